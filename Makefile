@@ -1,0 +1,45 @@
+# `make` prints what each target does. Needs Python 3.11 or later, git and make; everything else it sets up itself.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+# uv of the machine if it has one, else one of our own beside the project
+UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
+export UV_PYTHON_DOWNLOADS := never
+RUN := $(UV) run --frozen --no-sync
+STRICT ?= 0
+
+.PHONY: help setup demo test lint types coverage bench docs clean
+
+help: ## print this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(CURDIR)/.tools/bin/uv:
+	@echo "Setting up uv in .tools"
+	@$(PYTHON) -m venv .tools && .tools/bin/pip --quiet --disable-pip-version-check install 'uv>=0.13,<0.14'
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --frozen --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@touch $@
+
+setup: .venv/.ready ## install the project and its tools into .venv
+
+demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, save it under ./reports
+	@$(RUN) --no-dev python examples/demo.py
+
+test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
+	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: .venv/.ready ## format check, lint, types and the layers
+	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports
+
+coverage: .venv/.ready ## the tests with branch coverage of every process they start
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(RUN) coverage run -m pytest && $(RUN) coverage combine && $(RUN) coverage report
+
+bench: .venv/.ready ## measure the figures of the README (ARGS="--accounts 10000000" for other sizes)
+	@$(RUN) python bench/load.py $(ARGS)
+
+docs: .venv/.ready ## write the reference pages from the code
+	@$(RUN) python -m docs.generate
+
+clean: ## remove what the targets above made
+	rm -rf .venv .tools .demo .cache reports

@@ -1,0 +1,42 @@
+"""The command line: thin doors to the functions that the HTTP API calls too.
+
+Command modules import nothing heavy at their top, so that `whohas --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from whohas import __version__
+from whohas.errors import WhohasError
+
+app = typer.Typer(
+    name="whohas",
+    help="Who has what? Identity reports that one can run, watch, cancel, download and prove.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
+    if version:
+        print(f"whohas {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Runs the command line; an error of whohas is one line on stderr and exit code 1."""
+    try:
+        app()
+    except WhohasError as error:
+        print(f"whohas: {error.message}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,135 @@
+"""What a run is: its states, its fields, its files. Nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+RunId = NewType("RunId", str)
+"""32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
+
+
+class State(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    """Accepted and kept; no worker has it yet."""
+    RUNNING = "running"
+    """A worker has it, and a child process works on it."""
+    CANCELLING = "cancelling"
+    """Cancel was asked for; its child has not yet ended."""
+    SUCCEEDED = "succeeded"
+    """Over, with its files."""
+    WARNED = "warned"
+    """Over, with its files and messages that a reader should know."""
+    FAILED = "failed"
+    """Over, without files; its messages say why."""
+    CANCELLED = "cancelled"
+    """Over, without files, because somebody wanted so."""
+
+    @property
+    def over(self) -> bool:
+        return self not in ACTIVE
+
+
+ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)
+"""The states in which a run holds its key, so that an identical start gets this run."""
+
+
+class Level(StrEnum):
+    """How grave a message is, in the contract's words."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that a reader of the run should know.
+
+    Attributes:
+        key: a stable short name of its kind, for programs.
+        text: a sentence, for people.
+    """
+
+    level: Level
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact:
+    """One finished file of a run.
+
+    Attributes:
+        format: the contract's name in lower case, such as `csv`.
+        name: the file's name within the run's folder.
+        media_type: its own type, such as `application/zip` for a search export; empty for the format's usual one.
+        bytes: its length.
+        rows: rows of data in it.
+        sha256: of its bytes, 64 hex digits.
+    """
+
+    format: str
+    name: str
+    media_type: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a report, as the database has it.
+
+    Attributes:
+        report_type: the contract's name, such as ACCOUNTS.
+        report_name: the report's title, such as "Accounts Report" (`taskDefName` on the wire).
+        description: what the report shows, one sentence.
+        arguments: normalised: what makes the run what it is, nothing else.
+        key: report type and arguments; unique among active runs unless the report is concurrent.
+        attributes: free facts for the wire, such as `org`.
+        snapshot: the number of the warehouse's snapshot that it reads; null until it first runs.
+        launcher: the name of the client or person who started it.
+        launched: when a worker first took it.
+        completed: when it was over.
+        rows: rows of its report, or so far.
+        progress: a sentence, such as "Extracting, 1,200,000 rows".
+        percent: 0 to 100.
+        attempt: how often a worker has taken it.
+        formats: the formats that it makes, lower case.
+        statement: the SQL that it ran, for an auditor; null until it first runs.
+    """
+
+    id: RunId
+    report_type: str
+    report_name: str
+    description: str
+    arguments: Mapping[str, Any]
+    key: str
+    attributes: Mapping[str, Any]
+    state: State
+    snapshot: int | None
+    launcher: str
+    created: datetime
+    launched: datetime | None
+    completed: datetime | None
+    rows: int | None
+    progress: str
+    percent: int
+    attempt: int
+    formats: tuple[str, ...]
+    messages: tuple[Message, ...]
+    artefacts: tuple[Artefact, ...]
+    statement: str | None
+
+    @property
+    def duration(self) -> int | None:
+        """Milliseconds from launch to completion; null until it is over or where it was never launched."""
+        if self.launched is None or self.completed is None:
+            return 0 if self.completed is not None else None
+        return max(0, round((self.completed - self.launched).total_seconds() * 1000))

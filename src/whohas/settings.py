@@ -1,0 +1,126 @@
+"""Every setting, in one class.
+
+A setting comes from, in this order: an argument of the constructor, the environment variable `WHOHAS_<NAME>`,
+the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home folder), the default below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import TomlConfigSettingsSource
+
+from whohas.errors import InvalidArguments
+
+MiB = 1 << 20
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Several names; in an environment variable they are separated by commas."""
+
+
+class Settings(BaseSettings):
+    """What an installation can be told. Frozen: read once at the door, passed to whoever needs it."""
+
+    model_config = SettingsConfigDict(env_prefix="WHOHAS_", frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("whohas", appauthor=False),
+        description="The folder that holds everything: warehouse, files of runs, database, keys.",
+    )
+    org: str = Field("whohas", description="The organisation's name, as `attributes.org` and the token carry it.")
+    host: str = Field("127.0.0.1", description="The address that `whohas serve` listens on.")
+    port: int = Field(8437, ge=0, le=65535, description="The port of `whohas serve`; 0 takes a free one.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy URL of the database; default: the SQLite file `whohas.db` in the home folder."
+    )
+    max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
+    token_lifetime: int = Field(
+        43_200, ge=60, description="Seconds that an access token is valid; long, for no SDK fetches a second one."
+    )
+    csv_media_type: str = Field(
+        "application/csv",
+        pattern=r"^[\w.+-]+/[\w.+-]+(; ?charset=[\w-]+)?$",
+        description="The Content-Type of a CSV download; `text/csv; charset=utf-8` suits PowerShell.",
+    )
+    cors_origins: Names = Field(
+        (), description="Origins whose pages may call the API from a browser, or `*` for any."
+    )
+    concurrent_reports: Names = Field(
+        (), description="Report types of which several identical runs may go at once (no single flight)."
+    )
+    runs_at_once: int = Field(
+        default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
+        ge=1,
+        description="Runs that this server carries out at the same time; the others wait their turn.",
+    )
+    run_threads: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of one run's engine."
+    )
+    run_memory: int = Field(
+        1024 * MiB, ge=128 * MiB, description="Bytes that one run's engine may use before it spills to disk."
+    )
+    run_attempts: int = Field(3, ge=1, description="Times that a run is tried before it fails for good.")
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="What the server's JSON log shows at the least."
+    )
+
+    @field_validator("cors_origins", "concurrent_reports", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        named = os.environ.get("WHOHAS_CONFIG")
+        home = os.environ.get("WHOHAS_HOME")
+        path = Path(named) if named else (Path(home) if home else user_data_path("whohas", appauthor=False)) / "whohas.toml"
+        if named and not path.is_file():
+            raise InvalidArguments(f"WHOHAS_CONFIG names {path}, and there is no such file.")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The Delta tables and their manifests."""
+        return self.home / "warehouse"
+
+    @property
+    def artefacts_path(self) -> Path:
+        """The finished files of runs."""
+        return self.home / "artefacts"
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database of runs, clients and jobs."""
+        return self.database_url or f"sqlite:///{self.home / 'whohas.db'}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from arguments, environment and file.
+
+    Raises:
+        InvalidArguments: a setting is unknown or has an impossible value; the message names each.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise InvalidArguments(f"The settings are wrong. {faults}.") from None
+    except ValueError as error:  # a TOML file that is none
+        raise InvalidArguments(f"The settings file cannot be read: {error}.") from None

@@ -1,0 +1,292 @@
+"""The warehouse: Delta tables in a folder, and manifests that bind their versions into snapshots.
+
+::
+
+    warehouse/
+    ├── load.lock               held by the one load that may write
+    ├── manifests/000000007.json  {"number": 7, "loadId": …, "loaded": …, "sources": […], "versions": {"accounts": 12, …}}
+    └── accounts/               one Delta table a table of `tables.TABLES`
+        ├── _delta_log/
+        └── <load id>-<n>.parquet
+
+No Delta commit spans several tables, so a load commits table by table and writes its manifest last. Readers start
+from the newest manifest and never see a load in part; the next load first takes back what one that died had
+committed. The partition column is in the files as well as in the log, so that a plain list of files is enough to
+read a table.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whohas.errors import NotFound
+from whohas.warehouse.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: absolute.
+        rows: how many rows it has.
+        partition: the value of the table's partition column in all of its rows; None where a table has none.
+    """
+
+    path: Path
+    rows: int
+    partition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a load does to one table.
+
+    Attributes:
+        table: which.
+        add: new files, already complete in the table's folder (see `Load.new_file`).
+        replace: partitions whose present files go; None takes the whole table.
+    """
+
+    table: Table
+    add: tuple[DataFile, ...]
+    replace: frozenset[str] | None = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Identity data as one load left it: a version of every table.
+
+    Attributes:
+        number: counts loads, from 1; 0 is the empty warehouse before the first.
+        loaded: when that load was published; None for number 0.
+        load_id: that load's id.
+        sources: the ids of the sources it brought.
+        versions: table name to Delta version; a table that is missing is empty.
+    """
+
+    root: Path
+    number: int = 0
+    loaded: datetime | None = None
+    load_id: str = ""
+    sources: tuple[str, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[DataFile]:
+        """The files of a table, in the order in which they were added.
+
+        Args:
+            table: which table.
+            partitions: only files of these partitions; None for all.
+        """
+        version = self.versions.get(table.name)
+        if version is None:
+            return []
+        actions = _open(self.root / table.name, version).get_add_actions(flatten=True)
+        names = actions.column("path").to_pylist()
+        rows = actions.column("num_records").to_pylist()
+        values = actions.column(f"partition.{table.partition}").to_pylist() if table.partition else [None] * len(names)
+        found = [
+            DataFile(self.root / table.name / name, int(count), "" if value is None and table.partition else value)
+            for name, count, value in zip(names, rows, values, strict=True)
+            if partitions is None or (value or "") in partitions
+        ]
+        return sorted(found, key=lambda file: _order(file.path))
+
+
+def _order(path: Path) -> tuple[float, str, int]:
+    load, _, number = path.stem.partition("-")
+    return (path.stat().st_mtime if path.exists() else 0.0, load, int(number or 0))
+
+
+def _open(folder: Path, version: int | None = None) -> DeltaTable:
+    from deltalake import DeltaTable
+
+    return DeltaTable(folder, version=version)
+
+
+class Load:
+    """A load under way: where to stage files, and how to publish them. Made by `Warehouse.load`.
+
+    Attributes:
+        id: 32 hex digits; begins the name of each staged file.
+        base: the snapshot that it builds on; no other load changes it meanwhile.
+    """
+
+    def __init__(self, root: Path, base: Snapshot) -> None:
+        self.id = uuid.uuid4().hex
+        self.base = base
+        self._root = root
+        self._staged = 0
+        self.published: Snapshot | None = None
+
+    def new_file(self, table: Table) -> Path:
+        """A fresh name in the table's folder, to write a Parquet file under."""
+        folder = self._root / table.name
+        folder.mkdir(parents=True, exist_ok=True)
+        self._staged += 1
+        return folder / f"{self.id}-{self._staged}.parquet"
+
+    def publish(self, changes: list[Change], sources: tuple[str, ...]) -> Snapshot:
+        """Commits the changes and binds them by the next manifest: afterwards all of it is seen, before nothing.
+
+        Args:
+            changes: at most one a table.
+            sources: ids of the sources that the load brought.
+        """
+        versions = dict(self.base.versions)
+        for change in changes:
+            versions[change.table.name] = self._commit(change)
+        snapshot = Snapshot(
+            self._root, self.base.number + 1, datetime.now(UTC), self.id, tuple(sorted(sources)), versions
+        )
+        _write_manifest(snapshot)
+        self.published = snapshot
+        return snapshot
+
+    def discard(self) -> None:
+        """Removes what was staged and never published."""
+        if self.published is None:
+            for table in TABLES:
+                for path in (self._root / table).glob(f"{self.id}-*"):
+                    path.unlink()
+
+    def _commit(self, change: Change) -> int:
+        from deltalake import DeltaTable
+        from deltalake.transaction import AddAction, RemoveAction
+
+        table = change.table
+        folder = self._root / table.name
+        if table.name in self.base.versions:
+            delta = _open(folder)
+        else:
+            delta = DeltaTable.create(
+                folder, table.schema, mode="ignore", name=table.name, description=table.doc,
+                partition_by=[table.partition] if table.partition else None,
+            )
+        now = time.time_ns() // 1_000_000
+        adds = [
+            AddAction(
+                path=file.path.name, size=file.path.stat().st_size, modification_time=now, data_change=True,
+                partition_values={table.partition: file.partition} if table.partition else {},
+                stats=json.dumps({"numRecords": file.rows}),
+            )
+            for file in change.add
+        ]
+        removes = [
+            RemoveAction(
+                path=file.path.name, data_change=True, deletion_timestamp=now,
+                partition_values={table.partition: file.partition} if table.partition else {},
+            )
+            for file in self.base.files(table, change.replace)
+        ]
+        if adds or removes:
+            delta.create_write_transaction(
+                actions=[*adds, *removes], mode="append", schema=delta.schema(),
+                partition_by=[table.partition] if table.partition else [],
+            )
+            delta.update_incremental()
+        return delta.version()
+
+
+class Warehouse:
+    """Identity data at rest, in the folder `root`; many readers, one load at a time."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def snapshot(self, number: int | None = None) -> Snapshot:
+        """The newest snapshot, or the one of that number.
+
+        Raises:
+            NotFound: no load has that number.
+        """
+        manifests = self.root / "manifests"
+        if number is None:
+            numbers = [int(path.stem) for path in manifests.glob("*.json")]
+            number = max(numbers, default=0)
+        if number == 0:
+            return Snapshot(self.root)
+        try:
+            manifest: dict[str, Any] = json.loads(_manifest_path(self.root, number).read_text())
+        except FileNotFoundError:
+            raise NotFound(f"There is no snapshot {number}.") from None
+        return Snapshot(
+            self.root, manifest["number"], datetime.fromisoformat(manifest["loaded"]), manifest["loadId"],
+            tuple(manifest["sources"]), manifest["versions"],
+        )
+
+    @contextmanager
+    def load(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[Load]:
+        """The right to write. What is staged and not published when it ends is removed.
+
+        Args:
+            on_wait: called once if another load has to end first.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / "load.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            base = self._take_back()
+            load = Load(self.root, base)
+            try:
+                yield load
+            finally:
+                load.discard()
+
+    def _take_back(self) -> Snapshot:
+        """Undoes what a load that died had committed or staged, and returns the snapshot to build on."""
+        base = self.snapshot()
+        known = {json.loads(path.read_text())["loadId"] for path in (self.root / "manifests").glob("*.json")}
+        versions = dict(base.versions)
+        for name in TABLES:
+            folder = self.root / name
+            if (folder / "_delta_log").is_dir():
+                delta = _open(folder)
+                wanted = versions.get(name, 0)
+                if delta.version() > wanted:
+                    delta.restore(wanted)
+                    delta.update_incremental()
+                versions[name] = delta.version()
+            for path in folder.glob("*.parquet"):
+                if path.stem.partition("-")[0] not in known:
+                    path.unlink()
+        return Snapshot(base.root, base.number, base.loaded, base.load_id, base.sources, versions)
+
+
+def _manifest_path(root: Path, number: int) -> Path:
+    return root / "manifests" / f"{number:09}.json"
+
+
+def _write_manifest(snapshot: Snapshot) -> None:
+    """Creates the manifest whole or not at all; fails if another has taken its number."""
+    path = _manifest_path(snapshot.root, snapshot.number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert snapshot.loaded is not None
+    document = {
+        "number": snapshot.number, "loadId": snapshot.load_id, "loaded": snapshot.loaded.isoformat(),
+        "sources": list(snapshot.sources), "versions": dict(snapshot.versions),
+    }
+    draft = path.with_suffix(".part")
+    with draft.open("w") as file:
+        json.dump(document, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.link(draft, path)
+    draft.unlink()
