@@ -36,20 +36,21 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address that `whohas serve` listens on.")
     port: int = Field(8437, ge=0, le=65535, description="The port of `whohas serve`; 0 takes a free one.")
     database_url: str | None = Field(
-        None, description="SQLAlchemy URL of the database; default: the SQLite file `whohas.db` in the home folder."
+        None,
+        description="SQLAlchemy URL of the database; default: the SQLite file `whohas.db` in the home folder.",
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
-        43_200, ge=60, description="Seconds that an access token is valid; long, for no SDK fetches a second one."
+        43_200,
+        ge=60,
+        description="Seconds that an access token is valid; long, for no SDK fetches a second one.",
     )
     csv_media_type: str = Field(
         "application/csv",
         pattern=r"^[\w.+-]+/[\w.+-]+(; ?charset=[\w-]+)?$",
         description="The Content-Type of a CSV download; `text/csv; charset=utf-8` suits PowerShell.",
     )
-    cors_origins: Names = Field(
-        (), description="Origins whose pages may call the API from a browser, or `*` for any."
-    )
+    cors_origins: Names = Field((), description="Origins whose pages may call the API from a browser, or `*` for any.")
     concurrent_reports: Names = Field(
         (), description="Report types of which several identical runs may go at once (no single flight)."
     )
@@ -66,7 +67,9 @@ class Settings(BaseSettings):
     )
     run_attempts: int = Field(3, ge=1, description="Times that a run is tried before it fails for good.")
     log_level: str = Field(
-        "info", pattern="^(debug|info|warning|error)$", description="What the server's JSON log shows at the least."
+        "info",
+        pattern="^(debug|info|warning|error)$",
+        description="What the server's JSON log shows at the least.",
     )
 
     @field_validator("cors_origins", "concurrent_reports", mode="before")
@@ -90,7 +93,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         named = os.environ.get("WHOHAS_CONFIG")
         home = os.environ.get("WHOHAS_HOME")
-        path = Path(named) if named else (Path(home) if home else user_data_path("whohas", appauthor=False)) / "whohas.toml"
+        path = (
+            Path(named)
+            if named
+            else (Path(home) if home else user_data_path("whohas", appauthor=False)) / "whohas.toml"
+        )
         if named and not path.is_file():
             raise InvalidArguments(f"WHOHAS_CONFIG names {path}, and there is no such file.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)

@@ -5,11 +5,18 @@ Command modules import nothing heavy at their top, so that `whohas --help` answe
 
 from __future__ import annotations
 
+import logging
 import sys
 
+import structlog
 import typer
 
 from whohas import __version__
+from whohas.cli.client import client_app
+from whohas.cli.reports import reports_app
+from whohas.cli.run import run
+from whohas.cli.runs import cancel, runs
+from whohas.cli.serve import serve
 from whohas.errors import WhohasError
 
 app = typer.Typer(
@@ -21,8 +28,16 @@ app = typer.Typer(
 )
 
 
+for command in (serve, run, runs, cancel):
+    app.command()(command)
+app.add_typer(reports_app, name="reports")
+app.add_typer(client_app, name="client")
+
+
 @app.callback(invoke_without_command=True)
-def options(version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True)) -> None:
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+) -> None:
     if version:
         print(f"whohas {__version__}")
         raise typer.Exit
@@ -30,6 +45,11 @@ def options(version: bool = typer.Option(False, "--version", help="Print the ver
 
 def main() -> None:
     """Runs the command line; an error of whohas is one line on stderr and exit code 1."""
+    # a command speaks for itself; only `serve`, which sets up a log of its own, tells more
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     try:
         app()
     except WhohasError as error:

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
 
+from whohas.artefacts import Artefact
+
 RunId = NewType("RunId", str)
 """32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
 
@@ -62,27 +64,6 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
-    """One finished file of a run.
-
-    Attributes:
-        format: the contract's name in lower case, such as `csv`.
-        name: the file's name within the run's folder.
-        media_type: its own type, such as `application/zip` for a search export; empty for the format's usual one.
-        bytes: its length.
-        rows: rows of data in it.
-        sha256: of its bytes, 64 hex digits.
-    """
-
-    format: str
-    name: str
-    media_type: str
-    bytes: int
-    rows: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a report, as the database has it.
 
@@ -93,7 +74,7 @@ class Run:
         arguments: normalised: what makes the run what it is, nothing else.
         key: report type and arguments; unique among active runs unless the report is concurrent.
         attributes: free facts for the wire, such as `org`.
-        snapshot: the number of the warehouse's snapshot that it reads; null until it first runs.
+        snapshot: the number of the warehouse's snapshot that it reads, pinned when it was started.
         launcher: the name of the client or person who started it.
         launched: when a worker first took it.
         completed: when it was over.
@@ -102,7 +83,7 @@ class Run:
         percent: 0 to 100.
         attempt: how often a worker has taken it.
         formats: the formats that it makes, lower case.
-        statement: the SQL that it ran, for an auditor; null until it first runs.
+        statement: the SQL that it runs, for an auditor to read.
     """
 
     id: RunId
@@ -113,7 +94,7 @@ class Run:
     key: str
     attributes: Mapping[str, Any]
     state: State
-    snapshot: int | None
+    snapshot: int
     launcher: str
     created: datetime
     launched: datetime | None
@@ -125,7 +106,7 @@ class Run:
     formats: tuple[str, ...]
     messages: tuple[Message, ...]
     artefacts: tuple[Artefact, ...]
-    statement: str | None
+    statement: str
 
     @property
     def duration(self) -> int | None:

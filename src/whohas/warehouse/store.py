@@ -4,7 +4,7 @@
 
     warehouse/
     ├── load.lock               held by the one load that may write
-    ├── manifests/000000007.json  {"number": 7, "loadId": …, "loaded": …, "sources": […], "versions": {"accounts": 12, …}}
+    ├── manifests/000000007.json  {"number": 7, "loadId": …, "sources": […], "versions": {"accounts": 12, …}}
     └── accounts/               one Delta table a table of `tables.TABLES`
         ├── _delta_log/
         └── <load id>-<n>.parquet
@@ -22,7 +22,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,10 +80,10 @@ class Snapshot:
 
     root: Path
     number: int = 0
-    loaded: datetime | None = None
-    load_id: str = ""
-    sources: tuple[str, ...] = ()
-    versions: Mapping[str, int] = field(default_factory=dict[str, int])
+    loaded: datetime | None = field(default=None, compare=False)
+    load_id: str = field(default="", compare=False)
+    sources: tuple[str, ...] = field(default=(), compare=False)
+    versions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
 
     def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[DataFile]:
         """The files of a table, in the order in which they were added.
@@ -174,13 +174,20 @@ class Load:
             delta = _open(folder)
         else:
             delta = DeltaTable.create(
-                folder, table.schema, mode="ignore", name=table.name, description=table.doc,
+                folder,
+                table.schema,
+                mode="ignore",
+                name=table.name,
+                description=table.doc,
                 partition_by=[table.partition] if table.partition else None,
             )
         now = time.time_ns() // 1_000_000
         adds = [
             AddAction(
-                path=file.path.name, size=file.path.stat().st_size, modification_time=now, data_change=True,
+                path=file.path.name,
+                size=file.path.stat().st_size,
+                modification_time=now,
+                data_change=True,
                 partition_values={table.partition: file.partition} if table.partition else {},
                 stats=json.dumps({"numRecords": file.rows}),
             )
@@ -188,14 +195,18 @@ class Load:
         ]
         removes = [
             RemoveAction(
-                path=file.path.name, data_change=True, deletion_timestamp=now,
+                path=file.path.name,
+                data_change=True,
+                deletion_timestamp=now,
                 partition_values={table.partition: file.partition} if table.partition else {},
             )
             for file in self.base.files(table, change.replace)
         ]
         if adds or removes:
             delta.create_write_transaction(
-                actions=[*adds, *removes], mode="append", schema=delta.schema(),
+                actions=[*adds, *removes],
+                mode="append",
+                schema=delta.schema(),
                 partition_by=[table.partition] if table.partition else [],
             )
             delta.update_incremental()
@@ -225,12 +236,16 @@ class Warehouse:
         except FileNotFoundError:
             raise NotFound(f"There is no snapshot {number}.") from None
         return Snapshot(
-            self.root, manifest["number"], datetime.fromisoformat(manifest["loaded"]), manifest["loadId"],
-            tuple(manifest["sources"]), manifest["versions"],
+            self.root,
+            manifest["number"],
+            datetime.fromisoformat(manifest["loaded"]),
+            manifest["loadId"],
+            tuple(manifest["sources"]),
+            manifest["versions"],
         )
 
     @contextmanager
-    def load(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[Load]:
+    def load(self, on_wait: Callable[[], None] = lambda: None) -> Generator[Load]:
         """The right to write. What is staged and not published when it ends is removed.
 
         Args:
@@ -280,8 +295,11 @@ def _write_manifest(snapshot: Snapshot) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     assert snapshot.loaded is not None
     document = {
-        "number": snapshot.number, "loadId": snapshot.load_id, "loaded": snapshot.loaded.isoformat(),
-        "sources": list(snapshot.sources), "versions": dict(snapshot.versions),
+        "number": snapshot.number,
+        "loadId": snapshot.load_id,
+        "loaded": snapshot.loaded.isoformat(),
+        "sources": list(snapshot.sources),
+        "versions": dict(snapshot.versions),
     }
     draft = path.with_suffix(".part")
     with draft.open("w") as file:

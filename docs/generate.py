@@ -1,0 +1,112 @@
+"""Writes the reference pages from the code: `make docs`. A test holds the pages to what this would write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pydantic_core import PydanticUndefined
+
+from whohas import reports
+from whohas.settings import Settings
+from whohas.warehouse.tables import TABLES
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def pages() -> dict[str, str]:
+    """The text of each page by its file name."""
+    return {"tables.md": _tables(), "reports.md": _reports(), "settings.md": _settings()}
+
+
+def _tables() -> str:
+    parts = [
+        "# Tables",
+        "Identity data at rest, in `$WHOHAS_HOME/warehouse`: one Delta Lake table each. Any engine that reads Delta Lake "
+        "reads them as they lie. A field of a published document that is nested is flat here; the last column says where a "
+        "document has it, the first place that is there wins.",
+    ]
+    for table in TABLES.values():
+        split = f" Split into files by `{table.partition}`." if table.partition else ""
+        rows = [
+            (f"`{column.name}`", _type(column.type), column.doc, ", ".join(f"`{path}`" for path in column.paths))
+            for column in table.columns
+        ]
+        parts += [f"## {table.name}", f"{table.doc}{split}", _grid(("column", "type", "meaning", "in documents"), rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reports() -> str:
+    parts = [
+        "# Reports",
+        "What each report takes and gives. A start is `POST /v2025/reports/run` with `reportType` and `arguments`, or "
+        "`whohas run TYPE --arg name=value`.",
+    ]
+    for report in reports.reports().values():
+        arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
+        columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
+        parts += [
+            f"## {report.type}",
+            f"{report.name}. {report.description}",
+            _grid(("argument", "meaning"), arguments),
+            _grid(("column", "type", "meaning"), columns),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings() -> str:
+    rows = [
+        (f"`WHOHAS_{name.upper()}`", _default(name, field), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n\n".join(
+        (
+            "# Settings",
+            "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or where "
+            "`WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The environment wins.",
+            _grid(("setting", "default", "meaning"), rows),
+        )
+    ) + "\n"
+
+
+_COMPUTED = {
+    "home": "the platform's data folder, such as `~/.local/share/whohas`",
+    "runs_at_once": "half the processors, at least 1",
+    "run_threads": "the processors",
+}
+
+
+def _default(name: str, field: Any) -> str:
+    if name in _COMPUTED:
+        return _COMPUTED[name]
+    value = None if field.default is PydanticUndefined else field.default
+    return "" if value in (None, ()) else f"`{value}`"
+
+
+def _type(type: pa.DataType) -> str:
+    if pa.types.is_map(type):
+        return "map of names to texts"
+    if pa.types.is_list(type):
+        inner = type.value_type
+        if pa.types.is_struct(inner):
+            return "list of objects: " + ", ".join(f"`{field.name}`" for field in inner)
+        return "list of texts"
+    if pa.types.is_timestamp(type):
+        return "time"
+    return {"string": "text", "bool": "boolean", "int64": "integer"}[str(type)]
+
+
+def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""`whohas reports`: which reports there are, and switching them off and on."""
+
+from __future__ import annotations
+
+import typer
+
+from whohas.settings import load_settings
+
+reports_app = typer.Typer(no_args_is_help=True, help="List reports; switch one off or on.")
+
+
+@reports_app.command("list")
+def list_reports() -> None:
+    """Print every report with its arguments."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from whohas import reports
+    from whohas.services import open_services
+
+    table = Table("Report", "Arguments", "What it shows", box=None, pad_edge=False)
+    with open_services(load_settings()) as services:
+        for report in reports.reports().values():
+            off = " (switched off)" if services.runs.disabled(report.type) else ""
+            table.add_row(report.type + off, ", ".join(report.arguments), report.description)
+    Console().print(table)
+
+
+@reports_app.command()
+def disable(report_type: str = typer.Argument(metavar="REPORT")) -> None:
+    """Switch a report off: it cannot be started until it is enabled again."""
+    _switch(report_type, off=True)
+
+
+@reports_app.command()
+def enable(report_type: str = typer.Argument(metavar="REPORT")) -> None:
+    """Switch a report on."""
+    _switch(report_type, off=False)
+
+
+def _switch(report_type: str, *, off: bool) -> None:
+    from whohas.services import open_services
+
+    with open_services(load_settings()) as services:
+        services.runs.switch(report_type, off=off)
+    print(f"{report_type} is {'off' if off else 'on'}.")

@@ -1,0 +1,196 @@
+"""`whohas run`: starts a report, shows its progress, saves its file; on a server, or here without one."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol
+
+import typer
+
+from whohas.errors import InvalidArguments, NotFound, WhohasError
+from whohas.settings import load_settings
+
+if TYPE_CHECKING:
+    from whohas.contract import ReportResults
+    from whohas.services import Services
+
+_POLL_SECONDS = 0.1
+
+
+class _Door(Protocol):
+    """The four operations, wherever the runs are."""
+
+    def start(self, report_type: str, arguments: dict[str, Any]) -> str: ...
+    def result(self, run_id: str) -> ReportResults: ...
+    def download(self, run_id: str, format: str, to: Path) -> None: ...
+    def cancel(self, run_id: str) -> None: ...
+
+
+def run(
+    report_type: str = typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS."),
+    arg: list[str] = typer.Option([], "--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="Where to save the file; - prints it."),
+    format: str = typer.Option("csv", "--format", "-f", help="The file's format."),
+    server: str | None = typer.Option(
+        None, envvar="SAIL_BASE_URL", help="A server's address; without one the report runs here."
+    ),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+) -> None:
+    """Run a report and save its file.
+
+    With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
+    """
+    arguments = dict(_argument(text) for text in arg)
+    with _there(server) if server else _here() as door:
+        started = time.monotonic()
+        run_id = door.start(report_type, arguments)
+        try:
+            result = _watch(door, run_id, quiet)
+            if result.status not in ("SUCCESS", "WARNING"):
+                raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
+            to = _destination(output, result, format)
+            _save(door, run_id, format, to)
+        except KeyboardInterrupt:
+            door.cancel(run_id)
+            print("Cancelled.", file=sys.stderr)
+            raise
+    for message in result.messages:
+        print(f"{message.type}: {message.localizedText}", file=sys.stderr)
+    if str(to) != "-":
+        print(f"{to}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InvalidArguments(f"--arg {text!r} is not NAME=VALUE.")
+    # ids that look like numbers stay texts; only what cannot be meant as a text is read as JSON
+    if value in ("true", "false", "null") or value[:1] in ("[", "{"):
+        try:
+            return name, json.loads(value)
+        except json.JSONDecodeError as error:
+            raise InvalidArguments(f"The value of --arg {name} is not JSON: {error}.") from None
+    return name, value
+
+
+def _watch(door: _Door, run_id: str, quiet: bool) -> ReportResults:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    shown = Progress(
+        BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
+        console=console, transient=True, disable=quiet or not console.is_terminal,
+    )  # fmt: skip
+    with shown:
+        task = shown.add_task("Queued", total=100)
+        while (result := door.result(run_id)).status is None:
+            shown.update(task, description=result.progress or "Running", completed=result.percentComplete or 0)
+            time.sleep(_POLL_SECONDS)
+    return result
+
+
+def _texts(result: ReportResults) -> str:
+    return " ".join(message.localizedText or "" for message in result.messages if message.error)
+
+
+def _destination(output: Path | None, result: ReportResults, format: str) -> Path:
+    if output is not None:
+        return output
+    return Path(f"{result.taskDefName or result.reportType or 'report'}.{format}".replace("/", "-"))
+
+
+def _save(door: _Door, run_id: str, format: str, to: Path) -> None:
+    if str(to) != "-":
+        to.parent.mkdir(parents=True, exist_ok=True)
+        door.download(run_id, format, to)
+        return
+    with TemporaryDirectory() as folder:
+        door.download(run_id, format, path := Path(folder) / "report")
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+@contextmanager
+def _there(server: str) -> Generator[_Door]:
+    from whohas.client import Client
+
+    client_id, secret = os.environ.get("SAIL_CLIENT_ID"), os.environ.get("SAIL_CLIENT_SECRET")
+    if not client_id or not secret:
+        raise InvalidArguments(
+            "A server needs SAIL_CLIENT_ID and SAIL_CLIENT_SECRET in the environment; `whohas client create NAME` on "
+            "the server makes them."
+        )
+    with Client(base_url=server, client_id=client_id, client_secret=secret) as client:
+        yield _There(client)
+
+
+class _There:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def start(self, report_type: str, arguments: dict[str, Any]) -> str:
+        run_id = self._client.start(report_type, arguments).id
+        if not run_id:
+            raise WhohasError("The server's answer to the start has no id.")
+        return run_id
+
+    def result(self, run_id: str) -> ReportResults:
+        return self._client.result(run_id)
+
+    def download(self, run_id: str, format: str, to: Path) -> None:
+        self._client.download(run_id, format, to)
+
+    def cancel(self, run_id: str) -> None:
+        self._client.cancel(run_id)
+
+
+@contextmanager
+def _here() -> Generator[_Door]:
+    """This installation; carries out its own runs unless a server on the same home folder does."""
+    from whohas.runs.jobs import is_worked_on
+    from whohas.services import open_services
+
+    with ExitStack() as stack:
+        services = stack.enter_context(open_services(load_settings()))
+        if not is_worked_on(services.settings):
+            stack.enter_context(services.runs.work())
+        yield _Here(services)
+
+
+class _Here:
+    def __init__(self, services: Services) -> None:
+        self._runs = services.runs
+
+    def start(self, report_type: str, arguments: dict[str, Any]) -> str:
+        return self._runs.start(report_type, arguments, launcher=getpass.getuser()).id
+
+    def result(self, run_id: str) -> ReportResults:
+        from whohas.http.wire import report_results
+
+        return report_results(self._runs.get(run_id))
+
+    def download(self, run_id: str, format: str, to: Path) -> None:
+        path = self._runs.path(*self._runs.artefact(run_id, format.lower()))
+        part = to.with_name(f".{to.name}.part")
+        try:
+            shutil.copyfile(path, part)
+            part.replace(to)
+        except FileNotFoundError as error:
+            raise NotFound(f"{error.filename} is gone.") from None
+        finally:
+            part.unlink(missing_ok=True)
+
+    def cancel(self, run_id: str) -> None:
+        self._runs.cancel(run_id)
+        while not self._runs.get(run_id).state.over:
+            time.sleep(_POLL_SECONDS)

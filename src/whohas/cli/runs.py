@@ -1,0 +1,58 @@
+"""`whohas runs` and `whohas cancel`: what became of runs in this installation, and stopping one."""
+
+from __future__ import annotations
+
+import typer
+
+from whohas.settings import load_settings
+
+
+def runs(limit: int = typer.Option(20, min=1, max=1000, help="How many, newest first.")) -> None:
+    """Print the newest runs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from whohas.services import open_services
+
+    with open_services(load_settings()) as services:
+        newest = services.runs.newest(limit)
+    if not newest:
+        print("No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME")
+        return
+    table = Table(
+        "Run",
+        "Report",
+        "Arguments",
+        "State",
+        "Rows",
+        "Seconds",
+        "Created (UTC)",
+        "Launcher",
+        box=None,
+        pad_edge=False,
+    )
+    for run in newest:
+        arguments = ", ".join(f"{name}={value}" for name, value in run.arguments.items())
+        rows = "" if run.rows is None else f"{run.rows:,}"
+        seconds = "" if run.duration is None else f"{run.duration / 1000:.2f}"
+        state = run.state.value if run.state.over else f"{run.state.value}: {run.progress}"
+        table.add_row(
+            run.id,
+            run.report_type,
+            arguments,
+            state,
+            rows,
+            seconds,
+            f"{run.created:%Y-%m-%d %H:%M:%S}",
+            run.launcher,
+        )
+    Console(width=None if Console().is_terminal else 240).print(table)
+
+
+def cancel(run_id: str = typer.Argument(metavar="RUN")) -> None:
+    """Cancel a run: nothing of it can be downloaded afterwards."""
+    from whohas.services import open_services
+
+    with open_services(load_settings()) as services:
+        services.runs.cancel(run_id)
+        print(f"{run_id} is {services.runs.get(run_id).state.value}.")

@@ -1,0 +1,155 @@
+"""`whohas serve`: the server, its worker and, with `--dev`, a client to try it with."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import signal
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whohas.errors import Conflict, InvalidArguments, Unavailable
+from whohas.settings import load_settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from whohas.services import Services
+
+DEV_CLIENT = "dev"
+DEV_ENV = "dev.env"
+GRACE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 65
+BACKLOG = 2048
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8437]")] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Make a client of its own and write how to reach it to dev.env.")
+    ] = False,
+) -> None:
+    """Serve the API and carry out the runs, until stopped."""
+    from whohas.http.app import create_app
+    from whohas.http.logs import configure_logs
+    from whohas.services import open_services
+
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    settings = load_settings(**given)
+    configure_logs(settings.log_level)
+    with open_services(settings) as services, listening(settings.host, settings.port) as listener:
+        url = _url(settings.host, listener)
+        server = _server(create_app(services))
+        # the worker comes first: it refuses a second server on this home, before that changes the dev client
+        with services.runs.work():
+            if dev:
+                path = write_dev_env(services, url)
+                print(
+                    f"whohas serves {url}; `. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it",
+                    flush=True,
+                )
+            else:
+                print(f"whohas serves {url}; `whohas client create NAME` makes a client for it", flush=True)
+            with _stopped_by_signals(server):
+                server.run(sockets=[listener])
+
+
+@contextmanager
+def listening(host: str, port: int) -> Generator[socket.socket]:
+    """A socket that listens; callers may connect from here on, and wait until they are served.
+
+    Raises:
+        Conflict: the port is taken.
+        InvalidArguments: there is no such address here, or the port is reserved.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except (socket.gaierror, UnicodeError):
+        raise InvalidArguments(f"There is no address {host!r}. `--host 127.0.0.1` serves this machine alone.") from None
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(BACKLOG)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Conflict(
+                    f"Port {port} of {host} is taken. Stop what listens there, or choose another port: "
+                    "`--port 0` takes a free one."
+                ) from None
+            raise InvalidArguments(f"{host} port {port} cannot be listened on: {error.strerror}.") from None
+        yield listener
+
+
+def write_dev_env(services: Services, url: str) -> Path:
+    """Makes the client `dev`, or gives it a new secret, and writes a file for a shell to source; its path.
+
+    Raises:
+        Unavailable: the file cannot be written.
+    """
+    known = next((c for c in services.clients.list() if c.name == DEV_CLIENT and c.revoked is None), None)
+    made = services.clients.renew(known.id) if known else services.clients.create(DEV_CLIENT)
+    values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
+    text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
+    path = services.settings.home / DEV_ENV
+    draft = path.with_name(f".{DEV_ENV}.{os.getpid()}")
+    try:
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise Unavailable(f"{path} cannot be written: {error.strerror}.") from error
+    return path
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    # 0.0.0.0 and :: are every address of this machine; a client needs one
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
+
+
+def _server(app: Any) -> uvicorn.Server:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def capture_signals(self) -> Any:
+            # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
+            return nullcontext()
+
+    return Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+
+
+@contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Generator[None]:
+    def stop(_signal: int, _frame: object) -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

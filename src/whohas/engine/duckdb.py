@@ -1,0 +1,89 @@
+"""DuckDB, for one run: its own connection, its own memory limit, its own folder to spill to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import duckdb
+
+from whohas.engine.sql import literal, quote
+from whohas.engine.statement import TableFiles
+
+_POLL_SECONDS = 0.2
+
+
+class DuckDB:
+    """One connection on a set of tables. Made by `open_duckdb`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def copy(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any],
+        ordered: bool = True,
+        on_percent: Callable[[float], None] = lambda _: None,
+    ) -> int:
+        """Runs a COPY statement and returns how many rows it wrote.
+
+        Args:
+            ordered: whether the rows keep the statement's order; costs memory.
+            on_percent: called a few times a second from another thread with 0 to 100.
+        """
+        self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
+        done = Event()
+
+        def watch() -> None:
+            while not done.wait(_POLL_SECONDS):
+                on_percent(max(0.0, self._connection.query_progress()))
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            row = self._connection.execute(statement, dict(parameters) or None).fetchone()
+        finally:
+            done.set()
+            watcher.join()
+        return int(row[0]) if row else 0
+
+
+@contextmanager
+def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:
+    """A connection that sees the tables as views and nothing else of the disk's databases.
+
+    Args:
+        memory: bytes that it may use before it spills.
+        threads: how many it may run.
+        spill: a folder of its own; made when it is needed.
+    """
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": f"{memory}B",
+            "threads": threads,
+            "temp_directory": str(spill),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        },
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = true")
+        connection.execute("SET enable_progress_bar_print = false")
+        for table in tables:
+            connection.execute(f"CREATE VIEW {quote(table.name)} AS {_select(table)}")
+        yield DuckDB(connection)
+    finally:
+        connection.close()
+
+
+def _select(table: TableFiles) -> str:
+    if table.files:
+        return f"SELECT * FROM read_parquet([{', '.join(map(literal, table.files))}])"
+    nothing = ", ".join(f"NULL::{type} AS {quote(name)}" for name, type in table.columns)
+    return f"SELECT {nothing} WHERE false"

@@ -1,0 +1,11 @@
+"""Names and texts as SQL takes them."""
+
+
+def quote(name: str) -> str:
+    """An identifier, quoted."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text, quoted, for the places that take no parameter: file names, keys of a map."""
+    return "'" + text.replace("'", "''") + "'"

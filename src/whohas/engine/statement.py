@@ -1,0 +1,61 @@
+"""A statement and what it reads: what a report asks for and an engine answers. Plain data, so that it can be sent to
+another process as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
+"""What a report's column holds; a time is UTC, texts are several values in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A named, typed column of a report.
+
+    Attributes:
+        name: as the file's header has it.
+        doc: what it means, one line, for the reference.
+    """
+
+    name: str
+    type: ColumnType
+    doc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement in DuckDB's dialect.
+
+    Attributes:
+        sql: readable by an auditor; columns in the order of `columns`; values as named parameters (`$source`).
+        columns: its result. Times and lists come raw; the writer of a format gives them their text.
+        parameters: the values of the named parameters.
+        tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
+        ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
+            none leaves it to the engine.
+        expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
+    """
+
+    sql: str
+    columns: tuple[Column, ...]
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    tables: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
+    ordered: bool = False
+    expected_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableFiles:
+    """One table as an engine finds it: its Parquet files, and its columns for when there are none.
+
+    Attributes:
+        name: the table.
+        columns: name and DuckDB type of each column.
+        files: absolute paths, in the order in which rows are to be read.
+    """
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    files: tuple[str, ...]

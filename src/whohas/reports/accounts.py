@@ -1,0 +1,115 @@
+"""ACCOUNTS: the accounts of one source, a column an attribute."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from whohas.engine.sql import literal, quote
+from whohas.engine.statement import Column, Statement
+from whohas.errors import InvalidArguments
+from whohas.reports.definition import Plan, Report, Request
+from whohas.warehouse.catalogue import Catalogue, Source
+
+_COLUMNS = (
+    Column("id", "text", "The account's id."),
+    Column("nativeIdentity", "text", "How the source itself names the account."),
+    Column("name", "text", "The account's name."),
+    Column("sourceId", "text", "The source's id."),
+    Column("sourceName", "text", "The source's name."),
+    Column("identityId", "text", "The identity that holds the account; empty where it is uncorrelated."),
+    Column("identityName", "text", "That identity's name as people read it."),
+    Column("correlated", "boolean", "Whether the account has an identity."),
+    Column("manuallyCorrelated", "boolean", "Whether a person chose that identity."),
+    Column("disabled", "boolean", "Whether the account may not sign in."),
+    Column("locked", "boolean", "Whether the account is locked."),
+    Column("privileged", "boolean", "Whether the account can do more than ordinary ones."),
+    Column("hasEntitlements", "boolean", "Whether the account holds entitlements."),
+    Column("created", "time", "When the account came to be."),
+    Column("modified", "time", "When the account last changed."),
+)
+
+
+def _plan(request: Request, catalogue: Catalogue) -> Plan:
+    source = _source(request, catalogue)
+    fixed = {column.name for column in _COLUMNS}
+    # an attribute that is named as a fixed column is told apart as the API's own path does it
+    attributes = [
+        (name, Column(f"attributes.{name}" if name in fixed else name, "texts")) for name in source.account_attributes
+    ]
+    cells = [f"       a.attributes[{literal(name)}] AS {quote(column.name)}" for name, column in attributes]
+    sql = "\n".join(
+        (
+            "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
+            "       a.identityId, coalesce(i.displayName, i.name, a.identityName) AS identityName,",
+            "       a.correlated, a.manuallyCorrelated, a.disabled, a.locked, a.privileged, a.hasEntitlements,",
+            "       a.created, a.modified" + ("," if cells else ""),
+            *([",\n".join(cells)] if cells else []),
+            "FROM accounts a",
+            "JOIN sources s ON s.id = a.sourceId",
+            "LEFT JOIN identities i ON i.id = a.identityId",
+            "WHERE a.sourceId = $source",
+        )
+    )
+    own = frozenset({source.id})
+    return Plan(
+        arguments={"application": source.id, "sourceName": source.name},
+        statement=Statement(
+            sql=sql,
+            columns=(*_COLUMNS, *(column for _, column in attributes)),
+            parameters={"source": source.id},
+            tables={"accounts": own, "sources": None, "identities": None},
+            expected_rows=catalogue.rows("accounts", own),
+        ),
+    )
+
+
+def _source(request: Request, catalogue: Catalogue) -> Source:
+    application, name = request.text("application"), request.text("sourceName")
+    if application is None:
+        named = [source for source in catalogue.sources if source.name == name]
+        if len(named) > 1:
+            ids = ", ".join(source.id for source in named)
+            raise InvalidArguments(f"Several sources are named {name!r}. Say which by application: {ids}.")
+        if not named:
+            raise InvalidArguments(f"There is no source named {name!r}.{_hint(name or '', catalogue)}")
+        return named[0]
+    for source in catalogue.sources:
+        if source.id == application:
+            break
+    else:
+        raise InvalidArguments(
+            f"There is no source with the id {application!r} (argument application)."
+            + _hint(name or application, catalogue)
+        )
+    if name is not None and name != source.name:
+        raise InvalidArguments(
+            f"application {application!r} is the source {source.name!r}, but sourceName says {name!r}. "
+            "Leave sourceName out or make both name the same source."
+        )
+    return source
+
+
+def _hint(text: str, catalogue: Catalogue) -> str:
+    if not catalogue.sources:
+        return " No data has been loaded yet: see `whohas load --help`."
+    names = {source.name.casefold(): source for source in catalogue.sources}
+    near = get_close_matches(text.casefold(), names, 1)
+    if near:
+        source = names[near[0]]
+        return f" Did you mean {source.name!r} ({source.id})?"
+    shown = sorted(source.name for source in catalogue.sources)[:10]
+    more = ", …" if len(catalogue.sources) > len(shown) else ""
+    return f" The sources are: {', '.join(shown)}{more}."
+
+
+REPORT = Report(
+    type="ACCOUNTS",
+    name="Accounts Report",
+    description="The accounts of one source with the identities that hold them, and a column for each account attribute.",
+    arguments={
+        "application": "The source's id. It decides.",
+        "sourceName": "The source's name; enough by itself where it is unique. It must not contradict application.",
+    },
+    columns=_COLUMNS,
+    plan=_plan,
+)

@@ -1,0 +1,62 @@
+"""Everything an installation is made of, built once at the two doors: the HTTP server and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from whohas.artefacts import Artefacts
+from whohas.auth import Clients, Tokens, open_auth
+from whohas.database import connect, create_tables
+from whohas.errors import Unavailable
+from whohas.runs import jobs
+from whohas.runs.service import Runs
+from whohas.runs.supervise import Supervisor
+from whohas.settings import Settings
+from whohas.warehouse.store import Warehouse
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of an installation; whatever needs one is given it."""
+
+    settings: Settings
+    database: sa.Engine
+    warehouse: Warehouse
+    artefacts: Artefacts
+    runs: Runs
+    clients: Clients
+    tokens: Tokens
+
+
+@contextmanager
+def open_services(settings: Settings) -> Generator[Services]:
+    """Opens an installation, making its folder, its database and its keys if they are missing.
+
+    Raises:
+        Unavailable: the folder or the database cannot be made or opened.
+    """
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        database = connect(settings.sqlalchemy_url)
+        create_tables(database)
+        enqueue = jobs.prepare(settings, database)
+        clients, tokens = open_auth(settings, database)
+    except (OSError, SQLAlchemyError) as error:
+        raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
+    warehouse = Warehouse(settings.warehouse_path)
+    artefacts = Artefacts(settings.artefacts_path)
+    supervisor = Supervisor(settings, database, warehouse, artefacts)
+
+    def work() -> AbstractContextManager[None]:
+        return jobs.working(settings, database, supervisor)
+
+    runs = Runs(settings, database, warehouse, artefacts, enqueue, work)
+    try:
+        yield Services(settings, database, warehouse, artefacts, runs, clients, tokens)
+    finally:
+        database.dispose()

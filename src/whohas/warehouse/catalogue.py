@@ -1,0 +1,53 @@
+"""What reports must know of a snapshot before they run: its sources, and how many rows a table has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from whohas.warehouse.store import Snapshot
+from whohas.warehouse.tables import SOURCES, TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source, as far as reports are planned by it.
+
+    Attributes:
+        account_attributes: the names of its accounts' attributes, sorted.
+    """
+
+    id: str
+    name: str
+    authoritative: bool
+    account_attributes: tuple[str, ...]
+
+
+class Catalogue:
+    """A snapshot's sources and sizes, read once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        import pyarrow.parquet as pq
+
+        self.snapshot = snapshot
+        wanted = ["id", "name", "authoritative", "accountAttributes"]
+        self.sources: tuple[Source, ...] = tuple(
+            Source(
+                row["id"],
+                row["name"] or row["id"],
+                bool(row["authoritative"]),
+                tuple(row["accountAttributes"] or ()),
+            )
+            for file in snapshot.files(SOURCES)
+            for row in pq.read_table(file.path, columns=wanted).to_pylist()
+        )
+
+    def rows(self, table: str, partitions: frozenset[str] | None = None) -> int:
+        """How many rows a table has, or those of its partitions."""
+        return sum(file.rows for file in self.snapshot.files(TABLES[table], partitions))
+
+
+@lru_cache(maxsize=8)
+def catalogue(snapshot: Snapshot) -> Catalogue:
+    """The catalogue of a snapshot; kept for the few that are in use."""
+    return Catalogue(snapshot)

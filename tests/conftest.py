@@ -1,0 +1,51 @@
+"""Fixtures for all tests, and the strict mode: with STRICT=1 a skip is a failure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import ACME, SHARED, Server, serving, whohas
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if os.environ.get("STRICT") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        _, _, reason = report.longrepr if isinstance(report.longrepr, tuple) else ("", 0, str(report.longrepr))
+        report.outcome = "failed"
+        report.longrepr = f"STRICT=1 and this test was skipped: {reason}"
+    return report
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home folder."""
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def acme_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder with examples/acme loaded."""
+    home = tmp_path_factory.mktemp("acme") / "home"
+    done = whohas(home, "load", ACME)
+    assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="session")
+def server(acme_home: Path) -> Iterator[Server]:
+    """A server on examples/acme, shared by the tests that do not stop it."""
+    with serving(acme_home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of the published contract and of real input, beside the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("../shared is not there: the published contract and real input lie in it")
+    return SHARED

@@ -1,0 +1,73 @@
+"""Warehouses made to measure, for tests that do not go through the intake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
+from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, SOURCES, Table
+
+
+def stage(load: Load, table: Table, rows: list[dict[str, Any]], partition: str | None = None) -> DataFile:
+    """A complete file of a load under way."""
+    path = load.new_file(table)
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
+    return DataFile(path, len(rows), partition)
+
+
+def publish(
+    warehouse: Warehouse,
+    sources: list[dict[str, Any]],
+    accounts: list[dict[str, Any]] | None = None,
+    identities: list[dict[str, Any]] | None = None,
+) -> Snapshot:
+    """One load of whole tables; accounts and identities are split by their `sourceId`."""
+    with warehouse.load() as load:
+        changes = [Change(SOURCES, (stage(load, SOURCES, sources),), None)]
+        for table, rows in ((ACCOUNTS, accounts or []), (IDENTITIES, identities or [])):
+            partitions = sorted({row.get("sourceId") or "" for row in rows})
+            files = [
+                stage(load, table, [row for row in rows if (row.get("sourceId") or "") == partition], partition)
+                for partition in partitions
+            ]
+            changes.append(Change(table, tuple(files), None))
+        return load.publish(changes, tuple(source["id"] for source in sources))
+
+
+def many_accounts(root: Path, count: int, source: str = "big") -> Snapshot:
+    """A warehouse of one source with many accounts of six attributes each, made in chunks."""
+    names = ["department", "description", "employeeID", "mail", "memberOf", "title"]
+    with Warehouse(root).load() as load:
+        path, written = load.new_file(ACCOUNTS), 0
+        with pq.ParquetWriter(path, ACCOUNTS.schema) as writer:
+            while written < count:
+                size = min(100_000, count - written)
+                writer.write_table(_accounts(written, size, source, names))
+                written += size
+        sources = stage(load, SOURCES, [{"id": source, "name": "Big Directory", "accountAttributes": names}])
+        changes = [
+            Change(SOURCES, (sources,), None),
+            Change(ACCOUNTS, (DataFile(path, count, source),), None),
+        ]
+        return load.publish(changes, (source,))
+
+
+def _accounts(first: int, size: int, source: str, names: list[str]) -> pa.Table:
+    columns: dict[str, pa.Array] = {column.name: pa.nulls(size, column.type) for column in ACCOUNTS.columns}
+    numbers = [f"{number:09}" for number in range(first, first + size)]
+    keys = pa.array(names * size)
+    values = pa.array([[f"{name} of account {number}"] for number in numbers for name in names])
+    offsets = pa.array(range(0, (size + 1) * len(names), len(names)), pa.int32())
+    columns |= {
+        "id": pa.array(numbers),
+        "nativeIdentity": pa.array([f"CN=Account {number},OU=People,DC=acme,DC=example" for number in numbers]),
+        "name": pa.array([f"account{number}" for number in numbers]),
+        "sourceId": pa.array([source] * size),
+        "correlated": pa.array([False] * size),
+        "attributes": pa.MapArray.from_arrays(offsets, keys, values),
+    }
+    return pa.table(columns, schema=ACCOUNTS.schema)

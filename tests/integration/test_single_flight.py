@@ -1,0 +1,77 @@
+"""One run at a time of the same report, whoever starts it and from wherever."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from factories import many_accounts
+from support import environment, result_when_over, serving
+
+PROCESSES = 4
+STARTS = 50
+
+STARTER = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from whohas.services import open_services
+from whohas.settings import load_settings
+
+with open_services(load_settings()) as services:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    with ThreadPoolExecutor(10) as pool:
+        starts = [pool.submit(services.runs.start, "ACCOUNTS", {"application": "big"}, "starter") for _ in range(%d)]
+        print(*{start.result().id for start in starts})
+"""
+
+
+def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path) -> None:
+    many_accounts(home / "warehouse", 1_000)
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER % STARTS],
+            env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(PROCESSES)
+    ]  # fmt: skip
+    for starter in starters:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == "ready\n"
+    for starter in starters:
+        assert starter.stdin is not None
+        starter.stdin.write("go\n")
+        starter.stdin.flush()
+    outputs = [starter.communicate(timeout=120)[0] for starter in starters]
+    assert all(starter.returncode == 0 for starter in starters)
+    ids = {run_id for output in outputs for run_id in output.split()}
+    assert len(ids) == 1
+    with serving(home) as server, server.http() as http:
+        assert result_when_over(http, ids.pop())["rows"] == 1_000
+
+
+def test_identical_starts_over_http_are_one_run_and_different_ones_are_not(home: Path) -> None:
+    many_accounts(home / "warehouse", 400_000)
+    body = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "sourceName": "Big Directory"}}
+    with serving(home) as server, server.http() as http:
+
+        def start(prefix: str) -> str:
+            return http.post(f"{prefix}/reports/run", json=body).raise_for_status().json()["id"]
+
+        with ThreadPoolExecutor(16) as pool:
+            ids = set(pool.map(start, ["/v3", "/v2024", "/v2025", "/v2026", "/latest"] * 20))
+        assert len(ids) == 1
+        first = ids.pop()
+        assert result_when_over(http, first)["rows"] == 400_000
+        assert start("/v2025") != first
+
+
+def test_a_report_that_is_set_to_be_concurrent_runs_as_often_as_it_is_started(home: Path) -> None:
+    many_accounts(home / "warehouse", 200_000)
+    body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
+    with serving(home, WHOHAS_CONCURRENT_REPORTS="ACCOUNTS") as server, server.http() as http:
+        ids = {http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"] for _ in range(3)}
+        assert len(ids) == 3
+        assert {result_when_over(http, run_id)["rows"] for run_id in ids} == {200_000}

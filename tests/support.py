@@ -1,0 +1,156 @@
+"""What tests share: the command line and the server, as real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parent.parent
+ACME = ROOT / "examples" / "acme"
+SHARED = ROOT.parent / "shared"
+WHOHAS = (sys.executable, "-m", "whohas")
+
+
+def environment(home: Path, **extra: str) -> dict[str, str]:
+    """This process's environment, with a home folder, and without whatever else could point at a server."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAIL_", "WHOHAS_"))}
+    return {**kept, "WHOHAS_HOME": str(home), **extra}
+
+
+def whohas(
+    home: Path, *arguments: str | Path, cwd: Path | None = None, **extra: str
+) -> subprocess.CompletedProcess[str]:
+    """One command, to its end; whoever calls looks at its exit code."""
+    command = [*WHOHAS, *map(str, arguments)]
+    return subprocess.run(
+        command,
+        env=environment(home, **extra),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        check=False,
+    )
+
+
+@dataclass
+class Server:
+    """A running `whohas serve --dev`."""
+
+    process: subprocess.Popen[bytes]
+    home: Path
+    url: str
+    client_id: str
+    client_secret: str
+    log: Path
+
+    @property
+    def sail(self) -> dict[str, str]:
+        """What an SDK or a script needs to know."""
+        return {
+            "SAIL_BASE_URL": self.url,
+            "SAIL_CLIENT_ID": self.client_id,
+            "SAIL_CLIENT_SECRET": self.client_secret,
+        }
+
+    def token(self) -> str:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+        }
+        return httpx2.post(f"{self.url}/oauth/token", data=form).raise_for_status().json()["access_token"]
+
+    def http(self, prefix: str = "") -> httpx2.Client:
+        """An HTTP client with a valid token."""
+        return httpx2.Client(
+            base_url=f"{self.url}{prefix}", headers={"Authorization": f"Bearer {self.token()}"}, timeout=60
+        )
+
+    def kill(self) -> None:
+        """kill -9, as a crash or the system would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(home: Path, **extra: str) -> Iterator[Server]:
+    """A server on a free loopback port; stopped at the end if it still runs."""
+    dev_env = home / "dev.env"
+    dev_env.unlink(missing_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "server.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*WHOHAS, "serve", "--dev", "--port", "0"],
+            env=environment(home, **extra),
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        values = _wait_for(dev_env, process, log)
+        server = Server(
+            process,
+            home,
+            values["SAIL_BASE_URL"],
+            values["SAIL_CLIENT_ID"],
+            values["SAIL_CLIENT_SECRET"],
+            log,
+        )
+        _until_healthy(server)
+        yield server
+        server.stop()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(dev_env: Path, process: subprocess.Popen[bytes], log: Path) -> Mapping[str, str]:
+    deadline = time.monotonic() + 60
+    while not dev_env.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"the server did not start:\n{log.read_text()}")
+        time.sleep(0.02)
+    pairs = (line.removeprefix("export ").partition("=") for line in dev_env.read_text().splitlines() if "=" in line)
+    return {name: value.strip("'\"") for name, _, value in pairs}
+
+
+def _until_healthy(server: Server) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            if httpx2.get(f"{server.url}/healthz").status_code == 200:
+                return
+        except httpx2.TransportError:
+            pass
+        assert time.monotonic() < deadline, "the server did not become healthy"
+        time.sleep(0.02)
+
+
+def result_when_over(
+    http: httpx2.Client, run_id: str, prefix: str = "/v2025", seconds: float = 120
+) -> dict[str, object]:
+    """The result of a run once it has a status."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = http.get(f"{prefix}/reports/{run_id}/result").raise_for_status().json()
+        if result.get("status") is not None:
+            return result
+        assert time.monotonic() < deadline, f"the run is not over: {result}"
+        time.sleep(0.03)

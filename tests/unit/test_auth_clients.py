@@ -1,0 +1,106 @@
+"""Clients: their secret is told once, kept as a keyed hash, and checked without telling what was wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from whohas.auth import Clients, known_scopes
+from whohas.database import connect, create_tables
+from whohas.errors import InvalidArguments, NotFound, Unauthorized
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> sa.Engine:
+    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
+    create_tables(engine)
+    return engine
+
+
+@pytest.fixture
+def clients(database: sa.Engine) -> Clients:
+    return Clients(database, b"k" * 32)
+
+
+def test_the_id_and_secret_of_a_new_client_are_accepted(clients: Clients) -> None:
+    made = clients.create("nightly export")
+    assert clients.verify(made.client.id, made.secret) == made.client
+    assert made.client.scopes == ("sp:scopes:all",)
+    assert len(made.client.id) == 32, "some clients insist on 32 or 36"
+    assert len(made.secret) == 64
+
+
+def test_the_secret_is_not_in_the_database_nor_in_a_repr(clients: Clients, database: sa.Engine) -> None:
+    made = clients.create("nightly export")
+    with database.connect() as connection:
+        row = connection.execute(sa.text("SELECT * FROM client")).one()
+    assert made.secret not in str(tuple(row))
+    assert made.secret not in repr(made)
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", "\0", "\ud800", "é" * 1000])
+def test_a_wrong_secret_is_refused(clients: Clients, secret: str) -> None:
+    made = clients.create("a")
+    with pytest.raises(Unauthorized):
+        clients.verify(made.client.id, secret)
+
+
+@pytest.mark.parametrize("client_id", ["", "0" * 32, "x", "\0", "' OR 1=1 --", "A" * 100_000])
+def test_an_unknown_id_is_refused_with_the_same_words_as_a_wrong_secret(clients: Clients, client_id: str) -> None:
+    made = clients.create("a")
+    with pytest.raises(Unauthorized) as unknown:
+        clients.verify(client_id, made.secret)
+    with pytest.raises(Unauthorized) as wrong:
+        clients.verify(made.client.id, "wrong")
+    assert str(unknown.value) == str(wrong.value)
+
+
+def test_a_secret_kept_under_another_key_is_refused(clients: Clients, database: sa.Engine) -> None:
+    made = clients.create("a")
+    with pytest.raises(Unauthorized):
+        Clients(database, b"j" * 32).verify(made.client.id, made.secret)
+
+
+def test_a_revoked_client_is_refused_and_stays_in_the_list(clients: Clients) -> None:
+    made = clients.create("a")
+    revoked = clients.revoke(made.client.id)
+    assert revoked.revoked is not None
+    assert clients.revoke(made.client.id) == revoked, "a second time changes nothing"
+    with pytest.raises(Unauthorized):
+        clients.verify(made.client.id, made.secret)
+    assert clients.list() == [revoked]
+
+
+def test_a_renewed_client_has_a_new_secret_and_the_old_one_is_refused(clients: Clients) -> None:
+    made = clients.create("a")
+    renewed = clients.renew(made.client.id)
+    assert renewed.client == made.client
+    assert clients.verify(made.client.id, renewed.secret) == made.client
+    with pytest.raises(Unauthorized):
+        clients.verify(made.client.id, made.secret)
+
+
+def test_what_is_not_there_cannot_be_shown_revoked_or_renewed(clients: Clients) -> None:
+    for act in (clients.get, clients.revoke, clients.renew):
+        with pytest.raises(NotFound, match="whohas client list"):
+            act("0" * 32)
+    made = clients.create("a")
+    clients.revoke(made.client.id)
+    with pytest.raises(NotFound):
+        clients.renew(made.client.id)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\0", "x" * 201])
+def test_a_name_that_cannot_be_a_launcher_is_refused(clients: Clients, name: str) -> None:
+    with pytest.raises(InvalidArguments, match="1 to 200"):
+        clients.create(name)
+
+
+def test_an_unknown_scope_is_refused_with_those_there_are(clients: Clients) -> None:
+    with pytest.raises(InvalidArguments, match=r"sp:report:write.*Choose from sp:scopes:all"):
+        clients.create("a", ["sp:report:write"])
+    with pytest.raises(InvalidArguments, match="needs a scope"):
+        clients.create("a", [])
+    assert clients.create("a", known_scopes).client.scopes == known_scopes
