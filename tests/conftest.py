@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from factories import MILLION, link_copy, many_accounts
 from support import ACME, SHARED, Server, serving, whohas
 
 
@@ -33,6 +34,21 @@ def acme_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("acme") / "home"
     done = whohas(home, "load", ACME)
     assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture(scope="session")
+def big_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with one source, `big`, of a million accounts; copy it with `link_copy`."""
+    root = tmp_path_factory.mktemp("big") / "warehouse"
+    many_accounts(root, MILLION)
+    return root
+
+
+@pytest.fixture
+def big_home(home: Path, big_warehouse: Path) -> Path:
+    """A home folder of its own on that warehouse."""
+    link_copy(big_warehouse, home)
     return home
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
 from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, SOURCES, Table
+
+MILLION = 1_000_000
 
 
 def stage(load: Load, table: Table, rows: list[dict[str, Any]], partition: str | None = None) -> DataFile:
@@ -38,6 +44,11 @@ def publish(
         return load.publish(changes, tuple(source["id"] for source in sources))
 
 
+def link_copy(warehouse: Path, home: Path) -> None:
+    """A warehouse for a home folder of its own, without copying what it holds."""
+    shutil.copytree(warehouse, home / "warehouse", copy_function=os.link)
+
+
 def many_accounts(root: Path, count: int, source: str = "big") -> Snapshot:
     """A warehouse of one source with many accounts of six attributes each, made in chunks."""
     names = ["department", "description", "employeeID", "mail", "memberOf", "title"]
@@ -58,16 +69,17 @@ def many_accounts(root: Path, count: int, source: str = "big") -> Snapshot:
 
 def _accounts(first: int, size: int, source: str, names: list[str]) -> pa.Table:
     columns: dict[str, pa.Array] = {column.name: pa.nulls(size, column.type) for column in ACCOUNTS.columns}
-    numbers = [f"{number:09}" for number in range(first, first + size)]
+    numbers = pa.array(np.char.zfill(np.arange(first, first + size).astype("U9"), 9))
     keys = pa.array(names * size)
-    values = pa.array([[f"{name} of account {number}"] for number in numbers for name in names])
-    offsets = pa.array(range(0, (size + 1) * len(names), len(names)), pa.int32())
+    one_value = pa.array(np.arange(size * len(names) + 1, dtype=np.int32))
+    texts = pc.binary_join_element_wise(keys, pc.take(numbers, np.repeat(np.arange(size), len(names))), " of account ")
+    offsets = pa.array(np.arange(0, (size + 1) * len(names), len(names), dtype=np.int32))
     columns |= {
-        "id": pa.array(numbers),
-        "nativeIdentity": pa.array([f"CN=Account {number},OU=People,DC=acme,DC=example" for number in numbers]),
-        "name": pa.array([f"account{number}" for number in numbers]),
+        "id": numbers,
+        "nativeIdentity": pc.binary_join_element_wise("CN=Account ", numbers, ",OU=People,DC=acme,DC=example", ""),
+        "name": pc.binary_join_element_wise("account", numbers, ""),
         "sourceId": pa.array([source] * size),
         "correlated": pa.array([False] * size),
-        "attributes": pa.MapArray.from_arrays(offsets, keys, values),
+        "attributes": pa.MapArray.from_arrays(offsets, keys, pa.ListArray.from_arrays(one_value, texts)),
     }
     return pa.table(columns, schema=ACCOUNTS.schema)

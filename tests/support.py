@@ -22,7 +22,8 @@ WHOHAS = (sys.executable, "-m", "whohas")
 
 def environment(home: Path, **extra: str) -> dict[str, str]:
     """This process's environment, with a home folder, and without whatever else could point at a server."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SAIL_", "WHOHAS_"))}
+    foreign = ("SAIL_", "WHOHAS_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {**kept, "WHOHAS_HOME": str(home), **extra}
 
 

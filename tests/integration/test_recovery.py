@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
-from factories import many_accounts
+
+from factories import MILLION as ROWS
 from support import Server, result_when_over, serving
 
-ROWS = 1_000_000
 BODY = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
 
 
@@ -38,15 +38,14 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home) as server, server.http() as http:
+def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         workers = children(server)
         assert workers
         server.kill()
         wait_until_gone(workers, 5)
-    with serving(home) as server, server.http() as http:
+    with serving(big_home) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert (result["status"], result["rows"]) == ("SUCCESS", ROWS)
         with http.stream("GET", f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}) as answer:
@@ -55,50 +54,47 @@ def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(home: Path) -> No
         lines = data.split(b"\n")
         assert len(lines) == ROWS + 2 and lines[-1] == b""
         assert {line[:9] for line in lines[1:-1]} == {b"%09d" % number for number in range(ROWS)}
-        assert sorted(path.name for path in (home / "artefacts" / run_id).iterdir()) == ["2-accounts.csv"]
+        assert sorted(path.name for path in (big_home / "artefacts" / run_id).iterdir()) == ["2-accounts.csv"]
 
 
 @pytest.mark.slow
-def test_a_stopped_server_hands_its_run_back_and_the_attempt_does_not_count(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home) as server, server.http() as http:
+def test_a_stopped_server_hands_its_run_back_and_the_attempt_does_not_count(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         workers = children(server)
         started = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - started < 10
         wait_until_gone(workers, 1)
-    with serving(home) as server, server.http() as http:
+    with serving(big_home) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert (result["status"], result["rows"]) == ("SUCCESS", ROWS)
-        assert [path.name for path in (home / "artefacts" / run_id).iterdir()] == ["1-accounts.csv"]
+        assert [path.name for path in (big_home / "artefacts" / run_id).iterdir()] == ["1-accounts.csv"]
 
 
 @pytest.mark.slow
-def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home) as server, server.http() as http:
+def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         server.kill()
     for _ in range(2):
-        with serving(home) as server, server.http() as http:
+        with serving(big_home) as server, server.http() as http:
             deadline = time.monotonic() + 60
             while not str(http.get(f"/v2025/reports/{run_id}/result").json()["progress"]).startswith("Extracting"):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             server.kill()
-    with serving(home) as server, server.http() as http:
+    with serving(big_home) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert result["status"] == "FAILURE"
         answer = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"})
         assert answer.status_code == 404
         assert "tried 3 times" in answer.json()["messages"][0]["text"]
-        assert not (home / "artefacts" / run_id).exists()
+        assert not (big_home / "artefacts" / run_id).exists()
 
 
-def test_a_child_that_is_killed_fails_its_run_and_nothing_else(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home) as server, server.http() as http:
+def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
         os.kill(busy.pid, 9)
@@ -111,9 +107,8 @@ def test_a_child_that_is_killed_fails_its_run_and_nothing_else(home: Path) -> No
         assert result_when_over(http, again)["status"] == "SUCCESS"
 
 
-def test_cancel_frees_the_processor_and_leaves_nothing_to_download(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home) as server, server.http() as http:
+def test_cancel_frees_the_processor_and_leaves_nothing_to_download(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
         cancelled = http.post(f"/v2025/reports/{run_id}/cancel")
@@ -122,14 +117,16 @@ def test_cancel_frees_the_processor_and_leaves_nothing_to_download(home: Path) -
         result = result_when_over(http, run_id)
         assert result["status"] == "TERMINATED"
         assert http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code == 404
-        assert not (home / "artefacts" / run_id).exists()
+        assert not (big_home / "artefacts" / run_id).exists()
         assert http.post(f"/v2025/reports/{run_id}/cancel").status_code == 204
         assert http.get(f"/v2025/reports/{run_id}/result").json()["status"] == "TERMINATED"
 
 
-def test_a_queued_run_is_cancelled_at_once(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS)
-    with serving(home, WHOHAS_RUNS_AT_ONCE="1", WHOHAS_CONCURRENT_REPORTS="ACCOUNTS") as server, server.http() as http:
+def test_a_queued_run_is_cancelled_at_once(big_home: Path) -> None:
+    with (
+        serving(big_home, WHOHAS_RUNS_AT_ONCE="1", WHOHAS_CONCURRENT_REPORTS="ACCOUNTS") as server,
+        server.http() as http,
+    ):
         first = start_and_wait_until_extracting(http)
         second = http.post("/v2025/reports/run", json=BODY).json()["id"]
         assert http.get(f"/v2025/reports/{second}/result").json()["progress"] == "Queued"
@@ -138,6 +135,6 @@ def test_a_queued_run_is_cancelled_at_once(home: Path) -> None:
         assert result_when_over(http, first)["status"] == "SUCCESS"
 
 
-def test_a_second_server_on_the_same_home_is_refused(home: Path) -> None:
-    with serving(home), pytest.raises(AssertionError, match="Another whohas already works on"), serving(home):
+def test_a_second_server_on_the_same_home_is_refused(big_home: Path) -> None:
+    with serving(big_home), pytest.raises(AssertionError, match="Another whohas already works on"), serving(big_home):
         pass

@@ -15,7 +15,6 @@ import os
 import resource
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -23,56 +22,12 @@ from typing import Any
 import duckdb
 
 from whohas.engine.duckdb import DuckDB, open_duckdb
-from whohas.engine.statement import Column, TableFiles
 from whohas.render import csv
+from whohas.runs.work import Output, Work
 
 _NICE = 10
 _BEYOND_ENGINE = 1 << 30
 """Bytes of memory on top of the engine's own limit at which the system refuses more: a wall, not a plan."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A file to make: its format, and where."""
-
-    format: str
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a child does: all that it needs to know, as plain data.
-
-    Attributes:
-        memory: bytes for the engine.
-        spill: a folder that the engine may make and spill to.
-        expected_rows: for progress; 0 where nothing is known.
-    """
-
-    sql: str
-    parameters: dict[str, Any]
-    columns: tuple[Column, ...]
-    tables: tuple[TableFiles, ...]
-    outputs: tuple[Output, ...]
-    ordered: bool
-    expected_rows: int
-    memory: int
-    threads: int
-    spill: str
-
-    def to_line(self) -> str:
-        return json.dumps(asdict(self)) + "\n"
-
-    @staticmethod
-    def from_line(line: str) -> Work:
-        raw: dict[str, Any] = json.loads(line)
-        raw["columns"] = tuple(Column(**column) for column in raw["columns"])
-        raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
-        raw["tables"] = tuple(
-            TableFiles(table["name"], tuple((name, type) for name, type in table["columns"]), tuple(table["files"]))
-            for table in raw["tables"]
-        )
-        return Work(**raw)
 
 
 def carry_out(work: Work, say: Callable[..., None]) -> None:

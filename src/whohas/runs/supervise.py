@@ -29,8 +29,8 @@ from whohas.engine.sql import quote
 from whohas.engine.statement import Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.runs import table
-from whohas.runs.child import Output, Work
 from whohas.runs.model import Level, Message, Run, State
+from whohas.runs.work import Output, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse

@@ -105,7 +105,9 @@ def newest_with_files(connection: sa.Connection, key: str) -> Run | None:
 
 def newest(connection: sa.Connection, limit: int) -> list[Run]:
     """The newest runs, newest first."""
-    return [_run(row) for row in connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)).mappings()]
+    return [
+        _run(row) for row in connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)).mappings()
+    ]
 
 
 def unfinished(connection: sa.Connection) -> list[RunId]:

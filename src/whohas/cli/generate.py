@@ -1,0 +1,50 @@
+"""`whohas generate`: writes the files of a made-up organisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whohas.errors import InvalidArguments
+
+
+def generate(
+    folder: Annotated[Path, typer.Argument(help="Where the files go; made if it is not there.")],
+    identities: Annotated[int, typer.Option(help="How many people the organisation has.")] = 300,
+    seed: Annotated[int, typer.Option(help="Chooses the organisation: the same seed, the same files.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
+) -> None:
+    """Write a made-up organisation: identities, accounts, access, events, and a CSV export to map."""
+    if identities < 1:
+        raise InvalidArguments(f"--identities must be at least 1, not {identities}")
+    if seed < 0:
+        raise InvalidArguments(f"--seed must be at least 0, not {seed}")
+    if folder.exists() and not folder.is_dir():
+        raise InvalidArguments(f"{folder} is a file; name a folder")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise InvalidArguments(f"{folder} is not empty; name another folder, or say --force to write into it")
+
+    from whohas import generate as organisation
+
+    with _progress(identities) as progress:
+        summary = organisation.generate(folder, identities, seed, progress)
+    for name, count in summary.rows():
+        typer.echo(f"{count:>12,}  {name}")
+    for source in summary.by_source:
+        typer.echo(f"{source.accounts:>12,}  accounts of {source.name}, {source.uncorrelated:,} of them uncorrelated")
+
+
+@contextmanager
+def _progress(total: int) -> Generator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("identities", total=total)
+        yield lambda done: bar.update(task, completed=done)

@@ -1,0 +1,19 @@
+"""Start, watch, download and cancel runs from Python, on any server that speaks the Reports Data Extraction API.
+
+::
+
+    from whohas.client import Client
+
+    with Client.from_env() as client:
+        run = client.start("ACCOUNTS", {"sourceName": "Active Directory"})
+        result = client.wait(run.id, on_progress=lambda result: print(result.progress))
+        client.download(run.id, "csv", Path("accounts.csv"))
+
+`AsyncClient` has the same methods, to be awaited. Whatever goes wrong is one of the errors of `whohas.errors`, with
+the server's own text and its tracking id.
+"""
+
+from whohas.client.asynchronous import AsyncClient
+from whohas.client.synchronous import Client
+
+__all__ = ["AsyncClient", "Client"]

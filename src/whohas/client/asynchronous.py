@@ -1,0 +1,118 @@
+"""The client for code that awaits; `synchronous.py` has its twin, and the words on each method."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from whohas.client.conversation import (
+    DEFAULT_PREFIX,
+    TIMEOUT,
+    Conversation,
+    OnProgress,
+    Send,
+    Sleep,
+    Steps,
+    T,
+    unreachable,
+    variables,
+)
+from whohas.client.saving import CHUNK, PartFile
+from whohas.contract import ReportResults, TaskResultDetails
+from whohas.errors import Unavailable
+
+
+class AsyncClient:
+    """`Client` with methods to be awaited; `on_progress` stays an ordinary function."""
+
+    def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._conversation = Conversation(base_url, client_id, client_secret, prefix)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=True)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> AsyncClient:
+        """A client as SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say."""
+        return cls(*variables(environ), prefix=prefix)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def start(self, report_type: str, arguments: Mapping[str, Any] | None = None) -> TaskResultDetails:
+        """Starts a run, or gets the one that already makes the same; its `id` is what the other methods take."""
+        return await self._do(self._conversation.start(report_type, arguments))
+
+    async def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
+        """What became of a run; its `status` is None until it is over."""
+        return await self._do(self._conversation.result(run_id, completed))
+
+    async def wait(
+        self, run_id: str, on_progress: OnProgress | None = None, timeout: float | None = None
+    ) -> ReportResults:
+        """The result once the run is over, however it ended.
+
+        Raises:
+            Unavailable: it is not over after `timeout` seconds; the run goes on.
+        """
+        return await self._do(self._conversation.wait(run_id, on_progress, timeout))
+
+    async def download(self, run_id: str, format: str, to: Path, *, name: str | None = None) -> Path:
+        """Saves a file of a run, and returns where. Nothing is left at `to` unless the whole file arrived.
+
+        Args:
+            format: csv or pdf.
+            to: the file; or a folder, in which the file gets the name that the server gives it.
+            name: the name to ask the server for.
+        """
+        response = await self._do(self._conversation.file(run_id, format, name))
+        try:
+            with PartFile(response, to) as part:
+                async for chunk in response.aiter_bytes(CHUNK):
+                    await asyncio.to_thread(part.write, chunk)
+                return part.finish()
+        except httpx2.RequestError as error:
+            raise Unavailable(f"The download was cut short: {error}. Repeat it.") from error
+        finally:
+            await response.aclose()
+
+    async def cancel(self, run_id: str) -> None:
+        """Cancels a run; no effect on one that is over."""
+        await self._do(self._conversation.cancel(run_id))
+
+    async def _do(self, steps: Steps[T]) -> T:
+        response: httpx2.Response | None = None
+        error: Unavailable | None = None
+        while True:
+            try:
+                step = steps.send(response) if error is None else steps.throw(error)
+            except StopIteration as end:
+                return end.value
+            response = error = None
+            if isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                response = await self._send(step)
+            except (httpx2.RequestError, httpx2.InvalidURL) as fault:
+                error = unreachable(self._conversation.base_url, fault)
+
+    async def _send(self, step: Send) -> httpx2.Response:
+        request = self._http.build_request(**step.parts(self._conversation.base_url))
+        response = await self._http.send(request, stream=step.stream)
+        if step.stream and not response.is_success:
+            await response.aread()
+            await response.aclose()
+        return response

@@ -1,0 +1,213 @@
+"""What both clients say to a server and make of its answers, without doing any input or output.
+
+A conversation is a generator: it yields what to do next (`Send`, `Sleep`) and is given the response. The clients
+differ only in how they do it. Here is all the rest: the token, the second try, the waiting.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+from whohas.client.refusals import error_of, retry_after
+from whohas.contract import ReportDetails, ReportResults, TaskResultDetails, TokenResponse
+from whohas.errors import InvalidArguments, NotFound, Unauthorized, Unavailable
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+
+OnProgress: TypeAlias = Callable[[ReportResults], object]
+"""Called with each result that tells something new."""
+
+DEFAULT_PREFIX = "/v2025"
+TIMEOUT = httpx2.Timeout(60, connect=10)
+VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
+
+MOST_REFUSALS = 5
+"""Times that a call waits for a server that says 429."""
+
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before a read is tried again, where the server did not answer."""
+
+FIRST_LOOK = 0.05
+LAST_LOOK = 2.0
+"""Seconds between two looks at a run: few at first, for most runs are short, then up to this many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this request, and come back with the response.
+
+    Attributes:
+        path: below the base URL, percent-encoded.
+        token: for the Authorization header; not part of a `repr`.
+        stream: leave the body of a success unread.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    json: Any = None
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    stream: bool = False
+
+    def parts(self, base_url: str) -> dict[str, Any]:
+        """The arguments of `build_request`."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if self.stream:
+            headers["Accept-Encoding"] = "identity"  # its length and hash are to be compared
+        return {
+            "method": self.method,
+            "url": base_url + self.path,
+            "params": self.query,
+            "json": self.json,
+            "data": self.form,
+            "headers": headers,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Do nothing for so many seconds."""
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Send | Sleep, httpx2.Response | None, T]
+
+
+class Conversation:
+    """One client's side: where the server is, who we are, and the token once there is one."""
+
+    def __init__(self, base_url: str, client_id: str, client_secret: str, prefix: str = DEFAULT_PREFIX) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InvalidArguments(f"The server's address {base_url!r} must begin with http:// or https://.")
+        self.base_url = base_url.rstrip("/")
+        self._reports = "/reports/v1" if prefix.strip("/") == "reports/v1" else f"/{prefix.strip('/')}/reports"
+        self._credentials = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+        }
+        self._token: str | None = None
+
+    def start(self, report_type: str, arguments: Mapping[str, Any] | None) -> Steps[TaskResultDetails]:
+        details = ReportDetails(reportType=report_type, arguments=dict(arguments or {}))
+        response = yield from self._call(Send("POST", f"{self._reports}/run", json=details.model_dump()))
+        run = _read(response, TaskResultDetails)
+        if not run.id:
+            raise Unavailable(f"{self.base_url} answered without a run's id. Is it a server of reports?")
+        return run
+
+    def result(self, run_id: str, completed: bool) -> Steps[ReportResults]:
+        query = {"completed": "true"} if completed else None
+        response = yield from self._call(Send("GET", f"{self._run(run_id)}/result", query))
+        return _read(response, ReportResults)
+
+    def wait(self, run_id: str, on_progress: OnProgress | None, timeout: float | None) -> Steps[ReportResults]:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause, last = FIRST_LOOK, None
+        while True:
+            result = yield from self.result(run_id, completed=False)
+            if result.id is None and result.reportType is None:
+                raise NotFound(f"The server has no result for the run {run_id}: its report was switched off.")
+            if on_progress is not None and result != last:
+                on_progress(result)
+            last = result
+            if result.status is not None:
+                return result
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise Unavailable(
+                    f"The run {run_id} is not over after {timeout:g} seconds "
+                    f"({result.progress or 'no progress told'}). It goes on; wait longer or cancel it."
+                )
+            yield Sleep(pause)
+            pause = min(pause * 1.5, LAST_LOOK)
+
+    def file(self, run_id: str, format: str, name: str | None) -> Steps[httpx2.Response]:
+        query = {"fileFormat": format.lower(), **({"name": name} if name else {})}
+        return (yield from self._call(Send("GET", self._run(run_id), query, stream=True)))
+
+    def cancel(self, run_id: str) -> Steps[None]:
+        yield from self._call(Send("POST", f"{self._run(run_id)}/cancel"))
+
+    def _run(self, run_id: str) -> str:
+        return f"{self._reports}/{quote(run_id, safe='')}"
+
+    def _call(self, send: Send) -> Steps[httpx2.Response]:
+        renewed, refused, silent = False, 0, 0
+        while True:
+            try:
+                if self._token is None:
+                    self._token = yield from self._fetch_token()
+                response = _given((yield replace(send, token=self._token)))
+            except Unavailable:
+                # reading again harms nothing; a second start might make a second run
+                if send.method != "GET" or silent == len(PAUSES):
+                    raise
+                yield Sleep(PAUSES[silent])
+                silent += 1
+                continue
+            if response.is_success:
+                return response
+            if response.status_code == 401 and not renewed:
+                self._token, renewed = None, True
+            elif response.status_code == 429 and refused < MOST_REFUSALS:
+                refused += 1
+                yield Sleep(retry_after(response))
+            else:
+                raise error_of(response)
+
+    def _fetch_token(self) -> Steps[str]:
+        response = _given((yield Send("POST", "/oauth/token", form=self._credentials)))
+        if response.status_code in (400, 401):
+            raise Unauthorized(f"{self.base_url} gives no token: {error_of(response).message}")
+        if not response.is_success:
+            raise error_of(response)
+        return _read(response, TokenResponse).access_token
+
+
+def variables(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
+    """Base URL, client id and secret from the environment variables that all clients of the API read.
+
+    Raises:
+        InvalidArguments: one is missing; the message names it.
+    """
+    environ = os.environ if environ is None else environ
+    missing = [name for name in VARIABLES if not environ.get(name)]
+    if missing:
+        raise InvalidArguments(
+            f"{', '.join(missing)} must be set in the environment. "
+            "`whohas serve --dev` writes a file dev.env to source."
+        )
+    url, client_id, secret = (environ[name] for name in VARIABLES)
+    return url, client_id, secret
+
+
+def unreachable(base_url: str, error: Exception) -> Unavailable:
+    """The error for a server that did not answer."""
+    return Unavailable(f"{base_url} does not answer: {str(error) or type(error).__name__}. Is the server running?")
+
+
+def _given(response: httpx2.Response | None) -> httpx2.Response:
+    assert response is not None, "a Send is answered with a response"
+    return response
+
+
+def _read(response: httpx2.Response, model: type[Model]) -> Model:
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "the body"
+        raise Unavailable(
+            f"{response.url.host} answered with something else than {model.__name__}: {where}: {fault['msg']}"
+        ) from None

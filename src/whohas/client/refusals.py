@@ -1,0 +1,72 @@
+"""A server's refusal as an error of `whohas.errors`, with the server's own text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import httpx2
+
+from whohas.errors import (
+    Conflict,
+    Forbidden,
+    InvalidArguments,
+    NotFound,
+    QuotaExceeded,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    WhohasError,
+)
+
+KINDS: dict[int, type[WhohasError]] = {
+    400: InvalidArguments,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+}
+
+DEFAULT_RETRY_AFTER = 5
+LONGEST_RETRY_AFTER = 300
+
+
+def error_of(response: httpx2.Response) -> WhohasError:
+    """The error that a response other than a success stands for."""
+    text, tracking_id = _text_and_id(response)
+    if tracking_id:
+        text = f"{text} (tracking id {tracking_id})"
+    if response.status_code == 429:
+        return QuotaExceeded(text, retry_after(response))
+    if response.status_code in KINDS:
+        return KINDS[response.status_code](text)
+    if response.status_code >= 500:
+        return Unavailable(text)
+    return WhohasError(text)
+
+
+def retry_after(response: httpx2.Response) -> int:
+    """Whole seconds that the server wants us to wait, within reason."""
+    given = response.headers.get("retry-after", "")
+    return min(int(given), LONGEST_RETRY_AFTER) if given.isdecimal() else DEFAULT_RETRY_AFTER
+
+
+def _text_and_id(response: httpx2.Response) -> tuple[str, str]:
+    status = f"{response.status_code} {response.reason_phrase}"
+    header = response.headers.get("slpt-request-id", "")
+    try:
+        parsed: object = json.loads(response.content)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        shown = response.text.strip()[:200]
+        return f"The server answered {status}{': ' if shown else ''}{shown}", header
+    body = cast("dict[str, Any]", parsed)
+    messages = body.get("messages")
+    texts: list[str] = []
+    if isinstance(messages, list):
+        entries = [cast("dict[str, Any]", entry) for entry in cast("list[object]", messages) if isinstance(entry, dict)]
+        texts = [str(entry["text"]) for entry in entries if entry.get("text")]
+    texts = texts or [str(body[name]) for name in ("error_description", "error", "message") if body.get(name)][:1]
+    return " ".join(texts) or f"The server answered {status}", str(body.get("trackingId") or header)

@@ -1,0 +1,111 @@
+"""The badge system's export: a plain CSV file, as anyone's would be, and the mapping that reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from whohas.generate import company
+from whohas.generate.catalogue import BADGES
+from whohas.generate.draws import every, take, words
+from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, Organisation, People
+
+HEADER = ("Badge No", "Holder", "Email", "Building Access", "Disabled", "Issued", "Note")
+VISITOR_PERIOD = 25
+MAPPING = f'''# How whohas reads badges.csv: which column is what, and whose badge it is.
+[source]
+name = "{BADGES}"
+type = "DelimitedFile"
+description = "Doors and gates of all offices"
+
+[accounts]
+file = "badges.csv"
+attributes = "*"
+
+[accounts.columns]
+nativeIdentity = "Badge No"
+name = "Holder"
+created = "Issued"
+disabled = "Disabled"
+
+[accounts.lists]
+"Building Access" = ";"
+
+[correlation]
+account = "Email"
+identity = "email"
+ignoreCase = true
+'''
+_NOTES = words(['Lost, see "desk book"', "=SUM(1,2)", "Replaced\n(photo, new name)", "-", "+1 guest"])
+_ACCESS = words(
+    [
+        ";".join(b for n, b in enumerate(company.BUILDINGS) if bits >> n & 1)
+        for bits in range(2 ** len(company.BUILDINGS))
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Badges:
+    """Rows of the file, and what they come to."""
+
+    text: str
+    rows: int
+    uncorrelated: int
+    disabled: int
+
+
+def header() -> str:
+    return _csv([HEADER])
+
+
+def badges(organisation: Organisation, people: People, columns: Mapping[str, list[str]]) -> Badges:
+    """The badges of these people; some have a second one."""
+    p, draws = people, organisation.draws
+    present = (p.orphan != NO_ACCOUNTS) & (p.state != PREHIRE) & draws.chance("badge", p.at, 780)
+    second = present & every(p.at, 61, 20)
+    off = ((p.state == TERMINATED) & draws.chance("badge off", p.at, 600)) | draws.chance("badge other off", p.at, 20)
+    forms = draws.pick("badge email", p.at, 10).tolist()
+    emails = [
+        email if form < 5 else email.title().replace(".Example", ".example") if form < 8 else email.upper()
+        for email, form in zip(columns["email"], forms, strict=True)
+    ]
+    access = take(
+        _ACCESS, (draws.pick("buildings", p.at, len(_ACCESS)) | 1) & (draws.pick("doors", p.at, len(_ACCESS)) | 1)
+    )
+    noted = np.where(every(p.at, 15, 9), draws.pick("note", p.at, len(_NOTES)), -1)
+    notes = [("" if n < 0 else _NOTES[n]) for n in noted.tolist()]
+    issued = organisation.calendar.dates(np.maximum(p.created - draws.pick("issued", p.at, 20), 1))
+    everything = zip(
+        p.at.tolist(), columns["plain"], emails, access, off.tolist(), issued, notes, present.tolist(), second.tolist(),
+        strict=True,
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = []
+    for n, holder, email, doors, disabled, since, note, here, twice in everything:
+        if here:
+            rows.append((f"{n + 1000:07d}", holder, email, doors, "yes" if disabled else "no", since, note))
+        if twice:
+            rows.append((f"9{n + 1000:06d}", holder, email, "", "yes", since, "Replaced, void"))
+    unknown = int(np.sum(present & p.mailless) + np.sum(second & p.mailless))
+    return Badges(_csv(rows), len(rows), unknown, int(np.sum(present & off) + np.sum(second)))
+
+
+def visitors(organisation: Organisation, at: range) -> Badges:
+    """Badges of people whom nobody knows."""
+    numbers = np.arange(at.start, at.stop)
+    days = organisation.calendar.dates(1 + organisation.draws.pick("visit", numbers, 300))
+    rows = [
+        (f"V{n:05d}", f"Visitor {n:02d}", f"guest{n}@partner.example" if n % 2 else "", "Main Gate", "no", day, "")
+        for n, day in zip(at, days, strict=True)
+    ]
+    return Badges(_csv(rows), len(rows), len(rows), 0)
+
+
+def _csv(rows: list[tuple[str, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

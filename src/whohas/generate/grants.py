@@ -1,0 +1,169 @@
+"""Bundles of access as ready pieces of text, for accounts and for the identities that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from whohas.generate.catalogue import AccessProfile, Catalogue, Entitlement, Person, Role
+from whohas.generate.draws import Numbers, Words, words
+from whohas.generate.template import encoded
+
+PERMISSION_BUNDLES = ((0,), (1,), (1, 3), (2,), (2, 7), (3,), (1, 5), (6,), (0, 4), (0, 1, 5), (3, 6, 7))
+LEDGER_BUNDLES = ((0,), (0, 1), (0, 2), (0, 1, 2), (0, 3), (0, 4))
+"""By the numbers of `LEDGER_ROLES`; the fourth both posts and approves, which one person should not."""
+_LEDGER_PROFILES = ((0,), (1,), (2,), (1, 2), (0,), (0,))
+POWER_BUNDLES = ((0,), (1, 2), (0, 3))
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Bundles of one kind; the last holds nothing.
+
+    Attributes:
+        values: the account attribute's values, as JSON, each with a comma before it.
+        access: the identity's access items, each with a comma before it, in UTF-8.
+        counts: how many entitlements, access profiles and roles each holds.
+    """
+
+    values: Words
+    access: Words
+    counts: Numbers
+
+    @property
+    def nothing(self) -> int:
+        return len(self.values) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Every bundle that an account can have.
+
+    Attributes:
+        basics: by department x 4, + 2 with shared files, + 1 with remote access.
+        projects: by project.
+        powers: by `POWER_BUNDLES`.
+        ledger: by `LEDGER_BUNDLES`.
+        books: by ledger book.
+        crm: by profile of the customer system.
+        permissions: by `PERMISSION_BUNDLES`.
+    """
+
+    basics: Pieces
+    projects: Pieces
+    powers: Pieces
+    ledger: Pieces
+    books: Pieces
+    crm: Pieces
+    permissions: Pieces
+
+    @classmethod
+    def of(cls, catalogue: Catalogue) -> Grants:
+        c = catalogue
+        everybody, remote = c.staff[0], c.staff[1]
+        basics = [
+            _Bundle((everybody, members, *(files,) * share, *(remote,) * vpn), (profile,), (role,))
+            for (members, files), (profile, role) in zip(c.groups, c.basics, strict=True)
+            for share in (0, 1)
+            for vpn in (0, 1)
+        ]
+        projects = [
+            _Bundle(
+                (entitlement,),
+                tuple(p for p in (c.project_profiles.get(n),) if p),
+                tuple(r for r in (c.project_roles.get(n),) if r),
+            )
+            for n, entitlement in enumerate(c.projects)
+        ]
+        ledger = [
+            _Bundle(tuple(c.ledger_roles[r] for r in roles), tuple(c.ledger_profiles[p] for p in profiles))
+            for roles, profiles in zip(LEDGER_BUNDLES, _LEDGER_PROFILES, strict=True)
+        ]
+        return cls(
+            basics=_pieces(basics),
+            projects=_pieces(projects),
+            powers=_pieces([_Bundle(tuple(c.powers[p] for p in bundle)) for bundle in POWER_BUNDLES]),
+            ledger=_pieces(ledger),
+            books=_pieces([_Bundle((book,)) for book in c.books]),
+            crm=_pieces([_Bundle((e,), c.crm_access[n : n + 1]) for n, e in enumerate(c.crm_profiles)]),
+            permissions=_pieces(
+                [_Bundle(tuple(c.permission_sets[p] for p in bundle)) for bundle in PERMISSION_BUNDLES]
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    entitlements: tuple[Entitlement, ...] = ()
+    profiles: tuple[AccessProfile, ...] = ()
+    roles: tuple[Role, ...] = ()
+
+
+def _pieces(bundles: list[_Bundle]) -> Pieces:
+    bundles = [*bundles, _Bundle()]
+    counts = [(len(b.entitlements), len(b.profiles), len(b.roles)) for b in bundles]
+    return Pieces(
+        words([_listed(e.value for e in b.entitlements) for b in bundles]),
+        np.array([_listed(_items(b)).encode() for b in bundles], dtype=object),
+        np.array(counts, dtype=np.int64),
+    )
+
+
+def _listed(values: Iterable[object]) -> str:
+    return "".join("," + encoded(value) for value in values)
+
+
+def _items(bundle: _Bundle) -> list[dict[str, object]]:
+    bundled = {e.id for profile in bundle.profiles for e in profile.entitlements}
+    entitlements = [_entitlement(e, standalone=e.id not in bundled) for e in bundle.entitlements]
+    in_role = {profile.id for role in bundle.roles for profile in role.profiles}
+    profiles = [_profile(p, standalone=p.id not in in_role) for p in bundle.profiles]
+    return entitlements + profiles + [_role(r) for r in bundle.roles]
+
+
+def _entitlement(entitlement: Entitlement, standalone: bool) -> dict[str, object]:
+    e = entitlement
+    item: dict[str, object] = {"id": e.id, "name": e.name, "displayName": e.name, "type": "ENTITLEMENT"}
+    if e.description is not None:
+        item["description"] = e.description
+    return item | {
+        "source": {"id": e.source.id, "name": e.source.name},
+        "privileged": e.privileged,
+        "attribute": e.attribute,
+        "value": e.value,
+        "standalone": standalone,
+        "schema": e.schema,
+    }
+
+
+def _profile(profile: AccessProfile, standalone: bool) -> dict[str, object]:
+    return {
+        "id": profile.id,
+        "name": profile.name,
+        "displayName": profile.name,
+        "type": "ACCESS_PROFILE",
+        "description": profile.description,
+        "source": {"id": profile.source.id, "name": profile.source.name},
+        "owner": _owner(profile.owner),
+        "standalone": standalone,
+        "revocable": standalone,
+    }
+
+
+def _role(role: Role) -> dict[str, object]:
+    return {
+        "id": role.id,
+        "name": role.name,
+        "displayName": role.name,
+        "type": "ROLE",
+        "description": role.description,
+        "owner": _owner(role.owner),
+        "disabled": False,
+        "revocable": False,
+    }
+
+
+def _owner(person: Person) -> dict[str, str]:
+    return {"id": person.id, "name": person.alias, "displayName": person.name}

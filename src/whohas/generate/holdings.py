@@ -1,0 +1,205 @@
+"""Which accounts people have, in which state, and with which access.
+
+Numbers from real organisations: most who leave lose their accounts at once, and the rest is what an auditor
+looks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from whohas.generate import company
+from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER
+from whohas.generate.draws import Flags, Numbers, every, numbers
+from whohas.generate.grants import LEDGER_BUNDLES, PERMISSION_BUNDLES, POWER_BUNDLES, Grants, Pieces
+from whohas.generate.people import (
+    EXTERNAL,
+    LEAVE,
+    LEFT_HR,
+    NO_ACCOUNTS,
+    NOT_ORPHAN,
+    PREHIRE,
+    TERMINATED,
+    Organisation,
+    People,
+)
+
+_LEDGER = np.array([d.ledger for d in company.DEPARTMENTS])
+_CRM = np.array([d.crm for d in company.DEPARTMENTS])
+_LEDGER_CHOICE = np.array(
+    [
+        {3: (1, 1, 1, 0, 2, 2, 3, 4), company.IT: (5, 5, 0, 0, 0, 0, 0, 4)}.get(n, (0, 0, 0, 1, 0, 0, 2, 0))
+        for n in range(len(company.DEPARTMENTS))
+    ]
+)
+_CRM_CHOICE = numbers(0, 1, 0, 0, 4, 2, 3, 0, 0, 0)
+_LEDGER_ADMIN, _CRM_ADMIN = len(LEDGER_BUNDLES) - 1, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Accounts of one kind, one element for each person.
+
+    Attributes:
+        key: what the columns of these accounts begin with.
+        source: whose accounts they are.
+        present: who has one.
+        disabled, locked, chosen, privileged: in which state it is; `chosen` is manually correlated.
+    """
+
+    key: str
+    source: int
+    present: Flags
+    disabled: Flags
+    locked: Flags
+    chosen: Flags
+    privileged: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which bundles people hold: indexes of the pieces of `Grants`."""
+
+    basics: Numbers
+    project: Numbers
+    other_project: Numbers
+    powers: Numbers
+    admin_powers: Numbers
+    ledger: Numbers
+    book: Numbers
+    crm: Numbers
+    permissions: Numbers
+
+    def of(self, grants: Grants) -> list[tuple[Pieces, Numbers]]:
+        """Every kind of bundle with what each person holds of it."""
+        return [
+            (grants.basics, self.basics),
+            (grants.projects, self.project),
+            (grants.projects, self.other_project),
+            (grants.powers, self.powers),
+            (grants.powers, self.admin_powers),
+            (grants.ledger, self.ledger),
+            (grants.books, self.book),
+            (grants.crm, self.crm),
+            (grants.permissions, self.permissions),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """Everything that some people hold."""
+
+    hr: Held
+    former: Held
+    directory: Held
+    admin: Held
+    ledger: Held
+    crm: Held
+    access: Access
+
+    @property
+    def kinds(self) -> tuple[Held, ...]:
+        return (self.hr, self.former, self.directory, self.admin, self.ledger, self.crm)
+
+
+def holdings(organisation: Organisation, grants: Grants, people: People) -> Holdings:
+    """What these people hold."""
+    p, draws = people, organisation.draws
+    chance, none = draws.chance, np.zeros(p.at.size, dtype=bool)
+    gone, away, here = p.state == TERMINATED, p.state == LEAVE, p.state != PREHIRE
+    employed = (p.orphan == NOT_ORPHAN) | (p.orphan == LEFT_HR)
+    with_hr, it = p.orphan == NOT_ORPHAN, p.department == company.IT
+
+    has_directory = here & (p.orphan != NO_ACCOUNTS) & chance("directory", p.at, 970)
+    has_admin = has_directory & it & employed & (p.lead | gone | chance("admin", p.at, 300))
+    has_ledger = here & employed & chance("ledger", p.at, _LEDGER[p.department])
+    has_crm = here & (p.orphan != NO_ACCOUNTS) & (
+        (p.orphan == EXTERNAL) | chance("crm", p.at, _CRM[p.department])
+    )  # fmt: skip
+    directory_off = (gone & chance("directory off", p.at, 780)) | (away & chance("away", p.at, 500))
+    directory_off |= chance("other off", p.at, 8)
+    stripped = directory_off & gone
+
+    power = np.where(every(p.at, 131, 70) & has_directory & ~has_admin, 0, grants.powers.nothing)
+    ledger = _LEDGER_CHOICE[p.department, draws.pick("ledger roles", p.at, 8)]
+    crm = np.where(it & chance("no crm admin", p.at, 600), 0, _CRM_CHOICE[p.department])
+    access = Access(
+        basics=np.where(has_directory & ~stripped, _basics(organisation, p), grants.basics.nothing),
+        **_projects(organisation, grants, p.at, has_directory & ~stripped),
+        powers=np.where(stripped, grants.powers.nothing, power),
+        admin_powers=np.where(has_admin, draws.pick("power", p.at, len(POWER_BUNDLES)), grants.powers.nothing),
+        ledger=np.where(has_ledger, ledger, grants.ledger.nothing),
+        book=np.where(
+            has_ledger & chance("book", p.at, 600),
+            draws.pick("which book", p.at, grants.books.nothing),
+            grants.books.nothing,
+        ),
+        crm=np.where(has_crm, crm, grants.crm.nothing),
+        permissions=np.where(
+            has_crm & chance("permissions", p.at, 550),
+            draws.pick("which permissions", p.at, len(PERMISSION_BUNDLES)),
+            grants.permissions.nothing,
+        ),
+    )
+    former = with_hr & every(p.at, 59, 31)
+    return Holdings(
+        hr=Held("hr", HR, with_hr, with_hr & gone, none, none, none),
+        former=Held("former", HR, former, former, none, former & every(p.at, 2, 0), none),
+        directory=Held(
+            "directory",
+            DIRECTORY,
+            has_directory,
+            has_directory & directory_off,
+            has_directory & ~directory_off & (p.locked | chance("directory locked", p.at, 12)),
+            has_directory & chance("directory chosen", p.at, 15),
+            has_directory & (access.powers != grants.powers.nothing),
+        ),
+        admin=Held(
+            "admin",
+            DIRECTORY,
+            has_admin,
+            has_admin & gone & chance("admin off", p.at, 500),
+            none,
+            has_admin & chance("admin chosen", p.at, 600),
+            has_admin,
+        ),
+        ledger=Held(
+            "ledger",
+            LEDGER,
+            has_ledger,
+            has_ledger & ((gone & chance("ledger off", p.at, 600)) | chance("ledger other off", p.at, 10)),
+            has_ledger & chance("ledger locked", p.at, 25),
+            has_ledger & chance("ledger chosen", p.at, 50),
+            has_ledger & (ledger == _LEDGER_ADMIN),
+        ),
+        crm=Held(
+            "crm",
+            CRM,
+            has_crm,
+            has_crm & gone & chance("crm off", p.at, 650),
+            none,
+            has_crm & chance("crm chosen", p.at, 15),
+            has_crm & (crm == _CRM_ADMIN),
+        ),
+        access=access,
+    )
+
+
+def _basics(organisation: Organisation, people: People) -> Numbers:
+    share = organisation.draws.chance("share", people.at, 500)
+    remote = organisation.draws.chance("remote", people.at, 700)
+    return people.department * 4 + share * 2 + remote
+
+
+def _projects(organisation: Organisation, grants: Grants, at: Numbers, where: Flags) -> dict[str, Numbers]:
+    draws, count, nothing = organisation.draws, grants.projects.nothing, grants.projects.nothing
+    how_many = draws.pick("projects", at, 100)
+    even = draws.pick("project", at, 1 << 20) / (1 << 20)
+    first = (even * even * count).astype(np.int64)
+    other = (first + 1 + draws.pick("other project", at, count - 1)) % count
+    return {
+        "project": np.where(where & (how_many < 55), first, nothing),
+        "other_project": np.where(where & (how_many < 20), other, nothing),
+    }

@@ -1,0 +1,141 @@
+"""Writes an organisation, chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import date
+from pathlib import Path
+from typing import IO, Final
+
+import numpy as np
+
+from whohas.generate.accounts import account_columns, account_templates
+from whohas.generate.badges import MAPPING, VISITOR_PERIOD, badges, header, visitors
+from whohas.generate.catalogue import Catalogue, catalogue
+from whohas.generate.describe import access_column, holding_columns, identity_columns, identity_template, owned
+from whohas.generate.grants import Grants
+from whohas.generate.happenings import activity_template, event_template, happening_columns, requested
+from whohas.generate.holdings import holdings
+from whohas.generate.inventory import inventory
+from whohas.generate.people import Organisation
+from whohas.generate.strays import strays
+from whohas.generate.summary import Summary, Tally
+
+REFERENCE: Final = date(2026, 11, 1)
+"""The day on which a generated organisation is as it is told, unless another is given."""
+CHUNK: Final = 2048
+
+
+def _silently(done: int) -> None:
+    del done
+
+
+def generate(
+    folder: Path,
+    identities: int,
+    seed: int = 1,
+    progress: Callable[[int], None] = _silently,
+    *,
+    reference: date = REFERENCE,
+) -> Summary:
+    """Writes the documents of a fictional organisation into `folder`, which is made if need be.
+
+    The same arguments give the same bytes. Memory does not grow with `identities`.
+
+    Args:
+        folder: where the files go; files of the same names are replaced.
+        identities: how many people, at least 1.
+        seed: chooses among all organisations of that size; not negative.
+        progress: is told, after each chunk, how many identities are written.
+        reference: the day that all dates are counted back from.
+
+    Raises:
+        ValueError: `identities` or `seed` is out of range.
+    """
+    if identities < 1 or seed < 0:
+        raise ValueError(f"identities must be at least 1 and seed at least 0, not {identities} and {seed}")
+    folder.mkdir(parents=True, exist_ok=True)
+    organisation = Organisation(identities, seed, reference)
+    with ExitStack() as stack:
+        return _Writer(folder, stack, organisation).write(progress)
+
+
+class _Writer:
+    def __init__(self, folder: Path, stack: ExitStack, organisation: Organisation) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._organisation = organisation
+        self._catalogue: Catalogue = catalogue(organisation)
+        self._grants = Grants.of(self._catalogue)
+        self._tally = Tally()
+
+    def write(self, progress: Callable[[int], None]) -> Summary:
+        total = self._organisation.identities
+        self._people(progress)
+        accounts = self._open("accounts.ndjson", "ab")
+        for kind, lines in strays(self._organisation, self._catalogue, self._grants, CHUNK):
+            _put(accounts, lines)
+            self._tally.accounts(kind, uncorrelated=True)
+        self._visitors(max(2, total // VISITOR_PERIOD))
+        for name, lines in inventory(self._organisation, self._catalogue, self._tally.with_source):
+            _put(self._open(f"{name}.ndjson"), lines)
+        (self._folder / "badges.toml").write_text(MAPPING, encoding="utf-8", newline="\n")
+        c = self._catalogue
+        self._tally.add(
+            entitlements=len(c.entitlements), access_profiles=len(c.profiles), roles=len(c.roles), apps=len(c.apps)
+        )
+        return self._tally.summary()
+
+    def _people(self, progress: Callable[[int], None]) -> None:
+        with ExitStack() as stack:
+            identities, accounts, events, activities, badges_ = (
+                stack.enter_context((self._folder / name).open("wb"))
+                for name in (
+                    "identities.ndjson",
+                    "accounts.ndjson",
+                    "events.ndjson",
+                    "account_activities.ndjson",
+                    "badges.csv",
+                )
+            )
+            badges_.write(header().encode())
+            identity, event, activity = identity_template(), event_template(), activity_template(self._catalogue)
+            of_kind, owns = account_templates(self._catalogue), owned(self._catalogue)
+            o, c, total = self._organisation, self._catalogue, self._organisation.identities
+            for start in range(0, total, CHUNK):
+                people = o.people(np.arange(start, min(start + CHUNK, total)))
+                held = holdings(o, self._grants, people)
+                columns = identity_columns(o, c, owns, people)
+                columns |= account_columns(o, self._grants, people, held, columns)
+                columns |= holding_columns(c, self._grants, held, columns)
+                requests = requested(people, held.directory.present)
+                columns |= happening_columns(o, c, people, requests, columns)
+                _put(identities, identity.lines(columns, encoded={"access": access_column(self._grants, held)}))
+                for kind in held.kinds:
+                    _put(accounts, of_kind[kind.key].lines(columns, kind.present.tolist()))
+                _put(events, event.lines(columns))
+                _put(activities, activity.lines(columns, requests.tolist()))
+                issued = badges(o, people, columns)
+                badges_.write(issued.text.encode())
+                self._tally.people(people, held)
+                self._tally.badges(issued)
+                self._tally.add(events=people.at.size, account_activities=requests.sum())
+                progress(start + people.at.size)
+
+    def _visitors(self, total: int) -> None:
+        file = self._open("badges.csv", "ab")
+        for start in range(0, total, CHUNK):
+            issued = visitors(self._organisation, range(start, min(start + CHUNK, total)))
+            file.write(issued.text.encode())
+            self._tally.badges(issued)
+
+    def _open(self, name: str, mode: str = "wb") -> IO[bytes]:
+        return self._stack.enter_context((self._folder / name).open(mode))
+
+
+def _put(file: IO[bytes], lines: Iterable[bytes]) -> None:
+    text = b"\n".join(lines)
+    if text:
+        file.write(text)
+        file.write(b"\n")

@@ -1,0 +1,13 @@
+"""The HTTP door: the published API, token and health, as a FastAPI application.
+
+A request passes, from the outside in::
+
+    Tracking     gives it its tracking id, logs one line when it is answered
+    UnreadBody   takes the rest of a body that nobody read, so that the caller gets the answer
+    CORS         where `cors_origins` is set
+    Refusals     turns whatever is raised below into the contract's bodies
+    Slashes      `//oauth/token` is `/oauth/token`
+    Guard        no token, no answer: unknown paths too
+    BodyLimit    no more than `max_body_bytes`
+    routes       reports, token, about
+"""

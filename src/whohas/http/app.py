@@ -1,0 +1,75 @@
+"""Puts the application together: `create_app` is all that a server needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, Response
+
+from whohas import __version__
+from whohas.http import description
+from whohas.http.errors import handle
+from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
+from whohas.http.reports import PREFIXES, report_routes
+from whohas.http.token import token_routes
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application on the services of one installation; it opens and closes none of them."""
+    app = FastAPI(
+        title=description.TITLE,
+        version=__version__,
+        description=description.ABOUT,
+        docs_url=None,  # the pages would be loaded from a CDN
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(services),
+        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        generate_unique_id_function=_operation_id,
+    )
+    reports = report_routes(services)
+    for prefix in PREFIXES:
+        app.include_router(reports, prefix=prefix, dependencies=[Security(description.oauth2)])
+    app.include_router(token_routes(services))
+    app.add_api_route("/healthz", _health, methods=["GET"], tags=["Health"], summary="Whether the server is up")
+    app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)
+    return app
+
+
+async def _health() -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _operation_id(route: APIRoute) -> str:
+    return f"{route.name}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
+
+
+def _middleware(services: Services) -> list[Middleware]:
+    origins = services.settings.cors_origins
+    cors: list[Any] = [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["authorization", "content-type", "accept", "range", "if-none-match", "if-range"],
+            expose_headers=["Content-Disposition", "Retry-After", "ETag", "Content-Range", TRACKING_HEADER],
+        )
+    ]
+    return [
+        Middleware(Tracking),
+        Middleware(UnreadBody),
+        *(cors if origins else []),
+        Middleware(Refusals),
+        Middleware(Slashes),
+        Middleware(Guard, verify=services.tokens.verify),
+        Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
+    ]

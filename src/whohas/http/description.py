@@ -1,0 +1,96 @@
+"""What the API description at `/openapi.json` says beyond what the routes themselves tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi.openapi.models import OAuthFlowClientCredentials
+from fastapi.openapi.models import OAuthFlows as Flows
+from fastapi.security import OAuth2
+from pydantic import BaseModel
+
+from whohas.auth.scopes import ALL, DEFAULT, MANAGE, READ
+from whohas.contract import BadToken, ErrorResponse, TooManyRequests
+
+TITLE = "whohas"
+ABOUT = (
+    "Identity reports that one can run, watch, cancel, download and prove. The operations on reports are those of "
+    "the published Reports Data Extraction API; they are the same under every prefix. Every response carries its "
+    "tracking id in the header SLPT-Request-ID."
+)
+
+COMPLETED = "While the run is not over, answer with the newest completed run of the same report and arguments."
+FILE_FORMAT = "Which file; either case. A search export has its zip under csv."
+NAME = "How the file should be called; the extension is added. Default: the report's name."
+AUDITABLE = "Whether the download is worth an audit event."
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorResponse, "description": "Something in the request is wrong; the text says what."},
+    401: {"model": BadToken, "description": "No token, or not a valid one."},
+    403: {"model": ErrorResponse, "description": "The client lacks the scope that this needs."},
+    404: {"model": ErrorResponse, "description": "No such run, or no such file; the text says what to do."},
+    413: {"model": ErrorResponse, "description": "The body is too long."},
+    429: {"model": TooManyRequests, "description": "Too much at once; Retry-After has the seconds to wait."},
+    500: {"model": ErrorResponse, "description": "A fault of the server; its log has the tracking id."},
+    503: {"model": ErrorResponse, "description": "A part of the server does not answer now."},
+}
+
+FILE: dict[str, Any] = {
+    "description": "The file, with Content-Length, ETag (its SHA-256) and byte ranges.",
+    "content": {
+        media_type: {"schema": {"type": "string", "format": "binary"}}
+        for media_type in ("application/csv", "application/pdf", "application/zip")
+    },
+}
+
+START_EXAMPLES: dict[str, Any] = {
+    "accounts": {
+        "summary": "The accounts of a source",
+        "value": {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Active Directory"}},
+    },
+    "identities": {"summary": "All identities", "value": {"reportType": "IDENTITIES"}},
+}
+
+TOKEN_FORM: dict[str, Any] = {
+    "requestBody": {
+        "description": "The same fields may be in the query, or partly here and partly there.",
+        "content": {
+            media_type: {
+                "schema": {
+                    "type": "object",
+                    "required": ["grant_type", "client_id", "client_secret"],
+                    "properties": {
+                        "grant_type": {"type": "string", "enum": ["client_credentials"]},
+                        "client_id": {"type": "string"},
+                        "client_secret": {"type": "string", "format": "password"},
+                    },
+                }
+            }
+            for media_type in ("application/x-www-form-urlencoded", "multipart/form-data")
+        },
+    },
+    "security": [],
+}
+
+oauth2 = OAuth2(
+    flows=Flows(
+        clientCredentials=OAuthFlowClientCredentials(
+            tokenUrl="/oauth/token",
+            scopes={
+                ALL: "everything",
+                DEFAULT: "everything",
+                MANAGE: "start, read, download and cancel",
+                READ: "read results and download",
+            },
+        )
+    ),
+    scheme_name="clientCredentials",
+    auto_error=False,
+)
+"""Tells the description which token is needed; the guard is what asks for it."""
+
+
+def body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+    """The body of an operation that reads it by hand."""
+    content = {"schema": model.model_json_schema(), "examples": examples}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

@@ -1,0 +1,214 @@
+"""What every request passes, as plain ASGI: nothing here holds a body or a file in memory."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from whohas.auth import Caller
+from whohas.errors import TooLarge, Unauthorized
+from whohas.http.errors import answer
+
+TRACKING_HEADER = "SLPT-Request-ID"
+"""The header of every response that carries its tracking id; the name is the published service's."""
+
+OPEN_PATHS = frozenset({"/oauth/token", "/healthz", "/openapi.json"})
+"""What answers without a token."""
+
+UNREAD_BYTES = 1 << 30
+UNREAD_SECONDS = 60
+"""As much of an unread body is taken, and for as long, before the connection is closed on it."""
+
+log = structlog.get_logger("whohas.http")
+
+
+class Tracking:
+    """Gives a request its tracking id, and logs one line for it: never its query, headers or body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        tracking_id = uuid.uuid4().hex
+        state = scope.setdefault("state", {})
+        state["tracking_id"] = tracking_id
+        status = 499  # the caller went before there was an answer
+        begun = time.perf_counter()
+
+        async def tracked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers[TRACKING_HEADER] = tracking_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(tracking_id=tracking_id):
+            path = scope["path"]
+            try:
+                await self.app(scope, receive, tracked)
+            finally:
+                caller: Caller | None = state.get("caller")
+                level = "error" if status >= 500 else "debug" if path == "/healthz" else "info"
+                getattr(log, level)(
+                    "request",
+                    method=scope["method"],
+                    path=path[:300],
+                    status=status,
+                    ms=round((time.perf_counter() - begun) * 1000, 1),
+                    client=caller.id if caller else None,
+                )
+
+
+class UnreadBody:
+    """Takes what is left of a body once the answer is under way.
+
+    A server that answers early and closes the connection resets it under the caller's hands while that is still
+    sending, and the answer is lost. So the answer goes out first, then the rest is read and dropped, within limits.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        waits_for_leave = "expect" in Headers(scope=scope)
+        asked = over = False
+
+        async def watched() -> Message:
+            nonlocal asked, over
+            asked = True
+            message = await receive()
+            over = message["type"] != "http.request" or not message.get("more_body", False)
+            return message
+
+        async def finishing(message: Message) -> None:
+            last = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if not last or over or (waits_for_leave and not asked):
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            taken = 0
+            with anyio.move_on_after(UNREAD_SECONDS):
+                while not over and taken < UNREAD_BYTES:
+                    taken += len((await watched()).get("body", b""))
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        await self.app(scope, watched, finishing)
+
+
+class Refusals:
+    """Turns whatever is raised below into the contract's bodies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if started:
+                log.error("broken off", exc_info=error)
+                raise
+            await answer(error, scope)(scope, receive, send)
+
+
+class Slashes:
+    """Reads several slashes as one: a base URL with a slash at its end makes clients send `//oauth/token`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "//" in scope["path"]:
+            scope["path"] = re.sub("/{2,}", "/", scope["path"])
+        await self.app(scope, receive, send)
+
+
+class Guard:
+    """Lets nobody in without a token; puts the caller into the request's state."""
+
+    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller]) -> None:
+        self.app = app
+        self.verify = verify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            token = bearer_token(Headers(scope=scope))
+            scope["state"]["caller"] = await anyio.to_thread.run_sync(self.verify, token)
+        await self.app(scope, receive, send)
+
+
+def bearer_token(headers: Headers) -> str:
+    """The token of an Authorization header, perhaps empty.
+
+    Raises:
+        Unauthorized: there is no such header, more than one, or another scheme.
+    """
+    given = headers.getlist("authorization")
+    if not given:
+        raise Unauthorized("The Authorization header is missing. Send `Authorization: Bearer <token>`.")
+    scheme, _, token = given[0].strip().partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        raise Unauthorized("The Authorization header must be one, of the form `Bearer <token>`.")
+    return token.strip()
+
+
+class BodyLimit:
+    """Refuses a body beyond a limit: by its announced length where there is one, else as soon as it is exceeded."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self.max_bytes:
+            raise self._too_large()
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self.max_bytes:
+                raise self._too_large()
+            return message
+
+        await self.app(scope, counted, send)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The body is longer than {self.max_bytes:,} bytes, which is the limit of this server "
+            "(WHOHAS_MAX_BODY_BYTES)."
+        )

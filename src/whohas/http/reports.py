@@ -1,0 +1,153 @@
+"""The four operations on reports. They are the same under every version's prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from whohas.auth import Caller, Operation, check_scope
+from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
+from whohas.errors import InvalidArguments
+from whohas.http import description
+from whohas.http.downloads import Download, serve
+from whohas.http.errors import NotAllowed, json_response
+from whohas.http.requests import Flag, Format, json_object, run_id
+from whohas.http.wire import report_results, task_result_details
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+PREFIXES = (
+    "/v3/reports",
+    "/v2024/reports",
+    "/v2025/reports",
+    "/v2026/reports",
+    "/latest/reports",
+    "/reports/v1",
+)
+
+Body = Annotated[dict[str, Any], Depends(json_object)]
+
+
+def report_routes(services: Services) -> APIRouter:
+    """The routes of the four operations, to be mounted under each of `PREFIXES`.
+
+    The functions are plain `def`: each runs in a thread, for the database is asked synchronously.
+    """
+    router = APIRouter(tags=["Reports Data Extraction"])
+    runs = services.runs
+
+    def start(request: Request, body: Body) -> Response:
+        caller = _allowed(request, Operation.START)
+        run = runs.start(_report_type(body), _arguments(body), caller.name)
+        return json_response(task_result_details(run))
+
+    def result(
+        request: Request,
+        id: str,
+        completed: Annotated[Flag, Query(description=description.COMPLETED)] = False,
+    ) -> Response:
+        _allowed(request, Operation.RESULT)
+        run = runs.get(run_id(id))
+        if runs.disabled(run.report_type):
+            return JSONResponse({})
+        if completed and not run.state.over:
+            run = runs.newest_completed(run) or run
+        return json_response(report_results(run))
+
+    def file(
+        request: Request,
+        id: str,
+        fileFormat: Annotated[Format, Query(description=description.FILE_FORMAT)],  # noqa: N803 - the contract's name
+        name: Annotated[str | None, Query(description=description.NAME)] = None,
+        auditable: Annotated[Flag, Query(description=description.AUDITABLE)] = False,
+    ) -> Response:
+        _allowed(request, Operation.FILE)
+        run, artefact = runs.artefact(run_id(id), fileFormat.value)
+        usual = services.settings.csv_media_type if artefact.format == "csv" else f"application/{artefact.format}"
+        media_type = artefact.media_type or usual
+        return serve(
+            request,
+            Download(
+                path=services.artefacts.path(run.id, artefact),
+                media_type=media_type,
+                sha256=artefact.sha256,
+                preferred_name=name,
+                default_name=run.report_name,
+                extension="zip" if media_type == "application/zip" else artefact.format,
+            ),
+        )
+
+    def cancel(request: Request, id: str) -> Response:
+        _allowed(request, Operation.CANCEL)
+        runs.cancel(run_id(id))
+        return Response(status_code=204)
+
+    def only_post() -> Response:
+        raise NotAllowed("Runs are started with POST.", allow="POST")
+
+    refusals = description.REFUSALS
+    router.add_api_route(
+        "/run",
+        start,
+        methods=["POST"],
+        name="startReport",
+        summary="Start a report, or get the run that is already making it",
+        openapi_extra=description.body(ReportDetails, description.START_EXAMPLES),
+        responses={200: {"model": TaskResultDetails, "description": "The run as it stands."}, **refusals},
+    )
+    router.add_api_route("/run", only_post, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route(
+        "/{id:path}/result",
+        result,
+        methods=["GET"],
+        name="getReportResult",
+        summary="What became of a run, or how far it is",
+        responses={200: {"model": ReportResults, "description": "Status null: not over."}, **refusals},
+    )
+    router.add_api_route(
+        "/{id:path}/cancel",
+        cancel,
+        methods=["POST"],
+        status_code=204,
+        name="cancelReport",
+        summary="Cancel a run; no effect on one that is over",
+        responses=refusals,
+    )
+    router.add_api_route(
+        "/{id:path}",
+        file,
+        methods=["GET"],
+        name="getReport",
+        summary="Download a finished file",
+        response_class=Response,
+        responses={200: description.FILE, **refusals},
+    )
+    for path, endpoint in (("/{id:path}/result", result), ("/{id:path}", file)):
+        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    return router
+
+
+def _allowed(request: Request, operation: Operation) -> Caller:
+    caller: Caller = request.state.caller
+    check_scope(caller, operation)
+    return caller
+
+
+def _report_type(body: dict[str, Any]) -> str:
+    report_type = body.get("reportType")
+    if not isinstance(report_type, str) or not report_type.strip():
+        fault = "is missing" if report_type in (None, "") else "must be a text"
+        raise InvalidArguments(f"reportType {fault}. Choose from {', '.join(ReportType)}.")
+    return report_type.strip()
+
+
+def _arguments(body: dict[str, Any]) -> dict[str, Any]:
+    arguments = body.get("arguments")
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, dict):
+        raise InvalidArguments('arguments must be a JSON object, such as {"sourceName": "Active Directory"}.')
+    return arguments

@@ -1,0 +1,69 @@
+"""`whohas run`: here, beside a server on the same home, and against a server."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from support import ACME, Server, result_when_over, serving, whohas
+
+
+def test_it_runs_beside_a_server_on_the_same_home(server: Server, tmp_path: Path) -> None:
+    done = whohas(server.home, "run", "ACCOUNTS", "--arg", "sourceName=Nimbus CRM", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "Accounts Report.csv").exists()
+
+
+def test_it_runs_against_a_server(server: Server, home: Path, tmp_path: Path) -> None:
+    done = whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", "-", cwd=tmp_path, **server.sail)
+    assert done.returncode == 0, done.stderr
+    assert {row["sourceName"] for row in csv.DictReader(io.StringIO(done.stdout))} == {"Nimbus CRM"}
+    assert list(tmp_path.glob("*.csv")) == []
+
+
+def test_a_server_without_credentials_is_a_clear_error(server: Server, home: Path) -> None:
+    done = whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "--server", server.url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "SAIL_CLIENT_ID and SAIL_CLIENT_SECRET" in done.stderr
+
+
+def test_wrong_arguments_are_one_line_on_stderr(home: Path) -> None:
+    assert whohas(home, "load", ACME).returncode == 0
+    for arguments, text in (
+        (["-a", "sourceName"], "is not NAME=VALUE"),
+        (["-a", 'sourceName={"a"'], "is not JSON"),
+        (["-a", "sourceName=Aktive Directory"], "Did you mean 'Active Directory'"),
+        ([], "ACCOUNTS needs the argument"),
+        (["-a", "sourceName=Nimbus CRM", "-f", "pdf"], "made no PDF file"),
+        (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
+    ):
+        done = whohas(home, "run", "ACCOUNTS", *arguments)
+        assert done.returncode == 1, (arguments, done)
+        assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_the_runs_of_this_installation_are_listed(home: Path) -> None:
+    assert "No run yet" in whohas(home, "runs").stdout
+    assert whohas(home, "load", ACME).returncode == 0
+    assert whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Badge System", "-o", home / "b.csv").returncode == 0
+    listed = whohas(home, "runs").stdout
+    assert "sourceName=Badge System" in listed and "succeeded" in listed
+    run_id = listed.splitlines()[1].split()[0]
+    assert whohas(home, "cancel", run_id).stdout == f"{run_id} is succeeded.\n"
+    assert whohas(home, "cancel", "f" * 32).returncode == 1
+
+
+def test_reports_are_listed_with_their_arguments(home: Path) -> None:
+    listed = whohas(home, "reports", "list").stdout
+    assert "ACCOUNTS" in listed and "application, sourceName" in listed
+    wrong = whohas(home, "reports", "disable", "NOPE")
+    assert wrong.returncode == 1 and "There is no report 'NOPE'" in wrong.stderr
+
+
+def test_a_run_of_a_server_can_be_cancelled_from_the_command_line(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
+        body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
+        run_id = http.post("/v2025/reports/run", json=body).json()["id"]
+        assert whohas(big_home, "cancel", run_id).returncode == 0
+        assert result_when_over(http, run_id)["status"] == "TERMINATED"

@@ -1,0 +1,88 @@
+"""Bodies beyond the limit: refused, the answer delivered, and never held in memory."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from support import Server
+
+MEGABYTE = b"x" * (1 << 20)
+HUNDRED = 100
+
+
+def megabytes(count: int) -> Iterator[bytes]:
+    for _ in range(count):
+        yield MEGABYTE
+
+
+def posted(
+    server: Server, body: Iterator[bytes] | bytes, token: str | None, path: str = "/v2025/reports/run", **headers: str
+) -> tuple[int, dict[str, object]]:
+    """Sends the whole body before it looks at the answer, as most clients do."""
+    host, port = server.url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    connection.request("POST", path, body, headers, encode_chunked="Transfer-Encoding" in headers)
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+def memory(server: Server) -> int:
+    return psutil.Process(server.process.pid).memory_info().rss
+
+
+@pytest.mark.parametrize("path", ["/v2025/reports/run", "/oauth/token"])
+@pytest.mark.parametrize("way", [{"Content-Length": str(HUNDRED << 20)}, {"Transfer-Encoding": "chunked"}])
+def test_a_body_of_100_megabytes_is_a_413_and_does_not_fill_the_memory(
+    server: Server, way: dict[str, str], path: str
+) -> None:
+    token = server.token()
+    before = memory(server)
+    status, body = posted(server, megabytes(HUNDRED), token, path, **way)
+    assert (status, body["detailCode"]) == (413, "413 Payload Too Large")
+    assert "1,048,576 bytes" in str(body["messages"])
+    assert memory(server) - before < 20 << 20
+
+
+def test_without_a_token_it_is_a_401_all_the_same(server: Server) -> None:
+    status, body = posted(server, megabytes(HUNDRED), None, **{"Transfer-Encoding": "chunked"})
+    assert (status, set(body)) == (401, {"error"})
+
+
+def test_a_body_just_within_the_limit_is_read(server: Server) -> None:
+    padding = (1 << 20) - len('{"reportType": ""}')
+    body = json.dumps({"reportType": "x" * padding}).encode()
+    assert len(body) == 1 << 20
+    assert posted(server, body, server.token())[0] == 400
+    assert posted(server, body + b" ", server.token())[0] == 413
+
+
+def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = (
+            f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.token()}\r\n"
+            f"Content-Length: {HUNDRED << 20}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 413")
+
+
+def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    for _ in range(5):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            head = (
+                f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.token()}\r\n"
+                "Content-Length: 1000\r\n\r\n{"
+            )
+            connection.sendall(head.encode())
+    status, _ = posted(server, b"{}", server.token())
+    assert status == 400
