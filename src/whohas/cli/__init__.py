@@ -13,6 +13,7 @@ import typer
 
 from whohas import __version__
 from whohas.cli.client import client_app
+from whohas.cli.generate import generate
 from whohas.cli.reports import reports_app
 from whohas.cli.run import run
 from whohas.cli.runs import cancel, runs
@@ -28,7 +29,7 @@ app = typer.Typer(
 )
 
 
-for command in (serve, run, runs, cancel):
+for command in (serve, run, runs, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")
