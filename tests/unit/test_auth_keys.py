@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import ECKey
 
 from whohas.auth import open_keys
 from whohas.errors import Unavailable
+
+PUBLIC = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=False))
 
 OPEN = """
 import hashlib, sys
@@ -63,6 +67,7 @@ def test_keys_do_not_show_in_a_repr(home: Path) -> None:
         ("token-signing.jwk", "not json"),
         ("token-signing.jwk", "{}"),
         ("token-signing.jwk", "[]"),
+        ("token-signing.jwk", PUBLIC),
         ("token-signing.jwk", '{"kty": "oct", "k": "AAAA"}'),
     ],
 )

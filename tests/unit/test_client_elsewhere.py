@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from whohas.client import Client
-from whohas.errors import Conflict, Forbidden, QuotaExceeded, TooLarge, Unauthorized, Unavailable, WhohasError
+from whohas.errors import Conflict, Forbidden, NotFound, QuotaExceeded, TooLarge, Unauthorized, Unavailable, WhohasError
 
 RUN = "ef38f94347e94562b5bb8424a56397d8"
 TOKEN = (200, {}, {"access_token": "t", "token_type": "bearer", "expires_in": 749})
@@ -51,7 +51,7 @@ def remote() -> Iterator[Remote]:
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         told = Remote(f"http://127.0.0.1:{server.server_address[1]}")
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield told
         server.shutdown()
 
@@ -120,6 +120,26 @@ def test_what_is_refused_or_no_answer_at_all_is_a_clear_error(
     with pytest.raises(error, match=says) as refused:
         client.result(RUN)
     assert type(refused.value) is error
+
+
+def test_a_start_without_an_id_is_no_answer(remote: Remote, client: Client) -> None:
+    remote.answers += [TOKEN, (200, {}, {})]
+    with pytest.raises(Unavailable, match="answered without a run's id"):
+        client.start("IDENTITIES")
+
+
+def test_a_token_endpoint_that_fails_is_a_clear_error(remote: Remote, client: Client) -> None:
+    remote.answers += [(404, {}, b"no such page")]
+    with pytest.raises(NotFound, match="no such page"):
+        client.start("IDENTITIES")
+
+
+def test_a_disk_that_does_not_take_the_file_is_a_clear_error(remote: Remote, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").mkdir()
+    remote.answers += [TOKEN, (200, {"Content-Disposition": 'attachment; filename="b.csv"'}, b"id\n")]
+    (tmp_path / "a.csv" / "b.csv").mkdir()
+    with pytest.raises(Unavailable, match=r"b\.csv cannot be written"):
+        client.download(RUN, "csv", tmp_path / "a.csv")
 
 
 def test_a_run_whose_report_was_switched_off_is_not_waited_for(remote: Remote, client: Client) -> None:

@@ -47,6 +47,7 @@ def names(preferred: str | None, default: str = "Accounts Report", extension: st
         ("報告 2026", "__ 2026.csv", "報告 2026.csv"),
         ("\uff0fetc\uff0fpasswd", "etc_passwd.csv", "\uff0fetc\uff0fpasswd.csv"),
         ("gnp.\u202efdp", "gnp.fdp.csv", None),
+        ("a\u1680b\xa0c", "a b c.csv", None),
         ("\ud800", "Accounts Report.csv", None),
         (".csv", "Accounts Report.csv", None),
     ],

@@ -86,3 +86,26 @@ def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> N
             connection.sendall(head.encode())
     status, _ = posted(server, b"{}", server.token())
     assert status == 400
+
+
+@pytest.mark.parametrize("with_token", [True, False])
+def test_the_answer_comes_at_once_even_if_the_body_never_does(server: Server, with_token: bool) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    authorization = f"Authorization: Bearer {server.token()}\r\n" if with_token else ""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Length: {HUNDRED << 20}\r\n\r\n"
+        connection.sendall(head.encode() + b"{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 413" if with_token else b"HTTP/1.1 401")
+
+
+def test_a_connection_goes_on_after_a_body_that_was_too_long(server: Server) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    for _ in range(3):
+        connection.request(
+            "POST", "/v2025/reports/run", megabytes(3), {"Content-Length": str(3 << 20), "Authorization": "Bearer x"}
+        )
+        response = connection.getresponse()
+        assert (response.status, bool(response.read())) == (401, True)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().status == 200

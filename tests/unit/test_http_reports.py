@@ -133,6 +133,17 @@ def test_arguments_that_older_clients_send_along_are_no_fault(http: httpx2.Clien
     assert run.status_code == 200
 
 
+def test_an_argument_that_means_nothing_is_told_in_a_message(http: httpx2.Client) -> None:
+    result_when_over(http, started(http)["id"])
+    body = {"reportType": "ACCOUNTS", "arguments": {**SOURCE, "colour": "blue"}}
+    run = http.post("/v2025/reports/run", json=body).json()
+    (message,) = run["messages"]
+    assert set(message) == {"type", "error", "warning", "key", "localizedText"}
+    assert (message["type"], message["error"], message["warning"]) == ("INFO", False, False)
+    assert "colour" in message["localizedText"]
+    assert result_when_over(http, run["id"])["messages"] == [message]
+
+
 @pytest.mark.parametrize(
     "run_id",
     [

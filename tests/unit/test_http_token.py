@@ -132,6 +132,13 @@ def test_a_wrong_field_is_refused_with_the_code_of_rfc_6749(
     assert server.client_secret not in response.text
 
 
+@pytest.mark.parametrize("pair", ["%", "!", "gA==", "YWJj"])
+def test_basic_credentials_that_are_none_are_a_401(server: Server, pair: str) -> None:
+    headers = {"Authorization": f"Basic {pair}"}
+    response = httpx2.post(f"{server.url}/oauth/token", data={"grant_type": "client_credentials"}, headers=headers)
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from support import environment, serving, whohas
+from factories import many_accounts
+from support import environment, result_when_over, serving, whohas
 
 
 @pytest.mark.parametrize("source", [". {}", "set -a; . {}; set +a"])
@@ -85,6 +86,24 @@ def test_a_signal_stops_it_in_order(home: Path, number: signal.Signals) -> None:
         assert http.get("/oauth/info").status_code == 200
         server.process.send_signal(number)
         assert server.process.wait(15) == 0
+
+
+@pytest.mark.slow
+def test_a_client_that_does_not_read_cannot_keep_it_from_stopping(home: Path) -> None:
+    many_accounts(home / "warehouse", 200_000)
+    with serving(home) as server, server.http() as http:
+        run = http.post(
+            "/v2025/reports/run", json={"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
+        ).json()
+        assert result_when_over(http, run["id"])["status"] == "SUCCESS"
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as reader:
+            path = f"/v2025/reports/{run['id']}?fileFormat=csv"
+            authorization = http.headers["Authorization"]
+            reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n".encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+            server.process.terminate()
+            assert server.process.wait(20) == 0
 
 
 def test_the_log_is_one_json_object_a_line(home: Path) -> None:

@@ -11,7 +11,6 @@ LONGEST = 150
 
 _FORBIDDEN = re.compile(r'[<>:"|?*;%]+')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def content_disposition(preferred: str | None, default: str, extension: str) -> str:
@@ -29,7 +28,7 @@ def content_disposition(preferred: str | None, default: str, extension: str) -> 
 
 def file_name(name: str, extension: str) -> str:
     """A name without folders, control characters and what file systems refuse; empty if nothing is left."""
-    seen = "".join(letter for letter in unicodedata.normalize("NFC", name) if not _unseen(letter))
+    seen = "".join(map(_printable, unicodedata.normalize("NFC", name)))
     parts = [part.strip() for part in re.split(r"[/\\]+", seen)]
     stem = "_".join(part for part in parts if part.strip("."))
     stem = _FORBIDDEN.sub("_", stem)
@@ -43,8 +42,11 @@ def file_name(name: str, extension: str) -> str:
     return f"{stem}.{extension}"
 
 
-def _unseen(letter: str) -> bool:
-    return unicodedata.category(letter) in _UNSEEN
+def _printable(letter: str) -> str:
+    # controls, marks of direction and half characters go; a space of any width becomes the plain one
+    if letter.isprintable():
+        return letter
+    return " " if unicodedata.category(letter) == "Zs" else ""
 
 
 def _shorten(stem: str, length: int) -> str:

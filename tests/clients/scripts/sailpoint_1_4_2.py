@@ -1,0 +1,54 @@
+"""As a user of the official Python SDK 1.4.2 writes it: `SAIL_*` in the environment, an empty working folder."""
+
+import json
+import sys
+import time
+
+from sailpoint.configuration import Configuration
+from sailpoint.v2025.api.reports_data_extraction_api import ReportsDataExtractionApi
+from sailpoint.v2025.api_client import ApiClient
+from sailpoint.v2025.exceptions import ApiException, BadRequestException
+from sailpoint.v2025.models.accounts_export_report_arguments import AccountsExportReportArguments
+from sailpoint.v2025.models.report_details import ReportDetails
+from sailpoint.v2025.models.report_details_arguments import ReportDetailsArguments
+
+application, source_name = sys.argv[1:]
+seen = {}
+
+with ApiClient(Configuration()) as client:
+    api = ReportsDataExtractionApi(client)
+    arguments = ReportDetailsArguments(AccountsExportReportArguments(application=application, sourceName=source_name))
+    details = ReportDetails(reportType="ACCOUNTS", arguments=arguments)
+
+    run = api.start_report(details)
+    seen["start"] = run.to_dict()
+
+    result = api.get_report_result(run.id)
+    while result.status is None:
+        time.sleep(0.1)
+        result = api.get_report_result(run.id, completed=False)
+    seen["result"] = result.to_dict()
+
+    seen["file"] = api.get_report(run.id, "csv", name="Directory accounts", auditable=True)
+    seen["default file"] = api.get_report(run.id, "csv")
+
+    cancelled = api.start_report(details)
+    seen["cancel"] = api.cancel_report_with_http_info(cancelled.id).status_code
+    result = api.get_report_result(cancelled.id)
+    while result.status is None:
+        time.sleep(0.1)
+        result = api.get_report_result(cancelled.id)
+    seen["cancelled"] = result.status
+
+    try:
+        text = '{"reportType": "SEARCH_EXPORT", "arguments": {"indices": ["identities"], "query": "name:a*"}}'
+        api.start_report(ReportDetails.from_json(text))
+    except BadRequestException as error:
+        seen["from_json"] = {"status": error.status, "body": json.loads(error.body)}
+
+    try:
+        api.get_report_result("0" * 32)
+    except ApiException as error:
+        seen["unknown"] = {"status": error.status, "body": json.loads(error.body)}
+
+print(json.dumps(seen, default=str))

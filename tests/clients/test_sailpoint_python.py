@@ -1,0 +1,97 @@
+"""The official Python SDK, unmodified from PyPI: it starts, polls, downloads and cancels against our server."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sdk import python_sdk
+
+from support import Server, result_when_over
+
+SCRIPTS = Path(__file__).parent / "scripts"
+SOURCE = "Active Directory"
+VERSIONS = {"1.4.2": "sailpoint_1_4_2.py", "2.1.72": "sailpoint_2_1_72.py"}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def accounts(server: Server) -> list[dict[str, str]]:
+    """The rows of the report, fetched without any SDK."""
+    with server.http() as http:
+        body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": SOURCE}}
+        run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+        result_when_over(http, run_id)
+        text = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).raise_for_status().text
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+@pytest.fixture(scope="module", params=list(VERSIONS))
+def seen(
+    request: pytest.FixtureRequest,
+    server: Server,
+    accounts: list[dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Any]:
+    """What the script of an SDK's version saw, and the folder that it ran in."""
+    python = python_sdk("sailpoint", request.param)
+    folder = tmp_path_factory.mktemp("cwd")
+    done = subprocess.run(
+        [python, SCRIPTS / VERSIONS[request.param], accounts[0]["sourceId"], SOURCE],
+        env={"PATH": os.environ["PATH"], **server.sail},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return {**json.loads(done.stdout.splitlines()[-1]), "folder": folder}
+
+
+def test_a_start_gives_the_task(seen: dict[str, Any]) -> None:
+    start = seen["start"]
+    assert len(start["id"]) == 32
+    assert (start["type"], start["reportType"], start["launcher"]) == ("QUEUED_TASK", "ACCOUNTS", "dev")
+    assert start["completionStatus"] is None
+
+
+def test_polling_ends_with_the_result(seen: dict[str, Any], accounts: list[dict[str, str]]) -> None:
+    result = seen["result"]
+    assert (result["id"], result["status"]) == (seen["start"]["id"], "SUCCESS")
+    assert (result["rows"], result["availableFormats"]) == (len(accounts), ["CSV"])
+
+
+def test_the_file_is_saved_in_the_working_folder_under_its_name(
+    seen: dict[str, Any], accounts: list[dict[str, str]]
+) -> None:
+    folder: Path = seen["folder"]
+    assert Path(seen["file"]) == folder / "Directory accounts.csv"
+    assert Path(seen["default file"]) == folder / "Accounts Report.csv"
+    with (folder / "Directory accounts.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.DictReader(file)) == accounts
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_a_run_is_cancelled(seen: dict[str, Any]) -> None:
+    assert seen["cancel"] == 204
+    assert seen["cancelled"] in ("TERMINATED", "SUCCESS"), "it may be over before the cancel arrives"
+
+
+def test_arguments_that_from_json_loses_are_explained(seen: dict[str, Any]) -> None:
+    refused = seen["from_json"]
+    text = refused["body"]["messages"][0]["text"]
+    assert refused["status"] == 400
+    assert "query" in text
+    assert "from_json" in text
+
+
+def test_an_unknown_run_is_the_contracts_404(seen: dict[str, Any]) -> None:
+    unknown = seen["unknown"]
+    assert (unknown["status"], unknown["body"]["detailCode"]) == (404, "404 Not found")
