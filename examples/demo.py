@@ -31,6 +31,7 @@ def main() -> None:
         started = time.monotonic()
         run = client.start("ACCOUNTS", {"sourceName": SOURCE})
         result = client.wait(run.id)
+        (ROOT / "reports").mkdir(exist_ok=True)
         path = client.download(run.id, "csv", ROOT / "reports" / f"{SOURCE} accounts.csv")
         seconds = time.monotonic() - started
     print(f"   {result.rows} rows in {seconds:.2f} s, from the start to the saved file:")

@@ -41,7 +41,8 @@ def open_services(settings: Settings) -> Generator[Services]:
         Unavailable: the folder or the database cannot be made or opened.
     """
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        # what is in it is for its owner alone: keys, secrets of clients, everybody's access
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = connect(settings.sqlalchemy_url)
         create_tables(database)
         enqueue = jobs.prepare(settings, database)

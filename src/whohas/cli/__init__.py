@@ -5,15 +5,15 @@ Command modules import nothing heavy at their top, so that `whohas --help` answe
 
 from __future__ import annotations
 
-import logging
 import sys
+from typing import Annotated
 
-import structlog
 import typer
 
 from whohas import __version__
 from whohas.cli.client import client_app
 from whohas.cli.generate import generate
+from whohas.cli.load import load
 from whohas.cli.reports import reports_app
 from whohas.cli.run import run
 from whohas.cli.runs import cancel, runs
@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 
 
-for command in (serve, run, runs, cancel, generate):
+for command in (load, serve, run, runs, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")
@@ -37,7 +37,7 @@ app.add_typer(client_app, name="client")
 
 @app.callback(invoke_without_command=True)
 def options(
-    version: bool = typer.Option(False, "--version", help="Print the version.", is_eager=True),
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
         print(f"whohas {__version__}")
@@ -46,11 +46,6 @@ def options(
 
 def main() -> None:
     """Runs the command line; an error of whohas is one line on stderr and exit code 1."""
-    # a command speaks for itself; only `serve`, which sets up a log of its own, tells more
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     try:
         app()
     except WhohasError as error:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from whohas.settings import load_settings
+from whohas.cli.installation import installation
 
 client_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the clients that may call the server.")
 
@@ -20,9 +20,7 @@ def create(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make a client and print its id and secret, this once."""
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         made = services.clients.create(name, scope) if scope else services.clients.create(name)
     if as_json:
         import json
@@ -42,9 +40,7 @@ def list_clients() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         clients = services.clients.list()
     if not clients:
         print("No client yet. Make one: whohas client create NAME")
@@ -59,8 +55,6 @@ def list_clients() -> None:
 @client_app.command()
 def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
     """End a client's rights at once, those of its tokens too."""
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         client = services.clients.revoke(client_id)
     print(f"{client.id} ({client.name}) may not call any more.")

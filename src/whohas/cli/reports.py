@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from whohas.settings import load_settings
+from whohas.cli.installation import installation
 
 reports_app = typer.Typer(no_args_is_help=True, help="List reports; switch one off or on.")
 
@@ -16,10 +18,9 @@ def list_reports() -> None:
     from rich.table import Table
 
     from whohas import reports
-    from whohas.services import open_services
 
     table = Table("Report", "Arguments", "What it shows", box=None, pad_edge=False)
-    with open_services(load_settings()) as services:
+    with installation() as services:
         for report in reports.reports().values():
             off = " (switched off)" if services.runs.disabled(report.type) else ""
             table.add_row(report.type + off, ", ".join(report.arguments), report.description)
@@ -27,20 +28,18 @@ def list_reports() -> None:
 
 
 @reports_app.command()
-def disable(report_type: str = typer.Argument(metavar="REPORT")) -> None:
+def disable(report_type: Annotated[str, typer.Argument(metavar="REPORT")]) -> None:
     """Switch a report off: it cannot be started until it is enabled again."""
     _switch(report_type, off=True)
 
 
 @reports_app.command()
-def enable(report_type: str = typer.Argument(metavar="REPORT")) -> None:
+def enable(report_type: Annotated[str, typer.Argument(metavar="REPORT")]) -> None:
     """Switch a report on."""
     _switch(report_type, off=False)
 
 
 def _switch(report_type: str, *, off: bool) -> None:
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         services.runs.switch(report_type, off=off)
     print(f"{report_type} is {'off' if off else 'on'}.")

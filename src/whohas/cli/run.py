@@ -12,12 +12,12 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from whohas.cli.installation import installation
 from whohas.errors import InvalidArguments, NotFound, WhohasError
-from whohas.settings import load_settings
 
 if TYPE_CHECKING:
     from whohas.contract import ReportResults
@@ -36,20 +36,22 @@ class _Door(Protocol):
 
 
 def run(
-    report_type: str = typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS."),
-    arg: list[str] = typer.Option([], "--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more."),
-    output: Path | None = typer.Option(None, "--output", "-o", help="Where to save the file; - prints it."),
-    format: str = typer.Option("csv", "--format", "-f", help="The file's format."),
-    server: str | None = typer.Option(
-        None, envvar="SAIL_BASE_URL", help="A server's address; without one the report runs here."
-    ),
-    quiet: bool = typer.Option(False, "--quiet", "-q", help="Show no progress."),
+    report_type: Annotated[str, typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS.")],
+    arg: Annotated[
+        list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to save the file; - prints it.")] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="The file's format.")] = "csv",
+    server: Annotated[
+        str | None, typer.Option(envvar="SAIL_BASE_URL", help="A server's address; without one the report runs here.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Run a report and save its file.
 
     With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
     """
-    arguments = dict(_argument(text) for text in arg)
+    arguments = dict(_argument(text) for text in arg or ())
     with _there(server) if server else _here() as door:
         started = time.monotonic()
         run_id = door.start(report_type, arguments)
@@ -158,10 +160,9 @@ class _There:
 def _here() -> Generator[_Door]:
     """This installation; carries out its own runs unless a server on the same home folder does."""
     from whohas.runs.jobs import is_worked_on
-    from whohas.services import open_services
 
     with ExitStack() as stack:
-        services = stack.enter_context(open_services(load_settings()))
+        services = stack.enter_context(installation())
         if not is_worked_on(services.settings):
             stack.enter_context(services.runs.work())
         yield _Here(services)

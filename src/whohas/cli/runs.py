@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from whohas.settings import load_settings
+from whohas.cli.installation import installation
 
 
-def runs(limit: int = typer.Option(20, min=1, max=1000, help="How many, newest first.")) -> None:
+def runs(limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20) -> None:
     """Print the newest runs."""
     from rich.console import Console
     from rich.table import Table
 
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         newest = services.runs.newest(limit)
     if not newest:
         print("No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME")
@@ -49,10 +49,8 @@ def runs(limit: int = typer.Option(20, min=1, max=1000, help="How many, newest f
     Console(width=None if Console().is_terminal else 240).print(table)
 
 
-def cancel(run_id: str = typer.Argument(metavar="RUN")) -> None:
+def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:
     """Cancel a run: nothing of it can be downloaded afterwards."""
-    from whohas.services import open_services
-
-    with open_services(load_settings()) as services:
+    with installation() as services:
         services.runs.cancel(run_id)
         print(f"{run_id} is {services.runs.get(run_id).state.value}.")

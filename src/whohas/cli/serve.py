@@ -8,14 +8,14 @@ import shlex
 import signal
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whohas.cli.installation import installation
 from whohas.errors import Conflict, InvalidArguments, Unavailable
-from whohas.settings import load_settings
 
 if TYPE_CHECKING:
     import uvicorn
@@ -39,12 +39,12 @@ def serve(
     """Serve the API and carry out the runs, until stopped."""
     from whohas.http.app import create_app
     from whohas.http.logs import configure_logs
-    from whohas.services import open_services
 
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    settings = load_settings(**given)
-    configure_logs(settings.log_level)
-    with open_services(settings) as services, listening(settings.host, settings.port) as listener:
+    with ExitStack() as stack:
+        services = stack.enter_context(installation(host=host, port=port))
+        settings = services.settings
+        configure_logs(settings.log_level)
+        listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings.host, listener)
         server = _server(create_app(services))
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
