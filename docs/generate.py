@@ -23,9 +23,9 @@ def pages() -> dict[str, str]:
 def _tables() -> str:
     parts = [
         "# Tables",
-        "Identity data at rest, in `$WHOHAS_HOME/warehouse`: one Delta Lake table each. Any engine that reads Delta Lake "
-        "reads them as they lie. A field of a published document that is nested is flat here; the last column says where a "
-        "document has it, the first place that is there wins.",
+        "Identity data at rest, in `$WHOHAS_HOME/warehouse`: one Delta Lake table each. Any engine that reads Delta "
+        "Lake reads them as they lie. A field of a published document that is nested is flat here; the last column "
+        "says where a document has it, the first place that is there wins.",
     ]
     for table in TABLES.values():
         split = f" Split into files by `{table.partition}`." if table.partition else ""
@@ -60,14 +60,18 @@ def _settings() -> str:
         (f"`WHOHAS_{name.upper()}`", _default(name, field), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
-    return "\n\n".join(
-        (
-            "# Settings",
-            "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or where "
-            "`WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The environment wins.",
-            _grid(("setting", "default", "meaning"), rows),
+    return (
+        "\n\n".join(
+            (
+                "# Settings",
+                "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or where "
+                "`WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The "
+                "environment wins.",
+                _grid(("setting", "default", "meaning"), rows),
+            )
         )
-    ) + "\n"
+        + "\n"
+    )
 
 
 _COMPUTED = {

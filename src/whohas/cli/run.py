@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from whohas.cli.installation import installation
-from whohas.errors import InvalidArguments, NotFound, WhohasError
+from whohas.errors import InvalidArguments, Unavailable, WhohasError
 
 if TYPE_CHECKING:
     from whohas.contract import ReportResults
@@ -113,8 +113,11 @@ def _destination(output: Path | None, result: ReportResults, format: str) -> Pat
 
 def _save(door: _Door, run_id: str, format: str, to: Path) -> None:
     if str(to) != "-":
-        to.parent.mkdir(parents=True, exist_ok=True)
-        door.download(run_id, format, to)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            door.download(run_id, format, to)
+        except OSError as error:
+            raise Unavailable(f"{to} cannot be written: {error.strerror}. The run {run_id} keeps its file.") from None
         return
     with TemporaryDirectory() as folder:
         door.download(run_id, format, path := Path(folder) / "report")
@@ -159,8 +162,14 @@ class _There:
 @contextmanager
 def _here() -> Generator[_Door]:
     """This installation; carries out its own runs unless a server on the same home folder does."""
+    import logging
+
+    import structlog
+
     from whohas.runs.jobs import is_worked_on
 
+    # the command itself tells how the run ended; its worker's log is for servers
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with ExitStack() as stack:
         services = stack.enter_context(installation())
         if not is_worked_on(services.settings):
@@ -186,8 +195,6 @@ class _Here:
         try:
             shutil.copyfile(path, part)
             part.replace(to)
-        except FileNotFoundError as error:
-            raise NotFound(f"{error.filename} is gone.") from None
         finally:
             part.unlink(missing_ok=True)
 

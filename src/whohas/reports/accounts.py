@@ -105,7 +105,7 @@ def _hint(text: str, catalogue: Catalogue) -> str:
 REPORT = Report(
     type="ACCOUNTS",
     name="Accounts Report",
-    description="The accounts of one source with the identities that hold them, and a column for each account attribute.",
+    description="The accounts of one source with the identities that hold them, and a column for each attribute.",
     arguments={
         "application": "The source's id. It decides.",
         "sourceName": "The source's name; enough by itself where it is unique. It must not contradict application.",
