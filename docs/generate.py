@@ -64,8 +64,8 @@ def _settings() -> str:
         "\n\n".join(
             (
                 "# Settings",
-                "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or where "
-                "`WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The "
+                "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or "
+                "where `WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The "
                 "environment wins.",
                 _grid(("setting", "default", "meaning"), rows),
             )

@@ -6,24 +6,11 @@ from it. Names are those of the published documents; a nested object is flattene
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
 
-TEXT: Final = pa.string()
-BOOLEAN: Final = pa.bool_()
-INTEGER: Final = pa.int64()
-TIME: Final = pa.timestamp("us", tz="UTC")
-TEXTS: Final = pa.list_(pa.string())
-ATTRIBUTES: Final = pa.map_(pa.string(), pa.list_(pa.string()))
-"""Free attributes: a name to its values. One value is a list of one, so that "a;b" and ["a", "b"] differ."""
-
-
-def objects(**fields: pa.DataType) -> pa.DataType:
-    """A list of small objects, for what hangs on its owner and is never asked for alone."""
-    return pa.list_(pa.struct(list(fields.items())))
-
+from whohas.warehouse.columns import ATTRIBUTES, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Table, objects
 
 _REFERENCES = objects(id=TEXT, name=TEXT)
 _HELD_ENTITLEMENTS = objects(
@@ -41,51 +28,6 @@ _HELD_ENTITLEMENTS = objects(
 _OWNED_THING = objects(id=TEXT, name=TEXT, type=TEXT)
 _REQUEST_ATTRIBUTES = objects(name=TEXT, op=TEXT, value=TEXT)
 _PARTY = pa.struct([("id", TEXT), ("name", TEXT), ("type", TEXT)])
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column.
-
-    Attributes:
-        name: its name in the table and in reports.
-        type: its Arrow type; times are UTC, in microseconds.
-        doc: what it means, one line.
-        at: where a published document has the value: dotted paths, the first that is there wins.
-    """
-
-    name: str
-    type: pa.DataType
-    doc: str
-    at: tuple[str, ...] = ()
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        return self.at or (self.name,)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table.
-
-    Attributes:
-        name: its name and its folder in the warehouse.
-        doc: what a row is.
-        columns: in the order in which they are stored.
-        partition: the column by which files are split: a load replaces whole partitions.
-    """
-
-    name: str
-    doc: str
-    columns: tuple[Column, ...]
-    partition: str | None = None
-    schema: pa.Schema = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "schema", pa.schema([(c.name, c.type) for c in self.columns]))
-
-    def column(self, name: str) -> Column:
-        return next(c for c in self.columns if c.name == name)
 
 
 def _c(name: str, type: pa.DataType, doc: str, *at: str) -> Column:
@@ -115,6 +57,8 @@ _SEGMENTS = (
 )
 _TAGS = _c("tags", TEXTS, "Its tags.")
 
+# fmt: off
+# a line a column
 SOURCES = Table(
     "sources",
     "A system that accounts come from.",
@@ -133,16 +77,10 @@ SOURCES = Table(
         _c("status", TEXT, "What the last check said."),
         _CREATED,
         _MODIFIED,
-        _c(
-            "accountAttributes",
-            TEXTS,
-            "The names of its accounts' attributes, sorted: columns of the ACCOUNTS report.",
-        ),
-        _c(
-            "correlation",
-            TEXT,
-            "The rule by which a mapping correlates its accounts, as JSON; null: as the accounts say.",
-        ),
+        _c("accountAttributes",
+           TEXTS, "The names of its accounts' attributes, sorted: columns of the ACCOUNTS report."),
+        _c("correlation",
+           TEXT, "The rule by which a mapping correlates its accounts, as JSON; null: as the accounts say."),
         _c("loaded", TIME, "When a load last brought its accounts."),
         _c("loadId", TEXT, "That load's id."),
     ),
@@ -158,12 +96,7 @@ IDENTITY_PROFILES = Table(
         _c("priority", INTEGER, "Which profile wins for an identity with several: the lowest."),
         _c("ownerId", TEXT, "Who answers for it: an identity's id.", "owner.id"),
         _c("ownerName", TEXT, "The owner's name.", "owner.name"),
-        _c(
-            "authoritativeSourceId",
-            TEXT,
-            "The source that its identities come from.",
-            "authoritativeSource.id",
-        ),
+        _c("authoritativeSourceId", TEXT, "The source that its identities come from.", "authoritativeSource.id"),
         _c("authoritativeSourceName", TEXT, "That source's name.", "authoritativeSource.name"),
         _c("identityCount", INTEGER, "How many identities it had when it was exported."),
         _c("identityRefreshRequired", BOOLEAN, "Whether its identities wait for processing."),
@@ -189,46 +122,20 @@ IDENTITIES = Table(
         _c("synced", TIME, "When it was last processed.", "synced", "lastRefresh"),
         _c("inactive", BOOLEAN, "Whether it is no longer in use."),
         _c("protected", BOOLEAN, "Whether it is kept from automatic change."),
-        _c(
-            "status",
-            TEXT,
-            "Its registration status, such as ACTIVE or UNREGISTERED.",
-            "status",
-            "identityStatus",
-        ),
-        _c(
-            "lifecycleState",
-            TEXT,
-            "Where it is in its life, such as active or terminated.",
-            "lifecycleState.stateName",
-            "attributes.cloudLifecycleState",
-        ),
-        _c(
-            "employeeNumber",
-            TEXT,
-            "Its number in the authoritative source.",
-            "employeeNumber",
-            "attributes.identificationNumber",
-        ),
+        _c("status", TEXT, "Its registration status, such as ACTIVE or UNREGISTERED.", "status", "identityStatus"),
+        _c("lifecycleState", TEXT, "Where it is in its life, such as active or terminated.",
+           "lifecycleState.stateName", "attributes.cloudLifecycleState"),
+        _c("employeeNumber", TEXT, "Its number in the authoritative source.", "employeeNumber",
+           "attributes.identificationNumber"),
         _c("managerId", TEXT, "The manager's identity.", "manager.id", "managerRef.id"),
         _c("managerName", TEXT, "The manager's unique name.", "manager.name", "managerRef.name"),
-        _c(
-            "managerDisplayName",
-            TEXT,
-            "The manager's name as people read it.",
-            "manager.displayName",
-            "managerRef.name",
-        ),
+        _c("managerDisplayName", TEXT, "The manager's name as people read it.", "manager.displayName",
+           "managerRef.name"),
         _c("isManager", BOOLEAN, "Whether others report to it."),
         _c("identityProfileId", TEXT, "The profile that made it.", "identityProfile.id"),
         _c("identityProfileName", TEXT, "That profile's name.", "identityProfile.name"),
-        _c(
-            "sourceId",
-            TEXT,
-            "The authoritative source it comes from; empty where none is known.",
-            "source.id",
-            "attributes.cloudAuthoritativeSource",
-        ),
+        _c("sourceId", TEXT, "The authoritative source it comes from; empty where none is known.", "source.id",
+           "attributes.cloudAuthoritativeSource"),
         _c("sourceName", TEXT, "That source's name.", "source.name"),
         _c("disabled", BOOLEAN, "Whether it may not sign in."),
         _c("locked", BOOLEAN, "Whether it is locked after failed sign-ins."),
@@ -244,12 +151,8 @@ IDENTITIES = Table(
         _c("entitlementCount", INTEGER, "Entitlements, as the document counts them."),
         _c("roleCount", INTEGER, "Roles, as the document counts them."),
         _c("accessProfileCount", INTEGER, "Access profiles, as the document counts them."),
-        _c(
-            "owned",
-            _OWNED_THING,
-            "What it owns: sources, entitlements, access profiles, roles, apps, governance groups.",
-            "owns",
-        ),
+        _c("owned",
+           _OWNED_THING, "What it owns: sources, entitlements, access profiles, roles, apps, governance groups.", "owns"),
         _c("ownsCount", INTEGER, "How many things it owns, as the document counts them."),
         _TAGS,
         _c("tagsCount", INTEGER, "How many tags it has.", "tagsCount", "tagCount"),
@@ -265,29 +168,14 @@ ACCOUNTS = Table(
     "What a source knows an identity by.",
     (
         _c("id", TEXT, "The account's id; made from source and native identity where a file has none."),
-        _c(
-            "nativeIdentity",
-            TEXT,
-            "How the source itself names it, such as a distinguished name.",
-            "nativeIdentity",
-            "accountId",
-        ),
+        _c("nativeIdentity", TEXT, "How the source itself names it, such as a distinguished name.", "nativeIdentity",
+           "accountId"),
         _c("name", TEXT, "The name that people read."),
         *_SOURCE,
         _c("sourceType", TEXT, "The source's kind.", "source.type"),
-        _c(
-            "identityId",
-            TEXT,
-            "The identity that holds it; null where it is uncorrelated.",
-            "identityId",
-            "identity.id",
-        ),
-        _c(
-            "identityName",
-            TEXT,
-            "That identity's name, as the account's own document has it.",
-            "identity.name",
-        ),
+        _c("identityId", TEXT, "The identity that holds it; null where it is uncorrelated.", "identityId",
+           "identity.id"),
+        _c("identityName", TEXT, "That identity's name, as the account's own document has it.", "identity.name"),
         _c("correlated", BOOLEAN, "Whether it has an identity."),
         _c("manuallyCorrelated", BOOLEAN, "Whether a person chose that identity."),
         _c("authoritative", BOOLEAN, "Whether it is the account that an identity was made from."),
@@ -311,13 +199,7 @@ ACCOUNTS = Table(
         _CREATED,
         _MODIFIED,
         _c("entitlementAttributes", ATTRIBUTES, "The attributes that hold entitlements."),
-        _c(
-            "attributes",
-            ATTRIBUTES,
-            "Every attribute that the source gave.",
-            "attributes",
-            "accountAttributes",
-        ),
+        _c("attributes", ATTRIBUTES, "Every attribute that the source gave.", "attributes", "accountAttributes"),
     ),
     partition="sourceId",
 )
@@ -383,11 +265,7 @@ ACCESS_PROFILES = Table(
         _c("entitlementCount", INTEGER, "How many entitlements are in it."),
         *_SEGMENTS,
         _TAGS,
-        _c(
-            "apps",
-            objects(id=TEXT, name=TEXT, description=TEXT, owner=_PARTY),
-            "The applications it belongs to.",
-        ),
+        _c("apps", objects(id=TEXT, name=TEXT, description=TEXT, owner=_PARTY), "The applications it belongs to."),
         _CREATED,
         _MODIFIED,
         _SYNCED,
@@ -411,11 +289,8 @@ ROLES = Table(
         _TAGS,
         _c("dimensional", BOOLEAN, "Whether it has dimensions."),
         _c("dimensionSchemaAttributeCount", INTEGER, "How many attributes choose a dimension."),
-        _c(
-            "dimensionSchemaAttributes",
-            objects(derived=BOOLEAN, displayName=TEXT, name=TEXT),
-            "The attributes that choose a dimension.",
-        ),
+        _c("dimensionSchemaAttributes",
+           objects(derived=BOOLEAN, displayName=TEXT, name=TEXT), "The attributes that choose a dimension."),
         _c(
             "dimensions",
             objects(
@@ -458,11 +333,8 @@ IDENTITY_ACCESS = Table(
         _c("revocable", BOOLEAN, "Whether it can be taken away."),
         _c("cloudEligible", BOOLEAN, "Whether it could be governed as cloud access."),
         _c("cloudGoverned", BOOLEAN, "Whether it is governed as cloud access."),
-        _c(
-            "identitySourceId",
-            TEXT,
-            "The identity's authoritative source: a load of that source's identities replaces these rows.",
-        ),
+        _c("identitySourceId",
+           TEXT, "The identity's authoritative source: a load of that source's identities replaces these rows."),
     ),
     partition="identitySourceId",
 )
