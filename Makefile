@@ -5,6 +5,8 @@ PYTHON ?= python3
 # uv of the machine if it has one, else one of our own beside the project
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 export UV_PYTHON_DOWNLOADS := never
+export UV_COMPILE_BYTECODE := 1
+unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --frozen --no-sync
 STRICT ?= 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +50,7 @@ def load(
 
 
 @contextmanager
-def _progress(shown: bool) -> Iterator[Callable[[Progress], None]]:
+def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
     if not shown:
         yield lambda _: None
         return

@@ -95,8 +95,9 @@ def working(settings: Settings, database: sa.Engine, supervisor: Supervisor) -> 
             yield
         finally:
             supervisor.stopping.set()
-            supervisor.children.close()
-            DBOS.destroy(workflow_completion_timeout_sec=_STOP_SECONDS, destroy_registry=True)
+            # the engine waits in whole seconds, so only where there is something to wait for
+            seconds = _STOP_SECONDS if supervisor.children.close() else 0
+            DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
             supervisor.children.close()
 
 

@@ -74,26 +74,33 @@ class Children:
 
     def end(self, child: subprocess.Popen[bytes]) -> None:
         """Ends a child and returns when it is gone."""
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(_TERM_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-        child.wait()
+        _stop(child)
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
         with self._lock:
             self._busy.discard(child)
 
-    def close(self) -> None:
-        """Ends every child, working or waiting."""
+    def close(self) -> bool:
+        """Ends every child, working or waiting; whether one was working."""
         with self._lock:
-            children = [*self._busy, *([self._waiting] if self._waiting else [])]
-            self._waiting = None
-        for child in children:
-            self.end(child)
+            busy = list(self._busy)
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self.end(waiting)
+        for child in busy:
+            _stop(child)  # its pipes are read by the attempt that has it
+        return bool(busy)
+
+
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_TERM_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def _spawn() -> subprocess.Popen[bytes]:

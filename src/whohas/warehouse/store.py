@@ -20,6 +20,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
@@ -107,9 +109,10 @@ class Snapshot:
         return sorted(found, key=lambda file: _order(file.path))
 
 
-def _order(path: Path) -> tuple[float, str, int]:
+def _order(path: Path) -> tuple[str, int]:
+    # a load's id begins with its time
     load, _, number = path.stem.partition("-")
-    return (path.stat().st_mtime if path.exists() else 0.0, load, int(number or 0))
+    return load, int(number or 0)
 
 
 def _open(folder: Path, version: int | None = None) -> DeltaTable:
@@ -124,11 +127,14 @@ class Load:
     Attributes:
         id: 32 hex digits; begins the name of each staged file.
         base: the snapshot that it builds on; no other load changes it meanwhile.
+        scratch: a folder for what is not published; it goes when the load ends.
     """
 
     def __init__(self, root: Path, base: Snapshot) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = f"{time.time_ns() // 1000:016x}{uuid.uuid4().hex[:16]}"
         self.base = base
+        self.scratch = root / f"load-{self.id}"
+        self.scratch.mkdir(parents=True)
         self._root = root
         self._staged = 0
         self.published: Snapshot | None = None
@@ -158,11 +164,12 @@ class Load:
         return snapshot
 
     def discard(self) -> None:
-        """Removes what was staged and never published."""
+        """Removes what was staged and never published, and what was only needed meanwhile."""
         if self.published is None:
             for table in TABLES:
                 for path in (self._root / table).glob(f"{self.id}-*"):
                     path.unlink()
+        shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _commit(self, change: Change) -> int:
         from deltalake import DeltaTable
@@ -265,11 +272,20 @@ class Warehouse:
             finally:
                 load.discard()
 
+    @contextmanager
+    def rehearse(self) -> Generator[Load]:
+        """A load that cannot be published: it stages into a temporary folder, and writes nothing here."""
+        with tempfile.TemporaryDirectory(prefix="whohas-check-") as folder:
+            load = Load(Path(folder), self.snapshot())
+            yield load
+
     def _take_back(self) -> Snapshot:
         """Undoes what a load that died had committed or staged, and returns the snapshot to build on."""
         base = self.snapshot()
         known = {json.loads(path.read_text())["loadId"] for path in (self.root / "manifests").glob("*.json")}
         versions = dict(base.versions)
+        for left in self.root.glob("load-*/"):
+            shutil.rmtree(left, ignore_errors=True)
         for name in TABLES:
             folder = self.root / name
             if (folder / "_delta_log").is_dir():
@@ -279,7 +295,7 @@ class Warehouse:
                     delta.restore(wanted)
                     delta.update_incremental()
                 versions[name] = delta.version()
-            for path in folder.glob("*.parquet"):
+            for path in [*folder.glob("*.parquet"), *folder.glob("*.revised")]:
                 if path.stem.partition("-")[0] not in known:
                     path.unlink()
         return Snapshot(base.root, base.number, base.loaded, base.load_id, base.sources, versions)
