@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from support import ACME, Server, result_when_over, serving, whohas
 
 PREFIXES = ["/v3", "/v2024", "/v2025", "/v2026", "/latest"]

@@ -1,0 +1,113 @@
+"""Which files a load reads, and what each of them holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.mapping import SourceMapping, read_mapping
+from whohas.warehouse.tables import TABLES, Table
+
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_KNOWN = {name.replace("_", ""): table for name, table in TABLES.items()}
+_SINGULAR = {
+    name.removesuffix("ies") + "y" if name.endswith("ies") else name.removesuffix("s"): table
+    for name, table in _KNOWN.items()
+    if name.endswith("s") and name != "identityaccess"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A file that holds rows of a table, named as the table's columns or documents are."""
+
+    path: Path
+    table: Table
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything that a load reads.
+
+    Attributes:
+        passed_over: files of folders that are no data.
+    """
+
+    files: tuple[Input, ...]
+    mappings: tuple[SourceMapping, ...]
+    passed_over: tuple[Path, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        parts = [part.file for mapping in self.mappings for part in mapping.parts]
+        return sum(path.stat().st_size for path in (*(file.path for file in self.files), *parts))
+
+
+def discover(paths: Sequence[Path]) -> Inputs:
+    """Finds the files behind paths.
+
+    Raises:
+        InvalidArguments: a path is not there, a folder has no data, or it cannot be told what a file holds.
+    """
+    found: dict[Path, Path] = {}
+    passed_over: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
+            data = [p for p in inside if p.suffix.lower() == ".toml" or format_of(p) is not None]
+            if not data:
+                raise InvalidArguments(f"There is nothing to load in the folder {path}. {_names()}")
+            passed_over += [p for p in inside if p not in data]
+            found.update((p.resolve(), p) for p in data)
+        elif path.is_file():
+            found.setdefault(path.resolve(), path)
+        else:
+            raise InvalidArguments(f"There is no file or folder {path}.")
+    mappings = tuple(read_mapping(path) for path in found.values() if path.suffix.lower() == ".toml")
+    claimed = {part.file.resolve() for mapping in mappings for part in mapping.parts}
+    files = [_input(path) for real, path in found.items() if path.suffix.lower() != ".toml" and real not in claimed]
+    return Inputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's name tells; None if it is none that is read."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes[-1:] == [".gz"]
+    name = suffixes[-2 if packed else -1 :][:1]
+    found = _FORMATS.get(name[0]) if name else None
+    return None if packed and found == "parquet" else found
+
+
+def _input(path: Path) -> Input:
+    form = format_of(path)
+    if form is None:
+        raise InvalidArguments(
+            f"{path} is no file that can be loaded: give CSV, Parquet, JSON, NDJSON or a TOML mapping."
+        )
+    table = _table(path)
+    if table is None:
+        raise InvalidArguments(f"It cannot be told what {path} holds. {_names()}")
+    return Input(path, table, form)
+
+
+def _table(path: Path) -> Table | None:
+    stem = path.name.removesuffix(".gz").removesuffix(".GZ").rpartition(".")[0]
+    plain = re.sub(r"[-_. ]", "", stem).lower()
+    plain = re.sub(r"(part)?\d+$", "", plain)
+    return _KNOWN.get(plain) or _SINGULAR.get(plain)
+
+
+def _order(file: Input) -> tuple[str, list[int], str]:
+    return file.table.name, [int(n) for n in re.findall(r"\d+", file.path.name)], file.path.name
+
+
+def _names() -> str:
+    return (
+        f"Name files after what they hold ({', '.join(TABLES)}) with .csv, .parquet, .json, .ndjson or .jsonl, "
+        "or write a mapping, a .toml file that says what the columns of a CSV or Parquet file are: docs/how-to/load.md."
+    )

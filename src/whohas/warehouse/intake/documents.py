@@ -1,0 +1,251 @@
+"""Rows of the tables out of documents, as the public API and the search index give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from whohas.warehouse.intake import attributes
+from whohas.warehouse.intake.arrow import one, pc
+from whohas.warehouse.intake.batches import Batch, Fault, Numbers
+from whohas.warehouse.intake.rows import Typed, Typing
+from whohas.warehouse.intake.shaped import Shaped, faults, shaped
+from whohas.warehouse.intake.sources import Sources
+from whohas.warehouse.intake.values import literal, quote
+from whohas.warehouse.tables import (
+    ACCOUNT_ENTITLEMENTS,
+    ACCOUNTS,
+    ATTRIBUTES,
+    IDENTITIES,
+    IDENTITY_ACCESS,
+    IDENTITY_APPS,
+    Table,
+)
+
+_OWNED = {
+    "sources": "SOURCE",
+    "entitlements": "ENTITLEMENT",
+    "accessProfiles": "ACCESS_PROFILE",
+    "roles": "ROLE",
+    "apps": "APP",
+    "governanceGroups": "GOVERNANCE_GROUP",
+}
+
+_HELD = """
+WITH listed AS (
+    SELECT record, id, sourceId, unnest(map_entries(entitlementAttributes)) AS e FROM nested
+), carried AS (
+    SELECT record, id, sourceId, e.key AS attribute, unnest(e.value) AS value FROM listed
+), lone AS (
+    SELECT record, sourceId, any_value(id) AS id FROM nested GROUP BY ALL HAVING count(*) = 1
+)
+SELECT DISTINCT x.record, coalesce(c.id, l.id) AS accountId, x.id AS entitlementId, x.sourceId, x.attribute, x.value
+FROM held x
+LEFT JOIN carried c
+    ON c.record = x.record AND c.sourceId = x.sourceId AND c.attribute = x.attribute AND c.value = x.value
+LEFT JOIN lone l ON l.record = x.record AND l.sourceId = x.sourceId
+WHERE x.type = 'ENTITLEMENT' AND x.sourceId IS NOT NULL AND coalesce(c.id, l.id) IS NOT NULL
+ORDER BY x.record
+"""
+
+
+class DocumentRows:
+    """Shapes batches of documents of one kind.
+
+    Args:
+        given: further text columns of the batch, by the column of the table that they give.
+        nested: where in another document these lie, for messages; empty for whole documents.
+    """
+
+    def __init__(
+        self, connection: Any, table: Table, sources: Sources, given: Mapping[str, str] | None = None, nested: str = ""
+    ) -> None:
+        self._connection = connection
+        self._table = table
+        self._sources = sources
+        self._given = dict(given or {})
+        self._nested = nested
+        self._maps = [column.name for column in table.columns if column.type == ATTRIBUTES]
+        self._paths: dict[str, int] = {}
+        self._sql = self._extraction()
+        texts = {name: quote(name) for name in (*self._columns, *self._given)}
+        self._typing = Typing(connection, table, texts, sources)
+        self._fans: list[tuple[str, DocumentRows]] = []
+        if table is IDENTITIES:
+            owner = {"identityId": "_id", "identitySourceId": "_source"}
+            self._fans = [
+                (
+                    "accounts",
+                    DocumentRows(
+                        connection, ACCOUNTS, sources, {"identityId": "_id", "identityName": "_name"}, "accounts"
+                    ),
+                ),
+                ("access", DocumentRows(connection, IDENTITY_ACCESS, sources, owner, "access")),
+                ("apps", DocumentRows(connection, IDENTITY_APPS, sources, owner, "apps")),
+            ]
+
+    def _extraction(self) -> str:
+        names = [c for c in self._table.columns if c.name not in self._given]
+        self._columns = [c.name for c in names] + (["uncorrelated"] if self._table is ACCOUNTS else [])
+        cells: list[str] = []
+        nested: list[str] = []
+        for column in names:
+            if column.name == "owned" and self._table is IDENTITIES:
+                cells.append(f"{_owned()} AS owned")
+                continue
+            found = [self._text(path) for path in column.paths]
+            text = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
+            cells.append(f"{text} AS {quote(column.name)}")
+            if not pa.types.is_nested(column.type):
+                nested += [
+                    f"WHEN ({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
+                    f"IN ('OBJECT', 'ARRAY') THEN {literal(column.name)}"
+                    for text, path in zip(found, column.paths, strict=True)
+                ]
+        if self._table is ACCOUNTS:
+            cells.append(f"{self._text('uncorrelated')} AS uncorrelated")
+        cells += [f"{quote(column)} AS {quote(name)}" for name, column in self._given.items()]
+        wrong = f"CASE {' '.join(nested)} END" if nested else "NULL::VARCHAR"
+        paths = ", ".join(literal(f"$.{path}") for path in self._paths)
+        return (
+            f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
+            f'SELECT {", ".join(cells)}, {wrong} AS "_nested", doc FROM x'
+        )
+
+    def _text(self, path: str) -> str:
+        place = self._paths.setdefault(path, len(self._paths) + 1)
+        return f"nullif(p[{place}], '')"
+
+    def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+        """The rows of a batch of documents, and the documents that are rejected."""
+        data, records, bad = self._objects(batch.data, batch.records)
+        if not data.num_rows:
+            return [], bad
+        found, more = self._shape(data, records)
+        return found, bad + more
+
+    def _objects(self, data: pa.Table, records: Numbers) -> tuple[pa.Table, Numbers, list[Fault]]:
+        self._connection.register("docs", data)
+        kinds = (
+            self._connection.sql(
+                "SELECT CASE WHEN NOT json_valid(doc) THEN 'invalid' ELSE json_type(doc) END AS k FROM docs"
+            )
+            .to_arrow_table()
+            .column("k")
+        )
+        good = pc.equal(kinds, "OBJECT")
+        if pc.all(good).as_py():
+            return data, records, []
+        bad: list[Fault] = []
+        for place, kind in enumerate(kinds.to_pylist()):
+            if kind != "OBJECT":
+                reason = "no valid JSON" if kind == "invalid" else f"a JSON {kind.lower()} instead of an object"
+                bad.append(Fault(int(records[place]), "", reason, data.column("doc")[place].as_py()))
+        return data.filter(good), records[good.to_numpy()], bad
+
+    def _shape(self, data: pa.Table, records: Numbers) -> tuple[list[Shaped], list[Fault]]:
+        self._connection.register("docs", data)
+        texts = self._connection.sql(self._sql).to_arrow_table()
+        typed = self._typing(texts)
+        bad = self._faults(typed, texts, records)
+        for name in self._maps:
+            column = one(texts.column(name))
+            if column.null_count < len(column):
+                typed.data[name] = attributes.from_json(self._connection, column)
+                if self._table is ACCOUNTS and name == "attributes":
+                    self._note_attributes(typed.data["sourceId"], column)
+        rows = shaped(self._table, typed, records)
+        found = [rows]
+        if self._fans:
+            good = pa.array(typed.wrong < 0)
+            parents = pa.table(
+                {
+                    "doc": texts.column("doc").filter(good),
+                    "_id": rows.data.column("id"),
+                    "_name": rows.data.column("name"),
+                    "_source": rows.data.column("sourceId"),
+                    "_record": pa.array(rows.records),
+                }
+            )
+            for name, fan in self._fans:
+                more, faulty = fan.fan_out(parents, name)
+                found += more
+                bad += faulty
+            found += self._held(found)
+        return found, bad
+
+    def fan_out(self, parents: pa.Table, name: str) -> tuple[list[Shaped], list[Fault]]:
+        """The rows of what is nested in documents under a name."""
+        self._connection.register("parents", parents)
+        inner = self._connection.sql(
+            "SELECT _id, _name, _source, _record, "
+            f"unnest(json_extract(doc, '$.{name}[*]'))::VARCHAR AS doc FROM parents"
+        ).to_arrow_table()
+        if not inner.num_rows:
+            return [], []
+        records = inner.column("_record").to_numpy()
+        data, kept, bad = self._objects(inner, records)
+        if not data.num_rows:
+            return [], bad
+        found, more = self._shape(data, kept)
+        return found, bad + more
+
+    def _held(self, found: list[Shaped]) -> list[Shaped]:
+        """Which of an identity's nested accounts holds which of its entitlements, as far as the document tells."""
+        rows = {item.table.name: item for item in found}
+        accounts, access = rows.get(ACCOUNTS.name), rows.get(IDENTITY_ACCESS.name)
+        if accounts is None or access is None:
+            return []
+        columns = ["id", "sourceId", "entitlementAttributes"]
+        self._connection.register(
+            "nested", accounts.data.select(columns).append_column("record", pa.array(accounts.records))
+        )
+        columns = ["id", "sourceId", "type", "attribute", "value"]
+        self._connection.register("held", access.data.select(columns).append_column("record", pa.array(access.records)))
+        table = self._connection.sql(_HELD).to_arrow_table()
+        data = table.select(ACCOUNT_ENTITLEMENTS.schema.names).cast(ACCOUNT_ENTITLEMENTS.schema)
+        return [Shaped(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
+
+    def _note_attributes(self, ids: pa.Array, texts: pa.Array) -> None:
+        self._connection.register("named", pa.table({"s": ids, "t": texts}))
+        pairs = self._connection.sql(
+            "SELECT s, list(DISTINCT k) FROM (SELECT s, unnest(json_keys(t)) AS k FROM named "
+            "WHERE json_type(t) = 'OBJECT' AND s IS NOT NULL) GROUP BY s"
+        ).fetchall()
+        for id, names in pairs:
+            self._sources.add_attributes(id, names)
+
+    def _faults(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
+        def value_of(place: int, column: str) -> str:
+            return str(texts.column(column)[place].as_py() or "") if column in texts.column_names else ""
+
+        def document_of(place: int) -> str:
+            return str(texts.column("doc")[place].as_py())
+
+        nested = texts.column("_nested")
+        many = [] if nested.null_count == len(nested) else [(n, c) for n, c in enumerate(nested.to_pylist()) if c]
+        reason = "an object or array instead of a single value"
+        bad = [Fault(int(records[place]), self._called(column), reason, document_of(place)) for place, column in many]
+        places = [place for place, _ in many]
+        typed.wrong[places] = -1
+        bad += faults(typed, records, self._called, value_of, document_of)
+        typed.wrong[places] = 0
+        return bad
+
+    def _called(self, column: str) -> str:
+        path = column if column == "uncorrelated" else self._table.column(column).paths[0]
+        return f"{self._nested}.{path}" if self._nested else path
+
+
+def _owned() -> str:
+    lists = [
+        f"list_transform(json_extract(doc, '$.owns[*].{name}[*]'), "
+        f"lambda x: {{'id': x ->> 'id', 'name': x ->> 'name', 'type': '{kind}'}})"
+        for name, kind in _OWNED.items()
+    ]
+    joined = lists[0]
+    for other in lists[1:]:
+        joined = f"list_concat({joined}, {other})"
+    return f"CASE WHEN json_type(doc, '$.owns') = 'ARRAY' THEN to_json({joined})::VARCHAR END"

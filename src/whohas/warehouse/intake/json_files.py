@@ -1,0 +1,136 @@
+"""JSON documents, one a line (NDJSON) or in an array, as batches of their text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.streams import ByteStream, open_bytes
+
+_BLOCK = 8 << 20
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\],]', re.DOTALL)
+"""What structure is made of, and whole strings, so that nothing in them is taken for it."""
+
+
+def ndjson_batches(path: Path) -> Iterator[Batch]:
+    """A document a line; records are lines. Blank lines are passed over."""
+    with open_bytes(path) as stream:
+        number, rest = 1, b""
+        while block := stream.read(_BLOCK):
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            yield _batch(lines, list(range(number, number + len(lines))), stream)
+            number += len(lines)
+        yield _batch([rest], [number], stream)
+
+
+def json_batches(path: Path) -> Iterator[Batch]:
+    """The documents of an array, of an object that holds one array of documents, or a single one.
+
+    Records are the lines on which documents start.
+
+    Raises:
+        InvalidArguments: the file ends in the middle, or is no JSON.
+    """
+    with open_bytes(path) as stream:
+        start = stream.read(_BLOCK)
+        first = start.lstrip()[:1]
+        if first not in (b"[", b"{"):
+            shown = start.lstrip()[:20].decode(errors="replace")
+            raise InvalidArguments(f"{path} is no JSON: it begins with {shown!r}, not with an array or an object.")
+        form = _form(path, start) if first == b"{" else "array"
+        if form == "document":
+            yield _batch([start], [1], stream)
+        elif form == "lines":
+            yield from ndjson_batches(path)
+        else:
+            yield from _elements(path, stream, start, 1 if form == "array" else 2)
+
+
+def _form(path: Path, start: bytes) -> str:
+    """Whether a file that begins with `{` is one document, a wrapper around an array of them, or lines."""
+    if len(start) == _BLOCK:
+        line = start.split(b"\n", 1)[0]
+        return "lines" if _is_object(line) else "wrapper"
+    try:
+        whole: Any = json.loads(start)
+    except json.JSONDecodeError as error:
+        if "Extra data" in error.msg or _is_object(start.split(b"\n", 1)[0]):
+            return "lines"
+        raise InvalidArguments(f"{path}, line {error.lineno}: no valid JSON: {error.msg}.") from None
+    except UnicodeDecodeError:
+        raise InvalidArguments(f"{path} is not UTF-8 throughout.") from None
+    arrays = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    return "wrapper" if len(arrays) == 1 and "id" not in whole else "document"
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterator[Batch]:
+    """Cuts the text into the elements of the first array whose elements lie at depth `level`."""
+    line, depth, inside = 1, 0, False
+    while True:
+        found: list[bytes] = []
+        lines: list[int] = []
+        counted = element = 0
+        for token in _TOKEN.finditer(text):
+            kind, end = token[0][:1], token.end()
+            if kind == b'"':
+                if not inside and token[0][-1:] == b'"' and len(token[0]) > 1:
+                    element = end
+                continue
+            depth += (kind in b"[{") - (kind in b"]}")
+            if not inside:
+                element = end
+                inside = kind == b"[" and depth == level and text[end : end + 99].lstrip()[:1] in b"{]"
+            elif depth == level - (kind == b"]") and kind in b",]":
+                raw = text[element : token.start()]
+                if raw.strip():
+                    begin = element + len(raw) - len(raw.lstrip())
+                    line += text.count(b"\n", counted, begin)
+                    counted = begin
+                    found.append(raw)
+                    lines.append(line)
+                element = end
+                if kind == b"]":
+                    yield _batch(found, lines, stream)
+                    return
+        if found:
+            yield _batch(found, lines, stream)
+        block = stream.read(_BLOCK)
+        if not block:
+            raise InvalidArguments(f"{path} is no whole JSON: it ends in the middle.")
+        line += text.count(b"\n", counted, element)
+        text = text[element:] + block
+        if inside:  # what is left is the start of an element, and is looked at again with what follows
+            depth = level
+
+
+def _batch(documents: list[bytes], lines: list[int], stream: ByteStream) -> Batch:
+    texts: list[str] = []
+    numbers: list[int] = []
+    faults: list[Fault] = []
+    for document, line in zip(documents, lines, strict=True):
+        stripped = document.strip()
+        if not stripped:
+            continue
+        try:
+            texts.append(stripped.decode())
+            numbers.append(line)
+        except UnicodeDecodeError:
+            faults.append(Fault(line, "", "no valid UTF-8", stripped.decode(errors="backslashreplace")))
+    data = pa.table({"doc": pa.array(texts, pa.string())})
+    return Batch(data, np.array(numbers, dtype=np.int64), tuple(faults), stream.position)

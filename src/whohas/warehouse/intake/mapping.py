@@ -1,0 +1,256 @@
+"""Mappings: TOML files that say what the columns of somebody's CSV or Parquet files are."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.csv_files import Dialect
+from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
+
+ACCOUNT = "account"
+ENTITLEMENT = "entitlement"
+"""The columns of memberships: native identity of an account, value of an entitlement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a mapping.
+
+    Attributes:
+        columns: column of the table to column of the file.
+        attributes: the file's columns that become attributes; None for all.
+        lists: column of the file to what separates several values in its cells.
+    """
+
+    file: Path
+    columns: Mapping[str, str]
+    attributes: tuple[str, ...] | None = ()
+    lists: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """The rule by which accounts of a source get their identity.
+
+    Attributes:
+        account: where an account has the value: a column of accounts, or `attributes.<name>`.
+        identity: where an identity has it, likewise.
+        ignore_case: whether upper and lower case count as the same.
+    """
+
+    account: str
+    identity: str
+    ignore_case: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps({"account": self.account, "identity": self.identity, "ignoreCase": self.ignore_case})
+
+    @classmethod
+    def from_json(cls, text: str) -> Correlation:
+        rule = json.loads(text)
+        return cls(rule["account"], rule["identity"], rule["ignoreCase"])
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMapping:
+    """What one TOML file says.
+
+    Attributes:
+        name: the source's name, where all rows belong to one.
+        column: the column whose value names each row's source, where a file has many.
+        authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
+        identities: column of identities to column of the accounts' file.
+    """
+
+    path: Path
+    name: str | None
+    column: str | None
+    id: str | None
+    type: str | None
+    description: str | None
+    authoritative: bool | frozenset[str]
+    accounts: Part | None
+    identities: Mapping[str, str]
+    correlation: Correlation | None
+    entitlements: Part | None
+    memberships: Part | None
+    dialect: Dialect
+
+    @property
+    def parts(self) -> list[Part]:
+        return [part for part in (self.accounts, self.entitlements, self.memberships) if part is not None]
+
+
+def read_mapping(path: Path) -> SourceMapping:
+    """Reads a mapping.
+
+    Raises:
+        InvalidArguments: it is no TOML, has an unknown key, lacks one that it needs, or names a file that is not there.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArguments(f"{path} is no TOML: {error}.") from None
+    return _Reader(path).read(document)
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, document: dict[str, Any]) -> SourceMapping:
+        sections = ("source", "accounts", "identities", "correlation", "entitlements", "memberships", "csv")
+        self.keys("", document, sections)
+        source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
+        name, column = self.text(source, "source.name"), self.text(source, "source.column")
+        if (name is None) == (column is None):
+            raise self.fault(
+                "[source] needs either name (all rows belong to one source) or column (which names each row's)"
+            )
+        authoritative = source.get("authoritative", False)
+        if isinstance(authoritative, list):
+            authoritative = frozenset(map(str, authoritative))
+        elif not isinstance(authoritative, bool):
+            raise self.fault("source.authoritative is neither true, false nor a list of source names")
+        csv = self.section(document, "csv", ("delimiter", "encoding"))
+        mapping = SourceMapping(
+            path=self.path,
+            name=name,
+            column=column,
+            id=self.text(source, "source.id"),
+            type=self.text(source, "source.type"),
+            description=self.text(source, "source.description"),
+            authoritative=authoritative,
+            accounts=self.part(document, "accounts", (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)),
+            identities=self.columns(
+                self.section(document, "identities", ("columns",)), "identities", _names(IDENTITIES), ()
+            ),
+            correlation=self.correlation(document),
+            entitlements=self.part(document, "entitlements", _names(ENTITLEMENTS), ("value",)),
+            memberships=self.part(document, "memberships", (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)),
+            dialect=Dialect(self.text(csv, "csv.delimiter"), self.text(csv, "csv.encoding")),
+        )
+        self.check(mapping)
+        return mapping
+
+    def check(self, mapping: SourceMapping) -> None:
+        if not mapping.parts:
+            raise self.fault("it names no file: give [accounts], [entitlements] or [memberships] a file")
+        if mapping.dialect.delimiter is not None and len(mapping.dialect.delimiter) != 1:
+            raise self.fault("csv.delimiter is not one character")
+        try:
+            codecs.lookup(mapping.dialect.encoding or "utf-8")
+        except LookupError:
+            raise self.fault(f"csv.encoding {mapping.dialect.encoding!r} is not known") from None
+        if (
+            mapping.correlation is not None
+            and mapping.accounts is not None
+            and "identityId" in mapping.accounts.columns
+        ):
+            raise self.fault(
+                "accounts.columns.identityId and [correlation] both say which identity holds an account: keep one"
+            )
+        if mapping.identities and mapping.authoritative is False:
+            raise self.fault("[identities] needs source.authoritative, for only such accounts make identities")
+        if mapping.id is not None and mapping.column is not None:
+            raise self.fault("source.id is for one source; source.column names many")
+
+    def part(self, document: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]) -> Part | None:
+        if name not in document:
+            return None
+        attributed = ("attributes", "lists") if name != "memberships" else ()
+        section = self.section(document, name, ("file", "columns", *attributed))
+        file = self.text(section, f"{name}.file")
+        if file is None:
+            raise self.fault(f"[{name}] names no file")
+        path = self.path.parent / file
+        if not path.is_file():
+            raise self.fault(f"{name}.file names {path}, and there is no such file")
+        attributes = section.get("attributes", "*" if name == "accounts" else [])
+        if attributes != "*" and not (isinstance(attributes, list) and all(isinstance(a, str) for a in attributes)):
+            raise self.fault(f'{name}.attributes is neither "*" nor a list of column names')
+        lists = section.get("lists", {})
+        if not isinstance(lists, dict) or not all(isinstance(v, str) and v for v in lists.values()):
+            raise self.fault(f'[{name}.lists] takes columns and what separates their values, such as "Groups" = ";"')
+        return Part(
+            path,
+            self.columns(section, name, allowed, needed),
+            None if attributes == "*" else tuple(attributes),
+            dict(lists),
+        )
+
+    def columns(
+        self, section: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]
+    ) -> dict[str, str]:
+        columns = section.get("columns", {})
+        if not isinstance(columns, dict) or not all(isinstance(v, str) and v for v in columns.values()):
+            raise self.fault(
+                f"[{name}.columns] takes our column's name and the file's, such as nativeIdentity = \"Badge No\""
+            )
+        self.keys(f"{name}.columns", columns, tuple(allowed))
+        for column in needed:
+            if column not in columns:
+                raise self.fault(f"[{name}.columns] does not say which column is {column}")
+        return dict(columns)
+
+    def correlation(self, document: dict[str, Any]) -> Correlation | None:
+        if "correlation" not in document:
+            return None
+        section = self.section(document, "correlation", ("account", "identity", "ignoreCase"))
+        account, identity = self.text(section, "correlation.account"), self.text(section, "correlation.identity")
+        if account is None or identity is None:
+            raise self.fault("[correlation] needs account (a column of the accounts' file) and identity")
+        ignore = section.get("ignoreCase", False)
+        if not isinstance(ignore, bool):
+            raise self.fault("correlation.ignoreCase is neither true nor false")
+        if not identity.startswith("attributes."):
+            allowed = _names(IDENTITIES)
+            if identity not in allowed:
+                raise self.fault(
+                    f"correlation.identity {identity!r} is no column of identities{near(identity, allowed)}"
+                )
+        return Correlation(account, identity, ignore)
+
+    def section(self, document: dict[str, Any], name: str, allowed: Iterable[str]) -> dict[str, Any]:
+        section = document.get(name, {})
+        if not isinstance(section, dict):
+            raise self.fault(f"{name} is a value; it has to be a section, [{name}]")
+        self.keys(name, section, tuple(allowed))
+        return section
+
+    def keys(self, where: str, section: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+        for key in section:
+            if key not in allowed:
+                full = f"{where}.{key}" if where else key
+                raise self.fault(f"{full} is not known{near(key, allowed)}")
+
+    def text(self, section: Mapping[str, Any], name: str) -> str | None:
+        value = section.get(name.rpartition(".")[2])
+        if value is not None and (not isinstance(value, str) or not value):
+            raise self.fault(f"{name} is not a text")
+        return value
+
+    def fault(self, message: str) -> InvalidArguments:
+        return InvalidArguments(f"The mapping {self.path} is wrong: {message}.")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What else there is, the nearest first: for the end of a message."""
+    known = list(known)
+    folded = {other.casefold(): other for other in known}
+    found = get_close_matches(name.casefold(), folded, 1)
+    hint = f"; did you mean {folded[found[0]]!r}?" if found else ";"
+    return f"{hint} There are: {', '.join(known)}"
+
+
+def _names(table: Table) -> tuple[str, ...]:
+    given = ("sourceId", "sourceName", "sourceType", "owned")
+    return tuple(c.name for c in table.columns if c.type != ATTRIBUTES and c.name not in given)

@@ -1,0 +1,51 @@
+"""Staged or published files written anew, with rows left out or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.warehouse.intake.batches import Numbers
+from whohas.warehouse.intake.staging import ROW_GROUP, StagedFile, disk_space, open_parquet
+from whohas.warehouse.tables import Table
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None, change: Change | None = None) -> int:
+    """Writes a file of a table anew and returns how many rows it has.
+
+    Args:
+        drop: the places of rows that are left out.
+        change: what becomes of the others, row group by row group, their number and order unchanged.
+    """
+    rows = start = 0
+    with disk_space(target), pq.ParquetFile(path) as old, open_parquet(target, table) as new:
+        for batch in old.iter_batches(ROW_GROUP // 2):
+            data = pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema)
+            if drop is not None and len(drop):
+                keep = np.ones(data.num_rows, dtype=bool)
+                keep[drop[(drop >= start) & (drop < start + data.num_rows)] - start] = False
+                start += data.num_rows
+                data = data.filter(pa.array(keep))
+            if change is not None and data.num_rows:
+                data = change(data)
+            rows += data.num_rows
+            new.write_table(data, row_group_size=ROW_GROUP)
+    return rows
+
+
+def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: Change | None = None) -> None:
+    """Writes a staged file anew in its own place."""
+    target = file.path.with_suffix(".revised")
+    try:
+        file.rows = rewrite(file.path, target, table, drop, change)
+        target.replace(file.path)
+    finally:
+        target.unlink(missing_ok=True)
+    if drop is not None and len(drop):
+        np.delete(file.read_origins(), drop).tofile(file.origins)

@@ -1,0 +1,249 @@
+"""The settling half of a load: duplicates, memberships, nested accounts, correlation; then what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.warehouse.intake import memberships, nested
+from whohas.warehouse.intake.arrow import pc
+from whohas.warehouse.intake.correlate import correlated
+from whohas.warehouse.intake.held import stage_held
+from whohas.warehouse.intake.mapping import Correlation
+from whohas.warehouse.intake.publish import MERGED, merged, replaced, write_rows
+from whohas.warehouse.intake.reading import Reading
+from whohas.warehouse.intake.revision import Change as Revision
+from whohas.warehouse.intake.revision import revise, rewrite
+from whohas.warehouse.intake.staging import Stage, StagedFile
+from whohas.warehouse.store import Change, DataFile
+from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, IDENTITY_ACCESS, SOURCES
+
+Counts = dict[str, tuple[int, int]]
+"""By source: accounts after the load, and how many of them have an identity."""
+
+
+def settle(reading: Reading) -> tuple[list[Change], Counts]:
+    """Makes of what was read what is published.
+
+    Returns:
+        The changes, and the accounts of each source that the load touches.
+    """
+    for name in ("accounts", "entitlements"):
+        if name in reading.stages:
+            reading.stages[name].finish(reading.connection)
+    from_file = set(reading.stages["accounts"].touched) if "accounts" in reading.stages else set[str]()
+    if "accounts" in reading.stages:
+        reading.drop_duplicates(reading.stages["accounts"], "sourceId || chr(0) || nativeIdentity", "nativeIdentity")
+        if reading.given_ids:
+            reading.drop_duplicates(reading.stages["accounts"], "id", "id")
+    if "entitlements" in reading.stages:
+        reading.drop_duplicates(reading.stages["entitlements"], "id", "id")
+    _memberships(reading)
+    left = _nested(reading, from_file)
+    for name, stage in reading.stages.items():
+        if name not in ("identities", "accounts", "entitlements"):
+            stage.finish(reading.connection)
+            if name == ACCOUNT_ENTITLEMENTS.name:
+                key = "sourceId || chr(0) || accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')"
+                reading.drop_duplicates(stage, key, "entitlementId")
+            elif stage.table.schema.names[0] == "id":
+                reading.drop_duplicates(stage, "id", "id")
+    accounts = reading.stages.get(ACCOUNTS.name)
+    if accounts is not None:
+        _revise_accounts(reading, accounts, left)
+    _held(reading, from_file)
+    changes = _changes(reading)
+    again = _correlate_again(reading)
+    if again is not None:
+        accounts_change = next((change for change in changes if change.table is ACCOUNTS), None)
+        if accounts_change is not None:
+            changes.remove(accounts_change)
+            replace = (accounts_change.replace or frozenset()) | (again.replace or frozenset())
+            again = Change(ACCOUNTS, (*accounts_change.add, *again.add), replace)
+        changes.append(again)
+    now = datetime.now(UTC)
+    rows = reading.sources.finish(from_file, now, reading.load.id)
+    if rows.num_rows:
+        changes.append(write_rows(reading.load, SOURCES, rows))
+    for rule, index in reading.indexes():
+        if index.ambiguous:
+            reading.warnings.append(
+                f"{index.ambiguous:,} accounts stay uncorrelated, for several identities have their {rule[0]}."
+            )
+    return changes, _counts(changes)
+
+
+def _changes(reading: Reading) -> list[Change]:
+    changes: list[Change] = []
+    for name, stage in reading.stages.items():
+        if name in MERGED:
+            changes.append(merged(reading.connection, reading.load, stage))
+        elif stage.touched or stage.table.partition is None:
+            changes.append(replaced(stage))
+    return changes
+
+
+def _memberships(reading: Reading) -> None:
+    if not reading.memberships:
+        return
+    stage = reading.stage(ENTITLEMENTS)
+    for mapping, asked in reading.memberships:
+        if mapping.entitlements is None:
+            memberships.make_entitlements(reading.connection, asked.files, stage, reading.sources)
+            stage.touched |= asked.touched
+    stage.finish(reading.connection)
+    reading.drop_duplicates(stage, "id", "id", silent=True)
+    for mapping, asked in reading.memberships:
+        ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
+        memberships.resolve(
+            reading.connection,
+            asked.files,
+            _files(reading, ACCOUNTS.name, asked.touched),
+            _files(reading, ENTITLEMENTS.name, asked.touched),
+            ignore_case,
+            reading.stage(ACCOUNT_ENTITLEMENTS),
+            reading.rejects.add,
+        )
+
+
+def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
+    """The files of these sources as they will be."""
+    stage = reading.stages.get(name)
+    table = ACCOUNTS if name == ACCOUNTS.name else ENTITLEMENTS
+    touched = stage.touched if stage is not None else set[str]()
+    kept = [file.path for file in reading.load.base.files(table, frozenset(partitions - touched))]
+    staged = (
+        [file.path for file in stage.files if file.partition in partitions and file.rows] if stage is not None else []
+    )
+    return kept + staged
+
+
+def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
+    """Takes nested accounts for sources without a file of accounts; returns those of the other sources."""
+    rows, new_file = reading.sources.rows, reading.load.new_file
+
+    def only_nested(id: str) -> bool:
+        return rows[id]["loadId"] is None
+
+    def known_now(id: str) -> bool:
+        return only_nested(id) or id in from_file
+
+    held = reading.nested.get(ACCOUNT_ENTITLEMENTS.name)
+    if held is not None:
+        held.finish(reading.connection)
+        nested.adopt(held, reading.stage(ACCOUNT_ENTITLEMENTS), known_now, lambda: new_file(ACCOUNT_ENTITLEMENTS))
+    accounts = reading.nested.get(ACCOUNTS.name)
+    if accounts is None:
+        return []
+    accounts.finish(reading.connection)
+    reading.drop_duplicates(accounts, "id", "accounts.id")
+    rest = nested.adopt(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
+    out = [file for file in rest if file.partition not in from_file]
+    if out:
+        count = sum(file.rows for file in out)
+        reading.warnings.append(
+            f"{count:,} accounts nested in identities were left out: "
+            "an earlier load brought a file of accounts of their sources, which has more to it."
+        )
+    return [file for file in rest if file.partition in from_file]
+
+
+def _held(reading: Reading, from_file: set[str]) -> None:
+    """Account entitlements of sources whose accounts a file brings, where no file says who holds what."""
+    access, accounts = reading.stages.get(IDENTITY_ACCESS.name), reading.stages.get(ACCOUNTS.name)
+    if access is None or accounts is None or not access.rows:
+        return
+    stage = reading.stage(ACCOUNT_ENTITLEMENTS)
+    sources = from_file - stage.touched
+    files = [file.path for file in accounts.files if file.partition in sources and file.rows]
+    if files:
+        held = [file.path for file in access.files if file.rows]
+        stage_held(reading.connection, held, files, sources, stage)
+        stage.finish(reading.connection)
+        stage.touched |= sources
+
+
+def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> None:
+    """Fills accounts from their nested form, and correlates those that were read before all identities were known."""
+    fill = nested.filler(reading.connection, left) if left else None
+    nested_sources = {file.partition for file in left}
+    for file in stage.files:
+        id = file.partition or ""
+        rule = reading.rules.get(id) if id in reading.late else None
+        steps: list[Revision] = []
+        if fill is not None and id in nested_sources:
+            steps.append(fill)
+        if rule is not None:
+            steps.append(_by_rule(reading, rule))
+        if steps:
+            revise(file, ACCOUNTS, change=_all_of(steps))
+
+
+def _all_of(steps: Sequence[Revision]) -> Revision:
+    def apply(data: pa.Table) -> pa.Table:
+        for step in steps:
+            data = step(data)
+        return data
+
+    return apply
+
+
+def _by_rule(reading: Reading, rule: Correlation) -> Revision:
+    index = reading.index(rule)
+
+    def apply(data: pa.Table) -> pa.Table:
+        return correlated(data, rule, index)
+
+    return apply
+
+
+def _correlate_again(reading: Reading) -> Change | None:
+    """Correlates accounts that the load does not bring, where it brings identities and a source has a rule."""
+    if IDENTITIES.name not in reading.stages:
+        return None
+    brought = reading.stages[ACCOUNTS.name].touched if ACCOUNTS.name in reading.stages else set[str]()
+    add: list[DataFile] = []
+    replace: set[str] = set()
+    for id, row in reading.sources.rows.items():
+        if id in brought or row["correlation"] is None:
+            continue
+        rule = Correlation.from_json(row["correlation"])
+        files = reading.load.base.files(ACCOUNTS, frozenset({id}))
+        step = _by_rule(reading, rule)
+        if not any(_differs(file, step) for file in files):
+            continue
+        replace.add(id)
+        for file in files:
+            path = reading.load.new_file(ACCOUNTS)
+            add.append(DataFile(path, rewrite(file.path, path, ACCOUNTS, change=step), id))
+    return Change(ACCOUNTS, tuple(add), frozenset(replace)) if replace else None
+
+
+def _differs(file: DataFile, step: Revision) -> bool:
+    with pq.ParquetFile(file.path) as parquet:
+        for batch in parquet.iter_batches(60_000):
+            data = pa.Table.from_batches([batch]).select(ACCOUNTS.schema.names).cast(ACCOUNTS.schema)
+            old, new = data.column("identityId").fill_null(""), step(data).column("identityId").fill_null("")
+            if not pc.all(pc.equal(old, new)).as_py():
+                return True
+    return False
+
+
+def _counts(changes: list[Change]) -> Counts:
+    counts: Counts = {}
+    for change in changes:
+        if change.table is not ACCOUNTS:
+            continue
+        counts.update(dict.fromkeys(change.replace or (), (0, 0)))
+        for file in change.add:
+            held = 0
+            with pq.ParquetFile(file.path) as parquet:
+                for batch in parquet.iter_batches(200_000, columns=["correlated"]):
+                    held += pc.sum(batch.column(0)).as_py() or 0
+            rows, before = counts.get(file.partition or "", (0, 0))
+            counts[file.partition or ""] = (rows + file.rows, before + held)
+    return counts
