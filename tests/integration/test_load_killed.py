@@ -60,4 +60,4 @@ def test_a_full_disk_is_told_and_nothing_is_left(rig: Rig, tmp_path: Path) -> No
         rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,1\n"})
         assert rig.load(".").snapshot == 1
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", "--lazy", str(small)], check=True)

@@ -5,7 +5,7 @@ Arrow's arrays are put together by index, for a map built row by row is several 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -33,34 +33,38 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     """
     names = sorted(columns)
     rows, width = len(columns[names[0]]), len(names)
-    lists = [one(pc.split_pattern(columns[n], separators[n])) if n in separators else None for n in names]
-    parts = [columns[n].chunks if x is None else [x.flatten()] for n, x in zip(names, lists, strict=True)]
-    flat = pa.concat_arrays([chunk for chunks in parts for chunk in chunks] or [pa.array([], pa.string())])
-    if not separators.keys() & set(names):
-        # entry i is row i // width, column i % width; its value lies at column * rows + row
-        places = np.arange(rows * width, dtype=np.int32).reshape(width, rows).T.ravel()
-        full = _lengths(flat)[places] > 0
-        kept = places[full]
-        values = pa.ListArray.from_arrays(pa.array(np.arange(len(kept) + 1, dtype=np.int32)), flat.take(pa.array(kept)))
-        keys, counts = kept // rows if rows else kept, full.reshape(rows, width).sum(1)
-    else:
-        held = _lengths(flat) > 0
-        before = np.concatenate(([0], np.cumsum(held)))
-        starts, sizes = np.empty((rows, width), np.int64), np.empty((rows, width), np.int64)
-        begin = 0
-        for place, cells in enumerate(lists):
-            if cells is None:
-                edges = np.arange(begin, begin + rows + 1)
-            else:
-                edges = begin + cells.offsets.to_numpy() - cells.offsets[0].as_py()
-            begin = edges[-1]
-            starts[:, place] = before[edges[:-1]]
-            sizes[:, place] = before[edges[1:]] - before[edges[:-1]]
-        full = sizes.ravel() > 0
-        values = _gather(flat.filter(pa.array(held)), starts.ravel()[full], sizes.ravel()[full])
-        keys, counts = np.flatnonzero(full) % width, full.reshape(rows, width).sum(1)
-    names_of = pa.DictionaryArray.from_arrays(pa.array(keys.astype(np.int32)), pa.array(names, pa.string()))
-    return pa.MapArray.from_arrays(_offsets(counts), names_of.cast(pa.string()), values)
+    # where each cell's values begin among all values, and how many they are: a row a name, for they come name by name
+    starts, sizes = np.empty((width, rows), np.int32), np.empty((width, rows), np.int32)
+    parts: list[pa.Array] = []
+    begin = 0
+    for place, name in enumerate(names):
+        cells = one(columns[name])
+        if name in separators:
+            cells, edges = _split(cells, separators[name])
+            starts[place], sizes[place] = begin + edges[:-1], np.diff(edges)
+        else:
+            starts[place], sizes[place] = np.arange(begin, begin + rows, dtype=np.int32), _lengths(cells) > 0
+        parts.append(cells)
+        begin += len(cells)
+    counts = sizes.T.ravel()
+    full = counts > 0
+    counts, index = counts[full], starts.T.ravel()[full]
+    ends = np.cumsum(counts, dtype=np.int32)
+    if len(counts) and counts.max() > 1:
+        index = np.repeat(index - (ends - counts), counts) + np.arange(ends[-1], dtype=np.int32)
+    values = pa.ListArray.from_arrays(_offsets(counts), pa.concat_arrays(parts).take(pa.array(index)))
+    keys = pa.array(names, pa.string()).take(pa.array(np.tile(np.arange(width, dtype=np.int32), rows)[full]))
+    return pa.MapArray.from_arrays(_offsets((sizes > 0).sum(0)), keys, values)
+
+
+def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+    """The values in cells that hold several, and where each cell's begin and end among them; none of them is empty."""
+    lists = one(pc.split_pattern(cells, separator))
+    values, edges = lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
+    held = _lengths(values) > 0
+    if held.all():
+        return values, edges
+    return values.filter(pa.array(held)), np.concatenate(([0], np.cumsum(held)))[edges]
 
 
 def from_json(connection: Any, texts: pa.Array, known: set[str] | None = None) -> pa.Array:
@@ -99,15 +103,10 @@ def nothing(rows: int) -> pa.Array:
     return pa.nulls(rows, ATTRIBUTES)
 
 
-def _gather(values: pa.Array, starts: np.ndarray[Any, Any], sizes: np.ndarray[Any, Any]) -> pa.Array:
-    """Lists of `sizes` values each, which lie in `values` from `starts`."""
-    ends = np.cumsum(sizes)
-    index = np.repeat(starts - (ends - sizes), sizes) + np.arange(ends[-1] if len(ends) else 0)
-    return pa.ListArray.from_arrays(_offsets(sizes), values.take(pa.array(index)))
-
-
-def _offsets(counts: np.ndarray[Any, Any] | Sequence[int]) -> pa.Array:
-    return pa.array(np.concatenate(([0], np.cumsum(counts))).astype(np.int32))
+def _offsets(counts: np.ndarray[Any, Any]) -> pa.Array:
+    offsets = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, out=offsets[1:])
+    return pa.array(offsets)
 
 
 def _lengths(values: pa.Array) -> np.ndarray[Any, Any]:

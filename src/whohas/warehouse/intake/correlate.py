@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whohas.engine.sql import literal, quote
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.arrow import one, pc, with_column
 from whohas.warehouse.intake.mapping import Correlation, SourceMapping
-from whohas.warehouse.intake.values import literal, quote
 from whohas.warehouse.tables import ACCOUNTS, TEXT
 
 

@@ -21,7 +21,7 @@ from whohas.warehouse.intake.streams import ByteStream, line_starts, open_bytes
 _BLOCK = 4 << 20
 """Bytes that are read at once, and the longest row; small enough for the processor's cache."""
 
-_BLOCKS = 4
+_BLOCKS = 2
 """Blocks in a batch."""
 
 _HEAD = 1 << 20

@@ -7,13 +7,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
 from whohas.warehouse.intake.rows import Typed, Typing
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.values import literal, quote
 from whohas.warehouse.tables import (
     ACCOUNT_ENTITLEMENTS,
     ACCOUNTS,

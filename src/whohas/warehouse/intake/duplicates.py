@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from whohas.engine.sql import literal
 from whohas.warehouse.intake.batches import Numbers
 from whohas.warehouse.intake.staging import StagedFile
-from whohas.warehouse.intake.values import literal
 
 
 def duplicates(connection: Any, files: Sequence[StagedFile], key: str) -> dict[int, Numbers]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whohas.engine.sql import literal
 from whohas.warehouse.intake.staging import Stage
-from whohas.warehouse.intake.values import literal
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS
 
 _HELD = """

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from whohas.engine.sql import literal
 from whohas.warehouse.intake.staging import Stage, StagedFile, origin_of
-from whohas.warehouse.intake.values import literal, made_id
+from whohas.warehouse.intake.values import made_id
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
 
 Reject = Callable[[int, int, str, str, str], None]

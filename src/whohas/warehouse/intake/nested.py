@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from whohas.engine.sql import literal
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.staging import Stage, StagedFile
-from whohas.warehouse.intake.values import literal
 
 FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
 """Columns that only the nested form of an account has."""

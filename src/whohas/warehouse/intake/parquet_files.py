@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.engine.sql import quote
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.batches import Batch
-from whohas.warehouse.intake.values import quote
 
 SEPARATOR = "\x1f"
 """Stands between the values of a list column's cell."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from whohas.engine.sql import literal
 from whohas.warehouse.intake.revision import rewrite
 from whohas.warehouse.intake.staging import Stage
-from whohas.warehouse.intake.values import literal
 from whohas.warehouse.store import Change, DataFile, Load
 from whohas.warehouse.tables import Table
 

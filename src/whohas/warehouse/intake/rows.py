@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whohas.warehouse.intake.arrow import one, pc
+from whohas.engine.sql import literal, quote
+from whohas.warehouse.intake.arrow import nulls, one, pc
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, literal, made_id, quote, typed
+from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, typed
 from whohas.warehouse.tables import ATTRIBUTES, IDENTITIES, Table
 
 Places = npt.NDArray[np.int64]
@@ -119,7 +120,7 @@ class Typing:
         wrong = one(result.column("_wrong")).to_numpy(zero_copy_only=False).astype(np.int64)
         for column in self._table.columns:
             if column.name not in data:
-                data[column.name] = pa.nulls(rows, column.type)
+                data[column.name] = nulls(rows, column.type)
             elif data[column.name].type != column.type:
                 data[column.name] = data[column.name].cast(column.type)
         return Typed(data, wrong, self._reasons)

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.engine.sql import literal, quote
 from whohas.errors import Unavailable
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Numbers
-from whohas.warehouse.intake.values import literal, quote
 from whohas.warehouse.tables import Table
 
 ROW_GROUP = 122_880

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from whohas.engine.sql import quote
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
@@ -17,7 +18,6 @@ from whohas.warehouse.intake.mapping import Part, SourceMapping, near
 from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.values import quote
 from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, IDENTITIES, Table
 
 _SEPARATOR = ";"

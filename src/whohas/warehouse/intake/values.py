@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from whohas.engine.sql import literal
 from whohas.warehouse.tables import BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column
 
 MAX_ID = 128
@@ -32,16 +33,6 @@ class Value:
 
     sql: str
     reason: str | None = None
-
-
-def literal(text: str) -> str:
-    """A string literal of DuckDB."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def quote(name: str) -> str:
-    """A quoted identifier of DuckDB."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def typed(column: Column, text: str, separator: str | None = None) -> Value:
