@@ -54,6 +54,7 @@ COPY = """
 import json, resource, sys, time
 import duckdb
 connection = duckdb.connect(config={"memory_limit": "1GB", "temp_directory": sys.argv[1] + "-spill"})
+connection.execute("SET enable_progress_bar = false")
 started = time.monotonic()
 rows = connection.execute(
     f"COPY (FROM read_csv('{sys.argv[2]}', all_varchar = true)) TO '{sys.argv[1]}' (FORMAT parquet, COMPRESSION zstd)"
