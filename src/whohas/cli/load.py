@@ -75,7 +75,7 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
                 rows=at.rows,
             )
 
-        yield show  # type: ignore[misc]
+        yield show
 
 
 def _print(report: LoadReport, check: bool) -> None:

@@ -67,7 +67,7 @@ def now() -> datetime:
 def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     """Keeps a new run, unless an active one holds its key; whether it was kept."""
     values = {
-        **{column: getattr(new, column) for column in run.c.keys() if column != "single_flight"},  # noqa: SIM118
+        **{column.name: getattr(new, column.name) for column in run.columns if column.name != "single_flight"},
         "single_flight": single_flight,
         "arguments": dict(new.arguments),
         "attributes": dict(new.attributes),

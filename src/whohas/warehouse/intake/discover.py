@@ -29,6 +29,10 @@ class Input:
     format: str
 
 
+_NOTES = ("", ".md", ".rst", ".txt")
+"""What people put beside data to explain it: passed over in silence."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything that a load reads.
@@ -62,7 +66,7 @@ def discover(paths: Sequence[Path]) -> Inputs:
             data = [p for p in inside if p.suffix.lower() == ".toml" or format_of(p) is not None]
             if not data:
                 raise InvalidArguments(f"There is nothing to load in the folder {path}. {_names()}")
-            passed_over += [p for p in inside if p not in data]
+            passed_over += [p for p in inside if p not in data and p.suffix.lower() not in _NOTES]
             found.update((p.resolve(), p) for p in data)
         elif path.is_file():
             found.setdefault(path.resolve(), path)
