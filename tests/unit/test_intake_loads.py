@@ -462,5 +462,6 @@ def test_progress_is_told(rig: Rig) -> None:
 
 
 def test_files_that_are_no_data_are_passed_over_in_a_folder(rig: Rig) -> None:
-    rig.write(**{"README.md": "x", "accounts.csv": "sourceName,nativeIdentity\nAD,1\n"})
-    assert "README.md was passed over" in rig.load(".").warnings[0]
+    rig.write(**{"README.md": "x", "people.xlsx": "x", "accounts.csv": "sourceName,nativeIdentity\nAD,1\n"})
+    (warning,) = rig.load(".").warnings
+    assert "people.xlsx was passed over" in warning
