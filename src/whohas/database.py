@@ -14,6 +14,9 @@ from sqlalchemy import event
 
 metadata = sa.MetaData()
 
+_CREATING = 0x77686F68617331
+"""The advisory lock on PostgreSQL under which tables are made; any number that is nobody else's."""
+
 
 class Instant(sa.TypeDecorator[datetime]):
     """A time in UTC; SQLite forgets the zone, so it is put back on reading."""
@@ -51,4 +54,9 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def create_tables(engine: sa.Engine) -> None:
     """Makes the tables that are missing; safe from many processes at once."""
     with engine.begin() as connection:
+        # looking and making are two steps: one process at a time
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
         metadata.create_all(connection)
