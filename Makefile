@@ -35,7 +35,7 @@ lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports
 
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
-	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml $(RUN) coverage run -m pytest && $(RUN) coverage combine && $(RUN) coverage report
+	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report
 
 bench: .venv/.ready ## measure the figures of the README (ARGS="--accounts 10000000" for other sizes)
 	@$(RUN) python bench/load.py $(ARGS)

@@ -63,10 +63,10 @@ def test_reports_are_listed_with_their_arguments(home: Path) -> None:
 
 def test_a_run_of_a_server_can_be_cancelled_from_the_command_line(big_home: Path) -> None:
     body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
-    with serving(big_home, WHOHAS_CONCURRENT_REPORTS="ACCOUNTS", WHOHAS_RUNS_AT_ONCE="1") as server:
-        with server.http() as http:
-            *others, last = [http.post("/v2025/reports/run", json=body).json()["id"] for _ in range(5)]
-            assert whohas(big_home, "cancel", last).returncode == 0
-            assert result_when_over(http, last)["status"] == "TERMINATED"
-            for run_id in others:
-                http.post(f"/v2025/reports/{run_id}/cancel").raise_for_status()
+    one_at_a_time = {"WHOHAS_CONCURRENT_REPORTS": "ACCOUNTS", "WHOHAS_RUNS_AT_ONCE": "1"}
+    with serving(big_home, **one_at_a_time) as server, server.http() as http:
+        *others, last = [http.post("/v2025/reports/run", json=body).json()["id"] for _ in range(5)]
+        assert whohas(big_home, "cancel", last).returncode == 0
+        assert result_when_over(http, last)["status"] == "TERMINATED"
+        for run_id in others:
+            http.post(f"/v2025/reports/{run_id}/cancel").raise_for_status()
