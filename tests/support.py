@@ -20,6 +20,40 @@ SHARED = ROOT.parent / "shared"
 WHOHAS = (sys.executable, "-m", "whohas")
 
 
+GITHUB_MAPPING = """
+[source]
+column = "organization"
+type = "GitHub organisation"
+authoritative = ["kubernetes"]
+
+[accounts]
+file = "{folder}/accounts.csv"
+[accounts.columns]
+nativeIdentity = "login"
+name = "login"
+
+[correlation]
+account = "login"
+identity = "name"
+ignoreCase = true
+
+[entitlements]
+file = "{folder}/groups.csv"
+attributes = ["parent_group", "privacy"]
+[entitlements.columns]
+value = "group"
+name = "group"
+description = "description"
+
+[memberships]
+file = "{folder}/memberships.csv"
+[memberships.columns]
+account = "login"
+entitlement = "group"
+"""
+"""How the real input `real/github-orgs` is read; `folder` is where it lies."""
+
+
 def environment(home: Path, **extra: str) -> dict[str, str]:
     """This process's environment, with a home folder, and without whatever else could point at a server."""
     foreign = ("SAIL_", "WHOHAS_", "PYTHONDONTWRITEBYTECODE")

@@ -9,38 +9,7 @@ from typing import Any
 import pytest
 
 from intake import Rig
-
-MAPPING = """
-[source]
-column = "organization"
-type = "GitHub organisation"
-authoritative = ["kubernetes"]
-
-[accounts]
-file = "{folder}/accounts.csv"
-[accounts.columns]
-nativeIdentity = "login"
-name = "login"
-
-[correlation]
-account = "login"
-identity = "name"
-ignoreCase = true
-
-[entitlements]
-file = "{folder}/groups.csv"
-attributes = ["parent_group", "privacy"]
-[entitlements.columns]
-value = "group"
-name = "group"
-description = "description"
-
-[memberships]
-file = "{folder}/memberships.csv"
-[memberships.columns]
-account = "login"
-entitlement = "group"
-"""
+from support import GITHUB_MAPPING
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +21,7 @@ def files(shared: Path) -> dict[str, list[dict[str, str]]]:
 @pytest.fixture(scope="module")
 def rig(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Rig:
     rig = Rig(tmp_path_factory.mktemp("github"))
-    rig.write(**{"github.toml": MAPPING.format(folder=shared / "real" / "github-orgs")})
+    rig.write(**{"github.toml": GITHUB_MAPPING.format(folder=shared / "real" / "github-orgs")})
     rig.load("github.toml")
     return rig
 

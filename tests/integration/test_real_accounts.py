@@ -6,31 +6,13 @@ import csv
 import io
 from pathlib import Path
 
-from support import result_when_over, serving, whohas
-
-MAPPING = """
-[source]
-column = "organization"
-type = "GitHub organisation"
-authoritative = ["kubernetes"]
-
-[accounts]
-file = "{folder}/accounts.csv"
-[accounts.columns]
-nativeIdentity = "login"
-name = "login"
-
-[correlation]
-account = "login"
-identity = "name"
-ignoreCase = true
-"""
+from support import GITHUB_MAPPING, result_when_over, serving, whohas
 
 
 def test_the_accounts_of_kubernetes_sigs_are_those_of_the_csv(shared: Path, home: Path, tmp_path: Path) -> None:
     folder = shared / "real" / "github-orgs"
     mapping = tmp_path / "github.toml"
-    mapping.write_text(MAPPING.format(folder=folder))
+    mapping.write_text(GITHUB_MAPPING.format(folder=folder))
     loaded = whohas(home, "load", mapping)
     assert loaded.returncode == 0, loaded.stderr
     with (folder / "accounts.csv").open(newline="") as file:

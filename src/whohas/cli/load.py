@@ -105,12 +105,12 @@ def _print(report: LoadReport, check: bool) -> None:
     for file, names in report.unknown.items():
         console.print(f"{file}: columns that become attributes: {', '.join(names)}", markup=False)
     for warning in report.warnings:
-        console.print(f"Note: {warning}", markup=False)
+        console.print(f"Note: {warning}", markup=False, soft_wrap=True)
     if report.rejected:
         verb = "would be rejected" if check else "were rejected; the others are loaded"
         console.print(f"{report.rejected:,} rows {verb}:", markup=False)
         for rejection in report.rejections:
-            console.print(f"  {rejection}", markup=False)
+            console.print(f"  {rejection}", markup=False, soft_wrap=True)
         if report.rejected > len(report.rejections):
             console.print(f"  and {report.rejected - len(report.rejections):,} more")
         if report.rejects is not None:
