@@ -168,6 +168,8 @@ class Load:
         if self.published is None:
             for table in TABLES:
                 for path in (self._root / table).glob(f"{self.id}-*"):
+                    # a writer that failed may hold it open yet: its room is given back now, not when that ends
+                    os.truncate(path, 0)
                     path.unlink()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
