@@ -6,6 +6,8 @@ part defines its own tables on `metadata`, in the module that uses them.
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +51,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+    if sqlite3.sqlite_version_info < (3, 42):
+        connection.create_function("unixepoch", -1, _unixepoch)
+
+
+def _unixepoch(*modifiers: str) -> float:
+    """SQLite's function as it is from 3.42 on: the job engine relies on `subsec` where Python is 3.12 or later, and
+    such a Python may well have an older SQLite (Debian 12 has 3.40)."""
+    if modifiers != ("subsec",):
+        raise ValueError(f"unixepoch is known here with 'subsec' alone, not with {modifiers}.")
+    return round(time.time(), 3)
 
 
 def create_tables(engine: sa.Engine) -> None:
