@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from whohas import reports
+from whohas.engine.duckdb import open_duckdb
+from whohas.render.csv import copy_statement
+from whohas.runs.supervise import table_files
+from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, SOURCES, Table
+from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, IDENTITY_PROFILES, SOURCES, Table
 
 MILLION = 1_000_000
 
@@ -30,10 +37,14 @@ def publish(
     sources: list[dict[str, Any]],
     accounts: list[dict[str, Any]] | None = None,
     identities: list[dict[str, Any]] | None = None,
+    profiles: list[dict[str, Any]] | None = None,
 ) -> Snapshot:
     """One load of whole tables; accounts and identities are split by their `sourceId`."""
     with warehouse.load() as load:
-        changes = [Change(SOURCES, (stage(load, SOURCES, sources),), None)]
+        changes = [
+            Change(SOURCES, (stage(load, SOURCES, sources),), None),
+            Change(IDENTITY_PROFILES, (stage(load, IDENTITY_PROFILES, profiles or []),), None),
+        ]
         for table, rows in ((ACCOUNTS, accounts or []), (IDENTITIES, identities or [])):
             partitions = sorted({row.get("sourceId") or "" for row in rows})
             files = [
@@ -42,6 +53,24 @@ def publish(
             ]
             changes.append(Change(table, tuple(files), None))
         return load.publish(changes, tuple(source["id"] for source in sources))
+
+
+def report_plan(snapshot: Snapshot, report_type: str, arguments: Mapping[str, Any]) -> reports.Plan:
+    """What a start of a report on a snapshot comes to."""
+    report = reports.find(report_type, arguments)
+    return report.plan(reports.Request(report_type, arguments), catalogue(snapshot))
+
+
+def report_rows(
+    snapshot: Snapshot, folder: Path, report_type: str, arguments: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """The rows of a report's CSV file, made as the child of a run makes it."""
+    statement = report_plan(snapshot, report_type, arguments).statement
+    path = folder / f"{report_type}.csv"
+    with open_duckdb(table_files(statement, snapshot), 256 << 20, 2, folder / "spill") as engine:
+        engine.copy(copy_statement(statement.sql, statement.columns, path), statement.parameters)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def link_copy(warehouse: Path, home: Path) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from factories import publish
+from factories import publish, report_plan, report_rows
 from whohas import reports
-from whohas.engine.duckdb import open_duckdb
 from whohas.errors import InvalidArguments
-from whohas.render.csv import copy_statement
-from whohas.runs.supervise import table_files
-from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [
@@ -38,17 +33,11 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 def plan(snapshot: Snapshot, **arguments: Any) -> reports.Plan:
-    report = reports.find("ACCOUNTS", arguments)
-    return report.plan(reports.Request("ACCOUNTS", arguments), catalogue(snapshot))
+    return report_plan(snapshot, "ACCOUNTS", arguments)
 
 
-def rows(snapshot: Snapshot, tmp_path: Path, **arguments: Any) -> list[dict[str, str]]:
-    statement = plan(snapshot, **arguments).statement
-    path = tmp_path / "accounts.csv"
-    with open_duckdb(table_files(statement, snapshot), 256 << 20, 2, tmp_path / "spill") as engine:
-        engine.copy(copy_statement(statement.sql, statement.columns, path), statement.parameters)
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def rows(snapshot: Snapshot, folder: Path, **arguments: Any) -> list[dict[str, str]]:
+    return report_rows(snapshot, folder, "ACCOUNTS", arguments)
 
 
 def test_application_and_name_of_the_same_source_are_normalised(snapshot: Snapshot) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from whohas.engine.sql import literal, quote
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
+from whohas.reports import sources
 from whohas.reports.definition import Plan, Report, Request
 from whohas.warehouse.catalogue import Catalogue, Source
 
@@ -66,40 +65,14 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 def _source(request: Request, catalogue: Catalogue) -> Source:
     application, name = request.text("application"), request.text("sourceName")
     if application is None:
-        named = [source for source in catalogue.sources if source.name == name]
-        if len(named) > 1:
-            ids = ", ".join(source.id for source in named)
-            raise InvalidArguments(f"Several sources are named {name!r}. Say which by application: {ids}.")
-        if not named:
-            raise InvalidArguments(f"There is no source named {name!r}.{_hint(name or '', catalogue)}")
-        return named[0]
-    for source in catalogue.sources:
-        if source.id == application:
-            break
-    else:
-        raise InvalidArguments(
-            f"There is no source with the id {application!r} (argument application)."
-            + _hint(name or application, catalogue)
-        )
+        return sources.named(name or "", catalogue)
+    source = sources.with_id(application, "application", catalogue, like=name)
     if name is not None and name != source.name:
         raise InvalidArguments(
             f"application {application!r} is the source {source.name!r}, but sourceName says {name!r}. "
             "Leave sourceName out or make both name the same source."
         )
     return source
-
-
-def _hint(text: str, catalogue: Catalogue) -> str:
-    if not catalogue.sources:
-        return " No data has been loaded yet: see `whohas load --help`."
-    names = {source.name.casefold(): source for source in catalogue.sources}
-    near = get_close_matches(text.casefold(), names, 1)
-    if near:
-        source = names[near[0]]
-        return f" Did you mean {source.name!r} ({source.id})?"
-    shown = sorted(source.name for source in catalogue.sources)[:10]
-    more = ", …" if len(catalogue.sources) > len(shown) else ""
-    return f" The sources are: {', '.join(shown)}{more}."
 
 
 REPORT = Report(

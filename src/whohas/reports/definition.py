@@ -4,11 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final, cast
 
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
 from whohas.warehouse.catalogue import Catalogue
+
+FORMATS: Final = ("csv",)
+"""The formats that a run can make."""
+
+PUBLISHED_FORMATS: Final = ("csv", "pdf")
+"""The formats that the published API knows."""
+
+
+class Level(StrEnum):
+    """How grave a message is, in the contract's words."""
+
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that a reader of the run should know.
+
+    Attributes:
+        key: a stable short name of its kind, for programs.
+        text: a sentence, for people.
+    """
+
+    level: Level
+    key: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +48,13 @@ class Plan:
         arguments: normalised: two starts with the same are the same run.
         statement: what gives its rows.
         formats: the files that are made, lower case.
+        messages: what a reader of the run should know.
     """
 
     arguments: Mapping[str, Any]
     statement: Statement
-    formats: tuple[str, ...] = ("csv",)
+    formats: tuple[str, ...] = FORMATS
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +100,44 @@ class Request:
         if not isinstance(value, str):
             raise InvalidArguments(f"The argument {name} of {self.report_type} must be a text, not {_kind(value)}.")
         return value.strip() or None
+
+    def flag(self, name: str) -> bool:
+        """An argument that is true or false; false where it is absent or null. Texts that say so count too.
+
+        Raises:
+            InvalidArguments: it is something else.
+        """
+        match self.arguments.get(name):
+            case None:
+                return False
+            case bool(value):
+                return value
+            case str(text) if text.lower() in ("true", "false"):
+                return text.lower() == "true"
+            case other:
+                raise InvalidArguments(
+                    f"The argument {name} of {self.report_type} must be true or false, not {other!r}."
+                )
+
+    def formats(self) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+        """The formats that `selectedFormats` asks for, as far as there are such; all of them where it says nothing.
+
+        Raises:
+            InvalidArguments: it is no list of formats, or names none that is made here.
+        """
+        chosen = self.arguments.get("selectedFormats")
+        if chosen is None:
+            return FORMATS, ()
+        names = cast("list[object]", chosen) if isinstance(chosen, list) else [None]
+        wanted = [name.lower() for name in names if isinstance(name, str) and name.lower() in PUBLISHED_FORMATS]
+        if len(wanted) != len(names):
+            raise InvalidArguments(f"The argument selectedFormats of {self.report_type} must be a list of CSV and PDF.")
+        made = tuple(name for name in FORMATS if name in wanted)
+        if not made and wanted:
+            raise InvalidArguments(f"This server makes no {' or '.join(wanted).upper()} yet. Select CSV.")
+        missing = sorted(set(wanted) - set(made))
+        text = f"This server makes no {', '.join(missing).upper()} yet; the run made {', '.join(made).upper()}."
+        return made or FORMATS, (Message(Level.INFO, "formats.missing", text),) if missing else ()
 
 
 def _kind(value: object) -> str:

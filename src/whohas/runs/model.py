@@ -9,9 +9,13 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from whohas.artefacts import Artefact
+from whohas.reports.definition import Level, Message
 
 RunId = NewType("RunId", str)
 """32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
+
+
+__all__ = ["ACTIVE", "Artefact", "Level", "Message", "Run", "RunId", "State"]
 
 
 class State(StrEnum):
@@ -39,28 +43,6 @@ class State(StrEnum):
 
 ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)
 """The states in which a run holds its key, so that an identical start gets this run."""
-
-
-class Level(StrEnum):
-    """How grave a message is, in the contract's words."""
-
-    INFO = "INFO"
-    WARN = "WARN"
-    ERROR = "ERROR"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Something that a reader of the run should know.
-
-    Attributes:
-        key: a stable short name of its kind, for programs.
-        text: a sentence, for people.
-    """
-
-    level: Level
-    key: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class Runs:
             percent=0,
             attempt=0,
             formats=plan.formats,
-            messages=_foreign(report, sent),
+            messages=(*plan.messages, *_foreign(report, sent)),
             artefacts=(),
             statement=plan.statement.sql,
         )

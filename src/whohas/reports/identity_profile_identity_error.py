@@ -1,0 +1,52 @@
+"""IDENTITY_PROFILE_IDENTITY_ERROR: identities of one authoritative source whose last processing failed."""
+
+from __future__ import annotations
+
+from whohas.engine.statement import Column, Statement
+from whohas.reports import sources
+from whohas.reports.definition import Plan, Report, Request
+from whohas.warehouse.catalogue import Catalogue
+
+_COLUMNS = (
+    Column("id", "text", "The identity's id."),
+    Column("name", "text", "Its unique name."),
+    Column("displayName", "text", "The name that people read."),
+    Column("profile", "text", "The identity profile that made it."),
+    Column("processingState", "text", "ERROR."),
+    Column("date", "time", "When the processing failed."),
+    Column("stage", "text", "The stage at which it failed."),
+    Column("retryCount", "integer", "How often it was tried again."),
+    Column("message", "text", "The reason of the failure."),
+)
+
+_SQL = """
+SELECT i.id, i.name, coalesce(i.displayName, i.name) AS displayName, coalesce(p.name, i.identityProfileName) AS profile,
+       i.processingState, i.processingDate AS date, i.processingStage AS stage,
+       i.processingRetryCount AS retryCount, i.processingMessage AS message
+FROM identities i
+LEFT JOIN identity_profiles p ON p.id = i.identityProfileId
+WHERE i.processingState = 'ERROR' AND coalesce(p.authoritativeSourceId, i.sourceId) = $source
+""".strip()
+
+
+def _plan(request: Request, catalogue: Catalogue) -> Plan:
+    source = sources.with_id(request.text("authoritativeSource") or "", "authoritativeSource", catalogue)
+    return Plan(
+        arguments={"authoritativeSource": source.id},
+        statement=Statement(
+            sql=_SQL,
+            columns=_COLUMNS,
+            parameters={"source": source.id},
+            tables={"identities": None, "identity_profiles": None},
+        ),
+    )
+
+
+REPORT = Report(
+    type="IDENTITY_PROFILE_IDENTITY_ERROR",
+    name="Identity Profile Identity Error Report",
+    description="The identities of the profile on one authoritative source whose last processing failed, and why.",
+    arguments={"authoritativeSource": "The id of the authoritative source that the identity profile is on."},
+    columns=_COLUMNS,
+    plan=_plan,
+)

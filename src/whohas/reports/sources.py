@@ -1,0 +1,54 @@
+"""The source that an argument of a report means."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from whohas.errors import InvalidArguments
+from whohas.warehouse.catalogue import Catalogue, Source
+
+
+def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = None) -> Source:
+    """The source with an id.
+
+    Args:
+        argument: the argument that gives it, for the message.
+        like: what else the caller knows of it, to guess which was meant.
+
+    Raises:
+        InvalidArguments: there is none; the message says which it may have been.
+    """
+    for source in catalogue.sources:
+        if source.id == id:
+            return source
+    raise InvalidArguments(
+        f"There is no source with the id {id!r} (argument {argument}).{_hint(like or id, catalogue)}"
+    )
+
+
+def named(name: str, catalogue: Catalogue) -> Source:
+    """The one source of a name.
+
+    Raises:
+        InvalidArguments: there is none, or several.
+    """
+    found = [source for source in catalogue.sources if source.name == name]
+    if len(found) > 1:
+        ids = ", ".join(source.id for source in found)
+        raise InvalidArguments(f"Several sources are named {name!r}. Say which by its id: {ids}.")
+    if not found:
+        raise InvalidArguments(f"There is no source named {name!r}.{_hint(name, catalogue)}")
+    return found[0]
+
+
+def _hint(text: str, catalogue: Catalogue) -> str:
+    if not catalogue.sources:
+        return " No data has been loaded yet: see `whohas load --help`."
+    names = {source.name.casefold(): source for source in catalogue.sources}
+    near = get_close_matches(text.casefold(), names, 1)
+    if near:
+        source = names[near[0]]
+        return f" Did you mean {source.name!r} ({source.id})?"
+    shown = sorted(source.name for source in catalogue.sources)[:10]
+    more = ", …" if len(catalogue.sources) > len(shown) else ""
+    return f" The sources are: {', '.join(shown)}{more}."

@@ -1,0 +1,127 @@
+"""The reports on a company of four: small enough to explain each row by hand.
+
+anna has an HR account and one in the directory; boris has left HR and keeps his account in the directory; carla
+has nothing; dora has an HR account, and her last processing failed. Nobody holds the directory's account svc.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories import publish, report_plan, report_rows
+from whohas.errors import InvalidArguments
+from whohas.warehouse.store import Snapshot, Warehouse
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
+SOURCES = [
+    {"id": "hr", "name": "People", "authoritative": True, "accountAttributes": [], "loaded": NOON, "loadId": "l1"},
+    {"id": "ad", "name": "Directory", "authoritative": False, "accountAttributes": [], "loaded": NOON, "loadId": "l2"},
+]
+IDENTITIES = [
+    {"id": "1", "name": "anna", "displayName": "Anna Ek", "sourceId": "hr", "managerName": "dora", "created": NOON},
+    {"id": "2", "name": "boris", "displayName": "Boris Ek", "sourceId": "hr", "lifecycleState": "terminated"},
+    {"id": "3", "name": "carla", "displayName": None, "sourceId": None},
+    {"id": "4", "name": "dora", "displayName": "Dora Ek", "sourceId": "hr", "identityProfileId": "p", "isManager": True,
+     "processingState": "ERROR", "processingDate": NOON, "processingStage": "Refresh", "processingRetryCount": 2,
+     "processingMessage": "The attribute email has two values, a@x and b@x"},
+]  # fmt: skip
+PROFILES = [{"id": "p", "name": "Staff", "authoritativeSourceId": "hr"}]
+
+
+def account(id: str, source: str, holder: str | None, **more: Any) -> dict[str, Any]:
+    held = {"identityId": holder, "correlated": holder is not None}
+    return {"id": id, "nativeIdentity": id, "name": id, "sourceId": source, "attributes": [], **held, **more}
+
+
+ACCOUNTS = [
+    account("h1", "hr", "1"),
+    account("h4", "hr", "4"),
+    account("d1", "ad", "1"),
+    account("d2", "ad", "2", disabled=False),
+    account("svc", "ad", None, disabled=True, privileged=True, created=NOON),
+]
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    warehouse = Warehouse(tmp_path_factory.mktemp("warehouse"))
+    return publish(warehouse, SOURCES, ACCOUNTS, IDENTITIES, PROFILES)
+
+
+def names(rows: list[dict[str, str]]) -> list[str]:
+    return sorted(row["name"] for row in rows)
+
+
+def test_identities_tells_of_each_how_many_accounts_it_has(snapshot: Snapshot, tmp_path: Path) -> None:
+    rows = {row["name"]: row for row in report_rows(snapshot, tmp_path, "IDENTITIES", {})}
+    told = {name: (row["displayName"], row["accountCount"], row["correlated"]) for name, row in rows.items()}
+    assert told == {
+        "anna": ("Anna Ek", "2", "true"),
+        "boris": ("Boris Ek", "1", "false"),
+        "carla": ("carla", "0", "false"),
+        "dora": ("Dora Ek", "1", "true"),
+    }
+    assert (rows["anna"]["source"], rows["anna"]["manager"], rows["anna"]["created"]) == (
+        "People", "dora", "2026-11-01T12:00:00.000Z",
+    )  # fmt: skip
+    assert (rows["boris"]["lifecycleState"], rows["dora"]["isManager"]) == ("terminated", "true")
+
+
+@pytest.mark.parametrize("flag", [True, "true", "True"])
+def test_correlated_only_leaves_out_whom_no_authoritative_source_knows(
+    snapshot: Snapshot, tmp_path: Path, flag: object
+) -> None:
+    assert names(report_rows(snapshot, tmp_path, "IDENTITIES", {"correlatedOnly": flag})) == ["anna", "dora"]
+
+
+@pytest.mark.parametrize("flag", [1, "yes", [True]])
+def test_a_flag_that_is_none_is_refused(snapshot: Snapshot, flag: object) -> None:
+    with pytest.raises(InvalidArguments, match="correlatedOnly of IDENTITIES must be true or false"):
+        report_plan(snapshot, "IDENTITIES", {"correlatedOnly": flag})
+
+
+def test_orphans_are_those_without_an_authoritative_account(snapshot: Snapshot, tmp_path: Path) -> None:
+    rows = report_rows(snapshot, tmp_path, "ORPHAN_IDENTITIES", {})
+    assert {row["name"]: row["accountSources"] for row in rows} == {"boris": "Directory", "carla": ""}
+
+
+def test_correlated_and_orphan_identities_are_all_of_them(snapshot: Snapshot, tmp_path: Path) -> None:
+    correlated = names(report_rows(snapshot, tmp_path, "IDENTITIES", {"correlatedOnly": True}))
+    orphans = names(report_rows(snapshot, tmp_path, "ORPHAN_IDENTITIES", {}))
+    assert sorted(correlated + orphans) == names(report_rows(snapshot, tmp_path, "IDENTITIES", {}))
+
+
+def test_uncorrelated_accounts_tell_where_they_are_and_since_which_load(snapshot: Snapshot, tmp_path: Path) -> None:
+    (row,) = report_rows(snapshot, tmp_path, "UNCORRELATED_ACCOUNTS", {})
+    assert (row["name"], row["sourceName"], row["disabled"], row["privileged"]) == ("svc", "Directory", "true", "true")
+    assert (row["loaded"], row["loadId"]) == ("2026-11-01T12:00:00.000Z", "l2")
+
+
+def test_identity_errors_are_those_of_the_profile_on_that_source(snapshot: Snapshot, tmp_path: Path) -> None:
+    (row,) = report_rows(snapshot, tmp_path, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "hr"})
+    assert (row["name"], row["profile"], row["stage"], row["retryCount"]) == ("dora", "Staff", "Refresh", "2")
+    assert row["message"] == "The attribute email has two values, a@x and b@x"
+    assert report_rows(snapshot, tmp_path, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "ad"}) == []
+
+
+def test_an_unknown_authoritative_source_is_refused(snapshot: Snapshot) -> None:
+    with pytest.raises(InvalidArguments, match=r"no source with the id 'x' \(argument authoritativeSource\)"):
+        report_plan(snapshot, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "x"})
+
+
+@pytest.mark.parametrize("report_type", ["ORPHAN_IDENTITIES", "UNCORRELATED_ACCOUNTS"])
+def test_selected_formats_are_made_as_far_as_there_are_such(snapshot: Snapshot, report_type: str) -> None:
+    assert report_plan(snapshot, report_type, {"selectedFormats": ["CSV"]}).messages == ()
+    both = report_plan(snapshot, report_type, {"selectedFormats": ["CSV", "PDF"]})
+    assert (both.formats, [message.text for message in both.messages]) == (
+        ("csv",), ["This server makes no PDF yet; the run made CSV."],
+    )  # fmt: skip
+    with pytest.raises(InvalidArguments, match="makes no PDF yet"):
+        report_plan(snapshot, report_type, {"selectedFormats": ["PDF"]})
+    for wrong in ("CSV", ["XLS"], [1], {"CSV": True}):
+        with pytest.raises(InvalidArguments, match="must be a list of CSV and PDF"):
+            report_plan(snapshot, report_type, {"selectedFormats": wrong})
