@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,19 @@ from whohas.render.csv import copy_statement
 from whohas.runs.supervise import table_files
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, IDENTITY_PROFILES, SOURCES, Table
+from whohas.warehouse.tables import (
+    ACCOUNT_ENTITLEMENTS,
+    ACCOUNTS,
+    ENTITLEMENTS,
+    IDENTITIES,
+    IDENTITY_PROFILES,
+    SOURCES,
+    Table,
+)
 
 MILLION = 1_000_000
+
+Rows = Sequence[dict[str, Any]]
 
 
 def stage(load: Load, table: Table, rows: list[dict[str, Any]], partition: str | None = None) -> DataFile:
@@ -34,24 +44,26 @@ def stage(load: Load, table: Table, rows: list[dict[str, Any]], partition: str |
 
 def publish(
     warehouse: Warehouse,
-    sources: list[dict[str, Any]],
-    accounts: list[dict[str, Any]] | None = None,
-    identities: list[dict[str, Any]] | None = None,
-    profiles: list[dict[str, Any]] | None = None,
+    sources: Rows,
+    accounts: Rows = (),
+    identities: Rows = (),
+    profiles: Rows = (),
+    entitlements: Rows = (),
+    granted: Rows = (),
 ) -> Snapshot:
-    """One load of whole tables; accounts and identities are split by their `sourceId`."""
+    """One load of whole tables; what is partitioned is split by its `sourceId`."""
+    brought = {
+        SOURCES: sources, IDENTITY_PROFILES: profiles, ACCOUNTS: accounts, IDENTITIES: identities,
+        ENTITLEMENTS: entitlements, ACCOUNT_ENTITLEMENTS: granted,
+    }  # fmt: skip
     with warehouse.load() as load:
-        changes = [
-            Change(SOURCES, (stage(load, SOURCES, sources),), None),
-            Change(IDENTITY_PROFILES, (stage(load, IDENTITY_PROFILES, profiles or []),), None),
-        ]
-        for table, rows in ((ACCOUNTS, accounts or []), (IDENTITIES, identities or [])):
-            partitions = sorted({row.get("sourceId") or "" for row in rows})
-            files = [
-                stage(load, table, [row for row in rows if (row.get("sourceId") or "") == partition], partition)
-                for partition in partitions
-            ]
-            changes.append(Change(table, tuple(files), None))
+        changes: list[Change] = []
+        for table, rows in brought.items():
+            split: dict[str | None, list[dict[str, Any]]] = {}
+            for row in rows:
+                split.setdefault((row.get("sourceId") or "") if table.partition else None, []).append(row)
+            files = tuple(stage(load, table, part, partition) for partition, part in split.items())
+            changes.append(Change(table, files, None))
         return load.publish(changes, tuple(source["id"] for source in sources))
 
 

@@ -58,3 +58,15 @@ def test_identity_errors_say_why(http: httpx2.Client) -> None:
     failed = rows(http, "IDENTITY_PROFILE_IDENTITY_ERROR", authoritativeSource=hr)
     assert len(failed) == count("identity errors")
     assert all(row["message"] and row["stage"] and row["date"] for row in failed)
+
+
+def test_details_have_every_held_account_with_what_it_holds(http: httpx2.Client) -> None:
+    details = rows(http, "IDENTITIES_DETAILS")
+    directory = {row["id"]: row for row in rows(http, "ACCOUNTS", sourceName="Active Directory")}
+    held = {row["account.id"]: row for row in details if row["account.source.name"] == "Active Directory"}
+    assert set(held) == {id for id, account in directory.items() if account["correlated"] == "true"}
+    groups = {id: account["memberOf"].count("CN=") for id, account in directory.items()}
+    entitlements = {id: len(row["account.entitlements"].split(";")) for id, row in held.items() if groups[id]}
+    assert entitlements and entitlements == {id: groups[id] for id in entitlements}
+    without = [row for row in details if not row["account.id"]]
+    assert len({row["id"] for row in details}) == count("identities") and len(without) == 2

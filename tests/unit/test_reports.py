@@ -1,6 +1,6 @@
 """The reports on a company of four: small enough to explain each row by hand.
 
-anna has an HR account and one in the directory; boris has left HR and keeps his account in the directory; carla
+anna has an HR account and one in the directory, which holds two entitlements (one of them no longer exists); boris has left HR and keeps his account in the directory; carla
 has nothing; dora has an HR account, and her last processing failed. Nobody holds the directory's account svc.
 """
 
@@ -46,10 +46,23 @@ ACCOUNTS = [
 ]
 
 
+ENTITLEMENTS = [
+    {"id": "e1", "name": "admins", "displayName": "Admins", "value": "CN=Admins", "sourceId": "ad"},
+    {"id": "e2", "name": "Readers", "value": "CN=Readers", "sourceId": "ad"},
+]
+GRANTED = [
+    {"accountId": "d1", "entitlementId": "e1", "sourceId": "ad"},
+    {"accountId": "d1", "entitlementId": "gone", "sourceId": "ad", "value": "CN=Old,DC=x"},
+    {"accountId": "d2", "entitlementId": "e2", "sourceId": "ad"},
+]
+
+
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     warehouse = Warehouse(tmp_path_factory.mktemp("warehouse"))
-    return publish(warehouse, SOURCES, ACCOUNTS, IDENTITIES, PROFILES)
+    return publish(
+        warehouse, SOURCES, ACCOUNTS, IDENTITIES, profiles=PROFILES, entitlements=ENTITLEMENTS, granted=GRANTED
+    )
 
 
 def names(rows: list[dict[str, str]]) -> list[str]:
@@ -76,6 +89,23 @@ def test_correlated_only_leaves_out_whom_no_authoritative_source_knows(
     snapshot: Snapshot, tmp_path: Path, flag: object
 ) -> None:
     assert names(report_rows(snapshot, tmp_path, "IDENTITIES", {"correlatedOnly": flag})) == ["anna", "dora"]
+
+
+def test_details_have_a_row_for_each_account_and_one_for_who_has_none(snapshot: Snapshot, tmp_path: Path) -> None:
+    rows = report_rows(snapshot, tmp_path, "IDENTITIES_DETAILS", {})
+    told = sorted((row["name"], row["account.id"], row["account.source.name"]) for row in rows)
+    assert told == [
+        ("anna", "d1", "Directory"),
+        ("anna", "h1", "People"),
+        ("boris", "d2", "Directory"),
+        ("carla", "", ""),
+        ("dora", "h4", "People"),
+    ]
+    held = {row["account.id"]: row["account.entitlements"] for row in rows}
+    assert (held["d1"], held["d2"], held["h1"]) == ("Admins;CN=Old,DC=x", "Readers", "")
+    assert {row["account.disabled"] for row in rows if row["account.id"] == "d2"} == {"false"}
+    known = report_rows(snapshot, tmp_path, "IDENTITIES_DETAILS", {"correlatedOnly": True})
+    assert {row["name"] for row in known} == {"anna", "dora"}
 
 
 @pytest.mark.parametrize("flag", [1, "yes", [True]])

@@ -1,0 +1,69 @@
+"""IDENTITIES_DETAILS: identities with each of their accounts, and what those hold."""
+
+from __future__ import annotations
+
+import textwrap
+
+from whohas.engine.statement import Column, Statement
+from whohas.reports.definition import Plan, Report, Request
+from whohas.reports.identities import CORRELATED_ONLY, IDENTITY_COLUMNS, IDENTITY_SQL, TABLES
+from whohas.warehouse.catalogue import Catalogue
+
+_ACCOUNT_COLUMNS = (
+    Column("account.id", "text", "An account of the identity; empty where it has none."),
+    Column("account.name", "text", "The account's name."),
+    Column("account.accountId", "text", "How the source itself names the account."),
+    Column("account.source.name", "text", "The account's source."),
+    Column("account.source.type", "text", "The kind of system that the source is."),
+    Column("account.disabled", "boolean", "Whether the account may not sign in."),
+    Column("account.locked", "boolean", "Whether the account is locked."),
+    Column("account.privileged", "boolean", "Whether the account can do more than ordinary ones."),
+    Column("account.manuallyCorrelated", "boolean", "Whether a person chose that identity for it."),
+    Column("account.passwordLastSet", "time", "When its password was last set."),
+    Column("account.entitlements", "texts", "The names of the entitlements that the account holds, sorted."),
+)
+
+_SQL = f"""
+WITH identity AS (
+{textwrap.indent(IDENTITY_SQL, "    ")}
+),
+named AS (
+    SELECT g.accountId, coalesce(e.displayName, e.name, e.value, g.value) AS entitlement
+    FROM account_entitlements g
+    LEFT JOIN entitlements e ON e.id = g.entitlementId
+),
+granted AS (
+    SELECT accountId, list(entitlement ORDER BY entitlement) AS entitlements
+    FROM named
+    GROUP BY accountId
+)
+SELECT i.*, a.id, a.name, a.nativeIdentity, s.name, s.type, a.disabled, a.locked, a.privileged,
+       a.manuallyCorrelated, a.passwordLastSet, g.entitlements
+FROM identity i
+LEFT JOIN accounts a ON a.identityId = i.id
+LEFT JOIN sources s ON s.id = a.sourceId
+LEFT JOIN granted g ON g.accountId = a.id
+""".strip()
+
+
+def _plan(request: Request, catalogue: Catalogue) -> Plan:
+    correlated_only = request.flag("correlatedOnly")
+    return Plan(
+        arguments={"correlatedOnly": correlated_only},
+        statement=Statement(
+            sql=f"{_SQL}\nWHERE i.correlated" if correlated_only else _SQL,
+            columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
+            tables={**TABLES, "account_entitlements": None, "entitlements": None},
+            expected_rows=catalogue.rows("accounts"),
+        ),
+    )
+
+
+REPORT = Report(
+    type="IDENTITIES_DETAILS",
+    name="Identities Details Report",
+    description="The identities with their accounts, a row each, and the entitlements that each account holds.",
+    arguments=CORRELATED_ONLY,
+    columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
+    plan=_plan,
+)
