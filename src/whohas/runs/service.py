@@ -143,7 +143,8 @@ class Runs:
             made = ", ".join(artefact.format.upper() for artefact in run.artefacts)
             raise NotFound(f"This run made no {format.upper()} file; it made {made}. Ask for that.")
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
-        raise NotFound(f"This run was {run.state.value} and has no file.{why} Start the report again.")
+        ended = "was cancelled" if run.state is State.CANCELLED else "failed"
+        raise NotFound(f"This run {ended} and has no file.{why} Start the report again.")
 
     def path(self, run: Run, artefact: Artefact) -> Path:
         """Where a finished file lies."""

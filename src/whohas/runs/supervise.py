@@ -154,14 +154,36 @@ class Supervisor:
     def _attempt(self, run: Run) -> None:
         started = time.monotonic()
         spill = self.settings.home / "spill" / f"{run.id}-{run.attempt}"
+        try:
+            artefacts = self._make(run, spill)
+        except _Stopped:
+            self._let_go(run)
+        except WhohasError as error:
+            self._fail(run, "engine", error.message)
+        except OSError as error:
+            self._fail(run, "system", f"The system refused a file or a process: {error.strerror or error}.")
+        except Exception:
+            log.exception("internal fault", report=run.report_type)
+            self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
+        else:
+            if self._succeed(run, artefacts):
+                log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
+            else:
+                self._let_go(run)
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
+            if not self.stopping.is_set():
+                self.children.warm()
+
+    def _make(self, run: Run, spill: Path) -> tuple[Artefact, ...]:
+        """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
             parts = {
                 format: self.artefacts.part(run.id, run.attempt, _file_name(run, format)) for format in run.formats
             }
-            work = self._work(run, parts, spill)
-            files = self._watch(run, child, work)
-            artefacts = tuple(
+            files = self._watch(run, child, self._work(run, parts, spill))
+            return tuple(
                 Artefact(
                     format=file["format"],
                     name=self.artefacts.publish(parts[file["format"]]),
@@ -172,23 +194,15 @@ class Supervisor:
                 )
                 for file in files
             )
-            self._succeed(run, artefacts)
-            log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
-        except _Stopped:
-            self.children.end(child)
-            self.artefacts.sweep(run.id, run.attempt)
-            with self.database.begin() as connection:
-                table.confirm_cancelled(connection, run.id)
-                table.hand_back(connection, run.id, run.attempt)
-        except WhohasError as error:
-            self._fail(run, "engine", error.message)
-        except OSError as error:
-            self._fail(run, "disk", f"A file could not be written: {error.strerror or error}.")
         finally:
             self.children.end(child)
-            shutil.rmtree(spill, ignore_errors=True)
-            if not self.stopping.is_set():
-                self.children.warm()
+
+    def _let_go(self, run: Run) -> None:
+        """The attempt is over without an outcome of its own: cancelled, lost to a later attempt, or handed back."""
+        self.artefacts.sweep(run.id, run.attempt)
+        with self.database.begin() as connection:
+            table.confirm_cancelled(connection, run.id)
+            table.hand_back(connection, run.id, run.attempt)
 
     def _work(self, run: Run, parts: dict[str, Path], spill: Path) -> Work:
         snapshot = self.warehouse.snapshot(run.snapshot)
@@ -242,11 +256,11 @@ class Supervisor:
                     connection.commit()
                     noted = time.monotonic()
 
-    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...]) -> None:
+    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...]) -> bool:
         rows = max(artefact.rows for artefact in artefacts)
         warned = any(message.level is not Level.INFO for message in run.messages)
         with self.database.begin() as connection:
-            ended = table.finish(
+            return table.finish(
                 connection,
                 run.id,
                 run.attempt,
@@ -256,8 +270,6 @@ class Supervisor:
                 run.messages,
                 artefacts,
             )
-        if not ended:
-            raise _Stopped
 
     def _fail(self, run: Run, key: str, text: str) -> None:
         self.artefacts.sweep(run.id, run.attempt)

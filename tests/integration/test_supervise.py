@@ -1,0 +1,99 @@
+"""One attempt at a run, without a server and without a queue: what becomes of it when something is missing."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from factories import publish
+from whohas.artefacts import Artefacts
+from whohas.database import connect, create_tables
+from whohas.errors import NotFound
+from whohas.runs.model import Run, State
+from whohas.runs.service import Runs
+from whohas.runs.supervise import Supervisor
+from whohas.settings import load_settings
+from whohas.warehouse.store import Warehouse
+
+SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
+ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
+
+
+class Bench:
+    """The runs of a home folder, carried out when a test says so."""
+
+    def __init__(self, home: Path) -> None:
+        settings = load_settings(home=home)
+        home.mkdir()
+        self.warehouse = Warehouse(settings.warehouse_path)
+        publish(self.warehouse, SOURCES, ACCOUNTS)
+        database = connect(settings.sqlalchemy_url)
+        create_tables(database)
+        artefacts = Artefacts(settings.artefacts_path)
+        self.supervisor = Supervisor(settings, database, self.warehouse, artefacts)
+        self.runs = Runs(settings, database, self.warehouse, artefacts, lambda _connection, _run: None, nullcontext)
+
+    def start(self) -> Run:
+        return self.runs.start("ACCOUNTS", {"application": "s"}, "tester")
+
+    def carry_out(self, run: Run) -> Run:
+        self.supervisor.carry_out(run.id)
+        self.supervisor.children.close()
+        return self.runs.get(run.id)
+
+
+@pytest.fixture
+def bench(home: Path) -> Bench:
+    return Bench(home)
+
+
+def failure(run: Run) -> str:
+    assert run.state is State.FAILED
+    return run.messages[-1].text
+
+
+def test_a_run_is_carried_out_once(bench: Bench) -> None:
+    done = bench.carry_out(bench.start())
+    assert (done.state, done.rows, done.percent, done.attempt) == (State.SUCCEEDED, 1, 100, 1)
+    again = bench.carry_out(done)
+    assert again == done
+
+
+def test_a_run_whose_data_has_gone_fails_and_says_so(bench: Bench) -> None:
+    run = bench.start()
+    for path in (bench.warehouse.root / "accounts").glob("*.parquet"):
+        path.unlink()
+    failed = bench.carry_out(run)
+    assert "could not be read" in failure(failed)
+    assert not (bench.supervisor.artefacts.root / run.id).exists()
+    with pytest.raises(NotFound, match=r"This run failed and has no file\. A file could not be read"):
+        bench.runs.artefact(run.id, "csv")
+
+
+def test_a_run_whose_snapshot_has_gone_fails_and_says_so(bench: Bench) -> None:
+    run = bench.start()
+    for path in (bench.warehouse.root / "manifests").iterdir():
+        path.unlink()
+    assert failure(bench.carry_out(run)) == "There is no snapshot 1."
+
+
+def test_a_run_for_which_no_folder_can_be_made_fails_and_says_so(bench: Bench) -> None:
+    run = bench.start()
+    bench.supervisor.artefacts.root.write_text("in the way")
+    assert "The system refused a file" in failure(bench.carry_out(run))
+
+
+def test_a_file_that_somebody_removed_is_told_as_such(bench: Bench) -> None:
+    done = bench.carry_out(bench.start())
+    bench.runs.path(*bench.runs.artefact(done.id, "csv")).unlink()
+    with pytest.raises(NotFound, match=r"has been removed\. Start the report again"):
+        bench.runs.artefact(done.id, "csv")
+
+
+def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Bench) -> None:
+    run = bench.start()
+    bench.runs.cancel(run.id)
+    over = bench.carry_out(run)
+    assert (over.state, over.attempt, over.duration) == (State.CANCELLED, 0, 0)
