@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import psutil
 import pytest
 
 from factories import MILLION as ROWS
-from support import Server, result_when_over, serving
+from support import Server, result_when_over, serving, whohas
 
 BODY = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
 
@@ -133,6 +134,19 @@ def test_a_queued_run_is_cancelled_at_once(big_home: Path) -> None:
         http.post(f"/v2025/reports/{second}/cancel").raise_for_status()
         assert http.get(f"/v2025/reports/{second}/result").json()["status"] == "TERMINATED"
         assert result_when_over(http, first)["status"] == "SUCCESS"
+
+
+def test_a_cancel_that_a_dying_server_could_not_carry_out_is_carried_out_by_the_next(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
+        run_id = start_and_wait_until_extracting(http)
+        server.process.send_signal(signal.SIGSTOP)
+        assert whohas(big_home, "cancel", run_id).stdout == f"{run_id} is cancelling.\n"
+        server.kill()
+    assert any((big_home / "artefacts" / run_id).iterdir())
+    with serving(big_home) as server, server.http() as http:
+        assert result_when_over(http, run_id)["status"] == "TERMINATED"
+        assert not (big_home / "artefacts" / run_id).exists()
+        assert not (big_home / "spill").exists()
 
 
 def test_a_second_server_on_the_same_home_is_refused(big_home: Path) -> None:

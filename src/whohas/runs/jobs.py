@@ -86,6 +86,7 @@ def working(settings: Settings, database: sa.Engine, supervisor: Supervisor) -> 
         def carry_out(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
             supervisor.carry_out(run_id)
 
+        supervisor.clear()
         supervisor.stopping.clear()
         supervisor.children.warm()
         DBOS.launch()

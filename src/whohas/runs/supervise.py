@@ -134,9 +134,11 @@ class Supervisor:
             return
         with self.database.begin() as connection:
             run = table.claim(connection, run_id)
-            if run is None:
-                table.confirm_cancelled(connection, run_id)
-                return
+            held = table.get(connection, run_id) if run is None else None
+        if run is None:
+            if held is not None and held.state is State.CANCELLING:  # and its worker died before it could stop it
+                self._let_go(held)
+            return
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt):
             self.artefacts.sweep(run.id, run.attempt - 1)
             if run.attempt > self.settings.run_attempts:
@@ -196,6 +198,10 @@ class Supervisor:
             )
         finally:
             self.children.end(child)
+
+    def clear(self) -> None:
+        """Removes what attempts of a worker that died had spilled to disk."""
+        shutil.rmtree(self.settings.home / "spill", ignore_errors=True)
 
     def _let_go(self, run: Run) -> None:
         """The attempt is over without an outcome of its own: cancelled, lost to a later attempt, or handed back."""
