@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # uv of the machine if it has one, else one of our own beside the project
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
+UV_VERSION := "uv>=0.13,<0.14"
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
@@ -17,7 +18,15 @@ help: ## print this
 
 $(CURDIR)/.tools/bin/uv:
 	@echo "Setting up uv in .tools"
-	@$(PYTHON) -m venv .tools && .tools/bin/pip --quiet --disable-pip-version-check install 'uv>=0.13,<0.14'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; say which by: make PYTHON=/path/to/python3.12"; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		$(PYTHON) -m venv .tools && .tools/bin/pip --quiet --disable-pip-version-check install $(UV_VERSION); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+		$(PYTHON) -m pip --quiet --disable-pip-version-check install --target .tools $(UV_VERSION); \
+	else \
+		echo "$(PYTHON) has neither venv nor pip: install one of them (Debian: python3-venv), or uv itself"; exit 1; \
+	fi
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
