@@ -41,8 +41,7 @@ def open_services(settings: Settings) -> Generator[Services]:
         Unavailable: the folder or the database cannot be made or opened.
     """
     try:
-        # what is in it is for its owner alone: keys, secrets of clients, everybody's access
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings.make_home()
         database = connect(settings.sqlalchemy_url)
         create_tables(database)
         enqueue = jobs.prepare(settings, database)

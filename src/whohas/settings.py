@@ -102,6 +102,10 @@ class Settings(BaseSettings):
             raise InvalidArguments(f"WHOHAS_CONFIG names {path}, and there is no such file.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
+    def make_home(self) -> None:
+        """Makes the home folder if it is missing, for its owner alone: keys, secrets, everybody's access are in it."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+
     @property
     def warehouse_path(self) -> Path:
         """The Delta tables and their manifests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,11 @@ def test_strict_ends_with_the_error(folder: Path) -> None:
     (folder / "accounts.csv").write_text(GOOD + "AD,,44\n")
     with pytest.raises(InvalidArguments, match="line 4"):
         run(folder, "--strict")
+
+
+def test_the_home_folder_is_its_owners_alone(folder: Path, tmp_path: Path) -> None:
+    (folder / "accounts.csv").write_text(GOOD)
+    run(folder, "--check")
+    assert not (tmp_path / "home").exists()
+    run(folder)
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700

@@ -30,6 +30,8 @@ def load(
     from whohas.warehouse.store import Warehouse
 
     settings = load_settings()
+    if not check:
+        settings.make_home()
 
     def on_wait() -> None:
         if not quiet:
