@@ -78,7 +78,8 @@ def from_json(connection: Any, texts: pa.Array, known: set[str] | None = None) -
     connection.register("texts", pa.table({"t": texts}))
     table = connection.sql(
         "SELECT CASE WHEN json_type(t) = 'OBJECT' THEN json_keys(t) ELSE [] END AS k,"
-        " CASE WHEN json_type(t) = 'OBJECT' THEN json_extract(t, '$.*') ELSE [] END AS v FROM texts"
+        " CASE WHEN json_type(t) = 'OBJECT' THEN json_extract(t, '$.*') ELSE [] END AS v"
+        " FROM (SELECT CASE WHEN json_valid(t) THEN t END AS t FROM texts)"
     ).to_arrow_table()
     keys, values = (one(table.column(name)) for name in ("k", "v"))
     counts = pc.list_value_length(keys).fill_null(0).to_numpy(zero_copy_only=False)

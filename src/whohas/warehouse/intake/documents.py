@@ -211,8 +211,8 @@ class DocumentRows:
     def _note_attributes(self, ids: pa.Array, texts: pa.Array) -> None:
         self._connection.register("named", pa.table({"s": ids, "t": texts}))
         pairs = self._connection.sql(
-            "SELECT s, list(DISTINCT k) FROM (SELECT s, unnest(json_keys(t)) AS k FROM named "
-            "WHERE json_type(t) = 'OBJECT' AND s IS NOT NULL) GROUP BY s"
+            "SELECT s, list(DISTINCT k) FROM (SELECT s, unnest(json_keys(t)) AS k FROM "
+            "(SELECT s, CASE WHEN json_valid(t) AND s IS NOT NULL THEN t END AS t FROM named)) GROUP BY s"
         ).fetchall()
         for id, names in pairs:
             self._sources.add_attributes(id, names)

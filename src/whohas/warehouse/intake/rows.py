@@ -135,7 +135,12 @@ class Typing:
                 (f"{quote(column)} IS NULL" if column in self._texts else "true", column, f"no {column}")
             )
         for column in self._table.columns:
-            if column.name not in self._texts or column.type == ATTRIBUTES:
+            if column.name not in self._texts:
+                continue
+            if column.type == ATTRIBUTES:
+                text = quote(column.name)
+                wrong = f"CASE WHEN json_valid({text}) THEN json_type({text}) <> 'OBJECT' ELSE {text} IS NOT NULL END"
+                self._checks.append((wrong, column.name, "no JSON object"))
                 continue
             if self._has_source and column.name in ("sourceId", "sourceName"):
                 continue
