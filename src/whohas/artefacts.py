@@ -17,6 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+ZIP = "application/zip"
+"""The media type of a zip, whatever the format of what is in it."""
+
 _PART = ".part"
 
 
@@ -27,7 +30,7 @@ class Artefact:
     Attributes:
         format: the contract's name in lower case, such as `csv`.
         name: the file's name within the run's folder.
-        media_type: its own type, such as `application/zip` for a search export; empty for the format's usual one.
+        media_type: its own type, such as `ZIP` for a search export; empty for the format's usual one.
         bytes: its length.
         rows: rows of data in it.
         sha256: of its bytes, 64 hex digits.

@@ -54,6 +54,11 @@ class Settings(BaseSettings):
     concurrent_reports: Names = Field(
         (), description="Report types of which several identical runs may go at once (no single flight)."
     )
+    search_phrases: bool = Field(
+        False,
+        description="Whether several words of an unquoted value, as in `email:a.b@x.com`, must follow each other; "
+        "without it any of them is enough, as in the published API.",
+    )
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
         ge=1,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.index import make_index
+
 if TYPE_CHECKING:
     from whohas.warehouse.intake import LoadReport, Progress
 
@@ -49,6 +51,8 @@ def load(
         )
     if not quiet:
         _print(report, check)
+    if not check:
+        make_index(Warehouse(settings.warehouse_path), quiet)
 
 
 @contextmanager

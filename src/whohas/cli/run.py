@@ -27,11 +27,11 @@ _POLL_SECONDS = 0.1
 
 
 class _Door(Protocol):
-    """The four operations, wherever the runs are."""
+    """The four operations, wherever the runs are. A download into a folder gets the name that the server gives it."""
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str: ...
     def result(self, run_id: str) -> ReportResults: ...
-    def download(self, run_id: str, format: str, to: Path) -> None: ...
+    def download(self, run_id: str, format: str, to: Path) -> Path: ...
     def cancel(self, run_id: str) -> None: ...
 
 
@@ -40,7 +40,9 @@ def run(
     arg: Annotated[
         list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to save the file; - prints it.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to save, or a folder; - prints it.")
+    ] = None,
     format: Annotated[str, typer.Option("--format", "-f", help="The file's format.")] = "csv",
     server: Annotated[
         str | None, typer.Option(envvar="SAIL_BASE_URL", help="A server's address; without one the report runs here.")
@@ -59,15 +61,14 @@ def run(
             result = _watch(door, run_id, quiet)
             if result.status not in ("SUCCESS", "WARNING"):
                 raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
-            to = _destination(output, result, format)
-            _save(door, run_id, format, to)
+            to = _save(door, run_id, format, output)
         except KeyboardInterrupt:
             door.cancel(run_id)
             print("Cancelled.", file=sys.stderr)
             raise
     for message in result.messages:
         print(f"{message.type}: {message.localizedText}", file=sys.stderr)
-    if str(to) != "-":
+    if to is not None:
         print(f"{to}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
 
 
@@ -105,24 +106,18 @@ def _texts(result: ReportResults) -> str:
     return " ".join(message.localizedText or "" for message in result.messages if message.error)
 
 
-def _destination(output: Path | None, result: ReportResults, format: str) -> Path:
-    if output is not None:
-        return output
-    return Path(f"{result.taskDefName or result.reportType or 'report'}.{format}".replace("/", "-"))
-
-
-def _save(door: _Door, run_id: str, format: str, to: Path) -> None:
-    if str(to) != "-":
+def _save(door: _Door, run_id: str, format: str, output: Path | None) -> Path | None:
+    """Where the file was saved; None where it was printed."""
+    if str(output) != "-":
+        to = output or Path()
         try:
             to.parent.mkdir(parents=True, exist_ok=True)
-            door.download(run_id, format, to)
+            return door.download(run_id, format, to)
         except OSError as error:
             raise Unavailable(f"{to} cannot be written: {error.strerror}. The run {run_id} keeps its file.") from None
-        return
-    with TemporaryDirectory() as folder:
-        door.download(run_id, format, path := Path(folder) / "report")
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, sys.stdout.buffer)
+    with TemporaryDirectory() as folder, door.download(run_id, format, Path(folder) / "report").open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+    return None
 
 
 @contextmanager
@@ -152,8 +147,8 @@ class _There:
     def result(self, run_id: str) -> ReportResults:
         return self._client.result(run_id)
 
-    def download(self, run_id: str, format: str, to: Path) -> None:
-        self._client.download(run_id, format, to)
+    def download(self, run_id: str, format: str, to: Path) -> Path:
+        return self._client.download(run_id, format, to)
 
     def cancel(self, run_id: str) -> None:
         self._client.cancel(run_id)
@@ -189,14 +184,20 @@ class _Here:
 
         return report_results(self._runs.get(run_id))
 
-    def download(self, run_id: str, format: str, to: Path) -> None:
-        path = self._runs.path(*self._runs.artefact(run_id, format.lower()))
+    def download(self, run_id: str, format: str, to: Path) -> Path:
+        from whohas.http.filenames import file_name
+
+        run, artefact = self._runs.artefact(run_id, format.lower())
+        path = self._runs.path(run, artefact)
+        if to.is_dir():  # a report's file may be a zip of its format, so only now is its extension known
+            to /= file_name(run.report_name, path.suffix[1:]) or path.name
         part = to.with_name(f".{to.name}.part")
         try:
             shutil.copyfile(path, part)
             part.replace(to)
         finally:
             part.unlink(missing_ok=True)
+        return to
 
     def cancel(self, run_id: str) -> None:
         self._runs.cancel(run_id)

@@ -51,6 +51,11 @@ class DuckDB:
             watcher.join()
         return int(row[0]) if row else 0
 
+    def count(self, statement: str, parameters: Mapping[str, Any]) -> int:
+        """How many rows a statement gives."""
+        row = self._connection.execute(f"SELECT count(*) FROM (\n{statement}\n)", dict(parameters) or None).fetchone()
+        return int(row[0]) if row else 0
+
 
 @contextmanager
 def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:

@@ -33,6 +33,8 @@ class Statement:
         columns: its result. Times and lists come raw; the writer of a format gives them their text.
         parameters: the values of the named parameters.
         tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
+        files: Parquet files beyond the warehouse's tables, each list a view: its name, and absolute paths, at least
+            one. No table has that name.
         ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
             none leaves it to the engine.
         expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
@@ -42,6 +44,7 @@ class Statement:
     columns: tuple[Column, ...]
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     tables: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     ordered: bool = False
     expected_rows: int = 0
 
@@ -52,7 +55,7 @@ class TableFiles:
 
     Attributes:
         name: the table.
-        columns: name and DuckDB type of each column.
+        columns: name and DuckDB type of each column; empty where there always are files.
         files: absolute paths, in the order in which rows are to be read.
     """
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from whohas.artefacts import ZIP
 from whohas.auth import Caller, Operation, check_scope
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
@@ -76,7 +77,7 @@ def report_routes(services: Services) -> APIRouter:
                 sha256=artefact.sha256,
                 preferred_name=name,
                 default_name=run.report_name,
-                extension="zip" if media_type == "application/zip" else artefact.format,
+                extension="zip" if media_type == ZIP else artefact.format,
             ),
         )
 

@@ -1,9 +1,10 @@
-"""What a report is: arguments in, one statement out."""
+"""What a report is: arguments in, one statement out, or several where its file is a zip."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -41,20 +42,60 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a report whose file is a zip.
+
+    Attributes:
+        name: the file's name in the zip, without its extension, such as `identities`.
+        statement: what gives its rows.
+    """
+
+    name: str
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a start of a report comes to.
+    """What a start of a report comes to: one statement, or the parts of a zip.
 
     Attributes:
         arguments: normalised: two starts with the same are the same run.
-        statement: what gives its rows.
+        statement: what gives its rows; None where `parts` do.
         formats: the files that are made, lower case.
         messages: what a reader of the run should know.
+        parts: the files of the zip, in their order; empty where there is one statement.
+        attributes: what the contract's `attributes` say of it beside the organisation.
     """
 
     arguments: Mapping[str, Any]
-    statement: Statement
+    statement: Statement | None = None
     formats: tuple[str, ...] = FORMATS
     messages: tuple[Message, ...] = ()
+    parts: tuple[Part, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        if (self.statement is None) != bool(self.parts):
+            raise ValueError("A plan has one statement, or parts.")
+        if len({part.name for part in self.parts}) != len(self.parts):
+            raise ValueError("Each part of a plan has a name of its own.")
+
+    @property
+    def zipped(self) -> bool:
+        """Whether each of its files is a zip."""
+        return bool(self.parts)
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """What gives its rows, in their order; at least one."""
+        return (self.statement,) if self.statement is not None else tuple(part.statement for part in self.parts)
+
+    @property
+    def text(self) -> str:
+        """Its SQL, for people to read; several statements each with the name of its part."""
+        if len(self.statements) == 1:
+            return self.statements[0].sql
+        return "\n\n".join(f"-- {part.name}\n{part.statement.sql};" for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +109,7 @@ class Report:
         arguments: the arguments that mean something to it, each with its meaning.
         columns: the columns that it always has, in order.
         plan: arguments as they were sent and the data they are about, to a plan.
+        searches: whether it reads the search index, so that it needs a snapshot that has one.
 
     Raises (by `plan`):
         InvalidArguments: an argument is missing, has the wrong type or names what is not there.
@@ -79,14 +121,25 @@ class Report:
     arguments: Mapping[str, str]
     columns: tuple[Column, ...]
     plan: Callable[[Request, Catalogue], Plan]
+    searches: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The arguments of a start, as they were sent."""
+    """A start of a report.
+
+    Attributes:
+        arguments: as they were sent.
+        now: when it was started; what `now` means in a query.
+        launcher: who started it.
+        phrases: the setting `search_phrases`.
+    """
 
     report_type: str
     arguments: Mapping[str, Any]
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    launcher: str = ""
+    phrases: bool = False
 
     def text(self, name: str) -> str | None:
         """An argument that is a text; None where it is absent, null or empty.

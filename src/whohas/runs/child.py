@@ -4,7 +4,7 @@ It waits on stdin for one line, the work as JSON; says on stdout, a JSON line ea
 exits. When stdin closes, its worker is gone: it exits at once, in the middle of whatever it does. SIGTERM ends it the
 same way. It leaves its unfinished files to the worker, which knows their names.
 
-Only DuckDB is loaded here, and before the work comes: a child that waits starts a run without delay.
+Only DuckDB is loaded here, but for a zip, and before the work comes: a child that waits starts a run without delay.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -23,7 +25,7 @@ import duckdb
 
 from whohas.engine.duckdb import DuckDB, open_duckdb
 from whohas.render import csv
-from whohas.runs.work import Output, Work
+from whohas.runs.work import Output, Part, Work
 
 _NICE = 10
 _BEYOND_ENGINE = 1 << 30
@@ -38,22 +40,61 @@ def carry_out(work: Work, say: Callable[..., None]) -> None:
     files: list[dict[str, Any]] = []
     with open_duckdb(work.tables, work.memory, work.threads, Path(work.spill)) as engine:
         for output in work.outputs:
-            rows = _csv(engine, work, output, say)
+            rows = _extract(engine, work, output, say)
             say(progress=f"Checking, {rows:,} rows", percent=95, rows=rows)
             files.append({"format": output.format, "rows": rows, **_seal(Path(output.path))})
     say(files=files)
 
 
-def _csv(engine: DuckDB, work: Work, output: Output, say: Callable[..., None]) -> int:
-    say(progress="Extracting, 0 rows", percent=1, rows=0)
+def _extract(engine: DuckDB, work: Work, output: Output, say: Callable[..., None]) -> int:
+    progress = _Progress(work.parts, say)
+    path = Path(output.path)
+    if not output.zipped:
+        (part,) = work.parts
+        progress.done(part, _csv(engine, part, path, partial(progress.within, part)))
+        return progress.rows
+    from whohas.render.zip import open_zip
 
-    def on_percent(percent: float) -> None:
-        rows = round(work.expected_rows * min(percent, 100.0) / 100)
-        say(progress=f"Extracting, {rows:,} rows", percent=1 + round(percent * 0.9), rows=rows)
+    with open_zip(path, datetime.fromtimestamp(work.time, UTC)) as archive:
+        for part in work.parts:
+            with archive.entry(f"{part.name}.{output.format}") as place:
+                rows = _csv(engine, part, place, partial(progress.within, part))
+            progress.done(part, rows)
+    return progress.rows
 
-    statement = csv.copy_statement(work.sql, work.columns, Path(output.path))
-    header = csv.header_rows(work.columns)
-    return engine.copy(statement, work.parameters, work.ordered or header > 0, on_percent) - header
+
+def _csv(engine: DuckDB, part: Part, path: Path, on_percent: Callable[[float], None]) -> int:
+    statement = csv.copy_statement(part.sql, part.columns, path)
+    header = csv.header_rows(part.columns)
+    return engine.copy(statement, part.parameters, part.ordered or header > 0, on_percent) - header
+
+
+class _Progress:
+    """How far the parts of a file are, taken together; each weighs as much as rows are expected of it.
+
+    Attributes:
+        rows: of the parts that are done.
+    """
+
+    def __init__(self, parts: Sequence[Part], say: Callable[..., None]) -> None:
+        self.rows = 0
+        self._weight_done, self._weight = 0, sum(map(_weight, parts))
+        self._say = say
+        say(progress="Extracting, 0 rows", percent=1, rows=0)
+
+    def within(self, part: Part, percent: float) -> None:
+        share = min(percent, 100.0) / 100
+        rows = self.rows + round(part.expected_rows * share)
+        whole = (self._weight_done + _weight(part) * share) / self._weight
+        self._say(progress=f"Extracting, {rows:,} rows", percent=1 + round(90 * whole), rows=rows)
+
+    def done(self, part: Part, rows: int) -> None:
+        self.rows += rows
+        self._weight_done += _weight(part)
+
+
+def _weight(part: Part) -> int:
+    return max(1, part.expected_rows)
 
 
 def _seal(path: Path) -> dict[str, Any]:

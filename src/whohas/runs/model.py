@@ -65,7 +65,7 @@ class Run:
         percent: 0 to 100.
         attempt: how often a worker has taken it.
         formats: the formats that it makes, lower case.
-        statement: the SQL that it runs, for an auditor to read.
+        statement: the SQL that it runs, for an auditor to read; each part of a zip under its name.
     """
 
     id: RunId

@@ -17,9 +17,10 @@ from whohas.artefacts import Artefact, Artefacts
 from whohas.errors import InvalidArguments, NotFound, Unavailable
 from whohas.runs import table
 from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.search.index import searchable
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
-from whohas.warehouse.store import Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
 
@@ -60,8 +61,10 @@ class Runs:
                     f"The report {report.type} is switched off on this server (`whohas reports enable {report.type}` "
                     "switches it on)."
                 )
-        snapshot = self.warehouse.snapshot()
-        plan = report.plan(reports.Request(report.type, sent), catalogue(snapshot))
+        created = table.now()
+        snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
+        request = reports.Request(report.type, sent, created, launcher, self.settings.search_phrases)
+        plan = report.plan(request, catalogue(snapshot))
         run = Run(
             id=RunId(uuid.uuid4().hex),
             report_type=report.type,
@@ -69,11 +72,11 @@ class Runs:
             description=report.description,
             arguments=plan.arguments,
             key=_key(report.type, plan.arguments),
-            attributes={"org": self.settings.org},
+            attributes={"org": self.settings.org, **plan.attributes},
             state=State.QUEUED,
             snapshot=snapshot.number,
             launcher=launcher,
-            created=table.now(),
+            created=created,
             launched=None,
             completed=None,
             rows=None,
@@ -81,9 +84,9 @@ class Runs:
             percent=0,
             attempt=0,
             formats=plan.formats,
-            messages=(*plan.messages, *_foreign(report, sent)),
+            messages=(*plan.messages, *_foreign(report, sent), *_older(snapshot, self.warehouse)),
             artefacts=(),
-            statement=plan.statement.sql,
+            statement=plan.text,
         )
         return self._keep(run, single_flight=report.type not in self.settings.concurrent_reports)
 
@@ -175,6 +178,17 @@ class Runs:
             raise InvalidArguments(f"There is no report {report_type!r}. The reports are: {reports.names()}.")
         with self.database.begin() as connection:
             table.switch(connection, report_type, off)
+
+
+def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
+    newest = warehouse.snapshot()
+    if snapshot.number == newest.number:
+        return ()
+    text = (
+        f"The search index of snapshot {newest.number} is not there yet: the search ran over snapshot "
+        f"{snapshot.number}, loaded {snapshot.loaded:%Y-%m-%d %H:%M} UTC."
+    )
+    return (Message(Level.WARN, "search.older", text),)
 
 
 def _key(report_type: str, arguments: Mapping[str, Any]) -> str:

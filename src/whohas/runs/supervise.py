@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,13 @@ import sqlalchemy as sa
 import structlog
 
 from whohas import reports
-from whohas.artefacts import Artefact, Artefacts
+from whohas.artefacts import ZIP, Artefact, Artefacts
 from whohas.engine.sql import quote
 from whohas.engine.statement import Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.runs import table
 from whohas.runs.model import Level, Message, Run, State
-from whohas.runs.work import Output, Work
+from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -181,15 +182,14 @@ class Supervisor:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
-            parts = {
-                format: self.artefacts.part(run.id, run.attempt, _file_name(run, format)) for format in run.formats
-            }
-            files = self._watch(run, child, self._work(run, parts, spill))
+            work = self._work(run, spill)
+            outputs = {output.format: output for output in work.outputs}
+            files = self._watch(run, child, work)
             return tuple(
                 Artefact(
                     format=file["format"],
-                    name=self.artefacts.publish(parts[file["format"]]),
-                    media_type="",
+                    name=self.artefacts.publish(Path(outputs[file["format"]].path)),
+                    media_type=ZIP if outputs[file["format"]].zipped else "",
                     bytes=file["bytes"],
                     rows=file["rows"],
                     sha256=file["sha256"],
@@ -210,22 +210,28 @@ class Supervisor:
             table.confirm_cancelled(connection, run.id)
             table.hand_back(connection, run.id, run.attempt)
 
-    def _work(self, run: Run, parts: dict[str, Path], spill: Path) -> Work:
+    def _work(self, run: Run, spill: Path) -> Work:
         snapshot = self.warehouse.snapshot(run.snapshot)
         report = reports.find(run.report_type, run.arguments)
-        statement = report.plan(reports.Request(run.report_type, run.arguments), catalogue(snapshot)).statement
+        request = reports.Request(run.report_type, run.arguments, run.created, run.launcher)
+        plan = report.plan(request, catalogue(snapshot))
+        if plan.statement is not None:
+            parts = (_part("", plan.statement),)
+        else:
+            parts = tuple(_part(part.name, part.statement) for part in plan.parts)
         return Work(
-            sql=statement.sql,
-            parameters=statement.parameters,
-            columns=statement.columns,
-            tables=table_files(statement, snapshot),
-            outputs=tuple(Output(format, str(part)) for format, part in parts.items()),
-            ordered=statement.ordered,
-            expected_rows=statement.expected_rows,
+            parts=parts,
+            tables=united(table for statement in plan.statements for table in table_files(statement, snapshot)),
+            outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
+            time=run.created.timestamp(),
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
         )
+
+    def _output(self, run: Run, format: str, zipped: bool) -> Output:
+        name = f"{run.report_type.lower()}.{'zip' if zipped else format}"
+        return Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
 
     def _watch(self, run: Run, child: subprocess.Popen[bytes], work: Work) -> list[dict[str, Any]]:
         """Gives the child its work and follows it; the facts of its files.
@@ -315,13 +321,29 @@ class _Lines:
 
 def table_files(statement: Statement, snapshot: Snapshot) -> tuple[TableFiles, ...]:
     """The files that a statement reads, of the partitions that matter to it."""
-    return tuple(
+    tables = (
         TableFiles(
             name,
             tuple((field.name, duckdb_type(field.type)) for field in TABLES[name].schema),
             tuple(str(file.path) for file in snapshot.files(TABLES[name], partitions)),
         )
         for name, partitions in statement.tables.items()
+    )
+    return (*tables, *(TableFiles(name, (), files) for name, files in statement.files.items()))
+
+
+def united(tables: Iterable[TableFiles]) -> tuple[TableFiles, ...]:
+    """Each table once, with the files of all that name it."""
+    by_name: dict[str, TableFiles] = {}
+    for one in tables:
+        files = by_name[one.name].files if one.name in by_name else ()
+        by_name[one.name] = TableFiles(one.name, one.columns, tuple(dict.fromkeys((*files, *one.files))))
+    return tuple(by_name.values())
+
+
+def _part(name: str, statement: Statement) -> Part:
+    return Part(
+        name, statement.sql, statement.parameters, statement.columns, statement.ordered, statement.expected_rows
     )
 
 
@@ -337,10 +359,6 @@ def duckdb_type(type: pa.DataType) -> str:
     if pa.types.is_timestamp(type):
         return "TIMESTAMP WITH TIME ZONE"
     return {"string": "VARCHAR", "bool": "BOOLEAN", "int64": "BIGINT"}[str(type)]
-
-
-def _file_name(run: Run, format: str) -> str:
-    return f"{run.report_type.lower()}.{format}"
 
 
 def _died(child: subprocess.Popen[bytes]) -> str:

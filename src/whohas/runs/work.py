@@ -11,10 +11,33 @@ from whohas.engine.statement import Column, TableFiles
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file to make: its format, and where."""
+    """A file to make.
+
+    Attributes:
+        format: of the file, or of each file in it where it is a zip.
+        zipped: whether it is a zip with a file a part.
+    """
 
     format: str
     path: str
+    zipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One statement, and what is known of its rows.
+
+    Attributes:
+        name: of its file in a zip, without an extension; empty where there is no zip.
+        expected_rows: for progress; 0 where nothing is known.
+    """
+
+    name: str
+    sql: str
+    parameters: dict[str, Any]
+    columns: tuple[Column, ...]
+    ordered: bool
+    expected_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +45,17 @@ class Work:
     """What a child does: all that it needs to know, as plain data.
 
     Attributes:
+        parts: at least one; more only for a zip.
+        tables: what any of them reads.
+        time: of the run, seconds since 1970; what is in a zip has it.
         memory: bytes for the engine.
         spill: a folder that the engine may make and spill to.
-        expected_rows: for progress; 0 where nothing is known.
     """
 
-    sql: str
-    parameters: dict[str, Any]
-    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
     tables: tuple[TableFiles, ...]
     outputs: tuple[Output, ...]
-    ordered: bool
-    expected_rows: int
+    time: float
     memory: int
     threads: int
     spill: str
@@ -44,10 +66,14 @@ class Work:
     @staticmethod
     def from_line(line: str) -> Work:
         raw: dict[str, Any] = json.loads(line)
-        raw["columns"] = tuple(Column(**column) for column in raw["columns"])
+        raw["parts"] = tuple(_part(**part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
         raw["tables"] = tuple(
             TableFiles(table["name"], tuple((name, type) for name, type in table["columns"]), tuple(table["files"]))
             for table in raw["tables"]
         )
         return Work(**raw)
+
+
+def _part(columns: list[dict[str, Any]], **others: Any) -> Part:
+    return Part(columns=tuple(Column(**column) for column in columns), **others)

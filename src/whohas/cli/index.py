@@ -1,0 +1,46 @@
+"""The search index from the command line: `whohas index`, and the end of every load."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from whohas.warehouse.store import Warehouse
+
+
+def index(quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False) -> None:
+    """Make the search index of the newest data, should a load have been stopped before it had."""
+    from whohas.settings import load_settings
+    from whohas.warehouse.store import Warehouse
+
+    make_index(Warehouse(load_settings().warehouse_path), quiet)
+
+
+def make_index(warehouse: Warehouse, quiet: bool) -> None:
+    """Makes the index of the newest snapshot with its progress on the terminal, and says what it did.
+
+    Raises:
+        Unavailable: the disk is full.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from whohas.errors import Unavailable
+    from whohas.search.index import build
+
+    snapshot = warehouse.snapshot()
+    started = time.monotonic()
+    columns = (TextColumn("Indexing"), BarColumn(), TextColumn("{task.completed:,} rows"))
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        try:
+            build(warehouse, snapshot, lambda done, of: bar.update(task, completed=done, total=max(done, of)))
+        except OSError as error:
+            raise Unavailable(f"The search index could not be made: {error}. `whohas index` makes it later.") from None
+    if not quiet:
+        print(f"Search index of snapshot {snapshot.number} made in {time.monotonic() - started:.1f} s.")

@@ -1,0 +1,118 @@
+"""`whohas search`: the first hits of a query as a table, or how it was understood."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from whohas.engine.statement import Statement
+    from whohas.search.ask import Answer
+    from whohas.settings import Settings
+
+_COLUMNS = 6
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for, such as 'attributes.city:London'.")],
+    index: Annotated[str, typer.Option("--index", "-i", help="Where to look.")] = "identities",
+    columns: Annotated[str, typer.Option("--columns", "-c", help="Columns to show, with commas between.")] = "",
+    sort: Annotated[str, typer.Option("--sort", "-s", help="Fields to sort by, - before one for descending.")] = "",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")] = 20,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how the query is understood, and its SQL.")] = False,
+    phrases: Annotated[
+        bool | None,
+        typer.Option("--phrases/--words", help="Whether the words of an unquoted value must follow each other."),
+    ] = None,
+    zone: Annotated[str, typer.Option("--time-zone", help="The time zone of dates that name none.")] = "UTC",
+) -> None:
+    """Search the newest data and show the first hits."""
+    from datetime import UTC, datetime
+
+    from whohas.errors import InvalidArguments
+    from whohas.search.ask import Asked, ask
+    from whohas.search.fields import INDICES
+    from whohas.search.index import open_index, searchable
+    from whohas.settings import load_settings
+    from whohas.warehouse.store import Warehouse
+
+    if index not in INDICES:
+        raise InvalidArguments(f"There is no index {index!r}. The indices are: {', '.join(INDICES)}.")
+    settings = load_settings()
+    shown = tuple(name.strip() for name in columns.split(",") if name.strip())
+    asked = Asked(
+        query,
+        (index,),
+        shown or tuple(name for name in INDICES[index].columns if name != "id")[:_COLUMNS],
+        tuple(name.strip() for name in sort.split(",") if name.strip()),
+        zone=zone,
+        phrases=settings.search_phrases if phrases is None else phrases,
+    )
+    snapshot = searchable(Warehouse(settings.warehouse_path))
+    answer = ask(asked, open_index(snapshot), datetime.now(UTC))
+    for note in answer.notes:
+        typer.echo(f"Note: {note.text}", err=True)
+    if explain:
+        _explain(answer, index)
+    else:
+        _show(answer.statements[index], settings, limit)
+
+
+def _explain(answer: Answer, index: str) -> None:
+    from whohas.search.explain import explain
+
+    for node in answer.nodes:
+        typer.echo(explain(node))
+    findings = answer.findings[index]
+    if findings.known or findings.unknown:
+        typer.echo("\nFields")
+    for name, what in findings.known.items():
+        typer.echo(f"  {name}: {what}")
+    for name in findings.unknown:
+        typer.echo(f"  {name}: not in {index}")
+    typer.echo(f"\nSQL\n{answer.statements[index].sql}")
+
+
+def _show(statement: Statement, settings: Settings, limit: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    rows, total = _first(statement, settings, limit)
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in statement.columns:
+        table.add_column(escape(column.name), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_plain(cell)) for cell in row))
+    if rows:
+        console.print(table)
+    console.print(f"{total:,} found" + (f", the first {len(rows):,} shown" if len(rows) < total else ""))
+
+
+def _plain(cell: str) -> str:
+    """A cell without what a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in cell)
+
+
+def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:
+    """The first rows as a file would have them, and how many there are."""
+    from whohas.engine.duckdb import open_duckdb
+    from whohas.engine.statement import TableFiles
+    from whohas.render.csv import copy_statement
+
+    tables = [TableFiles(name, (), files) for name, files in statement.files.items()]
+    with (
+        TemporaryDirectory() as folder,
+        open_duckdb(tables, settings.run_memory, settings.run_threads, Path(folder) / "spill") as engine,
+    ):
+        path = Path(folder) / "rows.csv"
+        some = f"SELECT * FROM (\n{statement.sql}\n) LIMIT {limit}"
+        engine.copy(copy_statement(some, statement.columns, path), statement.parameters)
+        total = engine.count(statement.sql, statement.parameters)
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))[1:], total

@@ -1,0 +1,57 @@
+"""A query's tree in words, for people who want to know how it was understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from whohas.search.tree import Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
+
+_COUNTS = {Occur.MUST: "must", Occur.SHOULD: "may", Occur.MUST_NOT: "must not"}
+
+
+def explain(node: Node) -> str:
+    """The tree, a line a node; `must`, `may` and `must not` say how a clause counts."""
+    return "\n".join(_lines(node, "", ""))
+
+
+def _lines(node: Node, indent: str, counts: str) -> Iterator[str]:
+    begin = f"{indent}{counts} " if counts else indent
+    match node:
+        case Group():
+            bound = bind(node.clauses)
+            optional = any(clause.occur is Occur.SHOULD for clause in bound)
+            required = any(clause.occur is Occur.MUST for clause in bound)
+            yield f"{begin}group" + (": one of the optional clauses is enough" if optional and not required else "")
+            for clause in bound:
+                idle = clause.occur is Occur.SHOULD and required
+                yield from _lines(
+                    clause.node, f"{indent}  ", "may (changes nothing)" if idle else _COUNTS[clause.occur]
+                )
+        case Nested():
+            yield f"{begin}one object of {node.path}, with"
+            yield from _lines(node.node, f"{indent}  ", "")
+        case _:
+            field = "any text" if node.field is None else node.field
+            yield f"{begin}{field} {_condition(node)}"
+
+
+def _condition(node: Term | Phrase | Wildcard | Fuzzy | Regexp | Range) -> str:
+    match node:
+        case Term():
+            return f"has {node.text!r}"
+        case Phrase(slop=0):
+            return f"has the phrase {node.text!r}"
+        case Phrase():
+            return f"has {node.text!r} within {node.slop} moves"
+        case Wildcard():
+            return "exists" if set(node.pattern) == {"*"} else f"has a word like {node.pattern!r}"
+        case Fuzzy(edits=None):
+            return f"has a word near {node.text!r}"
+        case Fuzzy():
+            return f"has a word near {node.text!r} ({node.edits:g})"
+        case Regexp():
+            return f"has a word that matches /{node.pattern}/"
+        case Range():
+            low = "" if node.low is None else f" {'from' if node.low_included else 'above'} {node.low!r}"
+            high = "" if node.high is None else f" {'to' if node.high_included else 'below'} {node.high!r}"
+            return f"is{low}{high}" if low or high else "exists"

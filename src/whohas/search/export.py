@@ -1,0 +1,229 @@
+"""What a search export writes for one index: the statement that gives its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from whohas.engine.statement import Column, ColumnType, Statement
+from whohas.search.conditions import column_of, table_of, together
+from whohas.search.fields import Field, Index
+from whohas.search.index import SearchIndex, view
+from whohas.search.predicate import Findings, Options, predicate
+from whohas.search.tree import Node
+
+SPREAD = ".spread"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What is asked for.
+
+    Attributes:
+        conditions: trees that must all hold, each with the text that it was read from.
+        columns: technical names, `access.spread` among them; empty for each index's own.
+        sort: fields, the first one first; a `-` before a name for descending order.
+    """
+
+    conditions: tuple[tuple[str, Node], ...]
+    options: Options
+    columns: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Missing:
+    """Columns and sort fields that an index has not."""
+
+    columns: dict[str, str] = field(default_factory=dict[str, str])
+    sort: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def export(asked: Search, index: Index, search: SearchIndex) -> tuple[Statement, Findings, Missing]:
+    """The statement for the documents of one index that a search finds.
+
+    A document is one row, and where lists are spread a row for each of their objects; of a document without any there
+    is one row. Rows are in the order that was asked for, nulls last, then by the document's id and the object's place.
+
+    Raises:
+        InvalidArguments: a value of the query is impossible for its field.
+    """
+    findings, conditions = Findings(), list[exp.Expr]()
+    for query, node in asked.conditions:
+        condition, found = predicate(query, node, index, search, asked.options)
+        conditions.append(condition)
+        findings.merge(found)
+    return _Export(asked, index, search, together(conditions)).statement(findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A column of the file: of the document, or of the objects of a list that is spread."""
+
+    name: str
+    type: ColumnType
+    sql: exp.Expr
+    path: str = ""
+
+
+class _Export:
+    def __init__(self, asked: Search, index: Index, search: SearchIndex, condition: exp.Expr) -> None:
+        self._asked = asked
+        self._index = index
+        self._search = search
+        self._condition = condition
+        self._known = search.element(index).fields
+        self._missing = Missing()
+        names = asked.columns or index.columns
+        asked_paths = (name.removesuffix(SPREAD) for name in names if name.endswith(SPREAD))
+        self._spread = [path for path in dict.fromkeys(asked_paths) if path in index.elements and path]
+
+    def statement(self, findings: Findings) -> tuple[Statement, Findings, Missing]:
+        cells = self._cells()
+        made = self._select(cells)
+        rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
+        statement = Statement(
+            sql=made.sql(dialect="duckdb", pretty=True, max_text_width=110),
+            columns=tuple(Column(cell.name, cell.type) for cell in cells),
+            files=self._files(made),
+            ordered=True,
+            expected_rows=max(rows, self._search.element(self._index).rows),
+        )
+        return statement, findings, self._missing
+
+    # --- columns
+
+    def _cells(self) -> list[_Cell]:
+        cells: dict[str, _Cell] = {}
+        for name in self._asked.columns or self._index.columns:
+            if name.endswith(SPREAD):
+                path = name.removesuffix(SPREAD)
+                if path not in self._spread:
+                    self._missing.columns[name] = self._spread_hint()
+                    continue
+                for one in self._index.elements[path].details:
+                    cells.setdefault(f"{path}.{one}", self._cell(f"{path}.{one}"))
+            else:
+                cells.setdefault(name, self._cell(name))
+        return list(cells.values())
+
+    def _spread_hint(self) -> str:
+        paths = [f"{path}{SPREAD}" for path in self._index.elements if path]
+        return f"There are: {', '.join(paths)}." if paths else ""
+
+    def _cell(self, name: str) -> _Cell:
+        if name in self._known:
+            return _value(name, self._known[name], column_of("d", name))
+        inside = [path for path in self._index.elements if path and name.startswith(f"{path}.")]
+        path = max(inside, key=len, default="")
+        if path:
+            one = self._search.element(self._index, path).fields.get(name.removeprefix(f"{path}."))
+            if one is not None and path in self._spread:
+                return _value(name, one, column_of("e", name), path)
+            if one is not None:
+                return _Cell(name, "texts", self._listed(path, one))
+        self._missing.columns[name] = ""
+        return _Cell(name, "text", _nothing("text"))
+
+    def _listed(self, path: str, one: Field) -> exp.Expr:
+        """All values that a list's objects have, sorted."""
+        objects = self._objects(path, [one.name])
+        value = exp.cast(column_of("x", f"{path}.{one.name}"), "text")
+        values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
+        mine = column_of("x", "num").eq(column_of("d", "num"))
+        there = exp.not_(value.is_(exp.null()))
+        return exp.select(values).from_(objects.subquery("x")).where(mine, there).subquery()
+
+    # --- rows
+
+    def _order(self) -> list[exp.Expr]:
+        order: list[exp.Expr] = []
+        for name in self._asked.sort:
+            plain = name.lstrip("+-").removesuffix(".exact")
+            if plain not in self._known:
+                self._missing.sort[plain] = ""
+                continue
+            order.append(_ordered(column_of("d", plain), descending=name.startswith("-")))
+        order.append(_ordered(column_of("d", "num")))
+        if self._spread:
+            order += [_ordered(column_of("e", name)) for name in ("list", "parent", "ord", "key")]
+        return order
+
+    def _select(self, cells: Sequence[_Cell]) -> exp.Select:
+        made = exp.select(*(exp.alias_(cell.sql, cell.name, quoted=True) for cell in cells))
+        made = made.from_(table_of(view(self._index), "d"))
+        if self._spread:
+            names = {path: [c.name.removeprefix(f"{path}.") for c in cells if c.path == path] for path in self._spread}
+            parts = [self._objects(path, names[path], n, names) for n, path in enumerate(self._spread, 1)]
+            every = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
+            on = column_of("e", "num").eq(column_of("d", "num"))
+            made = made.join(every.subquery("e"), on=on, join_type="left")
+        return made.where(self._condition).order_by(*self._order())
+
+    def _objects(
+        self, path: str, names: Sequence[str], number: int = 1, every: dict[str, list[str]] | None = None
+    ) -> exp.Select:
+        """The objects of a list: whose they are, their order, and some of their fields under their full names.
+
+        Args:
+            every: the fields of other lists that the rows are put together with; null here.
+        """
+        element = self._index.elements[path]
+        known = self._search.element(self._index, path).fields
+        name = view(self._index, path)
+        shared = element.shared
+        keyed = "id" in known and not shared
+        cells: list[exp.Expr] = [
+            exp.alias_(column_of("h" if shared else "i", "num"), "num"),
+            exp.alias_(exp.convert(number), "list"),
+            exp.alias_(_nothing("bigint") if shared else column_of("i", "parent"), "parent"),
+            exp.alias_(column_of("h", "item") if shared else column_of("i", "ord"), "ord"),
+            exp.alias_(column_of("i", "id") if keyed else _nothing("text"), "key"),
+        ]
+        for other, fields in (every or {path: list(names)}).items():
+            for one in fields:
+                value = column_of("i", one) if other == path else _nothing(_SQL_TYPES[self._kind(other, one)])
+                cells.append(exp.alias_(value, f"{other}.{one}", quoted=True))
+        if not shared:
+            return exp.select(*cells).from_(table_of(name, "i"))
+        on = column_of("i", "item").eq(column_of("h", "item"))
+        return exp.select(*cells).from_(table_of(name, "h")).join(table_of(f"{name}.items", "i"), on=on)
+
+    def _kind(self, path: str, name: str) -> str:
+        return self._search.element(self._index, path).fields[name].kind
+
+    def _files(self, made: exp.Expr) -> dict[str, tuple[str, ...]]:
+        names = {table.name for table in made.find_all(exp.Table)}
+        return {
+            name: (str(file),)
+            for path in self._index.elements
+            for name, file in self._search.element(self._index, path).files.items()
+            if name in names
+        }
+
+
+_TYPES: Mapping[str, ColumnType] = {
+    "text": "text",
+    "id": "text",
+    "date": "time",
+    "boolean": "boolean",
+    "integer": "integer",
+}
+_SQL_TYPES = {"text": "text", "id": "text", "date": "timestamptz", "boolean": "boolean", "integer": "bigint"}
+
+
+def _value(name: str, one: Field, column: exp.Expr, path: str = "") -> _Cell:
+    if one.many:
+        split = exp.func("string_split", column, exp.func("chr", exp.convert(31)), dialect="duckdb")
+        return _Cell(name, "texts", split, path)
+    return _Cell(name, _TYPES[one.kind], column, path)
+
+
+def _nothing(type: str) -> exp.Expr:
+    return exp.cast(exp.null(), type)
+
+
+def _ordered(column: exp.Expr, descending: bool = False) -> exp.Expr:
+    return exp.Ordered(this=column, desc=descending, nulls_first=False)

@@ -1,0 +1,85 @@
+"""The search API's `filters` as a tree, beside the one of the query.
+
+Source of the rules: the published schema of `Filter`: a type (EXISTS, RANGE or TERMS), `terms`, a `range` whose bounds
+are exclusive unless they say otherwise, and `exclude`. A term of a filter is a whole value, not a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from whohas.errors import InvalidArguments
+from whohas.search.fields import INDICES
+from whohas.search.tree import Clause, Group, Nested, Node, Occur, Phrase, Range, Term
+
+
+def filters_node(filters: Mapping[str, Any]) -> Node:
+    """All filters together.
+
+    Args:
+        filters: by field; in a list's objects the name begins with the list's, as `access.source.id`.
+
+    Raises:
+        InvalidArguments: a filter has no type that there is, or not what its type needs.
+    """
+    return Group(tuple(_clause(name, one) for name, one in filters.items()))
+
+
+def _clause(name: str, filter: object) -> Clause:
+    if not isinstance(filter, Mapping):
+        raise InvalidArguments(f"The filter on {name} must be an object with a type.")
+    one = cast("Mapping[str, Any]", filter)
+    path = next((p for p in sorted(_PATHS, key=len, reverse=True) if name.startswith(f"{p}.")), "")
+    field = name.removeprefix(f"{path}.") if path else name
+    match one.get("type"):
+        case "EXISTS":
+            node: Node = Term("_exists_", field)
+        case "TERMS":
+            node = Group(tuple(Clause(Occur.SHOULD, Phrase(f"{field}.exact", term)) for term in _terms(name, one)))
+        case "RANGE":
+            node = _range(name, field, one)
+        case other:
+            raise InvalidArguments(f"The filter on {name} must have the type EXISTS, RANGE or TERMS, not {other!r}.")
+    node = Nested(path, node) if path else node
+    return Clause(Occur.MUST_NOT if one.get("exclude") is True else Occur.MUST, node)
+
+
+_PATHS = frozenset(path for index in INDICES.values() for path in index.elements if path)
+
+
+def _terms(name: str, one: Mapping[str, Any]) -> list[str]:
+    terms = one.get("terms")
+    if not isinstance(terms, list) or not terms:
+        raise InvalidArguments(f"The filter on {name} needs terms: a list of at least one.")
+    return [_text(name, term) for term in cast("list[object]", terms)]
+
+
+def _range(name: str, field: str, one: Mapping[str, Any]) -> Range:
+    range = one.get("range")
+    if not isinstance(range, Mapping):
+        raise InvalidArguments(f"The filter on {name} needs a range with a lower or an upper bound.")
+    bounds: dict[str, tuple[str | None, bool]] = {}
+    for side in ("lower", "upper"):
+        bound = cast("Mapping[str, Any]", range).get(side)
+        if bound is None:
+            bounds[side] = (None, False)
+        elif isinstance(bound, Mapping) and cast("Mapping[str, Any]", bound).get("value") is not None:
+            given = cast("Mapping[str, Any]", bound)
+            bounds[side] = (_text(name, given["value"]), given.get("inclusive") is True)
+        else:
+            raise InvalidArguments(f"The {side} bound of the filter on {name} needs a value.")
+    (low, low_included), (high, high_included) = bounds["lower"], bounds["upper"]
+    if low is None and high is None:
+        raise InvalidArguments(f"The filter on {name} needs a range with a lower or an upper bound.")
+    return Range(f"{field}.exact", low, high, low_included, high_included)
+
+
+def _text(name: str, value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str() | int() | float():
+            return str(value)
+        case _:
+            raise InvalidArguments(f"The filter on {name} must have texts, numbers, true or false as its values.")

@@ -1,0 +1,184 @@
+"""Text becomes the tokens that Lucene's StandardAnalyzer makes of it, alone and in columns."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from whohas.search.analysis import MAX_TOKEN, VALUE_BREAK, VALUE_SEPARATOR, tokens
+from whohas.search.words import words
+
+# Each expectation is what Lucene 8.11.4 says.
+CASES = {
+    "": [],
+    " \t\r\n-": [],
+    "Adam.Kennedy@sailpointdemo.com": ["adam.kennedy", "sailpointdemo.com"],
+    "J-1001": ["j", "1001"],
+    "+1 555-867-5309": ["1", "555", "867", "5309"],
+    "USER_UNLOCK_PASSED": ["user_unlock_passed"],
+    "O'Brien": ["o'brien"],
+    "'Active Directory'": ["active", "directory"],
+    "CN=Bob,OU=People": ["cn", "bob", "ou", "people"],
+    "a:b a.b a,b a;b a-b a/b": ["a:b", "a.b", "a", "b", "a", "b", "a", "b", "a", "b"],
+    "1.2 1,2 1;2 1'2 1:2 1-2": ["1.2", "1,2", "1;2", "1'2", "1", "2", "1", "2"],
+    "a1.b2 1.b a.2 1a.b": ["a1", "b2", "1", "b", "a", "2", "1a.b"],
+    "a..b .a. 1,,2 a.": ["a", "b", "a", "1", "2", "a"],
+    "_ __ _a_ a__b 1_2 a._b a_.b _|x": ["_a_", "a__b", "1_2", "a", "_b", "a_", "b", "x"],
+    "2019-01-01T00:00:00.000Z": ["2019", "01", "01t00", "00", "00.000z"],
+    "192.168.0.1:8080": ["192.168.0.1", "8080"],
+    "#1 * # 50%": ["1", "50"],
+    "Müller Straße": ["müller", "straße"],
+    "İstanbul IŞIK": ["istanbul", "işik"],
+    "ΟΔΥΣΣΕΥΣ": ["οδυσσευσ"],
+    "e\u0301te\u0301": ["e\u0301te\u0301"],
+    "\u0301 a": ["a"],
+    "a\u0301.\u0302b": ["a\u0301.\u0302b"],
+    "soft\u00adhyphen zero\u200bwidth": ["soft\u00adhyphen", "zero", "width"],
+    "a\u200db": ["a\u200db"],
+    "don\u2019t l\u00b7l": ["don\u2019t", "l\u00b7l"],
+    "東京タワーです": ["東", "京", "タワー", "で", "す"],
+    "ハンドa": ["ハンド", "a"],
+    "カ_ナ": ["カ_ナ"],
+    "한국어 텍스트": ["한국어", "텍스트"],
+    "ไทยภาษา abc": ["ไทยภาษา", "abc"],
+    "السلام عليكم \u0661\u066b\u0662": ["السلام", "عليكم", "\u0661\u066b\u0662"],
+    'צה"ל ג\'ורג צ\' "א"': ['צה"ל', "ג'ורג", "צ'", "א"],
+    '\u05d0"\u05d1"\u05d2': ['\u05d0"\u05d1', "\u05d2"],
+    "\uff11\uff0c\uff12 \uff21\uff0c\uff22": ["\uff11\uff0c\uff12", "\uff41", "\uff42"],
+    "😀😀 hi": ["😀", "😀", "hi"],
+    "👨\u200d👩\u200d👧 👍🏽": ["👨\u200d👩\u200d👧", "👍🏽"],
+    "🇩🇪🇫🇷🇮": ["🇩🇪", "🇫🇷"],
+    "#\ufe0f\u20e3 1\ufe0f\u20e3": ["#\ufe0f\u20e3", "1\ufe0f\u20e3"],
+    "\u2122 \u2139a \u2139\u200d😀": ["\u2122", "\u2139a", "\u2139\u200d😀"],
+    "\U0001f3f4\U000e0067\U000e0062\U000e007f x": ["\U0001f3f4\U000e0067\U000e0062\U000e007f", "x"],
+    "\u200d\u200d😀": ["\u200d\u200d😀"],
+    "😀\ufe0f\u200d\u200d\U0001f3fe": ["😀\ufe0f", "\U0001f3fe"],
+    "\U0001e900\U0001e901": ["\U0001e922\U0001e923"],
+    "\u1c90 ა": ["ა"],
+    "a" * 255: ["a" * 255],
+    "A" * 600: ["a" * 255, "a" * 255, "a" * 90],
+    "a" * 254 + ".b": ["a" * 254, "b"],
+    "a" * 253 + ".b": ["a" * 253 + ".b"],
+    "a" * 255 + "_": ["a" * 255],
+    "_" * 300: [],
+    "_" * 300 + "a": ["_" * 254 + "a"],
+    "ä" * 300: ["ä" * 255, "ä" * 45],
+    "\U0001e922" * 200: ["\U0001e922" * 127, "\U0001e922" * 73],
+    "ไ" * 300 + " a": ["ไ" * 255, "ไ" * 45, "a"],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES.items(), ids=lambda case: ascii(case)[:40])
+def test_a_text_has_the_tokens_lucene_gives_it(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
+
+
+def test_tokens_cost_nothing_to_import() -> None:
+    code = "import sys, whohas.search.analysis; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {"pyarrow", "numpy", "whohas.search.characters"}.isdisjoint(loaded)
+
+
+def test_lower_case_moves_no_character() -> None:
+    every = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    assert tokens(f"{every} Last")[-1] == "last"
+
+
+@pytest.mark.parametrize("text", ["_" * 200_000, "_" * 200_000 + "ä", "\u200d" * 200_000, "a" * 200_000, "ä" * 200_000])
+def test_a_long_text_is_cut_in_time(text: str) -> None:
+    assert all(len(token) <= MAX_TOKEN for token in tokens(text))
+
+
+_ASCII = st.text(st.one_of(st.sampled_from("aZ09_.:',;\" -|#"), st.characters(max_codepoint=127)))
+_SCRIPTS = st.sampled_from(
+    "aZ1_.:', äÖßİΣ\u0301\u200d\ufe0f\u20e3#東カひ한ไ\u0e31א\"ب١😀👍🏽🇩\u2139\u00ad\U000e0067\U000e007f\U0001e900"
+)
+_ANY = st.text(st.one_of(_SCRIPTS, st.characters(exclude_categories=["Cs"])))
+_LONG = st.lists(st.tuples(st.sampled_from(["a", "_", ".", " ", "1", "ä", "😀"]), st.integers(1, 300)), max_size=5).map(
+    lambda runs: "".join(character * times for character, times in runs)
+)
+_TEXTS = st.one_of(_ASCII, _ANY, _LONG)
+_CELLS = st.lists(_TEXTS, max_size=4).map(VALUE_SEPARATOR.join)
+
+
+def _line(cell: str) -> str:
+    values = [" ".join(found) for value in cell.split(VALUE_SEPARATOR) if (found := tokens(value))]
+    return f" {' | '.join(values)} " if values else ""
+
+
+@settings(deadline=None)
+@given(_TEXTS)
+def test_a_token_is_short_in_lower_case_and_holds_no_space(text: str) -> None:
+    for token in tokens(text):
+        assert 1 <= len(token.encode("utf-16-le")) // 2 <= MAX_TOKEN
+        assert not set(token) & {" ", VALUE_BREAK, VALUE_SEPARATOR}
+
+
+@settings(deadline=None)
+@given(_TEXTS.filter(lambda text: VALUE_SEPARATOR not in text))
+def test_a_text_becomes_its_tokens_between_spaces(text: str) -> None:
+    found = tokens(text)
+    assert words(pa.array([text])).to_pylist() == [f" {' '.join(found)} " if found else ""]
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.none(), _CELLS)), st.sampled_from([pa.string(), pa.large_string()]))
+@example([None, None], pa.string())
+@example(["a\x1fb", "\x1fa\x1f\x1f", "a\x1f_\x1f-\x1fb", "\x1f", "c"], pa.string())
+@example(["a", "_", "b_", None, "_c", "ä", "_"], pa.string())
+@example(["a" * 254 + ".b", "c", "d" * 256 + "\x1f" + "e", "f " * 300], pa.string())
+def test_a_column_is_its_cells(cells: list[str | None], kind: pa.DataType) -> None:
+    found = words(pa.array(cells, kind))
+    assert found.type == kind
+    assert found.null_count == 0
+    found.validate(full=True)
+    assert found.to_pylist() == [_line(cell or "") for cell in cells]
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.none(), _CELLS)), st.integers(0, 5), st.integers(0, 5))
+def test_a_slice_and_a_chunk_are_their_cells(cells: list[str | None], start: int, length: int) -> None:
+    whole = pa.array(cells, pa.string())
+    part = whole.slice(min(start, len(cells)), length)
+    chunked = pa.chunked_array([part, whole, whole.slice(len(cells))], pa.string())
+    for values in (part, chunked):
+        assert words(values).to_pylist() == [_line(cell or "") for cell in values.to_pylist()]
+
+
+def test_several_values_are_kept_apart() -> None:
+    cells = ["a b\x1fc", "\x1fa", "a\x1f\x1f--\x1fb\x1f", "\x1f\x1f", "ä\x1f\x1fß", "A|B"]
+    assert words(pa.array(cells)).to_pylist() == [" a b | c ", " a ", " a | b ", "", " ä | ß ", " a b "]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [pa.array([], pa.string()), pa.chunked_array([], pa.string()), pa.array(["a"]).slice(1)],
+    ids=["array", "chunks", "slice"],
+)
+def test_nothing_has_no_words(values: pa.Array) -> None:
+    assert words(values).to_pylist() == []
+
+
+def test_nulls_have_no_words() -> None:
+    assert words(pa.nulls(3)).to_pylist() == ["", "", ""]
+    assert words(pa.nulls(3, pa.string())).to_pylist() == ["", "", ""]
+
+
+def test_many_rows_are_worked_on_in_pieces() -> None:
+    cells = [None if row % 7 == 0 else f"Row_{row}.x {'ö' if row % 1000 == 0 else ''}" for row in range(50_000)]
+    assert words(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
+
+
+def test_large_cells_are_worked_on_in_small_pieces() -> None:
+    cells = ["Ab, " * (1 << 18), "c", None, "ä " * (1 << 16), "d" * 300, "Ab, " * (1 << 20)]
+    assert words(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
+
+
+def test_numbers_have_no_words() -> None:
+    with pytest.raises(TypeError, match="not of int64"):
+        words(pa.array([1]))
