@@ -102,7 +102,8 @@ class Indexing:
         rows = f"SELECT n.num, {', '.join(columns)} {joined}"
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE items AS "
-            f"SELECT *, row_number() OVER (ORDER BY {', '.join(every)}) - 1 AS item FROM (SELECT DISTINCT {', '.join(every)} FROM ({rows}))"
+            f"SELECT *, row_number() OVER (ORDER BY {', '.join(every)}) - 1 AS item "
+            f"FROM (SELECT DISTINCT {', '.join(every)} FROM ({rows}))"
         )
         same = " AND ".join(f"r.{one} IS NOT DISTINCT FROM i.{one}" for one in every)
         count = self._connection.execute(

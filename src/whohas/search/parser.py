@@ -21,7 +21,10 @@ from whohas.search.tree import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, 
 MAX_DEPTH: Final = 200
 """Groups in groups; more is no query that a person or a program means."""
 
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?(?:[eE][0-9]+)?[fFdD]?|\.[0-9]+[fFdD]?")
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?")
+_LARGEST_FLOAT = 3.4028235e38
+_LARGEST_INT = 2**31 - 1
+_MOST_MOVES = 1_000_000
 _PATH = re.compile(r"@[A-Za-z][A-Za-z0-9_.]*")
 _WORDS = frozenset({Kind.TERM, Kind.STAR, Kind.PREFIX, Kind.WILDCARD, Kind.REGEXP, Kind.BARE_OPERATOR})
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -151,7 +154,7 @@ class _Parser:
                 self.take()
                 slop = self._suffix()
                 text = self._plain(token, token.image[1:-1])
-                return Phrase(field, text, min(int(_number(slop) or 0), 1_000_000), at)
+                return Phrase(field, text, self._slop(slop), at)
             case kind if kind in _WORDS:
                 self.take()
                 slop = self._suffix()
@@ -170,9 +173,17 @@ class _Parser:
         if slop is None:
             return Term(field, text, at)
         edits = _number(slop)
-        if edits is not None and edits >= 1 and edits != int(edits):
+        if edits is not None and edits < 0:
+            raise broken(self._query, slop.at, "the number of edits must not be negative")
+        if edits is not None and edits >= 1 and edits != min(int(edits), _LARGEST_INT):
             raise broken(self._query, slop.at, "the number of edits must be whole")
         return Fuzzy(field, text, edits, at)
+
+    def _slop(self, slop: Token | None) -> int:
+        moves = _number(slop) or 0.0
+        if slop is not None and moves <= -1:
+            raise broken(self._query, slop.at, "the number of moves must not be negative")
+        return int(min(max(moves, 0.0), _MOST_MOVES))
 
     def _suffix(self) -> Token | None:
         """A boost, which changes nothing in an export, and a slop, in either order; the slop if there is one."""
@@ -186,7 +197,9 @@ class _Parser:
         if self._peek().kind is not Kind.CARET:
             return False
         self.take()
-        self.take(Kind.NUMBER)
+        number = self.take(Kind.NUMBER)
+        if float(number.image) > _LARGEST_FLOAT:
+            raise broken(self._query, number.at, "the boost is too large")
         return True
 
     def _range(self, field: str | None, at: int) -> Range:
@@ -224,6 +237,5 @@ class _Parser:
 
 def _number(slop: Token | None) -> float | None:
     """The number behind `~`; None where there is none, or something that Lucene passes over as such."""
-    if slop is None or not _NUMBER.fullmatch(slop.image[1:]):
-        return None
-    return float(slop.image[1:].rstrip("fFdD"))
+    found = None if slop is None else _NUMBER.fullmatch(slop.image[1:])
+    return None if found is None else min(float(found[1]), _LARGEST_FLOAT)

@@ -38,7 +38,6 @@ from whohas.search.fields import Element, Field, Index
 from whohas.search.index import WORDS, SearchIndex, view
 from whohas.search.lexer import broken
 from whohas.search.tree import (
-    Clause,
     Fuzzy,
     Group,
     Leaf,
@@ -141,16 +140,12 @@ class _Builder:
                 return self._leaf(node)
 
     def _group(self, group: Group) -> exp.Expr | None:
-        kept: list[Clause] = []
-        made: list[exp.Expr] = []
-        for clause in group.clauses:
-            found = self.node(clause.node)
-            if found is not None:
-                kept.append(clause)
-                made.append(found)
-        if not kept:
+        every = [self.node(clause.node) for clause in group.clauses]
+        made = [found for found in every if found is not None]
+        if not made:
             return None
-        bound = [(clause.occur, found) for clause, found in zip(bind(kept), made, strict=True)]
+        kept = bind(group.clauses, lambda number: every[number] is None)
+        bound = [(clause.occur, found) for clause, found in zip(kept, made, strict=True)]
         required = [found for occur, found in bound if occur is Occur.MUST]
         optional = [found for occur, found in bound if occur is Occur.SHOULD]
         prohibited = [found for occur, found in bound if occur is Occur.MUST_NOT]

@@ -7,7 +7,7 @@ query, counted from 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
@@ -109,18 +109,22 @@ class Group:
     at: int = 0
 
 
-def bind(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
+def bind(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: False) -> tuple[Clause, ...]:
     """The clauses as their ANDs make them count: `a OR b AND c` is `a +b +c`.
 
-    Source of the rule: `addClause` in Lucene 8.11's `QueryParserBase`. It is applied after clauses without any word
-    have been left out, for then AND binds what is left.
+    Source of the rule: `addClause` in Lucene 8.11's `QueryParserBase`. A clause without any word is left out, but the
+    AND before it still binds the clause that is left before it.
+
+    Args:
+        is_empty: whether the clause of that number has no word.
     """
     bound: list[Clause] = []
-    for clause in clauses:
+    for number, clause in enumerate(clauses):
         if clause.conjunct and bound and bound[-1].occur is Occur.SHOULD:
             bound[-1] = replace(bound[-1], occur=Occur.MUST)
-        required = clause.conjunct and clause.occur is Occur.SHOULD
-        bound.append(replace(clause, occur=Occur.MUST) if required else clause)
+        if not is_empty(number):
+            required = clause.conjunct and clause.occur is Occur.SHOULD
+            bound.append(replace(clause, occur=Occur.MUST) if required else clause)
     return tuple(bound)
 
 

@@ -1,0 +1,62 @@
+"""Searches over documents made to measure: loaded by the real loader, run by the real engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from whohas.engine.statement import Statement
+from whohas.search.ask import Answer, Asked, ask
+from whohas.search.index import open_index, searchable
+from whohas.warehouse.intake import load
+from whohas.warehouse.store import Warehouse
+
+NOW = datetime(2026, 11, 23, 10, 15, 30, tzinfo=UTC)
+
+
+class Corpus:
+    """Documents in a warehouse of their own."""
+
+    def __init__(self, folder: Path, identities: Sequence[Mapping[str, Any]] = (), **others: Sequence[Any]) -> None:
+        data = folder / "data"
+        data.mkdir(parents=True)
+        for name, documents in {"identities": identities, **others}.items():
+            if documents:
+                lines = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
+                (data / f"{name}.ndjson").write_text(lines)
+        self.warehouse = Warehouse(folder / "warehouse")
+        report = load(self.warehouse, [data])
+        assert not report.rejected, report.rejections
+        self.index = open_index(searchable(self.warehouse))
+        self._connection = duckdb.connect()
+        self._connection.execute("SET TimeZone = 'UTC'")
+        for element in self.index.elements.values():
+            for name, file in element.files.items():
+                self._connection.execute(f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{file}')")
+
+    def ask(self, query: str, index: str = "identities", **more: Any) -> Answer:
+        return ask(Asked(query, (index,), **more), self.index, NOW)
+
+    def rows(self, statement: Statement) -> list[dict[str, Any]]:
+        """A statement's rows; times as ISO texts."""
+        cells = ", ".join(
+            f'strftime("{c.name}", \'%Y-%m-%dT%H:%M:%SZ\') AS "{c.name}"' if c.type == "time" else f'"{c.name}"'
+            for c in statement.columns
+        )
+        return self._connection.sql(f"SELECT {cells} FROM ({statement.sql})").to_arrow_table().to_pylist()
+
+    def search(self, query: str, index: str = "identities", **more: Any) -> list[dict[str, Any]]:
+        return self.rows(self.ask(query, index, **more).statements[index])
+
+    def ids(self, query: str, index: str = "identities", **more: Any) -> set[str]:
+        """The ids of the documents that a query finds.
+
+        Raises:
+            InvalidArguments: the query cannot be read.
+        """
+        return {row["id"] for row in self.search(query, index, columns=("id",), **more)}
