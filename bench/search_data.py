@@ -33,54 +33,51 @@ def _list(words: str) -> str:
     return "[" + ", ".join(f"'{word}'" for word in words.split()) + "]"
 
 
-_MIXED = "hash(n, {salt}) % {of}"
-
-
 def _pick(words: str, salt: int) -> str:
     count = len(words.split())
-    return f"{_list(words)}[(1 + hash(n, {salt}) % {count})::INT]"
+    return f"{_list(words)}[(1 + hash(n::VARCHAR || '/{salt}') % {count})::INT]"
 
 
 _IDENTITIES = f"""
 SELECT md5('i' || n) AS id, first || '.' || last || n AS name, upper(first[1]) || first[2:] || ' ' || upper(last[1])
        || last[2:] AS displayName, upper(first[1]) || first[2:] AS firstName, upper(last[1]) || last[2:] AS lastName,
-       first || '.' || last || n || '@' || CASE WHEN hash(n, 3) % 40 = 0 THEN 'partner' ELSE 'acme' END || '.example'
-       AS email, CASE WHEN hash(n, 4) % 3 > 0 THEN '+1 555-' || (hash(n, 5) % 10000000)::VARCHAR END AS phone,
-       TIMESTAMPTZ '2015-01-01 00:00:00+00' + to_seconds((hash(n, 6) % 350000000)::BIGINT) AS created,
-       TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds((hash(n, 7) % 25000000)::BIGINT) AS modified,
-       hash(n, 8) % 20 = 0 AS inactive, false AS protected, 'ACTIVE' AS status, 'active' AS lifecycleState,
+       first || '.' || last || n || '@' || CASE WHEN hash(n::VARCHAR || '/3') % 40 = 0 THEN 'partner' ELSE 'acme' END || '.example'
+       AS email, CASE WHEN hash(n::VARCHAR || '/4') % 3 > 0 THEN '+1 555-' || (hash(n::VARCHAR || '/5') % 10000000)::VARCHAR END AS phone,
+       TIMESTAMPTZ '2015-01-01 00:00:00+00' + to_seconds((hash(n::VARCHAR || '/6') % 350000000)::BIGINT) AS created,
+       TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds((hash(n::VARCHAR || '/7') % 25000000)::BIGINT) AS modified,
+       hash(n::VARCHAR || '/8') % 20 = 0 AS inactive, false AS protected, 'ACTIVE' AS status, 'active' AS lifecycleState,
        (100000 + n)::VARCHAR AS employeeNumber, md5('i' || (n // 10)) AS managerId, 'manager' || (n // 10) AS managerName,
        'Manager ' || (n // 10) AS managerDisplayName, n % 10 = 0 AS isManager, 'p1' AS identityProfileId,
-       'Staff' AS identityProfileName, 's0' AS sourceId, 'HR' AS sourceName, 1 + hash(n, 9) % 6 AS accountCount,
+       'Staff' AS identityProfileName, 's0' AS sourceId, 'HR' AS sourceName, 1 + hash(n::VARCHAR || '/9') % 6 AS accountCount,
        10 AS accessCount,
        map_from_entries([
            {{'k': 'city', 'v': [city]}}, {{'k': 'department', 'v': [department]}}, {{'k': 'state', 'v': [state]}},
-           {{'k': 'cloudLifecycleState', 'v': ['active']}}, {{'k': 'jobCode', 'v': ['J-' || (hash(n, 10) % 900)]}},
-           {{'k': 'costCenter', 'v': ['C' || (hash(n, 11) % 300)]}}]) AS attributes
+           {{'k': 'cloudLifecycleState', 'v': ['active']}}, {{'k': 'jobCode', 'v': ['J-' || (hash(n::VARCHAR || '/10') % 900)]}},
+           {{'k': 'costCenter', 'v': ['C' || (hash(n::VARCHAR || '/11') % 300)]}}]) AS attributes
 FROM (SELECT n, {_pick(_FIRST, 1)} AS first, {_pick(_LAST, 2)} AS last, {_pick(_CITIES + " " + _MORE, 12)} AS city,
-             {_pick(_DEPARTMENTS, 13)} AS department, CASE WHEN hash(n, 14) % 8 > 0 THEN 'active' ELSE 'leaver' END AS state
+             {_pick(_DEPARTMENTS, 13)} AS department, CASE WHEN hash(n::VARCHAR || '/14') % 8 > 0 THEN 'active' ELSE 'leaver' END AS state
       FROM range($from, $to) r(n))
 """
 _ACCOUNTS = f"""
 SELECT md5('a' || n) AS id, 'CN=user' || n || ',OU=People,DC=acme,DC=example' AS nativeIdentity, 'user' || n AS name,
        's' || source AS sourceId, CASE source WHEN 1 THEN 'Active Directory' WHEN 2 THEN 'SAP ECC'
        ELSE 'Source ' || source END AS sourceName, 'Direct' AS sourceType, md5('i' || (n // 3)) AS identityId,
-       true AS correlated, false AS manuallyCorrelated, false AS authoritative, hash(n, 21) % 20 = 0 AS disabled,
-       hash(n, 22) % 50 = 0 AS locked, hash(n, 23) % 20 = 0 AS privileged,
-       TIMESTAMPTZ '2015-01-01 00:00:00+00' + to_seconds((hash(n, 24) % 350000000)::BIGINT) AS created,
+       true AS correlated, false AS manuallyCorrelated, false AS authoritative, hash(n::VARCHAR || '/21') % 20 = 0 AS disabled,
+       hash(n::VARCHAR || '/22') % 50 = 0 AS locked, hash(n::VARCHAR || '/23') % 20 = 0 AS privileged,
+       TIMESTAMPTZ '2015-01-01 00:00:00+00' + to_seconds((hash(n::VARCHAR || '/24') % 350000000)::BIGINT) AS created,
        map_from_entries([{{'k': 'sAMAccountName', 'v': ['user' || n]}}, {{'k': 'title', 'v': [{_pick(_DEPARTMENTS, 25)}]}}])
        AS attributes
-FROM (SELECT n, 1 + hash(n, 20) % 50 AS source FROM range($from, $to) r(n))
+FROM (SELECT n, 1 + hash(n::VARCHAR || '/20') % 50 AS source FROM range($from, $to) r(n))
 """
 _ACCESS = """
 SELECT md5('i' || (n // 10)) AS identityId, type, md5('x' || item) AS id, type || ' ' || item AS name,
        'Access item ' || item AS displayName, 'What item ' || item || ' allows' AS description,
        's' || (1 + item % 50) AS sourceId, CASE 1 + item % 50 WHEN 1 THEN 'Active Directory' WHEN 2 THEN 'SAP ECC'
-       ELSE 'Source ' || (1 + item % 50) END AS sourceName, item % 30 = 0 AS privileged, true AS standalone,
+       ELSE 'Source ' || (1 + item % 50) END AS sourceName, item % 31 = 0 AS privileged, true AS standalone,
        true AS enabled, true AS revocable, 's0' AS identitySourceId
 FROM (SELECT n, item, CASE WHEN item < 2000 THEN 'ROLE' WHEN item < 2500 THEN 'ACCESS_PROFILE' ELSE 'ENTITLEMENT' END AS type
-      FROM (SELECT n, CASE WHEN hash(n, 30) % 40 = 0 THEN hash(n, 31) % 2000 WHEN hash(n, 30) % 40 < 8
-                   THEN 2000 + hash(n, 32) % 500 ELSE 2500 + hash(n, 33) % 50000 END AS item FROM range($from, $to) r(n)))
+      FROM (SELECT n, CASE WHEN hash(n::VARCHAR || '/30') % 40 = 0 THEN hash(n::VARCHAR || '/31') % 2000 WHEN hash(n::VARCHAR || '/30') % 40 < 8
+                   THEN 2000 + hash(n::VARCHAR || '/32') % 500 ELSE 2500 + hash(n::VARCHAR || '/33') % 50000 END AS item FROM range($from, $to) r(n)))
 """
 _CHUNK = 1_000_000
 

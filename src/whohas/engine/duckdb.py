@@ -66,6 +66,7 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
         threads: how many it may run.
         spill: a folder of its own; made when it is needed.
     """
+    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
     connection = duckdb.connect(
         ":memory:",
         config={

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from whohas.engine.statement import Column, ColumnType, Statement
 from whohas.search.conditions import column_of, table_of, together
-from whohas.search.fields import Field, Index
+from whohas.search.fields import Element, Field, Index
 from whohas.search.index import SearchIndex, view
 from whohas.search.predicate import Findings, Options, predicate
 from whohas.search.tree import Node
@@ -129,7 +129,7 @@ class _Export:
 
     def _listed(self, path: str, one: Field) -> exp.Expr:
         """All values that a list's objects have, sorted."""
-        objects = self._objects(path, [one.name])
+        objects = self._objects(path, [(path, one.name)])
         value = exp.cast(column_of("x", f"{path}.{one.name}"), "text")
         values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
         mine = column_of("x", "num").eq(column_of("d", "num"))
@@ -147,46 +147,46 @@ class _Export:
                 continue
             order.append(_ordered(column_of("d", plain), descending=name.startswith("-")))
         order.append(_ordered(column_of("d", "num")))
-        if self._spread:
-            order += [_ordered(column_of("e", name)) for name in ("list", "parent", "ord", "key")]
-        return order
+        return [*order, *(_ordered(column_of("e", place)) for place in self._places())]
+
+    def _places(self) -> list[str]:
+        """The columns that order the objects of the lists that are spread."""
+        used = {place for path in self._spread for place in _places(self._index.elements[path])}
+        return [*(["list"] if len(self._spread) > 1 else []), *(place for place in _PLACES if place in used)]
 
     def _select(self, cells: Sequence[_Cell]) -> exp.Select:
         made = exp.select(*(exp.alias_(cell.sql, cell.name, quoted=True) for cell in cells))
         made = made.from_(table_of(view(self._index), "d"))
         if self._spread:
-            names = {path: [c.name.removeprefix(f"{path}.") for c in cells if c.path == path] for path in self._spread}
-            parts = [self._objects(path, names[path], n, names) for n, path in enumerate(self._spread, 1)]
+            fields = [(path, c.name.removeprefix(f"{path}.")) for path in self._spread for c in cells if c.path == path]
+            parts = [self._objects(path, fields, number) for number, path in enumerate(self._spread, 1)]
             every = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
             on = column_of("e", "num").eq(column_of("d", "num"))
             made = made.join(every.subquery("e"), on=on, join_type="left")
         return made.where(self._condition).order_by(*self._order())
 
-    def _objects(
-        self, path: str, names: Sequence[str], number: int = 1, every: dict[str, list[str]] | None = None
-    ) -> exp.Select:
+    def _objects(self, path: str, fields: Sequence[tuple[str, str]], number: int = 0) -> exp.Select:
         """The objects of a list: whose they are, their order, and some of their fields under their full names.
 
         Args:
-            every: the fields of other lists that the rows are put together with; null here.
+            fields: list and field; those of other lists are null here.
+            number: the list's number among those that are spread; 0 for one that is not.
         """
         element = self._index.elements[path]
-        known = self._search.element(self._index, path).fields
         name = view(self._index, path)
-        shared = element.shared
-        keyed = "id" in known and not shared
-        cells: list[exp.Expr] = [
-            exp.alias_(column_of("h" if shared else "i", "num"), "num"),
-            exp.alias_(exp.convert(number), "list"),
-            exp.alias_(_nothing("bigint") if shared else column_of("i", "parent"), "parent"),
-            exp.alias_(column_of("h", "item") if shared else column_of("i", "ord"), "ord"),
-            exp.alias_(column_of("i", "id") if keyed else _nothing("text"), "key"),
-        ]
-        for other, fields in (every or {path: list(names)}).items():
-            for one in fields:
-                value = column_of("i", one) if other == path else _nothing(_SQL_TYPES[self._kind(other, one)])
-                cells.append(exp.alias_(value, f"{other}.{one}", quoted=True))
-        if not shared:
+        row = "h" if element.shared else "i"
+        cells: list[exp.Expr] = [column_of(row, "num")]
+        own = _places(element)
+        for place in self._places() if number else ():
+            if place == "list":
+                value: exp.Expr = exp.convert(number)
+            else:
+                value = column_of(row, own[place]) if place in own else _nothing(_PLACES[place])
+            cells.append(exp.alias_(value, place))
+        for other, one in fields:
+            value = column_of("i", one) if other == path else _nothing(_SQL_TYPES[self._kind(other, one)])
+            cells.append(exp.alias_(value, f"{other}.{one}", quoted=True))
+        if not element.shared:
             return exp.select(*cells).from_(table_of(name, "i"))
         on = column_of("i", "item").eq(column_of("h", "item"))
         return exp.select(*cells).from_(table_of(name, "h")).join(table_of(f"{name}.items", "i"), on=on)
@@ -202,6 +202,17 @@ class _Export:
             for name, file in self._search.element(self._index, path).files.items()
             if name in names
         }
+
+
+_PLACES = {"parent": "bigint", "ord": "bigint", "key": "text"}
+"""What orders the objects of a document, in this order."""
+
+
+def _places(element: Element) -> dict[str, str]:
+    """The columns that order an element's objects."""
+    if element.shared:
+        return {"ord": "item"}
+    return {"parent": "parent", "ord": "ord"} if element.listed else {"key": "id"}
 
 
 _TYPES: Mapping[str, ColumnType] = {

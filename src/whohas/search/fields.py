@@ -47,7 +47,8 @@ class Element:
         fields: by name.
         maps: open maps of names to values: the name's beginning, and the column.
         depends: the warehouse's tables that it is made of.
-        shared: whether many owners have equal objects: these are kept once, with a list of owners.
+        shared: whether many documents have equal objects: these are kept once, and apart who has which.
+        listed: whether its objects lie in a list in a column, so that they have a place in it.
         details: the fields that a spread adds.
     """
 
@@ -57,6 +58,7 @@ class Element:
     maps: dict[str, str] = field(default_factory=dict[str, str])
     depends: tuple[str, ...] = ()
     shared: bool = False
+    listed: bool = False
     details: tuple[str, ...] = ()
 
 
@@ -162,7 +164,7 @@ def _lists(table: Table, *columns: str) -> dict[str, Element]:
 def _list(table: Table, path: str, rows: str, type: pa.StructType) -> Element:
     fields = {one.name: one for one in _struct_fields(type, "t.e")}
     details = tuple(name for name in fields if name.count(".") == 0 or name.endswith(".name"))
-    return Element(path, rows, fields, depends=(table.name,), details=details)
+    return Element(path, rows, fields, depends=(table.name,), listed=True, details=details)
 
 
 _PERSON = "owner.id=ownerId owner.name=ownerName owner.email=ownerEmail"

@@ -88,8 +88,8 @@ class Indexing:
         self._number(index)
         joined = f"FROM {element.rows} t JOIN numbers n ON n.id = t.holder"
         if not element.shared:
-            places = "t.ord, t.parent" if "ord" in element.rows else "0::BIGINT AS ord, NULL::BIGINT AS parent"
-            source = f"SELECT n.num, {places}, {', '.join(columns)} {joined}"
+            places = ["t.ord", "t.parent"] if element.listed else []
+            source = f"SELECT {', '.join(['n.num', *places, *columns])} {joined}"
             path = self._folder / f"{name}.parquet"
             return self._write(source, element, attributes, path, None, on_rows), attributes
         return self._write_shared(name, element, columns, joined, on_rows), attributes

@@ -210,6 +210,8 @@ class _Builder:
         return self._named(leaf, leaf.field)
 
     def _named(self, leaf: Leaf, name: str) -> exp.Expr | None:
+        if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
+            return self._exists(name)
         fields = self._fields(name)
         if not fields:
             return exp.false()
@@ -274,8 +276,6 @@ class _Builder:
     def _on(self, leaf: Leaf, one: Field, exact: bool) -> exp.Expr | None:
         """A leaf on one field."""
         column = self._column(one.name)
-        if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
-            return there(column, one)
         if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
             sign, bound = found.groups()
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
