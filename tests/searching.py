@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from whohas.engine.sql import quote
 from whohas.engine.statement import Statement
 from whohas.search.ask import Answer, Asked, ask
 from whohas.search.index import open_index, searchable
@@ -45,7 +46,7 @@ class Corpus:
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """A statement's rows; times as ISO texts."""
         cells = ", ".join(
-            f'strftime("{c.name}", \'%Y-%m-%dT%H:%M:%SZ\') AS "{c.name}"' if c.type == "time" else f'"{c.name}"'
+            f"strftime({quote(c.name)}, '%Y-%m-%dT%H:%M:%SZ') AS {quote(c.name)}" if c.type == "time" else quote(c.name)
             for c in statement.columns
         )
         return self._connection.sql(f"SELECT {cells} FROM ({statement.sql})").to_arrow_table().to_pylist()
