@@ -33,6 +33,10 @@ class Corpus:
         self.warehouse = Warehouse(folder / "warehouse")
         report = load(self.warehouse, [data])
         assert not report.rejected, report.rejections
+        self.open()
+
+    def open(self) -> None:
+        """Looks at the newest data."""
         self.index = open_index(searchable(self.warehouse))
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")

@@ -183,7 +183,7 @@ def test_escapes_are_taken_away() -> None:
     assert unescape(r"\ud83d") == "\ufffd"
     assert unescape("\\\\") == "\\"
     for wrong in ("a\\", "\\u12", "\\u12g4"):
-        with pytest.raises(ValueError, match="must (stand|follow)"):
+        with pytest.raises(ValueError, match=r"must (stand|follow)"):
             unescape(wrong)
 
 

@@ -24,12 +24,11 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     """Makes the index of the newest snapshot with its progress on the terminal, and says what it did.
 
     Raises:
-        Unavailable: the disk is full.
+        Unavailable: it cannot be made.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from whohas.errors import Unavailable
     from whohas.search.index import build
 
     snapshot = warehouse.snapshot()
@@ -38,9 +37,6 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=None)
-        try:
-            build(warehouse, snapshot, lambda done, of: bar.update(task, completed=done, total=max(done, of)))
-        except OSError as error:
-            raise Unavailable(f"The search index could not be made: {error}. `whohas index` makes it later.") from None
+        build(warehouse, snapshot, lambda done, of: bar.update(task, completed=done, total=max(done, of)))
     if not quiet:
         print(f"Search index of snapshot {snapshot.number} made in {time.monotonic() - started:.1f} s.")

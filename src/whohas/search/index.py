@@ -116,8 +116,10 @@ def build(
         on_progress: told the rows that are done, and of how many.
 
     Raises:
-        OSError: the disk is full; nothing is left behind.
+        Unavailable: it cannot be made, most likely because the disk is full; nothing is left behind.
     """
+    import duckdb
+
     if is_built(snapshot):
         return
     root = warehouse.root / "search"
@@ -133,6 +135,11 @@ def build(
             _build(snapshot, part, _newest(root, snapshot.number), on_progress)
             shutil.rmtree(_folder(snapshot), ignore_errors=True)
             part.rename(_folder(snapshot))
+        except (OSError, duckdb.Error) as error:
+            raise Unavailable(
+                f"The search index of snapshot {snapshot.number} could not be made: is the disk full? `whohas index` "
+                f"makes it later. ({str(error).splitlines()[0][:300]})"
+            ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
         _sweep(root, snapshot.number)

@@ -27,6 +27,7 @@ _HELD_ENTITLEMENTS = objects(
 )
 _OWNED_THING = objects(id=TEXT, name=TEXT, type=TEXT)
 _REQUEST_ATTRIBUTES = objects(name=TEXT, op=TEXT, value=TEXT)
+_APP_OWNER = pa.struct([("id", TEXT), ("name", TEXT), ("type", TEXT), ("email", TEXT)])
 _PARTY = pa.struct([("id", TEXT), ("name", TEXT), ("type", TEXT)])
 
 
@@ -264,7 +265,7 @@ ACCESS_PROFILES = Table(
         _c("entitlementCount", INTEGER, "How many entitlements are in it."),
         *_SEGMENTS,
         _TAGS,
-        _c("apps", objects(id=TEXT, name=TEXT, description=TEXT, owner=_PARTY), "The applications it belongs to."),
+        _c("apps", objects(id=TEXT, name=TEXT, description=TEXT, owner=_APP_OWNER), "The applications it belongs to."),
         _CREATED,
         _MODIFIED,
         _SYNCED,
