@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
+from whohas.engine.statement import Statement
 from whohas.render.csv import copy_statement
 from whohas.runs.supervise import table_files
 from whohas.warehouse.catalogue import catalogue
@@ -78,11 +79,18 @@ def report_rows(
 ) -> list[dict[str, str]]:
     """The rows of a report's CSV file, made as the child of a run makes it."""
     statement = report_plan(snapshot, report_type, arguments).statement
-    path = folder / f"{report_type}.csv"
-    with open_duckdb(table_files(statement, snapshot), 256 << 20, 2, folder / "spill") as engine:
-        engine.copy(copy_statement(statement.sql, statement.columns, path), statement.parameters)
-    with path.open(newline="") as file:
+    assert statement is not None
+    with write_csv(snapshot, statement, folder).open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def write_csv(snapshot: Snapshot, statement: Statement, folder: Path) -> Path:
+    """The CSV file of a statement, made as the child of a run makes it."""
+    path = folder / "rows.csv"
+    with open_duckdb(table_files(statement, snapshot), 256 << 20, 2, folder / "spill") as engine:
+        copy = copy_statement(statement.sql, statement.columns, path)
+        engine.copy(copy, statement.parameters, statement.ordered)
+    return path
 
 
 def link_copy(warehouse: Path, home: Path) -> None:

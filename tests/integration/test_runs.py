@@ -7,13 +7,16 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from factories import publish
 from support import ACME, Server, result_when_over, serving, whohas
+from whohas.warehouse.store import Warehouse
 
 PREFIXES = ["/v3", "/v2024", "/v2025", "/v2026", "/latest"]
 FIXED = [
@@ -180,3 +183,17 @@ def test_a_run_reads_the_snapshot_that_it_started_with(home: Path) -> None:
         assert result_when_over(http, after["id"])["rows"] == 5
         file = http.get(f"/v2025/reports/{before['id']}", params={"fileFormat": "csv"})
         assert len(rows(file.text)) == count
+
+
+def test_a_run_over_old_data_ends_as_a_warning_with_its_file(home: Path) -> None:
+    old = datetime.now(UTC) - timedelta(days=500)
+    sources = [{"id": "hr", "name": "Old HR", "authoritative": True, "accountAttributes": [], "loaded": old}]
+    publish(Warehouse(home / "warehouse"), sources, identities=[{"id": "1", "name": "ann", "sourceId": "hr"}])
+    with serving(home) as server, server.http() as http:
+        body = {"reportType": "IDENTITIES", "arguments": {}}
+        run = http.post("/v2025/reports/run", json=body).json()
+        result = result_when_over(http, run["id"])
+        assert (result["status"], result["rows"]) == ("WARNING", 1)
+        assert "Old HR (last loaded on" in result["messages"][0]["localizedText"]
+        file = http.get(f"/v2025/reports/{run['id']}", params={"fileFormat": "csv"})
+        assert (file.status_code, file.text.splitlines()[1][:5]) == (200, "1,ann")

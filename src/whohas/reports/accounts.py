@@ -59,6 +59,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             tables={"accounts": own, "sources": None, "identities": None},
             expected_rows=catalogue.rows("accounts", own),
         ),
+        messages=sources.stale([source], request.now),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from whohas.engine.statement import Column, Statement
+from whohas.reports import sources
 from whohas.reports.definition import Plan, Report, Request
 from whohas.warehouse.catalogue import Catalogue
 
@@ -60,6 +61,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             tables=dict(TABLES),
             expected_rows=catalogue.rows("identities"),
         ),
+        messages=sources.stale(catalogue.sources, request.now),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from whohas.engine.statement import Column, Statement
+from whohas.reports import sources
 from whohas.reports.definition import Plan, Report, Request
 from whohas.reports.identities import CORRELATED_ONLY, IDENTITY_COLUMNS, IDENTITY_SQL, TABLES
 from whohas.warehouse.catalogue import Catalogue
@@ -56,6 +57,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             tables={**TABLES, "account_entitlements": None, "entitlements": None},
             expected_rows=catalogue.rows("accounts"),
         ),
+        messages=sources.stale(catalogue.sources, request.now),
     )
 
 

@@ -39,6 +39,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             parameters={"source": source.id},
             tables={"identities": None, "identity_profiles": None},
         ),
+        messages=sources.stale([source], request.now),
     )
 
 

@@ -1,11 +1,36 @@
-"""The source that an argument of a report means."""
+"""The source that an argument of a report means, and what a reader should know of sources."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from difflib import get_close_matches
+from typing import Final
 
 from whohas.errors import InvalidArguments
+from whohas.reports.definition import Level, Message
 from whohas.warehouse.catalogue import Catalogue, Source
+
+STALE: Final = timedelta(days=365)
+"""A source that was not loaded for so long is told of: its accounts say how things were, not how they are."""
+
+_NAMED = 3
+
+
+def stale(sources: Iterable[Source], now: datetime) -> tuple[Message, ...]:
+    """A warning that names the sources whose accounts are old; nothing where none are.
+
+    Args:
+        sources: those that the report reads.
+        now: when the run was started.
+    """
+    old = sorted((source.loaded, source.name) for source in sources if source.loaded and now - source.loaded >= STALE)
+    if not old:
+        return ()
+    named = ", ".join(f"{name} (last loaded on {loaded:%Y-%m-%d})" for loaded, name in old[:_NAMED])
+    more = f" and {len(old) - _NAMED} more" if len(old) > _NAMED else ""
+    text = f"Not loaded for a year or longer: {named}{more}. What the report says of them may be out of date."
+    return (Message(Level.WARN, "source.stale", text),)
 
 
 def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = None) -> Source:

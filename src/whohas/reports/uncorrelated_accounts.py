@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from whohas.engine.statement import Column, Statement
+from whohas.reports import sources
 from whohas.reports.definition import Plan, Report, Request
 from whohas.reports.orphan_identities import SELECTED_FORMATS
 from whohas.warehouse.catalogue import Catalogue
@@ -37,7 +38,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
         arguments={"selectedFormats": [name.upper() for name in formats]},
         statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"accounts": None, "sources": None}),
         formats=formats,
-        messages=messages,
+        messages=(*messages, *sources.stale(catalogue.sources, request.now)),
     )
 
 

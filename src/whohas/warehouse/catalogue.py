@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 
 from whohas.warehouse.store import Snapshot
@@ -15,12 +16,14 @@ class Source:
 
     Attributes:
         account_attributes: the names of its accounts' attributes, sorted.
+        loaded: when a load last brought its accounts; None where none did.
     """
 
     id: str
     name: str
     authoritative: bool
     account_attributes: tuple[str, ...]
+    loaded: datetime | None = None
 
 
 class Catalogue:
@@ -30,13 +33,14 @@ class Catalogue:
         import pyarrow.parquet as pq
 
         self.snapshot = snapshot
-        wanted = ["id", "name", "authoritative", "accountAttributes"]
+        wanted = ["id", "name", "authoritative", "accountAttributes", "loaded"]
         self.sources: tuple[Source, ...] = tuple(
             Source(
                 row["id"],
                 row["name"] or row["id"],
                 bool(row["authoritative"]),
                 tuple(row["accountAttributes"] or ()),
+                row["loaded"],
             )
             for file in snapshot.files(SOURCES)
             for row in pq.read_table(file.path, columns=wanted).to_pylist()
