@@ -9,6 +9,7 @@ import pyarrow as pa
 from pydantic_core import PydanticUndefined
 
 from whohas import reports
+from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
 
@@ -17,7 +18,7 @@ REFERENCE = Path(__file__).parent / "reference"
 
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
-    return {"tables.md": _tables(), "reports.md": _reports(), "settings.md": _settings()}
+    return {"tables.md": _tables(), "reports.md": _reports(), "settings.md": _settings(), "search-fields.md": _fields()}
 
 
 def _tables() -> str:
@@ -52,6 +53,31 @@ def _reports() -> str:
             _grid(("argument", "meaning"), arguments),
             _grid(("column", "type", "meaning"), columns),
         ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fields() -> str:
+    parts = [
+        "# The fields that can be searched",
+        "By index: the fields of its documents, then those of each list in them, which a query reaches by `@list(…)` "
+        "and an export by `list.spread`. A text can be asked for word by word or, with `.exact`, as a whole; `x.*` is "
+        "an open map: every name in it is a field. An export without `columns` shows the ones with a star. See "
+        "[search.md](search.md).",
+    ]
+    for index in INDICES.values():
+        parts.append(f"## {index.name}")
+        for path, element in index.elements.items():
+            rows = [
+                (
+                    f"`{one.name}`" + (" *" if not path and one.name in index.columns else ""),
+                    one.kind,
+                    "yes" if one.many else "",
+                )
+                for one in element.fields.values()
+            ]
+            rows += [(f"`{name}.*`", "text", "some") for name in element.maps]
+            title = [f"### `@{path}(…)`"] if path else []
+            parts += [*title, _grid(("field", "kind", "several values"), rows)]
     return "\n\n".join(parts) + "\n"
 
 
