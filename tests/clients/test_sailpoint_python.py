@@ -7,6 +7,7 @@ import io
 import json
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,22 @@ def test_the_file_is_saved_in_the_working_folder_under_its_name(
     assert Path(seen["default file"]) == folder / "Accounts Report.csv"
     with (folder / "Directory accounts.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == accounts
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_a_search_is_saved_as_a_zip(seen: dict[str, Any]) -> None:
+    assert seen["search"]["attributes"]["queryParams"]["query"] == "name:a* AND @access(type:ROLE)"
+    result = seen["search result"]
+    assert (result["status"], result["availableFormats"]) == ("SUCCESS", ["CSV"])
+    assert Path(seen["search file"]) == seen["folder"] / "Search Export.zip"
+    with zipfile.ZipFile(seen["search file"]) as file:
+        (name,) = file.namelist()
+        rows = list(csv.DictReader(io.StringIO(file.read(name).decode())))
+    assert name == "Identities.csv"
+    assert len(rows) == result["rows"] > 50
+    names = [row["name"] for row in rows]
+    assert names == sorted(names, reverse=True)
+    assert {row["access.type"] for row in rows} == {"ROLE", "ACCESS_PROFILE", "ENTITLEMENT"}
 
 
 def test_a_run_is_cancelled(seen: dict[str, Any]) -> None:

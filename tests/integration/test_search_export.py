@@ -242,6 +242,21 @@ def test_the_command_line_says_where_a_query_breaks(acme_home: Path) -> None:
     assert "There is no index 'people'. The indices are: identities," in other.stderr
 
 
+def test_a_run_shows_the_statement_that_gave_its_rows(http: httpx2.Client, server: Server) -> None:
+    run = start(http, query="name:a\\\x1b* OR id:x", indices=["identities", "roles"], columns="id")
+    result = result_when_over(http, run["id"])
+    assert result["snapshot"] == 1
+    assert result["statement"].startswith('-- Identities\nSELECT\n  d.id AS "id"\nFROM "identities" AS d\nWHERE\n')
+    assert "-- Roles\nSELECT" in result["statement"]
+    shown = whohas(server.home, "show", run["id"]).stdout
+    assert "Report:    SEARCH_EXPORT\n" in shown
+    assert "State:     succeeded\nSnapshot:  1\n" in shown
+    assert "\n-- Identities\nSELECT\n" in shown
+    assert "search_export.zip" in shown
+    assert "\x1b" not in shown
+    assert whohas(server.home, "show", "0" * 32).returncode == 1
+
+
 def test_a_load_makes_the_index_and_a_command_makes_it_later(home: Path) -> None:
     done = whohas(home, "load", ACME)
     assert "Search index of snapshot 1 made in" in done.stdout

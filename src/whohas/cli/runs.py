@@ -1,4 +1,4 @@
-"""`whohas runs` and `whohas cancel`: what became of runs in this installation, and stopping one."""
+"""`whohas runs`, `whohas show` and `whohas cancel`: what became of runs in this installation, and stopping one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from whohas.cli.installation import installation
+from whohas.cli.terminal import plain
 
 
 def runs(limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20) -> None:
@@ -47,6 +48,32 @@ def runs(limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, new
             run.launcher,
         )
     Console(width=None if Console().is_terminal else 240).print(table)
+
+
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:
+    """Print all that is known of a run: its arguments, its files, the SQL that gave its rows."""
+    import json
+
+    with installation() as services:
+        run = services.runs.get(run_id)
+    facts: dict[str, str] = {
+        "Run": run.id,
+        "Report": run.report_type,
+        "Arguments": json.dumps(dict(run.arguments), ensure_ascii=False),
+        "State": run.state.value if run.state.over else f"{run.state.value}: {run.progress}",
+        "Snapshot": str(run.snapshot),
+        "Launcher": run.launcher,
+        "Created": f"{run.created:%Y-%m-%d %H:%M:%S} UTC",
+        "Rows": "" if run.rows is None else f"{run.rows:,}",
+        "Seconds": "" if run.duration is None else f"{run.duration / 1000:.2f}",
+    }
+    for name, value in facts.items():
+        print(plain(f"{name + ':':<11}{value}").rstrip())
+    for message in run.messages:
+        print(plain(f"{message.level.value}: {message.text}"))
+    for artefact in run.artefacts:
+        print(f"File:      {artefact.name}, {artefact.bytes:,} bytes, SHA-256 {artefact.sha256}")
+    print(f"\n{plain(run.statement)}")
 
 
 def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:

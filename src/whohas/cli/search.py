@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.terminal import plain
+
 if TYPE_CHECKING:
     from whohas.engine.statement import Statement
     from whohas.search.ask import Answer
@@ -55,7 +57,7 @@ def search(
     snapshot = searchable(Warehouse(settings.warehouse_path))
     answer = ask(asked, open_index(snapshot), datetime.now(UTC))
     for note in answer.notes:
-        typer.echo(f"Note: {note.text}", err=True)
+        typer.echo(plain(f"Note: {note.text}"), err=True)
     if explain:
         _explain(answer, index)
     else:
@@ -66,15 +68,15 @@ def _explain(answer: Answer, index: str) -> None:
     from whohas.search.explain import explain
 
     for node in answer.nodes:
-        typer.echo(explain(node))
+        typer.echo(plain(explain(node)))
     findings = answer.findings[index]
     if findings.known or findings.unknown:
         typer.echo("\nFields")
     for name, what in findings.known.items():
-        typer.echo(f"  {name}: {what}")
+        typer.echo(plain(f"  {name}: {what}"))
     for name in findings.unknown:
-        typer.echo(f"  {name}: not in {index}")
-    typer.echo(f"\nSQL\n{answer.statements[index].sql}")
+        typer.echo(plain(f"  {name}: not in {index}"))
+    typer.echo(f"\nSQL\n{plain(answer.statements[index].sql)}")
 
 
 def _show(statement: Statement, settings: Settings, limit: int) -> None:
@@ -86,17 +88,12 @@ def _show(statement: Statement, settings: Settings, limit: int) -> None:
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in statement.columns:
-        table.add_column(escape(column.name), overflow="fold")
+        table.add_column(escape(plain(column.name)), overflow="fold")
     for row in rows:
-        table.add_row(*(escape(_plain(cell)) for cell in row))
+        table.add_row(*(escape(plain(cell).replace("\n", " ")) for cell in row))
     if rows:
         console.print(table)
     console.print(f"{total:,} found" + (f", the first {len(rows):,} shown" if len(rows) < total else ""))
-
-
-def _plain(cell: str) -> str:
-    """A cell without what a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in cell)
 
 
 def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:

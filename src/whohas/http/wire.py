@@ -63,6 +63,9 @@ def report_results(run: Run) -> ReportResults:
         progress=run.progress,
         percentComplete=run.percent,
         messages=[_message(message) for message in run.messages],
+        snapshot=run.snapshot,
+        # not while it runs: of a search it may be long, and a client asks many times
+        statement=run.statement if over else None,
     )
 
 

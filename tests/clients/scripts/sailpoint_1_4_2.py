@@ -11,6 +11,7 @@ from sailpoint.v2025.exceptions import ApiException, BadRequestException
 from sailpoint.v2025.models.accounts_export_report_arguments import AccountsExportReportArguments
 from sailpoint.v2025.models.report_details import ReportDetails
 from sailpoint.v2025.models.report_details_arguments import ReportDetailsArguments
+from sailpoint.v2025.models.search_export_report_arguments import SearchExportReportArguments
 
 application, source_name = sys.argv[1:]
 seen = {}
@@ -39,6 +40,18 @@ with ApiClient(Configuration()) as client:
         time.sleep(0.1)
         result = api.get_report_result(cancelled.id)
     seen["cancelled"] = result.status
+
+    search = SearchExportReportArguments(
+        indices=["identities"], query="name:a* AND @access(type:ROLE)", columns="name,access.spread", sort=["-name"]
+    )
+    run = api.start_report(ReportDetails(reportType="SEARCH_EXPORT", arguments=ReportDetailsArguments(search)))
+    seen["search"] = run.to_dict()
+    result = api.get_report_result(run.id)
+    while result.status is None:
+        time.sleep(0.1)
+        result = api.get_report_result(run.id)
+    seen["search result"] = result.to_dict()
+    seen["search file"] = api.get_report(run.id, "csv")
 
     try:
         text = '{"reportType": "SEARCH_EXPORT", "arguments": {"indices": ["identities"], "query": "name:a*"}}'

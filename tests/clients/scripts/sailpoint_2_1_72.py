@@ -11,6 +11,7 @@ from sailpoint.reports_data_extraction.exceptions import ApiException, BadReques
 from sailpoint.reports_data_extraction.models.accountsexportreportarguments import Accountsexportreportarguments
 from sailpoint.reports_data_extraction.models.report_details import ReportDetails
 from sailpoint.reports_data_extraction.models.report_details_arguments import ReportDetailsArguments
+from sailpoint.reports_data_extraction.models.searchexportreportarguments import Searchexportreportarguments
 
 application, source_name = sys.argv[1:]
 seen = {}
@@ -39,6 +40,18 @@ with ApiClient(Configuration()) as client:
         time.sleep(0.1)
         result = api.get_report_result_v1(cancelled.id)
     seen["cancelled"] = result.status
+
+    search = Searchexportreportarguments(
+        indices=["identities"], query="name:a* AND @access(type:ROLE)", columns="name,access.spread", sort=["-name"]
+    )
+    run = api.start_report_v1(ReportDetails(reportType="SEARCH_EXPORT", arguments=ReportDetailsArguments(search)))
+    seen["search"] = run.to_dict()
+    result = api.get_report_result_v1(run.id)
+    while result.status is None:
+        time.sleep(0.1)
+        result = api.get_report_result_v1(run.id)
+    seen["search result"] = result.to_dict()
+    seen["search file"] = api.get_report_v1(run.id, "csv")
 
     try:
         text = '{"reportType": "SEARCH_EXPORT", "arguments": {"indices": ["identities"], "query": "name:a*"}}'
