@@ -66,6 +66,19 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
         threads: how many it may run.
         spill: a folder of its own; made when it is needed.
     """
+    connection = connect(memory, threads, spill)
+    try:
+        connection.execute("SET enable_progress_bar = true")
+        connection.execute("SET enable_progress_bar_print = false")
+        for table in tables:
+            connection.execute(f"CREATE VIEW {quote(table.name)} AS {_select(table)}")
+        yield DuckDB(connection)
+    finally:
+        connection.close()
+
+
+def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
+    """A bare connection with limits of its own, as in `open_duckdb`; its clock is UTC, and it loads no extension."""
     spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
     connection = duckdb.connect(
         ":memory:",
@@ -77,15 +90,8 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
             "autoload_known_extensions": "false",
         },
     )
-    try:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = true")
-        connection.execute("SET enable_progress_bar_print = false")
-        for table in tables:
-            connection.execute(f"CREATE VIEW {quote(table.name)} AS {_select(table)}")
-        yield DuckDB(connection)
-    finally:
-        connection.close()
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 def _select(table: TableFiles) -> str:

@@ -169,14 +169,6 @@ def _list(table: Table, path: str, rows: str, type: pa.StructType) -> Element:
 
 _PERSON = "owner.id=ownerId owner.name=ownerName owner.email=ownerEmail"
 _OWNER_TYPE = Field("owner.type", "text", "CASE WHEN t.ownerId IS NOT NULL THEN 'IDENTITY' END")
-_OWNED: Final = {
-    "sources": "SOURCE",
-    "entitlements": "ENTITLEMENT",
-    "accessProfiles": "ACCESS_PROFILE",
-    "roles": "ROLE",
-    "apps": "APP",
-    "governanceGroups": "GOVERNANCE_GROUP",
-}
 
 
 _NAMED: Final[tuple[tuple[str, FieldKind], ...]] = (("id", "id"), ("name", "text"))
@@ -288,7 +280,7 @@ _IDENTITIES = Index(
                     Field("type", "text", "t.e.type"),
                     *(
                         Field(f"{list}.{name}", kind, f"CASE WHEN t.e.type = {literal(type)} THEN t.e.{name} END")
-                        for list, type in _OWNED.items()
+                        for list, type in tables.OWNED.items()
                         for name, kind in _NAMED
                     ),
                 )

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.engine.duckdb import connect
 from whohas.engine.sql import literal, quote
 from whohas.search.analysis import VALUE_SEPARATOR
 from whohas.search.fields import Element, Index
@@ -19,7 +20,7 @@ from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.store import Snapshot
 from whohas.warehouse.tables import TABLES
 
-_MEMORY = "1GB"
+_MEMORY = 1_000_000_000
 _THREADS = 2
 _BATCH = 60_000
 _ROW_GROUP = 122_880
@@ -37,20 +38,8 @@ class Indexing:
     @contextmanager
     def open(snapshot: Snapshot, folder: Path) -> Generator[Indexing]:
         """A connection that sees the snapshot's tables, and a folder to write to."""
-        import duckdb
-
-        connection = duckdb.connect(
-            ":memory:",
-            config={
-                "memory_limit": _MEMORY,
-                "threads": _THREADS,
-                "temp_directory": str(folder / "spill"),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            },
-        )
+        connection: Any = connect(_MEMORY, _THREADS, folder / "spill")
         try:
-            connection.execute("SET TimeZone = 'UTC'")
             for table in TABLES.values():
                 files = [literal(str(file.path)) for file in snapshot.files(table)]
                 if files:

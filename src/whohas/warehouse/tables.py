@@ -456,6 +456,16 @@ EVENTS = Table(
     partition="month",
 )
 
+OWNED: Final = {
+    "sources": "SOURCE",
+    "entitlements": "ENTITLEMENT",
+    "accessProfiles": "ACCESS_PROFILE",
+    "roles": "ROLE",
+    "apps": "APP",
+    "governanceGroups": "GOVERNANCE_GROUP",
+}
+"""The lists of an identity's `owns`, and the type that their objects have in `owned`."""
+
 TABLES: Final[dict[str, Table]] = {
     table.name: table
     for table in (

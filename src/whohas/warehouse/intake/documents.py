@@ -21,17 +21,9 @@ from whohas.warehouse.tables import (
     IDENTITIES,
     IDENTITY_ACCESS,
     IDENTITY_APPS,
+    OWNED,
     Table,
 )
-
-_OWNED = {
-    "sources": "SOURCE",
-    "entitlements": "ENTITLEMENT",
-    "accessProfiles": "ACCESS_PROFILE",
-    "roles": "ROLE",
-    "apps": "APP",
-    "governanceGroups": "GOVERNANCE_GROUP",
-}
 
 _HELD = """
 WITH listed AS (
@@ -243,7 +235,7 @@ def _owned() -> str:
     lists = [
         f"list_transform(json_extract(doc, '$.owns[*].{name}[*]'), "
         f"lambda x: {{'id': x ->> 'id', 'name': x ->> 'name', 'type': '{kind}'}})"
-        for name, kind in _OWNED.items()
+        for name, kind in OWNED.items()
     ]
     joined = lists[0]
     for other in lists[1:]:

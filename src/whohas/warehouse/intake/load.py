@@ -17,7 +17,7 @@ from whohas.warehouse.intake.staging import disk_space
 from whohas.warehouse.store import Change, Load, Snapshot, Warehouse
 from whohas.warehouse.tables import ACCOUNTS, TABLES
 
-_MEMORY = "384MB"
+_MEMORY = 384_000_000
 _THREADS = 2
 
 
@@ -49,6 +49,8 @@ def load(
             load is strict. Nothing was loaded.
         Unavailable: the disk is full. Nothing was loaded.
     """
+    from whohas.engine.duckdb import connect
+
     started = time.monotonic()
     inputs = discover(paths)
     folder = warehouse.root.parent / "rejects" if rejects is None else rejects
@@ -56,7 +58,7 @@ def load(
         stack.enter_context(_frugal_memory())
         with disk_space(warehouse.root):
             one = stack.enter_context(warehouse.rehearse() if check else warehouse.load(on_wait))
-        connection = stack.enter_context(_duckdb(one.scratch))
+        connection: Any = stack.enter_context(connect(_MEMORY, _THREADS, one.scratch / "spill"))
         bad = Rejects(one.scratch / "rejects.ndjson", strict)
         reading = stack.enter_context(Reading(connection, one, inputs, bad, on_progress))
         reading.read()
@@ -97,23 +99,6 @@ def _frugal_memory() -> Generator[None]:
         yield
     finally:
         pa.set_memory_pool(before)
-
-
-def _duckdb(scratch: Path) -> Any:
-    import duckdb
-
-    connection = duckdb.connect(
-        ":memory:",
-        config={
-            "memory_limit": _MEMORY,
-            "threads": _THREADS,
-            "temp_directory": str(scratch / "spill"),
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        },
-    )
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
 
 
 def _tables(one: Load, changes: Iterable[Change]) -> tuple[TableCount, ...]:
