@@ -47,7 +47,7 @@ coverage: .venv/.ready ## the tests with branch coverage of every process they s
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report
 
 bench: .venv/.ready ## measure the figures of the README (ARGS="--accounts 10000000" for other sizes)
-	@$(RUN) python bench/load.py $(ARGS)
+	@$(RUN) python bench/load.py $(ARGS) && $(RUN) python bench/search.py
 
 docs: .venv/.ready ## write the reference pages from the code
 	@$(RUN) python -m docs.generate

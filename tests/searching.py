@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 
-from whohas.engine.sql import quote
 from whohas.engine.statement import Statement
 from whohas.search.ask import Answer, Asked, ask
 from whohas.search.index import open_index, searchable
@@ -49,11 +48,15 @@ class Corpus:
 
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """A statement's rows; times as ISO texts."""
+        places = [f"c{n}" for n in range(len(statement.columns))]
         cells = ", ".join(
-            f"strftime({quote(c.name)}, '%Y-%m-%dT%H:%M:%SZ') AS {quote(c.name)}" if c.type == "time" else quote(c.name)
-            for c in statement.columns
+            f"strftime({place}, '%Y-%m-%dT%H:%M:%SZ') AS {place}" if column.type == "time" else place
+            for place, column in zip(places, statement.columns, strict=True)
         )
-        return self._connection.sql(f"SELECT {cells} FROM ({statement.sql})").to_arrow_table().to_pylist()
+        # by position: DuckDB does not tell names apart that differ by case alone
+        found = self._connection.sql(f"SELECT {cells} FROM ({statement.sql}) AS t({', '.join(places)})")
+        names = [column.name for column in statement.columns]
+        return [dict(zip(names, row.values(), strict=True)) for row in found.to_arrow_table().to_pylist()]
 
     def search(self, query: str, index: str = "identities", **more: Any) -> list[dict[str, Any]]:
         return self.rows(self.ask(query, index, **more).statements[index])

@@ -182,6 +182,9 @@ def test_what_there_is_not_makes_a_warning_and_the_file_is_there(http: httpx2.Cl
         ({"query": {"query": "a", "innerHit": {"type": "access", "query": "x("}}}, "The query breaks at column 3"),
         ({"query": "created:someday", "indices": ["identities"]}, "is no date"),
         ({"query": "a" * 500_001}, "longer than 500,000"),
+        ({"query": 'name.exact:"a\0b"'}, "NUL"),
+        ({"query": r"name.exact:a\u0000b"}, "NUL"),
+        ({"query": "a", "columns": "id,x\0y"}, "NUL"),
     ],
 )
 def test_what_cannot_be_searched_is_a_400_that_says_why(

@@ -162,6 +162,62 @@ def test_attributes_are_fields_with_the_values_that_they_have(tmp_path: Path) ->
     assert corpus.ids("_exists_:attributes.city") == {"a"}
 
 
+def test_attributes_whose_names_differ_by_case_alone_stay_apart(tmp_path: Path) -> None:
+    odd = {
+        "Mail": "x",
+        "mail": "y",
+        "MAIL": "z",
+        "mail:words": "w",
+        "": "e",
+        'q"uote': "1",
+        "new\nline": "2",
+        "a.b": "3",
+    }
+    account = {"id": "x", "accountId": "x", "name": "x", "source": {"id": "s", "name": "S"}, "accountAttributes": odd}
+    amy = {"id": "a", "name": "amy", "attributes": odd, "accounts": [account]}
+    corpus = Corpus(tmp_path, [amy, {"id": "b", "name": "bob"}])
+    found = [
+        corpus.ids(query)
+        for query in (
+            "attributes.Mail:x", "attributes.mail:y", "attributes.MAIL:z", r"attributes.mail\:words:w", "attributes.:e",
+            r"attributes.q\"uote:1", "attributes.new\\\nline:2", "attributes.a.b:3",
+        )
+    ]  # fmt: skip
+    assert found == [{"a"}] * len(odd)
+    assert corpus.ids("attributes.Mail:y") == set()
+    columns = tuple(f"attributes.{name}" for name in odd if name)
+    (row,) = corpus.search("id:a", columns=columns, sort=("attributes.mail",))
+    assert list(row.values()) == [value for name, value in odd.items() if name]
+    columns = ("accounts.accountAttributes.Mail", "accounts.accountAttributes.mail", "accounts.spread")
+    (row,) = corpus.search("@accounts(accountAttributes.mail:y)", columns=columns)
+    assert list(row.values())[:2] == ["x", "y"]
+    (row,) = corpus.search("id:a", columns=columns[:2])
+    assert list(row.values()) == [["x"], ["y"]]
+
+
+def test_of_very_many_attributes_those_that_most_have_are_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whohas.search.indexing.MOST_ATTRIBUTES", 2)
+    people = [
+        {"id": "a", "name": "amy", "attributes": {"one": "1", "two": "2", "three": "3"}},
+        {"id": "b", "name": "bob", "attributes": {"two": "2", "three": "3"}},
+    ]
+    corpus = Corpus(tmp_path, people)
+    assert corpus.ids("attributes.two:2") == {"a", "b"}
+    assert [note.kind for note in corpus.ask("attributes.one:1").notes] == ["field"]
+
+
+def test_an_index_of_another_format_is_made_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = publish(warehouse, SOURCES, ACCOUNTS, PEOPLE)
+    build(warehouse, snapshot)
+    monkeypatch.setattr(index, "FORMAT", index.FORMAT + 1)
+    assert not is_built(snapshot)
+    assert newest_built(warehouse) is None
+    assert searchable(warehouse) == snapshot
+    assert is_built(snapshot)
+
+
 def test_the_published_fields_are_all_there(shared: Path) -> None:
     """Section 4 of search.md lists them; one is known not to be kept."""
     import re

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from searching import Corpus
+from whohas.errors import InvalidArguments
 
 IDENTITIES: list[dict[str, Any]] = [
     {
@@ -182,6 +183,9 @@ def test_nothing_of_a_query_becomes_sql(corpus: Corpus) -> None:
             except Exception as error:
                 assert "The query breaks" in str(error), (query, error)
     assert corpus.ids("id:(a b c d)") == {"a", "b", "c", "d"}
+    for query in ("name.exact:a\0", "name:a*\0b*", "@accounts(name.exact:\0)"):
+        with pytest.raises(InvalidArguments):
+            corpus.ids(query)
     hostile = 'x" FROM identities; --'
     answer = corpus.ask("*", columns=(hostile, f"attributes.{hostile}"), sort=(hostile,))
     assert len(corpus.rows(answer.statements["identities"])) == 4

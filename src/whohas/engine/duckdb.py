@@ -94,6 +94,15 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
     return connection
 
 
+def pattern_fault(pattern: str) -> str | None:
+    """What the engine has against an RE2 pattern; None where it takes it."""
+    try:
+        duckdb.execute("SELECT regexp_matches('', $1)", [pattern])
+    except duckdb.Error as error:
+        return str(error).strip().splitlines()[0].rpartition("Error: ")[2]
+    return None
+
+
 def _select(table: TableFiles) -> str:
     if table.files:
         return f"SELECT * FROM read_parquet([{', '.join(map(literal, table.files))}])"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from itertools import combinations
 
 from sqlglot import exp, parse_one
 
@@ -131,8 +130,10 @@ def near(words: exp.Expr, phrase: list[str], slop: int) -> exp.Expr:
     conditions: list[exp.Expr] = []
     for word in dict.fromkeys(phrase):
         offsets = [n for n, one in enumerate(phrase) if one == word]
-        for size in range(1, min(len(offsets), 4) + 1):
-            for some in combinations(offsets, size):
+        # Hall's theorem: as the places that each may take are ranges of one length, runs of neighbours are enough
+        for size in range(1, len(offsets) + 1):
+            for begin in range(len(offsets) - size + 1):
+                some = offsets[begin : begin + size]
                 within = " OR ".join(f"p BETWEEN s + {n} AND s + {n + slop}" for n in some)
                 conditions.append(
                     _sql(

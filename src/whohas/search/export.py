@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from whohas.engine.statement import Column, ColumnType, Statement
+from whohas.errors import InvalidArguments
 from whohas.search.conditions import column_of, table_of, together
 from whohas.search.fields import Element, Field, Index
 from whohas.search.index import SearchIndex, view
@@ -85,7 +87,7 @@ class _Export:
         made = self._select(cells)
         rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
         statement = Statement(
-            sql=made.sql(dialect="duckdb", pretty=True, max_text_width=110),
+            sql=_text(made),
             columns=tuple(Column(cell.name, cell.type) for cell in cells),
             files=self._files(made),
             ordered=True,
@@ -115,22 +117,23 @@ class _Export:
 
     def _cell(self, name: str) -> _Cell:
         if name in self._known:
-            return _value(name, self._known[name], column_of("d", name))
+            return _value(name, self._known[name], column_of("d", self._known[name].column))
         inside = [path for path in self._index.elements if path and name.startswith(f"{path}.")]
         path = max(inside, key=len, default="")
         if path:
             one = self._search.element(self._index, path).fields.get(name.removeprefix(f"{path}."))
             if one is not None and path in self._spread:
-                return _value(name, one, column_of("e", name), path)
+                return _value(name, one, column_of("e", f"{path}.{one.column}"), path)
             if one is not None:
                 return _Cell(name, "texts", self._listed(path, one))
-        self._missing.columns[name] = ""
+        if self._asked.columns:  # an index's own columns are no wish of the caller's
+            self._missing.columns[name] = ""
         return _Cell(name, "text", _nothing("text"))
 
     def _listed(self, path: str, one: Field) -> exp.Expr:
         """All values that a list's objects have, sorted."""
         objects = self._objects(path, [(path, one.name)])
-        value = exp.cast(column_of("x", f"{path}.{one.name}"), "text")
+        value = exp.cast(column_of("x", f"{path}.{one.column}"), "text")
         values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
         mine = column_of("x", "num").eq(column_of("d", "num"))
         there = exp.not_(value.is_(exp.null()))
@@ -145,7 +148,7 @@ class _Export:
             if plain not in self._known:
                 self._missing.sort[plain] = ""
                 continue
-            order.append(_ordered(column_of("d", plain), descending=name.startswith("-")))
+            order.append(_ordered(column_of("d", self._known[plain].column), descending=name.startswith("-")))
         order.append(_ordered(column_of("d", "num")))
         return [*order, *(_ordered(column_of("e", place)) for place in self._places())]
 
@@ -184,15 +187,13 @@ class _Export:
                 value = column_of(row, own[place]) if place in own else _nothing(_PLACES[place])
             cells.append(exp.alias_(value, place))
         for other, one in fields:
-            value = column_of("i", one) if other == path else _nothing(_SQL_TYPES[self._kind(other, one)])
-            cells.append(exp.alias_(value, f"{other}.{one}", quoted=True))
+            own_field = self._search.element(self._index, other).fields[one]
+            value = column_of("i", own_field.column) if other == path else _nothing(_SQL_TYPES[own_field.kind])
+            cells.append(exp.alias_(value, f"{other}.{own_field.column}", quoted=True))
         if not element.shared:
             return exp.select(*cells).from_(table_of(name, "i"))
         on = column_of("i", "item").eq(column_of("h", "item"))
         return exp.select(*cells).from_(table_of(name, "h")).join(table_of(f"{name}.items", "i"), on=on)
-
-    def _kind(self, path: str, name: str) -> str:
-        return self._search.element(self._index, path).fields[name].kind
 
     def _files(self, made: exp.Expr) -> dict[str, tuple[str, ...]]:
         names = {table.name for table in made.find_all(exp.Table)}
@@ -230,6 +231,18 @@ def _value(name: str, one: Field, column: exp.Expr, path: str = "") -> _Cell:
         split = exp.func("string_split", column, exp.func("chr", exp.convert(31)), dialect="duckdb")
         return _Cell(name, "texts", split, path)
     return _Cell(name, _TYPES[one.kind], column, path)
+
+
+def _text(made: exp.Expr) -> str:
+    """The statement's text.
+
+    Raises:
+        InvalidArguments: a name or a value in it has a character that no text can have.
+    """
+    sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110)
+    if "\0" in sql or (not sql.isascii() and re.search("[\ud800-\udfff]", sql)):
+        raise InvalidArguments("A query, a column or a field must not have the character NUL, nor half of a character.")
+    return sql
 
 
 def _nothing(type: str) -> exp.Expr:

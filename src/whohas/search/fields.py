@@ -28,12 +28,18 @@ class Field:
         name: the published name, dotted; in an element relative to it.
         sql: where its value comes from, over a row `t` of the element's rows.
         many: whether it may have several values; they are kept as one text, `VALUE_SEPARATOR` between them.
+        place: the column of the index that has it; the name, but for attributes whose names differ by case alone.
     """
 
     name: str
     kind: FieldKind
     sql: str
     many: bool = False
+    place: str = ""
+
+    @property
+    def column(self) -> str:
+        return self.place or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,8 +77,8 @@ def view(index: Index, path: str = "") -> str:
 
 
 def is_built(snapshot: Snapshot) -> bool:
-    """Whether a snapshot has its index."""
-    return (_folder(snapshot) / "index.json").is_file()
+    """Whether a snapshot has its index, in the format of today."""
+    return _facts(_folder(snapshot)) is not None
 
 
 def open_index(snapshot: Snapshot) -> SearchIndex:
@@ -88,18 +88,17 @@ def open_index(snapshot: Snapshot) -> SearchIndex:
         NotFound: it has none, or no longer.
     """
     folder = _folder(snapshot)
-    try:
-        facts: dict[str, Any] = json.loads((folder / "index.json").read_text())
-    except FileNotFoundError:
-        raise NotFound(f"The search index of snapshot {snapshot.number} is gone. Start the search again.") from None
+    facts = _facts(folder)
+    if facts is None:
+        raise NotFound(f"The search index of snapshot {snapshot.number} is gone. Start the search again.")
     elements: dict[tuple[str, str], IndexedElement] = {}
     for index in INDICES.values():
         for path, element in index.elements.items():
             name = view(index, path)
             known = facts["elements"][name]
             fields = dict(element.fields)
-            for place, many in known["attributes"].items():
-                fields[place] = Field(place, "text", "", many)
+            for one in known["attributes"]:
+                fields[one["name"]] = Field(one["name"], "text", "", one["many"], one["column"])
             files = {name: folder / f"{name}.parquet"}
             if element.shared:
                 files[f"{name}.items"] = folder / f"{name}.items.parquet"
@@ -132,7 +131,8 @@ def build(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:
-            _build(snapshot, part, _newest(root, snapshot.number), on_progress)
+            older = [one for one in _built(root) if one[0].name < f"{snapshot.number:09}"]
+            _build(snapshot, part, older[-1] if older else None, on_progress)
             shutil.rmtree(_folder(snapshot), ignore_errors=True)
             part.rename(_folder(snapshot))
         except (OSError, duckdb.Error) as error:
@@ -166,31 +166,37 @@ def searchable(warehouse: Warehouse) -> Snapshot:
 
 def newest_built(warehouse: Warehouse) -> int | None:
     """The number of the newest snapshot with an index; None where there is none."""
-    numbers = [int(path.parent.name) for path in (warehouse.root / "search").glob("*/index.json")]
-    return max((number for number in numbers), default=None)
+    folders = _built(warehouse.root / "search")
+    return int(folders[-1][0].name) if folders else None
+
+
+_KEPT = 3
 
 
 def _folder(snapshot: Snapshot) -> Path:
     return snapshot.root / "search" / f"{snapshot.number:09}"
 
 
-_KEPT = 3
+def _facts(folder: Path) -> dict[str, Any] | None:
+    """What is known of the index in a folder; None where there is none in the format of today."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / "index.json").read_text())
+    except FileNotFoundError:
+        return None
+    return facts if facts["format"] == FORMAT else None
+
+
+def _built(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The indexes that there are, the oldest first."""
+    folders = sorted(path.parent for path in root.glob("*/index.json"))
+    return [(folder, facts) for folder in folders if (facts := _facts(folder)) is not None]
 
 
 def _sweep(root: Path, number: int) -> None:
     """Removes old indexes: runs that began with one of the last few go on."""
-    numbers = sorted(int(path.parent.name) for path in root.glob("*/index.json"))
-    for old in numbers[:-_KEPT]:
-        if old != number:
-            shutil.rmtree(root / f"{old:09}", ignore_errors=True)
-
-
-def _newest(root: Path, below: int) -> tuple[Path, dict[str, Any]] | None:
-    for path in sorted(root.glob("*/index.json"), reverse=True):
-        if int(path.parent.name) < below:
-            facts: dict[str, Any] = json.loads(path.read_text())
-            return (path.parent, facts) if facts["format"] == FORMAT else None
-    return None
+    for folder in sorted(path.parent for path in root.glob("*/index.json"))[:-_KEPT]:
+        if folder.name != f"{number:09}":
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _build(
@@ -209,21 +215,21 @@ def _build(
             for path, element in index.elements.items():
                 name = view(index, path)
                 versions = {table: snapshot.versions.get(table) for table in element.depends}
-                same = before is not None and before[1]["elements"].get(name, {}).get("versions") == versions
-                if same and before is not None:
-                    facts["elements"][name] = before[1]["elements"][name]
-                    for file in before[0].glob(f"{name}.parquet"), before[0].glob(f"{name}.items.parquet"):
-                        for one in file:
-                            os.link(one, folder / one.name)
+                old = before[1]["elements"].get(name, {}) if before is not None else {}
+                if before is not None and old.get("versions") == versions:
+                    for file in (f"{name}.parquet", f"{name}.items.parquet"):
+                        if (before[0] / file).is_file():
+                            os.link(before[0] / file, folder / file)
+                    facts["elements"][name] = old
                 else:
                     rows, attributes = indexing.write(
                         index, element, lambda n, at=done: on_progress(at + n, everything)
                     )
-                    facts["elements"][name] = {"versions": versions, "rows": rows, "attributes": attributes}
+                    known = [asdict(one) for one in attributes]
+                    facts["elements"][name] = {"versions": versions, "rows": rows, "attributes": known}
                 done += facts["elements"][name]["rows"]
                 on_progress(done, everything)
-    draft = folder / "index.json"
-    draft.write_text(json.dumps(facts, indent=1))
+    (folder / "index.json").write_text(json.dumps(facts, indent=1))
 
 
 def _elements() -> list[Element]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,28 @@ _THREADS = 2
 _BATCH = 60_000
 _ROW_GROUP = 122_880
 _WORDS = ":words"
+_MAP = ":map"
+MOST_ATTRIBUTES = 1_000
+"""Names of an open map that become fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A name in an open map of an element.
+
+    Attributes:
+        name: the published name, such as `attributes.city`.
+        map: the map's beginning, such as `attributes`.
+        key: its name in the map.
+        many: whether it has several values somewhere.
+        column: the column that has it. Engines tell columns apart without regard to case.
+    """
+
+    name: str
+    map: str
+    key: str
+    many: bool
+    column: str
 
 
 class Indexing:
@@ -52,28 +75,17 @@ class Indexing:
         finally:
             connection.close()
 
-    def write(self, index: Index, element: Element, on_rows: Callable[[int], None]) -> tuple[int, dict[str, bool]]:
-        """Writes an element's files.
-
-        Returns:
-            How many rows it has, and its attributes: the published name, and whether one has several values.
-        """
-        attributes = {
-            f"{beginning}.{name}": many
-            for beginning, column in element.maps.items()
-            for name, many in self._names(element, column)
-        }
+    def write(self, index: Index, element: Element, on_rows: Callable[[int], None]) -> tuple[int, list[Attribute]]:
+        """Writes an element's files; its rows and its attributes."""
+        attributes = self._attributes(element)
         name = f"{index.name}.{element.path}" if element.path else index.name
         columns = [f"{one.sql} AS {quote(one.name)}" for one in element.fields.values()]
-        columns += [f"t.{quote(column)} AS {quote(f'{beginning}:map')}" for beginning, column in element.maps.items()]
+        columns += [f"t.{quote(column)} AS {quote(f'{beginning}{_MAP}')}" for beginning, column in element.maps.items()]
         if not element.path:
             source = f"SELECT {', '.join(columns)} FROM {element.rows} t ORDER BY t.id"
-            rows = self._write(source, element, attributes, self._folder / f"{name}.parquet", "num", on_rows)
-            self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE numbers AS SELECT id, min(num) AS num "
-                f"FROM read_parquet({literal(str(self._folder / f'{name}.parquet'))}) GROUP BY id"
-            )
-            return rows, attributes
+            return self._write(
+                source, element, attributes, self._folder / f"{name}.parquet", "num", on_rows
+            ), attributes
         self._number(index)
         joined = f"FROM {element.rows} t JOIN numbers n ON n.id = t.holder"
         if not element.shared:
@@ -100,31 +112,45 @@ class Indexing:
             f"TO {literal(str(self._folder / f'{name}.parquet'))} (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"
         ).fetchone()[0]
         source = f"SELECT {', '.join(every)} FROM items ORDER BY item"
-        self._write(source, element, {}, self._folder / f"{name}.items.parquet", "item", lambda _: None)
+        self._write(source, element, (), self._folder / f"{name}.items.parquet", "item", lambda _: None)
         self._connection.execute("DROP TABLE items")
         on_rows(count)
         return count
 
     def _number(self, index: Index) -> None:
-        """Makes sure that `numbers` is that of the index, whose documents may have been linked."""
+        """Makes `numbers`: the number of each document of the index."""
         path = self._folder / f"{index.name}.parquet"
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE numbers AS "
             f"SELECT id, min(num) AS num FROM read_parquet({literal(str(path))}) GROUP BY id"
         )
 
-    def _names(self, element: Element, column: str) -> list[tuple[str, bool]]:
-        place = f"t.{quote(column)}"
-        return self._connection.execute(
-            f"SELECT e.key, bool_or(len(e.value) > 1) FROM (SELECT unnest(map_entries({place})) AS e "
-            f"FROM {element.rows} t) WHERE e.key IS NOT NULL GROUP BY 1 ORDER BY 1"
-        ).fetchall()
+    def _attributes(self, element: Element) -> list[Attribute]:
+        """The attributes that an element's objects have: of very many names those that most have."""
+        taken = {f"{name}{end}".casefold() for name in element.fields for end in ("", _WORDS)}
+        found: list[Attribute] = []
+        for beginning, map in element.maps.items():
+            place = f"t.{quote(map)}"
+            names: list[tuple[str, bool]] = self._connection.execute(
+                f"SELECT key, many FROM (SELECT e.key AS key, bool_or(len(e.value) > 1) AS many, count(*) AS rows "
+                f"FROM (SELECT unnest(map_entries({place})) AS e FROM {element.rows} t) GROUP BY 1 "
+                f"ORDER BY rows DESC, key LIMIT {MOST_ATTRIBUTES}) WHERE key IS NOT NULL ORDER BY key"
+            ).fetchall()
+            for key, many in names:
+                name = f"{beginning}.{key}"
+                column, number = name, 1
+                while {column.casefold(), f"{column}{_WORDS}".casefold()} & taken:
+                    number += 1
+                    column = f"{name} ({number})"
+                taken |= {column.casefold(), f"{column}{_WORDS}".casefold()}
+                found.append(Attribute(name, beginning, key, many, column))
+        return found
 
     def _write(
         self,
         source: str,
         element: Element,
-        attributes: dict[str, bool],
+        attributes: Sequence[Attribute],
         path: Path,
         number: str | None,
         on_rows: Callable[[int], None],
@@ -134,7 +160,7 @@ class Indexing:
         reader = self._connection.sql(source).to_arrow_reader(_BATCH)
         try:
             for batch in reader:
-                data = _expanded(pa.Table.from_batches([batch]), element, list(attributes))
+                data = _expanded(pa.Table.from_batches([batch]), element, attributes)
                 if number is not None:
                     data = data.add_column(0, number, pa.array(np.arange(rows, rows + len(data)), pa.int64()))
                 rows += len(data)
@@ -143,7 +169,7 @@ class Indexing:
                 writer.write_table(data, row_group_size=_ROW_GROUP)
                 on_rows(rows)
             if writer is None:
-                data = _expanded(reader.schema.empty_table(), element, list(attributes))
+                data = _expanded(reader.schema.empty_table(), element, attributes)
                 if number is not None:
                     data = data.add_column(0, number, pa.array([], pa.int64()))
                 writer = pq.ParquetWriter(path, data.schema, store_schema=False)
@@ -153,24 +179,24 @@ class Indexing:
         return rows
 
 
-def _expanded(data: pa.Table, element: Element, attributes: Sequence[str]) -> pa.Table:
+def _expanded(data: pa.Table, element: Element, attributes: Sequence[Attribute]) -> pa.Table:
     """The same rows with a column an attribute and with the words of every text."""
     arrays: dict[str, pa.Array] = {
-        name: data.column(name).combine_chunks() for name in data.column_names if not name.endswith(":map")
+        name: data.column(name).combine_chunks() for name in data.column_names if not name.endswith(_MAP)
     }
     for beginning in element.maps:
-        names = [name for name in attributes if name.startswith(f"{beginning}.")]
-        column = data.column(f"{beginning}:map").combine_chunks()
-        keys = [name.removeprefix(f"{beginning}.") for name in names]
-        arrays |= dict(zip(names, _columns(column, keys), strict=True))
-    texts = [one.name for one in element.fields.values() if one.kind in ("text", "id")]
-    texts += list(attributes)
+        own = [one for one in attributes if one.map == beginning]
+        values = _columns(data.column(f"{beginning}{_MAP}").combine_chunks(), [one.key for one in own])
+        arrays |= {one.column: column for one, column in zip(own, values, strict=True)}
     analysed: list[pa.Array] = []
-    for name in texts:
-        found = words(arrays[name])
-        analysed.append(found)
-        if name in attributes or element.fields[name].kind == "text":
-            arrays[f"{name}{_WORDS}"] = found
+    for one in element.fields.values():
+        if one.kind in ("text", "id"):
+            analysed.append(words(arrays[one.name]))
+        if one.kind == "text":
+            arrays[f"{one.name}{_WORDS}"] = analysed[-1]
+    for one in attributes:
+        analysed.append(words(arrays[one.column]))
+        arrays[f"{one.column}{_WORDS}"] = analysed[-1]
     arrays[_WORDS] = _all(analysed, len(data))
     return pa.table(arrays)
 

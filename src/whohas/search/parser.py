@@ -18,7 +18,7 @@ from typing import Final
 from whohas.search.lexer import Kind, Token, broken, tokens
 from whohas.search.tree import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard
 
-MAX_DEPTH: Final = 200
+MAX_DEPTH: Final = 100
 """Groups in groups; more is no query that a person or a program means."""
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?")

@@ -16,6 +16,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from whohas.engine.duckdb import pattern_fault
 from whohas.search import dates, patterns
 from whohas.search.analysis import lower, tokens
 from whohas.search.conditions import (
@@ -54,6 +55,7 @@ from whohas.search.tree import (
 
 _COMPARED: Final = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _EXACT: Final = ".exact"
+_LONGEST_NEAR: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class _Builder:
 
     def _on(self, leaf: Leaf, one: Field, exact: bool) -> exp.Expr | None:
         """A leaf on one field."""
-        column = self._column(one.name)
+        column = self._column(one.column)
         if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
             sign, bound = found.groups()
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
@@ -285,7 +287,7 @@ class _Builder:
         match one.kind:
             case "text":
                 return (
-                    self._whole(leaf, one, column) if exact else self._text(leaf, one, self._column(one.name + WORDS))
+                    self._whole(leaf, one, column) if exact else self._text(leaf, one, self._column(one.column + WORDS))
                 )
             case "id":
                 return self._whole(leaf, one, column)
@@ -312,6 +314,8 @@ class _Builder:
                     return None
                 if leaf.slop == 0 or len(found) == 1:
                     return contains(words, f" {' '.join(found)} ")
+                if len(found) > _LONGEST_NEAR:
+                    raise broken(self.query, leaf.at, f"a phrase with ~ may have {_LONGEST_NEAR} words at the most")
                 return near(words, found, leaf.slop)
             case Wildcard():
                 return word_like(words, [_lowered(part) for part in patterns.wildcard_parts(leaf.pattern)])
@@ -338,9 +342,12 @@ class _Builder:
         self, leaf: Regexp, pattern: str, match: Callable[[str], exp.Expr], ends: str = patterns.WORD_ENDS
     ) -> exp.Expr:
         try:
-            return match(patterns.regexp(pattern, ends))
+            translated = patterns.regexp(pattern, ends)
         except ValueError as error:
             raise broken(self.query, leaf.at, str(error)) from None
+        if (fault := pattern_fault(translated)) is not None:
+            raise broken(self.query, leaf.at, f"the regular expression is too large ({fault})")
+        return match(translated)
 
     def _whole(self, leaf: Leaf, one: Field, column: exp.Expr) -> exp.Expr | None:
         """A leaf on a whole value: as it is written for `.exact`, without regard to case for an id."""
@@ -427,9 +434,9 @@ class _Builder:
         members = [one for place, one in known.items() if place.startswith(f"{name}.")]
         if name not in known and members:
             self.findings.known[self._called(name)] = f"object of {len(members)} fields"
-            return either([there(self._column(one.name), one) for one in members])
+            return either([there(self._column(one.column), one) for one in members])
         found = self._fields(name)
-        return either([there(self._column(one.name), one) for one, _ in found]) if found else exp.false()
+        return either([there(self._column(one.column), one) for one, _ in found]) if found else exp.false()
 
     def _column(self, name: str) -> exp.Column:
         return column_of(self.alias, name)
