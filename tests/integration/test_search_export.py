@@ -269,3 +269,10 @@ def test_a_load_makes_the_index_and_a_command_makes_it_later(home: Path) -> None
     assert again.returncode == 0, again.stderr
     assert (folder / "index.json").is_file()
     assert whohas(home, "load", ACME, "--check").stdout.count("Search index") == 0
+
+
+def test_a_search_before_anything_was_loaded_says_so(home: Path) -> None:
+    done = whohas(home, "search", "name:a*")
+    assert (done.returncode, done.stdout) == (0, "0 found\n")
+    assert "no data has been loaded yet" in done.stderr
+    assert home.stat().st_mode & 0o777 == 0o700

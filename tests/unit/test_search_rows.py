@@ -172,6 +172,9 @@ def test_the_statement_is_one_that_an_auditor_can_read(corpus: Corpus) -> None:
         '        FROM "identities.access.items" AS e1\n        WHERE\n'
         "          CONTAINS(e1.\"type:words\", ' role ')\n      )\n  )\nORDER BY\n  d.num ASC"
     )
+    plain = corpus.ask("name:amy", columns=("id",)).statements["identities"]
+    assert plain.sql.endswith("WHERE\n  CONTAINS(d.\"name:words\", ' amy ')")
+    assert plain.ordered
     assert sorted(statement.files) == ["identities", "identities.access", "identities.access.items"]
 
 

@@ -17,7 +17,9 @@ def index(quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no pro
     from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
-    make_index(Warehouse(load_settings().warehouse_path), quiet)
+    settings = load_settings()
+    settings.make_home()
+    make_index(Warehouse(settings.warehouse_path), quiet)
 
 
 def make_index(warehouse: Warehouse, quiet: bool) -> None:

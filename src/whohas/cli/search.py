@@ -45,6 +45,7 @@ def search(
     if index not in INDICES:
         raise InvalidArguments(f"There is no index {index!r}. The indices are: {', '.join(INDICES)}.")
     settings = load_settings()
+    settings.make_home()
     shown = tuple(name.strip() for name in columns.split(",") if name.strip())
     asked = Asked(
         query,
@@ -55,6 +56,8 @@ def search(
         phrases=settings.search_phrases if phrases is None else phrases,
     )
     snapshot = searchable(Warehouse(settings.warehouse_path))
+    if snapshot.number == 0:
+        typer.echo("Note: no data has been loaded yet: see `whohas load --help`.", err=True)
     answer = ask(asked, open_index(snapshot), datetime.now(UTC))
     for note in answer.notes:
         typer.echo(plain(f"Note: {note.text}"), err=True)

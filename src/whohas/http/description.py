@@ -49,6 +49,18 @@ START_EXAMPLES: dict[str, Any] = {
         "value": {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Active Directory"}},
     },
     "identities": {"summary": "All identities", "value": {"reportType": "IDENTITIES"}},
+    "search": {
+        "summary": "Who has a role, a row an access item",
+        "value": {
+            "reportType": "SEARCH_EXPORT",
+            "arguments": {
+                "query": "@access(type:ROLE)",
+                "indices": ["identities"],
+                "columns": "displayName,email,access.spread",
+                "sort": ["displayName"],
+            },
+        },
+    },
 }
 
 TOKEN_FORM: dict[str, Any] = {
