@@ -96,10 +96,11 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
 
 def pattern_fault(pattern: str) -> str | None:
     """What the engine has against an RE2 pattern; None where it takes it."""
-    try:
-        duckdb.execute("SELECT regexp_matches('', $1)", [pattern])
-    except duckdb.Error as error:
-        return str(error).strip().splitlines()[0].rpartition("Error: ")[2]
+    with duckdb.connect() as connection:
+        try:
+            connection.execute("SELECT regexp_matches('', $1)", [pattern])
+        except duckdb.Error as error:
+            return str(error).strip().splitlines()[0].rpartition("Error: ")[2]
     return None
 
 

@@ -18,6 +18,7 @@ from whohas.http.errors import handle
 from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
 from whohas.http.reports import PREFIXES, report_routes
 from whohas.http.token import token_routes
+from whohas.reports import reports as known_reports
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 def create_app(services: Services) -> FastAPI:
     """The application on the services of one installation; it opens and closes none of them."""
+    known_reports()  # imported now, so that the first start does not wait for it
     app = FastAPI(
         title=description.TITLE,
         version=__version__,

@@ -230,6 +230,18 @@ def _build(
                 done += facts["elements"][name]["rows"]
                 on_progress(done, everything)
     (folder / "index.json").write_text(json.dumps(facts, indent=1))
+    for path in folder.iterdir():
+        if path.is_file():
+            _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Makes sure that a file outlives a power cut before it is published."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _elements() -> list[Element]:

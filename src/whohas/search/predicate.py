@@ -16,7 +16,6 @@ from typing import Final
 
 from sqlglot import exp
 
-from whohas.engine.duckdb import pattern_fault
 from whohas.search import dates, patterns
 from whohas.search.analysis import lower, tokens
 from whohas.search.conditions import (
@@ -341,6 +340,8 @@ class _Builder:
     def _regexp(
         self, leaf: Regexp, pattern: str, match: Callable[[str], exp.Expr], ends: str = patterns.WORD_ENDS
     ) -> exp.Expr:
+        from whohas.engine.duckdb import pattern_fault
+
         try:
             translated = patterns.regexp(pattern, ends)
         except ValueError as error:
