@@ -149,6 +149,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
         ("created:[2017-01-01 TO 2018-01-01]", "ada bob cyd"),
         ("created:{2017-09-25 TO *]", "bob cyd dee"),
         ("created:>2017-12-31", "cyd dee"),
+        ("created:[0001 TO 9999-12-31]", "ada bob cyd dee"),
+        ("created:[0001 TO 0999]", ""),
         ("created:<=2017", "ada bob"),
         ("created:[now-7d/d TO now]", "dee"),
         (r"created:2017-09-25\|\|\/M", "ada"),

@@ -22,7 +22,7 @@ def literal(text: str) -> exp.Expr:
 
 def moment(time: datetime) -> exp.Expr:
     """A time of UTC, to the microsecond."""
-    return exp.cast(literal(time.strftime("%Y-%m-%d %H:%M:%S.%f+00:00")), "timestamptz")
+    return exp.cast(literal(time.isoformat(sep=" ", timespec="microseconds")), "timestamptz")
 
 
 def table_of(name: str, alias: str) -> exp.Table:
