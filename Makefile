@@ -9,12 +9,14 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --frozen --no-sync
+# the benchmark's peers have an environment of their own: whohas is measured as it is installed
+PEERS := $(CURDIR)/.cache/bench
 STRICT ?= 0
 
-.PHONY: help setup demo test lint types coverage bench docs clean
+.PHONY: help setup demo test lint types coverage bench bench-load bench-search docs clean
 
 help: ## print this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(CURDIR)/.tools/bin/uv:
 	@echo "Setting up uv in .tools"
@@ -46,8 +48,15 @@ lint: .venv/.ready ## format check, lint, types and the layers
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report
 
-bench: .venv/.ready ## measure the figures of the README (ARGS="--accounts 10000000" for other sizes)
-	@$(RUN) python bench/load.py $(ARGS) && $(RUN) python bench/search.py
+bench: .venv/.ready ## measure files beside their peers (ARGS="--rows 100000 --formats csv pdf" for less)
+	@UV_PROJECT_ENVIRONMENT=$(PEERS) $(UV) sync --frozen --group bench --python .venv/bin/python
+	@$(PEERS)/bin/python -m bench.files --python .venv/bin/python $(ARGS)
+
+bench-load: .venv/.ready ## measure loads (ARGS="--accounts 10000000" for other sizes)
+	@$(RUN) python -m bench.load $(ARGS)
+
+bench-search: .venv/.ready ## measure search exports
+	@$(RUN) python bench/search.py $(ARGS)
 
 docs: .venv/.ready ## write the reference pages from the code
 	@$(RUN) python -m docs.generate

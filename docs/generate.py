@@ -9,16 +9,30 @@ import pyarrow as pa
 from pydantic_core import PydanticUndefined
 
 from whohas import reports
+from whohas.render.html.write import BYTES as PAGE_BYTES
+from whohas.render.html.write import ROWS as PAGE_ROWS
+from whohas.render.registry import formats
+from whohas.render.xlsx.long import CELL_LENGTH
+from whohas.render.xlsx.write import COLUMNS as SHEET_COLUMNS
+from whohas.render.xlsx.write import ROWS as SHEET_ROWS
+from whohas.runs.files import ARGUMENTS
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
 
-REFERENCE = Path(__file__).parent / "reference"
+HERE = Path(__file__).parent
+REFERENCE = HERE / "reference"
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
-    return {"tables.md": _tables(), "reports.md": _reports(), "settings.md": _settings(), "search-fields.md": _fields()}
+    return {
+        "tables.md": _tables(),
+        "reports.md": _reports(),
+        "settings.md": _settings(),
+        "search-fields.md": _fields(),
+        "formats.md": _formats(),
+    }
 
 
 def _tables() -> str:
@@ -43,14 +57,18 @@ def _reports() -> str:
         "# Reports",
         "What each report takes and gives. A start is `POST /v2025/reports/run` with `reportType` and `arguments`, or "
         "`whohas run TYPE --arg name=value`.",
+        "## Files",
+        "What any report takes besides its own arguments, for its files:",
+        _grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in ARGUMENTS.items()]),
     ]
     for report in reports.reports().values():
         arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
+        given = _grid(("argument", "meaning"), arguments) if arguments else "It has no arguments of its own."
         columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
         parts += [
             f"## {report.type}",
             f"{report.name}. {report.description}",
-            _grid(("argument", "meaning"), arguments),
+            given,
             _grid(("column", "type", "meaning"), columns),
         ]
     return "\n\n".join(parts) + "\n"
@@ -98,6 +116,16 @@ def _settings() -> str:
         )
         + "\n"
     )
+
+
+def _formats() -> str:
+    rows = [(f"`{one.name}`", one.doc, f"`{one.media_type}`") for one in formats().values()]
+    limits = {"sheet": SHEET_ROWS, "cell": CELL_LENGTH, "columns": SHEET_COLUMNS, "page": PAGE_ROWS}
+    limits |= {"page_size": PAGE_BYTES >> 20}
+    written = (HERE / "formats.in.md").read_text()
+    for name, limit in limits.items():
+        written = written.replace(f"{{{name}}}", f"{limit:,}")
+    return written.replace("{formats}", _grid(("format", "what it is", "Content-Type"), rows))
 
 
 _COMPUTED = {

@@ -66,7 +66,7 @@ def test_a_start_gives_the_task(seen: dict[str, Any]) -> None:
 def test_polling_ends_with_the_result(seen: dict[str, Any], accounts: list[dict[str, str]]) -> None:
     result = seen["result"]
     assert (result["id"], result["status"]) == (seen["start"]["id"], "SUCCESS")
-    assert (result["rows"], result["availableFormats"]) == (len(accounts), ["CSV"])
+    assert (result["rows"], result["availableFormats"]) == (len(accounts), ["CSV", "PDF"])
 
 
 def test_the_file_is_saved_in_the_working_folder_under_its_name(
@@ -77,7 +77,9 @@ def test_the_file_is_saved_in_the_working_folder_under_its_name(
     assert Path(seen["default file"]) == folder / "Accounts Report.csv"
     with (folder / "Directory accounts.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == accounts
-    assert len(list(folder.iterdir())) == 3
+    assert Path(seen["printed"]) == folder / "Accounts Report.pdf"
+    assert (folder / "Accounts Report.pdf").read_bytes()[:5] == b"%PDF-"
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_a_search_is_saved_as_a_zip(seen: dict[str, Any]) -> None:

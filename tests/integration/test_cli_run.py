@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def test_wrong_arguments_are_one_line_on_stderr(home: Path) -> None:
         (["-a", 'sourceName={"a"'], "is not JSON"),
         (["-a", "sourceName=Aktive Directory"], "Did you mean 'Active Directory'"),
         ([], "ACCOUNTS needs the argument"),
-        (["-a", "sourceName=Nimbus CRM", "-f", "pdf"], "made no PDF file"),
+        (["-a", "sourceName=Nimbus CRM", "-f", "docx"], "There is no format 'DOCX'"),
+        (["-a", "sourceName=Nimbus CRM", "-a", 'selectedFormats=["CSV"]', "-f", "pdf"], "made no PDF file"),
         (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
     ):
         done = whohas(home, "run", "ACCOUNTS", *arguments)
@@ -52,6 +54,18 @@ def test_the_runs_of_this_installation_are_listed(home: Path) -> None:
     run_id = listed.splitlines()[1].split()[0]
     assert whohas(home, "cancel", run_id).stdout == f"{run_id} is succeeded.\n"
     assert whohas(home, "cancel", "f" * 32).returncode == 1
+
+
+def test_a_file_of_an_earlier_run_is_saved_in_another_format(server: Server, tmp_path: Path) -> None:
+    run = whohas(server.home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", tmp_path / "a.pdf", cwd=tmp_path)
+    run_id = run.stdout.rpartition("(run ")[2].strip(")\n")
+    made = whohas(server.home, "download", run_id, "-o", tmp_path / "a.csv.gz")
+    assert (made.returncode, made.stdout) == (0, f"{tmp_path / 'a.csv.gz'}\n"), made.stderr
+    there = whohas(server.home, "download", run_id, "-f", "ndjson", "-o", "-", cwd=tmp_path, **server.sail)
+    rows = csv.reader(io.StringIO(gzip.decompress((tmp_path / "a.csv.gz").read_bytes()).decode(), newline=""))
+    assert len(there.stdout.splitlines()) == len(list(rows)) - 1
+    missing = whohas(server.home, "download", "0" * 32)
+    assert missing.returncode == 1 and "There is no run" in missing.stderr
 
 
 def test_reports_are_listed_with_their_arguments(home: Path) -> None:

@@ -254,7 +254,7 @@ def test_a_run_shows_the_statement_that_gave_its_rows(http: httpx2.Client, serve
     assert "Report:    SEARCH_EXPORT\n" in shown
     assert "State:     succeeded\nSnapshot:  1\n" in shown
     assert "\n-- Identities\nSELECT\n" in shown
-    assert "search_export.zip" in shown
+    assert "search_export.csv.zip" in shown
     assert "\x1b" not in shown
     assert whohas(server.home, "show", "0" * 32).returncode == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from factories import publish
 from whohas.artefacts import Artefacts
 from whohas.database import connect, create_tables
 from whohas.errors import NotFound
+from whohas.runs.later import Later
 from whohas.runs.model import Run, State
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
@@ -32,11 +34,14 @@ class Bench:
         database = connect(settings.sqlalchemy_url)
         create_tables(database)
         artefacts = Artefacts(settings.artefacts_path)
+        self.later = Later(settings, database, artefacts)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts)
-        self.runs = Runs(settings, database, self.warehouse, artefacts, lambda _connection, _run: None, nullcontext)
+        self.runs = Runs(
+            settings, database, self.warehouse, artefacts, self.later, lambda _connection, _run: None, nullcontext
+        )
 
-    def start(self) -> Run:
-        return self.runs.start("ACCOUNTS", {"application": "s"}, "tester")
+    def start(self, **arguments: Any) -> Run:
+        return self.runs.start("ACCOUNTS", {"application": "s", **arguments}, "tester")
 
     def carry_out(self, run: Run) -> Run:
         self.supervisor.carry_out(run.id)

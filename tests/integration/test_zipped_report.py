@@ -101,7 +101,7 @@ def test_its_file_is_one_zip_that_is_asked_for_as_csv(ours: Server) -> None:
     assert contents(BytesIO(answer.content)) == FILES
     when = zipfile.ZipFile(BytesIO(answer.content)).infolist()[0].date_time
     assert when[:3] in (time.gmtime(before)[:3], time.gmtime()[:3])
-    assert [path.name for path in (ours.home / "artefacts" / run["id"]).iterdir()] == ["1-our_parts.zip"]
+    assert [path.name for path in (ours.home / "artefacts" / run["id"]).iterdir()] == ["1-our_parts.csv.zip"]
 
 
 def test_a_part_that_fails_fails_the_run_and_leaves_nothing(ours: Server) -> None:

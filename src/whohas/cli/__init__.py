@@ -16,7 +16,7 @@ from whohas.cli.generate import generate
 from whohas.cli.index import index
 from whohas.cli.load import load
 from whohas.cli.reports import reports_app
-from whohas.cli.run import run
+from whohas.cli.run import download, run
 from whohas.cli.runs import cancel, runs, show
 from whohas.cli.search import search
 from whohas.cli.serve import serve
@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, run, runs, show, cancel, generate):
+for command in (load, index, search, serve, run, download, runs, show, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")

@@ -1,4 +1,5 @@
-"""`whohas run`: starts a report, shows its progress, saves its file; on a server, or here without one."""
+"""`whohas run` and `whohas download`: a report from its start to its file, or a file of an earlier run; on a server, or
+here without one."""
 
 from __future__ import annotations
 
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.1
 
+_FORMAT = Annotated[
+    str | None,
+    typer.Option("--format", "-f", help="The file's format; default: as the output's name ends, else csv."),
+]
+_SERVER = Annotated[
+    str | None, typer.Option(envvar="SAIL_BASE_URL", help="A server's address; without one: this installation.")
+]
+
 
 class _Door(Protocol):
     """The four operations, wherever the runs are. A download into a folder gets the name that the server gives it."""
@@ -43,10 +52,8 @@ def run(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The file to save, or a folder; - prints it.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", "-f", help="The file's format.")] = "csv",
-    server: Annotated[
-        str | None, typer.Option(envvar="SAIL_BASE_URL", help="A server's address; without one the report runs here.")
-    ] = None,
+    format: _FORMAT = None,
+    server: _SERVER = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Run a report and save its file.
@@ -54,9 +61,10 @@ def run(
     With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
     """
     arguments = dict(_argument(text) for text in arg or ())
+    format = format or _format_of(output)
     with _there(server) if server else _here() as door:
         started = time.monotonic()
-        run_id = door.start(report_type, arguments)
+        run_id = door.start(report_type, {"selectedFormats": [format.upper()], **arguments})
         try:
             result = _watch(door, run_id, quiet)
             if result.status not in ("SUCCESS", "WARNING"):
@@ -70,6 +78,28 @@ def run(
         print(f"{message.type}: {message.localizedText}", file=sys.stderr)
     if to is not None:
         print(f"{to}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
+
+
+def download(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file to save, or a folder; - prints it.")
+    ] = None,
+    format: _FORMAT = None,
+    server: _SERVER = None,
+) -> None:
+    """Save a file of a run that is over. A format that was not made is made now, if the run kept its rows."""
+    with _there(server) if server else _here() as door:
+        to = _save(door, run_id, format or _format_of(output), output)
+    if to is not None:
+        print(to)
+
+
+def _format_of(output: Path | None) -> str:
+    from whohas.render.registry import formats
+
+    name = output.name.lower() if output else ""
+    return max((format for format in formats() if name.endswith(f".{format}")), key=len, default="csv")
 
 
 def _argument(text: str) -> tuple[str, Any]:

@@ -144,7 +144,7 @@ def _plain(text: str) -> str:
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][-1])
     if fault["type"] == "missing":
-        hint = " Use csv or pdf." if name == "fileFormat" else ""
+        hint = " Use csv or pdf, or another that the run made." if name == "fileFormat" else ""
         return f"The {fault['loc'][0]} parameter {name} is missing.{hint}"
     return f"The {fault['loc'][0]} parameter {name} is wrong: {fault['msg']}"
 

@@ -32,6 +32,7 @@ with ApiClient(Configuration()) as client:
 
     seen["file"] = api.get_report(run.id, "csv", name="Directory accounts", auditable=True)
     seen["default file"] = api.get_report(run.id, "csv")
+    seen["printed"] = api.get_report(run.id, "pdf")
 
     cancelled = api.start_report(details)
     seen["cancel"] = api.cancel_report_with_http_info(cancelled.id).status_code

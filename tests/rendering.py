@@ -1,0 +1,73 @@
+"""Files of any format for tests: rows in, a file made as the child of a run makes it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.engine.duckdb import DuckDB, connect
+from whohas.engine.sql import literal
+from whohas.engine.statement import Column
+from whohas.render.definition import About, Extract, Options, Rows
+from whohas.render.registry import find
+
+STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
+ABOUT = About(
+    run="0123456789abcdef0123456789abcdef",
+    report="ACCOUNTS",
+    title="Accounts",
+    description="All accounts <of> some sources & more.",
+    arguments={"authoritativeSource": "2c9180835d2e5168015d32f890ca1581", "sources": ["AD", "Zürich"], "all": True},
+    launcher='Åsa "the auditor" Öst',
+    started=STARTED.timestamp(),
+    snapshot=17,
+    loaded=LOADED.timestamp(),
+    org="acme",
+)
+TYPES = {
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "time": pa.timestamp("us", "UTC"),
+    "texts": pa.list_(pa.string()),
+}
+
+
+def extract(
+    folder: Path,
+    columns: Sequence[Column],
+    *rows: Sequence[Any],
+    name: str = "",
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Extract:
+    """Rows in a Parquet file, as a run of several formats extracts them."""
+    arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
+    path = folder / "rows.parquet"
+    pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path)
+    sql = f"SELECT * FROM read_parquet({literal(str(path))})"
+    return Extract(path, Rows(sql, tuple(columns), name), len(rows), on_rows)
+
+
+def file_of(rows: Extract, format: str, options: Options = Options(), about: About = ABOUT) -> Path:  # noqa: B008
+    """The file of extracted rows in a format."""
+    one, path = find(format), rows.path.with_name(f"out.{format}")
+    if one.copy is not None:
+        with one.through(path) as place:
+            written = _engine().copy(one.copy(rows.rows, place, about, options), {})
+        assert written - one.uncounted(rows.rows.columns) == rows.count
+    else:
+        assert one.write is not None
+        one.write(rows, path, about, options)
+    return path
+
+
+@cache
+def _engine() -> DuckDB:
+    return DuckDB(connect(256 << 20, 2, Path(tempfile.gettempdir(), "whohas-tests-spill")))
