@@ -1,4 +1,4 @@
-"""How fast `whohas load` reads accounts from CSV, and in how much memory: `make bench`.
+"""How fast `whohas load` reads accounts from CSV, and in how much memory: `make bench-load`.
 
 Makes a CSV file of 14 columns for each size, loads each in a fresh process, and beside it lets DuckDB alone copy
 the same file to Parquet, all columns as text: the least that any loader has to do. Writes `bench/results-load.md`.
@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+
+from bench.machine import machine
 
 HEADER = (
     "dn,login,displayName,mail,employeeNumber,disabled,locked,privileged,created,modified,"
@@ -92,13 +91,6 @@ def run(script: str, *arguments: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the files")
@@ -126,16 +118,13 @@ def main() -> None:
                 )
                 print(lines[-1], flush=True)
     ratio = f"The last load's peak is {peaks[-1] / peaks[0]:.2f} times the first one's.\n" if len(peaks) > 1 else ""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "deltalake", "numpy"))
-    machine = (
-        f"{os.cpu_count()} cores, {processor()}, {platform.system()}; Python {platform.python_version()}, {versions}"
-    )
+    measured_on = machine(("duckdb", "pyarrow", "deltalake", "numpy"))
     text = (
         "# Loading accounts from CSV\n\n14 columns, each an attribute too, one of them a list; a fresh process each. "
-        f"`make bench` on {datetime.now(UTC):%Y-%m-%d}.\n\n" + "\n".join(lines) + f"\n\n{ratio}\n{machine}.\n"
+        f"`make bench-load` on {datetime.now(UTC):%Y-%m-%d}.\n\n" + "\n".join(lines) + f"\n\n{ratio}\n{measured_on}.\n"
     )
     (Path(__file__).parent / "results-load.md").write_text(text)
-    print(f"\n{ratio}{machine}")
+    print(f"\n{ratio}{measured_on}")
 
 
 if __name__ == "__main__":
