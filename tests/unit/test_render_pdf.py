@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from printed import Printed, plain_text, program
+from rendering import TYPES
 from verapdf_jars import judged
 from whohas.engine.statement import Column
 from whohas.render.definition import About, Extract, Options, Rows
@@ -38,13 +39,6 @@ ABOUT = About(
     loaded=LOADED.timestamp(),
     org="acme",
 )
-TYPES = {
-    "text": pa.string(),
-    "boolean": pa.bool_(),
-    "integer": pa.int64(),
-    "time": pa.timestamp("us", "UTC"),
-    "texts": pa.list_(pa.string()),
-}
 NAME_TEXT = (Column("name", "text"), Column("text", "text"))
 SCRIPTS = {
     "Latin": "Łukasz Dvořák Ñuñez Åsa Œuvreẞ ǅ ﬁ Nguyễn Thị Hồng",
