@@ -4,8 +4,9 @@
 
     artefacts/
     └── <run id>/
-        ├── 1-accounts.csv.part   what attempt 1 writes; never served
-        └── 1-accounts.csv        the finished file: one atomic rename later
+        ├── 1-accounts.csv.part     what attempt 1 writes; never served
+        ├── 1-accounts.csv          the finished file: one atomic rename later
+        └── 1-extract-0.parquet     the rows of all its files, where there are several
 
 A name begins with the attempt, so that an attempt that comes back from the dead cannot touch what a later one made.
 """
@@ -13,9 +14,11 @@ A name begins with the attempt, so that an attempt that comes back from the dead
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ZIP = "application/zip"
 """The media type of a zip, whatever the format of what is in it."""
@@ -43,6 +46,11 @@ class Artefact:
     rows: int
     sha256: str
 
+    @property
+    def zipped(self) -> bool:
+        """Whether it is a zip of files in its format."""
+        return self.media_type == ZIP
+
 
 class Artefacts:
     """The files under `root`, a folder a run."""
@@ -66,6 +74,17 @@ class Artefacts:
         finally:
             os.close(folder)
         return final.name
+
+    def published(self, file: Mapping[str, Any], zipped: bool) -> Artefact:
+        """Publishes a part that its maker tells of: `format`, `path`, `bytes`, `rows` and `sha256`."""
+        return Artefact(
+            format=file["format"],
+            name=self.publish(Path(file["path"])),
+            media_type=ZIP if zipped else "",
+            bytes=file["bytes"],
+            rows=file["rows"],
+            sha256=file["sha256"],
+        )
 
     def path(self, run_id: str, artefact: Artefact) -> Path:
         """Where a finished file lies."""

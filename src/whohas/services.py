@@ -14,6 +14,7 @@ from whohas.auth import Clients, Tokens, open_auth
 from whohas.database import connect, create_tables
 from whohas.errors import Unavailable
 from whohas.runs import jobs
+from whohas.runs.later import Later
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import Settings
@@ -55,8 +56,10 @@ def open_services(settings: Settings) -> Generator[Services]:
     def work() -> AbstractContextManager[None]:
         return jobs.working(settings, database, supervisor)
 
-    runs = Runs(settings, database, warehouse, artefacts, enqueue, work)
+    later = Later(settings, database, artefacts)
+    runs = Runs(settings, database, warehouse, artefacts, later, enqueue, work)
     try:
         yield Services(settings, database, warehouse, artefacts, runs, clients, tokens)
     finally:
+        later.children.close()
         database.dispose()

@@ -54,6 +54,16 @@ class Settings(BaseSettings):
     concurrent_reports: Names = Field(
         (), description="Report types of which several identical runs may go at once (no single flight)."
     )
+    default_formats: Names = Field(
+        ("csv", "pdf"), description="The files of a run that selects none (`selectedFormats`), such as `csv`."
+    )
+    time_zone: str = Field("UTC", description="The time zone of times in files for people, such as `Europe/Berlin`.")
+    page_size: str = Field("a4", pattern="^(a4|letter)$", description="The paper of a PDF: `a4` or `letter`.")
+    keep_extracts: bool = Field(
+        True,
+        description="Whether a run that makes several files keeps the rows that they are of, so that further formats "
+        "can be made of them later.",
+    )
     search_phrases: bool = Field(
         False,
         description="Whether several words of an unquoted value, as in `email:a.b@x.com`, must follow each other; "
@@ -77,7 +87,7 @@ class Settings(BaseSettings):
         description="What the server's JSON log shows at the least.",
     )
 
-    @field_validator("cors_origins", "concurrent_reports", mode="before")
+    @field_validator("cors_origins", "concurrent_reports", "default_formats", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -13,16 +13,21 @@ from whohas.engine.duckdb import open_duckdb
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
 from whohas.render.csv import copy_statement, header_rows
+from whohas.render.definition import Options, Rows
 
 MEMORY = 256 << 20
 
 
 def written(
-    tmp_path: Path, sql: str, columns: list[Column], parameters: dict[str, object] | None = None
+    tmp_path: Path,
+    sql: str,
+    columns: list[Column],
+    parameters: dict[str, object] | None = None,
+    options: Options = Options(),
 ) -> tuple[str, int]:
     path = tmp_path / "out.csv"
     with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(sql, columns, path), parameters or {})
+        rows = engine.copy(copy_statement(Rows(sql, tuple(columns)), path, options), parameters or {})
     return path.read_bytes().decode(), rows - header_rows(columns)
 
 

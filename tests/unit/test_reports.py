@@ -141,17 +141,3 @@ def test_identity_errors_are_those_of_the_profile_on_that_source(snapshot: Snaps
 def test_an_unknown_authoritative_source_is_refused(snapshot: Snapshot) -> None:
     with pytest.raises(InvalidArguments, match=r"no source with the id 'x' \(argument authoritativeSource\)"):
         report_plan(snapshot, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "x"})
-
-
-@pytest.mark.parametrize("report_type", ["ORPHAN_IDENTITIES", "UNCORRELATED_ACCOUNTS"])
-def test_selected_formats_are_made_as_far_as_there_are_such(snapshot: Snapshot, report_type: str) -> None:
-    assert report_plan(snapshot, report_type, {"selectedFormats": ["CSV"]}).messages == ()
-    both = report_plan(snapshot, report_type, {"selectedFormats": ["CSV", "PDF"]})
-    assert (both.formats, [message.text for message in both.messages]) == (
-        ("csv",), ["This server makes no PDF yet; the run made CSV."],
-    )  # fmt: skip
-    with pytest.raises(InvalidArguments, match="makes no PDF yet"):
-        report_plan(snapshot, report_type, {"selectedFormats": ["PDF"]})
-    for wrong in ("CSV", ["XLS"], [1], {"CSV": True}):
-        with pytest.raises(InvalidArguments, match="must be a list of CSV and PDF"):
-            report_plan(snapshot, report_type, {"selectedFormats": wrong})

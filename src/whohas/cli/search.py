@@ -104,6 +104,7 @@ def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[l
     from whohas.engine.duckdb import open_duckdb
     from whohas.engine.statement import TableFiles
     from whohas.render.csv import copy_statement
+    from whohas.render.definition import Rows
 
     tables = [TableFiles(name, (), files) for name, files in statement.files.items()]
     with (
@@ -112,7 +113,7 @@ def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[l
     ):
         path = Path(folder) / "rows.csv"
         some = f"SELECT * FROM (\n{statement.sql}\n) LIMIT {limit}"
-        engine.copy(copy_statement(some, statement.columns, path), statement.parameters)
+        engine.copy(copy_statement(Rows(some, statement.columns), path), statement.parameters)
         total = engine.count(statement.sql, statement.parameters)
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file))[1:], total

@@ -17,11 +17,13 @@ class Column:
     Attributes:
         name: as the file's header has it.
         doc: what it means, one line, for the reference.
+        key: whether it tells the rows apart for people: repeated where a printed table goes on to the right.
     """
 
     name: str
     type: ColumnType
     doc: str = ""
+    key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Statement:
         ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
             none leaves it to the engine.
         expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
+        group: the column by which a printed report is divided: its equal values stand together, and are found in the
+            bookmarks; empty where there is none.
     """
 
     sql: str
@@ -47,6 +51,7 @@ class Statement:
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     ordered: bool = False
     expected_rows: int = 0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from whohas.http.downloads import Download, serve
 from whohas.http.errors import NotAllowed, json_response
 from whohas.http.requests import Flag, Format, json_object, run_id
 from whohas.http.wire import report_results, task_result_details
+from whohas.render.registry import find
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -66,8 +67,8 @@ def report_routes(services: Services) -> APIRouter:
         auditable: Annotated[Flag, Query(description=description.AUDITABLE)] = False,
     ) -> Response:
         _allowed(request, Operation.FILE)
-        run, artefact = runs.artefact(run_id(id), fileFormat.value)
-        usual = services.settings.csv_media_type if artefact.format == "csv" else f"application/{artefact.format}"
+        run, artefact = runs.artefact(run_id(id), fileFormat)
+        usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
         media_type = artefact.media_type or usual
         return serve(
             request,

@@ -11,8 +11,8 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
-from whohas.contract import FileFormat
 from whohas.errors import InvalidArguments, NotFound
+from whohas.render.registry import find, formats
 
 DEEPEST = 32
 """Levels of nesting in a body; the contract's bodies have four."""
@@ -133,15 +133,16 @@ def read_flag(value: object) -> bool:
             )
 
 
-def read_format(value: object) -> FileFormat:
-    """A file format of a query, in either case."""
+def read_format(value: object) -> str:
+    """A file format of a query, in either case; one that can be made."""
     try:
-        return FileFormat(str(value).strip().lower())
-    except ValueError:
+        return find(str(value)).name
+    except InvalidArguments:
+        known = ", ".join(formats())
         raise PydanticCustomError(
-            "format", "it must be csv or pdf, not {value}.", {"value": repr(str(value)[:60])}
+            "format", "it must be one of {known}; not {value}.", {"known": known, "value": repr(str(value)[:60])}
         ) from None
 
 
 Flag = Annotated[bool, BeforeValidator(read_flag)]
-Format = Annotated[FileFormat, BeforeValidator(read_format)]
+Format = Annotated[str, BeforeValidator(read_format)]

@@ -51,6 +51,7 @@ def task_result_details(run: Run) -> TaskResultDetails:
 def report_results(run: Run) -> ReportResults:
     """The answer to the question what became of a run."""
     over = run.state.over
+    made = {artefact.format for artefact in run.artefacts}
     return ReportResults(
         reportType=run.report_type,
         taskDefName=run.report_name,
@@ -59,7 +60,8 @@ def report_results(run: Run) -> ReportResults:
         status=STATUS.get(run.state),
         duration=run.duration if over else None,
         rows=run.rows if over else None,
-        availableFormats=[artefact.format.upper() for artefact in run.artefacts] if over else None,
+        # the ones that were asked for: a client of the published API knows no others
+        availableFormats=[format.upper() for format in run.formats if format in made] if over else None,
         progress=run.progress,
         percentComplete=run.percent,
         messages=[_message(message) for message in run.messages],

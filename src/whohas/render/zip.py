@@ -6,22 +6,21 @@ small file opens everywhere. Each entry has its time twice: as DOS has it, and i
 
 from __future__ import annotations
 
-import fcntl
-import os
 import struct
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import BinaryIO
 
 from isal import isal_zlib
 
+from whohas.render.pipe import BLOCK, pipe
+
 _LEVEL = 1
 """Of ISA-L: 2 and 3 make it hardly smaller, 3 takes twice as long, 0 is no faster and makes it half as large again."""
-_BLOCK = 1 << 20
 
 _TOO_LARGE = _ELSEWHERE = 0xFFFFFFFF
 """The first size or place that 32 bits cannot tell, for there the number says: look into the record of ZIP64."""
@@ -63,45 +62,16 @@ class Archive:
         Raises:
             OSError: the zip cannot be written. It is told rather than what the writer of the entry made of it.
         """
-        # A pipe rather than a named one: it has an end as soon as both sides are closed, even if nobody opened it,
-        # so neither side can wait for ever, and nothing has to be removed.
-        reading, writing = os.pipe()
-        with suppress(OSError):  # fewer turns between the two sides, where the system grants so much
-            fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _BLOCK)
         entry = _Entry(name.encode(), self._file.tell())
-        faults: list[Exception] = []
-
-        def take() -> None:
-            try:
-                # closed at the end, whatever happens: a writer with nobody to read is refused instead of waiting
-                with os.fdopen(reading, "rb", buffering=0) as stream:
-                    self._take(entry, stream)
-            except Exception as fault:
-                faults.append(fault)
-
-        taker = Thread(target=take, daemon=True)
-        taker.start()
-        try:
-            yield Path(f"/dev/fd/{writing}")
-        except Exception:
-            self._end(writing, taker)
-            if faults:
-                raise faults[0] from None
-            raise
-        self._end(writing, taker)
-        if faults:
-            raise faults[0]
+        with pipe(partial(self._take, entry)) as place:
+            yield place
         self._entries.append(entry)
-
-    def _end(self, writing: int, taker: Thread) -> None:
-        os.close(writing)
-        taker.join()
 
     def _take(self, entry: _Entry, stream: BinaryIO) -> None:
         self._file.write(self._local_header(entry))
         start = self._file.tell()
         deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
-        while block := stream.read(_BLOCK):
+        while block := stream.read(BLOCK):
             entry.crc = isal_zlib.crc32(block, entry.crc)
             entry.length += len(block)
             self._file.write(deflate.compress(block))

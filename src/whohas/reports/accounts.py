@@ -12,7 +12,7 @@ from whohas.warehouse.catalogue import Catalogue, Source
 _COLUMNS = (
     Column("id", "text", "The account's id."),
     Column("nativeIdentity", "text", "How the source itself names the account."),
-    Column("name", "text", "The account's name."),
+    Column("name", "text", "The account's name.", key=True),
     Column("sourceId", "text", "The source's id."),
     Column("sourceName", "text", "The source's name."),
     Column("identityId", "text", "The identity that holds the account; empty where it is uncorrelated."),

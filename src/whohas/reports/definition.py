@@ -6,17 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, cast
+from typing import Any
 
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
 from whohas.warehouse.catalogue import Catalogue
-
-FORMATS: Final = ("csv",)
-"""The formats that a run can make."""
-
-PUBLISHED_FORMATS: Final = ("csv", "pdf")
-"""The formats that the published API knows."""
 
 
 class Level(StrEnum):
@@ -61,7 +55,6 @@ class Plan:
     Attributes:
         arguments: normalised: two starts with the same are the same run.
         statement: what gives its rows; None where `parts` do.
-        formats: the files that are made, lower case.
         messages: what a reader of the run should know.
         parts: the files of the zip, in their order; empty where there is one statement.
         attributes: what the contract's `attributes` say of it beside the organisation.
@@ -69,7 +62,6 @@ class Plan:
 
     arguments: Mapping[str, Any]
     statement: Statement | None = None
-    formats: tuple[str, ...] = FORMATS
     messages: tuple[Message, ...] = ()
     parts: tuple[Part, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -171,26 +163,6 @@ class Request:
                 raise InvalidArguments(
                     f"The argument {name} of {self.report_type} must be true or false, not {other!r}."
                 )
-
-    def formats(self) -> tuple[tuple[str, ...], tuple[Message, ...]]:
-        """The formats that `selectedFormats` asks for, as far as there are such; all of them where it says nothing.
-
-        Raises:
-            InvalidArguments: it is no list of formats, or names none that is made here.
-        """
-        chosen = self.arguments.get("selectedFormats")
-        if chosen is None:
-            return FORMATS, ()
-        names = cast("list[object]", chosen) if isinstance(chosen, list) else [None]
-        wanted = [name.lower() for name in names if isinstance(name, str) and name.lower() in PUBLISHED_FORMATS]
-        if len(wanted) != len(names):
-            raise InvalidArguments(f"The argument selectedFormats of {self.report_type} must be a list of CSV and PDF.")
-        made = tuple(name for name in FORMATS if name in wanted)
-        if not made and wanted:
-            raise InvalidArguments(f"This server makes no {' or '.join(wanted).upper()} yet. Select CSV.")
-        missing = sorted(set(wanted) - set(made))
-        text = f"This server makes no {', '.join(missing).upper()} yet; the run made {', '.join(made).upper()}."
-        return made or FORMATS, (Message(Level.INFO, "formats.missing", text),) if missing else ()
 
 
 def _kind(value: object) -> str:

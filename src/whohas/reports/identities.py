@@ -10,7 +10,7 @@ from whohas.warehouse.catalogue import Catalogue
 IDENTITY_COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read."),
+    Column("displayName", "text", "The name that people read.", key=True),
     Column("firstName", "text", "Given name."),
     Column("lastName", "text", "Family name."),
     Column("email", "text", "Mail address."),

@@ -10,7 +10,7 @@ from whohas.warehouse.catalogue import Catalogue
 _COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read."),
+    Column("displayName", "text", "The name that people read.", key=True),
     Column("profile", "text", "The identity profile that made it."),
     Column("processingState", "text", "ERROR."),
     Column("date", "time", "When the processing failed."),

@@ -10,7 +10,7 @@ from whohas.warehouse.catalogue import Catalogue
 _COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read."),
+    Column("displayName", "text", "The name that people read.", key=True),
     Column("email", "text", "Mail address."),
     Column("status", "text", "Its registration status."),
     Column("lifecycleState", "text", "Where it is in its life, such as active or terminated."),
@@ -34,16 +34,12 @@ LEFT JOIN held h ON h.identityId = i.id
 WHERE NOT coalesce(h.known, false)
 """.strip()
 
-SELECTED_FORMATS = {"selectedFormats": "The formats to make, a list of CSV and PDF; without it, every one there is."}
-
 
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    formats, messages = request.formats()
     return Plan(
-        arguments={"selectedFormats": [name.upper() for name in formats]},
+        arguments={},
         statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"identities": None, "accounts": None, "sources": None}),
-        formats=formats,
-        messages=(*messages, *sources.stale(catalogue.sources, request.now)),
+        messages=sources.stale(catalogue.sources, request.now),
     )
 
 
@@ -51,7 +47,7 @@ REPORT = Report(
     type="ORPHAN_IDENTITIES",
     name="Orphan Identities Report",
     description="The identities that have no account on an authoritative source.",
-    arguments=SELECTED_FORMATS,
+    arguments={},
     columns=_COLUMNS,
     plan=_plan,
 )

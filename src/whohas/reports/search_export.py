@@ -19,7 +19,6 @@ _LONGEST_QUERY = 500_000
 
 
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    formats, messages = request.formats()
     asked, ignored = _asked(request)
     answer = ask(asked, open_index(catalogue.snapshot), request.now)
     notes = [Message(Level.WARN, f"search.{note.kind}", note.text) for note in answer.notes]
@@ -27,8 +26,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     return Plan(
         arguments=arguments,
         parts=tuple(Part(INDICES[name].title, statement) for name, statement in answer.statements.items()),
-        formats=formats,
-        messages=(*messages, *ignored, *notes),
+        messages=(*ignored, *notes),
         attributes={
             "queryHash": hashlib.sha1(
                 json.dumps(arguments, sort_keys=True).encode(), usedforsecurity=False

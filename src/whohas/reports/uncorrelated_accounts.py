@@ -5,12 +5,11 @@ from __future__ import annotations
 from whohas.engine.statement import Column, Statement
 from whohas.reports import sources
 from whohas.reports.definition import Plan, Report, Request
-from whohas.reports.orphan_identities import SELECTED_FORMATS
 from whohas.warehouse.catalogue import Catalogue
 
 _COLUMNS = (
     Column("id", "text", "The account's id."),
-    Column("name", "text", "The account's name."),
+    Column("name", "text", "The account's name.", key=True),
     Column("nativeIdentity", "text", "How the source itself names the account."),
     Column("sourceId", "text", "The source's id."),
     Column("sourceName", "text", "The source's name."),
@@ -33,12 +32,10 @@ WHERE NOT a.correlated
 
 
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    formats, messages = request.formats()
     return Plan(
-        arguments={"selectedFormats": [name.upper() for name in formats]},
-        statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"accounts": None, "sources": None}),
-        formats=formats,
-        messages=(*messages, *sources.stale(catalogue.sources, request.now)),
+        arguments={},
+        statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"accounts": None, "sources": None}, group="sourceName"),
+        messages=sources.stale(catalogue.sources, request.now),
     )
 
 
@@ -46,7 +43,7 @@ REPORT = Report(
     type="UNCORRELATED_ACCOUNTS",
     name="Uncorrelated Accounts Report",
     description="The accounts, of all sources, that no identity holds.",
-    arguments=SELECTED_FORMATS,
+    arguments={},
     columns=_COLUMNS,
     plan=_plan,
 )

@@ -4,7 +4,7 @@ It waits on stdin for one line, the work as JSON; says on stdout, a JSON line ea
 exits. When stdin closes, its worker is gone: it exits at once, in the middle of whatever it does. SIGTERM ends it the
 same way. It leaves its unfinished files to the worker, which knows their names.
 
-Only DuckDB is loaded here, but for a zip, and before the work comes: a child that waits starts a run without delay.
+Only DuckDB is loaded here before the work comes, so that a child that waits starts a run without delay.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
@@ -24,77 +26,155 @@ from typing import Any
 import duckdb
 
 from whohas.engine.duckdb import DuckDB, open_duckdb
-from whohas.render import csv
-from whohas.runs.work import Output, Part, Work
+from whohas.engine.sql import literal
+from whohas.errors import WhohasError
+from whohas.render import parquet
+from whohas.render.definition import About, Extract, Format, Rows
+from whohas.render.registry import find
+from whohas.runs.progress import Progress
+from whohas.runs.work import EXTRACT, Output, Part, Work
 
 _NICE = 10
 _BEYOND_ENGINE = 1 << 30
 """Bytes of memory on top of the engine's own limit at which the system refuses more: a wall, not a plan."""
+_EXTRACT_WEIGHT = 1.5
+_SEAL_WEIGHT = 0.1
 
 
 def carry_out(work: Work, say: Callable[..., None]) -> None:
     """Makes every file of the work, and says how far it is: `progress`, `percent` (0 to 100), `rows` so far.
 
-    The last word is `files`: bytes, rows and SHA-256 of each output, synced to disk.
+    The last word is `files`: bytes, rows and SHA-256 of each extract and output, synced to disk; and `notes`: what a
+    reader of the run should know.
     """
-    files: list[dict[str, Any]] = []
     with open_duckdb(work.tables, work.memory, work.threads, Path(work.spill)) as engine:
-        for output in work.outputs:
-            rows = _extract(engine, work, output, say)
-            say(progress=f"Checking, {rows:,} rows", percent=95, rows=rows)
-            files.append({"format": output.format, "rows": rows, **_seal(Path(output.path))})
-    say(files=files)
+        _Making(engine, work, say).all()
 
 
-def _extract(engine: DuckDB, work: Work, output: Output, say: Callable[..., None]) -> int:
-    progress = _Progress(work.parts, say)
-    path = Path(output.path)
-    if not output.zipped:
-        (part,) = work.parts
-        progress.done(part, _csv(engine, part, path, partial(progress.within, part)))
-        return progress.rows
-    from whohas.render.zip import open_zip
+@dataclass
+class _Made:
+    """The rows of a part as far as they are known: where they are, and how many."""
 
-    with open_zip(path, datetime.fromtimestamp(work.time, UTC)) as archive:
-        for part in work.parts:
-            with archive.entry(f"{part.name}.{output.format}") as place:
-                rows = _csv(engine, part, place, partial(progress.within, part))
-            progress.done(part, rows)
-    return progress.rows
+    part: Part
+    about: About
+    rows: Rows
+    parameters: dict[str, Any]
+    ordered: bool
+    count: int
 
 
-def _csv(engine: DuckDB, part: Part, path: Path, on_percent: Callable[[float], None]) -> int:
-    statement = csv.copy_statement(part.sql, part.columns, path)
-    header = csv.header_rows(part.columns)
-    return engine.copy(statement, part.parameters, part.ordered or header > 0, on_percent) - header
+class _Making:
+    """The files of one work, under way."""
 
-
-class _Progress:
-    """How far the parts of a file are, taken together; each weighs as much as rows are expected of it.
-
-    Attributes:
-        rows: of the parts that are done.
-    """
-
-    def __init__(self, parts: Sequence[Part], say: Callable[..., None]) -> None:
-        self.rows = 0
-        self._weight_done, self._weight = 0, sum(map(_weight, parts))
+    def __init__(self, engine: DuckDB, work: Work, say: Callable[..., None]) -> None:
+        self._engine = engine
+        self._work = work
         self._say = say
-        say(progress="Extracting, 0 rows", percent=1, rows=0)
+        self._formats = {output.format: find(output.format) for output in work.outputs}
+        self._progress = Progress(say, list(self._weights()))
+        self._notes: list[str] = []
 
-    def within(self, part: Part, percent: float) -> None:
-        share = min(percent, 100.0) / 100
-        rows = self.rows + round(part.expected_rows * share)
-        whole = (self._weight_done + _weight(part) * share) / self._weight
-        self._say(progress=f"Extracting, {rows:,} rows", percent=1 + round(90 * whole), rows=rows)
+    def _weights(self) -> Generator[float]:
+        work = self._work
+        yield from (_EXTRACT_WEIGHT * part.expected_rows for part in work.parts if part.extract and part.sql)
+        for output in work.outputs:
+            for part in work.parts:
+                yield self._formats[output.format].weight * part.expected_rows
+            yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
-    def done(self, part: Part, rows: int) -> None:
-        self.rows += rows
-        self._weight_done += _weight(part)
+    def all(self) -> None:
+        made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
+        files = [
+            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **_seal(Path(one.part.extract))}
+            for one in made
+            if one.part.extract and one.part.sql
+        ]
+        for output in self._work.outputs:
+            rows = self._file(output, made)
+            self._progress.begin(f"Checking the {output.format.upper()}")
+            self._progress.at(0.0, rows)
+            facts = {"format": output.format, "path": output.path, "rows": rows}
+            files.append({**facts, **_seal(Path(output.path))})
+        self._say(files=files, notes=self._notes)
+
+    def _straight(self, part: Part) -> _Made:
+        rows = Rows(part.sql, part.columns, part.name, part.group)
+        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows)
+
+    def _extracted(self, part: Part) -> _Made:
+        """The rows in a Parquet file, which is made unless it is there."""
+        path = Path(part.extract)
+        if not part.sql:
+            about, rows, count = parquet.read(path)
+            return _Made(part, about, rows, {}, True, count)
+        rows = Rows(part.sql, part.columns, part.name, part.group)
+        statement = parquet.copy_statement(rows, path, self._about, self._work.options)
+        self._progress.begin("Extracting")
+        count = self._copy(statement, part.parameters, part.ordered or bool(part.group), part.expected_rows)
+        there = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})")
+        return _Made(part, self._about, there, {}, True, count)
+
+    @property
+    def _about(self) -> About:
+        assert self._work.about is not None, "a statement belongs to a run"
+        return self._work.about
+
+    def _file(self, output: Output, made: list[_Made]) -> int:
+        format = self._formats[output.format]
+        path = Path(output.path)
+        if not output.zipped:
+            (one,) = made
+            return self._rows(format, one, path)
+        from whohas.render.zip import open_zip
+
+        rows = 0
+        with open_zip(path, made[0].about.started_at) as archive:
+            for one in made:
+                with archive.entry(f"{one.rows.name}.{format.name}") as place, _beside(format, path, place) as to:
+                    rows += self._rows(format, one, to)
+        return rows
+
+    def _rows(self, format: Format, one: _Made, path: Path) -> int:
+        """Writes the rows of a part to a file, and returns how many they were."""
+        about, options = one.about, self._work.options
+        self._progress.begin(f"Writing the {format.name.upper()}" if one.part.extract else "Extracting")
+        if format is find("parquet") and one.part.extract:
+            path.unlink(missing_ok=True)
+            os.link(one.part.extract, path)  # the extract is that file
+        elif format.copy is not None:
+            header = format.uncounted(one.rows.columns)
+            with format.through(path) as place:
+                statement = format.copy(one.rows, place, about, options)
+                return self._copy(statement, one.parameters, one.ordered or header > 0, one.count) - header
+        elif format.write is not None:
+            extract = Extract(Path(one.part.extract), one.rows, one.count, partial(self._wrote, one.count))
+            self._notes += format.write(extract, path, about, options)
+        return one.count
+
+    def _wrote(self, count: int, rows: int) -> None:
+        self._progress.at(rows / max(count, 1), rows)
+
+    def _copy(self, statement: str, parameters: dict[str, Any], ordered: bool, expected: int) -> int:
+        def on_percent(percent: float) -> None:
+            self._progress.at(percent / 100, round(expected * min(percent, 100.0) / 100))
+
+        return self._engine.copy(statement, parameters, ordered, on_percent)
 
 
-def _weight(part: Part) -> int:
-    return max(1, part.expected_rows)
+@contextmanager
+def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
+    """Where a format writes a file of a zip: straight into it, or beside it first where it does not go from first byte
+    to last."""
+    if format.streams:
+        yield place
+        return
+    beside = path.with_name(f"{path.name}-entry")
+    try:
+        yield beside
+        with beside.open("rb") as file, place.open("wb") as to:
+            shutil.copyfileobj(file, to, 1 << 20)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _seal(path: Path) -> dict[str, Any]:
@@ -122,6 +202,8 @@ def _reason(error: BaseException) -> str:
                 "It needs more memory than a run may have, or more room on the disk than there is to spill to. "
                 f"Raise WHOHAS_RUN_MEMORY, or free the disk. ({_first_line(error)})"
             )
+        case WhohasError():
+            return error.message
         case duckdb.IOException() | OSError():
             return f"A file could not be read or written: is the disk full? ({_first_line(error)})"
         case _:
@@ -150,7 +232,7 @@ def main() -> None:
     _confine(work.memory)
     try:
         carry_out(work, say)
-    except (duckdb.Error, OSError, MemoryError) as error:
+    except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         say(failed=_reason(error))
     out.flush()
     # no waiting for threads of libraries: everything is on disk and said

@@ -16,7 +16,10 @@ from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
 from whohas.errors import InvalidArguments, NotFound, Unavailable
 from whohas.runs import table
+from whohas.runs.files import ARGUMENTS, wish
+from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.runs.work import EXTRACT
 from whohas.search.index import searchable
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
@@ -30,6 +33,7 @@ class Runs:
     """The runs of an installation.
 
     Attributes:
+        later: makes files that were not made with their run.
         enqueue: puts a job for a run on the queue, within the caller's transaction.
         work: carries out jobs in this process for as long as the context lasts; see `jobs.working`.
     """
@@ -38,6 +42,7 @@ class Runs:
     database: sa.Engine
     warehouse: Warehouse
     artefacts: Artefacts
+    later: Later
     enqueue: Callable[[sa.Connection, RunId], None]
     work: Callable[[], AbstractContextManager[None]]
 
@@ -65,13 +70,15 @@ class Runs:
         snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
         request = reports.Request(report.type, sent, created, launcher, self.settings.search_phrases)
         plan = report.plan(request, catalogue(snapshot))
+        files = wish(sent, self.settings, plan.zipped)
+        asked = {**plan.arguments, **files.arguments}
         run = Run(
             id=RunId(uuid.uuid4().hex),
             report_type=report.type,
             report_name=report.name,
             description=report.description,
-            arguments=plan.arguments,
-            key=_key(report.type, plan.arguments),
+            arguments=asked,
+            key=_key(report.type, asked),
             attributes={"org": self.settings.org, **plan.attributes},
             state=State.QUEUED,
             snapshot=snapshot.number,
@@ -83,7 +90,7 @@ class Runs:
             progress="Queued",
             percent=0,
             attempt=0,
-            formats=plan.formats,
+            formats=files.formats,
             messages=(*plan.messages, *_foreign(report, sent), *_older(snapshot, self.warehouse)),
             artefacts=(),
             statement=plan.text,
@@ -126,10 +133,11 @@ class Runs:
             return table.newest_with_files(connection, run.key)
 
     def artefact(self, run_id: str, format: str) -> tuple[Run, Artefact]:
-        """A run and its finished file in a format.
+        """A run and its finished file in a format; one that was not made with it is made now, if its rows were kept.
 
         Raises:
             NotFound: no such run, it is not over, it ended without files, or not in that format.
+            Unavailable: the file could not be made now.
         """
         run = self.get(run_id)
         if not run.state.over:
@@ -137,14 +145,17 @@ class Runs:
                 f"The {format.upper()} file of this run is not ready: {run.progress.lower()}. "
                 "Ask for its result until it has a status, then for the file."
             )
-        for artefact in run.artefacts:
-            if artefact.format == format:
-                if not self.artefacts.path(run.id, artefact).is_file():
-                    raise NotFound("The file of this run has been removed. Start the report again.")
-                return run, artefact
+        found = next((one for one in run.artefacts if one.format == format), None) or self.later.make(run, format)
+        if found is not None:
+            if not self.artefacts.path(run.id, found).is_file():
+                raise NotFound("The file of this run has been removed. Start the report again.")
+            return run, found
         if run.artefacts:
-            made = ", ".join(artefact.format.upper() for artefact in run.artefacts)
-            raise NotFound(f"This run made no {format.upper()} file; it made {made}. Ask for that.")
+            made = ", ".join(one.format.upper() for one in run.artefacts if one.format != EXTRACT)
+            raise NotFound(
+                f"This run made no {format.upper()} file; it made {made}. Ask for that, or start the report with "
+                f'"selectedFormats": ["{format.upper()}"].'
+            )
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
         ended = "was cancelled" if run.state is State.CANCELLED else "failed"
         raise NotFound(f"This run {ended} and has no file.{why} Start the report again.")
@@ -195,7 +206,7 @@ def _key(report_type: str, arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(table.canonical([report_type, dict(arguments)]).encode()).hexdigest()
 
 
-_LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", "selectedFormats"})
+_LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *ARGUMENTS})
 """Arguments that older clients send with every report, and that newer ones put in by themselves."""
 
 

@@ -6,32 +6,29 @@ Only here does a run go from running to over. The row says whose attempt it is, 
 
 from __future__ import annotations
 
-import json
-import os
-import selectors
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
 import structlog
 
 from whohas import reports
-from whohas.artefacts import ZIP, Artefact, Artefacts
+from whohas.artefacts import Artefact, Artefacts
 from whohas.engine.sql import quote
 from whohas.engine.statement import Statement, TableFiles
 from whohas.errors import WhohasError
+from whohas.render.definition import About
+from whohas.render.registry import find
 from whohas.runs import table
+from whohas.runs.children import Child, Children, Done, died, follow
+from whohas.runs.files import wish
 from whohas.runs.model import Level, Message, Run, State
-from whohas.runs.work import Output, Part, Work
+from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -41,77 +38,12 @@ _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
 _NOTE_SECONDS = 0.5
 """How often progress is written to the row."""
-_TERM_SECONDS = 0.5
-"""How long a child has after SIGTERM before SIGKILL."""
 
 log = structlog.get_logger("whohas.runs")
 
 
 class _Stopped(Exception):
     """The attempt ends before its work is done: `cancelled`, or the worker shuts down."""
-
-
-@dataclass
-class Children:
-    """Child processes: one waits, warm, so that the next run starts without delay."""
-
-    _waiting: subprocess.Popen[bytes] | None = None
-    _busy: set[subprocess.Popen[bytes]] = field(default_factory=set["subprocess.Popen[bytes]"])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self) -> subprocess.Popen[bytes]:
-        """A child that waits for its work; another is started to wait in its stead."""
-        with self._lock:
-            child = self._waiting if self._waiting is not None and self._waiting.poll() is None else _spawn()
-            self._waiting = None
-            self._busy.add(child)
-            return child
-
-    def warm(self) -> None:
-        """Starts the child that waits, if none does."""
-        with self._lock:
-            if self._waiting is None or self._waiting.poll() is not None:
-                self._waiting = _spawn()
-
-    def end(self, child: subprocess.Popen[bytes]) -> None:
-        """Ends a child and returns when it is gone."""
-        _stop(child)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
-        with self._lock:
-            self._busy.discard(child)
-
-    def close(self) -> bool:
-        """Ends every child, working or waiting; whether one was working."""
-        with self._lock:
-            busy = list(self._busy)
-            waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            self.end(waiting)
-        for child in busy:
-            _stop(child)  # its pipes are read by the attempt that has it
-        return bool(busy)
-
-
-def _stop(child: subprocess.Popen[bytes]) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(_TERM_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _spawn() -> subprocess.Popen[bytes]:
-    # a session of its own keeps a terminal's Ctrl-C from it: its worker decides
-    return subprocess.Popen(
-        [sys.executable, "-m", "whohas.runs.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
 
 
 @dataclass(frozen=True)
@@ -158,7 +90,7 @@ class Supervisor:
         started = time.monotonic()
         spill = self.settings.home / "spill" / f"{run.id}-{run.attempt}"
         try:
-            artefacts = self._make(run, spill)
+            artefacts, notes = self._make(run, spill)
         except _Stopped:
             self._let_go(run)
         except WhohasError as error:
@@ -169,7 +101,7 @@ class Supervisor:
             log.exception("internal fault", report=run.report_type)
             self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
         else:
-            if self._succeed(run, artefacts):
+            if self._succeed(run, artefacts, notes):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
                 self._let_go(run)
@@ -178,24 +110,20 @@ class Supervisor:
             if not self.stopping.is_set():
                 self.children.warm()
 
-    def _make(self, run: Run, spill: Path) -> tuple[Artefact, ...]:
+    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], tuple[Message, ...]]:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
             work = self._work(run, spill)
-            outputs = {output.format: output for output in work.outputs}
-            files = self._watch(run, child, work)
-            return tuple(
-                Artefact(
-                    format=file["format"],
-                    name=self.artefacts.publish(Path(outputs[file["format"]].path)),
-                    media_type=ZIP if outputs[file["format"]].zipped else "",
-                    bytes=file["bytes"],
-                    rows=file["rows"],
-                    sha256=file["sha256"],
-                )
-                for file in files
-            )
+            done = self._watch(run, child, work)
+            zipped = {output.path for output in work.outputs if output.zipped}
+            artefacts: list[Artefact] = []
+            for file in done.files:
+                if file["format"] == EXTRACT and not self.settings.keep_extracts:
+                    Path(file["path"]).unlink()
+                else:
+                    artefacts.append(self.artefacts.published(file, file["path"] in zipped))
+            return tuple(artefacts), _notes(done)
         finally:
             self.children.end(child)
 
@@ -215,62 +143,59 @@ class Supervisor:
         report = reports.find(run.report_type, run.arguments)
         request = reports.Request(run.report_type, run.arguments, run.created, run.launcher)
         plan = report.plan(request, catalogue(snapshot))
-        if plan.statement is not None:
-            parts = (_part("", plan.statement),)
-        else:
-            parts = tuple(_part(part.name, part.statement) for part in plan.parts)
+        extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
+        named = [("", plan.statement)] if plan.statement else [(part.name, part.statement) for part in plan.parts]
+        parts = tuple(
+            _part(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
+            for number, (name, statement) in enumerate(named)
+        )
         return Work(
             parts=parts,
             tables=united(table for statement in plan.statements for table in table_files(statement, snapshot)),
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
-            time=run.created.timestamp(),
+            about=_about(run, snapshot, self.settings.org),
+            options=wish(run.arguments, self.settings, plan.zipped).options,
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
         )
 
     def _output(self, run: Run, format: str, zipped: bool) -> Output:
-        name = f"{run.report_type.lower()}.{'zip' if zipped else format}"
-        return Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
+        return Output(
+            format, self._place(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"), zipped
+        )
 
-    def _watch(self, run: Run, child: subprocess.Popen[bytes], work: Work) -> list[dict[str, Any]]:
-        """Gives the child its work and follows it; the facts of its files.
+    def _place(self, run: Run, name: str) -> str:
+        return str(self.artefacts.part(run.id, run.attempt, name))
+
+    def _watch(self, run: Run, child: Child, work: Work) -> Done:
+        """Gives the child its work, and follows it.
 
         Raises:
             _Stopped: the run was cancelled, lost, or the worker shuts down.
             WhohasError: the child failed; the message says why.
         """
-        assert child.stdin is not None and child.stdout is not None
-        try:
-            child.stdin.write(work.to_line().encode())
-            child.stdin.flush()
-        except BrokenPipeError:
-            raise WhohasError(_died(child)) from None
-        lines = _Lines(child.stdout.fileno())
-        noted, facts = 0.0, dict[str, Any]()
+        noted = 0.0
         with self.database.connect() as connection:
-            while True:
-                for facts in lines.read(_LOOK_SECONDS):
-                    if "files" in facts:
-                        return facts["files"]
-                    if "failed" in facts:
-                        raise WhohasError(facts["failed"])
+            for facts in follow(child, work, _LOOK_SECONDS):
+                if isinstance(facts, Done):
+                    return facts
                 goes_on = table.goes_on(connection, run.id, run.attempt)
                 connection.rollback()
                 if not goes_on or self.stopping.is_set():
                     raise _Stopped
-                if lines.ended:
-                    raise WhohasError(_died(child))
                 if facts and time.monotonic() - noted > _NOTE_SECONDS:
                     table.note_progress(
                         connection, run.id, run.attempt, facts["progress"], facts["percent"], facts["rows"]
                     )
                     connection.commit()
                     noted = time.monotonic()
+        raise WhohasError(died(child))
 
-    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...]) -> bool:
-        rows = max(artefact.rows for artefact in artefacts)
-        warned = any(message.level is not Level.INFO for message in run.messages)
+    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], notes: tuple[Message, ...]) -> bool:
+        rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
+        messages = (*run.messages, *notes)
+        warned = any(message.level is not Level.INFO for message in messages)
         with self.database.begin() as connection:
             return table.finish(
                 connection,
@@ -279,7 +204,7 @@ class Supervisor:
                 State.WARNED if warned else State.SUCCEEDED,
                 f"Done, {rows:,} rows",
                 rows,
-                run.messages,
+                messages,
                 artefacts,
             )
 
@@ -297,26 +222,6 @@ class Supervisor:
                 (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text)),
             )
             table.confirm_cancelled(connection, run.id)
-
-
-class _Lines:
-    """JSON lines from a pipe, without ever waiting longer than asked."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._rest = b""
-        self.ended = False
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(descriptor, selectors.EVENT_READ)
-
-    def read(self, seconds: float) -> list[dict[str, Any]]:
-        """The lines that came; none if nothing came in that time."""
-        if self.ended or not self._selector.select(seconds):
-            return []
-        data = os.read(self._descriptor, 1 << 16)
-        self.ended = not data
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        return [json.loads(line) for line in lines]
 
 
 def table_files(statement: Statement, snapshot: Snapshot) -> tuple[TableFiles, ...]:
@@ -341,10 +246,36 @@ def united(tables: Iterable[TableFiles]) -> tuple[TableFiles, ...]:
     return tuple(by_name.values())
 
 
-def _part(name: str, statement: Statement) -> Part:
+def _part(name: str, statement: Statement, extract: str) -> Part:
     return Part(
-        name, statement.sql, statement.parameters, statement.columns, statement.ordered, statement.expected_rows
+        name=name,
+        sql=statement.sql,
+        parameters=statement.parameters,
+        columns=statement.columns,
+        ordered=statement.ordered,
+        expected_rows=statement.expected_rows,
+        group=statement.group,
+        extract=extract,
     )
+
+
+def _about(run: Run, snapshot: Snapshot, org: str) -> About:
+    return About(
+        run=run.id,
+        report=run.report_type,
+        title=run.report_name,
+        description=run.description,
+        arguments=run.arguments,
+        launcher=run.launcher,
+        started=run.created.timestamp(),
+        snapshot=snapshot.number,
+        loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
+        org=org,
+    )
+
+
+def _notes(done: Done) -> tuple[Message, ...]:
+    return tuple(Message(Level.WARN, "file.note", text) for text in done.notes)
 
 
 def duckdb_type(type: pa.DataType) -> str:
@@ -359,11 +290,3 @@ def duckdb_type(type: pa.DataType) -> str:
     if pa.types.is_timestamp(type):
         return "TIMESTAMP WITH TIME ZONE"
     return {"string": "VARCHAR", "bool": "BOOLEAN", "int64": "BIGINT"}[str(type)]
-
-
-def _died(child: subprocess.Popen[bytes]) -> str:
-    code = child.wait()
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"The process of this run was killed ({name}), most likely because the machine ran out of memory."
-    return f"The process of this run ended with code {code} before its work was done. The server's log says more."

@@ -171,6 +171,17 @@ def finish(
     return done.rowcount == 1
 
 
+def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artefact:
+    """Keeps a file that was made after its run was over; the one that is there already in its format, if there is."""
+    query = sa.select(run.c.artefacts).where(run.c.id == run_id).with_for_update()
+    there: list[dict[str, Any]] = connection.execute(query).scalar_one()
+    for one in there:
+        if one["format"] == new.format:
+            return Artefact(**one)
+    connection.execute(sa.update(run).where(run.c.id == run_id).values(artefacts=[*there, asdict(new)]))
+    return new
+
+
 def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
     """Cancels a queued run at once, asks a running one to stop."""
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)

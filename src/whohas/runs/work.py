@@ -7,6 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from whohas.engine.statement import Column, TableFiles
+from whohas.render.definition import About, Options
+
+
+EXTRACT = "extract"
+"""The format of an extract among a run's files; no name of a format that can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,10 @@ class Part:
 
     Attributes:
         name: of its file in a zip, without an extension; empty where there is no zip.
+        sql: the statement; empty where the rows have been extracted before.
         expected_rows: for progress; 0 where nothing is known.
+        group: the column whose equal values stand together in an extract; empty where none does.
+        extract: the Parquet file that its rows go through on their way to each output; empty where they go straight.
     """
 
     name: str
@@ -38,6 +46,13 @@ class Part:
     columns: tuple[Column, ...]
     ordered: bool
     expected_rows: int
+    group: str = ""
+    extract: str = ""
+
+    @staticmethod
+    def of_extract(path: str, rows: int) -> Part:
+        """A part whose rows have been extracted before; the file itself says what they are."""
+        return Part("", "", {}, (), True, rows, extract=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +62,8 @@ class Work:
     Attributes:
         parts: at least one; more only for a zip.
         tables: what any of them reads.
-        time: of the run, seconds since 1970; what is in a zip has it.
+        about: the run that its files are of; None where extracts that are there tell it.
+        options: how they are written.
         memory: bytes for the engine.
         spill: a folder that the engine may make and spill to.
     """
@@ -55,7 +71,8 @@ class Work:
     parts: tuple[Part, ...]
     tables: tuple[TableFiles, ...]
     outputs: tuple[Output, ...]
-    time: float
+    about: About | None
+    options: Options
     memory: int
     threads: int
     spill: str
@@ -72,6 +89,8 @@ class Work:
             TableFiles(table["name"], tuple((name, type) for name, type in table["columns"]), tuple(table["files"]))
             for table in raw["tables"]
         )
+        raw["about"] = About(**raw["about"]) if raw["about"] else None
+        raw["options"] = Options(**raw["options"])
         return Work(**raw)
 
 

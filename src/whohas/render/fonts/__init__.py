@@ -1,0 +1,20 @@
+"""The fonts of printed reports. README.md says where each comes from; `tools/fonts.py` makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+FOLDER: Final = Path(__file__).parent
+
+REGULAR: Final = "sans.ttf"
+BOLD: Final = "sans-bold.ttf"
+FALLBACKS: Final = (
+    "arabic.ttf", "hebrew.ttf", "armenian.ttf", "georgian.ttf", "devanagari.ttf", "bengali.ttf", "gurmukhi.ttf",
+    "gujarati.ttf", "tamil.ttf", "telugu.ttf", "kannada.ttf", "malayalam.ttf", "sinhala.ttf", "thai.ttf", "lao.ttf",
+    "khmer.ttf", "myanmar.ttf", "ethiopic.ttf", "cjk.ttf", "hangul.ttf", "symbols.ttf", "symbols2.ttf", "math.ttf",
+    "emoji.ttf", "more.ttf",
+)  # fmt: skip
+"""Where a character is looked for that the first font has not, in this order."""
+UNITS: Final = 1000
+"""Units to the em, of all of them."""

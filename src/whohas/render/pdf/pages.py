@@ -1,0 +1,354 @@
+"""Rows to pages: which rows stand on which page, and what each page draws.
+
+A batch's rows become one Arrow column of operators, so that what a page draws is a slice of its bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import accumulate, chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from whohas.engine.statement import Column
+from whohas.render.pdf.layout import ABOVE_AND_BELOW, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.render.pdf.text import NEXT_LINE, Laid, Setter
+from whohas.render.pdf.title import BLACK, LIGHT, Header, number
+from whohas.render.texts import texts
+
+_BASELINE = ABOVE_AND_BELOW + 0.93
+"""From a row's top to the line that its first text stands on, in ems."""
+_MOST_BYTES = 1 << 25
+"""Bytes of rows that are set at once: their operators have to be found with 32 bits."""
+_MOST_BOOKMARKS = 10_000
+_NO_GROUP = "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of one panel, or of the title block alone.
+
+    Attributes:
+        panel: which; None for the title block alone.
+        first: whether it is the first of its panel, whose header a screen reader reads.
+        top: where the header row begins, in points from below.
+        rows: how many it shows.
+        ground: what it draws below the rows, `body` for the rows.
+    """
+
+    panel: int | None
+    first: bool
+    top: float
+    rows: int
+    ground: bytes
+    body: bytes
+    title: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bookmark leads: a page, counted from 0, and how high on it, in points from below."""
+
+    text: str
+    page: int
+    top: float
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all pages have in common.
+
+    Attributes:
+        group: the number of the column whose values have bookmarks; None where there is none.
+        marks: how many marks a screen reader finds in the title block; None where nothing is marked.
+    """
+
+    columns: Sequence[Column]
+    group: int | None
+    layout: Layout
+    headers: Sequence[Header]
+    zone: str
+    marks: int | None
+
+    @property
+    def rooms(self) -> list[int]:
+        """How wide each column's text may be, in thousandths of an em: where it stands on several pages, the least."""
+        return [
+            min(
+                int(width * 1000)
+                for panel in self.layout.panels
+                for number, width in zip(panel.columns, panel.widths, strict=True)
+                if number == column
+            )
+            for column in range(len(self.columns))
+        ]
+
+    @property
+    def header(self) -> float:
+        """How high the header row is, in points: in all panels alike, so that rows stand side by side."""
+        return max(header.height for header in self.headers)
+
+    def room(self, top: float) -> float:
+        """For rows, where the header row begins at `top`; in ems."""
+        return (top - self.header - self.layout.bottom) / self.layout.size
+
+
+@dataclass(slots=True)
+class _Open:
+    """The page that rows are added to, in all its panels; heights in ems."""
+
+    top: float
+    room: float
+    first: bool
+    parts: list[list[bytes]]
+    title: bytes = b""
+    heights: list[list[float]] = field(default_factory=list[list[float]])
+    used: float = 0.0
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows of a batch that stand on one page, the first of them as its `row`."""
+
+    start: int
+    end: int
+    row: int
+    ends_page: bool
+
+
+class Pages:
+    """The pages of a report, one after another.
+
+    Args:
+        top: where the header row of the first page of rows begins, in points from below; `title` stands above it.
+        before: pages that the title block alone has filled.
+        out: takes each page when it is full.
+
+    Attributes:
+        groups: where each group begins.
+        starts: the first row of each page of the first panel, counted from 0; `numbers` has that page.
+    """
+
+    def __init__(
+        self, frame: Frame, setter: Setter, top: float, title: bytes, before: int, out: Callable[[Page], None]
+    ) -> None:
+        self._frame = frame
+        self._setter = setter
+        self._out = out
+        self._count = before
+        self._rows = 0
+        self._group: str | None = None
+        self.groups: list[Place] = []
+        self.starts = array("Q")
+        self.numbers = array("L")
+        self._most_lines = max(1, int((frame.room(frame.layout.top) - 2 * ABOVE_AND_BELOW) / LEADING))
+        self._open = self._begin(top, True)
+        self._open.title = title
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Sets rows."""
+        if batch.nbytes > _MOST_BYTES and batch.num_rows > 1:
+            half = batch.num_rows // 2
+            self.add(batch.slice(0, half))
+            self.add(batch.slice(half))
+            return
+        frame = self._frame
+        shown = [texts(batch.column(n), column.type, frame.zone) for n, column in enumerate(frame.columns)]
+        laid = [
+            self._setter.lay(text, frame.rooms[n], frame.columns[n].type == "integer") for n, text in enumerate(shown)
+        ]
+        lines = _most(laid, batch.num_rows)
+        begins = self._begins(shown)
+        cells = [one.cells for one in laid]
+        if int(lines.max(initial=1)) > self._most_lines:
+            cells, lines, begins = self._divided(cells, lines, begins)
+        chunks = list(self._chunks(lines))
+        drawn = [self._drawn(n, panel, cells, lines, chunks) for n, panel in enumerate(frame.layout.panels)]
+        for chunk in chunks:
+            self._place(chunk, drawn, lines, begins)
+
+    def finish(self) -> int:
+        """Ends the last page, and returns how many pages there are."""
+        if self._open.rows or self._open.title:
+            self._turn()
+        return self._count
+
+    # --- which rows stand where
+
+    def _begin(self, top: float, first: bool) -> _Open:
+        return _Open(top, self._frame.room(top), first, [[] for _ in self._frame.layout.panels])
+
+    def _chunks(self, lines: np.ndarray) -> Generator[_Chunk]:
+        ends = np.cumsum(_heights(lines))
+        start, row = 0, self._open.rows
+        room = self._open.room - self._open.used
+        full = self._frame.room(self._frame.layout.top)
+        while start < len(lines):
+            before = ends[start - 1] if start else 0.0
+            end = int(np.searchsorted(ends, before + room + 1e-6, side="right"))
+            yield _Chunk(start, end, row, end < len(lines))
+            start, row, room = end, 0, full
+
+    def _place(self, chunk: _Chunk, drawn: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray) -> None:
+        page = self._open
+        heights = _heights(lines[chunk.start : chunk.end])
+        if not page.rows and len(heights):
+            self.starts.append(self._rows)
+            self.numbers.append(self._count)
+        for place in np.flatnonzero(begins[chunk.start : chunk.end]).tolist():
+            self._bookmark(chunk.start + place, page.used + float(heights[:place].sum()))
+        for part, rows in zip(page.parts, drawn, strict=True):
+            part.append(_bytes(rows, chunk.start, chunk.end))
+        page.heights.append(heights.tolist())
+        page.used += float(heights.sum())
+        page.rows += len(heights)
+        self._rows += len(heights)
+        if chunk.ends_page:
+            self._turn()
+
+    def _turn(self) -> None:
+        page, frame = self._open, self._frame
+        if not page.rows:
+            self._out(Page(None, False, page.top, 0, b"", b"", page.title))
+            self._count += 1
+        else:
+            heights = tuple(chain.from_iterable(page.heights))
+            stripes = _stripes(heights, page.top - frame.header, frame.layout.size, frame.layout.inner)
+            for panel, parts in enumerate(page.parts):
+                body = self._start(page.top) + b"".join(parts) + b"ET\n"
+                # only the first panel's first page shares its paper with the title block
+                title = page.title if not panel else b""
+                self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title))
+            self._count += len(page.parts)
+        self._open = self._begin(frame.layout.top, page.first and not page.rows)
+
+    def _start(self, top: float) -> bytes:
+        size = self._frame.layout.size
+        y = top - self._frame.header - _BASELINE * size
+        at = (size, size, MARGIN + SIDES / 2 * size, y)
+        return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
+
+    # --- groups
+
+    def _begins(self, shown: Sequence[pa.StringArray]) -> np.ndarray:
+        """Which rows begin a group. The names of the groups are kept for `_bookmark`."""
+        count = len(shown[0])
+        begins = np.zeros(count, bool)
+        if self._frame.group is None or not count:
+            return begins
+        names = shown[self._frame.group]
+        begins[0] = names[0].as_py() != self._group
+        begins[1:] = np.asarray(pc.not_equal(names.slice(1), names.slice(0, count - 1)))
+        self._group = names[count - 1].as_py()
+        self._names = {int(place): names[int(place)].as_py() for place in np.flatnonzero(begins)}
+        return begins
+
+    def _bookmark(self, row: int, down: float) -> None:
+        if len(self.groups) < _MOST_BOOKMARKS:
+            top = self._open.top - self._frame.header - down * self._frame.layout.size
+            self.groups.append(Place(self._names[row] or _NO_GROUP, self._count, top))
+
+    # --- what rows draw
+
+    def _divided(
+        self, cells: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray
+    ) -> tuple[list[pa.BinaryArray], np.ndarray, np.ndarray]:
+        """Rows that no page holds, as several rows one after another."""
+        most = self._most_lines
+        counts = -(-lines // most)
+        divided = [self._divided_cells(column, counts) for column in cells]
+        parts = [min(most, left) for line in lines.tolist() for left in range(line, 0, -most)]
+        first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+        shifted = np.zeros(int(counts.sum()), bool)
+        shifted[first] = begins
+        self._names = {int(first[row]): name for row, name in self._names.items()} if begins.any() else {}
+        return divided, np.array(parts, np.int64), shifted
+
+    def _divided_cells(self, column: pa.BinaryArray, counts: np.ndarray) -> pa.BinaryArray:
+        most = self._most_lines
+        divided: list[bytes] = []
+        for cell, count in zip(column.to_pylist(), counts.tolist(), strict=True):
+            if count == 1:
+                divided.append(cell)
+                continue
+            lines = cell.split(NEXT_LINE)
+            if len(lines) > 1:
+                lines[-1] = lines[-1].removesuffix(self._setter.tail(len(lines)))
+            for part in range(count):
+                some = lines[part * most : (part + 1) * most]
+                divided.append(NEXT_LINE.join(some) + self._setter.tail(len(some)))
+        return pa.array(divided, pa.binary())
+
+    def _drawn(
+        self, panel_number: int, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, chunks: list[_Chunk]
+    ) -> pa.BinaryArray:
+        """What each row draws, from the first text's begin to the next row's."""
+        steps = panel.steps()
+        parts: list[pa.BinaryArray | pa.BinaryScalar] = []
+        marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
+        close = b")Tj" if marks is None else b")Tj EMC"
+        for place, column in enumerate(panel.columns):
+            move = b"%b %b 0 Td" % (close, number(steps[place - 1])) if place else b""
+            if marks is None:
+                parts.append(_scalar(move + b"("))
+            else:
+                opened = [b"%b/TD<</MCID %d>>BDC(" % (move, mark) for mark in (marks + place).tolist()]
+                parts.append(pa.array(opened, pa.binary()))
+            parts.append(cells[column])
+        back = number(-sum(steps[:-1]))
+        high, which = np.unique(lines, return_inverse=True)
+        ends = [b"%b %b %b Td\n" % (close, back, number(-height)) for height in _heights(high).tolist()]
+        parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
+        return pc.binary_join_element_wise(*parts, b"")
+
+    def _marks(self, panel: int, columns: int, count: int, chunks: Sequence[_Chunk]) -> np.ndarray | None:
+        """The number of the mark of each row's first cell."""
+        if self._frame.marks is None:
+            return None
+        marks = np.empty(count, np.int64)
+        first, title = self._open.first, bool(self._open.title) and not panel
+        for chunk in chunks:
+            before = columns * (first + chunk.row) + self._frame.marks * title
+            marks[chunk.start : chunk.end] = before + columns * np.arange(chunk.end - chunk.start)
+            first = first and chunk.end == chunk.start and not chunk.row
+            title = False
+        return marks
+
+
+def _heights(lines: np.ndarray) -> np.ndarray:
+    return lines * LEADING + 2 * ABOVE_AND_BELOW
+
+
+def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
+    most = np.ones(count, np.int64)
+    for one in laid:
+        if one.lines is not None:
+            np.maximum(most, one.lines, out=most)
+    return most
+
+
+@lru_cache(8)
+def _stripes(heights: tuple[float, ...], start: float, size: float, inner: float) -> bytes:
+    """Every second row's bar; the rows begin at `start`."""
+    ends = list(accumulate(heights))
+    bars = b"".join(
+        b"%b %b %b %b re " % tuple(map(number, (MARGIN, start - below * size, inner, (below - above) * size)))
+        for above, below in zip(ends[:-1:2], ends[1::2], strict=True)
+    )
+    return b"%b %bf %b\n" % (LIGHT, bars, BLACK) if bars else b""
+
+
+def _bytes(rows: pa.BinaryArray, start: int, end: int) -> bytes:
+    _, places, data = rows.buffers()
+    offsets = np.frombuffer(places, np.int32)
+    return memoryview(data)[int(offsets[rows.offset + start]) : int(offsets[rows.offset + end])].tobytes()
+
+
+def _scalar(text: bytes) -> pa.BinaryScalar:
+    return pa.scalar(text, pa.binary())

@@ -1,0 +1,35 @@
+"""What is needed of Arrow for texts as bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+pc: Final[Any] = pyarrow.compute
+"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+
+
+def offsets(texts: pa.StringArray) -> np.ndarray:
+    """Where each text begins in the data of all of them, and where the last one ends."""
+    return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+
+
+def content(texts: pa.StringArray) -> bytes:
+    """The UTF-8 of all texts, one after another."""
+    data = texts.buffers()[2]
+    if data is None or not len(texts):
+        return b""
+    places = offsets(texts)
+    return bytes(memoryview(data)[places[0] : places[-1]])
+
+
+def only(texts: pa.StringArray, chosen: np.ndarray) -> pa.StringArray:
+    """The same texts, null where they are not chosen; nothing is copied."""
+    if chosen.all():
+        return texts
+    places = pa.py_buffer(np.ascontiguousarray(offsets(texts)))
+    valid = pa.py_buffer(np.packbits(chosen, bitorder="little"))
+    return pa.StringArray.from_buffers(len(texts), places, texts.buffers()[2] or pa.py_buffer(b""), valid)

@@ -1,0 +1,122 @@
+"""What the arguments of a start say about its files: which formats, and how they are written.
+
+These arguments are the same for every report. `selectedFormats` is the published API's; the others are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, timezone
+from typing import Any, cast
+
+from whohas.errors import InvalidArguments
+from whohas.render.definition import Options
+from whohas.render.registry import find, formats
+from whohas.search.dates import DateFault, zone_named
+from whohas.settings import Settings
+
+ARGUMENTS: Mapping[str, str] = {
+    "selectedFormats": "The files that are made, a list: CSV, PDF or any other format. Default: CSV and PDF "
+    "(`WHOHAS_DEFAULT_FORMATS`); a report of several parts makes a zip of CSV files.",
+    "csvSeparator": "What stands between the cells of a CSV line: one character, or `tab`. Default: a comma.",
+    "csvBom": "true: a CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
+    "csvDisarm": "true: a text in a CSV that a spreadsheet would run as a formula gets an apostrophe before it.",
+    "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
+    "`WHOHAS_TIME_ZONE`, UTC.",
+    "pageSize": "The paper of a PDF: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
+}
+"""The arguments that any report takes, each with its meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The files of a run.
+
+    Attributes:
+        formats: their names, each once.
+        options: how they are written.
+        arguments: what was said, normalised; without what is as it is by default.
+    """
+
+    formats: tuple[str, ...]
+    options: Options
+    arguments: Mapping[str, Any]
+
+
+def wish(arguments: Mapping[str, Any], settings: Settings, zipped: bool) -> Wish:
+    """The files that a start asks for.
+
+    Args:
+        zipped: whether each file is a zip of several.
+
+    Raises:
+        InvalidArguments: a format, a separator, a zone or a page size that is none.
+    """
+    default = _formats(["csv"] if zipped else list(settings.default_formats))
+    chosen = _formats(arguments.get("selectedFormats")) or default
+    options = Options(
+        separator=_separator(arguments.get("csvSeparator")),
+        bom=_flag("csvBom", arguments.get("csvBom")),
+        disarm=_flag("csvDisarm", arguments.get("csvDisarm")),
+        zone=_zone(arguments.get("timeZone") or settings.time_zone),
+        page="letter" if _page(arguments.get("pageSize") or settings.page_size) == "letter" else "a4",
+    )
+    said = {
+        "selectedFormats": [name.upper() for name in chosen] if chosen != default else None,
+        "csvSeparator": options.separator if options.separator != "," else None,
+        "csvBom": options.bom or None,
+        "csvDisarm": options.disarm or None,
+        "timeZone": options.zone if options.zone != settings.time_zone else None,
+        "pageSize": options.page if options.page != settings.page_size else None,
+    }
+    return Wish(chosen, options, {name: value for name, value in said.items() if value is not None})
+
+
+def _formats(chosen: object) -> tuple[str, ...]:
+    if chosen is None:
+        return ()
+    names = chosen.split(",") if isinstance(chosen, str) else chosen
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
+        raise InvalidArguments("The argument selectedFormats must be a list of formats, such as CSV and PDF.")
+    wanted = {find(name).name for name in cast("list[str]", names) if name.strip()}
+    return tuple(name for name in formats() if name in wanted)
+
+
+def _separator(value: object) -> str:
+    if value in (None, ""):
+        return ","
+    text = "\t" if value in ("tab", "\\t") else value
+    if not isinstance(text, str) or len(text) != 1 or text.isalnum() or text in '"\r\n\0' or not text.isascii():
+        raise InvalidArguments("The argument csvSeparator must be one character, such as `;`, or tab.")
+    return text
+
+
+def _flag(name: str, value: object) -> bool:
+    match value:
+        case None:
+            return False
+        case bool():
+            return value
+        case str() if value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        case _:
+            raise InvalidArguments(f"The argument {name} must be true or false, not {str(value)[:60]!r}.")
+
+
+def _zone(value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidArguments("The argument timeZone must be a text, such as America/Chicago or +01:00.")
+    try:
+        zone = zone_named(value)
+    except DateFault as fault:
+        raise InvalidArguments(f"The argument timeZone: {fault}.") from None
+    if zone is UTC:
+        return "UTC"
+    return str(zone).removeprefix("UTC") or "UTC" if isinstance(zone, timezone) else value.strip()
+
+
+def _page(value: object) -> str:
+    if not isinstance(value, str) or value.lower() not in ("a4", "letter"):
+        raise InvalidArguments(f"The argument pageSize must be A4 or Letter, not {str(value)[:60]!r}.")
+    return value.lower()

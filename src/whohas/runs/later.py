@@ -1,0 +1,96 @@
+"""A format that was not made when the run was: made of its extract on the first request."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from whohas.artefacts import Artefact, Artefacts
+from whohas.errors import Unavailable, WhohasError
+from whohas.render.registry import find
+from whohas.runs import table
+from whohas.runs.children import Children, Done, died, follow
+from whohas.runs.files import wish
+from whohas.runs.model import Run, RunId
+from whohas.runs.work import EXTRACT, Output, Part, Work
+from whohas.settings import Settings
+
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Later:
+    """Makes files of extracts; as many at once as runs are carried out at once, each in a child of its own."""
+
+    settings: Settings
+    database: sa.Engine
+    artefacts: Artefacts
+    children: Children = field(default_factory=Children)
+    _room: threading.BoundedSemaphore = field(init=False)
+    _locks: defaultdict[tuple[RunId, str], threading.Lock] = field(
+        default_factory=lambda: defaultdict[tuple[RunId, str], threading.Lock](threading.Lock)
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_room", threading.BoundedSemaphore(self.settings.runs_at_once))
+
+    def make(self, run: Run, format: str) -> Artefact | None:
+        """A run's file in a format, made if need be; None where the run has no extract.
+
+        Raises:
+            Unavailable: it could not be made; the message says why.
+        """
+        if not any(one.format == EXTRACT and self.artefacts.path(run.id, one).is_file() for one in run.artefacts):
+            return None
+        with self._locks[run.id, format]:
+            with self.database.connect() as connection:
+                run = table.get(connection, run.id) or run
+            for artefact in run.artefacts:  # another request may have had it made meanwhile
+                if artefact.format == format:
+                    return artefact
+            with self._room:
+                return self._made(run, format)
+
+    def _made(self, run: Run, format: str) -> Artefact:
+        token = secrets.token_hex(4)
+        extracts = [one for one in run.artefacts if one.format == EXTRACT]
+        zipped = any(one.zipped for one in run.artefacts)
+        name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
+        output = Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
+        spill = self.settings.home / "spill" / f"{run.id}-{token}"
+        child = self.children.take()
+        try:
+            work = Work(
+                parts=tuple(Part.of_extract(str(self.artefacts.path(run.id, one)), one.rows) for one in extracts),
+                tables=(),
+                outputs=(output,),
+                about=None,
+                options=wish(run.arguments, self.settings, zipped).options,
+                memory=self.settings.run_memory,
+                threads=self.settings.run_threads,
+                spill=str(spill),
+            )
+            done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
+            if not done:
+                raise WhohasError(died(child))
+            return self._kept(run, self.artefacts.published(done[0].files[0], zipped=zipped))
+        except (WhohasError, OSError) as error:
+            Path(output.path).unlink(missing_ok=True)
+            text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+            raise Unavailable(f"The {find(format).name.upper()} of this run could not be made. {text}") from error
+        finally:
+            self.children.end(child)
+            shutil.rmtree(spill, ignore_errors=True)
+
+    def _kept(self, run: Run, made: Artefact) -> Artefact:
+        with self.database.begin() as connection:
+            kept = table.add_artefact(connection, run.id, made)
+        if kept != made:  # another server was quicker
+            self.artefacts.path(run.id, made).unlink(missing_ok=True)
+        return kept

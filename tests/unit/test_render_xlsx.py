@@ -1,0 +1,489 @@
+"""A workbook: typed cells, no character lost, and what a spreadsheet cannot hold told and kept elsewhere in it."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import Workbook, load_workbook
+from openpyxl.utils.escape import unescape
+
+from whohas.engine.statement import Column
+from whohas.errors import InvalidArguments
+from whohas.render.definition import About, Extract, Options, Rows
+from whohas.render.registry import find
+from whohas.render.xlsx import long, write
+from whohas.render.xlsx.cells import column_letters
+from whohas.render.xlsx.names import Names
+
+STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
+ABOUT = About(
+    run="0123456789abcdef0123456789abcdef",
+    report="ACCOUNTS",
+    title="Accounts",
+    description="All accounts <of> some sources & more.",
+    arguments={"authoritativeSource": "2c9180835d2e5168015d32f890ca1581", "sources": ["AD", "Zürich"], "all": True},
+    launcher='Åsa "the auditor" Öst',
+    started=STARTED.timestamp(),
+    snapshot=17,
+    loaded=LOADED.timestamp(),
+    org="acme",
+)
+TYPES = {
+    "text": pa.string(),
+    "boolean": pa.bool_(),
+    "integer": pa.int64(),
+    "time": pa.timestamp("us", "UTC"),
+    "texts": pa.list_(pa.string()),
+}
+TEXT = (Column("text", "text"),)
+ALL = tuple(Column(type, type) for type in TYPES)  # type: ignore[arg-type]
+PIECES = ["_x0041_", "_x005F_", "_x00", "41_", "_x", "_", "\r", "\n", "\t", " ", "\0", "\x1f", "\ufffe", "\uffff"]
+NASTY = st.lists(st.sampled_from([*PIECES, *"<>&;'\"=é北😀\u2028\x85"])).map("".join)
+
+
+def extract(
+    folder: Path,
+    columns: Sequence[Column],
+    *rows: Sequence[Any],
+    name: str = "",
+    on_rows: Callable[[int], None] = lambda _: None,
+) -> Extract:
+    arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
+    path = folder / "rows.parquet"
+    pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path)
+    return Extract(path, Rows("", tuple(columns), name), len(rows), on_rows)
+
+
+def made(rows: Extract, about: About = ABOUT, options: Options = Options()) -> tuple[Path, Sequence[str]]:  # noqa: B008
+    path = rows.path.with_name("out.xlsx")
+    return path, write.write(rows, path, about, options)
+
+
+def book(rows: Extract, about: About = ABOUT, options: Options = Options()) -> Workbook:  # noqa: B008
+    return load_workbook(made(rows, about, options)[0])
+
+
+def values(workbook: Workbook, sheet: str | int = 0) -> list[list[Any]]:
+    """What is in the cells of a sheet, its header too."""
+    found = workbook[sheet] if isinstance(sheet, str) else workbook.worksheets[sheet]
+    return [
+        [unescape(value) if isinstance(value, str) else value for value in row]
+        for row in found.iter_rows(values_only=True)
+    ]
+
+
+def column(rows: Extract, options: Options = Options()) -> list[Any]:  # noqa: B008
+    """The cells of the only column, without the header."""
+    cells = [row[0] for row in values(book(rows, options=options))[1:]]
+    return cells + [None] * (rows.count - len(cells))  # openpyxl knows no rows after the last that has cells
+
+
+def test_cells_have_the_types_of_their_columns(tmp_path: Path) -> None:
+    time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
+    rows = extract(tmp_path, ALL, ("007", True, 42, time, ["a", "b"]), [None] * 5, ("", False, -1, time, []))
+    workbook = book(rows, options=Options(zone="Europe/Berlin"))
+    local = datetime(2026, 7, 1, 12, 0, 5)
+    assert values(workbook) == [
+        list(TYPES),
+        ["007", True, 42, local, "a; b"],
+        [None] * 5,
+        [None, False, -1, local, None],
+    ]
+    sheet = workbook.worksheets[0]
+    assert [sheet.cell(2, n).data_type for n in range(1, 6)] == ["s", "b", "n", "d", "s"]
+    assert sheet["D2"].number_format == r"yyyy\-mm\-dd\ hh:mm:ss"
+    assert sheet["C2"].number_format == "0"
+
+
+def test_the_header_is_bold_and_stays_and_filters(tmp_path: Path) -> None:
+    sheet = book(extract(tmp_path, ALL, *[["x"] + [None] * 4] * 9)).worksheets[0]
+    assert all(cell.font.b for cell in sheet[1]) and not sheet["A2"].font.b
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:E10"
+    assert sheet.dimensions == "A1:E10"
+
+
+def test_columns_are_as_wide_as_their_texts_up_to_a_limit(tmp_path: Path) -> None:
+    names = ("a", "a rather long header", "b", "c", "d")
+    columns = [Column(name, "text") for name in names]
+    rows = extract(tmp_path, columns, ("x", "x", "x" * 20, "北" * 20, "x" * 1000))
+    widths = book(rows).worksheets[0].column_dimensions
+    assert [widths[letter].width for letter in "ABCDE"] == [8, 23, 21, 41, 60]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "007",
+        "true",
+        "2026-01-01",
+        " x ",
+        "a\r\nb\tc",
+        "\0\x01\x1f\x7f\x85",
+        "]]>",
+        "<&>",
+    ],
+)
+def test_a_text_stays_what_it_is(tmp_path: Path, text: str) -> None:
+    sheet = book(extract(tmp_path, TEXT, [text])).worksheets[0]
+    assert sheet["A2"].data_type == "s"
+    assert unescape(sheet["A2"].value) == text
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "a=b"])
+def test_a_text_that_would_run_once_it_is_edited_is_marked_as_a_text(tmp_path: Path, text: str) -> None:
+    sheet = book(extract(tmp_path, TEXT, [text], ["x"])).worksheets[0]
+    assert bool(sheet["A2"].style and sheet["A2"].quotePrefix) == (text[0] != "a")
+    assert not sheet["A3"].quotePrefix
+
+
+def test_what_xml_cannot_have_is_escaped_as_the_standard_says(tmp_path: Path) -> None:
+    texts = ["a\rb\0", "\ufffe\uffff", "_x0041_", "_x0041_x0042_", "_x005F_", "_x00e9_", "_x12_", "x_y"]
+    path, _ = made(extract(tmp_path, TEXT, *[[text] for text in texts]))
+    sheet = zipfile.ZipFile(path).read("xl/worksheets/sheet1.xml").decode()
+    assert re.findall(r"<t [^>]*>([^<]*)</t>", sheet) == [
+        "text",
+        "a_x000D_b_x0000_",
+        "_xFFFE__xFFFF_",
+        "_x005F_x0041_",
+        "_x005F_x0041_x005F_x0042_",
+        "_x005F_x005F_",
+        "_x005F_x00e9_",
+        "_x12_",
+        "x_y",
+    ]
+
+
+@given(st.lists(st.none() | st.text() | NASTY, min_size=1), st.text(min_size=1) | NASTY)
+@settings(deadline=None, max_examples=60)
+def test_any_text_comes_back(texts: list[str | None], name: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        rows = extract(Path(folder), (Column(name, "text"), Column("n", "integer")), *[[text, 1] for text in texts])
+        assert values(book(rows)) == [[name, "n"], *([text or None, 1] for text in texts)]
+
+
+@given(st.lists(st.lists(st.text() | NASTY, min_size=1) | st.none(), min_size=1))
+@settings(deadline=None, max_examples=30)
+def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cells = column(extract(Path(folder), (Column("texts", "texts"),), *[[texts] for texts in lists]))
+        assert cells == [("; ".join(texts) or None) if texts else None for texts in lists]
+
+
+@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1) | st.none(), min_size=1))
+@settings(deadline=None, max_examples=60)
+def test_a_whole_number_is_a_number_as_long_as_a_double_holds_it(numbers: list[int | None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cells = column(extract(Path(folder), (Column("n", "integer"),), *[[number] for number in numbers]))
+        assert cells == [n if n is None or abs(n) < 1 << 53 else str(n) for n in numbers]
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)) | st.none(), min_size=1))
+@settings(deadline=None, max_examples=60)
+def test_a_time_is_a_date_as_far_as_the_calendar_of_spreadsheets_goes(times: list[datetime | None]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cells = column(extract(Path(folder), (Column("time", "time"),), *[[time] for time in times]))
+    for cell, time in zip(cells, times, strict=True):
+        if time is None:
+            assert cell is None
+        elif time >= datetime(1900, 3, 1, tzinfo=UTC) and time.year < 9999:
+            assert abs(cell.replace(tzinfo=UTC) - time) < timedelta(milliseconds=1)
+        elif time.year < 9999:
+            assert cell.startswith(f"{time.year:04}-{time:%m-%d %H:%M:%S}")
+
+
+@pytest.mark.parametrize(
+    ("zone", "time", "cell"),
+    [
+        ("UTC", datetime(1900, 3, 1), datetime(1900, 3, 1)),
+        ("UTC", datetime(1900, 2, 28, 23, 59, 59), "1900-02-28 23:59:59"),
+        ("UTC", datetime(1, 1, 1), "0001-01-01 00:00:00"),
+        ("UTC", datetime(9999, 12, 31, 23, 59, 59), datetime(9999, 12, 31, 23, 59, 59)),
+        ("America/New_York", datetime(2026, 1, 1), datetime(2025, 12, 31, 19)),
+        ("Asia/Kolkata", datetime(2026, 1, 1), datetime(2026, 1, 1, 5, 30)),
+        ("+01:00", datetime(2026, 7, 1), datetime(2026, 7, 1, 1)),
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 30), datetime(2026, 10, 25, 2, 30)),
+        ("Europe/Berlin", datetime(2026, 10, 25, 1, 30), datetime(2026, 10, 25, 2, 30)),
+    ],
+)
+def test_times_are_local(tmp_path: Path, zone: str, time: datetime, cell: object) -> None:
+    rows = extract(tmp_path, (Column("time", "time"),), [time.replace(tzinfo=UTC)], [None])
+    assert column(rows, Options(zone=zone)) == [cell, None]
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 10, 18, 19, 100])
+def test_more_rows_than_a_sheet_has_go_on_in_further_sheets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(write, "ROWS", 10)
+    columns = (Column("n", "integer"), Column("text", "text"))
+    path, notes = made(extract(tmp_path, columns, *[(n, f"row {n}") for n in range(count)]))
+    workbook = load_workbook(path)
+    *names, about = workbook.sheetnames
+    assert (names[0], about) == ("Accounts", "About")
+    assert names[1:] == [f"Accounts ({n})" for n in range(2, max(1, -(-count // 9)) + 1)]
+    found = [values(workbook, name) for name in names]
+    assert all(header == ["n", "text"] and len(rows) <= 9 for header, *rows in found)
+    assert [row for _, *rows in found for row in rows] == [[n, f"row {n}"] for n in range(count)]
+    assert [workbook[name].auto_filter.ref for name in names] == [f"A1:B{len(rows)}" for rows in found]
+    assert notes == ([f"The rows are on {len(names)} sheets: one holds 10, its header with them."] if count > 9 else [])
+
+
+def test_how_many_rows_are_written_is_told_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "_CELLS", 100)
+    said: list[int] = []
+    rows = extract(tmp_path, TEXT, *[[str(n)] for n in range(1000)], on_rows=said.append)
+    write.write(rows, tmp_path / "out.xlsx", ABOUT, Options())
+    assert said == list(range(100, 1001, 100))
+
+
+def test_heavy_rows_are_taken_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "_BYTES", 60_000)
+    said: list[int] = []
+    texts = [str(n) for n in range(300)] + [str(n) * 10_000 for n in range(10, 20)]
+    write.write(
+        extract(tmp_path, TEXT, *zip(texts), on_rows=said.append), path := tmp_path / "out.xlsx", ABOUT, Options()
+    )
+    assert said[-1] == 310 and all(after - before <= 3 for before, after in pairwise(said[-3:]))
+    assert [row for (row,) in values(load_workbook(path))[1:]] == texts
+
+
+def test_an_empty_report_is_its_header(tmp_path: Path) -> None:
+    workbook = book(extract(tmp_path, ALL))
+    assert workbook.sheetnames == ["Accounts", "About"]
+    assert values(workbook) == [list(TYPES)]
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "北", "😀", "\0", "&"])
+def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path, letter: str) -> None:
+    fits = letter * (long.CELL_LENGTH // units(letter))
+    text = "y" + fits * 2 + "end"
+    rows = extract(tmp_path, (*TEXT, Column("texts", "texts")), (fits, None), ("z", [text, "b"]), (text, [fits + "zz"]))
+    path, notes = made(rows)
+    assert sorted(tmp_path.iterdir()) == [path, rows.path]
+    workbook = load_workbook(path)
+    assert workbook.sheetnames == ["Accounts", "Long texts", "About"]
+    header, *pieces = values(workbook, "Long texts")
+    assert header == ["Sheet", "Cell", "Part", "Text"]
+    wholes: dict[str, str] = {}
+    for sheet, cell, part, piece in pieces:
+        assert sheet == "Accounts" and units(piece) <= long.CELL_LENGTH
+        assert bool(wholes.get(cell)) == (part > 1)
+        wholes[cell] = wholes.get(cell, "") + piece
+    assert wholes == {"B3": text + "; b", "A4": text, "B4": fits + "zz"}
+    cells = values(workbook)
+    assert cells[1] == [fits, None] and cells[2][0] == "z"
+    for row, place, cell in ((2, 1, "B3"), (3, 0, "A4"), (3, 1, "B4")):
+        begin, _, told = cells[row][place].rpartition("… see 'Long texts' row ")
+        assert wholes[cell].startswith(begin) and begin
+        assert pieces[int(told) - 2][1:3] == [cell, 1]
+        assert long.CELL_LENGTH - 1 <= units(cells[row][place]) <= long.CELL_LENGTH
+    assert notes == [
+        "3 texts are longer than the 32,767 characters that a cell holds: the cell shows the begin, and the sheet "
+        "'Long texts' has all of it in pieces."
+    ]
+    assert ["Note", notes[0]] in values(workbook, "About")
+
+
+def test_long_texts_of_many_pieces_go_on_in_further_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "ROWS", 4)
+    monkeypatch.setattr(long, "CELL_LENGTH", 100)
+    texts = [str(n) * 250 for n in range(5)]
+    workbook = book(extract(tmp_path, TEXT, *[[text] for text in texts]))
+    assert [name for name in workbook.sheetnames if name.startswith("Long")] == [
+        "Long texts", *(f"Long texts ({n})" for n in range(2, 6))
+    ]  # fmt: skip
+    assert workbook.sheetnames[-1] == "About"
+    pieces = [row for name in workbook.sheetnames if name.startswith("Long") for row in values(workbook, name)[1:]]
+    kept = [piece for sheet, _, _, piece in pieces if sheet.startswith("Accounts")]
+    assert "".join(kept) == "".join(texts)
+    assert values(workbook)[2][0].endswith("… see 'Long texts (2)' row 2")
+
+
+def test_long_headers_and_facts_are_kept_too(tmp_path: Path) -> None:
+    name, query = "n" * 40_000, "q" * 40_000
+    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"arguments": {"query": query}})
+    workbook = book(extract(tmp_path, (Column(name, "text"),), ["x"]), about)
+    pieces = values(workbook, "Long texts")[1:]
+    assert [piece[:3] for piece in pieces] == [
+        ["Accounts", "A1", 1], ["Accounts", "A1", 2], ["About", "B5", 1], ["About", "B5", 2]
+    ]  # fmt: skip
+    assert "".join(piece[3] for piece in pieces) == name + query
+    assert values(workbook, "About")[4][1].endswith("… see 'Long texts' row 4")
+    assert values(workbook, "About")[-1][1].startswith("2 texts are longer than")
+
+
+def test_the_last_sheet_tells_of_the_run(tmp_path: Path) -> None:
+    rows = extract(tmp_path, TEXT, ["x"], ["y"], name="Identities")
+    workbook = book(rows, options=Options(zone="Europe/Berlin"))
+    assert workbook.sheetnames == ["Identities", "About"]
+    assert values(workbook, "About") == [
+        ["Fact", "Value"],
+        ["Report", "Accounts"],
+        ["Part", "Identities"],
+        ["Description", "All accounts <of> some sources & more."],
+        ["Type", "ACCOUNTS"],
+        ["Argument authoritativeSource", "2c9180835d2e5168015d32f890ca1581"],
+        ["Argument sources", '["AD", "Zürich"]'],
+        ["Argument all", "true"],
+        ["Launched by", 'Åsa "the auditor" Öst'],
+        ["Started", "2026-03-29 14:30:44"],
+        ["Snapshot", 17],
+        ["Loaded", "2026-03-28 02:00:00"],
+        ["Time zone", "Europe/Berlin"],
+        ["Rows", 2],
+        ["Run", "0123456789abcdef0123456789abcdef"],
+        ["Organisation", "acme"],
+    ]
+    facts = workbook.properties
+    assert (facts.title, facts.creator) == ("Accounts", 'Åsa "the auditor" Öst')
+    assert facts.created == facts.modified == STARTED.replace(tzinfo=None)
+
+
+def test_what_is_not_known_of_the_run_is_left_out(tmp_path: Path) -> None:
+    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"loaded": 0.0, "org": ""})
+    facts = [fact for fact, _ in values(book(extract(tmp_path, TEXT, ["x"]), about), "About")]
+    assert "Snapshot" in facts and not {"Loaded", "Organisation", "Part", "Note"} & {*facts}
+
+
+def test_half_a_character_in_an_argument_is_shown_as_one_writes_it(tmp_path: Path) -> None:
+    facts = {field: getattr(ABOUT, field) for field in About.__slots__}
+    about = About(**facts | {"arguments": {"query": "a\ud800"}, "title": "T\ud83d\x01"})
+    workbook = book(extract(tmp_path, TEXT, ["x"]), about)
+    assert ["Argument query", "a\\ud800"] in values(workbook, "About")
+    assert workbook.sheetnames[0] == "T" and workbook.properties.title == "T\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Accounts", "Accounts"),
+        ("a[b]c:d*e?f/g\\h", "a b c d e f g h"),
+        ("x" * 40, "x" * 31),
+        ("😀" * 20, "😀" * 15),
+        ("'quoted'", "quoted"),
+        ("Söders' & <co>", "Söders' & <co>"),
+        ("_x0041_", "x0041_"),
+        ("", "Report"),
+        ("///", "Report"),
+        ("about", "about (2)"),
+        ("History", "History (2)"),
+        ("LONG TEXTS", "LONG TEXTS (2)"),
+    ],
+)
+def test_a_sheet_is_called_after_the_report(tmp_path: Path, title: str, name: str) -> None:
+    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"title": title})
+    workbook = book(extract(tmp_path, TEXT, ["x"]), about)
+    assert workbook.sheetnames == [name, "About"]
+    assert workbook.worksheets[0].auto_filter.ref == "A1:A2"
+
+
+def test_names_of_sheets_differ_and_stay_short() -> None:
+    names = Names("About")
+    made = [names.new("The report of all the accounts that there are") for _ in range(12)]
+    assert made[0] == "The report of all the accounts" and made[11] == "The report of all the acco (12)"
+    assert len({name.casefold() for name in made}) == 12 and max(map(len, made)) <= 31
+
+
+def test_columns_beyond_z_have_two_letters_and_more(tmp_path: Path) -> None:
+    assert [column_letters(n) for n in (0, 25, 26, 701, 702, 16_383)] == ["A", "Z", "AA", "ZZ", "AAA", "XFD"]
+    columns = [Column(f"column {n}", "text") for n in range(800)]
+    workbook = book(extract(tmp_path, columns, [f"cell {n}" for n in range(800)]))
+    assert values(workbook) == [[f"column {n}" for n in range(800)], [f"cell {n}" for n in range(800)]]
+
+
+def test_columns_that_no_sheet_has_room_for_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write, "COLUMNS", 2)
+    with pytest.raises(InvalidArguments, match="2 columns at most, and this report has 5: choose another format"):
+        write.write(extract(tmp_path, ALL), tmp_path / "out.xlsx", ABOUT, Options())
+
+
+def test_two_columns_may_have_one_name(tmp_path: Path) -> None:
+    rows = extract(tmp_path, (Column("mail", "text"), Column("Mail", "text"), Column("mail", "text")), "abc")
+    assert values(book(rows)) == [["mail", "Mail", "mail"], ["a", "b", "c"]]
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    rows = extract(tmp_path, ALL, *[("x", True, n, STARTED, ["a"]) for n in range(50)], ("y" * 40_000, *[None] * 4))
+    path, _ = made(rows)
+    before = path.read_bytes()
+    assert made(rows)[0].read_bytes() == before
+    with zipfile.ZipFile(path) as file:
+        assert {entry.date_time for entry in file.infolist()} == {(2026, 3, 29, 12, 30, 44)}
+        names = set(file.namelist())
+        assert set(re.findall('PartName="/([^"]*)"', file.read("[Content_Types].xml").decode())) < names
+        for name in names:
+            expat.ParserCreate().Parse(file.read(name), True)
+
+
+def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
+    if shutil.which("soffice") is None:
+        pytest.skip("LibreOffice is not there")
+    texts = [
+        "=1+1",
+        " x ",
+        "a\nb\tc",
+        "a\rb",
+        "\x01\x1f",
+        "_x0041_x0042_",
+        "\ufffe",
+        "<&>\"'",
+        "é北😀",
+        "007",
+        "x" * 40_000,
+    ]
+    time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
+    rows = extract(tmp_path, ALL, *[(text, True, 1 << 52, time, [text, "b"]) for text in texts])
+    path, _ = made(rows, options=Options(zone="Europe/Berlin"))
+    options = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
+    command = ["soffice", profile, "--headless", "--convert-to", options, "--outdir", tmp_path, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (tmp_path / "out-Accounts.csv").exists(), done.stdout + done.stderr
+    sheets = {name: read_csv(tmp_path / f"out-{name}.csv") for name in ("Accounts", "Long texts", "About")}
+    header, *found = sheets["Accounts"]
+    assert header == list(TYPES)
+    short = [[text, "TRUE", str(1 << 52), "2026-07-01 12:00:05", f"{text}; b"] for text in texts[:-1]]
+    assert found[:-1] == short
+    assert found[-1][0].endswith("… see 'Long texts' row 2") and len(found[-1][0]) == long.CELL_LENGTH
+    assert "".join(row[3] for row in sheets["Long texts"][1:]) == texts[-1] * 2 + "; b"
+    assert ["Rows", str(len(texts))] in sheets["About"]
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def test_the_format_is_found_and_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
+    one = find("XLSX")
+    assert (one.name, one.streams, one.copy) == ("xlsx", False, None) and one.write is not None
+    one.write(extract(tmp_path, TEXT, ["x"]), path := tmp_path / "out.xlsx", ABOUT, Options())
+    assert values(load_workbook(path)) == [["text"], ["x"]]
+    code = "import sys, whohas.render.xlsx; print({'pyarrow', 'numpy', 'isal'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
