@@ -21,6 +21,7 @@ from whohas.errors import Forbidden, Unauthorized
 
 ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}
 REPORTS = {"startReport", "getReportResult", "getReport", "cancelReport"}
+TASKS = {"getTaskStatus", "getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders"}
 
 
 @pytest.fixture
@@ -209,8 +210,8 @@ def test_a_token_without_its_claims_is_refused(
         ("sp:report:create", {"startReport"}),
         ("sp:report-result:read", {"getReportResult"}),
         ("sp:report:delete", {"cancelReport"}),
-        ("idn:task-management:read", {"getTaskStatus", "getTaskStatusList", "getPendingTasks"}),
-        ("idn:task-management:write", {"updateTaskStatus"}),
+        ("idn:task-management:read", TASKS),
+        ("idn:task-management:write", TASKS | {"updateTaskStatus"}),
         ("idn:sources:read", set[str]()),
     ],
 )

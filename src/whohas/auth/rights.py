@@ -16,7 +16,6 @@ ALL = "sp:scopes:all"
 DEFAULT = "sp:scopes:default"
 MANAGE = "sp:report:manage"
 READ = "sp:report:read"
-TASKS = "idn:task-management:manage"
 TASKS_READ = "idn:task-management:read"
 TASKS_WRITE = "idn:task-management:write"
 # as they were called until October 2024; clients that ask for them by name still do
@@ -24,7 +23,7 @@ OLD_CREATE = "sp:report:create"
 OLD_RESULT = "sp:report-result:read"
 OLD_DELETE = "sp:report:delete"
 
-known_scopes = (ALL, DEFAULT, MANAGE, READ, TASKS, TASKS_READ, TASKS_WRITE, OLD_CREATE, OLD_RESULT, OLD_DELETE)
+known_scopes = (ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE, OLD_CREATE, OLD_RESULT, OLD_DELETE)
 """The scopes that a client can be given."""
 
 
