@@ -86,7 +86,7 @@ def report_routes(services: Services) -> APIRouter:
         return Response(status_code=204)
 
     def only_post() -> Response:
-        raise NotAllowed("Runs are started with POST.", allow="POST")
+        raise NotAllowed("Runs are started and cancelled with POST.", allow="POST")
 
     refusals = description.REFUSALS
     router.add_api_route(
@@ -121,6 +121,9 @@ def report_routes(services: Services) -> APIRouter:
         dependencies=description.secured("cancelReport"),
         summary="Cancel a run; no effect on one that is over",
         responses=refusals,
+    )
+    router.add_api_route(
+        "/{id:path}/cancel", only_post, methods=["GET", "HEAD"], name="cancelReport", include_in_schema=False
     )
     router.add_api_route(
         "/{id:path}",
