@@ -95,8 +95,8 @@ def test_servers_count_together_and_lose_nothing(database: sa.Engine, url: str) 
     for limit in limits:
         with pytest.raises(QuotaExceeded):
             limit.check("client", "v2025")
-    for _ in range(GUESSES):
-        Guesses(servers[0]).wrong("id", "10.0.0.1")
+    for number in range(GUESSES):
+        Guesses(servers[0]).wrong_secret("id", "10.0.0.1", f"secret {number}")
     with pytest.raises(QuotaExceeded):
         Guesses(servers[1]).check("id", "10.0.0.1")
 

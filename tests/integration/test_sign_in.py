@@ -206,8 +206,11 @@ def test_whoever_guesses_a_password_waits_and_the_page_says_so(console: Console)
 
 
 def test_whoever_guesses_a_clients_secret_waits_and_a_right_one_never_does(console: Console) -> None:
-    form = {"grant_type": "client_credentials", "client_id": "f" * 32, "client_secret": "x"}
-    statuses = [httpx2.post(f"{console.url}/oauth/token", data=form).status_code for _ in range(GUESSES + 1)]
+    form = {"grant_type": "client_credentials", "client_id": "f" * 32}
+    statuses = [
+        httpx2.post(f"{console.url}/oauth/token", data={**form, "client_secret": f"x{number}"}).status_code
+        for number in range(GUESSES + 1)
+    ]
     assert statuses == [401] * GUESSES + [429]
     right = {"client_id": console.client_id, "client_secret": console.client_secret}
     for _ in range(120):

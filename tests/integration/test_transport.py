@@ -81,7 +81,7 @@ def test_who_says_to_be_somebody_else_is_believed_from_trusted_proxies_alone(hom
         statuses = [
             httpx2.post(
                 f"{server.url}/oauth/token",
-                data={"grant_type": "client_credentials", "client_id": "f" * 32, "client_secret": "x"},
+                data={"grant_type": "client_credentials", "client_id": "f" * 32, "client_secret": f"x{number}"},
                 headers={"X-Forwarded-For": f"10.0.0.{number}"},
             ).status_code
             for number in range(GUESSES + 1)

@@ -75,9 +75,9 @@ def test_a_limit_is_for_one_client_and_one_version(counts: Counts) -> None:
 
 def test_whoever_guesses_waits_and_others_do_not(counts: Counts) -> None:
     guesses = Guesses(counts)
-    for _ in range(GUESSES):
+    for number in range(GUESSES):
         guesses.check("id", "10.0.0.1")
-        guesses.wrong("id", "10.0.0.1")
+        guesses.wrong_secret("id", "10.0.0.1", f"secret {number}")
     with pytest.raises(QuotaExceeded) as refused:
         guesses.check("id", "10.0.0.1")
     assert 0 < refused.value.retry_after <= 300
@@ -85,18 +85,26 @@ def test_whoever_guesses_waits_and_others_do_not(counts: Counts) -> None:
     guesses.check("other", "10.0.0.1")
 
 
-def test_one_address_cannot_guess_at_many_ids(counts: Counts) -> None:
+def test_a_script_with_an_old_secret_does_not_keep_the_one_with_the_new_secret_out(counts: Counts) -> None:
+    guesses = Guesses(counts)
+    for _ in range(5 * GUESSES):
+        guesses.check("id", "10.0.0.1")
+        guesses.wrong_secret("id", "10.0.0.1", "the old secret")
+
+
+def test_one_address_cannot_guess_at_many_users(counts: Counts) -> None:
     guesses = Guesses(counts)
     for number in range(GUESSES_OF_ADDRESS):
-        guesses.wrong(f"id {number}", "10.0.0.1")
+        guesses.wrong_password(f"user {number}", "10.0.0.1")
     with pytest.raises(QuotaExceeded):
-        guesses.check("one more", "10.0.0.1")
+        guesses.check("one more", "10.0.0.1", person=True)
+    guesses.check("a client", "10.0.0.1")
 
 
 def test_many_addresses_cannot_guess_one_password(counts: Counts) -> None:
     guesses = Guesses(counts)
     for number in range(GUESSES_OF_NAME):
-        guesses.wrong("ann", f"10.0.0.{number}", person=True)
+        guesses.wrong_password("ann", f"10.0.0.{number}")
     with pytest.raises(QuotaExceeded):
         guesses.check("ann", "10.9.9.9", person=True)
     guesses.check("bob", "10.9.9.9", person=True)
@@ -110,7 +118,7 @@ def test_memory_is_bounded_whatever_is_sent() -> None:
 
 
 def test_nothing_that_was_sent_is_kept(database: sa.Engine) -> None:
-    Guesses(CountsInDatabase(database)).wrong("\0' OR 1=1 --\ud800", "10.0.0.1")
+    Guesses(CountsInDatabase(database)).wrong_secret("\0' OR 1=1 --\ud800", "10.0.0.1", "\ud800")
     with database.connect() as connection:
         keys = connection.execute(sa.text("SELECT key FROM limit_count")).scalars().all()
     assert len(keys) == 2

@@ -32,9 +32,9 @@ count_table = sa.Table(
 CALLS_SECONDS = 10
 GUESS_SECONDS = 300
 GUESSES = 10
-"""Wrong guesses of one id from one address in `GUESS_SECONDS`; then it waits."""
+"""Wrong guesses of one client or user from one address in `GUESS_SECONDS`; then it waits."""
 GUESSES_OF_ADDRESS = 100
-"""Wrong guesses of any ids from one address in `GUESS_SECONDS`."""
+"""Wrong passwords of any users from one address in `GUESS_SECONDS`."""
 GUESSES_OF_NAME = 100
 """Wrong passwords of one user from any addresses in `GUESS_SECONDS`: a year gives ten million, and a password has 12
 characters. A client's secret needs no such limit."""
@@ -157,7 +157,11 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Slows down whoever guesses: wrong ones count, right ones do not."""
+    """Slows down whoever guesses: wrong ones count, right ones do not.
+
+    A client's secret that is wrong twice counts once, for a script that has an old secret repeats it and guesses
+    nothing; it must not keep the script with the new one out. Of passwords nothing is kept to compare with.
+    """
 
     counts: Counts
 
@@ -172,8 +176,16 @@ class Guesses:
             if count.events >= most:
                 raise QuotaExceeded("Too many wrong attempts. Wait, then try again.", _whole(count.left))
 
-    def wrong(self, name: str, address: str, *, person: bool = False) -> None:
-        """Counts a wrong guess."""
+    def wrong_secret(self, client: str, address: str, secret: str) -> None:
+        """Counts a wrong secret of a client."""
+        if self.counts.add(f"secret\n{client}\n{address}\n{_hashed(secret)}", GUESS_SECONDS).events == 1:
+            self._count(client, address, person=False)
+
+    def wrong_password(self, name: str, address: str) -> None:
+        """Counts a wrong password of a user."""
+        self._count(name, address, person=True)
+
+    def _count(self, name: str, address: str, *, person: bool) -> None:
         for key, _ in _limits(name, address, person):
             self.counts.add(key, GUESS_SECONDS)
 
@@ -184,9 +196,13 @@ def open_counts(database: sa.Engine) -> Counts:
 
 
 def _limits(name: str, address: str, person: bool) -> list[tuple[str, int]]:
-    kind = "person" if person else "client"
-    limits = [(f"{kind}\n{name}\n{address}", GUESSES), (f"address\n{address}", GUESSES_OF_ADDRESS)]
-    return [*limits, (f"{kind}\n{name}", GUESSES_OF_NAME)] if person else limits
+    if not person:
+        return [(f"client\n{name}\n{address}", GUESSES)]
+    return [
+        (f"person\n{name}\n{address}", GUESSES),
+        (f"address\n{address}", GUESSES_OF_ADDRESS),
+        (f"person\n{name}", GUESSES_OF_NAME),
+    ]
 
 
 def _hashed(key: str) -> str:

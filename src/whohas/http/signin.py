@@ -110,7 +110,7 @@ def sign_in_routes(services: Services) -> APIRouter:
         except QuotaExceeded as error:
             return asked.page(error.message, 429, {"Retry-After": str(error.retry_after)})
         except Unauthorized as error:
-            access.guesses.wrong(name, address, person=True)
+            access.guesses.wrong_password(name, address)
             return asked.page(error.message, 401)
         scopes = narrowed(asked.client, fields.get("scope", ""))
         code = access.codes.issue(asked.client, person, asked.redirect, fields["code_challenge"], scopes)

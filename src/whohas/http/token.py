@@ -93,7 +93,7 @@ def token_routes(services: Services) -> APIRouter:
         try:
             issued, caller = GRANTS[grant](access, fields)
         except Unauthorized as error:
-            access.guesses.wrong(client_id, address)
+            access.guesses.wrong_secret(client_id, address, fields.get("code", "") + fields.get("client_secret", ""))
             if grant == CODE:
                 return refuse(400, "invalid_grant", error.message)
             return refuse(401, "invalid_client", error.message)
