@@ -34,7 +34,7 @@ with ApiClient(Configuration()) as client:
     seen["file"] = api.get_report_v1(run.id, "csv", name="Directory accounts", auditable=True)
     seen["default file"] = api.get_report_v1(run.id, "csv")
     pdf = api.get_report_v1_with_http_info(run.id, "pdf", name="My Rep/../é")
-    seen["pdf"] = {"file": pdf.data, "type": pdf.headers["Content-Type"]}
+    seen["pdf"] = {"file": pdf.data, "type": pdf.headers["content-type"]}
 
     cancelled = api.start_report_v1(details)
     seen["cancel"] = api.cancel_report_v1_with_http_info(cancelled.id).status_code

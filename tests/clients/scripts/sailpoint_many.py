@@ -22,6 +22,6 @@ try:
     while True:
         api.start_report_v1(ReportDetails(reportType="ORPHAN_IDENTITIES"))
 except ApiException as error:
-    refused = {"status": error.status, "body": json.loads(error.body), "retry": error.headers["Retry-After"]}
+    refused = {"status": error.status, "body": json.loads(error.body), "retry": error.headers["retry-after"]}
 
 print(json.dumps({"waited": waited, "id": result.id, "refused": refused}))
