@@ -59,10 +59,6 @@ class Counts(Protocol):
         """How many there were in the window that is open."""
         ...
 
-    def forget(self, key: str) -> None:
-        """Starts from 0."""
-        ...
-
 
 class CountsInMemory:
     """For one server. Beyond `size` keys the one that was counted longest ago is forgotten."""
@@ -88,10 +84,6 @@ class CountsInMemory:
         now = time.monotonic()
         events, ends = self._counts.get(_hashed(key), (0, 0.0))
         return Count(events, ends - now) if ends > now else Count(0, 0.0)
-
-    def forget(self, key: str) -> None:
-        with self._lock:
-            self._counts.pop(_hashed(key), None)
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -131,10 +123,6 @@ class CountsInDatabase:
         with self._database.connect() as connection:
             row = connection.execute(query).one_or_none()
         return Count(0, 0.0) if row is None else Count(row.events, (row.ends - now).total_seconds())
-
-    def forget(self, key: str) -> None:
-        with self._database.begin() as connection:
-            connection.execute(count_table.delete().where(count_table.c.key == _hashed(key)))
 
 
 @dataclass(frozen=True, slots=True)
