@@ -13,7 +13,7 @@ RUN := $(UV) run --frozen --no-sync
 PEERS := $(CURDIR)/.cache/bench
 STRICT ?= 0
 
-.PHONY: help setup demo test lint types coverage bench bench-load bench-search docs clean
+.PHONY: help setup demo test clients lint types coverage bench bench-load bench-search docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
 
 lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports
+
+clients: .venv/.ready ## the tests with the published SDKs, those that take minutes to build too
+	@CLIENTS=all $(RUN) pytest -n 2 --dist loadgroup tests/clients $(ARGS)
 
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report

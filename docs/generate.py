@@ -139,7 +139,8 @@ def _default(name: str, field: Any) -> str:
     if name in _COMPUTED:
         return _COMPUTED[name]
     value = None if field.default is PydanticUndefined else field.default
-    return "" if value in (None, ()) else f"`{value}`"
+    text = ",".join(value) if isinstance(value, tuple) else value
+    return "" if text in (None, "") else f"`{text}`"
 
 
 def _type(type: pa.DataType) -> str:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
-from whohas.auth import Clients, Tokens, open_auth
+from whohas.auth import Access, open_access
 from whohas.database import connect, create_tables
 from whohas.errors import Unavailable
 from whohas.runs import jobs
@@ -30,8 +30,7 @@ class Services:
     warehouse: Warehouse
     artefacts: Artefacts
     runs: Runs
-    clients: Clients
-    tokens: Tokens
+    access: Access
 
 
 @contextmanager
@@ -46,7 +45,7 @@ def open_services(settings: Settings) -> Generator[Services]:
         database = connect(settings.sqlalchemy_url)
         create_tables(database)
         enqueue = jobs.prepare(settings, database)
-        clients, tokens = open_auth(settings, database)
+        access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
     warehouse = Warehouse(settings.warehouse_path)
@@ -59,7 +58,7 @@ def open_services(settings: Settings) -> Generator[Services]:
     later = Later(settings, database, artefacts)
     runs = Runs(settings, database, warehouse, artefacts, later, enqueue, work)
     try:
-        yield Services(settings, database, warehouse, artefacts, runs, clients, tokens)
+        yield Services(settings, database, warehouse, artefacts, runs, access)
     finally:
         later.children.close()
         database.dispose()

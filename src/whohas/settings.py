@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import TomlConfigSettingsSource
 
@@ -44,6 +44,43 @@ class Settings(BaseSettings):
         43_200,
         ge=60,
         description="Seconds that an access token is valid; long, for no SDK fetches a second one.",
+    )
+    token_key_days: int = Field(
+        90, ge=0, description="Days after which a new key signs access tokens; 0 for never. Older tokens stay valid."
+    )
+    rate_limit: int = Field(
+        100, ge=0, description="Calls that a client may make under one API version in ten seconds; 0 for any number."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="A PEM file with the server's certificate and its chain: it then speaks HTTPS."
+    )
+    tls_key: Path | None = Field(None, description="A PEM file with the certificate's private key.")
+    trusted_proxies: Names = Field(
+        (),
+        description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        description="The URL of an outside issuer (OpenID Connect) whose tokens are taken too, exactly as in their "
+        "claim `iss`.",
+    )
+    oidc_audience: str | None = Field(None, description="What the claim `aud` of such a token must have.")
+    oidc_algorithms: Names = Field(("RS256", "ES256"), description="The algorithms that may sign such a token.")
+    oidc_name_claim: str = Field(
+        "preferred_username",
+        description="The claim with a user's name; a token without it stands for a program, which may not cancel.",
+    )
+    oidc_levels_claim: str = Field(
+        "groups", description="The claim that says what its holder is; dots lead into objects: `realm_access.roles`."
+    )
+    oidc_levels: Names = Field(
+        (), description="What a value of that claim means, as `auditors=REPORT_ADMIN`; what is not named gives nothing."
+    )
+    oidc_sources_claim: str = Field(
+        "sources", description="The claim with the ids of the sources that a source administrator is held to."
+    )
+    oidc_scopes: Names = Field(
+        (), description="Scopes that every token of that issuer has, beside the known ones in its claim `scope`."
     )
     csv_media_type: str = Field(
         "application/csv",
@@ -90,7 +127,16 @@ class Settings(BaseSettings):
         description="What the server's JSON log shows at the least.",
     )
 
-    @field_validator("cors_origins", "concurrent_reports", "default_formats", mode="before")
+    @field_validator(
+        "cors_origins",
+        "concurrent_reports",
+        "default_formats",
+        "trusted_proxies",
+        "oidc_algorithms",
+        "oidc_levels",
+        "oidc_scopes",
+        mode="before",
+    )
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -99,6 +145,12 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _both_of_tls(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key are needed together")
+        return self
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sdk import python_sdk
 
-from support import Server, result_when_over
+from support import ACME, Server, result_when_over, serving, whohas
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SOURCE = "Active Directory"
@@ -77,8 +77,6 @@ def test_the_file_is_saved_in_the_working_folder_under_its_name(
     assert Path(seen["default file"]) == folder / "Accounts Report.csv"
     with (folder / "Directory accounts.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == accounts
-    assert Path(seen["printed"]) == folder / "Accounts Report.pdf"
-    assert (folder / "Accounts Report.pdf").read_bytes()[:5] == b"%PDF-"
     assert len(list(folder.iterdir())) == 4
 
 
@@ -113,3 +111,39 @@ def test_arguments_that_from_json_loses_are_explained(seen: dict[str, Any]) -> N
 def test_an_unknown_run_is_the_contracts_404(seen: dict[str, Any]) -> None:
     unknown = seen["unknown"]
     assert (unknown["status"], unknown["body"]["detailCode"]) == (404, "404 Not found")
+
+
+def test_a_pdf_is_saved_in_the_working_folder_whatever_its_name_has_of_a_path(seen: dict[str, Any]) -> None:
+    file = Path(seen["pdf"]["file"])
+    assert (file.parent, file.suffix, seen["pdf"]["type"]) == (seen["folder"], ".pdf", "application/pdf")
+    assert file.read_bytes().startswith(b"%PDF-")
+
+
+def test_ids_that_are_none_are_a_404(seen: dict[str, Any]) -> None:
+    assert seen["odd ids"] == [404, 404, 404]
+
+
+def test_a_wrong_secret_ends_in_an_error_of_the_sdk(seen: dict[str, Any]) -> None:
+    assert seen["wrong secret"] in (401, "TypeError"), "it prints that it got no token and goes on with None"
+
+
+def test_a_program_that_polls_too_often_waits_as_it_is_told_and_a_start_is_refused(
+    tmp_path: Path,
+) -> None:
+    python = python_sdk("sailpoint", "2.1.72")
+    home = tmp_path / "home"
+    assert whohas(home, "load", ACME).returncode == 0
+    with serving(home, WHOHAS_RATE_LIMIT="5") as server:
+        done = subprocess.run(
+            [python, SCRIPTS / "sailpoint_many.py", "7"],
+            env={"PATH": os.environ["PATH"], **server.sail, "SAIL_BASE_URL": f"{server.url}/"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 0, done.stderr + done.stdout
+    many = json.loads(done.stdout.splitlines()[-1])
+    assert many["waited"] > 3, "it slept on Retry-After and got its answer"
+    assert (many["refused"]["status"], set(many["refused"]["body"])) == (429, {"message"})
+    assert 1 <= int(many["refused"]["retry"]) <= 10

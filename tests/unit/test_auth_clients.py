@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from whohas.auth import Clients, known_scopes
+from whohas.auth import Clients, People, known_scopes
 from whohas.database import connect, create_tables
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
 
@@ -76,7 +76,7 @@ def test_a_revoked_client_is_refused_and_stays_in_the_list(clients: Clients) -> 
 def test_a_renewed_client_has_a_new_secret_and_the_old_one_is_refused(clients: Clients) -> None:
     made = clients.create("a")
     renewed = clients.renew(made.client.id)
-    assert renewed.client == made.client
+    assert renewed.client == made.client, "its tokens go on"
     assert clients.verify(made.client.id, renewed.secret) == made.client
     with pytest.raises(Unauthorized):
         clients.verify(made.client.id, made.secret)
@@ -104,3 +104,42 @@ def test_an_unknown_scope_is_refused_with_those_there_are(clients: Clients) -> N
     with pytest.raises(InvalidArguments, match="needs a scope"):
         clients.create("a", [])
     assert clients.create("a", known_scopes).client.scopes == known_scopes
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://console.example/back",
+        "https://console.example/back#part",
+        "javascript:alert(1)",
+        "https:///back",
+        "console.example",
+        "https://console.example/\r\nSet-Cookie: a=b",
+        "https://cönsole.example/",
+        "",
+    ],
+)
+def test_an_address_that_users_should_not_be_sent_to_is_refused(clients: Clients, address: str) -> None:
+    with pytest.raises(InvalidArguments, match="no address to send users back to"):
+        clients.create("console", redirects=[address])
+
+
+def test_users_are_sent_back_to_registered_addresses_alone(clients: Clients) -> None:
+    console = clients.create("console", redirects=["https://c.example/back", "http://127.0.0.1:1/cb"]).client
+    assert console.sends_back_to("https://c.example/back")
+    assert console.sends_back_to("http://127.0.0.1:54321/cb"), "a program on the machine takes a free port"
+    for other in (
+        "https://c.example/back/", "https://c.example/back?x=1", "https://c.example.evil.example/back",
+        "https://c.example:8443/back", "http://127.0.0.1:1/other", "http://127.0.0.1.evil.example:1/cb",
+        "http://evil@127.0.0.1/cb", "https://c.example@evil.example/back", "http://[::1/cb", "",
+    ):  # fmt: skip
+        assert not console.sends_back_to(other), other
+
+
+def test_a_personal_client_is_refused_while_its_user_is_disabled(clients: Clients, database: sa.Engine) -> None:
+    people = People(database)
+    made = clients.create("laptop", person=people.create("ann", ["ORG_ADMIN"]))
+    assert clients.verify(made.client.id, made.secret).person == people.named("ann")
+    people.change("ann", disabled=True)
+    with pytest.raises(Unauthorized):
+        clients.verify(made.client.id, made.secret)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
 
-from whohas.auth import open_keys
+from whohas.auth import SigningKeys, open_keys, public_set
+from whohas.auth.keys import STAMP
 from whohas.errors import Unavailable
 
 PUBLIC = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=False))
@@ -21,14 +24,14 @@ from pathlib import Path
 from whohas.auth import open_keys
 sys.stdin.readline()
 keys = open_keys(Path(sys.argv[1]))
-print(hashlib.sha256(keys.secrets).hexdigest(), keys.signing.thumbprint())
+print(hashlib.sha256(keys.secrets).hexdigest(), keys.signing.newest().id)
 """
 
 
 def test_keys_are_made_once_and_read_ever_after(home: Path) -> None:
     made, read = open_keys(home), open_keys(home)
     assert made.secrets == read.secrets
-    assert made.signing.thumbprint() == read.signing.thumbprint()
+    assert made.signing.newest().id == read.signing.newest().id
 
 
 def test_key_files_are_readable_by_their_owner_alone(home: Path) -> None:
@@ -38,7 +41,7 @@ def test_key_files_are_readable_by_their_owner_alone(home: Path) -> None:
     assert len(list((home / "keys").iterdir())) == 2, "no draft is left behind"
 
 
-def test_processes_that_open_a_new_home_at_once_get_the_same_keys(home: Path) -> None:
+def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_others_keys(home: Path) -> None:
     openers = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -49,9 +52,10 @@ def test_processes_that_open_a_new_home_at_once_get_the_same_keys(home: Path) ->
         assert opener.stdin is not None
         opener.stdin.write("go\n")
         opener.stdin.flush()
-    seen = {opener.communicate(timeout=60)[0] for opener in openers}
-    assert len(seen) == 1
-    assert seen.pop().strip()
+    seen = [opener.communicate(timeout=60)[0].split() for opener in openers]
+    assert len({secret for secret, _ in seen}) == 1
+    known = open_keys(home).signing
+    assert all(known.find(key) for _, key in seen)
 
 
 def test_keys_do_not_show_in_a_repr(home: Path) -> None:
@@ -59,23 +63,71 @@ def test_keys_do_not_show_in_a_repr(home: Path) -> None:
     assert repr(keys) == "Keys()"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("client-secrets.key", "abc"),
-        ("client-secrets.key", "00" * 31),
-        ("token-signing.jwk", "not json"),
-        ("token-signing.jwk", "{}"),
-        ("token-signing.jwk", "[]"),
-        ("token-signing.jwk", PUBLIC),
-        ("token-signing.jwk", '{"kty": "oct", "k": "AAAA"}'),
-    ],
-)
-def test_a_damaged_key_file_is_named_with_what_to_do(home: Path, name: str, content: str) -> None:
-    open_keys(home)
-    (home / "keys" / name).write_text(content)
-    with pytest.raises(Unavailable, match=rf"{name} .*Restore it from a backup"):
+@pytest.mark.parametrize("content", ["not json", "{}", "[]", PUBLIC, '{"kty": "oct", "k": "AAAA"}'])
+def test_a_damaged_signing_key_is_named_with_what_to_do(home: Path, content: str) -> None:
+    open_keys(home).signing.newest().path.write_text(content)
+    with pytest.raises(Unavailable, match=r"token-signing\..*\.jwk .*Restore it from a backup"):
         open_keys(home)
+
+
+@pytest.mark.parametrize("content", ["abc", "00" * 31])
+def test_a_damaged_secrets_key_is_named_with_what_to_do(home: Path, content: str) -> None:
+    open_keys(home)
+    (home / "keys" / "client-secrets.key").write_text(content)
+    with pytest.raises(Unavailable, match=r"client-secrets\.key .*Restore it from a backup"):
+        open_keys(home)
+
+
+def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_known(home: Path) -> None:
+    keys, elsewhere = open_keys(home).signing, open_keys(home).signing
+    old = keys.newest()
+    new = keys.rotate()
+    assert keys.newest() == new != old
+    assert keys.find(old.id) == old
+    time.sleep(0.3)
+    assert elsewhere.find(new.id) == new, "another server that does not know it looks again"
+    assert {one["kid"] for one in public_set(keys)["keys"]} == {old.id, new.id}
+    assert not any("d" in one for one in public_set(keys)["keys"]), "a private half"
+
+
+def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:
+    keys = SigningKeys(_opened(home), lifetime=3600, period=60)
+    first = keys.newest()
+    _made_ago(first.path, timedelta(seconds=50))
+    assert SigningKeys(_opened(home), lifetime=3600, period=60).newest().id == first.id
+    _made_ago(next((home / "keys").glob("token-signing.*")), timedelta(seconds=70))
+    assert SigningKeys(_opened(home), lifetime=3600, period=60).newest().id != first.id
+
+
+def test_a_key_is_removed_only_when_no_token_of_it_can_be_out(home: Path) -> None:
+    keys = SigningKeys(_opened(home), lifetime=3600, period=0)
+    _made_ago(keys.newest().path, timedelta(days=9))
+    oldest = SigningKeys(_opened(home), lifetime=3600, period=0).newest().id
+    keys = SigningKeys(_opened(home), lifetime=3600, period=0)
+    second = keys.rotate()
+    assert {key.id for key in keys.all()} == {oldest, second.id}, "the oldest signed until just now"
+    _made_ago(second.path, timedelta(hours=2))
+    third = SigningKeys(_opened(home), lifetime=3600, period=0).rotate()
+    assert {key.id for key in SigningKeys(_opened(home), lifetime=3600, period=0).all()} == {second.id, third.id}
+
+
+def test_a_rotation_that_ends_all_tokens_leaves_one_key(home: Path) -> None:
+    keys = open_keys(home).signing
+    keys.rotate()
+    new = keys.rotate(end_tokens=True)
+    assert keys.all() == [new]
+    assert [path.name for path in (home / "keys").glob("token-signing.*")] == [new.path.name]
+
+
+def _opened(home: Path) -> Path:
+    (home / "keys").mkdir(parents=True, exist_ok=True)
+    return home / "keys"
+
+
+def _made_ago(path: Path, age: timedelta) -> None:
+    stamp, name, end = path.name.split(".")[1:]
+    assert stamp
+    path.rename(path.with_name(f"token-signing.{(datetime.now(UTC) - age).strftime(STAMP)}.{name}.{end}"))
 
 
 def test_a_home_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -5,76 +5,159 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import OctKey
 
-from whohas.auth import Caller, Clients, Operation, Tokens, check_scope
+from whohas.auth import ROUTES, Caller, Client, Clients, Level, People, SigningKeys, Tokens, check_access, open_keys
+from whohas.auth.keys import SigningKey
 from whohas.database import connect, create_tables
 from whohas.errors import Forbidden, Unauthorized
 
-KEY = ECKey.generate_key("P-256", private=True)
+ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}
+REPORTS = {"startReport", "getReportResult", "getReport", "cancelReport"}
+TASKS = {"getTaskStatus", "getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders"}
 
 
 @pytest.fixture
-def clients(tmp_path: Path) -> Clients:
+def database(tmp_path: Path) -> sa.Engine:
     engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
     create_tables(engine)
-    return Clients(engine, b"k" * 32)
+    return engine
 
 
 @pytest.fixture
-def tokens(clients: Clients) -> Tokens:
-    return Tokens(clients, KEY, issuer="acme", lifetime=43_200)
+def clients(database: sa.Engine) -> Clients:
+    return Clients(database, b"k" * 32)
 
 
-def signed(claims: dict[str, Any], key: ECKey = KEY) -> str:
-    return jwt.encode({"alg": "ES256"}, claims, key, algorithms=["ES256"])
+@pytest.fixture
+def people(database: sa.Engine) -> People:
+    return People(database)
+
+
+@pytest.fixture
+def keys(home: Path) -> SigningKeys:
+    return open_keys(home).signing
+
+
+@pytest.fixture
+def tokens(clients: Clients, keys: SigningKeys) -> Tokens:
+    return Tokens(clients, keys, issuer="acme", lifetime=43_200)
+
+
+def claims_of(client: Client, **changed: Any) -> dict[str, Any]:
+    now = time.time()
+    claims = {"iss": "acme", "client_id": client.id, "iat": now, "exp": int(now) + 60, "scope": list(client.scopes)}
+    return {**claims, **changed}
+
+
+def signed(claims: dict[str, Any], key: SigningKey) -> str:
+    return jwt.encode({"alg": "ES256", "kid": key.id}, claims, key.key, algorithms=["ES256"])
 
 
 def test_a_token_stands_for_its_client(clients: Clients, tokens: Tokens) -> None:
     client = clients.create("nightly", ["sp:report:read"]).client
     token = tokens.issue(client)
-    assert tokens.verify(token.text) == Caller(client.id, "nightly", frozenset({"sp:report:read"}))
+    levels = frozenset({Level.ORG_ADMIN})
+    assert tokens.verify(token.text) == Caller(client.id, "nightly", frozenset({"sp:report:read"}), levels, client.id)
     assert token.expires_in == 43_200
     assert token.text not in repr(token)
+
+
+def test_a_token_of_a_personal_client_stands_for_its_user(clients: Clients, people: People, tokens: Tokens) -> None:
+    ann = people.create("ann", ["SOURCE_ADMIN"], ["ad"])
+    client = clients.create("ann's laptop", person=ann).client
+    caller = tokens.verify(tokens.issue(client).text)
+    assert (caller.id, caller.name, caller.client, caller.user) == (ann.id, "ann", client.id, True)
+    assert (caller.levels, caller.sources) == ({Level.SOURCE_ADMIN}, {"ad"})
+
+
+def test_a_level_that_is_taken_away_is_gone_at_once(clients: Clients, people: People, tokens: Tokens) -> None:
+    ann = people.create("ann", ["ORG_ADMIN"])
+    token = tokens.issue(clients.create("laptop", person=ann).client)
+    assert tokens.verify(token.text).sees_all
+    people.change("ann", levels=["HELPDESK"])
+    assert tokens.verify(token.text).levels == {Level.HELPDESK}
+
+
+def test_tokens_of_a_disabled_user_are_refused_at_once(clients: Clients, people: People, tokens: Tokens) -> None:
+    ann = people.create("ann", ["ORG_ADMIN"])
+    program = clients.create("console", redirects=["https://console.example/back"]).client
+    held = [tokens.issue(clients.create("laptop", person=ann).client), tokens.issue(program, ann)]
+    for token in held:
+        assert tokens.verify(token.text).name == "ann"
+    people.change("ann", disabled=True)
+    for token in held:
+        with pytest.raises(Unauthorized, match="'ann' was disabled"):
+            tokens.verify(token.text)
 
 
 def test_a_token_of_a_revoked_client_is_refused_at_once(clients: Clients, tokens: Tokens) -> None:
     client = clients.create("nightly").client
     token = tokens.issue(client)
+    tokens.verify(token.text)
     clients.revoke(client.id)
     with pytest.raises(Unauthorized, match="'nightly' was revoked"):
         tokens.verify(token.text)
 
 
-def test_a_token_of_a_client_that_does_not_exist_is_refused(tokens: Tokens) -> None:
-    claims = {"sub": "0" * 32, "exp": int(time.time()) + 60, "scope": []}
+def test_tokens_go_on_after_a_rotation_unless_they_are_to_end(clients: Clients, tokens: Tokens) -> None:
+    client = clients.create("nightly").client
+    token = tokens.issue(client)
+    clients.renew(client.id)
+    tokens.verify(token.text)
+    clients.renew(client.id, end_tokens=True)
+    with pytest.raises(Unauthorized, match="were ended"):
+        tokens.verify(token.text)
+    tokens.verify(tokens.issue(client).text)
+
+
+def test_a_token_of_a_client_that_does_not_exist_is_refused(
+    clients: Clients, tokens: Tokens, keys: SigningKeys
+) -> None:
+    nobody = claims_of(clients.create("a").client, client_id="0" * 32)
     with pytest.raises(Unauthorized, match="does not exist"):
-        tokens.verify(signed(claims))
+        tokens.verify(signed(nobody, keys.newest()))
 
 
-def test_an_expired_token_is_refused_in_the_contracts_words(clients: Clients, tokens: Tokens) -> None:
+def test_an_expired_token_is_refused_in_the_contracts_words_also_where_it_was_seen_before(
+    clients: Clients, tokens: Tokens, keys: SigningKeys
+) -> None:
     client = clients.create("a").client
-    with pytest.raises(Unauthorized, match=r"^JWT validation failed: JWT is expired"):
-        tokens.verify(signed({"sub": client.id, "exp": int(time.time()) - 1, "scope": []}))
+    old = signed(claims_of(client, exp=int(time.time()) - 1), keys.newest())
+    for _ in range(2):
+        with pytest.raises(Unauthorized, match=r"^JWT validation failed: JWT is expired"):
+            tokens.verify(old)
 
 
-def test_a_token_signed_by_another_server_is_refused(clients: Clients, tokens: Tokens) -> None:
+def test_a_token_signed_by_another_server_is_refused(
+    clients: Clients, tokens: Tokens, keys: SigningKeys, tmp_path: Path
+) -> None:
     client = clients.create("a").client
-    other = ECKey.generate_key("P-256", private=True)
+    other = open_keys(tmp_path / "other").signing.newest()
     with pytest.raises(Unauthorized, match="the signature is not this server's"):
-        tokens.verify(signed({"sub": client.id, "exp": int(time.time()) + 60}, other))
+        tokens.verify(signed(claims_of(client), other))
+    pretending = replace(other, id=keys.newest().id)
+    with pytest.raises(Unauthorized, match="the signature is not this server's"):
+        tokens.verify(signed(claims_of(client), pretending))
+
+
+def test_a_token_of_another_organisation_is_refused(clients: Clients, tokens: Tokens, keys: SigningKeys) -> None:
+    with pytest.raises(Unauthorized, match="lacks its claims"):
+        tokens.verify(signed(claims_of(clients.create("a").client, iss="globex"), keys.newest()))
 
 
 def test_a_token_whose_claims_were_changed_is_refused(clients: Clients, tokens: Tokens) -> None:
-    head, _, signature = tokens.issue(clients.create("a").client).text.split(".")
-    claims = (
-        base64.urlsafe_b64encode(json.dumps({"sub": "0" * 32, "exp": 9_999_999_999}).encode()).rstrip(b"=").decode()
-    )
+    client = clients.create("a", ["sp:report:read"]).client
+    head, _, signature = tokens.issue(client).text.split(".")
+    raised = json.dumps(claims_of(client, scope=["sp:scopes:all"]))
+    claims = base64.urlsafe_b64encode(raised.encode()).rstrip(b"=").decode()
     with pytest.raises(Unauthorized, match="the signature is not this server's"):
         tokens.verify(f"{head}.{claims}.{signature}")
 
@@ -85,9 +168,13 @@ def test_the_algorithm_none_is_refused(tokens: Tokens) -> None:
         tokens.verify(f"{head}.eyJzdWIiOiJ4In0.")
 
 
-def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(tokens: Tokens) -> None:
-    shared = OctKey.import_key(json.dumps(KEY.as_dict(private=False)))
-    forged = jwt.encode({"alg": "HS256"}, {"sub": "0" * 32, "exp": 9_999_999_999}, shared, algorithms=["HS256"])
+def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(
+    clients: Clients, tokens: Tokens, keys: SigningKeys
+) -> None:
+    key = keys.newest()
+    shared = OctKey.import_key(json.dumps(key.key.as_dict(private=False)))
+    claims = claims_of(clients.create("a").client)
+    forged = jwt.encode({"alg": "HS256", "kid": key.id}, claims, shared, algorithms=["HS256"])
     with pytest.raises(Unauthorized, match="the algorithm must be ES256"):
         tokens.verify(forged)
 
@@ -103,27 +190,60 @@ def test_an_empty_token_is_refused(tokens: Tokens) -> None:
         tokens.verify("")
 
 
-@pytest.mark.parametrize("claims", [{}, {"sub": 5, "exp": 9_999_999_999}, {"sub": "0" * 32, "exp": "soon"}])
-def test_a_token_without_its_claims_is_refused(tokens: Tokens, claims: dict[str, Any]) -> None:
-    with pytest.raises(Unauthorized, match="lacks its claims"):
-        tokens.verify(signed(claims))
+@pytest.mark.parametrize(
+    "changed", [{"client_id": 5}, {"exp": "soon"}, {"iat": None}, {"scope": "sp:scopes:all"}, {"iss": ["acme"]}]
+)
+def test_a_token_without_its_claims_is_refused(
+    clients: Clients, tokens: Tokens, keys: SigningKeys, changed: dict[str, Any]
+) -> None:
+    with pytest.raises(Unauthorized):
+        tokens.verify(signed(claims_of(clients.create("a").client, **changed), keys.newest()))
 
 
 @pytest.mark.parametrize(
     ("scope", "allowed"),
     [
-        ("sp:scopes:all", set(Operation)),
-        ("sp:scopes:default", set(Operation)),
-        ("sp:report:manage", set(Operation)),
-        ("sp:report:read", {Operation.RESULT, Operation.FILE}),
-        ("idn:sources:read", set[Operation]()),
+        ("sp:scopes:all", set(ASKING)),
+        ("sp:scopes:default", set(ASKING)),
+        ("sp:report:manage", REPORTS),
+        ("sp:report:read", {"getReportResult", "getReport"}),
+        ("sp:report:create", {"startReport"}),
+        ("sp:report-result:read", {"getReportResult"}),
+        ("sp:report:delete", {"cancelReport"}),
+        ("idn:task-management:read", TASKS),
+        ("idn:task-management:write", TASKS | {"updateTaskStatus"}),
+        ("idn:sources:read", set[str]()),
     ],
 )
-def test_a_scope_allows_what_the_contract_says(scope: str, allowed: set[Operation]) -> None:
-    caller = Caller("0" * 32, "nightly", frozenset({scope}))
-    for operation in Operation:
-        if operation in allowed:
-            check_scope(caller, operation)
+def test_a_scope_allows_what_the_contract_says(scope: str, allowed: set[str]) -> None:
+    caller = Caller("0" * 32, "ann", frozenset({scope}), frozenset({Level.ORG_ADMIN}), "0" * 32, user=True)
+    for route, needs in ASKING.items():
+        if route in allowed or not needs.scopes:
+            check_access(caller, route)
         else:
-            with pytest.raises(Forbidden, match=f"'nightly' may not {operation.value}.*sp:report:manage.*has {scope}"):
-                check_scope(caller, operation)
+            with pytest.raises(Forbidden, match=f"'ann' may not {needs.doing}.*has {scope}"):
+                check_access(caller, route)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_a_level_allows_what_the_contract_says(level: Level) -> None:
+    caller = Caller("0" * 32, "ann", frozenset({"sp:scopes:all"}), frozenset({level}), "0" * 32, user=True)
+    refused = {"startReport", "updateTaskStatus"} if level is Level.HELPDESK else set[str]()
+    for route in ASKING:
+        if route in refused:
+            with pytest.raises(Forbidden, match=r"needs the level .*has HELPDESK"):
+                check_access(caller, route)
+        else:
+            check_access(caller, route)
+
+
+def test_a_program_cannot_cancel_whatever_its_scopes() -> None:
+    program = Caller("0" * 32, "p", frozenset({"sp:scopes:all"}), frozenset(Level), "0" * 32)
+    with pytest.raises(Forbidden, match="for users"):
+        check_access(program, "cancelReport")
+
+
+def test_what_is_not_in_the_table_is_refused_to_everybody() -> None:
+    anybody = Caller("0" * 32, "a", frozenset({"sp:scopes:all"}), frozenset(Level), "0" * 32, user=True)
+    with pytest.raises(Forbidden, match="not in the table"):
+        check_access(anybody, "somethingNew")

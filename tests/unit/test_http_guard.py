@@ -101,7 +101,9 @@ def test_the_description_names_every_operation_with_its_parameters(server: Serve
         result = described["paths"][f"{prefix}/{{id}}/result"]["get"]
         assert {parameter["name"] for parameter in result["parameters"]} == {"id", "completed"}
         assert "404" in described["paths"][f"{prefix}/{{id}}/cancel"]["post"]["responses"]
-        assert start["security"] == [{"clientCredentials": []}]
+        assert [set(way) for way in start["security"]] == [{"userAuth"}, {"applicationAuth"}]
+        cancel = described["paths"][f"{prefix}/{{id}}/cancel"]["post"]
+        assert [set(way) for way in cancel["security"]] == [{"userAuth"}], "the contract has no other way"
     ids = [operation["operationId"] for path in described["paths"].values() for operation in path.values()]
     assert len(ids) == len(set(ids))
 

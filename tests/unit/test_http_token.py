@@ -96,7 +96,9 @@ def test_the_answer_has_the_keys_and_kinds_that_clients_read(server: Server, fie
     assert body["token_type"] == "bearer"
     assert body["expires_in"] == 43_200
     assert type(body["expires_in"]) is int
-    assert (body["user_name"], body["user_id"], body["scope"]) == ("dev", server.client_id, "sp:scopes:all")
+    assert (body["user_name"], body["scope"]) == ("dev", "sp:scopes:all")
+    assert len(body["user_id"]) == 32
+    assert body["user_id"] == body["identity_id"] != server.client_id, "a personal client acts for its user"
     assert body["strong_auth"] is body["strong_auth_supported"] is body["internal"] is False
     assert body["enabled"] is True
     assert set(body) >= {"accessType", "tenant_id", "pod", "org", "identity_id", "jti"}

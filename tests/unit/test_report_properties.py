@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factories import publish, report_plan, report_rows
+from factories import publish, report_rows
 from whohas.reports.definition import Request
 from whohas.reports.registry import find
 from whohas.warehouse.catalogue import catalogue

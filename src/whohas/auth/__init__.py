@@ -1,37 +1,112 @@
-"""Who may call: clients, the tokens that they get, and the scopes that their calls need."""
+"""Who may call: clients and users, the tokens that they get, and what their calls need."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
+from whohas.auth.access import ROUTES, Needs, check_access
 from whohas.auth.clients import Client, Clients, NewClient
-from whohas.auth.keys import Keys, open_keys
-from whohas.auth.scopes import Operation, check_scope, known_scopes
-from whohas.auth.tokens import Caller, Token, Tokens
+from whohas.auth.codes import Codes, Grant
+from whohas.auth.issuer import Issuer, Trust
+from whohas.auth.keys import Keys, SigningKeys, open_keys, public_set
+from whohas.auth.limits import Guesses, RateLimit, open_counts
+from whohas.auth.people import People, Person
+from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, known_scopes
+from whohas.auth.tokens import Token, Tokens
+from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
 __all__ = [
+    "ALL",
+    "DEFAULT",
+    "ROUTES",
+    "Access",
     "Caller",
     "Client",
     "Clients",
+    "Codes",
+    "Grant",
+    "Guesses",
+    "Issuer",
     "Keys",
+    "Level",
+    "Needs",
     "NewClient",
-    "Operation",
+    "People",
+    "Person",
+    "RateLimit",
+    "SigningKeys",
     "Token",
     "Tokens",
-    "check_scope",
+    "Trust",
+    "check_access",
     "known_scopes",
-    "open_auth",
+    "open_access",
     "open_keys",
+    "public_set",
 ]
 
+DAY = 86_400
 
-def open_auth(settings: Settings, database: sa.Engine) -> tuple[Clients, Tokens]:
-    """Clients and tokens of an installation; makes the keys in the home folder where there are none.
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything by which an installation knows who may call."""
+
+    clients: Clients
+    people: People
+    codes: Codes
+    tokens: Tokens
+    keys: SigningKeys
+    guesses: Guesses
+    rate_limit: RateLimit
+
+
+def open_access(settings: Settings, database: sa.Engine) -> Access:
+    """The access to an installation; makes the keys in the home folder where there are none.
 
     Raises:
         Unavailable: a key file is damaged or cannot be written; the message names it.
+        InvalidArguments: the settings of the outside issuer contradict each other.
     """
-    keys = open_keys(settings.home)
+    keys = open_keys(settings.home, lifetime=settings.token_lifetime, period=settings.token_key_days * DAY)
     clients = Clients(database, keys.secrets)
-    return clients, Tokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime)
+    outside = _outside(settings)
+    tokens = Tokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=outside)
+    counts = open_counts(database)
+    return Access(
+        clients,
+        People(database),
+        Codes(database, clients),
+        tokens,
+        keys.signing,
+        Guesses(counts),
+        RateLimit(counts, settings.rate_limit),
+    )
+
+
+def _outside(settings: Settings) -> Issuer | None:
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_issuer == settings.org:
+        raise InvalidArguments("WHOHAS_OIDC_ISSUER and WHOHAS_ORG must differ: tokens are told apart by them.")
+    levels: dict[str, Level] = {}
+    for pair in settings.oidc_levels:
+        value, _, level = pair.rpartition("=")
+        if not value:
+            raise InvalidArguments(f"WHOHAS_OIDC_LEVELS has {pair!r}; write value=LEVEL, as in auditors=REPORT_ADMIN.")
+        levels[value] = checked_levels([level])[0]
+    return Issuer(
+        Trust(
+            issuer=settings.oidc_issuer,
+            audience=settings.oidc_audience or "",
+            algorithms=settings.oidc_algorithms,
+            name_claim=settings.oidc_name_claim,
+            levels_claim=settings.oidc_levels_claim,
+            levels=levels,
+            sources_claim=settings.oidc_sources_claim,
+            scopes=settings.oidc_scopes,
+        )
+    )

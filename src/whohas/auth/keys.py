@@ -1,8 +1,9 @@
-"""The two keys of an installation, in `keys/` of the home folder, readable by their owner alone.
+"""The keys of an installation, in `keys/` of the home folder, readable by their owner alone.
 
-`token-signing.jwk` signs access tokens (ES256); `client-secrets.key` is the HMAC key that client secrets
-are kept under. Several processes may open a new home at once: each writes a whole file of its own and links
-it into place, the first link wins, and all go on with the winner's key.
+`client-secrets.key` is the HMAC key that client secrets are kept under. Each `token-signing.<time>.<id>.jwk` is a key
+that signs access tokens (ES256): the newest signs, the older ones are kept as long as tokens of theirs may be out.
+Several processes may open a home at once, and several servers may share one: each writes whole files and links them
+into place, and looks again for keys that it does not know.
 """
 
 from __future__ import annotations
@@ -10,35 +11,128 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Callable
+import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from whohas.errors import Unavailable
 
-SIGNING_KEY = "token-signing.jwk"
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
+SIGNING_KEYS = "token-signing.*.jwk"
+STAMP = "%Y%m%dT%H%M%S%fZ"
+LOOK_AGAIN = 5.0
+"""Seconds after which the folder is looked at again: so soon every server knows what another one did."""
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key of access tokens; a `repr` does not show it.
+
+    Attributes:
+        id: the `kid` in a token's header.
+        made: when; the newest signs.
+    """
+
+    id: str
+    made: datetime
+    key: ECKey = field(repr=False)
+    path: Path
+
+
+class SigningKeys:
+    """The keys that sign access tokens, as they lie in the folder.
+
+    Attributes:
+        lifetime: seconds that a token may be out, so that an older key is kept for as long.
+        period: seconds after which the newest key is replaced; 0 for never.
+    """
+
+    def __init__(self, folder: Path, *, lifetime: int, period: int) -> None:
+        self.lifetime = lifetime
+        self.period = period
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._keys: dict[str, SigningKey] = {}
+        self._looked = -LOOK_AGAIN
+
+    def newest(self) -> SigningKey:
+        """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
+        keys = self._known()
+        newest = max(keys.values(), key=lambda key: key.made, default=None)
+        if newest is None or (self.period and _age(newest) > self.period):
+            return self.rotate()
+        return newest
+
+    def find(self, key_id: str) -> SigningKey | None:
+        """A key by its id; looks into the folder once more where it is not known, for another server may have it."""
+        keys = self._known()
+        return keys.get(key_id) or self._known(after=0.2).get(key_id)
+
+    def all(self) -> list[SigningKey]:
+        """The keys by whose signature a token is known, the newest first."""
+        return sorted(self._known().values(), key=lambda key: key.made, reverse=True)
+
+    def rotate(self, *, end_tokens: bool = False) -> SigningKey:
+        """Makes a new key that signs from now on, and removes keys of which no token can be out any more.
+
+        Args:
+            end_tokens: whether all tokens that are out end, as after a key was stolen: all older keys are removed.
+
+        Raises:
+            Unavailable: the folder cannot be written.
+        """
+        with self._lock:
+            made = datetime.now(UTC)
+            key = ECKey.generate_key("P-256", private=True)
+            path = self._folder / f"token-signing.{made.strftime(STAMP)}.{key.thumbprint()[:12]}.jwk"
+            before = self._read()
+            try:
+                _publish(path, json.dumps(key.as_dict(private=True)))
+                replaced = [*(one.made for one in before), made][1:]
+                for old, since in zip(before, replaced, strict=True):
+                    if end_tokens or (made - since).total_seconds() > self.lifetime:
+                        old.path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _unwritable(self._folder, error) from error
+            self._keys = {one.id: one for one in self._read()}
+            self._looked = time.monotonic()
+            return self._keys[key.thumbprint()]
+
+    def _known(self, after: float = LOOK_AGAIN) -> dict[str, SigningKey]:
+        with self._lock:
+            if time.monotonic() - self._looked > after:
+                self._keys = {key.id: key for key in self._read()}
+                self._looked = time.monotonic()
+            return self._keys
+
+    def _read(self) -> list[SigningKey]:
+        """All keys, the oldest first."""
+        keys = [_signing_key(path) for path in sorted(self._folder.glob(SIGNING_KEYS))]
+        return sorted((key for key in keys if key), key=lambda key: key.made)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Both keys of an installation; neither shows in a `repr`.
+    """All keys of an installation; none shows in a `repr`.
 
     Attributes:
-        signing: the private P-256 key of access tokens.
+        signing: of access tokens.
         secrets: the 32 bytes under which client secrets are kept.
     """
 
-    signing: ECKey = field(repr=False)
+    signing: SigningKeys = field(repr=False)
     secrets: bytes = field(repr=False)
 
 
-def open_keys(home: Path) -> Keys:
+def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
     """Reads the keys of a home folder, or makes them.
 
     Raises:
@@ -47,33 +141,40 @@ def open_keys(home: Path) -> Keys:
     folder = home / "keys"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        signing = _read_or_make(folder / SIGNING_KEY, _new_signing_key)
-        secret = _read_or_make(folder / SECRETS_KEY, _new_secrets_key)
+        path = folder / SECRETS_KEY
+        if not path.exists():
+            _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))
+        secret = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise Unavailable(
-            f"The keys in {folder} cannot be read or written: {error.strerror}. "
-            "Give the server's user the right to write there."
-        ) from error
-    return Keys(_parse_signing_key(signing, folder), _parse_secrets_key(secret, folder))
+        raise _unwritable(folder, error) from error
+    signing = SigningKeys(folder, lifetime=lifetime, period=period)
+    signing.newest()
+    return Keys(signing, _parse_secrets_key(secret, folder))
 
 
-def _new_signing_key() -> str:
-    return json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=True))
+def public_set(keys: SigningKeys) -> dict[str, Any]:
+    """The public halves, as a JSON Web Key Set (RFC 7517)."""
+    return {
+        "keys": [{**one.key.as_dict(private=False), "kid": one.id, "use": "sig", "alg": "ES256"} for one in keys.all()]
+    }
 
 
-def _new_secrets_key() -> str:
-    return secrets.token_hex(SECRETS_KEY_BYTES)
-
-
-def _parse_signing_key(text: str, folder: Path) -> ECKey:
+def _signing_key(path: Path) -> SigningKey | None:
     try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:  # another server removed it meanwhile
+        return None
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    try:
+        made = datetime.strptime(path.name.split(".")[1], STAMP).replace(tzinfo=UTC)
         key = ECKey.import_key(json.loads(text))
         if key.is_private and key.curve_name == "P-256":
-            return key
+            return SigningKey(key.thumbprint(), made, key, path)
     except (ValueError, TypeError, KeyError, AttributeError, JoseError):
         pass  # all of them mean the same to whoever has to repair it
     raise Unavailable(
-        f"{folder / SIGNING_KEY} is not a private P-256 key. Restore it from a backup, "
+        f"{path} is not a private P-256 key. Restore it from a backup, "
         "or remove it and restart: clients then fetch new tokens."
     )
 
@@ -91,10 +192,15 @@ def _parse_secrets_key(text: str, folder: Path) -> bytes:
     return key
 
 
-def _read_or_make(path: Path, make: Callable[[], str]) -> str:
-    if not path.exists():
-        _publish(path, make())
-    return path.read_text(encoding="utf-8")
+def _age(key: SigningKey) -> float:
+    return (datetime.now(UTC) - key.made).total_seconds()
+
+
+def _unwritable(folder: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"The keys in {folder} cannot be read or written: {error.strerror}. "
+        "Give the server's user the right to write there."
+    )
 
 
 def _publish(path: Path, text: str) -> None:

@@ -14,12 +14,14 @@ from whohas import __version__
 from whohas.cli.client import client_app
 from whohas.cli.generate import generate
 from whohas.cli.index import index
+from whohas.cli.keys import keys_app
 from whohas.cli.load import load
 from whohas.cli.reports import reports_app
 from whohas.cli.run import download, run
 from whohas.cli.runs import cancel, runs, show
 from whohas.cli.search import search
 from whohas.cli.serve import serve
+from whohas.cli.user import user_app
 from whohas.errors import WhohasError
 
 app = typer.Typer(
@@ -35,6 +37,8 @@ for command in (load, index, search, serve, run, download, runs, show, cancel, g
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")
+app.add_typer(user_app, name="user")
+app.add_typer(keys_app, name="keys")
 
 
 @app.callback(invoke_without_command=True)

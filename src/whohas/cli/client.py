@@ -2,36 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from whohas.cli.installation import installation
 
-client_app = typer.Typer(no_args_is_help=True, help="Create, list and revoke the clients that may call the server.")
+if TYPE_CHECKING:
+    from whohas.auth import NewClient
+
+client_app = typer.Typer(
+    no_args_is_help=True, help="Create, list, rotate and revoke the clients that may call the server."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @client_app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What runs name as their launcher.")],
+    name: Annotated[str, typer.Argument(help="What runs of an application name as their launcher.")],
+    user: Annotated[
+        str | None, typer.Option(help="Make it a personal client of this user, which acts as they do.")
+    ] = None,
     scope: Annotated[
         list[str] | None, typer.Option(help="What it may do, such as sp:report:read; may be repeated. Default: all.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    level: Annotated[
+        list[str] | None,
+        typer.Option(help="What an application is, such as REPORT_ADMIN; may be repeated. Default: ORG_ADMIN."),
+    ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="The id or name of a source that a SOURCE_ADMIN is held to; may be repeated."),
+    ] = None,
+    redirect: Annotated[
+        list[str] | None,
+        typer.Option(help="Let users sign in at it and be sent back to this address; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a client and print its id and secret, this once."""
-    with installation() as services:
-        made = services.clients.create(name, scope) if scope else services.clients.create(name)
-    if as_json:
-        import json
+    from whohas.errors import InvalidArguments
 
-        client = made.client
-        facts = {"id": client.id, "secret": made.secret, "name": client.name, "scopes": client.scopes}
-        print(json.dumps(facts, ensure_ascii=False))
-        return
-    print(f"client id      {made.client.id}")
-    print(f"client secret  {made.secret}")
-    print("The secret is kept nowhere in clear and is not shown again.")
+    if user and (level or source or redirect):
+        raise InvalidArguments("A personal client has the levels and sources of its user, and nobody signs in at it.")
+    with installation() as services:
+        from whohas.cli.user import source_ids
+
+        clients, people = services.access.clients, services.access.people
+        made = clients.create(
+            name,
+            scope or ["sp:scopes:all"],
+            person=people.named(user) if user else None,
+            levels=level or ["ORG_ADMIN"],
+            sources=source_ids(services, source or []),
+            redirects=redirect or [],
+        )
+    _show(made, as_json)
 
 
 @client_app.command("list")
@@ -41,20 +68,50 @@ def list_clients() -> None:
     from rich.table import Table
 
     with installation() as services:
-        clients = services.clients.list()
+        clients = services.access.clients.list()
     if not clients:
         print("No client yet. Make one: whohas client create NAME")
         return
-    table = Table("Client", "Name", "Scopes", "Created (UTC)", "Revoked (UTC)", box=None, pad_edge=False)
+    heads = ("Client", "Name", "Acts as", "Scopes", "Created (UTC)", "Revoked (UTC)")
+    table = Table(*heads, box=None, pad_edge=False)
     for client in clients:
         revoked = f"{client.revoked:%Y-%m-%d %H:%M:%S}" if client.revoked else ""
-        table.add_row(client.id, client.name, " ".join(client.scopes), f"{client.created:%Y-%m-%d %H:%M:%S}", revoked)
+        acts_as = f"user {client.person.name}" if client.person else " ".join(client.levels)
+        created = f"{client.created:%Y-%m-%d %H:%M:%S}"
+        table.add_row(client.id, client.name, acts_as, " ".join(client.scopes), created, revoked)
     Console(width=None if Console().is_terminal else 240, markup=False).print(table)
+
+
+@client_app.command()
+def rotate(
+    client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")],
+    end_tokens: Annotated[
+        bool, typer.Option("--end-tokens", help="End the tokens that it has, too, as after its secret was stolen.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give a client a new secret and print it, this once; the old one stops to work at once."""
+    with installation() as services:
+        made = services.access.clients.renew(client_id, end_tokens=end_tokens)
+    _show(made, as_json)
 
 
 @client_app.command()
 def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
     """End a client's rights at once, those of its tokens too."""
     with installation() as services:
-        client = services.clients.revoke(client_id)
+        client = services.access.clients.revoke(client_id)
     print(f"{client.id} ({client.name}) may not call any more.")
+
+
+def _show(made: NewClient, as_json: bool) -> None:
+    client = made.client
+    if as_json:
+        import json
+
+        facts = {"id": client.id, "secret": made.secret, "name": client.name, "scopes": client.scopes}
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    print(f"client id      {client.id}")
+    print(f"client secret  {made.secret}")
+    print("The secret is kept nowhere in clear and is not shown again.")

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import socket
+import ssl
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from whohas.services import Services
+    from whohas.settings import Settings
 
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
@@ -45,8 +47,8 @@ def serve(
         settings = services.settings
         configure_logs(settings.log_level)
         listener = stack.enter_context(listening(settings.host, settings.port))
-        url = _url(settings.host, listener)
-        server = _server(create_app(services))
+        url = _url(settings, listener)
+        server = _server(create_app(services), settings)
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
         with services.runs.work():
             if dev:
@@ -90,13 +92,17 @@ def listening(host: str, port: int) -> Generator[socket.socket]:
 
 
 def write_dev_env(services: Services, url: str) -> Path:
-    """Makes the client `dev`, or gives it a new secret, and writes a file for a shell to source; its path.
+    """Makes the user `dev` and a personal client of theirs, or gives it a new secret, and writes a file for a shell
+    to source; its path.
 
     Raises:
         Unavailable: the file cannot be written.
     """
-    known = next((c for c in services.clients.list() if c.name == DEV_CLIENT and c.revoked is None), None)
-    made = services.clients.renew(known.id) if known else services.clients.create(DEV_CLIENT)
+    clients, people = services.access.clients, services.access.people
+    person = next((one for one in people.list() if one.name == DEV_CLIENT), None)
+    person = person or people.create(DEV_CLIENT, ["ORG_ADMIN"])
+    known = next((c for c in clients.list() if c.name == DEV_CLIENT and c.revoked is None and c.person == person), None)
+    made = clients.renew(known.id) if known else clients.create(DEV_CLIENT, person=person)
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV
@@ -112,13 +118,19 @@ def write_dev_env(services: Services, url: str) -> Path:
     return path
 
 
-def _url(host: str, listener: socket.socket) -> str:
+def _url(settings: Settings, listener: socket.socket) -> str:
     # 0.0.0.0 and :: are every address of this machine; a client needs one
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared
+    scheme = "https" if settings.tls_certificate else "http"
+    return f"{scheme}://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
 
 
-def _server(app: Any) -> uvicorn.Server:
+def _server(app: Any, settings: Settings) -> uvicorn.Server:
+    """A server that is not started yet.
+
+    Raises:
+        InvalidArguments: the certificate or its key cannot be used.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -126,19 +138,29 @@ def _server(app: Any) -> uvicorn.Server:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
             return nullcontext()
 
-    return Server(
-        uvicorn.Config(
-            app,
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        # without proxies that are trusted nobody may say that they are somebody else
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidArguments(
+            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for TLS: {error}."
+        ) from None
+    return Server(config)
 
 
 @contextmanager

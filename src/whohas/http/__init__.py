@@ -1,4 +1,4 @@
-"""The HTTP door: the published API, token and health, as a FastAPI application.
+"""The HTTP door: the published API, signing in and health, as a FastAPI application.
 
 A request passes, from the outside in::
 
@@ -8,6 +8,8 @@ A request passes, from the outside in::
     Refusals     turns whatever is raised below into the contract's bodies
     Slashes      `//oauth/token` is `/oauth/token`
     Guard        no token, no answer: unknown paths too
+    Limited      no more calls than `rate_limit`
     BodyLimit    no more than `max_body_bytes`
-    routes       reports, token, about
+    allowed      what the table of access says of the route and the caller
+    routes       reports, token, signing in, about
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Security
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,9 +14,11 @@ from starlette.responses import JSONResponse, Response
 
 from whohas import __version__
 from whohas.http import description
+from whohas.http.access import allowed, open_paths
 from whohas.http.errors import handle
-from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
+from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Limited, Refusals, Slashes, Tracking, UnreadBody
 from whohas.http.reports import PREFIXES, report_routes
+from whohas.http.signin import sign_in_routes
 from whohas.http.token import token_routes
 from whohas.reports import reports as known_reports
 
@@ -34,16 +36,20 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # the pages would be loaded from a CDN
         redoc_url=None,
         redirect_slashes=False,
-        middleware=_middleware(services),
+        dependencies=[Depends(allowed)],
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         generate_unique_id_function=_operation_id,
     )
     reports = report_routes(services)
     for prefix in PREFIXES:
-        app.include_router(reports, prefix=prefix, dependencies=[Security(description.oauth2)])
+        app.include_router(reports, prefix=prefix)
     app.include_router(token_routes(services))
-    app.add_api_route("/healthz", _health, methods=["GET"], tags=["Health"], summary="Whether the server is up")
-    app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)
+    app.include_router(sign_in_routes(services))
+    app.add_api_route(
+        "/healthz", _health, methods=["GET"], name="health", tags=["Health"], summary="Whether the server is up"
+    )
+    app.add_api_route("/healthz", _health, methods=["HEAD"], name="health", include_in_schema=False)
+    app.user_middleware.extend(_middleware(services, open_paths(app)))
     return app
 
 
@@ -55,7 +61,7 @@ def _operation_id(route: APIRoute) -> str:
     return f"{route.name}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _middleware(services: Services) -> list[Middleware]:
+def _middleware(services: Services, without_token: frozenset[str]) -> list[Middleware]:
     origins = services.settings.cors_origins
     cors: list[Any] = [
         Middleware(
@@ -72,6 +78,7 @@ def _middleware(services: Services) -> list[Middleware]:
         *(cors if origins else []),
         Middleware(Refusals),
         Middleware(Slashes),
-        Middleware(Guard, verify=services.tokens.verify),
+        Middleware(Guard, verify=services.access.tokens.verify, open_paths=without_token),
+        *([Middleware(Limited, limit=services.access.rate_limit)] if services.settings.rate_limit else []),
         Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
     ]

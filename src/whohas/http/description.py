@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi.openapi.models import OAuthFlowClientCredentials
+from fastapi import Security
+from fastapi.openapi.models import OAuthFlowAuthorizationCode, OAuthFlowClientCredentials
 from fastapi.openapi.models import OAuthFlows as Flows
 from fastapi.security import OAuth2
 from pydantic import BaseModel
 
-from whohas.auth.scopes import ALL, DEFAULT, MANAGE, READ
+from whohas.auth import ROUTES, Level
+from whohas.auth.access import EVERYBODY
+from whohas.auth.rights import ALL, DEFAULT, MANAGE, READ
 from whohas.contract import BadToken, ErrorResponse, TooManyRequests
 
 TITLE = "whohas"
@@ -27,7 +30,7 @@ AUDITABLE = "Whether the download is worth an audit event."
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "Something in the request is wrong; the text says what."},
     401: {"model": BadToken, "description": "No token, or not a valid one."},
-    403: {"model": ErrorResponse, "description": "The client lacks the scope that this needs."},
+    403: {"model": ErrorResponse, "description": "The caller lacks the scope or the level that this needs."},
     404: {"model": ErrorResponse, "description": "No such run, or no such file; the text says what to do."},
     413: {"model": ErrorResponse, "description": "The body is too long."},
     429: {"model": TooManyRequests, "description": "Too much at once; Retry-After has the seconds to wait."},
@@ -70,11 +73,15 @@ TOKEN_FORM: dict[str, Any] = {
             media_type: {
                 "schema": {
                     "type": "object",
-                    "required": ["grant_type", "client_id", "client_secret"],
+                    "required": ["grant_type", "client_id"],
                     "properties": {
-                        "grant_type": {"type": "string", "enum": ["client_credentials"]},
+                        "grant_type": {"type": "string", "enum": ["client_credentials", "authorization_code"]},
                         "client_id": {"type": "string"},
                         "client_secret": {"type": "string", "format": "password"},
+                        "scope": {"type": "string", "description": "Fewer scopes than the client has, if wanted."},
+                        "code": {"type": "string", "description": "Of a user who signed in."},
+                        "redirect_uri": {"type": "string", "description": "Where that user was sent back to."},
+                        "code_verifier": {"type": "string", "description": "Of PKCE (RFC 7636)."},
                     },
                 }
             }
@@ -84,22 +91,62 @@ TOKEN_FORM: dict[str, Any] = {
     "security": [],
 }
 
-oauth2 = OAuth2(
+TOKEN_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {
+        "description": "The request or the code is wrong; `error` has the code of RFC 6749.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [{"$ref": f"#/components/schemas/{model.__name__}"} for model in (BadToken, ErrorResponse)]
+                }
+            }
+        },
+    },
+    **{status: REFUSALS[status] for status in (401, 413, 429, 500, 503)},
+}
+
+SCOPES = {
+    ALL: "everything that the caller may do",
+    DEFAULT: "everything that the caller may do",
+    MANAGE: "start, read, download and cancel",
+    READ: "read results and download",
+}
+
+user_auth = OAuth2(
     flows=Flows(
-        clientCredentials=OAuthFlowClientCredentials(
-            tokenUrl="/oauth/token",
-            scopes={
-                ALL: "everything",
-                DEFAULT: "everything",
-                MANAGE: "start, read, download and cancel",
-                READ: "read results and download",
-            },
-        )
+        clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES),
+        authorizationCode=OAuthFlowAuthorizationCode(
+            authorizationUrl="/oauth/authorize", tokenUrl="/oauth/token", scopes=SCOPES
+        ),
     ),
-    scheme_name="clientCredentials",
+    scheme_name="userAuth",
+    description="A user's personal client, or a user who signed in.",
     auto_error=False,
 )
-"""Tells the description which token is needed; the guard is what asks for it."""
+application_auth = OAuth2(
+    flows=Flows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES)),
+    scheme_name="applicationAuth",
+    description="A client that acts in its own right.",
+    auto_error=False,
+)
+# they tell the description which token is needed; the guard and the table of access are what asks for it
+
+
+def secured(route: str) -> list[Any]:
+    """What a route's description says of the tokens that it takes, from the table of access."""
+    needs = ROUTES[route]
+    if needs is None:
+        return []
+    schemes = [user_auth] if needs.user else [user_auth, application_auth]
+    return [Security(scheme, scopes=list(needs.scopes)) for scheme in schemes]
+
+
+def levels(route: str) -> dict[str, Any]:
+    """The levels that a route needs, where not any will do, as the published description tells them."""
+    needs = ROUTES[route]
+    if needs is None or needs.levels == EVERYBODY:
+        return {}
+    return {"x-sailpoint-userLevels": [level.value for level in Level if level in needs.levels]}
 
 
 def body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import anyio
 import anyio.to_thread
@@ -14,15 +14,24 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whohas.auth import Caller
+from whohas.auth import Caller, RateLimit
 from whohas.errors import TooLarge, Unauthorized
 from whohas.http.errors import answer
 
 TRACKING_HEADER = "SLPT-Request-ID"
 """The header of every response that carries its tracking id; the name is the published service's."""
 
-OPEN_PATHS = frozenset({"/oauth/token", "/healthz", "/openapi.json"})
-"""What answers without a token."""
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""Of every response; a page that needs more sets its own policy."""
+
+HTTPS_ONLY = "max-age=31536000"
+"""A year, told to browsers over HTTPS."""
 
 UNREAD_BYTES = 1 << 30
 UNREAD_SECONDS = 60
@@ -53,7 +62,10 @@ class Tracking:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers[TRACKING_HEADER] = tracking_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers["Strict-Transport-Security"] = HTTPS_ONLY
             await send(message)
 
         with structlog.contextvars.bound_contextvars(tracking_id=tracking_id):
@@ -69,7 +81,8 @@ class Tracking:
                     path=path[:300],
                     status=status,
                     ms=round((time.perf_counter() - begun) * 1000, 1),
-                    client=caller.id if caller else None,
+                    client=caller.client if caller else None,
+                    caller=caller.id if caller else None,
                 )
 
 
@@ -153,17 +166,41 @@ class Slashes:
 
 
 class Guard:
-    """Lets nobody in without a token; puts the caller into the request's state."""
+    """Lets nobody in without a token; puts the caller into the request's state.
 
-    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller]) -> None:
+    What a caller may do is decided where the route is known (`whohas.http.access`).
+    """
+
+    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller], open_paths: Collection[str]) -> None:
         self.app = app
         self.verify = verify
+        self.open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] not in self.open_paths:
             token = bearer_token(Headers(scope=scope))
             scope["state"]["caller"] = await anyio.to_thread.run_sync(self.verify, token)
         await self.app(scope, receive, send)
+
+
+class Limited:
+    """Counts each call of a caller under an API version, and refuses it where there are too many."""
+
+    def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller: Caller | None = scope.get("state", {}).get("caller")
+        if caller is not None:
+            version = VERSION.match(scope["path"])
+            of = version[1] if version else "v1"
+            await anyio.to_thread.run_sync(self.limit.check, caller.client, of)
+        await self.app(scope, receive, send)
+
+
+VERSION = re.compile(r"/(v3|v\d{4}|beta|latest)/")
+"""The API version of a path, where it stands first; all else is counted together."""
 
 
 def bearer_token(headers: Headers) -> str:

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from whohas.artefacts import ZIP
-from whohas.auth import Caller, Operation, check_scope
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
 from whohas.http import description
+from whohas.http.access import caller_of
 from whohas.http.downloads import Download, serve
 from whohas.http.errors import NotAllowed, json_response
 from whohas.http.requests import Flag, Format, json_object, run_id
@@ -42,8 +42,8 @@ def report_routes(services: Services) -> APIRouter:
     runs = services.runs
 
     def start(request: Request, body: Body) -> Response:
-        caller = _allowed(request, Operation.START)
-        run = runs.start(_report_type(body), _arguments(body), caller.name)
+        caller = caller_of(request)
+        run = runs.start(_report_type(body), _arguments(body), caller.name, caller)
         return json_response(task_result_details(run))
 
     def result(
@@ -51,12 +51,12 @@ def report_routes(services: Services) -> APIRouter:
         id: str,
         completed: Annotated[Flag, Query(description=description.COMPLETED)] = False,
     ) -> Response:
-        _allowed(request, Operation.RESULT)
-        run = runs.get(run_id(id))
+        caller = caller_of(request)
+        run = runs.get(run_id(id), caller)
         if runs.disabled(run.report_type):
             return JSONResponse({})
         if completed and not run.state.over:
-            run = runs.newest_completed(run) or run
+            run = runs.newest_completed(run, caller) or run
         return json_response(report_results(run))
 
     def file(
@@ -66,8 +66,7 @@ def report_routes(services: Services) -> APIRouter:
         name: Annotated[str | None, Query(description=description.NAME)] = None,
         auditable: Annotated[Flag, Query(description=description.AUDITABLE)] = False,
     ) -> Response:
-        _allowed(request, Operation.FILE)
-        run, artefact = runs.artefact(run_id(id), fileFormat)
+        run, artefact = runs.artefact(run_id(id), fileFormat, caller_of(request))
         usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
         media_type = artefact.media_type or usual
         return serve(
@@ -83,12 +82,11 @@ def report_routes(services: Services) -> APIRouter:
         )
 
     def cancel(request: Request, id: str) -> Response:
-        _allowed(request, Operation.CANCEL)
-        runs.cancel(run_id(id))
+        runs.cancel(run_id(id), caller_of(request))
         return Response(status_code=204)
 
     def only_post() -> Response:
-        raise NotAllowed("Runs are started with POST.", allow="POST")
+        raise NotAllowed("Runs are started and cancelled with POST.", allow="POST")
 
     refusals = description.REFUSALS
     router.add_api_route(
@@ -96,16 +94,21 @@ def report_routes(services: Services) -> APIRouter:
         start,
         methods=["POST"],
         name="startReport",
+        dependencies=description.secured("startReport"),
         summary="Start a report, or get the run that is already making it",
-        openapi_extra=description.body(ReportDetails, description.START_EXAMPLES),
+        openapi_extra={
+            **description.body(ReportDetails, description.START_EXAMPLES),
+            **description.levels("startReport"),
+        },
         responses={200: {"model": TaskResultDetails, "description": "The run as it stands."}, **refusals},
     )
-    router.add_api_route("/run", only_post, methods=["GET", "HEAD"], include_in_schema=False)
+    router.add_api_route("/run", only_post, methods=["GET", "HEAD"], name="startReport", include_in_schema=False)
     router.add_api_route(
         "/{id:path}/result",
         result,
         methods=["GET"],
         name="getReportResult",
+        dependencies=description.secured("getReportResult"),
         summary="What became of a run, or how far it is",
         responses={200: {"model": ReportResults, "description": "Status null: not over."}, **refusals},
     )
@@ -115,27 +118,26 @@ def report_routes(services: Services) -> APIRouter:
         methods=["POST"],
         status_code=204,
         name="cancelReport",
+        dependencies=description.secured("cancelReport"),
         summary="Cancel a run; no effect on one that is over",
         responses=refusals,
+    )
+    router.add_api_route(
+        "/{id:path}/cancel", only_post, methods=["GET", "HEAD"], name="cancelReport", include_in_schema=False
     )
     router.add_api_route(
         "/{id:path}",
         file,
         methods=["GET"],
         name="getReport",
+        dependencies=description.secured("getReport"),
         summary="Download a finished file",
         response_class=Response,
         responses={200: description.FILE, **refusals},
     )
-    for path, endpoint in (("/{id:path}/result", result), ("/{id:path}", file)):
-        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
+    for path, endpoint, name in (("/{id:path}/result", result, "getReportResult"), ("/{id:path}", file, "getReport")):
+        router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
     return router
-
-
-def _allowed(request: Request, operation: Operation) -> Caller:
-    caller: Caller = request.state.caller
-    check_scope(caller, operation)
-    return caller
 
 
 def _report_type(body: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`/oauth/token` and `/oauth/info`: clients trade id and secret for a token.
+"""`/oauth/token` and what there is to know about it: clients trade id and secret, or a code, for a token.
 
 Clients send the same three fields in four ways: in the query, urlencoded, as multipart, and mixed. All are read
 alike; where a field is in both the query and the body, the body's counts.
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from whohas.auth import ALL, DEFAULT, Access, Caller, Client, Token, known_scopes, public_set
 from whohas.contract import BadToken, OAuthInfo, TokenResponse
-from whohas.errors import InvalidArguments, Unauthorized
+from whohas.errors import Forbidden, InvalidArguments, Unauthorized
 from whohas.http import description
 from whohas.http.errors import json_response
 from whohas.http.requests import parse_object
@@ -78,40 +80,45 @@ Fields = Annotated[dict[str, str], Depends(token_fields)]
 def token_routes(services: Services) -> APIRouter:
     """The routes of the token endpoint and of what there is to know about it."""
     router = APIRouter(tags=["Token"])
+    access, org = services.access, services.settings.org
 
-    def token(fields: Fields) -> Response:
-        grant = fields.get("grant_type", "").strip()
+    def token(request: Request, fields: Fields) -> Response:
+        grant = fields.get("grant_type", "").strip().lower()
         if not grant:
-            return _refuse(400, "invalid_request", "grant_type is missing. Use client_credentials.")
-        if grant.lower() != "client_credentials":
-            return _refuse(400, "unsupported_grant_type", "This server grants client_credentials only.")
+            return refuse(400, "invalid_request", "grant_type is missing. Use client_credentials.")
+        if grant not in GRANTS:
+            return refuse(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
+        client_id, address = fields.get("client_id", ""), address_of(request)
+        access.guesses.check(client_id, address)
         try:
-            client = services.clients.verify(fields.get("client_id", ""), fields.get("client_secret", ""))
+            issued, caller = GRANTS[grant](access, fields)
         except Unauthorized as error:
-            return _refuse(401, "invalid_client", error.message)
-        issued = services.tokens.issue(client)
-        org = services.settings.org
+            access.guesses.wrong_secret(client_id, address, fields.get("code", "") + fields.get("client_secret", ""))
+            if grant == CODE:
+                return refuse(400, "invalid_grant", error.message)
+            return refuse(401, "invalid_client", error.message)
+        except Forbidden as error:
+            return refuse(400, "invalid_scope", error.message)
         body = TokenResponse(
             access_token=issued.text,
             expires_in=issued.expires_in,
-            scope=" ".join(client.scopes),
+            scope=" ".join(issued.scopes),
             tenant_id=org,
             pod=POD,
             org=org,
-            user_id=client.id,
-            identity_id=client.id,
-            user_name=client.name,
+            user_id=caller.id,
+            identity_id=caller.id,
+            user_name=caller.name,
             jti=issued.id,
         )
         return json_response(body, 200, NO_STORE)
 
     def info(request: Request) -> Response:
         base = str(request.base_url).rstrip("/")
-        org = services.settings.org
         body = OAuthInfo(
             tenantId=org,
             tenantName=org,
-            authorizeEndpoint="",
+            authorizeEndpoint=f"{base}/oauth/authorize",
             tokenEndpoint=f"{base}/oauth/token",
             cloudDomainUrl=base,
             logoutUrl="",
@@ -119,23 +126,83 @@ def token_routes(services: Services) -> APIRouter:
         )
         return json_response(body)
 
+    def key_set() -> Response:
+        return JSONResponse(public_set(access.keys), headers={"Cache-Control": "public, max-age=300"})
+
     router.add_api_route(
         "/oauth/token",
         token,
         methods=["POST"],
-        summary="Get a token for a client's id and secret",
+        name="token",
+        summary="Get a token for a client's id and secret, or for the code of a user who signed in",
         openapi_extra=description.TOKEN_FORM,
-        responses={200: {"model": TokenResponse, "description": "The token."}, 401: {"model": BadToken}},
+        responses={200: {"model": TokenResponse, "description": "The token."}, **description.TOKEN_REFUSALS},
     )
     router.add_api_route(
         "/oauth/info",
         info,
         methods=["GET"],
+        name="oauthInfo",
         summary="Where the endpoints of this installation are",
-        responses={200: {"model": OAuthInfo, "description": "Empty texts: this server has no such endpoint."}},
+        dependencies=description.secured("oauthInfo"),
+        responses={
+            200: {"model": OAuthInfo, "description": "Empty texts: this server has no such endpoint."},
+            **description.REFUSALS,
+        },
+    )
+    router.add_api_route(
+        "/.well-known/jwks.json",
+        key_set,
+        methods=["GET"],
+        name="keySet",
+        summary="The public keys of access tokens, as a JSON Web Key Set",
     )
     return router
 
 
-def _refuse(status: int, code: str, text: str) -> Response:
+def _of_client(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+    client = access.clients.verify(fields.get("client_id", ""), fields.get("client_secret", ""))
+    scopes = narrowed(client, fields.get("scope", ""))
+    return access.tokens.issue(client, scopes=scopes), client.caller(scopes=scopes)
+
+
+def _of_code(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+    client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
+    if secret:
+        access.clients.verify(client_id, secret)
+    grant = access.codes.redeem(
+        fields.get("code", ""), client_id, fields.get("redirect_uri", ""), fields.get("code_verifier", "")
+    )
+    issued = access.tokens.issue(grant.client, grant.person, grant.scopes)
+    return issued, grant.client.caller(grant.person, grant.scopes)
+
+
+CODE = "authorization_code"
+GRANTS = {"client_credentials": _of_client, CODE: _of_code}
+"""What can be traded for a token: how each is checked."""
+
+
+def narrowed(client: Client, asked: str) -> tuple[str, ...]:
+    """The scopes of a token: those of its client, or fewer where the request asks for some of them by name.
+
+    Raises:
+        Forbidden: it asks for one that the client does not have.
+    """
+    wanted = tuple(dict.fromkeys(asked.split()))
+    beyond = [scope for scope in wanted if scope not in client.scopes]
+    if beyond and not {ALL, DEFAULT} & {*client.scopes}:
+        raise Forbidden(f"The client does not have the scope {' '.join(beyond)[:200]}.")
+    unknown = [scope for scope in beyond if scope not in known_scopes]
+    if unknown:
+        raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}.")
+    return wanted or client.scopes
+
+
+def address_of(request: Request) -> str:
+    """From where a request comes; behind proxies that are trusted, as they say."""
+    return request.client.host if request.client else ""
+
+
+def refuse(status: int, code: str, text: str) -> Response:
+    """A refusal of the token endpoint, with a code of RFC 6749."""
     return json_response(BadToken(error=code, error_description=text), status, NO_STORE)

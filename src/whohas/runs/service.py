@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
+from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, Unavailable
-from whohas.runs import table
+from whohas.runs import launches, table
 from whohas.runs.files import ARGUMENTS, default_formats, wish
 from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
@@ -46,13 +47,17 @@ class Runs:
     enqueue: Callable[[sa.Connection, RunId], None]
     work: Callable[[], AbstractContextManager[None]]
 
-    def start(self, report_type: object, arguments: object, launcher: str) -> Run:
+    def start(self, report_type: object, arguments: object, launcher: str, caller: Caller | None = None) -> Run:
         """Starts a report, or returns the run that is already making it (single flight).
 
         The run reads the newest snapshot, and is kept in one transaction with its job.
 
+        Args:
+            caller: who will see it; null for whoever runs the server.
+
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
+            Forbidden: it is not on a source that the caller is held to.
         """
         if arguments is None:
             arguments = {}
@@ -95,29 +100,37 @@ class Runs:
             artefacts=(),
             statement=plan.text,
         )
-        return self._keep(run, single_flight=report.type not in self.settings.concurrent_reports)
+        if caller is not None:
+            launches.check_start(caller, run)
+        return self._keep(run, caller, single_flight=report.type not in self.settings.concurrent_reports)
 
-    def _keep(self, run: Run, single_flight: bool) -> Run:
+    def _keep(self, run: Run, caller: Caller | None, single_flight: bool) -> Run:
         for _ in range(_TRIES):
             with self.database.begin() as connection:
                 if table.insert(connection, run, single_flight):
+                    if caller is not None:
+                        launches.note(connection, caller, run)
                     self.enqueue(connection, run.id)
                     return run
-            with self.database.connect() as connection:
                 holder = table.active(connection, run.key)
-            if holder is not None:
-                return holder
+                if holder is not None:
+                    if caller is not None:
+                        launches.note(connection, caller, holder)
+                    return holder
             # the run that held the key ended between the two looks: try again
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
 
-    def get(self, run_id: str) -> Run:
+    def get(self, run_id: str, caller: Caller | None = None) -> Run:
         """A run as it stands.
 
+        Args:
+            caller: who asks; null for whoever runs the server.
+
         Raises:
-            NotFound: there is no run with that id.
+            NotFound: there is no run with that id, or none that the caller may see.
         """
         with self.database.connect() as connection:
-            run = table.get(connection, run_id)
+            run = table.get(connection, run_id, *_seen_by(caller))
         if run is None:
             raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
         return run
@@ -127,19 +140,20 @@ class Runs:
         with self.database.connect() as connection:
             return table.newest(connection, limit)
 
-    def newest_completed(self, run: Run) -> Run | None:
-        """The newest run of the same report and arguments that ended with files; None if there is none."""
+    def newest_completed(self, run: Run, caller: Caller | None = None) -> Run | None:
+        """The newest run of the same report and arguments that ended with files and that the caller may see; None if
+        there is none."""
         with self.database.connect() as connection:
-            return table.newest_with_files(connection, run.key)
+            return table.newest_with_files(connection, run.key, *_seen_by(caller))
 
-    def artefact(self, run_id: str, format: str) -> tuple[Run, Artefact]:
+    def artefact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artefact]:
         """A run and its finished file in a format; one that was not made with it is made now, if its rows were kept.
 
         Raises:
-            NotFound: no such run, it is not over, it ended without files, or not in that format.
+            NotFound: no such run that the caller may see, it is not over, or it has no file in that format.
             Unavailable: the file could not be made now.
         """
-        run = self.get(run_id)
+        run = self.get(run_id, caller)
         if not run.state.over:
             raise NotFound(
                 f"The {format.upper()} file of this run is not ready: {run.progress.lower()}. "
@@ -164,15 +178,15 @@ class Runs:
         """Where a finished file lies."""
         return self.artefacts.path(run.id, artefact)
 
-    def cancel(self, run_id: str) -> None:
+    def cancel(self, run_id: str, caller: Caller | None = None) -> None:
         """Cancels a run: a queued one at once, a running one once its child is gone. No effect on one that is over.
 
         Raises:
-            NotFound: there is no run with that id.
+            NotFound: there is no run with that id, or none that the caller may see.
         """
+        self.get(run_id, caller)
         with self.database.begin() as connection:
             table.ask_to_cancel(connection, run_id)
-        self.get(run_id)
 
     def disabled(self, report_type: str) -> bool:
         """Whether a report is switched off."""
@@ -189,6 +203,10 @@ class Runs:
             raise InvalidArguments(f"There is no report {report_type!r}. The reports are: {reports.names()}.")
         with self.database.begin() as connection:
             table.switch(connection, report_type, off)
+
+
+def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:
+    return () if caller is None else (launches.seen_by(caller),)
 
 
 def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:

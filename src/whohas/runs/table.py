@@ -86,8 +86,9 @@ def active(connection: sa.Connection, key: str) -> Run | None:
     return _one(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
 
 
-def get(connection: sa.Connection, run_id: str) -> Run | None:
-    return _one(connection.execute(sa.select(run).where(run.c.id == run_id)))
+def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> Run | None:
+    """A run by its id, under further conditions."""
+    return _one(connection.execute(sa.select(run).where(run.c.id == run_id, *seen)))
 
 
 def goes_on(connection: sa.Connection, run_id: str, attempt: int) -> bool:
@@ -96,10 +97,10 @@ def goes_on(connection: sa.Connection, run_id: str, attempt: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def newest_with_files(connection: sa.Connection, key: str) -> Run | None:
-    """The newest run of a key that ended with files."""
+def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
+    """The newest run of a key that ended with files, under further conditions."""
     ended = (State.SUCCEEDED.value, State.WARNED.value)
-    query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended)).order_by(run.c.created.desc())
+    query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended), *seen).order_by(run.c.created.desc())
     return _one(connection.execute(query.limit(1)))
 
 

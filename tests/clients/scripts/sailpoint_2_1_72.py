@@ -1,6 +1,7 @@
 """As a user of the official Python SDK 2.1.72 writes it: `SAIL_*` in the environment, an empty working folder."""
 
 import json
+import os
 import sys
 import time
 
@@ -32,7 +33,8 @@ with ApiClient(Configuration()) as client:
 
     seen["file"] = api.get_report_v1(run.id, "csv", name="Directory accounts", auditable=True)
     seen["default file"] = api.get_report_v1(run.id, "csv")
-    seen["printed"] = api.get_report_v1(run.id, "pdf")
+    pdf = api.get_report_v1_with_http_info(run.id, "pdf", name="My Rep/../é")
+    seen["pdf"] = {"file": pdf.data, "type": pdf.headers["content-type"]}
 
     cancelled = api.start_report_v1(details)
     seen["cancel"] = api.cancel_report_v1_with_http_info(cancelled.id).status_code
@@ -64,5 +66,17 @@ with ApiClient(Configuration()) as client:
         api.get_report_result_v1("0" * 32)
     except ApiException as error:
         seen["unknown"] = {"status": error.status, "body": json.loads(error.body)}
+
+    for wrong in ("a/b", "../../etc/passwd", "x" * 500):
+        try:
+            api.get_report_result_v1(wrong)
+        except ApiException as error:
+            seen.setdefault("odd ids", []).append(error.status)
+
+os.environ["SAIL_CLIENT_SECRET"] = "wrong"
+try:
+    ReportsDataExtractionApi(ApiClient(Configuration())).get_report_result_v1("0" * 32)
+except Exception as error:
+    seen["wrong secret"] = getattr(error, "status", type(error).__name__)
 
 print(json.dumps(seen, default=str))

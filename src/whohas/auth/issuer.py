@@ -1,0 +1,226 @@
+"""An issuer outside, such as Keycloak or Entra ID, whose tokens are taken as our own are.
+
+Its keys are found by OpenID Connect discovery, kept for ten minutes, and fetched once more where a token names a key
+that is not among them. Only algorithms with a public key are taken, and only those that are allowed. What a token's
+holder may do is told by a mapping from values of its claims to levels; what is not mapped gives nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard, cast
+from urllib.parse import urlsplit
+
+import httpx2
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from whohas.auth.clients import LOOPBACK
+from whohas.auth.recent import Recent
+from whohas.auth.rights import Caller, Level, known_scopes
+from whohas.errors import InvalidArguments, Unauthorized, Unavailable
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""What may be allowed: `none` and shared secrets may not."""
+
+KEPT_SECONDS = 600
+AGAIN_SECONDS = 5
+TIMEOUT_SECONDS = 5
+LEEWAY_SECONDS = 30
+MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far an outside issuer is trusted.
+
+    Attributes:
+        issuer: its URL, to the letter as in the claim `iss`; discovery is below it.
+        audience: what the claim `aud` must have.
+        algorithms: those of `ALGORITHMS` that are allowed.
+        name_claim: the claim with a user's name, such as `preferred_username`; a token that has it stands for a user,
+            one without for a program.
+        levels_claim: the claim with what a holder is, a text or a list; dots lead into objects.
+        levels: from a value of that claim to a level.
+        sources_claim: the claim with the ids of a source administrator's sources.
+        scopes: what each token of this issuer may be used for, beside what its claim `scope` says.
+    """
+
+    issuer: str
+    audience: str
+    algorithms: tuple[str, ...]
+    name_claim: str
+    levels_claim: str
+    levels: Mapping[str, Level]
+    sources_claim: str
+    scopes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.issuer)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+            raise InvalidArguments(f"The outside issuer {self.issuer!r} must be an https:// address.")
+        if not self.audience:
+            raise InvalidArguments("An outside issuer needs an audience: set WHOHAS_OIDC_AUDIENCE.")
+        wrong = sorted(set(self.algorithms) - set(ALGORITHMS)) or ([] if self.algorithms else ["none at all"])
+        if wrong:
+            raise InvalidArguments(f"WHOHAS_OIDC_ALGORITHMS has {', '.join(wrong)}. Use {', '.join(ALGORITHMS)}.")
+        unknown = sorted(set(self.scopes) - set(known_scopes))
+        if unknown:
+            raise InvalidArguments(f"WHOHAS_OIDC_SCOPES has {', '.join(unknown)}. Use {', '.join(known_scopes)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    caller: Caller
+    key: str | None
+    expires: float
+
+
+class Issuer:
+    """Checks the tokens of an outside issuer.
+
+    Attributes:
+        name: its URL.
+    """
+
+    def __init__(self, trust: Trust, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = trust.issuer
+        self._trust = trust
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: KeySet | None = None
+        self._fetched = 0.0
+        self._tried = -float(AGAIN_SECONDS)
+        self._said: Recent[_Said] = Recent(10_000)
+
+    def verify(self, text: str) -> Caller:
+        """The caller whom a token stands for.
+
+        Raises:
+            Unauthorized: forged, expired, not yet valid, for another audience, or without what is needed.
+            Unavailable: the issuer's keys are not at hand, and it does not answer.
+        """
+        digest = hashlib.sha256(text.encode()).digest()
+        said = self._said.get(digest)
+        if said is None or said.key not in self._key_ids():
+            said = self._read(text)
+            self._said.put(digest, said)
+        if said.expires + LEEWAY_SECONDS <= time.time():
+            raise Unauthorized("JWT validation failed: JWT is expired.")
+        return said.caller
+
+    def _read(self, text: str) -> _Said:
+        try:
+            keys = self._key_set(again=False)
+            try:
+                token = jwt.decode(text, keys, algorithms=list(self._trust.algorithms))
+            except (JoseError, ValueError):
+                fresh = self._key_set(again=True)  # it may have new keys
+                if fresh is keys:
+                    raise
+                token = jwt.decode(text, fresh, algorithms=list(self._trust.algorithms))
+        except (JoseError, ValueError):
+            raise Unauthorized(f"JWT validation failed: it is not a token of {self.name}.") from None
+        return _Said(self._caller(token.claims), token.header.get("kid"), float(token.claims["exp"]))
+
+    def _caller(self, claims: dict[str, Any]) -> Caller:
+        now = time.time()
+        expires, begins = claims.get("exp"), claims.get("nbf", 0)
+        if not _is_time(expires) or not _is_time(begins):
+            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
+        if expires + LEEWAY_SECONDS <= now:
+            raise Unauthorized("JWT validation failed: JWT is expired.")
+        if begins > now + LEEWAY_SECONDS:
+            raise Unauthorized("JWT validation failed: JWT is not valid yet.")
+        if claims.get("iss") != self.name or self._trust.audience not in _texts(claims.get("aud")):
+            raise Unauthorized("JWT validation failed: it is for another audience.")
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
+        named = claims.get(self._trust.name_claim)
+        user = isinstance(named, str) and bool(named.strip()) and named.isprintable()
+        scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
+        owner = hashlib.sha256(f"{self.name}\n{subject}".encode()).hexdigest()[:32]
+        values = _texts(_at(claims, self._trust.levels_claim))
+        return Caller(
+            id=owner,
+            name=str(named).strip()[:200] if user else f"client {owner[:8]}",
+            scopes=frozenset([*self._trust.scopes, *(scope for scope in scopes if scope in known_scopes)]),
+            levels=frozenset(self._trust.levels[value] for value in values if value in self._trust.levels),
+            client=owner,
+            sources=frozenset(_texts(_at(claims, self._trust.sources_claim))),
+            user=user,
+        )
+
+    def _key_ids(self) -> set[str | None]:
+        return {key.kid for key in self._key_set(again=False).keys}
+
+    def _key_set(self, *, again: bool) -> KeySet:
+        with self._lock:
+            now = self._clock()
+            old = self._keys is None or now - self._fetched > KEPT_SECONDS
+            if (old or again) and now - self._tried >= AGAIN_SECONDS:
+                self._tried = now
+                try:
+                    self._keys, self._fetched = self._fetch(), now
+                except (httpx2.HTTPError, ValueError, KeyError, TypeError, JoseError) as error:
+                    if self._keys is None:
+                        raise Unavailable(f"The keys of {self.name} cannot be fetched: {error}.") from error
+            if self._keys is None:
+                raise Unavailable(f"The keys of {self.name} cannot be fetched; it is asked again in a moment.")
+            return self._keys
+
+    def _fetch(self) -> KeySet:
+        with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http:
+            found = _json(http, f"{self.name.rstrip('/')}/.well-known/openid-configuration")
+            if found.get("issuer") != self.name:
+                raise ValueError(f"its discovery document is of {found.get('issuer')!r}")
+            address = str(found["jwks_uri"])
+            if urlsplit(self.name).scheme == "https" and urlsplit(address).scheme != "https":
+                raise ValueError("its keys are not at an https:// address")
+            published = _json(http, address)
+        public = [
+            key
+            for key in cast("list[dict[str, Any]]", published["keys"])
+            if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
+        ]
+        return KeySet.import_key_set({"keys": cast("Any", public)})
+
+
+def _json(http: httpx2.Client, address: str) -> dict[str, Any]:
+    with http.stream("GET", address) as response:
+        response.raise_for_status()
+        content = b""
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"{address} is longer than {MOST_BYTES:,} bytes")
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError(f"{address} is no JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _texts(value: object) -> list[str]:
+    values = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [one for one in values if isinstance(one, str)]
+
+
+def _at(claims: Mapping[str, Any], path: str) -> object:
+    """A claim by its name; where there is none, dots lead into objects, as in `realm_access.roles`."""
+    if path in claims:
+        return claims[path]
+    found: object = claims
+    for name in path.split("."):
+        found = cast("dict[str, object]", found).get(name) if isinstance(found, dict) else None
+    return found

@@ -1,0 +1,172 @@
+"""Signing in: the authorization code flow of OAuth 2 with PKCE, and its one page.
+
+A user comes with a request of a program that is registered here (`whohas client create NAME --redirect URL`), signs in
+on our page, and is sent back with a code. A request whose client or address is not known is never sent anywhere.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from whohas.auth import Access, Client
+from whohas.auth.codes import CHALLENGE
+from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
+from whohas.http.token import Fields, address_of, narrowed
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;min-height:100vh;"
+    "background:#f4f5f7;color:#1c1e21}main{background:#fff;padding:2rem;border-radius:.5rem;width:20rem;"
+    "box-shadow:0 1px 4px #0003}h1{font-size:1.25rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem}"
+    "input{box-sizing:border-box;width:100%;padding:.5rem;font:inherit;border:1px solid #767a80;border-radius:.25rem}"
+    "button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;border:0;border-radius:.25rem;"
+    "background:#0b57a4;color:#fff}p[role=alert]{color:#a3120c}"
+)
+PAGE = Environment(autoescape=True).from_string(
+    """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sign in to whohas</title>
+<style>{{ style | safe }}</style>
+<main>
+<h1>Sign in to whohas</h1>
+{% if message %}<p role="alert">{{ message }}</p>{% endif %}
+{% if fields is not none %}
+<p>{{ client }} asks you to sign in.</p>
+<form method="post" action="authorize">
+{% for name, value in fields.items() %}<input type="hidden" name="{{ name }}" value="{{ value }}">
+{% endfor %}
+<label for="user">Name</label>
+<input id="user" name="user" autocomplete="username" autofocus required maxlength="200">
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
+<button>Sign in</button>
+</form>
+{% endif %}
+</main>
+</html>
+"""
+)
+KEPT = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
+LONGEST = 2_000
+"""Characters of a field; a state of a program has some dozens."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request to sign somebody in whose client and address are known."""
+
+    client: Client
+    redirect: str
+    fields: Mapping[str, str]
+
+    def sent_back(self, **answer: str) -> Response:
+        parts = urlsplit(self.redirect)
+        state = {"state": self.fields["state"]} if "state" in self.fields else {}
+        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *answer.items(), *state.items()])
+        return RedirectResponse(urlunsplit(parts._replace(query=query)), 303, {"Cache-Control": "no-store"})
+
+    def page(self, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+        return _page(self, message, status, headers)
+
+
+def sign_in_routes(services: Services) -> APIRouter:
+    """The routes of signing in."""
+    router = APIRouter(tags=["Token"])
+    access = services.access
+
+    def authorize(request: Request) -> Response:
+        fields = dict(request.query_params)
+        try:
+            asked = _asked(access, fields)
+        except InvalidArguments as error:
+            return _page(None, error.message, 400)
+        return _refused(asked) or asked.page()
+
+    def sign_in(request: Request, fields: Fields) -> Response:
+        try:
+            asked = _asked(access, fields)
+        except InvalidArguments as error:
+            return _page(None, error.message, 400)
+        refused = _refused(asked)
+        if refused is not None:
+            return refused
+        name, address = fields.get("user", "").strip(), address_of(request)
+        try:
+            access.guesses.check(name, address, person=True)
+            person = access.people.sign_in(name, fields.get("password", ""))
+        except QuotaExceeded as error:
+            return asked.page(error.message, 429, {"Retry-After": str(error.retry_after)})
+        except Unauthorized as error:
+            access.guesses.wrong_password(name, address)
+            return asked.page(error.message, 401)
+        scopes = narrowed(asked.client, fields.get("scope", ""))
+        code = access.codes.issue(asked.client, person, asked.redirect, fields["code_challenge"], scopes)
+        return asked.sent_back(code=code)
+
+    router.add_api_route(
+        "/oauth/authorize",
+        authorize,
+        methods=["GET"],
+        name="authorize",
+        summary="The page where a user signs in (authorization code with PKCE)",
+        response_class=HTMLResponse,
+    )
+    router.add_api_route("/oauth/authorize", sign_in, methods=["POST"], name="signIn", include_in_schema=False)
+    return router
+
+
+def _asked(access: Access, fields: Mapping[str, str]) -> _Asked:
+    client_id, redirect = fields.get("client_id", ""), fields.get("redirect_uri", "")
+    try:
+        client = access.clients.get(client_id)
+    except NotFound:
+        client = None
+    if client is None or client.revoked is not None or client.person is not None:
+        raise InvalidArguments("The program that sent you here is not known to this server.")
+    if not client.sends_back_to(redirect):
+        raise InvalidArguments("The program that sent you here wants you back at an address that is not registered.")
+    return _Asked(client, redirect, {name: fields[name] for name in KEPT if name in fields})
+
+
+def _refused(asked: _Asked) -> Response | None:
+    """The answer to a request that is known by its client and address, and wrong in something else."""
+    fields = asked.fields
+    if any(len(value) > LONGEST for value in fields.values()):
+        return _page(None, "The request of the program that sent you here is too long.", 400)
+    if fields.get("response_type") != "code":
+        return asked.sent_back(error="unsupported_response_type")
+    if fields.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(fields.get("code_challenge", "")):
+        return asked.sent_back(error="invalid_request", error_description="PKCE with S256 is needed")
+    try:
+        narrowed(asked.client, fields.get("scope", ""))
+    except Forbidden:
+        return asked.sent_back(error="invalid_scope")
+    return None
+
+
+def _page(asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    fields = None if asked is None else asked.fields
+    text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
+    # after the form the browser is sent on, and some hold the form's policy to that address too
+    back = f" {urlsplit(asked.redirect)._replace(path='', query='').geturl()}" if asked else ""
+    style = b64encode(sha256(STYLE.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{back}; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+    return HTMLResponse(
+        text, status, {**(headers or {}), "Content-Security-Policy": policy, "Cache-Control": "no-store"}
+    )

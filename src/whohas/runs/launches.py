@@ -1,0 +1,64 @@
+"""Who started a run, so that they and the administrators see it, and nobody else does.
+
+A run may have several launchers: an identical start gets the run that is already under way.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from whohas.auth import Caller
+from whohas.database import metadata
+from whohas.errors import Forbidden
+from whohas.runs.model import Run
+from whohas.runs.table import run
+
+run_launch = sa.Table(
+    "run_launch",
+    metadata,
+    sa.Column("run", sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
+    sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
+)
+
+SOURCE_ARGUMENTS = ("application", "authoritativeSource")
+"""The arguments of a run, normalised, that hold the id of the one source that it tells of."""
+
+
+def source_of(run: Run) -> str | None:
+    """The id of the source that a run is on; null where it is on all."""
+    return next((str(run.arguments[name]) for name in SOURCE_ARGUMENTS if run.arguments.get(name)), None)
+
+
+def check_start(caller: Caller, run: Run) -> None:
+    """Lets a caller start a run, or refuses.
+
+    Raises:
+        Forbidden: they are held to sources, and it is on another one or on all.
+    """
+    if not caller.held_to_sources or source_of(run) in caller.sources:
+        return
+    own = ", ".join(sorted(caller.sources)) or "none"
+    raise Forbidden(
+        f"{caller.name!r} administers sources and may only have reports on their own ({own}). "
+        "Start ACCOUNTS with `application`, or IDENTITY_PROFILE_IDENTITY_ERROR with `authoritativeSource`, of one of "
+        "them."
+    )
+
+
+def note(connection: sa.Connection, caller: Caller, run: Run) -> None:
+    """Keeps that a caller started a run; a second time changes nothing."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    values = {"run": run.id, "launcher": caller.id, "source": source_of(run)}
+    connection.execute(dialect.insert(run_launch).values(values).on_conflict_do_nothing())
+
+
+def seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+    """The condition on the table of runs under which a caller sees one."""
+    if caller.sees_all:
+        return sa.true()
+    theirs = sa.select(run_launch.c.run).where(run_launch.c.run == run.c.id, run_launch.c.launcher == caller.id)
+    if caller.held_to_sources:
+        theirs = theirs.where(run_launch.c.source.in_(sorted(caller.sources)))
+    return theirs.exists()

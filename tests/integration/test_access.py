@@ -1,0 +1,250 @@
+"""Every route with every kind of token, on a real server: nobody gets in who should not, and who should does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
+from support import Server, serving
+from whohas.auth import ROUTES, Level, open_keys
+from whohas.auth.access import Needs
+from whohas.auth.rights import DEFAULT, known_scopes
+from whohas.http.access import open_paths
+from whohas.http.app import create_app
+from whohas.services import Services, open_services
+from whohas.settings import Settings
+
+RUN_ID = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A token, and what the test knows of its holder."""
+
+    what: str
+    header: dict[str, str]
+    scopes: frozenset[str] = frozenset()
+    levels: frozenset[Level] = frozenset()
+    user: bool = False
+    valid: bool = True
+
+    def may(self, needs: Needs | None) -> bool:
+        """As the published contract tells it, written down a second time."""
+        if needs is None:
+            return True
+        whole = {"sp:scopes:all", "sp:scopes:default"}
+        return (
+            self.valid
+            and (not needs.scopes or bool(self.scopes & (whole | set(needs.scopes))))
+            and bool(self.levels & needs.levels)
+            and (self.user or not needs.user)
+        )
+
+
+@pytest.fixture(scope="module")
+def outside() -> Iterator[OutsideIssuer]:
+    with outside_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, outside: OutsideIssuer) -> Iterator[Server]:
+    settings = {
+        "WHOHAS_OIDC_ISSUER": outside.url,
+        "WHOHAS_OIDC_AUDIENCE": AUDIENCE,
+        "WHOHAS_OIDC_LEVELS": "auditors=REPORT_ADMIN, desk=HELPDESK",
+        "WHOHAS_OIDC_SCOPES": DEFAULT,
+    }
+    with serving(tmp_path_factory.mktemp("guarded") / "home", **settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def services(guarded: Server) -> Iterator[Services]:
+    with open_services(Settings(home=guarded.home)) as services:
+        yield services
+
+
+@pytest.fixture(scope="module")
+def app(services: Services) -> FastAPI:
+    return create_app(services)
+
+
+@pytest.fixture(scope="module")
+def held(services: Services, outside: OutsideIssuer, tmp_path_factory: pytest.TempPathFactory) -> list[Held]:
+    return [*good(services), *of_outside(outside), *bad(services, outside, tmp_path_factory.mktemp("other"))]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def good(services: Services) -> Iterator[Held]:
+    access = services.access
+    console = access.clients.create("console", redirects=["https://console.example/back"]).client
+    for level in Level:
+        person = access.people.create(f"a {level}", [level])
+        personal = access.clients.create(level, person=person).client
+        everything = frozenset({"sp:scopes:all"})
+        token = access.tokens.issue(personal).text
+        yield Held(f"personal client, {level}", bearer(token), everything, frozenset({level}), user=True)
+        token = access.tokens.issue(console, person).text
+        yield Held(f"signed in, {level}", bearer(token), everything, frozenset({level}), user=True)
+        program = access.clients.create("program", levels=[level]).client
+        yield Held(f"program, {level}", bearer(access.tokens.issue(program).text), everything, frozenset({level}))
+    for scope, user in product(known_scopes, (True, False)):
+        person = access.people.create(f"holder of {scope}", ["ORG_ADMIN"]) if user else None
+        client = access.clients.create("a client", [scope], person=person).client
+        token = access.tokens.issue(client).text
+        yield Held(f"{scope}, user: {user}", bearer(token), frozenset({scope}), frozenset({Level.ORG_ADMIN}), user)
+
+
+def of_outside(outside: OutsideIssuer) -> Iterator[Held]:
+    scopes = frozenset({DEFAULT})
+    auditor = outside.sign(preferred_username="ann", groups=["auditors"])
+    yield Held("outside user", bearer(auditor), scopes, frozenset({Level.REPORT_ADMIN}), user=True)
+    desk = outside.sign(preferred_username="bob", groups=["desk", "other"])
+    yield Held("outside helpdesk", bearer(desk), scopes, frozenset({Level.HELPDESK}), user=True)
+    program = outside.sign(groups="auditors")
+    yield Held("outside program", bearer(program), scopes, frozenset({Level.REPORT_ADMIN}))
+    nobody = outside.sign(preferred_username="eve", groups=["ORG_ADMIN"])
+    yield Held("outside user without a level", bearer(nobody), scopes, frozenset(), user=True)
+
+
+def bad(services: Services, outside: OutsideIssuer, other: Path) -> Iterator[Held]:
+    access = services.access
+    client = access.clients.create("right").client
+    token = access.tokens.issue(client).text
+    head, claims, signature = token.split(".")
+    now = int(time.time())
+    said = {
+        "iss": services.settings.org,
+        "client_id": client.id,
+        "iat": now,
+        "exp": now + 60,
+        "scope": ["sp:scopes:all"],
+    }
+    key = access.keys.newest()
+    revoked = access.clients.create("revoked").client
+    of_revoked = access.tokens.issue(revoked).text
+    access.clients.revoke(revoked.id)
+    person = access.people.create("gone", ["ORG_ADMIN"])
+    of_disabled = access.tokens.issue(access.clients.create("gone", person=person).client).text
+    access.people.change("gone", disabled=True)
+    ended = access.clients.create("ended").client
+    of_ended = access.tokens.issue(ended).text
+    access.clients.renew(ended.id, end_tokens=True)
+    foreign = open_keys(other).signing.newest()
+    public = OctKey.import_key(json.dumps(key.key.as_dict(private=False)))
+    raised = base64.urlsafe_b64encode(json.dumps({**said, "person": "0" * 32}).encode()).rstrip(b"=").decode()
+    none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": key.id}).encode()).rstrip(b"=").decode()
+
+    def signed(changed: dict[str, object]) -> str:
+        told = {**said, **changed}
+        return jwt.encode({"alg": "ES256", "kid": key.id}, told, key.key, algorithms=["ES256"])
+
+    headers = {
+        "no header": {},
+        "empty": {"Authorization": ""},
+        "empty bearer": {"Authorization": "Bearer"},
+        "basic": {"Authorization": "Basic YTpi"},
+        "garbage": bearer("garbage"),
+        "null": bearer("null"),
+        "three dots": bearer("..."),
+        "very long": bearer("a" * 20_000),
+        "expired": bearer(signed({"exp": now - 1})),
+        "of another organisation": bearer(signed({"iss": "globex"})),
+        "of no client": bearer(signed({"client_id": "f" * 32})),
+        "of a client that is a path": bearer(signed({"client_id": "../../etc/passwd"})),
+        "for a person who is not there": bearer(signed({"person": "f" * 32})),
+        "revoked client": bearer(of_revoked),
+        "disabled user": bearer(of_disabled),
+        "ended by rotation": bearer(of_ended),
+        "changed claims": bearer(f"{head}.{raised}.{signature}"),
+        "without its signature": bearer(f"{head}.{claims}."),
+        "algorithm none": bearer(f"{none}.{claims}."),
+        "public key as a shared secret": bearer(
+            jwt.encode({"alg": "HS256", "kid": key.id}, said, public, algorithms=["HS256"])
+        ),
+        "key of another server": bearer(
+            jwt.encode({"alg": "ES256", "kid": key.id}, said, foreign.key, algorithms=["ES256"])
+        ),
+        "key id that is a path": bearer(
+            jwt.encode({"alg": "ES256", "kid": "../../x"}, said, key.key, algorithms=["ES256"])
+        ),
+        "outside issuer's, wrong key": bearer(outside.sign(new_key(), groups=["auditors"])),
+        "outside issuer's, expired": bearer(outside.sign(exp=now - 100, groups=["auditors"])),
+        "outside issuer's, other audience": bearer(outside.sign(aud="other", groups=["auditors"])),
+        "an issuer that is not trusted": bearer(outside.sign(iss="https://evil.example", groups=["auditors"])),
+        "our client at the outside issuer": bearer(outside.sign(**{**said, "iss": services.settings.org})),
+    }
+    for what, header in headers.items():
+        yield Held(what, header, valid=False)
+
+
+def requests(app: FastAPI) -> list[tuple[str, str, str]]:
+    """Method, path and name of everything that is served."""
+    return [
+        (method, str(route.path).replace("{id:path}", RUN_ID).replace("{id}", RUN_ID), str(route.name))
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+    ]
+
+
+def test_every_route_lets_in_whom_the_table_says_and_nobody_else(
+    app: FastAPI, guarded: Server, held: list[Held], record_property: pytest.RecordProperty
+) -> None:
+    wrong: list[str] = []
+    tried = 0
+    served = requests(app)
+    with httpx2.Client(base_url=guarded.url, timeout=60) as http:
+        for (method, path, name), who in product(served, held):
+            response = http.request(method, path, headers=who.header)
+            tried += 1
+            needs = ROUTES[name]
+            expected = "in" if who.may(needs) else "403" if who.valid else "401"
+            # the token endpoint itself says 401 to missing credentials, whoever asks; here is asked who may ask
+            seen = {401: "401", 403: "403"}.get(response.status_code, "in")
+            if expected != ("in" if needs is None else seen) or response.status_code >= 500:
+                wrong.append(f"{method} {path} as {who.what}: {response.status_code}, expected {expected}")
+    assert not wrong, "\n".join(wrong[:50])
+    record_property("routes", len(served))
+    record_property("tokens", len(held))
+    record_property("tried", tried)
+    print(f"{len(served)} routes x {len(held)} tokens = {tried} requests")
+    assert tried == len(served) * len(held)
+    assert len(served) > 30
+    assert len(held) > 60
+
+
+def test_a_route_that_is_not_in_the_table_keeps_the_server_from_starting(services: Services) -> None:
+    app = create_app(services)
+    open_paths(app)
+    app.add_api_route("/secret", lambda: "all there is", methods=["GET"], name="secret")
+    with pytest.raises(RuntimeError, match="'secret' at /secret is not in the table of access"):
+        open_paths(app)
+
+
+def test_a_mounted_application_is_served_only_where_all_is_open(services: Services) -> None:
+    app = create_app(services)
+    app.mount("/files", FastAPI(), name="getReport")
+    with pytest.raises(RuntimeError, match="'getReport' at /files"):
+        open_paths(app)
+
+
+def test_an_unknown_path_says_nothing_to_whoever_has_no_token(guarded: Server) -> None:
+    for path in ("/", "/admin", "/v2025", "/oauth/authorize/x", "/healthz/x", "/.well-known/other", "/openapi.json/"):
+        assert httpx2.get(guarded.url + path).status_code == 401, path

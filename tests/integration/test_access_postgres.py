@@ -1,0 +1,116 @@
+"""Users, clients, codes and counts on PostgreSQL, as several servers share them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from whohas.auth import Caller, Clients, Codes, Guesses, Level, People, RateLimit
+from whohas.auth.limits import GUESSES, CountsInDatabase, open_counts
+from whohas.database import connect, create_tables
+from whohas.errors import QuotaExceeded, Unauthorized
+from whohas.runs import launches, table
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+BACK = "https://console.example/back"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL of our own, on a socket in a folder of its own."""
+    if not (BINARIES / "initdb").exists():
+        pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
+    folder = tmp_path_factory.mktemp("pg")
+    as_user: list[str] = []
+    if os.geteuid() == 0:  # it refuses to run as root
+        as_user = ["runuser", "-u", "postgres", "--"]
+        for parent in (folder, *folder.parents):
+            if parent.owner() == "root" and parent.stat().st_mode & 0o077 == 0:
+                parent.chmod(0o711)
+        shutil.chown(folder, "postgres")
+    data = folder / "data"
+    subprocess.run(
+        [*as_user, BINARIES / "initdb", "-D", data, "-A", "trust", "-U", "whohas"], check=True, capture_output=True
+    )
+    options = f"-k {folder} -c listen_addresses= -c fsync=off"
+    control = [*as_user, BINARIES / "pg_ctl", "-D", data, "-w"]
+    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, stdout=subprocess.DEVNULL)
+    yield f"postgresql+psycopg://whohas@/postgres?host={folder}"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def database(url: str) -> Iterator[sa.Engine]:
+    engine = connect(url)
+    create_tables(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
+    people, clients = People(database), Clients(database, b"k" * 32)
+    ann = people.create("ann", ["SOURCE_ADMIN"], ["ad"], "correct horse battery")
+    made = clients.create("laptop", person=ann)
+    assert clients.verify(made.client.id, made.secret) == made.client
+    assert people.sign_in("ann", "correct horse battery") == ann
+    for name in ("'; DROP TABLE person; --", "a\0b", "x" * 10_000):
+        with pytest.raises(Unauthorized):
+            people.sign_in(name, "x")
+
+
+def test_a_code_that_two_servers_are_given_at_once_is_good_once(database: sa.Engine) -> None:
+    people, clients = People(database), Clients(database, b"k" * 32)
+    bob = people.create("bob", ["ORG_ADMIN"])
+    console = clients.create("console", redirects=[BACK]).client
+    verifier = "v" * 50
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    code = Codes(database, clients).issue(console, bob, BACK, challenge, console.scopes)
+    redeemed: list[str] = []
+
+    def redeem() -> None:
+        with suppress(Unauthorized):
+            redeemed.append(Codes(database, clients).redeem(code, console.id, BACK, verifier).person.name)
+
+    _at_once(redeem, 8)
+    assert redeemed == ["bob"]
+
+
+def test_servers_count_together_and_lose_nothing(database: sa.Engine, url: str) -> None:
+    servers = [CountsInDatabase(connect(url)) for _ in range(2)]
+    _at_once(lambda: [one.add("many", 60) for one in servers for _ in range(25)], 8)
+    assert servers[0].look("many").events == 400
+    limits = [RateLimit(open_counts(database), 3), RateLimit(servers[1], 3)]
+    for number in range(3):
+        limits[number % 2].check("client", "v2025")
+    for limit in limits:
+        with pytest.raises(QuotaExceeded):
+            limit.check("client", "v2025")
+    for number in range(GUESSES):
+        Guesses(servers[0]).wrong_secret("id", "10.0.0.1", f"secret {number}")
+    with pytest.raises(QuotaExceeded):
+        Guesses(servers[1]).check("id", "10.0.0.1")
+
+
+def test_the_condition_under_which_a_run_is_seen_is_understood(database: sa.Engine) -> None:
+    for level in (Level.ORG_ADMIN, Level.CERT_ADMIN, Level.SOURCE_ADMIN):
+        caller = Caller("0" * 32, "ann", frozenset(), frozenset({level}), "0" * 32, frozenset({"ad"}), user=True)
+        with database.connect() as connection:
+            assert table.get(connection, "f" * 32, launches.seen_by(caller)) is None
+
+
+def _at_once(act: Callable[[], object], times: int) -> None:
+    threads = [threading.Thread(target=act) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

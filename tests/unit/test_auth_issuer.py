@@ -1,0 +1,191 @@
+"""An outside issuer: a real one over HTTP, whose tokens are taken as far as they are trusted, and no further."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey
+
+from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
+from whohas.auth import Issuer, Level, Trust
+from whohas.auth.issuer import AGAIN_SECONDS, KEPT_SECONDS
+from whohas.errors import InvalidArguments, Unauthorized, Unavailable
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def outside() -> Iterator[OutsideIssuer]:
+    with outside_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def issuer(outside: OutsideIssuer, clock: Clock) -> Issuer:
+    return Issuer(trust(outside.url), clock=clock)
+
+
+def trust(url: str) -> Trust:
+    return Trust(
+        issuer=url,
+        audience=AUDIENCE,
+        algorithms=("RS256", "ES256"),
+        name_claim="preferred_username",
+        levels_claim="realm_access.roles",
+        levels={"auditors": Level.REPORT_ADMIN, "ad-team": Level.SOURCE_ADMIN},
+        sources_claim="sources",
+        scopes=("sp:report:read",),
+    )
+
+
+def test_claims_become_a_name_levels_sources_and_scopes(outside: OutsideIssuer, issuer: Issuer) -> None:
+    caller = issuer.verify(
+        outside.sign(
+            preferred_username="ann",
+            realm_access={"roles": ["ad-team", "something else"]},
+            sources=["ad"],
+            scope="openid sp:report:manage",
+        )
+    )
+    assert (caller.name, caller.user, caller.levels) == ("ann", True, {Level.SOURCE_ADMIN})
+    assert (caller.sources, caller.scopes) == ({"ad"}, {"sp:report:read", "sp:report:manage"})
+    assert len(caller.id) == 32
+
+
+def test_what_is_not_mapped_gives_nothing(outside: OutsideIssuer, issuer: Issuer) -> None:
+    caller = issuer.verify(outside.sign(realm_access={"roles": ["ORG_ADMIN", "REPORT_ADMIN"]}, scope="admin"))
+    assert (caller.levels, caller.scopes, caller.user) == (frozenset(), {"sp:report:read"}, False)
+
+
+def test_the_keys_are_fetched_once_and_again_only_for_a_key_that_is_unknown(
+    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+) -> None:
+    for number in range(5):
+        issuer.verify(outside.sign(sub=f"u-{number}"))
+    assert len(outside.asked) == 2, "discovery and keys"
+    outside.keys.insert(0, new_key())
+    with pytest.raises(Unauthorized):
+        issuer.verify(outside.sign())
+    assert len(outside.asked) == 2, "it was asked a moment ago"
+    clock.now += AGAIN_SECONDS
+    issuer.verify(outside.sign())
+    assert len(outside.asked) == 4
+
+
+def test_a_key_that_is_withdrawn_is_no_longer_taken_also_for_tokens_seen_before(
+    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+) -> None:
+    token = outside.sign()
+    issuer.verify(token)
+    outside.keys[:] = [new_key()]
+    issuer.verify(token)
+    clock.now += KEPT_SECONDS + 1
+    with pytest.raises(Unauthorized):
+        issuer.verify(token)
+
+
+def test_an_issuer_that_is_down_does_not_stop_whom_it_vouched_for_and_is_not_asked_all_the_time(
+    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+) -> None:
+    outside.up = False
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="cannot be fetched"):
+            issuer.verify(outside.sign())
+    assert len(outside.asked) == 1
+    outside.up = True
+    clock.now += AGAIN_SECONDS
+    issuer.verify(outside.sign())
+    outside.up = False
+    clock.now += KEPT_SECONDS + 1
+    issuer.verify(outside.sign(sub="another"))
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"exp": int(time.time()) - 60}, "expired"),
+        ({"exp": None}, "lacks its claims"),
+        ({"exp": "soon"}, "lacks its claims"),
+        ({"exp": True}, "lacks its claims"),
+        ({"nbf": int(time.time()) + 600}, "not valid yet"),
+        ({"aud": "another"}, "another audience"),
+        ({"aud": ["another", 5]}, "another audience"),
+        ({"aud": None}, "another audience"),
+        ({"iss": "https://evil.example"}, "another audience"),
+        ({"sub": None}, "lacks its claims"),
+        ({"sub": 5}, "lacks its claims"),
+    ],
+)
+def test_a_token_with_a_wrong_claim_is_refused(
+    outside: OutsideIssuer, issuer: Issuer, claims: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Unauthorized, match=says):
+        issuer.verify(outside.sign(**claims))
+
+
+def test_a_token_of_a_key_that_is_not_published_is_refused(outside: OutsideIssuer, issuer: Issuer) -> None:
+    with pytest.raises(Unauthorized):
+        issuer.verify(outside.sign(new_key()))
+
+
+def test_an_algorithm_that_is_not_allowed_is_refused(outside: OutsideIssuer, issuer: Issuer) -> None:
+    with pytest.raises(Unauthorized):
+        issuer.verify(outside.sign(algorithm="RS512"))
+    public = OctKey.import_key(json.dumps(outside.keys[0].as_dict(private=False)))
+    claims = {"iss": outside.url, "aud": AUDIENCE, "sub": "u", "exp": int(time.time()) + 60}
+    header = {"alg": "HS256", "kid": outside.keys[0].kid}
+    with pytest.raises(Unauthorized):
+        issuer.verify(jwt.encode(header, claims, public, algorithms=["HS256"]))
+    with pytest.raises(Unauthorized):
+        issuer.verify(jwt.encode({"alg": "none"}, claims, OctKey.generate_key(), algorithms=["none"]))
+
+
+def test_a_key_of_another_kind_may_sign(outside: OutsideIssuer, issuer: Issuer) -> None:
+    outside.keys.append(ECKey.generate_key("P-256", auto_kid=True))
+    issuer.verify(outside.sign(outside.keys[1], "ES256"))
+
+
+def test_a_discovery_document_of_somebody_else_is_not_believed(outside: OutsideIssuer, issuer: Issuer) -> None:
+    outside.discovery = {"issuer": "https://evil.example", "jwks_uri": f"{outside.url}/keys"}
+    with pytest.raises(Unavailable, match=r"of 'https://evil\.example'"):
+        issuer.verify(outside.sign())
+
+
+def test_a_name_that_cannot_be_a_launcher_is_not_taken(outside: OutsideIssuer, issuer: Issuer) -> None:
+    for name in ("a\nb", "\0", " ", 5, ["ann"]):
+        caller = issuer.verify(outside.sign(preferred_username=name))
+        assert caller.name == f"client {caller.id[:8]}"
+        assert not caller.user
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "http://login.example"},
+        {"issuer": "login.example"},
+        {"audience": ""},
+        {"algorithms": ("HS256",)},
+        {"algorithms": ("none",)},
+        {"algorithms": ()},
+        {"scopes": ("everything",)},
+    ],
+)
+def test_a_trust_that_would_be_too_great_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArguments):
+        replace(trust("https://login.example"), **change)
