@@ -9,9 +9,12 @@ import pytest
 
 from factories import publish
 from whohas.artefacts import Artefacts
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import NotFound
+from whohas.migrations import upgrade
+from whohas.runs.later import Later
 from whohas.runs.model import Run, State
+from whohas.runs.presence import Alone
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import load_settings
@@ -24,16 +27,19 @@ ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "co
 class Bench:
     """The runs of a home folder, carried out when a test says so."""
 
-    def __init__(self, home: Path) -> None:
-        settings = load_settings(home=home)
+    def __init__(self, home: Path, database_url: str, **told: object) -> None:
+        settings = load_settings(home=home, database_url=database_url or None, **told)
         home.mkdir()
         self.warehouse = Warehouse(settings.warehouse_path)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = connect(settings.sqlalchemy_url)
-        create_tables(database)
+        upgrade(database)
         artefacts = Artefacts(settings.artefacts_path)
+        self.database = database
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts)
-        self.runs = Runs(settings, database, self.warehouse, artefacts, lambda _connection, _run: None, nullcontext)
+        self.supervisor.begin(Alone())
+        later = Later(settings, database, artefacts)
+        self.runs = Runs(settings, database, self.warehouse, artefacts, later, lambda *_: None, nullcontext)
 
     def start(self) -> Run:
         return self.runs.start("ACCOUNTS", {"application": "s"}, "tester")
@@ -45,8 +51,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(home: Path) -> Bench:
-    return Bench(home)
+def bench(home: Path, database_url: str) -> Bench:
+    return Bench(home, database_url)
 
 
 def failure(run: Run) -> str:

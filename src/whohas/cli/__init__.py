@@ -20,6 +20,7 @@ from whohas.cli.run import run
 from whohas.cli.runs import cancel, runs, show
 from whohas.cli.search import search
 from whohas.cli.serve import serve
+from whohas.cli.worker import worker
 from whohas.errors import WhohasError
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, run, runs, show, cancel, generate):
+for command in (load, index, search, serve, worker, run, runs, show, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")
