@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import threading
+import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ _WAITING: Final = ["ENQUEUED", "DELAYED"]
 _DONE: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _LAYOUT: Final = 0x77686F68617332
 """The advisory lock on PostgreSQL under which the engine's tables are made."""
+_LAYOUT_SECONDS: Final = 0.05
 _KEPT: Final = timedelta(hours=1)
 _AT_ONCE: Final = 500
 
@@ -108,9 +110,15 @@ def _one_at_a_time(settings: Settings, database: sa.Engine) -> Generator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
     else:
-        with database.begin() as connection:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LAYOUT)))
-            yield
+        # no transaction stays open and no statement waits meanwhile: the engine makes indexes concurrently, which takes
+        # until all that began before have ended
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LAYOUT))).scalar():
+                time.sleep(_LAYOUT_SECONDS)
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_LAYOUT)))
 
 
 def _has_tables(database: sa.Engine) -> bool:
