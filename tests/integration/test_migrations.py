@@ -80,7 +80,9 @@ def test_many_processes_may_be_the_first_at_once(home: Path, database_url: str, 
         _, error = starter.communicate(timeout=120)
         assert starter.returncode == 0, error.decode()
     with database.connect() as connection:
-        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [migrations.HEAD]
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [
+            migrations.HEAD
+        ]
 
 
 def test_a_step_that_fails_leaves_the_layout_as_it_was(first_home: Path) -> None:
