@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --frozen --no-sync
 STRICT ?= 0
 
-.PHONY: help setup demo test lint types coverage bench docs clean
+.PHONY: help setup demo test chaos lint types coverage bench docs clean
 
 help: ## print this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, sav
 
 test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+
+chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes
+	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 $(ARGS)
 
 lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports

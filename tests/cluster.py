@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Generator, Iterator
@@ -101,11 +102,13 @@ class Cluster:
 
     def http(self, server: Node) -> httpx2.Client:
         """An HTTP client of a server, with a valid token."""
+        headers = {"Authorization": f"Bearer {self.token(server)}"}
+        return httpx2.Client(base_url=server.url, headers=headers, timeout=60)
+
+    def token(self, server: Node) -> str:
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.secret}
-        token = (
-            httpx2.post(f"{server.url}/oauth/token", data=form, timeout=60).raise_for_status().json()["access_token"]
-        )
-        return httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        answer = httpx2.post(f"{server.url}/oauth/token", data=form, timeout=60)
+        return answer.raise_for_status().json()["access_token"]
 
     def nodes(self) -> Iterator[Node]:
         yield from self.servers
@@ -125,13 +128,19 @@ def running_cluster(
     with ExitStack() as stack:
         for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers, cluster.workers)):
             for number in range(count):
-                command = ("serve", "--no-worker", "--port", "0") if kind == "serve" else ("worker",)
+                # a port of its own, so that it is found again where it comes back
+                command = ("serve", "--no-worker", "--port", str(_free_port())) if kind == "serve" else ("worker",)
                 node = Node(f"{kind}{number}", home, command, extra).start()
                 stack.callback(_end, node)
                 nodes.append(node)
         for node in cluster.nodes():
             node.ready()
         yield cluster
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
 
 
 def _end(node: Node) -> None:

@@ -13,6 +13,11 @@ from postgres import Postgres, postgres_server, programs
 from support import ACME, SHARED, Server, serving, whohas
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
+    parser.addoption("--chaos-seed", type=int, default=None, help="what it kills when; default: another each time")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
