@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from factories import publish
 from whohas.artefacts import Artefacts
 from whohas.database import connect
-from whohas.errors import NotFound
+from whohas.errors import NotFound, QuotaExceeded
 from whohas.migrations import upgrade
 from whohas.runs.later import Later
 from whohas.runs.model import Run, State
@@ -41,8 +43,8 @@ class Bench:
         later = Later(settings, database, artefacts)
         self.runs = Runs(settings, database, self.warehouse, artefacts, later, lambda *_: None, nullcontext)
 
-    def start(self) -> Run:
-        return self.runs.start("ACCOUNTS", {"application": "s"}, "tester")
+    def start(self, launcher: str = "tester", zone: str = "UTC") -> Run:
+        return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone}, launcher)
 
     def carry_out(self, run: Run) -> Run:
         self.supervisor.carry_out(run.id)
@@ -103,3 +105,47 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
     bench.runs.cancel(run.id)
     over = bench.carry_out(run)
     assert (over.state, over.attempt, over.duration) == (State.CANCELLED, 0, 0)
+
+
+def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, run_seconds=1)
+    bench.supervisor.children.take = lambda: subprocess.Popen(  # type: ignore[method-assign] - a child that never ends
+        ["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert "longer than the 1 seconds that a run may take" in failure(bench.carry_out(bench.start()))
+
+
+def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_per_launcher=2)
+    first = bench.start("ann", "UTC")
+    bench.start("ann", "+01:00")
+    with pytest.raises(QuotaExceeded, match="ann has 2 runs that are not over") as refused:
+        bench.start("ann", "+02:00")
+    assert refused.value.retry_after > 0
+    assert bench.start("ann", "UTC").id == first.id  # one that is there already is no more
+    bench.start("ben", "+02:00")
+    bench.runs.cancel(first.id)
+    bench.start("ann", "+03:00")
+
+
+def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_per_launcher=3)
+
+    def start(hour: int) -> bool:
+        try:
+            bench.start("ann", f"+{hour:02}:00")
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(1, 13))) == 3
+    assert len(bench.runs.newest()) == 3
+
+
+def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_waiting=2)
+    bench.start("ann", "+01:00")
+    bench.start("ben", "+02:00")
+    with pytest.raises(QuotaExceeded, match="2 runs are waiting already"):
+        bench.start("cid", "+03:00")
