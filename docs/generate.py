@@ -9,16 +9,34 @@ import pyarrow as pa
 from pydantic_core import PydanticUndefined
 
 from whohas import reports
+from whohas.runs.model import TRANSITIONS, State
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
 
 REFERENCE = Path(__file__).parent / "reference"
+LIFECYCLE = Path(__file__).parent / "explanation" / "lifecycle.md"
+_BEGIN, _END = "<!-- from the code: make docs -->\n", "<!-- to here -->\n"
 
 
 def pages() -> dict[str, str]:
     """The text of each page by its file name."""
     return {"tables.md": _tables(), "reports.md": _reports(), "settings.md": _settings(), "search-fields.md": _fields()}
+
+
+def lifecycle() -> str:
+    """The page on the life of a run, its diagram and its tables as the code has them; the rest as it stands."""
+    before, _, rest = LIFECYCLE.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}{_states()}{_END}{after}"
+
+
+def _states() -> str:
+    ways = [f"    {way.before or '[*]'} --> {way.after}: {way.when.replace(';', ',')}" for way in TRANSITIONS]
+    ends = [f"    {state} --> [*]" for state in State if state.over]
+    diagram = "\n".join(("```mermaid", "stateDiagram-v2", *ways, *ends, "```"))
+    rows = [(f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`") for way in TRANSITIONS]
+    return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/table.py`'), rows)}\n"
 
 
 def _tables() -> str:
@@ -136,6 +154,7 @@ def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def main() -> None:
     for name, text in pages().items():
         (REFERENCE / name).write_text(text)
+    LIFECYCLE.write_text(lifecycle())
 
 
 if __name__ == "__main__":
