@@ -13,12 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from whohas.errors import InvalidArguments
 
 metadata = sa.MetaData()
 
-AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError)
+AWAY = (OperationalError, InterfaceError)
 """What a database raises that does not answer, or answers that it cannot now: the same statement may go later."""
 
 _POSTGRES: dict[str, Any] = {
@@ -72,7 +73,7 @@ def with_driver(url: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
-    except (sa.exc.ArgumentError, ValueError):
+    except (ArgumentError, ValueError):
         parsed = None
     match parsed.get_backend_name() if parsed is not None else None:
         case "postgresql":

@@ -15,8 +15,12 @@ def worker() -> None:
     from whohas.http.logs import configure_logs
 
     stopped = threading.Event()
+
+    def stop(_signal: int, _frame: object) -> None:
+        stopped.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, stop)
     with installation() as services:
         configure_logs(services.settings.log_level)
         with services.runs.work():

@@ -104,16 +104,17 @@ class Runs:
 
     def _keep(self, run: Run, single_flight: bool) -> Run:
         for _ in range(_TRIES):
+            if single_flight:
+                with self.database.connect() as connection:
+                    holder = table.active(connection, run.key)
+                if holder is not None:
+                    return holder
             with self.database.begin() as connection:
                 if table.insert(connection, run, single_flight):
                     self._check_room(connection, run.launcher)
                     self.enqueue(connection, run.id, run.size)
                     return run
-            with self.database.connect() as connection:
-                holder = table.active(connection, run.key)
-            if holder is not None:
-                return holder
-            # the run that held the key ended between the two looks: try again
+            # another start was quicker between the two: its run is found now, unless it is over already
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
