@@ -132,12 +132,14 @@ def taking(
     database: sa.Engine,
     executor: str,
     carry_out: Callable[[str], None],
+    is_busy: Callable[[], bool],
     stop: Callable[[], None],
 ) -> Generator[None]:
     """Takes jobs in this process, each in a thread of its own, until the context ends; then lets those in progress end.
 
     Args:
         carry_out: is given the run of a job.
+        is_busy: whether any run is in progress.
         stop: tells runs in progress to end now; called once they had `drain_seconds`.
     """
     DBOS(config=_config(settings, database, executor))
@@ -155,7 +157,8 @@ def taking(
         later = threading.Timer(settings.drain_seconds, stop)
         later.start()
         # from here on no job is taken; the engine waits in whole seconds, so only where there is something to wait for
-        DBOS.destroy(workflow_completion_timeout_sec=settings.drain_seconds + _STOP_SECONDS, destroy_registry=True)
+        seconds = settings.drain_seconds + _STOP_SECONDS if is_busy() else 0
+        DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
         later.cancel()
         stop()
 

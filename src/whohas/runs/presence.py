@@ -197,6 +197,8 @@ class _AmongMany:
         silent = table.worker.c.seen < sa.func.clock_timestamp() - _HUNG
         query = sa.select(table.worker.c.executor).where(silent, table.worker.c.executor != self.executor)
         for executor in connection.execute(query).scalars().all():
+            if self.is_dead(connection, executor):
+                continue
             log.warning("a worker is silent: its runs are taken from it", executor=executor)
             high, low = divmod(_number(executor) % (1 << 64), 1 << 32)
             connection.execute(_END_HOLDER, {"high": high, "low": low})

@@ -90,35 +90,32 @@ class Recovery:
                 self.presence.end_hung(connection)
             held = table.held(connection)
         for executor in {one.executor for one in held}:
-            lost = [one for one in held if one.executor == executor]
+            theirs = [one for one in held if one.executor == executor]
             if executor == self.presence.executor:
                 # nobody is busy with them here: what became of them could not be written down, or a thread broke
                 under_way = self.under_way()
-                self._release([one for one in lost if one.id not in under_way])
+                forgotten = [one for one in theirs if one.id not in under_way]
+                if forgotten:
+                    with self.database.begin() as connection:
+                        self._release(connection, forgotten)
             elif self.presence.settled:
-                self._release(lost, executor)
+                with self.database.begin() as connection:
+                    if self.presence.is_dead(connection, executor):
+                        self._release(connection, theirs)
+                        if executor is not None:
+                            shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
 
-    def _release(self, lost: list[table.Held], executor: str | None = "") -> None:
-        """Args:
-        executor: whose they are, if it is another's: it is asked whether it is dead.
-        """
-        if not lost:
-            return
-        with self.database.begin() as connection:
-            if executor != "" and not self.presence.is_dead(connection, executor):
-                return
-            for one in lost:
-                match table.release(connection, one):
-                    case State.QUEUED:
-                        log.warning("run taken over", run_id=one.id, attempt=one.attempt)
-                        self._enqueue(connection, one.id)
-                    case State.CANCELLED:
-                        log.info("run cancelled, its worker having died", run_id=one.id)
-                        self.artefacts.sweep(one.id, one.attempt)
-                    case _:
-                        pass
-        if executor:
-            shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
+    def _release(self, connection: sa.Connection, lost: list[table.Held]) -> None:
+        for one in lost:
+            match table.release(connection, one):
+                case State.QUEUED:
+                    log.warning("run taken over", run_id=one.id, attempt=one.attempt)
+                    self._enqueue(connection, one.id)
+                case State.CANCELLED:
+                    log.info("run cancelled, its worker having died", run_id=one.id)
+                    self.artefacts.sweep(one.id, one.attempt)
+                case _:
+                    pass
 
     def _enqueue(self, connection: sa.Connection, run_id: RunId) -> None:
         run = table.get(connection, run_id)

@@ -30,5 +30,13 @@ def working(settings: Settings, database: sa.Engine, supervisor: Supervisor, job
             shutil.rmtree(settings.spill_path, ignore_errors=True)  # nobody else has anything there
         supervisor.begin(presence)
         recovery = Recovery(settings, database, supervisor.artefacts, jobs, presence, supervisor.under_way)
-        with recovery.going_on(), taking(settings, database, presence.executor, supervisor.carry_out, supervisor.stop):
+        jobs_taken = taking(
+            settings,
+            database,
+            presence.executor,
+            supervisor.carry_out,
+            is_busy=lambda: bool(supervisor.under_way()),
+            stop=supervisor.stop,
+        )
+        with recovery.going_on(), jobs_taken:
             yield
