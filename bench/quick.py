@@ -76,7 +76,8 @@ def busy(server: Server) -> list[psutil.Process]:
 
 
 def until_extracting(http: httpx2.Client, run_id: str) -> None:
-    while not str(result(http, run_id)["progress"]).startswith("Extracting"):
+    while not str((now := result(http, run_id))["progress"]).startswith("Extracting"):
+        assert now["status"] is None, "the run is over too soon to be measured: take more accounts"
         time.sleep(0.02)
 
 
@@ -116,6 +117,7 @@ def cancels(server: Server, http: httpx2.Client, count: int) -> list[float]:
         run_id = start(http)
         until_extracting(http, run_id)
         while not (there := busy(server)):
+            assert result(http, run_id)["status"] is None, "the run is over too soon to be measured: take more accounts"
             time.sleep(0.02)
         began = time.perf_counter()
         http.post(f"/v2025/reports/{run_id}/cancel").raise_for_status()
