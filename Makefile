@@ -13,7 +13,7 @@ RUN := $(UV) run --frozen --no-sync
 PEERS := $(CURDIR)/.cache/bench
 STRICT ?= 0
 
-.PHONY: help setup demo test clients lint types coverage bench bench-load bench-search docs clean
+.PHONY: help setup demo test clients chaos lint types coverage bench bench-load bench-search docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, sav
 
 test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+
+chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes
+	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 $(ARGS)
 
 lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports

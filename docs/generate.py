@@ -16,12 +16,15 @@ from whohas.render.xlsx.long import CELL_LENGTH
 from whohas.render.xlsx.write import COLUMNS as SHEET_COLUMNS
 from whohas.render.xlsx.write import ROWS as SHEET_ROWS
 from whohas.runs.files import ARGUMENTS
+from whohas.runs.model import TRANSITIONS, State
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"
+LIFECYCLE = HERE / "explanation" / "lifecycle.md"
+_BEGIN, _END = "<!-- from the code: make docs -->\n", "<!-- to here -->\n"
 
 
 def pages() -> dict[str, str]:
@@ -33,6 +36,21 @@ def pages() -> dict[str, str]:
         "search-fields.md": _fields(),
         "formats.md": _formats(),
     }
+
+
+def lifecycle() -> str:
+    """The page on the life of a run, its diagram and its tables as the code has them; the rest as it stands."""
+    before, _, rest = LIFECYCLE.read_text().partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}{_states()}{_END}{after}"
+
+
+def _states() -> str:
+    ways = [f"    {way.before or '[*]'} --> {way.after}: {way.when.replace(';', ',')}" for way in TRANSITIONS]
+    ends = [f"    {state} --> [*]" for state in State if state.over]
+    diagram = "\n".join(("```mermaid", "stateDiagram-v2", *ways, *ends, "```"))
+    rows = [(f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`") for way in TRANSITIONS]
+    return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/table.py`'), rows)}\n"
 
 
 def _tables() -> str:
@@ -165,6 +183,7 @@ def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def main() -> None:
     for name, text in pages().items():
         (REFERENCE / name).write_text(text)
+    LIFECYCLE.write_text(lifecycle())
 
 
 if __name__ == "__main__":

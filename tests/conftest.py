@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from factories import MILLION, link_copy, many_accounts
+from postgres import Postgres, postgres_server, programs
 from support import ACME, SHARED, Server, serving, whohas
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
+    parser.addoption("--chaos-seed", type=int, default=None, help="what it kills when; default: another each time")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -57,6 +63,21 @@ def server(acme_home: Path) -> Iterator[Server]:
     """A server on examples/acme, shared by the tests that do not stop it."""
     with serving(acme_home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of this test process alone; nobody stops it."""
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """What WHOHAS_DATABASE_URL is: empty for SQLite in the home folder, or a new database on PostgreSQL."""
+    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,8 @@ def environment(home: Path, **extra: str) -> dict[str, str]:
     """This process's environment, with a home folder, and without whatever else could point at a server."""
     foreign = ("SAIL_", "WHOHAS_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {**kept, "WHOHAS_HOME": str(home), **extra}
+    told = {name: value for name, value in extra.items() if value}
+    return {**kept, "WHOHAS_HOME": str(home), **told}
 
 
 def whohas(
@@ -116,11 +117,11 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self) -> int:
+    def stop(self, seconds: float = 30) -> int:
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(seconds)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The database of runs, clients and settings of reports: SQLite with nothing to install.
+"""The database of runs, clients and settings of reports: SQLite with nothing to install, PostgreSQL for many workers.
 
-The same file holds the tables of the job engine, so that a run and its job are written in one transaction. Each
-part defines its own tables on `metadata`, in the module that uses them.
+The same database holds the tables of the job engine, so that a run and its job are written in one transaction. Each
+part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,26 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+
+from whohas.errors import InvalidArguments
 
 metadata = sa.MetaData()
 
-_CREATING = 0x77686F68617331
-"""The advisory lock on PostgreSQL under which tables are made; any number that is nobody else's."""
+AWAY = (OperationalError, InterfaceError)
+"""What a database raises that does not answer, or answers that it cannot now: the same statement may go later."""
+
+_POSTGRES: dict[str, Any] = {
+    "application_name": "whohas",
+    "connect_timeout": 5,
+    # a peer that is gone without a word is found out within ten seconds, on either side
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 5,
+    "tcp_user_timeout": 10_000,
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 "
+    "-c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+}
 
 
 class Instant(sa.TypeDecorator[datetime]):
@@ -34,13 +49,43 @@ class Instant(sa.TypeDecorator[datetime]):
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine on the database, its file's folder made if need be."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
+    """An engine on the database, its file's folder made if need be.
+
+    Args:
+        url: of SQLite or PostgreSQL; see `with_driver`.
+    """
+    parsed = with_driver(url)
+    if parsed.get_backend_name() == "postgresql":
+        given = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
+        return sa.create_engine(
+            parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
+        )
     engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=20)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def with_driver(url: str) -> sa.URL:
+    """A URL with the driver that is used here, whichever way PostgreSQL was named: `postgres://`, `postgresql://`.
+
+    Raises:
+        InvalidArguments: it is no URL of SQLite or PostgreSQL.
+    """
+    try:
+        parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    match parsed.get_backend_name() if parsed is not None else None:
+        case "postgresql":
+            assert parsed is not None
+            return parsed.set(drivername="postgresql+psycopg")
+        case "sqlite":
+            assert parsed is not None
+            return parsed
+        case _:
+            raise InvalidArguments(
+                "WHOHAS_DATABASE_URL is neither postgresql://USER:PASSWORD@HOST:PORT/DATABASE nor sqlite:///PATH."
+            )
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -61,14 +106,3 @@ def _unixepoch(*modifiers: str) -> float:
     if modifiers != ("subsec",):
         raise ValueError(f"unixepoch is known here with 'subsec' alone, not with {modifiers}.")
     return round(time.time(), 3)
-
-
-def create_tables(engine: sa.Engine) -> None:
-    """Makes the tables that are missing; safe from many processes at once."""
-    with engine.begin() as connection:
-        # looking and making are two steps: one process at a time
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CREATING)))
-        metadata.create_all(connection)

@@ -11,12 +11,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
 from whohas.auth import Access, open_access
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import Unavailable
+from whohas.migrations import upgrade
 from whohas.runs import jobs
 from whohas.runs.later import Later
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
+from whohas.runs.worker import working
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
 
@@ -43,8 +45,8 @@ def open_services(settings: Settings) -> Generator[Services]:
     try:
         settings.make_home()
         database = connect(settings.sqlalchemy_url)
-        create_tables(database)
-        enqueue = jobs.prepare(settings, database)
+        upgrade(database)
+        queue = jobs.prepare(settings, database)
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
@@ -53,10 +55,10 @@ def open_services(settings: Settings) -> Generator[Services]:
     supervisor = Supervisor(settings, database, warehouse, artefacts)
 
     def work() -> AbstractContextManager[None]:
-        return jobs.working(settings, database, supervisor)
+        return working(settings, database, supervisor, queue)
 
     later = Later(settings, database, artefacts)
-    runs = Runs(settings, database, warehouse, artefacts, later, enqueue, work)
+    runs = Runs(settings, database, warehouse, artefacts, later, queue.enqueue, work)
     try:
         yield Services(settings, database, warehouse, artefacts, runs, access)
     finally:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import TomlConfigSettingsSource
 
+from whohas.database import with_driver
 from whohas.errors import InvalidArguments
 
 MiB = 1 << 20
@@ -37,7 +38,8 @@ class Settings(BaseSettings):
     port: int = Field(8437, ge=0, le=65535, description="The port of `whohas serve`; 0 takes a free one.")
     database_url: str | None = Field(
         None,
-        description="SQLAlchemy URL of the database; default: the SQLite file `whohas.db` in the home folder.",
+        description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
+        "default: the SQLite file `whohas.db` in the home folder, for one.",
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
@@ -109,10 +111,42 @@ class Settings(BaseSettings):
         description="Whether several words of an unquoted value, as in `email:a.b@x.com`, must follow each other; "
         "without it any of them is enough, as in the published API.",
     )
+    worker: bool = Field(
+        True, description="Whether `whohas serve` carries out runs too; without it `whohas worker` must, somewhere."
+    )
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
         ge=1,
-        description="Runs that this server carries out at the same time; the others wait their turn.",
+        description="Runs that a worker carries out at the same time, beside small ones; the others wait their turn. "
+        "All workers of a database take over what the one that started last was told.",
+    )
+    small_runs_at_once: int = Field(
+        1, ge=1, description="Small runs that a worker carries out beside those, so that they never wait for giants."
+    )
+    small_run: int = Field(
+        20_000,
+        ge=0,
+        description="How large a small run may be: its estimated rows times the cost of its formats (a CSV costs 1, a "
+        "PDF 6).",
+    )
+    runs_per_launcher: int = Field(
+        100, ge=1, description="Runs of one launcher that are not over; one more is refused with status 429."
+    )
+    runs_waiting: int = Field(
+        10_000, ge=1, description="Runs in all that are queued; one more is refused with status 429."
+    )
+    run_seconds: int = Field(
+        6 * 3600, ge=1, description="Seconds that one attempt at a run may take; a longer one fails and says so."
+    )
+    drain_seconds: int = Field(
+        10,
+        ge=0,
+        description="Seconds that a worker which is stopped (SIGTERM) gives its runs to end; then they go back to the "
+        "queue.",
+    )
+    spill: Path | None = Field(
+        None,
+        description="The folder on this machine's own disk that engines spill to; default: `spill` in the home folder.",
     )
     run_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of one run's engine."
@@ -120,7 +154,7 @@ class Settings(BaseSettings):
     run_memory: int = Field(
         1024 * MiB, ge=128 * MiB, description="Bytes that one run's engine may use before it spills to disk."
     )
-    run_attempts: int = Field(3, ge=1, description="Times that a run is tried before it fails for good.")
+    run_attempts: int = Field(3, ge=1, description="Times that a run may lose its worker before it fails for good.")
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
@@ -187,9 +221,15 @@ class Settings(BaseSettings):
         return self.home / "artefacts"
 
     @property
+    def spill_path(self) -> Path:
+        """What engines spill, a folder a worker."""
+        return self.spill or self.home / "spill"
+
+    @property
     def sqlalchemy_url(self) -> str:
-        """The database of runs, clients and jobs."""
-        return self.database_url or f"sqlite:///{self.home / 'whohas.db'}"
+        """The database of runs, clients and jobs, as SQLAlchemy and the job engine are told of it."""
+        url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
+        return url.render_as_string(hide_password=False)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -4,55 +4,33 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from postgres import Postgres
 from whohas.auth import Caller, Clients, Codes, Guesses, Level, People, RateLimit
 from whohas.auth.limits import GUESSES, CountsInDatabase, open_counts
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import QuotaExceeded, Unauthorized
+from whohas.migrations import upgrade
 from whohas.runs import launches, table
 
-BINARIES = Path("/usr/lib/postgresql/15/bin")
 BACK = "https://console.example/back"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL of our own, on a socket in a folder of its own."""
-    if not (BINARIES / "initdb").exists():
-        pytest.skip("PostgreSQL 15 is not installed (Debian: postgresql-15)")
-    folder = tmp_path_factory.mktemp("pg")
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # it refuses to run as root
-        as_user = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.owner() == "root" and parent.stat().st_mode & 0o077 == 0:
-                parent.chmod(0o711)
-        shutil.chown(folder, "postgres")
-    data = folder / "data"
-    subprocess.run(
-        [*as_user, BINARIES / "initdb", "-D", data, "-A", "trust", "-U", "whohas"], check=True, capture_output=True
-    )
-    options = f"-k {folder} -c listen_addresses= -c fsync=off"
-    control = [*as_user, BINARIES / "pg_ctl", "-D", data, "-w"]
-    subprocess.run([*control, "-o", options, "-l", folder / "log", "start"], check=True, stdout=subprocess.DEVNULL)
-    yield f"postgresql+psycopg://whohas@/postgres?host={folder}"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True)
+def url(postgres: Postgres) -> str:
+    return postgres.new_database()
 
 
 @pytest.fixture(scope="module")
 def database(url: str) -> Iterator[sa.Engine]:
     engine = connect(url)
-    create_tables(engine)
+    upgrade(engine)
     yield engine
     engine.dispose()
 

@@ -28,12 +28,12 @@ with open_services(load_settings()) as services:
 """
 
 
-def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path) -> None:
+def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path, database_url: str) -> None:
     many_accounts(home / "warehouse", 1_000)
     starters = [
         subprocess.Popen(
             [sys.executable, "-c", STARTER % STARTS],
-            env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment(home, WHOHAS_DATABASE_URL=database_url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for _ in range(PROCESSES)
     ]  # fmt: skip
@@ -48,7 +48,7 @@ def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path
     assert all(starter.returncode == 0 for starter in starters)
     ids = {run_id for output in outputs for run_id in output.split()}
     assert len(ids) == 1
-    with serving(home) as server, server.http() as http:
+    with serving(home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         assert result_when_over(http, ids.pop())["rows"] == 1_000
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ import pytest
 
 from factories import publish
 from whohas.artefacts import Artefacts
-from whohas.database import connect, create_tables
-from whohas.errors import NotFound
+from whohas.database import connect
+from whohas.errors import NotFound, QuotaExceeded
+from whohas.migrations import upgrade
 from whohas.runs.later import Later
 from whohas.runs.model import Run, State
+from whohas.runs.presence import Alone
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import load_settings
@@ -26,22 +30,22 @@ ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "co
 class Bench:
     """The runs of a home folder, carried out when a test says so."""
 
-    def __init__(self, home: Path) -> None:
-        settings = load_settings(home=home)
+    def __init__(self, home: Path, database_url: str, **told: object) -> None:
+        settings = load_settings(home=home, database_url=database_url or None, **told)
         home.mkdir()
         self.warehouse = Warehouse(settings.warehouse_path)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = connect(settings.sqlalchemy_url)
-        create_tables(database)
+        upgrade(database)
         artefacts = Artefacts(settings.artefacts_path)
+        self.database = database
         self.later = Later(settings, database, artefacts)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts)
-        self.runs = Runs(
-            settings, database, self.warehouse, artefacts, self.later, lambda _connection, _run: None, nullcontext
-        )
+        self.supervisor.begin(Alone())
+        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda *_: None, nullcontext)
 
-    def start(self, **arguments: Any) -> Run:
-        return self.runs.start("ACCOUNTS", {"application": "s", **arguments}, "tester")
+    def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
+        return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone, **arguments}, launcher)
 
     def carry_out(self, run: Run) -> Run:
         self.supervisor.carry_out(run.id)
@@ -50,8 +54,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(home: Path) -> Bench:
-    return Bench(home)
+def bench(home: Path, database_url: str) -> Bench:
+    return Bench(home, database_url)
 
 
 def failure(run: Run) -> str:
@@ -102,3 +106,47 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
     bench.runs.cancel(run.id)
     over = bench.carry_out(run)
     assert (over.state, over.attempt, over.duration) == (State.CANCELLED, 0, 0)
+
+
+def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, run_seconds=1)
+    bench.supervisor.children.take = lambda: subprocess.Popen(  # type: ignore[method-assign] - a child that never ends
+        ["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert "longer than the 1 seconds that a run may take" in failure(bench.carry_out(bench.start()))
+
+
+def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_per_launcher=2)
+    first = bench.start("ann", "UTC")
+    bench.start("ann", "+01:00")
+    with pytest.raises(QuotaExceeded, match="ann has 2 runs that are not over") as refused:
+        bench.start("ann", "+02:00")
+    assert refused.value.retry_after > 0
+    assert bench.start("ann", "UTC").id == first.id  # one that is there already is no more
+    bench.start("ben", "+02:00")
+    bench.runs.cancel(first.id)
+    bench.start("ann", "+03:00")
+
+
+def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_per_launcher=3)
+
+    def start(hour: int) -> bool:
+        try:
+            bench.start("ann", f"+{hour:02}:00")
+        except QuotaExceeded:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(start, range(1, 13))) == 3
+    assert len(bench.runs.newest()) == 3
+
+
+def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, runs_waiting=2)
+    bench.start("ann", "+01:00")
+    bench.start("ben", "+02:00")
+    with pytest.raises(QuotaExceeded, match="2 runs are waiting already"):
+        bench.start("cid", "+03:00")

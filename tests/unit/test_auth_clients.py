@@ -8,14 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from whohas.auth import Clients, People, known_scopes
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
+from whohas.migrations import upgrade
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
     engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    create_tables(engine)
+    upgrade(engine)
     return engine
 
 

@@ -18,14 +18,15 @@ from whohas.auth.limits import (
     Guesses,
     RateLimit,
 )
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import QuotaExceeded
+from whohas.migrations import upgrade
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
     engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    create_tables(engine)
+    upgrade(engine)
     return engine
 
 

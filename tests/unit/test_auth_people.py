@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from whohas.auth import Level, People
 from whohas.auth.people import person_table
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
+from whohas.migrations import upgrade
 
 PASSWORD = "correct horse battery"
 
@@ -18,7 +19,7 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
     engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    create_tables(engine)
+    upgrade(engine)
     return engine
 
 

@@ -16,8 +16,9 @@ from joserfc.jwk import OctKey
 
 from whohas.auth import ROUTES, Caller, Client, Clients, Level, People, SigningKeys, Tokens, check_access, open_keys
 from whohas.auth.keys import SigningKey
-from whohas.database import connect, create_tables
+from whohas.database import connect
 from whohas.errors import Forbidden, Unauthorized
+from whohas.migrations import upgrade
 
 ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}
 REPORTS = {"startReport", "getReportResult", "getReport", "cancelReport"}
@@ -27,7 +28,7 @@ TASKS = {"getTaskStatus", "getTaskStatusList", "getPendingTasks", "getPendingTas
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
     engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    create_tables(engine)
+    upgrade(engine)
     return engine
 
 

@@ -22,6 +22,7 @@ from whohas.cli.runs import cancel, runs, show
 from whohas.cli.search import search
 from whohas.cli.serve import serve
 from whohas.cli.user import user_app
+from whohas.cli.worker import worker
 from whohas.errors import WhohasError
 
 app = typer.Typer(
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, run, download, runs, show, cancel, generate):
+for command in (load, index, search, serve, worker, run, download, runs, show, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(client_app, name="client")

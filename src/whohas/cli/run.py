@@ -191,13 +191,13 @@ def _here() -> Generator[_Door]:
 
     import structlog
 
-    from whohas.runs.jobs import is_worked_on
+    from whohas.runs.presence import is_worked_on
 
     # the command itself tells how the run ended; its worker's log is for servers
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with ExitStack() as stack:
         services = stack.enter_context(installation())
-        if not is_worked_on(services.settings):
+        if not is_worked_on(services.settings, services.database):
             stack.enter_context(services.runs.work())
         yield _Here(services)
 

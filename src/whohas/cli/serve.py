@@ -1,4 +1,4 @@
-"""`whohas serve`: the server, its worker and, with `--dev`, a client to try it with."""
+"""`whohas serve`: the server, its worker unless there are others, and, with `--dev`, a client to try it with."""
 
 from __future__ import annotations
 
@@ -37,20 +37,24 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="Make a client of its own and write how to reach it to dev.env.")
     ] = False,
+    worker: Annotated[
+        bool | None,
+        typer.Option("--worker/--no-worker", help="Whether to carry out runs too, or leave them to `whohas worker`."),
+    ] = None,
 ) -> None:
     """Serve the API and carry out the runs, until stopped."""
     from whohas.http.app import create_app
     from whohas.http.logs import configure_logs
 
     with ExitStack() as stack:
-        services = stack.enter_context(installation(host=host, port=port))
+        services = stack.enter_context(installation(host=host, port=port, worker=worker))
         settings = services.settings
         configure_logs(settings.log_level)
         listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings, listener)
         server = _server(create_app(services), settings)
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
-        with services.runs.work():
+        with services.runs.work() if settings.worker else nullcontext():
             if dev:
                 path = write_dev_env(services, url)
                 print(

@@ -1,64 +1,124 @@
 """The queue of jobs, on DBOS Transact. The only module that knows it.
 
-A job is "carry out run X". Our `run` table is the truth about runs; the engine's own tables only say which jobs are
-still to be done, and by whom. A job's status is never shown to anybody.
+A job is "carry out run X". Our `run` table is the truth about runs; a job only says that a worker should look at one.
+One job too many finds that its run is not queued, and does nothing; a run without a job gets one (see `recovery`). So
+nothing depends on what the engine does with jobs whose worker died; its ways to recover and resume them are not used.
 """
 
 from __future__ import annotations
 
 import fcntl
+import threading
+import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import sqlalchemy as sa
-import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 
-from whohas.errors import Conflict
-from whohas.runs import table
 from whohas.runs.model import RunId
-from whohas.runs.supervise import Supervisor
 from whohas.settings import Settings
 
 _QUEUE: Final = "runs"
+_SMALL: Final = "small"
 _WORKFLOW: Final = "carry_out"
 _VERSION: Final = "1"
 """Changes only when the order of a job's steps does, so that a new whohas takes over the old one's jobs."""
-_EXECUTOR: Final = "embedded"
-_POLL_SECONDS: Final = 0.05
+_POLL_SECONDS: Final = 0.25
+_SMALL_POLL_SECONDS: Final = 0.05
 _STOP_SECONDS: Final = 5
+"""How long the ends of runs may take once they are told to stop."""
 _STOP_POLL_SECONDS: Final = 0.2
 """How often the engine's own threads wake: they end, and so does the server, within this time."""
+_WAITING: Final = ["ENQUEUED", "DELAYED"]
+_DONE: Final = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+_LAYOUT: Final = 0x77686F68617332
+"""The advisory lock on PostgreSQL under which the engine's tables are made."""
+_LAYOUT_SECONDS: Final = 0.05
+_KEPT: Final = timedelta(hours=1)
+_AT_ONCE: Final = 500
 
-log = structlog.get_logger("whohas.jobs")
+
+@dataclass(frozen=True)
+class Jobs:
+    """The queue, for whoever puts jobs on it or looks after it."""
+
+    settings: Settings
+    client: DBOSClient
+
+    def enqueue(self, connection: sa.Connection, run_id: RunId, size: int, *, again: bool = False) -> None:
+        """Puts a job for a run on the queue, within the caller's transaction: the run's row and its job are kept
+        together or not at all.
+
+        Args:
+            size: by which it goes to the small ones or not; see `Run.size`.
+            again: whether the run may have had a job before.
+        """
+        self.client.enqueue_in_transaction(
+            connection,
+            {
+                "workflow_name": _WORKFLOW,
+                "queue_name": _SMALL if size <= self.settings.small_run else _QUEUE,
+                "workflow_id": f"{run_id}-{uuid.uuid4().hex[:8]}" if again else run_id,
+                "app_version": _VERSION,
+            },
+            run_id,
+        )
+
+    def waiting(self) -> set[RunId]:
+        """The runs for which there is a job that no worker has taken yet."""
+        jobs = self.client.list_workflows(status=_WAITING, load_input=False, load_output=False)
+        return {RunId(job.workflow_id.partition("-")[0]) for job in jobs}
+
+    def tidy(self) -> None:
+        """Removes jobs that are done, and those that a worker took so long ago that it must have died with them."""
+        before = datetime.now(UTC) - _KEPT
+        longest = timedelta(seconds=self.settings.run_seconds)
+        done = self.client.list_workflows(
+            status=_DONE, completed_before=before.isoformat(), limit=_AT_ONCE, load_input=False, load_output=False
+        )
+        taken = self.client.list_workflows(
+            status="PENDING",
+            dequeued_before=(before - longest).isoformat(),
+            limit=_AT_ONCE,
+            load_input=False,
+            load_output=False,
+        )
+        self.client.delete_workflows([job.workflow_id for job in (*done, *taken)])
 
 
-def prepare(settings: Settings, database: sa.Engine) -> Callable[[sa.Connection, RunId], None]:
-    """Makes the engine's tables if they are missing, and returns what puts a job on the queue.
-
-    The returned function writes within the caller's transaction: the run's row and its job are kept together or not
-    at all.
-    """
-    if not _has_tables(database):
-        _migrate(settings)
+def prepare(settings: Settings, database: sa.Engine) -> Jobs:
+    """The queue of a database; makes the engine's tables if they are missing."""
+    with _one_at_a_time(settings, database):
+        if not _has_tables(database):
+            DBOS.migrate(settings.sqlalchemy_url)
     client = DBOSClient(
         system_database_engine=database, serializer=DBOSPortableJSONSerializer(), application_name="whohas"
     )
-
-    def enqueue(connection: sa.Connection, run_id: RunId) -> None:
-        _enqueue(client, connection, run_id, run_id)
-
-    return enqueue
+    return Jobs(settings, client)
 
 
-def _enqueue(client: DBOSClient, connection: sa.Connection, run_id: str, job_id: str) -> None:
-    client.enqueue_in_transaction(
-        connection,
-        {"workflow_name": _WORKFLOW, "queue_name": _QUEUE, "workflow_id": job_id, "app_version": _VERSION},
-        run_id,
-    )
+@contextmanager
+def _one_at_a_time(settings: Settings, database: sa.Engine) -> Generator[None]:
+    # the engine makes its tables in several transactions: nobody must take them for complete half-way
+    if database.dialect.name == "sqlite":
+        with (settings.home / "layout.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    else:
+        # no transaction stays open and no statement waits meanwhile: the engine makes indexes concurrently, which takes
+        # until all that began before have ended
+        with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LAYOUT))).scalar():
+                time.sleep(_LAYOUT_SECONDS)
+            try:
+                yield
+            finally:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_LAYOUT)))
 
 
 def _has_tables(database: sa.Engine) -> bool:
@@ -66,95 +126,57 @@ def _has_tables(database: sa.Engine) -> bool:
     return sa.inspect(database).has_table("workflow_status", schema=schema)
 
 
-def _migrate(settings: Settings) -> None:
-    DBOS.migrate(settings.sqlalchemy_url)
-
-
 @contextmanager
-def working(settings: Settings, database: sa.Engine, supervisor: Supervisor) -> Generator[None]:
-    """Carries out jobs in this process until the context ends; then runs in progress go back to the queue.
+def taking(
+    settings: Settings,
+    database: sa.Engine,
+    executor: str,
+    carry_out: Callable[[str], None],
+    is_busy: Callable[[], bool],
+    stop: Callable[[], None],
+) -> Generator[None]:
+    """Takes jobs in this process, each in a thread of its own, until the context ends; then lets those in progress end.
 
-    First it takes up what an earlier worker left behind: one that was killed, too.
-
-    Raises:
-        Conflict: another process already works on this home folder.
+    Args:
+        carry_out: is given the run of a job.
+        is_busy: whether any run is in progress.
+        stop: tells runs in progress to end now; called once they had `drain_seconds`.
     """
-    with _alone(settings):
-        DBOS(config=_config(settings, database))
+    DBOS(config=_config(settings, database, executor))
 
-        @DBOS.workflow(name=_WORKFLOW)
-        def carry_out(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
-            supervisor.carry_out(run_id)
+    @DBOS.workflow(name=_WORKFLOW)
+    def take(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
+        carry_out(run_id)
 
-        supervisor.clear()
-        supervisor.stopping.clear()
-        supervisor.children.warm()
-        DBOS.launch()
-        try:
-            DBOS.register_queue(_QUEUE, worker_concurrency=settings.runs_at_once, polling_interval_sec=_POLL_SECONDS)
-            _take_up(database)
-            yield
-        finally:
-            supervisor.stopping.set()
-            # the engine waits in whole seconds, so only where there is something to wait for
-            seconds = _STOP_SECONDS if supervisor.children.close() else 0
-            DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
-            supervisor.children.close()
+    DBOS.launch()
+    try:
+        _limit(_QUEUE, settings.runs_at_once, _POLL_SECONDS)
+        _limit(_SMALL, settings.small_runs_at_once, _SMALL_POLL_SECONDS)
+        yield
+    finally:
+        later = threading.Timer(settings.drain_seconds, stop)
+        later.start()
+        # from here on no job is taken; the engine waits in whole seconds, so only where there is something to wait for
+        seconds = settings.drain_seconds + _STOP_SECONDS if is_busy() else 0
+        DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
+        later.cancel()
+        stop()
 
 
-def _config(settings: Settings, database: sa.Engine) -> DBOSConfig:
+def _limit(queue: str, at_once: int, poll: float) -> None:
+    DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=poll, on_conflict="always_update")
+
+
+def _config(settings: Settings, database: sa.Engine, executor: str) -> DBOSConfig:
     return DBOSConfig(
         name="whohas",
         system_database_engine=database,
         system_database_url=settings.sqlalchemy_url,
         application_version=_VERSION,
-        executor_id=_EXECUTOR,
+        executor_id=executor,
         serializer=DBOSPortableJSONSerializer(),
-        run_migrations=False,
+        run_migrations=True,  # where a newer engine wants more than there is
         log_level="WARNING",
         notification_listener_polling_interval_sec=_STOP_POLL_SECONDS,
-        max_executor_threads=settings.runs_at_once + 4,
+        max_executor_threads=settings.runs_at_once + settings.small_runs_at_once + 4,
     )
-
-
-def _take_up(database: sa.Engine) -> None:
-    """Puts every run that is not over, and that the queue has lost or given up, on the queue again."""
-    client = DBOSClient(
-        system_database_engine=database, serializer=DBOSPortableJSONSerializer(), application_name="whohas"
-    )
-    with database.connect() as connection:
-        runs = table.unfinished(connection)
-    for run_id in runs:
-        jobs: list[Any] = client.list_workflows(
-            workflow_id_prefix=run_id,
-            status=["ENQUEUED", "PENDING", "DELAYED"],
-            load_input=False,
-            load_output=False,
-        )
-        if not jobs:
-            log.info("run taken up again", run_id=run_id)
-            with database.begin() as connection:
-                _enqueue(client, connection, run_id, f"{run_id}-{uuid.uuid4().hex[:8]}")
-
-
-@contextmanager
-def _alone(settings: Settings) -> Generator[None]:
-    """Holds the home folder's worker lock: a fixed executor id must not be used twice."""
-    with (settings.home / "worker.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(
-                f"Another whohas already works on {settings.home}. Stop it, or give this one a folder of its own "
-                "(WHOHAS_HOME)."
-            ) from None
-        yield
-
-
-def is_worked_on(settings: Settings) -> bool:
-    """Whether some process now carries out this home folder's jobs."""
-    try:
-        with _alone(settings):
-            return False
-    except Conflict:
-        return True

@@ -63,7 +63,7 @@ class Later:
         zipped = any(one.zipped for one in run.artefacts)
         name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
         output = Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
-        spill = self.settings.home / "spill" / f"{run.id}-{token}"
+        spill = self.settings.spill_path / "later" / f"{run.id}-{token}"
         child = self.children.take()
         try:
             work = Work(

@@ -54,6 +54,12 @@ def note(connection: sa.Connection, caller: Caller, run: Run) -> None:
     connection.execute(dialect.insert(run_launch).values(values).on_conflict_do_nothing())
 
 
+def is_noted(connection: sa.Connection, caller: Caller, run: Run) -> bool:
+    """Whether a caller is known to have started a run."""
+    mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == caller.id)
+    return connection.execute(mine).first() is not None
+
+
 def seen_by(caller: Caller) -> sa.ColumnElement[bool]:
     """The condition on the table of runs under which a caller sees one."""
     if caller.sees_all:

@@ -15,7 +15,7 @@ RunId = NewType("RunId", str)
 """32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
 
 
-__all__ = ["ACTIVE", "Artefact", "Level", "Message", "Run", "RunId", "State"]
+__all__ = ["ACTIVE", "TRANSITIONS", "Artefact", "Level", "Message", "Run", "RunId", "State", "Transition"]
 
 
 class State(StrEnum):
@@ -46,6 +46,38 @@ ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """A way from one state to another.
+
+    Attributes:
+        before: None for the start.
+        by: the statement of `table` that takes it.
+        when: what happened, in a few words.
+    """
+
+    before: State | None
+    after: State
+    by: str
+    when: str
+
+
+TRANSITIONS = (
+    Transition(None, State.QUEUED, "insert", "started, and nobody held its key"),
+    Transition(State.QUEUED, State.RUNNING, "claim", "a worker takes it"),
+    Transition(State.QUEUED, State.CANCELLED, "ask_to_cancel", "cancelled before its turn"),
+    Transition(State.RUNNING, State.SUCCEEDED, "finish", "its files are made"),
+    Transition(State.RUNNING, State.WARNED, "finish", "its files are made, with something to know"),
+    Transition(State.RUNNING, State.FAILED, "finish", "it cannot be made; its messages say why"),
+    Transition(State.RUNNING, State.CANCELLING, "ask_to_cancel", "cancelled while its child works"),
+    Transition(State.RUNNING, State.QUEUED, "hand_back", "its worker shuts down"),
+    Transition(State.RUNNING, State.QUEUED, "release", "its worker died; counted as lost"),
+    Transition(State.CANCELLING, State.CANCELLED, "confirm_cancelled", "its child is gone"),
+    Transition(State.CANCELLING, State.CANCELLED, "release", "its worker died, and its child with it"),
+)
+"""Every way that a run can go; there is no other. `table` has the statements, a test holds them to this."""
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One execution of a report, as the database has it.
 
@@ -63,7 +95,11 @@ class Run:
         rows: rows of its report, or so far.
         progress: a sentence, such as "Extracting, 1,200,000 rows".
         percent: 0 to 100.
-        attempt: how often a worker has taken it.
+        attempt: how often a worker has taken it; each attempt has a number of its own, so that one that lost the run
+            changes nothing any more.
+        executor: the worker that has it, or had it last; null before the first.
+        lost: how many attempts ended because their worker did.
+        size: its estimated rows times the cost of its formats, in units of a row of CSV.
         formats: the formats that it makes, lower case.
         statement: the SQL that it runs, for an auditor to read; each part of a zip under its name.
     """
@@ -89,6 +125,9 @@ class Run:
     messages: tuple[Message, ...]
     artefacts: tuple[Artefact, ...]
     statement: str
+    executor: str | None = None
+    lost: int = 0
+    size: int = 0
 
     @property
     def duration(self) -> int | None:

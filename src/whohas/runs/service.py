@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
 from whohas.auth import Caller
-from whohas.errors import InvalidArguments, NotFound, Unavailable
+from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
+from whohas.render.registry import find
 from whohas.runs import launches, table
 from whohas.runs.files import ARGUMENTS, default_formats, wish
 from whohas.runs.later import Later
@@ -23,10 +24,12 @@ from whohas.runs.model import Level, Message, Run, RunId, State
 from whohas.runs.work import EXTRACT
 from whohas.search.index import searchable
 from whohas.settings import Settings
-from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.catalogue import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
+_RETRY_SECONDS = 5
+"""After which a start that was refused for want of room may find some."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Runs:
 
     Attributes:
         later: makes files that were not made with their run.
-        enqueue: puts a job for a run on the queue, within the caller's transaction.
-        work: carries out jobs in this process for as long as the context lasts; see `jobs.working`.
+        enqueue: puts a job for a run of a size on the queue, within the caller's transaction.
+        work: carries out runs in this process for as long as the context lasts; see `worker.working`.
     """
 
     settings: Settings
@@ -44,7 +47,7 @@ class Runs:
     warehouse: Warehouse
     artefacts: Artefacts
     later: Later
-    enqueue: Callable[[sa.Connection, RunId], None]
+    enqueue: Callable[[sa.Connection, RunId, int], None]
     work: Callable[[], AbstractContextManager[None]]
 
     def start(self, report_type: object, arguments: object, launcher: str, caller: Caller | None = None) -> Run:
@@ -58,6 +61,7 @@ class Runs:
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
             Forbidden: it is not on a source that the caller is held to.
+            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
         if arguments is None:
             arguments = {}
@@ -99,6 +103,7 @@ class Runs:
             messages=(*plan.messages, *_foreign(report, sent), *_older(snapshot, self.warehouse)),
             artefacts=(),
             statement=plan.text,
+            size=_size(plan, catalogue(snapshot), files.formats),
         )
         if caller is not None:
             launches.check_start(caller, run)
@@ -106,19 +111,46 @@ class Runs:
 
     def _keep(self, run: Run, caller: Caller | None, single_flight: bool) -> Run:
         for _ in range(_TRIES):
+            if single_flight and (holder := self._joined(run.key, caller)) is not None:
+                return holder
             with self.database.begin() as connection:
                 if table.insert(connection, run, single_flight):
+                    self._check_room(connection, run.launcher)
                     if caller is not None:
                         launches.note(connection, caller, run)
-                    self.enqueue(connection, run.id)
+                    self.enqueue(connection, run.id, run.size)
                     return run
-                holder = table.active(connection, run.key)
-                if holder is not None:
-                    if caller is not None:
-                        launches.note(connection, caller, holder)
-                    return holder
-            # the run that held the key ended between the two looks: try again
+            # another start was quicker between the two: its run is found now, unless it is over already
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+
+    def _joined(self, key: str, caller: Caller | None) -> Run | None:
+        """The run that makes it already, of which the caller is a launcher from now on; None if there is none."""
+        with self.database.connect() as connection:
+            holder = table.active(connection, key)
+            if holder is None or caller is None or launches.is_noted(connection, caller, holder):
+                return holder
+        with self.database.begin() as connection:
+            launches.note(connection, caller, holder)
+        return holder
+
+    def _check_room(self, connection: sa.Connection, launcher: str) -> None:
+        """Whether there is room for the run that was just kept; where there is none, the transaction ends without it.
+
+        Raises:
+            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+        """
+        if table.count_active(connection, launcher) > self.settings.runs_per_launcher:
+            raise QuotaExceeded(
+                f"{launcher} has {self.settings.runs_per_launcher} runs that are not over, and may not have more. Wait "
+                "for one to end, or cancel one.",
+                _RETRY_SECONDS,
+            )
+        if table.count_queued(connection) > self.settings.runs_waiting:
+            raise QuotaExceeded(
+                f"{self.settings.runs_waiting:,} runs are waiting already: no more are accepted until some of them "
+                "have been carried out.",
+                _RETRY_SECONDS,
+            )
 
     def get(self, run_id: str, caller: Caller | None = None) -> Run:
         """A run as it stands.
@@ -218,6 +250,15 @@ def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
         f"{snapshot.number}, loaded {snapshot.loaded:%Y-%m-%d %H:%M} UTC."
     )
     return (Message(Level.WARN, "search.older", text),)
+
+
+def _size(plan: reports.Plan, sizes: Catalogue, formats: tuple[str, ...]) -> int:
+    """About how much there is to do, in units of a row of CSV; what is not known is taken for all that is read."""
+    rows = sum(
+        statement.expected_rows or sum(sizes.rows(name, parts) for name, parts in statement.tables.items())
+        for statement in plan.statements
+    )
+    return round(rows * sum(find(format).weight for format in formats))
 
 
 def _key(report_type: str, arguments: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """One attempt at a run: a child process does the work, this thread watches over it.
 
 Only here does a run go from running to over. The row says whose attempt it is, so that an attempt that lost its run
-(to a cancel, or to a later attempt) changes nothing.
+(to a cancel, or to a later attempt) changes nothing. A database that does not answer for a while is waited for.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ import structlog
 
 from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
+from whohas.database import AWAY
 from whohas.engine.sql import quote
 from whohas.engine.statement import Statement, TableFiles
 from whohas.errors import WhohasError
@@ -27,7 +29,8 @@ from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.files import options
-from whohas.runs.model import Level, Message, Run, State
+from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.runs.presence import Presence
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
@@ -39,56 +42,88 @@ _LOOK_SECONDS = 0.1
 _NOTE_SECONDS = 0.5
 """How often progress is written to the row."""
 
+_AGAIN_SECONDS = 0.25
+_WRITE_SECONDS = 60.0
+"""How long an attempt's end tries to get into a database that does not answer; then `recovery` takes care of it."""
+_STOPPING_SECONDS = 2.0
+"""The same, while the worker shuts down."""
+
 log = structlog.get_logger("whohas.runs")
+
+T = TypeVar("T")
 
 
 class _Stopped(Exception):
-    """The attempt ends before its work is done: `cancelled`, or the worker shuts down."""
+    """The attempt ends before its work is done: `cancelled`, lost, or the worker shuts down."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Supervisor:
-    """Carries out runs, each with a child of its own.
-
-    Attributes:
-        stopping: set when the worker shuts down: attempts end, their runs go back to the queue.
-    """
+    """Carries out runs, each with a child of its own; `begin` comes first."""
 
     settings: Settings
     database: sa.Engine
     warehouse: Warehouse
     artefacts: Artefacts
     children: Children = field(default_factory=Children)
-    stopping: threading.Event = field(default_factory=threading.Event)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _busy: list[str] = field(default_factory=list[str])
+    _presence: Presence | None = None
+
+    @property
+    def presence(self) -> Presence:
+        assert self._presence is not None, "a worker begins before it carries out anything"
+        return self._presence
+
+    def begin(self, presence: Presence) -> None:
+        """Makes ready to carry out runs as this worker."""
+        self._presence = presence
+        self._stopping.clear()
+        self.children.warm()
+
+    def stop(self) -> None:
+        """The worker shuts down: attempts end now, their runs go back to the queue."""
+        self._stopping.set()
+        self.children.close()
+
+    def under_way(self) -> list[str]:
+        """The ids of the runs that are being carried out here."""
+        return self._busy.copy()
 
     def carry_out(self, run_id: str) -> None:
-        """One attempt at a run, to its end. A run that is over, or that another attempt has, is left alone."""
-        if self.stopping.is_set():
-            return
-        with self.database.begin() as connection:
-            run = table.claim(connection, run_id)
-            held = table.get(connection, run_id) if run is None else None
-        if run is None:
-            if held is not None and held.state is State.CANCELLING:  # and its worker died before it could stop it
-                self._let_go(held)
-            return
+        """One attempt at a run, to its end. A run that is not queued, any more or yet again, is left alone."""
+        # before it is claimed, so that nobody takes it for forgotten
+        self._busy.append(run_id)
+        try:
+            while not self.presence.held and not self._stopping.is_set():
+                time.sleep(_AGAIN_SECONDS)
+            if self._stopping.is_set():
+                return
+            with self.database.begin() as connection:
+                run = table.claim(connection, RunId(run_id), self.presence.executor)
+            if run is not None:
+                self._claimed(run)
+        finally:
+            self._busy.remove(run_id)
+
+    def _claimed(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt):
             self.artefacts.sweep(run.id, run.attempt - 1)
-            if run.attempt > self.settings.run_attempts:
+            if run.lost >= self.settings.run_attempts:
                 self._fail(
                     run,
                     "attempts",
                     (
-                        f"It was tried {run.attempt - 1} times, and each time its worker ended before it did. "
+                        f"It was tried {run.lost} times, and each time its worker ended before it did. "
                         "The server's log says more."
                     ),
                 )
-                return
-            self._attempt(run)
+            else:
+                self._attempt(run)
 
     def _attempt(self, run: Run) -> None:
         started = time.monotonic()
-        spill = self.settings.home / "spill" / f"{run.id}-{run.attempt}"
+        spill = self.settings.spill_path / self.presence.executor / f"{run.id}-{run.attempt}"
         try:
             artefacts, notes = self._make(run, spill)
         except _Stopped:
@@ -107,7 +142,7 @@ class Supervisor:
                 self._let_go(run)
         finally:
             shutil.rmtree(spill, ignore_errors=True)
-            if not self.stopping.is_set():
+            if not self._stopping.is_set():
                 self.children.warm()
 
     def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], tuple[Message, ...]]:
@@ -127,16 +162,23 @@ class Supervisor:
         finally:
             self.children.end(child)
 
-    def clear(self) -> None:
-        """Removes what attempts of a worker that died had spilled to disk."""
-        shutil.rmtree(self.settings.home / "spill", ignore_errors=True)
-
     def _let_go(self, run: Run) -> None:
         """The attempt is over without an outcome of its own: cancelled, lost to a later attempt, or handed back."""
         self.artefacts.sweep(run.id, run.attempt)
-        with self.database.begin() as connection:
-            table.confirm_cancelled(connection, run.id)
-            table.hand_back(connection, run.id, run.attempt)
+        if not self._write(lambda connection: table.hand_back(connection, run)):
+            self._write(lambda connection: table.confirm_cancelled(connection, run))
+
+    def _write(self, write: Callable[[sa.Connection], T]) -> T:
+        """Writes in one transaction, which may be tried twice: `write` must come to the same then."""
+        began = time.monotonic()
+        while True:
+            try:
+                with self.database.begin() as connection:
+                    return write(connection)
+            except AWAY:
+                if time.monotonic() - began > (_STOPPING_SECONDS if self._stopping.is_set() else _WRITE_SECONDS):
+                    raise
+                time.sleep(_AGAIN_SECONDS)
 
     def _work(self, run: Run, spill: Path) -> Work:
         snapshot = self.warehouse.snapshot(run.snapshot)
@@ -175,53 +217,58 @@ class Supervisor:
             _Stopped: the run was cancelled, lost, or the worker shuts down.
             WhohasError: the child failed; the message says why.
         """
-        noted = 0.0
-        with self.database.connect() as connection:
-            for facts in follow(child, work, _LOOK_SECONDS):
-                if isinstance(facts, Done):
-                    return facts
-                goes_on = table.goes_on(connection, run.id, run.attempt)
-                connection.rollback()
-                if not goes_on or self.stopping.is_set():
-                    raise _Stopped
-                if facts and time.monotonic() - noted > _NOTE_SECONDS:
-                    table.note_progress(
-                        connection, run.id, run.attempt, facts["progress"], facts["percent"], facts["rows"]
-                    )
-                    connection.commit()
-                    noted = time.monotonic()
+        began = noted = time.monotonic()
+        for facts in follow(child, work, _LOOK_SECONDS):
+            if isinstance(facts, Done):
+                return facts
+            if self._stopping.is_set():
+                raise _Stopped
+            if time.monotonic() - began > self.settings.run_seconds:
+                raise WhohasError(
+                    f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "
+                    "or raise WHOHAS_RUN_SECONDS."
+                )
+            note = facts if facts and time.monotonic() - noted > _NOTE_SECONDS else {}
+            noted = time.monotonic() if note else noted
+            if not self._goes_on(run, note):
+                raise _Stopped
+        if self._stopping.is_set():
+            raise _Stopped  # that was us
         raise WhohasError(died(child))
+
+    def _goes_on(self, run: Run, note: dict[str, Any]) -> bool:
+        """Whether the run is still this attempt's; writes down how far it is, if told."""
+        try:
+            with self.database.begin() as connection:
+                if note:
+                    table.note_progress(connection, run, note["progress"], note["percent"], note["rows"])
+                return table.goes_on(connection, run)
+        except AWAY:
+            return not self.presence.lost
 
     def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], notes: tuple[Message, ...]) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
         messages = (*run.messages, *notes)
         warned = any(message.level is not Level.INFO for message in messages)
-        with self.database.begin() as connection:
-            return table.finish(
+        return self._write(
+            lambda connection: table.finish(
                 connection,
-                run.id,
-                run.attempt,
+                run,
                 State.WARNED if warned else State.SUCCEEDED,
                 f"Done, {rows:,} rows",
                 rows,
                 messages,
                 artefacts,
             )
+        )
 
     def _fail(self, run: Run, key: str, text: str) -> None:
         self.artefacts.sweep(run.id, run.attempt)
-        log.warning("run failed", report=run.report_type, reason=text)
-        with self.database.begin() as connection:
-            table.finish(
-                connection,
-                run.id,
-                run.attempt,
-                State.FAILED,
-                "Failed",
-                None,
-                (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text)),
-            )
-            table.confirm_cancelled(connection, run.id)
+        messages = (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text))
+        if self._write(lambda connection: table.finish(connection, run, State.FAILED, "Failed", None, messages)):
+            log.warning("run failed", report=run.report_type, reason=text)
+        else:
+            self._let_go(run)
 
 
 def table_files(statement: Statement, snapshot: Snapshot) -> tuple[TableFiles, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,10 +41,14 @@ run = sa.Table(
     sa.Column("messages", sa.JSON, nullable=False),
     sa.Column("artefacts", sa.JSON, nullable=False),
     sa.Column("statement", sa.Text, nullable=False),
+    sa.Column("executor", sa.String(32)),
+    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
 )
 """One row a run. `formats` to `artefacts` are JSON: they are read and written whole."""
 
 _ACTIVE = tuple(s.value for s in ACTIVE)
+_HELD = (State.RUNNING.value, State.CANCELLING.value)
 _HOLDS_KEY = sa.and_(run.c.single_flight.is_(True), run.c.state.in_(_ACTIVE))
 # literal values, for an index takes no parameters
 _HOLDS_KEY_TEXT = sa.text(f"single_flight AND state IN ({', '.join(repr(state) for state in _ACTIVE)})")
@@ -55,6 +60,19 @@ sa.Index(
     sqlite_where=_HOLDS_KEY_TEXT,
     postgresql_where=_HOLDS_KEY_TEXT,
 )
+
+sa.Index("run_state", run.c.state, run.c.created)
+
+worker = sa.Table(
+    "worker",
+    metadata,
+    sa.Column("executor", sa.String(32), primary_key=True, comment="32 lower-case hex digits, new with each start"),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("process", sa.Integer, nullable=False, comment="its id on that host"),
+    sa.Column("started", Instant, nullable=False),
+    sa.Column("seen", Instant, nullable=False, comment="by the database's clock"),
+)
+"""The workers that are there, on PostgreSQL; see `presence`."""
 
 report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.Text, primary_key=True))
 """The report types that are switched off."""
@@ -77,8 +95,9 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     }
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(run).values(values)
-    done = connection.execute(statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT))
-    return done.rowcount == 1
+    kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
+    # not the count of rows: PostgreSQL's driver does not tell it of an insert
+    return connection.execute(kept.returning(run.c.id)).first() is not None
 
 
 def active(connection: sa.Connection, key: str) -> Run | None:
@@ -91,10 +110,16 @@ def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -
     return _one(connection.execute(sa.select(run).where(run.c.id == run_id, *seen)))
 
 
-def goes_on(connection: sa.Connection, run_id: str, attempt: int) -> bool:
+def goes_on(connection: sa.Connection, mine: Run) -> bool:
     """Whether a run is still running by this attempt; asked for ten times a second."""
-    query = sa.select(run.c.id).where(run.c.id == run_id, run.c.state == State.RUNNING.value, run.c.attempt == attempt)
+    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state == State.RUNNING.value)
     return connection.execute(query).first() is not None
+
+
+def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
+    """The runs that were over after a time."""
+    query = sa.select(run).where(run.c.completed > since).order_by(run.c.completed)
+    return [_run(row) for row in connection.execute(query).mappings()]
 
 
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
@@ -111,19 +136,49 @@ def newest(connection: sa.Connection, limit: int) -> list[Run]:
     ]
 
 
-def unfinished(connection: sa.Connection) -> list[RunId]:
-    """Every run that is not over, oldest first."""
-    query = sa.select(run.c.id).where(run.c.state.in_(_ACTIVE)).order_by(run.c.created)
-    return [RunId(row) for row in connection.execute(query).scalars()]
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A run that a worker has, or had when it died."""
+
+    id: RunId
+    executor: str | None
+    attempt: int
 
 
-def claim(connection: sa.Connection, run_id: str) -> Run | None:
-    """A worker takes a run: one attempt more. None where it is being cancelled, or over."""
+def held(connection: sa.Connection) -> list[Held]:
+    """Every run that some worker has."""
+    query = sa.select(run.c.id, run.c.executor, run.c.attempt).where(run.c.state.in_(_HELD))
+    return [Held(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
+
+
+def queued(connection: sa.Connection) -> dict[RunId, int]:
+    """The size of every run that waits for a worker, oldest first."""
+    query = sa.select(run.c.id, run.c.size).where(run.c.state == State.QUEUED.value).order_by(run.c.created)
+    return {RunId(row.id): row.size for row in connection.execute(query)}
+
+
+def count_queued(connection: sa.Connection) -> int:
+    """How many runs wait for a worker."""
+    return connection.execute(sa.select(sa.func.count()).where(run.c.state == State.QUEUED.value)).scalar_one()
+
+
+def count_active(connection: sa.Connection, launcher: str) -> int:
+    """How many runs of a launcher are not over; until the transaction ends, nobody else counts this launcher's."""
+    if connection.dialect.name == "postgresql":
+        number = int.from_bytes(hashlib.sha256(f"launcher {launcher}".encode()).digest()[:8], signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+    query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
+    return connection.execute(query).scalar_one()
+
+
+def claim(connection: sa.Connection, run_id: str, executor: str) -> Run | None:
+    """A worker takes a queued run: one attempt more. None where it is not queued."""
     statement = (
         sa.update(run)
-        .where(run.c.id == run_id, run.c.state.in_((State.QUEUED.value, State.RUNNING.value)))
+        .where(run.c.id == run_id, run.c.state == State.QUEUED.value)
         .values(
             state=State.RUNNING.value,
+            executor=executor,
             attempt=run.c.attempt + 1,
             progress="Starting",
             percent=0,
@@ -134,32 +189,43 @@ def claim(connection: sa.Connection, run_id: str) -> Run | None:
     return get(connection, run_id) if connection.execute(statement).rowcount else None
 
 
-def hand_back(connection: sa.Connection, run_id: str, attempt: int) -> None:
-    """A worker that shuts down gives its run back; the attempt does not count."""
-    connection.execute(
-        _of_attempt(run_id, attempt).values(state=State.QUEUED.value, attempt=attempt - 1, progress="Queued")
+def hand_back(connection: sa.Connection, mine: Run) -> bool:
+    """A worker that shuts down gives its run back; whether it had it. Nothing is counted as lost."""
+    statement = _of_attempt(mine).values(state=State.QUEUED.value, executor=None, progress="Queued", percent=0)
+    return connection.execute(statement).rowcount == 1
+
+
+def release(connection: sa.Connection, lost: Held) -> State | None:
+    """Takes a run from a worker that died: back to the queue, or over where it was being cancelled; None where the
+    worker did not have it any more."""
+    attempt = (run.c.id == lost.id, run.c.executor.is_not_distinct_from(lost.executor), run.c.attempt == lost.attempt)
+    running = sa.update(run).where(*attempt, run.c.state == State.RUNNING.value)
+    again = running.values(
+        state=State.QUEUED.value, executor=None, lost=run.c.lost + 1, progress="Queued", percent=0, rows=None
     )
+    if connection.execute(again).rowcount:
+        return State.QUEUED
+    cancelling = sa.update(run).where(*attempt, run.c.state == State.CANCELLING.value)
+    return State.CANCELLED if connection.execute(cancelling.values(_cancelled())).rowcount else None
 
 
-def note_progress(
-    connection: sa.Connection, run_id: str, attempt: int, progress: str, percent: int, rows: int | None
-) -> None:
-    connection.execute(_of_attempt(run_id, attempt).values(progress=progress, percent=percent, rows=rows))
+def note_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
+    connection.execute(_of_attempt(mine).values(progress=progress, percent=percent, rows=rows))
 
 
 def finish(
     connection: sa.Connection,
-    run_id: str,
-    attempt: int,
+    mine: Run,
     state: State,
     progress: str,
     rows: int | None,
     messages: Iterable[Message],
     artefacts: Iterable[Artefact] = (),
 ) -> bool:
-    """Ends a run that is still running by this attempt; whether it was."""
+    """Ends a run that is still running by this attempt; whether it is ended so, by now or by a call before whose answer
+    was lost."""
     done = connection.execute(
-        _of_attempt(run_id, attempt).values(
+        _of_attempt(mine).values(
             state=state.value,
             progress=progress,
             percent=100 if state in (State.SUCCEEDED, State.WARNED) else run.c.percent,
@@ -169,7 +235,14 @@ def finish(
             artefacts=[asdict(a) for a in artefacts],
         )
     )
-    return done.rowcount == 1
+    return done.rowcount == 1 or has_ended(connection, mine, state)
+
+
+def has_ended(connection: sa.Connection, mine: Run, *states: State) -> bool:
+    """Whether a run is over in one of these states, and by this attempt."""
+    wanted = [state.value for state in states]
+    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state.in_(wanted))
+    return connection.execute(query).first() is not None
 
 
 def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artefact:
@@ -186,17 +259,15 @@ def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artef
 def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
     """Cancels a queued run at once, asks a running one to stop."""
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
-    connection.execute(queued.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled"))
+    connection.execute(queued.values(_cancelled()))
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
     connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling"))
 
 
-def confirm_cancelled(connection: sa.Connection, run_id: str) -> None:
-    """The child is gone: a run that was being cancelled is over."""
-    asked = sa.update(run).where(run.c.id == run_id, run.c.state == State.CANCELLING.value)
-    connection.execute(
-        asked.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[])
-    )
+def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
+    """The child of this attempt is gone: a run that was being cancelled is over."""
+    asked = sa.update(run).where(*_attempt(mine), run.c.state == State.CANCELLING.value)
+    connection.execute(asked.values(_cancelled()))
 
 
 def disabled(connection: sa.Connection, report_type: str) -> bool:
@@ -212,8 +283,18 @@ def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
         connection.execute(sa.insert(report_switch).values(report_type=report_type))
 
 
-def _of_attempt(run_id: str, attempt: int) -> sa.Update:
-    return sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value, run.c.attempt == attempt)
+def _attempt(mine: Run) -> tuple[sa.ColumnElement[bool], ...]:
+    return run.c.id == mine.id, run.c.attempt == mine.attempt, run.c.executor == mine.executor
+
+
+def _of_attempt(mine: Run) -> sa.Update:
+    return sa.update(run).where(*_attempt(mine), run.c.state == State.RUNNING.value)
+
+
+def _cancelled() -> dict[str, Any]:
+    return {
+        "state": State.CANCELLED.value, "completed": now(), "progress": "Cancelled", "rows": None, "artefacts": [],
+    }  # fmt: skip
 
 
 def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:

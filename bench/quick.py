@@ -1,0 +1,132 @@
+"""Small reports, status polls and cancels: how quick they are, embedded and beside a large run.
+
+`python -m bench.quick` prints the figures: from start to SUCCESS of a report of 300 rows, alone and beside a running
+extract of millions of rows; a status poll at 200 a second beside that extract; and how long after a cancel its child is
+gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import httpx2
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from factories import many_accounts
+from support import Server, serving
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Small reports, polls and cancels.")
+    parser.add_argument("--accounts", type=int, default=5_000_000, help="of the large run")
+    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--polls", type=int, default=4_000)
+    parser.add_argument("--cancels", type=int, default=100)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder, "small")
+        many_accounts(small / "warehouse", 300)
+        with serving(small) as server, server.http() as http:
+            tell("300 rows, start to SUCCESS", [finished(http, index) for index in range(given.runs)][5:])
+        large = Path(folder, "large")
+        many_accounts(large / "warehouse", given.accounts)
+        with serving(large) as server, server.http() as http:
+            tell(f"status poll at 200 a second beside {given.accounts:,} rows", polls(server, http, given.polls))
+            tell(f"cancel of {given.accounts:,} rows, until its child is gone", cancels(server, http, given.cancels))
+
+
+def tell(what: str, seconds: list[float]) -> None:
+    times = sorted(one * 1000 for one in seconds)
+    p99 = times[min(len(times) - 1, int(len(times) * 0.99))]
+    print(f"{what}: p50 {statistics.median(times):.1f} ms, p99 {p99:.1f} ms, most {times[-1]:.1f} ms ({len(times)})")
+
+
+def start(http: httpx2.Client, hour: int = 0) -> str:
+    arguments = {"application": "big", "selectedFormats": ["CSV"], "timeZone": f"+{hour % 14:02}:00"}
+    body = {"reportType": "ACCOUNTS", "arguments": arguments}
+    return http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+
+
+def result(http: httpx2.Client, run_id: str) -> dict[str, object]:
+    return http.get(f"/v2025/reports/{run_id}/result").raise_for_status().json()
+
+
+def finished(http: httpx2.Client, hour: int) -> float:
+    began = time.perf_counter()
+    run_id = start(http, hour)
+    while (status := result(http, run_id)["status"]) is None:
+        time.sleep(0.005)
+    assert status == "SUCCESS", status
+    took = time.perf_counter() - began
+    time.sleep(0.3)  # the next child gets warm
+    return took
+
+
+def busy(server: Server) -> list[psutil.Process]:
+    there = psutil.Process(server.process.pid).children()
+    return [child for child in there if sum(child.cpu_times()[:2]) > 0.5 and "whohas.runs.child" in child.cmdline()]
+
+
+def until_extracting(http: httpx2.Client, run_id: str) -> None:
+    while not str((now := result(http, run_id))["progress"]).startswith("Extracting"):
+        assert now["status"] is None, "the run is over too soon to be measured: take more accounts"
+        time.sleep(0.02)
+
+
+def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
+    """The seconds of each poll, sent at their times whether or not the one before is answered; a large run goes on."""
+    run_id = start(http)
+    until_extracting(http, run_id)
+    took: list[float] = []
+    token = http.headers["authorization"]
+
+    def some(first: int) -> None:
+        nonlocal run_id
+        with httpx2.Client(base_url=server.url, headers={"authorization": token}, timeout=60) as own:
+            own.get("/healthz")
+            for number in range(first, count, 4):
+                time.sleep(max(0.0, began + number / 200 - time.perf_counter()))
+                sent = time.perf_counter()
+                over = result(own, run_id)["status"] is not None
+                took.append(time.perf_counter() - sent)
+                if over and first == 0:
+                    run_id = start(own)
+
+    began = time.perf_counter() + 0.5
+    threads = [threading.Thread(target=some, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    http.post(f"/v2025/reports/{run_id}/cancel")
+    return took
+
+
+def cancels(server: Server, http: httpx2.Client, count: int) -> list[float]:
+    """From each cancel until the child that worked is gone."""
+    took: list[float] = []
+    for _ in range(count):
+        run_id = start(http)
+        until_extracting(http, run_id)
+        while not (there := busy(server)):
+            assert result(http, run_id)["status"] is None, "the run is over too soon to be measured: take more accounts"
+            time.sleep(0.02)
+        began = time.perf_counter()
+        http.post(f"/v2025/reports/{run_id}/cancel").raise_for_status()
+        psutil.wait_procs(there, timeout=10)
+        took.append(time.perf_counter() - began)
+        while result(http, run_id)["status"] is None:
+            time.sleep(0.02)
+    return took
+
+
+if __name__ == "__main__":
+    main()

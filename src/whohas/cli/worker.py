@@ -1,0 +1,31 @@
+"""`whohas worker`: carries out runs, serves nobody."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+
+from whohas.cli.installation import installation
+
+
+def worker() -> None:
+    """Carry out runs, until stopped; any number on PostgreSQL."""
+    from whohas.http.logs import configure_logs
+
+    stopped = threading.Event()
+
+    def stop(_signal: int, _frame: object) -> None:
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with installation() as services:
+        configure_logs(services.settings.log_level)
+        with services.runs.work():
+            print(
+                f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
+                flush=True,
+            )
+            stopped.wait()

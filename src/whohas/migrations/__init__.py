@@ -1,0 +1,84 @@
+"""The layout of the database, step by step: what each version of whohas changed, and the way from any of them to here.
+
+The tables that the code uses are defined on `database.metadata`; a test holds them to what these steps come to. A
+change of a table is a new file in `versions/`, named after the next number, whose `down_revision` is the last one; then
+`HEAD` is set to it. Where two branches have each added a step, the one that lands later is renumbered behind the other:
+the steps are one line, without branches. Steps go up only: whoever has to go back restores a backup.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from whohas.errors import Unavailable
+
+HEAD: Final = "0003"
+"""The step that this code needs."""
+
+_FIRST: Final = "0001"
+"""What version 0.1.0 made; it did not write down which step it was."""
+_LOCK: Final = 0x77686F68617331
+"""The advisory lock on PostgreSQL under which the layout changes; any number that is nobody else's."""
+_STEPS: Final = Path(__file__).parent
+
+
+def upgrade(database: sa.Engine) -> None:
+    """Brings the database to the layout of this code; safe from many processes at once, cheap where it is there.
+
+    All or nothing: a step that fails leaves the layout as it was.
+
+    Raises:
+        Unavailable: a newer whohas has been at work on this database.
+    """
+    with database.connect() as connection:
+        if _step(connection) == HEAD:
+            return
+    with database.begin() as connection:
+        # looking and changing are two steps: one process at a time
+        if database.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        _go_up(connection)
+
+
+def _step(connection: sa.Connection) -> str | None:
+    """The step that the database is at; None where it is empty."""
+    there = sa.inspect(connection)
+    if there.has_table("alembic_version"):
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return _FIRST if there.has_table("run") else None
+
+
+def _go_up(connection: sa.Connection) -> None:
+    # imported here, for most starts have nothing to change
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    steps = script()
+    now = _step(connection)
+    known = {revision.revision for revision in steps.walk_revisions()}
+    if now is not None and now not in known:
+        raise Unavailable(
+            f"The database is at step {now}, which this whohas does not know: it was used by a newer one. Install that "
+            "version again, or restore a backup from before."
+        )
+
+    def way(_revision: Any, _context: MigrationContext) -> Any:
+        return steps._upgrade_revs(HEAD, now)  # pyright: ignore[reportPrivateUsage] - what alembic's own command calls
+
+    context = MigrationContext.configure(connection, opts={"fn": way})
+    if now == _FIRST:
+        context.stamp(steps, _FIRST)
+    with Operations.context(context):
+        context.run_migrations()
+
+
+def script() -> Any:
+    """The steps, as Alembic has them: an `alembic.script.ScriptDirectory`."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(_STEPS))

@@ -1,0 +1,150 @@
+"""Several servers and workers on one PostgreSQL and one home folder, as real processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+import psutil
+
+from support import WHOHAS, environment, whohas
+
+_PATIENCE_SECONDS = 90
+
+
+@dataclass
+class Node:
+    """A `whohas serve --no-worker` or a `whohas worker`, that can die and come back."""
+
+    name: str
+    home: Path
+    command: tuple[str, ...]
+    extra: dict[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    url: str = ""
+
+    @property
+    def log(self) -> Path:
+        return self.home / f"{self.name}.log"
+
+    def start(self) -> Node:
+        """Starts it without waiting; `ready` waits."""
+        said = self.home / f"{self.name}.out"
+        with self.log.open("ab") as log, said.open("wb") as out:
+            self.process = subprocess.Popen(
+                [*WHOHAS, *self.command], env=environment(self.home, **self.extra), stdout=out, stderr=log
+            )
+        return self
+
+    def ready(self) -> Node:
+        said = self.home / f"{self.name}.out"
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not (text := said.read_text()).endswith("\n"):
+            assert self.process is not None and self.process.poll() is None, self.log.read_text()[-3000:]
+            assert time.monotonic() < deadline, f"{self.name} does not start: {self.log.read_text()[-3000:]}"
+            time.sleep(0.02)
+        if found := re.search(r"http://\S+?(?=;)", text):
+            self.url = found[0]
+        return self
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, number: int) -> None:
+        assert self.process is not None
+        if self.alive:
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait()
+
+    def children(self) -> list[psutil.Process]:
+        """The children that make files of runs, working or waiting."""
+        assert self.process is not None
+        found: list[psutil.Process] = []
+        for child in psutil.Process(self.process.pid).children():
+            try:
+                if "whohas.runs.child" in child.cmdline():
+                    found.append(child)
+            except psutil.NoSuchProcess:
+                pass
+        return found
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        assert self.process is not None
+        self.send(signal.SIGTERM)
+        return self.process.wait(60)
+
+
+@dataclass
+class Cluster:
+    """All of them, and a client of theirs."""
+
+    home: Path
+    database_url: str
+    servers: list[Node] = field(default_factory=list[Node])
+    workers: list[Node] = field(default_factory=list[Node])
+    client_id: str = ""
+    secret: str = ""
+
+    def http(self, server: Node) -> httpx2.Client:
+        """An HTTP client of a server, with a valid token."""
+        headers = {"Authorization": f"Bearer {self.token(server)}"}
+        return httpx2.Client(base_url=server.url, headers=headers, timeout=60)
+
+    def token(self, server: Node) -> str:
+        form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.secret}
+        answer = httpx2.post(f"{server.url}/oauth/token", data=form, timeout=60)
+        return answer.raise_for_status().json()["access_token"]
+
+    def nodes(self) -> Iterator[Node]:
+        yield from self.servers
+        yield from self.workers
+
+
+@contextmanager
+def running_cluster(
+    home: Path, database_url: str, servers: int = 2, workers: int = 2, **settings: str
+) -> Generator[Cluster]:
+    """Servers without a worker of their own, and workers; whatever is left of them is killed at the end."""
+    extra = {"WHOHAS_DATABASE_URL": database_url, **settings}
+    made = whohas(home, "client", "create", "tester", **extra)
+    assert made.returncode == 0, made.stderr
+    client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
+    cluster = Cluster(home, database_url, client_id=client_id, secret=secret)
+    with ExitStack() as stack:
+        for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers, cluster.workers)):
+            for number in range(count):
+                # a port of its own, so that it is found again where it comes back
+                command = ("serve", "--no-worker", "--port", str(_free_port())) if kind == "serve" else ("worker",)
+                node = Node(f"{kind}{number}", home, command, extra).start()
+                stack.callback(_end, node)
+                nodes.append(node)
+        for node in cluster.nodes():
+            node.ready()
+        yield cluster
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+def _end(node: Node) -> None:
+    if node.process is not None and node.process.poll() is None:
+        os.kill(node.process.pid, signal.SIGCONT)
+        node.process.kill()
+        node.process.wait()

@@ -1,0 +1,112 @@
+"""Every way that a run can go is in `TRANSITIONS`, and the statements of the table take those ways and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from whohas.database import connect
+from whohas.migrations import upgrade
+from whohas.runs import table
+from whohas.runs.model import TRANSITIONS, Run, RunId, State
+
+ME = "e" * 32
+ENDS = (State.SUCCEEDED, State.WARNED, State.FAILED)
+
+Statement = Callable[[sa.Connection, Run], Any]
+
+
+def ending(state: State) -> Statement:
+    return lambda connection, run: table.finish(connection, run, state, "Over", 1, ())
+
+
+STATEMENTS: list[tuple[str, Statement]] = [
+    ("claim", lambda connection, run: table.claim(connection, run.id, ME)),
+    ("hand_back", table.hand_back),
+    ("release", lambda connection, run: table.release(connection, held(run))),
+    ("ask_to_cancel", lambda connection, run: table.ask_to_cancel(connection, run.id)),
+    ("confirm_cancelled", table.confirm_cancelled),
+    ("note_progress", lambda connection, run: table.note_progress(connection, run, "Extracting", 5, 1)),
+    *(("finish", ending(state)) for state in ENDS),
+]
+
+
+def held(run: Run) -> table.Held:
+    return table.Held(run.id, run.executor, run.attempt)
+
+
+def a_run(state: State) -> Run:
+    return Run(
+        id=RunId("0" * 32), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
+        key="k", attributes={}, state=state, snapshot=1, launcher="tester", created=table.now(), launched=None,
+        completed=None, rows=None, progress="", percent=0, attempt=1, formats=("csv",), messages=(), artefacts=(),
+        statement="", executor=ME,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def database(home: Path, database_url: str) -> sa.Engine:
+    home.mkdir()
+    database = connect(database_url or f"sqlite:///{home / 'whohas.db'}")
+    upgrade(database)
+    return database
+
+
+def after(database: sa.Engine, before: State, statement: Statement, run: Run | None = None) -> State:
+    """The state of a run after a statement on it."""
+    with database.connect() as connection:
+        kept = a_run(before)
+        assert table.insert(connection, kept, single_flight=True)
+        statement(connection, run or kept)
+        now = table.get(connection, kept.id)
+        connection.rollback()
+    assert now is not None
+    return now.state
+
+
+def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.Engine) -> None:
+    taken = {(None, State.QUEUED, "insert")}
+    for state in State:
+        for name, statement in STATEMENTS:
+            then = after(database, state, statement)
+            if then is not state:
+                taken.add((state, then, name))
+    assert taken == {(way.before, way.after, way.by) for way in TRANSITIONS}
+
+
+def test_nothing_leaves_a_run_that_is_over(database: sa.Engine) -> None:
+    assert not [way for way in TRANSITIONS if way.before is not None and way.before.over]
+
+
+@pytest.mark.parametrize("lost", [{"attempt": 0}, {"executor": "f" * 32}], ids=["earlier attempt", "other worker"])
+def test_an_attempt_that_lost_its_run_changes_nothing(database: sa.Engine, lost: dict[str, Any]) -> None:
+    for state in State:
+        stale = replace(a_run(state), **lost)
+        for name, statement in STATEMENTS:
+            if name not in ("claim", "ask_to_cancel"):  # these are nobody's attempt
+                assert after(database, state, statement, stale) is state, name
+
+
+def test_an_end_whose_answer_was_lost_may_be_written_again(database: sa.Engine) -> None:
+    run = a_run(State.RUNNING)
+    with database.begin() as connection:
+        table.insert(connection, run, single_flight=True)
+    for _ in range(2):
+        with database.begin() as connection:
+            assert table.finish(connection, run, State.SUCCEEDED, "Done", 1, ())
+    with database.begin() as connection:
+        assert not table.finish(connection, run, State.FAILED, "Failed", None, ())
+
+
+def test_a_run_holds_its_key_until_it_is_over(database: sa.Engine) -> None:
+    for state in State:
+        with database.connect() as connection:
+            table.insert(connection, a_run(state), single_flight=True)
+            same = replace(a_run(State.QUEUED), id=RunId("1" * 32))
+            assert table.insert(connection, same, single_flight=True) is state.over
+            connection.rollback()

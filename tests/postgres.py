@@ -1,0 +1,109 @@
+"""A real PostgreSQL for tests: a server of its own in a private folder, and as many databases on it as are wanted."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+_PATIENCE_SECONDS = 60
+
+
+class Postgres:
+    """A server that can be stopped hard and started again, always on the same port of the loopback address."""
+
+    def __init__(self, programs: Path, folder: Path, owner: dict[str, Any], fsync: bool) -> None:
+        self._programs, self._folder, self._owner = programs, folder, owner
+        self._fsync = "on" if fsync else "off"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._server: subprocess.Popen[bytes] | None = None
+        command = ["initdb", "-D", "data", "-U", "whohas", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+        command[0] = str(programs / "initdb")
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, **owner)
+
+    def start(self) -> None:
+        """Starts the server, and returns when it answers."""
+        settings = {
+            "listen_addresses": "127.0.0.1", "port": str(self.port), "fsync": self._fsync, "max_connections": "400",
+            "unix_socket_directories": "", "shared_buffers": "32MB", "logging_collector": "off",
+            "log_min_messages": "warning", "wal_level": "minimal", "max_wal_senders": "0",
+        }  # fmt: skip
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._folder / "data", *options],
+                stdout=log, stderr=log, cwd=self._folder, start_new_session=True, **self._owner,
+            )  # fmt: skip
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError:
+                over = self._server.poll() is not None or time.monotonic() > deadline
+                assert not over, (self._folder / "log").read_text()[-2000:]
+                time.sleep(0.05)
+
+    def stop_hard(self) -> None:
+        """SIGQUIT, PostgreSQL's immediate shutdown: no checkpoint, every session cut off, as after a crash."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGQUIT)
+        self._server.wait(_PATIENCE_SECONDS)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://whohas@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # pyright: ignore[reportArgumentType, reportCallIssue]
+        return self.url(name)
+
+
+def programs() -> Path | None:
+    """Where the newest server's programs lie: of the path, or where Debian keeps them."""
+    found = shutil.which("postgres")
+    places = [Path(found).resolve().parent] if found else []
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
+    return next((place for place in (*debian, *places) if (place / "initdb").exists()), None)
+
+
+@contextmanager
+def postgres_server(*, fsync: bool = False) -> Generator[Postgres]:
+    """A running server; gone with all that is in it when the context ends."""
+    place = programs()
+    assert place is not None, "PostgreSQL is not installed (Debian: postgresql-15)"
+    folder = Path(tempfile.mkdtemp(prefix="whohas-pg-"))
+    try:
+        server = Postgres(place, folder, _unprivileged(folder), fsync)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop_hard()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged(folder: Path) -> dict[str, Any]:
+    """How to start a server that refuses to run as root: as a user who has the folder."""
+    if os.geteuid() != 0:
+        return {}
+    users = {user.pw_name: user for user in pwd.getpwall()}
+    user = users.get("postgres") or users["nobody"]
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
