@@ -1,7 +1,8 @@
 """Which scope each operation needs.
 
 The names are the contract's: `sp:report:manage` starts and cancels, it or `sp:report:read` reads results and
-files; `sp:scopes:all` and `sp:scopes:default` contain every right of their holder.
+files; `idn:task-management:read` and `:write` read and end tasks, which runs are too; `sp:scopes:all` and
+`sp:scopes:default` contain every right of their holder.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ ALL = "sp:scopes:all"
 DEFAULT = "sp:scopes:default"
 MANAGE = "sp:report:manage"
 READ = "sp:report:read"
+TASKS_READ = "idn:task-management:read"
+TASKS_WRITE = "idn:task-management:write"
 
-known_scopes = (ALL, DEFAULT, MANAGE, READ)
+known_scopes = (ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE)
 """The scopes that a client can be given."""
 
 
@@ -31,6 +34,11 @@ class Operation(StrEnum):
     RESULT = "read a result"
     FILE = "download a file"
     CANCEL = "cancel a run"
+    TASKS = "read what became of tasks"
+    END_TASK = "end a task"
+    WATCH = "watch runs"
+    SCHEDULES = "read schedules"
+    SCHEDULE = "change schedules"
 
 
 NEEDED: dict[Operation, tuple[str, ...]] = {
@@ -38,6 +46,11 @@ NEEDED: dict[Operation, tuple[str, ...]] = {
     Operation.RESULT: (READ, MANAGE),
     Operation.FILE: (READ, MANAGE),
     Operation.CANCEL: (MANAGE,),
+    Operation.TASKS: (TASKS_READ, TASKS_WRITE),
+    Operation.END_TASK: (TASKS_WRITE,),
+    Operation.WATCH: (READ, MANAGE, TASKS_READ, TASKS_WRITE),
+    Operation.SCHEDULES: (READ, MANAGE),
+    Operation.SCHEDULE: (MANAGE,),
 }
 """Any one of these scopes, or one that contains all, is enough."""
 

@@ -17,6 +17,8 @@ from whohas.http import description
 from whohas.http.errors import handle
 from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
 from whohas.http.reports import PREFIXES, report_routes
+from whohas.http.tasks import PREFIXES as TASK_PREFIXES
+from whohas.http.tasks import task_routes
 from whohas.http.token import token_routes
 from whohas.reports import reports as known_reports
 
@@ -41,6 +43,9 @@ def create_app(services: Services) -> FastAPI:
     reports = report_routes(services)
     for prefix in PREFIXES:
         app.include_router(reports, prefix=prefix, dependencies=[Security(description.oauth2)])
+    tasks = task_routes(services)
+    for prefix in TASK_PREFIXES:
+        app.include_router(tasks, prefix=prefix, dependencies=[Security(description.oauth2)])
     app.include_router(token_routes(services))
     app.add_api_route("/healthz", _health, methods=["GET"], tags=["Health"], summary="Whether the server is up")
     app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)
@@ -61,9 +66,16 @@ def _middleware(services: Services) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=list(origins),
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "accept", "range", "if-none-match", "if-range"],
-            expose_headers=["Content-Disposition", "Retry-After", "ETag", "Content-Range", TRACKING_HEADER],
+            expose_headers=[
+                "Content-Disposition",
+                "Retry-After",
+                "ETag",
+                "Content-Range",
+                "X-Total-Count",
+                TRACKING_HEADER,
+            ],
         )
     ]
     return [

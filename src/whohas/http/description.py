@@ -9,7 +9,7 @@ from fastapi.openapi.models import OAuthFlows as Flows
 from fastapi.security import OAuth2
 from pydantic import BaseModel
 
-from whohas.auth.scopes import ALL, DEFAULT, MANAGE, READ
+from whohas.auth.scopes import ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE
 from whohas.contract import BadToken, ErrorResponse, TooManyRequests
 
 TITLE = "whohas"
@@ -23,6 +23,11 @@ COMPLETED = "While the run is not over, answer with the newest completed run of 
 FILE_FORMAT = "Which file; either case. A search export has its zip under csv."
 NAME = "How the file should be called; the extension is added. Default: the report's name."
 AUDITABLE = "Whether the download is worth an audit event."
+
+FILTERS = (
+    "Which tasks: `id`, `sourceId`, `type`, `launcher` and `state` with eq, ne and in; `completionStatus` also with "
+    'isnull and pr; joined by and, or, not and parentheses, such as `completionStatus isnull and launcher eq "ann"`.'
+)
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "Something in the request is wrong; the text says what."},
@@ -63,6 +68,29 @@ START_EXAMPLES: dict[str, Any] = {
     },
 }
 
+PATCH: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json-patch+json": {
+                "schema": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["op", "path", "value"],
+                        "properties": {
+                            "op": {"type": "string", "enum": ["replace", "add"]},
+                            "path": {"type": "string", "enum": ["/completionStatus", "/completed"]},
+                            "value": {"type": "string"},
+                        },
+                    },
+                },
+                "example": [{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}],
+            }
+        },
+    }
+}
+
 TOKEN_FORM: dict[str, Any] = {
     "requestBody": {
         "description": "The same fields may be in the query, or partly here and partly there.",
@@ -93,6 +121,8 @@ oauth2 = OAuth2(
                 DEFAULT: "everything",
                 MANAGE: "start, read, download and cancel",
                 READ: "read results and download",
+                TASKS_READ: "read what became of tasks",
+                TASKS_WRITE: "read tasks and end them",
             },
         )
     ),

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from whohas.artefacts import ZIP
-from whohas.auth import Caller, Operation, check_scope
+from whohas.auth import Operation
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
 from whohas.http import description
 from whohas.http.downloads import Download, serve
 from whohas.http.errors import NotAllowed, json_response
-from whohas.http.requests import Flag, Format, json_object, run_id
+from whohas.http.requests import Flag, Format, allowed, json_object, run_id
 from whohas.http.wire import report_results, task_result_details
 from whohas.render.registry import find
 
@@ -42,7 +42,7 @@ def report_routes(services: Services) -> APIRouter:
     runs = services.runs
 
     def start(request: Request, body: Body) -> Response:
-        caller = _allowed(request, Operation.START)
+        caller = allowed(request, Operation.START)
         run = runs.start(_report_type(body), _arguments(body), caller.name)
         return json_response(task_result_details(run))
 
@@ -51,7 +51,7 @@ def report_routes(services: Services) -> APIRouter:
         id: str,
         completed: Annotated[Flag, Query(description=description.COMPLETED)] = False,
     ) -> Response:
-        _allowed(request, Operation.RESULT)
+        allowed(request, Operation.RESULT)
         run = runs.get(run_id(id))
         if runs.disabled(run.report_type):
             return JSONResponse({})
@@ -66,7 +66,7 @@ def report_routes(services: Services) -> APIRouter:
         name: Annotated[str | None, Query(description=description.NAME)] = None,
         auditable: Annotated[Flag, Query(description=description.AUDITABLE)] = False,
     ) -> Response:
-        _allowed(request, Operation.FILE)
+        allowed(request, Operation.FILE)
         run, artefact = runs.artefact(run_id(id), fileFormat)
         usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
         media_type = artefact.media_type or usual
@@ -83,7 +83,7 @@ def report_routes(services: Services) -> APIRouter:
         )
 
     def cancel(request: Request, id: str) -> Response:
-        _allowed(request, Operation.CANCEL)
+        allowed(request, Operation.CANCEL)
         runs.cancel(run_id(id))
         return Response(status_code=204)
 
@@ -130,12 +130,6 @@ def report_routes(services: Services) -> APIRouter:
     for path, endpoint in (("/{id:path}/result", result), ("/{id:path}", file)):
         router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     return router
-
-
-def _allowed(request: Request, operation: Operation) -> Caller:
-    caller: Caller = request.state.caller
-    check_scope(caller, operation)
-    return caller
 
 
 def _report_type(body: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ run = sa.Table(
     sa.Column("launcher", sa.Text, nullable=False),
     sa.Column("created", Instant, nullable=False, index=True),
     sa.Column("launched", Instant),
-    sa.Column("completed", Instant),
+    sa.Column("completed", Instant, index=True),
     sa.Column("rows", sa.BigInteger),
     sa.Column("progress", sa.Text, nullable=False),
     sa.Column("percent", sa.Integer, nullable=False),
@@ -105,9 +105,12 @@ def newest_with_files(connection: sa.Connection, key: str) -> Run | None:
 
 def newest(connection: sa.Connection, limit: int) -> list[Run]:
     """The newest runs, newest first."""
-    return [
-        _run(row) for row in connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)).mappings()
-    ]
+    return several(connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)))
+
+
+def several(result: sa.CursorResult[Any]) -> list[Run]:
+    """The runs of a statement that selects whole rows."""
+    return [_run(row) for row in result.mappings()]
 
 
 def unfinished(connection: sa.Connection) -> list[RunId]:

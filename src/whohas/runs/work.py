@@ -9,7 +9,6 @@ from typing import Any
 from whohas.engine.statement import Column, TableFiles
 from whohas.render.definition import About, Options
 
-
 EXTRACT = "extract"
 """The format of an extract among a run's files; no name of a format that can be asked for."""
 
