@@ -14,11 +14,16 @@ from whohas.auth import Clients, Tokens, open_auth
 from whohas.database import connect, create_tables
 from whohas.errors import Unavailable
 from whohas.runs import jobs
+from whohas.runs.chores import Chore
 from whohas.runs.later import Later
+from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
+
+_TICK_SECONDS = 1.0
+"""How late a schedule may be."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,11 @@ class Services:
     runs: Runs
     clients: Clients
     tokens: Tokens
+    schedules: Schedules
+
+    def chores(self) -> list[Chore]:
+        """What a worker does beside its runs."""
+        return [Chore("schedules", _TICK_SECONDS, self.schedules.tick)]
 
 
 @contextmanager
@@ -59,7 +69,7 @@ def open_services(settings: Settings) -> Generator[Services]:
     later = Later(settings, database, artefacts)
     runs = Runs(settings, database, warehouse, artefacts, later, enqueue, work)
     try:
-        yield Services(settings, database, warehouse, artefacts, runs, clients, tokens)
+        yield Services(settings, database, warehouse, artefacts, runs, clients, tokens, Schedules(database, runs))
     finally:
         later.children.close()
         database.dispose()

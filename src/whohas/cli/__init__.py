@@ -18,6 +18,7 @@ from whohas.cli.load import load
 from whohas.cli.reports import reports_app
 from whohas.cli.run import run
 from whohas.cli.runs import cancel, runs, show
+from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
 from whohas.errors import WhohasError
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (load, index, search, serve, run, runs, show, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
+app.add_typer(schedule_app, name="schedule")
 app.add_typer(client_app, name="client")
 
 

@@ -53,7 +53,7 @@ def run(
 
     With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
     """
-    arguments = dict(_argument(text) for text in arg or ())
+    arguments = dict(argument(text) for text in arg or ())
     with _there(server) if server else _here() as door:
         started = time.monotonic()
         run_id = door.start(report_type, arguments)
@@ -72,7 +72,8 @@ def run(
         print(f"{to}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
 
 
-def _argument(text: str) -> tuple[str, Any]:
+def argument(text: str) -> tuple[str, Any]:
+    """An argument of a report as a command line has it: its name and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InvalidArguments(f"--arg {text!r} is not NAME=VALUE.")

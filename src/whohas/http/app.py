@@ -17,6 +17,8 @@ from whohas.http import description
 from whohas.http.errors import handle
 from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
 from whohas.http.reports import PREFIXES, report_routes
+from whohas.http.schedules import PREFIX as SCHEDULES
+from whohas.http.schedules import schedule_routes
 from whohas.http.tasks import PREFIXES as TASK_PREFIXES
 from whohas.http.tasks import task_routes
 from whohas.http.token import token_routes
@@ -46,6 +48,7 @@ def create_app(services: Services) -> FastAPI:
     tasks = task_routes(services)
     for prefix in TASK_PREFIXES:
         app.include_router(tasks, prefix=prefix, dependencies=[Security(description.oauth2)])
+    app.include_router(schedule_routes(services), prefix=SCHEDULES, dependencies=[Security(description.oauth2)])
     app.include_router(token_routes(services))
     app.add_api_route("/healthz", _health, methods=["GET"], tags=["Health"], summary="Whether the server is up")
     app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)

@@ -68,6 +68,19 @@ START_EXAMPLES: dict[str, Any] = {
     },
 }
 
+SCHEDULE_EXAMPLES: dict[str, Any] = {
+    "weekly": {
+        "summary": "The accounts of a source, every Monday at six in Berlin",
+        "value": {
+            "name": "AD weekly",
+            "reportType": "ACCOUNTS",
+            "arguments": {"sourceName": "Active Directory"},
+            "cron": "0 6 * * MON",
+            "timeZone": "Europe/Berlin",
+        },
+    }
+}
+
 PATCH: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -46,10 +46,31 @@ class Runs:
     enqueue: Callable[[sa.Connection, RunId], None]
     work: Callable[[], AbstractContextManager[None]]
 
-    def start(self, report_type: object, arguments: object, launcher: str) -> Run:
+    def start(
+        self, report_type: object, arguments: object, launcher: str, attributes: Mapping[str, Any] | None = None
+    ) -> Run:
         """Starts a report, or returns the run that is already making it (single flight).
 
         The run reads the newest snapshot, and is kept in one transaction with its job.
+
+        Args:
+            attributes: facts of this start that the run is to tell, such as its tracking id.
+
+        Raises:
+            InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
+        """
+        run = self.planned(report_type, arguments, launcher, attributes)
+        for _ in range(_TRIES):
+            with self.database.begin() as connection:
+                kept = self.keep(connection, run)
+            if kept is not None:
+                return kept
+        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+
+    def planned(
+        self, report_type: object, arguments: object, launcher: str, attributes: Mapping[str, Any] | None = None
+    ) -> Run:
+        """The run that a start would make; nothing of it is kept yet.
 
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
@@ -72,14 +93,14 @@ class Runs:
         plan = report.plan(request, catalogue(snapshot))
         files = wish(sent, self.settings, plan.zipped)
         asked = {**plan.arguments, **files.arguments}
-        run = Run(
+        return Run(
             id=RunId(uuid.uuid4().hex),
             report_type=report.type,
             report_name=report.name,
             description=report.description,
             arguments=asked,
             key=_key(report.type, asked),
-            attributes={"org": self.settings.org, **plan.attributes},
+            attributes={"org": self.settings.org, **plan.attributes, **(attributes or {})},
             state=State.QUEUED,
             snapshot=snapshot.number,
             launcher=launcher,
@@ -95,20 +116,16 @@ class Runs:
             artefacts=(),
             statement=plan.text,
         )
-        return self._keep(run, single_flight=report.type not in self.settings.concurrent_reports)
 
-    def _keep(self, run: Run, single_flight: bool) -> Run:
-        for _ in range(_TRIES):
-            with self.database.begin() as connection:
-                if table.insert(connection, run, single_flight):
-                    self.enqueue(connection, run.id)
-                    return run
-            with self.database.connect() as connection:
-                holder = table.active(connection, run.key)
-            if holder is not None:
-                return holder
-            # the run that held the key ended between the two looks: try again
-        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+    def keep(self, connection: sa.Connection, run: Run) -> Run | None:
+        """Keeps a planned run and its job within the caller's transaction, or finds the run that holds its key.
+
+        None where that run ended at this moment: try again in another transaction.
+        """
+        if table.insert(connection, run, single_flight=run.report_type not in self.settings.concurrent_reports):
+            self.enqueue(connection, run.id)
+            return run
+        return table.active(connection, run.key)
 
     def get(self, run_id: str) -> Run:
         """A run as it stands.
