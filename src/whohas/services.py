@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
-from whohas.auth import Clients, Tokens, open_auth
+from whohas.auth import Clients, Tokens, open_auth, open_keys
 from whohas.database import connect, create_tables
 from whohas.errors import Unavailable
 from whohas.runs import jobs
 from whohas.runs.chores import Chore
+from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
 from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
@@ -23,7 +24,7 @@ from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
 
 _TICK_SECONDS = 1.0
-"""How late a schedule may be."""
+"""How late a schedule may be, and a hook told."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,14 @@ class Services:
     clients: Clients
     tokens: Tokens
     schedules: Schedules
+    hooks: Hooks
 
     def chores(self) -> list[Chore]:
         """What a worker does beside its runs."""
-        return [Chore("schedules", _TICK_SECONDS, self.schedules.tick)]
+        return [
+            Chore("schedules", _TICK_SECONDS, self.schedules.tick),
+            Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
+        ]
 
 
 @contextmanager
@@ -69,7 +74,17 @@ def open_services(settings: Settings) -> Generator[Services]:
     later = Later(settings, database, artefacts)
     runs = Runs(settings, database, warehouse, artefacts, later, enqueue, work)
     try:
-        yield Services(settings, database, warehouse, artefacts, runs, clients, tokens, Schedules(database, runs))
+        yield Services(
+            settings=settings,
+            database=database,
+            warehouse=warehouse,
+            artefacts=artefacts,
+            runs=runs,
+            clients=clients,
+            tokens=tokens,
+            schedules=Schedules(database, runs),
+            hooks=Hooks(settings, database, open_keys(settings.home).secrets),
+        )
     finally:
         later.children.close()
         database.dispose()

@@ -81,6 +81,16 @@ class Settings(BaseSettings):
         1024 * MiB, ge=128 * MiB, description="Bytes that one run's engine may use before it spills to disk."
     )
     run_attempts: int = Field(3, ge=1, description="Times that a run is tried before it fails for good.")
+    hook_private_targets: bool = Field(
+        False, description="Whether hooks may be addresses of this machine and of private networks."
+    )
+    hook_attempts: int = Field(8, ge=1, le=20, description="Times that a hook is told of a run before it is given up.")
+    hook_retry_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="Seconds from a hook's first attempt to its second; each wait is four times longer.",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

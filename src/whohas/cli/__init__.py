@@ -13,6 +13,7 @@ import typer
 from whohas import __version__
 from whohas.cli.client import client_app
 from whohas.cli.generate import generate
+from whohas.cli.hook import hook_app
 from whohas.cli.index import index
 from whohas.cli.load import load
 from whohas.cli.reports import reports_app
@@ -36,6 +37,7 @@ for command in (load, index, search, serve, run, runs, show, cancel, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(hook_app, name="hook")
 app.add_typer(client_app, name="client")
 
 

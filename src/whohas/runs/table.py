@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas.artefacts import Artefact
 from whohas.database import Instant, metadata
+from whohas.runs import outbox
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 
 run = sa.Table(
@@ -171,6 +172,8 @@ def finish(
             artefacts=[asdict(a) for a in artefacts],
         )
     )
+    if done.rowcount == 1:
+        outbox.run_ended(connection, run, run_id)
     return done.rowcount == 1
 
 
@@ -188,7 +191,8 @@ def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artef
 def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
     """Cancels a queued run at once, asks a running one to stop."""
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
-    connection.execute(queued.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled"))
+    if connection.execute(queued.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled")).rowcount:
+        outbox.run_ended(connection, run, run_id)
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
     connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling"))
 
@@ -196,9 +200,9 @@ def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
 def confirm_cancelled(connection: sa.Connection, run_id: str) -> None:
     """The child is gone: a run that was being cancelled is over."""
     asked = sa.update(run).where(run.c.id == run_id, run.c.state == State.CANCELLING.value)
-    connection.execute(
-        asked.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[])
-    )
+    ended = asked.values(state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[])
+    if connection.execute(ended).rowcount:
+        outbox.run_ended(connection, run, run_id)
 
 
 def disabled(connection: sa.Connection, report_type: str) -> bool:
