@@ -17,6 +17,7 @@ from whohas.runs import jobs
 from whohas.runs.chores import Chore
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
+from whohas.runs.retention import Retention
 from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
@@ -40,12 +41,14 @@ class Services:
     tokens: Tokens
     schedules: Schedules
     hooks: Hooks
+    retention: Retention
 
     def chores(self) -> list[Chore]:
         """What a worker does beside its runs."""
         return [
             Chore("schedules", _TICK_SECONDS, self.schedules.tick),
             Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
+            Chore("sweep", self.settings.sweep_seconds, self.retention.sweep),
         ]
 
 
@@ -84,6 +87,7 @@ def open_services(settings: Settings) -> Generator[Services]:
             tokens=tokens,
             schedules=Schedules(database, runs),
             hooks=Hooks(settings, database, open_keys(settings.home).secrets),
+            retention=Retention(settings, database, artefacts),
         )
     finally:
         later.children.close()

@@ -91,6 +91,18 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds from a hook's first attempt to its second; each wait is four times longer.",
     )
+    keep_files_days: float = Field(
+        90, ge=0, description="Days that the files of a run are kept after its end; 0: for ever. See `whohas hold`."
+    )
+    keep_files_bytes: int = Field(
+        0, ge=0, description="Bytes that the files of all runs may take together; beyond, the oldest go. 0: no limit."
+    )
+    keep_runs_days: float = Field(
+        400, ge=0, description="Days that a run itself is kept after its end, and what is known of it; 0: for ever."
+    )
+    sweep_seconds: float = Field(
+        3600, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

@@ -15,6 +15,7 @@ from whohas.cli.client import client_app
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
 from whohas.cli.index import index
+from whohas.cli.keep import hold, holds, release, sweep
 from whohas.cli.load import load
 from whohas.cli.reports import reports_app
 from whohas.cli.run import run
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, run, runs, show, cancel, generate):
+for command in (load, index, search, serve, run, runs, show, cancel, hold, release, holds, sweep, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(schedule_app, name="schedule")

@@ -173,6 +173,9 @@ class Runs:
                 f"This run made no {format.upper()} file; it made {made}. Ask for that, or start the report with "
                 f'"selectedFormats": ["{format.upper()}"].'
             )
+        removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
+        if removed is not None:
+            raise NotFound(f"{removed} Start the report again.")
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
         ended = "was cancelled" if run.state is State.CANCELLED else "failed"
         raise NotFound(f"This run {ended} and has no file.{why} Start the report again.")
