@@ -14,7 +14,9 @@ from whohas.auth import Clients, Tokens, open_auth, open_keys
 from whohas.database import connect, create_tables
 from whohas.errors import Unavailable
 from whohas.runs import jobs
-from whohas.runs.chores import Chore
+from whohas.runs.beats import SECONDS as BEAT_SECONDS
+from whohas.runs.beats import Beats
+from whohas.runs.chores import Chore, doing
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
 from whohas.runs.retention import Retention
@@ -42,14 +44,20 @@ class Services:
     schedules: Schedules
     hooks: Hooks
     retention: Retention
+    beats: Beats
 
-    def chores(self) -> list[Chore]:
-        """What a worker does beside its runs."""
-        return [
+    @contextmanager
+    def worker(self) -> Generator[None]:
+        """Makes this process a worker for as long as the context lasts: it carries out runs, does the chores that come
+        again and again, and says that it is alive."""
+        chores = [
             Chore("schedules", _TICK_SECONDS, self.schedules.tick),
             Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
             Chore("sweep", self.settings.sweep_seconds, self.retention.sweep),
+            Chore("signs of life", BEAT_SECONDS, self.beats.say),
         ]
+        with self.runs.work(), self.beats.beating(), doing(chores):
+            yield
 
 
 @contextmanager
@@ -88,6 +96,7 @@ def open_services(settings: Settings) -> Generator[Services]:
             schedules=Schedules(database, runs),
             hooks=Hooks(settings, database, open_keys(settings.home).secrets),
             retention=Retention(settings, database, artefacts),
+            beats=Beats(database),
         )
     finally:
         later.children.close()

@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         3600, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
     )
+    min_free_bytes: int = Field(
+        256 * MiB, ge=0, description="Bytes that must be free where the home folder is for `/readyz` to say ready."
+    )
+    metrics: str = Field(
+        "open",
+        pattern="^(open|token|off)$",
+        description="Who may read `/metrics`: anybody (`open`), who has a token (`token`), or nobody (`off`).",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

@@ -39,7 +39,6 @@ def serve(
     """Serve the API and carry out the runs, until stopped."""
     from whohas.http.app import create_app
     from whohas.http.logs import configure_logs
-    from whohas.runs.chores import doing
 
     with ExitStack() as stack:
         services = stack.enter_context(installation(host=host, port=port))
@@ -49,7 +48,7 @@ def serve(
         url = _url(settings.host, listener)
         server = _server(create_app(services))
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
-        with services.runs.work(), doing(services.chores()):
+        with services.worker():
             if dev:
                 path = write_dev_env(services, url)
                 print(

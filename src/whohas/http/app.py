@@ -10,12 +10,22 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
 
 from whohas import __version__
 from whohas.http import description
 from whohas.http.errors import handle
-from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Refusals, Slashes, Tracking, UnreadBody
+from whohas.http.health import health_routes
+from whohas.http.metrics import Counted, Metrics
+from whohas.http.middleware import (
+    OPEN_PATHS,
+    TRACKING_HEADER,
+    BodyLimit,
+    Guard,
+    Refusals,
+    Slashes,
+    Tracking,
+    UnreadBody,
+)
 from whohas.http.reports import PREFIXES, report_routes
 from whohas.http.schedules import PREFIX as SCHEDULES
 from whohas.http.schedules import schedule_routes
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
 def create_app(services: Services) -> FastAPI:
     """The application on the services of one installation; it opens and closes none of them."""
     known_reports()  # imported now, so that the first start does not wait for it
+    metrics = Metrics(services)
     app = FastAPI(
         title=description.TITLE,
         version=__version__,
@@ -38,7 +49,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # the pages would be loaded from a CDN
         redoc_url=None,
         redirect_slashes=False,
-        middleware=_middleware(services),
+        middleware=_middleware(services, metrics),
         exception_handlers={HTTPException: handle, RequestValidationError: handle},
         generate_unique_id_function=_operation_id,
     )
@@ -50,20 +61,21 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(tasks, prefix=prefix, dependencies=[Security(description.oauth2)])
     app.include_router(schedule_routes(services), prefix=SCHEDULES, dependencies=[Security(description.oauth2)])
     app.include_router(token_routes(services))
-    app.add_api_route("/healthz", _health, methods=["GET"], tags=["Health"], summary="Whether the server is up")
-    app.add_api_route("/healthz", _health, methods=["HEAD"], include_in_schema=False)
+    app.include_router(health_routes(services))
+    if services.settings.metrics != "off":
+        app.include_router(metrics.route())
     return app
 
 
-async def _health() -> Response:
-    return JSONResponse({"status": "ok"})
+def _open_paths(services: Services) -> frozenset[str]:
+    return OPEN_PATHS | {"/metrics"} if services.settings.metrics == "open" else OPEN_PATHS
 
 
 def _operation_id(route: APIRoute) -> str:
     return f"{route.name}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _middleware(services: Services) -> list[Middleware]:
+def _middleware(services: Services, metrics: Metrics) -> list[Middleware]:
     origins = services.settings.cors_origins
     cors: list[Any] = [
         Middleware(
@@ -83,10 +95,11 @@ def _middleware(services: Services) -> list[Middleware]:
     ]
     return [
         Middleware(Tracking),
+        Middleware(Counted, metrics=metrics),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),
         Middleware(Slashes),
-        Middleware(Guard, verify=services.tokens.verify),
+        Middleware(Guard, verify=services.tokens.verify, open_paths=_open_paths(services)),
         Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
     ]

@@ -21,8 +21,11 @@ from whohas.http.errors import answer
 TRACKING_HEADER = "SLPT-Request-ID"
 """The header of every response that carries its tracking id; the name is the published service's."""
 
-OPEN_PATHS = frozenset({"/oauth/token", "/healthz", "/openapi.json"})
-"""What answers without a token."""
+OPEN_PATHS = frozenset({"/oauth/token", "/healthz", "/readyz", "/openapi.json"})
+"""What answers without a token; `/metrics` too where the settings say so."""
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines ask for every few seconds."""
 
 UNREAD_BYTES = 1 << 30
 UNREAD_SECONDS = 60
@@ -62,7 +65,7 @@ class Tracking:
                 await self.app(scope, receive, tracked)
             finally:
                 caller: Caller | None = state.get("caller")
-                level = "error" if status >= 500 else "debug" if path == "/healthz" else "info"
+                level = "error" if status >= 500 else "debug" if path in _PROBES else "info"
                 getattr(log, level)(
                     "request",
                     method=scope["method"],
@@ -155,12 +158,13 @@ class Slashes:
 class Guard:
     """Lets nobody in without a token; puts the caller into the request's state."""
 
-    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller]) -> None:
+    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller], open_paths: frozenset[str]) -> None:
         self.app = app
+        self.open_paths = open_paths
         self.verify = verify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] not in self.open_paths:
             token = bearer_token(Headers(scope=scope))
             scope["state"]["caller"] = await anyio.to_thread.run_sync(self.verify, token)
         await self.app(scope, receive, send)

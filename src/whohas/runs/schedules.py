@@ -165,7 +165,7 @@ class Schedules:
             connection.execute(sa.delete(schedule).where(schedule.c.id == old.id))
         return old
 
-    def run(self, which: str) -> Run:
+    def run(self, which: str, attributes: Mapping[str, Any] | None = None) -> Run:
         """Starts a schedule's report now, whatever its times say and whether it is paused or not.
 
         Raises:
@@ -173,7 +173,9 @@ class Schedules:
             WhohasError: the report cannot be started.
         """
         one = self.get(which)
-        run = self.runs.start(one.report_type, dict(one.arguments), one.launcher, {"schedule": one.name})
+        run = self.runs.start(
+            one.report_type, dict(one.arguments), one.launcher, {**(attributes or {}), "schedule": one.name}
+        )
         self._note(one.id, last_at=now(), last_run=run.id, last_error="")
         return run
 

@@ -24,10 +24,10 @@ from whohas.engine.statement import Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.render.definition import About
 from whohas.render.registry import find
-from whohas.runs import table
+from whohas.runs import phases, table
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.files import wish
-from whohas.runs.model import Level, Message, Run, State
+from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
@@ -72,7 +72,7 @@ class Supervisor:
             if held is not None and held.state is State.CANCELLING:  # and its worker died before it could stop it
                 self._let_go(held)
             return
-        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt):
+        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
             self.artefacts.sweep(run.id, run.attempt - 1)
             if run.attempt > self.settings.run_attempts:
                 self._fail(
@@ -90,7 +90,7 @@ class Supervisor:
         started = time.monotonic()
         spill = self.settings.home / "spill" / f"{run.id}-{run.attempt}"
         try:
-            artefacts, notes = self._make(run, spill)
+            artefacts, done = self._make(run, spill)
         except _Stopped:
             self._let_go(run)
         except WhohasError as error:
@@ -101,7 +101,7 @@ class Supervisor:
             log.exception("internal fault", report=run.report_type)
             self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
         else:
-            if self._succeed(run, artefacts, notes):
+            if self._succeed(run, artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
                 self._let_go(run)
@@ -110,7 +110,7 @@ class Supervisor:
             if not self.stopping.is_set():
                 self.children.warm()
 
-    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], tuple[Message, ...]]:
+    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
@@ -123,7 +123,7 @@ class Supervisor:
                     Path(file["path"]).unlink()
                 else:
                     artefacts.append(self.artefacts.published(file, file["path"] in zipped))
-            return tuple(artefacts), _notes(done)
+            return tuple(artefacts), done
         finally:
             self.children.end(child)
 
@@ -192,12 +192,12 @@ class Supervisor:
                     noted = time.monotonic()
         raise WhohasError(died(child))
 
-    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], notes: tuple[Message, ...]) -> bool:
+    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
-        messages = (*run.messages, *notes)
+        messages = (*run.messages, *_notes(done))
         warned = any(message.level is not Level.INFO for message in messages)
         with self.database.begin() as connection:
-            return table.finish(
+            ended = table.finish(
                 connection,
                 run.id,
                 run.attempt,
@@ -207,6 +207,9 @@ class Supervisor:
                 messages,
                 artefacts,
             )
+            if ended:
+                phases.add(connection, run.report_type, done.phases)
+        return ended
 
     def _fail(self, run: Run, key: str, text: str) -> None:
         self.artefacts.sweep(run.id, run.attempt)
