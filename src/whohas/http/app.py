@@ -95,7 +95,7 @@ def _middleware(services: Services, metrics: Metrics) -> list[Middleware]:
     ]
     return [
         Middleware(Tracking),
-        Middleware(Counted, metrics=metrics),
+        Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES)),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),

@@ -72,11 +72,16 @@ class Metrics:
 
 
 class Counted:
-    """Counts each request by its route, and downloads by what they are of (`request.state.download`)."""
+    """Counts each request by its route, and downloads by what they are of (`request.state.download`).
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Args:
+        prefixes: where routes are mounted: a route itself knows only the rest of its path.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefixes: Iterable[str]) -> None:
         self.app = app
         self.metrics = metrics
+        self.prefixes = sorted(prefixes, key=len, reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,7 +100,7 @@ class Counted:
         try:
             await self.app(scope, receive, watched)
         finally:
-            route: str = getattr(scope.get("route"), "path", "none")
+            route = self._route(scope)
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self.metrics.requests.labels(method, route, str(status)).inc()
             if answered is not None:
@@ -103,6 +108,13 @@ class Counted:
             download = scope.get("state", {}).get("download")
             if download is not None and answered is not None and str(status) in ("200", "206") and method == "GET":
                 self.metrics.downloads.labels(*download).inc()
+
+    def _route(self, scope: Scope) -> str:
+        rest: str | None = getattr(scope.get("route"), "path", None)
+        if rest is None:
+            return "none"
+        path: str = scope["path"]
+        return next((prefix for prefix in self.prefixes if f"{path}/".startswith(f"{prefix}/")), "") + rest
 
 
 class _Stored(Collector):
