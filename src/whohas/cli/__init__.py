@@ -23,6 +23,7 @@ from whohas.cli.runs import cancel, runs, show
 from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
+from whohas.cli.watch import watch
 from whohas.errors import WhohasError
 
 app = typer.Typer(
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, run, runs, show, cancel, hold, release, holds, sweep, generate):
+for command in (load, index, search, serve, run, runs, show, watch, cancel, hold, release, holds, sweep, generate):
     app.command()(command)
 app.add_typer(reports_app, name="reports")
 app.add_typer(schedule_app, name="schedule")

@@ -32,6 +32,8 @@ from whohas.http.schedules import schedule_routes
 from whohas.http.tasks import PREFIXES as TASK_PREFIXES
 from whohas.http.tasks import task_routes
 from whohas.http.token import token_routes
+from whohas.http.watch import PREFIX as RUNS
+from whohas.http.watch import Watch, watch_routes
 from whohas.reports import reports as known_reports
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ def create_app(services: Services) -> FastAPI:
     for prefix in TASK_PREFIXES:
         app.include_router(tasks, prefix=prefix, dependencies=[Security(description.oauth2)])
     app.include_router(schedule_routes(services), prefix=SCHEDULES, dependencies=[Security(description.oauth2)])
+    watch = app.state.watch = Watch(services)
+    app.include_router(watch_routes(services, watch), prefix=RUNS, dependencies=[Security(description.oauth2)])
     app.include_router(token_routes(services))
     app.include_router(health_routes(services))
     if services.settings.metrics != "off":
@@ -95,7 +99,7 @@ def _middleware(services: Services, metrics: Metrics) -> list[Middleware]:
     ]
     return [
         Middleware(Tracking),
-        Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES)),
+        Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),

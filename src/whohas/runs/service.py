@@ -139,11 +139,6 @@ class Runs:
             raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
         return run
 
-    def newest(self, limit: int = 20) -> list[Run]:
-        """The newest runs, newest first."""
-        with self.database.connect() as connection:
-            return table.newest(connection, limit)
-
     def newest_completed(self, run: Run) -> Run | None:
         """The newest run of the same report and arguments that ended with files; None if there is none."""
         with self.database.connect() as connection:

@@ -104,11 +104,6 @@ def newest_with_files(connection: sa.Connection, key: str) -> Run | None:
     return _one(connection.execute(query.limit(1)))
 
 
-def newest(connection: sa.Connection, limit: int) -> list[Run]:
-    """The newest runs, newest first."""
-    return several(connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)))
-
-
 def several(result: sa.CursorResult[Any]) -> list[Run]:
     """The runs of a statement that selects whole rows."""
     return [_run(row) for row in result.mappings()]
