@@ -24,6 +24,7 @@ from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import Settings
+from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.store import Warehouse
 
 _TICK_SECONDS = 1.0
@@ -45,6 +46,7 @@ class Services:
     hooks: Hooks
     retention: Retention
     beats: Beats
+    tracing: Tracing
 
     @contextmanager
     def worker(self) -> Generator[None]:
@@ -77,7 +79,8 @@ def open_services(settings: Settings) -> Generator[Services]:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
     warehouse = Warehouse(settings.warehouse_path)
     artefacts = Artefacts(settings.artefacts_path)
-    supervisor = Supervisor(settings, database, warehouse, artefacts)
+    tracing = open_tracing(settings.otlp_endpoint, settings.org)
+    supervisor = Supervisor(settings, database, warehouse, artefacts, tracing=tracing)
 
     def work() -> AbstractContextManager[None]:
         return jobs.working(settings, database, supervisor)
@@ -97,7 +100,9 @@ def open_services(settings: Settings) -> Generator[Services]:
             hooks=Hooks(settings, database, open_keys(settings.home).secrets),
             retention=Retention(settings, database, artefacts),
             beats=Beats(database),
+            tracing=tracing,
         )
     finally:
         later.children.close()
+        tracing.close()
         database.dispose()

@@ -111,6 +111,12 @@ class Settings(BaseSettings):
         pattern="^(open|token|off)$",
         description="Who may read `/metrics`: anybody (`open`), who has a token (`token`), or nobody (`off`).",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="A collector that takes OpenTelemetry traces by OTLP over HTTP, such as `http://127.0.0.1:4318`; "
+        "needs `whohas[otel]`.",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

@@ -23,6 +23,7 @@ from whohas.http.middleware import (
     Guard,
     Refusals,
     Slashes,
+    Traced,
     Tracking,
     UnreadBody,
 )
@@ -99,6 +100,7 @@ def _middleware(services: Services, metrics: Metrics) -> list[Middleware]:
     ]
     return [
         Middleware(Tracking),
+        Middleware(Traced, tracing=services.tracing),
         Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
         Middleware(UnreadBody),
         *(cors if origins else []),

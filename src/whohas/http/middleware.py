@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from whohas.auth import Caller
 from whohas.errors import TooLarge, Unauthorized
 from whohas.http.errors import answer
+from whohas.tracing import Tracing
 
 TRACKING_HEADER = "SLPT-Request-ID"
 """The header of every response that carries its tracking id; the name is the published service's."""
@@ -74,6 +75,34 @@ class Tracking:
                     ms=round((time.perf_counter() - begun) * 1000, 1),
                     client=caller.id if caller else None,
                 )
+
+
+class Traced:
+    """Makes a span of each request but the probes, within the caller's trace where it names one."""
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self.app = app
+        self.tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _PROBES:
+            await self.app(scope, receive, send)
+            return
+        with self.tracing.span("request", Headers(scope=scope).get("traceparent", ""), server=True) as piece:
+            scope["state"]["traceparent"] = piece.traceparent
+            piece.tell(tracking_id=scope["state"]["tracking_id"])
+
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    piece.tell(status=message["status"])
+                    if message["status"] >= 500:
+                        piece.fail(f"HTTP {message['status']}")
+                await send(message)
+
+            try:
+                await self.app(scope, receive, watched)
+            finally:
+                piece.rename(f"{scope['method']} {getattr(scope.get('route'), 'name', 'nothing')}")
 
 
 class UnreadBody:

@@ -13,7 +13,7 @@ from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResult
 from whohas.errors import InvalidArguments
 from whohas.http import description
 from whohas.http.downloads import Download, serve
-from whohas.http.errors import NotAllowed, json_response, tracking_id
+from whohas.http.errors import NotAllowed, json_response, origin
 from whohas.http.requests import Flag, Format, allowed, json_object, run_id
 from whohas.http.wire import report_results, task_result_details
 from whohas.render.registry import find
@@ -43,7 +43,8 @@ def report_routes(services: Services) -> APIRouter:
 
     def start(request: Request, body: Body) -> Response:
         caller = allowed(request, Operation.START)
-        run = runs.start(_report_type(body), _arguments(body), caller.name, {"trackingId": tracking_id(request.scope)})
+        with services.tracing.span("start"):
+            run = runs.start(_report_type(body), _arguments(body), caller.name, origin(request.scope))
         return json_response(task_result_details(run))
 
     def result(

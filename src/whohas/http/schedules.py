@@ -13,7 +13,7 @@ from whohas.auth import Operation
 from whohas.contract import TaskResultDetails, WireTime
 from whohas.errors import InvalidArguments
 from whohas.http import description
-from whohas.http.errors import json_response, tracking_id
+from whohas.http.errors import json_response, origin
 from whohas.http.requests import allowed, json_object
 from whohas.http.wire import task_result_details
 from whohas.runs.schedules import Schedule
@@ -103,7 +103,7 @@ def schedule_routes(services: Services) -> APIRouter:
 
     def run(request: Request, id: str) -> Response:
         allowed(request, Operation.SCHEDULE)
-        return json_response(task_result_details(schedules.run(id, {"trackingId": tracking_id(request.scope)})))
+        return json_response(task_result_details(schedules.run(id, origin(request.scope))))
 
     def route(path: str, method: str, endpoint: Callable[..., Response], summary: str, **more: Any) -> None:
         responses = {**more.pop("responses", {}), **description.REFUSALS}

@@ -30,6 +30,7 @@ from whohas.runs.files import wish
 from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
+from whohas.tracing import Piece, Tracing
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 from whohas.warehouse.tables import TABLES
@@ -60,6 +61,7 @@ class Supervisor:
     artefacts: Artefacts
     children: Children = field(default_factory=Children)
     stopping: threading.Event = field(default_factory=threading.Event)
+    tracing: Tracing = field(default_factory=Tracing)
 
     def carry_out(self, run_id: str) -> None:
         """One attempt at a run, to its end. A run that is over, or that another attempt has, is left alone."""
@@ -84,9 +86,11 @@ class Supervisor:
                     ),
                 )
                 return
-            self._attempt(run)
+            with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as piece:
+                piece.tell(run=run.id, report=run.report_type, attempt=run.attempt)
+                self._attempt(run, piece)
 
-    def _attempt(self, run: Run) -> None:
+    def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
         spill = self.settings.home / "spill" / f"{run.id}-{run.attempt}"
         try:
@@ -94,6 +98,7 @@ class Supervisor:
         except _Stopped:
             self._let_go(run)
         except WhohasError as error:
+            piece.fail(error.message)
             self._fail(run, "engine", error.message)
         except OSError as error:
             self._fail(run, "system", f"The system refused a file or a process: {error.strerror or error}.")
@@ -101,6 +106,7 @@ class Supervisor:
             log.exception("internal fault", report=run.report_type)
             self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
         else:
+            self.tracing.phases(piece, done.phases)
             if self._succeed(run, artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
