@@ -114,8 +114,10 @@ def test_a_token_without_its_claims_is_refused(tokens: Tokens, claims: dict[str,
     [
         ("sp:scopes:all", set(Operation)),
         ("sp:scopes:default", set(Operation)),
-        ("sp:report:manage", set(Operation)),
-        ("sp:report:read", {Operation.RESULT, Operation.FILE}),
+        ("sp:report:manage", set(Operation) - {Operation.TASKS, Operation.END_TASK}),
+        ("sp:report:read", {Operation.RESULT, Operation.FILE, Operation.WATCH, Operation.SCHEDULES}),
+        ("idn:task-management:read", {Operation.TASKS, Operation.WATCH}),
+        ("idn:task-management:write", {Operation.TASKS, Operation.END_TASK, Operation.WATCH}),
         ("idn:sources:read", set[Operation]()),
     ],
 )
@@ -125,5 +127,5 @@ def test_a_scope_allows_what_the_contract_says(scope: str, allowed: set[Operatio
         if operation in allowed:
             check_scope(caller, operation)
         else:
-            with pytest.raises(Forbidden, match=f"'nightly' may not {operation.value}.*sp:report:manage.*has {scope}"):
+            with pytest.raises(Forbidden, match=f"'nightly' may not {operation.value}: that needs the scope .*has {scope}"):
                 check_scope(caller, operation)

@@ -78,8 +78,9 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     }
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(run).values(values)
-    done = connection.execute(statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT))
-    return done.rowcount == 1
+    kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
+    # not the count of rows: PostgreSQL's driver does not tell it of an insert
+    return connection.execute(kept.returning(run.c.id)).first() is not None
 
 
 def active(connection: sa.Connection, key: str) -> Run | None:
