@@ -127,5 +127,7 @@ def test_a_scope_allows_what_the_contract_says(scope: str, allowed: set[Operatio
         if operation in allowed:
             check_scope(caller, operation)
         else:
-            with pytest.raises(Forbidden, match=f"'nightly' may not {operation.value}: that needs the scope .*has {scope}"):
+            with pytest.raises(
+                Forbidden, match=f"'nightly' may not {operation.value}: that needs the scope .*has {scope}"
+            ):
                 check_scope(caller, operation)
