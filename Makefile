@@ -31,7 +31,7 @@ $(CURDIR)/.tools/bin/uv:
 	fi
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	@$(UV) sync --frozen --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+	@$(UV) sync --frozen --all-extras --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
 setup: .venv/.ready ## install the project and its tools into .venv

@@ -15,12 +15,22 @@ from whohas.database import connect
 from whohas.errors import Unavailable
 from whohas.migrations import upgrade
 from whohas.runs import jobs
+from whohas.runs.beats import SECONDS as BEAT_SECONDS
+from whohas.runs.beats import Beats
+from whohas.runs.chores import Chore, doing
+from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
+from whohas.runs.retention import Retention
+from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.runs.worker import working
 from whohas.settings import Settings
+from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.store import Warehouse
+
+_TICK_SECONDS = 1.0
+"""How late a schedule may be, and a hook told."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,24 @@ class Services:
     artefacts: Artefacts
     runs: Runs
     access: Access
+    schedules: Schedules
+    hooks: Hooks
+    retention: Retention
+    beats: Beats
+    tracing: Tracing
+
+    @contextmanager
+    def worker(self) -> Generator[None]:
+        """Makes this process a worker for as long as the context lasts: it carries out runs, does the chores that come
+        again and again, and says that it is alive."""
+        chores = [
+            Chore("schedules", _TICK_SECONDS, self.schedules.tick),
+            Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
+            Chore("sweep", self.settings.sweep_seconds, self.retention.sweep),
+            Chore("signs of life", BEAT_SECONDS, self.beats.say),
+        ]
+        with self.runs.work(), self.beats.beating(), doing(chores):
+            yield
 
 
 @contextmanager
@@ -52,7 +80,8 @@ def open_services(settings: Settings) -> Generator[Services]:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
     warehouse = Warehouse(settings.warehouse_path)
     artefacts = Artefacts(settings.artefacts_path)
-    supervisor = Supervisor(settings, database, warehouse, artefacts)
+    tracing = open_tracing(settings.otlp_endpoint, settings.org)
+    supervisor = Supervisor(settings, database, warehouse, artefacts, tracing=tracing)
 
     def work() -> AbstractContextManager[None]:
         return working(settings, database, supervisor, queue)
@@ -60,7 +89,20 @@ def open_services(settings: Settings) -> Generator[Services]:
     later = Later(settings, database, artefacts)
     runs = Runs(settings, database, warehouse, artefacts, later, queue.enqueue, work)
     try:
-        yield Services(settings, database, warehouse, artefacts, runs, access)
+        yield Services(
+            settings=settings,
+            database=database,
+            warehouse=warehouse,
+            artefacts=artefacts,
+            runs=runs,
+            access=access,
+            schedules=Schedules(database, runs),
+            hooks=Hooks(settings, database, access.secrets),
+            retention=Retention(settings, database, artefacts),
+            beats=Beats(database),
+            tracing=tracing,
+        )
     finally:
         later.children.close()
+        tracing.close()
         database.dispose()

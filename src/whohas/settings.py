@@ -155,6 +155,42 @@ class Settings(BaseSettings):
         1024 * MiB, ge=128 * MiB, description="Bytes that one run's engine may use before it spills to disk."
     )
     run_attempts: int = Field(3, ge=1, description="Times that a run may lose its worker before it fails for good.")
+    hook_private_targets: bool = Field(
+        False, description="Whether hooks may be addresses of this machine and of private networks."
+    )
+    hook_attempts: int = Field(8, ge=1, le=20, description="Times that a hook is told of a run before it is given up.")
+    hook_retry_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=3600,
+        description="Seconds from a hook's first attempt to its second; each wait is four times longer.",
+    )
+    keep_files_days: float = Field(
+        90, ge=0, description="Days that the files of a run are kept after its end; 0: for ever. See `whohas hold`."
+    )
+    keep_files_bytes: int = Field(
+        0, ge=0, description="Bytes that the files of all runs may take together; beyond, the oldest go. 0: no limit."
+    )
+    keep_runs_days: float = Field(
+        400, ge=0, description="Days that a run itself is kept after its end, and what is known of it; 0: for ever."
+    )
+    sweep_seconds: float = Field(
+        3600, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
+    )
+    min_free_bytes: int = Field(
+        256 * MiB, ge=0, description="Bytes that must be free where the home folder is for `/readyz` to say ready."
+    )
+    metrics: str = Field(
+        "open",
+        pattern="^(open|token|off)$",
+        description="Who may read `/metrics`: anybody (`open`), who has a token (`token`), or nobody (`off`).",
+    )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern="^https?://",
+        description="A collector that takes OpenTelemetry traces by OTLP over HTTP, such as `http://127.0.0.1:4318`; "
+        "needs `whohas[otel]`.",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",

@@ -17,6 +17,9 @@ Schema = dict[str, Any]
 PUBLISHED = ("reports-v2025.json", "task-status-v2025.json")
 ENUMS = {"reportType": ReportType, "completionStatus": CompletionStatus, "status": ResultStatus, "type": TaskType}
 
+OF_REPORTS_ALONE = {TaskType.MENTOS}
+"""What the description of reports knows and that of tasks does not."""
+
 
 def published() -> Iterator[Any]:
     """Every published operation: the method and path under `/v2025`, and what is said of it."""
@@ -38,8 +41,6 @@ def ours(server: Server, shared: Path) -> Schema:
 def operation_of(ours: Schema, method: str, path: str) -> Schema:
     form = _shape(f"/v2025{path}")
     found = next((methods.get(method) for known, methods in ours["paths"].items() if _shape(known) == form), None)
-    if found is None and "/task-status" in path:
-        pytest.skip("task-status is not served in this tree: it is compared as soon as it is")
     assert found is not None, f"{method} {path} is not described"
     return found
 
@@ -108,7 +109,9 @@ def _compare(ours: Schema, have: Schema, wanted: Schema, where: str) -> None:
             types = _types(ours, mine[name])
             assert not types or field["type"] in types, f"{where}.{name} is {types}, not {field['type']}"
         if "enum" in field and name in ENUMS and where == "200":
-            assert set(ENUMS[name]) == {value for value in field["enum"] if value is not None}, f"{where}.{name}"
+            published = {value for value in field["enum"] if value is not None}
+            known = set(ENUMS[name])
+            assert published in (known, known - OF_REPORTS_ALONE), f"{where}.{name}"
         for inner in ("properties", "items"):
             if inner in field:
                 _compare(ours, mine[name], field, f"{where}.{name}")

@@ -58,7 +58,12 @@ def test_a_start_answers_with_the_task_as_the_contract_has_it(http: httpx2.Clien
     assert run["type"] == "QUEUED_TASK"
     assert re.fullmatch("[0-9a-f]{32}", run["id"])
     assert (run["reportType"], run["taskDefName"], run["launcher"]) == ("ACCOUNTS", "Accounts Report", "dev")
-    assert (run["parentName"], run["returns"], run["attributes"]) == (None, [], {"org": "whohas"})
+    assert (run["parentName"], run["returns"], run["attributes"]) == (
+        None,
+        [],
+        {"org": "whohas", "trackingId": run["attributes"]["trackingId"]},
+    )
+    assert re.fullmatch("[0-9a-f]{32}", run["attributes"]["trackingId"])
     assert TIME.fullmatch(run["created"])
     assert set(run) == {
         "type", "id", "reportType", "description", "parentName", "launcher", "created", "launched", "completed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
@@ -53,7 +53,11 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Everything by which an installation knows who may call."""
+    """Everything by which an installation knows who may call.
+
+    Attributes:
+        secrets: the key that clients' secrets are kept under, and hooks' are derived from.
+    """
 
     clients: Clients
     people: People
@@ -62,6 +66,7 @@ class Access:
     keys: SigningKeys
     guesses: Guesses
     rate_limit: RateLimit
+    secrets: bytes = field(repr=False)
 
 
 def open_access(settings: Settings, database: sa.Engine) -> Access:
@@ -84,6 +89,7 @@ def open_access(settings: Settings, database: sa.Engine) -> Access:
         keys.signing,
         Guesses(counts),
         RateLimit(counts, settings.rate_limit),
+        keys.secrets,
     )
 
 

@@ -13,15 +13,19 @@ import typer
 from whohas import __version__
 from whohas.cli.client import client_app
 from whohas.cli.generate import generate
+from whohas.cli.hook import hook_app
 from whohas.cli.index import index
+from whohas.cli.keep import hold, holds, release, sweep
 from whohas.cli.keys import keys_app
 from whohas.cli.load import load
 from whohas.cli.reports import reports_app
 from whohas.cli.run import download, run
 from whohas.cli.runs import cancel, runs, show
+from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
 from whohas.cli.user import user_app
+from whohas.cli.watch import watch
 from whohas.cli.worker import worker
 from whohas.errors import WhohasError
 
@@ -34,9 +38,28 @@ app = typer.Typer(
 )
 
 
-for command in (load, index, search, serve, worker, run, download, runs, show, cancel, generate):
+for command in (
+    load,
+    index,
+    search,
+    serve,
+    worker,
+    run,
+    download,
+    runs,
+    show,
+    watch,
+    cancel,
+    hold,
+    release,
+    holds,
+    sweep,
+):
     app.command()(command)
+app.command()(generate)
 app.add_typer(reports_app, name="reports")
+app.add_typer(schedule_app, name="schedule")
+app.add_typer(hook_app, name="hook")
 app.add_typer(client_app, name="client")
 app.add_typer(user_app, name="user")
 app.add_typer(keys_app, name="keys")

@@ -60,7 +60,7 @@ def run(
 
     With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
     """
-    arguments = dict(_argument(text) for text in arg or ())
+    arguments = dict(argument(text) for text in arg or ())
     format = format or _format_of(output)
     with _there(server) if server else _here() as door:
         started = time.monotonic()
@@ -102,7 +102,8 @@ def _format_of(output: Path | None) -> str:
     return max((format for format in formats() if name.endswith(f".{format}")), key=len, default="csv")
 
 
-def _argument(text: str) -> tuple[str, Any]:
+def argument(text: str) -> tuple[str, Any]:
+    """An argument of a report as a command line has it: its name and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InvalidArguments(f"--arg {text!r} is not NAME=VALUE.")

@@ -10,13 +10,30 @@ from whohas.cli.installation import installation
 from whohas.cli.terminal import plain
 
 
-def runs(limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20) -> None:
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
+    filters: Annotated[str, typer.Option(help="Which: as the API's filters, such as 'completionStatus isnull'.")] = "",
+    pending: Annotated[bool, typer.Option("--pending", help="Only those that are not over.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of tasks, as the API has them.")] = False,
+) -> None:
     """Print the newest runs."""
     from rich.console import Console
     from rich.table import Table
 
+    from whohas.runs.listing import Listing, page
+
     with installation() as services:
-        newest = services.runs.newest(limit)
+        newest = page(services.database, Listing(filters=filters, pending=pending, limit=limit))
+    if as_json:
+        import json
+
+        from whohas.http.tasks import task_status
+
+        print(json.dumps([task_status(run).model_dump(mode="json") for run in newest], ensure_ascii=False))
+        return
+    if not newest and (filters or pending):
+        print("No such run.")
+        return
     if not newest:
         print("No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME")
         return

@@ -8,7 +8,7 @@ import shlex
 import signal
 import socket
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,9 +52,10 @@ def serve(
         configure_logs(settings.log_level)
         listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings, listener)
-        server = _server(create_app(services), settings)
+        app = create_app(services)
+        server = _server(app, settings)
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
-        with services.runs.work() if settings.worker else nullcontext():
+        with services.worker() if settings.worker else nullcontext():
             if dev:
                 path = write_dev_env(services, url)
                 print(
@@ -63,7 +64,7 @@ def serve(
                 )
             else:
                 print(f"whohas serves {url}; `whohas client create NAME` makes a client for it", flush=True)
-            with _stopped_by_signals(server):
+            with _stopped_by_signals(server, app.state.watch.close):
                 server.run(sockets=[listener])
 
 
@@ -168,10 +169,11 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
 
 @contextmanager
-def _stopped_by_signals(server: uvicorn.Server) -> Generator[None]:
+def _stopped_by_signals(server: uvicorn.Server, close: Callable[[], None]) -> Generator[None]:
     def stop(_signal: int, _frame: object) -> None:
         server.force_exit = server.should_exit
         server.should_exit = True
+        close()  # streams that would go on for as long as somebody watches
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -3,6 +3,8 @@
 A request passes, from the outside in::
 
     Tracking     gives it its tracking id, logs one line when it is answered
+    Traced       makes a span of it where traces are wanted
+    Counted      counts it by its route, for /metrics
     UnreadBody   takes the rest of a body that nobody read, so that the caller gets the answer
     CORS         where `cors_origins` is set
     Refusals     turns whatever is raised below into the contract's bodies

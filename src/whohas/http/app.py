@@ -10,16 +10,33 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, Response
 
 from whohas import __version__
 from whohas.http import description
 from whohas.http.access import allowed, open_paths
 from whohas.http.errors import handle
-from whohas.http.middleware import TRACKING_HEADER, BodyLimit, Guard, Limited, Refusals, Slashes, Tracking, UnreadBody
+from whohas.http.health import health_routes
+from whohas.http.metrics import Counted, Metrics
+from whohas.http.middleware import (
+    TRACKING_HEADER,
+    BodyLimit,
+    Guard,
+    Limited,
+    Refusals,
+    Slashes,
+    Traced,
+    Tracking,
+    UnreadBody,
+)
 from whohas.http.reports import PREFIXES, report_routes
+from whohas.http.schedules import PREFIX as SCHEDULES
+from whohas.http.schedules import schedule_routes
 from whohas.http.signin import sign_in_routes
+from whohas.http.tasks import PREFIXES as TASK_PREFIXES
+from whohas.http.tasks import task_routes
 from whohas.http.token import token_routes
+from whohas.http.watch import PREFIX as RUNS
+from whohas.http.watch import Watch, watch_routes
 from whohas.reports import reports as known_reports
 
 if TYPE_CHECKING:
@@ -29,6 +46,7 @@ if TYPE_CHECKING:
 def create_app(services: Services) -> FastAPI:
     """The application on the services of one installation; it opens and closes none of them."""
     known_reports()  # imported now, so that the first start does not wait for it
+    metrics = Metrics(services)
     app = FastAPI(
         title=description.TITLE,
         version=__version__,
@@ -43,37 +61,47 @@ def create_app(services: Services) -> FastAPI:
     reports = report_routes(services)
     for prefix in PREFIXES:
         app.include_router(reports, prefix=prefix)
+    tasks = task_routes(services)
+    for prefix in TASK_PREFIXES:
+        app.include_router(tasks, prefix=prefix)
+    app.include_router(schedule_routes(services), prefix=SCHEDULES)
+    watch = app.state.watch = Watch(services)
+    app.include_router(watch_routes(services, watch), prefix=RUNS)
     app.include_router(token_routes(services))
     app.include_router(sign_in_routes(services))
-    app.add_api_route(
-        "/healthz", _health, methods=["GET"], name="health", tags=["Health"], summary="Whether the server is up"
-    )
-    app.add_api_route("/healthz", _health, methods=["HEAD"], name="health", include_in_schema=False)
-    app.user_middleware.extend(_middleware(services, open_paths(app)))
+    app.include_router(health_routes(services))
+    if services.settings.metrics != "off":
+        app.include_router(metrics.route(services.settings.metrics == "open"))
+    app.user_middleware.extend(_middleware(services, metrics, open_paths(app)))
     return app
-
-
-async def _health() -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 def _operation_id(route: APIRoute) -> str:
     return f"{route.name}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _middleware(services: Services, without_token: frozenset[str]) -> list[Middleware]:
+def _middleware(services: Services, metrics: Metrics, without_token: frozenset[str]) -> list[Middleware]:
     origins = services.settings.cors_origins
     cors: list[Any] = [
         Middleware(
             CORSMiddleware,
             allow_origins=list(origins),
-            allow_methods=["GET", "HEAD", "POST"],
+            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
             allow_headers=["authorization", "content-type", "accept", "range", "if-none-match", "if-range"],
-            expose_headers=["Content-Disposition", "Retry-After", "ETag", "Content-Range", TRACKING_HEADER],
+            expose_headers=[
+                "Content-Disposition",
+                "Retry-After",
+                "ETag",
+                "Content-Range",
+                "X-Total-Count",
+                TRACKING_HEADER,
+            ],
         )
     ]
     return [
         Middleware(Tracking),
+        Middleware(Traced, tracing=services.tracing),
+        Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),

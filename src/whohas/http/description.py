@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from whohas.auth import ROUTES, Level
 from whohas.auth.access import EVERYBODY
-from whohas.auth.rights import ALL, DEFAULT, MANAGE, READ
+from whohas.auth.rights import ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE
 from whohas.contract import BadToken, ErrorResponse, TooManyRequests
 
 TITLE = "whohas"
@@ -26,6 +26,11 @@ COMPLETED = "While the run is not over, answer with the newest completed run of 
 FILE_FORMAT = "Which file; either case. A search export has its zip under csv."
 NAME = "How the file should be called; the extension is added. Default: the report's name."
 AUDITABLE = "Whether the download is worth an audit event."
+
+FILTERS = (
+    "Which tasks: `id`, `sourceId`, `type`, `launcher` and `state` with eq, ne and in; `completionStatus` also with "
+    'isnull and pr; joined by and, or, not and parentheses, such as `completionStatus isnull and launcher eq "ann"`.'
+)
 
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "Something in the request is wrong; the text says what."},
@@ -64,6 +69,42 @@ START_EXAMPLES: dict[str, Any] = {
             },
         },
     },
+}
+
+SCHEDULE_EXAMPLES: dict[str, Any] = {
+    "weekly": {
+        "summary": "The accounts of a source, every Monday at six in Berlin",
+        "value": {
+            "name": "AD weekly",
+            "reportType": "ACCOUNTS",
+            "arguments": {"sourceName": "Active Directory"},
+            "cron": "0 6 * * MON",
+            "timeZone": "Europe/Berlin",
+        },
+    }
+}
+
+PATCH: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json-patch+json": {
+                "schema": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["op", "path", "value"],
+                        "properties": {
+                            "op": {"type": "string", "enum": ["replace", "add"]},
+                            "path": {"type": "string", "enum": ["/completionStatus", "/completed"]},
+                            "value": {"type": "string"},
+                        },
+                    },
+                },
+                "example": [{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}],
+            }
+        },
+    }
 }
 
 TOKEN_FORM: dict[str, Any] = {
@@ -110,6 +151,8 @@ SCOPES = {
     DEFAULT: "everything that the caller may do",
     MANAGE: "start, read, download and cancel",
     READ: "read results and download",
+    TASKS_READ: "read what became of tasks",
+    TASKS_WRITE: "read tasks and end them",
 }
 
 user_auth = OAuth2(

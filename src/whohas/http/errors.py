@@ -72,6 +72,12 @@ def tracking_id(scope: Scope) -> str:
     return cast("str", scope["state"]["tracking_id"])
 
 
+def origin(scope: Scope) -> dict[str, str]:
+    """What a run that this request starts says of where it came from."""
+    facts = {"trackingId": tracking_id(scope), "traceparent": cast("str", scope["state"].get("traceparent", ""))}
+    return {name: value for name, value in facts.items() if value}
+
+
 def answer(error: Exception, scope: Scope) -> Response:
     """The response to an error. What nobody foresaw is logged, and the caller learns its tracking id only."""
     match error:

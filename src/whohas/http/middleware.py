@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from whohas.auth import Caller, RateLimit
 from whohas.errors import TooLarge, Unauthorized
 from whohas.http.errors import answer
+from whohas.tracing import Tracing
 
 TRACKING_HEADER = "SLPT-Request-ID"
 """The header of every response that carries its tracking id; the name is the published service's."""
@@ -32,6 +33,9 @@ SECURITY_HEADERS = {
 
 HTTPS_ONLY = "max-age=31536000"
 """A year, told to browsers over HTTPS."""
+
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""What machines ask for every few seconds."""
 
 UNREAD_BYTES = 1 << 30
 UNREAD_SECONDS = 60
@@ -74,7 +78,7 @@ class Tracking:
                 await self.app(scope, receive, tracked)
             finally:
                 caller: Caller | None = state.get("caller")
-                level = "error" if status >= 500 else "debug" if path == "/healthz" else "info"
+                level = "error" if status >= 500 else "debug" if path in _PROBES else "info"
                 getattr(log, level)(
                     "request",
                     method=scope["method"],
@@ -84,6 +88,34 @@ class Tracking:
                     client=caller.client if caller else None,
                     caller=caller.id if caller else None,
                 )
+
+
+class Traced:
+    """Makes a span of each request but the probes, within the caller's trace where it names one."""
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self.app = app
+        self.tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _PROBES:
+            await self.app(scope, receive, send)
+            return
+        with self.tracing.span("request", Headers(scope=scope).get("traceparent", ""), server=True) as piece:
+            scope["state"]["traceparent"] = piece.traceparent
+            piece.tell(tracking_id=scope["state"]["tracking_id"])
+
+            async def watched(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    piece.tell(status=message["status"])
+                    if message["status"] >= 500:
+                        piece.fail(f"HTTP {message['status']}")
+                await send(message)
+
+            try:
+                await self.app(scope, receive, watched)
+            finally:
+                piece.rename(f"{scope['method']} {getattr(scope.get('route'), 'name', 'nothing')}")
 
 
 class UnreadBody:

@@ -13,7 +13,7 @@ from whohas.errors import InvalidArguments
 from whohas.http import description
 from whohas.http.access import caller_of
 from whohas.http.downloads import Download, serve
-from whohas.http.errors import NotAllowed, json_response
+from whohas.http.errors import NotAllowed, json_response, origin
 from whohas.http.requests import Flag, Format, json_object, run_id
 from whohas.http.wire import report_results, task_result_details
 from whohas.render.registry import find
@@ -43,7 +43,8 @@ def report_routes(services: Services) -> APIRouter:
 
     def start(request: Request, body: Body) -> Response:
         caller = caller_of(request)
-        run = runs.start(_report_type(body), _arguments(body), caller.name, caller)
+        with services.tracing.span("start"):
+            run = runs.start(_report_type(body), _arguments(body), caller.name, caller, origin(request.scope))
         return json_response(task_result_details(run))
 
     def result(
@@ -67,6 +68,7 @@ def report_routes(services: Services) -> APIRouter:
         auditable: Annotated[Flag, Query(description=description.AUDITABLE)] = False,
     ) -> Response:
         run, artefact = runs.artefact(run_id(id), fileFormat, caller_of(request))
+        request.state.download = (run.report_type, artefact.format)
         usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
         media_type = artefact.media_type or usual
         return serve(

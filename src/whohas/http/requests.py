@@ -31,8 +31,21 @@ async def json_object(request: Request) -> dict[str, Any]:
     return parse_object(await request.body())
 
 
+async def json_value(request: Request) -> object:
+    """The body as any JSON value, read with the same care."""
+    return parse_value(await request.body())
+
+
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The same, of bytes at hand. Bytes that are not UTF-8 are read as ISO-8859-1, which PowerShell may send."""
+    """The same as `json_object`, of bytes at hand."""
+    value = parse_value(body)
+    if not isinstance(value, dict):
+        raise InvalidArguments(f"The body must be a JSON object, not {_kind(value)}.")
+    return cast("dict[str, Any]", value)
+
+
+def parse_value(body: bytes) -> object:
+    """The JSON value of a body. Bytes that are not UTF-8 are read as ISO-8859-1, which PowerShell may send."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -49,10 +62,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         ) from None
     except RecursionError:
         raise InvalidArguments(_TOO_DEEP) from None
-    if not isinstance(value, dict):
-        raise InvalidArguments(f"The body must be a JSON object, not {_kind(value)}.")
     _check(value)
-    return cast("dict[str, Any]", value)
+    return value
 
 
 _TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."

@@ -47,7 +47,7 @@ def carry_out(work: Work, say: Callable[..., None]) -> None:
     """Makes every file of the work, and says how far it is: `progress`, `percent` (0 to 100), `rows` so far.
 
     The last word is `files`: bytes, rows and SHA-256 of each extract and output, synced to disk; and `notes`: what a
-    reader of the run should know.
+    reader of the run should know; and `phases`: see `Progress.phases`.
     """
     _Making(work, say).all()
 
@@ -95,7 +95,7 @@ class _Making:
             self._progress.at(0.0, rows)
             facts = {"format": output.format, "path": output.path, "rows": rows}
             files.append({**facts, **_seal(Path(output.path))})
-        self._say(files=files, notes=self._notes)
+        self._say(files=files, notes=self._notes, phases=self._progress.phases())
 
     def _straight(self, part: Part) -> _Made:
         rows = Rows(part.sql, part.columns, part.name, part.group)

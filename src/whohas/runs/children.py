@@ -32,10 +32,12 @@ class Done:
     Attributes:
         files: of each `format`, `path`, `bytes`, `rows` and `sha256`.
         notes: what a reader of the run should know of them.
+        phases: how long each took; see `Progress.phases`.
     """
 
     files: list[dict[str, Any]]
     notes: list[str]
+    phases: list[dict[str, Any]]
 
 
 @dataclass

@@ -5,6 +5,8 @@ A run may have several launchers: an identical start gets the run that is alread
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -21,6 +23,9 @@ run_launch = sa.Table(
     sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
     sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
 )
+
+Launches = set[tuple[str, str | None]]
+"""Of one run: each launcher, with the source that it is on."""
 
 SOURCE_ARGUMENTS = ("application", "authoritativeSource")
 """The arguments of a run, normalised, that hold the id of the one source that it tells of."""
@@ -47,17 +52,34 @@ def check_start(caller: Caller, run: Run) -> None:
     )
 
 
-def note(connection: sa.Connection, caller: Caller, run: Run) -> None:
-    """Keeps that a caller started a run; a second time changes nothing."""
+def note(connection: sa.Connection, launcher: str, run: Run) -> None:
+    """Keeps that a `Caller.id` started a run; a second time changes nothing."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    values = {"run": run.id, "launcher": caller.id, "source": source_of(run)}
+    values = {"run": run.id, "launcher": launcher, "source": source_of(run)}
     connection.execute(dialect.insert(run_launch).values(values).on_conflict_do_nothing())
 
 
-def is_noted(connection: sa.Connection, caller: Caller, run: Run) -> bool:
-    """Whether a caller is known to have started a run."""
-    mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == caller.id)
+def is_noted(connection: sa.Connection, launcher: str, run: Run) -> bool:
+    """Whether a run is known to be started by a `Caller.id`."""
+    mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == launcher)
     return connection.execute(mine).first() is not None
+
+
+def of_runs(connection: sa.Connection, asked: sa.ColumnElement[bool]) -> Mapping[str, Launches]:
+    """By its id, who launched each run of a condition."""
+    query = sa.select(run_launch).join(run, run.c.id == run_launch.c.run).where(asked)
+    found: dict[str, Launches] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.run, set()).add((row.launcher, row.source))
+    return found
+
+
+def sees(caller: Caller, launched: Launches) -> bool:
+    """`seen_by`, of a run whose launches are at hand."""
+    return caller.sees_all or any(
+        launcher == caller.id and (not caller.held_to_sources or source in caller.sources)
+        for launcher, source in launched
+    )
 
 
 def seen_by(caller: Caller) -> sa.ColumnElement[bool]:

@@ -15,7 +15,7 @@ RunId = NewType("RunId", str)
 """32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
 
 
-__all__ = ["ACTIVE", "TRANSITIONS", "Artefact", "Level", "Message", "Run", "RunId", "State", "Transition"]
+__all__ = ["ACTIVE", "TRANSITIONS", "Artefact", "Level", "Message", "Run", "RunId", "State", "Transition", "origin"]
 
 
 class State(StrEnum):
@@ -39,6 +39,12 @@ class State(StrEnum):
     @property
     def over(self) -> bool:
         return self not in ACTIVE
+
+
+def origin(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run's attributes say of where it came from, as its log lines name it."""
+    names = {"trackingId": "tracking_id", "schedule": "schedule"}
+    return {names[name]: value for name, value in attributes.items() if name in names}
 
 
 ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)

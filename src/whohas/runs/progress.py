@@ -1,8 +1,10 @@
-"""How far a child is, over all that it has to do."""
+"""How far a child is, over all that it has to do, and how long each of its phases took."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 _LAST = 99
 """Percent until the files are sealed."""
@@ -23,11 +25,15 @@ class Progress:
         self._percent = 0
         self._rows = 0
         self._doing = "Starting"
+        self._began = 0.0
+        self._phases: list[dict[str, Any]] = []
 
     def begin(self, doing: str) -> None:
         """The next phase begins, such as `Extracting`."""
+        self._end()
         self._phase += 1
         self._doing = doing
+        self._began = time.time()
         self.at(0.0, 0)
 
     def at(self, share: float, rows: int) -> None:
@@ -36,3 +42,15 @@ class Progress:
         self._percent = max(self._percent, 1 + int((_LAST - 1) * done / sum(self._weights)))
         self._rows = max(self._rows, rows)
         self._say(progress=f"{self._doing}, {rows:,} rows", percent=self._percent, rows=self._rows)
+
+    def phases(self) -> list[dict[str, Any]]:
+        """The phases up to now, the present one ended: of each `phase`, `began` and `ended` (seconds since 1970),
+        and `rows` of the report by its end."""
+        self._end()
+        return self._phases
+
+    def _end(self) -> None:
+        if self._phase >= 0 and self._began:
+            facts = {"phase": self._doing, "began": self._began, "ended": time.time(), "rows": self._rows}
+            self._phases.append(facts)
+            self._began = 0.0

@@ -50,13 +50,49 @@ class Runs:
     enqueue: Callable[[sa.Connection, RunId, int], None]
     work: Callable[[], AbstractContextManager[None]]
 
-    def start(self, report_type: object, arguments: object, launcher: str, caller: Caller | None = None) -> Run:
+    def start(
+        self,
+        report_type: object,
+        arguments: object,
+        launcher: str,
+        caller: Caller | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Run:
         """Starts a report, or returns the run that is already making it (single flight).
 
         The run reads the newest snapshot, and is kept in one transaction with its job.
 
         Args:
             caller: who will see it; null for whoever runs the server.
+            attributes: facts of this start that the run is to tell, such as its tracking id.
+
+        Raises:
+            InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
+            Forbidden: it is not on a source that the caller is held to.
+            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+        """
+        run = self.planned(report_type, arguments, launcher, caller, attributes)
+        launched_by = caller.id if caller else None
+        for _ in range(_TRIES):
+            # most identical starts find the run so, and write nothing
+            if self._single_flight(run) and (holder := self._joined(run.key, launched_by)) is not None:
+                return holder
+            with self.database.begin() as connection:
+                kept = self.keep(connection, run, launched_by)
+            if kept is not None:
+                return kept
+        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+
+    def planned(
+        self,
+        report_type: object,
+        arguments: object,
+        launcher: str,
+        caller: Caller | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Run:
+        """The run that a start would make; nothing of it is kept yet.
+
 
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
@@ -88,7 +124,7 @@ class Runs:
             description=report.description,
             arguments=asked,
             key=_key(report.type, asked),
-            attributes={"org": self.settings.org, **plan.attributes},
+            attributes={"org": self.settings.org, **plan.attributes, **(attributes or {})},
             state=State.QUEUED,
             snapshot=snapshot.number,
             launcher=launcher,
@@ -107,30 +143,40 @@ class Runs:
         )
         if caller is not None:
             launches.check_start(caller, run)
-        return self._keep(run, caller, single_flight=report.type not in self.settings.concurrent_reports)
+        return run
 
-    def _keep(self, run: Run, caller: Caller | None, single_flight: bool) -> Run:
-        for _ in range(_TRIES):
-            if single_flight and (holder := self._joined(run.key, caller)) is not None:
-                return holder
-            with self.database.begin() as connection:
-                if table.insert(connection, run, single_flight):
-                    self._check_room(connection, run.launcher)
-                    if caller is not None:
-                        launches.note(connection, caller, run)
-                    self.enqueue(connection, run.id, run.size)
-                    return run
-            # another start was quicker between the two: its run is found now, unless it is over already
-        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+    def keep(self, connection: sa.Connection, run: Run, launched_by: str | None) -> Run | None:
+        """Keeps a planned run and its job within the caller's transaction, or finds the run that holds its key.
 
-    def _joined(self, key: str, caller: Caller | None) -> Run | None:
-        """The run that makes it already, of which the caller is a launcher from now on; None if there is none."""
+        None where that run ended at this moment: try again in another transaction.
+
+        Args:
+            launched_by: the `Caller.id` of who will see it; null for whoever runs the server.
+
+        Raises:
+            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+        """
+        kept: Run | None = run
+        if table.insert(connection, run, self._single_flight(run)):
+            self._check_room(connection, run.launcher)
+            self.enqueue(connection, run.id, run.size)
+        else:
+            kept = table.active(connection, run.key)
+        if kept is not None and launched_by is not None:
+            launches.note(connection, launched_by, kept)
+        return kept
+
+    def _single_flight(self, run: Run) -> bool:
+        return run.report_type not in self.settings.concurrent_reports
+
+    def _joined(self, key: str, launched_by: str | None) -> Run | None:
+        """The run that makes it already, which is this launcher's too from now on; None if there is none."""
         with self.database.connect() as connection:
             holder = table.active(connection, key)
-            if holder is None or caller is None or launches.is_noted(connection, caller, holder):
+            if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
                 return holder
         with self.database.begin() as connection:
-            launches.note(connection, caller, holder)
+            launches.note(connection, launched_by, holder)
         return holder
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
@@ -167,11 +213,6 @@ class Runs:
             raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
         return run
 
-    def newest(self, limit: int = 20) -> list[Run]:
-        """The newest runs, newest first."""
-        with self.database.connect() as connection:
-            return table.newest(connection, limit)
-
     def newest_completed(self, run: Run, caller: Caller | None = None) -> Run | None:
         """The newest run of the same report and arguments that ended with files and that the caller may see; None if
         there is none."""
@@ -202,6 +243,9 @@ class Runs:
                 f"This run made no {format.upper()} file; it made {made}. Ask for that, or start the report with "
                 f'"selectedFormats": ["{format.upper()}"].'
             )
+        removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
+        if removed is not None:
+            raise NotFound(f"{removed} Start the report again.")
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
         ended = "was cancelled" if run.state is State.CANCELLED else "failed"
         raise NotFound(f"This run {ended} and has no file.{why} Start the report again.")

@@ -29,10 +29,11 @@ from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.files import options
-from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.runs.model import Level, Message, Run, RunId, State, origin
 from whohas.runs.presence import Presence
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
+from whohas.tracing import Piece, Tracing
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 from whohas.warehouse.tables import TABLES
@@ -66,6 +67,7 @@ class Supervisor:
     warehouse: Warehouse
     artefacts: Artefacts
     children: Children = field(default_factory=Children)
+    tracing: Tracing = field(default_factory=Tracing)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: list[str] = field(default_factory=list[str])
     _presence: Presence | None = None
@@ -107,7 +109,7 @@ class Supervisor:
             self._busy.remove(run_id)
 
     def _claimed(self, run: Run) -> None:
-        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt):
+        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
             self.artefacts.sweep(run.id, run.attempt - 1)
             if run.lost >= self.settings.run_attempts:
                 self._fail(
@@ -118,17 +120,20 @@ class Supervisor:
                         "The server's log says more."
                     ),
                 )
-            else:
-                self._attempt(run)
+                return
+            with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as piece:
+                piece.tell(run=run.id, report=run.report_type, attempt=run.attempt)
+                self._attempt(run, piece)
 
-    def _attempt(self, run: Run) -> None:
+    def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
         spill = self.settings.spill_path / self.presence.executor / f"{run.id}-{run.attempt}"
         try:
-            artefacts, notes = self._make(run, spill)
+            artefacts, done = self._make(run, spill)
         except _Stopped:
             self._let_go(run)
         except WhohasError as error:
+            piece.fail(error.message)
             self._fail(run, "engine", error.message)
         except OSError as error:
             self._fail(run, "system", f"The system refused a file or a process: {error.strerror or error}.")
@@ -136,7 +141,8 @@ class Supervisor:
             log.exception("internal fault", report=run.report_type)
             self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
         else:
-            if self._succeed(run, artefacts, notes):
+            self.tracing.phases(piece, done.phases)
+            if self._succeed(run, artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
                 self._let_go(run)
@@ -145,7 +151,7 @@ class Supervisor:
             if not self._stopping.is_set():
                 self.children.warm()
 
-    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], tuple[Message, ...]]:
+    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
@@ -158,7 +164,7 @@ class Supervisor:
                     Path(file["path"]).unlink()
                 else:
                     artefacts.append(self.artefacts.published(file, file["path"] in zipped))
-            return tuple(artefacts), _notes(done)
+            return tuple(artefacts), done
         finally:
             self.children.end(child)
 
@@ -246,19 +252,14 @@ class Supervisor:
         except AWAY:
             return not self.presence.lost
 
-    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], notes: tuple[Message, ...]) -> bool:
+    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
-        messages = (*run.messages, *notes)
+        messages = (*run.messages, *_notes(done))
         warned = any(message.level is not Level.INFO for message in messages)
+        state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
             lambda connection: table.finish(
-                connection,
-                run,
-                State.WARNED if warned else State.SUCCEEDED,
-                f"Done, {rows:,} rows",
-                rows,
-                messages,
-                artefacts,
+                connection, run, state, f"Done, {rows:,} rows", rows, messages, artefacts, done.phases
             )
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas.artefacts import Artefact
 from whohas.database import Instant, metadata
+from whohas.runs import outbox, phases
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 
 run = sa.Table(
@@ -32,7 +33,7 @@ run = sa.Table(
     sa.Column("launcher", sa.Text, nullable=False),
     sa.Column("created", Instant, nullable=False, index=True),
     sa.Column("launched", Instant),
-    sa.Column("completed", Instant),
+    sa.Column("completed", Instant, index=True),
     sa.Column("rows", sa.BigInteger),
     sa.Column("progress", sa.Text, nullable=False),
     sa.Column("percent", sa.Integer, nullable=False),
@@ -129,11 +130,9 @@ def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnEleme
     return _one(connection.execute(query.limit(1)))
 
 
-def newest(connection: sa.Connection, limit: int) -> list[Run]:
-    """The newest runs, newest first."""
-    return [
-        _run(row) for row in connection.execute(sa.select(run).order_by(run.c.created.desc()).limit(limit)).mappings()
-    ]
+def several(result: sa.CursorResult[Any]) -> list[Run]:
+    """The runs of a statement that selects whole rows."""
+    return [_run(row) for row in result.mappings()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +205,7 @@ def release(connection: sa.Connection, lost: Held) -> State | None:
     if connection.execute(again).rowcount:
         return State.QUEUED
     cancelling = sa.update(run).where(*attempt, run.c.state == State.CANCELLING.value)
-    return State.CANCELLED if connection.execute(cancelling.values(_cancelled())).rowcount else None
+    return State.CANCELLED if _cancel(connection, cancelling) else None
 
 
 def note_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
@@ -221,9 +220,10 @@ def finish(
     rows: int | None,
     messages: Iterable[Message],
     artefacts: Iterable[Artefact] = (),
+    phase_facts: Sequence[Mapping[str, Any]] = (),
 ) -> bool:
-    """Ends a run that is still running by this attempt; whether it is ended so, by now or by a call before whose answer
-    was lost."""
+    """Ends a run that is still running by this attempt, keeps what hooks are to be told, and counts its phases (see
+    `phases.add`); whether it is ended so, by now or by a call before whose answer was lost."""
     done = connection.execute(
         _of_attempt(mine).values(
             state=state.value,
@@ -235,7 +235,11 @@ def finish(
             artefacts=[asdict(a) for a in artefacts],
         )
     )
-    return done.rowcount == 1 or has_ended(connection, mine, state)
+    if done.rowcount == 1:
+        outbox.run_ended(connection, run, mine.id)
+        phases.add(connection, mine.report_type, phase_facts)
+        return True
+    return has_ended(connection, mine, state)
 
 
 def has_ended(connection: sa.Connection, mine: Run, *states: State) -> bool:
@@ -259,15 +263,14 @@ def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artef
 def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
     """Cancels a queued run at once, asks a running one to stop."""
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
-    connection.execute(queued.values(_cancelled()))
+    _cancel(connection, queued)
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
     connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling"))
 
 
 def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
     """The child of this attempt is gone: a run that was being cancelled is over."""
-    asked = sa.update(run).where(*_attempt(mine), run.c.state == State.CANCELLING.value)
-    connection.execute(asked.values(_cancelled()))
+    _cancel(connection, sa.update(run).where(*_attempt(mine), run.c.state == State.CANCELLING.value))
 
 
 def disabled(connection: sa.Connection, report_type: str) -> bool:
@@ -291,10 +294,15 @@ def _of_attempt(mine: Run) -> sa.Update:
     return sa.update(run).where(*_attempt(mine), run.c.state == State.RUNNING.value)
 
 
-def _cancelled() -> dict[str, Any]:
-    return {
-        "state": State.CANCELLED.value, "completed": now(), "progress": "Cancelled", "rows": None, "artefacts": [],
-    }  # fmt: skip
+def _cancel(connection: sa.Connection, wanted: sa.Update) -> bool:
+    """Ends the runs of an update as cancelled, and keeps what hooks are to be told; whether there was one."""
+    ended = wanted.values(
+        state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[]
+    ).returning(run.c.id)
+    ids = connection.execute(ended).scalars().all()
+    for run_id in ids:
+        outbox.run_ended(connection, run, run_id)
+    return bool(ids)
 
 
 def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:

@@ -50,6 +50,10 @@ def upgrade() -> None:
                 comment="tokens that were issued before are over",
             )
         )
+    # from here on whoever makes a client says all of it
+    with op.batch_alter_table("client") as client:
+        for name in ("levels", "sources", "redirects", "tokens_from"):
+            client.alter_column(name, server_default=None)
     op.create_table(
         "sign_in_code",
         sa.Column("hash", sa.String(64), primary_key=True, comment="SHA-256 of the code, which has 256 random bits"),

@@ -1,0 +1,48 @@
+"""`whohas hold`, `release`, `holds` and `sweep`: what is kept, and what goes."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from whohas.cli.installation import installation
+from whohas.cli.terminal import plain, print_table
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
+
+
+def hold(run_id: Run, reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")] = "") -> None:
+    """Keep a run and its files, whatever the settings say, until it is released."""
+    with installation() as services:
+        held = services.retention.hold(run_id, getpass.getuser(), reason)
+    print(plain(f"{held.run_id} is held by {held.holder}."))
+
+
+def release(run_id: Run) -> None:
+    """Let a held run be swept again."""
+    with installation() as services:
+        services.retention.release(run_id)
+    print(plain(f"{run_id} is no longer held."))
+
+
+def holds() -> None:
+    """Print the runs that are held."""
+    with installation() as services:
+        held = services.retention.held()
+    if not held:
+        print("No run is held.")
+        return
+    rows = [(one.run_id, one.holder, f"{one.held:%Y-%m-%d %H:%M:%S}", one.reason) for one in held]
+    print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows)
+
+
+def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:
+    """Remove what the settings say is not to be kept; the server does so by itself."""
+    with installation() as services:
+        gone = services.retention.sweep(dry=dry_run)
+    for one in gone:
+        print(plain(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
+    word = "would be removed" if dry_run else "removed"
+    print(f"{len(gone):,} {word}, {sum(one.bytes for one in gone):,} bytes.")

@@ -1,0 +1,116 @@
+"""`whohas schedule`: reports that are started again and again."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whohas.cli.installation import installation
+from whohas.cli.run import argument
+from whohas.cli.terminal import plain, print_table
+
+if TYPE_CHECKING:
+    from whohas.runs.schedules import Schedule
+
+schedule_app = typer.Typer(
+    no_args_is_help=True, help="Start reports again and again, at the times of a cron expression."
+)
+
+Which = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id.")]
+
+
+@schedule_app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    cron: Annotated[str, typer.Argument(help="When: minute, hour, day, month, weekday; such as '0 6 * * MON'.")],
+    report_type: Annotated[str, typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS.")],
+    arg: Annotated[
+        list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
+    ] = None,
+    zone: Annotated[str, typer.Option(help="The time zone of the expression, such as Europe/Berlin.")] = "UTC",
+    launcher: Annotated[str | None, typer.Option(help="Whom its runs name as theirs. Default: you.")] = None,
+) -> None:
+    """Make a schedule."""
+    with installation() as services:
+        made = services.schedules.add(
+            name, report_type, dict(argument(text) for text in arg or ()), cron, zone, launcher or getpass.getuser()
+        )
+    print(plain(f"{made.name} runs {made.report_type} next at {_time(made.next_at)}."))
+
+
+@schedule_app.command("list")
+def list_schedules() -> None:
+    """Print all schedules."""
+    with installation() as services:
+        schedules = services.schedules.list()
+    if not schedules:
+        print("No schedule yet. Make one: whohas schedule add NAME '0 6 * * MON' REPORT")
+        return
+    rows = [
+        (one.name, one.report_type, one.cron, one.time_zone, _next(one), _time(one.last_at), one.last_error)
+        for one in schedules
+    ]
+    print_table(("Schedule", "Report", "Cron", "Zone", "Next", "Last", "Fault"), rows)
+
+
+@schedule_app.command()
+def show(which: Which) -> None:
+    """Print all that is known of a schedule."""
+    import json
+
+    with installation() as services:
+        one = services.schedules.get(which)
+    facts = {
+        "Schedule": one.name,
+        "Id": one.id,
+        "Report": one.report_type,
+        "Arguments": json.dumps(dict(one.arguments), ensure_ascii=False),
+        "Cron": f"{one.cron} ({one.time_zone})",
+        "Next": _next(one),
+        "Launcher": one.launcher,
+        "Last": _time(one.last_at),
+        "Last run": one.last_run or "",
+        "Fault": one.last_error,
+    }
+    for name, value in facts.items():
+        print(plain(f"{name + ':':<11}{value}").rstrip())
+
+
+@schedule_app.command()
+def pause(which: Which) -> None:
+    """Start nothing until it is resumed."""
+    with installation() as services:
+        print(plain(f"{services.schedules.change(which, {'paused': True}).name} is paused."))
+
+
+@schedule_app.command()
+def resume(which: Which) -> None:
+    """End a pause; the times that passed in it are not made up for."""
+    with installation() as services:
+        one = services.schedules.change(which, {"paused": False})
+    print(plain(f"{one.name} runs next at {_time(one.next_at)}."))
+
+
+@schedule_app.command()
+def remove(which: Which) -> None:
+    """Remove a schedule; its runs stay."""
+    with installation() as services:
+        print(plain(f"{services.schedules.remove(which).name} is removed."))
+
+
+@schedule_app.command()
+def run(which: Which) -> None:
+    """Start its report now; a server on this installation carries it out."""
+    with installation() as services:
+        print(f"The run {services.schedules.run(which).id} is queued.")
+
+
+def _next(one: Schedule) -> str:
+    return "paused" if one.paused else _time(one.next_at)
+
+
+def _time(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else ""

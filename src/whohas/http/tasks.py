@@ -1,0 +1,176 @@
+"""The task-status operations: every run is a task under the same id. They are the same under every prefix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from whohas import reports
+from whohas.auth import Caller
+from whohas.contract import TaskType
+from whohas.contract.tasks import (
+    LocalizedText,
+    Target,
+    TaskCompletion,
+    TaskDefinitionSummary,
+    TaskStatus,
+    TaskStatusMessage,
+)
+from whohas.errors import Conflict, InvalidArguments
+from whohas.http import description
+from whohas.http.access import caller_of
+from whohas.http.errors import json_response
+from whohas.http.patch import wanted_completion
+from whohas.http.requests import Flag, json_value, run_id
+from whohas.http.wire import COMPLETION
+from whohas.runs import launches, listing
+from whohas.runs.listing import Listing
+from whohas.runs.model import Message, Run
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+PREFIXES = (
+    "/beta/task-status",
+    "/v2024/task-status",
+    "/v2025/task-status",
+    "/v2026/task-status",
+    "/latest/task-status",
+    "/task-status/v1",
+)
+
+MOST = 250
+"""Tasks of a page, as the contract has it."""
+
+_FARTHEST = 2**31 - 1
+
+Limit = Annotated[int, Query(ge=0, le=MOST, description="Tasks of a page.")]
+Offset = Annotated[int, Query(ge=0, le=_FARTHEST, description="Tasks before the page.")]
+Count = Annotated[Flag, Query(description="Whether the header X-Total-Count tells how many tasks there are in all.")]
+
+
+def task_routes(services: Services) -> APIRouter:
+    """The routes of the operations, to be mounted under each of `PREFIXES`."""
+    router = APIRouter(tags=["Task Management"])
+    runs = services.runs
+
+    def answer(caller: Caller, asked: Listing, count: bool) -> Response:
+        seen = launches.seen_by(caller)
+        found = listing.page(services.database, asked, seen) if asked.limit else []
+        total = {}
+        if count or not asked.limit:
+            total = {"X-Total-Count": str(listing.count(services.database, asked, seen))}
+        return JSONResponse([task_status(run).model_dump(mode="json") for run in found], headers=total)
+
+    def every(
+        request: Request,
+        limit: Limit = MOST,
+        offset: Offset = 0,
+        count: Count = False,
+        filters: Annotated[str, Query(description=description.FILTERS)] = "",
+        sorters: Annotated[str, Query(description="`created` or `-created`, which is the default.")] = "",
+    ) -> Response:
+        return answer(caller_of(request), Listing(filters, sorters, limit=limit, offset=offset), count)
+
+    def pending(request: Request, limit: Limit = MOST, offset: Offset = 0, count: Count = False) -> Response:
+        return answer(caller_of(request), Listing(pending=True, limit=limit, offset=offset), count)
+
+    def one(request: Request, id: str) -> Response:
+        return json_response(task_status(runs.get(run_id(id), caller_of(request))))
+
+    def patch(request: Request, id: str, body: Annotated[object, Depends(json_value)]) -> Response:
+        caller = caller_of(request)
+        run = runs.get(run_id(id), caller)
+        wanted = wanted_completion(body)
+        if run.state.over:
+            if COMPLETION[run.state].value != wanted.value:
+                raise Conflict(f"This task is over: it ended as {COMPLETION[run.state].value}, and that stays.")
+        elif wanted not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
+            raise InvalidArguments(
+                f"A task that is not over cannot be given the status {wanted}: what it came to is for its worker to "
+                f"say. {TaskCompletion.TERMINATED} cancels it."
+            )
+        else:
+            runs.cancel(run.id, caller)
+        return json_response(task_status(runs.get(run.id, caller)))
+
+    refusals = description.REFUSALS
+    several = {200: {"model": list[TaskStatus], "description": "A page of tasks."}, **refusals}
+    single = {200: {"model": TaskStatus, "description": "The task as it stands."}, **refusals}
+    # the contract allows it; an empty page is an empty list here
+    waiting = {**several, 204: {"description": "The contract's; this server sends an empty list instead."}}
+    headers = {**waiting, 200: {"description": "The headers of the page."}}
+
+    def route(method: str, path: str, endpoint: Any, name: str, summary: str, answers: Any, **more: Any) -> None:
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=[method],
+            name=name,
+            dependencies=description.secured(name),
+            summary=summary,
+            responses=answers,
+            **more,
+        )
+
+    route("GET", "", every, "getTaskStatusList", "What became of tasks, newest first", several)
+    route("GET", "/pending-tasks", pending, "getPendingTasks", "The tasks that are not over", waiting)
+    route("HEAD", "/pending-tasks", pending, "getPendingTaskHeaders", "How many tasks are not over", headers)
+    route("GET", "/{id}", one, "getTaskStatus", "What became of a task", single)
+    changed = {**description.PATCH, **description.levels("updateTaskStatus")}
+    ended = "Cancel a task by giving it the completion status TERMINATED"
+    route("PATCH", "/{id}", patch, "updateTaskStatus", ended, single, openapi_extra=changed)
+    for path, endpoint, name in (("", every, "getTaskStatusList"), ("/{id}", one, "getTaskStatus")):
+        router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
+    return router
+
+
+def task_status(run: Run) -> TaskStatus:
+    """A run as a task."""
+    return TaskStatus(
+        id=run.id,
+        type=TaskType.QUEUED_TASK,
+        uniqueName=run.report_name,
+        description=run.description,
+        parentName=None,
+        launcher=run.launcher,
+        target=_target(run),
+        created=run.created,
+        modified=run.completed or run.launched or run.created,
+        launched=run.launched,
+        completed=run.completed,
+        completionStatus=COMPLETION.get(run.state),
+        messages=[_message(message) for message in run.messages],
+        returns=[],
+        attributes=dict(run.attributes),
+        progress=run.progress,
+        percentComplete=run.percent,
+        taskDefinitionSummary=_definition(run),
+    )
+
+
+def _target(run: Run) -> Target | None:
+    source = run.arguments.get("application") or run.arguments.get("authoritativeSource")
+    if not isinstance(source, str):
+        return None
+    name = run.arguments.get("sourceName")
+    return Target(id=source, type="APPLICATION", name=name if isinstance(name, str) else source)
+
+
+def _definition(run: Run) -> TaskDefinitionSummary:
+    report = reports.reports().get(run.report_type)
+    return TaskDefinitionSummary(
+        id=run.report_type,
+        uniqueName=run.report_name,
+        description=run.description,
+        parentName=run.report_name,
+        executor=None,
+        arguments=dict(report.arguments) if report else {},
+    )
+
+
+def _message(message: Message) -> TaskStatusMessage:
+    text = LocalizedText(locale="en-US", message=message.text)
+    return TaskStatusMessage(type=message.level.value, localizedText=text, key=message.key, parameters=[])

@@ -1,0 +1,236 @@
+"""Runs as they go, as server-sent events, at paths of our own.
+
+However many clients watch, one poller a server asks the database, and only while somebody watches. A client that is
+slow is sent the newest state of each run rather than every one, so it costs no more memory than there are runs.
+
+An event's id is the state that it tells. A client that comes back with `Last-Event-ID` is told what is so now, unless
+that is what it knew; where its run was over by then the answer is 204, at which a browser stops coming back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio.to_thread
+import sqlalchemy as sa
+import structlog
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response, StreamingResponse
+
+from whohas.auth import Caller
+from whohas.errors import QuotaExceeded
+from whohas.http import description
+from whohas.http.access import caller_of
+from whohas.http.requests import run_id
+from whohas.http.wire import report_results
+from whohas.runs import launches, table
+from whohas.runs.model import ACTIVE, Run
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+PREFIX = "/whohas/runs"
+
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 15.0
+LONGEST_SECONDS = 3600.0
+"""A stream ends after this, so that its client comes back and its token is looked at again."""
+MOST = 1000
+"""Clients that watch one server at once."""
+_LOOK_BACK = timedelta(seconds=5)
+"""Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
+_MOST_KEPT = 10_000
+
+log = structlog.get_logger("whohas.http")
+
+
+@dataclass(eq=False)
+class _Watcher:
+    """A client.
+
+    Attributes:
+        caller: who it is; it is told of the runs that they may see.
+        run_id: what it watches; None for all runs.
+        told: the id of the last event of each run that it had.
+        pending: what it is still to be told: the newest state of each run.
+    """
+
+    caller: Caller
+    run_id: str | None
+    told: dict[str, str]
+    pending: dict[str, Run] = field(default_factory=dict[str, Run])
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def tell(self, run: Run, launched: launches.Launches) -> None:
+        if self.run_id in (None, run.id) and launches.sees(self.caller, launched):
+            _keep(self.pending, run.id, run)
+            self.woken.set()
+
+    def news(self) -> Run | None:
+        """What it is to be told next; None where it knows everything."""
+        while self.pending:
+            run = self.pending.pop(next(iter(self.pending)))
+            if self.told.get(run.id) != event_id(run):
+                _keep(self.told, run.id, event_id(run))
+                return run
+        return None
+
+
+class Watch:
+    """The watchers of one server, and the poller that serves them all."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._watchers: set[_Watcher] = set()
+        self._poller: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def close(self) -> None:
+        """Ends every stream within a poll, so that a server that stops need not wait for them. From any thread."""
+        self._closing = True
+
+    def admit(self) -> None:
+        """Refuses a client where too many watch.
+
+        Raises:
+            QuotaExceeded: they do.
+        """
+        if len(self._watchers) >= MOST:
+            raise QuotaExceeded(f"{MOST:,} clients watch this server already.", retry_after=30)
+
+    async def events(self, caller: Caller, run_id: str | None, known: str) -> AsyncGenerator[str]:
+        """The events of one run until it is over, or of all that the caller sees until the client goes.
+
+        Args:
+            known: the id of the last event that the client had; empty where it had none.
+        """
+        watcher = _Watcher(caller, run_id, {known.partition("-")[0]: known})
+        self._watchers.add(watcher)
+        try:
+            for run, launched in await anyio.to_thread.run_sync(self._now, run_id):
+                watcher.tell(run, launched)
+            if self._poller is None or self._poller.done():
+                self._poller = asyncio.create_task(self._poll())
+            yield "retry: 2000\n\n"
+            ends = time.monotonic() + LONGEST_SECONDS
+            while not self._closing and time.monotonic() < ends:
+                while (run := watcher.news()) is not None:
+                    yield _event(run)
+                    if run_id is not None and run.state.over:
+                        return
+                watcher.woken.clear()
+                yield await self._wait(watcher)
+        finally:
+            self._watchers.discard(watcher)
+
+    async def _wait(self, watcher: _Watcher) -> str:
+        """Returns when there is something to tell, with nothing, or after a while, with a sign of life."""
+        ends = time.monotonic() + HEARTBEAT_SECONDS
+        while not self._closing and not watcher.woken.is_set():
+            if time.monotonic() > ends:
+                return ": alive\n\n"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(watcher.woken.wait(), 1.0)
+        return ""
+
+    async def _poll(self) -> None:
+        known: dict[str, str] = {}
+        since = table.now()
+        while self._watchers and not self._closing:
+            at = table.now()
+            try:
+                runs = await anyio.to_thread.run_sync(self._changed, since - _LOOK_BACK)
+            except Exception as error:  # the database is away: the next look tells what was missed
+                log.warning("watch waits", exc_info=error)
+                await asyncio.sleep(1.0)
+                continue
+            since = at
+            before, known = known, {str(run.id): event_id(run) for run, _ in runs}
+            for run, launched in runs:
+                if before.get(run.id) != known[run.id]:
+                    for watcher in self._watchers:
+                        watcher.tell(run, launched)
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _changed(self, since: datetime) -> list[tuple[Run, launches.Launches]]:
+        """Runs that are not over, or that ended since then."""
+        return self._runs(sa.or_(_ACTIVE, table.run.c.completed >= since))
+
+    def _now(self, run_id: str | None) -> list[tuple[Run, launches.Launches]]:
+        return self._runs(_ACTIVE if run_id is None else table.run.c.id == run_id)
+
+    def _runs(self, asked: sa.ColumnElement[bool]) -> list[tuple[Run, launches.Launches]]:
+        with self._services.database.connect() as connection:
+            runs = table.several(connection.execute(sa.select(table.run).where(asked).order_by(table.run.c.created)))
+            launched = launches.of_runs(connection, asked)
+        return [(run, launched.get(run.id, set())) for run in runs]
+
+
+_ACTIVE = table.run.c.state.in_([state.value for state in ACTIVE])
+
+
+Known = Annotated[str, Header(alias="Last-Event-ID", description="The id of the last event that came.")]
+
+
+def watch_routes(services: Services, watch: Watch) -> APIRouter:
+    """The routes, to be mounted under `PREFIX`."""
+    router = APIRouter(tags=["Watching"])
+
+    def stream(caller: Caller, one: str | None, known: str) -> Response:
+        watch.admit()
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(watch.events(caller, one, known), headers=headers, media_type="text/event-stream")
+
+    async def every(request: Request, known: Known = "") -> Response:
+        return stream(caller_of(request), None, known)
+
+    async def single(request: Request, id: str, known: Known = "") -> Response:
+        caller = caller_of(request)
+        run = await anyio.to_thread.run_sync(services.runs.get, run_id(id), caller)
+        if run.state.over and known == event_id(run):
+            return Response(status_code=204)
+        return stream(caller, run.id, known)
+
+    for path, endpoint, name, summary in (
+        ("/events", every, "watchRuns", "All runs as they go, as server-sent events"),
+        ("/{id}/events", single, "watchRun", "A run as it goes, as server-sent events; ends when it is over"),
+    ):
+        answers = {200: {"description": "Events named `run`.", "content": {"text/event-stream": {}}}}
+        responses = {**answers, **description.REFUSALS}
+        router.add_api_route(
+            path,
+            endpoint,
+            methods=["GET"],
+            name=name,
+            dependencies=description.secured(name),
+            summary=summary,
+            response_class=Response,
+            responses=responses,
+        )
+    return router
+
+
+def _keep(kept: dict[str, Any], id: str, value: object) -> None:
+    """Puts something last; of very many the first is forgotten."""
+    kept.pop(id, None)
+    kept[id] = value
+    if len(kept) > _MOST_KEPT:
+        del kept[next(iter(kept))]
+
+
+def event_id(run: Run) -> str:
+    """Names the state of a run: the same as long as there is nothing new to tell."""
+    told = [run.state.value, run.attempt, run.progress, run.percent, len(run.messages), len(run.artefacts)]
+    return f"{run.id}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
+
+
+def _event(run: Run) -> str:
+    return f"id: {event_id(run)}\nevent: run\ndata: {report_results(run).model_dump_json()}\n\n"

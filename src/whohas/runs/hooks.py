@@ -1,0 +1,242 @@
+"""Hooks: an address that is told when a run ends. Messages and signatures follow Standard Webhooks 1.0.
+
+A message is kept with the run's end (`outbox`) and sent by the worker until the address takes it: at least once, with
+the same `webhook-id` each time, further and further apart, and no more after `hook_attempts`. No run waits for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+import structlog
+
+from whohas.errors import InvalidArguments, NotFound
+from whohas.runs import table
+from whohas.runs.model import Run
+from whohas.runs.outbox import hook, hook_message
+from whohas.runs.post import Answer, Letter, post_all
+from whohas.settings import Settings
+
+_AT_ONCE = 20
+_LEASE_SECONDS = 120
+"""A message that a worker took and did not report on is sent again after this: longer than any attempt takes."""
+_LONGEST_WAIT = 12 * 3600
+_GROWTH = 4
+_GONE = 410
+
+log = structlog.get_logger("whohas.hooks")
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """An address that is told of the end of runs.
+
+    Attributes:
+        report_type: it is told of this report alone; None for all.
+        disabled: why it is told nothing more; empty while it is.
+    """
+
+    id: str
+    url: str
+    report_type: str | None
+    created: datetime
+    disabled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How the messages of a hook stand; `answer` is what came of its last attempt that failed."""
+
+    waiting: int = 0
+    delivered: int = 0
+    dead: int = 0
+    answer: str = ""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The hooks of an installation.
+
+    Attributes:
+        key: from which each hook's secret is derived, so that the database holds none.
+    """
+
+    settings: Settings
+    database: sa.Engine
+    key: bytes = field(repr=False)
+
+    def add(self, url: str, report_type: str | None = None) -> tuple[Hook, str]:
+        """Makes a hook; it and its secret, which is shown this once.
+
+        Raises:
+            InvalidArguments: an address that is none, or a report that is none.
+        """
+        from whohas import reports
+
+        if report_type is not None and report_type not in reports.reports():
+            raise InvalidArguments(f"There is no report {report_type[:60]!r}. The reports are: {reports.names()}.")
+        new = Hook(secrets.token_hex(16), _checked(url), report_type, table.now(), "")
+        values = {column.name: getattr(new, column.name) for column in hook.columns}
+        with self.database.begin() as connection:
+            connection.execute(sa.insert(hook).values(values))
+        return new, self.secret(new.id)
+
+    def secret(self, hook_id: str) -> str:
+        """A hook's secret, in the form that Standard Webhooks gives it."""
+        derived = hmac.digest(self.key, f"webhook:{hook_id}".encode(), hashlib.sha256)
+        return f"whsec_{base64.b64encode(derived).decode()}"
+
+    def list(self) -> list[tuple[Hook, Sent]]:
+        """All hooks, the oldest first, each with how its messages stand."""
+        with self.database.connect() as connection:
+            hooks = [Hook(**row) for row in connection.execute(sa.select(hook).order_by(hook.c.created)).mappings()]
+            states = sa.select(hook_message.c.hook_id, hook_message.c.state, sa.func.count())
+            counted: dict[str, dict[str, int]] = {}
+            for id, state, count in connection.execute(states.group_by(hook_message.c.hook_id, hook_message.c.state)):
+                counted.setdefault(id, {})[state] = count
+            return [
+                (one, Sent(**counted.get(one.id, {}), answer=_last_failure(connection, one.id) or "")) for one in hooks
+            ]
+
+    def remove(self, hook_id: str) -> None:
+        """Removes a hook and what it was still to be told.
+
+        Raises:
+            NotFound: there is none with that id.
+        """
+        with self.database.begin() as connection:
+            connection.execute(sa.delete(hook_message).where(hook_message.c.hook_id == hook_id))
+            if connection.execute(sa.delete(hook).where(hook.c.id == hook_id)).rowcount == 0:
+                raise NotFound(f"There is no hook {hook_id[:64]!r}.")
+
+    def deliver(self) -> int:
+        """Sends what is due; how many messages were sent. Safe from many processes at once."""
+        taken = self._take()
+        if not taken:
+            return 0
+        letters = [self._letter(one, run) for one, run, _ in taken]
+        answers = post_all(letters, private=self.settings.hook_private_targets)
+        with self.database.begin() as connection:
+            for (one, run, attempt), answer in zip(taken, answers, strict=True):
+                self._note(connection, one, run, attempt, answer)
+        return len(taken)
+
+    def _take(self) -> list[tuple[Hook, Run, int]]:
+        """Due messages, which no other worker takes now; each with the number of this attempt."""
+        at = table.now()
+        due = (hook_message.c.state == "waiting", hook_message.c.due <= at)
+        with self.database.connect() as connection:
+            query = sa.select(hook_message.c.hook_id, hook_message.c.run_id, hook_message.c.due).where(*due)
+            found = connection.execute(query.order_by(hook_message.c.due).limit(_AT_ONCE)).all()
+        taken: list[tuple[Hook, Run, int]] = []
+        for hook_id, run_id, was_due in found:
+            mine = (hook_message.c.hook_id == hook_id, hook_message.c.run_id == run_id)
+            with self.database.begin() as connection:
+                lease = sa.update(hook_message).where(*mine, *due, hook_message.c.due == was_due)
+                values = {"due": at + timedelta(seconds=_LEASE_SECONDS), "attempts": hook_message.c.attempts + 1}
+                if connection.execute(lease.values(values)).rowcount == 0:
+                    continue
+                attempt = connection.execute(sa.select(hook_message.c.attempts).where(*mine)).scalar_one()
+                row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().one()
+                run = table.get(connection, run_id)
+                if run is None:  # its row was swept: there is nothing left to tell
+                    connection.execute(sa.delete(hook_message).where(*mine))
+                    continue
+            taken.append((Hook(**row), run, attempt))
+        return taken
+
+    def _letter(self, one: Hook, run: Run) -> Letter:
+        body = json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")).encode()
+        return Letter(one.url, body, signed(self.secret(one.id), f"msg_{run.id}_{one.id}", table.now(), body))
+
+    def _note(self, connection: sa.Connection, one: Hook, run: Run, attempt: int, answer: Answer) -> None:
+        mine = (hook_message.c.hook_id == one.id, hook_message.c.run_id == run.id)
+        values: dict[str, Any] = {"answer": answer.text}
+        if answer.taken:
+            values |= {"state": "delivered", "delivered": table.now()}
+        elif answer.status == _GONE or attempt >= self.settings.hook_attempts:
+            values |= {"state": "dead"}
+            log.warning("hook gave up", hook=one.id, run_id=run.id, attempts=attempt, reason=answer.text)
+        else:
+            values |= {"due": table.now() + timedelta(seconds=self._wait(attempt, answer))}
+        connection.execute(sa.update(hook_message).where(*mine).values(values))
+        if answer.status == _GONE:
+            off = sa.update(hook).where(hook.c.id == one.id)
+            connection.execute(off.values(disabled="The address answered 410: it wants no more."))
+
+    def _wait(self, attempt: int, answer: Answer) -> float:
+        wait = self.settings.hook_retry_seconds * _GROWTH ** (attempt - 1)
+        # spread out, so that an address that comes back is not met by all at once
+        spread = wait * (1 + secrets.randbelow(1000) / 5000)
+        return min(max(spread, answer.retry_after), _LONGEST_WAIT)
+
+
+def payload(run: Run) -> Mapping[str, Any]:
+    """What a hook is told of a run: what became of it, and never whom it is about."""
+    from whohas.runs.listing import COMPLETION
+
+    ended = next(name for name, state in COMPLETION.items() if state is run.state)
+    return {
+        "type": "run.ended",
+        "timestamp": _time(run.completed or run.created),
+        "data": {
+            "id": run.id,
+            "reportType": run.report_type,
+            "completionStatus": ended,
+            "launcher": run.launcher,
+            "schedule": run.attributes.get("schedule"),
+            "created": _time(run.created),
+            "completed": _time(run.completed or run.created),
+            "duration": run.duration,
+            "rows": run.rows,
+            "snapshot": run.snapshot,
+            "availableFormats": [format.upper() for format in run.formats] if run.artefacts else [],
+        },
+    }
+
+
+def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
+    """The headers of a message by Standard Webhooks: HMAC-SHA-256 over `id.timestamp.body`, in base64."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    timestamp = str(int(at.timestamp()))
+    signature = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _last_failure(connection: sa.Connection, hook_id: str) -> str | None:
+    failed = (hook_message.c.hook_id == hook_id, hook_message.c.state != "delivered", hook_message.c.answer != "")
+    query = sa.select(hook_message.c.answer).where(*failed).order_by(hook_message.c.due.desc())
+    return connection.execute(query.limit(1)).scalar()
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url.strip())
+        port = parts.port
+    except ValueError:
+        raise InvalidArguments(f"{url[:200]!r} is no address.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise InvalidArguments(f"{url[:200]!r} must be an http or https address, such as https://example.com/ended.")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidArguments("A hook's address carries no user and no password: messages are signed instead.")
+    if not url.strip().isprintable() or len(url) > 2000:
+        raise InvalidArguments("A hook's address has at most 2,000 characters, all of which can be printed.")
+    return url.strip()

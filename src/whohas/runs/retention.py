@@ -1,0 +1,315 @@
+"""What is kept, and for how long: files by age and by their size together, runs for longer, held runs for ever.
+
+A sweep removes, in this order: files of runs that ended long ago, files beyond the room that all may take (the oldest
+first), runs that ended longer ago still, and what nobody owns: unfinished parts, folders without a run, spilled data.
+A run that is not over is never touched, nor is one that is held. `Removed` is the one account of what went; it is
+logged, and handed to whoever else wants to know.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from whohas.artefacts import Artefact, Artefacts
+from whohas.database import Instant, metadata
+from whohas.errors import NotFound
+from whohas.runs import table
+from whohas.runs.model import ACTIVE, Level
+from whohas.runs.outbox import hook_message
+from whohas.settings import Settings
+
+_SETTLED_SECONDS = 3600
+"""A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
+
+log = structlog.get_logger("whohas.retention")
+
+hold = sa.Table(
+    "hold",
+    metadata,
+    sa.Column("run_id", sa.String(32), primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("held", Instant, nullable=False),
+)
+"""The runs that are held."""
+
+run = table.run
+_OVER = run.c.state.not_in([state.value for state in ACTIVE])
+_FREE = ~sa.exists().where(hold.c.run_id == run.c.id)
+
+
+class Kind(StrEnum):
+    """What was removed."""
+
+    FILES = "files"
+    """The files of a run; its row stays, with their names and hashes."""
+    RUN = "run"
+    """A run, with whatever files it still had."""
+    STRAY = "stray"
+    """A file or a folder that nobody owns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that a sweep removed, or would.
+
+    Attributes:
+        run_id: whose it was; empty where that is not known.
+        names: of the files.
+        bytes: that this freed.
+        why: a sentence.
+    """
+
+    kind: Kind
+    run_id: str
+    names: tuple[str, ...]
+    bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why a run is never swept."""
+
+    run_id: str
+    holder: str
+    reason: str
+    held: datetime
+
+
+def log_removed(removed: Sequence[Removed]) -> None:
+    """One line of the log for each thing that went."""
+    for one in removed:
+        log.info("removed", kind=one.kind.value, run_id=one.run_id, files=one.names, bytes=one.bytes, why=one.why)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Sweeps an installation, and holds runs.
+
+    Attributes:
+        tell: is told what a sweep removed, once it is gone.
+    """
+
+    settings: Settings
+    database: sa.Engine
+    artefacts: Artefacts
+    tell: Callable[[Sequence[Removed]], None] = field(default=log_removed)
+
+    def hold(self, run_id: str, holder: str, reason: str = "") -> Hold:
+        """Keeps a run and its files until it is released. One that is held stays as it is.
+
+        Raises:
+            NotFound: there is no such run, or its files have been removed.
+        """
+        with self.database.begin() as connection:
+            row = _locked(connection, run_id)
+            if row is None:
+                raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
+            if any(message["key"] == "files.removed" for message in row.messages):
+                raise NotFound("The files of this run have been removed; there is nothing left to hold.")
+            held = _held(connection, run_id)
+            if held is None:
+                held = Hold(run_id, holder, reason.strip(), table.now())
+                values = {column.name: getattr(held, column.name) for column in hold.columns}
+                connection.execute(sa.insert(hold).values(values))
+        log.info("held", run_id=run_id, holder=held.holder, reason=held.reason)
+        return held
+
+    def release(self, run_id: str) -> None:
+        """Lets a held run be swept again.
+
+        Raises:
+            NotFound: it is not held.
+        """
+        with self.database.begin() as connection:
+            if connection.execute(sa.delete(hold).where(hold.c.run_id == run_id)).rowcount == 0:
+                raise NotFound(f"The run {run_id[:64]!r} is not held.")
+        log.info("released", run_id=run_id)
+
+    def held(self) -> list[Hold]:
+        """The runs that are held, the newest first."""
+        with self.database.connect() as connection:
+            rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
+            return [Hold(**row) for row in rows]
+
+    def sweep(self, *, dry: bool = False) -> list[Removed]:
+        """Removes what is not to be kept, and returns what that was. Safe from many processes at once.
+
+        Args:
+            dry: remove nothing, only say what would go.
+        """
+        gone: list[Removed] = []
+        for run_id, why in (*self._old_files(), *self._beyond_room()):
+            gone += self._remove_files(run_id, why, dry)
+        emptied = {one.run_id for one in gone}
+        for run_id, why in self._old_runs():
+            gone += self._remove_run(run_id, why, dry, emptied=run_id in emptied)
+        gone += self._strays(dry)
+        if not dry:
+            self._forget_messages()
+            if gone:
+                self.tell(gone)
+        return gone
+
+    def _old_files(self) -> Iterator[tuple[str, str]]:
+        days = self.settings.keep_files_days
+        if days:
+            with self.database.connect() as connection:
+                rows = connection.execute(_over_since(days).where(_FREE).order_by(run.c.completed)).all()
+            why = f"Files are kept for {days} days (WHOHAS_KEEP_FILES_DAYS)."
+            yield from ((row.id, why) for row in rows if row.artefacts)
+
+    def _beyond_room(self) -> Iterator[tuple[str, str]]:
+        room = self.settings.keep_files_bytes
+        if not room:
+            return
+        query = sa.select(run.c.id, run.c.artefacts, _FREE.label("free")).where(_OVER)
+        if self.settings.keep_files_days:  # those are gone already, or would be
+            kept = table.now() - timedelta(days=self.settings.keep_files_days)
+            query = query.where(sa.or_(run.c.completed > kept, ~_FREE))
+        with self.database.connect() as connection:
+            rows = connection.execute(query.order_by(run.c.completed)).all()
+        sizes = [(row.id, row.free, sum(file["bytes"] for file in row.artefacts)) for row in rows]
+        taken = sum(size for _, _, size in sizes)
+        why = f"All files together are kept to {room:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
+        for run_id, free, size in sizes:
+            if taken <= room:
+                return
+            if free and size:
+                taken -= size
+                yield run_id, why
+
+    def _old_runs(self) -> Iterator[tuple[str, str]]:
+        days = self.settings.keep_runs_days
+        if days:
+            with self.database.connect() as connection:
+                ids = connection.execute(_over_since(days).where(_FREE).order_by(run.c.completed)).scalars().all()
+            yield from ((run_id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run_id in ids)
+
+    def _remove_files(self, run_id: str, why: str, dry: bool) -> list[Removed]:
+        """The row first, then the files: what is left of them after a crash is a stray."""
+        with self.database.begin() as connection:
+            row = _locked(connection, run_id)
+            if row is None or not row.artefacts or _held(connection, run_id):
+                return []
+            files = [Artefact(**artefact) for artefact in row.artefacts]
+            if not dry:
+                told = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in files)
+                text = f"The files of this run were removed on {table.now():%Y-%m-%d}. {why} They were: {told}."
+                note = {"level": Level.INFO.value, "key": "files.removed", "text": text}
+                values: dict[str, Any] = {"artefacts": [], "messages": [*row.messages, note]}
+                connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
+        if not dry:
+            shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
+        names = tuple(file.name for file in files)
+        return [Removed(Kind.FILES, run_id, names, sum(file.bytes for file in files), why)]
+
+    def _remove_run(self, run_id: str, why: str, dry: bool, *, emptied: bool) -> list[Removed]:
+        with self.database.begin() as connection:
+            row = _locked(connection, run_id)
+            if row is None or _held(connection, run_id):
+                return []
+            files = [] if emptied else [Artefact(**artefact) for artefact in row.artefacts]
+            if not dry:
+                connection.execute(sa.delete(hook_message).where(hook_message.c.run_id == run_id))
+                connection.execute(sa.delete(run).where(run.c.id == run_id))
+        if not dry:
+            shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
+        names = tuple(file.name for file in files)
+        return [Removed(Kind.RUN, run_id, names, sum(file.bytes for file in files), why)]
+
+    def _strays(self, dry: bool) -> list[Removed]:
+        settled = time.time() - _SETTLED_SECONDS
+        gone: list[Removed] = []
+        for folder in _folders(self.artefacts.root):
+            owner = self._owner(folder.name)
+            if owner is not None and not owner.over:
+                continue
+            owned = owner.files if owner else frozenset[str]()
+            for path in sorted(folder.iterdir()):
+                if path.name not in owned:
+                    why = "No run owns it." if owner is None else "Its run is over and does not own it."
+                    gone += _stray(path, folder.name, settled, why, dry)
+            if not dry and _changed(folder) < settled:
+                with suppress(OSError):
+                    folder.rmdir()
+        # of each worker, and of files that are made later
+        for folder in (one for whose in _folders(self.settings.spill_path) for one in _folders(whose)):
+            owner = self._owner(folder.name[:32])
+            if owner is None or owner.over:
+                gone += _stray(folder, folder.name[:32], settled, "It was spilled by an attempt that is over.", dry)
+        return gone
+
+    def _owner(self, run_id: str) -> _Owner | None:
+        query = sa.select(_OVER.label("over"), run.c.artefacts).where(run.c.id == run_id)
+        with self.database.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _Owner(bool(row.over), frozenset(file["name"] for file in row.artefacts))
+
+    def _forget_messages(self) -> None:
+        """What hooks were told, and gave up on, is forgotten with the files that it was about."""
+        days = self.settings.keep_files_days
+        if days:
+            old = (hook_message.c.state != "waiting", hook_message.c.due < table.now() - timedelta(days=days))
+            with self.database.begin() as connection:
+                connection.execute(sa.delete(hook_message).where(*old))
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    over: bool
+    files: frozenset[str]
+
+
+def _over_since(days: float) -> sa.Select[Any, Any]:
+    return sa.select(run.c.id, run.c.artefacts).where(_OVER, run.c.completed < table.now() - timedelta(days=days))
+
+
+def _locked(connection: sa.Connection, run_id: str) -> sa.Row[Any, Any] | None:
+    """A run, which nobody else can hold or sweep until the transaction is over."""
+    query = sa.select(run.c.artefacts, run.c.messages).where(run.c.id == run_id).with_for_update()
+    return connection.execute(query).first()
+
+
+def _held(connection: sa.Connection, run_id: str) -> Hold | None:
+    row = connection.execute(sa.select(hold).where(hold.c.run_id == run_id)).mappings().first()
+    return None if row is None else Hold(**row)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _changed(path: Path) -> float:
+    """When anything in it last changed; now where it goes away meanwhile."""
+    try:
+        return max([path.lstat().st_mtime, *(inner.lstat().st_mtime for inner in path.rglob("*"))])
+    except OSError:
+        return time.time()
+
+
+def _stray(path: Path, run_id: str, settled: float, why: str, dry: bool) -> list[Removed]:
+    if _changed(path) >= settled:
+        return []
+    try:
+        size = sum(one.lstat().st_size for one in [path, *path.rglob("*")] if not one.is_dir())
+        if not dry:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError:  # another server was quicker, or the disk refuses: the next sweep sees
+        return []
+    return [Removed(Kind.STRAY, run_id, (path.name,), size, why)]

@@ -1,0 +1,254 @@
+"""Hooks: whoever wants to know is told when a run ends, signed, again until it is taken, and nobody else is."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from receiving import Receiver, receiving
+from support import result_when_over, serving, whohas
+from whohas.errors import InvalidArguments, NotFound
+from whohas.runs import table
+from whohas.runs.hooks import Hooks, signed
+from whohas.runs.model import State
+from whohas.runs.outbox import hook_message
+from whohas.runs.post import Letter, is_public, post_all
+from whohas.services import Services, open_services
+from whohas.settings import Settings
+
+OPEN = {"WHOHAS_HOOK_PRIVATE_TARGETS": "true", "WHOHAS_HOOK_RETRY_SECONDS": "0.05"}
+
+
+@pytest.fixture
+def own_home(acme_home: Path, home: Path) -> Path:
+    """A home of its own with examples/acme, and nothing run yet."""
+    home.mkdir()
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    return home
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture
+def services(own_home: Path) -> Iterator[Services]:
+    settings = Settings(home=own_home, hook_private_targets=True, hook_retry_seconds=60, hook_attempts=3)
+    with open_services(settings) as opened:
+        yield opened
+
+
+def verify(secret: str, headers: dict[str, str], body: bytes) -> None:
+    """As a receiver does it, by the text of Standard Webhooks."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+    assert f"v1,{expected}" in headers["webhook-signature"].split()
+    assert abs(int(headers["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 120
+
+
+def ended_run(services: Services, state: State = State.CANCELLED, **arguments: object) -> str:
+    """A run that is over, by the statements that end one."""
+    run = services.runs.start("IDENTITIES", arguments, "ann")
+    with services.database.begin() as connection:
+        if state is State.CANCELLED:
+            table.ask_to_cancel(connection, run.id)
+        else:
+            assert table.claim(connection, run.id)
+            table.finish(connection, run.id, 1, state, "Done", 7, ())
+    return run.id
+
+
+def due_now(services: Services) -> None:
+    with services.database.begin() as connection:
+        connection.execute(sa.update(hook_message).values(due=table.now() - timedelta(seconds=1)))
+
+
+def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home: Path, receiver: Receiver) -> None:
+    made = whohas(own_home, "hook", "add", f"{receiver.url}/ended?by=whohas").stdout.splitlines()
+    secret = made[1].split()[1]
+    assert secret.startswith("whsec_")
+    receiver.answers = [503, 302]
+    with serving(own_home, **OPEN) as server, server.http() as http:
+        body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Nimbus CRM", "selectedFormats": ["CSV"]}}
+        run_id = http.post("/v2025/reports/run", json=body).json()["id"]
+        result = result_when_over(http, run_id)
+        came = receiver.wait_for(3)
+    assert {path for path, _, _ in came} == {"/ended?by=whohas"}
+    assert len({headers["webhook-id"] for _, headers, _ in came}) == 1
+    assert len({body for _, _, body in came}) == 1
+    for _, headers, content in came:
+        verify(secret, headers, content)
+        assert headers["content-type"] == "application/json"
+    told = json.loads(came[0][2])
+    assert told["type"] == "run.ended"
+    assert told["data"]["id"] == run_id
+    assert (told["data"]["completionStatus"], told["data"]["rows"]) == ("SUCCESS", result["rows"])
+    assert told["data"]["availableFormats"] == ["CSV"]
+    with pytest.raises(AssertionError):
+        verify(secret, came[0][1], came[0][2] + b" ")
+    listed = whohas(own_home, "hook", "list").stdout
+    assert made[0].split()[1] in listed and secret not in listed
+    for path in own_home.glob("whohas.db*"):
+        assert base64.b64decode(secret[6:]) not in path.read_bytes() and secret.encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_every_end_is_told_once(services: Services, receiver: Receiver, state: State) -> None:
+    services.hooks.add(receiver.url)
+    run_id = ended_run(services, state)
+    assert [services.hooks.deliver(), services.hooks.deliver()] == [1, 0]
+    ((_, _, body),) = receiver.came
+    ended = {State.SUCCEEDED: "SUCCESS", State.FAILED: "ERROR", State.CANCELLED: "TERMINATED"}[state]
+    assert (json.loads(body)["data"]["id"], json.loads(body)["data"]["completionStatus"]) == (run_id, ended)
+
+
+def test_a_run_that_does_not_end_leaves_no_message(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    run = services.runs.start("IDENTITIES", {}, "ann")
+    with pytest.raises(RuntimeError), services.database.begin() as connection:
+        table.ask_to_cancel(connection, run.id)
+        raise RuntimeError("the transaction is lost")
+    assert services.hooks.deliver() == 0
+    assert services.runs.get(run.id).state is State.QUEUED
+
+
+def test_a_hook_of_one_report_is_told_of_that_one_alone(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url, "ORPHAN_IDENTITIES")
+    ended_run(services)
+    assert services.hooks.deliver() == 0
+
+
+def test_a_message_is_given_up_after_its_last_attempt(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    receiver.answers = [500] * 5
+    ended_run(services)
+    for _ in range(5):
+        services.hooks.deliver()
+        assert services.hooks.deliver() == 0, "it waits between attempts"
+        due_now(services)
+    assert len(receiver.came) == 3
+    ((_, sent),) = services.hooks.list()
+    assert (sent.waiting, sent.delivered, sent.dead, sent.answer) == (0, 0, 1, "HTTP 500")
+
+
+def test_the_waits_grow_and_an_address_may_ask_for_longer(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    receiver.answers = [429, 429]
+    ended_run(services)
+
+    def wait() -> float:
+        services.hooks.deliver()
+        with services.database.connect() as connection:
+            due = connection.execute(sa.select(hook_message.c.due)).scalar_one()
+        return (due - table.now()).total_seconds()
+
+    assert 55 < wait() < 75
+    due_now(services)
+    receiver.headers = {"Retry-After": "3600"}
+    assert 3590 < wait() <= 3600
+
+
+def test_an_address_that_is_gone_is_told_nothing_more(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    receiver.answers = [410]
+    ended_run(services)
+    services.hooks.deliver()
+    ended_run(services, timeZone="+05:00")
+    assert services.hooks.deliver() == 0
+    ((one, sent),) = services.hooks.list()
+    assert "410" in one.disabled and sent.dead == 1
+
+
+def test_a_message_that_a_worker_took_and_lost_is_sent_again(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    ended_run(services)
+    assert len(services.hooks._take()) == 1  # and then the worker dies
+    assert services.hooks.deliver() == 0, "it is leased"
+    due_now(services)
+    assert services.hooks.deliver() == 1
+
+
+def test_without_the_setting_no_private_address_is_posted_to(own_home: Path, receiver: Receiver) -> None:
+    with open_services(Settings(home=own_home)) as services:
+        services.hooks.add(receiver.url)
+        services.hooks.add(receiver.url.replace("127.0.0.1", "localhost"))
+        ended_run(services)
+        services.hooks.deliver()
+        answers = [sent.answer for _, sent in services.hooks.list()]
+    assert receiver.came == []
+    assert all("private network" in answer for answer in answers), answers
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.9.9.9", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",  # noqa: S104
+     "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1%eth0", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+     "64:ff9b::7f00:1", "2002:7f00:1::", "ff02::1"],
+)  # fmt: skip
+def test_addresses_that_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
+def test_addresses_that_are_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.com", "ftp://example.com/", "file:///etc/passwd", "http://", "https://user:pw@example.com/",
+     "http://example.com:0/", "http://example.com:99999/", "http://[::1", "http://exa\nmple.com/", "gopher://x/",
+     "http://example.com/" + "x" * 2000],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(services: Services, url: str) -> None:
+    with pytest.raises(InvalidArguments):
+        services.hooks.add(url)
+
+
+def test_unknown_reports_and_hooks_are_refused(services: Services) -> None:
+    with pytest.raises(InvalidArguments, match="NOPE"):
+        services.hooks.add("https://example.com/", "NOPE")
+    with pytest.raises(NotFound):
+        services.hooks.remove("nope")
+
+
+def test_a_removed_hook_is_told_nothing(services: Services, receiver: Receiver) -> None:
+    made, _ = services.hooks.add(receiver.url)
+    ended_run(services)
+    services.hooks.remove(made.id)
+    assert services.hooks.deliver() == 0
+    assert services.hooks.list() == []
+
+
+def test_an_address_that_does_not_answer_is_a_fault_and_no_crash() -> None:
+    letter = Letter("http://127.0.0.1:1/", b"{}", {})
+    nowhere = Letter("http://no-such-host.invalid/", b"{}", {})
+    for answer in post_all([letter, nowhere], private=True):
+        assert not answer.taken and answer.status is None and answer.text
+
+
+def test_secrets_differ_by_hook_and_by_installation(services: Services) -> None:
+    other = Hooks(services.settings, services.database, b"another key" * 3)
+    assert len({services.hooks.secret("a"), services.hooks.secret("b"), other.secret("a")}) == 3
+
+
+def test_a_signature_is_that_of_the_published_example() -> None:
+    headers = signed(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        datetime.fromtimestamp(1614265330, UTC),
+        b'{"test": 2432232314}',
+    )
+    assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="

@@ -1,0 +1,132 @@
+"""Watching runs: over HTTP as server-sent events, and in the terminal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from support import result_when_over, serving, whohas
+
+BIG = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
+SMALL = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
+
+
+@dataclass
+class Event:
+    """What a browser makes of an event."""
+
+    id: str
+    name: str
+    data: dict[str, Any]
+
+
+def events(lines: Iterator[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line.startswith((":", "retry:")):
+            continue
+        if not line and fields:
+            yield Event(fields["id"], fields["event"], json.loads(fields["data"]))
+            fields = {}
+        elif line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+
+
+def watched(http: httpx2.Client, path: str, **headers: str) -> list[Event]:
+    """All events of a stream, to its end."""
+    with http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        return list(events(answer.iter_lines()))
+
+
+@pytest.fixture
+def own_home(acme_home: Path, home: Path) -> Path:
+    """A home of its own with examples/acme, and nothing run yet."""
+    home.mkdir()
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    return home
+
+
+@pytest.mark.slow
+def test_a_run_is_told_of_until_it_is_over_and_a_client_that_comes_back_goes_on(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
+        run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
+        path = f"/whohas/runs/{run_id}/events"
+        told = watched(http, path)
+        assert {event.name for event in told} == {"run"}
+        assert {event.data["id"] for event in told} == {run_id}
+        percents = [event.data["percentComplete"] for event in told]
+        assert percents == sorted(percents) and percents[-1] == 100
+        assert [event.data["status"] for event in told][:-1] == [None] * (len(told) - 1)
+        assert told[-1].data["status"] == "SUCCESS"
+        assert len({event.id for event in told}) == len(told), "nothing is told twice"
+        assert http.get(path, headers={"Last-Event-ID": told[-1].id}).status_code == 204
+        assert watched(http, path, **{"Last-Event-ID": told[0].id}) == [told[-1]]
+        assert watched(http, path, **{"Last-Event-ID": "nonsense \x7f"}) == [told[-1]]
+
+
+@pytest.mark.slow
+def test_all_runs_are_told_of_those_that_begin_later_too_and_a_server_that_stops_ends_the_stream(
+    own_home: Path,
+) -> None:
+    with serving(own_home) as server, server.http() as http:
+        with ThreadPoolExecutor(1) as pool:
+            stream = pool.submit(watched, http, "/whohas/runs/events")
+            time.sleep(1)
+            ids = []
+            for page in ("A4", "Letter"):
+                body = {**SMALL, "arguments": {**SMALL["arguments"], "pageSize": page}}
+                ids.append(http.post("/v2025/reports/run", json=body).json()["id"])
+                result_when_over(http, ids[-1])
+            time.sleep(1)
+            begun = time.monotonic()
+            server.process.terminate()
+            told = stream.result(30)
+            assert time.monotonic() - begun < 5, "the stream holds the server up"
+        ended = [event.data["id"] for event in told if event.data["status"] == "SUCCESS"]
+        assert ended == ids
+
+
+@pytest.mark.slow
+def test_clients_that_vanish_cost_nothing(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
+        run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
+        for _ in range(30):
+            with http.stream("GET", f"/whohas/runs/{run_id}/events") as answer:
+                next(answer.iter_lines())
+        assert result_when_over(http, run_id)["status"] == "SUCCESS"
+        log = server.log.read_text()
+        assert "broken off" not in log and "Traceback" not in log
+
+
+def test_what_cannot_be_watched(own_home: Path) -> None:
+    with serving(own_home) as server, server.http() as http:
+        assert http.get(f"/whohas/runs/{'0' * 32}/events").status_code == 404
+        assert http.get("/whohas/runs/x/events").status_code == 404
+        assert httpx2.get(f"{server.url}/whohas/runs/events").status_code == 401
+
+
+@pytest.mark.slow
+def test_the_terminal_shows_runs_as_they_go(own_home: Path) -> None:
+    assert whohas(own_home, "watch").stdout == "No run goes on.\n"
+    assert "no run with the id" in whohas(own_home, "watch", "0" * 32).stderr
+    with serving(own_home) as server, server.http() as http:
+        run_id = http.post("/v2025/reports/run", json=SMALL).json()["id"]
+        shown = whohas(own_home, "watch", run_id)
+        assert shown.returncode == 0
+        assert shown.stdout.splitlines()[-1].split()[:3] == [run_id, "IDENTITIES", "succeeded"]
+        (task,) = json.loads(whohas(own_home, "runs", "--json", "--filters", 'completionStatus eq "SUCCESS"').stdout)
+        assert task == http.get(f"/v2025/task-status/{run_id}").json()
+        assert whohas(own_home, "runs", "--pending").stdout == "No such run.\n"
+        assert "at character 4" in whohas(own_home, "runs", "--filters", "id is").stderr
