@@ -43,8 +43,14 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def services(own_home: Path) -> Iterator[Services]:
-    settings = Settings(home=own_home, hook_private_targets=True, hook_retry_seconds=60, hook_attempts=3)
+def services(own_home: Path, database_url: str) -> Iterator[Services]:
+    settings = Settings(
+        home=own_home,
+        database_url=database_url or None,
+        hook_private_targets=True,
+        hook_retry_seconds=60,
+        hook_attempts=3,
+    )
     with open_services(settings) as opened:
         yield opened
 
@@ -65,8 +71,9 @@ def ended_run(services: Services, state: State = State.CANCELLED, **arguments: o
         if state is State.CANCELLED:
             table.ask_to_cancel(connection, run.id)
         else:
-            assert table.claim(connection, run.id)
-            table.finish(connection, run.id, 1, state, "Done", 7, ())
+            claimed = table.claim(connection, run.id, "e" * 32)
+            assert claimed
+            table.finish(connection, claimed, state, "Done", 7, ())
     return run.id
 
 

@@ -36,8 +36,10 @@ def own_home(acme_home: Path, home: Path) -> Path:
 
 
 @pytest.fixture
-def services(own_home: Path) -> Iterator[Services]:
-    with open_services(Settings(home=own_home, concurrent_reports=("IDENTITIES",))) as opened:
+def services(own_home: Path, database_url: str) -> Iterator[Services]:
+    with open_services(
+        Settings(home=own_home, database_url=database_url or None, concurrent_reports=("IDENTITIES",))
+    ) as opened:
         yield opened
 
 
@@ -48,8 +50,9 @@ def ended(services: Services, days: float, size: int = 100) -> str:
     part.write_bytes(b"x" * size)
     file = Artefact("csv", services.artefacts.publish(part), "", size, 3, SHA)
     with services.database.begin() as connection:
-        assert table.claim(connection, run.id)
-        assert table.finish(connection, run.id, 1, State.SUCCEEDED, "Done", 3, (), (file,))
+        claimed = table.claim(connection, run.id, "e" * 32)
+        assert claimed
+        assert table.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
         at = table.now() - timedelta(days=days)
         connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(completed=at))
     return run.id
@@ -138,14 +141,14 @@ def test_what_cannot_be_held_is_refused(services: Services) -> None:
 def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
     run = services.runs.start("IDENTITIES", {}, "ann")
     with services.database.begin() as connection:
-        table.claim(connection, run.id)
+        table.claim(connection, run.id, "e" * 32)
         long = table.now() - timedelta(days=9999)
         connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(created=long, launched=long))
     services.artefacts.part(run.id, 1, "identities.csv").write_bytes(b"half")
-    spill = services.settings.home / "spill" / f"{run.id}-1"
+    spill = services.settings.spill_path / "worker" / f"{run.id}-1"
     spill.mkdir(parents=True)
     (spill / "tmp").write_bytes(b"x")
-    age(services.settings.home / "spill")
+    age(services.settings.spill_path)
     age(services.artefacts.root)
     assert retention(services, keep_files_days=1, keep_runs_days=1, keep_files_bytes=1).sweep() == []
     assert files(services, run.id) == ["1-identities.csv.part"]
@@ -159,7 +162,7 @@ def test_what_nobody_owns_goes_once_it_has_settled(services: Services) -> None:
     lost = services.artefacts.root / ("f" * 32)
     lost.mkdir()
     (lost / "1-accounts.csv").write_bytes(b"123")
-    spill = services.settings.home / "spill" / f"{run_id}-1"
+    spill = services.settings.spill_path / "worker" / f"{run_id}-1"
     spill.mkdir(parents=True)
     (spill / "tmp").write_bytes(b"1234567")
     outside = services.settings.home / "kept.txt"
@@ -168,7 +171,7 @@ def test_what_nobody_owns_goes_once_it_has_settled(services: Services) -> None:
     rules = retention(services)
     assert rules.sweep() == [], "it may be in the making"
     age(services.artefacts.root)
-    age(services.settings.home / "spill")
+    age(services.settings.spill_path)
     os.utime(lost / "1-link", (LONG_AGO, LONG_AGO), follow_symlinks=False)
     would = rules.sweep(dry=True)
     assert folder.joinpath("1-identities-ab.pdf.part").exists() and spill.exists() and lost.exists()

@@ -36,8 +36,8 @@ def own_home(acme_home: Path, home: Path) -> Path:
 
 
 @pytest.fixture
-def services(own_home: Path) -> Iterator[Services]:
-    with open_services(Settings(home=own_home)) as opened:
+def services(own_home: Path, database_url: str) -> Iterator[Services]:
+    with open_services(Settings(home=own_home, database_url=database_url or None)) as opened:
         yield opened
 
 

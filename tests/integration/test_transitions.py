@@ -14,6 +14,7 @@ from whohas.database import connect
 from whohas.migrations import upgrade
 from whohas.runs import table
 from whohas.runs.model import TRANSITIONS, Run, RunId, State
+from whohas.runs.outbox import hook, hook_message
 
 ME = "e" * 32
 ENDS = (State.SUCCEEDED, State.WARNED, State.FAILED)
@@ -77,6 +78,25 @@ def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.
             if then is not state:
                 taken.add((state, then, name))
     assert taken == {(way.before, way.after, way.by) for way in TRANSITIONS}
+
+
+def test_a_hook_is_told_once_of_each_way_in_which_a_run_ends_and_of_nothing_else(database: sa.Engine) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(hook).values(id="h" * 32, url="https://example.com", created=table.now(), disabled="")
+        )
+    for state in State:
+        for name, statement in STATEMENTS:
+            with database.connect() as connection:
+                kept = a_run(state)
+                table.insert(connection, kept, single_flight=True)
+                for _ in range(2):
+                    statement(connection, kept)
+                then = table.get(connection, kept.id)
+                told = connection.execute(sa.select(sa.func.count()).select_from(hook_message)).scalar_one()
+                connection.rollback()
+            assert then is not None
+            assert told == (1 if then.state.over and not state.over else 0), (state, name)
 
 
 def test_nothing_leaves_a_run_that_is_over(database: sa.Engine) -> None:

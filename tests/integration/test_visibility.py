@@ -47,6 +47,8 @@ def looks(http: httpx2.Client, run_id: str) -> set[int]:
         http.get(f"/v2025/reports/{run_id}/result").status_code,
         http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code,
         http.post(f"/v2025/reports/{run_id}/cancel").status_code,
+        http.get(f"/v2025/task-status/{run_id}").status_code,
+        http.get(f"/whohas/runs/{run_id}/events").status_code,
     }
 
 
@@ -62,6 +64,66 @@ def test_a_run_is_seen_by_its_launcher_and_by_administrators_and_is_a_404_to_oth
     of_another = bob.get(f"/v2025/reports/{run_id}/result").json()["messages"][0]["text"]
     of_nobody = bob.get(f"/v2025/reports/{'f' * 32}/result").json()["messages"][0]["text"]
     assert of_another.replace(run_id, "…") == of_nobody.replace("f" * 32, "…"), "it does not say that there is one"
+
+
+def test_lists_of_tasks_count_and_show_what_the_caller_sees(calling: Calling) -> None:
+    ann, bob = calling("ann", "CERT_ADMIN"), calling("bob", "CERT_ADMIN")
+    run_id = start(ann, "IDENTITIES", selectedFormats=["JSON"]).json()["id"]
+    for path in ("/v2025/task-status", "/task-status/v1/pending-tasks"):
+        seen = bob.get(path, params={"count": "true"})
+        assert (seen.json(), seen.headers["X-Total-Count"]) == ([], "0")
+    seen = ann.get("/v2025/task-status", params={"count": "true"})
+    assert ([one["id"] for one in seen.json()], seen.headers["X-Total-Count"]) == ([run_id], "1")
+    administrator = calling("carol", "ORG_ADMIN").get("/v2025/task-status")
+    assert run_id in [one["id"] for one in administrator.json()]
+    ending = [{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}]
+    assert bob.patch(f"/v2025/task-status/{run_id}", json=ending).status_code == 404
+
+
+def test_a_stream_of_all_runs_tells_of_those_that_the_caller_sees(calling: Calling) -> None:
+    ann, bob = calling("ann", "CERT_ADMIN"), calling("bob", "CERT_ADMIN")
+    with bob.stream("GET", "/whohas/runs/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry:")
+        of_another = start(ann, "IDENTITIES", selectedFormats=["NDJSON"]).json()["id"]
+        result_when_over(ann, of_another)
+        own = start(bob, "ORPHAN_IDENTITIES", selectedFormats=["NDJSON"]).json()["id"]
+        told = []
+        for line in lines:
+            told += [line.removeprefix("id: ").partition("-")[0]] if line.startswith("id: ") else []
+            if '"status":"SUCCESS"' in line or '"status":"WARNING"' in line:
+                break
+    assert set(told) == {own}
+
+
+def test_a_schedule_is_its_makers_and_the_administrators(calling: Calling, server: Server) -> None:
+    ann, bob = calling("ann", "CERT_ADMIN"), calling("bob", "CERT_ADMIN")
+    new = {"name": "weekly", "reportType": "UNCORRELATED_ACCOUNTS", "cron": "0 6 * * MON"}
+    made = ann.post("/whohas/schedules", json=new)
+    path = made.headers["Location"]
+    assert bob.get("/whohas/schedules").json() == []
+    answers = [bob.get(path), bob.patch(path, json={"paused": True}), bob.delete(path), bob.post(f"{path}/run")]
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert [one["name"] for one in ann.get("/whohas/schedules").json()] == ["weekly"]
+    administrator = calling("carol", "REPORT_ADMIN")
+    run_id = administrator.post(f"{path}/run").json()["id"]
+    for who, status in ((administrator, 200), (ann, 200), (bob, 404)):
+        assert who.get(f"/v2025/reports/{run_id}/result").status_code == status
+    assert administrator.delete(path).status_code == 204
+
+
+def test_a_source_administrator_schedules_reports_on_their_own_sources_alone(calling: Calling) -> None:
+    sources = [json.loads(line) for line in (ACME / "sources.ndjson").read_text().splitlines()]
+    own, other = [one["id"] for one in sources][:2]
+    ann = calling("ann", "SOURCE_ADMIN", own)
+    new = {"name": "own", "reportType": "ACCOUNTS", "arguments": {"application": own}, "cron": "0 6 * * MON"}
+    made = ann.post("/whohas/schedules", json=new)
+    assert made.status_code == 201
+    path = made.headers["Location"]
+    assert ann.patch(path, json={"arguments": {"application": other}}).status_code == 403
+    assert ann.post("/whohas/schedules", json={**new, "name": "all", "arguments": {}}).status_code in (400, 403)
+    assert ann.post(f"{path}/run").status_code == 200
+    assert ann.delete(path).status_code == 204
 
 
 def test_whoever_starts_what_is_under_way_sees_it_too(calling: Calling) -> None:

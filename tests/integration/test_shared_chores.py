@@ -1,0 +1,95 @@
+"""What workers do beside runs, shared by several on one PostgreSQL: each thing is done by exactly one of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+
+from cluster import Cluster, running_cluster
+from postgres import Postgres
+from receiving import receiving
+from support import whohas
+from whohas.database import connect
+from whohas.runs import table
+from whohas.runs.outbox import hook_message
+from whohas.runs.schedules import schedule
+
+DUE = 6
+MANY = {
+    "WHOHAS_HOOK_PRIVATE_TARGETS": "true",
+    "WHOHAS_CONCURRENT_REPORTS": "IDENTITIES",  # single flight would hide a second start
+    "WHOHAS_SWEEP_SECONDS": "1",
+}
+
+
+@pytest.fixture
+def own_home(acme_home: Path, home: Path) -> Path:
+    """A home of its own with examples/acme, and nothing run yet."""
+    home.mkdir()
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    return home
+
+
+def until(what: object, seconds: float = 60) -> None:
+    assert callable(what)
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.1)
+
+
+def removals(cluster: Cluster) -> list[str]:
+    """What the logs of all workers say was removed."""
+    lines = [line for node in cluster.workers for line in node.log.read_text().splitlines() if line.startswith("{")]
+    return [one["run_id"] for one in map(json.loads, lines) if one["event"] == "removed"]
+
+
+@pytest.mark.slow
+def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_home: Path, postgres: Postgres) -> None:
+    url = postgres.new_database()
+    database = connect(url)
+    with receiving() as receiver, running_cluster(own_home, url, servers=2, workers=3, **MANY) as cluster:
+        extra = {"WHOHAS_DATABASE_URL": url, **MANY}
+        assert whohas(own_home, "hook", "add", f"{receiver.url}/ended", **extra).returncode == 0
+        with cluster.http(cluster.servers[0]) as http:
+            for number in range(DUE):
+                new = {"name": f"s{number}", "reportType": "IDENTITIES", "cron": "0 6 1 1 *"}
+                assert http.post("/whohas/schedules", json=new).status_code == 201
+            with database.begin() as connection:
+                connection.execute(sa.update(schedule).values(next_at=table.now() - timedelta(hours=1)))
+            receiver.wait_for(DUE)
+            time.sleep(2)  # for what would come twice
+            runs = http.get("/v2025/task-status").json()
+        assert sorted(one["attributes"]["schedule"] for one in runs) == [f"s{number}" for number in range(DUE)]
+        assert {one["completionStatus"] for one in runs} <= {"SUCCESS", "WARNING"}
+        told = [json.loads(body)["data"]["id"] for _, _, body in receiver.came]
+        assert sorted(told) == sorted(one["id"] for one in runs)
+        with database.connect() as connection:
+            states = connection.execute(sa.select(hook_message.c.state, hook_message.c.attempts)).all()
+        assert [tuple(one) for one in states] == [("delivered", 1)] * DUE
+
+        for server in cluster.servers:
+            assert httpx2.get(f"{server.url}/readyz").status_code == 200
+            assert "whohas_workers_alive 3.0" in httpx2.get(f"{server.url}/metrics").text
+
+        with database.begin() as connection:
+            connection.execute(sa.update(table.run).values(completed=table.now() - timedelta(days=91)))
+        until(lambda: len(removals(cluster)) >= DUE)
+        time.sleep(2)
+        assert sorted(removals(cluster)) == sorted(told)
+        with database.connect() as connection:
+            assert connection.execute(sa.select(table.run.c.artefacts)).scalars().all() == [[]] * DUE
+        assert not [path for path in (own_home / "artefacts").rglob("*") if path.is_file()]
+
+        for worker in cluster.workers:
+            assert worker.stop() == 0
+        ready = httpx2.get(f"{cluster.servers[1].url}/readyz")
+        assert (ready.status_code, ready.json()["parts"]["worker"]) == (503, "no worker is alive: runs wait")
+    database.dispose()
