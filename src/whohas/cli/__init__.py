@@ -39,24 +39,11 @@ app = typer.Typer(
 
 
 for command in (
-    load,
-    index,
-    search,
-    serve,
-    worker,
-    run,
-    download,
-    runs,
-    show,
-    watch,
-    cancel,
-    hold,
-    release,
-    holds,
-    sweep,
+    *(load, index, search, serve, worker),
+    *(run, download, runs, show, watch, cancel),
+    *(hold, release, holds, sweep, generate),
 ):
     app.command()(command)
-app.command()(generate)
 app.add_typer(reports_app, name="reports")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(hook_app, name="hook")
