@@ -17,15 +17,25 @@ import duckdb
 import httpx2
 import psutil
 from bench.data import COLUMNS
+from bench.peer_tables import TARGET
 
 from whohas.engine.statement import Column
+from whohas.render.csv import copy_statement as csv_copy
 from whohas.render.definition import About, Options, Rows
 from whohas.render.parquet import copy_statement
+from whohas.reports.definition import Request
+from whohas.reports.registry import find
 from whohas.runs.children import Done, follow
+from whohas.runs.supervise import table_files
 from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
+from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS: Final = 0.005
+_LOOK_SHARE: Final = 0.02
+"""Of the time that a run has taken so far, to the next look: looks must not take the processor from what they look at."""
+_PEAK_SECONDS: Final = 0.05
 _LEAVE: Final = ("SAIL_", "WHOHAS_")
 _LOAD: Final = """
 import sys, time
@@ -71,7 +81,7 @@ class Server:
             answer.raise_for_status()
             run = answer.json()["id"]
             while (result := self.client.get(f"/v2025/reports/{run}/result").json()).get("status") is None:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(max(_LOOK_SECONDS, _LOOK_SHARE * (time.monotonic() - started)))
             seconds = time.monotonic() - started
         if result["status"] != "SUCCESS":
             raise RuntimeError(f"{report} {arguments} ended as {result['status']}: {result}")
@@ -143,7 +153,7 @@ def peak_of_children(process: int) -> Generator[list[float]]:
 
     def watch() -> None:
         parent = psutil.Process(process)
-        while not over.wait(_LOOK_SECONDS):
+        while not over.wait(_PEAK_SECONDS):
             for child in parent.children(recursive=True):
                 try:
                     lines = Path("/proc", str(child.pid), "status").read_text().splitlines()
@@ -167,6 +177,19 @@ def load(python: Path, home: Path, mapping: Path) -> float:
     if done.returncode:
         raise RuntimeError(f"The load failed: {done.stderr[-2000:]}")
     return float(done.stdout)
+
+
+def bare_copy(home: Path, source: str, path: Path) -> None:
+    """The statement of the ACCOUNTS report of a source, with the files that it reads, for `bench.peer_tables.duckdb_statement`."""
+    snapshot = Warehouse(home / "warehouse").snapshot()
+    arguments = {"sourceName": source}
+    plan = find("ACCOUNTS", arguments).plan(Request("ACCOUNTS", arguments), catalogue(snapshot))
+    (statement,) = plan.statements
+    copy = csv_copy(Rows(statement.sql, statement.columns), Path(TARGET))
+    files = {table.name: table.files for table in table_files(statement, snapshot) if table.files}
+    empty = {table.name: table.columns for table in table_files(statement, snapshot) if not table.files}
+    said = {"files": files, "empty": empty, "copy": copy, "parameters": statement.parameters}
+    path.write_text(json.dumps(said))
 
 
 _TYPES: Final = {"enabled": "boolean", "locked": "boolean", "created": "time", "entitlementCount": "integer"}

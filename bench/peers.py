@@ -96,9 +96,12 @@ def _jasper(format: str, most: int) -> Peer:
 
 
 _ARROW = ("pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset")
+SAME_STATEMENT: Final = "DuckDB COPY, the report's statement"
+"""It alone reads what the report reads, the warehouse, and not the report's cells."""
 PEERS: Final = (
     _python("DuckDB COPY", "csv", 10_000_000, tables.duckdb_csv, "duckdb", "duckdb"),
     _python("DuckDB COPY, any order", "csv", 10_000_000, tables.duckdb_csv_any_order, "duckdb", "duckdb"),
+    _python(SAME_STATEMENT, "csv", 10_000_000, tables.duckdb_statement, "duckdb", "duckdb"),
     _python("Polars sink_csv", "csv", 10_000_000, tables.polars_csv, "polars", "polars"),
     _python("pyarrow write_csv", "csv", 10_000_000, tables.pyarrow_csv, "pyarrow", "pyarrow.csv", *_ARROW),
     _python("pandas to_csv", "csv", 1_000_000, tables.pandas_csv, "pandas", "pandas", *_ARROW),

@@ -40,6 +40,8 @@ round in the next round. Seconds are medians; the spread is that of the largest 
   those from the POST to the answer that says SUCCESS, so the queue, the child process, the join with sources and
   identities, the attributes, the checksum and the sync to disk are in them. The peers write the very rows and columns of
   that report from a Parquet file that a run of it made, where the join is done and several values are one text already.
+  But for one: "the report's statement" is DuckDB's COPY of the very statement of the report on the same warehouse, without
+  a run around it.
 - **14 columns**: fourteen columns of ordinary text as a printed page or a sheet. whohas is the child process that makes
   the files of runs, from its work to its last word, with the rows as a run keeps them (Parquet). The peers' seconds are
   those from rows in Parquet or CSV to the file, without the start of Python or Java.
@@ -92,19 +94,24 @@ def _floors(series: Sequence[Series]) -> str:
 
 def _judged(series: Sequence[Series]) -> Iterable[tuple[str, str, bool]]:
     csv = _by_name(series, "ACCOUNTS", "csv")
+    ours = csv.get("whohas", [])
+    if ours and peers.SAME_STATEMENT in csv:
+        ratio = ours[-1].seconds / csv[peers.SAME_STATEMENT][-1].seconds
+        promise = (
+            "A CSV of {:,} accounts, from POST to SUCCESS, in at most 1.25 times a bare COPY of the report's statement"
+        )
+        yield promise.format(ours[-1].rows), f"{ratio:.2f}", ratio <= 1.25
     rival = [one for name in _COMPARED for one in csv.get(name, [])]
-    if rival and "whohas" in csv:
-        rows = max(one.rows for one in rival)
-        fastest = min((one for one in rival if one.rows == rows), key=lambda one: one.seconds)
-        ours = next(one for one in csv["whohas"] if one.rows == rows)
-        ratio = ours.seconds / fastest.seconds
+    if rival and ours:
+        fastest = min((one for one in rival if one.rows == ours[-1].rows), key=lambda one: one.seconds)
+        ratio = ours[-1].seconds / fastest.seconds
         yield (
-            f"A CSV of {rows:,} accounts in at most 1.25 times what {fastest.by}, the fastest of DuckDB, Polars and "
-            "Arrow, takes for the same cells",
+            f"The same in at most 1.25 times what {fastest.by}, the fastest of DuckDB, Polars and Arrow, takes for its "
+            "cells, joined and laid out before",
             f"{ratio:.2f}",
             ratio <= 1.25,
         )
-        yield f"In less than 512 MiB, at {rows:,}", f"{ours.peak_mib:,.0f} MiB", ours.peak_mib < 512
+        yield f"In less than 512 MiB, at {ours[-1].rows:,}", f"{ours[-1].peak_mib:,.0f} MiB", ours[-1].peak_mib < 512
     disarmed = csv.get("whohas, disarmed")
     if disarmed and "whohas" in csv:
         plain = next(one for one in csv["whohas"] if one.rows == disarmed[-1].rows)
