@@ -9,7 +9,7 @@ Two comparisons for each size:
 - `ACCOUNTS`: the accounts are loaded by whohas's own intake, and a real server makes the report of them, from POST to
   SUCCESS. Its peers write the very cells of that report: they read the Parquet file that a run of it made, in which
   several values of a cell are one text already, as they are in its CSV. So they neither join nor look into attributes;
-  one alone does, DuckDB with the report's own statement.
+  but DuckDB with the report's own statement does.
 - `14 columns`: PDF and XLSX of fourteen columns of ordinary text. whohas is the child process that makes the files of
   runs, with the rows as a run keeps them, from its work to its last word: to the peers too, only the writing counts.
 
@@ -199,8 +199,9 @@ class _Size:
         if self._options.peers == "none":
             return []
         there = [peer for peer in peers.PEERS if peer.format == format and peer.version() is not None]
+        own = peers.SAME_STATEMENT.values()
         return [
-            Way(peer.name, partial(self._peer, peer, self._statement if peer.name == peers.SAME_STATEMENT else source))
+            Way(peer.name, partial(self._peer, peer, self._statement if peer.name in own else source))
             for peer in there
             if self._rows <= peer.most
         ]

@@ -20,9 +20,9 @@ from bench.data import COLUMNS
 from bench.peer_tables import TARGET
 
 from whohas.engine.statement import Column
-from whohas.render.csv import copy_statement as csv_copy
 from whohas.render.definition import About, Options, Rows
 from whohas.render.parquet import copy_statement
+from whohas.render.registry import find as format_named
 from whohas.reports.definition import Request
 from whohas.reports.registry import find
 from whohas.runs.children import Done, follow
@@ -180,16 +180,30 @@ def load(python: Path, home: Path, mapping: Path) -> float:
 
 
 def bare_copy(home: Path, source: str, path: Path) -> None:
-    """The statement of the ACCOUNTS report of a source, with the files that it reads, for `bench.peer_tables.duckdb_statement`."""
+    """The statement of the ACCOUNTS report of a source, with the files that it reads, as
+    `bench.peer_tables.duckdb_statement` wants it."""
     snapshot = Warehouse(home / "warehouse").snapshot()
     arguments = {"sourceName": source}
     plan = find("ACCOUNTS", arguments).plan(Request("ACCOUNTS", arguments), catalogue(snapshot))
     (statement,) = plan.statements
-    copy = csv_copy(Rows(statement.sql, statement.columns), Path(TARGET))
+    rows, target = Rows(statement.sql, statement.columns), Path(TARGET)
+    about = _about(source)
+    copies = {
+        name: copy(rows, target, about, Options())
+        for name in ("csv", "ndjson", "parquet")
+        if (copy := format_named(name).copy) is not None
+    }
     files = {table.name: table.files for table in table_files(statement, snapshot) if table.files}
     empty = {table.name: table.columns for table in table_files(statement, snapshot) if not table.files}
-    said = {"files": files, "empty": empty, "copy": copy, "parameters": statement.parameters}
+    said = {"files": files, "empty": empty, "copies": copies, "parameters": statement.parameters}
     path.write_text(json.dumps(said))
+
+
+def _about(source: str) -> About:
+    return About(
+        run="0" * 32, report="ACCOUNTS", title="Accounts Report", description="Fourteen columns of ordinary text.",
+        arguments={"sourceName": source}, launcher="bench", started=1.7e9, snapshot=1, loaded=1.7e9, org="acme",
+    )  # fmt: skip
 
 
 _TYPES: Final = {"enabled": "boolean", "locked": "boolean", "created": "time", "entitlementCount": "integer"}
@@ -198,10 +212,7 @@ _TYPES: Final = {"enabled": "boolean", "locked": "boolean", "created": "time", "
 def extract_of(source: Path, path: Path) -> None:
     """The rows of a Parquet file of `bench.data` as a run keeps them to make files of."""
     columns = tuple(Column(name, _TYPES.get(name, "text"), key=name == "accountName") for name in COLUMNS)
-    about = About(
-        run="0" * 32, report="ACCOUNTS", title="Accounts Report", description="Fourteen columns of ordinary text.",
-        arguments={"sourceName": "Directory"}, launcher="bench", started=1.7e9, snapshot=1, loaded=1.7e9, org="acme",
-    )  # fmt: skip
+    about = _about("Directory")
     rows = Rows(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

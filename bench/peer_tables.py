@@ -23,7 +23,7 @@ def duckdb_csv_any_order(source: Path, target: Path) -> None:
     _copy(source, target, "FORMAT csv, HEADER", ordered=False)
 
 
-def duckdb_statement(source: Path, target: Path) -> None:
+def duckdb_statement(format: str, source: Path, target: Path) -> None:
     """The report's own statement, nothing else: no run, no child process, no checksum, no sync to disk."""
     import duckdb
 
@@ -36,7 +36,7 @@ def duckdb_statement(source: Path, target: Path) -> None:
             connection.execute(f"CREATE VIEW {name} AS FROM read_parquet({files})")
         for name, fields in said["empty"].items():
             connection.execute(f"CREATE TABLE {name} ({', '.join(f'{field} {type}' for field, type in fields)})")
-        connection.execute(said["copy"].replace(TARGET, str(target)), said["parameters"])
+        connection.execute(said["copies"][format].replace(TARGET, str(target)), said["parameters"])
 
 
 def duckdb_parquet(source: Path, target: Path) -> None:
