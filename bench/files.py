@@ -8,7 +8,8 @@ Two comparisons for each size:
 
 - `ACCOUNTS`: the accounts are loaded by whohas's own intake, and a real server makes the report of them, from POST to
   SUCCESS. Its peers write the very cells of that report: they read the Parquet file that a run of it made, in which
-  several values of a cell are one text already, as they are in its CSV. So they neither join nor look into attributes.
+  several values of a cell are one text already, as they are in its CSV. So they neither join nor look into attributes;
+  but DuckDB with the report's own statement does.
 - `14 columns`: PDF and XLSX of fourteen columns of ordinary text. whohas is the child process that makes the files of
   runs, with the rows as a run keeps them, from its work to its last word: to the peers too, only the writing counts.
 
@@ -119,6 +120,7 @@ class _Size:
         self._formats = [one for one in options.formats if rows <= LARGE or one in _LARGE_FORMATS]
         self._plain = folder / "plain.parquet"
         self._flat = folder / "flat.parquet"
+        self._statement = folder / "statement.json"
         self._counted: set[str] = set()
 
     def measured(self) -> list[Series]:
@@ -154,6 +156,7 @@ class _Size:
         series: list[Series] = []
         with ours.serving(self._options.python, home) as server:
             self._flatten(server)
+            ours.bare_copy(home, "Directory", self._statement)
             for format in formats:
                 ways = [Way("whohas", partial(self._run, server, format, {}))]
                 if format not in ("pdf", "xlsx"):
@@ -196,7 +199,12 @@ class _Size:
         if self._options.peers == "none":
             return []
         there = [peer for peer in peers.PEERS if peer.format == format and peer.version() is not None]
-        return [Way(peer.name, partial(self._peer, peer, source)) for peer in there if self._rows <= peer.most]
+        own = peers.SAME_STATEMENT.values()
+        return [
+            Way(peer.name, partial(self._peer, peer, self._statement if peer.name in own else source))
+            for peer in there
+            if self._rows <= peer.most
+        ]
 
     def _peer(self, peer: peers.Peer, source: Path) -> Sample:
         target = self._folder / f"peer.{peer.format}"

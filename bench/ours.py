@@ -17,15 +17,25 @@ import duckdb
 import httpx2
 import psutil
 from bench.data import COLUMNS
+from bench.peer_tables import TARGET
 
 from whohas.engine.statement import Column
 from whohas.render.definition import About, Options, Rows
 from whohas.render.parquet import copy_statement
+from whohas.render.registry import find as format_named
+from whohas.reports.definition import Request
+from whohas.reports.registry import find
 from whohas.runs.children import Done, follow
+from whohas.runs.supervise import table_files
 from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
+from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS: Final = 0.005
+_LOOK_SHARE: Final = 0.02
+"""Of the time that a run has taken so far, to the next look: looks must not take the processor from what they look at."""
+_PEAK_SECONDS: Final = 0.05
 _LEAVE: Final = ("SAIL_", "WHOHAS_")
 _LOAD: Final = """
 import sys, time
@@ -71,7 +81,7 @@ class Server:
             answer.raise_for_status()
             run = answer.json()["id"]
             while (result := self.client.get(f"/v2025/reports/{run}/result").json()).get("status") is None:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(max(_LOOK_SECONDS, _LOOK_SHARE * (time.monotonic() - started)))
             seconds = time.monotonic() - started
         if result["status"] != "SUCCESS":
             raise RuntimeError(f"{report} {arguments} ended as {result['status']}: {result}")
@@ -143,7 +153,7 @@ def peak_of_children(process: int) -> Generator[list[float]]:
 
     def watch() -> None:
         parent = psutil.Process(process)
-        while not over.wait(_LOOK_SECONDS):
+        while not over.wait(_PEAK_SECONDS):
             for child in parent.children(recursive=True):
                 try:
                     lines = Path("/proc", str(child.pid), "status").read_text().splitlines()
@@ -169,16 +179,40 @@ def load(python: Path, home: Path, mapping: Path) -> float:
     return float(done.stdout)
 
 
+def bare_copy(home: Path, source: str, path: Path) -> None:
+    """The statement of the ACCOUNTS report of a source, with the files that it reads, as
+    `bench.peer_tables.duckdb_statement` wants it."""
+    snapshot = Warehouse(home / "warehouse").snapshot()
+    arguments = {"sourceName": source}
+    plan = find("ACCOUNTS", arguments).plan(Request("ACCOUNTS", arguments), catalogue(snapshot))
+    (statement,) = plan.statements
+    rows, target = Rows(statement.sql, statement.columns), Path(TARGET)
+    about = _about(source)
+    copies = {
+        name: copy(rows, target, about, Options())
+        for name in ("csv", "ndjson", "parquet")
+        if (copy := format_named(name).copy) is not None
+    }
+    files = {table.name: table.files for table in table_files(statement, snapshot) if table.files}
+    empty = {table.name: table.columns for table in table_files(statement, snapshot) if not table.files}
+    said = {"files": files, "empty": empty, "copies": copies, "parameters": statement.parameters}
+    path.write_text(json.dumps(said))
+
+
+def _about(source: str) -> About:
+    return About(
+        run="0" * 32, report="ACCOUNTS", title="Accounts Report", description="Fourteen columns of ordinary text.",
+        arguments={"sourceName": source}, launcher="bench", started=1.7e9, snapshot=1, loaded=1.7e9, org="acme",
+    )  # fmt: skip
+
+
 _TYPES: Final = {"enabled": "boolean", "locked": "boolean", "created": "time", "entitlementCount": "integer"}
 
 
 def extract_of(source: Path, path: Path) -> None:
     """The rows of a Parquet file of `bench.data` as a run keeps them to make files of."""
     columns = tuple(Column(name, _TYPES.get(name, "text"), key=name == "accountName") for name in COLUMNS)
-    about = About(
-        run="0" * 32, report="ACCOUNTS", title="Accounts Report", description="Fourteen columns of ordinary text.",
-        arguments={"sourceName": "Directory"}, launcher="bench", started=1.7e9, snapshot=1, loaded=1.7e9, org="acme",
-    )  # fmt: skip
+    about = _about("Directory")
     rows = Rows(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

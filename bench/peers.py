@@ -96,9 +96,24 @@ def _jasper(format: str, most: int) -> Peer:
 
 
 _ARROW = ("pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset")
+SAME_STATEMENT: Final = {
+    "csv": "DuckDB COPY, the report's statement",
+    "parquet": "DuckDB COPY to Parquet, the report's statement",
+    "ndjson": "DuckDB COPY to JSON, the report's statement",
+}
+"""They read what the report reads, the warehouse, and not the report's cells."""
+
+
+def _same_statement(format: str) -> Peer:
+    return _python(
+        SAME_STATEMENT[format], format, 10_000_000, partial(tables.duckdb_statement, format), "duckdb", "duckdb"
+    )
+
+
 PEERS: Final = (
     _python("DuckDB COPY", "csv", 10_000_000, tables.duckdb_csv, "duckdb", "duckdb"),
     _python("DuckDB COPY, any order", "csv", 10_000_000, tables.duckdb_csv_any_order, "duckdb", "duckdb"),
+    _same_statement("csv"),
     _python("Polars sink_csv", "csv", 10_000_000, tables.polars_csv, "polars", "polars"),
     _python("pyarrow write_csv", "csv", 10_000_000, tables.pyarrow_csv, "pyarrow", "pyarrow.csv", *_ARROW),
     _python("pandas to_csv", "csv", 1_000_000, tables.pandas_csv, "pandas", "pandas", *_ARROW),
@@ -120,7 +135,9 @@ PEERS: Final = (
     _python("XlsxWriter constant_memory", "xlsx", 100_000, tables.xlsxwriter, "xlsxwriter", "xlsxwriter", *_ARROW),
     _python("openpyxl write_only", "xlsx", 100_000, tables.openpyxl, "openpyxl", "openpyxl", *_ARROW),
     _jasper("xlsx", 100_000),
+    _same_statement("parquet"),
     _python("DuckDB COPY to Parquet", "parquet", 10_000_000, tables.duckdb_parquet, "duckdb", "duckdb"),
+    _same_statement("ndjson"),
     _python("DuckDB COPY to JSON", "ndjson", 10_000_000, tables.duckdb_json, "duckdb", "duckdb"),
 )  # fmt: skip
 

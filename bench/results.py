@@ -40,6 +40,8 @@ round in the next round. Seconds are medians; the spread is that of the largest 
   those from the POST to the answer that says SUCCESS, so the queue, the child process, the join with sources and
   identities, the attributes, the checksum and the sync to disk are in them. The peers write the very rows and columns of
   that report from a Parquet file that a run of it made, where the join is done and several values are one text already.
+  But for some: "the report's statement" is DuckDB's COPY of the very statement of the report on the same warehouse, without
+  a run around it.
 - **14 columns**: fourteen columns of ordinary text as a printed page or a sheet. whohas is the child process that makes
   the files of runs, from its work to its last word, with the rows as a run keeps them (Parquet). The peers' seconds are
   those from rows in Parquet or CSV to the file, without the start of Python or Java.
@@ -92,30 +94,31 @@ def _floors(series: Sequence[Series]) -> str:
 
 def _judged(series: Sequence[Series]) -> Iterable[tuple[str, str, bool]]:
     csv = _by_name(series, "ACCOUNTS", "csv")
+    ours = csv.get("whohas", [])
     rival = [one for name in _COMPARED for one in csv.get(name, [])]
-    if rival and "whohas" in csv:
-        rows = max(one.rows for one in rival)
-        fastest = min((one for one in rival if one.rows == rows), key=lambda one: one.seconds)
-        ours = next(one for one in csv["whohas"] if one.rows == rows)
-        ratio = ours.seconds / fastest.seconds
+    if rival and ours:
+        fastest = min((one for one in rival if one.rows == ours[-1].rows), key=lambda one: one.seconds)
+        ratio = ours[-1].seconds / fastest.seconds
         yield (
-            f"A CSV of {rows:,} accounts in at most 1.25 times what {fastest.by}, the fastest of DuckDB, Polars and "
-            "Arrow, takes for the same cells",
+            f"A CSV of {ours[-1].rows:,} accounts in at most 1.25 times what {fastest.by}, the fastest of DuckDB, Polars and "
+            "Arrow, takes for its cells, joined and laid out before",
             f"{ratio:.2f}",
             ratio <= 1.25,
         )
-        yield f"In less than 512 MiB, at {rows:,}", f"{ours.peak_mib:,.0f} MiB", ours.peak_mib < 512
+        yield f"In less than 512 MiB, at {ours[-1].rows:,}", f"{ours[-1].peak_mib:,.0f} MiB", ours[-1].peak_mib < 512
     disarmed = csv.get("whohas, disarmed")
     if disarmed and "whohas" in csv:
         plain = next(one for one in csv["whohas"] if one.rows == disarmed[-1].rows)
         more = disarmed[-1].seconds / plain.seconds - 1
         yield f"Disarming costs at most 15%, at {plain.rows:,}", f"{more:.0%}", more <= 0.15
-    for format in ("parquet", "ndjson"):
+    for format, name in peers.SAME_STATEMENT.items():
         named = _by_name(series, "ACCOUNTS", format)
-        for name in [name for name in named if name != "whohas" and "whohas" in named]:
+        if name in named and "whohas" in named:
             ratio = named["whohas"][-1].seconds / named[name][-1].seconds
-            promise = f"{format.upper() if format == 'ndjson' else 'Parquet'} in at most 1.25 times a bare COPY"
-            yield f"{promise}, at {named['whohas'][-1].rows:,}", f"{ratio:.2f}", ratio <= 1.25
+            promise = (
+                f"{format.upper() if format != 'parquet' else 'Parquet'} of {named[name][-1].rows:,} accounts, from"
+            )
+            yield f"{promise} POST to SUCCESS, in at most 1.25 times {name}", f"{ratio:.2f}", ratio <= 1.25
     yield from _printed(_by_name(series, "14 columns", "pdf"))
     sheets = _by_name(series, "14 columns", "xlsx").get("whohas")
     if sheets:

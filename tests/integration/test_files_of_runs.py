@@ -214,7 +214,7 @@ def test_progress_moves_while_a_file_is_written_and_never_goes_back(big_home: Pa
     percents = [percent for percent, _ in seen]
     assert percents == sorted(percents)
     phases = [text.split(",")[0] for _, text in seen]
-    for phase in ("Writing the PDF", "Writing the XLSX"):
+    for phase in ("Extracting", "Writing the PDF", "Writing the XLSX"):
         moves = {percent for percent, text in seen if text.startswith(phase)}
         assert len(moves) > 1, f"{phase} stood still: {moves}"
         assert any("rows" in text for _, text in seen if text.startswith(phase))

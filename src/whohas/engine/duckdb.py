@@ -59,7 +59,7 @@ class DuckDB:
 
 @contextmanager
 def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:
-    """A connection that sees the tables as views and nothing else of the disk's databases.
+    """A connection that sees the tables and nothing else of the disk's databases.
 
     Args:
         memory: bytes that it may use before it spills.
@@ -71,7 +71,7 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
         for table in tables:
-            connection.execute(f"CREATE VIEW {quote(table.name)} AS {_select(table)}")
+            connection.execute(_create(table))
         yield DuckDB(connection)
     finally:
         connection.close()
@@ -104,8 +104,9 @@ def pattern_fault(pattern: str) -> str | None:
     return None
 
 
-def _select(table: TableFiles) -> str:
+def _create(table: TableFiles) -> str:
+    name = quote(table.name)
     if table.files:
-        return f"SELECT * FROM read_parquet([{', '.join(map(literal, table.files))}])"
-    nothing = ", ".join(f"NULL::{type} AS {quote(name)}" for name, type in table.columns)
-    return f"SELECT {nothing} WHERE false"
+        return f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{', '.join(map(literal, table.files))}])"
+    # a table, though it has no rows: where a view selects nothing, the engine does not tell how far a statement is
+    return f"CREATE TABLE {name} ({', '.join(f'{quote(column)} {type}' for column, type in table.columns)})"

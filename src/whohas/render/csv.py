@@ -35,8 +35,13 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
         more: further options of the COPY.
     """
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
-    cells = [_cell(place, column, options) for place, column in zip(places, rows.columns, strict=True)]
-    source = f"FROM (\n{rows.sql}\n) AS report({', '.join(places)})"
+    values = [f"{_value(place, column)} AS {place}" for place, column in zip(places, rows.columns, strict=True)]
+    source = f"FROM (SELECT {', '.join(values)} FROM (\n{rows.sql}\n) AS report({', '.join(places)}))"
+    # on top of the values, since a value that is named three times would be made three times
+    cells = [
+        _disarmed(place) if options.disarm and column.type in ("text", "texts") else place
+        for place, column in zip(places, rows.columns, strict=True)
+    ]
     if len(cells) == 1:
         cells = [f"coalesce(({cells[0]})::VARCHAR, '')"]
     names = [_disarmed_name(column.name) if options.disarm else column.name for column in rows.columns]
@@ -64,15 +69,12 @@ def header_rows(columns: Sequence[Column]) -> int:
     return int(len(names) != len(columns) or "" in names)
 
 
-def _cell(place: str, column: Column, options: Options) -> str:
+def _value(place: str, column: Column) -> str:
     match column.type:
         case "time":
             return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
         case "texts":
-            text = f"array_to_string({place}, {literal(LIST_SEPARATOR)})"
-            return _disarmed(text) if options.disarm else text
-        case "text":
-            return _disarmed(place) if options.disarm else place
+            return f"array_to_string({place}, {literal(LIST_SEPARATOR)})"
         case _:
             return place
 

@@ -6,7 +6,7 @@ A batch's rows become one Arrow column of operators, so that what a page draws i
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -126,6 +126,36 @@ class _Chunk:
     ends_page: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows whose cells are set, a column each in `laid`; `groups` has the group that each is of, if there are any."""
+
+    count: int
+    laid: Sequence[Laid]
+    groups: pa.StringArray | None
+
+
+def set_rows(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Setter) -> Generator[Batch]:
+    """Sets the cells of batches. Nothing of it depends on pages, so that another thread can be ahead of them."""
+    for batch in batches:
+        for some in _divided_batch(batch):
+            shown = [texts(some.column(n), column.type, frame.zone) for n, column in enumerate(frame.columns)]
+            laid = [
+                setter.lay(text, room, column.type == "integer")
+                for text, room, column in zip(shown, frame.rooms, frame.columns, strict=True)
+            ]
+            yield Batch(some.num_rows, laid, None if frame.group is None else shown[frame.group])
+
+
+def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
+    if batch.nbytes <= _MOST_BYTES or batch.num_rows < 2:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _divided_batch(batch.slice(0, half))
+    yield from _divided_batch(batch.slice(half))
+
+
 class Pages:
     """The pages of a report, one after another.
 
@@ -155,20 +185,11 @@ class Pages:
         self._open = self._begin(top, True)
         self._open.title = title
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Sets rows."""
-        if batch.nbytes > _MOST_BYTES and batch.num_rows > 1:
-            half = batch.num_rows // 2
-            self.add(batch.slice(0, half))
-            self.add(batch.slice(half))
-            return
-        frame = self._frame
-        shown = [texts(batch.column(n), column.type, frame.zone) for n, column in enumerate(frame.columns)]
-        laid = [
-            self._setter.lay(text, frame.rooms[n], frame.columns[n].type == "integer") for n, text in enumerate(shown)
-        ]
-        lines = _most(laid, batch.num_rows)
-        begins = self._begins(shown)
+    def add(self, batch: Batch) -> None:
+        """Places rows."""
+        frame, laid = self._frame, batch.laid
+        lines = _most(laid, batch.count)
+        begins = self._begins(batch)
         cells = [one.cells for one in laid]
         if int(lines.max(initial=1)) > self._most_lines:
             cells, lines, begins = self._divided(cells, lines, begins)
@@ -240,13 +261,12 @@ class Pages:
 
     # --- groups
 
-    def _begins(self, shown: Sequence[pa.StringArray]) -> np.ndarray:
+    def _begins(self, batch: Batch) -> np.ndarray:
         """Which rows begin a group. The names of the groups are kept for `_bookmark`."""
-        count = len(shown[0])
+        names, count = batch.groups, batch.count
         begins = np.zeros(count, bool)
-        if self._frame.group is None or not count:
+        if names is None or not count:
             return begins
-        names = shown[self._frame.group]
         begins[0] = names[0].as_py() != self._group
         begins[1:] = np.asarray(compute.not_equal(names.slice(1), names.slice(0, count - 1)))
         self._group = names[count - 1].as_py()

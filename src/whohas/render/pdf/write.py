@@ -19,7 +19,7 @@ from whohas.render.definition import About, Extract, Options
 from whohas.render.pdf.document import Document, grey_profile, text_string
 from whohas.render.pdf.layout import LEADING, MARGIN, Layout, Measure, lay_out
 from whohas.render.pdf.metadata import information, xmp
-from whohas.render.pdf.pages import Frame, Page, Pages, Place
+from whohas.render.pdf.pages import Batch, Frame, Page, Pages, Place, set_rows
 from whohas.render.pdf.structure import MOST_CELLS, Marked, write_structure
 from whohas.render.pdf.text import Setter
 from whohas.render.pdf.title import Header, Line, foot, header, number, title_block
@@ -62,9 +62,9 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
             frame = Frame(columns, group, layout, headers, options.zone, len(last.roles) if tagged else None)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
-            for batch in _ahead(extract.batches(_BATCH)):
+            for batch in _ahead(set_rows(extract.batches(_BATCH), frame, regular)):
                 pages.add(batch)
-                done += batch.num_rows
+                done += batch.count
                 extract.on_rows(done)
             pages.finish()
         book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face))
@@ -131,8 +131,8 @@ def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
     ]
 
 
-def _ahead(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
-    """The same, each read while the one before it is set."""
+def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
+    """The same, each read and set while the one before it is placed."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:
