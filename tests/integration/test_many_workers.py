@@ -15,6 +15,7 @@ import pytest
 
 from cluster import Cluster, Node, running_cluster
 from factories import MILLION, many_accounts
+from lines import severable
 from postgres import Postgres, postgres_server, programs
 from support import result_when_over
 
@@ -96,6 +97,39 @@ def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
         assert whole(cluster, http, run_id)
         again = start(http)
         assert result_when_over(http, again)["status"] == "SUCCESS"
+
+
+@pytest.mark.slow
+def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_run(
+    big_home: Path, postgres: Postgres
+) -> None:
+    url = postgres.new_database()
+    with (
+        running_cluster(big_home, url, servers=1, workers=0) as cluster,
+        cluster.http(cluster.servers[0]) as http,
+        severable(postgres.port) as line,
+    ):
+        through = {"WHOHAS_DATABASE_URL": url.replace(f":{postgres.port}/", f":{line.port}/")}
+        cut_off = Node("cut-off", big_home, ("worker",), through).start()
+        other = Node("other", big_home, ("worker",), {"WHOHAS_DATABASE_URL": url})
+        try:
+            cluster.workers.append(cut_off.ready())
+            run_id = start(http)
+            busy_worker(cluster, run_id)
+            busy = max(cut_off.children(), key=lambda child: sum(child.cpu_times()[:2]))
+            busy.suspend()  # or its run might end before
+            other.start().ready()
+            line.sever()
+            until(lambda: row(url, run_id)[1] == 2)
+            assert not busy.is_running()
+            assert cut_off.alive
+            line.mend()
+            assert result_when_over(http, run_id)["rows"] == MILLION
+            assert (row(url, run_id), whole(cluster, http, run_id)) == (("succeeded", 2, 1), True)
+        finally:
+            for node in (cut_off, other):
+                if node.alive:
+                    node.stop()
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """The process that makes the files of one run: `python -m whohas.runs.child`.
 
 It waits on stdin for one line, the work as JSON; says on stdout, a JSON line each, how far it is and how it ended; and
-exits. When stdin closes, its worker is gone: it exits at once, in the middle of whatever it does. SIGTERM ends it the
-same way. It leaves its unfinished files to the worker, which knows their names.
+exits. When stdin closes, its worker is gone, and when no more empty lines come, its worker hangs: it exits at once, in
+the middle of whatever it does. SIGTERM ends it the same way. It leaves its unfinished files to the worker, which knows
+their names.
 
 Only DuckDB is loaded here before the work comes, so that a child that waits starts a run without delay.
 """
@@ -13,6 +14,7 @@ import hashlib
 import json
 import os
 import resource
+import select
 import shutil
 import sys
 import traceback
@@ -36,6 +38,8 @@ from whohas.runs.progress import Progress
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
 _NICE = 10
+LONELY_SECONDS = 15.0
+"""After so long without a word of its worker a child exits: a worker that hangs has lost its run soon after."""
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
 of which allocators keep what they have once had: a run of several formats holds twice as much as it uses."""
@@ -187,7 +191,8 @@ def _seal(path: Path) -> dict[str, Any]:
 
 
 def _exit_with_worker() -> None:
-    sys.stdin.buffer.read()
+    while select.select([0], [], [], LONELY_SECONDS)[0] and os.read(0, 1 << 12):
+        pass
     os._exit(1)
 
 

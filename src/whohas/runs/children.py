@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,9 @@ from whohas.runs.work import Work
 
 _TERM_SECONDS = 0.5
 """How long a child has after SIGTERM before SIGKILL."""
+
+_WORD_SECONDS = 1.0
+"""How often a child is told that its worker is there; see `child.LONELY_SECONDS`."""
 
 _ENVIRONMENT = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
 """Arrow's allocator takes a gibibyte of address space at once, of which the child's limit would count every byte."""
@@ -122,7 +127,13 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
         return
     lines = _Lines(child.stdout.fileno())
     facts = dict[str, Any]()
+    told = time.monotonic()
     while not lines.ended:
+        if time.monotonic() - told > _WORD_SECONDS:
+            told = time.monotonic()
+            with suppress(BrokenPipeError):
+                child.stdin.write(b"\n")
+                child.stdin.flush()
         for facts in lines.read(seconds):
             if "files" in facts:
                 yield Done(**facts)

@@ -2,8 +2,9 @@
 
 On SQLite there is one worker, and it holds a lock on a file of the home folder. On PostgreSQL there are many. Each
 holds an advisory lock of its own for as long as its session lasts, and writes again and again that it is there. A lock
-that is free belongs to a worker that died, and whoever finds it so may take over its runs. Should that be wrong, no run
-has two outcomes for it: its row says whose attempt it is on, and an attempt that lost its run changes nothing.
+that is free belongs to a worker that died or was cut off, and once its last word is so old that its children are gone
+either way, whoever finds it so may take over its runs. Should that be wrong, no run has two outcomes for it: its row
+says whose attempt it is on, and an attempt that lost its run changes nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from whohas.settings import Settings
 
 _BEAT_SECONDS = 0.5
 """How often a worker says that it is there."""
-_PATIENCE_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
 """How long a worker that cannot say so lets its children go on."""
+_GONE = timedelta(seconds=_PATIENCE_SECONDS + 0.5)
+"""How long after its last word the children of a worker are gone, whatever became of it: it may be alive, and cut off."""
 _SETTLE_SECONDS = 2.0
 """How long a worker waits with taking over after it found the database: after an outage the others come back too."""
 _HUNG = timedelta(seconds=30)
@@ -190,7 +193,11 @@ class _AmongMany:
         number = _number(executor)
         if not connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(number))).scalar_one():
             return False
-        connection.execute(sa.delete(table.worker).where(table.worker.c.executor == executor))
+        its = table.worker.c.executor == executor
+        spoke = sa.select(table.worker.c.executor).where(its, table.worker.c.seen > sa.func.clock_timestamp() - _GONE)
+        if connection.execute(spoke).first() is not None:
+            return False
+        connection.execute(sa.delete(table.worker).where(its))
         return True
 
     def end_hung(self, connection: sa.Connection) -> None:
