@@ -1,4 +1,5 @@
-"""The child of a run and its worker: it goes on as long as it is told that somebody is there, and no longer."""
+"""The child of a run and its worker: it goes on as long as it is told that somebody is there, and no longer; and it
+takes no more than it may have."""
 
 from __future__ import annotations
 
@@ -9,25 +10,30 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from rendering import ABOUT
 from whohas.engine.statement import Column
+from whohas.errors import WhohasError
 from whohas.render.definition import Options
 from whohas.runs.children import follow
 from whohas.runs.work import Output, Part, Work
 
+GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
 SOON = "from whohas.runs import child; child.LONELY_SECONDS = 3.0; child.main()"
+WALLED = "from whohas.runs import child; child._BEYOND_ENGINE = -15 << 28; child.main()"
 
 
-def endless(folder: Path) -> Work:
-    part = Part("", ENDLESS, {}, (Column("n", "integer"),), ordered=False, expected_rows=1)
+def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
+    part = Part("", sql, {}, (Column("n", "integer"),), ordered=False, expected_rows=1)
     output = Output("csv", str(folder / "out.csv"))
-    return Work((part,), (), (output,), ABOUT, Options(), memory=1 << 28, threads=1, spill=str(folder / "spill"))
+    return Work((part,), (), (output,), ABOUT, Options(), memory=memory, threads=1, spill=str(folder / "spill"))
 
 
 @contextmanager
-def child() -> Generator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", SOON], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def child(code: str = SOON) -> Generator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process:
         try:
             yield process
@@ -38,7 +44,7 @@ def child() -> Generator[subprocess.Popen[bytes]]:
 def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
     with child() as process:
         assert process.stdin is not None
-        process.stdin.write(endless(tmp_path).to_line().encode())
+        process.stdin.write(work(tmp_path).to_line().encode())
         process.stdin.flush()
         assert process.wait(60) == 1
 
@@ -46,7 +52,17 @@ def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
 def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
     with child() as process:
         began = time.monotonic()
-        for _ in follow(process, endless(tmp_path), 0.1):
+        for _ in follow(process, work(tmp_path), 0.1):
             if time.monotonic() - began > 8:
                 break
         assert process.poll() is None
+
+
+@pytest.mark.parametrize(
+    ("code", "memory"),
+    [(SOON, 1 << 26), (WALLED, 1 << 32)],
+    ids=["the engine's own limit", "the system's"],
+)
+def test_a_run_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path, code: str, memory: int) -> None:
+    with child(code) as process, pytest.raises(WhohasError, match="more memory than a run may have"):
+        list(follow(process, work(tmp_path, GREEDY, memory), 0.1))

@@ -37,7 +37,7 @@ _BEAT_SECONDS = 0.5
 _PATIENCE_SECONDS = 3.0
 """How long a worker that cannot say so lets its children go on."""
 _GONE = timedelta(seconds=_PATIENCE_SECONDS + 0.5)
-"""How long after its last word the children of a worker are gone, whatever became of it: it may be alive, and cut off."""
+"""How long after its last word a worker's children are gone, whatever became of it: it may be alive, and cut off."""
 _SETTLE_SECONDS = 2.0
 """How long a worker waits with taking over after it found the database: after an outage the others come back too."""
 _HUNG = timedelta(seconds=30)
