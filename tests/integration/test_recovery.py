@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -14,16 +15,21 @@ import pytest
 from factories import MILLION as ROWS
 from support import Server, result_when_over, serving, whohas
 
-BODY = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
+BODY: dict[str, Any] = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
 
 
 def start_and_wait_until_extracting(http: httpx2.Client) -> str:
-    run_id = http.post("/v2025/reports/run", json=BODY).raise_for_status().json()["id"]
+    return start_and_wait_until(http, "CSV", "Extracting")
+
+
+def start_and_wait_until(http: httpx2.Client, format: str, progress: str) -> str:
+    body = {**BODY, "arguments": {**BODY["arguments"], "selectedFormats": [format]}}
+    run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
     deadline = time.monotonic() + 60
     while True:
         result = http.get(f"/v2025/reports/{run_id}/result").raise_for_status().json()
         assert result["status"] is None, f"over before it could be interrupted: {result}"
-        if str(result["progress"]).startswith("Extracting"):
+        if str(result["progress"]).startswith(progress):
             return run_id
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -129,16 +135,21 @@ def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, d
         assert result_when_over(http, again)["status"] == "SUCCESS"
 
 
-def test_cancel_frees_the_processor_and_leaves_nothing_to_download(big_home: Path, database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("format", "progress"), [("CSV", "Extracting"), ("PDF", "Writing the PDF")], ids=["extracting", "rendering"]
+)
+def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
+    big_home: Path, database_url: str, format: str, progress: str
+) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
-        run_id = start_and_wait_until_extracting(http)
+        run_id = start_and_wait_until(http, format, progress)
         busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
         cancelled = http.post(f"/v2025/reports/{run_id}/cancel")
         assert (cancelled.status_code, cancelled.content) == (204, b"")
         wait_until_gone([busy], 1)
         result = result_when_over(http, run_id)
         assert result["status"] == "TERMINATED"
-        assert http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code == 404
+        assert http.get(f"/v2025/reports/{run_id}", params={"fileFormat": format.lower()}).status_code == 404
         assert not (big_home / "artefacts" / run_id).exists()
         assert http.post(f"/v2025/reports/{run_id}/cancel").status_code == 204
         assert http.get(f"/v2025/reports/{run_id}/result").json()["status"] == "TERMINATED"
