@@ -120,6 +120,7 @@ def running_cluster(
     home: Path, database_url: str, servers: int = 2, workers: int = 2, **settings: str
 ) -> Generator[Cluster]:
     """Servers without a worker of their own, and workers; whatever is left of them is killed at the end."""
+    # tests poll more often than clients may
     extra = {"WHOHAS_DATABASE_URL": database_url, "WHOHAS_RATE_LIMIT": "0", **settings}
     made = whohas(home, "client", "create", "tester", **extra)
     assert made.returncode == 0, made.stderr

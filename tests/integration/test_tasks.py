@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,23 @@ REQUIRED = {
 CANCEL = [{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}]
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> str:
+    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
+
+
 @pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx2.Client]:
-    with server.http() as client:
+def on(database: str, acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server on examples/acme and that database, with nothing run yet."""
+    home = tmp_path_factory.mktemp("tasks") / "home"
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    with serving(home, WHOHAS_DATABASE_URL=database) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def http(on: Server) -> Iterator[httpx2.Client]:
+    with on.http() as client:
         yield client
 
 
@@ -115,11 +130,13 @@ def test_wrong_queries_are_refused(http: httpx2.Client, query: dict[str, Any], s
     assert says in text_of(http.get("/v2025/task-status", params=query))
 
 
-def test_tasks_need_their_own_scope(server: Server, acme_home: Path, http: httpx2.Client, runs: dict[str, str]) -> None:
+def test_tasks_need_their_own_scope(on: Server, database: str, runs: dict[str, str]) -> None:
     def as_client(scope: str) -> httpx2.Client:
-        made = whohas(acme_home, "client", "create", f"only {scope}", "--scope", scope, "--json")
+        made = whohas(
+            on.home, "client", "create", f"only {scope}", "--scope", scope, "--json", WHOHAS_DATABASE_URL=database
+        )
         facts = httpx2.Response(200, text=made.stdout).json()
-        limited = Server(server.process, acme_home, server.url, facts["id"], facts["secret"], server.log)
+        limited = Server(on.process, on.home, on.url, facts["id"], facts["secret"], on.log)
         return limited.http("/v2025")
 
     with as_client("idn:task-management:read") as reader:
