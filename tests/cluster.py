@@ -122,7 +122,10 @@ def running_cluster(
     """Servers without a worker of their own, and workers; whatever is left of them is killed at the end."""
     # tests poll more often than clients may
     extra = {"WHOHAS_DATABASE_URL": database_url, "WHOHAS_RATE_LIMIT": "0", **settings}
-    made = whohas(home, "client", "create", "tester", **extra)
+    # a person's, for only people cancel
+    person = whohas(home, "user", "create", "tester", "--level", "ORG_ADMIN", **extra)
+    assert person.returncode == 0, person.stderr
+    made = whohas(home, "client", "create", "tester", "--user", "tester", **extra)
     assert made.returncode == 0, made.stderr
     client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
     cluster = Cluster(home, database_url, client_id=client_id, secret=secret)
