@@ -110,7 +110,7 @@ def test_details_have_a_row_for_each_account_and_one_for_who_has_none(snapshot: 
 
 @pytest.mark.parametrize("flag", [1, "yes", [True]])
 def test_a_flag_that_is_none_is_refused(snapshot: Snapshot, flag: object) -> None:
-    with pytest.raises(InvalidArguments, match="correlatedOnly of IDENTITIES must be true or false"):
+    with pytest.raises(InvalidArguments, match="correlatedOnly must be true or false"):
         report_plan(snapshot, "IDENTITIES", {"correlatedOnly": flag})
 
 

@@ -154,17 +154,24 @@ class Request:
         Raises:
             InvalidArguments: it is something else.
         """
-        match self.arguments.get(name):
-            case None:
-                return False
-            case bool(value):
-                return value
-            case str(text) if text.lower() in ("true", "false"):
-                return text.lower() == "true"
-            case other:
-                raise InvalidArguments(
-                    f"The argument {name} of {self.report_type} must be true or false, not {other!r}."
-                )
+        return flag(name, self.arguments.get(name))
+
+
+def flag(name: str, value: object) -> bool:
+    """The value of an argument that is true or false; false where it is null. Texts that say so count too.
+
+    Raises:
+        InvalidArguments: it is something else.
+    """
+    match value:
+        case None:
+            return False
+        case bool():
+            return value
+        case str() if value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        case _:
+            raise InvalidArguments(f"The argument {name} must be true or false, not {str(value)[:60]!r}.")
 
 
 def _kind(value: object) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from whohas.errors import WhohasError
+from whohas.runs.model import Level, Message
 from whohas.runs.work import Work
 
 _TERM_SECONDS = 0.5
@@ -43,6 +44,11 @@ class Done:
     files: list[dict[str, Any]]
     notes: list[str]
     phases: list[dict[str, Any]]
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The notes, as a run keeps them."""
+        return tuple(Message(Level.WARN, "file.note", text) for text in self.notes)
 
 
 @dataclass

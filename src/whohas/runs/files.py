@@ -13,7 +13,7 @@ from typing import Any, cast
 from whohas.errors import InvalidArguments
 from whohas.render.definition import Options
 from whohas.render.registry import find, formats
-from whohas.reports.definition import Plan, Report
+from whohas.reports.definition import Plan, Report, flag
 from whohas.search.dates import DateFault, zone_named
 from whohas.settings import Settings
 
@@ -75,8 +75,8 @@ def options(arguments: Mapping[str, Any], settings: Settings) -> Options:
     """
     return Options(
         separator=_separator(arguments.get("csvSeparator")),
-        bom=_flag("csvBom", arguments.get("csvBom")),
-        disarm=_flag("csvDisarm", arguments.get("csvDisarm")),
+        bom=flag("csvBom", arguments.get("csvBom")),
+        disarm=flag("csvDisarm", arguments.get("csvDisarm")),
         zone=_zone(arguments.get("timeZone") or settings.time_zone),
         page="letter" if _page(arguments.get("pageSize") or settings.page_size) == "letter" else "a4",
     )
@@ -110,18 +110,6 @@ def _separator(value: object) -> str:
     if not isinstance(text, str) or len(text) != 1 or text.isalnum() or text in '"\r\n\0' or not text.isascii():
         raise InvalidArguments("The argument csvSeparator must be one character, such as `;`, or tab.")
     return text
-
-
-def _flag(name: str, value: object) -> bool:
-    match value:
-        case None:
-            return False
-        case bool():
-            return value
-        case str() if value.lower() in ("true", "false"):
-            return value.lower() == "true"
-        case _:
-            raise InvalidArguments(f"The argument {name} must be true or false, not {str(value)[:60]!r}.")
 
 
 def _zone(value: object) -> str:

@@ -17,7 +17,7 @@ from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Children, Done, died, follow
 from whohas.runs.files import options
-from whohas.runs.model import Run, RunId
+from whohas.runs.model import Message, Run, RunId
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 
@@ -79,7 +79,7 @@ class Later:
             done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
             if not done:
                 raise WhohasError(died(child))
-            return self._kept(run, self.artefacts.published(done[0].files[0], zipped=zipped))
+            return self._kept(run, self.artefacts.published(done[0].files[0], zipped=zipped), done[0].messages)
         except (WhohasError, OSError) as error:
             Path(output.path).unlink(missing_ok=True)
             text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
@@ -88,9 +88,9 @@ class Later:
             self.children.end(child)
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _kept(self, run: Run, made: Artefact) -> Artefact:
+    def _kept(self, run: Run, made: Artefact, messages: tuple[Message, ...]) -> Artefact:
         with self.database.begin() as connection:
-            kept = table.add_artefact(connection, run.id, made)
+            kept = table.add_artefact(connection, run.id, made, messages)
         if kept != made:  # another server was quicker
             self.artefacts.path(run.id, made).unlink(missing_ok=True)
         return kept

@@ -254,7 +254,7 @@ class Supervisor:
 
     def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
-        messages = (*run.messages, *_notes(done))
+        messages = (*run.messages, *done.messages)
         warned = any(message.level is not Level.INFO for message in messages)
         state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
@@ -320,10 +320,6 @@ def _about(run: Run, snapshot: Snapshot, org: str) -> About:
         loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
         org=org,
     )
-
-
-def _notes(done: Done) -> tuple[Message, ...]:
-    return tuple(Message(Level.WARN, "file.note", text) for text in done.notes)
 
 
 def duckdb_type(type: pa.DataType) -> str:

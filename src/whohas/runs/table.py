@@ -249,14 +249,18 @@ def has_ended(connection: sa.Connection, mine: Run, *states: State) -> bool:
     return connection.execute(query).first() is not None
 
 
-def add_artefact(connection: sa.Connection, run_id: str, new: Artefact) -> Artefact:
-    """Keeps a file that was made after its run was over; the one that is there already in its format, if there is."""
-    query = sa.select(run.c.artefacts).where(run.c.id == run_id).with_for_update()
-    there: list[dict[str, Any]] = connection.execute(query).scalar_one()
+def add_artefact(connection: sa.Connection, run_id: str, new: Artefact, messages: Iterable[Message]) -> Artefact:
+    """Keeps a file that was made after its run was over, and what is to be said of it; the one that is there already in
+    its format, if there is."""
+    query = sa.select(run.c.artefacts, run.c.messages).where(run.c.id == run_id).with_for_update()
+    there: list[dict[str, Any]]
+    said: list[dict[str, Any]]
+    there, said = connection.execute(query).one()
     for one in there:
         if one["format"] == new.format:
             return Artefact(**one)
-    connection.execute(sa.update(run).where(run.c.id == run_id).values(artefacts=[*there, asdict(new)]))
+    values = {"artefacts": [*there, asdict(new)], "messages": [*said, *_messages(messages)]}
+    connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
     return new
 
 
