@@ -16,7 +16,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from auditing import lines, types
+from auditing import lines, outbox, settle, types
 from factories import publish
 from support import Server, result_when_over, serving, whohas
 from whohas.audit import Type, Who
@@ -227,16 +227,14 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def added(server: Server, act: Callable[[], object]) -> Seen:
     """The events that an act adds to the trail of a running server."""
-    trail = server.home / "audit.ndjson"
-    settle(server)
-    before = len(lines(trail))
-    act()
-    settle(server)
+    settings = Settings(home=server.home)
+    trail = settings.trail_path
+    with outbox(settings) as database:
+        settle(settings, database)
+        before = len(lines(trail))
+        act()
+        settle(settings, database)
     return lines(trail)[before:]
-
-
-def settle(server: Server) -> None:
-    assert whohas(server.home, "audit", "list", "--limit", "1").returncode == 0
 
 
 @pytest.fixture(scope="module")
