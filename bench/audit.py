@@ -1,6 +1,6 @@
 """What the audit trail costs: an event on top of a start and of a download, the chain, and how fast events get on.
 
-`python -m bench.audit`: on SQLite and on PostgreSQL, with and without the event turn by turn in one run. Needs
+`make bench-audit`: on SQLite and on PostgreSQL, with and without the event turn by turn in one run. Needs
 PostgreSQL's programs (Debian: postgresql-15), and for Kafka Java 17 and Maven.
 """
 
