@@ -13,7 +13,7 @@ RUN := $(UV) run --frozen --no-sync
 PEERS := $(CURDIR)/.cache/bench
 STRICT ?= 0
 
-.PHONY: help setup demo test clients chaos lint types coverage bench bench-load bench-search docs clean
+.PHONY: help setup demo test clients chaos lint types coverage bench bench-load bench-search bench-audit docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench-load: .venv/.ready ## measure loads (ARGS="--accounts 10000000" for other 
 
 bench-search: .venv/.ready ## measure search exports
 	@$(RUN) python bench/search.py $(ARGS)
+
+bench-audit: .venv/.ready ## measure what the audit trail costs
+	@$(RUN) python -m bench.audit $(ARGS)
 
 docs: .venv/.ready ## write the reference pages from the code
 	@$(RUN) python -m docs.generate

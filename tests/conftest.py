@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from factories import MILLION, link_copy, many_accounts
+from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
 from support import ACME, SHARED, Server, serving, whohas
 
@@ -72,6 +73,13 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """An Apache Kafka of this test process alone; nobody stops it. Each test has topics of its own."""
+    with kafka_broker(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
+from whohas.audit.denials import Denials
+from whohas.audit.relay import Errand, Relay
 from whohas.auth import Access, open_access
 from whohas.database import connect
 from whohas.errors import Unavailable
@@ -27,10 +29,14 @@ from whohas.runs.supervise import Supervisor
 from whohas.runs.worker import working
 from whohas.settings import Settings
 from whohas.tracing import Tracing, open_tracing
+from whohas.warehouse.audited import tell_loads
 from whohas.warehouse.store import Warehouse
 
 _TICK_SECONDS = 1.0
 """How late a schedule may be, and a hook told."""
+_FLUSH_SECONDS = 1.0
+_LOADS_SECONDS = 10.0
+"""How often loads are looked for that were stopped before their event was written."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Services:
     retention: Retention
     beats: Beats
     tracing: Tracing
+    denials: Denials
+    relay: Relay
 
     @contextmanager
     def worker(self) -> Generator[None]:
@@ -87,6 +95,15 @@ def open_services(settings: Settings) -> Generator[Services]:
         return working(settings, database, supervisor, queue)
 
     later = Later(settings, database, artefacts)
+    denials = Denials(database)
+    relay = Relay(
+        settings,
+        database,
+        (
+            Errand(denials.flush, _FLUSH_SECONDS, by_all=True),
+            Errand(lambda: tell_loads(warehouse, database), _LOADS_SECONDS),
+        ),
+    )
     runs = Runs(settings, database, warehouse, artefacts, later, queue.enqueue, work)
     try:
         yield Services(
@@ -101,8 +118,11 @@ def open_services(settings: Settings) -> Generator[Services]:
             retention=Retention(settings, database, artefacts),
             beats=Beats(database),
             tracing=tracing,
+            denials=denials,
+            relay=relay,
         )
     finally:
         later.children.close()
         tracing.close()
+        denials.flush(all=True)
         database.dispose()

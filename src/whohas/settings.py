@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import TomlConfigSettingsSource
 
@@ -191,6 +191,37 @@ class Settings(BaseSettings):
         description="A collector that takes OpenTelemetry traces by OTLP over HTTP, such as `http://127.0.0.1:4318`; "
         "needs `whohas[otel]`.",
     )
+    audit_downloads: str = Field(
+        "auditable",
+        pattern="^(auditable|all)$",
+        description="Which downloads the audit trail tells of: those that ask for it (`auditable=true`), or `all`.",
+    )
+    kafka_servers: Names = Field(
+        (),
+        description="Kafka brokers that get every audit event, such as `kafka.acme.example:9092`; needs "
+        "`whohas[kafka]`.",
+    )
+    kafka_topic: str = Field(
+        "REPORT.cloud-audit", pattern=r"^[A-Za-z0-9._-]{1,249}$", description="The topic of audit events."
+    )
+    kafka_security: str = Field(
+        "plaintext",
+        pattern="^(plaintext|ssl|sasl_plaintext|sasl_ssl)$",
+        description="How brokers are spoken to: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.",
+    )
+    kafka_sasl: str = Field("SCRAM-SHA-512", description="The SASL mechanism, such as `PLAIN` or `SCRAM-SHA-512`.")
+    kafka_user: str | None = Field(None, description="The user for SASL.")
+    kafka_password: SecretStr | None = Field(None, description="The user's password.")
+    kafka_ca: Path | None = Field(
+        None, description="A PEM file with the authorities that vouch for brokers; default: the system's."
+    )
+    kafka_certificate: Path | None = Field(None, description="A PEM file with our certificate, where brokers want one.")
+    kafka_key: Path | None = Field(None, description="A PEM file with its private key.")
+    kafka_options: Names = Field(
+        (),
+        description="Further options of librdkafka, such as `compression.type=lz4`; those by which nothing is lost "
+        "stay as they are.",
+    )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
@@ -205,6 +236,8 @@ class Settings(BaseSettings):
         "oidc_algorithms",
         "oidc_levels",
         "oidc_scopes",
+        "kafka_servers",
+        "kafka_options",
         mode="before",
     )
     @classmethod
@@ -260,6 +293,11 @@ class Settings(BaseSettings):
     def spill_path(self) -> Path:
         """What engines spill, a folder a worker."""
         return self.spill or self.home / "spill"
+
+    @property
+    def trail_path(self) -> Path:
+        """The audit trail."""
+        return self.home / "audit.ndjson"
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from whohas.audit import Event, Type, Who, write
+from whohas.audit.events import SYSTEM
 from whohas.auth.people import Person, person_of, person_table
 from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, checked_name, checked_scopes
 from whohas.database import Instant, metadata
@@ -118,11 +120,13 @@ class Clients:
         levels: Iterable[str] = (Level.ORG_ADMIN,),
         sources: Iterable[str] = (),
         redirects: Iterable[str] = (),
+        by: Who = SYSTEM,
     ) -> NewClient:
         """Makes a client and its secret. Several clients may share a name, as while one replaces another.
 
         Args:
             person: the user whose personal client it is; it then has their levels and sources.
+            by: who the audit trail says made it.
 
         Raises:
             InvalidArguments: the name will not do, a scope or a level is unknown, or an address is none.
@@ -155,9 +159,10 @@ class Clients:
         }
         with self._database.begin() as connection:
             connection.execute(client_table.insert().values(values))
+            write(connection, _event(Type.CLIENT_CREATED, client, by))
         return NewClient(client, secret)
 
-    def renew(self, client_id: str, *, end_tokens: bool = False) -> NewClient:
+    def renew(self, client_id: str, *, end_tokens: bool = False, by: Who = SYSTEM) -> NewClient:
         """Gives a client a new secret; the old one stops to work, tokens that it has go on unless they are to end.
 
         Raises:
@@ -173,9 +178,11 @@ class Clients:
                 .where(client_table.c.id == client_id, client_table.c.revoked.is_(None))
                 .values(values)
             )
-        if changed.rowcount == 0:
-            raise NotFound(f"There is no active client {client_id[:64]!r}. `whohas client list` shows them.")
-        return NewClient(self.get(client_id), secret)
+            if changed.rowcount == 0:
+                raise NotFound(f"There is no active client {client_id[:64]!r}. `whohas client list` shows them.")
+            client = _read(connection, client_id)
+            write(connection, _event(Type.CLIENT_ROTATED, client, by, tokensEnded=end_tokens))
+        return NewClient(client, secret)
 
     def verify(self, client_id: str, secret: str) -> Client:
         """The client whose id and secret these are; takes as long for a wrong id as for a wrong secret.
@@ -226,18 +233,20 @@ class Clients:
             people = {row.id: person_of(row) for row in connection.execute(person_table.select())}
             return [_client(row, people.get(row.person)) for row in connection.execute(query)]
 
-    def revoke(self, client_id: str) -> Client:
+    def revoke(self, client_id: str, by: Who = SYSTEM) -> Client:
         """Ends a client's rights at once, those of its tokens too; a second time changes nothing.
 
         Raises:
             NotFound: there is no such client.
         """
         with self._database.begin() as connection:
-            connection.execute(
+            changed = connection.execute(
                 client_table.update()
                 .where(client_table.c.id == client_id, client_table.c.revoked.is_(None))
                 .values(revoked=datetime.now(UTC))
             )
+            if changed.rowcount:
+                write(connection, _event(Type.CLIENT_REVOKED, _read(connection, client_id), by))
         return self.get(client_id)
 
     def _row(self, client_id: str) -> sa.Row[Any] | None:
@@ -256,6 +265,24 @@ class Clients:
     def _hash(self, secret: str) -> str:
         # surrogates stand for bytes that were no UTF-8: such a secret is wrong, and no reason to fail
         return hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _read(connection: sa.Connection, client_id: str) -> Client:
+    row = connection.execute(_ONE_CLIENT, {"id": client_id}).one()
+    person = None if row.person is None else connection.execute(_ONE_PERSON, {"id": row.person}).one()
+    return _client(row, None if person is None else person_of(person))
+
+
+def _event(type: Type, client: Client, by: Who, **more: object) -> Event:
+    facts = {
+        "name": client.name,
+        "scopes": list(client.scopes),
+        "levels": list(client.person.levels if client.person else client.levels),
+        "sources": list(client.person.sources if client.person else client.sources) or None,
+        "user": client.person.name if client.person else None,
+        **more,
+    }
+    return Event(type, client.id, by, facts=facts)
 
 
 _ONE_CLIENT = client_table.select().where(client_table.c.id == sa.bindparam("id"))

@@ -20,6 +20,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from whohas.audit import Event, Type, Who, write
+from whohas.audit.events import SYSTEM
 from whohas.auth.rights import Level, checked_levels, checked_name
 from whohas.database import Instant, metadata
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
@@ -70,7 +72,12 @@ class People:
         self._database = database
 
     def create(
-        self, name: str, levels: Iterable[str], sources: Iterable[str] = (), password: str | None = None
+        self,
+        name: str,
+        levels: Iterable[str],
+        sources: Iterable[str] = (),
+        password: str | None = None,
+        by: Who = SYSTEM,
     ) -> Person:
         """Makes a user; without a password they cannot sign in, but may have personal clients.
 
@@ -98,6 +105,7 @@ class People:
         try:
             with self._database.begin() as connection:
                 connection.execute(person_table.insert().values(values))
+                write(connection, _event(Type.USER_CREATED, person, by))
         except IntegrityError:
             raise Conflict(f"There is a user {name!r} already. `whohas user list` shows them.") from None
         return person
@@ -110,6 +118,7 @@ class People:
         sources: Iterable[str] | None = None,
         password: str | None = None,
         disabled: bool | None = None,
+        by: Who = SYSTEM,
     ) -> Person:
         """Changes what is given; it holds at once, for tokens that are out too.
 
@@ -129,6 +138,9 @@ class People:
         if values:
             with self._database.begin() as connection:
                 connection.execute(person_table.update().where(person_table.c.name == name).values(values))
+                row = connection.execute(person_table.select().where(person_table.c.name == name)).one_or_none()
+                if row is not None:
+                    write(connection, _event(Type.USER_CHANGED, person_of(row), by, changed=sorted(values)))
         return self.named(name)
 
     def named(self, name: str) -> Person:
@@ -171,6 +183,17 @@ def person_of(row: sa.Row[Any]) -> Person:
     """A row of the table as a user."""
     levels = tuple(Level(name) for name in row.levels)
     return Person(row.id, row.name, levels, tuple(row.sources), row.created, row.disabled, bool(row.password))
+
+
+def _event(type: Type, person: Person, by: Who, **more: object) -> Event:
+    facts = {
+        "name": person.name,
+        "levels": list(person.levels),
+        "sources": list(person.sources) or None,
+        "disabled": person.disabled is not None,
+        **more,
+    }
+    return Event(type, person.id, by, facts=facts)
 
 
 def _checked_password(password: str) -> str:

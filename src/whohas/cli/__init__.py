@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from whohas import __version__
+from whohas.cli.audit import audit_app
 from whohas.cli.client import client_app
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
@@ -50,6 +51,7 @@ app.add_typer(hook_app, name="hook")
 app.add_typer(client_app, name="client")
 app.add_typer(user_app, name="user")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 
 
 @app.callback(invoke_without_command=True)

@@ -42,6 +42,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a client and print its id and secret, this once."""
+    from whohas.audit.events import operator
     from whohas.errors import InvalidArguments
 
     if user and (level or source or redirect):
@@ -57,6 +58,7 @@ def create(
             levels=level or ["ORG_ADMIN"],
             sources=source_ids(services, source or []),
             redirects=redirect or [],
+            by=operator(),
         )
     _show(made, as_json)
 
@@ -91,16 +93,20 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a client a new secret and print it, this once; the old one stops to work at once."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        made = services.access.clients.renew(client_id, end_tokens=end_tokens)
+        made = services.access.clients.renew(client_id, end_tokens=end_tokens, by=operator())
     _show(made, as_json)
 
 
 @client_app.command()
 def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
     """End a client's rights at once, those of its tokens too."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        client = services.access.clients.revoke(client_id)
+        client = services.access.clients.revoke(client_id, operator())
     print(f"{client.id} ({client.name}) may not call any more.")
 
 

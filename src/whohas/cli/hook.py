@@ -18,8 +18,10 @@ def add(
     report: Annotated[str | None, typer.Option(help="Only runs of this report, such as ACCOUNTS.")] = None,
 ) -> None:
     """Make a hook and print the secret that its messages are signed with, this once."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        made, secret = services.hooks.add(url, report)
+        made, secret = services.hooks.add(url, report, operator())
     print(f"hook    {made.id}")
     print(f"secret  {secret}")
     print("Messages are signed by it as Standard Webhooks says. It is not shown again.")
@@ -51,6 +53,8 @@ def list_hooks() -> None:
 @hook_app.command()
 def remove(hook_id: Annotated[str, typer.Argument(metavar="HOOK", help="Its id.")]) -> None:
     """Remove a hook and what it was still to be told."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        services.hooks.remove(hook_id)
+        services.hooks.remove(hook_id, operator())
     print(plain(f"{hook_id} is told nothing more."))

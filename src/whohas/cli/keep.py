@@ -15,15 +15,19 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
 
 def hold(run_id: Run, reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")] = "") -> None:
     """Keep a run and its files, whatever the settings say, until it is released."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        held = services.retention.hold(run_id, getpass.getuser(), reason)
+        held = services.retention.hold(run_id, getpass.getuser(), reason, operator())
     print(plain(f"{held.run_id} is held by {held.holder}."))
 
 
 def release(run_id: Run) -> None:
     """Let a held run be swept again."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        services.retention.release(run_id)
+        services.retention.release(run_id, operator())
     print(plain(f"{run_id} is no longer held."))
 
 
@@ -40,8 +44,10 @@ def holds() -> None:
 
 def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:
     """Remove what the settings say is not to be kept; the server does so by itself."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        gone = services.retention.sweep(dry=dry_run)
+        gone = services.retention.sweep(dry=dry_run, by=operator())
     for one in gone:
         print(plain(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
     word = "would be removed" if dry_run else "removed"

@@ -13,6 +13,9 @@ import typer
 from whohas.cli.index import make_index
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from whohas.settings import Settings
     from whohas.warehouse.intake import LoadReport, Progress
 
 
@@ -27,13 +30,16 @@ def load(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Load identity data: CSV, Parquet, JSON, NDJSON. All of it or none is seen by reports."""
+    from whohas.audit.events import operator
     from whohas.settings import load_settings
+    from whohas.warehouse.audited import tell_loads
     from whohas.warehouse.intake import load as load_files
     from whohas.warehouse.store import Warehouse
 
     settings = load_settings()
-    if not check:
-        settings.make_home()
+    # before anything is read: a load whose event could not be written does not begin
+    database = None if check else _database(settings)
+    who = operator()
 
     def on_wait() -> None:
         if not quiet:
@@ -48,11 +54,35 @@ def load(
             on_progress=on_progress,
             on_wait=on_wait,
             rejects=settings.home / "rejects",
+            by={"user": who.name, "host": who.address},
         )
+    if database is not None:
+        tell_loads(Warehouse(settings.warehouse_path), database)
     if not quiet:
         _print(report, check)
     if not check:
         make_index(Warehouse(settings.warehouse_path), quiet)
+
+
+def _database(settings: Settings) -> sa.Engine:
+    """The database of an installation, which is made if need be.
+
+    Raises:
+        Unavailable: it does not answer, or cannot be made.
+    """
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from whohas.database import connect
+    from whohas.errors import Unavailable
+    from whohas.migrations import upgrade
+
+    try:
+        settings.make_home()
+        database = connect(settings.sqlalchemy_url)
+        upgrade(database)
+    except (OSError, SQLAlchemyError) as error:
+        raise Unavailable(f"The database of {settings.home} cannot be used: {error}. Nothing was loaded.") from error
+    return database
 
 
 @contextmanager

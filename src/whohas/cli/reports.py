@@ -40,6 +40,8 @@ def enable(report_type: Annotated[str, typer.Argument(metavar="REPORT")]) -> Non
 
 
 def _switch(report_type: str, *, off: bool) -> None:
+    from whohas.audit.events import operator
+
     with installation() as services:
-        services.runs.switch(report_type, off=off)
+        services.runs.switch(report_type, off=off, by=operator())
     print(f"{report_type} is {'off' if off else 'on'}.")

@@ -205,10 +205,14 @@ def _here() -> Generator[_Door]:
 
 class _Here:
     def __init__(self, services: Services) -> None:
+        from whohas.audit.events import operator
+
         self._runs = services.runs
+        self._by = operator()
+        self._tells = services.settings.audit_downloads == "all"
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str:
-        return self._runs.start(report_type, arguments, launcher=getpass.getuser()).id
+        return self._runs.start(report_type, arguments, launcher=getpass.getuser(), by=self._by).id
 
     def result(self, run_id: str) -> ReportResults:
         from whohas.http.wire import report_results
@@ -222,6 +226,8 @@ class _Here:
         path = self._runs.path(run, artefact)
         if to.is_dir():  # a report's file may be a zip of its format, so only now is its extension known
             to /= file_name(run.report_name, path.suffix[1:]) or path.name
+        if self._tells:
+            self._runs.downloaded(run, artefact, self._by, to.name)
         part = to.with_name(f".{to.name}.part")
         try:
             shutil.copyfile(path, part)
@@ -231,6 +237,6 @@ class _Here:
         return to
 
     def cancel(self, run_id: str) -> None:
-        self._runs.cancel(run_id)
+        self._runs.cancel(run_id, by=self._by)
         while not self._runs.get(run_id).state.over:
             time.sleep(_POLL_SECONDS)

@@ -95,6 +95,8 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) 
 
 def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:
     """Cancel a run: nothing of it can be downloaded afterwards."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        services.runs.cancel(run_id)
+        services.runs.cancel(run_id, by=operator())
         print(f"{run_id} is {services.runs.get(run_id).state.value}.")

@@ -34,9 +34,17 @@ def add(
     launcher: Annotated[str | None, typer.Option(help="Whom its runs name as theirs. Default: you.")] = None,
 ) -> None:
     """Make a schedule."""
+    from whohas.audit.events import operator
+
     with installation() as services:
         made = services.schedules.add(
-            name, report_type, dict(argument(text) for text in arg or ()), cron, zone, launcher or getpass.getuser()
+            name,
+            report_type,
+            dict(argument(text) for text in arg or ()),
+            cron,
+            zone,
+            launcher or getpass.getuser(),
+            by=operator(),
         )
     print(plain(f"{made.name} runs {made.report_type} next at {_time(made.next_at)}."))
 
@@ -82,30 +90,39 @@ def show(which: Which) -> None:
 @schedule_app.command()
 def pause(which: Which) -> None:
     """Start nothing until it is resumed."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        print(plain(f"{services.schedules.change(which, {'paused': True}).name} is paused."))
+        one = services.schedules.change(which, {"paused": True}, by=operator())
+    print(plain(f"{one.name} is paused."))
 
 
 @schedule_app.command()
 def resume(which: Which) -> None:
     """End a pause; the times that passed in it are not made up for."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        one = services.schedules.change(which, {"paused": False})
+        one = services.schedules.change(which, {"paused": False}, by=operator())
     print(plain(f"{one.name} runs next at {_time(one.next_at)}."))
 
 
 @schedule_app.command()
 def remove(which: Which) -> None:
     """Remove a schedule; its runs stay."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        print(plain(f"{services.schedules.remove(which).name} is removed."))
+        print(plain(f"{services.schedules.remove(which, by=operator()).name} is removed."))
 
 
 @schedule_app.command()
 def run(which: Which) -> None:
     """Start its report now; a server on this installation carries it out."""
+    from whohas.audit.events import operator
+
     with installation() as services:
-        print(f"The run {services.schedules.run(which).id} is queued.")
+        print(f"The run {services.schedules.run(which, by=operator()).id} is queued.")
 
 
 def _next(one: Schedule) -> str:

@@ -54,6 +54,7 @@ def serve(
         url = _url(settings, listener)
         app = create_app(services)
         server = _server(app, settings)
+        stack.enter_context(services.relay.going_on())
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
         with services.worker() if settings.worker else nullcontext():
             if dev:
@@ -103,11 +104,13 @@ def write_dev_env(services: Services, url: str) -> Path:
     Raises:
         Unavailable: the file cannot be written.
     """
-    clients, people = services.access.clients, services.access.people
+    from whohas.audit.events import operator
+
+    clients, people, by = services.access.clients, services.access.people, operator()
     person = next((one for one in people.list() if one.name == DEV_CLIENT), None)
-    person = person or people.create(DEV_CLIENT, ["ORG_ADMIN"])
+    person = person or people.create(DEV_CLIENT, ["ORG_ADMIN"], by=by)
     known = next((c for c in clients.list() if c.name == DEV_CLIENT and c.revoked is None and c.person == person), None)
-    made = clients.renew(known.id) if known else clients.create(DEV_CLIENT, person=person)
+    made = clients.renew(known.id, by=by) if known else clients.create(DEV_CLIENT, person=person, by=by)
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV

@@ -32,9 +32,15 @@ Password = Annotated[
 @user_app.command()
 def create(name: Name, level: Levels = None, source: Sources = None, password: Password = False) -> None:
     """Make a user. Without a password they cannot sign in, but may have personal clients."""
+    from whohas.audit.events import operator
+
     with installation() as services:
         person = services.access.people.create(
-            name, level or ["ORG_ADMIN"], source_ids(services, source or []), _asked_password() if password else None
+            name,
+            level or ["ORG_ADMIN"],
+            source_ids(services, source or []),
+            _asked_password() if password else None,
+            operator(),
         )
     print(f"{person.name} is a user: {' '.join(person.levels)}.")
 
@@ -51,6 +57,7 @@ def change(
     enable: Annotated[bool, typer.Option("--enable", help="Give them back.")] = False,
 ) -> None:
     """Change what is given; it holds at once, for tokens that are out too."""
+    from whohas.audit.events import operator
     from whohas.errors import InvalidArguments
 
     if disable and enable:
@@ -62,6 +69,7 @@ def change(
             sources=source_ids(services, source) if source else None,
             password=_asked_password() if password else None,
             disabled=True if disable else False if enable else None,
+            by=operator(),
         )
     print(f"{person.name}: {' '.join(person.levels)}{', disabled' if person.disabled else ''}.")
 

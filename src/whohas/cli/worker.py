@@ -23,7 +23,7 @@ def worker() -> None:
         signal.signal(number, stop)
     with installation() as services:
         configure_logs(services.settings.log_level)
-        with services.worker():
+        with services.relay.going_on(), services.worker():
             print(
                 f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
                 flush=True,

@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from whohas import __version__
 from whohas.http import description
 from whohas.http.access import allowed, open_paths
+from whohas.http.audited import Denied
 from whohas.http.errors import handle
 from whohas.http.health import health_routes
 from whohas.http.metrics import Counted, Metrics
@@ -102,6 +103,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         Middleware(Tracking),
         Middleware(Traced, tracing=services.tracing),
         Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
+        Middleware(Denied, denials=services.denials),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from whohas.errors import NotFound
 from whohas.http.errors import RangeNotSatisfiable
-from whohas.http.filenames import content_disposition
+from whohas.http.filenames import content_disposition, exact_name
 
 CHUNK = 256 * 1024
 
@@ -32,6 +32,8 @@ class Download:
         preferred_name: what the caller wants the file to be called.
         default_name: what it is called otherwise, without an extension.
         extension: without its dot.
+        begin: called before the first byte goes out, with the file's name and, for a part, the bytes of it; where it
+            raises, none does.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Download:
     preferred_name: str | None
     default_name: str
     extension: str
+    begin: Callable[[str, tuple[int, int] | None], None] = lambda _name, _span: None
 
 
 def serve(request: Request, download: Download) -> Response:
@@ -91,6 +94,8 @@ def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
     if request.method == "HEAD":
         file.close()
         return Response(status_code=status, headers=headers)
+    name = exact_name(download.preferred_name, download.default_name, download.extension)
+    download.begin(name, (start, end) if status == 206 else None)
     file.seek(start)
     return StreamingResponse(_chunks(file, end - start), status, headers)
 

@@ -82,6 +82,7 @@ def answer(error: Exception, scope: Scope) -> Response:
     """The response to an error. What nobody foresaw is logged, and the caller learns its tracking id only."""
     match error:
         case Unauthorized():
+            note_refusal(scope, error.message)
             return refuse_token(error.message)
         case QuotaExceeded():
             body = TooManyRequests(message=error.message)
@@ -92,6 +93,7 @@ def answer(error: Exception, scope: Scope) -> Response:
             return refusal(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
         case WhohasError():
             status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+            note_refusal(scope, error.message)
             if status >= 500:
                 log.error("unavailable", reason=error.message, exc_info=error)
             return refusal(status, error.message, scope)
@@ -108,6 +110,11 @@ def answer(error: Exception, scope: Scope) -> Response:
             log.error("internal fault", exc_info=error)
             text = f"An internal fault occurred. The server's log has it under {tracking_id(scope)}."
             return refusal(500, text, scope)
+
+
+def note_refusal(scope: Scope, reason: str) -> None:
+    """Keeps why a request was refused, for the audit trail."""
+    scope["state"]["refused"] = reason
 
 
 async def handle(request: Request, error: Exception) -> Response:

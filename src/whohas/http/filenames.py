@@ -21,9 +21,14 @@ def content_disposition(preferred: str | None, default: str, extension: str) -> 
         default: the report's name, for when nothing is left of that.
         extension: without its dot; added unless the name has it.
     """
-    exact = file_name(preferred or "", extension) or file_name(default, extension) or f"report.{extension}"
+    exact = exact_name(preferred, default, extension)
     plain = _ascii(exact, extension) or _ascii(default, extension) or f"report.{extension}"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(exact, safe='')}"
+
+
+def exact_name(preferred: str | None, default: str, extension: str) -> str:
+    """What a download is called, with every character that may be in a name."""
+    return file_name(preferred or "", extension) or file_name(default, extension) or f"report.{extension}"
 
 
 def file_name(name: str, extension: str) -> str:

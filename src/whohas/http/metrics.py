@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from whohas.audit.outbox import read_backlog
 from whohas.http import description
 from whohas.runs import phases
 from whohas.runs.model import State
@@ -167,6 +168,14 @@ class _Stored(Collector):
                 rows.add_metric(labels, total.rows)
                 times.add_metric(labels, total.count)
             yield from (seconds, rows, times)
+            backlog = read_backlog(connection)
+            for name, meaning, value in (
+                ("events", "Events of the audit trail, in all.", backlog.head.sequence),
+                ("waiting", "Audit events that are not yet everywhere where they belong.", backlog.waiting),
+                ("oldest_seconds", "Seconds that the oldest of them has waited.", backlog.oldest_seconds),
+                ("refused", "Audit events that Kafka refused.", backlog.refused),
+            ):
+                yield GaugeMetricFamily(f"whohas_audit_{name}", meaning, value)
             messages = GaugeMetricFamily("whohas_hook_messages", "Messages to hooks that are kept.", labels=("state",))
             states = sa.select(hook_message.c.state, sa.func.count()).group_by(hook_message.c.state)
             for state, count in connection.execute(states):

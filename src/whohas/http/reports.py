@@ -12,6 +12,7 @@ from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResult
 from whohas.errors import InvalidArguments
 from whohas.http import description
 from whohas.http.access import caller_of
+from whohas.http.audited import who
 from whohas.http.downloads import Download, serve
 from whohas.http.errors import NotAllowed, json_response, origin
 from whohas.http.requests import Flag, Format, json_object, run_id
@@ -44,7 +45,9 @@ def report_routes(services: Services) -> APIRouter:
     def start(request: Request, body: Body) -> Response:
         caller = caller_of(request)
         with services.tracing.span("start"):
-            run = runs.start(_report_type(body), _arguments(body), caller.name, caller, origin(request.scope))
+            run = runs.start(
+                _report_type(body), _arguments(body), caller.name, caller, origin(request.scope), who(request)
+            )
         return json_response(task_result_details(run))
 
     def result(
@@ -71,6 +74,11 @@ def report_routes(services: Services) -> APIRouter:
         request.state.download = (run.report_type, artefact.format)
         usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
         media_type = artefact.media_type or usual
+
+        def begin(file_name: str, span: tuple[int, int] | None) -> None:
+            if auditable or services.settings.audit_downloads == "all":
+                runs.downloaded(run, artefact, who(request), file_name, span)
+
         return serve(
             request,
             Download(
@@ -80,11 +88,12 @@ def report_routes(services: Services) -> APIRouter:
                 preferred_name=name,
                 default_name=run.report_name,
                 extension="zip" if media_type == ZIP else artefact.format,
+                begin=begin,
             ),
         )
 
     def cancel(request: Request, id: str) -> Response:
-        runs.cancel(run_id(id), caller_of(request))
+        runs.cancel(run_id(id), caller_of(request), who(request))
         return Response(status_code=204)
 
     def only_post() -> Response:

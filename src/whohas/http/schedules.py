@@ -13,6 +13,7 @@ from whohas.contract import TaskResultDetails, WireTime
 from whohas.errors import InvalidArguments
 from whohas.http import description
 from whohas.http.access import caller_of
+from whohas.http.audited import who
 from whohas.http.errors import json_response, origin
 from whohas.http.requests import json_object
 from whohas.http.wire import task_result_details
@@ -84,21 +85,25 @@ def schedule_routes(services: Services) -> APIRouter:
     def add(request: Request, body: Body) -> Response:
         caller = caller_of(request)
         new = _read(NewSchedule, body)
-        made = schedules.add(new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller)
+        made = schedules.add(
+            new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, who(request)
+        )
         return json_response(_answer(made), 201, {"Location": f"{PREFIX}/{made.id}"})
 
     def change(request: Request, id: str, body: Body) -> Response:
         asked = _read(ScheduleChange, body).model_dump(exclude_none=True)
         if "timeZone" in asked:
             asked["time_zone"] = asked.pop("timeZone")
-        return json_response(_answer(schedules.change(id, asked, caller_of(request))))
+        return json_response(_answer(schedules.change(id, asked, caller_of(request), who(request))))
 
     def remove(request: Request, id: str) -> Response:
-        schedules.remove(id, caller_of(request))
+        schedules.remove(id, caller_of(request), who(request))
         return Response(status_code=204)
 
     def run(request: Request, id: str) -> Response:
-        return json_response(task_result_details(schedules.run(id, caller_of(request), origin(request.scope))))
+        return json_response(
+            task_result_details(schedules.run(id, caller_of(request), origin(request.scope), who(request)))
+        )
 
     def route(path: str, method: str, endpoint: Callable[..., Response], summary: str, **more: Any) -> None:
         responses = {**more.pop("responses", {}), **description.REFUSALS}

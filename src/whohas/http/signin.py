@@ -20,6 +20,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from whohas.auth import Access, Client
 from whohas.auth.codes import CHALLENGE
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
+from whohas.http.audited import claim
+from whohas.http.errors import note_refusal
 from whohas.http.token import Fields, address_of, narrowed
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ def sign_in_routes(services: Services) -> APIRouter:
         if refused is not None:
             return refused
         name, address = fields.get("user", "").strip(), address_of(request)
+        claim(request, name)
         try:
             access.guesses.check(name, address, person=True)
             person = access.people.sign_in(name, fields.get("password", ""))
@@ -111,6 +114,7 @@ def sign_in_routes(services: Services) -> APIRouter:
             return asked.page(error.message, 429, {"Retry-After": str(error.retry_after)})
         except Unauthorized as error:
             access.guesses.wrong_password(name, address)
+            note_refusal(request.scope, error.message)
             return asked.page(error.message, 401)
         scopes = narrowed(asked.client, fields.get("scope", ""))
         code = access.codes.issue(asked.client, person, asked.redirect, fields["code_challenge"], scopes)

@@ -21,6 +21,7 @@ from whohas.contract.tasks import (
 from whohas.errors import Conflict, InvalidArguments
 from whohas.http import description
 from whohas.http.access import caller_of
+from whohas.http.audited import who
 from whohas.http.errors import json_response
 from whohas.http.patch import wanted_completion
 from whohas.http.requests import Flag, json_value, run_id
@@ -93,7 +94,7 @@ def task_routes(services: Services) -> APIRouter:
                 f"say. {TaskCompletion.TERMINATED} cancels it."
             )
         else:
-            runs.cancel(run.id, caller)
+            runs.cancel(run.id, caller, who(request))
         return json_response(task_status(runs.get(run.id, caller)))
 
     refusals = description.REFUSALS

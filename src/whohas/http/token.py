@@ -20,7 +20,8 @@ from whohas.auth import ALL, DEFAULT, Access, Caller, Client, Token, known_scope
 from whohas.contract import BadToken, OAuthInfo, TokenResponse
 from whohas.errors import Forbidden, InvalidArguments, Unauthorized
 from whohas.http import description
-from whohas.http.errors import json_response
+from whohas.http.audited import claim
+from whohas.http.errors import json_response, note_refusal
 from whohas.http.requests import parse_object
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def token_routes(services: Services) -> APIRouter:
         if grant not in GRANTS:
             return refuse(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
         client_id, address = fields.get("client_id", ""), address_of(request)
+        claim(request, client_id)
         access.guesses.check(client_id, address)
         try:
             issued, caller = GRANTS[grant](access, fields)
@@ -96,6 +98,7 @@ def token_routes(services: Services) -> APIRouter:
             access.guesses.wrong_secret(client_id, address, fields.get("code", "") + fields.get("client_secret", ""))
             if grant == CODE:
                 return refuse(400, "invalid_grant", error.message)
+            note_refusal(request.scope, error.message)
             return refuse(401, "invalid_client", error.message)
         except Forbidden as error:
             return refuse(400, "invalid_scope", error.message)

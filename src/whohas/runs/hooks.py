@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 import structlog
 
+from whohas import audit
+from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
 from whohas.runs import table
 from whohas.runs.model import Run
@@ -75,7 +77,7 @@ class Hooks:
     database: sa.Engine
     key: bytes = field(repr=False)
 
-    def add(self, url: str, report_type: str | None = None) -> tuple[Hook, str]:
+    def add(self, url: str, report_type: str | None = None, by: audit.Who = SYSTEM) -> tuple[Hook, str]:
         """Makes a hook; it and its secret, which is shown this once.
 
         Raises:
@@ -89,6 +91,7 @@ class Hooks:
         values = {column.name: getattr(new, column.name) for column in hook.columns}
         with self.database.begin() as connection:
             connection.execute(sa.insert(hook).values(values))
+            audit.write(connection, _event(audit.Type.HOOK_CREATED, new, by))
         return new, self.secret(new.id)
 
     def secret(self, hook_id: str) -> str:
@@ -108,7 +111,7 @@ class Hooks:
                 (one, Sent(**counted.get(one.id, {}), answer=_last_failure(connection, one.id) or "")) for one in hooks
             ]
 
-    def remove(self, hook_id: str) -> None:
+    def remove(self, hook_id: str, by: audit.Who = SYSTEM) -> None:
         """Removes a hook and what it was still to be told.
 
         Raises:
@@ -116,8 +119,10 @@ class Hooks:
         """
         with self.database.begin() as connection:
             connection.execute(sa.delete(hook_message).where(hook_message.c.hook_id == hook_id))
-            if connection.execute(sa.delete(hook).where(hook.c.id == hook_id)).rowcount == 0:
+            row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().first()
+            if row is None or connection.execute(sa.delete(hook).where(hook.c.id == hook_id)).rowcount == 0:
                 raise NotFound(f"There is no hook {hook_id[:64]!r}.")
+            audit.write(connection, _event(audit.Type.HOOK_REMOVED, Hook(**row), by))
 
     def deliver(self) -> int:
         """Sends what is due; how many messages were sent. Safe from many processes at once."""
@@ -179,6 +184,11 @@ class Hooks:
         # spread out, so that an address that comes back is not met by all at once
         spread = wait * (1 + secrets.randbelow(1000) / 5000)
         return min(max(spread, answer.retry_after), _LONGEST_WAIT)
+
+
+def _event(type: audit.Type, one: Hook, by: audit.Who) -> audit.Event:
+    parts = urlsplit(one.url)  # what follows the host may hold a secret of the receiver's
+    return audit.Event(type, one.id, by, facts={"host": parts.hostname, "report": one.report_type})
 
 
 def payload(run: Run) -> Mapping[str, Any]:

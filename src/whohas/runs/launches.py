@@ -19,7 +19,7 @@ from whohas.runs.table import run
 run_launch = sa.Table(
     "run_launch",
     metadata,
-    sa.Column("run", sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
     sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
 )
@@ -52,11 +52,12 @@ def check_start(caller: Caller, run: Run) -> None:
     )
 
 
-def note(connection: sa.Connection, launcher: str, run: Run) -> None:
-    """Keeps that a `Caller.id` started a run; a second time changes nothing."""
+def note(connection: sa.Connection, launcher: str, run: Run) -> bool:
+    """Keeps that a `Caller.id` started a run; whether that was new. A second time changes nothing."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"run": run.id, "launcher": launcher, "source": source_of(run)}
-    connection.execute(dialect.insert(run_launch).values(values).on_conflict_do_nothing())
+    new = dialect.insert(run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
+    return connection.execute(new).first() is not None
 
 
 def is_noted(connection: sa.Connection, launcher: str, run: Run) -> bool:

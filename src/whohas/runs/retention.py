@@ -21,10 +21,12 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from whohas import audit
 from whohas.artefacts import Artefact, Artefacts
+from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata
 from whohas.errors import NotFound
-from whohas.runs import table
+from whohas.runs import table, trail
 from whohas.runs.model import ACTIVE, Level
 from whohas.runs.outbox import hook_message
 from whohas.settings import Settings
@@ -107,7 +109,7 @@ class Retention:
     artefacts: Artefacts
     tell: Callable[[Sequence[Removed]], None] = field(default=log_removed)
 
-    def hold(self, run_id: str, holder: str, reason: str = "") -> Hold:
+    def hold(self, run_id: str, holder: str, reason: str = "", by: audit.Who = SYSTEM) -> Hold:
         """Keeps a run and its files until it is released. One that is held stays as it is.
 
         Raises:
@@ -124,10 +126,12 @@ class Retention:
                 held = Hold(run_id, holder, reason.strip(), table.now())
                 values = {column.name: getattr(held, column.name) for column in hold.columns}
                 connection.execute(sa.insert(hold).values(values))
+                facts = {"run": run_id, "reason": held.reason or None}
+                audit.write(connection, audit.Event(audit.Type.RUN_HELD, run_id, by, facts=facts))
         log.info("held", run_id=run_id, holder=held.holder, reason=held.reason)
         return held
 
-    def release(self, run_id: str) -> None:
+    def release(self, run_id: str, by: audit.Who = SYSTEM) -> None:
         """Lets a held run be swept again.
 
         Raises:
@@ -136,6 +140,7 @@ class Retention:
         with self.database.begin() as connection:
             if connection.execute(sa.delete(hold).where(hold.c.run_id == run_id)).rowcount == 0:
                 raise NotFound(f"The run {run_id[:64]!r} is not held.")
+            audit.write(connection, audit.Event(audit.Type.RUN_RELEASED, run_id, by, facts={"run": run_id}))
         log.info("released", run_id=run_id)
 
     def held(self) -> list[Hold]:
@@ -144,19 +149,20 @@ class Retention:
             rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
             return [Hold(**row) for row in rows]
 
-    def sweep(self, *, dry: bool = False) -> list[Removed]:
+    def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM) -> list[Removed]:
         """Removes what is not to be kept, and returns what that was. Safe from many processes at once.
 
         Args:
             dry: remove nothing, only say what would go.
+            by: who the audit trail says swept.
         """
         gone: list[Removed] = []
         for run_id, why in (*self._old_files(), *self._beyond_room()):
-            gone += self._remove_files(run_id, why, dry)
+            gone += self._remove_files(run_id, why, dry, by)
         emptied = {one.run_id for one in gone}
         for run_id, why in self._old_runs():
-            gone += self._remove_run(run_id, why, dry, emptied=run_id in emptied)
-        gone += self._strays(dry)
+            gone += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
+        gone += self._told_strays(dry, by)
         if not dry:
             self._forget_messages()
             if gone:
@@ -198,7 +204,7 @@ class Retention:
                 ids = connection.execute(_over_since(days).where(_FREE).order_by(run.c.completed)).scalars().all()
             yield from ((run_id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run_id in ids)
 
-    def _remove_files(self, run_id: str, why: str, dry: bool) -> list[Removed]:
+    def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Who) -> list[Removed]:
         """The row first, then the files: what is left of them after a crash is a stray."""
         with self.database.begin() as connection:
             row = _locked(connection, run_id)
@@ -206,6 +212,7 @@ class Retention:
                 return []
             files = [Artefact(**artefact) for artefact in row.artefacts]
             if not dry:
+                audit.write(connection, trail.swept(run_id, Kind.FILES, files, why, by))
                 told = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in files)
                 text = f"The files of this run were removed on {table.now():%Y-%m-%d}. {why} They were: {told}."
                 note = {"level": Level.INFO.value, "key": "files.removed", "text": text}
@@ -216,7 +223,7 @@ class Retention:
         names = tuple(file.name for file in files)
         return [Removed(Kind.FILES, run_id, names, sum(file.bytes for file in files), why)]
 
-    def _remove_run(self, run_id: str, why: str, dry: bool, *, emptied: bool) -> list[Removed]:
+    def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Who, *, emptied: bool) -> list[Removed]:
         with self.database.begin() as connection:
             row = _locked(connection, run_id)
             if row is None or _held(connection, run_id):
@@ -225,10 +232,21 @@ class Retention:
             if not dry:
                 connection.execute(sa.delete(hook_message).where(hook_message.c.run_id == run_id))
                 connection.execute(sa.delete(run).where(run.c.id == run_id))
+                audit.write(connection, trail.swept(run_id, Kind.RUN, files, why, by))
         if not dry:
             shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
         names = tuple(file.name for file in files)
         return [Removed(Kind.RUN, run_id, names, sum(file.bytes for file in files), why)]
+
+    def _told_strays(self, dry: bool, by: audit.Who) -> list[Removed]:
+        """No row goes with a stray: its event comes first, and who is killed then removes it the next time."""
+        strays = self._strays(dry=True)
+        if strays and not dry:
+            names = [name for one in strays for name in one.names]
+            with self.database.begin() as connection:
+                audit.write(connection, trail.swept_strays(names, sum(one.bytes for one in strays), by))
+            return self._strays(dry=False)
+        return strays
 
     def _strays(self, dry: bool) -> list[Removed]:
         settled = time.time() - _SETTLED_SECONDS

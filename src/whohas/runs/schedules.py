@@ -17,6 +17,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from whohas import audit
+from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.database import Instant, metadata
 from whohas.errors import Conflict, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
@@ -106,6 +108,7 @@ class Schedules:
         time_zone: str,
         launcher: str,
         caller: Caller | None = None,
+        by: audit.Who = SYSTEM,
     ) -> Schedule:
         """Makes a schedule. Its report must be one that could be started now.
 
@@ -130,7 +133,11 @@ class Schedules:
             next_at=next_time(cron, time_zone, created),
         )
         values = {column.name: getattr(new, column.name) for column in schedule.columns}
-        self._write(sa.insert(schedule).values({**values, "arguments": dict(arguments)}), new.name)
+        self._write(
+            sa.insert(schedule).values({**values, "arguments": dict(arguments)}),
+            new.name,
+            _event(audit.Type.SCHEDULE_CREATED, new, by),
+        )
         return new
 
     def list(self, caller: Caller | None = None) -> list[Schedule]:
@@ -151,7 +158,9 @@ class Schedules:
             raise NotFound(f"There is no schedule {which[:LONGEST_NAME]!r}.")
         return _schedule(row)
 
-    def change(self, which: str, changes: Mapping[str, Any], caller: Caller | None = None) -> Schedule:
+    def change(
+        self, which: str, changes: Mapping[str, Any], caller: Caller | None = None, by: audit.Who = SYSTEM
+    ) -> Schedule:
         """Changes `name`, `arguments`, `cron`, `time_zone` or `paused`; what is due next follows.
 
         Raises:
@@ -170,10 +179,14 @@ class Schedules:
             # times that passed during a pause were not missed: nobody wanted them
             values["next_at"] = next_time(new.cron, new.time_zone, now())
         if values:
-            self._write(sa.update(schedule).where(schedule.c.id == old.id).values(values), new.name)
+            self._write(
+                sa.update(schedule).where(schedule.c.id == old.id).values(values),
+                new.name,
+                _event(audit.Type.SCHEDULE_CHANGED, new, by),
+            )
         return self.get(old.id)
 
-    def remove(self, which: str, caller: Caller | None = None) -> Schedule:
+    def remove(self, which: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> Schedule:
         """Removes a schedule; its runs stay.
 
         Raises:
@@ -181,10 +194,17 @@ class Schedules:
         """
         old = self.get(which, caller)
         with self.database.begin() as connection:
-            connection.execute(sa.delete(schedule).where(schedule.c.id == old.id))
+            if connection.execute(sa.delete(schedule).where(schedule.c.id == old.id)).rowcount:
+                audit.write(connection, _event(audit.Type.SCHEDULE_REMOVED, old, by))
         return old
 
-    def run(self, which: str, caller: Caller | None = None, attributes: Mapping[str, Any] | None = None) -> Run:
+    def run(
+        self,
+        which: str,
+        caller: Caller | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        by: audit.Who = SYSTEM,
+    ) -> Run:
         """Starts a schedule's report now, whatever its times say and whether it is paused or not.
         The run is the caller's and the owner's.
 
@@ -194,7 +214,7 @@ class Schedules:
         """
         one = self.get(which, caller)
         told = {**(attributes or {}), "schedule": one.name}
-        run = self.runs.start(one.report_type, dict(one.arguments), one.launcher, caller, told)
+        run = self.runs.start(one.report_type, dict(one.arguments), one.launcher, caller, told, by)
         if one.owner is not None:
             with self.database.begin() as connection:
                 launches.note(connection, one.owner, run)
@@ -224,7 +244,7 @@ class Schedules:
                 with self.database.begin() as connection:
                     if not _claimed(connection, one, following, at, ""):
                         return False
-                    kept = self.runs.keep(connection, run, one.owner)
+                    kept = self.runs.keep(connection, run, one.owner, audit.Who("schedule", one.name, one.id))
                     if kept is None:  # the run that held its key ended at this moment: the next tick starts afresh
                         connection.rollback()
                         return False
@@ -251,12 +271,25 @@ class Schedules:
         with self.database.begin() as connection:
             connection.execute(sa.update(schedule).where(schedule.c.id == id).values(values))
 
-    def _write(self, statement: sa.Insert | sa.Update, name: str) -> None:
+    def _write(self, statement: sa.Insert | sa.Update, name: str, event: audit.Event) -> None:
         try:
             with self.database.begin() as connection:
-                connection.execute(statement)
+                if connection.execute(statement).rowcount != 0:  # of an insert some drivers do not tell it
+                    audit.write(connection, event)
         except IntegrityError:
             raise Conflict(f"There is a schedule {name!r} already. Choose another name, or remove that one.") from None
+
+
+def _event(type: audit.Type, one: Schedule, by: audit.Who) -> audit.Event:
+    facts = {
+        "name": one.name,
+        "report": one.report_type,
+        "cron": one.cron,
+        "timeZone": one.time_zone,
+        "launcher": one.launcher,
+        "paused": one.paused,
+    }
+    return audit.Event(type, one.id, by, facts=facts)
 
 
 def _claimed(connection: sa.Connection, one: Schedule, following: datetime, at: datetime, error: str) -> bool:

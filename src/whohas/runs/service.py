@@ -12,12 +12,13 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from whohas import reports
+from whohas import audit, reports
 from whohas.artefacts import Artefact, Artefacts
+from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.render.registry import find
-from whohas.runs import launches, table
+from whohas.runs import launches, table, trail
 from whohas.runs.files import ARGUMENTS, default_formats, wish
 from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
@@ -57,6 +58,7 @@ class Runs:
         launcher: str,
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
+        by: audit.Who = SYSTEM,
     ) -> Run:
         """Starts a report, or returns the run that is already making it (single flight).
 
@@ -65,6 +67,7 @@ class Runs:
         Args:
             caller: who will see it; null for whoever runs the server.
             attributes: facts of this start that the run is to tell, such as its tracking id.
+            by: who the audit trail says started it.
 
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
@@ -75,10 +78,10 @@ class Runs:
         launched_by = caller.id if caller else None
         for _ in range(_TRIES):
             # most identical starts find the run so, and write nothing
-            if self._single_flight(run) and (holder := self._joined(run.key, launched_by)) is not None:
+            if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
             with self.database.begin() as connection:
-                kept = self.keep(connection, run, launched_by)
+                kept = self.keep(connection, run, launched_by, by)
             if kept is not None:
                 return kept
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
@@ -145,13 +148,14 @@ class Runs:
             launches.check_start(caller, run)
         return run
 
-    def keep(self, connection: sa.Connection, run: Run, launched_by: str | None) -> Run | None:
+    def keep(self, connection: sa.Connection, run: Run, launched_by: str | None, by: audit.Who = SYSTEM) -> Run | None:
         """Keeps a planned run and its job within the caller's transaction, or finds the run that holds its key.
 
         None where that run ended at this moment: try again in another transaction.
 
         Args:
             launched_by: the `Caller.id` of who will see it; null for whoever runs the server.
+            by: who the audit trail says started it.
 
         Raises:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
@@ -160,23 +164,26 @@ class Runs:
         if table.insert(connection, run, self._single_flight(run)):
             self._check_room(connection, run.launcher)
             self.enqueue(connection, run.id, run.size)
+            audit.write(connection, trail.started(run, by))
         else:
             kept = table.active(connection, run.key)
-        if kept is not None and launched_by is not None:
-            launches.note(connection, launched_by, kept)
+        new = kept is not None and launched_by is not None and launches.note(connection, launched_by, kept)
+        if new and kept is not None and kept is not run:
+            audit.write(connection, trail.joined(kept, by))
         return kept
 
     def _single_flight(self, run: Run) -> bool:
         return run.report_type not in self.settings.concurrent_reports
 
-    def _joined(self, key: str, launched_by: str | None) -> Run | None:
+    def _joined(self, key: str, launched_by: str | None, by: audit.Who) -> Run | None:
         """The run that makes it already, which is this launcher's too from now on; None if there is none."""
         with self.database.connect() as connection:
             holder = table.active(connection, key)
             if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
                 return holder
         with self.database.begin() as connection:
-            launches.note(connection, launched_by, holder)
+            if launches.note(connection, launched_by, holder):
+                audit.write(connection, trail.joined(holder, by))
         return holder
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
@@ -254,7 +261,19 @@ class Runs:
         """Where a finished file lies."""
         return self.artefacts.path(run.id, artefact)
 
-    def cancel(self, run_id: str, caller: Caller | None = None) -> None:
+    def downloaded(
+        self, run: Run, artefact: Artefact, by: audit.Who, name: str, span: tuple[int, int] | None = None
+    ) -> None:
+        """Writes the event of a download; only once this returns may any byte of the file be handed out.
+
+        Args:
+            name: what the file is called where it goes.
+            span: the bytes of it that are asked for, the end exclusive; None for all.
+        """
+        with self.database.begin() as connection:
+            audit.write(connection, trail.downloaded(run, artefact, by, name, span))
+
+    def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> None:
         """Cancels a run: a queued one at once, a running one once its child is gone. No effect on one that is over.
 
         Raises:
@@ -262,14 +281,14 @@ class Runs:
         """
         self.get(run_id, caller)
         with self.database.begin() as connection:
-            table.ask_to_cancel(connection, run_id)
+            table.ask_to_cancel(connection, run_id, by)
 
     def disabled(self, report_type: str) -> bool:
         """Whether a report is switched off."""
         with self.database.connect() as connection:
             return table.disabled(connection, report_type)
 
-    def switch(self, report_type: str, *, off: bool) -> None:
+    def switch(self, report_type: str, *, off: bool, by: audit.Who = SYSTEM) -> None:
         """Switches a report off or on.
 
         Raises:
@@ -279,6 +298,7 @@ class Runs:
             raise InvalidArguments(f"There is no report {report_type!r}. The reports are: {reports.names()}.")
         with self.database.begin() as connection:
             table.switch(connection, report_type, off)
+            audit.write(connection, trail.switched(report_type, by, off=off))
 
 
 def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:

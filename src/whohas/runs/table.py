@@ -12,9 +12,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from whohas import audit
 from whohas.artefacts import Artefact
+from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata
-from whohas.runs import outbox, phases
+from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 
 run = sa.Table(
@@ -236,7 +238,7 @@ def finish(
         )
     )
     if done.rowcount == 1:
-        outbox.run_ended(connection, run, mine.id)
+        _tell_end(connection, mine.id)
         phases.add(connection, mine.report_type, phase_facts)
         return True
     return has_ended(connection, mine, state)
@@ -264,12 +266,13 @@ def add_artefact(connection: sa.Connection, run_id: str, new: Artefact, messages
     return new
 
 
-def ask_to_cancel(connection: sa.Connection, run_id: str) -> None:
+def ask_to_cancel(connection: sa.Connection, run_id: str, by: audit.Who = SYSTEM) -> None:
     """Cancels a queued run at once, asks a running one to stop."""
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
-    _cancel(connection, queued)
+    _cancel(connection, queued, by)
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
-    connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling"))
+    if connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling")).rowcount:
+        audit.write(connection, trail.cancelled(_there(connection, run_id), by))
 
 
 def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
@@ -290,6 +293,18 @@ def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
         connection.execute(sa.insert(report_switch).values(report_type=report_type))
 
 
+def _tell_end(connection: sa.Connection, run_id: str) -> None:
+    """Keeps what hooks and the audit trail are to be told of a run that is over."""
+    outbox.run_ended(connection, run, run_id)
+    audit.write(connection, trail.ended(_there(connection, run_id)))
+
+
+def _there(connection: sa.Connection, run_id: str) -> Run:
+    found = get(connection, run_id)
+    assert found is not None, "its row was changed just now"
+    return found
+
+
 def _attempt(mine: Run) -> tuple[sa.ColumnElement[bool], ...]:
     return run.c.id == mine.id, run.c.attempt == mine.attempt, run.c.executor == mine.executor
 
@@ -298,14 +313,16 @@ def _of_attempt(mine: Run) -> sa.Update:
     return sa.update(run).where(*_attempt(mine), run.c.state == State.RUNNING.value)
 
 
-def _cancel(connection: sa.Connection, wanted: sa.Update) -> bool:
-    """Ends the runs of an update as cancelled, and keeps what hooks are to be told; whether there was one."""
+def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Who | None = None) -> bool:
+    """Ends the runs of an update as cancelled, at once by somebody or after they had asked; whether there was one."""
     ended = wanted.values(
         state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[]
     ).returning(run.c.id)
     ids = connection.execute(ended).scalars().all()
     for run_id in ids:
-        outbox.run_ended(connection, run, run_id)
+        if by is not None:
+            audit.write(connection, trail.cancelled(_there(connection, run_id), by))
+        _tell_end(connection, run_id)
     return bool(ids)
 
 

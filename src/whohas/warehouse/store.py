@@ -146,12 +146,13 @@ class Load:
         self._staged += 1
         return folder / f"{self.id}-{self._staged}.parquet"
 
-    def publish(self, changes: list[Change], sources: tuple[str, ...]) -> Snapshot:
+    def publish(self, changes: list[Change], sources: tuple[str, ...], by: Mapping[str, Any] | None = None) -> Snapshot:
         """Commits the changes and binds them by the next manifest: afterwards all of it is seen, before nothing.
 
         Args:
             changes: at most one a table.
             sources: ids of the sources that the load brought.
+            by: who loaded what, for the audit trail; it is kept with the manifest.
         """
         versions = dict(self.base.versions)
         for change in changes:
@@ -159,7 +160,7 @@ class Load:
         snapshot = Snapshot(
             self._root, self.base.number + 1, datetime.now(UTC), self.id, tuple(sorted(sources)), versions
         )
-        _write_manifest(snapshot)
+        _write_manifest(snapshot, by or {})
         self.published = snapshot
         return snapshot
 
@@ -253,6 +254,11 @@ class Warehouse:
             manifest["versions"],
         )
 
+    def manifests(self) -> Generator[dict[str, Any]]:
+        """What is known of each snapshot, in their order."""
+        for path in sorted((self.root / "manifests").glob("*.json")):
+            yield json.loads(path.read_text())
+
     @contextmanager
     def load(self, on_wait: Callable[[], None] = lambda: None) -> Generator[Load]:
         """The right to write. What is staged and not published when it ends is removed.
@@ -307,7 +313,7 @@ def _manifest_path(root: Path, number: int) -> Path:
     return root / "manifests" / f"{number:09}.json"
 
 
-def _write_manifest(snapshot: Snapshot) -> None:
+def _write_manifest(snapshot: Snapshot, by: Mapping[str, Any]) -> None:
     """Creates the manifest whole or not at all; fails if another has taken its number."""
     path = _manifest_path(snapshot.root, snapshot.number)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,6 +324,7 @@ def _write_manifest(snapshot: Snapshot) -> None:
         "loaded": snapshot.loaded.isoformat(),
         "sources": list(snapshot.sources),
         "versions": dict(snapshot.versions),
+        "by": dict(by),
     }
     draft = path.with_suffix(".part")
     with draft.open("w") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ def load(
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     rejects: Path | None = None,
+    by: Mapping[str, str] | None = None,
 ) -> LoadReport:
     """Loads files into the warehouse as one snapshot.
 
@@ -40,6 +41,7 @@ def load(
         on_progress: told a few times a second how far it is.
         on_wait: called once if another load has to end first.
         rejects: the folder for the file of rejected rows; default: `rejects` beside the warehouse's folder.
+        by: the `user` who loads and their `host`, for the audit trail.
 
     Returns:
         What was done; bad rows are in it and in the file of rejects.
@@ -71,7 +73,9 @@ def load(
         if not check:
             on_progress(Progress("publishing", "", inputs.size, inputs.size, reading.rows))
             with disk_space(warehouse.root):
-                snapshot = one.publish(changes, tuple(reading.brought))
+                counts = {"rows": sum(file.read for file in reading.counts()), "rejected": bad.total}
+                names = [file.name for file in reading.counts()]
+                snapshot = one.publish(changes, tuple(reading.brought), {**(by or {}), "files": names, **counts})
         return LoadReport(
             load_id=one.id,
             snapshot=None if snapshot is None else snapshot.number,

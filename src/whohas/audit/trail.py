@@ -1,0 +1,173 @@
+"""The trail: `audit.ndjson` in the home folder, one event a line, to which lines are only ever added.
+
+A line that a crash or a full disk left unfinished is cut off before the next one is written; its event is still in the
+outbox then. Whoever moves the file away starts a new one: the chain goes on in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+_POLL_SECONDS = 0.25
+_BLOCK = 1 << 16
+
+
+def append(path: Path, lines: Sequence[str]) -> None:
+    """Adds lines, and returns when the disk has them: all of them, or none where it raises.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as file:
+        size = _whole(file)
+        file.truncate(size)
+        content = "".join(f"{line}\n" for line in lines).encode()
+        try:
+            written = 0
+            while written < len(content):
+                written += file.write(content[written:]) or 0
+            os.fsync(descriptor)
+        except OSError:
+            file.truncate(size)
+            raise
+    if size == 0:
+        _sync_folder(path.parent)
+
+
+def last_hashes(path: Path, most: int) -> set[str]:
+    """The hashes of the last lines: after a crash, those that are in the trail although the outbox does not say so."""
+    return {str(event.get("hash")) for event in map(parsed, last_lines(path, most)) if event}
+
+
+def last_lines(path: Path, most: int) -> list[bytes]:
+    """The last whole lines, without their ends; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            end = start = _whole(file)
+            tail = b""
+            while start > 0 and tail.count(b"\n") <= most:
+                step = min(_BLOCK, start)
+                start -= step
+                file.seek(start)
+                tail = file.read(step) + tail
+            lines = tail[: end - start].split(b"\n")[:-1]
+            return lines[-most:]
+    except FileNotFoundError:
+        return []
+
+
+def parsed(line: bytes) -> dict[str, Any] | None:
+    """A line as an event; None where it is no JSON object."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return cast("dict[str, Any]", event) if isinstance(event, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events to show; what is None is not asked for.
+
+    Attributes:
+        type: the type, or its beginning or end: `run`, `run.started`, `whohas.run.started`.
+        run: the run's id.
+        who: a part of the actor's name, or their id.
+        since: an RFC 3339 time in UTC; events from then on.
+        until: events before then.
+    """
+
+    type: str | None = None
+    run: str | None = None
+    who: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def fits(self, event: dict[str, Any]) -> bool:
+        data: Any = event.get("data")
+        facts: dict[str, Any] = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+        actor: Any = facts.get("actor") or {}
+        time = str(event.get("time"))
+        return (
+            (self.type is None or f".{self.type.removeprefix('whohas.')}." in f"{event.get('type')}."[6:])
+            and (self.run is None or self.run in (facts.get("run"), event.get("subject")))
+            and (self.who is None or self._is_who(actor))
+            and (self.since is None or time >= self.since)
+            and (self.until is None or time < self.until)
+        )
+
+    def _is_who(self, actor: Any) -> bool:
+        assert self.who is not None
+        wanted = self.who.casefold()
+        return wanted in str(actor.get("name", "")).casefold() or wanted in (actor.get("id"), actor.get("client"))
+
+
+def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
+    """The lines that fit, in their order; what is no event is left out.
+
+    Args:
+        follow: asked at the end of the file whether to wait for more. A file that was moved away is read to its end,
+            then the new one from its beginning.
+    """
+    file: BinaryIO | None = None
+    rest = b""
+    try:
+        while True:
+            if file is None and path.is_file():
+                file = path.open("rb")
+            for line in file or ():
+                rest += line
+                if rest.endswith(b"\n"):
+                    event = parsed(rest)
+                    if event is not None and wanted.fits(event):
+                        yield rest[:-1]
+                    rest = b""
+            if not follow():
+                return
+            if file is not None and _moved(file, path):
+                file.close()
+                file, rest = None, b""
+            else:
+                time.sleep(_POLL_SECONDS)
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _moved(file: BinaryIO, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False  # until there is a new one
+    mine = os.fstat(file.fileno())
+    return (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino)
+
+
+def _whole(file: BinaryIO) -> int:
+    """How many bytes of a file are whole lines."""
+    end = start = file.seek(0, os.SEEK_END)
+    while start > 0:
+        step = min(_BLOCK, start)
+        start -= step
+        file.seek(start)
+        block = file.read(step)
+        at = block.rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return end
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,180 @@
+"""`whohas audit`: the audit trail, and whether it is what was written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from whohas.cli.installation import installation
+from whohas.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+audit_app = typer.Typer(no_args_is_help=True, help="Read the audit trail, and find out whether it was changed.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
+
+
+@audit_app.command("list")
+def list_events(
+    type: Annotated[
+        str | None, typer.Option(help="A type or a part of it: run, run.started, downloaded, denied.")
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="The id of a run.")] = None,
+    who: Annotated[str | None, typer.Option(help="A part of a name, or the id of a client or user.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="From then on: 2026-11-27, 2026-11-27T08:00Z, or 30m, 12h, 7d ago.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Before then, written in the same way.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="The last so many; 0 for all.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until stopped.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print events, the oldest first."""
+    import collections
+
+    from whohas.audit.trail import Wanted, read
+
+    wanted = Wanted(type, run, who, _time(since), _time(until))
+    with installation() as services:
+        services.relay.settle()
+        path = services.settings.trail_path
+    shown = collections.deque(read(path, wanted), limit or None)
+    for line in shown:
+        _print(line, as_json)
+    if follow:
+        newest = shown[-1] if shown else None
+        for line in _after(read(path, wanted, follow=lambda: True), newest):
+            _print(line, as_json)
+            sys.stdout.flush()
+
+
+@audit_app.command()
+def verify(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files that are one trail, the oldest first. Default: this installation's."),
+    ] = None,
+) -> None:
+    """Find lines that were changed, are missing, were added or moved; exit code 1 where there are any."""
+    from whohas.audit.filing import end_of_trail
+    from whohas.audit.verify import verify as check
+    from whohas.errors import NotFound
+
+    with installation() as services:
+        own = services.settings.trail_path
+        services.relay.settle()
+        paths = files or [own]
+        mine = own.exists() and any(path.exists() and path.samefile(own) for path in paths)
+        head, size = None, None
+        if mine or not files:
+            with services.database.connect() as connection:
+                head, size = end_of_trail(services.settings, connection)
+    if not files and not own.exists():
+        paths = []
+    try:
+        verdict = check(paths, head, size)
+    except OSError as error:
+        raise NotFound(f"{error.filename} cannot be read: {error.strerror}.") from None
+    for fault in verdict.faults:
+        print(plain(fault))
+    if verdict.faults:
+        print(f"{len(verdict.faults):,} faults in {verdict.lines:,} lines.")
+        raise typer.Exit(1)
+    whole = "" if head is not None else " Whether events are missing at the end is not known here."
+    print(f"{verdict.lines:,} events, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
+
+
+@audit_app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what is on its way, and what Kafka refused."""
+    import json
+
+    from whohas.audit.outbox import read_backlog, refused
+
+    with installation() as services, services.database.connect() as connection:
+        backlog = read_backlog(connection)
+        aside = refused(connection)
+    facts: dict[str, Any] = {
+        "events": backlog.head.sequence,
+        "hash": backlog.head.hash,
+        "waiting": backlog.waiting,
+        "unfiled": backlog.unfiled,
+        "oldestSeconds": round(backlog.oldest_seconds, 1),
+        "refused": [{"sequence": event.sequence, "reason": why} for event, why in aside],
+        "fault": backlog.fault or None,
+    }
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    print(f"{backlog.head.sequence:,} events in all; the last one: {backlog.head.hash}")
+    print(
+        f"{backlog.waiting:,} on their way, the oldest for {backlog.oldest_seconds:,.0f} s; "
+        f"{backlog.unfiled:,} not in the trail yet"
+    )
+    if backlog.fault:
+        print(plain(f"They wait: {backlog.fault}"))
+    for event, why in aside:
+        print(plain(f"Refused by Kafka: event {event.sequence}: {why}"))
+
+
+@audit_app.command()
+def retry() -> None:
+    """Have what Kafka refused sent once more, as after a limit of the topic was raised."""
+    from whohas.audit.outbox import retry as send_again
+
+    with installation() as services, services.database.begin() as connection:
+        count = send_again(connection)
+    print(f"{count:,} events will be sent again.")
+
+
+def _time(text: str | None) -> str | None:
+    """A moment as events have it."""
+    import re
+    from datetime import UTC, datetime, timedelta
+
+    from whohas.audit.events import timestamp
+    from whohas.errors import InvalidArguments
+
+    if text is None:
+        return None
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[ago[2]]
+        return timestamp(datetime.now(UTC) - timedelta(**{unit: int(ago[1])}))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidArguments(f"{text[:40]!r} is no time. Write 2026-11-27, 2026-11-27T08:00Z, or 12h.") from None
+    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
+    """The lines after one that was shown."""
+    passed = last is None
+    for line in lines:
+        if passed:
+            yield line
+        passed = passed or line == last
+
+
+def _print(line: bytes, as_json: bool) -> None:
+    from whohas.audit.trail import parsed
+
+    if as_json:
+        sys.stdout.write(line.decode("utf-8", "replace") + "\n")
+        return
+    event = parsed(line) or {}
+    data: dict[str, Any] = event.get("data") or {}
+    actor: dict[str, Any] = data.get("actor") or {}
+    who = " ".join(filter(None, (actor.get("kind"), actor.get("name"))))
+    told = ("run", "report", "fileName", "range", "name", "path", "tried", "count", "snapshot", "rows", "reason")
+    facts = "  ".join(f"{name}={data[name]}" for name in told if data.get(name) is not None)
+    time = str(event.get("time"))[:19].replace("T", " ")
+    kind = str(event.get("type")).removeprefix("whohas.")
+    print(plain(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))

@@ -1,0 +1,81 @@
+"""Audit events made, told apart and counted."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from whohas.audit import Event, Type, Who, write
+from whohas.audit.outbox import event_table, read_backlog
+from whohas.audit.relay import Relay
+from whohas.database import connect
+from whohas.migrations import upgrade
+from whohas.settings import Settings
+
+SOMEBODY = Who("client", "a script", "c" * 32, address="192.0.2.7", tracking_id="t" * 32)
+
+
+def an_event(subject: str = "r1", **facts: Any) -> Event:
+    """An event of a download."""
+    return Event(Type.REPORT_DOWNLOADED, subject, SOMEBODY, facts={"run": subject, **facts})
+
+
+@contextmanager
+def outbox(settings: Settings) -> Generator[sa.Engine]:
+    """The database of an installation, with an outbox."""
+    settings.make_home()
+    database = connect(settings.sqlalchemy_url)
+    upgrade(database)
+    try:
+        yield database
+    finally:
+        database.dispose()
+
+
+def act(database: sa.Engine, *events: Event) -> None:
+    """An act: its events in one transaction."""
+    with database.begin() as connection:
+        for event in events:
+            write(connection, event)
+
+
+def settle(settings: Settings, database: sa.Engine) -> None:
+    """Brings what there is into the trail."""
+    Relay(settings, database).settle()
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The events of a trail."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def types(events: Sequence[dict[str, Any]]) -> Counter[str]:
+    """How many events there are of each type, without the prefix that all have."""
+    return Counter(event["type"].removeprefix("whohas.") for event in events)
+
+
+def until(what: Callable[[], bool], seconds: float = 60) -> None:
+    """Waits for something to be so."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.05)
+
+
+def waiting(database: sa.Engine) -> int:
+    """Events that are not yet everywhere where they belong."""
+    with database.connect() as connection:
+        return read_backlog(connection).waiting
+
+
+def left(database: sa.Engine) -> int:
+    """Rows of the outbox."""
+    with database.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(event_table)).scalar_one()
