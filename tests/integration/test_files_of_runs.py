@@ -16,7 +16,9 @@ import httpx2
 import pyarrow.parquet as pq
 import pytest
 
+from factories import many_accounts
 from support import ACME, Server, result_when_over, serving, whohas
+from whohas.render.html.write import ROWS
 
 SOURCE = {"sourceName": "Nimbus CRM"}
 
@@ -197,6 +199,16 @@ def test_a_large_report_is_printed_only_if_that_is_asked_for(home: Path, tmp_pat
         done = whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", tmp_path / "a.xlsx")
         assert done.returncode == 0, done.stderr
         assert zipfile.is_zipfile(tmp_path / "a.xlsx"), "the format is as the name ends"
+
+
+def test_a_page_that_is_made_later_says_on_its_run_that_it_shows_some_rows_only(home: Path) -> None:
+    many_accounts(home / "warehouse", ROWS + 1)
+    with serving(home) as server, server.http() as http:
+        result = run(http, sourceName=None, application="big", selectedFormats=["PARQUET", "CSV"])
+        assert result["messages"] == []
+        assert fetch(http, result["id"], "html").status_code == 200
+        (message,) = http.get(f"/v2025/reports/{result['id']}/result").json()["messages"]
+        assert "shows the first" in str(message)
 
 
 @pytest.mark.slow
