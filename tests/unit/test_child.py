@@ -16,7 +16,7 @@ from rendering import ABOUT
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
 from whohas.render.definition import Options
-from whohas.runs.children import follow
+from whohas.runs.children import Children, Done, follow
 from whohas.runs.work import Output, Part, Work
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
@@ -56,6 +56,18 @@ def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
             if time.monotonic() - began > 8:
                 break
         assert process.poll() is None
+
+
+def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> None:
+    children = Children()
+    process = children.take()
+    telling = follow(process, work(tmp_path), 0.1)
+    next(telling)
+    process.kill()
+    process.wait()
+    time.sleep(1.5)
+    assert not any(isinstance(facts, Done) for facts in telling)
+    children.end(process)
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,8 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
         if time.monotonic() - told > _WORD_SECONDS:
             told = time.monotonic()
             with suppress(BrokenPipeError):
-                child.stdin.write(b"\n")
-                child.stdin.flush()
+                # past the buffer, which would keep what a dead child does not take and fail with it when it is closed
+                os.write(child.stdin.fileno(), b"\n")
         for facts in lines.read(seconds):
             if "files" in facts:
                 yield Done(**facts)
