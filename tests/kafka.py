@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -19,8 +18,9 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
+from maven import jars
+
 _HERE = Path(__file__).resolve().parent / "broker"
-_JARS = _HERE.parent.parent / ".cache" / "kafka"
 _PATIENCE_SECONDS = 120
 USER, PASSWORD = "whohas", "a broker's secret"
 
@@ -163,26 +163,8 @@ def _java(*arguments: str) -> list[str]:
     java = shutil.which("java")
     if java is None:
         pytest.skip("java is not installed; Kafka needs Java 17 or later")
-    return [java, "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", f"{_jars()}/*", *arguments]
-
-
-def _jars() -> Path:
-    """The folder of the jars, fetched when it is not there; Maven checks what it fetches."""
-    if not _JARS.is_dir():
-        maven = shutil.which("mvn")
-        if maven is None:
-            pytest.skip("mvn is not installed; it fetches Kafka's jars")
-        made = _JARS.with_name(f"kafka-{os.getpid()}")
-        command = [maven, "-q", "-B", "-f", str(_HERE / "pom.xml"), "dependency:copy-dependencies"]
-        done = subprocess.run([*command, f"-DoutputDirectory={made}"], capture_output=True, text=True, timeout=600)
-        if done.returncode:
-            pytest.skip(f"Kafka's jars cannot be fetched: {done.stdout[-300:]}")
-        # another test process may fetch them at the same time: whoever renames first wins
-        if _JARS.is_dir():
-            shutil.rmtree(made)
-        else:
-            made.replace(_JARS)
-    return _JARS
+    classes = f"{jars('Kafka', _HERE / 'pom.xml')}/*"
+    return [java, "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", classes, *arguments]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -45,14 +45,15 @@ def extract(
     columns: Sequence[Column],
     *rows: Sequence[Any],
     name: str = "",
+    group: str = "",
     on_rows: Callable[[int], None] = lambda _: None,
 ) -> Extract:
     """Rows in a Parquet file, as a run of several formats extracts them."""
     arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
     path = folder / "rows.parquet"
-    pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path)
+    pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path, row_group_size=5000)
     sql = f"SELECT * FROM read_parquet({literal(str(path))})"
-    return Extract(path, Rows(sql, tuple(columns), name), len(rows), on_rows)
+    return Extract(path, Rows(sql, tuple(columns), name, group), len(rows), on_rows)
 
 
 def file_of(rows: Extract, format: str, options: Options = Options(), about: About = ABOUT) -> Path:  # noqa: B008

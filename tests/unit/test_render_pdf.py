@@ -13,31 +13,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import rendering
 from printed import Printed, plain_text, program
-from rendering import TYPES
+from rendering import extract
 from verapdf_jars import judged
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Extract, Options, Rows
+from whohas.render.definition import About, Options
 from whohas.render.pdf.write import write
 
-STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
-ABOUT = About(
-    run="0123456789abcdef0123456789abcdef",
-    report="ACCOUNTS",
-    title="Accounts",
+ABOUT = dataclasses.replace(
+    rendering.ABOUT,
     description="All accounts (of) some sources & more.",
     arguments={"sources": ["AD", "Zürich"], "correlatedOnly": True},
     launcher="Åsa Öst",
-    started=STARTED.timestamp(),
-    snapshot=17,
-    loaded=LOADED.timestamp(),
-    org="acme",
 )
 NAME_TEXT = (Column("name", "text"), Column("text", "text"))
 SCRIPTS = {
@@ -67,13 +59,6 @@ RIGHT_TO_LEFT = {
 _LINE_ENDS = re.compile("[\n\v\f\r\x85\u2028\u2029]")
 
 
-def extract(folder: Path, columns: Sequence[Column], rows: Sequence[Sequence[Any]], group: str = "") -> Extract:
-    arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
-    path = folder / "rows.parquet"
-    pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path, row_group_size=5000)
-    return Extract(path, Rows("", tuple(columns), group=group), len(rows))
-
-
 def made(
     folder: Path,
     columns: Sequence[Column],
@@ -83,7 +68,7 @@ def made(
     group: str = "",
 ) -> Path:
     path = folder / "report.pdf"
-    write(extract(folder, columns, rows, group), path, about, options)
+    write(extract(folder, columns, *rows, group=group), path, about, options)
     return path
 
 
@@ -282,14 +267,14 @@ def test_arguments_longer_than_a_page_are_all_there(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_by_the_one_who_writes(tmp_path: Path) -> None:
-    rows = extract(tmp_path, NAME_TEXT, [("a", "b")] * 60_000)
+    rows = extract(tmp_path, NAME_TEXT, *[("a", "b")] * 60_000)
     with pytest.raises(OSError, match="No space left"):
         write(rows, Path("/dev/full"), ABOUT, Options())
 
 
 def test_progress_is_told_in_rows(tmp_path: Path) -> None:
     told_of: list[int] = []
-    rows = dataclasses.replace(extract(tmp_path, NAME_TEXT, [("a", "b")] * 20_000), on_rows=told_of.append)
+    rows = dataclasses.replace(extract(tmp_path, NAME_TEXT, *[("a", "b")] * 20_000), on_rows=told_of.append)
     write(rows, tmp_path / "report.pdf", ABOUT, Options())
     assert told_of == sorted(told_of)
     assert told_of[-1] == 20_000

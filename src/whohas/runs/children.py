@@ -82,8 +82,8 @@ class Children:
         with self._lock:
             self._busy.discard(child)
 
-    def close(self) -> bool:
-        """Ends every child, working or waiting; whether one was working."""
+    def close(self) -> None:
+        """Ends every child, working or waiting."""
         with self._lock:
             busy = list(self._busy)
             waiting, self._waiting = self._waiting, None
@@ -91,7 +91,6 @@ class Children:
             self.end(waiting)
         for child in busy:
             _stop(child)  # its pipes are read by the attempt that has it
-        return bool(busy)
 
 
 def _stop(child: Child) -> None:

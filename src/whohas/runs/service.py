@@ -96,7 +96,6 @@ class Runs:
     ) -> Run:
         """The run that a start would make; nothing of it is kept yet.
 
-
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
             Forbidden: it is not on a source that the caller is held to.
