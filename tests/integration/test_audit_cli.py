@@ -7,12 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from auditing import act, an_event, lines, outbox
-from support import WHOHAS, environment, whohas
+from support import environment, whohas
 from whohas.audit.outbox import chain, note_fault, note_refused, unsent
 from whohas.settings import Settings
 
@@ -123,14 +124,22 @@ def test_the_status_tells_what_waits_and_what_was_refused(home: Path) -> None:
 
 
 def test_the_trail_is_followed_until_it_is_stopped(home_with_events: Path) -> None:
-    command = [*WHOHAS, "audit", "list", "--follow", "--json", "--limit", "1"]
+    # who runs the tests in the background has the signal ignored, and so have all whom they start
+    heard = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from whohas.cli import main; main()"
+    )
+    command = [sys.executable, "-c", heard, "audit", "list", "--follow", "--json", "--limit", "1"]
     with subprocess.Popen(
         command, env=environment(home_with_events), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["data"]["name"] == "three"
-        assert whohas(home_with_events, "client", "create", "four").returncode == 0
-        assert whohas(home_with_events, "audit", "list").returncode == 0
-        assert json.loads(process.stdout.readline())["data"]["name"] == "four"
-        os.kill(process.pid, signal.SIGINT)
+        try:
+            assert process.stdout is not None
+            assert json.loads(process.stdout.readline())["data"]["name"] == "three"
+            assert whohas(home_with_events, "client", "create", "four").returncode == 0
+            assert whohas(home_with_events, "audit", "list").returncode == 0
+            assert json.loads(process.stdout.readline())["data"]["name"] == "four"
+            os.kill(process.pid, signal.SIGINT)
+            process.wait(60)
+        finally:
+            process.kill()
     assert len(lines(home_with_events / "audit.ndjson")) == 4
