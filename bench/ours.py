@@ -19,6 +19,7 @@ import psutil
 from bench.data import COLUMNS
 from bench.peer_tables import TARGET
 
+from whohas.engine.duckdb import definition
 from whohas.engine.statement import Column
 from whohas.render.definition import About, Options, Rows
 from whohas.render.parquet import copy_statement
@@ -180,7 +181,7 @@ def load(python: Path, home: Path, mapping: Path) -> float:
 
 
 def bare_copy(home: Path, source: str, path: Path) -> None:
-    """The statement of the ACCOUNTS report of a source, with the files that it reads, as
+    """The statement of the ACCOUNTS report of a source, with the tables that it reads, as
     `bench.peer_tables.duckdb_statement` wants it."""
     snapshot = Warehouse(home / "warehouse").snapshot()
     arguments = {"sourceName": source}
@@ -193,9 +194,8 @@ def bare_copy(home: Path, source: str, path: Path) -> None:
         for name in ("csv", "ndjson", "parquet")
         if (copy := format_named(name).copy) is not None
     }
-    files = {table.name: table.files for table in table_files(statement, snapshot) if table.files}
-    empty = {table.name: table.columns for table in table_files(statement, snapshot) if not table.files}
-    said = {"files": files, "empty": empty, "copies": copies, "parameters": statement.parameters}
+    tables = [definition(table) for table in table_files([statement], snapshot)]
+    said = {"tables": tables, "copies": copies, "parameters": statement.parameters}
     path.write_text(json.dumps(said))
 
 

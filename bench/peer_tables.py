@@ -32,10 +32,8 @@ def duckdb_statement(format: str, source: Path, target: Path) -> None:
         connection.execute(
             "SET enable_progress_bar = false; SET TimeZone = 'UTC'; SET preserve_insertion_order = false"
         )
-        for name, files in said["files"].items():
-            connection.execute(f"CREATE VIEW {name} AS FROM read_parquet({files})")
-        for name, fields in said["empty"].items():
-            connection.execute(f"CREATE TABLE {name} ({', '.join(f'{field} {type}' for field, type in fields)})")
+        for table in said["tables"]:
+            connection.execute(table)
         connection.execute(said["copies"][format].replace(TARGET, str(target)), said["parameters"])
 
 

@@ -88,7 +88,7 @@ def report_rows(
 def write_csv(snapshot: Snapshot, statement: Statement, folder: Path) -> Path:
     """The CSV file of a statement, made as the child of a run makes it."""
     path = folder / "rows.csv"
-    with open_duckdb(table_files(statement, snapshot), 256 << 20, 2, folder / "spill") as engine:
+    with open_duckdb(table_files([statement], snapshot), 256 << 20, 2, folder / "spill") as engine:
         copy = copy_statement(FileRows(statement.sql, statement.columns), path)
         engine.copy(copy, statement.parameters, statement.ordered)
     return path

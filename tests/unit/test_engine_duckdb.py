@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from whohas.engine.duckdb import open_duckdb
-from whohas.engine.statement import TableFiles
+from whohas.engine.statement import Layout, TableFiles
 
 
 def test_a_sort_that_does_not_fit_into_memory_spills_to_a_folder_that_nobody_made(tmp_path: Path) -> None:
@@ -27,7 +27,9 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
         f"COPY (SELECT n, md5(n::VARCHAR) AS text FROM range({rows}) r(n)) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 50000)"
     )
     for threads in (2, 4):
-        with open_duckdb([TableFiles("numbers", (), (str(path),))], 256 << 20, threads, tmp_path / "spill") as engine:
+        with open_duckdb(
+            [TableFiles("numbers", (), (Layout((str(path),)),))], 256 << 20, threads, tmp_path / "spill"
+        ) as engine:
             copy = f"COPY (SELECT n FROM numbers WHERE contains(text, 'a')) TO '{tmp_path}/n.csv' (FORMAT csv, HEADER false)"
             count = engine.copy(copy, {}, ordered=True)
         found = [int(line) for line in (tmp_path / "n.csv").read_text().split()]

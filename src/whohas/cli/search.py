@@ -102,11 +102,11 @@ def _show(statement: Statement, settings: Settings, limit: int) -> None:
 def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:
     """The first rows as a file would have them, and how many there are."""
     from whohas.engine.duckdb import open_duckdb
-    from whohas.engine.statement import TableFiles
+    from whohas.engine.statement import Layout, TableFiles
     from whohas.render.csv import copy_statement
     from whohas.render.definition import Rows
 
-    tables = [TableFiles(name, (), files) for name, files in statement.files.items()]
+    tables = [TableFiles(name, (), (Layout(files),)) for name, files in statement.files.items()]
     with (
         TemporaryDirectory() as folder,
         open_duckdb(tables, settings.run_memory, settings.run_threads, Path(folder) / "spill") as engine,

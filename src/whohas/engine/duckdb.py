@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from whohas.engine.sql import literal, quote
-from whohas.engine.statement import TableFiles
+from whohas.engine.statement import Layout, TableFiles
 
 _POLL_SECONDS = 0.2
 
@@ -71,7 +71,7 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
         for table in tables:
-            connection.execute(_create(table))
+            connection.execute(definition(table))
         yield DuckDB(connection)
     finally:
         connection.close()
@@ -104,9 +104,16 @@ def pattern_fault(pattern: str) -> str | None:
     return None
 
 
-def _create(table: TableFiles) -> str:
+def definition(table: TableFiles) -> str:
+    """The statement that makes a table known to the engine: a view of its files."""
     name = quote(table.name)
-    if table.files:
-        return f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{', '.join(map(literal, table.files))}])"
+    if table.layouts:
+        own = [quote(column) for column, _ in table.columns] or ["*"]
+        return f"CREATE VIEW {name} AS " + " UNION ALL ".join(_select(own, layout) for layout in table.layouts)
     # a table, though it has no rows: where a view selects nothing, the engine does not tell how far a statement is
     return f"CREATE TABLE {name} ({', '.join(f'{quote(column)} {type}' for column, type in table.columns)})"
+
+
+def _select(own: Sequence[str], layout: Layout) -> str:
+    columns = ", ".join((*own, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
+    return f"SELECT {columns} FROM read_parquet([{', '.join(map(literal, layout.files))}])"

@@ -37,6 +37,8 @@ class Statement:
         tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
         files: Parquet files beyond the warehouse's tables, each list a view: its name, and absolute paths, at least
             one. No table has that name.
+        attributes: a table to the names in its map `attributes` that the statement wants as columns,
+            `attributes.<name>`, lists of texts: an engine may have them without reading the map.
         ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
             none leaves it to the engine.
         expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
@@ -49,9 +51,23 @@ class Statement:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     tables: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    attributes: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     ordered: bool = False
     expected_rows: int = 0
     group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Parquet files that are read in the same way.
+
+    Attributes:
+        files: absolute paths, in the order in which rows are to be read.
+        more: columns beyond the table's own: the name of each, and the SQL over the files' columns that gives it.
+    """
+
+    files: tuple[str, ...]
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +76,14 @@ class TableFiles:
 
     Attributes:
         name: the table.
-        columns: name and DuckDB type of each column; empty where there always are files.
-        files: absolute paths, in the order in which rows are to be read.
+        columns: name and DuckDB type of each column; empty where the files alone say what they are.
+        layouts: the files, in the order in which rows are to be read.
     """
 
     name: str
     columns: tuple[tuple[str, str], ...]
-    files: tuple[str, ...]
+    layouts: tuple[Layout, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(path for layout in self.layouts for path in layout.files)

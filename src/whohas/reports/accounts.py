@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from whohas.engine.sql import literal, quote
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
@@ -35,7 +37,10 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     attributes = [
         (name, Column(f"attributes.{name}" if name in fixed else name, "texts")) for name in source.account_attributes
     ]
-    cells = [f"       a.attributes[{literal(name)}] AS {quote(column.name)}" for name, column in attributes]
+    # an engine tells columns apart without regard to case, but a map does not
+    alike = Counter(name.casefold() for name in source.account_attributes)
+    columns = tuple(name for name in source.account_attributes if alike[name.casefold()] == 1)
+    cells = [f"       {_cell(name, name in columns)} AS {quote(column.name)}" for name, column in attributes]
     sql = "\n".join(
         (
             "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
@@ -57,10 +62,15 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             columns=(*_COLUMNS, *(column for _, column in attributes)),
             parameters={"source": source.id},
             tables={"accounts": own, "sources": None, "identities": None},
+            attributes={"accounts": columns},
             expected_rows=catalogue.rows("accounts", own),
         ),
         messages=sources.stale([source], request.now),
     )
+
+
+def _cell(name: str, column: bool) -> str:
+    return f"a.{quote(f'attributes.{name}')}" if column else f"a.attributes[{literal(name)}]"
 
 
 def _source(request: Request, catalogue: Catalogue) -> Source:

@@ -10,7 +10,6 @@ Only DuckDB is loaded here before the work comes, so that a child that waits sta
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import resource
@@ -19,7 +18,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from whohas.render import parquet
 from whohas.render.definition import About, Extract, Format, Rows
 from whohas.render.registry import find
 from whohas.runs.progress import Progress
+from whohas.runs.sealing import Seal
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
 _NICE = 10
@@ -89,16 +89,19 @@ class _Making:
     def all(self) -> None:
         made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
         files = [
-            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **_seal(Path(one.part.extract))}
+            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **Seal(Path(one.part.extract)).finish()}
             for one in made
             if one.part.extract and one.part.sql
         ]
         for output in self._work.outputs:
-            rows = self._file(output, made)
+            seal = Seal(Path(output.path))
+            # a zip has the lengths of its files before them, where they are filled in later
+            streams = self._formats[output.format].streams and not output.zipped
+            with seal.following() if streams else nullcontext():
+                rows = self._file(output, made)
             self._progress.begin(f"Checking the {output.format.upper()}")
             self._progress.at(0.0, rows)
-            facts = {"format": output.format, "path": output.path, "rows": rows}
-            files.append({**facts, **_seal(Path(output.path))})
+            files.append({"format": output.format, "path": output.path, "rows": rows, **seal.finish()})
         self._say(files=files, notes=self._notes, phases=self._progress.phases())
 
     def _straight(self, part: Part) -> _Made:
@@ -182,12 +185,6 @@ def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
             shutil.copyfileobj(file, to, 1 << 20)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _seal(path: Path) -> dict[str, Any]:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _exit_with_worker() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
 from whohas.engine.sql import quote
-from whohas.engine.statement import Statement, TableFiles
+from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.render.definition import About
 from whohas.render.registry import find
@@ -35,8 +35,9 @@ from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
 from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.shredded import column_of, layouts
 from whohas.warehouse.store import Snapshot, Warehouse
-from whohas.warehouse.tables import TABLES
+from whohas.warehouse.tables import TABLES, Table
 
 _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
@@ -199,7 +200,7 @@ class Supervisor:
         )
         return Work(
             parts=parts,
-            tables=united(table for statement in plan.statements for table in table_files(statement, snapshot)),
+            tables=table_files(plan.statements, snapshot),
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
             about=_about(run, snapshot, self.settings.org),
             options=options(run.arguments, self.settings),
@@ -272,26 +273,34 @@ class Supervisor:
             self._let_go(run)
 
 
-def table_files(statement: Statement, snapshot: Snapshot) -> tuple[TableFiles, ...]:
-    """The files that a statement reads, of the partitions that matter to it."""
-    tables = (
-        TableFiles(
-            name,
-            tuple((field.name, duckdb_type(field.type)) for field in TABLES[name].schema),
-            tuple(str(file.path) for file in snapshot.files(TABLES[name], partitions)),
-        )
-        for name, partitions in statement.tables.items()
+def table_files(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[TableFiles, ...]:
+    """The files that statements read, of the partitions that matter to any of them; each table once."""
+    partitions: dict[str, frozenset[str] | None] = {}
+    attributes: dict[str, tuple[str, ...]] = {}
+    others: dict[str, tuple[str, ...]] = {}
+    for statement in statements:
+        for name, own in statement.tables.items():
+            known = partitions.get(name, frozenset())
+            partitions[name] = None if own is None or known is None else own | known
+        for name, asked in statement.attributes.items():
+            attributes[name] = tuple(dict.fromkeys((*attributes.get(name, ()), *asked)))
+        for name, files in statement.files.items():
+            others[name] = tuple(dict.fromkeys((*others.get(name, ()), *files)))
+    return (
+        *(_table(TABLES[name], snapshot, own, attributes.get(name, ())) for name, own in partitions.items()),
+        *(TableFiles(name, (), (Layout(files),)) for name, files in others.items()),
     )
-    return (*tables, *(TableFiles(name, (), files) for name, files in statement.files.items()))
 
 
-def united(tables: Iterable[TableFiles]) -> tuple[TableFiles, ...]:
-    """Each table once, with the files of all that name it."""
-    by_name: dict[str, TableFiles] = {}
-    for one in tables:
-        files = by_name[one.name].files if one.name in by_name else ()
-        by_name[one.name] = TableFiles(one.name, one.columns, tuple(dict.fromkeys((*files, *one.files))))
-    return tuple(by_name.values())
+def _table(
+    table: Table, snapshot: Snapshot, partitions: frozenset[str] | None, attributes: tuple[str, ...]
+) -> TableFiles:
+    files = [file.path for file in snapshot.files(table, partitions)]
+    columns = [(field.name, duckdb_type(field.type)) for field in table.schema]
+    if not files:
+        columns += [(column_of(name), "VARCHAR[]") for name in attributes]
+        return TableFiles(table.name, tuple(columns), ())
+    return TableFiles(table.name, tuple(columns), layouts(files, attributes))
 
 
 def _part(name: str, statement: Statement, extract: str) -> Part:

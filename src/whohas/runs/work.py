@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from whohas.engine.statement import Column, TableFiles
+from whohas.engine.statement import Column, Layout, TableFiles
 from whohas.render.definition import About, Options
 
 EXTRACT = "extract"
@@ -85,7 +85,14 @@ class Work:
         raw["parts"] = tuple(_part(**part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
         raw["tables"] = tuple(
-            TableFiles(table["name"], tuple((name, type) for name, type in table["columns"]), tuple(table["files"]))
+            TableFiles(
+                table["name"],
+                tuple((name, type) for name, type in table["columns"]),
+                tuple(
+                    Layout(tuple(layout["files"]), tuple((name, sql) for name, sql in layout["more"]))
+                    for layout in table["layouts"]
+                ),
+            )
             for table in raw["tables"]
         )
         raw["about"] = About(**raw["about"]) if raw["about"] else None

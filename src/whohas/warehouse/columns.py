@@ -51,12 +51,14 @@ class Table:
         doc: what a row is.
         columns: in the order in which they are stored.
         partition: the column by which files are split: a load replaces whole partitions.
+        shredded: whether the files have the names in its map `attributes` as columns too; see `warehouse.shredded`.
     """
 
     name: str
     doc: str
     columns: tuple[Column, ...]
     partition: str | None = None
+    shredded: bool = False
     schema: pa.Schema = field(init=False, compare=False)
 
     def __post_init__(self) -> None:

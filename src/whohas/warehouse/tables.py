@@ -201,7 +201,7 @@ ACCOUNTS = Table(
         _c("entitlementAttributes", ATTRIBUTES, "The attributes that hold entitlements."),
         _c("attributes", ATTRIBUTES, "Every attribute that the source gave.", "attributes", "accountAttributes"),
     ),
-    partition="sourceId",
+    partition="sourceId", shredded=True,
 )
 
 ENTITLEMENTS = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.warehouse.intake.batches import Numbers
-from whohas.warehouse.intake.staging import ROW_GROUP, StagedFile, disk_space, open_parquet
+from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, StagedFile, disk_space
 from whohas.warehouse.tables import Table
 
 Change = Callable[[pa.Table], pa.Table]
@@ -24,7 +25,7 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
         change: what becomes of the others, row group by row group, their number and order unchanged.
     """
     rows = start = 0
-    with disk_space(target), pq.ParquetFile(path) as old, open_parquet(target, table) as new:
+    with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
         for batch in old.iter_batches(ROW_GROUP // 2):
             data = pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema)
             if drop is not None and len(drop):
@@ -35,7 +36,7 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
             if change is not None and data.num_rows:
                 data = change(data)
             rows += data.num_rows
-            new.write_table(data, row_group_size=ROW_GROUP)
+            new.write(data)
     return rows
 
 

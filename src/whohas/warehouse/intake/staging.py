@@ -19,6 +19,7 @@ from whohas.engine.sql import literal, quote
 from whohas.errors import Unavailable
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Numbers
+from whohas.warehouse.shredded import Shredding
 from whohas.warehouse.tables import Table
 
 ROW_GROUP = 122_880
@@ -121,7 +122,7 @@ class Writer:
 @dataclass(slots=True)
 class _Open:
     file: StagedFile
-    parquet: pq.ParquetWriter | None = None
+    parquet: ParquetFile | None = None
     pending: list[tuple[pa.Table, Numbers]] = field(default_factory=list[tuple[pa.Table, Numbers]])
     waiting: int = 0
 
@@ -230,9 +231,8 @@ class Stage:
         def write() -> None:
             with disk_space(file.path):
                 if held.parquet is None:
-                    held.parquet = open_parquet(file.path, self.table)
-                data = pa.concat_tables([data for data, _ in pending]) if len(pending) > 1 else pending[0][0]
-                held.parquet.write_table(data, row_group_size=ROW_GROUP)
+                    held.parquet = ParquetFile(file.path, self.table)
+                held.parquet.write(pa.concat_tables([data for data, _ in pending]))
                 with file.origins.open("ab") as out:
                     for _, origin in pending:
                         out.write(origin.astype(np.int64, copy=False).tobytes())
@@ -275,11 +275,40 @@ class Stage:
         late.file.path.unlink()
 
 
-def open_parquet(path: Path, table: Table) -> pq.ParquetWriter:
-    """A writer for a file of a table; only what repeats is kept as a dictionary, for that costs time."""
-    measured = [c.name for c in table.columns if pa.types.is_string(c.type) or pa.types.is_timestamp(c.type)]
-    options: dict[str, Any] = {"use_dictionary": list(_REPEATING), "write_statistics": measured}
-    return pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False, **options)
+class ParquetFile:
+    """A file of a table, being written. Only what repeats is kept as a dictionary, for that costs time."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self._path = path
+        self._table = table
+        self._shredding = Shredding() if table.shredded else None
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, data: pa.Table) -> None:
+        """Writes rows in the table's schema."""
+        if data.num_rows:
+            data = self._shredding.widen(data) if self._shredding is not None else data
+            self._open(data.schema).write_table(data, row_group_size=ROW_GROUP)
+
+    def close(self) -> None:
+        """Completes the file; one without rows is a file all the same."""
+        writer = self._open(self._table.schema)
+        if self._shredding is not None:
+            writer.add_key_value_metadata(self._shredding.facts())
+        writer.close()
+
+    def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
+        if self._writer is None:
+            measured = [field.name for field in self._table.schema if _has_order(field.type)]
+            # of columns with texts of one kind a dictionary makes less to compress
+            more = [field.name for field in schema if field.name not in self._table.schema.names]
+            options: dict[str, Any] = {"use_dictionary": [*_REPEATING, *more], "write_statistics": measured}
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", store_schema=False, **options)
+        return self._writer
+
+
+def _has_order(type: pa.DataType) -> bool:
+    return pa.types.is_string(type) or pa.types.is_timestamp(type)
 
 
 @contextmanager

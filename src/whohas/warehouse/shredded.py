@@ -1,0 +1,199 @@
+"""Attributes as columns of their own, beside the map that holds them all.
+
+A map is what a table's schema promises, and what any reader of Delta Lake sees. To take one attribute out of it, an
+engine reads all of them and looks for the name row by row, which is most of what a report of a million accounts costs.
+So files of such a table have further columns, an attribute each, and say in their footer which:
+
+::
+
+    whohas.shredded = {"one": {"department": "shredded_0", …}, "many": {"memberOf": "shredded_1", …}, "rest": ["x"]}
+
+`one` are columns of texts, for attributes that never have more than one value in the file; `many` are columns of lists.
+The attributes in `rest` are in the map only; others do not occur in the file. The schema of the table does not know
+these columns, so other readers pass over them, and a file that somebody else has written lacks them: then the map is
+what there is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.engine.sql import literal, quote
+from whohas.engine.statement import Layout
+
+KEY: Final = b"whohas.shredded"
+MAP: Final = "attributes"
+"""The column that is shredded, in tables that say so."""
+MOST: Final = 200
+"""Attributes of a file that get columns, those that its first rows have most of: each costs the writer memory."""
+
+Indexes = np.ndarray[Any, np.dtype[np.int64]]
+_NONE: Final[Indexes] = np.empty(0, np.int64)
+
+
+class Shredding:
+    """What becomes of the attributes in one file; its first rows decide which get columns, and of which type.
+
+    An attribute that later turns out not to fit its column is left to the map, in the whole file.
+    """
+
+    def __init__(self) -> None:
+        self._one: dict[str, str] | None = None
+        self._many: dict[str, str] = {}
+        self._rest: set[str] = set()
+
+    def widen(self, data: pa.Table) -> pa.Table:
+        """The rows, with the further columns."""
+        parts = [_Flat(chunk) for chunk in data.column(MAP).chunks]
+        if self._one is None:
+            self._one = {}
+            self._begin(parts)
+        self._rest.update(name for part in parts for name in part.names if name not in self._one | self._many)
+        for name, column in self._one.items():
+            fits = all(part.single(name) for part in parts)
+            data = data.append_column(column, pa.chunked_array([part.texts(name, fits) for part in parts]))
+            self._rest.update(() if fits else (name,))
+        for name, column in self._many.items():
+            fits = all(part.distinct(name) for part in parts)
+            data = data.append_column(column, pa.chunked_array([part.lists(name, fits) for part in parts]))
+            self._rest.update(() if fits else (name,))
+        return data
+
+    def _begin(self, parts: Sequence[_Flat]) -> None:
+        assert self._one is not None
+        counts = Counter[str]()
+        for part in parts:
+            counts.update(part.counts())
+        chosen = sorted(counts, key=lambda name: (-counts[name], name))[:MOST]
+        for number, name in enumerate(sorted(chosen)):
+            if all(part.single(name) for part in parts):
+                self._one[name] = f"shredded_{number}"
+            elif all(part.distinct(name) for part in parts):
+                self._many[name] = f"shredded_{number}"
+
+    def facts(self) -> dict[str, str]:
+        """What the file's footer says."""
+        document = {
+            "one": {name: column for name, column in (self._one or {}).items() if name not in self._rest},
+            "many": {name: column for name, column in self._many.items() if name not in self._rest},
+            "rest": sorted(self._rest),
+        }
+        return {KEY.decode(): json.dumps(document)}
+
+
+class _Flat:
+    """The attributes of some rows, name by name."""
+
+    def __init__(self, attributes: pa.MapArray) -> None:
+        offsets = np.asarray(attributes.offsets)
+        begin, end = offsets[0], offsets[-1]
+        self._size = len(attributes)
+        self._items = attributes.items.slice(begin, end - begin)
+        edges = np.asarray(self._items.offsets)
+        self._begins, self._lengths = edges[:-1] - edges[0], np.diff(edges)
+        self._values = self._items.flatten()
+        keys = attributes.keys.slice(begin, end - begin).dictionary_encode()
+        codes = np.asarray(keys.indices)
+        self.names: list[str] = keys.dictionary.to_pylist()
+        # the entries of each name, in the order of their rows
+        self._entries: dict[str, Indexes] = {}
+        self._rows: Indexes | None = None
+        width = len(self.names)
+        if len(codes) == self._size * width and (codes.reshape(-1, width) == np.arange(width)).all():
+            # each row has every name, in the same order
+            self._entries = {name: np.arange(place, len(codes), width) for place, name in enumerate(self.names)}
+            return
+        self._rows = np.repeat(np.arange(self._size), np.diff(offsets))
+        # numbers of 16 bits are sorted in time that grows with their number only
+        order = np.argsort(codes.astype(np.uint16) if width < 1 << 16 else codes, kind="stable")
+        ends = np.cumsum(np.bincount(codes, minlength=width))
+        for code, name in enumerate(self.names):
+            self._entries[name] = order[ends[code - 1] if code else 0 : ends[code]]
+
+    def counts(self) -> dict[str, int]:
+        """How many entries each name has."""
+        return {name: len(entries) for name, entries in self._entries.items()}
+
+    def distinct(self, name: str) -> bool:
+        """Whether no row has that name twice."""
+        if self._rows is None:
+            return True
+        rows = self._rows[self._entries.get(name, _NONE)]
+        return bool((rows[1:] != rows[:-1]).all())
+
+    def single(self, name: str) -> bool:
+        """Whether each entry of that name is one text, and no row has two."""
+        entries = self._entries.get(name, _NONE)
+        if not ((self._lengths[entries] == 1).all() and self.distinct(name)):
+            return False
+        return self._values.null_count == 0 or self.texts(name).null_count == self._size - len(entries)
+
+    def texts(self, name: str, some: bool = True) -> pa.Array:
+        """The value of each row's entry; null where a row has none, or no row is to have any."""
+        entries = self._entries.get(name, _NONE) if some else _NONE
+        return self._values.take(self._by_row(entries, self._begins[entries]))
+
+    def lists(self, name: str, some: bool = True) -> pa.Array:
+        """The values of each row's entry; null where a row has none, or no row is to have any."""
+        entries = self._entries.get(name, _NONE) if some else _NONE
+        return self._items.take(self._by_row(entries, entries))
+
+    def _by_row(self, entries: Indexes, indexes: Indexes) -> pa.Array:
+        if len(entries) == self._size:
+            return pa.array(indexes)
+        whole = np.zeros(self._size, np.int64)
+        missing = np.ones(self._size, np.bool_)
+        if len(entries):
+            assert self._rows is not None, "where every row has every name, every name has an entry a row"
+            rows = self._rows[entries]
+            whole[rows] = indexes
+            missing[rows] = False
+        return pa.array(whole, mask=missing)
+
+
+def column_of(name: str) -> str:
+    """How a statement names the column of an attribute."""
+    return f"{MAP}.{name}"
+
+
+def layouts(files: Iterable[Path], names: Sequence[str]) -> tuple[Layout, ...]:
+    """How an engine finds these attributes, in files that it reads in this order: as lists of texts."""
+    found = groupby(files, key=lambda path: _expressions(path, names))
+    return tuple(
+        Layout(
+            tuple(map(str, paths)), tuple((column_of(name), sql) for name, sql in zip(names, expressions, strict=True))
+        )
+        for expressions, paths in found
+    )
+
+
+def _expressions(path: Path, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    facts = (pq.read_metadata(path).metadata or {}).get(KEY)
+    if facts is None:
+        return [_from_map(name) for name in names]
+    shredded: dict[str, Any] = json.loads(facts)
+    return [_expression(name, shredded) for name in names]
+
+
+def _expression(name: str, shredded: Mapping[str, Any]) -> str:
+    if name in shredded["one"]:
+        column = quote(shredded["one"][name])
+        return f"CASE WHEN {column} IS NOT NULL THEN [{column}] END"
+    if name in shredded["many"]:
+        return quote(shredded["many"][name])
+    return _from_map(name) if name in shredded["rest"] else "NULL::VARCHAR[]"
+
+
+def _from_map(name: str) -> str:
+    return f"{quote(MAP)}[{literal(name)}]"
