@@ -108,7 +108,7 @@ class _Flat:
         self._entries: dict[str, Indexes] = {}
         self._rows: Indexes | None = None
         width = len(self.names)
-        if len(codes) == self._size * width and (codes.reshape(-1, width) == np.arange(width)).all():
+        if 0 < len(codes) == self._size * width and (codes.reshape(-1, width) == np.arange(width)).all():
             # each row has every name, in the same order
             self._entries = {name: np.arange(place, len(codes), width) for place, name in enumerate(self.names)}
             return

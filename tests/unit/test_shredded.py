@@ -1,0 +1,182 @@
+"""Attributes as columns beside the map: whatever is written, a report finds in them what the map holds."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factories import publish, report_plan, report_rows, stage, write_csv
+from whohas.engine.duckdb import definition
+from whohas.engine.statement import TableFiles
+from whohas.runs.supervise import table_files
+from whohas.warehouse import shredded
+from whohas.warehouse.intake import load
+from whohas.warehouse.intake.revision import rewrite
+from whohas.warehouse.intake.staging import ParquetFile
+from whohas.warehouse.shredded import KEY, MOST, column_of, layouts
+from whohas.warehouse.store import Change, DataFile, Warehouse
+from whohas.warehouse.tables import ACCOUNTS, SOURCES
+
+Attributes = list[tuple[str, list[str | None]]]
+
+NAMES = ["dept", "Dept", "mail", "key_value.key", "id", "it's", '"', "shredded_0", ""]
+attributes = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=3)), max_size=4
+)
+"""Names may come twice in a row, and be alike but for case; lists may be empty, and hold nulls."""
+
+
+def accounts(rows: list[Attributes | None]) -> pa.Table:
+    return pa.Table.from_pylist([{"id": str(n), "attributes": row} for n, row in enumerate(rows)], ACCOUNTS.schema)
+
+
+def written(path: Path, *parts: list[Attributes | None]) -> Path:
+    with closing(ParquetFile(path, ACCOUNTS)) as file:
+        for part in parts:
+            file.write(accounts(part))
+    return path
+
+
+def facts(path: Path) -> dict[str, Any]:
+    return json.loads(pq.read_metadata(path).metadata[KEY])
+
+
+def found(paths: list[Path], names: list[str]) -> list[list[Any]]:
+    """The attributes of all rows in their order: as the columns have them, and as the map does."""
+    results: list[list[Any]] = []
+    with duckdb.connect() as connection:
+        for name in names:
+            connection.execute(definition(TableFiles("accounts", (("attributes", ""),), layouts(paths, [name]))))
+            column = column_of(name).replace('"', '""')
+            results.append(connection.execute(f'SELECT "{column}", attributes[$1] FROM accounts', [name]).fetchall())
+            connection.execute("DROP VIEW accounts")
+    return results
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.one_of(st.none(), attributes), max_size=5), min_size=1, max_size=3))
+def test_columns_have_what_the_map_has(parts: list[list[Attributes | None]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = written(Path(folder, "accounts.parquet"), *parts)
+        for rows in found([path], NAMES):
+            assert all(column == mapped for column, mapped in rows), rows
+
+
+def test_the_table_keeps_its_rows_and_the_map(tmp_path: Path) -> None:
+    rows: list[Attributes | None] = [[("dept", ["IT"])], None, [("mail", ["a", "b"])]]
+    table = pq.read_table(written(tmp_path / "a.parquet", rows)).select(ACCOUNTS.schema.names)
+    assert table.column("attributes").to_pylist() == rows
+
+
+def test_one_value_is_a_text_and_several_are_a_list(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [[("dept", ["IT"]), ("groups", ["a", "b"])], [("groups", ["c"])]])
+    assert facts(path) == {"one": {"dept": "shredded_0"}, "many": {"groups": "shredded_1"}, "rest": []}
+    assert pq.read_table(path, columns=["shredded_0", "shredded_1"]).to_pylist() == [
+        {"shredded_0": "IT", "shredded_1": ["a", "b"]},
+        {"shredded_0": None, "shredded_1": ["c"]},
+    ]
+
+
+def test_an_attribute_that_gets_a_second_value_later_is_left_to_the_map(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [[("dept", ["IT"])]], [[("dept", ["HR", "IT"]), ("new", ["1"])]])
+    assert facts(path) == {"one": {}, "many": {}, "rest": ["dept", "new"]}
+    assert found([path], ["dept", "new"]) == [
+        [(["IT"], ["IT"]), (["HR", "IT"], ["HR", "IT"])],
+        [(None, None), (["1"], ["1"])],
+    ]
+
+
+def test_only_the_commonest_attributes_get_columns(tmp_path: Path) -> None:
+    rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(MOST)], [("a9", ["y"])], [("rare", ["z"])]]
+    path = written(tmp_path / "a.parquet", rows, [[("a9", ["y"])]])
+    said = facts(path)
+    assert len(said["one"]) == MOST and "a9" in said["one"] and len(said["rest"]) == 1
+    (name,) = said["rest"]
+    assert all(column == mapped for column, mapped in found([path], [name])[0])
+
+
+def test_files_with_columns_and_without_are_read_together_in_their_order(tmp_path: Path) -> None:
+    new = written(tmp_path / "new.parquet", [[("dept", ["IT"])]])
+    other = written(tmp_path / "other.parquet", [[("dept", ["a", "b"])]])
+    old = tmp_path / "old.parquet"
+    pq.write_table(accounts([[("dept", ["HR"])]]), old)
+    (rows,) = found([new, old, other, old], ["dept"])
+    assert [column for column, _ in rows] == [["IT"], ["HR"], ["a", "b"], ["HR"]]
+
+
+def test_an_attribute_that_no_account_has_needs_no_map(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [[("dept", ["IT"])]])
+    ((_, sql),) = layouts([path], ["none"])[0].more
+    assert sql == "NULL::VARCHAR[]"
+    assert layouts([written(tmp_path / "empty.parquet")], ["none"])[0].more == ((column_of("none"), sql),)
+
+
+def test_a_file_that_is_written_anew_has_its_columns_again(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.parquet", [[("dept", ["IT"])], [("dept", ["HR"])]])
+    assert rewrite(path, tmp_path / "b.parquet", ACCOUNTS) == 2
+    assert facts(tmp_path / "b.parquet") == facts(path)
+    assert found([tmp_path / "b.parquet"], ["dept"]) == found([path], ["dept"])
+
+
+def test_a_loaded_source_is_reported_without_a_look_into_the_map(tmp_path: Path) -> None:
+    (tmp_path / "hr.csv").write_text("id,name,dept,mail\n1,Ann,IT,a@x\n2,Bob,,b@x\n")
+    (tmp_path / "hr.toml").write_text(
+        '[source]\nname = "HR"\n[accounts]\nfile = "hr.csv"\nattributes = ["dept", "mail"]\n'
+        '[accounts.columns]\nnativeIdentity = "id"\nname = "name"\n'
+    )
+    warehouse = Warehouse(tmp_path / "warehouse")
+    load(warehouse, [tmp_path / "hr.toml"])
+    snapshot = warehouse.snapshot()
+    statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "HR"}).statement
+    assert statement is not None
+    (table,) = [table for table in table_files([statement], snapshot) if table.name == "accounts"]
+    assert [sql for layout in table.layouts for _, sql in layout.more if "attributes" in sql] == []
+    rows = report_rows(snapshot, tmp_path, "ACCOUNTS", {"sourceName": "HR"})
+    assert [(row["name"], row["dept"], row["mail"]) for row in rows] == [("Ann", "IT", "a@x"), ("Bob", "", "b@x")]
+    # who reads Delta Lake sees the table as it is defined
+    theirs = DeltaTable(tmp_path / "warehouse" / "accounts").to_pyarrow_table()
+    assert theirs.column_names == ACCOUNTS.schema.names
+    assert theirs.column("attributes").to_pylist() == [[("dept", ["IT"]), ("mail", ["a@x"])], [("mail", ["b@x"])]]
+
+
+def test_names_that_differ_in_case_only_stay_apart(tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse")
+    source = {"id": "s", "name": "S", "accountAttributes": ["Dept", "dept", "mail"]}
+    with warehouse.load() as loading:
+        path = loading.new_file(ACCOUNTS)
+        with closing(ParquetFile(path, ACCOUNTS)) as file:
+            row = {"id": "1", "nativeIdentity": "1", "sourceId": "s", "attributes": [("Dept", ["A"]), ("dept", ["b"])]}
+            file.write(pa.Table.from_pylist([row], ACCOUNTS.schema))
+        changes = [
+            Change(SOURCES, (stage(loading, SOURCES, [source]),), None),
+            Change(ACCOUNTS, (DataFile(path, 1, "s"),), None),
+        ]
+        snapshot = loading.publish(changes, ("s",))
+    statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "S"}).statement
+    assert statement is not None and statement.attributes == {"accounts": ("mail",)}
+    lines = write_csv(snapshot, statement, tmp_path).read_text().splitlines()
+    header, line = sorted(lines, reverse=True)  # the header is a row here
+    cells = dict(zip(header.split(","), line.split(","), strict=True))
+    assert (cells["Dept"], cells["dept"], cells["mail"]) == ("A", "b", "")
+
+
+@pytest.mark.parametrize("rows", [[], [{"id": "1", "nativeIdentity": "1", "sourceId": "s", "attributes": None}]])
+def test_a_warehouse_of_before_and_an_empty_one_are_reported_too(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    snapshot = publish(Warehouse(tmp_path / "w"), [{"id": "s", "name": "S", "accountAttributes": ["dept"]}], rows)
+    assert [row["dept"] for row in report_rows(snapshot, tmp_path, "ACCOUNTS", {"sourceName": "S"})] == [""] * len(rows)
+
+
+def test_a_name_of_a_column_is_no_name_of_the_table() -> None:
+    assert not [name for name in ACCOUNTS.schema.names if name.startswith("shredded_")]
+    assert shredded.MAP in ACCOUNTS.schema.names
