@@ -62,6 +62,11 @@ def _tables() -> str:
     ]
     for table in TABLES.values():
         split = f" Split into files by `{table.partition}`." if table.partition else ""
+        if table.shredded:
+            split += (
+                " Beside the map `attributes`, the files have the commonest attributes as columns, `shredded_0` and on; "
+                "the footer says whose each is, and readers of the table pass over them."
+            )
         rows = [
             (f"`{column.name}`", _type(column.type), column.doc, ", ".join(f"`{path}`" for path in column.paths))
             for column in table.columns
