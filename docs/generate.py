@@ -64,7 +64,7 @@ def _tables() -> str:
         split = f" Split into files by `{table.partition}`." if table.partition else ""
         if table.shredded:
             split += (
-                " Beside the map `attributes`, the files have the commonest attributes as columns, `shredded_0` and on; "
+                " Beside the map `attributes`, the files have the commonest attributes as columns, `shredded_0` …; "
                 "the footer says whose each is, and readers of the table pass over them."
             )
         rows = [
