@@ -81,12 +81,15 @@ class Server:
             answer = self.client.post("/v2025/reports/run", json={"reportType": report, "arguments": dict(arguments)})
             answer.raise_for_status()
             run = answer.json()["id"]
-            while (result := self.client.get(f"/v2025/reports/{run}/result").json()).get("status") is None:
+            while (result := self._result(run)).get("status") is None:
                 time.sleep(max(_LOOK_SECONDS, _LOOK_SHARE * (time.monotonic() - started)))
             seconds = time.monotonic() - started
         if result["status"] != "SUCCESS":
             raise RuntimeError(f"{report} {arguments} ended as {result['status']}: {result}")
         return run, Finished(seconds, self._own_seconds(run), result["rows"], peak[0])
+
+    def _result(self, run: str) -> dict[str, Any]:
+        return self.client.get(f"/v2025/reports/{run}/result").raise_for_status().json()
 
     def take(self, run: str, format: str, path: Path) -> None:
         """Saves the file of a run. A CSV of millions of rows is streamed."""
@@ -119,7 +122,7 @@ def serving(python: Path, home: Path) -> Generator[Server]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [python, "-m", "whohas", "serve", "--dev", "--port", "0"],
-            env={**kept, "WHOHAS_HOME": str(home)},
+            env={**kept, "WHOHAS_HOME": str(home), "WHOHAS_RATE_LIMIT": "0"},
             stdout=subprocess.PIPE,
             stderr=output,
         )
