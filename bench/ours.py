@@ -27,7 +27,7 @@ from whohas.render.registry import find as format_named
 from whohas.reports.definition import Request
 from whohas.reports.registry import find
 from whohas.runs.children import Done, follow
-from whohas.runs.supervise import table_files
+from whohas.runs.supervise import located
 from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
@@ -189,7 +189,7 @@ def bare_copy(home: Path, source: str, path: Path) -> None:
     snapshot = Warehouse(home / "warehouse").snapshot()
     arguments = {"sourceName": source}
     plan = find("ACCOUNTS", arguments).plan(Request("ACCOUNTS", arguments), catalogue(snapshot))
-    (statement,) = plan.statements
+    (statement,), tables = located(plan.statements, snapshot)
     rows, target = Rows(statement.sql, statement.columns), Path(TARGET)
     about = _about(source)
     copies = {
@@ -197,8 +197,7 @@ def bare_copy(home: Path, source: str, path: Path) -> None:
         for name in ("csv", "ndjson", "parquet")
         if (copy := format_named(name).copy) is not None
     }
-    tables = [definition(table) for table in table_files([statement], snapshot)]
-    said = {"tables": tables, "copies": copies, "parameters": statement.parameters}
+    said = {"tables": [definition(table) for table in tables], "copies": copies, "parameters": statement.parameters}
     path.write_text(json.dumps(said))
 
 

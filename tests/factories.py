@@ -19,7 +19,7 @@ from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
 from whohas.render.csv import copy_statement
 from whohas.render.definition import Rows as FileRows
-from whohas.runs.supervise import table_files
+from whohas.runs.supervise import located
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
 from whohas.warehouse.tables import (
@@ -88,7 +88,8 @@ def report_rows(
 def write_csv(snapshot: Snapshot, statement: Statement, folder: Path) -> Path:
     """The CSV file of a statement, made as the child of a run makes it."""
     path = folder / "rows.csv"
-    with open_duckdb(table_files([statement], snapshot), 256 << 20, 2, folder / "spill") as engine:
+    (statement,), tables = located([statement], snapshot)
+    with open_duckdb(tables, 256 << 20, 2, folder / "spill") as engine:
         copy = copy_statement(FileRows(statement.sql, statement.columns), path)
         engine.copy(copy, statement.parameters, statement.ordered)
     return path

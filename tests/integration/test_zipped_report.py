@@ -19,7 +19,7 @@ from support import Server, result_when_over, serving, whohas
 from whohas.client import Client
 from whohas.engine.statement import Column, Statement, TableFiles
 from whohas.reports.definition import Part, Plan
-from whohas.runs.supervise import table_files
+from whohas.runs.supervise import located
 from whohas.settings import load_settings
 from whohas.warehouse.store import Warehouse
 
@@ -158,7 +158,7 @@ def test_a_table_that_two_parts_read_has_the_files_of_both(tmp_path: Path) -> No
 
     def files(*partitions: frozenset[str] | None) -> tuple[TableFiles, ...]:
         statements = [Statement("", (), tables={"accounts": partition}) for partition in partitions]
-        return table_files(statements, snapshot)
+        return located(statements, snapshot)[1]
 
     (both,) = files(frozenset({"ad"}), frozenset({"ad", "crm"}))
     assert len(both.files) == len(set(both.files)) == 2

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from factories import publish, report_plan, report_rows, stage, write_csv
 from whohas.engine.duckdb import definition
-from whohas.engine.statement import TableFiles
-from whohas.runs.supervise import table_files
+from whohas.engine.sql import quote
+from whohas.engine.statement import Column, TableFiles
+from whohas.runs.supervise import located
 from whohas.warehouse import shredded
 from whohas.warehouse.intake import load
 from whohas.warehouse.intake.revision import rewrite
@@ -57,9 +58,10 @@ def found(paths: list[Path], names: list[str]) -> list[list[Any]]:
     results: list[list[Any]] = []
     with duckdb.connect() as connection:
         for name in names:
-            connection.execute(definition(TableFiles("accounts", (("attributes", ""),), layouts(paths, [name]))))
-            column = column_of(name).replace('"', '""')
-            results.append(connection.execute(f'SELECT "{column}", attributes[$1] FROM accounts', [name]).fetchall())
+            layout, single = layouts(paths, [name])
+            connection.execute(definition(TableFiles("accounts", (("attributes", ""),), layout)))
+            value = Column(name, "texts", single=name in single).value(quote(column_of(name)))
+            results.append(connection.execute(f"SELECT {value}, attributes[$1] FROM accounts", [name]).fetchall())
             connection.execute("DROP VIEW accounts")
     return results
 
@@ -117,9 +119,9 @@ def test_files_with_columns_and_without_are_read_together_in_their_order(tmp_pat
 
 def test_an_attribute_that_no_account_has_needs_no_map(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", [[("dept", ["IT"])]])
-    ((_, sql),) = layouts([path], ["none"])[0].more
-    assert sql == "NULL::VARCHAR[]"
-    assert layouts([written(tmp_path / "empty.parquet")], ["none"])[0].more == ((column_of("none"), sql),)
+    for paths in ([path], [path, written(tmp_path / "empty.parquet")]):
+        (layout,), single = layouts(paths, ["none"])
+        assert layout.more == ((column_of("none"), "NULL::VARCHAR"),) and single == {"none"}
 
 
 def test_a_file_that_is_written_anew_has_its_columns_again(tmp_path: Path) -> None:
@@ -140,7 +142,8 @@ def test_a_loaded_source_is_reported_without_a_look_into_the_map(tmp_path: Path)
     snapshot = warehouse.snapshot()
     statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "HR"}).statement
     assert statement is not None
-    (table,) = [table for table in table_files([statement], snapshot) if table.name == "accounts"]
+    (statement,), tables = located([statement], snapshot)
+    (table,) = [table for table in tables if table.name == "accounts"]
     assert [sql for layout in table.layouts for _, sql in layout.more if "attributes" in sql] == []
     rows = report_rows(snapshot, tmp_path, "ACCOUNTS", {"sourceName": "HR"})
     assert [(row["name"], row["dept"], row["mail"]) for row in rows] == [("Ann", "IT", "a@x"), ("Bob", "", "b@x")]
@@ -164,7 +167,7 @@ def test_names_that_differ_in_case_only_stay_apart(tmp_path: Path) -> None:
         ]
         snapshot = loading.publish(changes, ("s",))
     statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "S"}).statement
-    assert statement is not None and statement.attributes == {"accounts": ("mail",)}
+    assert statement is not None and statement.attributes == {"accounts": {"mail": "mail"}}
     lines = write_csv(snapshot, statement, tmp_path).read_text().splitlines()
     header, line = sorted(lines, reverse=True)  # the header is a row here
     cells = dict(zip(header.split(","), line.split(","), strict=True))

@@ -18,12 +18,22 @@ class Column:
         name: as the file's header has it.
         doc: what it means, one line, for the reference.
         key: whether it tells the rows apart for people: repeated where a printed table goes on to the right.
+        single: of texts that are never more than one: the statement gives the text itself rather than a list.
     """
 
     name: str
     type: ColumnType
     doc: str = ""
     key: bool = False
+    single: bool = False
+
+    def value(self, place: str) -> str:
+        """The SQL of the column's value, of texts a list always.
+
+        Args:
+            place: the SQL of what the statement gives.
+        """
+        return f"CASE WHEN {place} IS NOT NULL THEN [{place}] END" if self.single else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +47,9 @@ class Statement:
         tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
         files: Parquet files beyond the warehouse's tables, each list a view: its name, and absolute paths, at least
             one. No table has that name.
-        attributes: a table to the names in its map `attributes` that the statement wants as columns,
-            `attributes.<name>`, lists of texts: an engine may have them without reading the map.
+        attributes: a table to the names in its map `attributes` that the statement takes from columns,
+            `attributes.<name>`, for an engine may have them without reading the map; and each name to the column of the
+            result that it is.
         ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
             none leaves it to the engine.
         expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
@@ -51,7 +62,7 @@ class Statement:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     tables: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
-    attributes: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    attributes: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])
     ordered: bool = False
     expected_rows: int = 0
     group: str = ""

@@ -73,7 +73,7 @@ def _value(place: str, column: Column) -> str:
     match column.type:
         case "time":
             return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
-        case "texts":
+        case "texts" if not column.single:
             # most lists are of one value, and to join is what takes its time
             joined = f"array_to_string({place}, {literal(LIST_SEPARATOR)})"
             return f"CASE WHEN len({place}) = 1 THEN {place}[1] ELSE {joined} END"

@@ -64,7 +64,7 @@ def _value(value: str | _Tree) -> str:
 def _cell(place: str, column: Column) -> str:
     if column.type == "time":
         return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
-    return place
+    return column.value(place)
 
 
 FORMATS = (

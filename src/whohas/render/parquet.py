@@ -6,7 +6,7 @@ Times are UTC with microseconds, several values are lists. The metadata's keys b
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ def copy_statement(rows: Rows, path: Path, about: About, options: Options) -> st
     """The DuckDB statement that writes rows to a Parquet file, in their order; those of a group together."""
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     named = list(zip(places, distinct(rows.columns), strict=True))
-    cells = ", ".join(f"{place} AS {quote(name)}" for place, name in named)
+    values = [column.value(place) for place, column in zip(places, rows.columns, strict=True)]
+    cells = ", ".join(f"{value} AS {quote(name)}" for value, (_, name) in zip(values, named, strict=True))
     order = "".join(f" ORDER BY {place} NULLS LAST" for place, name in named if rows.group == name)
     facts = ", ".join(f"{quote(key)}: {literal(value)}" for key, value in _facts(rows, about).items())
     return (
@@ -52,7 +53,7 @@ def _facts(rows: Rows, about: About) -> dict[str, str]:
         "snapshot": about.snapshot,
         # these are enough to make further files of this one
         "about": asdict(about),
-        "columns": [asdict(column) for column in rows.columns],
+        "columns": [asdict(replace(column, single=False)) for column in rows.columns],
         "rows": {"name": rows.name, "group": rows.group},
     }
     texts = {key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}

@@ -39,8 +39,8 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     ]
     # an engine tells columns apart without regard to case, but a map does not
     alike = Counter(name.casefold() for name in source.account_attributes)
-    columns = tuple(name for name in source.account_attributes if alike[name.casefold()] == 1)
-    cells = [f"       {_cell(name, name in columns)} AS {quote(column.name)}" for name, column in attributes]
+    apart = {name: column.name for name, column in attributes if alike[name.casefold()] == 1}
+    cells = [f"       {_cell(name, name in apart)} AS {quote(column.name)}" for name, column in attributes]
     sql = "\n".join(
         (
             "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
@@ -62,7 +62,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             columns=(*_COLUMNS, *(column for _, column in attributes)),
             parameters={"source": source.id},
             tables={"accounts": own, "sources": None, "identities": None},
-            attributes={"accounts": columns},
+            attributes={"accounts": apart},
             expected_rows=catalogue.rows("accounts", own),
         ),
         messages=sources.stale([source], request.now),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ from whohas.tracing import Piece, Tracing
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.shredded import column_of, layouts
 from whohas.warehouse.store import Snapshot, Warehouse
-from whohas.warehouse.tables import TABLES, Table
+from whohas.warehouse.tables import TABLES
 
 _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
@@ -193,14 +193,15 @@ class Supervisor:
         request = reports.Request(run.report_type, run.arguments, run.created, run.launcher)
         plan = report.plan(request, catalogue(snapshot))
         extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
-        named = [("", plan.statement)] if plan.statement else [(part.name, part.statement) for part in plan.parts]
+        statements, tables = located(plan.statements, snapshot)
+        names = [part.name for part in plan.parts] or [""]
         parts = tuple(
             _part(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
-            for number, (name, statement) in enumerate(named)
+            for number, (name, statement) in enumerate(zip(names, statements, strict=True))
         )
         return Work(
             parts=parts,
-            tables=table_files(plan.statements, snapshot),
+            tables=tables,
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
             about=_about(run, snapshot, self.settings.org),
             options=options(run.arguments, self.settings),
@@ -273,8 +274,13 @@ class Supervisor:
             self._let_go(run)
 
 
-def table_files(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[TableFiles, ...]:
-    """The files that statements read, of the partitions that matter to any of them; each table once."""
+def located(
+    statements: Sequence[Statement], snapshot: Snapshot
+) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
+    """Statements, and the files that they read, of the partitions that matter to any of them; each table once.
+
+    How the files hold attributes decides whether a column of texts is `single`.
+    """
     partitions: dict[str, frozenset[str] | None] = {}
     attributes: dict[str, tuple[str, ...]] = {}
     others: dict[str, tuple[str, ...]] = {}
@@ -286,21 +292,28 @@ def table_files(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[Ta
             attributes[name] = tuple(dict.fromkeys((*attributes.get(name, ()), *asked)))
         for name, files in statement.files.items():
             others[name] = tuple(dict.fromkeys((*others.get(name, ()), *files)))
-    return (
-        *(_table(TABLES[name], snapshot, own, attributes.get(name, ())) for name, own in partitions.items()),
-        *(TableFiles(name, (), (Layout(files),)) for name, files in others.items()),
+    tables: list[TableFiles] = []
+    single: dict[str, frozenset[str]] = {}
+    for name, own in partitions.items():
+        asked = attributes.get(name, ())
+        found, single[name] = layouts([file.path for file in snapshot.files(TABLES[name], own)], asked)
+        columns = [(field.name, duckdb_type(field.type)) for field in TABLES[name].schema]
+        more = [] if found else [(column_of(attribute), "VARCHAR") for attribute in asked]
+        tables.append(TableFiles(name, (*columns, *more), found))
+    tables += (TableFiles(name, (), (Layout(files),)) for name, files in others.items())
+    return tuple(_with_single(statement, single) for statement in statements), tuple(tables)
+
+
+def _with_single(statement: Statement, single: Mapping[str, frozenset[str]]) -> Statement:
+    names = {
+        column
+        for table, columns in statement.attributes.items()
+        for attribute, column in columns.items()
+        if attribute in single[table]
+    }
+    return replace(
+        statement, columns=tuple(replace(column, single=column.name in names) for column in statement.columns)
     )
-
-
-def _table(
-    table: Table, snapshot: Snapshot, partitions: frozenset[str] | None, attributes: tuple[str, ...]
-) -> TableFiles:
-    files = [file.path for file in snapshot.files(table, partitions)]
-    columns = [(field.name, duckdb_type(field.type)) for field in table.schema]
-    if not files:
-        columns += [(column_of(name), "VARCHAR[]") for name in attributes]
-        return TableFiles(table.name, tuple(columns), ())
-    return TableFiles(table.name, tuple(columns), layouts(files, attributes))
 
 
 def _part(name: str, statement: Statement, extract: str) -> Part:

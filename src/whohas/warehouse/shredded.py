@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -108,11 +108,12 @@ class _Flat:
         self._entries: dict[str, Indexes] = {}
         self._rows: Indexes | None = None
         width = len(self.names)
-        if 0 < len(codes) == self._size * width and (codes.reshape(-1, width) == np.arange(width)).all():
+        sizes = np.diff(offsets)
+        if width and (sizes == width).all() and (codes.reshape(-1, width) == np.arange(width)).all():
             # each row has every name, in the same order
             self._entries = {name: np.arange(place, len(codes), width) for place, name in enumerate(self.names)}
             return
-        self._rows = np.repeat(np.arange(self._size), np.diff(offsets))
+        self._rows = np.repeat(np.arange(self._size), sizes)
         # numbers of 16 bits are sorted in time that grows with their number only
         order = np.argsort(codes.astype(np.uint16) if width < 1 << 16 else codes, kind="stable")
         ends = np.cumsum(np.bincount(codes, minlength=width))
@@ -165,35 +166,45 @@ def column_of(name: str) -> str:
     return f"{MAP}.{name}"
 
 
-def layouts(files: Iterable[Path], names: Sequence[str]) -> tuple[Layout, ...]:
-    """How an engine finds these attributes, in files that it reads in this order: as lists of texts."""
-    found = groupby(files, key=lambda path: _expressions(path, names))
-    return tuple(
-        Layout(
-            tuple(map(str, paths)), tuple((column_of(name), sql) for name, sql in zip(names, expressions, strict=True))
-        )
-        for expressions, paths in found
+def layouts(files: Sequence[Path], names: Sequence[str]) -> tuple[tuple[Layout, ...], frozenset[str]]:
+    """How an engine finds these attributes, in files that it reads in this order.
+
+    Returns:
+        The layouts, and the names that never have more than one value: those come as texts, the others as lists.
+    """
+    facts = [_facts(path) if names else None for path in files]
+    single = frozenset(name for name in names if all(_single(name, one) for one in facts))
+    found = groupby(
+        zip(files, facts, strict=True), key=lambda file: [_expression(name, file[1], name in single) for name in names]
+    )
+    return (
+        tuple(
+            Layout(tuple(str(path) for path, _ in group), tuple(zip(map(column_of, names), expressions, strict=True)))
+            for expressions, group in found
+        ),
+        single,
     )
 
 
-def _expressions(path: Path, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    facts = (pq.read_metadata(path).metadata or {}).get(KEY)
-    if facts is None:
-        return [_from_map(name) for name in names]
-    shredded: dict[str, Any] = json.loads(facts)
-    return [_expression(name, shredded) for name in names]
+_Facts = Mapping[str, Any]
 
 
-def _expression(name: str, shredded: Mapping[str, Any]) -> str:
-    if name in shredded["one"]:
-        column = quote(shredded["one"][name])
-        return f"CASE WHEN {column} IS NOT NULL THEN [{column}] END"
-    if name in shredded["many"]:
-        return quote(shredded["many"][name])
-    return _from_map(name) if name in shredded["rest"] else "NULL::VARCHAR[]"
+def _facts(path: Path) -> _Facts | None:
+    """What the file's footer says; None where it says nothing."""
+    said = (pq.read_metadata(path).metadata or {}).get(KEY)
+    return None if said is None else json.loads(said)
 
 
-def _from_map(name: str) -> str:
-    return f"{quote(MAP)}[{literal(name)}]"
+def _single(name: str, facts: _Facts | None) -> bool:
+    return facts is not None and name not in facts["many"] and name not in facts["rest"]
+
+
+def _expression(name: str, facts: _Facts | None, single: bool) -> str:
+    if facts is None or name in facts["rest"]:
+        return f"{quote(MAP)}[{literal(name)}]"
+    if name in facts["many"]:
+        return quote(facts["many"][name])
+    if name not in facts["one"]:
+        return "NULL::VARCHAR" if single else "NULL::VARCHAR[]"
+    column = quote(facts["one"][name])
+    return column if single else f"CASE WHEN {column} IS NOT NULL THEN [{column}] END"
