@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
+import support
 from processes import Process, python
 from support import environment, whohas
 
@@ -42,7 +43,7 @@ class Node:
         said = self.home / f"{self.name}.out"
         with self.log.open("ab") as log, said.open("wb") as out:
             self.process = python(
-                "whohas", *self.command, env=environment(self.home, **self.extra), stdout=out, stderr=log
+                *support.WHOHAS, *self.command, env=environment(self.home, **self.extra), stdout=out, stderr=log
             )
         return self
 

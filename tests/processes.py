@@ -72,9 +72,9 @@ def python(
     stderr: IO[Any],
     cwd: Path | None = None,
 ) -> Process | subprocess.Popen[bytes]:
-    """Starts `python -m module ...`, which reads nothing."""
+    """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing."""
     if any(name.startswith("COVERAGE_") for name in os.environ):
-        command = [sys.executable, "-m", *arguments]
+        command = [sys.executable, *arguments]
         return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=cwd)
     forker = _forker()
     asked = json.dumps({"arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode()
@@ -134,12 +134,17 @@ def _keep(child: int, tell: int) -> None:
 
 
 def _become(arguments: list[str], env: dict[str, str], cwd: str) -> None:
-    """Goes on as `python -m module ...`."""
+    """Goes on as Python does when it is started with these arguments."""
     import runpy
 
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
-    sys.argv = arguments
+    option, what, *others = arguments
     sys.path[0] = cwd
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    if option == "-m":
+        sys.argv = [what, *others]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [option, *others]
+        exec(what, {"__name__": "__main__"})  # noqa: S102

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,8 @@ from processes import Process, python
 ROOT = Path(__file__).parent.parent
 ACME = ROOT / "examples" / "acme"
 SHARED = ROOT.parent / "shared"
-WHOHAS = (sys.executable, "-m", "whohas")
+WHOHAS = ("-m", "whohas")
+"""What Python is told to be `whohas`."""
 
 
 GITHUB_MAPPING = """
@@ -70,9 +70,7 @@ def whohas(
 ) -> subprocess.CompletedProcess[str]:
     """One command, to its end; whoever calls looks at its exit code."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = python(
-            "whohas", *map(str, arguments), env=environment(home, **extra), stdout=out, stderr=err, cwd=cwd
-        )
+        process = python(*WHOHAS, *map(str, arguments), env=environment(home, **extra), stdout=out, stderr=err, cwd=cwd)
         try:
             code = process.wait(300)
         finally:
@@ -137,7 +135,7 @@ def serving(home: Path, **extra: str) -> Iterator[Server]:
     log = home / "server.log"
     with log.open("ab") as output:
         process = python(
-            *("whohas", "serve", "--dev", "--port", "0"),
+            *(*WHOHAS, "serve", "--dev", "--port", "0"),
             # tests ask more often than users do; those of the limit itself set it
             env=environment(home, **{"WHOHAS_RATE_LIMIT": "0", **extra}),
             stdout=output,

@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -117,7 +118,7 @@ def test_the_log_is_one_json_object_a_line(home: Path) -> None:
 def _command() -> tuple[str, ...]:
     from support import WHOHAS
 
-    return (*WHOHAS, "serve")
+    return (sys.executable, *WHOHAS, "serve")
 
 
 def _credentials(client_id: str, secret: str) -> dict[str, str]:
