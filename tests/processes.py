@@ -70,20 +70,23 @@ def python(
     env: Mapping[str, str],
     stdout: IO[Any],
     stderr: IO[Any],
+    stdin: IO[Any] | None = None,
     cwd: Path | None = None,
 ) -> Process | subprocess.Popen[bytes]:
-    """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing."""
+    """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing where nothing is given."""
     if any(name.startswith("COVERAGE_") for name in os.environ):
-        command = [sys.executable, *arguments]
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=cwd)
-    forker = _forker()
+        read = stdin or subprocess.DEVNULL
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=env, stdin=read, stdout=stdout, stderr=stderr, cwd=cwd
+        )
     asked = json.dumps({"arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode()
     assert len(asked) < _LONGEST
-    read, write = os.pipe()
-    with open(os.devnull) as nothing:  # noqa: PTH123
-        socket.send_fds(forker, [asked], [nothing.fileno(), stdout.fileno(), stderr.fileno(), write])
-    os.close(write)
-    return Process(os.fdopen(read))
+    told, tell = os.pipe()
+    with Path(os.devnull).open() as nothing:
+        streams = [one.fileno() for one in (stdin or nothing, stdout, stderr)]
+        socket.send_fds(_forker(), [asked], [*streams, tell])
+    os.close(tell)
+    return Process(os.fdopen(told))
 
 
 @cache
