@@ -180,7 +180,7 @@ def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path
             def storm(number: int) -> None:
                 while not stop.is_set():
                     ledger.act(database, f"r{number}-{random.randrange(5)}")
-                    time.sleep(0.01)
+                    time.sleep(0.05)
 
             threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
             for thread in threads:
