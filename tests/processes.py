@@ -37,7 +37,9 @@ class Process:
         told: where its keeper tells its process id and, once it is over, its exit code.
         """
         self._told = told
-        self.pid = int(told.readline())
+        first = told.readline()
+        assert first, "the process that forks has ended"
+        self.pid = int(first)
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
