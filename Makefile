@@ -40,7 +40,7 @@ demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, sav
 	@$(RUN) --no-dev python examples/demo.py
 
 test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
-	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
 chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes
 	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 $(ARGS)

@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
-from support import WHOHAS, environment, whohas
+import support
+from processes import Process, python
+from support import environment, whohas
 
 _PATIENCE_SECONDS = 90
 
@@ -29,7 +31,7 @@ class Node:
     home: Path
     command: tuple[str, ...]
     extra: dict[str, str]
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | subprocess.Popen[bytes] | None = None
     url: str = ""
 
     @property
@@ -40,8 +42,8 @@ class Node:
         """Starts it without waiting; `ready` waits."""
         said = self.home / f"{self.name}.out"
         with self.log.open("ab") as log, said.open("wb") as out:
-            self.process = subprocess.Popen(
-                [*WHOHAS, *self.command], env=environment(self.home, **self.extra), stdout=out, stderr=log
+            self.process = python(
+                *support.WHOHAS, *self.command, env=environment(self.home, **self.extra), stdout=out, stderr=log
             )
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -41,6 +42,13 @@ def acme_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("acme") / "home"
     done = whohas(home, "load", ACME)
     assert done.returncode == 0, done.stderr
+    return home
+
+
+@pytest.fixture
+def own_home(acme_home: Path, home: Path) -> Path:
+    """A home folder of its own with examples/acme loaded, and nothing run yet."""
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
     return home
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,10 +14,13 @@ from pathlib import Path
 
 import httpx2
 
+from processes import Process, python
+
 ROOT = Path(__file__).parent.parent
 ACME = ROOT / "examples" / "acme"
 SHARED = ROOT.parent / "shared"
-WHOHAS = (sys.executable, "-m", "whohas")
+WHOHAS = ("-m", "whohas")
+"""What Python is told to be `whohas`."""
 
 
 GITHUB_MAPPING = """
@@ -66,23 +69,22 @@ def whohas(
     home: Path, *arguments: str | Path, cwd: Path | None = None, **extra: str
 ) -> subprocess.CompletedProcess[str]:
     """One command, to its end; whoever calls looks at its exit code."""
-    command = [*WHOHAS, *map(str, arguments)]
-    return subprocess.run(
-        command,
-        env=environment(home, **extra),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=cwd,
-        check=False,
-    )
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = python(*WHOHAS, *map(str, arguments), env=environment(home, **extra), stdout=out, stderr=err, cwd=cwd)
+        try:
+            code = process.wait(300)
+        finally:
+            process.kill()
+        for stream in (out, err):
+            stream.seek(0)
+        return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
 @dataclass
 class Server:
     """A running `whohas serve --dev`."""
 
-    process: subprocess.Popen[bytes]
+    process: Process | subprocess.Popen[bytes]
     home: Path
     url: str
     client_id: str
@@ -132,8 +134,8 @@ def serving(home: Path, **extra: str) -> Iterator[Server]:
     home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*WHOHAS, "serve", "--dev", "--port", "0"],
+        process = python(
+            *(*WHOHAS, "serve", "--dev", "--port", "0"),
             # tests ask more often than users do; those of the limit itself set it
             env=environment(home, **{"WHOHAS_RATE_LIMIT": "0", **extra}),
             stdout=output,
@@ -158,7 +160,7 @@ def serving(home: Path, **extra: str) -> Iterator[Server]:
             process.wait()
 
 
-def _wait_for(dev_env: Path, process: subprocess.Popen[bytes], log: Path) -> Mapping[str, str]:
+def _wait_for(dev_env: Path, process: Process | subprocess.Popen[bytes], log: Path) -> Mapping[str, str]:
     deadline = time.monotonic() + 60
     while not dev_env.exists():
         if process.poll() is not None or time.monotonic() > deadline:

@@ -21,6 +21,7 @@ import httpx2
 import psycopg
 import pytest
 
+import support
 from cluster import Cluster, Node, running_cluster
 from factories import many_accounts
 from postgres import Postgres, postgres_server, programs
@@ -32,6 +33,8 @@ SETTLE_SECONDS = 180
 SETTINGS = {"WHOHAS_DRAIN_SECONDS": "1", "WHOHAS_SMALL_RUN": str(ROWS)}
 """One CSV is a small run, everything else a large one: both queues are used."""
 SWEEP_SECONDS = 90
+COMMAND = "import whohas.runs.recovery as it; it._TIDY_SECONDS = 5.0; from whohas.cli import main; main()"
+"""whohas that looks for stray files as often as things go wrong here, not once a minute."""
 WITH_FILES = (State.SUCCEEDED, State.WARNED)
 
 HISTORY = """
@@ -147,12 +150,15 @@ class Faults:
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_whatever_dies(home: Path, request: pytest.FixtureRequest) -> None:
+def test_nothing_is_lost_whatever_dies(
+    home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
     seed = request.config.getoption("--chaos-seed")
     seed = random.randrange(1 << 31) if seed is None else seed
     print(f"\n--chaos-seed {seed}")
+    monkeypatch.setattr(support, "WHOHAS", ("-c", COMMAND))
     many_accounts(home / "warehouse", ROWS)
     with postgres_server() as postgres:
         url = postgres.new_database()

@@ -6,11 +6,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from test_transport import certificate
 from auditing import act, an_event, left, lines, outbox, until, waiting
 from kafka import PASSWORD, USER, Broker, in_order, kafka_broker
 from postgres import Postgres
+from processes import Process, python
 from whohas.audit import write
 from whohas.audit.outbox import read_backlog, refused, retry
 from whohas.audit.relay import Relay
@@ -38,8 +39,9 @@ with Relay(settings, connect(settings.sqlalchemy_url)).going_on():
 """
 
 
-def relaying(settings: Settings) -> subprocess.Popen[str]:
-    """A process that relays until its standard input ends, or it is killed."""
+@contextmanager
+def relaying(settings: Settings) -> Generator[Process | subprocess.Popen[bytes]]:
+    """A process that relays until it is killed, or the context ends."""
     told = {
         "WHOHAS_HOME": str(settings.home),
         "WHOHAS_KAFKA_SERVERS": ",".join(settings.kafka_servers),
@@ -47,11 +49,13 @@ def relaying(settings: Settings) -> subprocess.Popen[str]:
     }
     if settings.database_url:
         told["WHOHAS_DATABASE_URL"] = settings.database_url
-    return subprocess.Popen(
-        [sys.executable, "-c", RELAY],
-        env={**os.environ, **told},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+    (read, go_on), (said, write) = os.pipe(), os.pipe()
+    with os.fdopen(go_on, "w"), os.fdopen(said) as said_lines:
+        with os.fdopen(read) as stdin, os.fdopen(write, "w") as stdout, Path(os.devnull).open("w") as stderr:
+            process = python("-c", RELAY, env={**os.environ, **told}, stdin=stdin, stdout=stdout, stderr=stderr)
+        assert said_lines.readline() == "relays\n"
+        yield process
+    process.wait(60)
 
 
 class Ledger:
@@ -161,32 +165,41 @@ def fault(database: sa.Engine) -> str:
 @pytest.mark.slow
 def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path: Path) -> None:
     with kafka_broker(tmp_path / "kafka") as broker:
-        told = Settings(home=home, kafka_servers=(broker.servers,), kafka_topic=broker.new_topic())
+        told = Settings(
+            home=home, kafka_servers=(broker.servers,), kafka_topic=broker.new_topic(),
+            kafka_options=("message.timeout.ms=2000", "reconnect.backoff.max.ms=500"),  # what is seen in ten seconds by default
+        )  # fmt: skip
         with outbox(told) as database, Relay(told, database).going_on():
             ledger = Ledger(seed=2)
             stop = threading.Event()
 
+            def until_more_arrived() -> None:
+                there = len(ledger.committed)
+                until(lambda: len(ledger.committed) - left(database) > there)
+
             def storm(number: int) -> None:
                 while not stop.is_set():
                     ledger.act(database, f"r{number}-{random.randrange(5)}")
-                    time.sleep(0.01)
+                    time.sleep(0.05)
 
             threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
             for thread in threads:
                 thread.start()
-            for end in (broker.stop, broker.kill):
-                time.sleep(2)
-                end()
-                began = time.monotonic()
-                ledger.act(database, "meanwhile")
-                assert time.monotonic() - began < 5, "no act waits for the broker"
-                until(lambda: fault(database) != "")
-                assert waiting(database) > 0
-                broker.start()
-            time.sleep(1)
-            stop.set()
-            for thread in threads:
-                thread.join()
+            try:
+                for end in (broker.stop, broker.kill):
+                    until_more_arrived()
+                    end()
+                    began = time.monotonic()
+                    ledger.act(database, "meanwhile")
+                    assert time.monotonic() - began < 5, "no act waits for the broker"
+                    until(lambda: fault(database) != "")
+                    assert waiting(database) > 0
+                    broker.start()
+                until_more_arrived()
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
             until(lambda: left(database) == 0)
             assert fault(database) == ""
             print(ledger.check(broker, told))
@@ -202,7 +215,6 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_makes_nothing_
         ledger = Ledger(seed)
         for _ in range(12):
             with relaying(settings) as process:
-                assert process.stdout is not None and process.stdout.readline() == "relays\n"
                 until_killed = time.monotonic() + chance.uniform(0.02, 0.6)
                 while time.monotonic() < until_killed:
                     ledger.act(database, f"r{chance.randrange(6)}")
@@ -253,8 +265,6 @@ def test_of_several_processes_on_one_database_one_relays_at_a_time(
     )
     with outbox(told) as database, ExitStack() as stack:
         processes = [stack.enter_context(relaying(told)) for _ in range(3)]
-        for process in processes:
-            assert process.stdout is not None and process.stdout.readline() == "relays\n"
         ledger = Ledger(seed=4)
         for _ in range(2):
             for number in range(100):
@@ -285,7 +295,7 @@ def sessions(database: sa.Engine) -> list[int]:
         return list(connection.execute(sa.text(query)).scalars())
 
 
-def leading(database: sa.Engine, processes: list[subprocess.Popen[str]]) -> int:
+def leading(database: sa.Engine, processes: list[Process | subprocess.Popen[bytes]]) -> int:
     """The process that relays."""
     import psutil
 

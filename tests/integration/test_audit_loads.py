@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -12,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from auditing import lines, outbox, until
-from support import ACME, WHOHAS, environment, serving, whohas
+from auditing import lines, outbox, settle, until
+from support import ACME, environment, serving, whohas
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
 
@@ -26,11 +27,26 @@ load(Warehouse(Path(sys.argv[1])), [Path(sys.argv[2])], by={"user": "ann", "host
 print("published", flush=True)
 time.sleep(60)
 """
+FORKS = """
+import os, sys
+import whohas.cli.load, whohas.database, whohas.migrations, whohas.settings
+import whohas.warehouse.audited, whohas.warehouse.intake
+from whohas.cli import main
+for _ in sys.stdin:
+    if not (child := os.fork()):
+        sys.exit(main())
+    print(child, flush=True)
+    sys.stdin.readline()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+"""Forks a `whohas load` for a line and waits for it for the next, by turns: imports take longer than the load does, and are no place to be killed at."""
 
 
 def loads(home: Path) -> Counter[str]:
     """How often each load is told of."""
-    assert whohas(home, "audit", "list", "--limit", "1").returncode == 0
+    settings = Settings(home=home)
+    with outbox(settings) as database:
+        settle(settings, database)
     return Counter(e["data"]["loadId"] for e in lines(home / "audit.ndjson") if e["type"] == "whohas.data.loaded")
 
 
@@ -86,19 +102,47 @@ def test_a_load_does_not_begin_where_its_event_could_not_be_written(home: Path, 
     assert not (home / "warehouse" / "manifests").exists()
 
 
+class Loads:
+    """`whohas load` of examples/acme, as often as it is wanted, one at a time."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def begin(self) -> int:
+        """Begins one; the id of its process, which is its own until `end`."""
+        return self._ask()
+
+    def end(self) -> int:
+        """Waits for its end; the exit code, negative where a signal ended it."""
+        return self._ask()
+
+    def _ask(self) -> int:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        print(file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+
 @pytest.mark.slow
 def test_loads_that_are_killed_at_random_are_told_of_if_and_only_if_they_were_published(home: Path) -> None:
     chance = random.Random(21)
-    with outbox(Settings(home=home)):
-        pass
-    for _ in range(12):
-        process = subprocess.Popen(
-            [*WHOHAS, "load", "-q", str(ACME)], env=environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )  # fmt: skip
-        time.sleep(chance.uniform(0.8, 3.5))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert set(loads(home)) <= published(home)
-    assert whohas(home, "load", "-q", ACME).returncode == 0
+    with subprocess.Popen(
+        [sys.executable, "-c", FORKS, "load", "-q", str(ACME)],
+        env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        acme = Loads(process)
+        acme.begin()
+        began = time.monotonic()
+        assert acme.end() == 0
+        whole = time.monotonic() - began
+        for _ in range(12):
+            load = acme.begin()
+            time.sleep(chance.uniform(0, 1.1 * whole))
+            os.kill(load, signal.SIGKILL)
+            assert acme.end() in (0, -signal.SIGKILL)
+            assert set(loads(home)) <= published(home)
+        acme.begin()
+        assert acme.end() == 0
+        assert process.stdin is not None
+        process.stdin.close()
     assert loads(home) == Counter(published(home))
     print(f"loads published {len(published(home))}, told of {len(loads(home))}")

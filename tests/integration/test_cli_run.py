@@ -7,7 +7,7 @@ import gzip
 import io
 from pathlib import Path
 
-from support import ACME, Server, result_when_over, serving, whohas
+from support import Server, result_when_over, serving, whohas
 
 
 def test_it_runs_beside_a_server_on_the_same_home(server: Server, tmp_path: Path) -> None:
@@ -29,8 +29,7 @@ def test_a_server_without_credentials_is_a_clear_error(server: Server, home: Pat
     assert "SAIL_CLIENT_ID and SAIL_CLIENT_SECRET" in done.stderr
 
 
-def test_wrong_arguments_are_one_line_on_stderr(home: Path) -> None:
-    assert whohas(home, "load", ACME).returncode == 0
+def test_wrong_arguments_are_one_line_on_stderr(own_home: Path) -> None:
     for arguments, text in (
         (["-a", "sourceName"], "is not NAME=VALUE"),
         (["-a", 'sourceName={"a"'], "is not JSON"),
@@ -40,20 +39,20 @@ def test_wrong_arguments_are_one_line_on_stderr(home: Path) -> None:
         (["-a", "sourceName=Nimbus CRM", "-a", 'selectedFormats=["CSV"]', "-f", "pdf"], "made no PDF file"),
         (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
     ):
-        done = whohas(home, "run", "ACCOUNTS", *arguments)
+        done = whohas(own_home, "run", "ACCOUNTS", *arguments)
         assert done.returncode == 1, (arguments, done)
         assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
-def test_the_runs_of_this_installation_are_listed(home: Path) -> None:
-    assert "No run yet" in whohas(home, "runs").stdout
-    assert whohas(home, "load", ACME).returncode == 0
-    assert whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Badge System", "-o", home / "b.csv").returncode == 0
-    listed = whohas(home, "runs").stdout
+def test_the_runs_of_this_installation_are_listed(own_home: Path) -> None:
+    assert "No run yet" in whohas(own_home, "runs").stdout
+    run = ("run", "ACCOUNTS", "-a", "sourceName=Badge System", "-o", own_home / "b.csv")
+    assert whohas(own_home, *run).returncode == 0
+    listed = whohas(own_home, "runs").stdout
     assert "sourceName=Badge System" in listed and "succeeded" in listed
     run_id = listed.splitlines()[1].split()[0]
-    assert whohas(home, "cancel", run_id).stdout == f"{run_id} is succeeded.\n"
-    assert whohas(home, "cancel", "f" * 32).returncode == 1
+    assert whohas(own_home, "cancel", run_id).stdout == f"{run_id} is succeeded.\n"
+    assert whohas(own_home, "cancel", "f" * 32).returncode == 1
 
 
 def test_a_file_of_an_earlier_run_is_saved_in_another_format(server: Server, tmp_path: Path) -> None:

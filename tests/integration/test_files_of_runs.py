@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from factories import many_accounts
-from support import ACME, Server, result_when_over, serving, whohas
+from support import Server, result_when_over, serving, whohas
 from whohas.render.html.write import ROWS
 
 SOURCE = {"sourceName": "Nimbus CRM"}
@@ -186,17 +186,16 @@ def test_wishes_make_another_run_and_defaults_do_not(http: httpx2.Client) -> Non
     result_when_over(http, other)
 
 
-def test_a_large_report_is_printed_only_if_that_is_asked_for(home: Path, tmp_path: Path) -> None:
-    assert whohas(home, "load", ACME).returncode == 0
-    with serving(home, WHOHAS_PRINT_ROWS="100", WHOHAS_KEEP_EXTRACTS="false") as server, server.http() as http:
+def test_a_large_report_is_printed_only_if_that_is_asked_for(own_home: Path, tmp_path: Path) -> None:
+    with serving(own_home, WHOHAS_PRINT_ROWS="100", WHOHAS_KEEP_EXTRACTS="false") as server, server.http() as http:
         assert run(http)["availableFormats"] == ["CSV"]
         assert run(http, sourceName="Ledger Database")["rows"] > 0
         asked = run(http, selectedFormats=["CSV", "PDF"])
         assert asked["availableFormats"] == ["CSV", "PDF"]
-        kept = sorted(path.suffix for path in (home / "artefacts" / str(asked["id"])).iterdir())
+        kept = sorted(path.suffix for path in (own_home / "artefacts" / str(asked["id"])).iterdir())
         assert kept == [".csv", ".pdf"], "extracts are not kept where the setting says so"
         assert fetch(http, asked["id"], "xlsx").status_code == 404
-        done = whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", tmp_path / "a.xlsx")
+        done = whohas(own_home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", tmp_path / "a.xlsx")
         assert done.returncode == 0, done.stderr
         assert zipfile.is_zipfile(tmp_path / "a.xlsx"), "the format is as the name ends"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,14 +24,6 @@ from whohas.settings import Settings
 
 SHA = "0" * 64
 LONG_AGO = time.time() - 7200
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 @pytest.fixture

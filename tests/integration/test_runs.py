@@ -133,17 +133,16 @@ def test_completed_answers_with_the_newest_completed_run_of_the_same_report(big_
         assert http.get(path, params={"completed": "true"}).json()["id"] == second
 
 
-def test_a_report_that_is_switched_off_cannot_be_started_and_has_no_results(home: Path) -> None:
-    assert whohas(home, "load", ACME).returncode == 0
-    with serving(home) as server, server.http() as http:
+def test_a_report_that_is_switched_off_cannot_be_started_and_has_no_results(own_home: Path) -> None:
+    with serving(own_home) as server, server.http() as http:
         run = start(http, sourceName="Nimbus CRM")
         result_when_over(http, run["id"])
-        assert whohas(home, "reports", "disable", "ACCOUNTS").stdout == "ACCOUNTS is off.\n"
+        assert whohas(own_home, "reports", "disable", "ACCOUNTS").stdout == "ACCOUNTS is off.\n"
         refused = http.post("/v2025/reports/run", json={"reportType": "ACCOUNTS", "arguments": {"sourceName": "x"}})
         assert refused.status_code == 400
         assert "switched off" in refused.json()["messages"][0]["text"]
         assert http.get(f"/v2025/reports/{run['id']}/result").json() == {}
-        assert whohas(home, "reports", "enable", "ACCOUNTS").returncode == 0
+        assert whohas(own_home, "reports", "enable", "ACCOUNTS").returncode == 0
         assert http.get(f"/v2025/reports/{run['id']}/result").json()["status"] == "SUCCESS"
 
 
@@ -165,12 +164,11 @@ def test_a_file_that_does_not_exist_is_a_404_that_says_what_to_do(http: httpx2.C
     assert unknown.status_code == 404
 
 
-def test_a_run_reads_the_snapshot_that_it_started_with(home: Path) -> None:
-    assert whohas(home, "load", ACME).returncode == 0
-    with serving(home) as server, server.http() as http:
+def test_a_run_reads_the_snapshot_that_it_started_with(own_home: Path) -> None:
+    with serving(own_home) as server, server.http() as http:
         before = start(http, sourceName="Badge System")
         count = result_when_over(http, before["id"])["rows"]
-        folder = home / "half"
+        folder = own_home / "half"
         folder.mkdir()
         lines = (ACME / "badges.toml").read_text()
         (folder / "badges.toml").write_text(lines)
@@ -178,7 +176,7 @@ def test_a_run_reads_the_snapshot_that_it_started_with(home: Path) -> None:
             kept = list(csv.reader(file))[:6]
         with (folder / "badges.csv").open("w", newline="") as file:
             csv.writer(file).writerows(kept)
-        assert whohas(home, "load", folder).returncode == 0
+        assert whohas(own_home, "load", folder).returncode == 0
         after = start(http, sourceName="Badge System")
         assert result_when_over(http, after["id"])["rows"] == 5
         file = http.get(f"/v2025/reports/{before['id']}", params={"fileFormat": "csv"})

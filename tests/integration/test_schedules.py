@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +24,6 @@ from whohas.settings import Settings
 SERVERS = 4
 DUE = 12
 PATH = "/whohas/schedules"
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 @pytest.fixture

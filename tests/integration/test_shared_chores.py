@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -27,14 +26,6 @@ MANY = {
     "WHOHAS_CONCURRENT_REPORTS": "IDENTITIES",  # single flight would hide a second start
     "WHOHAS_SWEEP_SECONDS": "1",
 }
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 def until(what: object, seconds: float = 60) -> None:

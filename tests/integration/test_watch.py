@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -48,14 +47,6 @@ def watched(http: httpx2.Client, path: str, **headers: str) -> list[Event]:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         return list(events(answer.iter_lines()))
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 @pytest.mark.slow

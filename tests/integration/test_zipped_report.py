@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home.mkdir()
     publish(Warehouse(load_settings(home=home).warehouse_path), SOURCES, ACCOUNTS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(support, "WHOHAS", (sys.executable, "-c", COMMAND.format(folder=str(reports))))
+        patch.setattr(support, "WHOHAS", ("-c", COMMAND.format(folder=str(reports))))
         with serving(home) as server:
             yield server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 from support import WHOHAS, environment, whohas
@@ -27,7 +28,7 @@ def test_a_client_is_created_listed_rotated_and_revoked(home: Path) -> None:
 
 def test_a_user_is_created_with_a_password_from_standard_input_and_changed(home: Path) -> None:
     home.mkdir()
-    command = [*WHOHAS, "user", "create", "ann", "--level", "REPORT_ADMIN", "--password"]
+    command = [sys.executable, *WHOHAS, "user", "create", "ann", "--level", "REPORT_ADMIN", "--password"]
     done = subprocess.run(
         command, env=environment(home), input="correct horse battery\n", capture_output=True, text=True
     )

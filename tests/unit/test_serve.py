@@ -7,13 +7,14 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from factories import many_accounts
-from support import environment, result_when_over, serving, whohas
+from support import WHOHAS, environment, result_when_over, serving, whohas
 
 
 @pytest.mark.parametrize("source", [". {}", "set -a; . {}; set +a"])
@@ -65,7 +66,7 @@ def test_without_dev_no_client_is_made(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [*_command(), "--port", str(port)], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, *WHOHAS, "serve", "--port", str(port)], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )  # fmt: skip
     try:
         assert process.stdout is not None
@@ -112,12 +113,6 @@ def test_the_log_is_one_json_object_a_line(home: Path) -> None:
     lines = [line for line in server.log.read_text().splitlines() if not line.startswith("whohas serves")]
     assert lines
     assert all({"event", "level", "timestamp"} <= set(json.loads(line)) for line in lines)
-
-
-def _command() -> tuple[str, ...]:
-    from support import WHOHAS
-
-    return (*WHOHAS, "serve")
 
 
 def _credentials(client_id: str, secret: str) -> dict[str, str]:

@@ -1,0 +1,155 @@
+"""Python processes for tests, forked where the libraries are imported already.
+
+To import the libraries takes a second of processor time, the same second for each of a thousand processes that tests
+start. So one process imports them once, and forks. All of whohas is imported by each process anew, which has
+arguments, environment, folder and streams of its own, dies of signals and is as real as any other. Where coverage is
+measured it follows processes that are started as usual, so then they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+LIBRARIES = (
+    "alembic.command", "dbos", "deltalake", "duckdb", "fastapi", "httpx2", "isal.igzip", "jinja2", "joserfc.jwt", "pandas",
+    "prometheus_client", "psycopg", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "pydantic_settings",
+    "rich.progress", "rich.table", "sqlalchemy.orm", "sqlglot", "structlog", "typer", "uvicorn.protocols.http.h11_impl",
+)  # fmt: skip
+_FORKER = "import sys; sys.path.insert(0, sys.argv[1]); import processes; processes.fork_for(int(sys.argv[2]))"
+_LONGEST = 1 << 20
+
+
+class Process:
+    """A process as `subprocess.Popen` has it, as far as tests ask."""
+
+    def __init__(self, told: IO[str]) -> None:
+        """Args:
+        told: where its keeper tells its process id and, once it is over, its exit code.
+        """
+        self._told = told
+        first = told.readline()
+        assert first, "the process that forks has ended"
+        self.pid = int(first)
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        try:
+            return self.wait(0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._told], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            with self._told:
+                self.returncode = int(self._told.readline())
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def python(
+    *arguments: str,
+    env: Mapping[str, str],
+    stdout: IO[Any],
+    stderr: IO[Any],
+    stdin: IO[Any] | None = None,
+    cwd: Path | None = None,
+) -> Process | subprocess.Popen[bytes]:
+    """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing where nothing is given."""
+    if any(name.startswith("COVERAGE_") for name in os.environ):
+        read = stdin or subprocess.DEVNULL
+        return subprocess.Popen(
+            [sys.executable, *arguments], env=env, stdin=read, stdout=stdout, stderr=stderr, cwd=cwd
+        )
+    asked = json.dumps({"arguments": arguments, "env": dict(env), "cwd": str(cwd or Path.cwd())}).encode()
+    assert len(asked) < _LONGEST
+    told, tell = os.pipe()
+    with Path(os.devnull).open() as nothing:
+        streams = [one.fileno() for one in (stdin or nothing, stdout, stderr)]
+        socket.send_fds(_forker(), [asked], [*streams, tell])
+    os.close(tell)
+    return Process(os.fdopen(told))
+
+
+@cache
+def _forker() -> socket.socket:
+    """The connection to the process that forks; it ends with ours."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for one in (ours, theirs):
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST)
+    command = [sys.executable, "-c", _FORKER, str(Path(__file__).parent), str(theirs.fileno())]
+    with theirs:
+        subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    return ours
+
+
+def fork_for(descriptor: int) -> None:
+    """Forks for whoever holds the other end of a socket, until it is closed."""
+    import importlib
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    del sys.path[0]
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are waited for by nobody
+    with socket.socket(fileno=descriptor) as asking:
+        while True:
+            asked, descriptors, _, _ = socket.recv_fds(asking, _LONGEST, 4)
+            if not asked:
+                return
+            if not os.fork():
+                break
+            for one in descriptors:
+                os.close(one)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *streams, tell = descriptors
+    if child := os.fork():
+        _keep(child, tell)
+    os.close(tell)
+    for standard, one in enumerate(streams):
+        os.dup2(one, standard)
+        os.close(one)
+    _become(**json.loads(asked))
+
+
+def _keep(child: int, tell: int) -> None:
+    """Tells of a child, and ends with it."""
+    os.write(tell, f"{child}\n".encode())
+    os.write(tell, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os._exit(0)
+
+
+def _become(arguments: list[str], env: dict[str, str], cwd: str) -> None:
+    """Goes on as Python does when it is started with these arguments."""
+    import runpy
+
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    option, what, *others = arguments
+    sys.path[0] = cwd
+    if option == "-m":
+        sys.argv = [what, *others]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [option, *others]
+        exec(what, {"__name__": "__main__"})  # noqa: S102
