@@ -141,6 +141,8 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     """
     import uvicorn
 
+    from whohas.http.protocol import Protocol
+
     class Server(uvicorn.Server):
         def capture_signals(self) -> Any:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
@@ -148,7 +150,8 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Protocol,
+        loop="uvloop",
         ws="none",
         lifespan="off",
         log_config=None,
