@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ from whohas.audit.denials import Denials
 from whohas.audit.relay import Errand, Relay
 from whohas.auth import Access, open_access
 from whohas.database import connect
-from whohas.errors import Unavailable
+from whohas.errors import Unavailable, WhohasError
 from whohas.migrations import upgrade
 from whohas.runs import jobs
 from whohas.runs.beats import SECONDS as BEAT_SECONDS
@@ -35,6 +35,8 @@ from whohas.warehouse.store import Warehouse
 _TICK_SECONDS = 1.0
 """How late a schedule may be, and a hook told."""
 _FLUSH_SECONDS = 1.0
+_CONNECTIONS = 4
+"""Connections to the database that are open before the first call; the pool keeps them."""
 _LOADS_SECONDS = 10.0
 """How often loads are looked for that were stopped before their event was written."""
 
@@ -56,6 +58,15 @@ class Services:
     tracing: Tracing
     denials: Denials
     relay: Relay
+
+    def warm(self) -> None:
+        """Does now what the first calls would else wait for, half a second and more: imports of what reads tables, the
+        catalogue of the newest snapshot, connections to the database. What is missing or broken is for the calls to
+        tell."""
+        with suppress(WhohasError, OSError, SQLAlchemyError), ExitStack() as open_together:
+            for _ in range(_CONNECTIONS):
+                open_together.enter_context(self.database.connect())
+            self.runs.planned("IDENTITIES", {}, "nobody")
 
     @contextmanager
     def worker(self) -> Generator[None]:
