@@ -67,8 +67,8 @@ def connect(url: str) -> sa.Engine:
 
 
 def answers_at_once(database: sa.Engine) -> bool:
-    """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network. Then
-    the event loop itself can ask: a change of threads would take longer."""
+    """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network.
+    Then the event loop itself can ask: a change of threads would take longer."""
     return database.dialect.name == "sqlite"
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
@@ -40,6 +41,8 @@ _CONNECTIONS = 4
 _LOADS_SECONDS = 10.0
 """How often loads are looked for that were stopped before their event was written."""
 
+log = structlog.get_logger("whohas.services")
+
 
 @dataclass(frozen=True)
 class Services:
@@ -63,10 +66,15 @@ class Services:
         """Does now what the first calls would else wait for, half a second and more: imports of what reads tables, the
         catalogue of the newest snapshot, connections to the database. What is missing or broken is for the calls to
         tell."""
-        with suppress(WhohasError, OSError, SQLAlchemyError), ExitStack() as open_together:
-            for _ in range(_CONNECTIONS):
-                open_together.enter_context(self.database.connect())
-            self.runs.planned("IDENTITIES", {}, "nobody")
+        try:
+            with ExitStack() as open_together:
+                for _ in range(_CONNECTIONS):
+                    open_together.enter_context(self.database.connect())
+                self.runs.planned("IDENTITIES", {}, "nobody")
+        except WhohasError as error:
+            log.info("not warm", reason=error.message)
+        except Exception as error:
+            log.warning("not warm", exc_info=error)
 
     @contextmanager
     def worker(self) -> Generator[None]:

@@ -160,7 +160,7 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http=Protocol,
-        loop="uvloop",
+        loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,

@@ -53,8 +53,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": refusal["description"], "content": _ref(refusal["model"])}
     for status, refusal in REFUSAL_MODELS.items()
 }
-"""By reference: a model that each of a hundred routes names is built a hundred times, a tenth of the server's start. One
-route has the models themselves."""
+"""By reference: a model that each of a hundred routes names is built a hundred times, a tenth of the server's start.
+One route has the models themselves."""
 
 FILE: dict[str, Any] = {
     "description": "The file, with Content-Length, ETag (its SHA-256) and byte ranges.",
