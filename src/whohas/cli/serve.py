@@ -150,8 +150,6 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     """
     import uvicorn
 
-    from whohas.http.protocol import Protocol
-
     class Server(uvicorn.Server):
         def capture_signals(self) -> Any:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
@@ -159,7 +157,7 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http="h11",
         loop="asyncio",
         ws="none",
         lifespan="off",

@@ -2,7 +2,7 @@
 
 A client that waits for its run asks several times a second, and many wait at once. A plain GET, without a query, is
 answered here, before the application looks through its routes, resolves dependencies and changes threads for each: it
-takes a quarter of the processor's time so. The answer is the one that the route of `reports` gives; whatever else is
+takes a third of the processor's time so. The answer is the one that the route of `reports` gives; whatever else is
 asked, and asked otherwise, goes on to that.
 """
 

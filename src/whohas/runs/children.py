@@ -26,7 +26,8 @@ _WORD_SECONDS = 1.0
 """How often a child is told that its worker is there; see `child.LONELY_SECONDS`."""
 
 _NICE = 10
-"""Of a child from its first moment on: it gets ready, too, while the server answers."""
+"""How much more a child gives way than its worker, from its first moment on: it gets ready, too, while the server
+answers."""
 
 _ENVIRONMENT = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
 """Arrow's allocator takes a gibibyte of address space at once, of which the child's limit would count every byte."""
@@ -116,7 +117,7 @@ def _spawn() -> Child:
         process_group=0,
         env={**os.environ, **_ENVIRONMENT},
     )
-    os.setpriority(os.PRIO_PROCESS, child.pid, _NICE)
+    os.setpriority(os.PRIO_PROCESS, child.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19))
     return child
 
 
