@@ -60,9 +60,16 @@ def connect(url: str) -> sa.Engine:
         return sa.create_engine(
             parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
         )
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=20)
+    # as many as are wanted at once: who only reads must not wait for those who wait for their turn to write
+    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def answers_at_once(database: sa.Engine) -> bool:
+    """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network.
+    Then the event loop itself can ask: a change of threads would take longer."""
+    return database.dialect.name == "sqlite"
 
 
 def with_driver(url: str) -> sa.URL:

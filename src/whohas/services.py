@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
@@ -14,7 +15,7 @@ from whohas.audit.denials import Denials
 from whohas.audit.relay import Errand, Relay
 from whohas.auth import Access, open_access
 from whohas.database import connect
-from whohas.errors import Unavailable
+from whohas.errors import Unavailable, WhohasError
 from whohas.migrations import upgrade
 from whohas.runs import jobs
 from whohas.runs.beats import SECONDS as BEAT_SECONDS
@@ -35,8 +36,12 @@ from whohas.warehouse.store import Warehouse
 _TICK_SECONDS = 1.0
 """How late a schedule may be, and a hook told."""
 _FLUSH_SECONDS = 1.0
+_CONNECTIONS = 4
+"""Connections to the database that are open before the first call; the pool keeps them."""
 _LOADS_SECONDS = 10.0
 """How often loads are looked for that were stopped before their event was written."""
+
+log = structlog.get_logger("whohas.services")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,20 @@ class Services:
     tracing: Tracing
     denials: Denials
     relay: Relay
+
+    def warm(self) -> None:
+        """Does now what the first calls would else wait for, half a second and more: imports of what reads tables, the
+        catalogue of the newest snapshot, connections to the database. What is missing or broken is for the calls to
+        tell."""
+        try:
+            with ExitStack() as open_together:
+                for _ in range(_CONNECTIONS):
+                    open_together.enter_context(self.database.connect())
+                self.runs.planned("IDENTITIES", {}, "nobody")
+        except WhohasError as error:
+            log.info("not warm", reason=error.message)
+        except Exception as error:
+            log.warning("not warm", exc_info=error)
 
     @contextmanager
     def worker(self) -> Generator[None]:

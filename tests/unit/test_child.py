@@ -3,6 +3,8 @@ takes no more than it may have."""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -22,6 +24,17 @@ from whohas.runs.work import Output, Part, Work
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
 SOON = "from whohas.runs import child; child.LONELY_SECONDS = 3.0; child.main()"
+LOADED = """
+import json, os, sys
+from whohas.runs import child
+made = child.carry_out
+def carry_out(work, say):
+    before = set(sys.modules)
+    made(work, say)
+    say(new=sorted(name for name in set(sys.modules) - before if name.startswith(("whohas", "pyarrow", "numpy", "duckdb"))))
+child.carry_out = carry_out
+child.main()
+"""
 WALLED = "from whohas.runs import child; child._BEYOND_ENGINE = -15 << 28; child.main()"
 
 
@@ -56,6 +69,27 @@ def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
             if time.monotonic() - began > 8:
                 break
         assert process.poll() is None
+
+
+def test_a_child_gives_way_to_its_worker_and_hears_nothing_from_a_terminal() -> None:
+    children = Children()
+    process = children.take()
+    try:
+        # in another session its priority would be weighed within that session alone
+        assert os.getsid(process.pid) == os.getsid(0)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpgid(process.pid) == process.pid
+    finally:
+        children.end(process)
+
+
+def test_the_work_finds_everything_loaded(tmp_path: Path) -> None:
+    with child(LOADED) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(work(tmp_path, "SELECT 1 AS n").to_line().encode())
+        process.stdin.flush()
+        *_, last = process.stdout.read().splitlines()
+    assert json.loads(last) == {"new": []}
 
 
 def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 
 import httpx2
 import pytest
@@ -124,7 +125,10 @@ def test_the_log_has_the_tracking_id_and_no_secret(server: Server) -> None:
         response = client.get(f"/v2025/reports/{RUN_ID}/result", params={"completed": "true", "x": "in-the-query"})
     tracking_id = response.json()["trackingId"]
     assert response.headers["SLPT-Request-ID"] == tracking_id
-    log = server.log.read_text()
+    deadline = time.monotonic() + 10
+    while tracking_id not in (log := server.log.read_text()):  # the line comes after the answer
+        assert time.monotonic() < deadline, log
+        time.sleep(0.01)
     line = next(line for line in log.splitlines() if tracking_id in line)
     for part in ('"method": "GET"', f"/v2025/reports/{RUN_ID}/result", '"status": 404', server.client_id):
         assert part in line

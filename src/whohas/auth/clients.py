@@ -25,7 +25,7 @@ import sqlalchemy as sa
 
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
-from whohas.auth.people import Person, person_of, person_table
+from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
 from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, checked_name, checked_scopes
 from whohas.database import Instant, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
@@ -206,10 +206,11 @@ class Clients:
         Raises:
             NotFound: there is no such client or user.
         """
-        row = self._row(client_id)
+        with self._database.connect() as connection:
+            row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
         if row is None:
             raise NotFound(f"There is no client {client_id[:64]!r}.")
-        client = _client(row, self._person(row.person))
+        client = _client(row, person_beside(row))
         person = self._person(person_id)
         if person_id is not None and person is None:
             raise NotFound("There is no such user.")
@@ -286,6 +287,9 @@ def _event(type: Type, client: Client, by: Who, **more: object) -> Event:
 
 
 _ONE_CLIENT = client_table.select().where(client_table.c.id == sa.bindparam("id"))
+_WITH_PERSON = (
+    sa.select(*client_table.columns, *BESIDE).outerjoin(person_table).where(client_table.c.id == sa.bindparam("id"))
+)
 _ONE_PERSON = person_table.select().where(person_table.c.id == sa.bindparam("id"))
 
 

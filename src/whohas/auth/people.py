@@ -181,8 +181,29 @@ class People:
 
 def person_of(row: sa.Row[Any]) -> Person:
     """A row of the table as a user."""
-    levels = tuple(Level(name) for name in row.levels)
-    return Person(row.id, row.name, levels, tuple(row.sources), row.created, row.disabled, bool(row.password))
+    return _person(row.id, row.name, row.password, row.levels, row.sources, row.created, row.disabled)
+
+
+BESIDE = tuple(column.label(f"person_{column.name}") for column in person_table.columns)
+"""The columns of the table for a query that joins it to another; see `person_beside`."""
+
+
+def person_beside(row: sa.Row[Any]) -> Person | None:
+    """The user of a row with `BESIDE`; None where it was joined to none."""
+    found = row[-len(BESIDE) :]
+    return None if found[0] is None else _person(*found)
+
+
+def _person(
+    id: str,
+    name: str,
+    password: str | None,
+    levels: list[str],
+    sources: list[str],
+    created: datetime,
+    disabled: datetime | None,
+) -> Person:
+    return Person(id, name, tuple(map(Level, levels)), tuple(sources), created, disabled, bool(password))
 
 
 def _event(type: Type, person: Person, by: Who, **more: object) -> Event:

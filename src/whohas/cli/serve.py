@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import shlex
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -29,6 +31,8 @@ DEV_ENV = "dev.env"
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 65
 BACKLOG = 2048
+SWITCH_SECONDS = 0.001
+"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll."""
 
 
 def serve(
@@ -43,6 +47,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the API and carry out the runs, until stopped."""
+    gc.disable()  # what is loaded now stays: looking through it again and again would be a tenth of the start
     from whohas.http.app import create_app
     from whohas.http.logs import configure_logs
 
@@ -54,6 +59,7 @@ def serve(
         url = _url(settings, listener)
         app = create_app(services)
         server = _server(app, settings)
+        services.warm()
         stack.enter_context(services.relay.going_on())
         # the worker comes first: it refuses a second server on this home, before that changes the dev client
         with services.worker() if settings.worker else nullcontext():
@@ -65,6 +71,9 @@ def serve(
                 )
             else:
                 print(f"whohas serves {url}; `whohas client create NAME` makes a client for it", flush=True)
+            gc.freeze()  # nor is it looked through while callers wait
+            gc.enable()
+            sys.setswitchinterval(SWITCH_SECONDS)
             with _stopped_by_signals(server, app.state.watch.close):
                 server.run(sockets=[listener])
 
@@ -149,6 +158,7 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         http="h11",
+        loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,

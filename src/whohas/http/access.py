@@ -9,7 +9,7 @@ from starlette.requests import Request
 from whohas.auth import ROUTES, Caller, check_access
 
 
-def allowed(request: Request) -> None:
+async def allowed(request: Request) -> None:
     """Lets a caller pass to the route of a request; a dependency of the whole application.
 
     Raises:

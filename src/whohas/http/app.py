@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from whohas import __version__
+from whohas.database import answers_at_once
 from whohas.http import description
 from whohas.http.access import allowed, open_paths
 from whohas.http.audited import Denied
@@ -29,6 +30,7 @@ from whohas.http.middleware import (
     Tracking,
     UnreadBody,
 )
+from whohas.http.polls import Polls
 from whohas.http.reports import PREFIXES, report_routes
 from whohas.http.schedules import PREFIX as SCHEDULES
 from whohas.http.schedules import schedule_routes
@@ -99,16 +101,20 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
             ],
         )
     ]
+    tokens = services.access.tokens
+    limit = services.access.rate_limit
+    quick = answers_at_once(services.database)
     return [
         Middleware(Tracking),
-        Middleware(Traced, tracing=services.tracing),
+        *([Middleware(Traced, tracing=services.tracing)] if services.tracing.provider else []),
         Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
         Middleware(Denied, denials=services.denials),
         Middleware(UnreadBody),
         *(cors if origins else []),
         Middleware(Refusals),
         Middleware(Slashes),
-        Middleware(Guard, verify=services.access.tokens.verify, open_paths=without_token),
-        *([Middleware(Limited, limit=services.access.rate_limit)] if services.settings.rate_limit else []),
+        Middleware(Guard, verify=tokens.verify, open_paths=without_token, at_once=quick and tokens.outside is None),
+        *([Middleware(Limited, limit=limit, at_once=quick)] if limit.calls else []),
         Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
+        Middleware(Polls, runs=services.runs, at_once=quick),
     ]

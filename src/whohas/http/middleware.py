@@ -201,33 +201,48 @@ class Guard:
     """Lets nobody in without a token; puts the caller into the request's state.
 
     What a caller may do is decided where the route is known (`whohas.http.access`).
+
+    Args:
+        at_once: whether tokens are verified without waiting for anything, so that no other thread need do it.
     """
 
-    def __init__(self, app: ASGIApp, verify: Callable[[str], Caller], open_paths: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, verify: Callable[[str], Caller], open_paths: Collection[str], at_once: bool
+    ) -> None:
         self.app = app
         self.verify = verify
         self.open_paths = open_paths
+        self.at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self.open_paths:
             token = bearer_token(Headers(scope=scope))
-            scope["state"]["caller"] = await anyio.to_thread.run_sync(self.verify, token)
+            caller = self.verify(token) if self.at_once else await anyio.to_thread.run_sync(self.verify, token)
+            scope["state"]["caller"] = caller
         await self.app(scope, receive, send)
 
 
 class Limited:
-    """Counts each call of a caller under an API version, and refuses it where there are too many."""
+    """Counts each call of a caller under an API version, and refuses it where there are too many.
 
-    def __init__(self, app: ASGIApp, limit: RateLimit) -> None:
+    Args:
+        at_once: whether it is counted without waiting for anything.
+    """
+
+    def __init__(self, app: ASGIApp, limit: RateLimit, at_once: bool) -> None:
         self.app = app
         self.limit = limit
+        self.at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         caller: Caller | None = scope.get("state", {}).get("caller")
         if caller is not None:
             version = VERSION.match(scope["path"])
             of = version[1] if version else "v1"
-            await anyio.to_thread.run_sync(self.limit.check, caller.client, of)
+            if self.at_once:
+                self.limit.check(caller.client, of)
+            else:
+                await anyio.to_thread.run_sync(self.limit.check, caller.client, of)
         await self.app(scope, receive, send)
 
 

@@ -5,7 +5,7 @@ exits. When stdin closes, its worker is gone, and when no more empty lines come,
 the middle of whatever it does. SIGTERM ends it the same way. It leaves its unfinished files to the worker, which knows
 their names.
 
-Only DuckDB is loaded here before the work comes, so that a child that waits starts a run without delay.
+All that any work needs is loaded before the work comes, so that a child that waits starts a run without delay.
 """
 
 from __future__ import annotations
@@ -32,12 +32,11 @@ from whohas.engine.sql import literal
 from whohas.errors import WhohasError
 from whohas.render import parquet
 from whohas.render.definition import About, Extract, Format, Rows
-from whohas.render.registry import find
+from whohas.render.registry import find, formats
 from whohas.runs.progress import Progress
 from whohas.runs.sealing import Seal
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
-_NICE = 10
 LONELY_SECONDS = 15.0
 """After so long without a word of its worker a child exits: a worker that hangs has lost its run soon after."""
 _BEYOND_ENGINE = 2 << 30
@@ -193,8 +192,12 @@ def _exit_with_worker() -> None:
     os._exit(1)
 
 
+def _get_ready() -> None:
+    formats()  # brings in their modules
+    duckdb.connect().close()  # the first connection of a process takes longer than any after it
+
+
 def _confine(memory: int) -> None:
-    os.nice(_NICE)
     wall = memory + _BEYOND_ENGINE
     resource.setrlimit(resource.RLIMIT_DATA, (wall, wall))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -220,6 +223,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def main() -> None:
+    _get_ready()
     line = sys.stdin.readline()
     if not line:
         return

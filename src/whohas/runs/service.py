@@ -216,8 +216,21 @@ class Runs:
         with self.database.connect() as connection:
             run = table.get(connection, run_id, *_seen_by(caller))
         if run is None:
-            raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
+            raise _no_run(run_id)
         return run
+
+    def polled(self, run_id: str, caller: Caller | None = None) -> Run | None:
+        """A run as it stands, and in the same look whether its report is switched off: None, where it is.
+
+        Raises:
+            NotFound: there is no run with that id, or none that the caller may see.
+        """
+        with self.database.connect() as connection:
+            found = table.get_with_switch(connection, run_id, *_seen_by(caller))
+        if found is None:
+            raise _no_run(run_id)
+        run, off = found
+        return None if off else run
 
     def newest_completed(self, run: Run, caller: Caller | None = None) -> Run | None:
         """The newest run of the same report and arguments that ended with files and that the caller may see; None if
@@ -300,8 +313,12 @@ class Runs:
             audit.write(connection, trail.switched(report_type, by, off=off))
 
 
+def _no_run(run_id: str) -> NotFound:
+    return NotFound(f"There is no run with the id {run_id[:64]!r}.")
+
+
 def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if caller is None else (launches.seen_by(caller),)
+    return () if caller is None or caller.sees_all else (launches.seen_by(caller),)
 
 
 def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:

@@ -231,6 +231,7 @@ class Supervisor:
                 return facts
             if self._stopping.is_set():
                 raise _Stopped
+            self.children.warm()  # the next run need not wait for the end of this one
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
                     f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "

@@ -81,6 +81,12 @@ report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.
 """The report types that are switched off."""
 
 
+_BY_ID = sa.select(run).where(run.c.id == sa.bindparam("run_id"))
+_BY_ID_WITH_SWITCH = _BY_ID.add_columns(
+    sa.exists().where(report_switch.c.report_type == run.c.report_type).correlate(run).label("off")
+)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -110,7 +116,14 @@ def active(connection: sa.Connection, key: str) -> Run | None:
 
 def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> Run | None:
     """A run by its id, under further conditions."""
-    return _one(connection.execute(sa.select(run).where(run.c.id == run_id, *seen)))
+    return _one(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
+
+
+def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> tuple[Run, bool] | None:
+    """A run by its id, under further conditions, and whether its report is switched off."""
+    query = _BY_ID_WITH_SWITCH.where(*seen) if seen else _BY_ID_WITH_SWITCH
+    row = connection.execute(query, {"run_id": run_id}).mappings().first()
+    return None if row is None else (_run(row), row["off"])
 
 
 def goes_on(connection: sa.Connection, mine: Run) -> bool:
@@ -330,13 +343,16 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
     return [{"level": message.level.value, "key": message.key, "text": message.text} for message in messages]
 
 
+_FIELDS = tuple(column.name for column in run.columns if column.name != "single_flight")
+
+
 def _one(result: sa.CursorResult[Any]) -> Run | None:
     row = result.mappings().first()
     return None if row is None else _run(row)
 
 
 def _run(row: sa.RowMapping) -> Run:
-    fields: dict[str, Any] = {name: value for name, value in row.items() if name != "single_flight"}
+    fields: dict[str, Any] = {name: row[name] for name in _FIELDS}
     fields["state"] = State(fields["state"])
     fields["formats"] = tuple(fields["formats"])
     fields["messages"] = tuple(Message(Level(m["level"]), m["key"], m["text"]) for m in fields["messages"])

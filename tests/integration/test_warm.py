@@ -1,0 +1,71 @@
+"""A server that says that it serves has done what its first calls would wait for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from factories import MILLION
+from support import environment, serving
+from whohas.services import open_services
+from whohas.settings import Settings
+
+FIRST_START = """
+import sys
+from whohas.http.app import create_app
+from whohas.services import open_services
+from whohas.settings import load_settings
+
+with open_services(load_settings()) as services:
+    create_app(services)
+    services.warm()
+    before, connections = set(sys.modules), services.database.pool.checkedin()
+    services.runs.start("ACCOUNTS", {"sourceName": "Ledger Database"}, "tester")
+    print(connections, *sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_start_imports_nothing_and_finds_connections(acme_home: Path, home: Path, database_url: str) -> None:
+    home.mkdir()
+    (home / "warehouse").symlink_to(acme_home / "warehouse")
+    extra = environment(home, WHOHAS_DATABASE_URL=database_url)
+    done = subprocess.run([sys.executable, "-c", FIRST_START], env=extra, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    connections, *imported = done.stdout.split()
+    assert int(connections) >= 4
+    assert not imported
+
+
+def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: Path) -> None:
+    with open_services(Settings(home=home)) as services:
+        services.warm()
+        manifests = home / "warehouse" / "manifests"
+        manifests.mkdir(parents=True)
+        (manifests / "000000001.json").write_text("{")
+        services.warm()
+
+
+@pytest.mark.slow
+def test_while_a_run_is_made_the_next_child_gets_ready(big_home: Path) -> None:
+    with serving(big_home) as server, server.http() as http:
+        body = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV", "XLSX"]}}
+        run = http.post("/v2025/reports/run", json=body).json()["id"]
+        seen = 0
+        while http.get(f"/v2025/reports/{run}/result").json()["status"] is None:
+            seen = max(seen, len(_children(server.process.pid)))
+        assert seen == 2, f"one works on {MILLION:,} rows, one waits"
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for child in psutil.Process(pid).children():
+        try:
+            if "whohas.runs.child" in child.cmdline():
+                found.append(child)
+        except psutil.NoSuchProcess:  # it has ended since
+            pass
+    return found

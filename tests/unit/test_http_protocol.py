@@ -1,0 +1,105 @@
+"""What a connection takes: a head that has an end, and nothing after it that changes what it said."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Iterable, Iterator
+
+import httpx2
+import pytest
+
+from support import Server
+
+CHUNK = b"x" * 4_096
+MOST = 16_384
+"""Bytes of a head that are taken in any case."""
+ENDLESS = 4 << 20
+"""More bytes than a server may take in before it gives up."""
+
+
+def sent(server: Server, parts: Iterable[bytes]) -> tuple[bytes, int]:
+    """The answer to bytes that are sent until the server has had enough; and how many it let one send."""
+    host, port = server.url.removeprefix("http://").split(":")
+    taken, answer = 0, b""
+    with socket.create_connection((host, int(port)), 30) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+                taken += len(part)
+            while part := connection.recv(65_536):
+                answer += part
+        except ConnectionError:
+            pass  # the server closed it while more was on the way
+    return answer, taken
+
+
+def until_closed(begin: bytes, more: bytes) -> Iterator[bytes]:
+    yield begin
+    for _ in range(ENDLESS // len(more)):
+        yield more
+
+
+HEAD = b"POST /v2025/reports/run HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more"),
+    [
+        (b"GET /", CHUNK),
+        (HEAD + b"X: ", CHUNK),
+        (HEAD, b"X-" + CHUNK + b": y\r\n"),
+        (HEAD, b"A: b\r\n" * 1_000),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;", CHUNK),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ", CHUNK),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n" * 1_000),
+    ],
+    ids=["a path", "a header", "long headers", "short headers", "a chunk's extension", "a trailer", "trailers"],
+)
+def test_what_never_ends_is_not_kept(server: Server, begin: bytes, more: bytes) -> None:
+    answer, taken = sent(server, until_closed(begin, more))
+    assert taken < ENDLESS
+    assert not answer or answer.split(b" ", 2)[1] in (b"400", b"401"), answer[:200]
+    assert httpx2.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_head_of_almost_as_much_as_there_may_be_is_taken(server: Server) -> None:
+    headers = {f"X-{number}": "y" * 1_000 for number in range(MOST // 1_024)}
+    assert httpx2.get(f"{server.url}/healthz", headers=headers).status_code == 200
+
+
+def test_a_long_body_needs_no_short_head(server: Server) -> None:
+    with server.http() as http:
+        body = b" " * (MOST * 4) + b'{"reportType": "NOTHING"}'
+        assert "NOTHING" in http.post("/v2025/reports/run", content=body).json()["messages"][0]["text"]
+
+
+def test_a_trailer_does_not_become_a_header(server: Server) -> None:
+    chunked = (
+        HEAD
+        + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nAuthorization: Bearer %s\r\n\r\n"
+    )
+    answer, _ = sent(server, [chunked % server.token().encode()])
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"Authorization header is missing" in answer
+
+
+def test_requests_that_are_sent_before_the_answer_are_answered_in_their_order(server: Server) -> None:
+    paths = [b"/healthz", b"/nothing", b"/healthz"]
+    requests = b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in paths[:-1])
+    last = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % paths[-1]
+    answer, _ = sent(server, [requests + last])
+    statuses = [part.split(b" ", 1)[0] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200", b"401", b"200"]
+
+
+def test_a_client_that_offers_http2_is_answered_again_and_again(server: Server) -> None:
+    # as Java's own client does with each request until it is answered in HTTP/2
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    headers = dict(line.split(": ") for line in offer.decode().splitlines())
+    for _ in range(3):
+        headers["Authorization"] = f"Bearer {server.token()}"
+        connection.request("POST", "/v2025/reports/run", b'{"reportType": "NOTHING"}', headers)
+        answer = connection.getresponse()
+        assert (answer.status, b"NOTHING" in answer.read()) == (400, True)
