@@ -8,14 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import httpx2
-import psutil
 from bench.data import COLUMNS
 from bench.peer_tables import TARGET
 
@@ -34,7 +33,7 @@ from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS: Final = 0.005
-_LOOK_SHARE: Final = 0.02
+_LOOK_SHARE: Final = 0.01
 """Of the time that a run has taken so far, to the next look: looks must not take the processor from what they look at."""
 _PEAK_SECONDS: Final = 0.05
 _LEAVE: Final = ("SAIL_", "WHOHAS_")
@@ -146,6 +145,13 @@ def serving(python: Path, home: Path) -> Generator[Server]:
         process.wait()
 
 
+def _high_water(process: str) -> float:
+    with suppress(OSError):
+        lines = Path("/proc", process, "status").read_text().splitlines()
+        return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), default=0.0)
+    return 0.0
+
+
 @contextmanager
 def peak_of_children(process: int) -> Generator[list[float]]:
     """Its one item is, when the block is over, the most memory that a child of a process had, in MiB.
@@ -156,15 +162,11 @@ def peak_of_children(process: int) -> Generator[list[float]]:
     peak, over = [0.0], threading.Event()
 
     def watch() -> None:
-        parent = psutil.Process(process)
+        # by the kernel's own lists: to look through all processes would take from what is measured
         while not over.wait(_PEAK_SECONDS):
-            for child in parent.children(recursive=True):
-                try:
-                    lines = Path("/proc", str(child.pid), "status").read_text().splitlines()
-                except OSError:
-                    continue
-                marks = [int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")]
-                peak[0] = max([peak[0], *marks])
+            for path in Path("/proc", str(process), "task").glob("*/children"):
+                with suppress(OSError):
+                    peak[0] = max([peak[0], *map(_high_water, path.read_text().split())])
 
     watcher = threading.Thread(target=watch)
     watcher.start()
