@@ -29,7 +29,7 @@ _WORKFLOW: Final = "carry_out"
 _VERSION: Final = "1"
 """Changes only when the order of a job's steps does, so that a new whohas takes over the old one's jobs."""
 _POLL_SECONDS: Final = 0.25
-_SMALL_POLL_SECONDS: Final = 0.05
+_SMALL_POLL_SECONDS: Final = 0.1
 _STOP_SECONDS: Final = 5
 """How long the ends of runs may take once they are told to stop."""
 _STOP_POLL_SECONDS: Final = 0.2
