@@ -10,8 +10,9 @@ from bench import peers
 from bench.machine import machine
 from bench.rounds import Series, number
 
-_COMPARED: Final = ("DuckDB COPY", "DuckDB COPY, any order", "Polars sink_csv", "pyarrow write_csv")
-"""The fastest of these is what a CSV is held against."""
+_COMPARED: Final = ("DuckDB COPY", "Polars sink_csv", "pyarrow write_csv")
+"""The fastest of these is what a CSV is held against; and DuckDB that may leave the order, as whohas does."""
+_UNORDERED: Final = "DuckDB COPY, any order"
 _JUDGED: Final = 1_000_000
 """Rows from which on a promise is judged: below, the fixed cost of a run is most of its time."""
 _MB: Final = 1.048576
@@ -95,16 +96,21 @@ def _floors(series: Sequence[Series]) -> str:
 def _judged(series: Sequence[Series]) -> Iterable[tuple[str, str, bool]]:
     csv = _by_name(series, "ACCOUNTS", "csv")
     ours = csv.get("whohas", [])
-    rival = [one for name in _COMPARED for one in csv.get(name, [])]
-    if rival and ours:
-        fastest = min((one for one in rival if one.rows == ours[-1].rows), key=lambda one: one.seconds)
-        ratio = ours[-1].seconds / fastest.seconds
-        yield (
-            f"A CSV of {ours[-1].rows:,} accounts in at most 1.25 times what {fastest.by}, the fastest of DuckDB, Polars and "
-            "Arrow, takes for its cells, joined and laid out before",
-            f"{ratio:.2f}",
-            ratio <= 1.25,
-        )
+    rivals = [one for name in _COMPARED for one in csv.get(name, []) if ours and one.rows == ours[-1].rows]
+    unordered = [one for one in csv.get(_UNORDERED, []) if ours and one.rows == ours[-1].rows]
+    if rivals:
+        rival = min(rivals, key=lambda one: one.seconds)
+        for by, one in (
+            (f"{rival.by}, the fastest of DuckDB, Polars and Arrow,", rival),
+            *((_UNORDERED, one) for one in unordered),
+        ):
+            ratio = ours[-1].seconds / one.seconds
+            yield (
+                f"A CSV of {ours[-1].rows:,} accounts in at most 1.25 times what {by} takes for its cells, joined and laid "
+                "out before",
+                f"{ratio:.2f}",
+                ratio <= 1.25,
+            )
         yield f"In less than 512 MiB, at {ours[-1].rows:,}", f"{ours[-1].peak_mib:,.0f} MiB", ours[-1].peak_mib < 512
     disarmed = csv.get("whohas, disarmed")
     if disarmed and "whohas" in csv:

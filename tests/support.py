@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -90,6 +90,8 @@ class Server:
     client_id: str
     client_secret: str
     log: Path
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What its environment has beyond the usual."""
 
     @property
     def sail(self) -> dict[str, str]:
@@ -150,6 +152,7 @@ def serving(home: Path, **extra: str) -> Iterator[Server]:
             values["SAIL_CLIENT_ID"],
             values["SAIL_CLIENT_SECRET"],
             log,
+            extra,
         )
         _until_healthy(server)
         yield server

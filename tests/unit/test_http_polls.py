@@ -125,15 +125,9 @@ def test_polls_are_counted_and_logged_like_other_requests(polled: Server) -> Non
 
 
 def whohas_of(server: Server, *arguments: str) -> str:
-    done = whohas(server.home, *arguments, WHOHAS_DATABASE_URL=url_of(server))
+    done = whohas(server.home, *arguments, **server.settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def url_of(server: Server) -> str:
-    environment = Path(f"/proc/{server.process.pid}/environ").read_bytes().split(b"\0")
-    name = b"WHOHAS_DATABASE_URL="
-    return next((one.removeprefix(name).decode() for one in environment if one.startswith(name)), "")
 
 
 def client_of(server: Server, made: str) -> httpx2.Client:

@@ -76,6 +76,7 @@ def serve(
             sys.setswitchinterval(SWITCH_SECONDS)
             with _stopped_by_signals(server, app.state.watch.close):
                 server.run(sockets=[listener])
+            gc.unfreeze()  # or libraries take what is never looked through for leaks, and say so on the way out
 
 
 @contextmanager

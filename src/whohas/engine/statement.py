@@ -3,7 +3,7 @@ another process as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
@@ -34,6 +34,11 @@ class Column:
             place: the SQL of what the statement gives.
         """
         return f"CASE WHEN {place} IS NOT NULL THEN [{place}] END" if self.single else place
+
+    @property
+    def stored(self) -> Column:
+        """The column as a file of values has it, where texts are a list always."""
+        return replace(self, single=False)
 
 
 @dataclass(frozen=True, slots=True)

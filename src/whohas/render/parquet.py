@@ -6,7 +6,7 @@ Times are UTC with microseconds, several values are lists. The metadata's keys b
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def _facts(rows: Rows, about: About) -> dict[str, str]:
         "snapshot": about.snapshot,
         # these are enough to make further files of this one
         "about": asdict(about),
-        "columns": [asdict(replace(column, single=False)) for column in rows.columns],
+        "columns": [asdict(column.stored) for column in rows.columns],
         "rows": {"name": rows.name, "group": rows.group},
     }
     texts = {key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}

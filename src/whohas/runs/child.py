@@ -117,7 +117,11 @@ class _Making:
         statement = parquet.copy_statement(rows, path, self._about, self._work.options)
         self._progress.begin("Extracting")
         count = self._copy(statement, part.parameters, part.ordered or bool(part.group), part.expected_rows)
-        there = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})")
+        there = replace(
+            rows,
+            sql=f"SELECT * FROM read_parquet({literal(part.extract)})",
+            columns=tuple(column.stored for column in rows.columns),
+        )
         return _Made(part, self._about, there, {}, True, count)
 
     @property
