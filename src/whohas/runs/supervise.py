@@ -44,6 +44,8 @@ _LOOK_SECONDS = 0.1
 _NOTE_SECONDS = 0.5
 """How often progress is written to the row."""
 
+_ALONE_SECONDS = 2.0
+"""How long a large run is at work before the next child gets ready beside it, which takes it half a second."""
 _AGAIN_SECONDS = 0.25
 _WRITE_SECONDS = 60.0
 """How long an attempt's end tries to get into a database that does not answer; then `recovery` takes care of it."""
@@ -231,7 +233,8 @@ class Supervisor:
                 return facts
             if self._stopping.is_set():
                 raise _Stopped
-            self.children.warm()  # the next run need not wait for the end of this one
+            if run.size <= self.settings.small_run or time.monotonic() - began > _ALONE_SECONDS:
+                self.children.warm()  # the next run need not wait for the end of this one
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
                     f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "
