@@ -10,6 +10,7 @@ All that any work needs is loaded before the work comes, so that a child that wa
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import resource
@@ -18,7 +19,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,6 @@ from whohas.render import parquet
 from whohas.render.definition import About, Extract, Format, Rows
 from whohas.render.registry import find, formats
 from whohas.runs.progress import Progress
-from whohas.runs.sealing import Seal
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
 LONELY_SECONDS = 15.0
@@ -88,19 +88,15 @@ class _Making:
     def all(self) -> None:
         made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
         files = [
-            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **Seal(Path(one.part.extract)).finish()}
+            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **_seal(Path(one.part.extract))}
             for one in made
             if one.part.extract and one.part.sql
         ]
         for output in self._work.outputs:
-            seal = Seal(Path(output.path))
-            # a zip has the lengths of its files before them, where they are filled in later
-            streams = self._formats[output.format].streams and not output.zipped
-            with seal.following() if streams else nullcontext():
-                rows = self._file(output, made)
+            rows = self._file(output, made)
             self._progress.begin(f"Checking the {output.format.upper()}")
             self._progress.at(0.0, rows)
-            files.append({"format": output.format, "path": output.path, "rows": rows, **seal.finish()})
+            files.append({"format": output.format, "path": output.path, "rows": rows, **_seal(Path(output.path))})
         self._say(files=files, notes=self._notes, phases=self._progress.phases())
 
     def _straight(self, part: Part) -> _Made:
@@ -188,6 +184,14 @@ def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
             shutil.copyfileobj(file, to, 1 << 20)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _seal(path: Path) -> dict[str, Any]:
+    # not before the file is complete: the engine's threads each write to a place of their own in it, so that it has its
+    # length before it has all its bytes
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _exit_with_worker() -> None:
