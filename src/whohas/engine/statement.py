@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from whohas.engine.sql import listed
+
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
 """What a report's column holds; a time is UTC, texts are several values in order."""
 
@@ -33,7 +35,7 @@ class Column:
         Args:
             place: the SQL of what the statement gives.
         """
-        return f"CASE WHEN {place} IS NOT NULL THEN [{place}] END" if self.single else place
+        return listed(place) if self.single else place
 
     @property
     def stored(self) -> Column:

@@ -27,7 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import listed, literal, quote
 from whohas.engine.statement import Layout
 
 KEY: Final = b"whohas.shredded"
@@ -58,14 +58,13 @@ class Shredding:
             self._one = {}
             self._begin(parts)
         self._rest.update(name for part in parts for name in part.names if name not in self._one | self._many)
-        for name, column in self._one.items():
-            fits = all(part.single(name) for part in parts)
-            data = data.append_column(column, pa.chunked_array([part.texts(name, fits) for part in parts]))
-            self._rest.update(() if fits else (name,))
-        for name, column in self._many.items():
-            fits = all(part.distinct(name) for part in parts)
-            data = data.append_column(column, pa.chunked_array([part.lists(name, fits) for part in parts]))
-            self._rest.update(() if fits else (name,))
+        kinds = ((self._one, _Flat.single, _Flat.texts), (self._many, _Flat.distinct, _Flat.lists))
+        for columns, fit, values in kinds:
+            for name, column in columns.items():
+                fits = all(fit(part, name) for part in parts)
+                data = data.append_column(column, pa.chunked_array([values(part, name, fits) for part in parts]))
+                if not fits:
+                    self._rest.add(name)
         return data
 
     def _begin(self, parts: Sequence[_Flat]) -> None:
@@ -207,4 +206,4 @@ def _expression(name: str, facts: _Facts | None, single: bool) -> str:
     if name not in facts["one"]:
         return "NULL::VARCHAR" if single else "NULL::VARCHAR[]"
     column = quote(facts["one"][name])
-    return column if single else f"CASE WHEN {column} IS NOT NULL THEN [{column}] END"
+    return column if single else listed(column)
