@@ -31,7 +31,7 @@ DEV_ENV = "dev.env"
 GRACE_SECONDS = 5
 KEEP_ALIVE_SECONDS = 65
 BACKLOG = 2048
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0002
 """How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll."""
 
 

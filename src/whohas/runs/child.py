@@ -10,7 +10,6 @@ All that any work needs is loaded before the work comes, so that a child that wa
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import resource
@@ -19,7 +18,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,6 +34,7 @@ from whohas.render import parquet
 from whohas.render.definition import About, Extract, Format, Rows
 from whohas.render.registry import find, formats
 from whohas.runs.progress import Progress
+from whohas.runs.sealing import Sealing
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
 LONELY_SECONDS = 15.0
@@ -88,15 +88,16 @@ class _Making:
     def all(self) -> None:
         made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
         files = [
-            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **_seal(Path(one.part.extract))}
+            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **Sealing(Path(one.part.extract)).seal()}
             for one in made
             if one.part.extract and one.part.sql
         ]
         for output in self._work.outputs:
-            rows = self._file(output, made)
+            sealing = Sealing(Path(output.path))
+            rows = self._file(output, made, sealing)
             self._progress.begin(f"Checking the {output.format.upper()}")
             self._progress.at(0.0, rows)
-            files.append({"format": output.format, "path": output.path, "rows": rows, **_seal(Path(output.path))})
+            files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.seal()})
         self._say(files=files, notes=self._notes, phases=self._progress.phases())
 
     def _straight(self, part: Part) -> _Made:
@@ -125,12 +126,14 @@ class _Making:
         assert self._work.about is not None, "a statement belongs to a run"
         return self._work.about
 
-    def _file(self, output: Output, made: list[_Made]) -> int:
+    def _file(self, output: Output, made: list[_Made], sealing: Sealing) -> int:
         format = self._formats[output.format]
         path = Path(output.path)
         if not output.zipped:
             (one,) = made
-            return self._rows(format, one, path)
+            in_order = format.copy is not None and format.streams
+            with sealing.on_the_way() if in_order else nullcontext(path) as place:
+                return self._rows(format, one, place)
         from whohas.render.zip import open_zip
 
         rows = 0
@@ -184,14 +187,6 @@ def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
             shutil.copyfileobj(file, to, 1 << 20)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _seal(path: Path) -> dict[str, Any]:
-    # not before the file is complete: the engine's threads each write to a place of their own in it, so that it has its
-    # length before it has all its bytes
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _exit_with_worker() -> None:

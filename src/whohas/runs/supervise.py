@@ -251,9 +251,10 @@ class Supervisor:
     def _goes_on(self, run: Run, note: dict[str, Any]) -> bool:
         """Whether the run is still this attempt's; writes down how far it is, if told."""
         try:
-            with self.database.begin() as connection:
-                if note:
+            if note:
+                with self.database.begin() as connection:
                     table.note_progress(connection, run, note["progress"], note["percent"], note["rows"])
+            with self.database.connect() as connection:
                 return table.goes_on(connection, run)
         except AWAY:
             return not self.presence.lost
