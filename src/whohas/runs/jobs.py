@@ -28,8 +28,8 @@ _SMALL: Final = "small"
 _WORKFLOW: Final = "carry_out"
 _VERSION: Final = "1"
 """Changes only when the order of a job's steps does, so that a new whohas takes over the old one's jobs."""
-_POLL_SECONDS: Final = 0.25
-_SMALL_POLL_SECONDS: Final = 0.1
+_POLL_SECONDS: Final = 0.125
+"""How often each queue is asked, which takes 3 ms of a processor."""
 _STOP_SECONDS: Final = 5
 """How long the ends of runs may take once they are told to stop."""
 _STOP_POLL_SECONDS: Final = 0.2
@@ -150,8 +150,8 @@ def taking(
 
     DBOS.launch()
     try:
-        _limit(_QUEUE, settings.runs_at_once, _POLL_SECONDS)
-        _limit(_SMALL, settings.small_runs_at_once, _SMALL_POLL_SECONDS)
+        _limit(_QUEUE, settings.runs_at_once)
+        _limit(_SMALL, settings.small_runs_at_once)
         yield
     finally:
         later = threading.Timer(settings.drain_seconds, stop)
@@ -163,8 +163,10 @@ def taking(
         stop()
 
 
-def _limit(queue: str, at_once: int, poll: float) -> None:
-    DBOS.register_queue(queue, worker_concurrency=at_once, polling_interval_sec=poll, on_conflict="always_update")
+def _limit(queue: str, at_once: int) -> None:
+    DBOS.register_queue(
+        queue, worker_concurrency=at_once, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+    )
 
 
 def _config(settings: Settings, database: sa.Engine, executor: str) -> DBOSConfig:
