@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from whohas.engine.sql import literal
 from whohas.engine.statement import Column
 from whohas.render.definition import About, Extract, Options, Rows
 from whohas.render.registry import find
+from whohas.runs.sealing import Sealing
 
 STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
 ABOUT = About(
@@ -60,7 +62,7 @@ def file_of(rows: Extract, format: str, options: Options = Options(), about: Abo
     """The file of extracted rows in a format."""
     one, path = find(format), rows.path.with_name(f"out.{format}")
     if one.copy is not None:
-        with one.through(path) as place:
+        with Sealing(path).on_the_way() if one.streams else nullcontext(path) as way, one.through(way) as place:
             written = _engine().copy(one.copy(rows.rows, place, about, options), {})
         assert written - one.uncounted(rows.rows.columns) == rows.count
     else:

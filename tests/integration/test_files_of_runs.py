@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -45,6 +46,8 @@ def ids(format: str, data: bytes) -> list[str]:
             return [row["id"] for row in csv.DictReader(io.StringIO(data.decode(), newline=""))]
         case "csv.gz":
             return ids("csv", gzip.decompress(data))
+        case "csv.zst":
+            return ids("csv", pa.CompressedInputStream(io.BytesIO(data), "zstd").read())
         case "json":
             return [row["id"] for row in json.loads(data)]
         case "ndjson":
@@ -55,7 +58,7 @@ def ids(format: str, data: bytes) -> list[str]:
             raise ValueError(format)
 
 
-MACHINE = ("csv", "csv.gz", "json", "ndjson", "parquet")
+MACHINE = ("csv", "csv.gz", "csv.zst", "json", "ndjson", "parquet")
 
 
 def test_all_files_of_a_run_have_the_same_rows_in_the_same_order(http: httpx2.Client) -> None:
@@ -69,12 +72,13 @@ def test_all_files_of_a_run_have_the_same_rows_in_the_same_order(http: httpx2.Cl
 
 
 def test_each_file_says_what_it_is(http: httpx2.Client) -> None:
-    result = run(http, selectedFormats=["PDF", "XLSX", "JSON", "CSV.GZ"])
+    result = run(http, selectedFormats=["PDF", "XLSX", "JSON", "CSV.GZ", "CSV.ZST"])
     for format, media_type, begin in (
         ("pdf", "application/pdf", b"%PDF-1.7"),
         ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", b"PK"),
         ("json", "application/json", b"["),
         ("csv.gz", "application/gzip", b"\x1f\x8b"),
+        ("csv.zst", "application/zstd", b"\x28\xb5\x2f\xfd"),
     ):
         answer = fetch(http, result["id"], format)
         assert answer.headers["Content-Type"] == media_type

@@ -132,6 +132,7 @@ FORMATS = (
         "CSV, compressed with Zstandard.",
         copy=partial(_copy, more=", COMPRESSION zstd"),
         uncounted=header_rows,
+        streams=False,  # the engine compresses nothing that it writes to a pipe
         weight=1.5,
     ),
 )

@@ -152,7 +152,7 @@ class Format:
         write: extract, path, what it is of and options; writes the file, and returns what a reader of the run should
             know of it.
         through: opens the file for what COPY writes, where it goes on its way through something else.
-        streams: whether the file is written from its first byte to its last, so that it may go through a pipe.
+        streams: whether the file is written from its first byte to its last, and the same through a pipe.
         weight: how long it takes for as many rows, in units of a CSV.
     """
 
