@@ -9,8 +9,11 @@ from typing import Final
 
 from bench.rounds import Series
 
-_WIDTH, _HEIGHT = 760, 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 208, 52, 48
+_RIGHT, _HEIGHT = 552, 440
+"""Where the lines end, in pixels from the left; the names stand beside them."""
+_LEFT, _TOP, _BOTTOM = 64, 52, 48
+_LETTER: Final = 7.8
+"""A letter of a name at the widest that fonts of the system make it, on average."""
 _LEAST_APART: Final = 15
 """From one name at the right edge to the next one, in pixels."""
 _HUES: Final = (
@@ -58,11 +61,12 @@ def plots(series: Sequence[Series]) -> Iterable[tuple[str, str]]:
 def _svg(series: Sequence[Series]) -> str:
     names = list(dict.fromkeys(one.by for one in series))
     low_x, high_x = (edge(math.log10(one.rows) for one in series) for edge in (min, max))
+    width = round(_RIGHT + 40 + _LETTER * max(map(len, names)))
     low_y = math.floor(min(math.log10(one.seconds) for one in series))
     high_y = max(low_y + 1, math.ceil(max(math.log10(one.seconds) for one in series)))
 
     def x(rows: float) -> float:
-        return _LEFT + (math.log10(rows) - low_x) / (high_x - low_x) * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (math.log10(rows) - low_x) / (high_x - low_x) * (_RIGHT - _LEFT)
 
     def y(seconds: float) -> float:
         return _TOP + (high_y - math.log10(seconds)) / (high_y - low_y) * (_HEIGHT - _TOP - _BOTTOM)
@@ -70,22 +74,23 @@ def _svg(series: Sequence[Series]) -> str:
     label = series[0].format.upper() if series[0].format != "parquet" else "Parquet"
     title = f"{label}: seconds for so many rows ({series[0].table})"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" role="img" '
         f'aria-label="{html.escape(title)}">',
         f"<style>{_STYLE}</style>",
-        f'<rect class="paper" width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>',
+        f'<rect class="paper" width="{width}" height="{_HEIGHT}" rx="6"/>',
         f'<text class="title" x="{_LEFT}" y="28">{html.escape(title)}</text>',
     ]
-    right, foot = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
+    foot = _HEIGHT - _BOTTOM
     for power in range(low_y, high_y + 1):
         at = y(10**power)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(f'<text class="quiet" x="{_LEFT - 8}" y="{at + 4:.1f}" text-anchor="end">{_seconds(power)}</text>')
-    for power in range(math.ceil(low_x), math.floor(high_x) + 1):
-        at = x(10**power)
+    powers = [10**power for power in range(math.ceil(low_x), math.floor(high_x) + 1)]
+    for size in sorted({*powers, max(one.rows for one in series)}):
+        at = x(size)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{_TOP}" y2="{foot}"/>')
-        parts.append(f'<text class="quiet" x="{at:.1f}" y="{foot + 20}" text-anchor="middle">{10**power:,}</text>')
-    parts.append(f'<text class="quiet" x="{(_LEFT + right) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">rows</text>')
+        parts.append(f'<text class="quiet" x="{at:.1f}" y="{foot + 20}" text-anchor="middle">{size:,}</text>')
+    parts.append(f'<text class="quiet" x="{(_LEFT + _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">rows</text>')
     ends: list[tuple[float, float, str, str]] = []
     for number, name in enumerate(names):
         hue = _HUES[number % len(_HUES)]
@@ -100,10 +105,12 @@ def _svg(series: Sequence[Series]) -> str:
         ]
         ends.append((points[-1][1], points[-1][0], name, hue))
     for (up, at, name, hue), place in zip(sorted(ends), _apart([end[0] for end in sorted(ends)]), strict=True):
-        lead = f"{at + 5:.1f},{up:.1f} {right + 10},{place:.1f} {right + 20},{place:.1f}"
+        lead = f"{at + 5:.1f},{up:.1f} {_RIGHT + 10},{place:.1f} {_RIGHT + 20},{place:.1f}"
         parts.append(f'<polyline class="line lead" points="{lead}" stroke="{hue}"/>')
         bold = ' class="bold"' if name == "whohas" else ""
-        parts.append(f'<text{bold} x="{right + 25}" y="{place + 4:.1f}" style="fill: {hue}">{html.escape(name)}</text>')
+        parts.append(
+            f'<text{bold} x="{_RIGHT + 25}" y="{place + 4:.1f}" style="fill: {hue}">{html.escape(name)}</text>'
+        )
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
