@@ -102,6 +102,8 @@ SAME_STATEMENT: Final = {
     "ndjson": "DuckDB COPY to JSON, the report's statement",
 }
 """They read what the report reads, the warehouse, and not the report's cells."""
+FINISHED_CELLS: Final = {"parquet": "DuckDB COPY to Parquet", "ndjson": "DuckDB COPY to JSON"}
+"""They copy the report's cells, joined and laid out before."""
 
 
 def _same_statement(format: str) -> Peer:
@@ -136,9 +138,9 @@ PEERS: Final = (
     _python("openpyxl write_only", "xlsx", 100_000, tables.openpyxl, "openpyxl", "openpyxl", *_ARROW),
     _jasper("xlsx", 100_000),
     _same_statement("parquet"),
-    _python("DuckDB COPY to Parquet", "parquet", 10_000_000, tables.duckdb_parquet, "duckdb", "duckdb"),
+    _python(FINISHED_CELLS["parquet"], "parquet", 10_000_000, tables.duckdb_parquet, "duckdb", "duckdb"),
     _same_statement("ndjson"),
-    _python("DuckDB COPY to JSON", "ndjson", 10_000_000, tables.duckdb_json, "duckdb", "duckdb"),
+    _python(FINISHED_CELLS["ndjson"], "ndjson", 10_000_000, tables.duckdb_json, "duckdb", "duckdb"),
 )  # fmt: skip
 
 
