@@ -8,6 +8,7 @@ gone.
 from __future__ import annotations
 
 import argparse
+import random
 import socket
 import statistics
 import sys
@@ -68,7 +69,8 @@ def finished(http: httpx2.Client, hour: int) -> float:
         time.sleep(0.005)
     assert status == "SUCCESS", status
     took = time.perf_counter() - began
-    time.sleep(0.3)  # the next child gets warm
+    # the next child gets warm; and by chance, or each start would come as long before the queue is asked as the last one
+    time.sleep(0.3 + random.random() / 4)
     return took
 
 
