@@ -71,8 +71,7 @@ def _svg(series: Sequence[Series]) -> str:
     def y(seconds: float) -> float:
         return _TOP + (high_y - math.log10(seconds)) / (high_y - low_y) * (_HEIGHT - _TOP - _BOTTOM)
 
-    label = series[0].format.upper() if series[0].format != "parquet" else "Parquet"
-    title = f"{label}: seconds for so many rows ({series[0].table})"
+    title = f"{series[0].label}: seconds for so many rows ({series[0].table})"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" role="img" '
         f'aria-label="{html.escape(title)}">',

@@ -56,7 +56,7 @@ def _table(series: Sequence[Series]) -> str:
     ours = {one.rows: one for one in series if one.by == "whohas"}
     sizes = sorted(ours)
     lines = [
-        f"## {series[0].format.upper() if series[0].format != 'parquet' else 'Parquet'}, {series[0].table}",
+        f"## {series[0].label}, {series[0].table}",
         "",
         "| seconds for rows: | "
         + " | ".join(f"{rows:,}" for rows in sizes)
@@ -118,14 +118,12 @@ def _judged(series: Sequence[Series]) -> Iterable[tuple[str, str, bool]]:
         more = disarmed[-1].seconds / plain.seconds - 1
         yield f"Disarming costs at most 15%, at {plain.rows:,}", f"{more:.0%}", more <= 0.15
     for format, statement in peers.SAME_STATEMENT.items():
-        label = format.upper() if format != "parquet" else "Parquet"
         named = _by_name(series, "ACCOUNTS", format)
         cells = peers.FINISHED_CELLS.get(format)  # of a CSV they are compared above, with those of others
         for name in [one for one in (cells, statement) if one in named and "whohas" in named]:
-            ratio = named["whohas"][-1].seconds / named[name][-1].seconds
-            promise = (
-                f"{label} of {named[name][-1].rows:,} accounts, from POST to SUCCESS, in at most 1.25 times {name}"
-            )
+            peer = named[name][-1]
+            ratio = named["whohas"][-1].seconds / peer.seconds
+            promise = f"{peer.label} of {peer.rows:,} accounts, from POST to SUCCESS, in at most 1.25 times {name}"
             yield f"{promise}{' of the finished cells' if name == cells else ''}", f"{ratio:.2f}", ratio <= 1.25
     yield from _printed(_by_name(series, "14 columns", "pdf"))
     sheets = _by_name(series, "14 columns", "xlsx").get("whohas")

@@ -32,6 +32,11 @@ class Series:
     samples: list[Sample] = field(default_factory=list[Sample])
 
     @property
+    def label(self) -> str:
+        """The format as people write it."""
+        return "Parquet" if self.format == "parquet" else self.format.upper()
+
+    @property
     def seconds(self) -> float:
         return statistics.median(sample.seconds for sample in self.samples)
 

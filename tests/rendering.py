@@ -71,6 +71,11 @@ def file_of(rows: Extract, format: str, options: Options = Options(), about: Abo
     return path
 
 
+def unzstd(data: bytes) -> bytes:
+    """What was compressed with Zstandard."""
+    return pa.CompressedInputStream(pa.BufferReader(data), "zstd").read()
+
+
 @cache
 def _engine() -> DuckDB:
     return DuckDB(connect(256 << 20, 2, Path(tempfile.gettempdir(), "whohas-tests-spill")))

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from factories import many_accounts
+from rendering import unzstd
 from support import Server, result_when_over, serving, whohas
 from whohas.render.html.write import ROWS
 
@@ -47,7 +47,7 @@ def ids(format: str, data: bytes) -> list[str]:
         case "csv.gz":
             return ids("csv", gzip.decompress(data))
         case "csv.zst":
-            return ids("csv", pa.CompressedInputStream(io.BytesIO(data), "zstd").read())
+            return ids("csv", unzstd(data))
         case "json":
             return [row["id"] for row in json.loads(data)]
         case "ndjson":

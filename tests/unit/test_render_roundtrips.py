@@ -23,7 +23,7 @@ from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
 from htmlpage import read_page
-from rendering import extract, file_of
+from rendering import extract, file_of, unzstd
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
 from whohas.render.definition import Options
@@ -301,6 +301,5 @@ def test_the_compressed_forms_hold_the_same_bytes(tmp_path: Path) -> None:
     plain = file_of(rows, "csv").read_bytes()
     with gzip.open(file_of(rows, "csv.gz")) as file:
         assert file.read() == plain
-    with pa.CompressedInputStream(str(file_of(rows, "csv.zst")), "zstd") as file:
-        assert file.read() == plain
+    assert unzstd(file_of(rows, "csv.zst").read_bytes()) == plain
     assert file_of(rows, "csv.gz").read_bytes() == file_of(rows, "csv.gz").read_bytes()

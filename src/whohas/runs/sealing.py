@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,8 +21,7 @@ class Sealing:
         self._path = path
         self._sha256 = ""
 
-    @contextmanager
-    def on_the_way(self) -> Generator[Path]:
+    def on_the_way(self) -> AbstractContextManager[Path]:
         """A place to write the file to, from its first byte to its last; it is hashed and synced meanwhile.
 
         The file itself cannot be read along with its writing: the engine's threads each write to a place of their own
@@ -32,8 +30,7 @@ class Sealing:
         Raises:
             OSError: the file cannot be written.
         """
-        with pipe(self._take) as place:
-            yield place
+        return pipe(self._take)
 
     def _take(self, stream: BinaryIO) -> None:
         digest = hashlib.sha256()
