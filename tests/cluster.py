@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Generator, Iterator
@@ -17,6 +16,7 @@ import httpx2
 import psutil
 
 import support
+from ports import free_ports
 from processes import Process, python
 from support import environment, whohas
 
@@ -135,18 +135,13 @@ def running_cluster(
         for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers, cluster.workers)):
             for number in range(count):
                 # a port of its own, so that it is found again where it comes back
-                command = ("serve", "--no-worker", "--port", str(_free_port())) if kind == "serve" else ("worker",)
+                command = ("serve", "--no-worker", "--port", str(free_ports(1)[0])) if kind == "serve" else ("worker",)
                 node = Node(f"{kind}{number}", home, command, extra).start()
                 stack.callback(_end, node)
                 nodes.append(node)
         for node in cluster.nodes():
             node.ready()
         yield cluster
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 def _end(node: Node) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -19,6 +18,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from maven import jars
+from ports import free_ports
 
 _HERE = Path(__file__).resolve().parent / "broker"
 _PATIENCE_SECONDS = 120
@@ -39,7 +39,7 @@ class Broker:
     _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        plain, controller, secure = _free_ports(3)
+        plain, controller, secure = free_ports(3)
         self.servers = f"127.0.0.1:{plain}"
         self.secure = f"127.0.0.1:{secure}" if self.certificate else ""
         listeners = [f"PLAINTEXT://{self.servers}", f"CONTROLLER://127.0.0.1:{controller}"]
@@ -164,12 +164,5 @@ def _java(*arguments: str) -> list[str]:
     if java is None:
         pytest.skip("java is not installed; Kafka needs Java 17 or later")
     classes = f"{jars('Kafka', _HERE / 'pom.xml')}/*"
-    return [java, "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", classes, *arguments]
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
+    log = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+    return [java, "-XX:TieredStopAtLevel=1", "-Xmx256m", log, "-cp", classes, *arguments]

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,8 @@ from typing import Any
 
 import psycopg
 
+from ports import free_ports
+
 _PATIENCE_SECONDS = 60
 
 
@@ -27,8 +28,7 @@ class Postgres:
     def __init__(self, programs: Path, folder: Path, owner: dict[str, Any], fsync: bool) -> None:
         self._programs, self._folder, self._owner = programs, folder, owner
         self._fsync = "on" if fsync else "off"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_ports(1)[0]
         self._server: subprocess.Popen[bytes] | None = None
         command = ["initdb", "-D", "data", "-U", "whohas", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         command[0] = str(programs / "initdb")

@@ -14,6 +14,7 @@ import httpx2
 import pytest
 
 from factories import many_accounts
+from ports import free_ports
 from support import WHOHAS, environment, result_when_over, serving, whohas
 
 
@@ -63,8 +64,7 @@ def test_an_address_that_is_none_is_a_clear_error(home: Path) -> None:
 
 
 def test_without_dev_no_client_is_made(home: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_ports(1)[0]
     process = subprocess.Popen(
         [sys.executable, *WHOHAS, "serve", "--port", str(port)], env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )  # fmt: skip
