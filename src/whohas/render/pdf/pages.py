@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import accumulate, chain
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Place:
     top: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """What all pages have in common.
 
@@ -79,7 +79,7 @@ class Frame:
     zone: str
     marks: int | None
 
-    @property
+    @cached_property
     def rooms(self) -> list[int]:
         """How wide each column's text may be, in thousandths of an em: where it stands on several pages, the least."""
         return [
@@ -92,7 +92,7 @@ class Frame:
             for column in range(len(self.columns))
         ]
 
-    @property
+    @cached_property
     def header(self) -> float:
         """How high the header row is, in points: in all panels alike, so that rows stand side by side."""
         return max(header.height for header in self.headers)
@@ -104,25 +104,38 @@ class Frame:
 
 @dataclass(slots=True)
 class _Open:
-    """The page that rows are added to, in all its panels; heights in ems."""
+    """The page that rows are added to, in all its panels; heights in ems.
+
+    Attributes:
+        lines: of its rows, a byte each.
+    """
 
     top: float
     room: float
     first: bool
-    parts: list[list[bytes]]
+    parts: list[list[memoryview]]
     title: bytes = b""
-    heights: list[list[float]] = field(default_factory=list[list[float]])
+    lines: bytes = b""
     used: float = 0.0
-    rows: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.lines)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Rows of a batch that stand on one page, the first of them as its `row`."""
+    """Rows of a batch that stand on one page, the first of them as its `row`.
+
+    Attributes:
+        above: how high the batch's rows before them are, in ems; `height` how high they are.
+    """
 
     start: int
     end: int
     row: int
+    above: float
+    height: float
     ends_page: bool
 
 
@@ -193,10 +206,15 @@ class Pages:
         cells = [one.cells for one in laid]
         if int(lines.max(initial=1)) > self._most_lines:
             cells, lines, begins = self._divided(cells, lines, begins)
-        chunks = list(self._chunks(lines))
+        ends = np.cumsum(_heights(lines))
+        chunks = list(self._chunks(ends))
         drawn = [self._drawn(n, panel, cells, lines, chunks) for n, panel in enumerate(frame.layout.panels)]
-        for chunk in chunks:
-            self._place(chunk, drawn, lines, begins)
+        places = np.flatnonzero(begins)
+        shown = lines.astype(np.uint8).tobytes()  # no page holds more
+        for chunk, *pieces in zip(chunks, *(_cut(rows, chunks) for rows in drawn), strict=True):
+            if places.size:
+                self._bookmark(places[slice(*places.searchsorted((chunk.start, chunk.end)))].tolist(), chunk, ends)
+            self._place(chunk, pieces, shown[chunk.start : chunk.end])
 
     def finish(self) -> int:
         """Ends the last page, and returns how many pages there are."""
@@ -209,31 +227,27 @@ class Pages:
     def _begin(self, top: float, first: bool) -> _Open:
         return _Open(top, self._frame.room(top), first, [[] for _ in self._frame.layout.panels])
 
-    def _chunks(self, lines: np.ndarray) -> Generator[_Chunk]:
-        ends = np.cumsum(_heights(lines))
-        start, row = 0, self._open.rows
+    def _chunks(self, ends: np.ndarray) -> Generator[_Chunk]:
+        start, row, above = 0, self._open.rows, 0.0
         room = self._open.room - self._open.used
         full = self._frame.room(self._frame.layout.top)
-        while start < len(lines):
-            before = ends[start - 1] if start else 0.0
-            end = int(np.searchsorted(ends, before + room + 1e-6, side="right"))
-            yield _Chunk(start, end, row, end < len(lines))
-            start, row, room = end, 0, full
+        count = len(ends)
+        while start < count:
+            end = int(ends.searchsorted(above + room + 1e-6, side="right"))
+            below = float(ends[end - 1]) if end else 0.0
+            yield _Chunk(start, end, row, above, below - above, end < count)
+            start, row, room, above = end, 0, full, below
 
-    def _place(self, chunk: _Chunk, drawn: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray) -> None:
+    def _place(self, chunk: _Chunk, pieces: Sequence[memoryview], lines: bytes) -> None:
         page = self._open
-        heights = _heights(lines[chunk.start : chunk.end])
-        if not page.rows and len(heights):
+        if not page.lines and lines:
             self.starts.append(self._rows)
             self.numbers.append(self._count)
-        for place in np.flatnonzero(begins[chunk.start : chunk.end]).tolist():
-            self._bookmark(chunk.start + place, page.used + float(heights[:place].sum()))
-        for part, rows in zip(page.parts, drawn, strict=True):
-            part.append(_bytes(rows, chunk.start, chunk.end))
-        page.heights.append(heights.tolist())
-        page.used += float(heights.sum())
-        page.rows += len(heights)
-        self._rows += len(heights)
+        for part, piece in zip(page.parts, pieces, strict=True):
+            part.append(piece)
+        page.lines += lines
+        page.used += chunk.height
+        self._rows += len(lines)
         if chunk.ends_page:
             self._turn()
 
@@ -243,21 +257,17 @@ class Pages:
             self._out(Page(None, False, page.top, 0, b"", b"", page.title))
             self._count += 1
         else:
-            heights = tuple(chain.from_iterable(page.heights))
-            stripes = _stripes(heights, page.top - frame.header, frame.layout.size, frame.layout.inner)
+            size = frame.layout.size
+            start = page.top - frame.header
+            stripes = _stripes(page.lines, start, size, frame.layout.inner)
+            begin = _begin(start, size)
             for panel, parts in enumerate(page.parts):
-                body = self._start(page.top) + b"".join(parts) + b"ET\n"
                 # only the first panel's first page shares its paper with the title block
                 title = page.title if not panel else b""
+                body = b"".join((begin, *parts, b"ET\n"))
                 self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title))
             self._count += len(page.parts)
         self._open = self._begin(frame.layout.top, page.first and not page.rows)
-
-    def _start(self, top: float) -> bytes:
-        size = self._frame.layout.size
-        y = top - self._frame.header - _BASELINE * size
-        at = (size, size, MARGIN + SIDES / 2 * size, y)
-        return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
 
     # --- groups
 
@@ -273,8 +283,10 @@ class Pages:
         self._names = {int(place): names[int(place)].as_py() for place in np.flatnonzero(begins)}
         return begins
 
-    def _bookmark(self, row: int, down: float) -> None:
-        if len(self.groups) < _MOST_BOOKMARKS:
+    def _bookmark(self, rows: Sequence[int], chunk: _Chunk, ends: np.ndarray) -> None:
+        """Keeps where groups begin on the page that is open."""
+        for row in rows[: _MOST_BOOKMARKS - len(self.groups)]:
+            down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
             top = self._open.top - self._frame.header - down * self._frame.layout.size
             self.groups.append(Place(self._names[row] or _NO_GROUP, self._count, top))
 
@@ -357,22 +369,40 @@ def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
     return most
 
 
-@lru_cache(8)
-def _stripes(heights: tuple[float, ...], start: float, size: float, inner: float) -> bytes:
+@lru_cache(4)
+def _begin(start: float, size: float) -> bytes:
+    """How the text of rows begins that begin at `start`."""
+    at = (size, size, MARGIN + SIDES / 2 * size, start - _BASELINE * size)
+    return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
+
+
+def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
     """Every second row's bar; the rows begin at `start`."""
-    ends = list(accumulate(heights))
-    left, wide = number(MARGIN), number(inner)
-    bars = b"".join(
-        b"%b %.3f %b %.3f re " % (left, start - below * size, wide, (below - above) * size)
-        for above, below in zip(ends[:-1:2], ends[1::2], strict=True)
-    )
-    return b"%b %bf %b\n" % (LIGHT, bars, BLACK) if bars else b""
+    before = 0
+    bars: list[bytes] = []
+    for row, (above, own) in enumerate(zip(lines[::2], lines[1::2], strict=False)):
+        before += above
+        bars.append(_bar(2 * row + 1, before, own, start, size, inner))
+        before += own
+    return b"%b %bf %b\n" % (LIGHT, b"".join(bars), BLACK) if bars else b""
 
 
-def _bytes(rows: pa.BinaryArray, start: int, end: int) -> bytes:
+@lru_cache(1 << 14)
+def _bar(rows: int, before: int, own: int, start: float, size: float, inner: float) -> bytes:
+    """Behind a row of `own` lines that so many rows with so many lines stand before."""
+    top = start - (before * LEADING + rows * 2 * ABOVE_AND_BELOW) * size
+    height = (own * LEADING + 2 * ABOVE_AND_BELOW) * size
+    return b"%b %.3f %b %.3f re " % (number(MARGIN), top - height, number(inner), height)
+
+
+def _cut(rows: pa.BinaryArray, chunks: Sequence[_Chunk]) -> list[memoryview]:
+    """What each chunk draws."""
     _, places, data = rows.buffers()
-    offsets = np.frombuffer(places, np.int32)
-    return memoryview(data)[int(offsets[rows.offset + start]) : int(offsets[rows.offset + end])].tobytes()
+    offsets = np.frombuffer(places, np.int32)[rows.offset :]
+    seen = memoryview(data)
+    begins = offsets[[chunk.start for chunk in chunks]].tolist()
+    ends = offsets[[chunk.end for chunk in chunks]].tolist()
+    return [seen[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
 def _scalar(text: bytes) -> pa.BinaryScalar:

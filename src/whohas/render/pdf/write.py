@@ -205,8 +205,8 @@ class _Book:
         self._nodes: list[int] = []
         self._pages = array("L")
         self._marked: list[Marked] = []
-        right = layout.width - MARGIN - _TOTAL
-        self._numbered = right, regular.shaper
+        self._numbered = layout.width - MARGIN - _TOTAL
+        self._advance = {char: regular.shaper.width(char) for char in "Page of,0123456789"}
 
     # --- pages
 
@@ -251,8 +251,7 @@ class _Book:
 
     def _foot(self, place: int) -> bytes:
         text = f"Page {place + 1:,} of "
-        right, shaper = self._numbered
-        left = right - shaper.width(text) * _FOOT / 1000
+        left = self._numbered - sum(map(self._advance.__getitem__, text)) * _FOOT / 1000
         return b"/F Do BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET/T Do " % (number(left), number(MARGIN), text.encode())
 
     # --- everything else
@@ -313,7 +312,7 @@ class _Book:
 
     def _total(self) -> bytes:
         text = f"{len(self._pages):,}".encode()
-        return b"BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET" % (number(self._numbered[0]), number(MARGIN), text)
+        return b"BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET" % (number(self._numbered), number(MARGIN), text)
 
     def _repeated(self, shown: Header) -> bytes:
         top = self._layout.top
