@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ from printed import Printed, plain_text, program
 from rendering import extract
 from verapdf_jars import judged
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Options
+from whohas.render.definition import About, Extract, Options
 from whohas.render.pdf.write import write
 
 ABOUT = dataclasses.replace(
@@ -264,6 +266,34 @@ def test_arguments_longer_than_a_page_are_all_there(tmp_path: Path) -> None:
 
 
 # --- the document
+
+
+def in_dictionaries(rows: Extract) -> Extract:
+    """The same in a file of the engine's, which keeps texts that come again in dictionaries."""
+    path = rows.path.with_name("dictionaries.parquet")
+    duckdb.sql(f"COPY ({rows.rows.sql}) TO '{path}' (FORMAT parquet)")
+    return dataclasses.replace(rows, path=path)
+
+
+def test_what_the_file_keeps_in_dictionaries_is_set_like_the_rest(tmp_path: Path) -> None:
+    columns = [Column("name", "text"), Column("text", "text"), Column("number", "integer"), Column("yes", "boolean")]
+    some = [(name, text * 40, n, n % 2 == 0) for n, (name, text) in enumerate(SCRIPTS.items())]
+    rows = extract(tmp_path, columns, *[*some, ("none", None, None, None), (None, "", 0, True)] * 300, group="name")
+    repeated = in_dictionaries(rows)
+    (batch, *_) = repeated.batches(1000, dictionaries=True)
+    assert [pa.types.is_dictionary(field.type) for field in batch.schema] == [True, True, False, False]
+    for one in (rows, repeated):
+        write(one, one.path.with_suffix(".pdf"), ABOUT, Options())
+    assert rows.path.with_suffix(".pdf").read_bytes() == repeated.path.with_suffix(".pdf").read_bytes()
+
+
+def test_a_long_text_that_comes_again_and_again_is_not_all_set_at_once(tmp_path: Path) -> None:
+    told_of: list[int] = []
+    rows = in_dictionaries(extract(tmp_path, NAME_TEXT, *[("a", "a word " * 20_000)] * 400))
+    (batch,) = rows.batches(1000, dictionaries=True)
+    assert batch.nbytes < 1 << 20
+    write(dataclasses.replace(rows, on_rows=told_of.append), tmp_path / "report.pdf", ABOUT, Options())
+    assert told_of == [200, 400]
 
 
 def test_a_full_disk_is_told_by_the_one_who_writes(tmp_path: Path) -> None:

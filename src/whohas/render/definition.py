@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PageSize = Literal["a4", "letter"]
 
+_DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
+"""Encodings of a Parquet column whose texts are all in its dictionary; the last two are of what is null."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -103,16 +106,18 @@ class Extract:
     count: int
     on_rows: Callable[[int], None] = lambda _: None
 
-    def batches(self, size: int, most: int | None = None) -> Iterator[pa.RecordBatch]:
+    def batches(self, size: int, most: int | None = None, dictionaries: bool = False) -> Iterator[pa.RecordBatch]:
         """The rows in their order, a field a column: string, bool, int64, timestamp[us, UTC] or list<string>.
 
         Args:
             size: rows of a batch at most.
             most: where not all are needed: about so many, from places all over the file.
+            dictionaries: whether columns of few different texts come as dictionary<string>, as the file has them.
         """
         from pyarrow import parquet
 
-        with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 20) as file:
+        repeated = self._repeated() if dictionaries else []
+        with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=repeated) as file:
             groups = range(file.num_row_groups)
             step = 1
             if most is not None and self.count > most:
@@ -122,6 +127,25 @@ class Extract:
                     if number and most is not None and self.count > most:
                         break
                     yield batch
+
+    def _repeated(self) -> list[str]:
+        """The columns of text that the file keeps as dictionaries from its first row to its last."""
+        from pyarrow import parquet
+
+        metadata = parquet.read_metadata(self.path)
+        groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+        plain = {
+            group.column(n).path_in_schema
+            for group in groups
+            for n in range(group.num_columns)
+            if not _DICTIONARIES.issuperset(group.column(n).encodings)
+        }
+        names = metadata.schema.to_arrow_schema().names
+        return [
+            name
+            for name, column in zip(names, self.rows.columns, strict=True)
+            if column.type == "text" and name not in plain
+        ]
 
     def batch_size(self, cells: int, size: int) -> int:
         """Rows to read at a time, at least one, so that a batch is large neither by its columns nor by long texts.

@@ -9,14 +9,13 @@ from array import array
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from whohas.engine.statement import Column
+from whohas.engine.statement import Column, ColumnType
 from whohas.render.pdf.layout import ABOVE_AND_BELOW, LEADING, MARGIN, SIDES, Layout, Panel
 from whohas.render.pdf.text import NEXT_LINE, Laid, Setter
 from whohas.render.pdf.title import BLACK, LIGHT, Header, number
@@ -150,23 +149,61 @@ class Batch:
 
 def set_rows(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Setter) -> Generator[Batch]:
     """Sets the cells of batches. Nothing of it depends on pages, so that another thread can be ahead of them."""
+    columns = [
+        _Column(setter, column.type, frame.zone, room) for column, room in zip(frame.columns, frame.rooms, strict=True)
+    ]
     for batch in batches:
         for some in _divided_batch(batch):
-            shown = [texts(some.column(n), column.type, frame.zone) for n, column in enumerate(frame.columns)]
-            laid = [
-                setter.lay(text, room, column.type == "integer")
-                for text, room, column in zip(shown, frame.rooms, frame.columns, strict=True)
-            ]
-            yield Batch(some.num_rows, laid, None if frame.group is None else shown[frame.group])
+            laid = [column.lay(some.column(n)) for n, column in enumerate(columns)]
+            groups = None
+            if frame.group is not None:
+                groups = texts(some.column(frame.group), frame.columns[frame.group].type, frame.zone)
+            yield Batch(some.num_rows, laid, groups)
 
 
 def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
-    if batch.nbytes <= _MOST_BYTES or batch.num_rows < 2:
+    if batch.num_rows < 2 or sum(map(_size, batch.columns)) <= _MOST_BYTES:
         yield batch
         return
     half = batch.num_rows // 2
     yield from _divided_batch(batch.slice(0, half))
     yield from _divided_batch(batch.slice(half))
+
+
+def _size(column: pa.Array) -> int:
+    """Of a column's cells, in bytes, each as often as it is there."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column.nbytes
+    return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+
+
+class _Column:
+    """Sets a column, batch after batch. Of a dictionary, which batches may share, each text is set once.
+
+    Args:
+        room: how wide a line may be, in thousandths of an em.
+    """
+
+    def __init__(self, setter: Setter, type: ColumnType, zone: str, room: int) -> None:
+        self._setter, self._type, self._zone, self._room = setter, type, zone, room
+        self._known: pa.Array = pa.array([], pa.string())
+        self._laid = Laid(pa.array([], pa.binary()), None)
+
+    def lay(self, column: pa.Array) -> Laid:
+        if self._type in ("boolean", "integer"):
+            column = column.dictionary_encode()
+        if not isinstance(column, pa.DictionaryArray):
+            return self._set(column)
+        if not column.dictionary.equals(self._known):
+            self._known = column.dictionary
+            # a null is a last, empty text
+            self._laid = self._set(pa.concat_arrays([self._known, pa.nulls(1, self._known.type)]))
+        which = column.indices.fill_null(len(self._known))
+        lines = self._laid.lines
+        return Laid(self._laid.cells.take(which), None if lines is None else lines[np.asarray(which)])
+
+    def _set(self, column: pa.Array) -> Laid:
+        return self._setter.lay(texts(column, self._type, self._zone), self._room, self._type == "integer")
 
 
 class Pages:

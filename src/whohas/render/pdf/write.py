@@ -26,7 +26,8 @@ from whohas.render.pdf.title import Header, Line, foot, header, number, title_bl
 from whohas.render.pdf.typeface import Typeface
 from whohas.render.texts import texts
 
-_BATCH = 8_192
+_CELLS, _BYTES = 1 << 17, 1 << 25
+"""Of a batch of rows, at most, about."""
 _SAMPLE = 20_000
 _LONGEST_PART = 25.0
 """A header's part beyond this is broken, in ems."""
@@ -62,7 +63,8 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
             frame = Frame(columns, group, layout, headers, options.zone, len(last.roles) if tagged else None)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
-            for batch in _ahead(set_rows(extract.batches(_BATCH), frame, regular)):
+            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True)
+            for batch in _ahead(set_rows(batches, frame, regular)):
                 pages.add(batch)
                 done += batch.count
                 extract.on_rows(done)
