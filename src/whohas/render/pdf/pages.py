@@ -185,7 +185,8 @@ class _Column:
     """
 
     def __init__(self, setter: Setter, type: ColumnType, zone: str, room: int) -> None:
-        self._setter, self._type, self._zone, self._room = setter, type, zone, room
+        self._setter, self._zone, self._room = setter, zone, room
+        self._type: ColumnType = type
         self._known: pa.Array = pa.array([], pa.string())
         self._laid = Laid(pa.array([], pa.binary()), None)
 
@@ -413,6 +414,7 @@ def _begin(start: float, size: float) -> bytes:
     return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
 
 
+@lru_cache(1 << 10)
 def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
     """Every second row's bar; the rows begin at `start`."""
     before = 0

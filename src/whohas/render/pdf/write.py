@@ -28,7 +28,8 @@ from whohas.render.texts import texts
 
 _CELLS, _BYTES = 1 << 17, 1 << 25
 """Of a batch of rows, at most, about."""
-_SAMPLE = 20_000
+_SAMPLE, _PLACES = 20_000, 5
+"""Rows that the widths of columns are taken from, and from how many places all over the report."""
 _LONGEST_PART = 25.0
 """A header's part beyond this is broken, in ems."""
 _NODE = 256
@@ -75,7 +76,7 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
 
 def _measures(extract: Extract, regular: Setter, bold: Setter, zone: str) -> list[Measure]:
     columns = extract.rows.columns
-    samples = list(extract.batches(2048, _SAMPLE))
+    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE))
     return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
 
 
