@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from whohas.answers import Answers
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
 from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
@@ -110,6 +111,7 @@ class Clients:
     def __init__(self, database: sa.Engine, key: bytes) -> None:
         self._database = database
         self._key = key
+        self._standing: Answers[tuple[Client, Person | None]] = Answers(database)
 
     def create(
         self,
@@ -206,6 +208,9 @@ class Clients:
         Raises:
             NotFound: there is no such client or user.
         """
+        return self._standing.get((client_id, person_id), lambda: self._stand(client_id, person_id))
+
+    def _stand(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
         with self._database.connect() as connection:
             row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
         if row is None:

@@ -1,0 +1,131 @@
+"""Answers are kept for as long as nothing is written to the database, whoever writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import sqlalchemy as sa
+
+from whohas.answers import Answers
+from whohas.database import connect
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Generator[sa.Engine]:
+    engine = connect(f"sqlite:///{tmp_path}/answers.db")
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE word (word TEXT)"))
+        connection.execute(sa.text("INSERT INTO word VALUES ('first')"))
+    yield engine
+    engine.dispose()
+
+
+class Asked:
+    """Answers about the word in a database, and how often it was asked for."""
+
+    def __init__(self, database: sa.Engine, size: int = 100) -> None:
+        self.database = database
+        self.answers: Answers[str] = Answers(database, size)
+        self.times = 0
+
+    def word(self, question: int = 0) -> str:
+        return self.answers.get(question, self._ask)
+
+    def _ask(self) -> str:
+        self.times += 1
+        with self.database.connect() as connection:
+            return connection.execute(sa.text("SELECT word FROM word")).scalar_one()
+
+
+def change(database: sa.Engine, word: str) -> None:
+    with database.begin() as connection:
+        connection.execute(sa.text("UPDATE word SET word = :word"), {"word": word})
+
+
+def test_it_is_asked_once_while_nothing_is_written(database: sa.Engine) -> None:
+    asked = Asked(database)
+    assert [asked.word() for _ in range(5)] == ["first"] * 5
+    assert asked.times == 1
+
+
+def test_whoever_writes_is_seen_by_the_next_question(database: sa.Engine) -> None:
+    asked = Asked(database)
+    assert asked.word() == "first"
+    change(database, "second")
+    assert asked.word() == "second"
+    other = sqlite3.connect(str(database.url.database))
+    other.execute("UPDATE word SET word = 'third'")
+    assert asked.word() == "second"  # it is not committed
+    other.commit()
+    other.close()
+    assert asked.word() == "third"
+    assert asked.times == 3
+
+
+def test_a_change_while_it_is_asked_is_not_lost(database: sa.Engine) -> None:
+    asked = Asked(database)
+
+    def overtaken() -> str:
+        old = asked._ask()
+        change(database, "second")
+        return old
+
+    assert asked.answers.get(0, overtaken) == "first"
+    assert asked.word() == "second"
+
+
+def test_a_failure_is_not_kept(database: sa.Engine) -> None:
+    asked = Asked(database)
+
+    def fail() -> str:
+        raise ValueError("none")
+
+    with pytest.raises(ValueError, match="none"):
+        asked.answers.get(0, fail)
+    assert asked.word() == "first"
+
+
+def test_no_more_are_kept_than_may_be(database: sa.Engine) -> None:
+    asked = Asked(database, size=3)
+    for question in (0, 1, 2, 2, 0):
+        asked.word(question)
+    assert asked.times == 3
+    for question in (3, 3, 0):
+        asked.word(question)
+    assert asked.times == 5
+
+
+def test_after_the_engine_was_disposed_of_it_is_asked_anew(database: sa.Engine) -> None:
+    asked = Asked(database)
+    asked.word()
+    database.dispose()
+    assert asked.word() == "first"
+    assert asked.times == 2
+
+
+def test_many_threads_never_get_an_answer_that_is_older_than_their_question(database: sa.Engine) -> None:
+    asked = Asked(database)
+    stale: list[tuple[int, int]] = []
+    newest = 0
+    change(database, "0")
+
+    def ask() -> None:
+        while newest < 200:
+            at_least = newest
+            if (got := int(asked.word())) < at_least:
+                stale.append((at_least, got))
+
+    threads = [Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(1, 201):
+        change(database, str(number))
+        newest = number
+    for thread in threads:
+        thread.join()
+    assert not stale
+    assert asked.times > 1
