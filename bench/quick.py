@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import socket
 import statistics
+import struct
 import sys
 import tempfile
 import threading
@@ -24,6 +25,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from factories import many_accounts
 from support import Server, serving
+
+
+_STAMPED = 35
+"""SO_TIMESTAMPNS of Linux: what is received says when it came."""
 
 
 def main() -> None:
@@ -88,11 +93,12 @@ def until_extracting(http: httpx2.Client, run_id: str) -> None:
 
 
 def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
-    """The seconds of each poll from when it was sent, or from when it was due where the one before it was not answered
-    by then, so that it counts as long as its client would wait; a large run goes on.
+    """The seconds of each poll until the end of its answer is there; a large run goes on.
 
-    Four connections that send the same bytes again and again, and look for the end of each answer: what is measured is
-    the server, on the two cores that it shares with the run and with whoever asks.
+    A poll begins when it is sent, or when it was due where the one before it was not answered by then, so that it counts
+    as long as its client would wait. It ends when the kernel has the answer for its client, by the kernel's own clock:
+    four connections ask on the same cores that the run has busy, and how long they wait for a processor themselves is
+    not the server's doing.
     """
     run_id = start(http)
     until_extracting(http, run_id)
@@ -103,15 +109,16 @@ def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
 
     def some(first: int) -> None:
         with socket.create_connection((address.hostname or "", address.port or 80), timeout=60) as own:
+            own.setsockopt(socket.SOL_SOCKET, _STAMPED, 1)
             for number in range(first, count, 4):
                 asked = f"GET /v2025/reports/{run_id}/result HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: {token}\r\n\r\n"
-                due = began + number / 200
-                if (early := due - time.perf_counter()) > 0:
-                    time.sleep(early)
-                    due = time.perf_counter()  # that its thread woke late is not the server's doing
+                due = began + number * 5_000_000
+                if (early := due - time.time_ns()) > 0:
+                    time.sleep(early / 1e9)
+                    due = time.time_ns()
                 own.sendall(asked.encode())
-                head, body = _answer(own)
-                took.append(time.perf_counter() - due)
+                head, body, there = _answer(own)
+                took.append((there - due) / 1e9)
                 assert head.startswith(b"HTTP/1.1 200"), head + body
 
     def go_on() -> None:
@@ -120,7 +127,7 @@ def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
             if result(http, run_id)["status"] is not None:
                 run_id = start(http)
 
-    began = time.perf_counter() + 0.5
+    began = time.time_ns() + 500_000_000
     large = threading.Thread(target=go_on)
     threads = [threading.Thread(target=some, args=(first,)) for first in range(4)]
     for thread in (large, *threads):
@@ -135,16 +142,21 @@ def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
     return took
 
 
-def _answer(connection: socket.socket) -> tuple[bytes, bytes]:
-    """The next answer on a connection: its head and its body, which has the length that the head tells."""
+def _answer(connection: socket.socket) -> tuple[bytes, bytes, int]:
+    """The next answer on a connection: its head, its body, which has the length that the head tells, and when its end
+    came, in nanoseconds since 1970."""
     received = b""
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(1 << 16)
+    length = there = 0
+    while b"\r\n\r\n" not in received or len(received) < length:
+        piece, told, _, _ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(16))
+        assert piece, "the server has closed the connection"
+        received += piece
+        seconds, nanoseconds = struct.unpack("qq", told[0][2][:16])
+        there = seconds * 1_000_000_000 + nanoseconds
+        head, _, _ = received.partition(b"\r\n\r\n")
+        length = len(head) + 4 + int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
     head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-    while len(body) < length:
-        body += connection.recv(1 << 16)
-    return head, body
+    return head, body, there
 
 
 def cancels(server: Server, http: httpx2.Client, count: int) -> list[float]:
