@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from factories import many_accounts
 from support import Server, serving
 
-
 _STAMPED = 35
 """SO_TIMESTAMPNS of Linux: what is received says when it came."""
 
