@@ -9,8 +9,9 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
 RUN := $(UV) run --frozen --no-sync
-# the benchmark's peers have an environment of their own: whohas is measured as it is installed
+# the benchmark's peers have an environment of their own, and so has whohas, which is measured as users install it
 PEERS := $(CURDIR)/.cache/bench
+INSTALLED := $(CURDIR)/.cache/installed
 STRICT ?= 0
 
 .PHONY: help setup demo test clients chaos lint types coverage bench bench-load bench-search bench-audit docs clean
@@ -56,7 +57,8 @@ coverage: .venv/.ready ## the tests with branch coverage of every process they s
 
 bench: .venv/.ready ## measure files beside their peers (ARGS="--rows 100000 --formats csv pdf" for less)
 	@UV_PROJECT_ENVIRONMENT=$(PEERS) $(UV) sync --frozen --group bench --python .venv/bin/python
-	@$(PEERS)/bin/python -m bench.files --python .venv/bin/python $(ARGS)
+	@UV_PROJECT_ENVIRONMENT=$(INSTALLED) $(UV) sync --frozen --no-default-groups --python .venv/bin/python
+	@$(PEERS)/bin/python -m bench.files --python $(INSTALLED)/bin/python $(ARGS)
 
 bench-load: .venv/.ready ## measure loads (ARGS="--accounts 10000000" for other sizes)
 	@$(RUN) python -m bench.load $(ARGS)
