@@ -133,7 +133,7 @@ PEERS: Final = (
     _python("ReportLab canvas", "pdf", 100_000, prints.reportlab_canvas, "reportlab", "reportlab.pdfgen.canvas", *_ARROW),
     _python("Typst", "pdf", 10_000, prints.typst, "typst", "typst", *_ARROW),
     Peer("WeasyPrint", "pdf", 1_000, prints.weasyprint, _weasyprint_version, ("weasyprint", *_ARROW)),
-    _jasper("pdf", 100_000),
+    _jasper("pdf", 1_000_000),
     _python("XlsxWriter constant_memory", "xlsx", 100_000, tables.xlsxwriter, "xlsxwriter", "xlsxwriter", *_ARROW),
     _python("openpyxl write_only", "xlsx", 100_000, tables.openpyxl, "openpyxl", "openpyxl", *_ARROW),
     _jasper("xlsx", 100_000),

@@ -62,6 +62,11 @@ def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
         assert process.wait(60) == 1
 
 
+def test_a_child_that_nobody_needed_ends_without_a_word() -> None:
+    done = subprocess.run([sys.executable, "-m", "whohas.runs.child"], stdin=subprocess.DEVNULL, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
     with child() as process:
         began = time.monotonic()

@@ -10,6 +10,7 @@ All that any work needs is loaded before the work comes, so that a child that wa
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -198,6 +199,7 @@ def _exit_with_worker() -> None:
 def _get_ready() -> None:
     formats()  # brings in their modules
     duckdb.connect().close()  # the first connection of a process takes longer than any after it
+    gc.freeze()  # what is loaded stays: no collection need look through it
 
 
 def _confine(memory: int) -> None:
@@ -229,7 +231,7 @@ def main() -> None:
     _get_ready()
     line = sys.stdin.readline()
     if not line:
-        return
+        os._exit(0)  # libraries would take for leaks what is frozen, and say so
     work = Work.from_line(line)
     lock = Lock()
     # the worker reads nothing but our lines from this pipe, so whatever else prints goes to stderr

@@ -26,7 +26,7 @@ from whohas.render.pdf.title import Header, Line, foot, header, number, title_bl
 from whohas.render.pdf.typeface import Typeface
 from whohas.render.texts import texts
 
-_CELLS, _BYTES = 1 << 17, 1 << 25
+_CELLS, _BYTES = 3 << 16, 1 << 25
 """Of a batch of rows, at most, about."""
 _SAMPLE, _PLACES = 20_000, 5
 """Rows that the widths of columns are taken from, and from how many places all over the report."""
