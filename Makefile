@@ -14,7 +14,7 @@ PEERS := $(CURDIR)/.cache/bench
 INSTALLED := $(CURDIR)/.cache/installed
 STRICT ?= 0
 
-.PHONY: help setup demo test clients chaos lint types coverage bench bench-load bench-search bench-audit docs clean
+.PHONY: help setup demo test clients chaos lint types coverage installed bench bench-load bench-search bench-audit docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,13 +55,15 @@ clients: .venv/.ready ## the tests with the published SDKs, those that take minu
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report
 
-bench: .venv/.ready ## measure files beside their peers (ARGS="--rows 100000 --formats csv pdf" for less)
-	@UV_PROJECT_ENVIRONMENT=$(PEERS) $(UV) sync --frozen --group bench --python .venv/bin/python
+installed: .venv/.ready
 	@UV_PROJECT_ENVIRONMENT=$(INSTALLED) $(UV) sync --frozen --no-default-groups --python .venv/bin/python
+
+bench: installed ## measure files beside their peers (ARGS="--rows 100000 --formats csv pdf" for less)
+	@UV_PROJECT_ENVIRONMENT=$(PEERS) $(UV) sync --frozen --group bench --python .venv/bin/python
 	@$(PEERS)/bin/python -m bench.files --python $(INSTALLED)/bin/python $(ARGS)
 
-bench-load: .venv/.ready ## measure loads (ARGS="--accounts 10000000" for other sizes)
-	@$(RUN) python -m bench.load $(ARGS)
+bench-load: installed ## measure loads (ARGS="--accounts 10000000" for other sizes)
+	@$(INSTALLED)/bin/python -m bench.load $(ARGS)
 
 bench-search: .venv/.ready ## measure search exports
 	@$(RUN) python bench/search.py $(ARGS)
