@@ -144,17 +144,16 @@ def polls(server: Server, http: httpx2.Client, count: int) -> list[float]:
 def _answer(connection: socket.socket) -> tuple[bytes, bytes, int]:
     """The next answer on a connection: its head, its body, which has the length that the head tells, and when its end
     came, in nanoseconds since 1970."""
-    received = b""
+    received = head = found = body = b""
     length = there = 0
-    while b"\r\n\r\n" not in received or len(received) < length:
+    while not found or len(body) < length:
         piece, told, _, _ = connection.recvmsg(1 << 16, socket.CMSG_SPACE(16))
         assert piece, "the server has closed the connection"
         received += piece
         seconds, nanoseconds = struct.unpack("qq", told[0][2][:16])
         there = seconds * 1_000_000_000 + nanoseconds
-        head, _, _ = received.partition(b"\r\n\r\n")
-        length = len(head) + 4 + int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-    head, _, body = received.partition(b"\r\n\r\n")
+        head, found, body = received.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
     return head, body, there
 
 

@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Collection
+from typing import TypeVar, TypeVarTuple
 
 import anyio
 import anyio.to_thread
@@ -42,6 +43,14 @@ UNREAD_SECONDS = 60
 """As much of an unread body is taken, and for as long, before the connection is closed on it."""
 
 log = structlog.get_logger("whohas.http")
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+async def called(act: Callable[[*Ts], T], *arguments: *Ts, at_once: bool) -> T:
+    """What a call gives: on the spot where it waits for nothing, else from a thread, so that nobody waits for it."""
+    return act(*arguments) if at_once else await anyio.to_thread.run_sync(act, *arguments)
 
 
 class Tracking:
@@ -217,8 +226,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in self.open_paths:
             token = bearer_token(Headers(scope=scope))
-            caller = self.verify(token) if self.at_once else await anyio.to_thread.run_sync(self.verify, token)
-            scope["state"]["caller"] = caller
+            scope["state"]["caller"] = await called(self.verify, token, at_once=self.at_once)
         await self.app(scope, receive, send)
 
 
@@ -239,10 +247,7 @@ class Limited:
         if caller is not None:
             version = VERSION.match(scope["path"])
             of = version[1] if version else "v1"
-            if self.at_once:
-                self.limit.check(caller.client, of)
-            else:
-                await anyio.to_thread.run_sync(self.limit.check, caller.client, of)
+            await called(self.limit.check, caller.client, of, at_once=self.at_once)
         await self.app(scope, receive, send)
 
 

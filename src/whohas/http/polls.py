@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-import anyio.to_thread
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whohas.answers import Answers
 from whohas.auth import Caller, check_access
+from whohas.http.middleware import called
 from whohas.http.reports import PREFIXES
 from whohas.http.wire import report_results
 from whohas.runs.service import Runs
@@ -58,11 +58,8 @@ class Polls:
         scope["route"] = _ROUTE
         caller: Caller = scope["state"]["caller"]
         check_access(caller, _ROUTE.name)
-        body = self._kept(asked[1], caller) if self.at_once else await self._in_thread(asked[1], caller)
+        body = await called(self._kept, asked[1], caller, at_once=self.at_once)
         await Response(body, media_type="application/json")(scope, receive, send)
-
-    async def _in_thread(self, run_id: str, caller: Caller) -> bytes:
-        return await anyio.to_thread.run_sync(self._kept, run_id, caller)
 
     def _kept(self, run_id: str, caller: Caller) -> bytes:
         return self._answers.get((run_id, caller), lambda: self._answer(run_id, caller))

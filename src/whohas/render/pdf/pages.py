@@ -298,11 +298,11 @@ class Pages:
             size = frame.layout.size
             start = page.top - frame.header
             stripes = _stripes(page.lines, start, size, frame.layout.inner)
-            begin = _begin(start, size)
+            before = _before_rows(start, size)
             for panel, parts in enumerate(page.parts):
                 # only the first panel's first page shares its paper with the title block
                 title = page.title if not panel else b""
-                body = b"".join((begin, *parts, b"ET\n"))
+                body = b"".join((before, *parts, b"ET\n"))
                 self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title))
             self._count += len(page.parts)
         self._open = self._begin(frame.layout.top, page.first and not page.rows)
@@ -408,8 +408,8 @@ def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
 
 
 @lru_cache(4)
-def _begin(start: float, size: float) -> bytes:
-    """How the text of rows begins that begin at `start`."""
+def _before_rows(start: float, size: float) -> bytes:
+    """What sets the pen for the text of rows that begin at `start`."""
     at = (size, size, MARGIN + SIDES / 2 * size, start - _BASELINE * size)
     return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
 
