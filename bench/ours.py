@@ -25,7 +25,7 @@ from whohas.render.parquet import copy_statement
 from whohas.render.registry import find as format_named
 from whohas.reports.definition import Request
 from whohas.reports.registry import find
-from whohas.runs.children import Done, follow
+from whohas.runs.children import Children, Done, ForkServer, follow
 from whohas.runs.supervise import located
 from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
@@ -152,9 +152,19 @@ def _high_water(process: str) -> float:
     return 0.0
 
 
+def _descendants(process: str) -> Generator[str]:
+    # by the kernel's own lists: to look through all processes would take from what is measured
+    for path in Path("/proc", process, "task").glob("*/children"):
+        with suppress(OSError):
+            for child in path.read_text().split():
+                yield child
+                yield from _descendants(child)
+
+
 @contextmanager
 def peak_of_children(process: int) -> Generator[list[float]]:
-    """Its one item is, when the block is over, the most memory that a child of a process had, in MiB.
+    """Its one item is, when the block is over, the most memory that a child of a process had, or a child of its
+    children, in MiB.
 
     The kernel keeps the high-water mark of each process; a child that ends takes it along, so it is read again and
     again until then.
@@ -162,11 +172,8 @@ def peak_of_children(process: int) -> Generator[list[float]]:
     peak, over = [0.0], threading.Event()
 
     def watch() -> None:
-        # by the kernel's own lists: to look through all processes would take from what is measured
         while not over.wait(_PEAK_SECONDS):
-            for path in Path("/proc", str(process), "task").glob("*/children"):
-                with suppress(OSError):
-                    peak[0] = max([peak[0], *map(_high_water, path.read_text().split())])
+            peak[0] = max([peak[0], *map(_high_water, _descendants(str(process)))])
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -230,13 +237,15 @@ def write(python: Path, extract: Path, rows: int, format: str, target: Path) -> 
         parts=(Part.of_extract(str(extract), rows),), tables=(), outputs=(Output(format, str(target)),), about=None,
         options=Options(), memory=limits.run_memory, threads=limits.run_threads, spill=f"{target}-spill",
     )  # fmt: skip
-    command = [python, "-m", "whohas.runs.child"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        time.sleep(1)  # as it waits for work in a server, with its libraries loaded
-        with peak_of_children(os.getpid()) as peak:
-            started = time.monotonic()
-            done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
-            seconds = time.monotonic() - started
+    children = Children(ForkServer((str(python), "-m", "whohas.runs.forkserver")))
+    children.end(children.take())  # as in a server that has carried out a run before, with its libraries loaded
+    child = children.take()
+    with peak_of_children(os.getpid()) as peak:
+        started = time.monotonic()
+        done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
+        seconds = time.monotonic() - started
+    children.end(child)
+    children.close()
     if not done:
         raise RuntimeError(f"The child that writes {format} ended without a word.")
     return Finished(seconds, seconds, done[0].files[0]["rows"], peak[0])

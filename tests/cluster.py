@@ -73,16 +73,9 @@ class Node:
         self.process.wait()
 
     def children(self) -> list[psutil.Process]:
-        """The children that make files of runs, working or waiting."""
+        """The processes in which it has the files of runs made."""
         assert self.process is not None
-        found: list[psutil.Process] = []
-        for child in psutil.Process(self.process.pid).children():
-            try:
-                if "whohas.runs.child" in child.cmdline():
-                    found.append(child)
-            except psutil.NoSuchProcess:
-                pass
-        return found
+        return support.children(self.process.pid)
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import psutil
 
 from processes import Process, python
 
@@ -78,6 +79,16 @@ def whohas(
         for stream in (out, err):
             stream.seek(0)
         return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
+
+
+def fork_servers(process: int) -> list[psutil.Process]:
+    """What a server or worker has its children forked from: one process, or none."""
+    return [one for one in psutil.Process(process).children() if "whohas.runs.forkserver" in one.cmdline()]
+
+
+def children(process: int) -> list[psutil.Process]:
+    """The processes in which a server or worker has the files of runs made."""
+    return [child for one in fork_servers(process) for child in one.children()]
 
 
 @dataclass

@@ -20,6 +20,7 @@ from whohas.migrations import upgrade
 from whohas.runs import jobs
 from whohas.runs.beats import SECONDS as BEAT_SECONDS
 from whohas.runs.beats import Beats
+from whohas.runs.children import Children
 from whohas.runs.chores import Chore, doing
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
@@ -108,12 +109,13 @@ def open_services(settings: Settings) -> Generator[Services]:
     warehouse = Warehouse(settings.warehouse_path)
     artefacts = Artefacts(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
-    supervisor = Supervisor(settings, database, warehouse, artefacts, tracing=tracing)
+    children = Children()
+    supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)
 
     def work() -> AbstractContextManager[None]:
         return working(settings, database, supervisor, queue)
 
-    later = Later(settings, database, artefacts)
+    later = Later(settings, database, artefacts, children)
     denials = Denials(database)
     relay = Relay(
         settings,
@@ -141,7 +143,7 @@ def open_services(settings: Settings) -> Generator[Services]:
             relay=relay,
         )
     finally:
-        later.children.close()
+        children.close()
         tracing.close()
         denials.flush(all=True)
         database.dispose()

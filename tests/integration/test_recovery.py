@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from factories import MILLION as ROWS
-from support import Server, result_when_over, serving, whohas
+from support import children, result_when_over, serving, whohas
 
 BODY: dict[str, Any] = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
 
@@ -35,10 +35,6 @@ def start_and_wait_until(http: httpx2.Client, format: str, progress: str) -> str
         time.sleep(0.01)
 
 
-def children(server: Server) -> list[psutil.Process]:
-    return [child for child in psutil.Process(server.process.pid).children() if "whohas.runs.child" in child.cmdline()]
-
-
 def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
     _, alive = psutil.wait_procs(processes, timeout=seconds)
     assert not alive
@@ -48,7 +44,7 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
 def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, database_url: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
-        workers = children(server)
+        workers = children(server.process.pid)
         assert workers
         server.kill()
         wait_until_gone(workers, 5)
@@ -73,7 +69,7 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
         server.http() as http,
     ):
         run_id = start_and_wait_until_extracting(http)
-        workers = children(server)
+        workers = children(server.process.pid)
         started = time.monotonic()
         assert server.stop() == 0
         assert time.monotonic() - started < 10
@@ -124,7 +120,7 @@ def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
 def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, database_url: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
-        busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
+        busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
         os.kill(busy.pid, 9)
         result = result_when_over(http, run_id)
         assert result["status"] == "FAILURE"
@@ -143,7 +139,7 @@ def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
 ) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         run_id = start_and_wait_until(http, format, progress)
-        busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
+        busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
         cancelled = http.post(f"/v2025/reports/{run_id}/cancel")
         assert (cancelled.status_code, cancelled.content) == (204, b"")
         wait_until_gone([busy], 1)

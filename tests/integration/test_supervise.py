@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +16,7 @@ from whohas.database import connect
 from whohas.errors import NotFound, QuotaExceeded
 from whohas.migrations import upgrade
 from whohas.runs import listing
+from whohas.runs.children import Children
 from whohas.runs.later import Later
 from whohas.runs.model import Run, State
 from whohas.runs.presence import Alone
@@ -40,8 +41,9 @@ class Bench:
         upgrade(database)
         artefacts = Artefacts(settings.artefacts_path)
         self.database = database
-        self.later = Later(settings, database, artefacts)
-        self.supervisor = Supervisor(settings, database, self.warehouse, artefacts)
+        children = Children()
+        self.later = Later(settings, database, artefacts, children)
+        self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(Alone())
         self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda *_: None, nullcontext)
 
@@ -111,9 +113,11 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
     bench = Bench(home, database_url, run_seconds=1)
-    bench.supervisor.children.take = lambda: subprocess.Popen(  # type: ignore[method-assign] - a child that never ends
-        ["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    endless = (
+        "import time; from whohas.runs import child, forkserver; child.main = lambda: time.sleep(60); forkserver.main()"
     )
+    bench.supervisor.children.close()
+    bench.supervisor.children.fork_server.command = (sys.executable, "-c", endless)
     assert "longer than the 1 seconds that a run may take" in failure(bench.carry_out(bench.start()))
 
 

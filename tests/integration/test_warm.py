@@ -6,11 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
-import pytest
-
-from factories import MILLION
-from support import environment, serving
+from support import children, environment, fork_servers, serving
 from whohas.services import open_services
 from whohas.settings import Settings
 
@@ -49,23 +45,7 @@ def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: P
         services.warm()
 
 
-@pytest.mark.slow
-def test_while_a_run_is_made_the_next_child_gets_ready(big_home: Path) -> None:
-    with serving(big_home) as server, server.http() as http:
-        body = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV", "XLSX"]}}
-        run = http.post("/v2025/reports/run", json=body).json()["id"]
-        seen = 0
-        while http.get(f"/v2025/reports/{run}/result").json()["status"] is None:
-            seen = max(seen, len(_children(server.process.pid)))
-        assert seen == 2, f"one works on {MILLION:,} rows, one waits"
-
-
-def _children(pid: int) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for child in psutil.Process(pid).children():
-        try:
-            if "whohas.runs.child" in child.cmdline():
-                found.append(child)
-        except psutil.NoSuchProcess:  # it has ended since
-            pass
-    return found
+def test_what_children_are_forked_from_is_there_before_the_first_run_and_no_child_is(acme_home: Path) -> None:
+    with serving(acme_home) as server:
+        assert len(fork_servers(server.process.pid)) == 1
+        assert not children(server.process.pid)

@@ -5,37 +5,40 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
+from auditing import until
 from rendering import ABOUT
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
 from whohas.render.definition import Options
-from whohas.runs.children import Children, Done, follow
+from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
 from whohas.runs.work import Output, Part, Work
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
-SOON = "from whohas.runs import child; child.LONELY_SECONDS = 3.0; child.main()"
+SOON = "from whohas.runs import child, forkserver; child.LONELY_SECONDS = 3.0; forkserver.main()"
 LOADED = """
-import json, os, sys
-from whohas.runs import child
+import sys
+from whohas.runs import child, forkserver
 made = child.carry_out
 def carry_out(work, say):
     before = set(sys.modules)
     made(work, say)
     say(new=sorted(name for name in set(sys.modules) - before if name.startswith(("whohas", "pyarrow", "numpy", "duckdb"))))
 child.carry_out = carry_out
-child.main()
+forkserver.main()
 """
-WALLED = "from whohas.runs import child; child._BEYOND_ENGINE = -15 << 28; child.main()"
+WALLED = "from whohas.runs import child, forkserver; child._BEYOND_ENGINE = -15 << 28; forkserver.main()"
 
 
 def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
@@ -45,68 +48,117 @@ def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
 
 
 @contextmanager
-def child(code: str = SOON) -> Generator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def forked(code: str = SOON) -> Generator[Child]:
+    children = Children(ForkServer((sys.executable, "-c", code)))
+    child = children.take()
+    try:
+        yield child
+    finally:
+        children.end(child)
+        children.close()
+
+
+def descriptors(process: int | str = "self") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path in Path("/proc", str(process), "fd").iterdir():
+        with suppress(FileNotFoundError):  # the folder's own
+            found[path.name] = str(path.readlink())
+    return found
 
 
 def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
-    with child() as process:
-        assert process.stdin is not None
-        process.stdin.write(work(tmp_path).to_line().encode())
-        process.stdin.flush()
-        assert process.wait(60) == 1
-
-
-def test_a_child_that_nobody_needed_ends_without_a_word() -> None:
-    done = subprocess.run([sys.executable, "-m", "whohas.runs.child"], stdin=subprocess.DEVNULL, capture_output=True)
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    with forked() as child:
+        child.stdin.write(work(tmp_path).to_line().encode())
+        child.stdin.flush()
+        assert child.ended(60)
+        assert child.code == 1
 
 
 def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
-    with child() as process:
+    with forked() as child:
         began = time.monotonic()
-        for _ in follow(process, work(tmp_path), 0.1):
+        for _ in follow(child, work(tmp_path), 0.1):
             if time.monotonic() - began > 8:
                 break
-        assert process.poll() is None
+        assert not child.ended()
 
 
 def test_a_child_gives_way_to_its_worker_and_hears_nothing_from_a_terminal() -> None:
-    children = Children()
-    process = children.take()
-    try:
+    with forked() as child:
         # in another session its priority would be weighed within that session alone
-        assert os.getsid(process.pid) == os.getsid(0)
-        assert os.getpriority(os.PRIO_PROCESS, process.pid) > os.getpriority(os.PRIO_PROCESS, 0)
-        assert os.getpgid(process.pid) == process.pid
-    finally:
-        children.end(process)
+        assert os.getsid(child.pid) == os.getsid(0)
+        assert os.getpriority(os.PRIO_PROCESS, child.pid) > os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpgid(child.pid) != os.getpgid(0)
 
 
 def test_the_work_finds_everything_loaded(tmp_path: Path) -> None:
-    with child(LOADED) as process:
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(work(tmp_path, "SELECT 1 AS n").to_line().encode())
-        process.stdin.flush()
-        *_, last = process.stdout.read().splitlines()
+    with forked(LOADED) as child:
+        child.stdin.write(work(tmp_path, "SELECT 1 AS n").to_line().encode())
+        child.stdin.flush()
+        *_, last = child.stdout.read().splitlines()
     assert json.loads(last) == {"new": []}
 
 
 def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> None:
+    with forked() as child:
+        telling = follow(child, work(tmp_path), 0.1)
+        next(telling)
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.ended(10)
+        assert "killed (SIGKILL)" in died(child)
+        time.sleep(1.5)
+        assert not any(isinstance(facts, Done) for facts in telling)
+
+
+def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothing_but_what_is_loaded() -> None:
+    before = descriptors()
     children = Children()
-    process = children.take()
-    telling = follow(process, work(tmp_path), 0.1)
-    next(telling)
-    process.kill()
-    process.wait()
-    time.sleep(1.5)
-    assert not any(isinstance(facts, Done) for facts in telling)
-    children.end(process)
+    one, other = children.take(), children.take()
+    (server,) = {psutil.Process(child.pid).ppid() for child in (one, other)}
+    assert len(list(Path("/proc", str(server), "task").iterdir())) == 1
+    # three streams each; a stream of the one that the other held open would never end
+    until(lambda: {len(descriptors(child.pid)) for child in (one, other)} == {3})
+    assert not {link for link in descriptors(one.pid).values() if "pipe" in link} & set(descriptors(other.pid).values())
+    children.end(one)
+    assert (one.code, other.ended()) == (-signal.SIGTERM, False)
+    children.end(other)
+    children.close()
+    assert not psutil.pid_exists(server)
+    assert descriptors() == before
+
+
+def test_where_the_process_that_forks_was_killed_another_takes_its_place(tmp_path: Path) -> None:
+    children = Children()
+    orphan = children.take()
+    os.kill(psutil.Process(orphan.pid).ppid(), signal.SIGKILL)
+    next_one = children.take()
+    assert [facts.files[0]["rows"] for facts in follow(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
+            if isinstance(facts, Done)] == [1]  # fmt: skip
+    assert not orphan.ended()
+    children.end(orphan)
+    assert "nobody saw why" in died(orphan)
+    children.end(next_one)
+    children.close()
+
+
+def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
+    refused = "import os; from whohas.runs import forkserver\ndef fork(): raise OSError(11, '')\nos.fork = fork; forkserver.main()"
+    children = Children(ForkServer((sys.executable, "-c", refused)))
+    before = descriptors()
+    with pytest.raises(BlockingIOError, match="Resource temporarily unavailable"):
+        children.take()
+    children.close()
+    broken = Children(ForkServer((sys.executable, "-c", "")))
+    with pytest.raises(ConnectionError):
+        broken.take()
+    broken.close()
+    assert descriptors() == before
+
+
+def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
+    code = "from whohas.runs.children import Children; Children().take(); import os; os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-9, b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -115,5 +167,5 @@ def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> Non
     ids=["the engine's own limit", "the system's"],
 )
 def test_a_run_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path, code: str, memory: int) -> None:
-    with child(code) as process, pytest.raises(WhohasError, match="more memory than a run may have"):
-        list(follow(process, work(tmp_path, GREEDY, memory), 0.1))
+    with forked(code) as child, pytest.raises(WhohasError, match="more memory than a run may have"):
+        list(follow(child, work(tmp_path, GREEDY, memory), 0.1))

@@ -22,6 +22,7 @@ from whohas.engine.statement import Column
 from whohas.render import zip
 from whohas.render.csv import copy_statement
 from whohas.render.definition import Options, Rows
+from whohas.runs.children import Children
 from whohas.runs.work import Output, Part, Work
 
 NOON = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC)
@@ -175,16 +176,14 @@ def descriptors() -> list[str]:
 
 def child(work: Work) -> list[dict[str, object]]:
     """What the child of a run says of its work."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "whohas.runs.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.write(work.to_line())
+    children = Children()
+    process = children.take()
+    process.stdin.write(work.to_line().encode())
     process.stdin.flush()
     said = [json.loads(line) for line in process.stdout]
-    assert process.wait(10) == 0
-    process.stdin.close()
-    process.stdout.close()
+    assert process.ended(10) and process.code == 0
+    children.end(process)
+    children.close()
     return said
 
 

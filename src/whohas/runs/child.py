@@ -1,11 +1,10 @@
-"""The process that makes the files of one run: `python -m whohas.runs.child`.
+"""The process that makes the files of one run, forked from one that has all loaded that any work needs (see
+`forkserver`).
 
 It waits on stdin for one line, the work as JSON; says on stdout, a JSON line each, how far it is and how it ended; and
 exits. When stdin closes, its worker is gone, and when no more empty lines come, its worker hangs: it exits at once, in
 the middle of whatever it does. SIGTERM ends it the same way. It leaves its unfinished files to the worker, which knows
 their names.
-
-All that any work needs is loaded before the work comes, so that a child that waits starts a run without delay.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -196,7 +195,8 @@ def _exit_with_worker() -> None:
     os._exit(1)
 
 
-def _get_ready() -> None:
+def get_ready() -> None:
+    """Loads all that any work needs."""
     formats()  # brings in their modules
     duckdb.connect().close()  # the first connection of a process takes longer than any after it
     gc.freeze()  # what is loaded stays: no collection need look through it
@@ -227,11 +227,11 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
 
 
-def main() -> None:
-    _get_ready()
+def main() -> NoReturn:
+    """Does the work that its standard input tells, and ends the process."""
     line = sys.stdin.readline()
     if not line:
-        os._exit(0)  # libraries would take for leaks what is frozen, and say so
+        os._exit(0)
     work = Work.from_line(line)
     lock = Lock()
     # the worker reads nothing but our lines from this pipe, so whatever else prints goes to stderr
@@ -254,7 +254,3 @@ def main() -> None:
     out.flush()
     # no waiting for threads of libraries: everything is on disk and said
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,19 +1,21 @@
-"""Child processes of runs: started, warm, given their work, followed, ended."""
+"""Child processes of runs: forked, given their work, followed, ended."""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from whohas.errors import WhohasError
 from whohas.runs.model import Level, Message
@@ -22,17 +24,23 @@ from whohas.runs.work import Work
 _TERM_SECONDS = 0.5
 """How long a child has after SIGTERM before SIGKILL."""
 
+_CODE_SECONDS = 5.0
+"""How long after the end of a child its exit code is waited for."""
+
 _WORD_SECONDS = 1.0
 """How often a child is told that its worker is there; see `child.LONELY_SECONDS`."""
 
 _NICE = 10
-"""How much more a child gives way than its worker, from its first moment on: it gets ready, too, while the server
-answers."""
+"""How much more a child gives way than its worker, from its first moment on."""
 
-_ENVIRONMENT = {"MIMALLOC_ARENA_EAGER_COMMIT": "0"}
-"""Arrow's allocator takes a gibibyte of address space at once, of which the child's limit would count every byte."""
-
-Child = subprocess.Popen[bytes]
+_ENVIRONMENT = {
+    # Arrow's allocator takes a gibibyte of address space at once, of which a child's limit would count every byte
+    "MIMALLOC_ARENA_EAGER_COMMIT": "0",
+    # one thread alone, of which every child is a whole copy
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""What libraries are told in the process that children are forked from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,70 +63,191 @@ class Done:
         return tuple(Message(Level.WARN, "file.note", text) for text in self.notes)
 
 
+class Child:
+    """A child process, with the streams to it and from it. Made by `ForkServer.fork`."""
+
+    def __init__(self, stdin: BinaryIO, stdout: BinaryIO, told: socket.socket) -> None:
+        """Args:
+            told: where the fork server tells of it.
+
+        Raises:
+            OSError: it was not forked; a ConnectionError where the fork server has ended.
+        """
+        self.stdin = stdin
+        self.stdout = stdout
+        self._told = told
+        self._lock = threading.Lock()
+        self._code: int | None = None
+        self._ended = False
+        first, descriptors, _, _ = socket.recv_fds(told, 32, 1)
+        if not first:
+            raise ConnectionResetError("The process that forks children has ended.")
+        self.pid = int(first)
+        if self.pid < 0:
+            raise OSError(-self.pid, os.strerror(-self.pid))
+        (self._process,) = descriptors
+
+    def ended(self, seconds: float = 0.0) -> bool:
+        """Whether it has ended, which is waited for as long."""
+        with self._lock:
+            return self._gone(seconds)
+
+    @property
+    def code(self) -> int | None:
+        """The exit code of a child that has ended, negative for a signal; None where the fork server has ended too."""
+        with self._lock:
+            return self._code
+
+    def stop(self) -> None:
+        """Ends it, if it has not ended, and returns when it is gone."""
+        with self._lock:
+            if not self._gone(0.0):
+                self._signal(signal.SIGTERM)
+                if not self._gone(_TERM_SECONDS):
+                    self._signal(signal.SIGKILL)
+                    self._gone(None)
+
+    def close(self) -> None:
+        """Lets go of a child that has ended."""
+        with self._lock, suppress(BrokenPipeError):
+            self.stdout.close()
+            self._told.close()
+            os.close(self._process)
+            self.stdin.close()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
+
+    def _gone(self, seconds: float | None) -> bool:
+        if not self._ended and _readable(self._process, seconds):
+            self._ended = True
+            if _readable(self._told.fileno(), _CODE_SECONDS) and (code := self._told.recv(32)):
+                self._code = int(code)
+        return self._ended
+
+
+def _readable(descriptor: int, seconds: float | None) -> bool:
+    events = select.poll()
+    events.register(descriptor, select.POLLIN)
+    return bool(events.poll(None if seconds is None else seconds * 1000))
+
+
+@dataclass
+class ForkServer:
+    """The process that children are forked from; see `whohas.runs.forkserver`. It is started when it is needed, and
+    ends with its worker.
+
+    Attributes:
+        command: by which it is started.
+    """
+
+    command: Sequence[str] = (sys.executable, "-m", "whohas.runs.forkserver")
+    _asking: socket.socket | None = None
+    _process: subprocess.Popen[bytes] | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Starts it, unless it runs."""
+        with self._lock:
+            self._started()
+
+    def fork(self) -> Child:
+        """A child that waits for its work.
+
+        Raises:
+            OSError: the system refuses it.
+        """
+        try:
+            return self._fork()
+        except ConnectionError:  # it was killed, or the system refused it memory
+            return self._fork()
+
+    def close(self) -> None:
+        """Ends it. Its children have ended before."""
+        with self._lock:
+            if self._asking is not None and self._process is not None:
+                self._asking.close()
+                self._process.wait()
+            self._asking = self._process = None
+
+    def _fork(self) -> Child:
+        work, stdin = os.pipe()
+        stdout, words = os.pipe()
+        told, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        to, of = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+        try:
+            with self._lock:
+                socket.send_fds(self._started(), [b"f"], [work, words, tell.fileno()])
+        finally:
+            os.close(work)
+            os.close(words)
+            tell.close()
+        try:
+            return Child(to, of, told)
+        except OSError:
+            for one in (to, of, told):
+                one.close()
+            raise
+
+    def _started(self) -> socket.socket:
+        if self._asking is None or self._process is None or self._process.poll() is not None:
+            if self._asking is not None:
+                self._asking.close()
+            self._asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                # a process group of its own keeps a terminal's Ctrl-C from it: its worker decides. Not a session: Linux
+                # shares the processors out among sessions first, and being niced would count for nothing against the
+                # server
+                self._process = subprocess.Popen(
+                    self.command,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    process_group=0,
+                    env={**os.environ, **_ENVIRONMENT},
+                )
+            nice = min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19)
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
+        return self._asking
+
+
 @dataclass
 class Children:
-    """Child processes: one waits, warm, so that the next run starts without delay."""
+    """Child processes that are at work."""
 
-    _waiting: Child | None = None
+    fork_server: ForkServer = field(default_factory=ForkServer)
     _busy: set[Child] = field(default_factory=set["Child"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self) -> Child:
-        """A child that waits for its work; `warm` has another wait in its stead."""
-        with self._lock:
-            child = self._waiting if self._waiting is not None and self._waiting.poll() is None else _spawn()
-            self._waiting = None
-            self._busy.add(child)
-            return child
+        """A child that waits for its work.
 
-    def warm(self) -> None:
-        """Starts the child that waits, if none does."""
+        Raises:
+            OSError: the system refuses it.
+        """
+        child = self.fork_server.fork()
         with self._lock:
-            if self._waiting is None or self._waiting.poll() is not None:
-                self._waiting = _spawn()
+            self._busy.add(child)
+        return child
 
     def end(self, child: Child) -> None:
         """Ends a child and returns when it is gone."""
-        _stop(child)
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                pipe.close()
+        child.stop()
         with self._lock:
             self._busy.discard(child)
+        child.close()
 
-    def close(self) -> None:
-        """Ends every child, working or waiting."""
+    def end_all(self) -> None:
+        """Ends every child; whoever has taken it lets go of it."""
         with self._lock:
             busy = list(self._busy)
-            waiting, self._waiting = self._waiting, None
-        if waiting is not None:
-            self.end(waiting)
         for child in busy:
-            _stop(child)  # its pipes are read by the attempt that has it
+            child.stop()
 
-
-def _stop(child: Child) -> None:
-    if child.poll() is None:
-        child.terminate()
-        try:
-            child.wait(_TERM_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
-def _spawn() -> Child:
-    # a process group of its own keeps a terminal's Ctrl-C from it: its worker decides. Not a session: Linux shares the
-    # processors out among sessions first, and being niced would count for nothing against the server
-    child = subprocess.Popen(
-        [sys.executable, "-m", "whohas.runs.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        process_group=0,
-        env={**os.environ, **_ENVIRONMENT},
-    )
-    os.setpriority(os.PRIO_PROCESS, child.pid, min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19))
-    return child
+    def close(self) -> None:
+        """Ends every child, and what they are forked from."""
+        self.end_all()
+        self.fork_server.close()
 
 
 def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any] | Done]:
@@ -131,7 +260,6 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
     Raises:
         WhohasError: the child failed; the message says why.
     """
-    assert child.stdin is not None and child.stdout is not None
     try:
         child.stdin.write(work.to_line().encode())
         child.stdin.flush()
@@ -157,7 +285,10 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
 
 def died(child: Child) -> str:
     """Why a child has ended without a word, as a sentence."""
-    code = child.wait()
+    child.ended(_CODE_SECONDS)  # its streams end before it does
+    code = child.code
+    if code is None:
+        return "The process of this run ended before its work was done, and nobody saw why."
     if code < 0:
         name = signal.Signals(-code).name
         return f"The process of this run was killed ({name}), most likely because the machine ran out of memory."

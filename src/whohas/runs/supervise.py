@@ -43,9 +43,6 @@ _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
 _NOTE_SECONDS = 0.5
 """How often progress is written to the row."""
-
-_ALONE_SECONDS = 2.0
-"""How long a large run is at work before the next child gets ready beside it, which takes it half a second."""
 _AGAIN_SECONDS = 0.25
 _WRITE_SECONDS = 60.0
 """How long an attempt's end tries to get into a database that does not answer; then `recovery` takes care of it."""
@@ -84,12 +81,12 @@ class Supervisor:
         """Makes ready to carry out runs as this worker."""
         self._presence = presence
         self._stopping.clear()
-        self.children.warm()
+        self.children.fork_server.start()
 
     def stop(self) -> None:
         """The worker shuts down: attempts end now, their runs go back to the queue."""
         self._stopping.set()
-        self.children.close()
+        self.children.end_all()
 
     def under_way(self) -> list[str]:
         """The ids of the runs that are being carried out here."""
@@ -151,8 +148,6 @@ class Supervisor:
                 self._let_go(run)
         finally:
             shutil.rmtree(spill, ignore_errors=True)
-            if not self._stopping.is_set():
-                self.children.warm()
 
     def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
@@ -233,8 +228,6 @@ class Supervisor:
                 return facts
             if self._stopping.is_set():
                 raise _Stopped
-            if run.size <= self.settings.small_run or time.monotonic() - began > _ALONE_SECONDS:
-                self.children.warm()  # the next run need not wait for the end of this one
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
                     f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "
