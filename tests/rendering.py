@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -62,8 +62,10 @@ def file_of(rows: Extract, format: str, options: Options = Options(), about: Abo
     """The file of extracted rows in a format."""
     one, path = find(format), rows.path.with_name(f"out.{format}")
     if one.copy is not None:
-        with Sealing(path).on_the_way() if one.streams else nullcontext(path) as way, one.through(way) as place:
+        sealing = Sealing(path)
+        with sealing.on_the_way(), one.through(path) as place:
             written = _engine().copy(one.copy(rows.rows, place, about, options), {})
+        assert sealing.seal()["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert written - one.uncounted(rows.rows.columns) == rows.count
     else:
         assert one.write is not None

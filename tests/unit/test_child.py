@@ -21,6 +21,7 @@ from rendering import ABOUT
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
 from whohas.render.definition import Options
+from whohas.runs import children as module
 from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
 from whohas.runs.work import Output, Part, Work
 
@@ -127,10 +128,14 @@ def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothin
     assert descriptors() == before
 
 
-def test_where_the_process_that_forks_was_killed_another_takes_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_where_the_process_that_forks_is_lost_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     children = Children()
     orphan = children.take()
-    os.kill(psutil.Process(orphan.pid).ppid(), signal.SIGKILL)
+    os.kill(psutil.Process(orphan.pid).ppid(), number)
+    monkeypatch.setattr(module, "_FORK_SECONDS", 5.0)
     next_one = children.take()
     assert [facts.files[0]["rows"] for facts in follow(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
             if isinstance(facts, Done)] == [1]  # fmt: skip

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -20,16 +23,54 @@ def true_seal(path: Path) -> dict[str, object]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-@pytest.mark.parametrize("content", [b"", b"a", LONG], ids=["nothing", "a byte", "several blocks"])
+def never_read_again(*_: object) -> None:
+    raise AssertionError("the file is read a second time")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"a", LONG, b"\0", LONG + b"\0" + LONG, b"\0" * (3 << 20)],
+    ids=["nothing", "a byte", "several blocks", "a zero", "a zero amid", "nothing but zeros"],
+)
 @pytest.mark.parametrize("there", [None, b"of an earlier attempt" * 1000])
-def test_what_goes_through_is_the_file_and_its_seal(tmp_path: Path, content: bytes, there: bytes | None) -> None:
+def test_what_is_written_is_sealed_without_reading_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, there: bytes | None
+) -> None:
     path = tmp_path / "file"
     if there is not None:
         path.write_bytes(there)
     one = Sealing(path)
-    with one.on_the_way() as place:
-        place.write_bytes(content)
+    with one.on_the_way():
+        path.write_bytes(content)
+    sealed = true_seal(path)
+    monkeypatch.setattr(hashlib, "file_digest", never_read_again)
     assert path.read_bytes() == content
+    assert one.seal() == sealed
+
+
+def test_a_file_that_has_its_length_before_its_bytes_is_sealed_with_those(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    half = len(LONG) // 2
+    one = Sealing(path)
+    with one.on_the_way(), path.open("wb") as file:
+        for begin, end in ((half, len(LONG)), (100, half), (0, 100)):
+            os.pwrite(file.fileno(), LONG[begin:end], begin)
+            time.sleep(0.1)
+    assert path.read_bytes() == LONG
+    monkeypatch.setattr(hashlib, "file_digest", never_read_again)
+    assert one.seal() == {"bytes": len(LONG), "sha256": hashlib.sha256(LONG).hexdigest()}
+
+
+def test_a_file_that_takes_the_place_of_another_is_sealed_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    one = Sealing(path)
+    with one.on_the_way():
+        path.write_bytes(b"half a file")
+        time.sleep(0.1)
+        (tmp_path / "other").write_bytes(LONG)
+        (tmp_path / "other").replace(path)
     assert one.seal() == true_seal(path)
 
 
@@ -43,9 +84,9 @@ def test_several_threads_of_the_engine_come_to_one_seal(tmp_path: Path, monkeypa
     monkeypatch.setattr(sealing, "_SYNC_BYTES", 1 << 20)
     path = tmp_path / "rows.csv"
     one = Sealing(path)
-    with open_duckdb((), 1 << 29, 4, tmp_path / "spill") as engine, one.on_the_way() as place:
+    with open_duckdb((), 1 << 29, 4, tmp_path / "spill") as engine, one.on_the_way():
         rows = "SELECT range AS n, repeat('x', range::INTEGER % 97) AS text FROM range(1_500_000)"
-        assert engine.copy(f"COPY ({rows}) TO {literal(str(place))} (FORMAT csv)", {}, ordered=False) == 1_500_000
+        assert engine.copy(f"COPY ({rows}) TO {literal(str(path))} (FORMAT csv)", {}, ordered=False) == 1_500_000
     assert one.seal() == true_seal(path)
     with path.open() as lines:
         next(lines)
@@ -53,19 +94,21 @@ def test_several_threads_of_the_engine_come_to_one_seal(tmp_path: Path, monkeypa
     assert numbers == list(range(1_500_000))
 
 
-def test_what_the_disk_does_not_take_is_told_rather_than_what_the_writer_makes_of_it() -> None:
-    with pytest.raises(OSError, match="No space left"), Sealing(Path("/dev/full")).on_the_way() as place:
-        place.write_bytes(LONG)
+def test_what_does_not_come_to_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
 
-
-def test_a_place_that_is_not_there_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "missing" / "file"
-    with pytest.raises(FileNotFoundError), Sealing(path).on_the_way() as place:
-        place.write_bytes(LONG)
-    assert not path.exists()
+    monkeypatch.setattr(sealing, "_SYNC_BYTES", 1 << 20)
+    monkeypatch.setattr(os, "fdatasync", refuse)
+    path = tmp_path / "file"
+    with pytest.raises(OSError, match="Input/output error"), Sealing(path).on_the_way():
+        path.write_bytes(LONG)
 
 
 def test_a_writer_that_fails_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Sealing(tmp_path / "file").on_the_way() as place:
-        place.write_bytes(b"half")
+    path = tmp_path / "file"
+    with pytest.raises(ZeroDivisionError), Sealing(path).on_the_way():
+        path.write_bytes(b"half")
         raise ZeroDivisionError
+    with pytest.raises(FileNotFoundError), Sealing(tmp_path / "missing" / "file").on_the_way():
+        (tmp_path / "missing" / "file").write_bytes(LONG)

@@ -131,9 +131,8 @@ class _Making:
         path = Path(output.path)
         if not output.zipped:
             (one,) = made
-            in_order = format.copy is not None and format.streams
-            with sealing.on_the_way() if in_order else nullcontext(path) as place:
-                return self._rows(format, one, place)
+            with sealing.on_the_way() if format.copy is not None else nullcontext():
+                return self._rows(format, one, path)
         from whohas.render.zip import open_zip
 
         rows = 0

@@ -24,6 +24,9 @@ from whohas.runs.work import Work
 _TERM_SECONDS = 0.5
 """How long a child has after SIGTERM before SIGKILL."""
 
+_FORK_SECONDS = 60.0
+"""How long a child is waited for: all libraries may have to be loaded first."""
+
 _CODE_SECONDS = 5.0
 """How long after the end of a child its exit code is waited for."""
 
@@ -71,7 +74,8 @@ class Child:
             told: where the fork server tells of it.
 
         Raises:
-            OSError: it was not forked; a ConnectionError where the fork server has ended.
+            OSError: it was not forked; a ConnectionError where the fork server has ended, a TimeoutError where it
+                hangs.
         """
         self.stdin = stdin
         self.stdout = stdout
@@ -79,6 +83,7 @@ class Child:
         self._lock = threading.Lock()
         self._code: int | None = None
         self._ended = False
+        told.settimeout(_FORK_SECONDS)
         first, descriptors, _, _ = socket.recv_fds(told, 32, 1)
         if not first:
             raise ConnectionResetError("The process that forks children has ended.")
@@ -149,8 +154,7 @@ class ForkServer:
 
     def start(self) -> None:
         """Starts it, unless it runs."""
-        with self._lock:
-            self._started()
+        self._started()
 
     def fork(self) -> Child:
         """A child that waits for its work.
@@ -158,42 +162,22 @@ class ForkServer:
         Raises:
             OSError: the system refuses it.
         """
+        asking = self._started()
         try:
-            return self._fork()
-        except ConnectionError:  # it was killed, or the system refused it memory
-            return self._fork()
+            return _forked(asking)
+        except (ConnectionError, TimeoutError):  # it was killed, or the system refused it memory, or it hangs
+            return _forked(self._started(instead_of=asking))
 
     def close(self) -> None:
         """Ends it. Its children have ended before."""
         with self._lock:
-            if self._asking is not None and self._process is not None:
-                self._asking.close()
-                self._process.wait()
-            self._asking = self._process = None
+            self._end()
 
-    def _fork(self) -> Child:
-        work, stdin = os.pipe()
-        stdout, words = os.pipe()
-        told, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        to, of = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
-        try:
-            with self._lock:
-                socket.send_fds(self._started(), [b"f"], [work, words, tell.fileno()])
-        finally:
-            os.close(work)
-            os.close(words)
-            tell.close()
-        try:
-            return Child(to, of, told)
-        except OSError:
-            for one in (to, of, told):
-                one.close()
-            raise
-
-    def _started(self) -> socket.socket:
-        if self._asking is None or self._process is None or self._process.poll() is not None:
-            if self._asking is not None:
-                self._asking.close()
+    def _started(self, instead_of: socket.socket | None = None) -> socket.socket:
+        with self._lock:
+            if self._asking is not None and self._asking is not instead_of:
+                return self._asking
+            self._end()
             self._asking, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 # a process group of its own keeps a terminal's Ctrl-C from it: its worker decides. Not a session: Linux
@@ -208,7 +192,34 @@ class ForkServer:
                 )
             nice = min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19)
             os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
-        return self._asking
+            return self._asking
+
+    def _end(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+        if self._process is not None:
+            self._process.kill()  # it has nothing to lose, and may be loading still
+            self._process.wait()
+        self._asking = self._process = None
+
+
+def _forked(asking: socket.socket) -> Child:
+    work, stdin = os.pipe()
+    stdout, words = os.pipe()
+    told, tell = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    to, of = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+    try:
+        try:
+            socket.send_fds(asking, [b"f"], [work, words, tell.fileno()])
+        finally:
+            os.close(work)
+            os.close(words)
+            tell.close()
+        return Child(to, of, told)
+    except OSError:
+        for one in (to, of, told):
+            one.close()
+        raise
 
 
 @dataclass
