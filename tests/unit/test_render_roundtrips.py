@@ -296,6 +296,13 @@ def test_the_options_of_a_csv_change_what_they_say_and_no_more(options: Options,
     ]  # fmt: skip
 
 
+def test_of_all_that_a_text_may_begin_with_only_what_is_run_is_disarmed(tmp_path: Path) -> None:
+    letters = [*map(chr, range(1, 0xD800)), *map(chr, range(0xE000, 0x10000)), "\U00010000", "\U0010ffff", ""]
+    rows = extract(tmp_path, (Column("text", "text"), Column("n", "integer")), *[(f"{one}1", 1) for one in letters])
+    found = [text for text, _ in python_csv(file_of(rows, "csv", Options(disarm=True)), ",")[1:]]
+    assert found == [f"'{one}1" if one and one in ARMED else f"{one}1" for one in letters]
+
+
 def test_the_compressed_forms_hold_the_same_bytes(tmp_path: Path) -> None:
     rows = extract(tmp_path, COLUMNS, *[(f"text {n}", None) for n in range(50_000)])
     plain = file_of(rows, "csv").read_bytes()
