@@ -32,8 +32,8 @@ from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Warehouse
 
-_LOOK_SECONDS: Final = 0.005
-_LOOK_SHARE: Final = 0.02
+_LOOK_SECONDS: Final = 0.01
+_LOOK_SHARE: Final = 0.05
 """Of the time that a run has taken so far, to the next look: looks must not take the processor from what they look at."""
 _PEAK_SECONDS: Final = 0.05
 _LEAVE: Final = ("SAIL_", "WHOHAS_")

@@ -24,7 +24,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from factories import many_accounts
-from support import Server, serving
+from support import Server, children, serving
 
 _STAMPED = 35
 """SO_TIMESTAMPNS of Linux: what is received says when it came."""
@@ -72,17 +72,14 @@ def finished(http: httpx2.Client, hour: int) -> float:
         time.sleep(0.005)
     assert status == "SUCCESS", status
     took = time.perf_counter() - began
-    # the next child gets warm; now sooner, now later, or each start would come as long before a look at the queue
+    # now sooner, now later, or each start would come as long before a look at the queue
     time.sleep(0.3 + hour * 37 % 50 / 200)
     return took
 
 
 def busy(server: Server) -> list[psutil.Process]:
-    """The child that works, once it has for a while; another one waits for the next run."""
-    there = psutil.Process(server.process.pid).children()
-    at_work = [child for child in there if "whohas.runs.child" in child.cmdline()]
-    most = max(at_work, key=lambda child: sum(child.cpu_times()[:2]), default=None)
-    return [most] if most is not None and sum(most.cpu_times()[:2]) > 1.0 else []
+    """The child that works, once it has for a while."""
+    return [child for child in children(server.process.pid) if sum(child.cpu_times()[:2]) > 1.0]
 
 
 def until_extracting(http: httpx2.Client, run_id: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
+
+from whohas.database import Commits
 
 T = TypeVar("T")
 
@@ -15,21 +17,18 @@ T = TypeVar("T")
 class Answers(Generic[T]):
     """Answers to questions that are asked again and again; never one that the database would not give now.
 
-    SQLite counts, for each connection, what all others have committed (`PRAGMA data_version`): a connection that never
-    writes itself learns of every change, whichever process makes it, in three microseconds. PostgreSQL has no such
-    count; there nothing is kept. Safe from many threads.
+    SQLite tells of every commit (see `Commits`). PostgreSQL does not; there nothing is kept. Safe from many threads.
 
     Args:
         size: how many answers are kept, at most.
     """
 
     def __init__(self, database: sa.Engine, size: int = 10_000) -> None:
-        self._database = database
         self._size = size
         self._lock = threading.Lock()
         self._kept: dict[Hashable, T] = {}
         self._version: int | None = None
-        self._connection: Any = None
+        self._commits = Commits(database)
         self._counts = database.dialect.name == "sqlite"
         if self._counts:
             event.listen(database, "engine_disposed", self._close)
@@ -39,7 +38,7 @@ class Answers(Generic[T]):
         if not self._counts:
             return ask()
         with self._lock:
-            version = self._now()
+            version = self._commits.count()
             if version == self._version and question in self._kept:
                 return self._kept[question]
             if version != self._version or len(self._kept) >= self._size:
@@ -52,15 +51,7 @@ class Answers(Generic[T]):
                 self._kept[question] = answer
         return answer
 
-    def _now(self) -> int:
-        if self._connection is None:
-            proxied = self._database.raw_connection()
-            self._connection = proxied.driver_connection
-            proxied.detach()
-        return self._connection.execute("PRAGMA data_version").fetchone()[0]
-
     def _close(self, _database: sa.Engine) -> None:
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = self._version = None
+            self._commits.close()
+            self._version = None

@@ -72,6 +72,36 @@ def answers_at_once(database: sa.Engine) -> bool:
     return database.dialect.name == "sqlite"
 
 
+class Commits:
+    """Tells when something has been committed to a SQLite database, whichever process did it.
+
+    SQLite counts, for each connection, what all others have committed (`PRAGMA data_version`). This is a connection of
+    its own, which never writes. For one thread at a time.
+    """
+
+    def __init__(self, database: sa.Engine) -> None:
+        self._database = database
+        self._connection: Any = None
+
+    def count(self) -> int:
+        """A number that has changed if, and only if, something was committed meanwhile; it takes three microseconds.
+
+        Raises:
+            sqlite3.Error: the database cannot be read.
+        """
+        if self._connection is None:
+            proxied = self._database.raw_connection()
+            self._connection = proxied.driver_connection
+            proxied.detach()
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def close(self) -> None:
+        """Lets go of the database; what is counted after that has another beginning."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
 def with_driver(url: str) -> sa.URL:
     """A URL with the driver that is used here, whichever way PostgreSQL was named: `postgres://`, `postgresql://`.
 

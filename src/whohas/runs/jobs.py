@@ -8,6 +8,7 @@ nothing depends on what the engine does with jobs whose worker died; its ways to
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 import threading
 import time
 import uuid
@@ -19,7 +20,10 @@ from typing import Final
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from dbos._queue import queue_worker_thread
+from sqlalchemy.exc import SQLAlchemyError
 
+from whohas.database import Commits
 from whohas.runs.model import RunId
 from whohas.settings import Settings
 
@@ -29,7 +33,13 @@ _WORKFLOW: Final = "carry_out"
 _VERSION: Final = "1"
 """Changes only when the order of a job's steps does, so that a new whohas takes over the old one's jobs."""
 _POLL_SECONDS: Final = 0.125
-"""How often each queue is asked, which takes 3 ms of a processor."""
+"""How often each queue is asked on PostgreSQL, which takes 3 ms of a processor."""
+_RUNG_SECONDS: Final = 1.0
+"""The same on SQLite, where whoever asks is rung for as well."""
+_LOOK_SECONDS: Final = 0.02
+"""How often the bell is listened to."""
+_REST_SECONDS: Final = 0.05
+"""How long a queue is left alone at least, however often it rings."""
 _STOP_SECONDS: Final = 5
 """How long the ends of runs may take once they are told to stop."""
 _STOP_POLL_SECONDS: Final = 0.2
@@ -142,31 +152,72 @@ def taking(
         is_busy: whether any run is in progress.
         stop: tells runs in progress to end now; called once they had `drain_seconds`.
     """
-    DBOS(config=_config(settings, database, executor))
+    engine = DBOS(config=_config(settings, database, executor))
 
     @DBOS.workflow(name=_WORKFLOW)
     def take(run_id: str) -> None:  # pyright: ignore[reportUnusedFunction]
         carry_out(run_id)
 
+    rings = database.dialect.name == "sqlite"
+    if rings:
+        DBOS.listen_queues([])  # by itself: it is told when to ask
     DBOS.launch()
+    bells: list[_Bell] = []
+    askers: list[threading.Thread] = []
     try:
-        _limit(_QUEUE, settings.runs_at_once)
-        _limit(_SMALL, settings.small_runs_at_once)
+        for name, at_once in ((_QUEUE, settings.runs_at_once), (_SMALL, settings.small_runs_at_once)):
+            queue = DBOS.register_queue(
+                name,
+                worker_concurrency=at_once,
+                polling_interval_sec=_RUNG_SECONDS if rings else _POLL_SECONDS,
+                on_conflict="always_update",
+            )
+            if rings:
+                bells.append(_Bell(database))
+                askers.append(
+                    threading.Thread(target=queue_worker_thread, args=(bells[-1], engine, queue), daemon=True)
+                )
+                askers[-1].start()
         yield
     finally:
         later = threading.Timer(settings.drain_seconds, stop)
         later.start()
         # from here on no job is taken; the engine waits in whole seconds, so only where there is something to wait for
+        for bell in bells:
+            bell.set()
+        for asker in askers:
+            asker.join()
         seconds = settings.drain_seconds + _STOP_SECONDS if is_busy() else 0
         DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
         later.cancel()
         stop()
 
 
-def _limit(queue: str, at_once: int) -> None:
-    DBOS.register_queue(
-        queue, worker_concurrency=at_once, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
-    )
+class _Bell(threading.Event):
+    """What a thread of the engine waits for between two looks at its queue: the end; the wait is over, too, as soon as
+    something is committed to a SQLite database, which may be a job."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        super().__init__()
+        self._commits = Commits(database)
+        self._heard = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        until = time.monotonic() + (timeout or 0.0)
+        over = super().wait(_REST_SECONDS)
+        while not (over or self._rung()) and time.monotonic() < until:
+            over = super().wait(_LOOK_SECONDS)
+        if over:
+            self._commits.close()
+        return over
+
+    def _rung(self) -> bool:
+        before = self._heard
+        try:
+            self._heard = self._commits.count()
+        except (sqlite3.Error, SQLAlchemyError):
+            return True  # the engine says what is wrong with the database
+        return self._heard != before
 
 
 def _config(settings: Settings, database: sa.Engine, executor: str) -> DBOSConfig:
