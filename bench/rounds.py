@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 PATIENCE: Final = 25.0
 """Seconds; a way that takes longer once is not asked again."""
+
+_LARGE: Final = 1_000_000
+_REST_SECONDS: Final = 3.0
+"""Between two turns of so many rows: what one has just written is on the disk by then, and the memory that it has given
+back is no longer there for the next to take up without its cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,9 @@ def take_turns(
         for way, one in order if number_of_round % 2 == 0 else reversed(order):
             if one.samples and one.samples[0].seconds > PATIENCE:
                 continue
+            if rows >= _LARGE:
+                os.sync()
+                time.sleep(_REST_SECONDS)
             sample = way.go()
             one.samples.append(sample)
             say(
