@@ -162,8 +162,7 @@ def taking(
     if rings:
         DBOS.listen_queues([])  # by itself: it is told when to ask
     DBOS.launch()
-    bells: list[_Bell] = []
-    askers: list[threading.Thread] = []
+    asking: list[tuple[_Bell, threading.Thread]] = []
     try:
         for name, at_once in ((_QUEUE, settings.runs_at_once), (_SMALL, settings.small_runs_at_once)):
             queue = DBOS.register_queue(
@@ -173,20 +172,20 @@ def taking(
                 on_conflict="always_update",
             )
             if rings:
-                bells.append(_Bell(database))
-                askers.append(
-                    threading.Thread(target=queue_worker_thread, args=(bells[-1], engine, queue), daemon=True)
-                )
-                askers[-1].start()
+                bell = _Bell(database)
+                asker = threading.Thread(target=queue_worker_thread, args=(bell, engine, queue), daemon=True)
+                asker.start()
+                asking.append((bell, asker))
         yield
     finally:
         later = threading.Timer(settings.drain_seconds, stop)
         later.start()
         # from here on no job is taken; the engine waits in whole seconds, so only where there is something to wait for
-        for bell in bells:
+        for bell, _ in asking:
             bell.set()
-        for asker in askers:
-            asker.join()
+        for bell, asker in asking:
+            asker.join(_STOP_SECONDS)
+            bell.close()
         seconds = settings.drain_seconds + _STOP_SECONDS if is_busy() else 0
         DBOS.destroy(workflow_completion_timeout_sec=seconds, destroy_registry=True)
         later.cancel()
@@ -207,9 +206,11 @@ class _Bell(threading.Event):
         over = super().wait(_REST_SECONDS)
         while not (over or self._rung()) and time.monotonic() < until:
             over = super().wait(_LOOK_SECONDS)
-        if over:
-            self._commits.close()
         return over
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._commits.close()
 
     def _rung(self) -> bool:
         before = self._heard
