@@ -45,7 +45,7 @@ def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: P
         services.warm()
 
 
-def test_what_children_are_forked_from_is_there_before_the_first_run_and_no_child_is(acme_home: Path) -> None:
-    with serving(acme_home) as server:
+def test_what_children_are_forked_from_is_there_before_the_first_run_and_no_child_is(home: Path) -> None:
+    with serving(home) as server:
         assert len(fork_servers(server.process.pid)) == 1
         assert not children(server.process.pid)
