@@ -37,7 +37,7 @@ from whohas.warehouse.store import Warehouse
 _LOOK_SECONDS: Final = 0.01
 _LOOK_SHARE: Final = 0.05
 """Of the time that a run has taken so far, to the next look: looks must not take the processor from what they look at."""
-_PEAK_SECONDS: Final = 0.1
+_PEAK_SECONDS: Final = 0.05
 _LEAVE: Final = ("SAIL_", "WHOHAS_")
 _LOAD: Final = """
 import sys, time
@@ -182,7 +182,9 @@ def peak_of_children(process: int) -> Generator[list[float]]:
     peak, over = [0.0], threading.Event()
 
     def watch() -> None:
-        while not over.wait(_PEAK_SECONDS):
+        done = False
+        while not done:
+            done = over.wait(_PEAK_SECONDS)
             peak[0] = max([peak[0], *map(_high_water, _descendants(str(process)))])
 
     watcher = threading.Thread(target=watch)
