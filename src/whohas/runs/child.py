@@ -16,7 +16,6 @@ import resource
 import select
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -227,7 +226,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def main() -> NoReturn:
-    """Does the work that its standard input tells, and ends the process."""
+    """Does the work that its standard input tells, and ends the process; a fault of its own is left to `forkserver`."""
     line = sys.stdin.readline()
     if not line:
         os._exit(0)
@@ -247,9 +246,6 @@ def main() -> NoReturn:
         carry_out(work, say)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         say(failed=_reason(error))
-    except Exception:
-        traceback.print_exc()
-        os._exit(1)
     out.flush()
     # no waiting for threads of libraries: everything is on disk and said
     os._exit(0)

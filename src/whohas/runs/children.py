@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import selectors
 import signal
 import socket
 import subprocess
@@ -313,12 +312,10 @@ class _Lines:
         self._descriptor = descriptor
         self._rest = b""
         self.ended = False
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(descriptor, selectors.EVENT_READ)
 
     def read(self, seconds: float) -> list[dict[str, Any]]:
         """The lines that came; none if nothing came in that time."""
-        if self.ended or not self._selector.select(seconds):
+        if self.ended or not _readable(self._descriptor, seconds):
             return []
         data = os.read(self._descriptor, 1 << 16)
         self.ended = not data
