@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -83,6 +84,18 @@ def test_many_files_and_an_empty_one(tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as file:
         assert {name: file.read(name) for name in file.namelist()} == entries
     check(path)
+
+
+def test_the_same_bytes_make_the_same_zip_however_slowly_they_come(tmp_path: Path) -> None:
+    zips: set[bytes] = set()
+    for cut in (0, 309, 386, 20_000):
+        path = tmp_path / f"{cut}.zip"
+        with zip.open_zip(path, NOON) as archive, archive.entry("a") as place, place.open("wb", buffering=0) as file:
+            for size in (cut, 40_000 - cut):
+                file.write(b"y" * size)
+                time.sleep(0.05)  # the reader takes what is there
+        zips.add(path.read_bytes())
+    assert len(zips) == 1
 
 
 def test_a_zip_without_files_is_one(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
         rare = compute.replace_substring_regex(rare, r"\.000$", "")
         mask = pa.array(far)
         return compute.if_else(mask, rare, _times(compute.if_else(mask, None, column), zone))
-    first, last = int(days[there].min()), int(days[there].max())
+    first = int(days[there].min())
     millis -= seconds * 1000
     width = 23 if millis.any() else 19
     cells = np.empty((len(days), width), np.uint8)
