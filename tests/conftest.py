@@ -1,4 +1,8 @@
-"""Fixtures for all tests, and the strict mode: with STRICT=1 a skip is a failure."""
+"""Fixtures for all tests; the strict mode: with STRICT=1 a skip is a failure; and where chance comes from.
+
+In an ordinary run hypothesis draws the same examples each time, and nothing hangs on how quick the machine is: the gate
+is no lottery. `make properties` draws new ones (see `chance.py`), and what it finds becomes an `@example`.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,33 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
+import chance
 from factories import MILLION, link_copy, many_accounts
 from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
 from support import ACME, SHARED, Server, serving, whohas
 
+_SAME = hypothesis_settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)
+hypothesis_settings.register_profile("new", _SAME, derandomize=False, print_blob=True)
+# before any test module is imported: its decorators take what holds now
+hypothesis_settings.load_profile("new" if os.environ.get(chance.VARIABLE) else "fixed")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
-    parser.addoption("--chaos-seed", type=int, default=None, help="what it kills when; default: another each time")
+    parser.addoption(
+        "--chaos-seed", type=int, default=1, help="what it kills when; `make chaos` takes another each time"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -100,7 +100,11 @@ class Settings(BaseSettings):
         100_000, ge=0, description="Above so many rows a run makes a PDF only if it is selected (`selectedFormats`)."
     )
     time_zone: str = Field("UTC", description="The time zone of times in files for people, such as `Europe/Berlin`.")
-    page_size: str = Field("a4", pattern="^(a4|letter)$", description="The paper of a PDF: `a4` or `letter`.")
+    page_size: str = Field(
+        "a4",
+        pattern="^(a4|letter)$",
+        description="The paper of a PDF, and of an XLSX that is printed: `a4` or `letter`.",
+    )
     keep_extracts: bool = Field(
         True,
         description="Whether a run that makes several files keeps the rows that they are of, so that further formats "

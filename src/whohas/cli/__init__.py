@@ -29,7 +29,7 @@ from whohas.cli.serve import serve
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
-from whohas.errors import WhohasError
+from whohas.errors import WhohasError, WrongUsage
 
 app = typer.Typer(
     name="whohas",
@@ -65,12 +65,12 @@ def options(
 
 
 def main() -> None:
-    """Runs the command line; an error of whohas is one line on stderr and exit code 1."""
+    """Runs the command line; an error of whohas is one line on stderr and exit code 1, or 2 for wrong usage."""
     try:
         app()
     except WhohasError as error:
         print(f"whohas: {error.message}", file=sys.stderr)
-        sys.exit(Exit.ERROR)
+        sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:

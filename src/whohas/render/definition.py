@@ -29,7 +29,7 @@ class Options:
         bom: whether a CSV begins with U+FEFF, by which Excel knows UTF-8.
         disarm: whether a CSV text that a spreadsheet would run gets an apostrophe before it.
         zone: the IANA time zone of times in files for people: PDF, XLSX, HTML.
-        page: the paper of a PDF.
+        page: the paper of a PDF, and of an XLSX that is printed.
     """
 
     separator: str = ","

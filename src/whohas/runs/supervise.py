@@ -194,14 +194,14 @@ class Supervisor:
         statements, tables = located(plan.statements, snapshot)
         names = [part.name for part in plan.parts] or [""]
         parts = tuple(
-            _part(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
+            part_of(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
             for number, (name, statement) in enumerate(zip(names, statements, strict=True))
         )
         return Work(
             parts=parts,
             tables=tables,
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
-            about=_about(run, snapshot, self.settings.org),
+            about=about_of(run, snapshot, self.settings.org),
             options=options(run.arguments, self.settings),
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
@@ -315,7 +315,8 @@ def _with_single(statement: Statement, single: Mapping[str, frozenset[str]]) -> 
     )
 
 
-def _part(name: str, statement: Statement, extract: str) -> Part:
+def part_of(name: str, statement: Statement, extract: str) -> Part:
+    """A statement as a child is given it."""
     return Part(
         name=name,
         sql=statement.sql,
@@ -328,7 +329,8 @@ def _part(name: str, statement: Statement, extract: str) -> Part:
     )
 
 
-def _about(run: Run, snapshot: Snapshot, org: str) -> About:
+def about_of(run: Run, snapshot: Snapshot, org: str) -> About:
+    """What the files of a run say of it."""
     return About(
         run=run.id,
         report=run.report_type,
