@@ -142,6 +142,17 @@ def _open(folder: Path, version: int | None = None) -> DeltaTable:
     return DeltaTable(folder, version=version)
 
 
+def _add_columns(delta: DeltaTable, table: Table) -> None:
+    """Adds the columns that a table of an earlier version lacks; what its older files lack is null to every engine."""
+    from deltalake import Schema
+
+    known = {field.name for field in delta.schema().fields}
+    missing = [field for field in Schema.from_arrow(table.schema).fields if field.name not in known]
+    if missing:
+        delta.alter.add_columns(missing)
+        delta.update_incremental()
+
+
 class Load:
     """A load under way: where to stage files, and how to publish them. Made by `Warehouse.load`.
 
@@ -210,6 +221,7 @@ class Load:
         folder = self._root / table.name
         if table.name in self.base.versions:
             delta = _open(folder)
+            _add_columns(delta, table)
         else:
             delta = DeltaTable.create(
                 folder,

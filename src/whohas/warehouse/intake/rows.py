@@ -278,8 +278,10 @@ class Typing:
                 self._checks.append((nameless, "name", "neither id nor name"))
             case "events":
                 values["month"] = f"coalesce(strftime({values.get('created', 'NULL::TIMESTAMPTZ')}, '%Y-%m'), '')"
-            case "identity_access" if "type" in values:
-                values["type"] = f"upper({values['type']})"
+            case "identity_access":
+                values["derived"] = "false"
+                if "type" in values:
+                    values["type"] = f"upper({values['type']})"
             case _:
                 pass
 
