@@ -167,19 +167,26 @@ class PdfFile:
         self._fonts: dict[int, Font] = {}
 
     @cached_property
-    def pages(self) -> list[Page]:
-        """All pages, in their order."""
-        root = self.object(self.value(self.trailer["Root"])["Pages"].number)
-        found: list[Page] = []
+    def count(self) -> int:
+        """How many pages the file says that it has."""
+        return self._tree["Count"]
+
+    @cached_property
+    def _tree(self) -> Mapping[str, Any]:
+        return self.object(self.value(self.trailer["Root"])["Pages"].number)
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all pages, in their order."""
+        root, found = self._tree, 0
         for node in root["Kids"]:
             for kid in self.object(node.number)["Kids"]:
                 page = self.object(kid.number)
                 resources = self.value(page["Resources"])
                 streams = [self.stream(one.number) for one in page["Contents"]]
-                found.append(Page(streams, self._forms(resources), self._fonts_of(resources), *root["MediaBox"][2:]))
-        if len(found) != root["Count"]:
-            raise Malformed(f"{len(found)} pages, but Count {root['Count']}")
-        return found
+                found += 1
+                yield Page(streams, self._forms(resources), self._fonts_of(resources), *root["MediaBox"][2:])
+        if found != self.count:
+            raise Malformed(f"{found} pages, but Count {self.count}")
 
     def object(self, number: int) -> Any:
         kind, place, within = self._entries[number]

@@ -25,7 +25,7 @@ POINTED = ["שָׂרָה", "רִבְקָה", "בְּרֵאשִׁית", "ยุ�
 def page_of(folder: Path, names: Sequence[str]) -> Page:
     rows = [(str(number), name, "note") for number, name in enumerate(names, 1)]
     write(extract(folder, ID_NAME_NOTE, *rows), folder / "report.pdf", rendering.ABOUT, Options())
-    (page,) = PdfFile(folder / "report.pdf").pages
+    (page,) = PdfFile(folder / "report.pdf").pages()
     return page
 
 

@@ -35,6 +35,7 @@ _PICTURE_SIGNS = frozenset(("\ufe0f", "\u20e3", *map(chr, _TONES)))
 _SYLLABLE = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 """A Korean syllable in its parts, as file names of some systems have it: drawn as one."""
 _SYLLABLES = "hangul.ttf"
+_ELLIPSIS = "…"
 _CACHED = 8192
 
 _LINE = round(LEADING * UNITS)
@@ -120,6 +121,24 @@ class Shaper:
     def width(self, text: str) -> int:
         """Of a text on one line, in thousandths of an em."""
         return sum(cluster.width for part in _LINE_END.split(text) for cluster in self._clusters(part))
+
+    def head(self, text: str, room: int) -> str:
+        """Return a text, or as much of it as has room on one line before an ellipsis."""
+        text = _LINE_END.sub(" ", text)
+        if self.width(text) <= room:
+            return text
+        left = room - self.width(_ELLIPSIS)
+        head = ""
+        for cluster in self._fitted(self._clusters(text), left):
+            left -= cluster.width
+            if left < 0:
+                break
+            head += cluster.text
+        return head.rstrip() + _ELLIPSIS
+
+    def line(self, text: str, room: int) -> bytes:
+        """Return a text that has room on one line, as `lines` would, but without lines above or below."""
+        return self._line(_ordered(list(self._fitted(self._clusters(text), room))))
 
     def longest(self, text: str) -> int:
         """Of the parts that a header may be broken into, the longest one's width."""

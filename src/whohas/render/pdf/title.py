@@ -145,8 +145,12 @@ def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper
 
 def foot(about: About, layout: Layout, regular: Shaper) -> bytes:
     """What stands at the left of each page's foot."""
-    text = " · ".join(one for one in (about.org, about.title, f"run {about.run}") if one)
-    line = regular.lines(text, _units(layout.inner * 0.8, FOOT))[0]
+    names = " · ".join(one for one in (about.org, about.title) if one)
+    # as wide for each run, so that the names are as long; what is left out stands in the title block
+    rest = regular.width(" · run " + "d" * len(about.run))
+    room = _units(layout.inner * 0.8, FOOT)
+    text = " · ".join(one for one in (regular.head(names, room - rest), f"run {about.run}") if one)
+    line = regular.line(text, room)
     return joined(DARK, b"BT", *_placed(MARGIN, MARGIN, REGULAR, FOOT, line), b"ET", BLACK)
 
 
