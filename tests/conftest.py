@@ -16,6 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 import chance
+from content_streams import checked, whole_reports
 from factories import MILLION, link_copy, many_accounts
 from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
@@ -49,6 +50,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"STRICT=1 and this test was skipped: {reason}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def printed_reports_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Check every PDF of the folders that tests share."""
+    yield
+    for path in whole_reports(tmp_path_factory.getbasetemp()):
+        checked(path)
+
+
+@pytest.fixture(autouse=True)
+def printed_reports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check every PDF that a test leaves in its own folder, whoever made it: a server, a command, the test."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for path in whole_reports(folder) if folder else ():
+        checked(path)
 
 
 @pytest.fixture
