@@ -107,12 +107,18 @@ def _column(table: Table, spec: str) -> Field:
     place = f"t.{quote(column or name)}"
     if pa.types.is_list(type):
         return Field(name, "text", joined(place), many=True)
-    return Field(name, kind_of(name, type), place)
+    return _single(name, type, place)
+
+
+def _single(name: str, type: pa.DataType, place: str) -> Field:
+    """A field of one value. A partition's column is empty where nothing is known, and an empty id is none."""
+    kind = kind_of(name, type)
+    return Field(name, kind, f"nullif({place}, '')" if kind == "id" else place)
 
 
 def joined(sql: str) -> str:
-    """Several values as one text."""
-    return f"array_to_string({sql}, chr(31))"
+    """Several values as one text; null where there is none, for an empty text is a value."""
+    return f"list_aggregate({sql}, 'string_agg', chr(31))"
 
 
 def _fields(table: Table, names: str, *more: Field) -> dict[str, Field]:
@@ -127,7 +133,7 @@ def _struct_fields(type: pa.StructType, place: str, prefix: str = "") -> Iterabl
         if pa.types.is_struct(member.type):
             yield from _struct_fields(member.type, here, f"{name}.")
         elif not pa.types.is_list(member.type):
-            yield _dated(Field(name, kind_of(name, member.type), here))
+            yield _dated(_single(name, member.type, here))
         elif pa.types.is_struct(member.type.value_type):
             for inner in _struct_fields(member.type.value_type, "x", f"{name}."):
                 text = f"list_transform({here}, lambda x: ({inner.sql})::VARCHAR)"
@@ -185,9 +191,25 @@ def _counted(name: str, computed: str) -> Field:
     return Field(name, "integer", f"coalesce(t.{name}, {computed})")
 
 
+def _named(name: str, given: str, derived: str) -> Field:
+    """A name: the document's own where it has one, else what is derived."""
+    return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
+
+
 _IDENTITY_ROWS = """(
-    SELECT i.*, a.accounts, h.access, h.entitlements, h.roles, h.accessProfiles, p.apps
+    WITH named AS (
+        SELECT managerId, bool_or(managerId <> id) AS others FROM identities WHERE managerId IS NOT NULL GROUP BY 1
+    ), managers AS (
+        SELECT m.id, min(m.name) AS name, min(coalesce(nullif(m.displayName, ''), m.name)) AS displayName,
+               bool_or(n.others) AS others
+        FROM named n JOIN identities m ON m.id = n.managerId GROUP BY 1
+    )
+    SELECT i.*, a.accounts, h.access, h.entitlements, h.roles, h.accessProfiles, p.apps,
+           m.name AS leaderName, m.displayName AS leaderDisplayName,
+           coalesce(o.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
     FROM identities i
+    LEFT JOIN managers m ON m.id = i.managerId
+    LEFT JOIN managers o ON o.id = i.id
     LEFT JOIN (SELECT identityId, count(*) AS accounts FROM accounts GROUP BY 1) a ON a.identityId = i.id
     LEFT JOIN (
         SELECT identityId, count(*) AS access, count(*) FILTER (WHERE type = 'ENTITLEMENT') AS entitlements,
@@ -220,6 +242,10 @@ _IDENTITIES = Index(
                 "processingDetails.retryCount=processingRetryCount "
                 "processingDetails.stackTrace=processingStackTrace processingDetails.message=processingMessage "
                 "tags visibleSegments visibleSegmentCount",
+                # these take the places of the columns above: what no document says is derived, as in the reports
+                _named("manager.name", "t.managerName", "t.leaderName"),
+                _named("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
+                Field("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
                 _counted("accountCount", "t.accounts, 0"),
                 _counted("accessCount", "t.access, 0"),
                 _counted("entitlementCount", "t.entitlements, 0"),

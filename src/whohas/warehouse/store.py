@@ -121,6 +121,16 @@ def _open(folder: Path, version: int | None = None) -> DeltaTable:
     return DeltaTable(folder, version=version)
 
 
+def _add_columns(delta: DeltaTable, table: Table) -> None:
+    """Gives a table that an earlier version of whohas made the columns that it lacks; its files have nulls there."""
+    from deltalake import Schema
+
+    known = {field.name for field in delta.schema().fields}
+    lacking = [field for field in Schema.from_arrow(table.schema).fields if field.name not in known]
+    if lacking:
+        delta.alter.add_columns(lacking)
+
+
 class Load:
     """A load under way: where to stage files, and how to publish them. Made by `Warehouse.load`.
 
@@ -182,6 +192,7 @@ class Load:
         folder = self._root / table.name
         if table.name in self.base.versions:
             delta = _open(folder)
+            _add_columns(delta, table)
         else:
             delta = DeltaTable.create(
                 folder,

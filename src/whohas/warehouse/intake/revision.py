@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.warehouse.intake.batches import Numbers
-from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, StagedFile, disk_space
+from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, Stage, StagedFile, disk_space
 from whohas.warehouse.tables import Table
 
 Change = Callable[[pa.Table], pa.Table]
@@ -50,3 +50,13 @@ def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: 
         target.unlink(missing_ok=True)
     if drop is not None and len(drop):
         np.delete(file.read_origins(), drop).tofile(file.origins)
+
+
+def leave_out(stage: Stage, origins: Numbers) -> None:
+    """Leaves out the staged rows that have one of these origins."""
+    if not len(origins):
+        return
+    for file in stage.files:
+        rows = np.flatnonzero(np.isin(file.read_origins(), origins))
+        if len(rows):
+            revise(file, stage.table, rows)
