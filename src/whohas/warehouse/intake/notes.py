@@ -16,8 +16,10 @@ from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, 
 
 _WANTED = """
 CREATE OR REPLACE TEMP TABLE wanted AS
-SELECT {value} AS v, count(*) AS n FROM read_parquet([{files}]) WHERE {condition} GROUP BY 1
+SELECT {value} AS v, count(*) FILTER (WHERE {condition}) AS n FROM read_parquet([{files}]) GROUP BY 1 HAVING n > 0
 """
+"""Not WHERE: DuckDB 2.0.0 finds every row null where a file's statistics have one value and a few nulls."""
+
 _OFFERED = """
 CREATE OR REPLACE TEMP TABLE offered AS
 SELECT {value} AS v, count(*) AS n FROM read_parquet([{files}]) GROUP BY 1
@@ -96,7 +98,7 @@ class Notes:
         if not files:
             return 0, 0
         sql = f"SELECT count(*), count(*) FILTER (WHERE correlated) FROM read_parquet([{_paths(files)}])"
-        return self._connection.execute(sql).fetchone()
+        return self._connection.execute(sql).fetchall()[0]
 
     def _authoritative(self) -> list[str]:
         found = [
@@ -185,12 +187,12 @@ class Notes:
                 "CREATE OR REPLACE TEMP TABLE offered AS SELECT '' AS v, 0::BIGINT AS n WHERE false"
             )
         known, key = ("folded", "lower(w.v)") if rule.ignore_case else ("o", "w.v")
-        row: Any = self._connection.execute(_COMPARE.format(known=known, key=key)).fetchone()
+        row: Any = self._connection.execute(_COMPARE.format(known=known, key=key)).fetchall()[0]
         return _Unmatched(row[0], row[1], row[2], row[3], row[4] or [], row[5] or [])
 
     def _any(self, files: Sequence[DataFile], condition: str) -> bool:
         sql = f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {condition} LIMIT 1"
-        return self._connection.execute(sql).fetchone() is not None
+        return bool(self._connection.execute(sql).fetchall())
 
     def _lost_managers(self) -> list[str]:
         if not self._identities_changed or not self._identities:
@@ -223,7 +225,7 @@ class Notes:
             "SELECT coalesce(sum(n), 0)::BIGINT, "
             "(SELECT list(v ORDER BY v) FROM (SELECT v FROM gone ORDER BY v LIMIT 3)) FROM gone"
         )
-        count, examples = self._connection.execute(sql).fetchone()
+        count, examples = self._connection.execute(sql).fetchall()[0]
         return count, examples or []
 
     def _memberships(self) -> list[str]:

@@ -89,15 +89,15 @@ def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
 def _had_ids(connection: Any, files: Sequence[Path]) -> bool:
     """Whether identities had ids of their own before."""
     given = f"authoritative AND identityId <> {made_id('sourceId', 'nativeIdentity')}"
-    found = connection.execute(f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {given} LIMIT 1").fetchone()
-    return found is not None
+    found = connection.execute(f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {given} LIMIT 1").fetchall()
+    return bool(found)
 
 
 def _refers(connection: Any, files: Sequence[Path], column: str) -> bool:
     found = connection.execute(
         f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {quote(column)} IN (SELECT old FROM moved_ids) LIMIT 1"
-    ).fetchone()
-    return found is not None
+    ).fetchall()
+    return bool(found)
 
 
 def _paths(paths: Sequence[Path]) -> str:
