@@ -290,7 +290,7 @@ class Typing:
 def _first(*texts: str | None) -> str:
     """SQL: the first of these texts that is neither null nor empty."""
     found = [f"nullif({text}, '')" for text in texts if text is not None]
-    return f"coalesce({', '.join(found)}, NULL)"
+    return f"coalesce({', '.join([*found, 'NULL'])})" if found else "NULL::VARCHAR"
 
 
 def _made_entitlement(source: str, values: Mapping[str, str]) -> str:
