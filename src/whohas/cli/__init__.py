@@ -13,6 +13,7 @@ import typer
 from whohas import __version__
 from whohas.cli.audit import audit_app
 from whohas.cli.client import client_app
+from whohas.cli.exits import Exit
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
 from whohas.cli.index import index
@@ -69,9 +70,9 @@ def main() -> None:
         app()
     except WhohasError as error:
         print(f"whohas: {error.message}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(Exit.ERROR)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(141)
+        sys.exit(Exit.BROKEN_PIPE)

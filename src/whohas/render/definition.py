@@ -53,6 +53,7 @@ class About:
         snapshot: the number of the load as of which it tells; `loaded` is when that was published, in the same
             seconds.
         org: the organisation.
+        gaps: what loads could not take from the files of the data, one sentence; empty where all is in.
     """
 
     run: str
@@ -65,6 +66,7 @@ class About:
     snapshot: int
     loaded: float
     org: str
+    gaps: str = ""
 
     @property
     def started_at(self) -> datetime:

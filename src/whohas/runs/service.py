@@ -18,6 +18,7 @@ from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.render.registry import find
+from whohas.reports.sources import incomplete
 from whohas.runs import launches, table, trail
 from whohas.runs.files import ARGUMENTS, default_formats, wish
 from whohas.runs.later import Later
@@ -138,7 +139,12 @@ class Runs:
             percent=0,
             attempt=0,
             formats=files.formats,
-            messages=(*plan.messages, *_foreign(report, sent), *_older(snapshot, self.warehouse)),
+            messages=(
+                *plan.messages,
+                *incomplete(plan, catalogue(snapshot)),
+                *_foreign(report, sent),
+                *_older(snapshot, self.warehouse),
+            ),
             artefacts=(),
             statement=plan.text,
             size=_size(plan, catalogue(snapshot), files.formats),

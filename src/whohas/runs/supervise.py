@@ -26,6 +26,7 @@ from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.render.definition import About
 from whohas.render.registry import find
+from whohas.reports.sources import INCOMPLETE
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.files import options
@@ -339,6 +340,7 @@ def _about(run: Run, snapshot: Snapshot, org: str) -> About:
         snapshot=snapshot.number,
         loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
         org=org,
+        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
     )
 
 

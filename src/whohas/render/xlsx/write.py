@@ -140,6 +140,7 @@ def _notes(sheets: Sequence[Sheet], kept: LongTexts) -> list[str]:
 def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, str | int]]:
     part = [("Part", extract.rows.name)] if extract.rows.name else []
     loaded = [("Loaded", moment(about.loaded_at, options.zone))] if about.loaded else []
+    gaps = [("Data", about.gaps)] if about.gaps else []
     org = [("Organisation", about.org)] if about.org else []
     return [
         ("Report", about.title),
@@ -151,6 +152,7 @@ def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, 
         ("Started", moment(about.started_at, options.zone)),
         ("Snapshot", about.snapshot),
         *loaded,
+        *gaps,
         ("Time zone", options.zone),
         ("Rows", extract.count),
         ("Run", about.run),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -126,6 +127,7 @@ class TextRows:
 
     Attributes:
         without_id: identities whose row has no id though the mapping names a column for it: theirs is made.
+        filled: by column of the file that not every text fits, how many of its cells have a text.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class TextRows:
         identities: Mapping[str, str] | None = None,
         references: bool = False,
     ) -> None:
+        self.filled: Counter[str] = Counter()
         self._connection = connection
         self._table = table
         self._file = file
@@ -172,12 +175,15 @@ class TextRows:
             return [], []
         typed = self._typing(data)
         bad: list[Fault] = []
+        filled: dict[str, int] = {}
         made = None
         own = np.zeros(data.num_rows, dtype=bool)
         if self._identities is not None:
             made, own = self._make(self._identities, data, typed)
-            bad += self._faults(made, data, records, self._made)
-        bad += self._faults(typed, data, records, {"identityId": self._id_column} if self._id_column else {})
+            bad += self._faults(made, data, records, self._made, filled)
+        bad += self._faults(typed, data, records, {"identityId": self._id_column} if self._id_column else {}, filled)
+        bad = _once(bad)
+        self.filled.update(filled)
         if made is not None:
             typed.wrong[made.wrong >= 0] = 0
         if self._free and self._layout.attributes:
@@ -203,7 +209,8 @@ class TextRows:
         if self._id_column is not None:
             empty = pc.equal(one(data.column(self._place[self._id_column])), "").to_numpy(zero_copy_only=False)
             self.without_id += int((empty & own).sum())
-        return made, own
+        read = [replace(cells, places=cells.places[own[cells.places]]) for cells in made.unreadable]
+        return replace(made, unreadable=tuple(read)), own
 
     def _without_empty(self, batch: Batch) -> tuple[pa.Table, Any]:
         data = batch.data
@@ -243,13 +250,17 @@ class TextRows:
             for id in pc.unique(data.column("sourceId")).to_pylist():
                 self._sources.add_attributes(id, self._layout.attributes)
 
-    def _faults(self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str]) -> list[Fault]:
-        if not (typed.wrong >= 0).any():
-            return []
-
+    def _faults(
+        self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str], filled: dict[str, int]
+    ) -> list[Fault]:
         def column_of(column: str) -> str:
             found = self._layout.columns.get(column)
             return names.get(column) or (found[0] if found else column)
+
+        for column, count in typed.filled.items():
+            filled[column_of(column)] = max(filled.get(column_of(column), 0), count)
+        if not typed.unreadable and not (typed.wrong >= 0).any():
+            return []
 
         def value_of(place: int, column: str) -> str:
             name = column_of(column)
@@ -259,3 +270,15 @@ class TextRows:
             return self._file.text([column[place].as_py() for column in data.columns])
 
         return faults(typed, records, column_of, value_of, row_of)
+
+
+def _once(bad: list[Fault]) -> list[Fault]:
+    """Each rejected row and each cell once: an account and the identity that it makes share both."""
+    rows = {fault.record for fault in bad if fault.value is None}
+    found: dict[tuple[int, str | None], Fault] = {}
+    for fault in bad:
+        if fault.value is None:
+            found.setdefault((fault.record, None), fault)
+        elif fault.record not in rows:
+            found.setdefault((fault.record, fault.column), fault)
+    return list(found.values())
