@@ -34,6 +34,14 @@ class Corpus:
         assert not report.rejected, report.rejections
         self.open()
 
+    @classmethod
+    def of(cls, warehouse: Warehouse) -> Corpus:
+        """What a warehouse has."""
+        corpus = cls.__new__(cls)
+        corpus.warehouse = warehouse
+        corpus.open()
+        return corpus
+
     def open(self) -> None:
         """Looks at the newest data."""
         self.index = open_index(searchable(self.warehouse))

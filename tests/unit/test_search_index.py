@@ -159,7 +159,7 @@ def test_attributes_are_fields_with_the_values_that_they_have(tmp_path: Path) ->
     assert corpus.ids("attributes.skills:sql") == {"a"}
     assert corpus.ids(r"attributes.odd\ name\:\ \"x\":1") == {"a"}
     assert corpus.ids("attributes.level:3") == {"b"}
-    assert corpus.ids("_exists_:attributes.city") == {"a"}
+    assert corpus.ids("_exists_:attributes.city") == {"a", "b"}
 
 
 def test_attributes_whose_names_differ_by_case_alone_stay_apart(tmp_path: Path) -> None:

@@ -24,9 +24,13 @@ _COLUMNS = (
     Column("disabled", "boolean", "Whether the account may not sign in."),
     Column("locked", "boolean", "Whether the account is locked."),
     Column("privileged", "boolean", "Whether the account can do more than ordinary ones."),
-    Column("hasEntitlements", "boolean", "Whether the account holds entitlements."),
+    Column("hasEntitlements", "boolean", "Whether the account holds entitlements; empty where nothing says so."),
     Column("created", "time", "When the account came to be."),
     Column("modified", "time", "When the account last changed."),
+)
+
+_HELD = (
+    "LEFT JOIN (SELECT DISTINCT accountId FROM account_entitlements WHERE sourceId = $source) g ON g.accountId = a.id"
 )
 
 
@@ -40,28 +44,40 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     # an engine tells columns apart without regard to case, but a map does not
     alike = Counter(name.casefold() for name in source.account_attributes)
     apart = {name: column.name for name, column in attributes if alike[name.casefold()] == 1}
+    # where nothing says what the source's accounts hold, it stays unknown whether they hold anything
+    own = frozenset({source.id})
+    entitled = catalogue.rows("account_entitlements", own) > 0
+    held = (
+        "coalesce(a.hasEntitlements, g.accountId IS NOT NULL) AS hasEntitlements" if entitled else "a.hasEntitlements"
+    )
     cells = [f"       {_cell(name, name in apart)} AS {quote(column.name)}" for name, column in attributes]
     sql = "\n".join(
         (
             "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
-            "       a.identityId, coalesce(i.displayName, i.name, a.identityName) AS identityName,",
-            "       a.correlated, a.manuallyCorrelated, a.disabled, a.locked, a.privileged, a.hasEntitlements,",
+            "       a.identityId,",
+            "       coalesce(nullif(i.displayName, ''), nullif(i.name, ''), a.identityName) AS identityName,",
+            f"       a.correlated, a.manuallyCorrelated, a.disabled, a.locked, a.privileged, {held},",
             "       a.created, a.modified" + ("," if cells else ""),
             *([",\n".join(cells)] if cells else []),
             "FROM accounts a",
             "JOIN sources s ON s.id = a.sourceId",
             "LEFT JOIN identities i ON i.id = a.identityId",
+            *([_HELD] if entitled else []),
             "WHERE a.sourceId = $source",
         )
     )
-    own = frozenset({source.id})
     return Plan(
         arguments={"application": source.id, "sourceName": source.name},
         statement=Statement(
             sql=sql,
             columns=(*_COLUMNS, *(column for _, column in attributes)),
             parameters={"source": source.id},
-            tables={"accounts": own, "sources": None, "identities": None},
+            tables={
+                "accounts": own,
+                "sources": None,
+                "identities": None,
+                **({"account_entitlements": own} if entitled else {}),
+            },
             attributes={"accounts": apart},
             expected_rows=catalogue.rows("accounts", own),
         ),

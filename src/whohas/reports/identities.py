@@ -18,7 +18,7 @@ IDENTITY_COLUMNS = (
     Column("lifecycleState", "text", "Where it is in its life, such as active or terminated."),
     Column("identityProfile", "text", "The profile that made it."),
     Column("source", "text", "The authoritative source it comes from."),
-    Column("manager", "text", "Its manager."),
+    Column("manager", "text", "Its manager: as its document names it, else by the manager's own name."),
     Column("isManager", "boolean", "Whether others report to it."),
     Column("employeeNumber", "text", "Its number in the authoritative source."),
     Column("accountCount", "integer", "How many accounts it has."),
@@ -34,17 +34,36 @@ WITH held AS (
     JOIN sources s ON s.id = a.sourceId
     WHERE a.identityId IS NOT NULL
     GROUP BY a.identityId
+),
+named AS (
+    SELECT managerId, bool_or(managerId <> id) AS others
+    FROM identities
+    WHERE managerId IS NOT NULL
+    GROUP BY managerId
+),
+managers AS (
+    SELECT m.id, min(coalesce(nullif(m.displayName, ''), m.name)) AS name, bool_or(n.others) AS others
+    FROM named n
+    JOIN identities m ON m.id = n.managerId
+    GROUP BY m.id
 )
-SELECT i.id, i.name, coalesce(i.displayName, i.name) AS displayName, i.firstName, i.lastName, i.email,
-       i.status, i.lifecycleState, i.identityProfileName AS identityProfile,
-       coalesce(s.name, i.sourceName) AS source, coalesce(i.managerDisplayName, i.managerName) AS manager,
-       i.isManager, i.employeeNumber, coalesce(h.accounts, 0) AS accountCount,
+SELECT i.id, i.name, coalesce(nullif(i.displayName, ''), i.name) AS displayName, i.firstName, i.lastName, i.email,
+       i.status, i.lifecycleState, i.identityProfileName AS identityProfile, coalesce(s.name, i.sourceName) AS source,
+       coalesce(nullif(i.managerDisplayName, ''), nullif(i.managerName, ''), m.name) AS manager,
+       coalesce(i.isManager, o.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS isManager,
+       i.employeeNumber, coalesce(h.accounts, 0) AS accountCount,
        coalesce(h.authoritative, 0) > 0 AS correlated, i.created, i.modified
 FROM identities i
 LEFT JOIN held h ON h.identityId = i.id
+LEFT JOIN managers m ON m.id = i.managerId
+LEFT JOIN managers o ON o.id = i.id
 LEFT JOIN sources s ON s.id = i.sourceId
 """.strip()
-"""Identities with what their accounts say of them: one row an identity."""
+"""Identities with what their accounts, their managers and those they manage say of them: one row an identity.
+
+What a document says of a manager stands. Where it says nothing, a manager is whom another identity's `managerId` names;
+as long as no identity names any, `isManager` stays unknown.
+"""
 
 CORRELATED_ONLY = {"correlatedOnly": "true: only identities with an account on an authoritative source."}
 

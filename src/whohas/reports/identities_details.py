@@ -28,14 +28,14 @@ _SQL = f"""
 WITH identity AS (
 {textwrap.indent(IDENTITY_SQL, "    ")}
 ),
-named AS (
-    SELECT g.accountId, coalesce(e.displayName, e.name, e.value, g.value) AS entitlement
+entitled AS (
+    SELECT g.accountId, coalesce(nullif(e.displayName, ''), nullif(e.name, ''), e.value, g.value) AS entitlement
     FROM account_entitlements g
     LEFT JOIN entitlements e ON e.id = g.entitlementId
 ),
 granted AS (
     SELECT accountId, list(entitlement ORDER BY entitlement) AS entitlements
-    FROM named
+    FROM entitled
     GROUP BY accountId
 )
 SELECT i.*, a.id, a.name, a.nativeIdentity, s.name, s.type, a.disabled, a.locked, a.privileged,

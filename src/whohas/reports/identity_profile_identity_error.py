@@ -20,7 +20,8 @@ _COLUMNS = (
 )
 
 _SQL = """
-SELECT i.id, i.name, coalesce(i.displayName, i.name) AS displayName, coalesce(p.name, i.identityProfileName) AS profile,
+SELECT i.id, i.name, coalesce(nullif(i.displayName, ''), i.name) AS displayName,
+       coalesce(nullif(p.name, ''), i.identityProfileName) AS profile,
        i.processingState, i.processingDate AS date, i.processingStage AS stage,
        i.processingRetryCount AS retryCount, i.processingMessage AS message
 FROM identities i

@@ -27,8 +27,8 @@ WITH held AS (
     WHERE a.identityId IS NOT NULL
     GROUP BY a.identityId
 )
-SELECT i.id, i.name, coalesce(i.displayName, i.name) AS displayName, i.email, i.status, i.lifecycleState,
-       h.sources AS accountSources, i.created, i.modified
+SELECT i.id, i.name, coalesce(nullif(i.displayName, ''), i.name) AS displayName, i.email, i.status,
+       i.lifecycleState, h.sources AS accountSources, i.created, i.modified
 FROM identities i
 LEFT JOIN held h ON h.identityId = i.id
 WHERE NOT coalesce(h.known, false)

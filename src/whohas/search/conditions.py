@@ -10,7 +10,6 @@ from sqlglot import exp, parse_one
 
 from whohas.search import patterns
 from whohas.search.analysis import lower
-from whohas.search.fields import Field
 from whohas.search.index import WORDS
 from whohas.search.tree import Range
 
@@ -66,9 +65,9 @@ def _never_null(column: str) -> bool:
     return column.endswith(WORDS) or column in ("num", "item", "ord")
 
 
-def there(column: exp.Expr, one: Field) -> exp.Expr:
-    """That a field has a value."""
-    return column.neq(literal("")) if one.kind in ("text", "id") else exp.not_(column.is_(exp.null()))
+def there(column: exp.Expr) -> exp.Expr:
+    """That a field has a value; empty text is one, as Elasticsearch's `exists` has it."""
+    return exp.not_(column.is_(exp.null()))
 
 
 def contains(place: exp.Expr, text: str) -> exp.Expr:

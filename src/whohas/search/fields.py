@@ -107,12 +107,18 @@ def _column(table: Table, spec: str) -> Field:
     place = f"t.{quote(column or name)}"
     if pa.types.is_list(type):
         return Field(name, "text", joined(place), many=True)
-    return Field(name, kind_of(name, type), place)
+    return _single(name, type, place)
+
+
+def _single(name: str, type: pa.DataType, place: str) -> Field:
+    """A field of one value. A partition's column is empty where nothing is known, and an empty id is none."""
+    kind = kind_of(name, type)
+    return Field(name, kind, f"nullif({place}, '')" if kind == "id" else place)
 
 
 def joined(sql: str) -> str:
-    """Several values as one text."""
-    return f"array_to_string({sql}, chr(31))"
+    """Several values as one text; null where there is none, for an empty text is a value."""
+    return f"list_aggregate({sql}, 'string_agg', chr(31))"
 
 
 def _fields(table: Table, names: str, *more: Field) -> dict[str, Field]:
@@ -127,7 +133,7 @@ def _struct_fields(type: pa.StructType, place: str, prefix: str = "") -> Iterabl
         if pa.types.is_struct(member.type):
             yield from _struct_fields(member.type, here, f"{name}.")
         elif not pa.types.is_list(member.type):
-            yield _dated(Field(name, kind_of(name, member.type), here))
+            yield _dated(_single(name, member.type, here))
         elif pa.types.is_struct(member.type.value_type):
             for inner in _struct_fields(member.type.value_type, "x", f"{name}."):
                 text = f"list_transform({here}, lambda x: ({inner.sql})::VARCHAR)"
@@ -192,10 +198,26 @@ def _held(name: str, computed: str) -> Field:
     )
 
 
+def _named(name: str, given: str, derived: str) -> Field:
+    """A name: the document's own where it has one, else what is derived."""
+    return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
+
+
 _IDENTITY_ROWS = """(
-    SELECT i.*, a.accounts, coalesce(h.derived, false) OR o.identityId IS NOT NULL AS counted,
-           h.access, h.entitlements, h.roles, h.accessProfiles, p.apps
+    WITH named AS (
+        SELECT managerId, bool_or(managerId <> id) AS others FROM identities WHERE managerId IS NOT NULL GROUP BY 1
+    ), managers AS (
+        SELECT m.id, min(m.name) AS name, min(coalesce(nullif(m.displayName, ''), m.name)) AS displayName,
+               bool_or(n.others) AS others
+        FROM named n JOIN identities m ON m.id = n.managerId GROUP BY 1
+    )
+    SELECT i.*, a.accounts, coalesce(h.derived, false) OR r.identityId IS NOT NULL AS counted,
+           h.access, h.entitlements, h.roles, h.accessProfiles, p.apps,
+           m.name AS leaderName, m.displayName AS leaderDisplayName,
+           coalesce(o.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
     FROM identities i
+    LEFT JOIN managers m ON m.id = i.managerId
+    LEFT JOIN managers o ON o.id = i.id
     LEFT JOIN (SELECT identityId, count(*) AS accounts FROM accounts GROUP BY 1) a ON a.identityId = i.id
     LEFT JOIN (
         SELECT identityId, count(*) AS access, count(*) FILTER (WHERE type = 'ENTITLEMENT') AS entitlements,
@@ -204,9 +226,9 @@ _IDENTITY_ROWS = """(
         FROM identity_access GROUP BY 1
     ) h ON h.identityId = i.id
     LEFT JOIN (
-        SELECT DISTINCT identityId FROM overruled_access r
-        WHERE NOT EXISTS (FROM identity_access s WHERE s.identityId = r.identityId AND s.type = r.type AND s.id = r.id)
-    ) o ON o.identityId = i.id
+        SELECT DISTINCT identityId FROM overruled_access v
+        WHERE NOT EXISTS (FROM identity_access s WHERE s.identityId = v.identityId AND s.type = v.type AND s.id = v.id)
+    ) r ON r.identityId = i.id
     LEFT JOIN (SELECT identityId, count(*) AS apps FROM identity_apps GROUP BY 1) p ON p.identityId = i.id
 )"""
 
@@ -232,6 +254,10 @@ _IDENTITIES = Index(
                 "processingDetails.retryCount=processingRetryCount "
                 "processingDetails.stackTrace=processingStackTrace processingDetails.message=processingMessage "
                 "tags visibleSegments visibleSegmentCount",
+                # these take the places of the columns above: what no document says is derived, as in the reports
+                _named("manager.name", "t.managerName", "t.leaderName"),
+                _named("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
+                Field("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
                 _counted("accountCount", "t.accounts, 0"),
                 _held("accessCount", "t.access"),
                 _held("entitlementCount", "t.entitlements"),

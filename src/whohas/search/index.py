@@ -29,7 +29,7 @@ from whohas.search.fields import INDICES, Element, Field, Index
 from whohas.warehouse.store import Snapshot, Warehouse
 from whohas.warehouse.tables import TABLES
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Changes when indexes of before cannot be read any more: they are then made again."""
 
 QUICK_ROWS: Final = 200_000

@@ -282,7 +282,7 @@ class _Builder:
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
             leaf = Range(leaf.field, low, high, sign == ">=" or low is None, sign == "<=" or high is None, leaf.at)
         if isinstance(leaf, Range) and leaf.low is None and leaf.high is None:
-            return there(column, one)
+            return there(column)
         match one.kind:
             case "text":
                 return (
@@ -366,8 +366,6 @@ class _Builder:
 
         match leaf:
             case Term() | Phrase():
-                if not leaf.text:
-                    return None
                 value = fold(leaf.text)
                 return contains(place, f"{ends}{value}{ends}") if one.many else place.eq(literal(value))
             case Wildcard():
@@ -435,9 +433,9 @@ class _Builder:
         members = [one for place, one in known.items() if place.startswith(f"{name}.")]
         if name not in known and members:
             self.findings.known[self._called(name)] = f"object of {len(members)} fields"
-            return either([there(self._column(one.column), one) for one in members])
+            return either([there(self._column(one.column)) for one in members])
         found = self._fields(name)
-        return either([there(self._column(one.column), one) for one, _ in found]) if found else exp.false()
+        return either([there(self._column(one.column)) for one, _ in found]) if found else exp.false()
 
     def _column(self, name: str) -> exp.Column:
         return column_of(self.alias, name)

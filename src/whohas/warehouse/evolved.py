@@ -21,6 +21,14 @@ def lacking(path: Path, table: Table) -> tuple[str, ...]:
     return tuple(name for name in added if name not in has)
 
 
+def conform(data: pa.Table, table: Table) -> pa.Table:
+    """Return rows of a file in the schema of its table: columns that the file lacks are null."""
+    for column in table.columns:
+        if column.added and column.name not in data.schema.names:
+            data = data.append_column(column.name, pa.nulls(len(data), column.type))
+    return data.select(table.schema.names).cast(table.schema)
+
+
 def scan(table: Table, files: Iterable[Path]) -> str:
     """The SQL of all rows of some files of a table: what a file lacks is null."""
     paths = list(files)

@@ -16,9 +16,9 @@ from whohas.warehouse.tables import ATTRIBUTES
 
 _FLAT = """
 SELECT CASE
-    WHEN v IS NULL OR v IN ('null', '""') THEN NULL
+    WHEN v IS NULL OR v = 'null' THEN NULL
     WHEN starts_with(v, '"') THEN [json_extract_string(v, '$')]
-    WHEN starts_with(v, '[') THEN list_filter(json_extract_string(v, '$[*]'), lambda x: x <> '')
+    WHEN starts_with(v, '[') THEN list_filter(json_extract_string(v, '$[*]'), lambda x: x IS NOT NULL)
     ELSE [v] END AS v
 FROM flat
 """
@@ -67,13 +67,14 @@ def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, A
     return values.filter(pa.array(held)), np.concatenate(([0], np.cumsum(held)))[edges]
 
 
-def from_json(connection: Any, texts: pa.Array, known: set[str] | None = None) -> pa.Array:
-    """The attributes of rows whose attributes are JSON objects; null and empty values are left out.
+def from_json(connection: Any, texts: pa.Array) -> pa.Array:
+    """The attributes of rows whose attributes are JSON objects.
+
+    Empty text is a value; null, `[]` and `[null]` are none and left out, as Elasticsearch's `exists` has it.
 
     Args:
         connection: DuckDB, to read the JSON.
         texts: an object each, or null.
-        known: takes the names of all attributes, of those without a value too.
     """
     connection.register("texts", pa.table({"t": texts}))
     table = connection.sql(
@@ -84,8 +85,6 @@ def from_json(connection: Any, texts: pa.Array, known: set[str] | None = None) -
     keys, values = (one(table.column(name)) for name in ("k", "v"))
     counts = pc.list_value_length(keys).fill_null(0).to_numpy(zero_copy_only=False)
     names, texts_of = keys.flatten(), values.flatten().cast(pa.string())
-    if known is not None:
-        known.update(names.unique().to_pylist())
     connection.register("flat", pa.table({"v": texts_of}))
     items = one(connection.sql(_FLAT).to_arrow_table().column("v"))
     sizes = pc.list_value_length(items).fill_null(0).to_numpy(zero_copy_only=False)
@@ -97,6 +96,36 @@ def from_json(connection: Any, texts: pa.Array, known: set[str] | None = None) -
     flat = lists.flatten()
     inner = pa.ListArray.from_arrays(_offsets(sizes[full]), flat)
     return pa.MapArray.from_arrays(_offsets(kept), names.filter(mask), inner)
+
+
+def names_by(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
+    """The names of the attributes that are more than empty text somewhere, by the owner of their rows.
+
+    Args:
+        owners: a text a row, such as its source; rows without one are passed over.
+        attributes: the attributes of each row.
+    """
+    offsets = attributes.offsets.to_numpy()
+    begin, end = int(offsets[0]), int(offsets[-1])
+    keys = attributes.keys.slice(begin, end - begin).dictionary_encode()
+    items = attributes.items.slice(begin, end - begin)
+    if not len(keys):
+        return {}
+    edges = items.offsets.to_numpy() - items.offsets[0].as_py()
+    full = np.concatenate(([0], np.cumsum(_lengths(items.flatten()) > 0)))
+    counts = np.diff(offsets)
+    if attributes.null_count:
+        counts = np.where(attributes.is_null().to_numpy(zero_copy_only=False), 0, counts)
+    of = owners.dictionary_encode()
+    codes = of.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    owner = np.repeat(codes, counts).astype(np.int64)
+    some = (full[edges[1:]] > full[edges[:-1]]) & (owner >= 0)
+    pairs = np.unique(owner[some] * len(keys.dictionary) + keys.indices.to_numpy(zero_copy_only=False)[some])
+    found: dict[str, set[str]] = {}
+    for pair in pairs.tolist():
+        place, key = divmod(pair, len(keys.dictionary))
+        found.setdefault(of.dictionary[place].as_py(), set()).add(keys.dictionary[key].as_py())
+    return found
 
 
 def nothing(rows: int) -> pa.Array:

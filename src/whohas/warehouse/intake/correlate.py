@@ -13,7 +13,7 @@ from whohas.engine.sql import literal, quote
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.arrow import one, pc, with_column
 from whohas.warehouse.intake.mapping import Correlation, SourceMapping
-from whohas.warehouse.tables import ACCOUNTS, TEXT
+from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, TEXT
 
 
 class IdentityIndex:
@@ -33,7 +33,7 @@ class IdentityIndex:
         self._fold = ignore_case
         path = scratch / f"index-{len(list(scratch.glob('index-*')))}.arrow"
         empty = pa.table({"h": pa.array([], pa.uint64()), "key": pa.array([], TEXT), "id": pa.array([], TEXT)})
-        value = _value(identity)
+        value = value_of(identity)
         key = f"lower({value})" if ignore_case else value
         with pa.OSFile(str(path), "wb") as sink:
             if files:
@@ -75,18 +75,21 @@ def correlated(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> p
 
     An account that made an identity, and one whose identity a person chose, keep theirs.
     """
-    if rule.account.startswith("attributes."):
-        name = rule.account.removeprefix("attributes.")
-        lists = pc.map_lookup(accounts.column("attributes"), pa.scalar(name), "first")
-        values = pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
-    else:
-        values = accounts.column(rule.account)
+    values = compared(accounts, rule.account)
     keep = pc.or_(
         accounts.column("authoritative").fill_null(False), accounts.column("manuallyCorrelated").fill_null(False)
     )
     ids = pc.if_else(keep, accounts.column("identityId"), index.find(one(values)))
     accounts = with_column(accounts, "identityId", ids)
     return with_column(accounts, "correlated", pc.is_valid(ids))
+
+
+def compared(rows: pa.Table, place: str) -> Any:
+    """The value that a rule compares of each account or identity: a column's, or the first of an attribute's."""
+    if not place.startswith("attributes."):
+        return rows.column(place)
+    lists = pc.map_lookup(rows.column("attributes"), pa.scalar(place.removeprefix("attributes.")), "first")
+    return pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
 
 
 def stored_rule(mapping: SourceMapping) -> Correlation | None:
@@ -109,7 +112,28 @@ def stored_rule(mapping: SourceMapping) -> Correlation | None:
     )
 
 
-def _value(identity: str) -> str:
-    if identity.startswith("attributes."):
-        return f"attributes[{literal(identity.removeprefix('attributes.'))}][1]"
-    return f"{quote(identity)}::VARCHAR"
+def stored_manager(mapping: SourceMapping) -> Correlation | None:
+    """A mapping's rule of managers, its own side told by where identities keep the value.
+
+    Raises:
+        InvalidArguments: the identities do not keep that column.
+    """
+    rule = mapping.manager
+    if rule is None or mapping.accounts is None:
+        return None
+    if mapping.accounts.attributes is None or rule.account in mapping.accounts.attributes:
+        return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
+    for ours, theirs in mapping.identities.items():
+        if theirs == rule.account and ours != "id" and IDENTITIES.column(ours).type == TEXT:
+            return Correlation(ours, rule.identity, rule.ignore_case)
+    raise InvalidArguments(
+        f"The mapping {mapping.path} is wrong: manager.account {rule.account!r} is not kept with the identities, "
+        "so later loads could not find their managers. Name it in accounts.attributes."
+    )
+
+
+def value_of(place: str) -> str:
+    """SQL: the value that a rule compares, of an account or identity."""
+    if place.startswith("attributes."):
+        return f"attributes[{literal(place.removeprefix('attributes.'))}][1]"
+    return f"{quote(place)}::VARCHAR"

@@ -14,7 +14,7 @@ from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
-from whohas.warehouse.intake.rows import Typed, Typing, identifying
+from whohas.warehouse.intake.rows import Typed, Typing, identifying, names_something
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.tables import (
@@ -25,6 +25,9 @@ from whohas.warehouse.tables import (
     IDENTITY_ACCESS,
     IDENTITY_APPS,
     OWNED,
+    TEXT,
+    TEXTS,
+    Column,
     Table,
 )
 
@@ -112,8 +115,7 @@ class DocumentRows:
                 cells.append(f"{_owned()} AS owned")
                 continue
             found = [self._text(path) for path in column.paths]
-            text = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
-            cells.append(f"{text} AS {quote(column.name)}")
+            cells.append(f"{self._value(column)} AS {quote(column.name)}")
             if not pa.types.is_nested(column.type):
                 many = [
                     f"({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
@@ -130,6 +132,15 @@ class DocumentRows:
         begin = f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
         self._nested_sql = f"{begin}SELECT {', '.join(flags)} FROM x"
         return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", doc FROM x'
+
+    def _value(self, column: Column) -> str:
+        """The text of a column: the first path that has more than empty text, else empty text where a path has that."""
+        found = [self._text(path) for path in column.paths]
+        if (column.type == TEXT and not names_something(self._table, column)) or column.type == TEXTS:
+            # p[1], 'a' and '' -> coalesce(nullif(p[1], ''), nullif(p[2], ''), p[1], p[2])
+            found = found if len(found) > 1 else []
+            found += [f"p[{self._paths[path]}]" for path in column.paths]
+        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
     def _text(self, path: str) -> str:
         place = self._paths.setdefault(path, len(self._paths) + 1)
@@ -173,7 +184,8 @@ class DocumentRows:
             if column.null_count < len(column):
                 typed.data[name] = attributes.from_json(self._connection, column)
                 if self._table is ACCOUNTS and name == "attributes":
-                    self._note_attributes(typed.data["sourceId"], column)
+                    for id, names in attributes.names_by(typed.data["sourceId"], typed.data[name]).items():
+                        self._sources.add_attributes(id, names)
         rows = shaped(self._table, typed, records)
         found = [rows]
         if self._fans:
@@ -227,15 +239,6 @@ class DocumentRows:
         table = self._connection.sql(_HELD).to_arrow_table()
         data = table.select(ACCOUNT_ENTITLEMENTS.schema.names).cast(ACCOUNT_ENTITLEMENTS.schema)
         return [Shaped(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
-
-    def _note_attributes(self, ids: pa.Array, texts: pa.Array) -> None:
-        self._connection.register("named", pa.table({"s": ids, "t": texts}))
-        pairs = self._connection.sql(
-            "SELECT s, list(DISTINCT k) FROM (SELECT s, unnest(json_keys(t)) AS k FROM "
-            "(SELECT s, CASE WHEN json_valid(t) AND s IS NOT NULL THEN t END AS t FROM named)) GROUP BY s"
-        ).fetchall()
-        for id, names in pairs:
-            self._sources.add_attributes(id, names)
 
     def _single(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
         """Empty the optional cells that hold an object or array where the table has a single value.

@@ -38,11 +38,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """The rule by which accounts of a source get their identity.
+    """The rule by which accounts of a source get their identity, or the identities of a source their manager.
 
     Attributes:
-        account: where an account has the value: a column of accounts, or `attributes.<name>`.
-        identity: where an identity has it, likewise.
+        account: where an account has the value: a column of accounts, or `attributes.<name>`. Of a manager's rule:
+            where the identity has the value that names its manager.
+        identity: where the identity that is looked for has it, likewise.
         ignore_case: whether upper and lower case count as the same.
     """
 
@@ -68,6 +69,7 @@ class SourceMapping:
         column: the column whose value names each row's source, where a file has many.
         authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
         identities: column of identities to column of the accounts' file.
+        manager: the rule by which the identities find their managers.
     """
 
     path: Path
@@ -80,6 +82,7 @@ class SourceMapping:
     accounts: Part | None
     identities: Mapping[str, str]
     correlation: Correlation | None
+    manager: Correlation | None
     entitlements: Part | None
     memberships: Part | None
     dialect: Dialect
@@ -107,7 +110,7 @@ class _Reader:
         self.path = path
 
     def read(self, document: dict[str, Any]) -> SourceMapping:
-        sections = ("source", "accounts", "identities", "correlation", "entitlements", "memberships", "csv")
+        sections = ("source", "accounts", "identities", "correlation", "manager", "entitlements", "memberships", "csv")
         self.keys("", document, sections)
         source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
         name, column = self.text(source, "source.name"), self.text(source, "source.column")
@@ -133,7 +136,8 @@ class _Reader:
             identities=self.columns(
                 self.section(document, "identities", ("columns",)), "identities", _names(IDENTITIES), ()
             ),
-            correlation=self.correlation(document),
+            correlation=self.correlation(document, "correlation"),
+            manager=self.correlation(document, "manager"),
             entitlements=self.part(document, "entitlements", _names(ENTITLEMENTS), ("value",)),
             memberships=self.part(document, "memberships", (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)),
             dialect=Dialect(self.text(csv, "csv.delimiter"), self.text(csv, "csv.encoding")),
@@ -160,6 +164,12 @@ class _Reader:
             )
         if mapping.identities and mapping.authoritative is False:
             raise self.fault("[identities] needs source.authoritative, for only such accounts make identities")
+        if mapping.manager is not None and (mapping.authoritative is False or mapping.accounts is None):
+            raise self.fault(
+                "[manager] needs [accounts] and source.authoritative, for only such accounts make identities"
+            )
+        if mapping.manager is not None and "managerId" in mapping.identities:
+            raise self.fault("identities.columns.managerId and [manager] both say who the manager is: keep one")
         if mapping.id is not None and mapping.column is not None:
             raise self.fault("source.id is for one source; source.column names many")
 
@@ -201,22 +211,20 @@ class _Reader:
                 raise self.fault(f"[{name}.columns] does not say which column is {column}")
         return dict(columns)
 
-    def correlation(self, document: dict[str, Any]) -> Correlation | None:
-        if "correlation" not in document:
+    def correlation(self, document: dict[str, Any], name: str) -> Correlation | None:
+        if name not in document:
             return None
-        section = self.section(document, "correlation", ("account", "identity", "ignoreCase"))
-        account, identity = self.text(section, "correlation.account"), self.text(section, "correlation.identity")
+        section = self.section(document, name, ("account", "identity", "ignoreCase"))
+        account, identity = self.text(section, f"{name}.account"), self.text(section, f"{name}.identity")
         if account is None or identity is None:
-            raise self.fault("[correlation] needs account (a column of the accounts' file) and identity")
+            raise self.fault(f"[{name}] needs account (a column of the accounts' file) and identity")
         ignore = section.get("ignoreCase", False)
         if not isinstance(ignore, bool):
-            raise self.fault("correlation.ignoreCase is neither true nor false")
+            raise self.fault(f"{name}.ignoreCase is neither true nor false")
         if not identity.startswith("attributes."):
             allowed = _names(IDENTITIES)
             if identity not in allowed:
-                raise self.fault(
-                    f"correlation.identity {identity!r} is no column of identities{near(identity, allowed)}"
-                )
+                raise self.fault(f"{name}.identity {identity!r} is no column of identities{near(identity, allowed)}")
         return Correlation(account, identity, ignore)
 
     def section(self, document: dict[str, Any], name: str, allowed: Iterable[str]) -> dict[str, Any]:

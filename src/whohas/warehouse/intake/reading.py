@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.warehouse.intake.batches import Batch, Fault, ahead
-from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_rule
+from whohas.warehouse.intake.batches import Batch, Fault, Numbers, ahead
+from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
 from whohas.warehouse.intake.csv_files import Dialect
 from whohas.warehouse.intake.discover import Input, Inputs
 from whohas.warehouse.intake.documents import DocumentRows
@@ -23,7 +23,7 @@ from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, Correlation, P
 from whohas.warehouse.intake.opened import OpenedFile, open_file, open_mapped
 from whohas.warehouse.intake.rejects import Rejects
 from whohas.warehouse.intake.report import FileCount, Progress
-from whohas.warehouse.intake.revision import revise
+from whohas.warehouse.intake.revision import leave_out, revise
 from whohas.warehouse.intake.shaped import Shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.staging import Stage, Writer, origin_of, origins
@@ -42,6 +42,9 @@ Keep = Callable[[Batch, int], list[Fault]]
 """What is done with a batch of the file of that number; gives the rows that are rejected."""
 
 Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
+
+NATIVE = "sourceId || chr(0) || nativeIdentity"
+"""SQL: what no two accounts have in common."""
 
 _ORDER = ("sources", "identity_profiles", "identities")
 """Tables whose files are read before all others."""
@@ -66,6 +69,9 @@ class Reading:
         self.rules: dict[str, Correlation] = {}
         self.late: set[str] = set()
         self.given_ids = False
+        self.named_managers: set[str] = set()
+        self.described: set[str] = set()
+        self._id_columns: dict[int, str] = {}
         self.rows = 0
         self._files: list[tuple[int, Path, Table, int]] = []
         self._writer = Writer()
@@ -82,6 +88,11 @@ class Reading:
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
+
+    @property
+    def has_identity_ids(self) -> bool:
+        """Whether a mapping names a column of ids for the identities that it makes."""
+        return bool(self._id_columns)
 
     @property
     def brought(self) -> set[str]:
@@ -136,27 +147,39 @@ class Reading:
         if stage is None:
             return
         stage.finish(self.connection)
-        self.drop_duplicates(stage, "id", "id")
+        accounts = self.stages.get(ACCOUNTS.name)
+        if table is not IDENTITIES or accounts is None or not self._id_columns:
+            self.drop_duplicates(stage, "id", "id")
+            return
+        # identities with ids of their own: an account and the identity that it makes are rejected together
+        accounts.finish(self.connection)
+        leave_out(stage, self.drop_duplicates(accounts, NATIVE, "nativeIdentity"))
+        leave_out(accounts, self.drop_duplicates(stage, "id", "id"))
 
-    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> None:
-        """Leaves out staged rows whose key an earlier one has."""
+    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> Numbers:
+        """Leaves out staged rows whose key an earlier one has; returns their origins."""
         found = duplicates(self.connection, stage.files, key)
         again: dict[int, list[int]] = {}
+        gone: list[Numbers] = []
         sources: dict[tuple[int, int], str] = {}
         of_source = stage.table.partition == "sourceId"
         for place, rows in found.items():
+            gone.append(stage.files[place].read_origins()[rows])
             if not silent:
-                for number in stage.files[place].read_origins()[rows].tolist():
+                for number in gone[-1].tolist():
                     file, record = origin_of(number)
-                    # an identity that an account made is told of as that account
-                    if not (stage.table is IDENTITIES and self._holds[file] is ACCOUNTS):
+                    # an identity that an account made is told of as that account, unless it has an id of its own
+                    made = stage.table is IDENTITIES and self._holds[file] is ACCOUNTS
+                    if not made or file in self._id_columns:
                         again.setdefault(file, []).append(record)
                         sources[file, record] = (stage.files[place].partition or "") if of_source else ""
             revise(stage.files[place], stage.table, rows)
         for file, records in sorted(again.items()):
+            called = self._id_columns.get(file, column) if stage.table is IDENTITIES else column
             for record, text in self._again(file, records):
-                reason = f"an earlier row has the same {column}"
-                self.rejects.add(file, record, column, reason, text, sources[file, record])
+                reason = f"an earlier row has the same {called}"
+                self.rejects.add(file, record, called, reason, text, sources[file, record])
+        return np.concatenate(gone) if gone else np.empty(0, np.int64)
 
     def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
         """Some records of a file as they stand in it, read once more."""
@@ -219,9 +242,12 @@ class Reading:
     ) -> None:
         self.sources.update(id, authoritative=authoritative, **described)
         if mapping.accounts is not None:
+            self.described.add(id)
             self.sources.rows[id]["correlation"] = None if authoritative or rule is None else rule.to_json()
             if rule is not None and not authoritative:
                 self.rules[id] = rule
+            manager = stored_manager(mapping) if authoritative else None
+            self.sources.rows[id]["managerCorrelation"] = None if manager is None else manager.to_json()
 
     def _own(self, file: Input) -> None:
         opened = open_file(file.path, file.format, file.table, Dialect(), self.connection)
@@ -292,11 +318,18 @@ class Reading:
         else:
             target = self.stage(table)
             before = set(target.touched)
-            self._run(opened, table, self._keeper(table, shape, rule, index), shape.filled, layout, source or "")
+            number = self._run(
+                opened, table, self._keeper(table, shape, rule, index), shape.filled, layout, source or ""
+            )
+            if section == "accounts" and authoritative and "id" in mapping.identities:
+                self._id_columns[number] = mapping.identities["id"]
+                self._tell_made_ids(mapping, shape.without_id)
         if source is not None:
             target.touch(source)
             if authoritative:
                 self.stage(IDENTITIES).touch(source)
+            if authoritative and "managerId" in mapping.identities:
+                self.named_managers.add(source)
             if section == "accounts":
                 self.sources.add_attributes(source, layout.attributes)
                 if not any(file.partition == source for file in target.files):
@@ -310,10 +343,20 @@ class Reading:
             for id in sorted(named):
                 mine = authoritative is True or (authoritative is not False and id in authoritative)
                 self._describe(id, mine, rule, {"type": mapping.type, "description": mapping.description}, mapping)
+                if mine and "managerId" in mapping.identities:
+                    self.named_managers.add(id)
             for id in sorted((authoritative if isinstance(authoritative, frozenset) else frozenset()) - named):
                 self.warnings.append(
                     f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row."
                 )
+
+    def _tell_made_ids(self, mapping: SourceMapping, count: int) -> None:
+        if count:
+            assert mapping.accounts is not None
+            self.warnings.append(
+                f"{mapping.accounts.file.name}: {count:,} rows have no {mapping.identities['id']}, which "
+                "identities.columns.id names: the ids of their identities are made from source and native identity."
+            )
 
     def _keeper(
         self,
@@ -356,7 +399,8 @@ class Reading:
         filled: Counter[str],
         layout: Layout | None = None,
         source: str = "",
-    ) -> None:
+    ) -> int:
+        """Reads a file; returns its number."""
         number = self.rejects.open_file(str(file.path), file.line_of)
         self.filled[number] = filled
         joined = frozenset(layout.lists) if layout is not None else frozenset[str]()
@@ -377,6 +421,7 @@ class Reading:
         self._done += file.path.stat().st_size
         if not read and table is not SOURCES:
             self.warnings.append(f"{file.path.name} has no rows.")
+        return number
 
     def _tell(self, path: Path, position: int) -> None:
         now = time.monotonic()
@@ -391,5 +436,5 @@ def _record(fault: Fault) -> int:
 
 def _described(data: pa.Table) -> list[dict[str, Any]]:
     """Sources as a file describes them; what only a load can know is left out."""
-    own = {"accountAttributes", "correlation", "loaded", "loadId", "holdingsFrom"}
+    own = {"accountAttributes", "correlation", "managerCorrelation", "holdingsFrom", "loaded", "loadId"}
     return [{k: v for k, v in row.items() if k not in own} for row in data.to_pylist()]

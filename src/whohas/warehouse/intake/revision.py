@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.warehouse.evolved import conform
 from whohas.warehouse.intake.batches import Numbers
-from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, StagedFile, disk_space
+from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, Stage, StagedFile, disk_space
 from whohas.warehouse.tables import Table
 
 Change = Callable[[pa.Table], pa.Table]
@@ -27,7 +28,7 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
     rows = start = 0
     with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
         for batch in old.iter_batches(ROW_GROUP // 2):
-            data = pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema)
+            data = conform(pa.Table.from_batches([batch]), table)
             if drop is not None and len(drop):
                 keep = np.ones(data.num_rows, dtype=bool)
                 keep[drop[(drop >= start) & (drop < start + data.num_rows)] - start] = False
@@ -50,3 +51,13 @@ def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: 
         target.unlink(missing_ok=True)
     if drop is not None and len(drop):
         np.delete(file.read_origins(), drop).tofile(file.origins)
+
+
+def leave_out(stage: Stage, origins: Numbers) -> None:
+    """Leaves out the staged rows that have one of these origins."""
+    if not len(origins):
+        return
+    for file in stage.files:
+        rows = np.flatnonzero(np.isin(file.read_origins(), origins))
+        if len(rows):
+            revise(file, stage.table, rows)

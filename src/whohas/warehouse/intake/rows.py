@@ -14,7 +14,7 @@ from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake.arrow import nulls, one, pc
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, typed
-from whohas.warehouse.tables import ATTRIBUTES, IDENTITIES, Table
+from whohas.warehouse.tables import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, Column, Table
 
 Places = npt.NDArray[np.int64]
 
@@ -27,10 +27,34 @@ _NEEDED = {
     "accounts": ("nativeIdentity",),
     "entitlements": (),
     "account_entitlements": ("accountId", "entitlementId"),
-    "identity_access": ("identityId", "id"),
-    "identity_apps": ("identityId", "id"),
+    "identity_access": ("identityId",),
+    "identity_apps": ("identityId",),
+    "access_profiles": (),
+    "roles": (),
+    "apps": (),
 }
 """The columns that may not be empty; of other tables it is the id."""
+
+_HOLDER = "holder"
+_NO_SOURCE = "''"
+_KINDS = {"access_profiles": "ACCESS_PROFILE", "roles": "ROLE", "apps": "APP", "identity_apps": "APP"}
+"""The type from which the ids of a table's rows are made where a file gives none."""
+
+
+_NAMING = frozenset({"id", "nativeIdentity", "sourceName", "authoritativeSourceName"})
+_ENTITLED = frozenset({"entitlements", "account_entitlements", "identity_access"})
+
+
+def names_something(table: Table, column: Column) -> bool:
+    """Whether a column's text names an object, so that an empty one is none: ids, native identities, names of sources.
+
+    The attribute and value of an entitlement are of these, for ids are made from them.
+    """
+    if column.name in _NAMING or column.name.endswith("Id"):
+        return True
+    if column.name in ("attribute", "value"):
+        return table.name in _ENTITLED
+    return table.name == "sources" and column.name == "name"
 
 
 _BY_RULE = {"accounts": ("correlated", "authoritative", "uncorrelated")}
@@ -102,6 +126,8 @@ class Typing:
         separator: what separates several values in one text.
         authoritative: whether accounts make identities: those of all sources, or of those with these ids.
         references: whether ids are not ids yet, but what the file calls their objects by.
+        holder: SQL that gives the id of the identity that an account makes; without one, and where it is null, the id
+            is made from source and native identity.
     """
 
     def __init__(
@@ -114,12 +140,14 @@ class Typing:
         separator: str | None = None,
         authoritative: bool | frozenset[str] = False,
         references: bool = False,
+        holder: str | None = None,
     ) -> None:
         self._connection = connection
         self._table = table
+        self._holder = holder
         self._authoritative = authoritative
         self._references = references
-        self._texts = dict(texts)
+        self._texts = dict(texts) if holder is None else {**texts, _HOLDER: holder}
         self._sources = sources
         self._source = source
         self._has_source = "sourceId" in table.schema.names
@@ -249,13 +277,17 @@ class Typing:
         match self._table.name:
             case "accounts":
                 made = made_id(source, values.get("nativeIdentity", "''"))
-                values["id"] = f"coalesce({values['id']}, {made})" if "id" in values else made
+                values["id"] = _some(values.get("id"), made)
                 held = values.get("identityId", "NULL::VARCHAR")
                 if self._authoritative:
                     among = "true"
                     if self._authoritative is not True:
                         among = f"list_contains([{', '.join(map(literal, sorted(self._authoritative)))}], {source})"
-                    held = f"CASE WHEN {among} THEN {made_id(source, values['nativeIdentity'])} ELSE {held} END"
+                    own = made_id(source, values["nativeIdentity"])
+                    if self._holder is not None:
+                        own = _some(quote(_HOLDER), own)
+                        self._checks.append((f"{among} AND {bad_id(quote(_HOLDER))}", "identityId", BAD_ID))
+                    held = f"CASE WHEN {among} THEN {own} ELSE {held} END"
                     values["authoritative"] = among
                 flag = f"{held} IS NOT NULL"
                 if "correlated" in values:
@@ -266,12 +298,9 @@ class Typing:
                     flag = f"{held} IS NOT NULL AND NOT coalesce({uncorrelated.sql}, NOT ({flag}))"
                 self._correlated(flag, held)
             case "entitlements":
-                value = ", ".join(values[c] for c in ("value", "name") if c in values) or "NULL::VARCHAR"
-                made = made_id(source, f"coalesce({values.get('attribute', 'NULL')}, '')", f"coalesce({value}, NULL)")
-                values["id"] = f"coalesce({values['id']}, {made})" if "id" in values else made
+                values["id"] = _some(values.get("id"), _made_entitlement(source, values))
                 self._checks.append((f"{quote('v.id')} IS NULL", "value", "neither id nor value"))
-                names = ", ".join(values[c] for c in ("name", "value") if c in values) or "NULL::VARCHAR"
-                values["name"] = f"coalesce({names}, NULL)"
+                values["name"] = _some(values.get("name"), values.get("value"))
             case "sources":
                 named = [quote(c) for c in ("id", "name") if c in self._texts]
                 nameless = " AND ".join(f"{c} IS NULL" for c in named) or "true"
@@ -280,10 +309,29 @@ class Typing:
                 values["month"] = f"coalesce(strftime({values.get('created', 'NULL::TIMESTAMPTZ')}, '%Y-%m'), '')"
             case "identity_access":
                 values["derived"] = "false"
-                if "type" in values:
-                    values["type"] = f"upper({values['type']})"
+                self._access_item(source)
+            case name if name in _KINDS:
+                kind = _KINDS[name]
+                made = _made_item(_NO_SOURCE if kind == "ROLE" else source, literal(kind), values.get("name", "NULL"))
+                values["id"] = _some(values.get("id"), made)
+                self._checks.append((f"{quote('v.id')} IS NULL", "name", "neither id nor name"))
+                if name == "access_profiles" and "entitlements" in values:
+                    values["entitlements"] = _with_ids(values["entitlements"], source)
             case _:
                 pass
+
+    def _access_item(self, source: str) -> None:
+        """Gives what an identity holds the id that the item's own row has where neither has one."""
+        values = self._values
+        if "type" in values:
+            values["type"] = f"upper({values['type']})"
+        kind, name = values.get("type", "NULL"), values.get("name", "NULL")
+        made = (
+            f"CASE {kind} WHEN 'ENTITLEMENT' THEN {_made_entitlement(source, values)} "
+            f"WHEN 'ROLE' THEN {_made_item(_NO_SOURCE, kind, name)} ELSE {_made_item(source, kind, name)} END"
+        )
+        values["id"] = _some(values.get("id"), made)
+        self._checks.append((f"{quote('v.id')} IS NULL", "id", "no id, nor type and name to make one from"))
 
     def _correlated(self, flag: str, held: str) -> None:
         """Sets both columns of correlation, so that they never contradict each other."""
@@ -323,6 +371,37 @@ class Typing:
         else:
             found = pa.array(list(of.values()), pa.string()).take(pc.index_in(ids, pa.array(list(of), pa.string())))
         return found if given is None else pc.coalesce(given, found)
+
+
+def _some(*texts: str | None) -> str:
+    """SQL: the first of these texts that is neither null nor empty."""
+    found = [f"nullif({text}, '')" for text in texts if text is not None]
+    return f"coalesce({', '.join([*found, 'NULL'])})" if found else "NULL::VARCHAR"
+
+
+def _made_entitlement(source: str, values: Mapping[str, str]) -> str:
+    """SQL: the id of an entitlement that has none; null where it has neither value nor name.
+
+    An entitlement's own row, what an identity holds and what an access profile contains all get the same one.
+    """
+    attribute = _some(values.get("attribute"))
+    return made_id(
+        f"coalesce({source}, '')", f"coalesce({attribute}, '')", _some(values.get("value"), values.get("name"))
+    )
+
+
+def _made_item(source: str, kind: str, name: str) -> str:
+    """SQL: the id of an access profile, a role or an app that has none; null where it has no type or no name."""
+    return made_id(f"coalesce({source}, '')", f"nullif({kind}, '')", f"nullif({name}, '')")
+
+
+def _with_ids(objects: str, source: str) -> str:
+    """SQL: a list of entitlements of one source, each with an id."""
+    members = [field.name for field in ACCESS_PROFILES.column("entitlements").type.value_type]
+    made = _made_entitlement(source, {name: f"e.{quote(name)}" for name in ("attribute", "value", "name")})
+    cells = {name: f"e.{quote(name)}" for name in members} | {"id": _some('e."id"', made)}
+    packed = ", ".join(f"{literal(name)}: {sql}" for name, sql in cells.items())
+    return f"list_transform({objects}, lambda e: {{{packed}}})"
 
 
 def _has_text(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,16 +10,20 @@ import pyarrow.parquet as pq
 
 from whohas.warehouse.intake import memberships, nested
 from whohas.warehouse.intake.access import derive
+from whohas.warehouse.intake.amend import Amendments, all_of
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.correlate import correlated
 from whohas.warehouse.intake.given import FILE, recognise
+from whohas.warehouse.intake.managers import Managers
 from whohas.warehouse.intake.mapping import Correlation
+from whohas.warehouse.intake.notes import Notes
 from whohas.warehouse.intake.publish import MERGED, merged, replaced, write_rows
-from whohas.warehouse.intake.reading import Reading
+from whohas.warehouse.intake.reading import NATIVE, Reading
+from whohas.warehouse.intake.references import follow, moved
 from whohas.warehouse.intake.revision import Change as Revision
-from whohas.warehouse.intake.revision import revise, rewrite
+from whohas.warehouse.intake.revision import revise
 from whohas.warehouse.intake.staging import Stage, StagedFile
-from whohas.warehouse.store import Change, DataFile
+from whohas.warehouse.store import Change
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, SOURCES
 
 Counts = dict[str, tuple[int, int]]
@@ -38,7 +41,7 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
             reading.stages[name].finish(reading.connection)
     from_file = set(reading.stages["accounts"].touched) if "accounts" in reading.stages else set[str]()
     if "accounts" in reading.stages:
-        reading.drop_duplicates(reading.stages["accounts"], "sourceId || chr(0) || nativeIdentity", "nativeIdentity")
+        reading.drop_duplicates(reading.stages["accounts"], NATIVE, "nativeIdentity")
         if reading.given_ids:
             reading.drop_duplicates(reading.stages["accounts"], "id", "id")
     if "entitlements" in reading.stages:
@@ -59,16 +62,16 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
     accounts = reading.stages.get(ACCOUNTS.name)
     if accounts is not None:
         _revise_accounts(reading, accounts, left)
-    changes = _changes(reading)
-    again = _correlate_again(reading)
-    if again is not None:
-        accounts_change = next((change for change in changes if change.table is ACCOUNTS), None)
-        if accounts_change is not None:
-            changes.remove(accounts_change)
-            replace = (accounts_change.replace or frozenset()) | (again.replace or frozenset())
-            again = Change(ACCOUNTS, (*accounts_change.add, *again.add), replace)
-        changes.append(again)
-    changes = derive(reading, changes, from_file, told)
+    managers = Managers(reading)
+    managers.find()
+    gone = moved(reading)
+    amendments = Amendments(reading.load, _changes(reading))
+    if gone is not None:
+        follow(reading, gone, amendments)
+    managers.find_again(amendments)
+    _correlate_again(reading, amendments)
+    changes = derive(reading, amendments.apply(), from_file, told)
+    reading.warnings += Notes(reading, changes).all()
     now = datetime.now(UTC)
     rows = reading.sources.finish(from_file, now, reading.load.id)
     if rows.num_rows:
@@ -169,16 +172,7 @@ def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> 
         if rule is not None:
             steps.append(_by_rule(reading, rule))
         if steps:
-            revise(file, ACCOUNTS, change=_all_of(steps))
-
-
-def _all_of(steps: Sequence[Revision]) -> Revision:
-    def apply(data: pa.Table) -> pa.Table:
-        for step in steps:
-            data = step(data)
-        return data
-
-    return apply
+            revise(file, ACCOUNTS, change=all_of(steps))
 
 
 def _by_rule(reading: Reading, rule: Correlation) -> Revision:
@@ -190,36 +184,15 @@ def _by_rule(reading: Reading, rule: Correlation) -> Revision:
     return apply
 
 
-def _correlate_again(reading: Reading) -> Change | None:
+def _correlate_again(reading: Reading, amendments: Amendments) -> None:
     """Correlates accounts that the load does not bring, where it brings identities and a source has a rule."""
     if IDENTITIES.name not in reading.stages:
-        return None
-    brought = reading.stages[ACCOUNTS.name].touched if ACCOUNTS.name in reading.stages else set[str]()
-    add: list[DataFile] = []
-    replace: set[str] = set()
-    for id, row in reading.sources.rows.items():
-        if id in brought or row["correlation"] is None:
-            continue
-        rule = Correlation.from_json(row["correlation"])
-        files = reading.load.base.files(ACCOUNTS, frozenset({id}))
-        step = _by_rule(reading, rule)
-        if not any(_differs(file, step) for file in files):
-            continue
-        replace.add(id)
-        for file in files:
-            path = reading.load.new_file(ACCOUNTS)
-            add.append(DataFile(path, rewrite(file.path, path, ACCOUNTS, change=step), id))
-    return Change(ACCOUNTS, tuple(add), frozenset(replace)) if replace else None
-
-
-def _differs(file: DataFile, step: Revision) -> bool:
-    with pq.ParquetFile(file.path) as parquet:
-        for batch in parquet.iter_batches(60_000):
-            data = pa.Table.from_batches([batch]).select(ACCOUNTS.schema.names).cast(ACCOUNTS.schema)
-            old, new = data.column("identityId").fill_null(""), step(data).column("identityId").fill_null("")
-            if not pc.all(pc.equal(old, new)).as_py():
-                return True
-    return False
+        return
+    for id in amendments.kept(ACCOUNTS):
+        row = reading.sources.rows.get(id)
+        if row is not None and row["correlation"] is not None:
+            step = _by_rule(reading, Correlation.from_json(row["correlation"]))
+            amendments.add(ACCOUNTS, id, (step, "identityId"))
 
 
 def _counts(changes: list[Change]) -> Counts:

@@ -96,16 +96,16 @@ def mapped_layout(
     Raises:
         InvalidArguments: the mapping names a column that the file does not have.
     """
-    named = {f"{section}.columns.{ours}": theirs for ours, theirs in part.columns.items()}
+    named = [(f"{section}.columns.{ours}", theirs) for ours, theirs in part.columns.items()]
     if section == "accounts":
-        named.update({f"identities.columns.{ours}": theirs for ours, theirs in mapping.identities.items()})
+        named += [(f"identities.columns.{ours}", theirs) for ours, theirs in mapping.identities.items()]
+        rules = {"correlation": mapping.correlation, "manager": mapping.manager}
+        named += [(f"{name}.account", rule.account) for name, rule in rules.items() if rule is not None]
     if mapping.column is not None:
-        named["source.column"] = mapping.column
-    named.update({f"{section}.lists": name for name in part.lists or {}})
-    named.update({f"{section}.attributes": name for name in part.attributes or ()})
-    if section == "accounts" and mapping.correlation is not None:
-        named["correlation.account"] = mapping.correlation.account
-    for key, name in named.items():
+        named.append(("source.column", mapping.column))
+    named += [(f"{section}.lists", name) for name in part.lists or {}]
+    named += [(f"{section}.attributes", name) for name in part.attributes or ()]
+    for key, name in named:
         if name not in header:
             raise InvalidArguments(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
@@ -127,6 +127,7 @@ class TextRows:
         references: whether ids are not ids yet, but what the file calls their objects by.
 
     Attributes:
+        without_id: identities whose row has no id though the mapping names a column for it: theirs is made.
         filled: by column of the file that not every text fits, how many of its cells have a text.
     """
 
@@ -152,7 +153,10 @@ class TextRows:
         self._free = any(column.name == "attributes" for column in table.columns)
         self._json = [c.name for c in table.columns if c.type == ATTRIBUTES and c.name in layout.columns]
         texts = {ours: self._text(theirs) for ours, theirs in layout.columns.items()}
-        self._typing = Typing(connection, table, texts, sources, source, _SEPARATOR, authoritative, references)
+        self._id_column = (identities or {}).get("id") if authoritative else None
+        holder = None if self._id_column is None else self._text((self._id_column,))
+        self._typing = Typing(connection, table, texts, sources, source, _SEPARATOR, authoritative, references, holder)
+        self.without_id = 0
         self._identities: Typing | None = None
         if authoritative:
             made = {ours: self._text((theirs,)) for ours, theirs in (identities or {}).items()}
@@ -178,7 +182,7 @@ class TextRows:
         if self._identities is not None:
             made, own = self._make(self._identities, data, typed)
             bad += self._faults(made, data, records, self._made, filled)
-        bad += self._faults(typed, data, records, {}, filled)
+        bad += self._faults(typed, data, records, {"identityId": self._id_column} if self._id_column else {}, filled)
         bad = _once(bad)
         self.filled.update(filled)
         if made is not None:
@@ -203,6 +207,9 @@ class TextRows:
         made = identities(data)
         own = accounts.data["authoritative"].fill_null(False).to_numpy(zero_copy_only=False) & (accounts.wrong < 0)
         made.wrong[~own] = -1
+        if self._id_column is not None:
+            empty = pc.equal(one(data.column(self._place[self._id_column])), "").to_numpy(zero_copy_only=False)
+            self.without_id += int((empty & own).sum())
         read = [replace(cells, places=cells.places[own[cells.places]]) for cells in made.unreadable]
         return replace(made, unreadable=tuple(read)), own
 
@@ -236,14 +243,12 @@ class TextRows:
         return attributes.from_json(self._connection, one(cells.column("t")))
 
     def _note_attributes(self, data: pa.Table) -> None:
-        ids = pc.unique(data.column("sourceId")).to_pylist()
         if "attributes" in self._json:
-            for id in ids:
-                mine = data.filter(pc.equal(data.column("sourceId"), id)).column("attributes")
-                for chunk in mine.chunks:
-                    self._sources.add_attributes(id, pc.unique(chunk.keys).to_pylist())
+            named = attributes.names_by(one(data.column("sourceId")), one(data.column("attributes")))
+            for id, names in named.items():
+                self._sources.add_attributes(id, names)
         else:
-            for id in ids:
+            for id in pc.unique(data.column("sourceId")).to_pylist():
                 self._sources.add_attributes(id, self._layout.attributes)
 
     def _faults(
