@@ -40,7 +40,7 @@ def holds() -> None:
         print("No run is held.")
         return
     rows = [(one.run_id, one.holder, f"{one.held:%Y-%m-%d %H:%M:%S}", one.reason) for one in held]
-    print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows)
+    print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows, whole=1)
 
 
 def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:

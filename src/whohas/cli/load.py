@@ -90,8 +90,9 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
     if not shown:
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from whohas.cli.terminal import console as opened
 
     columns = (
         TextColumn("{task.description}"),
@@ -99,7 +100,7 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
         TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=opened(stderr=True), transient=True) as bar:
         task = bar.add_task("Reading", total=None, rows=0)
 
         def show(at: Progress) -> None:
@@ -115,10 +116,13 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
 
 
 def _print(report: LoadReport, check: bool) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from whohas.cli.terminal import console as opened
+    from whohas.cli.terminal import one_line
+
+    console = opened()
     if report.sources:
         table = Table(title="Accounts by source", title_justify="left", box=None, pad_edge=False)
         table.add_column("Source")
@@ -127,7 +131,7 @@ def _print(report: LoadReport, check: bool) -> None:
         for source in report.sources:
             name = f"{source.name} (authoritative)" if source.authoritative else source.name
             counts = (source.before, source.after, source.correlated, source.uncorrelated)
-            table.add_row(name, *(f"{count:,}" for count in counts))
+            table.add_row(escape(one_line(name)), *(f"{count:,}" for count in counts))
         console.print(table)
         console.print()
     others = Table(title="Rows by table", title_justify="left", box=None, pad_edge=False)
