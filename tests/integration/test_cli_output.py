@@ -26,7 +26,7 @@ def out(home: Path, *arguments: str | Path) -> list[str]:
 
 
 def test_every_list_in_a_pipe_has_each_row_whole_on_one_line(home: Path, tmp_path: Path) -> None:
-    source, badge = f"[b]{LONGER} :smile:", "北" * 60
+    source, badge = f"S [b]{LONGER} :smile:", "北" * 60
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text(f"login,{LONGER}\n1,{LONGER}\n")
     columns = '[accounts.columns]\nnativeIdentity = "login"\nname = "login"\n'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import console, is_terminal, plain
+from whohas.cli.terminal import console, is_terminal, one_line
 from whohas.errors import WhohasError
 
 if TYPE_CHECKING:
@@ -74,4 +74,4 @@ def _print_news(watched: dict[str, Run], told: dict[str, str]) -> None:
 
 
 def _line(run: Run) -> str:
-    return plain(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")
+    return one_line(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")
