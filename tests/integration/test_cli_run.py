@@ -35,8 +35,6 @@ def test_wrong_arguments_are_one_line_on_stderr(own_home: Path) -> None:
         (["-a", 'sourceName={"a"'], "is not JSON"),
         (["-a", "sourceName=Aktive Directory"], "Did you mean 'Active Directory'"),
         ([], "ACCOUNTS needs the argument"),
-        (["-a", "sourceName=Nimbus CRM", "-f", "docx"], "There is no format 'DOCX'"),
-        (["-a", "sourceName=Nimbus CRM", "-a", 'selectedFormats=["CSV"]', "-f", "pdf"], "made no PDF file"),
         (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
     ):
         done = whohas(own_home, "run", "ACCOUNTS", *arguments)

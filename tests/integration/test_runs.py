@@ -150,7 +150,8 @@ def test_an_argument_that_means_nothing_is_ignored_and_the_run_says_so(http: htt
     run = start(http, sourceName="Ledger Database", correlatedOnly=True, defaultS3Bucket=True, sourcename="x")
     result = result_when_over(http, run["id"])
     texts = [message["localizedText"] for message in result["messages"]]
-    assert texts == ["ACCOUNTS has no argument sourcename: ignored. Its arguments: application, sourceName."]
+    ignored = "ACCOUNTS has no argument sourcename: ignored. Did you mean sourceName by sourcename?"
+    assert texts == [f"{ignored} Its arguments: application, sourceName."]
     assert result["status"] == "SUCCESS"
 
 

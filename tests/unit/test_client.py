@@ -58,6 +58,16 @@ def test_a_run_is_started_watched_and_its_file_saved(do: Do, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [saved], "no part is left behind"
 
 
+def test_a_path_may_be_a_text_and_an_id_its_beginning(do: Do, tmp_path: Path) -> None:
+    run_id = finished(do)
+    assert do(lambda client: client.find(run_id[:16])) == do(lambda client: client.find(run_id)) == run_id
+    assert do(lambda client: client.download(run_id, "csv", f"{tmp_path}/a.csv")) == tmp_path / "a.csv"
+    assert do(lambda client: client.download(run_id, "csv", str(tmp_path))) == tmp_path / "Accounts Report.csv"
+    for none in ("", "zz"):
+        with pytest.raises(NotFound, match="no run whose id begins"):
+            do(lambda client, none=none: client.find(none))
+
+
 def test_a_file_saved_to_a_folder_has_the_name_that_the_server_gives_it(do: Do, tmp_path: Path) -> None:
     run_id = finished(do)
     assert do(lambda client: client.download(run_id, "csv", tmp_path)).name == "Accounts Report.csv"

@@ -26,6 +26,7 @@ from whohas.cli.runs import cancel, runs, show
 from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
+from whohas.cli.terminal import is_terminal
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
@@ -37,6 +38,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # else help and refusals are boxes of 80 columns, and values are broken in them
+    rich_markup_mode="rich" if is_terminal() and is_terminal(stderr=True) else None,
 )
 
 

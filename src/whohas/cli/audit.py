@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -202,4 +202,4 @@ def _print(line: bytes, as_json: bool) -> None:
     facts = "  ".join(f"{name}={data[name]}" for name in told if data.get(name) is not None)
     time = str(event.get("time"))[:19].replace("T", " ")
     kind = str(event.get("type")).removeprefix("whohas.")
-    print(plain(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))
+    print(one_line(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))

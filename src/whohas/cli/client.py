@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
+from whohas.cli.terminal import print_table
 
 if TYPE_CHECKING:
     from whohas.auth import NewClient
@@ -66,22 +67,19 @@ def create(
 @client_app.command("list")
 def list_clients() -> None:
     """Print all clients, the newest first."""
-    from rich.console import Console
-    from rich.table import Table
-
     with installation() as services:
         clients = services.access.clients.list()
     if not clients:
         print("No client yet. Make one: whohas client create NAME")
         return
     heads = ("Client", "Name", "Acts as", "Scopes", "Created (UTC)", "Revoked (UTC)")
-    table = Table(*heads, box=None, pad_edge=False)
+    rows: list[tuple[str, ...]] = []
     for client in clients:
         revoked = f"{client.revoked:%Y-%m-%d %H:%M:%S}" if client.revoked else ""
         acts_as = f"user {client.person.name}" if client.person else " ".join(client.levels)
         created = f"{client.created:%Y-%m-%d %H:%M:%S}"
-        table.add_row(client.id, client.name, acts_as, " ".join(client.scopes), created, revoked)
-    Console(width=None if Console().is_terminal else 240, markup=False).print(table)
+        rows.append((client.id, client.name, acts_as, " ".join(client.scopes), created, revoked))
+    print_table(heads, rows, whole=1)
 
 
 @client_app.command()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from whohas.cli.terminal import console, is_terminal
 from whohas.errors import InvalidArguments
 
 
@@ -40,11 +41,9 @@ def generate(
 
 @contextmanager
 def _progress(total: int) -> Generator[Callable[[int], None]]:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    console = Console(stderr=True)
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console(stderr=True), transient=True, disable=not is_terminal(stderr=True)) as bar:
         task = bar.add_task("identities", total=total)
         yield lambda done: bar.update(task, completed=done)

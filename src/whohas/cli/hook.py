@@ -48,7 +48,7 @@ def list_hooks() -> None:
         )
         for one, sent in hooks
     ]
-    print_table(("Hook", "Address", "Report", "Delivered", "Waiting", "Given up", "Last fault"), rows)
+    print_table(("Hook", "Address", "Report", "Delivered", "Waiting", "Given up", "Last fault"), rows, whole=1)
 
 
 @hook_app.command()

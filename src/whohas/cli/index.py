@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
     from whohas.warehouse.store import Warehouse
@@ -28,7 +29,6 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     Raises:
         Unavailable: it cannot be made.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
     from whohas.search.index import build
@@ -36,8 +36,8 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     snapshot = warehouse.snapshot()
     started = time.monotonic()
     columns = (TextColumn("Indexing"), BarColumn(), TextColumn("{task.completed:,} rows"))
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=quiet or not sys.stderr.isatty()) as bar:
+    hidden = quiet or not is_terminal(stderr=True)
+    with Progress(*columns, console=console(stderr=True), transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
         build(warehouse, snapshot, lambda done, of: bar.update(task, completed=done, total=max(done, of)))
     if not quiet:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.terminal import one_line, plain, print_table
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
 
@@ -40,7 +40,7 @@ def holds() -> None:
         print("No run is held.")
         return
     rows = [(one.run_id, one.holder, f"{one.held:%Y-%m-%d %H:%M:%S}", one.reason) for one in held]
-    print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows)
+    print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows, whole=1)
 
 
 def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:
@@ -50,6 +50,6 @@ def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what
     with installation() as services:
         gone = services.retention.sweep(dry=dry_run, by=operator())
     for one in gone:
-        print(plain(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
+        print(one_line(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
     word = "would be removed" if dry_run else "removed"
     print(f"{len(gone):,} {word}, {sum(one.bytes for one in gone):,} bytes.")

@@ -128,8 +128,9 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
     if not shown:
         yield lambda _: None
         return
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from whohas.cli.terminal import console as opened
 
     columns = (
         TextColumn("{task.description}"),
@@ -137,7 +138,7 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
         TextColumn("{task.fields[rows]:,} rows"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=opened(stderr=True), transient=True) as bar:
         task = bar.add_task("Reading", total=None, rows=0)
 
         def show(at: Progress) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import one_line, plain
 
 if TYPE_CHECKING:
     from whohas.warehouse.intake import LoadReport, Rejection
@@ -83,10 +83,12 @@ def _examples(found: Sequence[Rejection], total: int) -> Iterable[str]:
 
 
 def _tables(report: LoadReport, future: bool) -> None:
-    from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    from whohas.cli.terminal import console as opened
+
+    console = opened()
     after = "would be" if future else "now"
     if report.sources:
         table = Table(title="Accounts by source", title_justify="left", box=None, pad_edge=False)
@@ -96,7 +98,7 @@ def _tables(report: LoadReport, future: bool) -> None:
         for source in report.sources:
             name = f"{source.name} (authoritative)" if source.authoritative else source.name
             counts = (source.before, source.after, source.correlated, source.uncorrelated)
-            table.add_row(plain(name), *(f"{count:,}" for count in counts))
+            table.add_row(escape(one_line(name)), *(f"{count:,}" for count in counts))
         console.print(table)
         console.print()
     others = Table(title="Rows by table", title_justify="left", box=None, pad_edge=False)

@@ -8,6 +8,7 @@ import typer
 
 from whohas.cli.arguments import report_named
 from whohas.cli.installation import installation
+from whohas.cli.terminal import print_table
 
 reports_app = typer.Typer(no_args_is_help=True, help="List reports; switch one off or on.")
 
@@ -15,17 +16,15 @@ reports_app = typer.Typer(no_args_is_help=True, help="List reports; switch one o
 @reports_app.command("list")
 def list_reports() -> None:
     """Print every report with its arguments."""
-    from rich.console import Console
-    from rich.table import Table
-
     from whohas import reports
 
-    table = Table("Report", "Arguments", "What it shows", box=None, pad_edge=False)
     with installation() as services:
-        for report in reports.reports().values():
-            off = " (switched off)" if services.runs.disabled(report.type) else ""
-            table.add_row(report.type + off, ", ".join(report.arguments), report.description)
-    Console().print(table)
+        off = {name: " (switched off)" if services.runs.disabled(name) else "" for name in reports.reports()}
+    rows = [
+        (report.type + off[report.type], ", ".join(report.arguments), report.description)
+        for report in reports.reports().values()
+    ]
+    print_table(("Report", "Arguments", "What it shows"), rows, whole=1)
 
 
 @reports_app.command()

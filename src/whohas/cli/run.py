@@ -20,6 +20,7 @@ from whohas.cli.arguments import arguments_of, check_files, report_named
 from whohas.cli.installation import installation
 from whohas.cli.output import Output
 from whohas.cli.output import output as output_of
+from whohas.cli.terminal import console, is_terminal, plain
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(
             print("Cancelled.", file=sys.stderr)
             raise
     for message in result.messages:
-        print(f"{message.type}: {message.localizedText}", file=sys.stderr)
+        print(plain(f"{message.type}: {message.localizedText}"), file=sys.stderr)
     if saved is not None:
         print(f"{saved}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
 
@@ -112,13 +113,11 @@ def download(
 
 
 def _watch(door: _Door, run_id: str, quiet: bool) -> ReportResults:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     shown = Progress(
         BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(),
-        console=console, transient=True, disable=quiet or not console.is_terminal,
+        console=console(stderr=True), transient=True, disable=quiet or not is_terminal(stderr=True),
     )  # fmt: skip
     with shown:
         task = shown.add_task("Queued", total=100)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import plain, print_table
 
 
 def runs(
@@ -17,9 +17,6 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of tasks, as the API has them.")] = False,
 ) -> None:
     """Print the newest runs."""
-    from rich.console import Console
-    from rich.table import Table
-
     from whohas.runs.listing import Listing, page
 
     with installation() as services:
@@ -37,34 +34,15 @@ def runs(
     if not newest:
         print("No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME")
         return
-    table = Table(
-        "Run",
-        "Report",
-        "Arguments",
-        "State",
-        "Rows",
-        "Seconds",
-        "Created (UTC)",
-        "Launcher",
-        box=None,
-        pad_edge=False,
-    )
+    lines: list[tuple[str, ...]] = []
     for run in newest:
         arguments = ", ".join(f"{name}={value}" for name, value in run.arguments.items())
         rows = "" if run.rows is None else f"{run.rows:,}"
         seconds = "" if run.duration is None else f"{run.duration / 1000:.2f}"
         state = run.state.value if run.state.over else f"{run.state.value}: {run.progress}"
-        table.add_row(
-            run.id,
-            run.report_type,
-            arguments,
-            state,
-            rows,
-            seconds,
-            f"{run.created:%Y-%m-%d %H:%M:%S}",
-            run.launcher,
-        )
-    Console(width=None if Console().is_terminal else 240).print(table)
+        created = f"{run.created:%Y-%m-%d %H:%M:%S}"
+        lines.append((run.id, run.report_type, arguments, state, rows, seconds, created, run.launcher))
+    print_table(("Run", "Report", "Arguments", "State", "Rows", "Seconds", "Created (UTC)", "Launcher"), lines, whole=1)
 
 
 def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:

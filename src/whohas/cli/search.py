@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from whohas.engine.statement import Statement
@@ -83,20 +83,10 @@ def _explain(answer: Answer, index: str) -> None:
 
 
 def _show(statement: Statement, settings: Settings, limit: int) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     rows, total = _first(statement, settings, limit)
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in statement.columns:
-        table.add_column(escape(plain(column.name)), overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(plain(cell).replace("\n", " ")) for cell in row))
     if rows:
-        console.print(table)
-    console.print(f"{total:,} found" + (f", the first {len(rows):,} shown" if len(rows) < total else ""))
+        print_table((plain(column.name) for column in statement.columns), rows)
+    print(f"{total:,} found" + (f", the first {len(rows):,} shown" if len(rows) < total else ""))
 
 
 def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:

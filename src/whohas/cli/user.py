@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
+from whohas.cli.terminal import print_table
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -77,20 +78,17 @@ def change(
 @user_app.command("list")
 def list_users() -> None:
     """Print all users by name."""
-    from rich.console import Console
-    from rich.table import Table
-
     with installation() as services:
         people = services.access.people.list()
     if not people:
         print("No user yet. Make one: whohas user create NAME --level REPORT_ADMIN --password")
         return
-    table = Table("Name", "Levels", "Sources", "Signs in", "Disabled (UTC)", box=None, pad_edge=False)
+    rows: list[tuple[str, ...]] = []
     for person in people:
         disabled = f"{person.disabled:%Y-%m-%d %H:%M:%S}" if person.disabled else ""
         signs_in = "yes" if person.signs_in else "no"
-        table.add_row(person.name, " ".join(person.levels), " ".join(person.sources), signs_in, disabled)
-    Console(width=None if Console().is_terminal else 240, markup=False).print(table)
+        rows.append((person.name, " ".join(person.levels), " ".join(person.sources), signs_in, disabled))
+    print_table(("Name", "Levels", "Sources", "Signs in", "Disabled (UTC)"), rows)
 
 
 def source_ids(services: Services, given: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import console, is_terminal, one_line
 from whohas.errors import WhohasError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def watch(
 
     On a terminal each run is a line that changes; elsewhere each news of a run is a line of its own.
     """
-    from rich.console import Console
     from rich.live import Live
+    from rich.markup import escape
 
     from whohas.runs.listing import Listing, page
 
@@ -45,13 +45,12 @@ def watch(
                         watched[id] = services.runs.get(id)
             return any(not run.state.over for run in watched.values())
 
-        console = Console(highlight=False, markup=False)
-        if console.is_terminal:
-            with Live(console=console, auto_refresh=False) as live:
+        if is_terminal():
+            with Live(console=console(), auto_refresh=False) as live:
                 goes_on = True
                 while goes_on:
                     goes_on = look()
-                    live.update("\n".join(map(_line, watched.values())) or "No run goes on.", refresh=True)
+                    live.update(escape("\n".join(map(_line, watched.values()))) or "No run goes on.", refresh=True)
                     if goes_on:
                         time.sleep(_POLL_SECONDS)
         else:
@@ -75,4 +74,4 @@ def _print_news(watched: dict[str, Run], told: dict[str, str]) -> None:
 
 
 def _line(run: Run) -> str:
-    return plain(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")
+    return one_line(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")

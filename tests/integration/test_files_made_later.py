@@ -1,0 +1,127 @@
+"""A file in a format that its run did not make: of each report, of the data as the run saw it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from openpyxl import load_workbook
+
+from support import ACME, whohas
+from whohas.errors import NotFound
+from whohas.runs import table
+from whohas.runs.model import Run
+from whohas.services import Services, open_services
+from whohas.settings import Settings
+
+REPORTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "accounts": ("ACCOUNTS", {"sourceName": "Nimbus CRM"}),
+    "identities": ("IDENTITIES", {}),
+    "details": ("IDENTITIES_DETAILS", {}),
+    "errors": ("IDENTITY_PROFILE_IDENTITY_ERROR", {}),
+    "orphans": ("ORPHAN_IDENTITIES", {}),
+    "uncorrelated": ("UNCORRELATED_ACCOUNTS", {}),
+    "search of one": ("SEARCH_EXPORT", {"query": "*", "indices": ["identities"]}),
+    "search of several": ("SEARCH_EXPORT", {"query": "*", "indices": ["roles", "entitlements"]}),
+}
+
+
+@pytest.fixture(scope="module")
+def services(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """An installation that keeps no rows of its runs, on data that was loaded once more since they ran."""
+    home = tmp_path_factory.mktemp("later") / "home"
+    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    with open_services(Settings(home=home, keep_extracts=False)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def runs(services: Services) -> dict[str, Run]:
+    """A CSV of each report; then the data changes, and the search indexes of before go."""
+    made: dict[str, Run] = {}
+    with services.runs.work():
+        for name, (report, given) in REPORTS.items():
+            hr = next(one.id for one in sources(services) if one.authoritative)
+            arguments = {"authoritativeSource": hr} if report == "IDENTITY_PROFILE_IDENTITY_ERROR" else given
+            made[name] = services.runs.start(report, {**arguments, "selectedFormats": ["CSV"]}, "ann")
+        for name, run in made.items():
+            while not services.runs.get(run.id).state.over:
+                time.sleep(0.02)
+            made[name] = services.runs.get(run.id)
+    assert whohas(services.settings.home, "load", "-q", ACME / "roles.ndjson", ACME / "accounts.ndjson").returncode == 0
+    shutil.rmtree(services.settings.warehouse_path / "search" / f"{made['identities'].snapshot:09}")
+    return made
+
+
+def sources(services: Services) -> Any:
+    from whohas.warehouse.catalogue import catalogue
+
+    return catalogue(services.warehouse.snapshot()).sources
+
+
+def opened(services: Services, run: Run, format: str) -> dict[str, bytes]:
+    """The files of a run in a format, by their names."""
+    found, artefact = services.runs.artefact(run.id, format)
+    content = services.runs.path(found, artefact).read_bytes()
+    if not artefact.zipped:
+        return {"": content}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name.rpartition(f".{format}")[0]: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[str, Run], name: str) -> None:
+    run = runs[name]
+    assert {one.format for one in run.artefacts} == {"csv"}
+    texts, sheets = opened(services, run, "csv"), opened(services, run, "xlsx")
+    assert texts.keys() == sheets.keys()
+    for part, text in texts.items():
+        header, *rows = csv.reader(io.StringIO(text.decode(), newline=""))
+        cells = [list(row) for row in load_workbook(io.BytesIO(sheets[part])).worksheets[0].iter_rows(values_only=True)]
+        assert cells[0] == header
+        assert sorted(row[0] or "" for row in cells[1:]) == sorted(row[0] for row in rows)
+    folder = services.artefacts.root / run.id
+    assert len(list(folder.iterdir())) == 2, "no rows and no parts are left behind"
+
+
+def test_a_run_of_another_version_runs_the_sql_that_it_stored(services: Services, runs: dict[str, Run]) -> None:
+    run = store(services, runs["identities"], statement=f"{runs['identities'].statement}\n-- of another version")
+    assert services.runs.artefact(run.id, "ndjson")[1].rows == run.rows
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"statement": "SELECT id FROM identities"}, "Another version of whohas chose its rows"),
+        ({"statement": "no SQL"}, "Another version of whohas chose its rows"),
+        ({"snapshot": 4711}, "There is no snapshot 4711"),
+        ({"rows": 4711}, "and gave 4,711 then"),
+    ],
+)
+def test_what_cannot_be_made_of_the_same_rows_is_refused(
+    services: Services, runs: dict[str, Run], change: dict[str, Any], text: str
+) -> None:
+    run = store(services, runs["orphans"], **change)
+    with pytest.raises(NotFound, match="made no JSON file; it made CSV") as refused:
+        services.runs.artefact(run.id, "json")
+    assert text in refused.value.message
+    assert not list((services.artefacts.root / run.id).glob("*.json*")), "nothing is left behind"
+    store(services, runs["orphans"])
+
+
+def store(services: Services, run: Run, **change: Any) -> Run:
+    """A run as another version, or another time, would have left it."""
+    changed = replace(run, **change)
+    values = {name: getattr(changed, name) for name in ("statement", "snapshot", "rows")}
+    with services.database.begin() as connection:
+        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(values))
+    return changed
