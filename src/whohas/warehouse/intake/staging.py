@@ -53,6 +53,11 @@ def origins(file: int, records: Numbers) -> Numbers:
     return records | (file << _FILE_BITS)
 
 
+def origin_number(file: int, record: int) -> int:
+    """Return the origin of one record of an input file."""
+    return record | (file << _FILE_BITS)
+
+
 def origin_of(number: int) -> tuple[int, int]:
     """The input file and the record of an origin."""
     return number >> _FILE_BITS, number & ((1 << _FILE_BITS) - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.lists import as_lists, has_arrays
 from whohas.warehouse.intake.mapping import Part, SourceMapping, near
 from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
@@ -42,6 +43,7 @@ class Layout:
         columns: column of the table to columns of the file, of which the first that is not empty counts.
         attributes: attribute to column of the file.
         lists: column of the file to what separates several values in its cells.
+        carriers: columns of the file that carry entitlements: their attributes have the values of the memberships.
         unknown: columns of the file that no table has.
     """
 
@@ -49,6 +51,7 @@ class Layout:
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     lists: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
+    carriers: frozenset[str] = frozenset()
 
 
 def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
@@ -101,6 +104,7 @@ def mapped_layout(
         named["source.column"] = mapping.column
     named.update({f"{section}.lists": name for name in part.lists or {}})
     named.update({f"{section}.attributes": name for name in part.attributes or ()})
+    named.update({f"{section}.entitlements": name for name in part.entitlements})
     if section == "accounts" and mapping.correlation is not None:
         named["correlation.account"] = mapping.correlation.account
     for key, name in named.items():
@@ -113,7 +117,10 @@ def mapped_layout(
     if mapping.column is not None:
         columns["sourceName"] = (mapping.column,)
     chosen = header if part.attributes is None else part.attributes
-    return Layout(columns, {name: name for name in chosen}, {**lists, **(part.lists or {})})
+    attributes = {name: name for name in chosen}
+    if section != "accounts":
+        return Layout(columns, attributes, {**(part.lists or {}), **lists})
+    return Layout(columns, attributes, {**mapping.account_lists, **lists}, carriers=mapping.entitled)
 
 
 class TextRows:
@@ -123,6 +130,7 @@ class TextRows:
         authoritative: whether accounts make identities: of all sources, or of those with these ids.
         identities: column of identities to column of the file, for those that are made.
         references: whether ids are not ids yet, but what the file calls their objects by.
+        notes: whether the sources take note of the attributes that accounts have.
     """
 
     def __init__(
@@ -136,8 +144,10 @@ class TextRows:
         authoritative: bool | frozenset[str] = False,
         identities: Mapping[str, str] | None = None,
         references: bool = False,
+        notes: bool = True,
     ) -> None:
         self._connection = connection
+        self._notes = notes
         self._table = table
         self._file = file
         self._layout = layout
@@ -183,7 +193,7 @@ class TextRows:
             made.data["attributes"] = typed.data["attributes"]
             made.wrong[:] = np.where((typed.wrong < 0) & own, -1, 0)
             found.append(shaped(IDENTITIES, made, records))
-        if self._table is ACCOUNTS:
+        if self._table is ACCOUNTS and self._notes:
             self._note_attributes(found[0].data)
         return found, bad
 
@@ -210,6 +220,11 @@ class TextRows:
 
     def _attributes(self, data: pa.Table) -> pa.Array:
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
+        for name, column in self._layout.attributes.items():
+            if column in self._layout.carriers:
+                texts = one(cells[name])
+                if column in self._layout.lists or has_arrays(texts):
+                    cells[name] = as_lists(self._connection, texts, self._layout.lists.get(column))
         lists = {
             name: self._layout.lists[column]
             for name, column in self._layout.attributes.items()
@@ -251,4 +266,9 @@ class TextRows:
         def row_of(place: int) -> str:
             return self._file.text([column[place].as_py() for column in data.columns])
 
-        return faults(typed, records, column_of, value_of, row_of)
+        # a table's column is no word of the file's owner
+        reasons = tuple(
+            (column, "no value" if reason == f"no {column}" and column_of(column) != column else reason)
+            for column, reason in typed.reasons
+        )
+        return faults(replace(typed, reasons=reasons), records, column_of, value_of, row_of)

@@ -1,0 +1,147 @@
+"""The records of input files that a load comes back to: to reject one when all files are read, it is read once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from whohas.warehouse.intake.batches import Batch
+from whohas.warehouse.intake.duplicates import duplicates
+from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, SourceMapping
+from whohas.warehouse.intake.merging import Merging, Rows
+from whohas.warehouse.intake.rejects import Rejects
+from whohas.warehouse.intake.revision import revise
+from whohas.warehouse.intake.staging import Stage, origin_number, origin_of
+from whohas.warehouse.intake.text_rows import Layout
+from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, Table
+
+Missing = tuple[str, str, str | None]
+"""Whether the account or the entitlement of a membership is missing, what it is called, and its attribute."""
+
+
+class InputRecords:
+    """The input files of a load by number, and what is found out about their records after they were read.
+
+    Attributes:
+        quiet: files in which a membership may well come twice: in a cell, or in several rows of an account.
+        compared: how the rows of a file of accounts are compared; those of other files are never made one.
+    """
+
+    def __init__(self, connection: Any, rejects: Rejects) -> None:
+        self.quiet: set[int] = set()
+        self.compared: dict[int, Rows] = {}
+        self._connection = connection
+        self._rejects = rejects
+        self._holds: dict[int, Table] = {}
+        self._names: dict[int, Mapping[str, str]] = {}
+        self._readers: dict[int, tuple[Callable[[], Iterator[Batch]], Callable[[list[str]], str]]] = {}
+
+    def opened(
+        self,
+        number: int,
+        table: Table,
+        batches: Callable[[], Iterator[Batch]],
+        text: Callable[[list[str]], str],
+        layout: Layout | None,
+    ) -> None:
+        """Notes a file, before it is read."""
+        self._holds[number] = table
+        self._readers[number] = (batches, text)
+        self._names[number] = {} if layout is None else _names(layout)
+
+    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> None:
+        """Leave out staged rows whose key an earlier one has."""
+        found = duplicates(self._connection, stage.files, key)
+        again: dict[int, list[int]] = {}
+        for place, rows in found.items():
+            if not silent:
+                for number in stage.files[place].read_origins()[rows].tolist():
+                    file, record = origin_of(number)
+                    # an identity that an account made is told of as that account
+                    made = stage.table is IDENTITIES and self._holds[file] is ACCOUNTS
+                    if not made and not (stage.table is ACCOUNT_ENTITLEMENTS and file in self.quiet):
+                        again.setdefault(file, []).append(record)
+            revise(stage.files[place], stage.table, rows)
+        for file, records in sorted(again.items()):
+            name = self._names[file].get(column, column)
+            for record, text in self._again(file, records):
+                self._rejects.add(file, record, name, f"an earlier row has the same {name}", text)
+
+    def merge_accounts(self, stage: Stage) -> Merging | None:
+        """Make one account of the rows of each, as far as they agree, and reject the others.
+
+        Returns:
+            What was found; None where no account of a mapping has several rows.
+        """
+        key = "sourceId || chr(0) || nativeIdentity"
+        found = duplicates(self._connection, stage.files, key)
+        if not found:
+            return None
+        merging = Merging(self._connection, stage.files, found, key, self.compared)
+        taken = merging.taken()
+        again: dict[int, list[int]] = {}
+        for place, rows in found.items():
+            numbers = stage.files[place].read_origins()[rows]
+            for number in numbers[~np.isin(numbers, taken)].tolist():
+                file, record = origin_of(number)
+                again.setdefault(file, []).append(record)
+        merging.apply(stage, found)
+        reasons = {number: (column, reason) for number, column, reason in merging.reasons()} if again else {}
+        for file, records in sorted(again.items()):
+            name = self._names[file].get("nativeIdentity", "nativeIdentity")
+            usual = (name, f"an earlier row has the same {name}")
+            for record, text in self._again(file, records):
+                self._rejects.add(file, record, *reasons.get(origin_number(file, record), usual), text)
+        return merging
+
+    def reject_memberships(self, bad: Mapping[int, Sequence[Missing]]) -> None:
+        """Reject records that name accounts or entitlements that are not there.
+
+        Args:
+            bad: by origin, what is missing.
+        """
+        files: dict[int, dict[int, Sequence[Missing]]] = {}
+        for number, missing in bad.items():
+            file, record = origin_of(number)
+            files.setdefault(file, {})[record] = missing
+        for file, records in sorted(files.items()):
+            names = self._names[file]
+            for record, text in self._again(file, list(records)):
+                # an account that is not there makes all of its memberships wrong: that is told alone
+                kind = ACCOUNT if any(what == ACCOUNT for what, _, _ in records[record]) else ENTITLEMENT
+                found = [(value, attribute) for what, value, attribute in records[record] if what == kind]
+                values = ", ".join(repr(value) for value in dict.fromkeys(value for value, _ in found))
+                column = names.get(kind) or found[0][1] or kind
+                self._rejects.add(file, record, column, f"no {kind} {values} on this source", text)
+
+    def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
+        """Some records of a file as they stand in it, read once more."""
+        wanted = np.array(sorted(records), dtype=np.int64)
+        batches, text_of = self._readers[file]
+        for batch in batches():
+            for place in np.flatnonzero(np.isin(batch.records, wanted)).tolist():
+                cells = [column[place].as_py() for column in batch.data.columns]
+                yield int(batch.records[place]), text_of(cells)
+
+
+def compared_rows(mapping: SourceMapping, layout: Layout) -> Rows:
+    """Return how the rows of a mapping's file of accounts are compared."""
+    columns = {("correlated" if ours == "uncorrelated" else ours): theirs[0] for ours, theirs in layout.columns.items()}
+    key = columns.pop("nativeIdentity")
+    columns.pop("sourceName", None)
+    return Rows(key, columns, mapping.carriers)
+
+
+def _names(layout: Layout) -> dict[str, str]:
+    """What a file calls the columns by which its rows are known."""
+    names = {ours: theirs[0] for ours, theirs in layout.columns.items()}
+    if ENTITLEMENT in names:
+        names["entitlementId"] = names[ENTITLEMENT]
+    if "nativeIdentity" in names:
+        names.setdefault(ACCOUNT, names["nativeIdentity"])
+    for ours in ("value", "nativeIdentity"):
+        if ours in names:
+            names.setdefault("id", names[ours])
+    return names
