@@ -96,13 +96,13 @@ class MemberRows:
             records = records[places]
         filled = len(data)
         data, places = self._taken_apart(data, "entitlementId")
-        self.without += filled - len(np.unique(places))
+        self.without += filled - (len(places) and 1 + int(np.count_nonzero(np.diff(places))))
         return Shaped(item.table, data, records[places])
 
     def _taken_apart(self, data: pa.Table, column: str) -> tuple[pa.Table, Numbers]:
         """A row for each value of a column's cells, and the places of the rows that they come from."""
         values, places = split_cells(self._connection, one(data.column(column)), self._separators[column])
-        if len(values) != len(data) or len(np.unique(places)) != len(data):
+        if len(places) != len(data) or (np.diff(places) != 1).any():
             data = data.take(pa.array(places))
         return with_column(data, column, values), places
 
@@ -127,13 +127,18 @@ def make_entitlements(
     for file in asked:
         origins = file.read_origins()
         _members(connection, file)
-        _meant(connection, given, ignore_case=False)
+        unknown = ""
+        if given:
+            _meant(connection, given, ignore_case=False)
+            unknown = (
+                "WHERE NOT EXISTS (FROM meant e WHERE e.sourceId = m.sourceId AND e.value = m.entitlementId "
+                "AND e.attribute IS NOT DISTINCT FROM m.attribute) "
+            )
         made = connection.sql(
             f"SELECT {made_id('sourceId', _ATTRIBUTE, 'entitlementId')} AS id, "
             "entitlementId AS name, entitlementId AS value, attribute, sourceId, min(n) AS n, "
             f"regexp_full_match(any_value(entitlementId), {literal(LOOKS_LIKE_ONE)}, 's') AS distinguished "
-            "FROM members m WHERE NOT EXISTS (FROM meant e WHERE e.sourceId = m.sourceId AND e.value = m.entitlementId "
-            "AND e.attribute IS NOT DISTINCT FROM m.attribute) "
+            f"FROM members m {unknown}"
             "GROUP BY entitlementId, attribute, sourceId ORDER BY n"
         ).to_arrow_table()
         rows = made.num_rows
