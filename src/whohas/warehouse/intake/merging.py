@@ -170,28 +170,31 @@ class Merging:
 
     def _merge(self) -> None:
         """Makes the table `merged`: the attributes of accounts that have those of later rows too, by origin."""
-        carried = " ".join(f"WHEN {number} THEN {_carried('e.key', rows)}" for number, rows in self._inputs.items())
-        carried = f"CASE file {carried} ELSE false END" if carried else "false"
+
+        def entries(table: str, negated: str) -> str:
+            arms = " ".join(
+                f"WHEN {number} THEN list_filter(map_entries({table}.attributes), "
+                f"lambda e: {negated}({_carried('e.key', rows)}))"
+                for number, rows in self._inputs.items()
+            )
+            return f"CASE {table}.file {arms} END" if arms else f"map_entries({table}.attributes)"
+
+        # the values of the carriers alone are taken apart; one number orders them by row, then by their place in a cell
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE merged AS WITH heads AS (SELECT DISTINCT head FROM compared WHERE same), "
             "members AS ("
-            "  SELECT a.seq, a.head, a.file, a.attributes FROM again a SEMI JOIN heads h ON h.head = a.seq"
-            "  UNION ALL SELECT a.seq, a.head, a.file, a.attributes FROM again a "
+            f"  SELECT a.seq, a.head, unnest({entries('a', '')}) AS e FROM again a SEMI JOIN heads h ON h.head = a.seq"
+            f"  UNION ALL SELECT a.seq, a.head, unnest({entries('a', '')}) AS e FROM again a "
             "  JOIN compared c ON c.seq = a.seq WHERE c.same"
-            "), entries AS (SELECT seq, head, file, unnest(map_entries(attributes)) AS e FROM members), "
-            "texts AS ("
-            "  SELECT seq, head, e.key AS key, unnest(e.value) AS v, generate_subscripts(e.value, 1) AS i"
-            f" FROM entries WHERE {carried}"
-            "), firsts AS (SELECT head, key, v, min(row(seq, i)) AS nth FROM texts GROUP BY head, key, v), "
+            "), texts AS ("
+            "  SELECT seq::HUGEINT * 4294967296 + generate_subscripts(e.value, 1) AS nth, head, e.key AS key, "
+            "    unnest(e.value) AS v FROM members"
+            "), firsts AS (SELECT head, key, v, min(nth) AS nth FROM texts GROUP BY head, key, v), "
             "lists AS (SELECT head, key, list(v ORDER BY nth) AS value FROM firsts GROUP BY head, key), "
-            "maps AS (SELECT head, list(struct_pack(key := key, value := value)) AS entries FROM lists GROUP BY head), "
-            "kept AS ("
-            "  SELECT head, list(e) AS entries FROM entries "
-            f" WHERE seq = head AND NOT ({carried}) GROUP BY head"
-            ") SELECT a.origin, map_from_entries(list_sort(list_concat("
-            "coalesce(k.entries, []), coalesce(m.entries, [])))) AS attributes "
-            "FROM again a SEMI JOIN heads h ON h.head = a.seq "
-            "LEFT JOIN maps m ON m.head = a.seq LEFT JOIN kept k ON k.head = a.seq ORDER BY a.origin"
+            "maps AS (SELECT head, list(struct_pack(key := key, value := value)) AS entries FROM lists GROUP BY head) "
+            "SELECT a.origin, map_from_entries(list_sort(list_concat("
+            f"coalesce({entries('a', 'NOT ')}, []), coalesce(m.entries, [])))) AS attributes "
+            "FROM again a SEMI JOIN heads h ON h.head = a.seq LEFT JOIN maps m ON m.head = a.seq ORDER BY a.origin"
         )
 
     def _change(self, kept: Numbers) -> Change:
