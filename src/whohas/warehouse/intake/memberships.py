@@ -22,9 +22,9 @@ from whohas.warehouse.intake.text_rows import Columns, Layout, TextRows
 from whohas.warehouse.intake.values import made_id
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
 
-Reject = Callable[[int, str, str, str | None], None]
-"""Takes the origin of a membership that means nothing, `account` or `entitlement`, what that is called, and the
-attribute."""
+Reject = Callable[[pa.Table], None]
+"""Takes memberships that mean nothing: their `origin`, whether the `account` is missing (else the entitlement is), its
+`value`, which is what the file calls it, and the `attribute`."""
 
 # An entitlement without an attribute fits a membership of any; one that fits exactly comes first. Without regard to
 # case only one may fit, unless the text is the same.
@@ -186,7 +186,7 @@ def resolve(
         entitlements: likewise.
         ignore_case: whether a name that differs in case only means the same, if just one does.
         stage: of `account_entitlements`.
-        reject: called for each that means nothing.
+        reject: takes those that mean nothing.
     """
     _held_by(connection, accounts, ignore_case)
     for file in asked:
@@ -196,8 +196,7 @@ def resolve(
         for batch in connection.sql(_RESOLVE).to_arrow_reader(50_000):
             rows = pa.Table.from_batches([batch])
             origin = origins[rows.column("n").to_numpy()]
-            known = {name: pc.is_valid(one(rows.column(f"{name}Id"))) for name in (ACCOUNT, ENTITLEMENT)}
-            good = pc.and_(known[ACCOUNT], known[ENTITLEMENT])
+            good = pc.and_(*(pc.is_valid(one(rows.column(f"{name}Id"))) for name in (ACCOUNT, ENTITLEMENT)))
             mask = good.to_numpy(zero_copy_only=False)
             columns = [rows.column(name) for name in ("accountId", "entitlementId", "sourceId", "attribute")]
             data = pa.table([*columns, rows.column("entitlement")], schema=ACCOUNT_ENTITLEMENTS.schema)
@@ -205,10 +204,11 @@ def resolve(
                 stage.add(data, origin)
                 continue
             stage.add(data.filter(good), origin[mask])
-            for place in np.flatnonzero(~mask).tolist():
-                missing = ENTITLEMENT if known[ACCOUNT][place].as_py() else ACCOUNT
-                value, attribute = (rows.column(name)[place].as_py() for name in (missing, "attribute"))
-                reject(int(origin[place]), missing, value, attribute)
+            bad = rows.filter(pc.invert(good))
+            nobody = pc.is_null(one(bad.column("accountId")))
+            value = pc.if_else(nobody, bad.column(ACCOUNT), bad.column(ENTITLEMENT))
+            found = {"origin": origin[~mask], "account": nobody, "value": value, "attribute": bad.column("attribute")}
+            reject(pa.table(found))
 
 
 def _members(connection: Any, file: StagedFile) -> None:

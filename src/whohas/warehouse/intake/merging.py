@@ -18,7 +18,7 @@ from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake.arrow import one, with_column
 from whohas.warehouse.intake.batches import Numbers
 from whohas.warehouse.intake.revision import Change, revise
-from whohas.warehouse.intake.staging import Stage, StagedFile
+from whohas.warehouse.intake.staging import FILE_BITS, Stage, StagedFile
 from whohas.warehouse.tables import ATTRIBUTES
 
 _SHOWN = 60
@@ -150,8 +150,8 @@ class Merging:
             mine = place == number
             if mine.any():
                 origin[mine] = file.read_origins()[n[mine]]
-        columns = {"place": place, "n": n, "seq": (place << 40) | n, "head": (head_place << 40) | head_n}
-        columns |= {"origin": origin, "file": origin >> 40}
+        columns = {"place": place, "n": n, "seq": (place << FILE_BITS) | n, "head": (head_place << FILE_BITS) | head_n}
+        columns |= {"origin": origin, "file": origin >> FILE_BITS}
         return pa.table({name: pa.array(values) for name, values in columns.items()})
 
     def _compare(self) -> None:

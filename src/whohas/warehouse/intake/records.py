@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from whohas.warehouse.intake.batches import Batch
 from whohas.warehouse.intake.duplicates import duplicates
@@ -13,12 +14,9 @@ from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, SourceMapping
 from whohas.warehouse.intake.merging import Merging, Rows
 from whohas.warehouse.intake.rejects import Rejects
 from whohas.warehouse.intake.revision import revise
-from whohas.warehouse.intake.staging import Stage, origin_number, origin_of
+from whohas.warehouse.intake.staging import FILE_BITS, Stage, origin_number, origin_of
 from whohas.warehouse.intake.text_rows import Layout
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, Table
-
-Missing = tuple[str, str, str | None]
-"""Whether the account or the entitlement of a membership is missing, what it is called, and its attribute."""
 
 
 class InputRecords:
@@ -66,8 +64,14 @@ class InputRecords:
             revise(stage.files[place], stage.table, rows)
         for file, records in sorted(again.items()):
             name = self._names[file].get(column, column)
+            member = stage.table is ACCOUNT_ENTITLEMENTS
+            same = (
+                "an earlier row names the same account and entitlement"
+                if member
+                else f"an earlier row has the same {name}"
+            )
             for record, text in self._again(file, records):
-                self._rejects.add(file, record, name, f"an earlier row has the same {name}", text)
+                self._rejects.add(file, record, name, same, text)
 
     def merge_accounts(self, stage: Stage) -> Merging | None:
         """Make one account of the rows of each, as far as they agree, and reject the others.
@@ -96,25 +100,31 @@ class InputRecords:
                 self._rejects.add(file, record, *reasons.get(origin_number(file, record), usual), text)
         return merging
 
-    def reject_memberships(self, bad: Mapping[int, Sequence[Missing]]) -> None:
-        """Reject records that name accounts or entitlements that are not there.
+    def reject_memberships(self, bad: Sequence[pa.Table]) -> None:
+        """Reject records that name accounts or entitlements that are not there, each once.
 
         Args:
-            bad: by origin, what is missing.
+            bad: what is not there, as `memberships.resolve` gives it.
         """
-        files: dict[int, dict[int, Sequence[Missing]]] = {}
-        for number, missing in bad.items():
-            file, record = origin_of(number)
-            files.setdefault(file, {})[record] = missing
-        for file, records in sorted(files.items()):
-            names = self._names[file]
-            for record, text in self._again(file, list(records)):
-                # an account that is not there makes all of its memberships wrong: that is told alone
-                kind = ACCOUNT if any(what == ACCOUNT for what, _, _ in records[record]) else ENTITLEMENT
-                found = [(value, attribute) for what, value, attribute in records[record] if what == kind]
-                values = ", ".join(repr(value) for value in dict.fromkeys(value for value, _ in found))
-                column = names.get(kind) or found[0][1] or kind
-                self._rejects.add(file, record, column, f"no {kind} {values} on this source", text)
+        if not bad:
+            return
+        found = pa.concat_tables(bad).sort_by("origin")
+        origin = found.column("origin").to_numpy()
+        numbers = np.unique(origin)
+        for file in np.unique(numbers >> FILE_BITS).tolist():
+            records = [origin_of(number)[1] for number in numbers[numbers >> FILE_BITS == file].tolist()]
+            for record, text in self._again(file, records):
+                begin, end = np.searchsorted(origin, [origin_number(file, record), origin_number(file, record + 1)])
+                column, reason = self._missing(file, found.slice(begin, end - begin).to_pylist())
+                self._rejects.add(file, record, column, reason, text)
+
+    def _missing(self, file: int, rows: list[dict[str, Any]]) -> tuple[str, str]:
+        """The column and the reason for a record, some of whose memberships mean nothing."""
+        # an account that is not there makes all of its memberships wrong: that is said alone
+        kind = ACCOUNT if any(row["account"] for row in rows) else ENTITLEMENT
+        named = [row for row in rows if row["account"] == (kind == ACCOUNT)]
+        values = ", ".join(map(repr, dict.fromkeys(row["value"] for row in named)))
+        return self._names[file].get(kind) or named[0]["attribute"] or kind, f"no {kind} {values} on this source"
 
     def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
         """Some records of a file as they stand in it, read once more."""

@@ -141,11 +141,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
             )
     stage.finish(reading.connection)
     reading.drop_duplicates(stage, "id", "id", silent=True)
-    bad: dict[int, list[tuple[str, str, str | None]]] = {}
-
-    def reject(origin: int, missing: str, value: str, attribute: str | None) -> None:
-        bad.setdefault(origin, []).append((missing, value, attribute))
-
+    bad: list[pa.Table] = []
     for mapping, asked in reading.memberships:
         ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
         memberships.resolve(
@@ -155,7 +151,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
             _files(reading, ENTITLEMENTS.name, asked.touched),
             ignore_case,
             reading.stage(ACCOUNT_ENTITLEMENTS),
-            reject,
+            bad.append,
         )
     reading.records.reject_memberships(bad)
 
