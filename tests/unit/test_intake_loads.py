@@ -313,7 +313,7 @@ def test_accounts_of_an_authoritative_mapping_make_identities(rig: Rig) -> None:
         True,
         identity["id"],
     )
-    assert [(r.line, r.column) for r in report.rejections] == [(4, "nativeIdentity")]
+    assert [(r.line, r.column) for r in report.rejections] == [(4, "Nr")]
     assert [(r.line, r.column) for r in report.emptied_cells] == [(3, "Since")]
 
 
@@ -332,7 +332,7 @@ def test_memberships_find_accounts_and_entitlements_by_name(rig: Rig) -> None:
     doors = {row["id"]: row["value"] for row in rig.rows("entitlements")}
     held = [(names[row["accountId"]], doors[row["entitlementId"]]) for row in rig.rows("account_entitlements")]
     assert held == [("A7", "North"), ("A7", "South"), ("b8", "North")]
-    assert [(r.line, r.column) for r in report.rejections] == [(5, "account"), (6, "entitlementId")]
+    assert [(r.line, r.column) for r in report.rejections] == [(5, "Who"), (6, "Door")]
 
 
 def test_a_load_replaces_the_sources_that_it_names_and_no_others(rig: Rig) -> None:

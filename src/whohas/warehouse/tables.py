@@ -83,7 +83,8 @@ SOURCES = Table(
         _c("correlation",
            TEXT, "The rule by which a mapping correlates its accounts, as JSON; null: as the accounts say."),
         _c("loaded", TIME, "When a load last brought its accounts."),
-        _c("loadId", TEXT, "That load's id."),
+        _c("loadId", TEXT, "The last load that brought a file of its accounts; null where they are made from "
+           "memberships, or nested in identities."),
         made("managerCorrelation",
               TEXT, "The rule by which a mapping finds the managers of its identities, as JSON; null: as they say."),
         made("holdingsFrom",

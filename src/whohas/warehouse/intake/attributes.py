@@ -28,7 +28,7 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     """The attributes of rows whose attributes are columns; empty cells are left out.
 
     Args:
-        columns: name to texts, all of one length.
+        columns: name to texts, or to lists of texts that are not empty, all of one length.
         separators: what separates the values within a column's cells.
     """
     names = sorted(columns)
@@ -39,8 +39,8 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     begin = 0
     for place, name in enumerate(names):
         cells = one(columns[name])
-        if name in separators:
-            cells, edges = _split(cells, separators[name])
+        if name in separators or pa.types.is_list(cells.type):
+            cells, edges = _taken(cells) if pa.types.is_list(cells.type) else _split(cells, separators[name])
             starts[place], sizes[place] = begin + edges[:-1], np.diff(edges)
         else:
             starts[place], sizes[place] = np.arange(begin, begin + rows, dtype=np.int32), _lengths(cells) > 0
@@ -55,6 +55,11 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     values = pa.ListArray.from_arrays(_offsets(counts), pa.concat_arrays(parts).take(pa.array(index)))
     keys = pa.array(names, pa.string()).take(pa.array(np.tile(np.arange(width, dtype=np.int32), rows)[full]))
     return pa.MapArray.from_arrays(_offsets((sizes > 0).sum(0)), keys, values)
+
+
+def _taken(lists: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+    """The values of lists, and where each list's begin and end among them."""
+    return lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
 
 
 def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, Any]]:

@@ -28,12 +28,14 @@ class Part:
         columns: column of the table to column of the file.
         attributes: the file's columns that become attributes; None for all.
         lists: column of the file to what separates several values in its cells.
+        entitlements: columns of a file of accounts whose values are entitlements.
     """
 
     file: Path
     columns: Mapping[str, str]
     attributes: tuple[str, ...] | None = ()
     lists: Mapping[str, str] | None = None
+    entitlements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,38 @@ class SourceMapping:
     @property
     def parts(self) -> list[Part]:
         return [part for part in (self.accounts, self.entitlements, self.memberships) if part is not None]
+
+    @property
+    def one_file(self) -> bool:
+        """Whether the file of accounts is the file of memberships too."""
+        accounts, members = self.accounts, self.memberships
+        return accounts is not None and members is not None and accounts.file.resolve() == members.file.resolve()
+
+    @property
+    def entitled(self) -> frozenset[str]:
+        """Columns of the file of accounts whose values are entitlements."""
+        found = set(self.accounts.entitlements) if self.accounts is not None else set[str]()
+        if self.memberships is not None and self.one_file:
+            found.add(self.memberships.columns[ENTITLEMENT])
+        return frozenset(found)
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        """Columns of the file of accounts in which the rows of one account may differ, for it has all their values."""
+        if self.accounts is None:
+            return frozenset()
+        found = {*self.entitled, *(self.accounts.lists or {})}
+        if self.memberships is not None and self.one_file and "attribute" in self.memberships.columns:
+            found.add(self.memberships.columns["attribute"])
+        return frozenset(found - {self.accounts.columns["nativeIdentity"]})
+
+    @property
+    def account_lists(self) -> dict[str, str]:
+        """What separates several values in the cells of the file of accounts, by column."""
+        lists = dict((self.accounts.lists if self.accounts is not None else None) or {})
+        if self.memberships is not None and self.one_file:
+            lists = {**(self.memberships.lists or {}), **lists}
+        return lists
 
 
 def read_mapping(path: Path) -> SourceMapping:
@@ -170,14 +204,36 @@ class _Reader:
             )
         if mapping.manager is not None and "managerId" in mapping.identities:
             raise self.fault("identities.columns.managerId and [manager] both say who the manager is: keep one")
+        self.check_members(mapping)
         if mapping.id is not None and mapping.column is not None:
             raise self.fault("source.id is for one source; source.column names many")
+
+    def check_members(self, mapping: SourceMapping) -> None:
+        accounts, members = mapping.accounts, mapping.memberships
+        if accounts is not None and accounts.columns["nativeIdentity"] in accounts.entitlements:
+            raise self.fault(
+                f"accounts.entitlements names {accounts.columns['nativeIdentity']!r}, which is the nativeIdentity"
+            )
+        if members is None:
+            return
+        split = [members.columns[ours] for ours in (ACCOUNT, ENTITLEMENT)]
+        for column in members.lists or {}:
+            if column not in split:
+                raise self.fault(
+                    f"memberships.lists names {column!r}: only the columns of accounts and of entitlements may hold "
+                    f"several values, here {split[0]!r} and {split[1]!r}"
+                )
+        if accounts is not None and members.attributes != ():
+            raise self.fault(
+                "memberships.attributes is for accounts that are made from memberships; here [accounts] brings them, "
+                "so name these columns in accounts.attributes"
+            )
 
     def part(self, document: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]) -> Part | None:
         if name not in document:
             return None
-        attributed = ("attributes", "lists") if name != "memberships" else ()
-        section = self.section(document, name, ("file", "columns", *attributed))
+        more = ("entitlements",) if name == "accounts" else ()
+        section = self.section(document, name, ("file", "columns", "attributes", "lists", *more))
         file = self.text(section, f"{name}.file")
         if file is None:
             raise self.fault(f"[{name}] names no file")
@@ -190,11 +246,15 @@ class _Reader:
         lists = section.get("lists", {})
         if not isinstance(lists, dict) or not all(isinstance(v, str) and v for v in lists.values()):
             raise self.fault(f'[{name}.lists] takes columns and what separates their values, such as "Groups" = ";"')
+        entitlements = section.get("entitlements", [])
+        if not isinstance(entitlements, list) or not all(isinstance(e, str) and e for e in entitlements):
+            raise self.fault(f'{name}.entitlements is no list of column names, such as ["memberOf"]')
         return Part(
             path,
             self.columns(section, name, allowed, needed),
             None if attributes == "*" else tuple(attributes),
             dict(lists),
+            tuple(dict.fromkeys(entitlements)),
         )
 
     def columns(

@@ -63,7 +63,7 @@ class ParquetFile:
         cells: list[str] = []
         for place, field in enumerate(self._file.schema_arrow):
             name = quote(str(place))
-            if field.name in joined:
+            if field.name in joined and field.name in self.lists:
                 text = f"array_to_string(list_transform({name}, lambda x: x::VARCHAR), chr(31))"
             elif field.name in self._nested:
                 text = f"to_json({name})::VARCHAR"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
 from whohas.warehouse.intake.csv_files import Dialect
 from whohas.warehouse.intake.discover import Input, Inputs
 from whohas.warehouse.intake.documents import DocumentRows
-from whohas.warehouse.intake.duplicates import duplicates
 from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, Correlation, Part, SourceMapping
+from whohas.warehouse.intake.memberships import MemberRows
+from whohas.warehouse.intake.merging import Rows
+from whohas.warehouse.intake.named_accounts import NamedAccounts, kept_attributes
 from whohas.warehouse.intake.opened import OpenedFile, open_file, open_mapped
+from whohas.warehouse.intake.records import InputRecords, compared_rows
 from whohas.warehouse.intake.rejects import Rejects
 from whohas.warehouse.intake.report import FileCount, Progress
-from whohas.warehouse.intake.revision import leave_out, revise
+from whohas.warehouse.intake.revision import leave_out
 from whohas.warehouse.intake.shaped import Shaped
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.staging import Stage, Writer, origin_of, origins
+from whohas.warehouse.intake.staging import Stage, Writer, origins
 from whohas.warehouse.intake.text_rows import Layout, TextRows, mapped_layout, own_layout
 from whohas.warehouse.store import Load
 from whohas.warehouse.tables import (
@@ -41,10 +45,10 @@ from whohas.warehouse.tables import (
 Keep = Callable[[Batch, int], list[Fault]]
 """What is done with a batch of the file of that number; gives the rows that are rejected."""
 
-Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
+Also = Callable[[Batch, Shaped, int], None]
+"""What is done with a batch and its rows of the file's own table besides."""
 
-NATIVE = "sourceId || chr(0) || nativeIdentity"
-"""SQL: what no two accounts have in common."""
+Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
 
 _ORDER = ("sources", "identity_profiles", "identities")
 """Tables whose files are read before all others."""
@@ -60,6 +64,7 @@ class Reading:
         self.load = load
         self.inputs = inputs
         self.rejects = rejects
+        self.records = InputRecords(connection, rejects)
         self.sources = Sources(load.base)
         self.stages: dict[str, Stage] = {}
         self.nested: dict[str, Stage] = {}
@@ -71,7 +76,8 @@ class Reading:
         self.given_ids = False
         self.named_managers: set[str] = set()
         self.described: set[str] = set()
-        self._id_columns: dict[int, str] = {}
+        self.named: Stage | None = None
+        self.named_rules: dict[str, tuple[SourceMapping, str, tuple[str, ...]]] = {}
         self.rows = 0
         self._files: list[tuple[int, Path, Table, int]] = []
         self._writer = Writer()
@@ -79,8 +85,6 @@ class Reading:
         self._told = 0.0
         self._on_progress = on_progress
         self.filled: dict[int, Counter[str]] = {}
-        self._holds: dict[int, Table] = {}
-        self._readers: dict[int, tuple[Callable[[], Iterator[Batch]], Callable[[list[str]], str]]] = {}
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
     def __enter__(self) -> Reading:
@@ -92,7 +96,7 @@ class Reading:
     @property
     def has_identity_ids(self) -> bool:
         """Whether a mapping names a column of ids for the identities that it makes."""
-        return bool(self._id_columns)
+        return bool(self.records.id_columns)
 
     @property
     def brought(self) -> set[str]:
@@ -110,6 +114,8 @@ class Reading:
         for mapping in sorted(mapped, key=lambda mapping: mapping.authoritative is not True):
             if mapping.authoritative:
                 self._accounts(mapping)
+        if any(mapping.authoritative and mapping.carriers for mapping in mapped):
+            self._finish_made()
         self.finish(IDENTITIES)
         for file in self.inputs.files:
             if file.table.name not in _ORDER:
@@ -122,7 +128,7 @@ class Reading:
                 self._part(mapping, mapping.entitlements, "entitlements", ENTITLEMENTS)
         for mapping in self.inputs.mappings:
             if mapping.memberships is not None:
-                self._part(mapping, mapping.memberships, "memberships", ACCOUNT_ENTITLEMENTS)
+                self._members(mapping, mapping.memberships)
 
     def stage(self, table: Table) -> Stage:
         """The stage of a table, made when it is first needed."""
@@ -147,48 +153,28 @@ class Reading:
         if stage is None:
             return
         stage.finish(self.connection)
+        gone = self.drop_duplicates(stage, "id", "id")
         accounts = self.stages.get(ACCOUNTS.name)
-        if table is not IDENTITIES or accounts is None or not self._id_columns:
-            self.drop_duplicates(stage, "id", "id")
-            return
-        # identities with ids of their own: an account and the identity that it makes are rejected together
-        accounts.finish(self.connection)
-        leave_out(stage, self.drop_duplicates(accounts, NATIVE, "nativeIdentity"))
-        leave_out(accounts, self.drop_duplicates(stage, "id", "id"))
+        if table is IDENTITIES and accounts is not None and self.records.id_columns:
+            # identities with ids of their own: an account and the identity that it makes are rejected together
+            leave_out(accounts, gone)
 
     def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> Numbers:
-        """Leaves out staged rows whose key an earlier one has; returns their origins."""
-        found = duplicates(self.connection, stage.files, key)
-        again: dict[int, list[int]] = {}
-        gone: list[Numbers] = []
-        sources: dict[tuple[int, int], str] = {}
-        of_source = stage.table.partition == "sourceId"
-        for place, rows in found.items():
-            gone.append(stage.files[place].read_origins()[rows])
-            if not silent:
-                for number in gone[-1].tolist():
-                    file, record = origin_of(number)
-                    # an identity that an account made is told of as that account, unless it has an id of its own
-                    made = stage.table is IDENTITIES and self._holds[file] is ACCOUNTS
-                    if not made or file in self._id_columns:
-                        again.setdefault(file, []).append(record)
-                        sources[file, record] = (stage.files[place].partition or "") if of_source else ""
-            revise(stage.files[place], stage.table, rows)
-        for file, records in sorted(again.items()):
-            called = self._id_columns.get(file, column) if stage.table is IDENTITIES else column
-            for record, text in self._again(file, records):
-                reason = f"an earlier row has the same {called}"
-                self.rejects.add(file, record, called, reason, text, sources[file, record])
-        return np.concatenate(gone) if gone else np.empty(0, np.int64)
+        """Leave out staged rows whose key an earlier one has; return their origins."""
+        return self.records.drop_duplicates(stage, key, column, silent)
 
-    def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
-        """Some records of a file as they stand in it, read once more."""
-        wanted = np.array(sorted(records), dtype=np.int64)
-        batches, text_of = self._readers[file]
-        for batch in batches():
-            for place in np.flatnonzero(np.isin(batch.records, wanted)).tolist():
-                cells = [column[place].as_py() for column in batch.data.columns]
-                yield int(batch.records[place]), text_of(cells)
+    def _finish_made(self) -> None:
+        """Completes the accounts read so far, and gives the identities that they make what several rows gave them."""
+        accounts, identities = self.stages.get(ACCOUNTS.name), self.stages.get(IDENTITIES.name)
+        if accounts is None or identities is None:
+            return
+        accounts.finish(self.connection)
+        identities.finish(self.connection)
+        merging = self.records.merge_accounts(accounts)
+        if merging is not None:
+            merging.apply(identities, {})
+            if self.records.id_columns:
+                leave_out(identities, merging.gone)
 
     def identity_files(self) -> list[Path]:
         """The files of all identities as they will be; the stage of identities has to be finished."""
@@ -281,10 +267,6 @@ class Reading:
     ) -> None:
         opened = open_mapped(part.file, table, mapping.dialect, self.connection)
         layout = mapped_layout(mapping, part, section, opened.header, opened.lists)
-        members = section == "memberships"
-        if members:
-            ids = {ACCOUNT: "accountId", ENTITLEMENT: "entitlementId"}
-            layout = Layout({ids.get(ours, ours): theirs for ours, theirs in layout.columns.items()})
         source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
         authoritative = mapping.authoritative if section == "accounts" else False
         if isinstance(authoritative, frozenset):
@@ -298,31 +280,16 @@ class Reading:
             source,
             authoritative,
             mapping.identities if section == "accounts" else None,
-            members,
         )
-        before = set[str]()
-        if members:
-            aside = self.aside(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
-            self.memberships.append((mapping, aside))
-            target = self.stage(ACCOUNT_ENTITLEMENTS)
-
-            def keep(batch: Batch, number: int) -> list[Fault]:
-                found, bad = shape(batch)
-                for item in found:
-                    aside.add(item.data, origins(number, item.records))
-                return bad
-
-            self._run(opened, table, keep, shape.filled, layout, source or "")
-            aside.finish(self.connection)
-            target.touched |= aside.touched
-        else:
-            target = self.stage(table)
-            before = set(target.touched)
-            number = self._run(
-                opened, table, self._keeper(table, shape, rule, index), shape.filled, layout, source or ""
-            )
-            if section == "accounts" and authoritative and "id" in mapping.identities:
-                self._id_columns[number] = mapping.identities["id"]
+        target = self.stage(table)
+        before = set(target.touched)
+        also = self._carried(mapping, part, opened, layout, source) if part.entitlements else None
+        keep = self._keeper(table, shape, rule, index, also=also)
+        number = self._run(opened, table, keep, shape.filled, layout, source or "")
+        if section == "accounts":
+            self.records.compared[number] = compared_rows(mapping, layout)
+            if authoritative and "id" in mapping.identities:
+                self.records.id_columns[number] = mapping.identities["id"]
                 self._tell_made_ids(mapping, shape.without_id)
         if source is not None:
             target.touch(source)
@@ -358,6 +325,91 @@ class Reading:
                 "identities.columns.id names: the ids of their identities are made from source and native identity."
             )
 
+    def _carried(
+        self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
+    ) -> Also:
+        """What takes the entitlements that columns of accounts carry: memberships, whose attribute is the column."""
+        aside = self._aside_members(mapping)
+        target = self.stage(ACCOUNT_ENTITLEMENTS)
+        if source is not None:
+            target.touch(source)
+        shapes: list[MemberRows] = []
+        for column in part.entitlements:
+            columns = {ACCOUNT: layout.columns["nativeIdentity"], ENTITLEMENT: (column,)}
+            columns |= {name: layout.columns[name] for name in ("sourceName",) if name in layout.columns}
+            mine = Layout(columns, lists=layout.lists)
+            shapes.append(MemberRows(self.connection, opened, mine, self.sources, source, column, known=True))
+
+        def take(batch: Batch, accounts: Shaped, number: int) -> None:
+            self.records.quiet.add(number)
+            target.touched.update(pc.unique(accounts.data.column("sourceId")).to_pylist())
+            if len(accounts.records) < len(batch.records):
+                good = np.isin(batch.records, accounts.records)
+                batch = Batch(batch.data.filter(pa.array(good)), batch.records[good])
+            for shape in shapes:
+                for item in shape(batch)[0]:
+                    aside.add(item.data, origins(number, item.records))
+
+        return take
+
+    def _aside_members(self, mapping: SourceMapping) -> Stage:
+        aside = self.aside(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
+        self.memberships.append((mapping, aside))
+        return aside
+
+    def _members(self, mapping: SourceMapping, part: Part) -> None:
+        opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping.dialect, self.connection)
+        layout = mapped_layout(mapping, part, "memberships", opened.header, opened.lists)
+        account = layout.columns[ACCOUNT][0]
+        source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
+        shape = MemberRows(self.connection, opened, layout, self.sources, source, known=mapping.one_file)
+        attributes = kept_attributes(mapping, list(layout.attributes), account, opened.header)
+        named: list[tuple[NamedAccounts, Stage]] = []
+        if mapping.accounts is None and (source is None or self.may_name(source)):
+            shown = replace(layout, attributes={name: name for name in attributes})
+            self.named = self.named or self.aside(ACCOUNTS, "named")
+            named.append((NamedAccounts(self.connection, opened, shown, self.sources, source), self.named))
+        aside = self._aside_members(mapping)
+        touched = set[str]()
+
+        def keep(batch: Batch, number: int) -> list[Fault]:
+            found, bad = shape(batch)
+            for item in found:
+                aside.add(item.data, origins(number, item.records))
+            for accounts, stage in named:
+                for item in accounts(batch):
+                    touched.update(pc.unique(item.data.column("sourceId")).to_pylist())
+                    stage.add(item.data, origins(number, item.records))
+            return bad
+
+        number = self._run(
+            opened, ACCOUNT_ENTITLEMENTS, keep, shape.filled, layout, source or "", known=mapping.one_file
+        )
+        aside.finish(self.connection)
+        if mapping.one_file or layout.lists or (mapping.accounts is not None and mapping.accounts.entitlements):
+            self.records.quiet.add(number)
+        self.records.compared[number] = Rows(account, {}, None)
+        for id in touched:
+            self.named_rules.setdefault(id, (mapping, account, tuple(attributes)))
+        target = self.stage(ACCOUNT_ENTITLEMENTS)
+        target.touched |= aside.touched
+        if source is not None:
+            target.touch(source)
+        if shape.without and not mapping.one_file:
+            self.warnings.append(
+                f"{part.file.name}: {shape.without:,} rows have no entitlement in column "
+                f"{layout.columns[ENTITLEMENT][0]}; they were passed over."
+            )
+
+    def may_name(self, id: str) -> bool:
+        """Return whether memberships may make the accounts of a source: it has none, or such as they made before."""
+        if self.sources.rows[id]["loadId"] is not None:
+            return False
+        if self.sources.has_named_accounts(id):
+            return True
+        nested = self.nested.get(ACCOUNTS.name)
+        return not self.load.base.files(ACCOUNTS, frozenset({id})) and (nested is None or id not in nested.touched)
+
     def _keeper(
         self,
         table: Table,
@@ -365,6 +417,7 @@ class Reading:
         rule: Correlation | None = None,
         index: IdentityIndex | None = None,
         fan: bool = False,
+        also: Also | None = None,
     ) -> Keep:
         """What is done with each batch of a file: its rows go to the stages of their tables."""
         if table is not SOURCES:
@@ -382,6 +435,8 @@ class Reading:
                 aside = fan and item.table is not table and item.table in (ACCOUNTS, ACCOUNT_ENTITLEMENTS)
                 stage = self._nested(item.table) if aside else self.stage(item.table)
                 stage.add(data, origins(number, item.records))
+                if also is not None and item.table is table:
+                    also(batch, item, number)
             return bad
 
         return keep
@@ -399,18 +454,24 @@ class Reading:
         filled: Counter[str],
         layout: Layout | None = None,
         source: str = "",
+        known: bool = False,
     ) -> int:
-        """Reads a file; returns its number."""
+        """Reads a file and returns its number.
+
+        Args:
+            filled: takes how many cells of a column have a text; see `TextRows.filled`.
+            source: the id of the source of all its rows; empty where they say it.
+            known: whether records that cannot be read are rejected already.
+        """
         number = self.rejects.open_file(str(file.path), file.line_of)
         self.filled[number] = filled
         joined = frozenset(layout.lists) if layout is not None else frozenset[str]()
-        self._holds[number] = table
-        self._readers[number] = (lambda: file.batches(joined), file.text)
+        self.records.opened(number, table, lambda: file.batches(joined), file.text, layout)
         read = 0
         with contextlib.closing(ahead(file.batches(joined))) as items:
             for batch in items:
                 bad = keep(batch, number)
-                unread = (replace(fault, source=source) for fault in batch.faults)
+                unread = () if known else (replace(fault, source=source) for fault in batch.faults)
                 for fault in sorted((*unread, *bad), key=_record):
                     self.rejects.put(number, fault)
                 count = len(batch.records) + len(batch.faults)

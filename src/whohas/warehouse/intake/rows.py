@@ -230,7 +230,8 @@ class Typing:
 
     def _express(self, separator: str | None) -> None:
         name = self._table.name
-        needed = _NEEDED.get(name, ("id",))
+        # a row that names no entitlement is none of memberships, but no bad one
+        needed = ("accountId",) if self._references else _NEEDED.get(name, ("id",))
         if name in NAMED_BY_SOURCE and self._source is None:
             self._checks.append(('"_source" IS NULL', "sourceId", "no source: neither sourceId nor sourceName"))
         for column in needed:

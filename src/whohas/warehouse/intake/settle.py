@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import memberships, nested
 from whohas.warehouse.intake.access import derive
 from whohas.warehouse.intake.amend import Amendments, all_of
@@ -16,9 +18,10 @@ from whohas.warehouse.intake.correlate import correlated
 from whohas.warehouse.intake.given import FILE, recognise
 from whohas.warehouse.intake.managers import Managers
 from whohas.warehouse.intake.mapping import Correlation
+from whohas.warehouse.intake.named_accounts import named_rule
 from whohas.warehouse.intake.notes import Notes
 from whohas.warehouse.intake.publish import MERGED, merged, replaced, write_rows
-from whohas.warehouse.intake.reading import NATIVE, Reading
+from whohas.warehouse.intake.reading import Reading
 from whohas.warehouse.intake.references import follow, moved
 from whohas.warehouse.intake.revision import Change as Revision
 from whohas.warehouse.intake.revision import revise
@@ -41,16 +44,17 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
             reading.stages[name].finish(reading.connection)
     from_file = set(reading.stages["accounts"].touched) if "accounts" in reading.stages else set[str]()
     if "accounts" in reading.stages:
-        reading.drop_duplicates(reading.stages["accounts"], NATIVE, "nativeIdentity")
+        reading.records.merge_accounts(reading.stages["accounts"])
         if reading.given_ids:
             reading.drop_duplicates(reading.stages["accounts"], "id", "id")
     if "entitlements" in reading.stages:
         reading.drop_duplicates(reading.stages["entitlements"], "id", "id")
     recognise(reading.connection, reading.load.base, reading.sources.rows)
-    _memberships(reading)
+    named = _named_accounts(reading)
+    _memberships(reading, named)
     holdings = reading.stages.get(ACCOUNT_ENTITLEMENTS.name)
     told = set(holdings.touched) if holdings is not None else set[str]()
-    left = _nested(reading, from_file)
+    left = _nested(reading, from_file | named.keys())
     for name, stage in reading.stages.items():
         if name not in ("identities", "accounts", "entitlements"):
             stage.finish(reading.connection)
@@ -70,10 +74,11 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
         follow(reading, gone, amendments)
     managers.find_again(amendments)
     _correlate_again(reading, amendments)
-    changes = derive(reading, amendments.apply(), from_file, told)
+    changes = derive(reading, amendments.apply(), from_file | named.keys(), told)
     reading.warnings += Notes(reading, changes).all()
     now = datetime.now(UTC)
-    rows = reading.sources.finish(from_file, now, reading.load.id)
+    nested = (accounts.touched if accounts is not None else set[str]()) - from_file - named.keys()
+    rows = reading.sources.finish(from_file, now, reading.load.id, named, nested)
     if rows.num_rows:
         changes.append(write_rows(reading.load, SOURCES, rows))
     for rule, index in reading.indexes():
@@ -94,16 +99,57 @@ def _changes(reading: Reading) -> list[Change]:
     return changes
 
 
-def _memberships(reading: Reading) -> None:
+def _named_accounts(reading: Reading) -> dict[str, int]:
+    """Takes the accounts that only memberships name; returns how many, by source."""
+    stage = reading.named
+    if stage is None:
+        return {}
+    stage.finish(reading.connection)
+    reading.records.merge_accounts(stage)
+    accounts = reading.stage(ACCOUNTS)
+    left = nested.adopt(stage, accounts, reading.may_name, lambda: reading.load.new_file(ACCOUNTS))
+    made: dict[str, int] = {}
+    for file in stage.files:
+        if file not in left:
+            made[file.partition or ""] = made.get(file.partition or "", 0) + file.rows
+    for id in made:
+        mapping, account, attributes = reading.named_rules[id]
+        row = reading.sources.rows[id]
+        if row["authoritative"]:
+            raise InvalidArguments(
+                f"The mapping {mapping.path} is wrong: the source {reading.sources.name(id)!r} is authoritative, so "
+                "its accounts make identities, and no file of accounts describes it. Give [accounts] a file."
+            )
+        rule = named_rule(mapping, account, attributes)
+        row["correlation"] = None if rule is None else rule.to_json()
+        if rule is not None:
+            reading.rules[id] = rule
+            reading.late.add(id)
+        reading.sources.add_attributes(id, attributes)
+    return made
+
+
+def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
     if not reading.memberships:
         return
     stage = reading.stage(ENTITLEMENTS)
+    for _, asked in reading.memberships:
+        asked.finish(reading.connection)
+    brought = [file.path for file in stage.files if file.rows]
     for mapping, asked in reading.memberships:
+        made = 0
         if mapping.entitlements is None:
-            memberships.make_entitlements(reading.connection, asked.files, stage, reading.sources)
+            made = memberships.make_entitlements(reading.connection, asked.files, brought, stage, reading.sources)
             stage.touched |= asked.touched
+        accounts = sum(count for id, count in named.items() if reading.named_rules[id][0] is mapping)
+        if accounts and mapping.memberships is not None:
+            reading.warnings.append(
+                f"{accounts:,} accounts and {made:,} entitlements were made from {mapping.memberships.file.name}, "
+                "for no file of accounts describes the source."
+            )
     stage.finish(reading.connection)
     reading.drop_duplicates(stage, "id", "id", silent=True)
+    bad: list[pa.Table] = []
     for mapping, asked in reading.memberships:
         ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
         memberships.resolve(
@@ -113,8 +159,9 @@ def _memberships(reading: Reading) -> None:
             _files(reading, ENTITLEMENTS.name, asked.touched),
             ignore_case,
             reading.stage(ACCOUNT_ENTITLEMENTS),
-            reading.rejects.add,
+            bad.append,
         )
+    reading.records.reject_memberships(bad)
 
 
 def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:

@@ -93,12 +93,24 @@ class Sources:
         """Notes attributes that accounts of a source have, or could have."""
         self._attributes.setdefault(id, set()).update(names)
 
-    def finish(self, brought: Iterable[str], loaded: datetime, load_id: str) -> pa.Table:
+    def has_named_accounts(self, id: str) -> bool:
+        """Return whether the source's accounts were made from memberships: it was loaded, but by no file of them."""
+        return self.rows[id]["loaded"] is not None and self.rows[id]["loadId"] is None
+
+    def finish(
+        self, brought: Iterable[str], loaded: datetime, load_id: str, named: Iterable[str], nested: Iterable[str]
+    ) -> pa.Table:
         """All sources as the table's rows.
 
         Args:
             brought: ids of those whose accounts the load replaced by a file of accounts.
+            named: by accounts that memberships name.
+            nested: by accounts that are nested in identities.
         """
+        for id in nested:
+            self.rows[id]["loaded"] = None
+        for id in named:
+            self.rows[id]["loaded"] = loaded
         for id in brought:
             self.rows[id].update(loaded=loaded, loadId=load_id, accountAttributes=sorted(self._attributes.get(id, ())))
         for id, names in self._attributes.items():

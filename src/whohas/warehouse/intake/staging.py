@@ -44,18 +44,23 @@ _REPEATING = (
     "month",
     "lifecycleState",
 )
-_FILE_BITS = 40
+FILE_BITS = 40
 """Origins are numbers: the input file above these bits, the record below."""
 
 
 def origins(file: int, records: Numbers) -> Numbers:
     """Where rows come from, as one number each."""
-    return records | (file << _FILE_BITS)
+    return records | (file << FILE_BITS)
+
+
+def origin_number(file: int, record: int) -> int:
+    """Return the origin of one record of an input file."""
+    return record | (file << FILE_BITS)
 
 
 def origin_of(number: int) -> tuple[int, int]:
     """The input file and the record of an origin."""
-    return number >> _FILE_BITS, number & ((1 << _FILE_BITS) - 1)
+    return number >> FILE_BITS, number & ((1 << FILE_BITS) - 1)
 
 
 @dataclass(slots=True)

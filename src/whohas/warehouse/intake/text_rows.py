@@ -15,6 +15,7 @@ from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.lists import as_lists, has_arrays
 from whohas.warehouse.intake.mapping import Part, SourceMapping, near
 from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
@@ -43,6 +44,7 @@ class Layout:
         columns: column of the table to columns of the file, of which the first that is not empty counts.
         attributes: attribute to column of the file.
         lists: column of the file to what separates several values in its cells.
+        carriers: columns of the file that carry entitlements: their attributes have the values of the memberships.
         unknown: columns of the file that no table has.
     """
 
@@ -50,6 +52,7 @@ class Layout:
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     lists: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
+    carriers: frozenset[str] = frozenset()
 
 
 def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
@@ -105,6 +108,7 @@ def mapped_layout(
         named.append(("source.column", mapping.column))
     named += [(f"{section}.lists", name) for name in part.lists or {}]
     named += [(f"{section}.attributes", name) for name in part.attributes or ()]
+    named += [(f"{section}.entitlements", name) for name in part.entitlements]
     for key, name in named:
         if name not in header:
             raise InvalidArguments(
@@ -115,7 +119,10 @@ def mapped_layout(
     if mapping.column is not None:
         columns["sourceName"] = (mapping.column,)
     chosen = header if part.attributes is None else part.attributes
-    return Layout(columns, {name: name for name in chosen}, {**lists, **(part.lists or {})})
+    attributes = {name: name for name in chosen}
+    if section != "accounts":
+        return Layout(columns, attributes, {**(part.lists or {}), **lists})
+    return Layout(columns, attributes, {**mapping.account_lists, **lists}, carriers=mapping.entitled)
 
 
 class TextRows:
@@ -125,6 +132,7 @@ class TextRows:
         authoritative: whether accounts make identities: of all sources, or of those with these ids.
         identities: column of identities to column of the file, for those that are made.
         references: whether ids are not ids yet, but what the file calls their objects by.
+        notes: whether the sources take note of the attributes that accounts have.
 
     Attributes:
         without_id: identities whose row has no id though the mapping names a column for it: theirs is made.
@@ -142,9 +150,11 @@ class TextRows:
         authoritative: bool | frozenset[str] = False,
         identities: Mapping[str, str] | None = None,
         references: bool = False,
+        notes: bool = True,
     ) -> None:
         self.filled: Counter[str] = Counter()
         self._connection = connection
+        self._notes = notes
         self._table = table
         self._file = file
         self._layout = layout
@@ -196,7 +206,7 @@ class TextRows:
             made.data["attributes"] = typed.data["attributes"]
             made.wrong[:] = np.where((typed.wrong < 0) & own, -1, 0)
             found.append(shaped(IDENTITIES, made, records))
-        if self._table is ACCOUNTS:
+        if self._table is ACCOUNTS and self._notes:
             self._note_attributes(found[0].data)
         return found, bad
 
@@ -227,6 +237,11 @@ class TextRows:
 
     def _attributes(self, data: pa.Table) -> pa.Array:
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
+        for name, column in self._layout.attributes.items():
+            if column in self._layout.carriers:
+                texts = one(cells[name])
+                if column in self._layout.lists or has_arrays(texts):
+                    cells[name] = as_lists(self._connection, texts, self._layout.lists.get(column))
         lists = {
             name: self._layout.lists[column]
             for name, column in self._layout.attributes.items()
@@ -270,7 +285,12 @@ class TextRows:
         def row_of(place: int) -> str:
             return self._file.text([column[place].as_py() for column in data.columns])
 
-        return faults(typed, records, column_of, value_of, row_of)
+        # a table's column is no word of the file's owner
+        reasons = tuple(
+            (column, "no value" if reason == f"no {column}" and column_of(column) != column else reason)
+            for column, reason in typed.reasons
+        )
+        return faults(replace(typed, reasons=reasons), records, column_of, value_of, row_of)
 
 
 def _once(bad: list[Fault]) -> list[Fault]:

@@ -1,0 +1,55 @@
+r"""The name in a distinguished name: `CN=Ledger Post,OU=Groups,DC=example` is called "Ledger Post" (RFC 4514)."""
+
+from __future__ import annotations
+
+import re
+
+_FIRST = r"(?:CN|OU|O|UID|DC|L|ST|C|STREET|2\.5\.4\.\d+)"
+_ALONE = r"(?:CN|OU|UID|2\.5\.4\.\d+)"
+_TYPE = r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)"
+_VALUE = r'(?:"(?:[^"\\]|\\.)*+"\s*+|[^,;+"<>\\]*+(?:\\.[^,;+"<>\\]*+)*+)'
+_PAIR = rf"\s*+{_TYPE}\s*+=\s*+{_VALUE}"
+# possessive throughout, for a long text that is no name has to be found out in one pass
+_NAME = re.compile(
+    rf"\s*+(?:{_ALONE}\s*+=\s*+(?P<only>{_VALUE})|{_FIRST}\s*+=\s*+(?P<value>{_VALUE})(?:[,;+]{_PAIR})++)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
+
+LOOKS_LIKE_ONE = rf"(?i)\s*{_FIRST}\s*=.*"
+"""What every distinguished name with a name in it matches; RE2 and Python read it alike."""
+
+
+def first_value(text: str) -> str | None:
+    r"""Return the value of the first component of a distinguished name, unescaped.
+
+    `CN=Smith\, Ann,OU=Staff` gives "Smith, Ann", `CN=M\C3\BCller,DC=example` gives "Müller".
+
+    Returns:
+        None where the text is no distinguished name, or its value cannot be shown as text. A single component counts
+        as one with the types CN, OU and UID only, for `c=3` or `o=all` may mean anything.
+    """
+    found = _NAME.fullmatch(text)
+    if found is None:
+        return None
+    value = found["only"] if found["only"] is not None else found["value"]
+    if value.startswith("#"):  # an encoded value, not a text
+        return None
+    value = value.rstrip()[1:-1] if value.startswith('"') else _without_blanks(value)
+    if "\\" not in value:
+        return value or None
+    try:
+        return _ESCAPED.sub(_unescaped, value) or None
+    except UnicodeDecodeError:
+        return None
+
+
+def _without_blanks(value: str) -> str:
+    """Remove the blanks at the end, but not one that a backslash escapes."""
+    short = value.rstrip()
+    backslashes = len(short) - len(short.rstrip("\\"))
+    return value[: len(short) + 1] if backslashes % 2 and len(short) < len(value) else short
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[1].replace("\\", "")).decode("utf-8") if found[1] else found[2]
