@@ -380,6 +380,58 @@ def test_newer_documents_say_what_accounts_hold(rig: Rig) -> None:
     assert [one["entitlementId"] for one in rig.rows("account_entitlements")] == ["approve"]
 
 
+def test_a_file_of_access_that_names_no_partition_joins_in(rig: Rig) -> None:
+    described(
+        rig,
+        **{
+            "identity_access.csv": "identityId,type,id,name,sourceId\nq,ENTITLEMENT,post,given,ledger\nq,ENTITLEMENT,approve,x,ledger\n"
+        },
+    )
+    assert held(rig) == {("p", "POST"), ("p", "APPROVE"), ("q", "given")}
+    assert ("q", "approve") in overruled(rig)
+    rig.write(**{"account_entitlements.csv": "accountId,entitlementId,sourceId\nb,approve,ledger\n"})
+    rig.load(".")
+    assert held(rig) == {("q", "x")}
+    assert row(rig, "q", "approve")["derived"] is False
+
+
+def test_derivation_of_one_source_leaves_others_alone(rig: Rig) -> None:
+    other = {"accounts.csv": "id,nativeIdentity,sourceId,identityId\nz,pat,mail,p\n"}
+    described(
+        rig,
+        **{
+            "identities.csv": "",
+            "identities.ndjson": documents({"id": "q", "access": [gives("x", "mail")]}, {"id": "p"}),
+        },
+    )
+    rig.write(**other, **{"account_entitlements.csv": "accountId,entitlementId,sourceId\nz,read,mail\n"})
+    rig.load(".")
+    assert {(one["identityId"], one["id"]) for one in rig.rows("identity_access")} == {
+        ("p", "post"), ("p", "approve"), ("p", "read"), ("q", "post")
+    }  # fmt: skip
+    assert overruled(rig) == {("q", "x")}
+    rig.clear()
+    rig.write(**{"account_entitlements.csv": "accountId,entitlementId,sourceId\na,post,ledger\n"})
+    rig.load(".")
+    assert {(one["identityId"], one["id"]) for one in rig.rows("identity_access")} == {("p", "post"), ("p", "read")}
+    assert overruled(rig) == {("q", "x")}
+
+
+def test_an_identity_that_leaves_takes_what_was_derived(rig: Rig) -> None:
+    ledger(rig)
+    rig.write(**{"identities.csv": people("q,quinn,quinn@x")})
+    rig.load(".")
+    assert held(rig) == {("q", "POST")}
+
+
+def test_a_source_that_loses_its_accounts_loses_its_access(rig: Rig) -> None:
+    ledger(rig)
+    rig.write(**{"accounts.toml": WITHOUT_MEMBERS, "ledger-accounts.csv": "Login,Mail\n"})
+    rig.load(".")
+    assert held(rig) == set()
+    assert counters(rig)["p"] == (0, 0)
+
+
 def test_derived_rows_of_a_file_count_as_given(rig: Rig) -> None:
     rig.write(
         **{
