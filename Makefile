@@ -13,8 +13,12 @@ RUN := $(UV) run --frozen --no-sync
 PEERS := $(CURDIR)/.cache/bench
 INSTALLED := $(CURDIR)/.cache/installed
 STRICT ?= 0
+# the tests of `make test` draw the same each time; those of `properties` and `chaos` as this says
+ifndef SEED
+SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+endif
 
-.PHONY: help setup demo test clients chaos lint types coverage installed bench bench-load bench-search bench-audit docs clean
+.PHONY: help setup demo test properties clients chaos lint types coverage installed bench bench-load bench-search bench-audit docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,8 +47,13 @@ demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, sav
 test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist worksteal $(ARGS)
 
-chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes
-	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 $(ARGS)
+properties: .venv/.ready ## run the tests that draw their input, from a new seed (SEED=N repeats one)
+	@echo "To repeat what follows: make properties SEED=$(SEED)"
+	@STRICT=$(STRICT) PROPERTIES_SEED=$(SEED) $(RUN) pytest -n 2 --dist worksteal -m property --hypothesis-seed=$(SEED) \
+		$(ARGS) || { echo "It was SEED=$(SEED)."; exit 1; }
+
+chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes (SEED=N repeats one)
+	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 --chaos-seed $(SEED) $(ARGS)
 
 lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports

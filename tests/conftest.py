@@ -1,4 +1,8 @@
-"""Fixtures for all tests, and the strict mode: with STRICT=1 a skip is a failure."""
+"""Fixtures for all tests; the strict mode: with STRICT=1 a skip is a failure; and where chance comes from.
+
+In an ordinary run hypothesis draws the same examples each time, and nothing hangs on how quick the machine is: the gate
+is no lottery. `make properties` draws new ones (see `chance.py`), and what it finds becomes an `@example`.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,34 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
+import chance
+from content_streams import checked, whole_reports
 from factories import MILLION, link_copy, many_accounts
 from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
 from support import ACME, SHARED, Server, serving, whohas
 
+_SAME = hypothesis_settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)
+hypothesis_settings.register_profile("new", _SAME, derandomize=False, print_blob=True)
+# before any test module is imported: its decorators take what holds now
+hypothesis_settings.load_profile("new" if os.environ.get(chance.VARIABLE) else "fixed")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
-    parser.addoption("--chaos-seed", type=int, default=None, help="what it kills when; default: another each time")
+    parser.addoption(
+        "--chaos-seed", type=int, default=1, help="what it kills when; `make chaos` takes another each time"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker("property")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -28,6 +50,23 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"STRICT=1 and this test was skipped: {reason}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def printed_reports_of_the_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Check every PDF of the folders that tests share."""
+    yield
+    for path in whole_reports(tmp_path_factory.getbasetemp()):
+        checked(path)
+
+
+@pytest.fixture(autouse=True)
+def printed_reports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Check every PDF that a test leaves in its own folder, whoever made it: a server, a command, the test."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    for path in whole_reports(folder) if folder else ():
+        checked(path)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from content_streams import checked
 from whohas.engine.duckdb import DuckDB, connect
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
@@ -70,7 +71,7 @@ def file_of(rows: Extract, format: str, options: Options = Options(), about: Abo
     else:
         assert one.write is not None
         one.write(rows, path, about, options)
-    return path
+    return checked(path) if format == "pdf" else path
 
 
 def unzstd(data: bytes) -> bytes:

@@ -30,7 +30,7 @@ class Corpus:
                 lines = "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
                 (data / f"{name}.ndjson").write_text(lines)
         self.warehouse = Warehouse(folder / "warehouse")
-        report = load(self.warehouse, [data])
+        report = load(self.warehouse, [data], accept_loss=True)
         assert not report.rejected, report.rejections
         self.open()
 

@@ -4,7 +4,8 @@
 
     WhohasError
     ├── InvalidArguments   the caller asked for something that cannot be: 400
-    │   └── TooLarge       a body beyond the size limit: 413
+    │   ├── TooLarge       a body beyond the size limit: 413
+    │   └── WrongUsage     a command that cannot be meant so: exit code 2
     ├── Unauthorized       no valid token, or wrong client credentials: 401
     ├── Forbidden          known, but without the right: 403
     ├── NotFound           no such run, file, source or report: 404
@@ -33,6 +34,10 @@ class InvalidArguments(WhohasError):
 
 class TooLarge(InvalidArguments):
     """A body beyond `Settings.max_body_bytes`."""
+
+
+class WrongUsage(InvalidArguments):
+    """A command line that cannot be carried out as it stands; nothing was done."""
 
 
 class Unauthorized(WhohasError):

@@ -115,7 +115,7 @@ def open_services(settings: Settings) -> Generator[Services]:
     def work() -> AbstractContextManager[None]:
         return working(settings, database, supervisor, queue)
 
-    later = Later(settings, database, artefacts, children)
+    later = Later(settings, database, artefacts, warehouse, children)
     denials = Denials(database)
     relay = Relay(
         settings,

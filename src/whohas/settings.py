@@ -100,7 +100,11 @@ class Settings(BaseSettings):
         100_000, ge=0, description="Above so many rows a run makes a PDF only if it is selected (`selectedFormats`)."
     )
     time_zone: str = Field("UTC", description="The time zone of times in files for people, such as `Europe/Berlin`.")
-    page_size: str = Field("a4", pattern="^(a4|letter)$", description="The paper of a PDF: `a4` or `letter`.")
+    page_size: str = Field(
+        "a4",
+        pattern="^(a4|letter)$",
+        description="The paper of a PDF, and of an XLSX that is printed: `a4` or `letter`.",
+    )
     keep_extracts: bool = Field(
         True,
         description="Whether a run that makes several files keeps the rows that they are of, so that further formats "
@@ -113,6 +117,33 @@ class Settings(BaseSettings):
     )
     worker: bool = Field(
         True, description="Whether `whohas serve` carries out runs too; without it `whohas worker` must, somewhere."
+    )
+    load_rejected_percent: float = Field(
+        5, ge=0, le=100, description="A load stops if it would reject more of the rows of a file or source than this."
+    )
+    load_unreadable_percent: float = Field(
+        5,
+        ge=0,
+        le=100,
+        description="A load stops if more of the filled cells of a column than this cannot be read.",
+    )
+    load_few: int = Field(
+        2,
+        ge=0,
+        description="Rejected rows of a file, or unreadable cells of a column, that never stop a load by themselves, "
+        "unless the file has no other rows.",
+    )
+    load_removed_percent: float = Field(
+        20,
+        ge=0,
+        le=100,
+        description="A load stops if it would remove more of the keys that a table has for a source than this.",
+    )
+    load_small_table: int = Field(
+        50, ge=0, description="Below so many rows of a source, `load_small_removed` counts instead of the percentage."
+    )
+    load_small_removed: int = Field(
+        10, ge=0, description="Keys that a load may remove from so small a table; it never removes all of them."
     )
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),

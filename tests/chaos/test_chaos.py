@@ -156,7 +156,6 @@ def test_nothing_is_lost_whatever_dies(
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
     seed = request.config.getoption("--chaos-seed")
-    seed = random.randrange(1 << 31) if seed is None else seed
     print(f"\n--chaos-seed {seed}")
     monkeypatch.setattr(support, "WHOHAS", ("-c", COMMAND))
     many_accounts(home / "warehouse", ROWS)

@@ -70,6 +70,12 @@ def over(services: Services) -> str:
     return run_id
 
 
+def cancelled(services: Services) -> str:
+    run_id = start(services)
+    services.runs.cancel(run_id, by=ME)
+    return run_id
+
+
 def download(services: Services, run_id: str, format: str) -> None:
     run, artefact = services.runs.artefact(run_id, format)
     services.runs.downloaded(run, artefact, ME, "accounts.csv")
@@ -135,7 +141,8 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a cancel of no run": (None, lambda s, _: s.runs.cancel("f" * 32, by=ME), []),
     "a run to its end": (None, lambda s, _: over(s), ["run.started", "run.ended"]),
     "a download": (over, lambda s, id: download(s, id, "csv"), ["report.downloaded"]),
-    "a download of no file": (over, lambda s, id: download(s, id, "json"), []),
+    "a download of what is made now": (over, lambda s, id: download(s, id, "json"), ["report.downloaded"]),
+    "a download of no file": (cancelled, lambda s, id: download(s, id, "csv"), []),
     "a download of no run": (None, lambda s, _: download(s, "f" * 32, "csv"), []),
     "a client": (None, lambda s, _: a_client(s), ["client.created"]),
     "a client that cannot be": (None, lambda s, _: s.access.clients.create("x", ["no:such:scope"]), []),
@@ -276,11 +283,11 @@ def test_a_download_that_is_auditable_tells_who_from_where_and_what(watched: Ser
     [
         {"auditable": "false"},
         {},
-        {"auditable": "true", "fileFormat": "json"},
+        {"auditable": "true", "fileFormat": "docx"},
         {"auditable": "true", "id": "0" * 32},
         {"auditable": "true", "id": "no id"},
     ],
-    ids=["not asked for", "not said", "no such file", "no such run", "no id"],
+    ids=["not asked for", "not said", "no such format", "no such run", "no id"],
 )
 def test_without_a_result_or_without_being_asked_a_download_has_no_event(
     watched: Server, done: str, request_: dict[str, str]

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from test_transport import certificate
 
 from auditing import act, an_event, left, lines, outbox, until, waiting
+from chance import chance
 from kafka import PASSWORD, USER, Broker, in_order, kafka_broker
 from postgres import Postgres
 from processes import Process, python
@@ -64,7 +65,7 @@ class Ledger:
     def __init__(self, seed: int) -> None:
         self.committed: set[str] = set()
         self.undone: set[str] = set()
-        self._random = random.Random(seed)
+        self._random = chance(seed)
         self._lock = threading.Lock()
 
     def act(self, database: sa.Engine, subject: str) -> None:
@@ -178,8 +179,9 @@ def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path
                 until(lambda: len(ledger.committed) - left(database) > there)
 
             def storm(number: int) -> None:
+                draw = chance(number)
                 while not stop.is_set():
-                    ledger.act(database, f"r{number}-{random.randrange(5)}")
+                    ledger.act(database, f"r{number}-{draw.randrange(5)}")
                     time.sleep(0.05)
 
             threads = [threading.Thread(target=storm, args=(number,)) for number in range(4)]
@@ -206,18 +208,19 @@ def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.property
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_makes_nothing_up(
     settings: Settings, kafka: Broker, seed: int
 ) -> None:
-    chance = random.Random(seed)
+    draw = chance(seed)
     with outbox(settings) as database:
         ledger = Ledger(seed)
         for _ in range(12):
             with relaying(settings) as process:
-                until_killed = time.monotonic() + chance.uniform(0.02, 0.6)
+                until_killed = time.monotonic() + draw.uniform(0.02, 0.6)
                 while time.monotonic() < until_killed:
-                    ledger.act(database, f"r{chance.randrange(6)}")
+                    ledger.act(database, f"r{draw.randrange(6)}")
                 process.send_signal(signal.SIGKILL)
         with Relay(settings, database).going_on():
             until(lambda: left(database) == 0)

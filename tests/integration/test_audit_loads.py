@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from auditing import lines, outbox, settle, until
+from chance import chance
 from support import ACME, environment, serving, whohas
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
@@ -123,8 +123,9 @@ class Loads:
 
 
 @pytest.mark.slow
+@pytest.mark.property
 def test_loads_that_are_killed_at_random_are_told_of_if_and_only_if_they_were_published(home: Path) -> None:
-    chance = random.Random(21)
+    draw = chance(21)
     with subprocess.Popen(
         [sys.executable, "-c", FORKS, "load", "-q", str(ACME)],
         env=environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -136,7 +137,7 @@ def test_loads_that_are_killed_at_random_are_told_of_if_and_only_if_they_were_pu
         whole = time.monotonic() - began
         for _ in range(12):
             load = acme.begin()
-            time.sleep(chance.uniform(0, 1.1 * whole))
+            time.sleep(draw.uniform(0, 1.1 * whole))
             os.kill(load, signal.SIGKILL)
             assert acme.end() in (0, -signal.SIGKILL)
             assert set(loads(home)) <= published(home)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import lucene
+from chance import chance
 from searching import Corpus
 from whohas.errors import InvalidArguments
 
@@ -615,7 +616,7 @@ john: :smith
 
 def generated(count: int) -> list[str]:
     """Queries from a grammar over the documents' own words."""
-    draw = random.Random(814)
+    draw = chance(814)
     fields = [
         "firstName",
         "lastName",
@@ -658,7 +659,7 @@ def generated(count: int) -> list[str]:
 
 def soups(count: int) -> list[str]:
     """Tokens in any order: most are no queries, some are odd ones."""
-    draw = random.Random(7)
+    draw = chance(7)
     tokens = [
         "AND", "OR", "NOT", "&&", "||", "!", "+", "-", "(", ")", ":", "*", "?", "~", "^2", '"', "[", "]", "{", "}", " TO ",
         "\\", "/", "john", "smith", "firstName:", "attributes.city:", "london", "a", "!!!", " ", " ", " ", " ", "~1", "jo*",
@@ -677,6 +678,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus(tmp_path_factory.mktemp("lucene"), documents())
 
 
+@pytest.mark.property
 def test_queries_find_what_lucene_finds_and_are_rejected_where_lucene_rejects_them(corpus: Corpus) -> None:
     asked = [
         query

@@ -42,7 +42,7 @@ class Bench:
         artefacts = Artefacts(settings.artefacts_path)
         self.database = database
         children = Children()
-        self.later = Later(settings, database, artefacts, children)
+        self.later = Later(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(Alone())
         self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda *_: None, nullcontext)

@@ -129,7 +129,7 @@ def test_the_command_line_saves_it_as_a_zip(ours: Server, tmp_path: Path, there:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("Our Parts.zip: 7 rows")
     assert contents(tmp_path / "Our Parts.zip") == FILES
-    for output, saved in (("folder", "folder/Our Parts.zip"), ("named", "named")):
+    for output, saved in (("folder", "folder/Our Parts.zip"), ("named.zip", "named.zip")):
         (tmp_path / "folder").mkdir(exist_ok=True)
         assert whohas(ours.home, "run", "OUR_PARTS", "-o", output, cwd=tmp_path).returncode == 0
         assert contents(tmp_path / saved) == FILES

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditing import an_event
+from chance import chance
 from whohas.audit.chain import NOTHING, Head, Line, chained, hash_of
 from whohas.audit.events import canonical
 from whohas.audit.verify import Verdict, verify
@@ -183,15 +183,16 @@ def test_everything_after_a_line_written_anew_is_found_by_the_head_alone(
     )
 
 
+@pytest.mark.property
 def test_any_small_change_of_a_trail_is_found(tmp_path: Path, chain: list[Line], texts: list[str]) -> None:
-    chance = random.Random(5)
+    draw = chance(5)
     content = "".join(f"{text}\n" for text in texts).encode()
     head = Head(chain[-1].sequence, chain[-1].hash)
     path = tmp_path / "trail.ndjson"
     for _ in range(300):
-        at = chance.randrange(len(content))
-        cut = content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :]
-        path.write_bytes(chance.choice([cut, content[:at] + content[at + 1 :], content[:at]]))
+        at = draw.randrange(len(content))
+        cut = content[:at] + bytes([content[at] ^ (1 << draw.randrange(8))]) + content[at + 1 :]
+        path.write_bytes(draw.choice([cut, content[:at] + content[at + 1 :], content[:at]]))
         assert verify([path], head).faults
 
 

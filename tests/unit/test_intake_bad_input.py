@@ -143,22 +143,72 @@ def test_bad_cells_are_rejected_with_line_column_and_reason(rig: Rig) -> None:
         }
     )
     rig.load(".")
-    assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["good"]
-    assert [(r.line, r.column) for r in rig.report.rejections] == [
-        (3, "nativeIdentity"), (4, "disabled"), (5, "created"), (6, "id"), (7, "sourceId"),
+    assert [(row["nativeIdentity"], row["disabled"], row["created"]) for row in rig.rows("accounts")[1:]] == [
+        ("maybe", None, None), ("when", None, None),
     ]  # fmt: skip
-    assert "'maybe' is neither true nor false" in str(rig.report.rejections[1])
+    assert [(r.line, r.column) for r in rig.report.rejections] == [(3, "nativeIdentity"), (6, "id"), (7, "sourceId")]
+    assert [(r.line, r.column) for r in rig.report.emptied_cells] == [(4, "disabled"), (5, "created")]
+    assert (rig.report.rejected, rig.report.emptied, rig.report.files[0].emptied) == (3, 2, 2)
+    assert "'maybe' is neither true nor false" in str(rig.report.emptied_cells[0])
     assert rejects(rig)[1] == {
         "file": str(rig.data / "accounts.csv"), "line": 4, "column": "disabled",
-        "reason": "'maybe' is neither true nor false", "row": "AD,maybe,maybe,,",
+        "reason": "'maybe' is neither true nor false", "value": "maybe", "row": "AD,maybe,maybe,,",
     }  # fmt: skip
 
 
-def test_a_bad_integer_is_rejected(rig: Rig) -> None:
+def test_a_bad_integer_becomes_null(rig: Rig) -> None:
     rig.write(**{"identity_profiles.csv": "id,name,priority\n1,a,10\n2,b,1.5\n3,c,ten\n"})
     rig.load(".")
-    assert [row["id"] for row in rig.rows("identity_profiles")] == ["1"]
-    assert [r.line for r in rig.report.rejections] == [3, 4]
+    assert [(row["id"], row["priority"]) for row in rig.rows("identity_profiles")] == [
+        ("1", 10),
+        ("2", None),
+        ("3", None),
+    ]
+    assert [r.line for r in rig.report.emptied_cells] == [3, 4]
+
+
+def test_several_bad_cells_of_a_row_are_all_reported(rig: Rig) -> None:
+    rig.write(**{"accounts.csv": "sourceName,nativeIdentity,disabled,created,locked\nAD,1,maybe,soon,true\n"})
+    rig.load(".")
+    (account,) = rig.rows("accounts")
+    assert (account["disabled"], account["created"], account["locked"]) == (None, None, True)
+    assert [r.column for r in rig.report.emptied_cells] == ["disabled", "created"]
+
+
+def test_a_bad_reference_becomes_null_and_the_row_stays(rig: Rig) -> None:
+    rig.write(**{"accounts.csv": f"sourceName,nativeIdentity,identityId,correlated\nAD,1,{'x' * 129},perhaps\n"})
+    rig.load(".")
+    (account,) = rig.rows("accounts")
+    assert (account["identityId"], account["correlated"]) == (None, False)
+    assert [r.column for r in rig.report.emptied_cells] == ["identityId", "correlated"]
+
+
+def test_a_cell_of_an_account_and_its_identity_is_reported_once(rig: Rig) -> None:
+    mapping = BADGES.replace('name = "Badges"', 'name = "Badges"\nauthoritative = true')
+    columns = 'created = "Since"\n'
+    rig.write(
+        **{"badges.toml": f"{mapping}{columns}[identities.columns]\n{columns}", "badges.csv": "No,Name,Since\n1,x,?\n"}
+    )
+    rig.load(".")
+    assert (rig.report.emptied, rig.report.rejected) == (1, 0)
+    assert rig.rows("identities")[0]["created"] is None
+
+
+def test_a_bad_cell_of_a_nested_account_keeps_the_account(rig: Rig) -> None:
+    account = (
+        '{"id": "a", "source": {"id": "s", "name": "AD"}, "accountId": "1", "created": "soon", "disabled": {"x": 1}}'
+    )
+    rig.write(**{"identities.ndjson": f'{{"id": "1", "name": "x", "accounts": [{account}]}}'})
+    rig.load(".")
+    assert rig.account("1")["created"] is None
+    assert [r.column for r in rig.report.emptied_cells] == ["accounts.created", "accounts.disabled"]
+
+
+def test_attributes_that_are_no_object_become_null(rig: Rig) -> None:
+    rig.write(**{"accounts.csv": 'sourceName,nativeIdentity,attributes\nAD,1,"[1]"\nAD,2,"{""a"": ""b""}"\nAD,3,{\n'})
+    rig.load(".")
+    assert [row["attributes"] or [] for row in rig.rows("accounts")] == [[], [("a", ["b"])], []]
+    assert [r.line for r in rig.report.emptied_cells] == [2, 4]
 
 
 def test_rows_with_too_few_or_too_many_cells_are_rejected_and_blank_lines_are_not(rig: Rig) -> None:
@@ -193,10 +243,13 @@ def test_bad_json_lines_are_rejected(rig: Rig) -> None:
     ]  # fmt: skip
     rig.write(**{"accounts.ndjson": "\n".join(lines)})
     rig.load(".")
-    assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["1", "3"]
-    assert [(r.line, r.column) for r in rig.report.rejections] == [
-        (2, ""), (3, ""), (5, "nativeIdentity"), (6, "nativeIdentity"), (7, "disabled"),
+    assert [(row["nativeIdentity"], row["disabled"]) for row in rig.rows("accounts")] == [
+        ("1", None), ("2", None), ("3", True),
     ]  # fmt: skip
+    assert [(r.line, r.column) for r in rig.report.rejections] == [
+        (2, ""), (3, ""), (5, "nativeIdentity"), (6, "nativeIdentity"),
+    ]  # fmt: skip
+    assert [(r.line, r.column) for r in rig.report.emptied_cells] == [(7, "disabled")]
     assert rejects(rig)[0]["row"] == "{broken"
 
 

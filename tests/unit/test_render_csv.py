@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
+import duckdb
+import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,3 +83,23 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
     written(folder, f"SELECT * FROM (VALUES {rows})", [Column("text", "text"), Column("last", "text")])
     with (folder / "out.csv").open(newline="") as file:
         assert list(csv.reader(file))[1:] == [[text, "end"] for text in texts]
+
+
+@pytest.mark.parametrize("bom", [False, True])
+@pytest.mark.parametrize("names", [["\ufeff"], ["\ufeffid", "b"], ["\ufeffid", "\ufeffID"], ['\ufeff"q', ""]])
+def test_a_name_that_begins_with_a_byte_order_mark_is_a_name(tmp_path: Path, names: list[str], bom: bool) -> None:
+    path = tmp_path / "marked.csv"
+    columns = tuple(Column(name, "text") for name in names)
+    cells = ", ".join("unnest(['x', NULL, ''])" for _ in names)
+    with duckdb.connect() as connection:
+        connection.execute(copy_statement(Rows(f"SELECT {cells}", columns), path, Options(bom=bom)))
+        dialect = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
+        found = connection.execute(f"SELECT * FROM read_csv($1, {dialect})", [str(path)])
+        by_duckdb = [column[0] for column in found.description]
+    assert path.read_bytes().startswith(b'\xef\xbb\xbf"' if bom else b'"')
+    rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
+    assert rows == [names, ["x"] * len(names), [""] * len(names), [""] * len(names)]
+    if len({name.casefold() for name in names} - {""}) == len(names):  # else DuckDB numbers them
+        assert by_duckdb == names
+    if len(set(names)) == len(names) and "" not in names:  # else pandas numbers them
+        assert list(pandas.read_csv(path)) == names

@@ -20,6 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import rendering
+from content_streams import checked
 from printed import Printed, plain_text, program
 from rendering import extract
 from verapdf_jars import judged
@@ -71,7 +72,7 @@ def made(
 ) -> Path:
     path = folder / "report.pdf"
     write(extract(folder, columns, *rows, group=group), path, about, options)
-    return path
+    return checked(path)
 
 
 def texts(*names: str) -> list[Column]:
@@ -284,6 +285,7 @@ def test_what_the_file_keeps_in_dictionaries_is_set_like_the_rest(tmp_path: Path
     assert [pa.types.is_dictionary(field.type) for field in batch.schema] == [True, True, False, False]
     for one in (rows, repeated):
         write(one, one.path.with_suffix(".pdf"), ABOUT, Options())
+        checked(one.path.with_suffix(".pdf"))
     assert rows.path.with_suffix(".pdf").read_bytes() == repeated.path.with_suffix(".pdf").read_bytes()
 
 

@@ -156,6 +156,8 @@ def nested(row: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 @settings(deadline=None, max_examples=20)
 @given(names=NAMES)
 @example(names=["", "a\0b", "mail", "Mail", "MAIL", "a.b", "A.c", "a", "q\"'", "x;y", "\r\n", "=1"])
+@example(names=["\ufeff"])
+@example(names=["\ufeffid", "ID", "id", "\ufeff"])
 def test_any_names_of_columns_keep_their_cells(format: str, names: list[str]) -> None:
     """CSV, XLSX and HTML have the names as they are; the others as `distinct` has them, JSON by their dots."""
     columns = [Column(name, "text") for name in names]

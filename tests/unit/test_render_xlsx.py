@@ -407,6 +407,23 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
             expat.ParserCreate().Parse(file.read(name), True)
 
 
+@pytest.mark.parametrize(("page", "paper"), [("a4", "9"), ("letter", "1")])
+def test_each_sheet_prints_in_landscape_with_its_header_on_each_page(tmp_path: Path, page: Any, paper: str) -> None:
+    workbook = book(extract(tmp_path, ALL, ["y" * 40_000, *[None] * 4], name="O'Brien"), options=Options(page=page))
+    assert len(workbook.sheetnames) == 3
+    for sheet in workbook:
+        assert sheet.print_title_rows == "$1:$1"
+        assert (sheet.page_setup.orientation, str(sheet.page_setup.paperSize)) == ("landscape", paper)
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
+
+
+def test_a_wide_report_prints_on_as_many_pages_as_keep_it_legible(tmp_path: Path) -> None:
+    wide = [Column(f"column {n}", "text") for n in range(40)]
+    sheet = book(extract(tmp_path, wide, ["x" * 30] * 40)).worksheets[0]
+    assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (5, 0)
+
+
 def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
     if shutil.which("soffice") is None:
         pytest.skip("LibreOffice is not there")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -25,6 +27,8 @@ from whohas.render.definition import Options, Rows
 from whohas.runs.children import Children
 from whohas.runs.work import Output, Part, Work
 
+NOISE = random.Random(1)
+"""Bytes that do not pack, the same in each run."""
 NOON = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC)
 COLUMNS = (Column("n", "integer"), Column("text", "text"))
 MANY = "SELECT range, md5(range::VARCHAR) FROM range(300000)"
@@ -75,11 +79,23 @@ def test_each_file_in_it_is_the_file_that_is_written_without_it(engine: DuckDB, 
 
 
 def test_many_files_and_an_empty_one(tmp_path: Path) -> None:
-    entries = {f"{number}.csv": os.urandom(number % 7) * (number * 100) for number in range(300)}
+    entries = {f"{number}.csv": NOISE.randbytes(number % 7) * (number * 100) for number in range(300)}
     fill(path := tmp_path / "out.zip", entries)
     with zipfile.ZipFile(path) as file:
         assert {name: file.read(name) for name in file.namelist()} == entries
     check(path)
+
+
+def test_the_same_bytes_make_the_same_zip_however_slowly_they_come(tmp_path: Path) -> None:
+    zips: set[bytes] = set()
+    for cut in (0, 309, 386, 20_000):
+        path = tmp_path / f"{cut}.zip"
+        with zip.open_zip(path, NOON) as archive, archive.entry("a") as place, place.open("wb", buffering=0) as file:
+            for size in (cut, 40_000 - cut):
+                file.write(b"y" * size)
+                time.sleep(0.05)  # the reader takes what is there
+        zips.add(path.read_bytes())
+    assert len(zips) == 1
 
 
 def test_a_zip_without_files_is_one(tmp_path: Path) -> None:
@@ -108,7 +124,7 @@ def test_sizes_and_places_that_32_bits_cannot_tell_are_in_records_of_64(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_large: int
 ) -> None:
     monkeypatch.setattr(zip, "_TOO_LARGE", too_large)
-    entries = {"small.csv": b"a\n", "packs.csv": b"x" * 5_000, "random.csv": os.urandom(2_000), "last.csv": b"b\n"}
+    entries = {"small.csv": b"a\n", "packs.csv": b"x" * 5_000, "random.csv": NOISE.randbytes(2_000), "last.csv": b"b\n"}
     fill(path := tmp_path / "out.zip", entries)
     assert (b"PK\6\6" in path.read_bytes()) == (too_large <= 2_000)
     with zipfile.ZipFile(path) as file:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chance import chance
 from whohas.errors import InvalidArguments
 from whohas.search.explain import explain
 from whohas.search.parser import parse, unescape
@@ -125,9 +125,10 @@ def timed(query: str) -> tuple[bool, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.property
 @pytest.mark.parametrize("seed", range(4))
 def test_a_million_random_texts_are_read_or_refused_each_within_fifty_milliseconds(seed: int) -> None:
-    draw = random.Random(seed)
+    draw = chance(seed)
     pieces = [
         *"ab1:()[]{}\"\\/*?~^+-!&|@'<>=. \t", "AND", " OR ", "NOT ", "&&", " TO ", "name:", "@accounts(", "\\u0041", "/x/",
         '"a b"', "[a TO b]", "~2", "^3", "é", "王", "\U0001f600", "\u3000", "now-7d/d", "a" * 50,

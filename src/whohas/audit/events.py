@@ -57,6 +57,10 @@ class Type(StrEnum):
     HOOK_REMOVED = "whohas.hook.removed"
     DATA_LOADED = "whohas.data.loaded"
     """A load published a snapshot."""
+    LOAD_STOPPED = "whohas.load.stopped"
+    """A load was stopped to protect data, and published nothing."""
+    LOSS_ACCEPTED = "whohas.load.loss_accepted"
+    """A load that would have been stopped was published with `--accept-loss`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ it to the trail (`filed`), has Kafka take it (`sent`), and removes it. One that 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -88,13 +88,14 @@ def write(connection: sa.Connection, event: Event) -> None:
 _WRITE = event_table.insert().inline()
 
 
-def write_load(connection: sa.Connection, load_id: str, event: Event) -> bool:
-    """Writes a load's event unless it has one; whether it had none."""
+def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event]) -> bool:
+    """Writes a load's events unless it has them; whether it had none."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     new = dialect.insert(load_table).values(load_id=load_id).on_conflict_do_nothing().returning(load_table.c.load_id)
     if connection.execute(new).first() is None:
         return False
-    write(connection, event)
+    for event in events:
+        write(connection, event)
     return True
 
 

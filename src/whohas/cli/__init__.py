@@ -13,6 +13,7 @@ import typer
 from whohas import __version__
 from whohas.cli.audit import audit_app
 from whohas.cli.client import client_app
+from whohas.cli.exits import Exit
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
 from whohas.cli.index import index
@@ -28,7 +29,7 @@ from whohas.cli.serve import serve
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
-from whohas.errors import WhohasError
+from whohas.errors import WhohasError, WrongUsage
 
 app = typer.Typer(
     name="whohas",
@@ -64,14 +65,14 @@ def options(
 
 
 def main() -> None:
-    """Runs the command line; an error of whohas is one line on stderr and exit code 1."""
+    """Runs the command line; an error of whohas is one line on stderr and exit code 1, or 2 for wrong usage."""
     try:
         app()
     except WhohasError as error:
         print(f"whohas: {error.message}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(141)
+        sys.exit(Exit.BROKEN_PIPE)

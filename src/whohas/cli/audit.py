@@ -14,6 +14,8 @@ from whohas.cli.terminal import plain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from whohas.runs.service import Runs
+
 audit_app = typer.Typer(no_args_is_help=True, help="Read the audit trail, and find out whether it was changed.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
@@ -24,7 +26,7 @@ def list_events(
     type: Annotated[
         str | None, typer.Option(help="A type or a part of it: run, run.started, downloaded, denied.")
     ] = None,
-    run: Annotated[str | None, typer.Option(help="The id of a run.")] = None,
+    run: Annotated[str | None, typer.Option(help="The id of a run, or the beginning of it.")] = None,
     who: Annotated[str | None, typer.Option(help="A part of a name, or the id of a client or user.")] = None,
     since: Annotated[
         str | None, typer.Option(help="From then on: 2026-11-27, 2026-11-27T08:00Z, or 30m, 12h, 7d ago.")
@@ -39,10 +41,11 @@ def list_events(
 
     from whohas.audit.trail import Wanted, read
 
-    wanted = Wanted(type, run, who, _time(since), _time(until))
     with installation() as services:
         services.relay.settle()
         path = services.settings.trail_path
+        run = None if run is None else _run(run, services.runs, path)
+    wanted = Wanted(type, run, who, _time(since), _time(until))
     shown = collections.deque(read(path, wanted), limit or None)
     for line in shown:
         _print(line, as_json)
@@ -132,6 +135,28 @@ def retry() -> None:
     with installation() as services, services.database.begin() as connection:
         count = send_again(connection)
     print(f"{count:,} events will be sent again.")
+
+
+def _run(beginning: str, runs: Runs, path: Path) -> str:
+    """The id of the only run whose id begins so; of those that are gone, one that the trail tells of."""
+    from whohas.audit.trail import Wanted, parsed, read
+    from whohas.errors import NotFound
+    from whohas.hints import ambiguous
+
+    text = beginning.strip().lower()
+    try:
+        return runs.id_of(text)
+    except NotFound:
+        if len(text) >= 32:
+            return text
+        events = (parsed(line) or {} for line in read(path, Wanted()))
+        ids = dict.fromkeys(str((event.get("data") or {}).get("run") or "") for event in events)
+        found = [id for id in ids if text and id.startswith(text)]
+        if not found:
+            raise
+        if len(found) > 1:
+            raise ambiguous(text, found) from None
+        return found[0]
 
 
 def _time(text: str | None) -> str | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from whohas.cli.arguments import report_named
 from whohas.cli.installation import installation
 from whohas.cli.terminal import plain, print_table
 
@@ -21,7 +22,7 @@ def add(
     from whohas.audit.events import operator
 
     with installation() as services:
-        made, secret = services.hooks.add(url, report, operator())
+        made, secret = services.hooks.add(url, None if report is None else report_named(report), operator())
     print(f"hook    {made.id}")
     print(f"secret  {secret}")
     print("Messages are signed by it as Standard Webhooks says. It is not shown again.")

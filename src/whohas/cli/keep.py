@@ -10,7 +10,7 @@ import typer
 from whohas.cli.installation import installation
 from whohas.cli.terminal import plain, print_table
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
 
 
 def hold(run_id: Run, reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")] = "") -> None:
@@ -18,7 +18,7 @@ def hold(run_id: Run, reason: Annotated[str, typer.Option(help="Why, for whoever
     from whohas.audit.events import operator
 
     with installation() as services:
-        held = services.retention.hold(run_id, getpass.getuser(), reason, operator())
+        held = services.retention.hold(services.runs.id_of(run_id), getpass.getuser(), reason, operator())
     print(plain(f"{held.run_id} is held by {held.holder}."))
 
 
@@ -27,6 +27,7 @@ def release(run_id: Run) -> None:
     from whohas.audit.events import operator
 
     with installation() as services:
+        run_id = services.runs.id_of(run_id)
         services.retention.release(run_id, operator())
     print(plain(f"{run_id} is no longer held."))
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.exits import Exit
 from whohas.cli.index import make_index
+from whohas.cli.load_report import print_load
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from whohas.settings import Settings
-    from whohas.warehouse.intake import LoadReport, Progress
+    from whohas.warehouse.intake import Limits, Progress
 
 
 def load(
@@ -25,14 +27,25 @@ def load(
     ],
     check: Annotated[bool, typer.Option("--check", help="Say what would happen, and write nothing.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first bad row; nothing is loaded then.")
+        bool, typer.Option("--strict", help="Stop at the first bad row or cell; nothing is loaded then.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Publish even if more data is lost than the limits allow.")
+    ] = False,
+    allow_rejects: Annotated[
+        bool, typer.Option("--allow-rejects", help="Exit with 0 although rows were rejected or cells emptied.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and losses.")] = False,
 ) -> None:
-    """Load identity data: CSV, Parquet, JSON, NDJSON. All of it or none is seen by reports."""
+    """Load identity data: CSV, Parquet, JSON, NDJSON. Loads are atomic.
+
+    Exits with 3 if the load was stopped to protect data, and with 4 if it was published but rows were rejected or
+    cells emptied. With --check the exit code is the one that the load would have.
+    """
     from whohas.audit.events import operator
     from whohas.settings import load_settings
-    from whohas.warehouse.audited import tell_loads
+    from whohas.warehouse.audited import record_stop, tell_loads
+    from whohas.warehouse.intake import LoadStopped
     from whohas.warehouse.intake import load as load_files
     from whohas.warehouse.store import Warehouse
 
@@ -45,23 +58,48 @@ def load(
         if not quiet:
             print("Another load is under way; this one waits for it.", file=sys.stderr)
 
-    with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
-        report = load_files(
-            Warehouse(settings.warehouse_path),
-            paths,
-            check=check,
-            strict=strict,
-            on_progress=on_progress,
-            on_wait=on_wait,
-            rejects=settings.home / "rejects",
-            by={"user": who.name, "host": who.address},
-        )
+    try:
+        with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
+            report = load_files(
+                Warehouse(settings.warehouse_path),
+                paths,
+                check=check,
+                strict=strict,
+                accept_loss=accept_loss,
+                limits=_limits(settings),
+                on_progress=on_progress,
+                on_wait=on_wait,
+                rejects=settings.home / "rejects",
+                by={"user": who.name, "host": who.address},
+            )
+    except LoadStopped as stop:
+        if database is not None:
+            record_stop(database, stop.report, who)
+        print_load(stop.report, check, quiet, stopped=True)
+        raise typer.Exit(Exit.STOPPED) from None
     if database is not None:
         tell_loads(Warehouse(settings.warehouse_path), database)
-    if not quiet:
-        _print(report, check)
+    stopped = check and bool(report.losses) and not accept_loss
+    print_load(report, check, quiet, stopped)
     if not check:
         make_index(Warehouse(settings.warehouse_path), quiet)
+    if stopped:
+        raise typer.Exit(Exit.STOPPED)
+    if (report.rejected or report.emptied) and not allow_rejects:
+        raise typer.Exit(Exit.INCOMPLETE)
+
+
+def _limits(settings: Settings) -> Limits:
+    from whohas.warehouse.intake import Limits
+
+    return Limits(
+        rejected=settings.load_rejected_percent,
+        unreadable=settings.load_unreadable_percent,
+        few=settings.load_few,
+        removed=settings.load_removed_percent,
+        small=settings.load_small_table,
+        small_removed=settings.load_small_removed,
+    )
 
 
 def _database(settings: Settings) -> sa.Engine:
@@ -112,48 +150,3 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
             )
 
         yield show
-
-
-def _print(report: LoadReport, check: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    if report.sources:
-        table = Table(title="Accounts by source", title_justify="left", box=None, pad_edge=False)
-        table.add_column("Source")
-        for name in ("before", "would be" if check else "now", "correlated", "uncorrelated"):
-            table.add_column(name, justify="right")
-        for source in report.sources:
-            name = f"{source.name} (authoritative)" if source.authoritative else source.name
-            counts = (source.before, source.after, source.correlated, source.uncorrelated)
-            table.add_row(name, *(f"{count:,}" for count in counts))
-        console.print(table)
-        console.print()
-    others = Table(title="Rows by table", title_justify="left", box=None, pad_edge=False)
-    others.add_column("Table")
-    for name in ("before", "would be" if check else "now", "in this load"):
-        others.add_column(name, justify="right")
-    for count in report.tables:
-        others.add_row(count.name, f"{count.before:,}", f"{count.after:,}", f"{count.loaded:,}")
-    console.print(others)
-    console.print()
-    for file, names in report.unknown.items():
-        console.print(f"{file}: columns that become attributes: {', '.join(names)}", markup=False)
-    for warning in report.warnings:
-        console.print(f"Note: {warning}", markup=False, soft_wrap=True)
-    if report.rejected:
-        verb = "would be rejected" if check else "were rejected; the others are loaded"
-        console.print(f"{report.rejected:,} rows {verb}:", markup=False)
-        for rejection in report.rejections:
-            console.print(f"  {rejection}", markup=False, soft_wrap=True)
-        if report.rejected > len(report.rejections):
-            console.print(f"  and {report.rejected - len(report.rejections):,} more")
-        if report.rejects is not None:
-            console.print(f"All of them, with their rows: {report.rejects}", markup=False, soft_wrap=True)
-    read = sum(file.read for file in report.files)
-    rate = f"{read:,} rows read in {report.seconds:.1f} s"
-    if check:
-        console.print(f"{rate}. Nothing was written, for this was a check.")
-    else:
-        console.print(f"{rate}. Published as snapshot {report.snapshot}.")

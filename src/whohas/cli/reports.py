@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from whohas.cli.arguments import report_named
 from whohas.cli.installation import installation
 
 reports_app = typer.Typer(no_args_is_help=True, help="List reports; switch one off or on.")
@@ -42,6 +43,7 @@ def enable(report_type: Annotated[str, typer.Argument(metavar="REPORT")]) -> Non
 def _switch(report_type: str, *, off: bool) -> None:
     from whohas.audit.events import operator
 
+    report_type = report_named(report_type)
     with installation() as services:
         services.runs.switch(report_type, off=off, by=operator())
     print(f"{report_type} is {'off' if off else 'on'}.")

@@ -4,7 +4,6 @@ here without one."""
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 import sys
@@ -17,7 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from whohas.cli.arguments import arguments_of, check_files, report_named
 from whohas.cli.installation import installation
+from whohas.cli.output import Output
+from whohas.cli.output import output as output_of
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
 
 if TYPE_CHECKING:
@@ -30,17 +32,31 @@ _FORMAT = Annotated[
     str | None,
     typer.Option("--format", "-f", help="The file's format; default: as the output's name ends, else csv."),
 ]
+_OUTPUT = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="PATH", help="The file to save, or a folder; - prints it. A zip ends in .zip."
+    ),
+]
 _SERVER = Annotated[
     str | None, typer.Option(envvar="SAIL_BASE_URL", help="A server's address; without one: this installation.")
 ]
 
 
 class _Door(Protocol):
-    """The four operations, wherever the runs are. A download into a folder gets the name that the server gives it."""
+    """The operations, wherever the runs are."""
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str: ...
     def result(self, run_id: str) -> ReportResults: ...
-    def download(self, run_id: str, format: str, to: Path) -> Path: ...
+    def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
+        """Saves a file into a folder, by the name that the server gives it; where, and whether it is a zip of files.
+
+        Args:
+            called: what it will be called in the end, for the audit trail; None for that name.
+        """
+        ...
+
+    def id_of(self, beginning: str) -> str: ...
     def cancel(self, run_id: str) -> None: ...
 
 
@@ -49,9 +65,7 @@ def run(
     arg: Annotated[
         list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to save, or a folder; - prints it.")
-    ] = None,
+    output: _OUTPUT = None,
     format: _FORMAT = None,
     server: _SERVER = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -60,60 +74,41 @@ def run(
 
     With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
     """
-    arguments = dict(argument(text) for text in arg or ())
-    format = format or _format_of(output)
+    report_type = report_named(report_type)
+    arguments = arguments_of(arg or (), report_type)
+    to = output_of(output, format)
+    check_files(report_type, arguments, to)
     with _there(server) if server else _here() as door:
         started = time.monotonic()
-        run_id = door.start(report_type, {"selectedFormats": [format.upper()], **arguments})
+        run_id = door.start(report_type, {"selectedFormats": [to.format.upper()], **arguments})
         try:
             result = _watch(door, run_id, quiet)
             if result.status not in ("SUCCESS", "WARNING"):
                 raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
-            to = _save(door, run_id, format, output)
+            saved = _save(door, run_id, report_type, to)
         except KeyboardInterrupt:
             door.cancel(run_id)
             print("Cancelled.", file=sys.stderr)
             raise
     for message in result.messages:
         print(f"{message.type}: {message.localizedText}", file=sys.stderr)
-    if to is not None:
-        print(f"{to}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
+    if saved is not None:
+        print(f"{saved}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
 
 
 def download(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The file to save, or a folder; - prints it.")
-    ] = None,
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")],
+    output: _OUTPUT = None,
     format: _FORMAT = None,
     server: _SERVER = None,
 ) -> None:
-    """Save a file of a run that is over. A format that was not made is made now, if the run kept its rows."""
+    """Save a file of a run that is over. A format that was not made is made now, of the data as the run saw it."""
+    to = output_of(output, format)
     with _there(server) if server else _here() as door:
-        to = _save(door, run_id, format or _format_of(output), output)
-    if to is not None:
-        print(to)
-
-
-def _format_of(output: Path | None) -> str:
-    from whohas.render.registry import formats
-
-    name = output.name.lower() if output else ""
-    return max((format for format in formats() if name.endswith(f".{format}")), key=len, default="csv")
-
-
-def argument(text: str) -> tuple[str, Any]:
-    """An argument of a report as a command line has it: its name and its value."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InvalidArguments(f"--arg {text!r} is not NAME=VALUE.")
-    # ids that look like numbers stay texts; only what cannot be meant as a text is read as JSON
-    if value in ("true", "false", "null") or value[:1] in ("[", "{"):
-        try:
-            return name, json.loads(value)
-        except json.JSONDecodeError as error:
-            raise InvalidArguments(f"The value of --arg {name} is not JSON: {error}.") from None
-    return name, value
+        run_id = door.id_of(run_id)
+        saved = _save(door, run_id, f"The run {run_id}", to)
+    if saved is not None:
+        print(saved)
 
 
 def _watch(door: _Door, run_id: str, quiet: bool) -> ReportResults:
@@ -137,18 +132,20 @@ def _texts(result: ReportResults) -> str:
     return " ".join(message.localizedText or "" for message in result.messages if message.error)
 
 
-def _save(door: _Door, run_id: str, format: str, output: Path | None) -> Path | None:
+def _save(door: _Door, run_id: str, report_type: str, to: Output) -> Path | None:
     """Where the file was saved; None where it was printed."""
-    if str(output) != "-":
-        to = output or Path()
-        try:
-            to.parent.mkdir(parents=True, exist_ok=True)
-            return door.download(run_id, format, to)
-        except OSError as error:
-            raise Unavailable(f"{to} cannot be written: {error.strerror}. The run {run_id} keeps its file.") from None
-    with TemporaryDirectory() as folder, door.download(run_id, format, Path(folder) / "report").open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
-    return None
+    try:
+        if to.folder is not None:
+            to.folder.mkdir(parents=True, exist_ok=True)
+        # where it will lie, so that it gets its name in one step
+        with TemporaryDirectory(dir=to.folder, prefix=".whohas-") as folder:
+            file, zipped = door.download(run_id, to.format, Path(folder), to.called)
+            return to.save(file, zipped, report_type)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = to.path or "Standard output"
+        raise Unavailable(f"{where} cannot be written: {error.strerror}. The run {run_id} keeps its file.") from None
 
 
 @contextmanager
@@ -178,8 +175,12 @@ class _There:
     def result(self, run_id: str) -> ReportResults:
         return self._client.result(run_id)
 
-    def download(self, run_id: str, format: str, to: Path) -> Path:
-        return self._client.download(run_id, format, to)
+    def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
+        saved = self._client.download(run_id, format, folder)
+        return saved, saved.suffix == ".zip"
+
+    def id_of(self, beginning: str) -> str:
+        return self._client.find(beginning)
 
     def cancel(self, run_id: str) -> None:
         self._client.cancel(run_id)
@@ -219,22 +220,19 @@ class _Here:
 
         return report_results(self._runs.get(run_id))
 
-    def download(self, run_id: str, format: str, to: Path) -> Path:
+    def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
         from whohas.http.filenames import file_name
 
-        run, artefact = self._runs.artefact(run_id, format.lower())
-        path = self._runs.path(run, artefact)
-        if to.is_dir():  # a report's file may be a zip of its format, so only now is its extension known
-            to /= file_name(run.report_name, path.suffix[1:]) or path.name
+        run, artefact = self._runs.artefact(run_id, format)
+        ending = "zip" if artefact.zipped else artefact.format
+        to = folder / (file_name(run.report_name, ending) or artefact.name)
         if self._tells:
-            self._runs.downloaded(run, artefact, self._by, to.name)
-        part = to.with_name(f".{to.name}.part")
-        try:
-            shutil.copyfile(path, part)
-            part.replace(to)
-        finally:
-            part.unlink(missing_ok=True)
-        return to
+            self._runs.downloaded(run, artefact, self._by, called or to.name)
+        shutil.copyfile(self._runs.path(run, artefact), to)
+        return to, artefact.zipped
+
+    def id_of(self, beginning: str) -> str:
+        return self._runs.id_of(beginning)
 
     def cancel(self, run_id: str) -> None:
         self._runs.cancel(run_id, by=self._by)

@@ -67,12 +67,12 @@ def runs(
     Console(width=None if Console().is_terminal else 240).print(table)
 
 
-def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:
+def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
     """Print all that is known of a run: its arguments, its files, the SQL that gave its rows."""
     import json
 
     with installation() as services:
-        run = services.runs.get(run_id)
+        run = services.runs.get(services.runs.id_of(run_id))
     facts: dict[str, str] = {
         "Run": run.id,
         "Report": run.report_type,
@@ -93,10 +93,11 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) 
     print(f"\n{plain(run.statement)}")
 
 
-def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]) -> None:
+def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
     """Cancel a run: nothing of it can be downloaded afterwards."""
     from whohas.audit.events import operator
 
     with installation() as services:
+        run_id = services.runs.id_of(run_id)
         services.runs.cancel(run_id, by=operator())
         print(f"{run_id} is {services.runs.get(run_id).state.value}.")

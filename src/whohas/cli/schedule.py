@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.arguments import arguments_of, report_named
 from whohas.cli.installation import installation
-from whohas.cli.run import argument
 from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ def add(
     """Make a schedule."""
     from whohas.audit.events import operator
 
+    report_type = report_named(report_type)
+    arguments = arguments_of(arg or (), report_type)
     with installation() as services:
         made = services.schedules.add(
             name,
             report_type,
-            dict(argument(text) for text in arg or ()),
+            arguments,
             cron,
             zone,
             launcher or getpass.getuser(),

@@ -18,7 +18,9 @@ _POLL_SECONDS = 0.25
 
 
 def watch(
-    run_id: Annotated[str | None, typer.Argument(metavar="RUN", help="Its id; without one, all that go on.")] = None,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="Its id, or the beginning of it; without one, all that go on.")
+    ] = None,
 ) -> None:
     """Show runs as they go; ends when the run, or all of them, are over.
 
@@ -31,6 +33,7 @@ def watch(
 
     with installation() as services:
         watched: dict[str, Run] = {}
+        run_id = None if run_id is None else services.runs.id_of(run_id)
 
         def look() -> bool:
             if run_id is not None:

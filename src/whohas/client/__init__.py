@@ -7,7 +7,7 @@
     with Client.from_env() as client:
         run = client.start("ACCOUNTS", {"sourceName": "Active Directory"})
         result = client.wait(run.id, on_progress=lambda result: print(result.progress))
-        client.download(run.id, "csv", Path("accounts.csv"))
+        client.download(run.id, "csv", "accounts.csv")
 
 `AsyncClient` has the same methods, to be awaited. Whatever goes wrong is one of the errors of `whohas.errors`, with
 the server's own text and its tracking id.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -69,12 +70,12 @@ class AsyncClient:
         """
         return await self._do(self._conversation.wait(run_id, on_progress, timeout))
 
-    async def download(self, run_id: str, format: str, to: Path, *, name: str | None = None) -> Path:
+    async def download(self, run_id: str, format: str, to: str | PathLike[str], *, name: str | None = None) -> Path:
         """Saves a file of a run, and returns where. Nothing is left at `to` unless the whole file arrived.
 
         Args:
-            format: csv or pdf.
-            to: the file; or a folder, in which the file gets the name that the server gives it.
+            format: csv, pdf or another that the server makes, such as xlsx.
+            to: the file, a text or a path; or a folder, in which the file gets the name that the server gives it.
             name: the name to ask the server for.
         """
         response = await self._do(self._conversation.file(run_id, format, name))
@@ -87,6 +88,15 @@ class AsyncClient:
             raise Unavailable(f"The download was cut short: {error}. Repeat it.") from error
         finally:
             await response.aclose()
+
+    async def find(self, beginning: str) -> str:
+        """The id of the only run whose id begins so; a whole id is returned as it is.
+
+        Raises:
+            NotFound: there is none that the client may see.
+            InvalidArguments: there are several; the message lists them.
+        """
+        return await self._do(self._conversation.find(beginning))
 
     async def cancel(self, run_id: str) -> None:
         """Cancels a run; no effect on one that is over."""

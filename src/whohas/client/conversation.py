@@ -7,6 +7,7 @@ differ only in how they do it. Here is all the rest: the token, the second try, 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,12 @@ from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from whohas.client.refusals import error_of, retry_after
 from whohas.contract import ReportDetails, ReportResults, TaskResultDetails, TokenResponse
 from whohas.errors import InvalidArguments, NotFound, Unauthorized, Unavailable
+from whohas.hints import ambiguous
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,6 +31,9 @@ OnProgress: TypeAlias = Callable[[ReportResults], object]
 DEFAULT_PREFIX = "/v2025"
 TIMEOUT = httpx2.Timeout(60, connect=10)
 VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
+
+PAGE = 250
+"""Tasks of a page, the most that the contract has."""
 
 MOST_REFUSALS = 5
 """Times that a call waits for a server that says 429."""
@@ -84,6 +89,18 @@ class Sleep:
 Steps: TypeAlias = Generator[Send | Sleep, httpx2.Response | None, T]
 
 
+class _Task(BaseModel):
+    """What is read of a task."""
+
+    id: str
+    uniqueName: str | None = None
+    created: str | None = None
+
+
+class _Tasks(RootModel[list[_Task]]):
+    """A page of tasks."""
+
+
 class Conversation:
     """One client's side: where the server is, who we are, and the token once there is one."""
 
@@ -92,6 +109,7 @@ class Conversation:
             raise InvalidArguments(f"The server's address {base_url!r} must begin with http:// or https://.")
         self.base_url = base_url.rstrip("/")
         self._reports = "/reports/v1" if prefix.strip("/") == "reports/v1" else f"/{prefix.strip('/')}/reports"
+        self._tasks = "/task-status/v1" if self._reports == "/reports/v1" else f"/{prefix.strip('/')}/task-status"
         self._credentials = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -138,6 +156,32 @@ class Conversation:
 
     def cancel(self, run_id: str) -> Steps[None]:
         yield from self._call(Send("POST", f"{self._run(run_id)}/cancel"))
+
+    def find(self, beginning: str) -> Steps[str]:
+        text = beginning.strip().lower()
+        if re.fullmatch("[0-9a-f]{32}", text):
+            return text
+        found: list[str] = []
+        offset = 0
+        while True:
+            query = {"limit": str(PAGE), "offset": str(offset)}
+            response = yield from self._call(Send("GET", self._tasks, query))
+            page = _read(response, _Tasks).root
+            found += [
+                f"{task.id}  {task.uniqueName or ''}  {task.created or ''}".rstrip()
+                for task in page
+                if task.id.startswith(text)
+            ]
+            if len(page) < PAGE:
+                break
+            # tasks that are started meanwhile push others onto the next page: one may come twice
+            offset += PAGE
+        matches = list(dict.fromkeys(found))
+        if not text or not matches:
+            raise NotFound(f"{self.base_url} has no run whose id begins with {beginning!r}, or none that you may see.")
+        if len(matches) > 1:
+            raise ambiguous(text, matches)
+        return matches[0].partition(" ")[0]
 
     def _run(self, run_id: str) -> str:
         return f"{self._reports}/{quote(run_id, safe='')}"

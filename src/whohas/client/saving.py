@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from os import PathLike
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote
@@ -26,7 +27,8 @@ class PartFile:
         InvalidArguments: the part cannot be made there.
     """
 
-    def __init__(self, response: httpx2.Response, to: Path) -> None:
+    def __init__(self, response: httpx2.Response, to: str | PathLike[str]) -> None:
+        to = Path(to)
         self.path = to / _name(response) if to.is_dir() else to
         self._part = self.path.with_name(f".{self.path.name[:180]}.{secrets.token_hex(4)}.part")
         self._hash = hashlib.sha256()

@@ -1,8 +1,9 @@
 """CSV: RFC 4180 quoting, UTF-8, `\\n` at line ends, one header line.
 
 A null is an empty cell; an empty text is one in quotes, `""`, which most readers take for the same. Where there is
-one column only, a null is in quotes too, or its line would be empty and readers would pass over it. A boolean is `true`
-or `false`; a time is UTC in RFC 3339 with milliseconds; several values are joined with `;`. Options: a byte order mark,
+one column only, a null is in quotes too, or its line would be empty and readers would pass over it. A first column
+whose name begins with U+FEFF is in quotes, or readers would take that for a byte order mark. A boolean is `true` or
+`false`; a time is UTC in RFC 3339 with milliseconds; several values are joined with `;`. Options: a byte order mark,
 another separator, and an apostrophe before a text or a column's name that a spreadsheet would run as a formula (OWASP,
 "CSV Injection").
 """
@@ -48,14 +49,19 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
     if header_rows(rows.columns):
         # DuckDB tells column names apart without regard to case, and wants one; a header that is a row keeps them all
         texts = ", ".join(f"({cell})::VARCHAR" for cell in cells)
-        body, begin = f"SELECT {', '.join(map(literal, names))} UNION ALL SELECT {texts} {source}", "HEADER false, "
+        header = ", ".join(f"{literal(name)} AS {place}" for name, place in zip(names, places, strict=True))
+        body, begin, first = f"SELECT {header} UNION ALL SELECT {texts} {source}", "HEADER false, ", places[0]
     else:
         titled = ", ".join(f"{cell} AS {quote(name)}" for cell, name in zip(cells, names, strict=True))
-        body, begin = f"SELECT {titled} {source}", "" if options.bom else "HEADER true, "
+        body, begin, first = f"SELECT {titled} {source}", "" if options.bom else "HEADER true, ", quote(names[0])
     if options.bom:
         # before the header, and before its quotes; DuckDB wants to know then how the file ends, and writes a header
         # unless it is told not to
         begin += f"PREFIX '{_BOM}', SUFFIX '\n', "
+    if names[0].startswith(_BOM):
+        # a file that begins with EF BB BF begins with a byte order mark, but one that begins with a quote does not; the
+        # engine quotes a column's name together with its cells (nulls stay bare)
+        begin += f"FORCE_QUOTE ({first}), "
     separator = literal(options.separator)
     return f"COPY ({body}) TO {literal(str(path))} (FORMAT csv, {begin}DELIMITER {separator}{more})"
 

@@ -29,7 +29,7 @@ class Options:
         bom: whether a CSV begins with U+FEFF, by which Excel knows UTF-8.
         disarm: whether a CSV text that a spreadsheet would run gets an apostrophe before it.
         zone: the IANA time zone of times in files for people: PDF, XLSX, HTML.
-        page: the paper of a PDF.
+        page: the paper of a PDF, and of an XLSX that is printed.
     """
 
     separator: str = ","
@@ -53,6 +53,7 @@ class About:
         snapshot: the number of the load as of which it tells; `loaded` is when that was published, in the same
             seconds.
         org: the organisation.
+        gaps: what loads could not take from the files of the data, one sentence; empty where all is in.
     """
 
     run: str
@@ -65,6 +66,7 @@ class About:
     snapshot: int
     loaded: float
     org: str
+    gaps: str = ""
 
     @property
     def started_at(self) -> datetime:

@@ -14,6 +14,7 @@ from whohas.render.texts import moment
 def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
     """Labels and values. What differs between two runs over the same data has the same length: run id and times."""
     loaded = f", loaded {moment(about.loaded_at, zone)} {zone}" if about.loaded else ""
+    gaps = [("Data", about.gaps)] if about.gaps else []
     named = [("Organisation", about.org)] if about.org else []
     return [
         ("Report", f"{about.title} ({about.report})"),
@@ -22,6 +23,7 @@ def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
         ("Run by", about.launcher),
         ("Started", f"{moment(about.started_at, zone)} {zone}"),
         ("Snapshot", f"{about.snapshot}{loaded}"),
+        *gaps,
         ("Rows", f"{rows:,}"),
         ("Run", about.run),
     ]

@@ -29,8 +29,9 @@ def pipe(take: Callable[[BinaryIO], None]) -> Generator[Path]:
 
     def follow() -> None:
         try:
-            # closed at the end, whatever happens: a writer with nobody to read is refused instead of waiting
-            with os.fdopen(reading, "rb", buffering=0) as stream:
+            # whole blocks, however slowly they come: what packs them makes other bytes of other blocks. Closed at the
+            # end, whatever happens: a writer with nobody to read is refused instead of waiting
+            with os.fdopen(reading, "rb", buffering=BLOCK) as stream:
                 take(stream)
         except Exception as fault:
             faults.append(fault)

@@ -75,9 +75,13 @@ def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
     millis = np.asarray(local.cast(pa.int64()).fill_null(0)) // 1000
     seconds = millis // 1000
     days = seconds // _DAY
-    first, last = int(days[there].min()), int(days[there].max())
-    if first < _FIRST or last > _LAST:
-        return local.cast(pa.string())  # years that four digits do not hold
+    far = there & ((days < _FIRST) | (days > _LAST))
+    if far.any():  # years that four digits do not hold
+        rare = pa.array(millis, pa.timestamp("ms")).cast(pa.string())
+        rare = compute.replace_substring_regex(rare, r"\.000$", "")
+        mask = pa.array(far)
+        return compute.if_else(mask, rare, _times(compute.if_else(mask, None, column), zone))
+    first = int(days[there].min())
     millis -= seconds * 1000
     width = 23 if millis.any() else 19
     cells = np.empty((len(days), width), np.uint8)

@@ -102,6 +102,8 @@ class Report:
         columns: the columns that it always has, in order.
         plan: arguments as they were sent and the data they are about, to a plan.
         searches: whether it reads the search index, so that it needs a snapshot that has one.
+        parts: arguments as they were sent, to what its zip has a file of each; None where it makes one file that is no
+            zip.
         formats: what is made where none are selected, as far as the published API says so; empty where it does not.
 
     Raises (by `plan`):
@@ -116,6 +118,7 @@ class Report:
     plan: Callable[[Request, Catalogue], Plan]
     searches: bool = False
     formats: tuple[str, ...] = ()
+    parts: Callable[[Request], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final
 
 import whohas.reports
 from whohas.errors import InvalidArguments
+from whohas.hints import did_you_mean, near
 from whohas.reports.definition import Report
 
 PUBLISHED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -50,21 +50,22 @@ def find(report_type: object, arguments: Mapping[str, Any]) -> Report:
     if not isinstance(report_type, str) or not report_type:
         raise InvalidArguments(f"reportType is missing or not a text. It is one of: {', '.join(PUBLISHED)}.")
     if report_type not in PUBLISHED and report_type not in reports():
-        near = get_close_matches(report_type.upper(), {*PUBLISHED, *reports()}, 1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(report_type, (*PUBLISHED, *reports()))
         raise InvalidArguments(
             f"There is no report type {report_type[:100]!r}.{hint} It is one of: {', '.join(PUBLISHED)}."
         )
     required = PUBLISHED.get(report_type, ())
     if required and all(arguments.get(name) in (None, "") for name in required):
-        raise InvalidArguments(_missing(report_type, required))
+        raise InvalidArguments(_missing(report_type, required, arguments))
     if report_type not in reports():
         raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {names()}.")
     return reports()[report_type]
 
 
-def _missing(report_type: str, required: tuple[str, ...]) -> str:
-    text = f"{report_type} needs the argument {' or '.join(required)}."
+def _missing(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
+    meant = {name: found for name in arguments if name not in required and (found := near(name, required))}
+    hint = "".join(f" Did you mean {found} by {name[:60]}?" for name, found in meant.items())
+    text = f"{report_type} needs the argument {' or '.join(required)}.{hint}"
     if report_type == "ACCOUNTS":
         return text
     return (

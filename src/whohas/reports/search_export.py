@@ -154,4 +154,5 @@ REPORT = Report(
     columns=(),
     plan=_plan,
     searches=True,
+    parts=lambda request: _indices(request)[0],
 )

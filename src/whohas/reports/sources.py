@@ -8,11 +8,16 @@ from difflib import get_close_matches
 from typing import Final
 
 from whohas.errors import InvalidArguments
-from whohas.reports.definition import Level, Message
+from whohas.reports.definition import Level, Message, Plan
 from whohas.warehouse.catalogue import Catalogue, Source
+from whohas.warehouse.store import Gap
+from whohas.warehouse.tables import TABLES
 
 STALE: Final = timedelta(days=365)
 """A source that was not loaded for so long is told of: its accounts say how things were, not how they are."""
+
+INCOMPLETE: Final = "data.incomplete"
+"""The key of the message on rows and cells that loads could not take."""
 
 _NAMED = 3
 
@@ -31,6 +36,41 @@ def stale(sources: Iterable[Source], now: datetime) -> tuple[Message, ...]:
     more = f" and {len(old) - _NAMED} more" if len(old) > _NAMED else ""
     text = f"Not loaded for a year or longer: {named}{more}. What the report says of them may be out of date."
     return (Message(Level.WARN, "source.stale", text),)
+
+
+def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
+    """Return a message on what loads could not take from the files of the data that a plan reads; none where all is in.
+
+    It is a warning where a load lost more than its limits allow and somebody accepted that.
+    """
+    gaps: set[Gap] = set()
+    for statement in plan.statements:
+        if statement.tables:
+            for table, own in statement.tables.items():
+                gaps.update(catalogue.gaps({table}, own))
+        else:  # the search index is made of all tables
+            gaps.update(catalogue.gaps(TABLES))
+    counts: dict[str, tuple[int, int]] = {}
+    for gap in gaps:
+        rejected, emptied = counts.get(gap.source, (0, 0))
+        counts[gap.source] = (rejected + gap.rejected, emptied + gap.emptied)
+    if not counts:
+        return ()
+    names = {source.id: source.name for source in catalogue.sources}
+    told = sorted((names.get(id, "other files"), *count) for id, count in counts.items())
+    named = "; ".join(f"{name}: {_gap(*count)}" for name, *count in told[:_NAMED])
+    more = f"; and {len(told) - _NAMED} more sources" if len(told) > _NAMED else ""
+    level = Level.WARN if any(gap.accepted for gap in gaps) else Level.INFO
+    return (Message(level, INCOMPLETE, f"Left out when the data was loaded: {named}{more}."),)
+
+
+def _gap(rejected: int, emptied: int) -> str:
+    parts = [
+        f"{count:,} {noun}{'' if count == 1 else 's'} {verb}"
+        for count, noun, verb in ((rejected, "row", "rejected"), (emptied, "cell", "emptied"))
+        if count
+    ]
+    return ", ".join(parts)
 
 
 def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = None) -> Source:

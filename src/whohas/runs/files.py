@@ -26,7 +26,7 @@ ARGUMENTS: Mapping[str, str] = {
     "csvDisarm": "true: a text in a CSV that a spreadsheet would run as a formula gets an apostrophe before it.",
     "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
     "`WHOHAS_TIME_ZONE`, UTC.",
-    "pageSize": "The paper of a PDF: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
+    "pageSize": "The paper of a PDF, and of an XLSX that is printed: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
 }
 """The arguments that any report takes, each with its meaning."""
 

@@ -23,6 +23,7 @@ import structlog
 from whohas import audit
 from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
+from whohas.hints import did_you_mean
 from whohas.runs import table
 from whohas.runs.model import Run
 from whohas.runs.outbox import hook, hook_message
@@ -86,7 +87,9 @@ class Hooks:
         from whohas import reports
 
         if report_type is not None and report_type not in reports.reports():
-            raise InvalidArguments(f"There is no report {report_type[:60]!r}. The reports are: {reports.names()}.")
+            hint = did_you_mean(report_type, reports.reports())
+            text = f"There is no report {report_type[:60]!r}.{hint} The reports are: {reports.names()}."
+            raise InvalidArguments(text)
         new = Hook(secrets.token_hex(16), _checked(url), report_type, table.now(), "")
         values = {column.name: getattr(new, column.name) for column in hook.columns}
         with self.database.begin() as connection:

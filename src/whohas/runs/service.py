@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -17,18 +18,21 @@ from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
+from whohas.hints import ambiguous, did_you_mean, near
 from whohas.render.registry import find
+from whohas.reports.sources import incomplete
 from whohas.runs import launches, table, trail
 from whohas.runs.files import ARGUMENTS, default_formats, wish
 from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
-from whohas.runs.work import EXTRACT
 from whohas.search.index import searchable
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
+_LISTED = 11
+"""Runs that are looked for by the beginning of an id: more than a message lists."""
 _RETRY_SECONDS = 5
 """After which a start that was refused for want of room may find some."""
 
@@ -138,7 +142,12 @@ class Runs:
             percent=0,
             attempt=0,
             formats=files.formats,
-            messages=(*plan.messages, *_foreign(report, sent), *_older(snapshot, self.warehouse)),
+            messages=(
+                *plan.messages,
+                *incomplete(plan, catalogue(snapshot)),
+                *_foreign(report, sent),
+                *_older(snapshot, self.warehouse),
+            ),
             artefacts=(),
             statement=plan.text,
             size=_size(plan, catalogue(snapshot), files.formats),
@@ -219,6 +228,26 @@ class Runs:
             raise _no_run(run_id)
         return run
 
+    def id_of(self, beginning: str) -> RunId:
+        """The id of the only run whose id begins so; a whole id is its own.
+
+        Raises:
+            NotFound: there is none.
+            InvalidArguments: there are several; the message lists them.
+        """
+        text = beginning.strip().lower()
+        if not re.fullmatch("[0-9a-f]{1,32}", text):
+            raise _no_run(beginning)
+        with self.database.connect() as connection:
+            found = table.with_beginning(connection, text, _LISTED)
+        if not found:
+            raise _no_run(beginning) if len(text) == 32 else NotFound(f"There is no run whose id begins with {text!r}.")
+        if len(found) > 1:
+            raise ambiguous(
+                text, [f"{one.id}  {one.report_type}  {one.created:%Y-%m-%d %H:%M:%S} UTC" for one in found]
+            )
+        return found[0].id
+
     def polled(self, run_id: str, caller: Caller | None = None) -> Run | None:
         """A run as it stands, and in the same look whether its report is switched off: None, where it is.
 
@@ -239,10 +268,11 @@ class Runs:
             return table.newest_with_files(connection, run.key, *_seen_by(caller))
 
     def artefact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artefact]:
-        """A run and its finished file in a format; one that was not made with it is made now, if its rows were kept.
+        """A run and its finished file in a format; one that was not made with it is made now.
 
         Raises:
-            NotFound: no such run that the caller may see, it is not over, or it has no file in that format.
+            NotFound: no such run that the caller may see, it is not over, or it has no file in that format and none can
+                be made.
             Unavailable: the file could not be made now.
         """
         run = self.get(run_id, caller)
@@ -256,12 +286,6 @@ class Runs:
             if not self.artefacts.path(run.id, found).is_file():
                 raise NotFound("The file of this run has been removed. Start the report again.")
             return run, found
-        if run.artefacts:
-            made = ", ".join(one.format.upper() for one in run.artefacts if one.format != EXTRACT)
-            raise NotFound(
-                f"This run made no {format.upper()} file; it made {made}. Ask for that, or start the report with "
-                f'"selectedFormats": ["{format.upper()}"].'
-            )
         removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
         if removed is not None:
             raise NotFound(f"{removed} Start the report again.")
@@ -307,7 +331,8 @@ class Runs:
             InvalidArguments: there is no such report.
         """
         if report_type not in reports.reports():
-            raise InvalidArguments(f"There is no report {report_type!r}. The reports are: {reports.names()}.")
+            hint = did_you_mean(report_type, reports.reports())
+            raise InvalidArguments(f"There is no report {report_type!r}.{hint} The reports are: {reports.names()}.")
         with self.database.begin() as connection:
             table.switch(connection, report_type, off)
             audit.write(connection, trail.switched(report_type, by, off=off))
@@ -349,10 +374,22 @@ _LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *ARGUMENTS
 """Arguments that older clients send with every report, and that newer ones put in by themselves."""
 
 
+def argument_names(report: reports.Report, *, legacy: bool = False) -> frozenset[str]:
+    """The names of the arguments that a report takes, those of its files too.
+
+    Args:
+        legacy: those that are accepted without effect too.
+    """
+    return frozenset((*report.arguments, *ARGUMENTS, *(_LEGACY if legacy else ())))
+
+
 def _foreign(report: reports.Report, sent: Mapping[str, Any]) -> tuple[Message, ...]:
-    names = sorted(name for name in sent if name not in report.arguments and name not in _LEGACY)
+    names = sorted(name for name in sent if name not in argument_names(report, legacy=True))
     if not names:
         return ()
     known = ", ".join(report.arguments) or "none"
-    text = f"{report.type} has no argument {', '.join(name[:60] for name in names)}: ignored. Its arguments: {known}."
+    meant = {name: found for name in names if (found := near(name, argument_names(report)))}
+    hint = "".join(f" Did you mean {found} by {name[:60]}?" for name, found in meant.items())
+    text = f"{report.type} has no argument {', '.join(name[:60] for name in names)}: ignored.{hint}"
+    text = f"{text} Its arguments: {known}."
     return (Message(Level.INFO, "arguments.ignored", text),)

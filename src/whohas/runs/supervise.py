@@ -25,6 +25,7 @@ from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.render.definition import About
 from whohas.render.registry import find
+from whohas.reports.sources import INCOMPLETE
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.files import options
@@ -193,14 +194,14 @@ class Supervisor:
         statements, tables = located(plan.statements, snapshot)
         names = [part.name for part in plan.parts] or [""]
         parts = tuple(
-            _part(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
+            part_of(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
             for number, (name, statement) in enumerate(zip(names, statements, strict=True))
         )
         return Work(
             parts=parts,
             tables=tables,
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
-            about=_about(run, snapshot, self.settings.org),
+            about=about_of(run, snapshot, self.settings.org),
             options=options(run.arguments, self.settings),
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
@@ -323,7 +324,8 @@ def _with_single(statement: Statement, single: Mapping[str, frozenset[str]]) -> 
     )
 
 
-def _part(name: str, statement: Statement, extract: str) -> Part:
+def part_of(name: str, statement: Statement, extract: str) -> Part:
+    """A statement as a child is given it."""
     return Part(
         name=name,
         sql=statement.sql,
@@ -336,7 +338,8 @@ def _part(name: str, statement: Statement, extract: str) -> Part:
     )
 
 
-def _about(run: Run, snapshot: Snapshot, org: str) -> About:
+def about_of(run: Run, snapshot: Snapshot, org: str) -> About:
+    """What the files of a run say of it."""
     return About(
         run=run.id,
         report=run.report_type,
@@ -348,4 +351,5 @@ def _about(run: Run, snapshot: Snapshot, org: str) -> About:
         snapshot=snapshot.number,
         loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
         org=org,
+        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
     )

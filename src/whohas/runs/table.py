@@ -119,6 +119,12 @@ def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -
     return _one(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
 
 
+def with_beginning(connection: sa.Connection, beginning: str, most: int) -> list[Run]:
+    """The runs whose ids begin so, the newest first; some of them, where there are more."""
+    query = sa.select(run).where(run.c.id.startswith(beginning, autoescape=True)).order_by(run.c.created.desc())
+    return several(connection.execute(query.limit(most)))
+
+
 def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> tuple[Run, bool] | None:
     """A run by its id, under further conditions, and whether its report is switched off."""
     query = _BY_ID_WITH_SWITCH.where(*seen) if seen else _BY_ID_WITH_SWITCH

@@ -7,7 +7,7 @@ answer, by whichever server looks next. A manifest without its event gets one, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from whohas.audit import Event, Type, Who
 from whohas.audit.events import shortened
-from whohas.audit.outbox import knows_load, write_load
+from whohas.audit.outbox import knows_load, write, write_load
+from whohas.warehouse.intake.report import LoadReport
 from whohas.warehouse.store import Warehouse
 
 _FILES = 50
@@ -32,21 +33,49 @@ def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
         if knows_load(connection, newest.load_id):
             return 0
     with database.begin() as connection:
-        return sum(write_load(connection, manifest["loadId"], _event(manifest)) for manifest in warehouse.manifests())
+        return sum(write_load(connection, manifest["loadId"], _events(manifest)) for manifest in warehouse.manifests())
 
 
-def _event(manifest: Mapping[str, Any]) -> Event:
+def record_stop(database: sa.Engine, report: LoadReport, who: Who) -> None:
+    """Write the event of a load that was stopped."""
+    facts = {
+        "loadId": report.load_id,
+        **_files(file.name for file in report.files),
+        "rows": sum(file.read for file in report.files),
+        "rejected": report.rejected,
+        "emptied": report.emptied,
+        **_losses(map(str, report.losses)),
+    }
+    with database.begin() as connection:
+        write(connection, Event(Type.LOAD_STOPPED, f"load-{report.load_id}", who, "stopped", facts))
+
+
+def _events(manifest: Mapping[str, Any]) -> list[Event]:
     by: Mapping[str, Any] = manifest.get("by") or {}
-    files: list[str] = [shortened(str(name)) for name in by.get("files") or ()]
     facts = {
         "snapshot": manifest["number"],
         "loadId": manifest["loadId"],
         "sources": list(manifest["sources"]),
-        "files": files[:_FILES] or None,
-        "fileCount": len(files) or None,
+        **_files(map(str, by.get("files") or ())),
         "rows": by.get("rows"),
         "rejected": by.get("rejected"),
+        "emptied": by.get("emptied"),
     }
     who = Who("operator", str(by.get("user", "")), address=str(by.get("host", "")))
     time = datetime.fromisoformat(manifest["loaded"])
-    return Event(Type.DATA_LOADED, f"snapshot-{manifest['number']}", who, "published", facts, time=time)
+    subject = f"snapshot-{manifest['number']}"
+    events = [Event(Type.DATA_LOADED, subject, who, "published", facts, time=time)]
+    if by.get("losses"):
+        lost = {"snapshot": manifest["number"], "loadId": manifest["loadId"], **_losses(map(str, by["losses"]))}
+        events.append(Event(Type.LOSS_ACCEPTED, subject, who, "published", lost, time=time))
+    return events
+
+
+def _files(names: Iterable[str]) -> dict[str, Any]:
+    files = [shortened(name) for name in names]
+    return {"files": files[:_FILES] or None, "fileCount": len(files) or None}
+
+
+def _losses(losses: Iterable[str]) -> dict[str, Any]:
+    found = [shortened(loss) for loss in losses]
+    return {"losses": found[:_FILES], "lossCount": len(found)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from whohas.warehouse.store import Snapshot
+from whohas.warehouse.store import Gap, Snapshot
 from whohas.warehouse.tables import SOURCES, TABLES
 
 
@@ -45,6 +46,14 @@ class Catalogue:
             )
             for file in snapshot.files(SOURCES)
             for row in pq.read_table(file.path, columns=wanted).to_pylist()
+        )
+
+    def gaps(self, tables: Collection[str], sources: Collection[str] | None = None) -> tuple[Gap, ...]:
+        """Return what loads could not take from the files of tables, for some sources or for all."""
+        return tuple(
+            gap
+            for gap in self.snapshot.gaps
+            if gap.table in tables and (sources is None or not gap.source or gap.source in sources)
         )
 
     def rows(self, table: str, partitions: frozenset[str] | None = None) -> int:

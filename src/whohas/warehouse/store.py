@@ -26,7 +26,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """What loads could not take from a source's files for the rows that a table has now.
+
+    Attributes:
+        table: the table's name.
+        source: the source's id; empty where the rows do not say.
+        rejected: rows that were rejected.
+        emptied: cells that could not be read and are null.
+        accepted: whether that load lost more than its limits allow, and somebody accepted it.
+    """
+
+    table: str
+    source: str
+    rejected: int
+    emptied: int
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Identity data as one load left it: a version of every table.
 
@@ -78,6 +97,7 @@ class Snapshot:
         load_id: that load's id.
         sources: the ids of the sources it brought.
         versions: table name to Delta version; a table that is missing is empty.
+        gaps: what the loads of its rows could not take from their files.
     """
 
     root: Path
@@ -86,6 +106,7 @@ class Snapshot:
     load_id: str = field(default="", compare=False)
     sources: tuple[str, ...] = field(default=(), compare=False)
     versions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
+    gaps: tuple[Gap, ...] = field(default=(), compare=False)
 
     def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[DataFile]:
         """The files of a table, in the order in which they were added.
@@ -157,19 +178,26 @@ class Load:
         self._staged += 1
         return folder / f"{self.id}-{self._staged}.parquet"
 
-    def publish(self, changes: list[Change], sources: tuple[str, ...], by: Mapping[str, Any] | None = None) -> Snapshot:
+    def publish(
+        self,
+        changes: list[Change],
+        sources: tuple[str, ...],
+        by: Mapping[str, Any] | None = None,
+        gaps: tuple[Gap, ...] = (),
+    ) -> Snapshot:
         """Commits the changes and binds them by the next manifest: afterwards all of it is seen, before nothing.
 
         Args:
             changes: at most one a table.
             sources: ids of the sources that the load brought.
             by: who loaded what, for the audit trail; it is kept with the manifest.
+            gaps: what could not be taken from the files of all rows as they are then.
         """
         versions = dict(self.base.versions)
         for change in changes:
             versions[change.table.name] = self._commit(change)
         snapshot = Snapshot(
-            self._root, self.base.number + 1, datetime.now(UTC), self.id, tuple(sorted(sources)), versions
+            self._root, self.base.number + 1, datetime.now(UTC), self.id, tuple(sorted(sources)), versions, gaps
         )
         _write_manifest(snapshot, by or {})
         self.published = snapshot
@@ -264,6 +292,8 @@ class Warehouse:
             manifest["loadId"],
             tuple(manifest["sources"]),
             manifest["versions"],
+            # manifests of before have none
+            tuple(Gap(**gap) for gap in manifest.get("gaps", ())),
         )
 
     def manifests(self) -> Generator[dict[str, Any]]:
@@ -318,7 +348,7 @@ class Warehouse:
             for path in [*folder.glob("*.parquet"), *folder.glob("*.revised")]:
                 if path.stem.partition("-")[0] not in known:
                     path.unlink()
-        return Snapshot(base.root, base.number, base.loaded, base.load_id, base.sources, versions)
+        return replace(base, versions=versions)
 
 
 def _manifest_path(root: Path, number: int) -> Path:
@@ -336,6 +366,7 @@ def _write_manifest(snapshot: Snapshot, by: Mapping[str, Any]) -> None:
         "loaded": snapshot.loaded.isoformat(),
         "sources": list(snapshot.sources),
         "versions": dict(snapshot.versions),
+        "gaps": [asdict(gap) for gap in snapshot.gaps],
         "by": dict(by),
     }
     draft = path.with_suffix(".part")

@@ -24,6 +24,8 @@ LEADING = 1.2
 """From line to line, in ems."""
 ABOVE_AND_BELOW = 0.24
 """What a row has more than its lines, in ems."""
+BASELINE = ABOVE_AND_BELOW + 0.93
+"""From a row's top to the line that its first text stands on, in ems."""
 SIDES = 0.8
 """Between one column's text and the next one's, in ems."""
 

@@ -16,16 +16,15 @@ import pyarrow as pa
 import pyarrow.compute
 
 from whohas.engine.statement import Column, ColumnType
-from whohas.render.pdf.layout import ABOVE_AND_BELOW, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.render.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.render.pdf.operators import joined, number, operation
 from whohas.render.pdf.text import NEXT_LINE, Laid, Setter
-from whohas.render.pdf.title import BLACK, LIGHT, Header, number
+from whohas.render.pdf.title import BLACK, LIGHT, REGULAR, Header
 from whohas.render.texts import texts
 
 compute: Any = pyarrow.compute
 """`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
 
-_BASELINE = ABOVE_AND_BELOW + 0.93
-"""From a row's top to the line that its first text stands on, in ems."""
 _MOST_BYTES = 1 << 25
 """Bytes of rows that are set at once: their operators have to be found with 32 bits."""
 _MOST_BOOKMARKS = 10_000
@@ -368,16 +367,17 @@ class Pages:
         marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
         close = b")Tj" if marks is None else b")Tj EMC"
         for place, column in enumerate(panel.columns):
-            move = b"%b %b 0 Td" % (close, number(steps[place - 1])) if place else b""
+            move = joined(close, operation(b"Td", steps[place - 1], 0)) if place else b""
             if marks is None:
-                parts.append(_scalar(move + b"("))
+                parts.append(_scalar(joined(move, b"(")))
             else:
-                opened = [b"%b/TD<</MCID %d>>BDC(" % (move, mark) for mark in (marks + place).tolist()]
-                parts.append(pa.array(opened, pa.binary()))
+                opened = joined(move, b"/TD<</MCID %d>>BDC", b"(")
+                parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
             parts.append(cells[column])
-        back = number(-sum(steps[:-1]))
+        # as the moves to the right are written, so that rows do not drift
+        back = -sum(round(step, 3) for step in steps[:-1])
         high, which = np.unique(lines, return_inverse=True)
-        ends = [b"%b %b %b Td\n" % (close, back, number(-height)) for height in _heights(high).tolist()]
+        ends = [joined(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
         parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
         return compute.binary_join_element_wise(*parts, b"")
 
@@ -410,8 +410,9 @@ def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
 @lru_cache(4)
 def _before_rows(start: float, size: float) -> bytes:
     """What sets the pen for the text of rows that begin at `start`."""
-    at = (size, size, MARGIN + SIDES / 2 * size, start - _BASELINE * size)
-    return b"BT/R 1 Tf %b 0 0 %b %b %b Tm %b TL\n" % (*map(number, at), number(LEADING))
+    at = (MARGIN + SIDES / 2 * size, start - BASELINE * size)
+    font, place = operation(b"Tf", REGULAR, 1), operation(b"Tm", size, 0, 0, size, *at)
+    return joined(b"BT", font, place, operation(b"TL", LEADING), b"\n")
 
 
 @lru_cache(1 << 10)
@@ -423,7 +424,7 @@ def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
         before += above
         bars.append(_bar(2 * row + 1, before, own, start, size, inner))
         before += own
-    return b"%b %bf %b\n" % (LIGHT, b"".join(bars), BLACK) if bars else b""
+    return joined(LIGHT, b" ".join(bars), b"f", BLACK, b"\n") if bars else b""
 
 
 @lru_cache(1 << 14)
@@ -431,7 +432,7 @@ def _bar(rows: int, before: int, own: int, start: float, size: float, inner: flo
     """Behind a row of `own` lines that so many rows with so many lines stand before."""
     top = start - (before * LEADING + rows * 2 * ABOVE_AND_BELOW) * size
     height = (own * LEADING + 2 * ABOVE_AND_BELOW) * size
-    return b"%b %.3f %b %.3f re " % (number(MARGIN), top - height, number(inner), height)
+    return b"%b %.3f %b %.3f re" % (number(MARGIN), top - height, number(inner), height)
 
 
 def _cut(rows: pa.BinaryArray, chunks: Sequence[_Chunk]) -> list[memoryview]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from whohas.render.fonts import UNITS
 from whohas.render.pdf import bidi
-from whohas.render.pdf.typeface import EMPTY, Typeface, hb, source
+from whohas.render.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, SIDES
+from whohas.render.pdf.operators import joined, operation, shown
+from whohas.render.pdf.typeface import EMPTY, Box, Typeface, hb, source
 
 BREAKS = frozenset(" \t,;:/\\|-_@=&?.\u200b")
 """After these, and after each ideogram, a line may end."""
@@ -34,41 +35,74 @@ _PICTURE_SIGNS = frozenset(("\ufe0f", "\u20e3", *map(chr, _TONES)))
 _SYLLABLE = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
 """A Korean syllable in its parts, as file names of some systems have it: drawn as one."""
 _SYLLABLES = "hangul.ttf"
+_ELLIPSIS = "…"
 _CACHED = 8192
+
+_LINE = round(LEADING * UNITS)
+_UP, _DOWN = round(BASELINE * UNITS), round((LEADING + 2 * ABOVE_AND_BELOW - BASELINE) * UNITS)
+"""From the line that a text stands on to the top of its row and to its bottom, where it has one line."""
+_ASIDE = round(SIDES / 2 * UNITS)
+"""How far ink may go beyond its text at either side: half of the way to the next column."""
+_TALL = 2 * _LINE
+"""Ink farther from its line than this is of marks without end, one over the other: they are set apart."""
+_LOW, _HIGH = -300, 950
+"""Between these the ink of a line is no matter of concern, whatever stands above and below."""
+_MEET = 250
+"""By how much the ink of two lines of a cell may meet: plain text's accents do so too."""
 
 
 _Drawn = tuple[int, Any]
 """A glyph as the shaper has it: its number in the font, and where it is drawn."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Glyph:
-    """A glyph's code, its width in the font, how far the pen moves, and where it is drawn instead of at the pen."""
+class _Glyph(NamedTuple):
+    """A glyph's code, its width in the font, how far the pen moves, and where it is drawn instead of at the pen.
+
+    Attributes:
+        ink: what it draws, from where it is drawn; None where that is within its width and its line, or nothing.
+    """
 
     code: bytes
     width: int
     advance: int
     right: int = 0
     up: int = 0
+    ink: Box | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Cluster:
+class _Cluster(NamedTuple):
     """Characters that are drawn together.
 
     Attributes:
         glyphs: from left to right.
         plain: whether their codes say what the text is.
+        far: whether a glyph's ink is outside of its width or its line.
     """
 
     text: str
     level: int
     glyphs: tuple[_Glyph, ...]
     plain: bool
+    far: bool = False
 
     @property
     def width(self) -> int:
         return sum(glyph.advance for glyph in self.glyphs)
+
+    @property
+    def boxes(self) -> list[Box]:
+        """The ink of its glyphs that is far from them, from where the cluster begins."""
+        found: list[Box] = []
+        if not self.far:
+            return found
+        pen = 0
+        for glyph in self.glyphs:
+            if glyph.ink is not None:
+                left, low, right, high = glyph.ink
+                x = pen + glyph.right
+                found.append((x + left, low + glyph.up, x + right, high + glyph.up))
+            pen += glyph.advance
+        return found
 
     @property
     def simple(self) -> bool:
@@ -87,6 +121,24 @@ class Shaper:
     def width(self, text: str) -> int:
         """Of a text on one line, in thousandths of an em."""
         return sum(cluster.width for part in _LINE_END.split(text) for cluster in self._clusters(part))
+
+    def head(self, text: str, room: int) -> str:
+        """Return a text, or as much of it as has room on one line before an ellipsis."""
+        text = _LINE_END.sub(" ", text)
+        if self.width(text) <= room:
+            return text
+        left = room - self.width(_ELLIPSIS)
+        head = ""
+        for cluster in self._fitted(self._clusters(text), left):
+            left -= cluster.width
+            if left < 0:
+                break
+            head += cluster.text
+        return head.rstrip() + _ELLIPSIS
+
+    def line(self, text: str, room: int) -> bytes:
+        """Return a text that has room on one line, as `lines` would, but without lines above or below."""
+        return self._line(_ordered(list(self._fitted(self._clusters(text), room))))
 
     def longest(self, text: str) -> int:
         """Of the parts that a header may be broken into, the longest one's width."""
@@ -108,22 +160,40 @@ class Shaper:
             room: thousandths of an em.
             humps: whether `displayName` may become two lines.
         """
-        lines: list[bytes] = []
+        lines: list[Sequence[_Cluster]] = []
         start = 0
         for end in [*_LINE_END.finditer(text), None]:
             paragraph = text[start : end.start() if end else None]
             if end is None and not paragraph and lines:
                 break
-            lines += [self._line(line) for line in self._broken(self._clusters(paragraph), room, humps)]
+            clusters = self._clusters(paragraph)
+            if any(cluster.far or cluster.width > room for cluster in clusters):
+                clusters = list(self._fitted(clusters, room))
+            lines += [_ordered(line) for line in self._broken(clusters, room, humps)]
             start = end.end() if end else start
-        return tuple(lines)
+        return tuple(_spread(lines, [self._line(line) for line in lines]))
+
+    def _fitted(self, clusters: Iterable[_Cluster], room: int) -> Generator[_Cluster]:
+        """The same, what no line holds in parts, and by its number what cannot be parted."""
+        for cluster in clusters:
+            if cluster.width <= room and all(low > -_TALL and high < _TALL for _, low, _, high in cluster.boxes):
+                yield cluster
+            elif len(cluster.text) == 1:
+                yield self._named(cluster.text, cluster.level)
+            else:
+                text, middle = cluster.text, len(cluster.text) // 2
+                middle = next((n for n in range(middle, len(text)) if not _leans(text[n])), middle)
+                for part in (text[:middle], text[middle:]):
+                    yield from self._fitted(self._set(part, [cluster.level] * len(part)), room)
 
     def _broken(self, clusters: Sequence[_Cluster], room: int, humps: bool) -> Generator[Sequence[_Cluster]]:
         start = place = width = 0
         good = 0
         while place < len(clusters):
             width += clusters[place].width
-            if width > room and place > start and not clusters[place].text.isspace():
+            # a space may hang over the edge, but for those that stand at the left: they would move the text
+            hangs = clusters[place].text.isspace() and (not clusters[place].level or width <= room + _ASIDE)
+            if width > room and place > start and not hangs:
                 end = good if good > start else place
                 yield clusters[start:end]
                 start = place = good = end
@@ -134,33 +204,39 @@ class Shaper:
                 good = place
         yield clusters[start:]
 
-    def _line(self, clusters: Sequence[_Cluster]) -> bytes:
+    def _line(self, order: Sequence[_Cluster]) -> bytes:
         """Glyphs from left to right, as readers that put right-to-left text in order expect them."""
-        order = [clusters[place] for place in bidi.visual([cluster.level for cluster in clusters])]
         if all(cluster.plain and cluster.simple for cluster in order):
             return b"".join(glyph.code for cluster in order for glyph in cluster.glyphs)
-        drawn = b""
+        drawn: list[bytes] = []
         for key, run in groupby(enumerate(order), key=lambda one: _together(*one)):
             some = [cluster for _, cluster in run]
-            shown = _shown([glyph for cluster in some for glyph in cluster.glyphs])
+            operators = _drawn([glyph for cluster in some for glyph in cluster.glyphs])
             if key:
                 text = "".join(cluster.text for cluster in some)
                 actual = text.encode("utf-16-be").hex().encode()
-                shown = b"/Span<</ActualText<feff" + actual + b">>>BDC" + shown + b" EMC"
-            drawn += shown
-        return b")Tj" + drawn + b"("
+                operators = joined(b"/Span<</ActualText<feff%b>>>BDC" % actual, operators, b"EMC")
+            drawn.append(operators)
+        return joined(b")Tj", *drawn, b"(")
 
     # --- from characters to clusters
 
     def _clusters(self, text: str) -> list[_Cluster]:
         if not text:
             return []
-        found = bidi.levels(text) if not text.isascii() else [0] * len(text)
+        return self._set(text, bidi.levels(text) if not text.isascii() else [0] * len(text))
+
+    def _set(self, text: str, found: Sequence[int]) -> list[_Cluster]:
+        """The clusters of a text whose characters have these levels."""
         drawn = self._sources(text)
         clusters: list[_Cluster] = []
         for (name, level), places in groupby(range(len(text)), key=lambda place: (drawn[place], found[place])):
             run = list(places)
-            clusters += self._run(text[run[0] : run[-1] + 1], name, level)
+            some = self._run(text[run[0] : run[-1] + 1], name, level)
+            # a mark from another font than its letter stays with it
+            if clusters and name and _is_mark(some[0].text[0]) and _takes_marks(clusters[-1], level):
+                some[0] = _inside(_together_with(clusters.pop(), some[0]))
+            clusters += some
         return clusters
 
     def _sources(self, text: str) -> list[str]:
@@ -245,7 +321,7 @@ class Shaper:
     def _cluster(self, text: str, level: int, glyphs: tuple[_Glyph, ...], plain: bool) -> list[_Cluster]:
         if not glyphs:
             return [self._named(char, level) for char in text]
-        return [_Cluster(text, level, glyphs, plain)]
+        return [_inside(_Cluster(text, level, glyphs, plain, any(glyph.ink is not None for glyph in glyphs)))]
 
     def _backward(self, name: str, text: str, drawn: Sequence[_Drawn], level: int) -> list[_Cluster]:
         """A cluster from right to left. Each character has a glyph, for readers turn their order, not that of the
@@ -263,12 +339,14 @@ class Shaper:
     def _glyphs(self, name: str, texts: Sequence[str], drawn: Sequence[_Drawn]) -> tuple[_Glyph, ...]:
         """Empty where the font lacks one."""
         glyphs: list[_Glyph] = []
+        font = source(name)
         for text, (number, position) in zip(texts, drawn, strict=True):
             code = self._face.code(name, number, text) if number else None
             if code is None:
                 return ()
-            width = source(name).width(number)
-            glyphs.append(_Glyph(code, width, position.x_advance, position.x_offset, position.y_offset))
+            advance, right, up = position.x_advance, position.x_offset, position.y_offset
+            ink = _far(font.box(number), advance, right, up)
+            glyphs.append(_Glyph(code, font.width(number), advance, right, up, ink))
         return tuple(glyphs)
 
 
@@ -279,6 +357,93 @@ def _together(place: int, cluster: _Cluster) -> int:
     return -1 if cluster.level % 2 == 0 else place + 1
 
 
+def _far(box: Box | None, advance: int, right: int, up: int) -> Box | None:
+    """A glyph's box where its ink is not within its width and its line, about; None where it is."""
+    if box is None:
+        return None
+    left, low, end, high = box
+    if left + right >= -_ASIDE and end + right <= advance + _ASIDE and high + up <= _HIGH and low + up >= _LOW:
+        return None
+    return box
+
+
+def _ordered(clusters: Sequence[_Cluster]) -> list[_Cluster]:
+    """A line's clusters from left to right."""
+    return [clusters[place] for place in bidi.visual([cluster.level for cluster in clusters])]
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Mc", "Me")
+
+
+def _takes_marks(before: _Cluster, level: int) -> bool:
+    return before.level == level and not before.text[-1].isspace() and not _hidden(before.text[-1])
+
+
+def _together_with(before: _Cluster, mark: _Cluster) -> _Cluster:
+    """A letter and its mark as one cluster."""
+    glyphs = (*mark.glyphs, *before.glyphs) if mark.level % 2 else (*before.glyphs, *mark.glyphs)
+    return _Cluster(before.text + mark.text, before.level, glyphs, before.plain and mark.plain, True)
+
+
+def _inside(cluster: _Cluster) -> _Cluster:
+    """The same, wide enough for its ink where that reaches too far, as that of a mark without a letter does."""
+    if not cluster.far:
+        return cluster
+    boxes = cluster.boxes
+    left = min((box[0] for box in boxes), default=0)
+    right = max((box[2] for box in boxes), default=0) - cluster.width
+    if left >= -_ASIDE and right <= _ASIDE:
+        return cluster
+    before, after = max(0, -left), max(0, right)
+    first, *others = cluster.glyphs
+    glyphs = [first._replace(advance=first.advance + before, right=first.right + before), *others]
+    glyphs[-1] = glyphs[-1]._replace(advance=glyphs[-1].advance + after)
+    return cluster._replace(glyphs=tuple(glyphs))
+
+
+def _spread(lines: Sequence[Sequence[_Cluster]], drawn: Sequence[bytes]) -> Generator[bytes]:
+    """Lines with empty ones between, above and below, where ink would otherwise meet or leave the row.
+
+    A text of one line with ink from 690 below to 900 above has one empty line after it, for a row has 510 below.
+    """
+    if not any(cluster.far for line in lines for cluster in line):
+        yield from drawn
+        return
+    inks = [_ink(line) for line in lines]
+    high = max((box[3] for box in inks[0]), default=0)
+    yield from [b""] * -(-max(0, high - _UP) // _LINE)
+    for place, line in enumerate(drawn):
+        yield line
+        low = min((box[1] for box in inks[place]), default=0)
+        if place + 1 == len(drawn):
+            more = -low - _DOWN
+        else:
+            high = max((box[3] for box in inks[place + 1]), default=0)
+            more = _meet(inks[place], inks[place + 1]) if high - low > _LINE + _MEET else 0
+        yield from [b""] * -(-max(0, more) // _LINE)
+
+
+def _ink(line: Sequence[_Cluster]) -> list[Box]:
+    """What a line draws where it is not plain."""
+    found: list[Box] = []
+    pen = 0
+    for cluster in line:
+        found += [(pen + left, low, pen + right, high) for left, low, right, high in cluster.boxes]
+        pen += cluster.width
+    return found
+
+
+def _meet(above: Sequence[Box], below: Sequence[Box]) -> int:
+    """By how much the ink of two lines meets that should not."""
+    return max(
+        (high - low - _LINE - _MEET
+         for left, low, right, _ in above for other_left, _, other_right, high in below
+         if left < other_right and other_left < right),
+        default=0,
+    )  # fmt: skip
+
+
 def _may_break(clusters: Sequence[_Cluster], place: int, humps: bool) -> bool:
     before = clusters[place - 1].text[-1]
     if before in BREAKS or ord(before) >= IDEOGRAMS:
@@ -286,21 +451,17 @@ def _may_break(clusters: Sequence[_Cluster], place: int, humps: bool) -> bool:
     return humps and place < len(clusters) and before.islower() and clusters[place].text[0].isupper()
 
 
-def _shown(glyphs: Sequence[_Glyph]) -> bytes:
+def _drawn(glyphs: Sequence[_Glyph]) -> bytes:
     """Operators that draw glyphs and leave the pen after them."""
-    shown: list[bytes] = []
+    drawn: list[bytes] = []
     for up, run in groupby(glyphs, key=lambda glyph: glyph.up):
-        parts: list[bytes] = []
+        parts: list[int | bytes] = []
         for glyph in run:
-            before, after = glyph.right, glyph.advance - glyph.right - glyph.width
-            parts.append(b"%b(%b)%b" % (_move(before), glyph.code, _move(after)))
-        drawn = b"[" + b"".join(parts).replace(b")(", b"") + b"]TJ"
-        shown.append(b"%.3f Ts%b 0 Ts" % (up / UNITS, drawn) if up else drawn)
-    return b" ".join(shown)
-
-
-def _move(units: int) -> bytes:
-    return b"%d" % -units if units else b""
+            parts += [-glyph.right, glyph.code, glyph.right + glyph.width - glyph.advance]
+        drawn.append(shown(parts))
+        if up:
+            drawn[-1] = joined(operation(b"Ts", b"%.3f" % (up / UNITS)), drawn[-1], operation(b"Ts", 0))
+    return b" ".join(drawn)
 
 
 def _leans(char: str) -> bool:

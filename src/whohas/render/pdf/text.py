@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from whohas.render.pdf.operators import joined, operation
 from whohas.render.pdf.shaping import BREAKS, IDEOGRAMS, Shaper
 from whohas.render.pdf.typeface import ESCAPED, Typeface
 
@@ -87,7 +88,8 @@ class Setter:
 
     def tail(self, lines: int) -> bytes:
         """The end of a cell's last line, and back to its first."""
-        return b")Tj 0 %.3f Td(" % ((lines - 1) * self._leading) if lines > 1 else b""
+        back = b"%.3f" % ((lines - 1) * self._leading)
+        return joined(b")Tj", operation(b"Td", 0, back), b"(") if lines > 1 else b""
 
     def _plain_widths(self, column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         """Of each cell as if it were ASCII, and which cells are not so, or have something to escape."""

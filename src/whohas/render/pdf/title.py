@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from whohas.engine.statement import Column
 from whohas.render.definition import About
 from whohas.render.facts import facts
-from whohas.render.pdf.layout import ABOVE_AND_BELOW, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.render.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.render.pdf.operators import joined, operation, shown
 from whohas.render.pdf.shaping import Shaper
 from whohas.render.pdf.text import NEXT_LINE
 
 BOLD, REGULAR = b"/B", b"/R"
-GREY, LIGHT, BLACK = b"0.85 g", b"0.955 g", b"0 g"
+GREY, LIGHT, DARK, BLACK = b"0.85 g", b"0.955 g", b"0.35 g", b"0 g"
+
+FOOT = 7.0
+"""The size of the line at the foot of a page."""
 
 _TITLE, _TEXT = 15.0, 8.0
 _LABELS = 72.0
@@ -76,10 +80,8 @@ def _fact(label: str, value: str, width: float, bold: Shaper, regular: Shaper) -
 
 def _drawn(texts: Sequence[tuple[float, bytes, float, bytes]]) -> Callable[[float], bytes]:
     def draw(top: float) -> bytes:
-        return b"BT" + b"".join(
-            b"%b 1 Tf %b 0 0 %b %b %b Tm(%b)Tj" % (font, *map(number, (size, size, x, top - size)), line)
-            for x, font, size, line in texts
-        ) + b" ET\n"  # fmt: skip
+        tokens = [token for x, font, size, line in texts for token in _placed(x, top - size, font, size, line)]
+        return joined(b"BT", *tokens, b"ET\n")
 
     return draw
 
@@ -113,22 +115,19 @@ class Header:
 
     def ground(self, top: float) -> bytes:
         """The bar behind it."""
-        box = map(number, (MARGIN, top - self.height, self.layout.inner, self.height))
-        return b"%b %b %b %b %b re f %b\n" % (GREY, *box, BLACK)
+        box = (MARGIN, top - self.height, self.layout.inner, self.height)
+        return joined(GREY, operation(b"re", *box), b"f", BLACK, b"\n")
 
     def text(self, top: float, marks: Sequence[bytes]) -> bytes:
         """Its cells, each after its mark."""
         size = self.layout.size
-        drawn = b"BT/B 1 Tf %b 0 0 %b %b %b Tm %b TL" % (
-            number(size), number(size), number(MARGIN + SIDES / 2 * size),
-            number(top - (ABOVE_AND_BELOW + 0.93) * size), number(LEADING),
-        )  # fmt: skip
+        at = (MARGIN + SIDES / 2 * size, top - BASELINE * size)
+        drawn = [b"BT", operation(b"Tf", BOLD, 1), operation(b"Tm", size, 0, 0, size, *at), operation(b"TL", LEADING)]
         for cell, spare, step, mark in zip(self.cells, self.spare, self.panel.steps(), marks, strict=True):
             back = (len(cell) - 1) * LEADING
-            end = b"EMC " if mark else b""
-            first = b"[%d(%b)]TJ" % (-spare, cell[0]) if spare else b"(%b)Tj" % NEXT_LINE.join(cell)
-            drawn += b"%b%b %b%b %b Td" % (mark, first, end, number(step), number(back))
-        return drawn + b" ET\n"
+            first = shown((-spare, cell[0])) if spare else b"(%b)Tj" % NEXT_LINE.join(cell)
+            drawn += [mark, first, b"EMC" if mark else b"", operation(b"Td", step, back)]
+        return joined(*drawn, b"ET\n")
 
 
 def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper) -> Header:
@@ -146,11 +145,19 @@ def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper
 
 def foot(about: About, layout: Layout, regular: Shaper) -> bytes:
     """What stands at the left of each page's foot."""
-    text = " · ".join(one for one in (about.org, about.title, f"run {about.run}") if one)
-    line = regular.lines(text, _units(layout.inner * 0.8, 7.0))[0]
-    return b"0.35 g BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET 0 g" % (number(MARGIN), number(MARGIN), line)
+    names = " · ".join(one for one in (about.org, about.title) if one)
+    # as wide for each run, so that the names are as long; what is left out stands in the title block
+    rest = regular.width(" · run " + "d" * len(about.run))
+    room = _units(layout.inner * 0.8, FOOT)
+    text = " · ".join(one for one in (regular.head(names, room - rest), f"run {about.run}") if one)
+    line = regular.line(text, room)
+    return joined(DARK, b"BT", *_placed(MARGIN, MARGIN, REGULAR, FOOT, line), b"ET", BLACK)
 
 
-def number(value: float) -> bytes:
-    """A number as a PDF has it."""
-    return b"%d" % value if value == int(value) else (b"%.3f" % value).rstrip(b"0")
+def page_number(text: str, x: float) -> bytes:
+    """A part of the right of each page's foot: ASCII without parentheses."""
+    return joined(b"BT", *_placed(x, MARGIN, REGULAR, FOOT, text.encode()), b"ET")
+
+
+def _placed(x: float, y: float, font: bytes, size: float, line: bytes) -> tuple[bytes, ...]:
+    return operation(b"Tf", font, 1), operation(b"Tm", size, 0, 0, size, x, y), b"(%b)Tj" % line

@@ -17,6 +17,7 @@ import numpy as np
 import uharfbuzz
 
 from whohas.render import fonts
+from whohas.render.fonts import UNITS
 
 hb: Any = uharfbuzz
 """It has no types."""
@@ -37,6 +38,10 @@ one character drawn twice."""
 _LOCA_FORMAT = 50
 """Where a font's header says whether its places are halved 16 bits (0) or 32 bits (1)."""
 
+Box = tuple[int, int, int, int]
+"""Of ink, in thousandths of an em from a glyph's origin: left, low, right, high."""
+_IDEOGRAMS = "cjk.ttf"
+
 ESCAPED = {ord("("): b"\\(", ord(")"): b"\\)", ord("\\"): b"\\\\"}
 
 
@@ -52,13 +57,24 @@ class Source:
         short = not struct.unpack_from(">h", self.face.reference_table("head").data, _LOCA_FORMAT)[0]
         loca = self.face.reference_table("loca").data
         self._places = np.frombuffer(loca, ">u2").astype(np.uint32) * 2 if short else np.frombuffer(loca, ">u4")
+        self._boxes: dict[int, Box | None] = {}
 
     def glyph(self, code_point: int) -> int:
         """The number of a character's glyph; 0 where it has none."""
         return self.font.get_nominal_glyph(code_point) or 0
 
     def width(self, glyph: int) -> int:
-        return self.font.get_glyph_h_advance(glyph)
+        width = self.font.get_glyph_h_advance(glyph)
+        if not width and self.name == _IDEOGRAMS and (box := self.box(glyph)) and box[0] > 0:
+            return UNITS  # some ideographs have no width there, and would be drawn over by the next one
+        return width
+
+    def box(self, glyph: int) -> Box | None:
+        """The left, lower, right and upper edge of what a glyph draws; None where it draws nothing."""
+        if glyph not in self._boxes:
+            outline = self.outline(glyph)
+            self._boxes[glyph] = struct.unpack_from(">4h", outline, 2) if outline else None
+        return self._boxes[glyph]
 
     def outline(self, glyph: int) -> bytes:
         return bytes(self._glyf[int(self._places[glyph]) : int(self._places[glyph + 1])])

@@ -19,10 +19,11 @@ from whohas.render.definition import About, Extract, Options
 from whohas.render.pdf.document import Document, grey_profile, text_string
 from whohas.render.pdf.layout import LEADING, MARGIN, Layout, Measure, lay_out
 from whohas.render.pdf.metadata import information, xmp
+from whohas.render.pdf.operators import joined, number
 from whohas.render.pdf.pages import Batch, Frame, Page, Pages, Place, set_rows
 from whohas.render.pdf.structure import MOST_CELLS, Marked, write_structure
 from whohas.render.pdf.text import Setter
-from whohas.render.pdf.title import Header, Line, foot, header, number, title_block
+from whohas.render.pdf.title import FOOT, Header, Line, foot, header, page_number, title_block
 from whohas.render.pdf.typeface import Typeface
 from whohas.render.texts import texts
 
@@ -40,7 +41,6 @@ _BOOKMARKS = 100
 """Bookmarks of a report without groups, at most."""
 _TOTAL = 28.0
 """What the number of pages takes at the right of a page's foot, in points."""
-_FOOT = 7.0
 
 
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
@@ -102,7 +102,8 @@ class _Title:
         for line in lines:
             one = line.draw(self.bottom)
             if one and tagged:
-                one = b"/%b<</MCID %d>>BDC %bEMC\n" % (line.role.encode() or b"P", len(self.roles), one)
+                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.roles))
+                one = joined(mark, one, b"EMC\n")
                 self.roles.append(line.role)
             drawn.append(one)
             self.bottom -= line.height
@@ -237,8 +238,9 @@ class _Book:
             self._marked.append(Marked(lines, page.panel or 0, page.first, page.rows))
 
     def _drawn(self, page: Page, place: int) -> bytes:
-        return b"/Artifact BMC\n%bEMC\n%b%b/Artifact BMC %bEMC\n" % (
-            page.ground, self._header(page), page.body, self._foot(place),
+        return joined(
+            b"/Artifact BMC\n", page.ground, b"EMC\n", self._header(page), page.body,
+            b"/Artifact BMC ", self._foot(place), b"EMC\n",
         )  # fmt: skip
 
     def _header(self, page: Page) -> bytes:
@@ -246,16 +248,16 @@ class _Book:
             return b""
         shown = self._headers[page.panel]
         if not page.first:
-            return b"/Artifact BMC/H%d Do EMC\n" % page.panel
+            return joined(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
         count = len(shown.cells)
         first = len(self._roles[0]) if page.title and self._roles else 0
         marks = [b"/TH<</MCID %d>>BDC" % (first + n) if self._tagged else b"" for n in range(count)]
-        return b"/Artifact BMC %bEMC\n%b" % (shown.ground(page.top), shown.text(page.top, marks))
+        return joined(b"/Artifact BMC ", shown.ground(page.top), b"EMC\n", shown.text(page.top, marks))
 
     def _foot(self, place: int) -> bytes:
         text = f"Page {place + 1:,} of "
-        left = self._numbered - sum(map(self._advance.__getitem__, text)) * _FOOT / 1000
-        return b"/F Do BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET/T Do " % (number(left), number(MARGIN), text.encode())
+        left = self._numbered - sum(map(self._advance.__getitem__, text)) * FOOT / 1000
+        return joined(b"/F Do", page_number(text, left), b"/T Do")
 
     # --- everything else
 
@@ -314,12 +316,11 @@ class _Book:
         return form
 
     def _total(self) -> bytes:
-        text = f"{len(self._pages):,}".encode()
-        return b"BT/R 1 Tf 7 0 0 7 %b %b Tm(%b)Tj ET" % (number(self._numbered), number(MARGIN), text)
+        return page_number(f"{len(self._pages):,}", self._numbered)
 
     def _repeated(self, shown: Header) -> bytes:
         top = self._layout.top
-        return shown.ground(top) + shown.text(top, [b""] * len(shown.cells))
+        return joined(shown.ground(top), shown.text(top, [b""] * len(shown.cells)))
 
     def _outline(self, bookmarks: Sequence[Place]) -> bytes:
         if not bookmarks:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from whohas.render.definition import About
+from whohas.render.definition import About, PageSize
 from whohas.render.xlsx.escape import plain
 from whohas.render.xlsx.names import quoted
 
@@ -18,6 +18,11 @@ _OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
+_PAPER: Mapping[PageSize, int] = {"letter": 1, "a4": 9}
+"""ECMA-376 part 1, 18.3.1.63, `paperSize`."""
+_LEGIBLE: Mapping[PageSize, int] = {"letter": 250, "a4": 265}
+"""Characters of Calibri 11 that a page in landscape holds beside each other at 55 percent of their size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -28,6 +33,7 @@ class Sheet:
         cells: where its rows are, the header's too: `A1:N100`.
         widths: of its columns, in characters.
         filtered: whether the header offers to filter the rows.
+        page: the paper that it is printed on.
     """
 
     number: int
@@ -35,6 +41,7 @@ class Sheet:
     cells: str
     widths: Sequence[int]
     filtered: bool = False
+    page: PageSize = "a4"
 
     @property
     def path(self) -> str:
@@ -49,7 +56,8 @@ class Sheet:
         )
         selected = ' tabSelected="1"' if self.number == 1 else ""
         return (
-            f'{_XML}<worksheet xmlns="{_MAIN}"><dimension ref="{self.cells}"/>'
+            f'{_XML}<worksheet xmlns="{_MAIN}"><sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
+            f'<dimension ref="{self.cells}"/>'
             f'<sheetViews><sheetView{selected} workbookViewId="0">'
             '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
             '<selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView></sheetViews>'
@@ -62,7 +70,17 @@ class Sheet:
         filtering = f'<autoFilter ref="{self.cells}"/>' if self.filtered else ""
         # or each cell with an employee's number would be marked as a fault
         numbers = f'<ignoredErrors><ignoredError sqref="{self.cells}" numberStoredAsText="1"/></ignoredErrors>'
-        return f"</sheetData>{filtering}{numbers}</worksheet>\n"
+        return f"</sheetData>{filtering}{self._printing}{numbers}</worksheet>\n"
+
+    @property
+    def _printing(self) -> str:
+        """How it is printed: landscape, as many pages wide as keep it legible, and as long as it gets."""
+        wide = -(-sum(self.widths) // _LEGIBLE[self.page])
+        return (
+            '<pageMargins left="0.4" right="0.4" top="0.5" bottom="0.6" header="0.3" footer="0.3"/>'
+            f'<pageSetup paperSize="{_PAPER[self.page]}" fitToWidth="{wide}" fitToHeight="0" orientation="landscape"/>'
+            "<headerFooter><oddFooter>&amp;L&amp;8&amp;A&amp;R&amp;8&amp;P / &amp;N</oddFooter></headerFooter>"
+        )
 
 
 def parts_before(about: About) -> dict[str, str]:
@@ -143,9 +161,14 @@ def _workbook(sheets: Sequence[Sheet]) -> str:
         for place, sheet in enumerate(sheets)
         if sheet.filtered
     )
+    # the header's row stands at the head of each printed page
+    titles = "".join(
+        f'<definedName name="_xlnm.Print_Titles" localSheetId="{place}">{plain(quoted(sheet.name))}!$1:$1</definedName>'
+        for place, sheet in enumerate(sheets)
+    )
     return (
         f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><workbookPr/><bookViews><workbookView/></bookViews>'
-        f"<sheets>{listed}</sheets><definedNames>{filters}</definedNames></workbook>\n"
+        f"<sheets>{listed}</sheets><definedNames>{filters}{titles}</definedNames></workbook>\n"
     )
 
 

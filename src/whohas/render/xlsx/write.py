@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from whohas.engine.statement import ColumnType
 from whohas.errors import InvalidArguments
-from whohas.render.definition import About, Extract, Options
+from whohas.render.definition import About, Extract, Options, PageSize
 from whohas.render.texts import moment, texts
 from whohas.render.xlsx import long
 from whohas.render.xlsx.arrow import pc
@@ -57,8 +57,8 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
         facts = _fitting(_facts(extract, about, options), kept)
         notes = _notes(sheets, kept)
         facts += (("Note", note) for note in notes)
-        sheets += _write_long_texts(archive, len(sheets) + 1, kept)
-        sheets.append(_write_about(archive, len(sheets) + 1, facts))
+        sheets += _write_long_texts(archive, len(sheets) + 1, kept, options.page)
+        sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
         for name, text in parts_after(sheets).items():
             _put(archive, name, text)
     return notes
@@ -71,7 +71,7 @@ def _row_sheets(extract: Extract, names: Names, about: About, options: Options) 
     for start in range(0, extract.count or 1, ROWS - 1):
         rows = min(ROWS, 1 + extract.count - start)
         name = names.new(extract.rows.name or about.title)
-        sheets.append(Sheet(len(sheets) + 1, name, f"A1:{last}{rows}", widths, filtered=True))
+        sheets.append(Sheet(len(sheets) + 1, name, f"A1:{last}{rows}", widths, True, options.page))
     return sheets
 
 
@@ -140,6 +140,7 @@ def _notes(sheets: Sequence[Sheet], kept: LongTexts) -> list[str]:
 def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, str | int]]:
     part = [("Part", extract.rows.name)] if extract.rows.name else []
     loaded = [("Loaded", moment(about.loaded_at, options.zone))] if about.loaded else []
+    gaps = [("Data", about.gaps)] if about.gaps else []
     org = [("Organisation", about.org)] if about.org else []
     return [
         ("Report", about.title),
@@ -151,6 +152,7 @@ def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, 
         ("Started", moment(about.started_at, options.zone)),
         ("Snapshot", about.snapshot),
         *loaded,
+        *gaps,
         ("Time zone", options.zone),
         ("Rows", extract.count),
         ("Run", about.run),
@@ -174,10 +176,10 @@ def _whole(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _write_long_texts(archive: Archive, number: int, kept: LongTexts) -> list[Sheet]:
+def _write_long_texts(archive: Archive, number: int, kept: LongTexts, page: PageSize) -> list[Sheet]:
     sheets: list[Sheet] = []
     for one in kept.sheets:
-        sheet = Sheet(number + len(sheets), one.name, f"A1:D{one.rows}", (31, 12, 8, _WIDEST))
+        sheet = Sheet(number + len(sheets), one.name, f"A1:D{one.rows}", (31, 12, 8, _WIDEST), page=page)
         with archive.entry(sheet.path) as place, place.open("wb") as file:
             file.write((sheet.head + header_xml(long.COLUMNS)).encode())
             kept.copy_rows(one, file)
@@ -186,8 +188,8 @@ def _write_long_texts(archive: Archive, number: int, kept: LongTexts) -> list[Sh
     return sheets
 
 
-def _write_about(archive: Archive, number: int, facts: Sequence[tuple[str, str | int]]) -> Sheet:
-    sheet = Sheet(number, _ABOUT, f"A1:B{len(facts) + 1}", (24, 100))
+def _write_about(archive: Archive, number: int, facts: Sequence[tuple[str, str | int]], page: PageSize) -> Sheet:
+    sheet = Sheet(number, _ABOUT, f"A1:B{len(facts) + 1}", (24, 100), page=page)
     rows = "".join(row_xml(row, fact, WRAPPED) for row, fact in enumerate(facts, 2))
     _put(archive, sheet.path, sheet.head + header_xml(("Fact", "Value")) + rows + sheet.foot)
     return sheet

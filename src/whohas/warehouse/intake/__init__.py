@@ -6,10 +6,23 @@
     streams    bytes, unpacked -> csv_files, json_files, parquet_files: batches of text
     text_rows  columns -> rows; documents: JSON documents -> rows of several tables (values, rows, attributes)
     staging    rows -> Parquet files, one a partition; duplicates, correlate, memberships, nested settle them
+    guard      data that would be lost beyond the limits; gaps: what the files did not give
     publish    what changes in each table; the store commits it
 """
 
+from whohas.warehouse.intake.guard import Limits, LoadStopped
 from whohas.warehouse.intake.load import load
-from whohas.warehouse.intake.report import FileCount, LoadReport, Progress, Rejection, SourceCount, TableCount
+from whohas.warehouse.intake.report import FileCount, LoadReport, Loss, Progress, Rejection, SourceCount, TableCount
 
-__all__ = ["FileCount", "LoadReport", "Progress", "Rejection", "SourceCount", "TableCount", "load"]
+__all__ = [
+    "FileCount",
+    "Limits",
+    "LoadReport",
+    "LoadStopped",
+    "Loss",
+    "Progress",
+    "Rejection",
+    "SourceCount",
+    "TableCount",
+    "load",
+]

@@ -18,12 +18,22 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A record that its reader could not even read."""
+    """A row that is rejected, or an optional cell that cannot be read and becomes null.
+
+    Attributes:
+        record: the record's number as its reader counts.
+        column: the file's column that is wrong; empty where the whole row is.
+        row: the row as it stands in the file.
+        source: the id of the row's source; empty where it is not known.
+        value: the text of the cell that becomes null; None where the row is rejected.
+    """
 
     record: int
     column: str
     reason: str
     row: str
+    source: str = ""
+    value: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

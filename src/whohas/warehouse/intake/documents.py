@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
-from whohas.warehouse.intake.rows import Typed, Typing
+from whohas.warehouse.intake.rows import Typed, Typing, identifying
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.tables import (
@@ -43,12 +46,31 @@ ORDER BY x.record
 """
 
 
+_MANY = "an object or array instead of a single value"
+
+
+@dataclass(frozen=True, slots=True)
+class _Nested:
+    """An object or array in the place of a single value.
+
+    Attributes:
+        place: the document's place in its batch.
+    """
+
+    place: int
+    column: str
+    value: str
+
+
 class DocumentRows:
     """Shapes batches of documents of one kind.
 
     Args:
         given: further text columns of the batch, by the column of the table that they give.
         nested: where in another document these lie, for messages; empty for whole documents.
+
+    Attributes:
+        filled: by path that not every text fits, how many documents have a text there.
     """
 
     def __init__(
@@ -61,6 +83,7 @@ class DocumentRows:
         self._nested = nested
         self._maps = [column.name for column in table.columns if column.type == ATTRIBUTES]
         self._paths: dict[str, int] = {}
+        self.filled: Counter[str] = Counter()
         self._sql = self._extraction()
         texts = {name: quote(name) for name in (*self._columns, *self._given)}
         self._typing = Typing(connection, table, texts, sources)
@@ -83,6 +106,7 @@ class DocumentRows:
         self._columns = [c.name for c in names] + (["uncorrelated"] if self._table is ACCOUNTS else [])
         cells: list[str] = []
         nested: list[str] = []
+        flags: list[str] = []
         for column in names:
             if column.name == "owned" and self._table is IDENTITIES:
                 cells.append(f"{_owned()} AS owned")
@@ -91,20 +115,21 @@ class DocumentRows:
             text = found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
             cells.append(f"{text} AS {quote(column.name)}")
             if not pa.types.is_nested(column.type):
-                nested += [
-                    f"WHEN ({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
-                    f"IN ('OBJECT', 'ARRAY') THEN {literal(column.name)}"
+                many = [
+                    f"({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
+                    "IN ('OBJECT', 'ARRAY')"
                     for text, path in zip(found, column.paths, strict=True)
                 ]
+                nested += [f"WHEN {sql} THEN {literal(column.name)}" for sql in many]
+                flags.append(f"{' OR '.join(many)} AS {quote(column.name)}")
         if self._table is ACCOUNTS:
             cells.append(f"{self._text('uncorrelated')} AS uncorrelated")
         cells += [f"{quote(column)} AS {quote(name)}" for name, column in self._given.items()]
         wrong = f"CASE {' '.join(nested)} END" if nested else "NULL::VARCHAR"
         paths = ", ".join(literal(f"$.{path}") for path in self._paths)
-        return (
-            f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
-            f'SELECT {", ".join(cells)}, {wrong} AS "_nested", doc FROM x'
-        )
+        begin = f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
+        self._nested_sql = f"{begin}SELECT {', '.join(flags)} FROM x"
+        return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", doc FROM x'
 
     def _text(self, path: str) -> str:
         place = self._paths.setdefault(path, len(self._paths) + 1)
@@ -140,8 +165,9 @@ class DocumentRows:
     def _shape(self, data: pa.Table, records: Numbers) -> tuple[list[Shaped], list[Fault]]:
         self._connection.register("docs", data)
         texts = self._connection.sql(self._sql).to_arrow_table()
+        texts, nested = self._single(texts)
         typed = self._typing(texts)
-        bad = self._faults(typed, texts, records)
+        bad = self._faults(typed, texts, records, nested)
         for name in self._maps:
             column = one(texts.column(name))
             if column.null_count < len(column):
@@ -163,6 +189,8 @@ class DocumentRows:
             )
             for name, fan in self._fans:
                 more, faulty = fan.fan_out(parents, name)
+                self.filled.update(fan.filled)
+                fan.filled.clear()
                 found += more
                 bad += faulty
             found += self._held(found)
@@ -209,20 +237,55 @@ class DocumentRows:
         for id, names in pairs:
             self._sources.add_attributes(id, names)
 
-    def _faults(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
+    def _single(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
+        """Empty the optional cells that hold an object or array where the table has a single value.
+
+        Returns:
+            The texts, and where such a value is, in an optional cell or in one that identifies the row.
+        """
+        flagged = texts.column("_nested")
+        if flagged.null_count == len(flagged):
+            return texts, []
+        places = np.flatnonzero(flagged.is_valid().to_numpy())
+        self._connection.register("docs", texts.take(pa.array(places)).select(["doc"]))
+        flags = self._connection.sql(self._nested_sql).to_arrow_table()
+        found: list[_Nested] = []
+        for column in flags.column_names:
+            wrong = places[one(flags.column(column)).fill_null(False).to_numpy(zero_copy_only=False)]
+            values = texts.column(column)
+            found += [_Nested(place, column, str(values[place].as_py())) for place in wrong.tolist()]
+            if len(wrong) and column not in identifying(self._table):
+                empty = np.zeros(len(texts), dtype=bool)
+                empty[wrong] = True
+                emptied = pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), values)
+                texts = texts.set_column(texts.schema.get_field_index(column), column, emptied)
+        return texts, found
+
+    def _faults(self, typed: Typed, texts: pa.Table, records: Numbers, nested: list[_Nested]) -> list[Fault]:
         def value_of(place: int, column: str) -> str:
             return str(texts.column(column)[place].as_py() or "") if column in texts.column_names else ""
 
         def document_of(place: int) -> str:
             return str(texts.column("doc")[place].as_py())
 
-        nested = texts.column("_nested")
-        many = [] if nested.null_count == len(nested) else [(n, c) for n, c in enumerate(nested.to_pylist()) if c]
-        reason = "an object or array instead of a single value"
-        bad = [Fault(int(records[place]), self._called(column), reason, document_of(place)) for place, column in many]
-        places = [place for place, _ in many]
+        def source_of(place: int) -> str:
+            return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
+
+        def fault(cell: _Nested, value: str | None) -> Fault:
+            where, row = self._called(cell.column), document_of(cell.place)
+            return Fault(int(records[cell.place]), where, _MANY, row, source_of(cell.place), value)
+
+        for column, count in typed.filled.items():
+            self.filled[self._called(column)] += count
+        rejecting = {cell.place: cell for cell in nested if cell.column in identifying(self._table)}
+        bad = [fault(cell, None) for cell in rejecting.values()]
+        places = list(rejecting)
         typed.wrong[places] = -1
         bad += faults(typed, records, self._called, value_of, document_of)
+        for cell in nested:
+            if cell.place not in rejecting and typed.wrong[cell.place] < 0:
+                self.filled[self._called(cell.column)] += 1
+                bad.append(fault(cell, cell.value))
         typed.wrong[places] = 0
         return bad
 

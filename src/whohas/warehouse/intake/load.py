@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from whohas.warehouse.intake.discover import discover
+from whohas.warehouse.intake.gaps import gaps
+from whohas.warehouse.intake.guard import Limits, LoadStopped, losses
 from whohas.warehouse.intake.reading import Reading
 from whohas.warehouse.intake.rejects import Rejects
 from whohas.warehouse.intake.report import LoadReport, Progress, SourceCount, TableCount
@@ -19,6 +21,7 @@ from whohas.warehouse.tables import ACCOUNTS, TABLES
 
 _MEMORY = 384_000_000
 _THREADS = 2
+_LIMITS = Limits()
 
 
 def load(
@@ -27,6 +30,8 @@ def load(
     *,
     check: bool = False,
     strict: bool = False,
+    accept_loss: bool = False,
+    limits: Limits = _LIMITS,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     rejects: Path | None = None,
@@ -37,16 +42,20 @@ def load(
     Args:
         paths: files and folders: data named after what it holds, and TOML mappings.
         check: find out what would happen, and write nothing.
-        strict: end at the first bad row instead of leaving it out.
+        strict: end at the first bad row or cell instead of leaving it out.
+        accept_loss: publish even if more is lost than the limits allow.
+        limits: how much may be lost before the load stops.
         on_progress: told a few times a second how far it is.
         on_wait: called once if another load has to end first.
         rejects: the folder for the file of rejected rows; default: `rejects` beside the warehouse's folder.
         by: the `user` who loads and their `host`, for the audit trail.
 
     Returns:
-        What was done; bad rows are in it and in the file of rejects.
+        What was done; bad rows and cells are in it and in the file of rejects. A check says in `losses` why the load
+        would stop.
 
     Raises:
+        LoadStopped: more would be lost than the limits allow, and that is not accepted. Nothing was published.
         InvalidArguments: a file as a whole cannot be loaded, sources contradict each other, or a row is bad and the
             load is strict. Nothing was loaded.
         Unavailable: the disk is full. Nothing was loaded.
@@ -66,29 +75,43 @@ def load(
         reading.read()
         on_progress(Progress("settling", "", inputs.size, inputs.size, reading.rows))
         changes, accounts = settle(reading)
-        path = None if check or not bad.total else folder / f"{one.id}.ndjson"
+        lost = losses(reading, one, changes, limits)
+        stopped = bool(lost) and not accept_loss
+        path = None if check or not (bad.total or bad.emptied) else folder / f"{one.id}.ndjson"
         with disk_space(folder):
-            first = bad.finish(path)
+            rows, cells = bad.finish(path)
         snapshot: Snapshot | None = None
-        if not check:
+        if not check and not stopped:
             on_progress(Progress("publishing", "", inputs.size, inputs.size, reading.rows))
             with disk_space(warehouse.root):
-                counts = {"rows": sum(file.read for file in reading.counts()), "rejected": bad.total}
-                names = [file.name for file in reading.counts()]
-                snapshot = one.publish(changes, tuple(reading.brought), {**(by or {}), "files": names, **counts})
-        return LoadReport(
+                facts: dict[str, Any] = {
+                    "files": [file.name for file in reading.counts()],
+                    "rows": sum(file.read for file in reading.counts()),
+                    "rejected": bad.total,
+                    "emptied": bad.emptied.total(),
+                    "losses": [str(loss) for loss in lost],
+                }
+                known = gaps(reading, accepted=bool(lost))
+                snapshot = one.publish(changes, tuple(reading.brought), {**(by or {}), **facts}, known)
+        report = LoadReport(
             load_id=one.id,
             snapshot=None if snapshot is None else snapshot.number,
             files=reading.counts(),
             tables=_tables(one, changes),
             sources=_sources(reading, one, accounts),
             rejected=bad.total,
-            rejections=tuple(first),
+            rejections=tuple(rows),
+            emptied=bad.emptied.total(),
+            emptied_cells=tuple(cells),
+            losses=lost,
             rejects=path,
             warnings=tuple(reading.warnings),
             unknown=reading.unknown,
             seconds=time.monotonic() - started,
         )
+        if stopped and not check:
+            raise LoadStopped(report)
+        return report
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ class Reading:
         self._done = 0
         self._told = 0.0
         self._on_progress = on_progress
+        self.filled: dict[int, Counter[str]] = {}
         self._holds: dict[int, Table] = {}
         self._readers: dict[int, tuple[Callable[[], Iterator[Batch]], Callable[[list[str]], str]]] = {}
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
@@ -139,6 +142,8 @@ class Reading:
         """Leaves out staged rows whose key an earlier one has."""
         found = duplicates(self.connection, stage.files, key)
         again: dict[int, list[int]] = {}
+        sources: dict[tuple[int, int], str] = {}
+        of_source = stage.table.partition == "sourceId"
         for place, rows in found.items():
             if not silent:
                 for number in stage.files[place].read_origins()[rows].tolist():
@@ -146,10 +151,12 @@ class Reading:
                     # an identity that an account made is told of as that account
                     if not (stage.table is IDENTITIES and self._holds[file] is ACCOUNTS):
                         again.setdefault(file, []).append(record)
+                        sources[file, record] = (stage.files[place].partition or "") if of_source else ""
             revise(stage.files[place], stage.table, rows)
         for file, records in sorted(again.items()):
             for record, text in self._again(file, records):
-                self.rejects.add(file, record, column, f"an earlier row has the same {column}", text)
+                reason = f"an earlier row has the same {column}"
+                self.rejects.add(file, record, column, reason, text, sources[file, record])
 
     def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
         """Some records of a file as they stand in it, read once more."""
@@ -183,9 +190,13 @@ class Reading:
     def counts(self) -> tuple[FileCount, ...]:
         """What became of each file's records."""
         return tuple(
-            FileCount(path.name, table.name, read, self.rejects.counts[number])
+            FileCount(path.name, table.name, read, self.rejects.counts[number], self.rejects.emptied[number])
             for number, path, table, read in self._files
         )
+
+    def files(self) -> Sequence[tuple[int, Path, Table, int]]:
+        """The files that were read: number, path, table and how many records each has."""
+        return self._files
 
     def _announce_mappings(self) -> None:
         for mapping in self.inputs.mappings:
@@ -217,14 +228,14 @@ class Reading:
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
-            self._run(opened, file.table, self._keeper(file.table, shape, fan=True))
+            self._run(opened, file.table, self._keeper(file.table, shape, fan=True), shape.filled)
             return
         layout = own_layout(file.path, file.table, opened.header, opened.lists)
         self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
         if layout.unknown:
             self.unknown[file.path.name] = layout.unknown
         shape = TextRows(self.connection, file.table, opened, layout, self.sources)
-        self._run(opened, file.table, self._keeper(file.table, shape), layout)
+        self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)
 
     def _accounts(self, mapping: SourceMapping) -> None:
         assert mapping.accounts is not None
@@ -275,13 +286,13 @@ class Reading:
                     aside.add(item.data, origins(number, item.records))
                 return bad
 
-            self._run(opened, table, keep, layout)
+            self._run(opened, table, keep, shape.filled, layout, source or "")
             aside.finish(self.connection)
             target.touched |= aside.touched
         else:
             target = self.stage(table)
             before = set(target.touched)
-            self._run(opened, table, self._keeper(table, shape, rule, index), layout)
+            self._run(opened, table, self._keeper(table, shape, rule, index), shape.filled, layout, source or "")
         if source is not None:
             target.touch(source)
             if authoritative:
@@ -337,8 +348,17 @@ class Reading:
             self.nested[table.name] = self.aside(table, f"nested-{table.name}")
         return self.nested[table.name]
 
-    def _run(self, file: OpenedFile, table: Table, keep: Keep, layout: Layout | None = None) -> None:
+    def _run(
+        self,
+        file: OpenedFile,
+        table: Table,
+        keep: Keep,
+        filled: Counter[str],
+        layout: Layout | None = None,
+        source: str = "",
+    ) -> None:
         number = self.rejects.open_file(str(file.path), file.line_of)
+        self.filled[number] = filled
         joined = frozenset(layout.lists) if layout is not None else frozenset[str]()
         self._holds[number] = table
         self._readers[number] = (lambda: file.batches(joined), file.text)
@@ -346,8 +366,9 @@ class Reading:
         with contextlib.closing(ahead(file.batches(joined))) as items:
             for batch in items:
                 bad = keep(batch, number)
-                for fault in sorted((*batch.faults, *bad), key=_record):
-                    self.rejects.add(number, fault.record, fault.column, fault.reason, fault.row)
+                unread = (replace(fault, source=source) for fault in batch.faults)
+                for fault in sorted((*unread, *bad), key=_record):
+                    self.rejects.put(number, fault)
                 count = len(batch.records) + len(batch.faults)
                 read += count
                 self.rows += count

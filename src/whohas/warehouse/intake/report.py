@@ -27,7 +27,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was not loaded.
+    """A row that was not loaded, or a cell that became null because it could not be read.
 
     Attributes:
         file: the file's name as it was given.
@@ -95,12 +95,42 @@ class FileCount:
         holds: the table that its records belong to first of all.
         read: records in it.
         rejected: records that were not loaded.
+        emptied: cells that could not be read and became null.
     """
 
     name: str
     holds: str
     read: int
     rejected: int
+    emptied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Data that a load would lose beyond what its limits allow.
+
+    Attributes:
+        kind: `rejected` (rows of a file or source), `unreadable` (cells of a column) or `removed` (keys of a table).
+        subject: the file, or the source and its table.
+        count: how many rows, cells or keys.
+        total: of how many.
+        limit: the share that is allowed, such as `5 %`.
+        examples: the first of them.
+    """
+
+    kind: str
+    subject: str
+    count: int
+    total: int
+    limit: str
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        noun = {"rejected": "rows cannot be loaded", "unreadable": "filled cells cannot be read"}
+        what = noun.get(self.kind, "keys would be removed")
+        share = f"{100 * self.count / self.total:.3g} %" if self.total else "all"
+        examples = f": {'; '.join(self.examples)}" if self.examples else ""
+        return f"{self.subject}: {self.count:,} of {self.total:,} {what} ({share}; the limit is {self.limit}){examples}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +141,11 @@ class LoadReport:
         snapshot: the number of the snapshot that it published; None where it only checked.
         rejected: how many rows were not loaded.
         rejections: the first of them.
-        rejects: the NDJSON file with all of them; None where there are none, or where it only checked.
+        emptied: how many cells became null because they could not be read.
+        emptied_cells: the first of them.
+        losses: what is lost beyond the limits: the load stopped, or they were accepted.
+        rejects: the NDJSON file with all rejected rows and emptied cells; None where there are none, or where it only
+            checked.
         warnings: what should be looked at, though all is loaded.
         unknown: per file, columns that no table has: attributes of its rows.
         seconds: how long it took.
@@ -124,6 +158,9 @@ class LoadReport:
     sources: tuple[SourceCount, ...]
     rejected: int = 0
     rejections: tuple[Rejection, ...] = ()
+    emptied: int = 0
+    emptied_cells: tuple[Rejection, ...] = ()
+    losses: tuple[Loss, ...] = ()
     rejects: Path | None = None
     warnings: tuple[str, ...] = ()
     unknown: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

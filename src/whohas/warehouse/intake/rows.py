@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,24 @@ _NEEDED = {
 """The columns that may not be empty; of other tables it is the id."""
 
 
+_BY_RULE = {"accounts": ("correlated", "authoritative", "uncorrelated")}
+"""Columns whose values follow from more than their texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Cells of one column that cannot be read: they are null in the rows.
+
+    Attributes:
+        reason: why their texts are no values.
+        places: the rows, ascending.
+    """
+
+    column: str
+    reason: str
+    places: Places
+
+
 @dataclass(frozen=True, slots=True)
 class Typed:
     """Rows of a table.
@@ -41,11 +59,35 @@ class Typed:
         data: in the table's schema, its attributes still null; bad rows are in it.
         wrong: per row the number of its reason, or -1.
         reasons: column and reason by number.
+        unreadable: optional cells that became null.
+        filled: by column that not every text fits, how many cells have a text.
     """
 
     data: dict[str, pa.Array]
     wrong: Places
     reasons: tuple[tuple[str, str], ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    filled: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """How a text that cannot be read is found.
+
+    Attributes:
+        wrong: SQL over texts `t` and values `v`, true where the column's text cannot be read.
+        counted: whether the value of a readable text is never null, so that nulls tell how many cells are filled.
+    """
+
+    column: str
+    wrong: str
+    reason: str
+    counted: bool
+
+
+def identifying(table: Table) -> frozenset[str]:
+    """Return the columns that identify a row: it is rejected where one of them cannot be read."""
+    return frozenset({"id", *_NEEDED.get(table.name, ("id",))})
 
 
 class Typing:
@@ -83,6 +125,7 @@ class Typing:
         self._has_source = "sourceId" in table.schema.names
         # (SQL over texts `t` and values `v` that is true of a bad row, column, reason)
         self._checks: list[tuple[str, str, str]] = []
+        self._cells: list[_Cell] = []
         self._values: dict[str, str] = {}
         self._express(separator)
         self._reasons = tuple((column, reason) for _, column, reason in self._checks)
@@ -93,13 +136,19 @@ class Typing:
         texts = ", ".join(f"{sql} AS {quote(name)}" for name, sql in self._texts.items())
         # a step of its own for the values: within one, DuckDB would work out each as often as it is named
         values = ", ".join(f"{sql} AS {quote('v.' + name)}" for name, sql in self._values.items())
-        arms = " ".join(f"WHEN {sql} THEN {number}" for number, (sql, _, _) in enumerate(self._checks))
-        wrong = f"CASE {arms} ELSE -1 END" if arms else "-1"
-        results = ", ".join(f"{quote('v.' + name)} AS {quote('v.' + name)}" for name in self._values)
-        return (
-            f"WITH t AS (SELECT {texts}{given} FROM batch), v AS (SELECT *{', ' if values else ''}{values} FROM t) "
-            f'SELECT {results}{", " if results else ""}{wrong}::INTEGER AS "_wrong" FROM v'
-        )
+        wrong = _first(sql for sql, _, _ in self._checks)
+        results = [f"{quote('v.' + name)} AS {quote('v.' + name)}" for name in self._values]
+        results += [
+            f"{_has_text(quote(cell.column))} AS {quote('f.' + cell.column)}"
+            for cell in self._cells
+            if not cell.counted
+        ]
+        # one number a row says whether any cell is wrong: which ones is asked of those few rows alone
+        results += [f'{wrong} AS "_wrong"', f'{_first(cell.wrong for cell in self._cells)} AS "_cell"']
+        begin = f"WITH t AS (SELECT {texts}{given} FROM batch), v AS (SELECT *{', ' if values else ''}{values} FROM t) "
+        flags = ", ".join(f"coalesce({cell.wrong}, false) AS c{n}" for n, cell in enumerate(self._cells))
+        self._cells_sql = f"{begin}SELECT {flags} FROM v"
+        return f"{begin}SELECT {', '.join(results)} FROM v"
 
     def __call__(self, batch: pa.Table) -> Typed:
         """Types the rows of a batch, in their order."""
@@ -123,7 +172,33 @@ class Typing:
                 data[column.name] = nulls(rows, column.type)
             elif data[column.name].type != column.type:
                 data[column.name] = data[column.name].cast(column.type)
-        return Typed(data, wrong, self._reasons)
+        unreadable = self._unreadable(batch, one(result.column("_cell")).to_numpy(zero_copy_only=False))
+        return Typed(data, wrong, self._reasons, unreadable, self._filled(result, unreadable))
+
+    def _unreadable(self, batch: pa.Table, first: npt.NDArray[Any]) -> tuple[Unreadable, ...]:
+        """The cells that cannot be read, by column; `first` has per row the number of a wrong one, or -1."""
+        places = np.flatnonzero(first >= 0)
+        if not len(places):
+            return ()
+        self._connection.register("batch", batch.take(pa.array(places)))
+        flags = self._connection.sql(self._cells_sql).to_arrow_table()
+        wrong = [places[one(column).to_numpy(zero_copy_only=False)] for column in flags.columns]
+        return tuple(
+            Unreadable(cell.column, cell.reason, found)
+            for cell, found in zip(self._cells, wrong, strict=True)
+            if len(found)
+        )
+
+    def _filled(self, result: pa.Table, unreadable: tuple[Unreadable, ...]) -> dict[str, int]:
+        bad = {cells.column: len(cells.places) for cells in unreadable}
+        filled: dict[str, int] = {}
+        for cell in self._cells:
+            if cell.counted:
+                column = result.column(f"v.{cell.column}")
+                filled[cell.column] = len(column) - column.null_count + bad.get(cell.column, 0)
+            else:
+                filled[cell.column] = pc.sum(result.column(f"f.{cell.column}")).as_py() or 0
+        return filled
 
     def _express(self, separator: str | None) -> None:
         name = self._table.name
@@ -140,22 +215,32 @@ class Typing:
             if column.type == ATTRIBUTES:
                 text = quote(column.name)
                 wrong = f"CASE WHEN json_valid({text}) THEN json_type({text}) <> 'OBJECT' ELSE {text} IS NOT NULL END"
-                self._checks.append((wrong, column.name, "no JSON object"))
+                self._cells.append(_Cell(column.name, wrong, "no JSON object", counted=False))
                 continue
             if self._has_source and column.name in ("sourceId", "sourceName"):
                 continue
+            value = typed(column, quote(column.name), separator)
             if column.name in _IDS and not self._references:
-                self._checks.append((bad_id(quote(column.name)), column.name, BAD_ID))
-            self._add(column.name, typed(column, quote(column.name), separator))
+                wrong = bad_id(quote(column.name))
+                if column.name in identifying(self._table):
+                    self._checks.append((wrong, column.name, BAD_ID))
+                else:  # it refers to something else, and so does not identify the row
+                    self._cells.append(_Cell(column.name, wrong, BAD_ID, counted=False))
+                    value = Value(f"CASE WHEN NOT {wrong} THEN {value.sql} END")
+            self._add(column.name, value)
         self._special()
 
     def _add(self, name: str, value: Value) -> None:
         self._values[name] = value.sql
-        if value.reason is not None:
-            text, typed_value = quote(name), quote(f"v.{name}")
-            # only where the value is null is the text looked at again
-            wrong = f"{typed_value} IS NULL AND {text} IS NOT NULL AND trim({text}) <> ''"
-            self._checks.append((wrong, name, value.reason))
+        if value.reason is None:
+            return
+        if name in _BY_RULE.get(self._table.name, ()):  # the row's value is not that of the text
+            wrong = f"{_has_text(quote(name))} AND ({value.sql}) IS NULL"
+            self._cells.append(_Cell(name, wrong, value.reason, counted=False))
+            return
+        # only where the value is null is the text looked at again
+        wrong = f"{quote(f'v.{name}')} IS NULL AND {_has_text(quote(name))}"
+        self._cells.append(_Cell(name, wrong, value.reason, counted=True))
 
     def _special(self) -> None:
         """What a table's rows have by rule rather than by their text."""
@@ -238,3 +323,14 @@ class Typing:
         else:
             found = pa.array(list(of.values()), pa.string()).take(pc.index_in(ids, pa.array(list(of), pa.string())))
         return found if given is None else pc.coalesce(given, found)
+
+
+def _has_text(text: str) -> str:
+    """SQL: whether a cell has more than blanks."""
+    return f"{text} IS NOT NULL AND trim({text}) <> ''"
+
+
+def _first(conditions: Iterable[str]) -> str:
+    """SQL: the number of the first condition that is true, or -1."""
+    arms = " ".join(f"WHEN {sql} THEN {number}" for number, sql in enumerate(conditions))
+    return f"CASE {arms} ELSE -1 END::INTEGER" if arms else "-1::INTEGER"

@@ -38,17 +38,31 @@ def faults(
     value_of: Callable[[int, str], str],
     row_of: Callable[[int], str],
 ) -> list[Fault]:
-    """The bad rows of what was typed.
+    """List the bad rows of what was typed, and the cells of the other rows that could not be read.
 
     Args:
         column_of: from a table's column to what the file calls it.
         value_of: from a row's place and a table's column to the text that is there.
         row_of: from a row's place to the row as text.
     """
+
+    def source_of(place: int) -> str:
+        return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
+
     found: list[Fault] = []
     for place in np.flatnonzero(typed.wrong >= 0).tolist():
         column, reason = typed.reasons[typed.wrong[place]]
         value = value_of(place, column)
-        shown = f"{value[:60]!r} is {reason}" if value else reason
-        found.append(Fault(int(records[place]), column_of(column), shown, row_of(place)))
+        shown = _shown(value, reason) if value else reason
+        found.append(Fault(int(records[place]), column_of(column), shown, row_of(place), source_of(place)))
+    for cells in typed.unreadable:
+        for place in cells.places[typed.wrong[cells.places] < 0].tolist():
+            value = value_of(place, cells.column)
+            shown = _shown(value, cells.reason)
+            name = column_of(cells.column)
+            found.append(Fault(int(records[place]), name, shown, row_of(place), source_of(place), value))
     return found
+
+
+def _shown(value: str, reason: str) -> str:
+    return f"{value[:60]!r} is {reason}"

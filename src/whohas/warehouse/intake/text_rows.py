@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -124,6 +125,9 @@ class TextRows:
         authoritative: whether accounts make identities: of all sources, or of those with these ids.
         identities: column of identities to column of the file, for those that are made.
         references: whether ids are not ids yet, but what the file calls their objects by.
+
+    Attributes:
+        filled: by column of the file that not every text fits, how many of its cells have a text.
     """
 
     def __init__(
@@ -138,6 +142,7 @@ class TextRows:
         identities: Mapping[str, str] | None = None,
         references: bool = False,
     ) -> None:
+        self.filled: Counter[str] = Counter()
         self._connection = connection
         self._table = table
         self._file = file
@@ -167,12 +172,15 @@ class TextRows:
             return [], []
         typed = self._typing(data)
         bad: list[Fault] = []
+        filled: dict[str, int] = {}
         made = None
         own = np.zeros(data.num_rows, dtype=bool)
         if self._identities is not None:
             made, own = self._make(self._identities, data, typed)
-            bad += self._faults(made, data, records, self._made)
-        bad += self._faults(typed, data, records, {})
+            bad += self._faults(made, data, records, self._made, filled)
+        bad += self._faults(typed, data, records, {}, filled)
+        bad = _once(bad)
+        self.filled.update(filled)
         if made is not None:
             typed.wrong[made.wrong >= 0] = 0
         if self._free and self._layout.attributes:
@@ -195,7 +203,8 @@ class TextRows:
         made = identities(data)
         own = accounts.data["authoritative"].fill_null(False).to_numpy(zero_copy_only=False) & (accounts.wrong < 0)
         made.wrong[~own] = -1
-        return made, own
+        read = [replace(cells, places=cells.places[own[cells.places]]) for cells in made.unreadable]
+        return replace(made, unreadable=tuple(read)), own
 
     def _without_empty(self, batch: Batch) -> tuple[pa.Table, Any]:
         data = batch.data
@@ -237,13 +246,17 @@ class TextRows:
             for id in ids:
                 self._sources.add_attributes(id, self._layout.attributes)
 
-    def _faults(self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str]) -> list[Fault]:
-        if not (typed.wrong >= 0).any():
-            return []
-
+    def _faults(
+        self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str], filled: dict[str, int]
+    ) -> list[Fault]:
         def column_of(column: str) -> str:
             found = self._layout.columns.get(column)
             return names.get(column) or (found[0] if found else column)
+
+        for column, count in typed.filled.items():
+            filled[column_of(column)] = max(filled.get(column_of(column), 0), count)
+        if not typed.unreadable and not (typed.wrong >= 0).any():
+            return []
 
         def value_of(place: int, column: str) -> str:
             name = column_of(column)
@@ -253,3 +266,15 @@ class TextRows:
             return self._file.text([column[place].as_py() for column in data.columns])
 
         return faults(typed, records, column_of, value_of, row_of)
+
+
+def _once(bad: list[Fault]) -> list[Fault]:
+    """Each rejected row and each cell once: an account and the identity that it makes share both."""
+    rows = {fault.record for fault in bad if fault.value is None}
+    found: dict[tuple[int, str | None], Fault] = {}
+    for fault in bad:
+        if fault.value is None:
+            found.setdefault((fault.record, None), fault)
+        elif fault.record not in rows:
+            found.setdefault((fault.record, fault.column), fault)
+    return list(found.values())

@@ -1,0 +1,109 @@
+"""How the command line prints the report of a load."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from whohas.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from whohas.warehouse.intake import LoadReport, Rejection
+
+
+def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> None:
+    """Print what a load did, or with `check` what it would do.
+
+    Args:
+        quiet: print on stderr what was lost, and nothing else.
+        stopped: whether the load was stopped, or would be, to protect data.
+    """
+    if quiet:
+        for line in _lost(report, check, stopped):
+            print(plain(line), file=sys.stderr)
+        return
+    future = check or stopped
+    _tables(report, future)
+    for file, names in report.unknown.items():
+        print(plain(f"{file}: columns that become attributes: {', '.join(names)}"))
+    for warning in report.warnings:
+        print(plain(f"Note: {warning}"))
+    for line in _lost(report, check, stopped):
+        print(plain(line))
+    read = sum(file.read for file in report.files)
+    rate = f"{read:,} rows read in {report.seconds:.1f} s"
+    if check:
+        print(f"{rate}. Nothing was written, for this was a check.")
+    elif stopped:
+        print(f"{rate}. Nothing was published.")
+    else:
+        print(f"{rate}. Published as snapshot {report.snapshot}.")
+
+
+def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
+    """Lines on rejected rows, emptied cells and losses beyond the limits."""
+    if report.rejected:
+        verb = "would be" if check else "was" if report.rejected == 1 else "were"
+        others = "" if check or stopped else "; the others are loaded"
+        yield f"{_count(report.rejected, 'row')} {verb} rejected{others}:"
+        yield from _examples(report.rejections, report.rejected)
+    if report.emptied:
+        one = report.emptied == 1
+        if check or stopped:
+            verb = "cannot be read and would be empty"
+        else:
+            now, rows = ("is", "its row is") if one else ("are", "their rows are")
+            verb = f"could not be read and {now} empty now; {rows} loaded"
+        yield f"{_count(report.emptied, 'cell')} {verb}:"
+        yield from _examples(report.emptied_cells, report.emptied)
+    if report.rejects is not None:
+        yield f"All of them, with their rows: {report.rejects}"
+    if report.losses and stopped:
+        what = "would be stopped to protect data" if check else "was stopped to protect data; nothing was published"
+        yield f"The load {what}:"
+    elif report.losses:
+        what = "would be" if check else "was"
+        yield f"More {what} lost than the limits allow, and --accept-loss accepted it:"
+    for loss in report.losses:
+        yield f"  {loss}"
+    if report.losses and stopped:
+        yield "If this is right, load again with --accept-loss; the limits are settings (load_rejected_percent, …)."
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _examples(found: Sequence[Rejection], total: int) -> Iterable[str]:
+    for rejection in found:
+        yield f"  {rejection}"
+    if total > len(found):
+        yield f"  and {total - len(found):,} more"
+
+
+def _tables(report: LoadReport, future: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    after = "would be" if future else "now"
+    if report.sources:
+        table = Table(title="Accounts by source", title_justify="left", box=None, pad_edge=False)
+        table.add_column("Source")
+        for name in ("before", after, "correlated", "uncorrelated"):
+            table.add_column(name, justify="right")
+        for source in report.sources:
+            name = f"{source.name} (authoritative)" if source.authoritative else source.name
+            counts = (source.before, source.after, source.correlated, source.uncorrelated)
+            table.add_row(plain(name), *(f"{count:,}" for count in counts))
+        console.print(table)
+        console.print()
+    others = Table(title="Rows by table", title_justify="left", box=None, pad_edge=False)
+    others.add_column("Table")
+    for name in ("before", after, "in this load"):
+        others.add_column(name, justify="right")
+    for count in report.tables:
+        others.add_row(count.name, f"{count.before:,}", f"{count.after:,}", f"{count.loaded:,}")
+    console.print(others)
+    console.print()
