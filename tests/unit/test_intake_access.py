@@ -326,6 +326,21 @@ def test_what_accounts_do_not_confirm_is_overruled_until_they_do(rig: Rig) -> No
     assert row(rig, "q", "approve")["description"] == "given"
 
 
+def test_a_load_that_confirms_what_was_overruled_is_no_loss(rig: Rig) -> None:
+    described(
+        rig,
+        **{
+            "identities.csv": "",
+            "identities.ndjson": documents({"id": "q", "access": [gives("approve", standalone=True)]}),
+        },
+    )
+    assert overruled(rig) == {("q", "approve")}
+    holds = "accountId,entitlementId,sourceId\na,post,ledger\na,approve,ledger\nb,post,ledger\nb,approve,ledger\n"
+    rig.write(**{"account_entitlements.csv": holds})
+    rig.load(".", accept_loss=False)
+    assert (overruled(rig), held(rig)) == (set(), {("q", "POST"), ("q", "APPROVE")})
+
+
 def test_documents_alone_stand_as_they_are(rig: Rig) -> None:
     access = [gives("post"), gives("ap", type="ACCESS_PROFILE"), gives("r", type="ROLE")]
     rig.write(
@@ -374,7 +389,7 @@ def test_newer_documents_say_what_accounts_hold(rig: Rig) -> None:
     accounts = "id,nativeIdentity,sourceId,identityId\na,pat,ledger,p\n"
     rig.write(**{"identities.ndjson": documents({"id": "p", "access": [gives("post")]}), "accounts.csv": accounts})
     rig.load(".")
-    rig.write(**{"identities.ndjson": documents({"id": "p", "access": [gives("approve")]})})
+    rig.write(**{"identities.ndjson": documents({"id": "p", "access": [gives("approve", standalone=True)]})})
     rig.load("identities.ndjson")
     assert held(rig) == {("p", "APPROVE")}
     assert [one["entitlementId"] for one in rig.rows("account_entitlements")] == ["approve"]
