@@ -183,6 +183,7 @@ _STEPS = {
                 UNION ALL SELECT identityId, 'ACCESS_PROFILE', id FROM standingProfiles
                 UNION ALL SELECT identityId, 'ACCESS_PROFILE', id FROM addedProfiles
             ) k USING (identityId, type, id)
+        ORDER BY identityId, type, id
     """,
     # claims without `standalone` get one where accounts decide
     "bare": """
@@ -204,7 +205,7 @@ _STEPS = {
         UNION ALL SELECT identityId, type, id, false, NULL FROM fallenProfiles
         UNION ALL SELECT b.*, true, c.id IS NULL FROM bare b LEFT JOIN contained c USING (identityId, type, id)
     """,
-    "made": f"""
+    "made": """
         SELECT d.identityId, d.type, d.id,
             coalesce(e.name, e.value, p.name) AS name,
             coalesce(e.displayName, e.name, e.value, p.name) AS displayName,
@@ -223,7 +224,6 @@ _STEPS = {
         LEFT JOIN access_profiles p ON d.type = 'ACCESS_PROFILE' AND p.id = d.id
         LEFT JOIN people o ON o.id = coalesce(e.ownerId, p.ownerId)
         LEFT JOIN named s ON s.id = coalesce(d.sourceId, e.sourceId)
-        ORDER BY {KEY}
     """,
 }
 """Each step is written to a file before the next one reads it."""
@@ -266,7 +266,6 @@ _DERIVED = """
 FROM made s WHERE {here}
 UNION ALL BY NAME
 SELECT * EXCLUDE (inScope) FROM stored s WHERE s.derived IS TRUE AND NOT s.inScope AND {here}
-ORDER BY {key}
 """
 _OVERRULED = """
 SELECT s.* EXCLUDE (inScope) FROM overruled s WHERE NOT s.inScope AND {here}

@@ -13,7 +13,7 @@ from whohas.warehouse.intake.publish import MERGED
 from whohas.warehouse.intake.reading import Reading
 from whohas.warehouse.intake.report import LoadReport, Loss
 from whohas.warehouse.store import Change, DataFile, Load
-from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITY_ACCESS, SOURCES, Table
+from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITY_ACCESS, OVERRULED_ACCESS, SOURCES, Table
 
 _EXAMPLES = 5
 
@@ -124,7 +124,7 @@ def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Li
     found: list[Loss] = []
     for change in changes:
         table = change.table
-        if table.name in MERGED or table in (SOURCES, IDENTITY_ACCESS):
+        if table.name in MERGED or table in (SOURCES, IDENTITY_ACCESS, OVERRULED_ACCESS):
             continue
         old = [file for file in load.base.files(table, change.replace) if file.rows]
         if not old:
