@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from intake import Rig
 from support import GITHUB_MAPPING
+from whohas.search.ask import Asked, ask
+from whohas.search.index import open_index, searchable
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +85,24 @@ def test_the_same_load_again_changes_no_id(rig: Rig) -> None:
     }
     rig.load("github.toml")
     assert before == {name: [row["id"] for row in rig.rows(name)] for name in before}
+
+
+def test_a_search_finds_the_members_of_a_team(rig: Rig, files: dict[str, list[dict[str, str]]]) -> None:
+    logins = {row["login"] for row in files["accounts"] if row["organization"] == "kubernetes"}
+    teams = Counter(row["group"] for row in files["memberships"] if row["organization"] == "kubernetes")
+    team, _ = teams.most_common(1)[0]
+    of_team = {
+        row["login"] for row in files["memberships"] if row["organization"] == "kubernetes" and row["group"] == team
+    }
+    found = search(rig, f'@access(name.exact:"{team}" AND source.name.exact:kubernetes)')
+    assert found and found == {login for login in logins if login.lower() in {one.lower() for one in of_team}}
+
+
+def search(rig: Rig, query: str) -> set[str]:
+    index = open_index(searchable(rig.warehouse))
+    answer = ask(Asked(query, ("identities",), columns=("name",)), index, datetime(2026, 11, 23, tzinfo=UTC))
+    statement = answer.statements["identities"]
+    with duckdb.connect() as connection:
+        for name, files in statement.files.items():
+            connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet({list(files)})')
+        return {name for (name,) in connection.execute(statement.sql).fetchall()}

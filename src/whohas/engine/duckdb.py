@@ -108,12 +108,16 @@ def definition(table: TableFiles) -> str:
     """The statement that makes a table known to the engine: a view of its files."""
     name = quote(table.name)
     if table.layouts:
-        own = [quote(column) for column, _ in table.columns] or ["*"]
-        return f"CREATE VIEW {name} AS " + " UNION ALL ".join(_select(own, layout) for layout in table.layouts)
+        return f"CREATE VIEW {name} AS " + " UNION ALL ".join(
+            _select(table.columns, layout) for layout in table.layouts
+        )
     # a table, though it has no rows: where a view selects nothing, the engine does not tell how far a statement is
     return f"CREATE TABLE {name} ({', '.join(f'{quote(column)} {type}' for column, type in table.columns)})"
 
 
-def _select(own: Sequence[str], layout: Layout) -> str:
-    columns = ", ".join((*own, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
-    return f"SELECT {columns} FROM read_parquet([{', '.join(map(literal, layout.files))}])"
+def _select(columns: Sequence[tuple[str, str]], layout: Layout) -> str:
+    own = [
+        f"NULL::{type} AS {quote(column)}" if column in layout.lacks else quote(column) for column, type in columns
+    ] or ["*"]
+    every = ", ".join((*own, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
+    return f"SELECT {every} FROM read_parquet([{', '.join(map(literal, layout.files))}])"

@@ -82,10 +82,12 @@ class Layout:
     Attributes:
         files: absolute paths, in the order in which rows are to be read.
         more: columns beyond the table's own: the name of each, and the SQL over the files' columns that gives it.
+        lacks: columns of the table that these files do not have: they are null.
     """
 
     files: tuple[str, ...]
     more: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

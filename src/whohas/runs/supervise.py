@@ -11,17 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
 import sqlalchemy as sa
 import structlog
 
 from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
-from whohas.engine.sql import quote
 from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
 from whohas.render.definition import About
@@ -36,9 +35,10 @@ from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
 from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.evolved import duckdb_type, lacking
 from whohas.warehouse.shredded import column_of, layouts
 from whohas.warehouse.store import Snapshot, Warehouse
-from whohas.warehouse.tables import TABLES
+from whohas.warehouse.tables import TABLES, Table
 
 _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
@@ -298,9 +298,18 @@ def located(
         found, single[name] = layouts([file.path for file in snapshot.files(TABLES[name], own)], asked)
         columns = [(field.name, duckdb_type(field.type)) for field in TABLES[name].schema]
         more = [] if found else [(column_of(attribute), "VARCHAR") for attribute in asked]
-        tables.append(TableFiles(name, (*columns, *more), found))
+        tables.append(TableFiles(name, (*columns, *more), _with_lacks(found, TABLES[name])))
     tables += (TableFiles(name, (), (Layout(files),)) for name, files in others.items())
     return tuple(_with_single(statement, single) for statement in statements), tuple(tables)
+
+
+def _with_lacks(found: Sequence[Layout], table: Table) -> tuple[Layout, ...]:
+    """The same layouts, with the columns that files of earlier versions lack."""
+    return tuple(
+        Layout(tuple(files), layout.more, lacks)
+        for layout in found
+        for lacks, files in groupby(layout.files, key=lambda file: lacking(Path(file), table))
+    )
 
 
 def _with_single(statement: Statement, single: Mapping[str, frozenset[str]]) -> Statement:
@@ -342,17 +351,3 @@ def _about(run: Run, snapshot: Snapshot, org: str) -> About:
         org=org,
         gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
     )
-
-
-def duckdb_type(type: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type that the tables use."""
-    if pa.types.is_map(type):
-        return f"MAP({duckdb_type(type.key_type)}, {duckdb_type(type.item_type)})"
-    if pa.types.is_list(type):
-        return f"{duckdb_type(type.value_type)}[]"
-    if pa.types.is_struct(type):
-        fields = (f"{quote(field.name)} {duckdb_type(field.type)}" for field in type)
-        return f"STRUCT({', '.join(fields)})"
-    if pa.types.is_timestamp(type):
-        return "TIMESTAMP WITH TIME ZONE"
-    return {"string": "VARCHAR", "bool": "BOOLEAN", "int64": "BIGINT"}[str(type)]

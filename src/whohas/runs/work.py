@@ -89,7 +89,11 @@ class Work:
                 table["name"],
                 tuple((name, type) for name, type in table["columns"]),
                 tuple(
-                    Layout(tuple(layout["files"]), tuple((name, sql) for name, sql in layout["more"]))
+                    Layout(
+                        tuple(layout["files"]),
+                        tuple((name, sql) for name, sql in layout["more"]),
+                        tuple(layout["lacks"]),
+                    )
                     for layout in table["layouts"]
                 ),
             )

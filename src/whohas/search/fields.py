@@ -196,6 +196,13 @@ def _named(name: str, given: str, derived: str) -> Field:
     return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
 
 
+def _held(name: str, computed: str) -> Field:
+    """A counter of access: what is counted where accounts decide what the identity holds, else as `_counted`."""
+    return Field(
+        name, "integer", f"CASE WHEN t.counted THEN coalesce({computed}, 0) ELSE coalesce(t.{name}, {computed}, 0) END"
+    )
+
+
 _IDENTITY_ROWS = """(
     WITH named AS (
         SELECT managerId, bool_or(managerId <> id) AS others FROM identities WHERE managerId IS NOT NULL GROUP BY 1
@@ -204,19 +211,24 @@ _IDENTITY_ROWS = """(
                bool_or(n.others) AS others
         FROM named n JOIN identities m ON m.id = n.managerId GROUP BY 1
     )
-    SELECT i.*, a.accounts, h.access, h.entitlements, h.roles, h.accessProfiles, p.apps,
+    SELECT i.*, a.accounts, coalesce(h.derived, false) OR o.identityId IS NOT NULL AS counted,
+           h.access, h.entitlements, h.roles, h.accessProfiles, p.apps,
            m.name AS leaderName, m.displayName AS leaderDisplayName,
-           coalesce(o.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
+           coalesce(l.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
     FROM identities i
     LEFT JOIN managers m ON m.id = i.managerId
-    LEFT JOIN managers o ON o.id = i.id
+    LEFT JOIN managers l ON l.id = i.id
     LEFT JOIN (SELECT identityId, count(*) AS accounts FROM accounts GROUP BY 1) a ON a.identityId = i.id
     LEFT JOIN (
         SELECT identityId, count(*) AS access, count(*) FILTER (WHERE type = 'ENTITLEMENT') AS entitlements,
                count(*) FILTER (WHERE type = 'ROLE') AS roles,
-               count(*) FILTER (WHERE type = 'ACCESS_PROFILE') AS accessProfiles
+               count(*) FILTER (WHERE type = 'ACCESS_PROFILE') AS accessProfiles, bool_or(derived) AS derived
         FROM identity_access GROUP BY 1
     ) h ON h.identityId = i.id
+    LEFT JOIN (
+        SELECT DISTINCT identityId FROM overruled_access r
+        WHERE NOT EXISTS (FROM identity_access s WHERE s.identityId = r.identityId AND s.type = r.type AND s.id = r.id)
+    ) o ON o.identityId = i.id
     LEFT JOIN (SELECT identityId, count(*) AS apps FROM identity_apps GROUP BY 1) p ON p.identityId = i.id
 )"""
 
@@ -247,17 +259,17 @@ _IDENTITIES = Index(
                 _named("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
                 Field("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
                 _counted("accountCount", "t.accounts, 0"),
-                _counted("accessCount", "t.access, 0"),
-                _counted("entitlementCount", "t.entitlements, 0"),
-                _counted("roleCount", "t.roles, 0"),
-                _counted("accessProfileCount", "t.accessProfiles, 0"),
+                _held("accessCount", "t.access"),
+                _held("entitlementCount", "t.entitlements"),
+                _held("roleCount", "t.roles"),
+                _held("accessProfileCount", "t.accessProfiles"),
                 _counted("appCount", "t.apps, 0"),
                 _counted("ownsCount", "len(t.owned), 0"),
                 _counted("tagsCount", "len(t.tags), 0"),
                 Field("tagCount", "integer", "coalesce(t.tagsCount, len(t.tags), 0)"),
             ),
             {"attributes": "attributes"},
-            ("identities", "accounts", "identity_access", "identity_apps"),
+            ("identities", "accounts", "overruled_access", "identity_access", "identity_apps"),
         ),
         "accounts": Element(
             "accounts",

@@ -17,6 +17,7 @@ from whohas.engine.sql import literal, quote
 from whohas.search.analysis import VALUE_SEPARATOR
 from whohas.search.fields import Element, Index
 from whohas.search.words import words
+from whohas.warehouse.evolved import scan
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.store import Snapshot
 from whohas.warehouse.tables import TABLES
@@ -64,11 +65,9 @@ class Indexing:
         connection: Any = connect(_MEMORY, _THREADS, folder / "spill")
         try:
             for table in TABLES.values():
-                files = [literal(str(file.path)) for file in snapshot.files(table)]
+                files = [file.path for file in snapshot.files(table)]
                 if files:
-                    connection.execute(
-                        f"CREATE VIEW {quote(table.name)} AS SELECT * FROM read_parquet([{', '.join(files)}])"
-                    )
+                    connection.execute(f"CREATE VIEW {quote(table.name)} AS FROM {scan(table, files)}")
                 else:
                     connection.register(table.name, table.schema.empty_table())
             yield Indexing(connection, folder)

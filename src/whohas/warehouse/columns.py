@@ -30,16 +30,25 @@ class Column:
         type: its Arrow type; times are UTC, in microseconds.
         doc: what it means, one line.
         at: where a published document has the value: dotted paths, the first that is there wins.
+        added: whether files of earlier versions lack it; see `warehouse.evolved`.
+        made: whether only a load fills it: no file and no document gives it.
     """
 
     name: str
     type: pa.DataType
     doc: str
     at: tuple[str, ...] = ()
+    added: bool = False
+    made: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
         return self.at or (self.name,)
+
+
+def made(name: str, type: pa.DataType, doc: str) -> Column:
+    """A column that warehouses of 0.1.0 lack and that only a load fills."""
+    return Column(name, type, doc, added=True, made=True)
 
 
 @dataclass(frozen=True, slots=True)

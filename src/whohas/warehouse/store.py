@@ -143,13 +143,14 @@ def _open(folder: Path, version: int | None = None) -> DeltaTable:
 
 
 def _add_columns(delta: DeltaTable, table: Table) -> None:
-    """Gives a table that an earlier version of whohas made the columns that it lacks; its files have nulls there."""
+    """Adds the columns that a table of an earlier version lacks; what its older files lack is null to every engine."""
     from deltalake import Schema
 
     known = {field.name for field in delta.schema().fields}
-    lacking = [field for field in Schema.from_arrow(table.schema).fields if field.name not in known]
-    if lacking:
-        delta.alter.add_columns(lacking)
+    missing = [field for field in Schema.from_arrow(table.schema).fields if field.name not in known]
+    if missing:
+        delta.alter.add_columns(missing)
+        delta.update_incremental()
 
 
 class Load:

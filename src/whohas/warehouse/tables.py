@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from whohas.warehouse.columns import ATTRIBUTES, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Table, objects
+from whohas.warehouse.columns import ATTRIBUTES, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Table, made, objects
 
 _REFERENCES = objects(id=TEXT, name=TEXT)
 _HELD_ENTITLEMENTS = objects(
@@ -84,8 +84,11 @@ SOURCES = Table(
            TEXT, "The rule by which a mapping correlates its accounts, as JSON; null: as the accounts say."),
         _c("loaded", TIME, "When a load last brought its accounts."),
         _c("loadId", TEXT, "That load's id."),
-        _c("managerCorrelation",
-           TEXT, "The rule by which a mapping finds the managers of its identities, as JSON; null: as they say."),
+        made("managerCorrelation",
+              TEXT, "The rule by which a mapping finds the managers of its identities, as JSON; null: as they say."),
+        made("holdingsFrom",
+              TEXT, "What says which entitlements its accounts hold: FILE (memberships or a file of account "
+              "entitlements), DOCUMENTS (the access of identities); null where nothing does."),
     ),
 )
 
@@ -339,7 +342,16 @@ IDENTITY_ACCESS = Table(
         _c("cloudGoverned", BOOLEAN, "Whether it is governed as cloud access."),
         _c("identitySourceId",
            TEXT, "The identity's authoritative source: a load of that source's identities replaces these rows."),
+        made("derived", BOOLEAN, "Whether a load derived it from what accounts hold; else a document gave it."),
     ),
+    partition="identitySourceId",
+)
+
+OVERRULED_ACCESS = Table(
+    "overruled_access",
+    "What documents give and what does not hold as it was given, because accounts say otherwise: no part of "
+    "`identity_access`, or there with `standalone` filled in. It is kept, for accounts may confirm it later.",
+    tuple(column for column in IDENTITY_ACCESS.columns if column.name != "derived"),
     partition="identitySourceId",
 )
 
@@ -482,6 +494,7 @@ TABLES: Final[dict[str, Table]] = {
         ACCESS_PROFILES,
         ROLES,
         IDENTITY_ACCESS,
+        OVERRULED_ACCESS,
         IDENTITY_APPS,
         APPS,
         ACCOUNT_ACTIVITIES,

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from whohas.warehouse.intake.arrow import one, pc, with_column
 from whohas.warehouse.intake.revision import Change as Revision
-from whohas.warehouse.intake.revision import rewrite
+from whohas.warehouse.intake.revision import in_schema, rewrite
 from whohas.warehouse.store import Change, DataFile, Load
 from whohas.warehouse.tables import Table
 
@@ -107,7 +107,7 @@ def final_files(load: Load, changes: Iterable[Change], table: Table) -> list[Dat
 def _differs(file: DataFile, table: Table, step: Callable[[pa.Table], pa.Table], columns: Sequence[str]) -> bool:
     with pq.ParquetFile(file.path) as parquet:
         for batch in parquet.iter_batches(60_000):
-            data = pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema)
+            data = in_schema(pa.Table.from_batches([batch]), table)
             changed = step(data)
             for column in columns:
                 old, new = data.column(column).fill_null(""), changed.column(column).fill_null("")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.mapping import SourceMapping, read_mapping
-from whohas.warehouse.tables import TABLES, Table
+from whohas.warehouse.tables import OVERRULED_ACCESS, TABLES, Table
 
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
-_KNOWN = {name.replace("_", ""): table for name, table in TABLES.items()}
+_LOADED = {name: table for name, table in TABLES.items() if table is not OVERRULED_ACCESS}
+_KNOWN = {name.replace("_", ""): table for name, table in _LOADED.items()}
 _SINGULAR = {
     name.removesuffix("ies") + "y" if name.endswith("ies") else name.removesuffix("s"): table
     for name, table in _KNOWN.items()
@@ -112,6 +113,6 @@ def _order(file: Input) -> tuple[str, list[int], str]:
 
 def _names() -> str:
     return (
-        f"Name files after what they hold ({', '.join(TABLES)}) with .csv, .parquet, .json, .ndjson or .jsonl, "
+        f"Name files after what they hold ({', '.join(_LOADED)}) with .csv, .parquet, .json, .ndjson or .jsonl, "
         "or write a mapping, a .toml file that says what the columns of a CSV or Parquet file are: docs/how-to/load.md."
     )

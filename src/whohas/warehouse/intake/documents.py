@@ -105,7 +105,7 @@ class DocumentRows:
             ]
 
     def _extraction(self) -> str:
-        names = [c for c in self._table.columns if c.name not in self._given]
+        names = [c for c in self._table.columns if c.name not in self._given and not c.made]
         self._columns = [c.name for c in names] + (["uncorrelated"] if self._table is ACCOUNTS else [])
         cells: list[str] = []
         nested: list[str] = []

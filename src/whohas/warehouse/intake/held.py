@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import literal
+from whohas.warehouse.evolved import listed_paths
 from whohas.warehouse.intake.staging import Stage
 from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS
 
 _HELD = """
 WITH held AS (
-    SELECT DISTINCT identityId, sourceId, id, attribute, value FROM read_parquet([{access}])
+    SELECT DISTINCT identityId, sourceId, id, attribute, value FROM {given}
     WHERE type = 'ENTITLEMENT' AND sourceId IN (SELECT unnest($sources))
 ), counted AS (
     SELECT identityId, sourceId, any_value(id) AS id, count(*) AS n FROM read_parquet([{accounts}])
@@ -34,25 +34,19 @@ ORDER BY sourceId
 """
 
 
-def stage_held(
-    connection: Any, access: Sequence[Path], accounts: Sequence[Path], sources: set[str], stage: Stage
-) -> None:
+def stage_held(connection: Any, given: str, accounts: Sequence[Path], sources: set[str], stage: Stage) -> None:
     """Stages account entitlements of some sources, from what identities hold and which accounts they have.
 
     An identity's only account on a source holds what the identity holds there; of several, those whose attribute has
     the entitlement's value.
 
     Args:
-        access: files of `identity_access`.
+        given: SQL of the rows of access that documents gave.
         accounts: files of the accounts of these sources.
         stage: of `account_entitlements`.
     """
-    files = {"access": _paths(access), "accounts": _paths(accounts)}
-    found = connection.sql(_HELD.format(**files), params={"sources": sorted(sources)})
+    statement = _HELD.format(given=given, accounts=listed_paths(accounts))
+    found = connection.sql(statement, params={"sources": sorted(sources)})
     for batch in found.to_arrow_reader(50_000):
         data = pa.Table.from_batches([batch]).cast(ACCOUNT_ENTITLEMENTS.schema)
         stage.add(data, np.zeros(data.num_rows, dtype=np.int64))
-
-
-def _paths(paths: Sequence[Path]) -> str:
-    return ", ".join(literal(str(path)) for path in paths)

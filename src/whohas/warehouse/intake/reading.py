@@ -127,8 +127,12 @@ class Reading:
     def stage(self, table: Table) -> Stage:
         """The stage of a table, made when it is first needed."""
         if table.name not in self.stages:
-            self.stages[table.name] = Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
+            self.stages[table.name] = self.fresh_stage(table)
         return self.stages[table.name]
+
+    def fresh_stage(self, table: Table) -> Stage:
+        """A further stage of a table, for rows that are made of others."""
+        return Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
 
     def aside(self, table: Table, name: str) -> Stage:
         """A stage whose files are not published as they are."""
@@ -432,5 +436,5 @@ def _record(fault: Fault) -> int:
 
 def _described(data: pa.Table) -> list[dict[str, Any]]:
     """Sources as a file describes them; what only a load can know is left out."""
-    own = {"accountAttributes", "correlation", "managerCorrelation", "loaded", "loadId"}
+    own = {"accountAttributes", "correlation", "managerCorrelation", "loaded", "loadId", "holdingsFrom"}
     return [{k: v for k, v in row.items() if k not in own} for row in data.to_pylist()]

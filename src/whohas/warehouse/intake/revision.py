@@ -10,11 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.warehouse.intake.arrow import nulls
 from whohas.warehouse.intake.batches import Numbers
 from whohas.warehouse.intake.staging import ROW_GROUP, ParquetFile, Stage, StagedFile, disk_space
 from whohas.warehouse.tables import Table
 
 Change = Callable[[pa.Table], pa.Table]
+
+
+def in_schema(data: pa.Table, table: Table) -> pa.Table:
+    """Rows of a file in the table's schema; columns that files of an earlier version lack are null."""
+    columns = [
+        data.column(field.name).cast(field.type)
+        if field.name in data.schema.names
+        else pa.chunked_array([nulls(data.num_rows, field.type)], field.type)
+        for field in table.schema
+    ]
+    return pa.table(columns, schema=table.schema)
 
 
 def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None, change: Change | None = None) -> int:
@@ -27,7 +39,7 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
     rows = start = 0
     with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
         for batch in old.iter_batches(ROW_GROUP // 2):
-            data = pa.Table.from_batches([batch]).select(table.schema.names).cast(table.schema)
+            data = in_schema(pa.Table.from_batches([batch]), table)
             if drop is not None and len(drop):
                 keep = np.ones(data.num_rows, dtype=bool)
                 keep[drop[(drop >= start) & (drop < start + data.num_rows)] - start] = False

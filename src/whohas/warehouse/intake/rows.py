@@ -308,6 +308,7 @@ class Typing:
             case "events":
                 values["month"] = f"coalesce(strftime({values.get('created', 'NULL::TIMESTAMPTZ')}, '%Y-%m'), '')"
             case "identity_access":
+                values["derived"] = "false"
                 self._access_item(source)
             case name if name in _KINDS:
                 kind = _KINDS[name]

@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.warehouse.intake import memberships, nested
+from whohas.warehouse.intake.access import derive
 from whohas.warehouse.intake.amend import Amendments, all_of
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.correlate import correlated
-from whohas.warehouse.intake.held import stage_held
+from whohas.warehouse.intake.given import FILE, recognise
 from whohas.warehouse.intake.managers import Managers
 from whohas.warehouse.intake.mapping import Correlation
 from whohas.warehouse.intake.notes import Notes
@@ -23,7 +24,7 @@ from whohas.warehouse.intake.revision import Change as Revision
 from whohas.warehouse.intake.revision import revise
 from whohas.warehouse.intake.staging import Stage, StagedFile
 from whohas.warehouse.store import Change
-from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, IDENTITY_ACCESS, SOURCES
+from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, SOURCES
 
 Counts = dict[str, tuple[int, int]]
 """By source: accounts after the load, and how many of them have an identity."""
@@ -45,7 +46,10 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
             reading.drop_duplicates(reading.stages["accounts"], "id", "id")
     if "entitlements" in reading.stages:
         reading.drop_duplicates(reading.stages["entitlements"], "id", "id")
+    recognise(reading.connection, reading.load.base, reading.sources.rows)
     _memberships(reading)
+    holdings = reading.stages.get(ACCOUNT_ENTITLEMENTS.name)
+    told = set(holdings.touched) if holdings is not None else set[str]()
     left = _nested(reading, from_file)
     for name, stage in reading.stages.items():
         if name not in ("identities", "accounts", "entitlements"):
@@ -61,13 +65,13 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
     managers = Managers(reading)
     managers.find()
     gone = moved(reading)
-    _held(reading, from_file)
     amendments = Amendments(reading.load, _changes(reading))
     if gone is not None:
         follow(reading, gone, amendments)
     managers.find_again(amendments)
     _correlate_again(reading, amendments)
     changes = amendments.apply()
+    changes = derive(reading, changes, from_file, told)
     reading.warnings += Notes(reading, changes).all()
     now = datetime.now(UTC)
     rows = reading.sources.finish(from_file, now, reading.load.id)
@@ -133,13 +137,13 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
     def only_nested(id: str) -> bool:
         return rows[id]["loadId"] is None
 
-    def known_now(id: str) -> bool:
-        return only_nested(id) or id in from_file
+    def speaks(id: str) -> bool:
+        return (only_nested(id) or id in from_file) and rows[id]["holdingsFrom"] != FILE
 
     held = reading.nested.get(ACCOUNT_ENTITLEMENTS.name)
     if held is not None:
         held.finish(reading.connection)
-        nested.adopt(held, reading.stage(ACCOUNT_ENTITLEMENTS), known_now, lambda: new_file(ACCOUNT_ENTITLEMENTS))
+        nested.adopt(held, reading.stage(ACCOUNT_ENTITLEMENTS), speaks, lambda: new_file(ACCOUNT_ENTITLEMENTS))
     accounts = reading.nested.get(ACCOUNTS.name)
     if accounts is None:
         return []
@@ -154,21 +158,6 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
             "an earlier load brought a file of accounts of their sources, which has more to it."
         )
     return [file for file in rest if file.partition in from_file]
-
-
-def _held(reading: Reading, from_file: set[str]) -> None:
-    """Account entitlements of sources whose accounts a file brings, where no file says who holds what."""
-    access, accounts = reading.stages.get(IDENTITY_ACCESS.name), reading.stages.get(ACCOUNTS.name)
-    if access is None or accounts is None or not access.rows:
-        return
-    stage = reading.stage(ACCOUNT_ENTITLEMENTS)
-    sources = from_file - stage.touched
-    files = [file.path for file in accounts.files if file.partition in sources and file.rows]
-    if files:
-        held = [file.path for file in access.files if file.rows]
-        stage_held(reading.connection, held, files, sources, stage)
-        stage.finish(reading.connection)
-        stage.touched |= sources
 
 
 def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> None:

@@ -60,16 +60,17 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
     """
     columns: dict[str, tuple[str, ...]] = {}
     free = any(column.name == "attributes" for column in table.columns)
+    made = {column.name for column in table.columns if column.made}
     for column in table.columns:
         names = tuple(dict.fromkeys((*column.paths, column.name)))
         found = tuple(name for name in names if name in header)
-        if found:
+        if found and not column.made:
             columns[column.name] = found
     if table is ACCOUNTS and "uncorrelated" in header:
         columns["uncorrelated"] = ("uncorrelated",)
     used = {name for names in columns.values() for name in names if not (free and name.startswith("attributes."))}
-    unknown = tuple(name for name in header if name not in used)
-    known = [name for column in table.columns for name in (column.name, *column.paths)]
+    unknown = tuple(name for name in header if name not in used and name not in made)
+    known = [name for column in table.columns if not column.made for name in (column.name, *column.paths)]
     if not any(not name.startswith("attributes.") for names in columns.values() for name in names):
         raise InvalidArguments(
             f"{path}: no column is known. The file has: {', '.join(header)}. Columns of {table.name} are: "
