@@ -191,16 +191,16 @@ def _counted(name: str, computed: str) -> Field:
     return Field(name, "integer", f"coalesce(t.{name}, {computed})")
 
 
+def _named(name: str, given: str, derived: str) -> Field:
+    """A name: the document's own where it has one, else what is derived."""
+    return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
+
+
 def _held(name: str, computed: str) -> Field:
     """A counter of access: what is counted where accounts decide what the identity holds, else as `_counted`."""
     return Field(
         name, "integer", f"CASE WHEN t.counted THEN coalesce({computed}, 0) ELSE coalesce(t.{name}, {computed}, 0) END"
     )
-
-
-def _named(name: str, given: str, derived: str) -> Field:
-    """A name: the document's own where it has one, else what is derived."""
-    return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
 
 
 _IDENTITY_ROWS = """(
@@ -211,13 +211,13 @@ _IDENTITY_ROWS = """(
                bool_or(n.others) AS others
         FROM named n JOIN identities m ON m.id = n.managerId GROUP BY 1
     )
-    SELECT i.*, a.accounts, coalesce(h.derived, false) OR r.identityId IS NOT NULL AS counted,
+    SELECT i.*, a.accounts, coalesce(h.derived, false) OR o.identityId IS NOT NULL AS counted,
            h.access, h.entitlements, h.roles, h.accessProfiles, p.apps,
            m.name AS leaderName, m.displayName AS leaderDisplayName,
-           coalesce(o.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
+           coalesce(l.others, CASE WHEN (SELECT count(*) FROM managers) > 0 THEN false END) AS leads
     FROM identities i
     LEFT JOIN managers m ON m.id = i.managerId
-    LEFT JOIN managers o ON o.id = i.id
+    LEFT JOIN managers l ON l.id = i.id
     LEFT JOIN (SELECT identityId, count(*) AS accounts FROM accounts GROUP BY 1) a ON a.identityId = i.id
     LEFT JOIN (
         SELECT identityId, count(*) AS access, count(*) FILTER (WHERE type = 'ENTITLEMENT') AS entitlements,
@@ -228,7 +228,7 @@ _IDENTITY_ROWS = """(
     LEFT JOIN (
         SELECT DISTINCT identityId FROM overruled_access v
         WHERE NOT EXISTS (FROM identity_access s WHERE s.identityId = v.identityId AND s.type = v.type AND s.id = v.id)
-    ) r ON r.identityId = i.id
+    ) o ON o.identityId = i.id
     LEFT JOIN (SELECT identityId, count(*) AS apps FROM identity_apps GROUP BY 1) p ON p.identityId = i.id
 )"""
 

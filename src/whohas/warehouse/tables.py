@@ -486,20 +486,9 @@ OWNED: Final = {
 TABLES: Final[dict[str, Table]] = {
     table.name: table
     for table in (
-        SOURCES,
-        IDENTITY_PROFILES,
-        IDENTITIES,
-        ACCOUNTS,
-        ENTITLEMENTS,
-        ACCOUNT_ENTITLEMENTS,
-        ACCESS_PROFILES,
-        ROLES,
-        IDENTITY_ACCESS,
-        OVERRULED_ACCESS,
-        IDENTITY_APPS,
-        APPS,
-        ACCOUNT_ACTIVITIES,
-        EVENTS,
+        SOURCES, IDENTITY_PROFILES, IDENTITIES, ACCOUNTS, ENTITLEMENTS,
+        ACCOUNT_ENTITLEMENTS, ACCESS_PROFILES, ROLES, IDENTITY_ACCESS, OVERRULED_ACCESS,
+        IDENTITY_APPS, APPS, ACCOUNT_ACTIVITIES, EVENTS,
     )
 }
 """Every table by its name."""

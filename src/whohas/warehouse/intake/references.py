@@ -24,6 +24,7 @@ from whohas.warehouse.tables import (
     IDENTITY_ACCESS,
     IDENTITY_APPS,
     IDENTITY_PROFILES,
+    OVERRULED_ACCESS,
     ROLES,
     Table,
 )
@@ -32,6 +33,7 @@ REFERENCES: dict[Table, tuple[str, ...]] = {
     IDENTITIES: ("managerId",),
     ACCOUNTS: ("identityId", "ownerIdentityId"),
     IDENTITY_ACCESS: ("identityId", "ownerId"),
+    OVERRULED_ACCESS: ("identityId", "ownerId"),
     IDENTITY_APPS: ("identityId",),
     IDENTITY_PROFILES: ("ownerId",),
     ENTITLEMENTS: ("ownerId",),
