@@ -398,7 +398,7 @@ class _Sheet:
     def _title(self, texts: Sequence[Shown], bottom: float) -> None:
         for text in texts:
             aside = _ASIDE * text.size
-            box = (MARGIN - aside, bottom, self._page.width - MARGIN + aside, self._page.height - MARGIN)
+            box = (MARGIN - aside, bottom, self._page.width - MARGIN + aside, self._page.height - MARGIN + aside)
             self._inside(text, box, "the title block")
         self._apart(texts)
 

@@ -28,7 +28,7 @@ def program(name: str) -> str:
     """The path of a program that reads PDF; without it, the test is skipped."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"{name} is not installed (Debian: qpdf, poppler-utils)")
+        pytest.skip(f"{name} is not installed (Debian: qpdf, poppler-utils, mupdf-tools)")
     return found
 
 

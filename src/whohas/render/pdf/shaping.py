@@ -16,7 +16,7 @@ from whohas.render.fonts import UNITS
 from whohas.render.pdf import bidi
 from whohas.render.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, SIDES
 from whohas.render.pdf.operators import joined, operation, shown
-from whohas.render.pdf.typeface import EMPTY, Box, Typeface, hb, source
+from whohas.render.pdf.typeface import EMPTY, MOST_TEXT, Box, Typeface, hb, source
 
 BREAKS = frozenset(" \t,;:/\\|-_@=&?.\u200b")
 """After these, and after each ideogram, a line may end."""
@@ -45,6 +45,8 @@ _ASIDE = round(SIDES / 2 * UNITS)
 """How far ink may go beyond its text at either side: half of the way to the next column."""
 _TALL = 2 * _LINE
 """Ink farther from its line than this is of marks without end, one over the other: they are set apart."""
+_FOOT = 2 * UNITS
+"""The same for a line with others right above, that no line is added to."""
 _LOW, _HIGH = -300, 950
 """Between these the ink of a line is no matter of concern, whatever stands above and below."""
 _MEET = 250
@@ -138,7 +140,7 @@ class Shaper:
 
     def line(self, text: str, room: int) -> bytes:
         """Return a text that has room on one line, as `lines` would, but without lines above or below."""
-        return self._line(_ordered(list(self._fitted(self._clusters(text), room))))
+        return self._line(_ordered(list(self._fitted(self._clusters(text), room, _FOOT))))
 
     def longest(self, text: str) -> int:
         """Of the parts that a header may be broken into, the longest one's width."""
@@ -173,10 +175,10 @@ class Shaper:
             start = end.end() if end else start
         return tuple(_spread(lines, [self._line(line) for line in lines]))
 
-    def _fitted(self, clusters: Iterable[_Cluster], room: int) -> Generator[_Cluster]:
+    def _fitted(self, clusters: Iterable[_Cluster], room: int, tall: int = _TALL) -> Generator[_Cluster]:
         """The same, what no line holds in parts, and by its number what cannot be parted."""
         for cluster in clusters:
-            if cluster.width <= room and all(low > -_TALL and high < _TALL for _, low, _, high in cluster.boxes):
+            if cluster.width <= room and all(low > -tall and high < tall for _, low, _, high in cluster.boxes):
                 yield cluster
             elif len(cluster.text) == 1:
                 yield self._named(cluster.text, cluster.level)
@@ -184,7 +186,7 @@ class Shaper:
                 text, middle = cluster.text, len(cluster.text) // 2
                 middle = next((n for n in range(middle, len(text)) if not _leans(text[n])), middle)
                 for part in (text[:middle], text[middle:]):
-                    yield from self._fitted(self._set(part, [cluster.level] * len(part)), room)
+                    yield from self._fitted(self._set(part, [cluster.level] * len(part)), room, tall)
 
     def _broken(self, clusters: Sequence[_Cluster], room: int, humps: bool) -> Generator[Sequence[_Cluster]]:
         start = place = width = 0
@@ -315,7 +317,7 @@ class Shaper:
                 clusters += self._backward(name, part, drawn[start], level)
             else:
                 glyphs = self._glyphs(name, [part] * len(drawn[start]), drawn[start])
-                clusters += self._cluster(part, level, glyphs, len(glyphs) == 1)
+                clusters += self._cluster(part, level, glyphs, len(glyphs) == 1 and len(part) <= MOST_TEXT)
         return clusters
 
     def _cluster(self, text: str, level: int, glyphs: tuple[_Glyph, ...], plain: bool) -> list[_Cluster]:

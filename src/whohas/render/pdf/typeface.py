@@ -40,6 +40,9 @@ _LOCA_FORMAT = 50
 
 Box = tuple[int, int, int, int]
 """Of ink, in thousandths of an em from a glyph's origin: left, low, right, high."""
+MOST_TEXT = 4
+"""Characters that one code stands for, at most: readers pass over more than 8 units of UTF-16. What is longer has an
+ActualText."""
 _IDEOGRAMS = "cjk.ttf"
 
 ESCAPED = {ord("("): b"\\(", ord(")"): b"\\)", ord("\\"): b"\\\\"}
@@ -142,12 +145,12 @@ class Typeface:
 
     def code(self, name: str, glyph: int, text: str) -> bytes | None:
         """The code of a glyph that stands for a text; None where the font is full."""
-        key = (name, glyph, text)
+        key = (name, glyph, text[:MOST_TEXT])
         if key not in self._by_glyph:
             if len(self._slots) >= _MOST:
                 return None
             self._by_glyph[key] = _code(len(self._slots) - (_LAST - _FIRST + 2))
-            self._slots.append(_Slot(name, glyph, text, source(name).width(glyph) if name else EMPTY))
+            self._slots.append(_Slot(name, glyph, key[2], source(name).width(glyph) if name else EMPTY))
         return self._by_glyph[key]
 
     def empty(self, text: str) -> bytes | None:
@@ -200,7 +203,8 @@ class Typeface:
             f"/CMapName /{self.name}-codes def",
             "/CMapType 1 def",
             "/WMode 0 def",
-            "3 begincodespacerange <00> <7f> <8000> <efff> <f00000> <ffffff> endcodespacerange",
+            # no code begins with 00: mupdf looks for the numbers of glyphs among the codes, and would pass over texts
+            "4 begincodespacerange <20> <7e> <8000> <efff> <f00000> <ffffff> <00000000> <0000ffff> endcodespacerange",
         ]
         for start in range(0, len(ranges), 100):
             some = ranges[start : start + 100]
