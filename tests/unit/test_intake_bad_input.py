@@ -31,12 +31,8 @@ WHOLE_FILE_FAULTS = {
     "a folder with nothing in it": ({".hidden": "x"}, ["."], "nothing to load"),
     "an empty CSV file": ({"accounts.csv": ""}, ["."], "is empty"),
     "an empty NDJSON file": ({"accounts.ndjson": ""}, ["."], "is empty"),
-    "a CSV file with an empty header": ({"accounts.csv": "\n\nx\n"}, ["."], "no header"),
-    "a column without a name": (
-        {"accounts.csv": "sourceName,,nativeIdentity\nAD,1,2\n"},
-        ["."],
-        "column 2 has no name",
-    ),
+    "a CSV file of empty lines": ({"accounts.csv": "\n,,\n;;\n"}, ["."], "no header"),
+    "a CSV file of blank lines": ({"accounts.csv": "\n  \n"}, ["."], "is empty"),
     "a column named twice": ({"accounts.csv": "sourceName,name,name\nAD,1,2\n"}, ["."], "'name' more than once"),
     "columns of which none is known": ({"accounts.csv": "foo,bar\n1,2\n"}, ["."], "no column is known"),
     "unknown columns of a table without attributes": (
