@@ -208,7 +208,7 @@ def _later_header(
 ) -> str | None:
     """The message for a file whose header is a later line."""
     missing = [name for name in needed if name not in names]
-    if not (missing if needed else not set(names) & set(known)):
+    if not (missing if needed else known and not set(names) & set(known)):
         return None
     for number in range(before + 1, len(lines)):
         for separator in (delimiter, *_DELIMITERS):

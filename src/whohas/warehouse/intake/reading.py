@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from whohas.warehouse.intake.batches import Batch, Fault, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_rule
-from whohas.warehouse.intake.csv_files import Dialect
-from whohas.warehouse.intake.discover import Input, Inputs
+from whohas.warehouse.intake.discover import Input, Inputs, why
 from whohas.warehouse.intake.documents import DocumentRows
 from whohas.warehouse.intake.duplicates import duplicates
 from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, Correlation, Part, SourceMapping
@@ -25,7 +24,7 @@ from whohas.warehouse.intake.revision import revise
 from whohas.warehouse.intake.shaped import Shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.staging import Stage, Writer, origin_of, origins
-from whohas.warehouse.intake.text_rows import Layout, TextRows, mapped_layout, own_layout
+from whohas.warehouse.intake.text_rows import Layout, TextRows, known_columns, mapped_layout, named_columns, own_layout
 from whohas.warehouse.store import Load
 from whohas.warehouse.tables import (
     ACCOUNT_ENTITLEMENTS,
@@ -59,7 +58,7 @@ class Reading:
         self.stages: dict[str, Stage] = {}
         self.nested: dict[str, Stage] = {}
         self.memberships: list[tuple[SourceMapping, Stage]] = []
-        self.warnings: list[str] = [f"{path} was passed over: it is no data." for path in inputs.passed_over]
+        self.warnings: list[str] = [f"{path} was passed over: {why(path)}." for path in inputs.passed_over]
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, Correlation] = {}
         self.late: set[str] = set()
@@ -209,7 +208,8 @@ class Reading:
                 self.rules[id] = rule
 
     def _own(self, file: Input) -> None:
-        opened = open_file(file.path, file.format, file.table, Dialect(), self.connection)
+        known = known_columns(file.table)
+        opened = open_file(file.path, file.format, file.table, self.connection, known=known)
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
@@ -238,7 +238,8 @@ class Reading:
         rule: Correlation | None = None,
         index: IdentityIndex | None = None,
     ) -> None:
-        opened = open_mapped(part.file, table, mapping.dialect, self.connection)
+        needed = frozenset(named_columns(mapping, part, section).values())
+        opened = open_mapped(part.file, table, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, section, opened.header, opened.lists)
         members = section == "memberships"
         if members:
@@ -348,6 +349,7 @@ class Reading:
                 read += count
                 self.rows += count
                 self._tell(file.path, batch.position)
+        self.warnings += file.notes()
         self._files.append((number, file.path, table, read))
         self._done += file.path.stat().st_size
         if not read and table is not SOURCES:

@@ -68,22 +68,40 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
         columns["uncorrelated"] = ("uncorrelated",)
     used = {name for names in columns.values() for name in names if not (free and name.startswith("attributes."))}
     unknown = tuple(name for name in header if name not in used)
-    known = [name for column in table.columns for name in (column.name, *column.paths)]
+    known = known_columns(table)
     if not any(not name.startswith("attributes.") for names in columns.values() for name in names):
         raise InvalidArguments(
             f"{path}: no column is known. The file has: {', '.join(header)}. Columns of {table.name} are: "
-            f"{', '.join(dict.fromkeys(known))}. Other names need a mapping: docs/how-to/load.md."
+            f"{', '.join(known)}. Other names need a mapping: docs/how-to/load.md."
         )
     if unknown and (not free or "attributes" in columns):
-        raise InvalidArguments(
-            f"{path}: unknown columns {', '.join(map(repr, unknown))}{near(unknown[0], dict.fromkeys(known))}."
-        )
+        raise InvalidArguments(f"{path}: unknown columns {', '.join(map(repr, unknown))}{near(unknown[0], known)}.")
     if table.name in NAMED_BY_SOURCE and not {"sourceId", "sourceName"} & columns.keys():
         raise InvalidArguments(
             f"{path} does not say which source its rows belong to: it needs a column sourceId or sourceName, "
             "or a mapping with [source] name: docs/how-to/load.md."
         )
     return Layout(columns, {name.removeprefix("attributes."): name for name in unknown}, lists, unknown)
+
+
+def named_columns(mapping: SourceMapping, part: Part, section: str) -> dict[str, str]:
+    """The columns of a file that a mapping names, by the keys that name them."""
+    named = {f"{section}.columns.{ours}": theirs for ours, theirs in part.columns.items()}
+    if section == "accounts":
+        named.update({f"identities.columns.{ours}": theirs for ours, theirs in mapping.identities.items()})
+    if mapping.column is not None:
+        named["source.column"] = mapping.column
+    named.update({f"{section}.lists": name for name in part.lists or {}})
+    named.update({f"{section}.attributes": name for name in part.attributes or ()})
+    if section == "accounts" and mapping.correlation is not None:
+        named["correlation.account"] = mapping.correlation.account
+    return named
+
+
+def known_columns(table: Table) -> list[str]:
+    """What the columns of a file with our own names may be called."""
+    names = [name for column in table.columns for name in (column.name, *column.paths)]
+    return list(dict.fromkeys(names))
 
 
 def mapped_layout(
@@ -94,16 +112,7 @@ def mapped_layout(
     Raises:
         InvalidArguments: the mapping names a column that the file does not have.
     """
-    named = {f"{section}.columns.{ours}": theirs for ours, theirs in part.columns.items()}
-    if section == "accounts":
-        named.update({f"identities.columns.{ours}": theirs for ours, theirs in mapping.identities.items()})
-    if mapping.column is not None:
-        named["source.column"] = mapping.column
-    named.update({f"{section}.lists": name for name in part.lists or {}})
-    named.update({f"{section}.attributes": name for name in part.attributes or ()})
-    if section == "accounts" and mapping.correlation is not None:
-        named["correlation.account"] = mapping.correlation.account
-    for key, name in named.items():
+    for key, name in named_columns(mapping, part, section).items():
         if name not in header:
             raise InvalidArguments(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
