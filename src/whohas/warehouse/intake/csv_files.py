@@ -8,6 +8,7 @@ import itertools
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +20,16 @@ from whohas.warehouse.intake.batches import Batch, Fault, Numbers
 from whohas.warehouse.intake.csv_head import encoding_hint, lines_of, open_csv, read_head
 from whohas.warehouse.intake.csv_rows import (
     OddRow,
-    as_valid,
+    as_text,
     ends_in_quotes,
     with_odd,
+    without,
     without_blanks,
     without_formulas,
     without_headers,
     without_last,
 )
-from whohas.warehouse.intake.csv_stream import CsvStream, Dialect
+from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, original
 from whohas.warehouse.intake.streams import line_starts
 
 _BLOCK = 4 << 20
@@ -56,6 +58,7 @@ class CsvFile:
         self.path = path
         self._dialect = dialect
         self._lines_are_records: bool | None = None
+        self._doubtful = False
         self._starts: array[int] | None = None
         self._head = read_head(path, dialect, needed, known)
         self._width = len(self._head.names) + self._head.extra
@@ -78,6 +81,7 @@ class CsvFile:
             while group := list(itertools.islice(kept, _BLOCKS)):
                 yield _joined(group)
             self._lines_are_records = stream.lines == seen.records
+            self._doubtful = stream.returns
             if stream.quoted:
                 raise InvalidArguments(self._unclosed(seen.records))
             seen.stream = stream
@@ -191,7 +195,8 @@ class CsvFile:
         if not any(map(str.strip, cells[width:])) and not any(names[len(cells) :]):
             return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
         reason = f"{len(cells)} cells instead of {len(names)}"
-        return OddRow(record, None, Fault(record, "", reason, text.rstrip("\r\n")), len(cells) < len(names))
+        shown = original(text).decode(errors="backslashreplace")
+        return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
 
     def _decoded(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
         data = batch.data
@@ -203,36 +208,27 @@ class CsvFile:
             data = data.select(self._named)
         data = data.rename_columns([str(i) for i in range(len(self._named))])
         batch = Batch(data, batch.records, batch.faults, batch.position)
-        batch = as_valid(batch) if stream.valid else self._checked(batch)
+        batch = as_text(batch) if stream.valid else self._checked(as_text(batch))
         if stream.formulas:
             batch = without_formulas(batch, seen)
         return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
 
     def _checked(self, batch: Batch) -> Batch:
-        columns: list[pa.ChunkedArray] = []
+        """A batch without rows whose bytes are no UTF-8, which become faults."""
         bad: dict[int, int] = {}
         for place, column in enumerate(batch.data.columns):
-            try:
-                columns.append(column.cast(pa.string()))
-            except pa.ArrowInvalid:
-                for row in _invalid(column):
-                    bad.setdefault(row, place)
-                columns.append(column)
-        data = pa.table(columns, names=batch.data.column_names)
+            for row in np.flatnonzero(pc.match_substring_regex(column, UNDECODABLE).to_numpy()).tolist():
+                bad.setdefault(row, place)
+        if not bad:
+            return batch
         faults = list(batch.faults)
-        records = batch.records
-        if bad:
-            for row, place in bad.items():
-                cells = [column[row].as_py() for column in columns]
-                text = [cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else cell for cell in cells]
-                reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
-                faults.append(Fault(int(records[row]), self.header[place], reason, self.text(text)))
-            keep = np.ones(len(records), dtype=bool)
-            keep[list(bad)] = False
-            data = data.filter(pa.array(keep))
-            data = pa.table([column.cast(pa.string()) for column in data.columns], names=data.column_names)
-            records = records[keep]
-        return Batch(data, records, tuple(sorted(faults, key=lambda fault: fault.record)), batch.position)
+        for row, place in bad.items():
+            cells = [original(column[row].as_py()) for column in batch.data.columns]
+            text = [cell.decode(errors="backslashreplace") for cell in cells]
+            reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
+            faults.append(Fault(int(batch.records[row]), self.header[place], reason, self.text(text)))
+        faults.sort(key=lambda fault: fault.record)
+        return replace(without(batch, np.array(list(bad))), faults=tuple(faults))
 
     def text(self, cells: list[str]) -> str:
         """A row as a line of this file, to be kept and, once put right, loaded again."""
@@ -249,6 +245,9 @@ class CsvFile:
 
     def line_of(self, record: int) -> int:
         """The physical line on which a record starts. Reads the file again if cells hold line breaks."""
+        if self._doubtful and self._lines_are_records:
+            self._lines_are_records = not self._has_lone_returns()
+            self._doubtful = False
         if self._lines_are_records or record <= self._head.lines:
             return record
         place = record - self._head.lines
@@ -262,6 +261,17 @@ class CsvFile:
         else:
             found = self._starts
         return self._head.lines + (found[place - 1] if place <= len(found) else place)
+
+    def _has_lone_returns(self) -> bool:
+        """Whether carriage returns alone end lines, which are not counted while the file is read."""
+        with open_csv(self.path, self._dialect, self._head) as stream:
+            last = b""
+            while data := stream.read(_BLOCK):
+                data = last + data
+                if data.count(b"\r") - data.endswith(b"\r") != data.count(b"\r\n"):
+                    return True
+                last = b"\r" if data.endswith(b"\r") else b""
+        return bool(last)
 
     def _unclosed(self, record: int) -> str:
         return (
@@ -321,13 +331,3 @@ def _numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
     for row in odd:
         numbers[np.searchsorted(numbers, row.record) :] += 1
     return numbers
-
-
-def _invalid(column: pa.ChunkedArray) -> list[int]:
-    found: list[int] = []
-    for row, value in enumerate(column.to_pylist()):
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            found.append(row)
-    return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.csv_stream import CsvStream, Dialect
+from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, original
 from whohas.warehouse.intake.streams import ByteStream, open_bytes
 
 _HEAD = 1 << 20
@@ -162,10 +162,12 @@ def _header(lines: Iterator[str], delimiter: str) -> tuple[list[str], int]:
 
 
 def _check(path: Path, names: list[str], line: str, number: int, dialect: Dialect) -> None:
-    wrong = re.search("[\udc80-\udcff\0]", "".join(names))
+    wrong = re.search(rf"{UNDECODABLE}|\0", "".join(names))
     if wrong is None:
         return
-    around = line[max(line.find(wrong[0]) - 20, 0) :][:40].encode(errors="surrogateescape")
+    found = original(wrong[0])
+    whole = line.encode(errors="surrogateescape")
+    around = whole[max(whole.find(found) - 20, 0) :][:40]
     with open_bytes(path, dialect.encoding) as stream:
         hint = encoding_hint(stream.read(1 << 16))
     shown = around.decode(errors="backslashreplace").rstrip()

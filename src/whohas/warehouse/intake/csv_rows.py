@@ -69,8 +69,8 @@ def with_odd(batch: Batch, odd: list[OddRow]) -> Batch:
     return Batch(data.take(pa.array(order)).combine_chunks(), records[order], faults, batch.position)
 
 
-def as_valid(batch: Batch) -> Batch:
-    """A batch of bytes that are known to be UTF-8, as text."""
+def as_text(batch: Batch) -> Batch:
+    """A batch of bytes, which are known to be UTF-8, as text."""
     options = pc.CastOptions(target_type=pa.string(), allow_invalid_utf8=True)
     columns = [pc.cast(column, options=options) for column in batch.data.columns]
     return replace(batch, data=pa.table(columns, names=batch.data.column_names))
@@ -109,7 +109,7 @@ def without_headers(batch: Batch, header: list[str], joined: bool, seen: Seen) -
         if not len(again):
             return batch
     seen.headers += len(again)
-    return _without(batch, again)
+    return without(batch, again)
 
 
 def without_blanks(batch: Batch) -> Batch:
@@ -122,7 +122,7 @@ def without_blanks(batch: Batch) -> Batch:
             return batch
         cells = pc.ascii_trim_whitespace(column.take(pa.array(blank)))
         blank = blank[pc.equal(cells, "").to_numpy()]
-    return _without(batch, blank) if len(blank) else batch
+    return without(batch, blank) if len(blank) else batch
 
 
 def without_last(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
@@ -137,7 +137,7 @@ def without_last(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
     for batch in held:
         gone = np.flatnonzero(np.isin(batch.records, last))
         faults = tuple(fault for fault in batch.faults if fault.record not in last)
-        yield replace(_without(batch, gone), faults=faults)
+        yield replace(without(batch, gone), faults=faults)
 
 
 def _size(batch: Batch) -> int:
@@ -155,7 +155,8 @@ def _perhaps_blank(column: pa.Array) -> npt.NDArray[np.int64]:
     return np.flatnonzero(empty | (first <= ord(" ")))
 
 
-def _without(batch: Batch, rows: npt.NDArray[np.int64]) -> Batch:
+def without(batch: Batch, rows: npt.NDArray[np.int64]) -> Batch:
+    """A batch without some rows, by their places."""
     keep = np.ones(len(batch.records), dtype=bool)
     keep[rows] = False
     return replace(batch, data=batch.data.filter(pa.array(keep)), records=batch.records[keep])

@@ -20,6 +20,11 @@ _MARK = codecs.BOM_UTF8
 _QUOTE = ord('"')
 _BREAKS = b"\r\n"
 
+_STAND_INS = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}
+_BYTES = {stand_in: escaped for escaped, stand_in in _STAND_INS.items()}
+UNDECODABLE = "[\U0010ff80-\U0010ffff]"
+"""What stands for bytes that are no UTF-8, for pyarrow raises on these where it reports a row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -53,7 +58,9 @@ class CsvStream(io.RawIOBase):
 
     Attributes:
         quoted: whether what was read so far ends within quotes.
-        valid: whether what was read so far is UTF-8 throughout.
+        valid: whether what was read so far is UTF-8 throughout; for bytes that are not, characters stand that
+            `UNDECODABLE` matches.
+        returns: whether quotes and carriage returns were seen, so that lines and records may be as many by chance.
         formulas: whether a cell may have been written as Excel's text formula, `="0001"`.
         literal: quotes in the middle of cells that have no quotes.
         stray: lines (the first few) with a quote that closes before its cell ends, and how many such quotes.
@@ -84,11 +91,17 @@ class CsvStream(io.RawIOBase):
         self._first = _behind(stream, skipped)
         self.quoted = False
         self.valid = True
+        self._quotes = False
+        self._carriage = False
         self.formulas = False
         self.literal = 0
         self.stray = Places()
         self.marks = Places()
         self.nulls = Places()
+
+    @property
+    def returns(self) -> bool:
+        return self._quotes and self._carriage
 
     @property
     def lines(self) -> int:
@@ -154,9 +167,13 @@ class CsvStream(io.RawIOBase):
 
     def _checked(self, data: bytes) -> bytes:
         ascii_only = data.isascii()
-        self.valid = self.valid and (ascii_only or _is_utf8(data))
+        if not (ascii_only or _is_utf8(data)):
+            self.valid = False
+            data = data.decode(errors="surrogateescape").translate(_STAND_INS).encode()
         if b"\0" in data:
             self.nulls.add(self._line(data) + data.count(b"\n", 0, data.find(b"\0")), data.count(b"\0"))
+        self._carriage = self._carriage or b"\r" in data
+        self._quotes = self._quotes or b'"' in data
         if self._always or (not ascii_only and b"\xef" in data and _MARK in data):
             return self._walk(data)
         if b'"' not in data:
@@ -252,6 +269,11 @@ class Places:
     def add(self, line: int, times: int = 1) -> None:
         self.first = self.first or line
         self.count += times
+
+
+def original(text: str) -> bytes:
+    """The bytes of a text in which characters stand for undecodable bytes."""
+    return text.translate(_BYTES).encode(errors="surrogateescape")
 
 
 def _behind(stream: ByteStream, skipped: int) -> bytes:

@@ -229,7 +229,7 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
         if name not in sheets:
             raise InvalidArguments(f"{path} has no sheet {name!r}, which xlsx.sheet names{near(name, sheets)}.")
         return name, scan(path, name), sheets[name]
-    found = {sheet: scanned for sheet in sheets if (scanned := scan(path, sheet)).rows}
+    found = {sheet: scanned for sheet in sheets if (scanned := scan(path, sheet)).filled}
     if not found:
         raise InvalidArguments(f"{path} is empty: none of its sheets has cells ({', '.join(sheets)}).")
     if len(found) > 1:

@@ -30,6 +30,8 @@ _ROW = _pattern(r"<~row\b([^>]*)>")
 _NUMBER = _pattern(r"\br=@(\d+)@")
 _HIDDEN = _pattern(r"\bhidden=@(?:1|true)@")
 _CELL = _pattern(r"<~c\b[^>]*?\br=@([A-Z]+)(\d+)@(?:[^>]*[^/>])?>")
+_CONTENT = (b"<v>", b":v>", b"<is>", b":is>", b"<v ", b"<is ")
+_FAR = (re.compile(rb'r="[A-Z]{2}'), re.compile(rb"r='[A-Z]{2}"))
 _ERROR = _pattern(r"<~c\b(?=[^>]*\bt=@e@)[^>]*?\br=@([A-Z]+\d+)@[^>]*>(?:(?!</~c>).)*?<~v>([^<]*)<")
 _EMPTY = r"(?:<~v\s*/>|<~v>\s*</~v>)?\s*"
 _UNVALUED = _pattern(rf"<~c\b[^>]*?\br=@([A-Z]+\d+)@[^>]*>\s*<~f\b(?:[^>]*/>|[^>]*>[^<]*</~f>)\s*{_EMPTY}</~c>")
@@ -40,13 +42,15 @@ class SheetScan:
     """What a sheet's XML says.
 
     Attributes:
-        rows: the last row with a cell that has content.
-        columns: the last such column.
+        filled: whether a cell has content.
+        rows: the number of the last row, or a larger one.
+        columns: that of the last column, or a larger one.
         hidden: hidden rows.
         errors: cells with an error of a formula, such as C5: #N/A.
         unvalued: cells with a formula that no value is stored for.
     """
 
+    filled: bool = False
     rows: int = 0
     columns: int = 0
     hidden: list[int] = field(default_factory=list[int])
@@ -89,13 +93,13 @@ def scan(path: Path, sheet: str) -> SheetScan:
         InvalidArguments: it is damaged, or spans too many cells.
     """
     found = SheetScan()
-    letters: set[bytes] = set()
     try:
         with zipfile.ZipFile(path) as archive:
             part = _parts(archive).get(sheet)
             if part is None:
                 return found
-            rest = b""
+            rest, counted = b"", 0
+            found.columns = 26  # unless there is a cell beyond column Z
             for block in _blocks(archive, part):
                 text, rest = _whole_rows(rest + block)
                 if b"hidden=" in text:
@@ -105,18 +109,33 @@ def scan(path: Path, sheet: str) -> SheetScan:
                     found.errors += [(cell.decode(), value.decode()) for cell, value in _ERROR.findall(text)]
                 if b"<f" in text or b":f" in text:
                     found.unvalued += [cell.decode() for cell in _UNVALUED.findall(text)]
-                cells = _CELL.findall(text)
-                letters.update(column for column, _ in cells)
-                found.rows = max(found.rows, int(cells[-1][1]) if cells else 0)
+                found.filled = found.filled or any(sign in text for sign in _CONTENT)
+                counted += text.count(b"row>")
+                last = _NUMBER.search(text, text.rfind(b"row ")) if b"row " in text else None
+                found.rows = max(found.rows, counted, int(last[1]) if last else 0)
+                if any(pattern.search(text) for pattern in _FAR):
+                    found.columns = max(found.columns, *(_column(cell) for cell, _ in _CELL.findall(text)), 0)
+            if found.rows * found.columns > _CELLS:
+                found.rows, found.columns = _extent(archive, part)
     except (zipfile.BadZipFile, ElementTree.ParseError, KeyError, EOFError, RuntimeError) as error:
         raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
-    found.columns = max(map(_column, letters), default=0)
     if found.rows * found.columns > _CELLS:
         raise InvalidArguments(
             f"{path}: the sheet {sheet!r} spans {found.rows} rows and {found.columns} columns, and up to {_CELLS:,} "
             "cells are read. Remove what lies far from the table, or save the sheet as CSV."
         )
     return found
+
+
+def _extent(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
+    """The last row and the last column with a cell that has content."""
+    rest, rows, columns = b"", 0, set[bytes]()
+    for block in _blocks(archive, part):
+        text, rest = _whole_rows(rest + block)
+        cells = _CELL.findall(text)
+        columns.update(column for column, _ in cells)
+        rows = max(rows, int(cells[-1][1]) if cells else 0)
+    return rows, max(map(_column, columns), default=0)
 
 
 def _blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
