@@ -31,12 +31,8 @@ WHOLE_FILE_FAULTS = {
     "a folder with nothing in it": ({".hidden": "x"}, ["."], "nothing to load"),
     "an empty CSV file": ({"accounts.csv": ""}, ["."], "is empty"),
     "an empty NDJSON file": ({"accounts.ndjson": ""}, ["."], "is empty"),
-    "a CSV file with an empty header": ({"accounts.csv": "\n\nx\n"}, ["."], "no header"),
-    "a column without a name": (
-        {"accounts.csv": "sourceName,,nativeIdentity\nAD,1,2\n"},
-        ["."],
-        "column 2 has no name",
-    ),
+    "a CSV file of empty lines": ({"accounts.csv": "\n,,\n;;\n"}, ["."], "no header"),
+    "a CSV file of blank lines": ({"accounts.csv": "\n  \n"}, ["."], "is empty"),
     "a column named twice": ({"accounts.csv": "sourceName,name,name\nAD,1,2\n"}, ["."], "'name' more than once"),
     "columns of which none is known": ({"accounts.csv": "foo,bar\n1,2\n"}, ["."], "no column is known"),
     "unknown columns of a table without attributes": (
@@ -46,7 +42,9 @@ WHOLE_FILE_FAULTS = {
     ),
     "accounts of nobody knows which source": ({"accounts.csv": "nativeIdentity\n1\n"}, ["."], "sourceId or sourceName"),
     "a file whose name says nothing": ({"people.csv": "a,b\n1,2\n"}, ["people.csv"], "cannot be told what"),
-    "a file of another kind": ({"accounts.xlsx": "PK"}, ["accounts.xlsx"], "no file that can be loaded"),
+    "a file of another kind": ({"accounts.docx": "PK"}, ["accounts.docx"], "no file that can be loaded"),
+    "a workbook that is none": ({"accounts.xlsx": "PK"}, ["accounts.xlsx"], "is no XLSX file"),
+    "a workbook of an old kind": ({"accounts.xls": "x"}, ["accounts.xls"], "save the sheet as .xlsx".capitalize()),
     "a quoted cell that never ends": (
         {"accounts.csv": 'sourceName,nativeIdentity\nAD,1\nAD,"2\nAD,3\nAD,4\n'},
         ["."],
@@ -321,7 +319,7 @@ def test_a_header_alone_is_a_source_without_accounts(rig: Rig) -> None:
 
 def test_a_mapping_of_json_is_refused(rig: Rig) -> None:
     rig.write(**{"badges.json": "[]", "badges.toml": BADGES.replace("badges.csv", "badges.json")})
-    with pytest.raises(InvalidArguments, match="a mapping is for CSV and Parquet"):
+    with pytest.raises(InvalidArguments, match="a mapping is for CSV, XLSX and Parquet"):
         rig.load(".")
 
 

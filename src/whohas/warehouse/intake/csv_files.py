@@ -5,18 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import sys
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
-from whohas.warehouse.intake.streams import ByteStream, line_starts, open_bytes
+from whohas.warehouse.intake.csv_head import encoding_hint, lines_of, open_csv, read_head
+from whohas.warehouse.intake.csv_rows import (
+    OddRow,
+    as_text,
+    ends_in_quotes,
+    with_odd,
+    without,
+    without_blanks,
+    without_formulas,
+    without_headers,
+    without_last,
+)
+from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, original
+from whohas.warehouse.intake.streams import line_starts
 
 _BLOCK = 4 << 20
 """Bytes that are read at once, and the longest row; small enough for the processor's cache."""
@@ -24,204 +38,240 @@ _BLOCK = 4 << 20
 _BLOCKS = 2
 """Blocks in a batch."""
 
-_HEAD = 1 << 20
-_DELIMITERS = ",;\t|"
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a CSV file is written.
-
-    Attributes:
-        delimiter: one character; None takes the comma, or else what the header holds of semicolon, tab and bar.
-        encoding: a name that Python knows; None for UTF-8. A byte order mark overrules it.
-    """
-
-    delimiter: str | None = None
-    encoding: str | None = None
-
 
 class CsvFile:
-    """One CSV file. Records are counted from 1, the header being the first, as lines are.
+    """One CSV file. Records are counted from 1, lines before the header and the header too, as lines are.
 
     Attributes:
-        header: the columns' names.
+        header: the columns' names; columns without one are left out.
         delimiter: what separates cells.
 
+    Args:
+        needed: columns that the file has to have.
+        known: columns that it may have; with the needed ones they show what separates cells.
+
     Raises:
-        InvalidArguments: the file is empty, or its header has no, empty or repeated names.
+        InvalidArguments: the file is empty, or its header has no or repeated names.
     """
 
-    def __init__(self, path: Path, dialect: Dialect) -> None:
+    def __init__(self, path: Path, dialect: Dialect, needed: Collection[str] = (), known: Collection[str] = ()) -> None:
         self.path = path
         self._dialect = dialect
         self._lines_are_records: bool | None = None
+        self._doubtful = False
         self._starts: array[int] | None = None
-        with open_bytes(path, dialect.encoding) as stream:
-            head = stream.read(_HEAD)
-        if not head.strip():
-            raise InvalidArguments(f"{path} is empty. A CSV file begins with a header that names its columns.")
-        try:
-            text = head.decode(errors="strict" if len(head) < _HEAD else "ignore")
-        except UnicodeDecodeError:
-            text = head.decode(errors="surrogateescape")
-        self.delimiter = dialect.delimiter or _delimiter(text)
-        self.header = self._read_header(text)
-
-    def _read_header(self, text: str) -> list[str]:
-        _lift_field_limit()
-        header = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
-        if any("\udc80" <= c <= "\udcff" for name in header for c in name) or any("\0" in name for name in header):
-            raise InvalidArguments(
-                f"{self.path} is no CSV file in UTF-8: its first line cannot be read. "
-                'If it has another encoding, say so in a mapping: [csv] encoding = "…".'
-            )
-        if not any(header):
-            raise InvalidArguments(f"{self.path} has no header: its first line is empty.")
-        for number, name in enumerate(header, 1):
-            if not name.strip():
-                raise InvalidArguments(f"{self.path}: column {number} has no name in the header.")
-        repeated = sorted({name for name in header if header.count(name) > 1})
-        if repeated:
-            raise InvalidArguments(f"{self.path}: the header names {', '.join(map(repr, repeated))} more than once.")
-        return header
+        self._head = read_head(path, dialect, needed, known)
+        self._width = len(self._head.names) + self._head.extra
+        self._named = [place for place, name in enumerate(self._head.names) if name]
+        self.delimiter = self._head.delimiter
+        self.header = [name for name in self._head.names if name]
+        self._seen = _Seen()
 
     def batches(self) -> Iterator[Batch]:
-        """The rows, column by column as UTF-8 text; blank lines are passed over.
+        """The rows, column by column as UTF-8 text; rows without any value are passed over.
 
         Raises:
             InvalidArguments: the file cannot be read as CSV.
         """
-        with open_bytes(self.path, self._dialect.encoding) as stream:
-            records = 1
-            blocks = (self._decoded(block) for block in self._read(stream))
-            while group := list(itertools.islice(blocks, _BLOCKS)):
-                batch = _joined(group)
-                records += len(batch.records) + len(batch.faults)
-                yield batch
-            self._lines_are_records = stream.lines == records
-            if stream.quotes % 2 and self._ends_in_quotes():
-                raise InvalidArguments(self._unclosed(records))
+        self._seen = seen = _Seen()
+        with open_csv(self.path, self._dialect, self._head) as stream:
+            stream.discard(self._head.size)
+            blocks = (self._decoded(block, stream, seen) for block in self._read(stream, seen))
+            kept = without_last(blocks, self._dialect.footer) if self._dialect.footer else blocks
+            while group := list(itertools.islice(kept, _BLOCKS)):
+                yield _joined(group)
+            self._lines_are_records = stream.lines == seen.records
+            self._doubtful = stream.returns
+            if stream.quoted:
+                raise InvalidArguments(self._unclosed(seen.records))
+            seen.stream = stream
 
-    def _read(self, stream: ByteStream) -> Iterator[Batch]:
-        import pyarrow.csv as pc
+    def notes(self) -> list[str]:
+        """What was seen in the last reading that is no fault of a row, for the report of the load."""
+        found: list[str] = []
+        seen, name = self._seen, self.path.name
+        for place, count in sorted(seen.nameless.items()):
+            found.append(
+                f"{name}: column {place + 1} has no name in the header and was passed over with "
+                f"{count} {'value' if count == 1 else 'values'}. Name it in the header to load it."
+            )
+        if seen.headers:
+            found.append(f"{name}: the header stands again in {_times(seen.headers, 'later row')}, passed over.")
+        if seen.formulas:
+            found.append(f'{name}: {_times(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.')
+        if seen.short and seen.short == seen.records - seen.good and not self._dialect.footer:
+            lines = seen.records - seen.good
+            found.append(
+                f"{name}: the last {'line has' if lines == 1 else f'{lines} lines have'} fewer cells than the header. "
+                f"If that is a footer, set [csv] footer = {lines} in the mapping."
+            )
+        if seen.stream is None:
+            return found
+        if seen.stream.stray.count:
+            hint = (
+                "" if self._dialect.escape else ' If a backslash escapes quotes in this file, set csv.escape = "\\\\".'
+            )
+            found.append(
+                f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
+                f"({_times(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
+            )
+        if seen.stream.marks.count:
+            found.append(
+                f"{name}, line {seen.stream.marks.first}: a byte order mark inside the file was passed over "
+                f"({seen.stream.marks.count} in all)."
+            )
+        if seen.stream.nulls.count:
+            found.append(
+                f"{name}, line {seen.stream.nulls.first}: the file holds NUL bytes ({seen.stream.nulls.count}), "
+                "kept in their cells."
+            )
+        return found
 
-        faults: list[Fault] = []
+    def _read(self, stream: CsvStream, seen: _Seen) -> Iterator[Batch]:
+        import pyarrow.csv as reading
 
-        def on_invalid(row: pc.InvalidRow) -> str:
-            if row.text.count('"') % 2 and "\n" in row.text:
-                raise InvalidArguments(self._unclosed(row.number))
-            reason = f"{row.actual_columns} cells instead of {row.expected_columns}"
-            faults.append(Fault(row.number, "", reason, row.text.rstrip("\r\n")))
-            return "skip"
-
+        before = self._head.lines + 1
+        seen.records = seen.good = before
+        if stream.ended(_BLOCK):
+            return
+        odd: list[OddRow] = []
         caught: list[InvalidArguments] = []
 
-        def handler(row: pc.InvalidRow) -> str:
+        def handler(row: reading.InvalidRow) -> str:
             try:  # an exception out of a handler is printed and lost
-                return on_invalid(row)
+                number = before + row.number
+                text = row.text
+                if '"' in text and "\n" in text and ends_in_quotes(text, self.delimiter):
+                    raise InvalidArguments(self._unclosed(number))
+                odd.append(self._odd(number, text))
+                return "skip"
             except InvalidArguments as error:
                 caught.append(error)
                 return "error"
 
-        names = [str(i) for i in range(len(self.header))]
+        names = [str(i) for i in range(self._width)]
         try:
-            reader = pc.open_csv(
+            reader = reading.open_csv(
                 pa.PythonFile(stream, mode="r"),
                 # one thread, for only then are bad rows numbered
-                read_options=pc.ReadOptions(
-                    block_size=_BLOCK, use_threads=False, column_names=names, skip_rows_after_names=1
-                ),
-                parse_options=pc.ParseOptions(
+                read_options=reading.ReadOptions(block_size=_BLOCK, use_threads=False, column_names=names),
+                parse_options=reading.ParseOptions(
                     delimiter=self.delimiter,
                     newlines_in_values=True,
                     ignore_empty_lines=False,
                     invalid_row_handler=handler,
                 ),
-                convert_options=pc.ConvertOptions(
+                convert_options=reading.ConvertOptions(
                     column_types={name: pa.binary() for name in names}, strings_can_be_null=False
                 ),
             )
-            start = 2
             for data in reader:
-                end = start + data.num_rows
-                now: list[Fault] = []
-                for fault in faults:
-                    if fault.record > end:
+                start, end = seen.records + 1, seen.records + data.num_rows
+                now: list[OddRow] = []
+                for row in odd:
+                    if row.record > end + 1:  # not between these rows, nor right behind them
                         break
-                    now.append(fault)
+                    now.append(row)
                     end += 1
+                del odd[: len(now)]
                 numbers = _numbers(start, data.num_rows, now)
-                del faults[: len(now)]
-                start = end
-                yield Batch(pa.Table.from_batches([data]), numbers, tuple(now), stream.position)
-            if faults:
+                seen.follow(numbers, end, now)
+                yield with_odd(Batch(pa.Table.from_batches([data]), numbers, (), stream.position), now)
+            if odd:
+                seen.follow(np.empty(0, np.int64), seen.records + len(odd), odd)
                 rest = pa.table({name: pa.array([], pa.binary()) for name in names})
-                yield Batch(rest, np.empty(0, np.int64), tuple(faults), stream.position)
+                yield with_odd(Batch(rest, np.empty(0, np.int64), (), stream.position), odd)
         except pa.ArrowInvalid as error:
             if caught:
                 raise caught[0] from None
             raise InvalidArguments(self._unreadable(str(error))) from None
 
-    def _decoded(self, batch: Batch) -> Batch:
-        columns: list[pa.ChunkedArray] = []
+    def _odd(self, record: int, text: str) -> OddRow:
+        """A row with another number of cells than the header, as far as nothing is lost by taking it."""
+        if not text.strip():
+            return OddRow(record, [], None)
+        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
+        names, width = self._head.names, self._width
+        if not any(map(str.strip, cells[width:])) and not any(names[len(cells) :]):
+            return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
+        reason = f"{len(cells)} cells instead of {len(names)}"
+        shown = original(text).decode(errors="backslashreplace")
+        return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
+
+    def _decoded(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
+        data = batch.data
+        if len(self._named) < self._width:
+            for place in set(range(self._width)).difference(self._named):
+                count = pc.sum(pc.greater(pc.binary_length(data.column(place)), 0)).as_py() or 0
+                if count:
+                    seen.nameless[place] += count
+            data = data.select(self._named)
+        data = data.rename_columns([str(i) for i in range(len(self._named))])
+        batch = Batch(data, batch.records, batch.faults, batch.position)
+        batch = as_text(batch) if stream.valid else self._checked(as_text(batch))
+        if stream.formulas:
+            batch = without_formulas(batch, seen)
+        return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
+
+    def _checked(self, batch: Batch) -> Batch:
+        """A batch without rows whose bytes are no UTF-8, which become faults."""
         bad: dict[int, int] = {}
         for place, column in enumerate(batch.data.columns):
-            try:
-                columns.append(column.cast(pa.string()))
-            except pa.ArrowInvalid:
-                for row in _invalid(column):
-                    bad.setdefault(row, place)
-                columns.append(column)
-        data = pa.table(columns, names=batch.data.column_names)
+            for row in np.flatnonzero(pc.match_substring_regex(column, UNDECODABLE).to_numpy()).tolist():
+                bad.setdefault(row, place)
+        if not bad:
+            return batch
         faults = list(batch.faults)
-        records = batch.records
-        if bad:
-            for row, place in bad.items():
-                cells = [column[row].as_py() for column in columns]
-                text = [cell.decode(errors="backslashreplace") if isinstance(cell, bytes) else cell for cell in cells]
-                reason = f"no valid UTF-8: {text[place][:80]}"
-                faults.append(Fault(int(records[row]), self.header[place], reason, self.text(text)))
-            keep = np.ones(len(records), dtype=bool)
-            keep[list(bad)] = False
-            data = data.filter(pa.array(keep))
-            data = pa.table([column.cast(pa.string()) for column in data.columns], names=data.column_names)
-            records = records[keep]
-        return Batch(data, records, tuple(sorted(faults, key=lambda fault: fault.record)), batch.position)
+        for row, place in bad.items():
+            cells = [original(column[row].as_py()) for column in batch.data.columns]
+            text = [cell.decode(errors="backslashreplace") for cell in cells]
+            reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
+            faults.append(Fault(int(batch.records[row]), self.header[place], reason, self.text(text)))
+        faults.sort(key=lambda fault: fault.record)
+        return replace(without(batch, np.array(list(bad))), faults=tuple(faults))
 
     def text(self, cells: list[str]) -> str:
         """A row as a line of this file, to be kept and, once put right, loaded again."""
+        row = [""] * len(self._head.names)
+        for place, cell in zip(self._named, cells, strict=True):
+            row[place] = cell
         out = io.StringIO()
-        csv.writer(out, delimiter=self.delimiter, lineterminator="").writerow(cells)
+        escape = self._dialect.escape
+        written = csv.writer(
+            out, delimiter=self.delimiter, lineterminator="", escapechar=escape, doublequote=escape is None
+        )
+        written.writerow(row)
         return out.getvalue()
 
     def line_of(self, record: int) -> int:
         """The physical line on which a record starts. Reads the file again if cells hold line breaks."""
-        if self._lines_are_records:
+        if self._doubtful and self._lines_are_records:
+            self._lines_are_records = not self._has_lone_returns()
+            self._doubtful = False
+        if self._lines_are_records or record <= self._head.lines:
             return record
+        place = record - self._head.lines
         if self._starts is None:
-            _lift_field_limit()
-            with open_bytes(self.path, self._dialect.encoding) as stream:
-                lines = io.TextIOWrapper(io.BufferedReader(_Readable(stream)), errors="replace", newline="")
-                starts = line_starts(lines, lambda taken: csv.reader(taken, delimiter=self.delimiter))
-                enough = itertools.islice(starts, record) if self._lines_are_records is None else starts
-                self._starts = array("q", enough)
-            if self._lines_are_records is None:
-                found, self._starts = self._starts, None
-                return found[record - 1] if len(found) >= record else record
-        return self._starts[record - 1] if record <= len(self._starts) else record
+            with open_csv(self.path, self._dialect, self._head) as stream:
+                starts = line_starts(lines_of(stream), lambda taken: csv.reader(taken, delimiter=self.delimiter))
+                enough = itertools.islice(starts, place) if self._lines_are_records is None else starts
+                found = array("q", enough)
+            if self._lines_are_records is not None:
+                self._starts = found
+        else:
+            found = self._starts
+        return self._head.lines + (found[place - 1] if place <= len(found) else place)
 
-    def _ends_in_quotes(self) -> bool:
-        """Whether the last cell's quotes are never closed: a reader takes the rest of the file for that cell."""
-        _lift_field_limit()
-        with open_bytes(self.path, self._dialect.encoding) as stream:
-            lines = io.TextIOWrapper(io.BufferedReader(_Readable(stream)), errors="replace", newline="")
-            try:
-                for _ in csv.reader(lines, delimiter=self.delimiter, strict=True):
-                    pass
-            except csv.Error as error:
-                return "unexpected end" in str(error)
-        return False
+    def _has_lone_returns(self) -> bool:
+        """Whether carriage returns alone end lines, which are not counted while the file is read."""
+        with open_csv(self.path, self._dialect, self._head) as stream:
+            last = b""
+            while data := stream.read(_BLOCK):
+                data = last + data
+                if data.count(b"\r") - data.endswith(b"\r") != data.count(b"\r\n"):
+                    return True
+                last = b"\r" if data.endswith(b"\r") else b""
+        return bool(last)
 
     def _unclosed(self, record: int) -> str:
         return (
@@ -236,20 +286,37 @@ class CsvFile:
         return f"{self.path} cannot be read as CSV: {message}."
 
 
-class _Readable(io.RawIOBase):
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
-        self._left = b""
+class _Seen:
+    """What a reading has seen.
 
-    def readable(self) -> bool:
-        return True
+    Attributes:
+        records: the number of the last record.
+        good: the number of the last record that has all cells.
+        short: records behind that one with fewer cells than the header.
+        nameless: columns without a name, with how many values they have.
+    """
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._left or self._stream.read(_HEAD)
-        size = min(len(buffer), len(data))
-        buffer[:size] = data[:size]
-        self._left = data[size:]
-        return size
+    def __init__(self) -> None:
+        self.records = 0
+        self.good = 0
+        self.short = 0
+        self.nameless: Counter[int] = Counter()
+        self.headers = 0
+        self.formulas = 0
+        self.stream: CsvStream | None = None
+
+    def follow(self, numbers: Numbers, last: int, odd: list[OddRow]) -> None:
+        """Counts records up to `last`, of which `numbers` are whole."""
+        self.records = last
+        good = max((row.record for row in odd if row.cells), default=0)
+        good = max(good, int(numbers[-1]) if len(numbers) else 0)
+        if good:
+            self.good, self.short = good, 0
+        self.short += sum(row.short for row in odd if row.record > self.good)
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _joined(group: list[Batch]) -> Batch:
@@ -258,28 +325,9 @@ def _joined(group: list[Batch]) -> Batch:
     return Batch(data, np.concatenate([batch.records for batch in group]), faults, group[-1].position)
 
 
-def _numbers(start: int, rows: int, faults: list[Fault]) -> Numbers:
-    """Record numbers of `rows` good rows from `start`, leaving out those of the faults in between."""
+def _numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
+    """Record numbers of `rows` good rows from `start`, leaving out those of the odd ones in between."""
     numbers = np.arange(start, start + rows, dtype=np.int64)
-    for fault in faults:
-        numbers[np.searchsorted(numbers, fault.record) :] += 1
+    for row in odd:
+        numbers[np.searchsorted(numbers, row.record) :] += 1
     return numbers
-
-
-def _invalid(column: pa.ChunkedArray) -> list[int]:
-    found: list[int] = []
-    for row, value in enumerate(column.to_pylist()):
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            found.append(row)
-    return found
-
-
-def _delimiter(text: str) -> str:
-    line = text.splitlines()[0] if text.splitlines() else ""
-    return "," if "," in line else max(_DELIMITERS, key=line.count)
-
-
-def _lift_field_limit() -> None:
-    csv.field_size_limit(sys.maxsize)

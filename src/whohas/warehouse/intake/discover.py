@@ -11,7 +11,18 @@ from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.mapping import SourceMapping, read_mapping
 from whohas.warehouse.tables import OVERRULED_ACCESS, TABLES, Table
 
-_FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_FORMATS = {
+    ".csv": "csv",
+    ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
+    ".parquet": "parquet",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+}
+_WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
+"""Endings of workbooks that are not read."""
+
 _LOADED = {name: table for name, table in TABLES.items() if table is not OVERRULED_ACCESS}
 _KNOWN = {name.replace("_", ""): table for name, table in _LOADED.items()}
 _SINGULAR = {
@@ -39,7 +50,7 @@ class Inputs:
     """Everything that a load reads.
 
     Attributes:
-        passed_over: files of folders that are no data.
+        passed_over: files of folders that no mapping names and that are not read by their names.
     """
 
     files: tuple[Input, ...]
@@ -63,8 +74,8 @@ def discover(paths: Sequence[Path]) -> Inputs:
     passed_over: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith(".")]
-            data = [p for p in inside if p.suffix.lower() == ".toml" or format_of(p) is not None]
+            inside = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith((".", "~$"))]
+            data = [p for p in inside if p.suffix.lower() == ".toml" or _is_data(p)]
             if not data:
                 raise InvalidArguments(f"There is nothing to load in the folder {path}. {_names()}")
             passed_over += [p for p in inside if p not in data and p.suffix.lower() not in _NOTES]
@@ -75,6 +86,8 @@ def discover(paths: Sequence[Path]) -> Inputs:
             raise InvalidArguments(f"There is no file or folder {path}.")
     mappings = tuple(read_mapping(path) for path in found.values() if path.suffix.lower() == ".toml")
     claimed = {part.file.resolve() for mapping in mappings for part in mapping.parts}
+    mapped = [path for path in passed_over if path.resolve() in claimed]
+    passed_over = [path for path in passed_over if path not in mapped]
     files = [_input(path) for real, path in found.items() if path.suffix.lower() != ".toml" and real not in claimed]
     return Inputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
 
@@ -85,14 +98,37 @@ def format_of(path: Path) -> str | None:
     packed = suffixes[-1:] == [".gz"]
     name = suffixes[-2 if packed else -1 :][:1]
     found = _FORMATS.get(name[0]) if name else None
-    return None if packed and found == "parquet" else found
+    return None if packed and found in ("parquet", "xlsx") else found
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file of a folder is to be loaded; a workbook only if its name says what it holds."""
+    form = format_of(path)
+    return form is not None and (form != "xlsx" or _table(path) is not None)
+
+
+def why(path: Path) -> str:
+    """Why a file of a folder was passed over: the end of a message."""
+    if path.suffix.lower() in _WORKBOOKS:
+        return f"{path.suffix} is not read; save it as .xlsx or CSV"
+    if format_of(path) is not None:
+        return "no mapping names it, and its name does not say what it holds"
+    ending = f"files that end in {path.suffix}" if path.suffix else "files without an ending"
+    return f"no mapping names it, and {ending} are read only where one does"
+
+
+def refuse_other_workbooks(path: Path) -> None:
+    """Raises InvalidArguments for a workbook of a kind that is not read."""
+    if path.suffix.lower() in _WORKBOOKS:
+        raise InvalidArguments(f"{path}: {path.suffix} is not read. Save the sheet as .xlsx or CSV.")
 
 
 def _input(path: Path) -> Input:
     form = format_of(path)
+    refuse_other_workbooks(path)
     if form is None:
         raise InvalidArguments(
-            f"{path} is no file that can be loaded: give CSV, Parquet, JSON, NDJSON or a TOML mapping."
+            f"{path} is no file that can be loaded: give CSV, XLSX, Parquet, JSON, NDJSON or a TOML mapping."
         )
     table = _table(path)
     if table is None:
@@ -113,6 +149,7 @@ def _order(file: Input) -> tuple[str, list[int], str]:
 
 def _names() -> str:
     return (
-        f"Name files after what they hold ({', '.join(_LOADED)}) with .csv, .parquet, .json, .ndjson or .jsonl, "
-        "or write a mapping, a .toml file that says what the columns of a CSV or Parquet file are: docs/how-to/load.md."
+        f"Name files after what they hold ({', '.join(_LOADED)}) with .csv, .xlsx, .parquet, .json, .ndjson or .jsonl, "
+        "or write a mapping, a .toml file that says what the columns of a CSV, XLSX or Parquet file are: "
+        "docs/how-to/load.md."
     )

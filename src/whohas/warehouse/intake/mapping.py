@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.csv_files import Dialect
+from whohas.warehouse.intake.csv_stream import Dialect
 from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
 
 ACCOUNT = "account"
@@ -63,6 +63,21 @@ class Correlation:
 
 
 @dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """Which rows of a workbook are data.
+
+    Attributes:
+        name: the sheet; None for the only one that has cells.
+        skip: rows before the header that are no data.
+        footer: rows at the end that are no data.
+    """
+
+    name: str | None = None
+    skip: int = 0
+    footer: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SourceMapping:
     """What one TOML file says.
 
@@ -88,6 +103,7 @@ class SourceMapping:
     entitlements: Part | None
     memberships: Part | None
     dialect: Dialect
+    sheet: SheetOptions
 
     @property
     def parts(self) -> list[Part]:
@@ -133,10 +149,25 @@ def read_mapping(path: Path) -> SourceMapping:
         InvalidArguments: it is no TOML, has an unknown key, lacks one that it needs, or names a file that is not there.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
         raise InvalidArguments(f"{path} is no TOML: {error}.") from None
     return _Reader(path).read(document)
+
+
+def _text(path: Path) -> str:
+    """The text of a mapping; the byte order mark that Windows' editors write is left out."""
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidArguments(f"{path} is UTF-16, as its byte order mark says. TOML is UTF-8: save the file as UTF-8.")
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        around = data[max(error.start - 15, 0) : error.start + 15].decode(errors="backslashreplace")
+        raise InvalidArguments(
+            f"{path} is no TOML: line {line} is not UTF-8 ({around!r}). Save the file as UTF-8."
+        ) from None
 
 
 class _Reader:
@@ -144,7 +175,10 @@ class _Reader:
         self.path = path
 
     def read(self, document: dict[str, Any]) -> SourceMapping:
-        sections = ("source", "accounts", "identities", "correlation", "manager", "entitlements", "memberships", "csv")
+        sections = (
+            *("source", "accounts", "identities", "correlation", "manager", "entitlements", "memberships"),
+            *("csv", "xlsx"),
+        )
         self.keys("", document, sections)
         source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
         name, column = self.text(source, "source.name"), self.text(source, "source.column")
@@ -157,7 +191,6 @@ class _Reader:
             authoritative = frozenset(map(str, authoritative))
         elif not isinstance(authoritative, bool):
             raise self.fault("source.authoritative is neither true, false nor a list of source names")
-        csv = self.section(document, "csv", ("delimiter", "encoding"))
         mapping = SourceMapping(
             path=self.path,
             name=name,
@@ -174,7 +207,8 @@ class _Reader:
             manager=self.correlation(document, "manager"),
             entitlements=self.part(document, "entitlements", _names(ENTITLEMENTS), ("value",)),
             memberships=self.part(document, "memberships", (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)),
-            dialect=Dialect(self.text(csv, "csv.delimiter"), self.text(csv, "csv.encoding")),
+            dialect=self.dialect(document),
+            sheet=self.sheet(document),
         )
         self.check(mapping)
         return mapping
@@ -182,12 +216,6 @@ class _Reader:
     def check(self, mapping: SourceMapping) -> None:
         if not mapping.parts:
             raise self.fault("it names no file: give [accounts], [entitlements] or [memberships] a file")
-        if mapping.dialect.delimiter is not None and len(mapping.dialect.delimiter) != 1:
-            raise self.fault("csv.delimiter is not one character")
-        try:
-            codecs.lookup(mapping.dialect.encoding or "utf-8")
-        except LookupError:
-            raise self.fault(f"csv.encoding {mapping.dialect.encoding!r} is not known") from None
         if (
             mapping.correlation is not None
             and mapping.accounts is not None
@@ -228,6 +256,36 @@ class _Reader:
                 "memberships.attributes is for accounts that are made from memberships; here [accounts] brings them, "
                 "so name these columns in accounts.attributes"
             )
+
+    def dialect(self, document: dict[str, Any]) -> Dialect:
+        csv = self.section(document, "csv", ("delimiter", "encoding", "skip", "footer", "comment", "escape"))
+        delimiter, escape = self.text(csv, "csv.delimiter"), self.text(csv, "csv.escape")
+        for key, value in (("delimiter", delimiter), ("escape", escape)):
+            if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
+                raise self.fault(f"csv.{key} is not one character, of ASCII and neither a quote nor a line break")
+        if escape is not None and escape == delimiter:
+            raise self.fault("csv.escape and csv.delimiter are the same character")
+        comment, encoding = self.text(csv, "csv.comment"), self.text(csv, "csv.encoding")
+        if comment is not None and (comment[0] in f'"{escape or ""}' or any(c in "\r\n" for c in comment)):
+            raise self.fault("csv.comment begins with a quote or an escape, or has a line break")
+        try:
+            b"\0\0\0\0".decode(encoding or "utf-8", "replace")  # LookupError too for codecs that are none of text
+        except (LookupError, UnicodeError):
+            raise self.fault(f"csv.encoding {encoding!r} is not known") from None
+        skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer")
+        return Dialect(delimiter, encoding, skip, footer, comment, escape)
+
+    def sheet(self, document: dict[str, Any]) -> SheetOptions:
+        xlsx = self.section(document, "xlsx", ("sheet", "skip", "footer"))
+        return SheetOptions(
+            self.text(xlsx, "xlsx.sheet"), self.count(xlsx, "xlsx.skip"), self.count(xlsx, "xlsx.footer")
+        )
+
+    def count(self, section: Mapping[str, Any], name: str) -> int:
+        value = section.get(name.rpartition(".")[2], 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.fault(f"{name} is no number of lines, such as 3")
+        return value
 
     def part(self, document: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]) -> Part | None:
         if name not in document:
@@ -316,7 +374,8 @@ def near(name: str, known: Iterable[str]) -> str:
     folded = {other.casefold(): other for other in known}
     found = get_close_matches(name.casefold(), folded, 1)
     hint = f"; did you mean {folded[found[0]]!r}?" if found else ";"
-    return f"{hint} There are: {', '.join(known)}"
+    more = f" and {len(known) - 50} more" if len(known) > 50 else ""
+    return f"{hint} There are: {', '.join(known[:50])}{more}"
 
 
 def _names(table: Table) -> tuple[str, ...]:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.batches import Batch
-from whohas.warehouse.intake.csv_files import CsvFile, Dialect
-from whohas.warehouse.intake.discover import format_of
+from whohas.warehouse.intake.csv_files import CsvFile
+from whohas.warehouse.intake.csv_stream import Dialect
+from whohas.warehouse.intake.discover import format_of, refuse_other_workbooks
 from whohas.warehouse.intake.json_files import json_batches, ndjson_batches
+from whohas.warehouse.intake.mapping import SheetOptions, SourceMapping
 from whohas.warehouse.intake.parquet_files import SEPARATOR, ParquetFile
+from whohas.warehouse.intake.xlsx_files import XlsxFile
 from whohas.warehouse.tables import IDENTITIES, Table
+
+
+def _no_notes() -> list[str]:
+    return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class OpenedFile:
         batches: reads it; takes the columns whose lists are to be joined.
         text: a row, given its cells, as it stands in the file.
         line_of: from a record to its line.
+        notes: what was seen in the last reading that is no fault of a row.
     """
 
     path: Path
@@ -34,26 +42,52 @@ class OpenedFile:
     batches: Callable[[frozenset[str]], Iterator[Batch]]
     text: Callable[[list[str]], str]
     line_of: Callable[[int], int]
+    notes: Callable[[], list[str]] = _no_notes
 
 
-def open_file(path: Path, form: str, table: Table, dialect: Dialect, connection: Any) -> OpenedFile:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How a file is written, as far as its mapping says it.
+
+    Attributes:
+        needed: columns that it has to have.
+    """
+
+    dialect: Dialect = field(default_factory=Dialect)
+    sheet: SheetOptions = field(default_factory=SheetOptions)
+    needed: frozenset[str] = frozenset()
+
+
+def open_file(
+    path: Path,
+    form: str,
+    table: Table,
+    connection: Any,
+    written: Written | None = None,
+    known: Collection[str] = (),
+) -> OpenedFile:
     """Opens a file that holds rows of a table.
 
     Args:
         form: its format, as `format_of` tells it.
         connection: DuckDB, for Parquet; a cursor of it is used in another thread.
+        known: columns that it may have.
 
     Raises:
         InvalidArguments: it cannot be read as what its name says.
     """
+    written = written or Written()
     if path.stat().st_size == 0:
         raise InvalidArguments(f"{path} is empty.")
     if form in ("json", "ndjson"):
         read = json_batches if form == "json" else ndjson_batches
         return OpenedFile(path, [], {}, lambda _: read(path), _document, _same)
     if form == "csv":
-        file = CsvFile(path, dialect)
-        return OpenedFile(path, file.header, {}, lambda _: file.batches(), file.text, file.line_of)
+        file = CsvFile(path, written.dialect, written.needed, known)
+        return OpenedFile(path, file.header, {}, lambda _: file.batches(), file.text, file.line_of, file.notes)
+    if form == "xlsx":
+        sheet = XlsxFile(path, written.sheet, written.needed, known)
+        return OpenedFile(path, sheet.header, {}, lambda _: sheet.batches(), sheet.text, _same, sheet.notes)
     parquet = ParquetFile(path, connection.cursor())
     if table is IDENTITIES and parquet.has_documents:
         return OpenedFile(path, [], {}, lambda _: parquet.documents(), _document, _same)
@@ -61,18 +95,21 @@ def open_file(path: Path, form: str, table: Table, dialect: Dialect, connection:
     return OpenedFile(path, parquet.header, lists, parquet.batches, parquet.text, _same)
 
 
-def open_mapped(path: Path, table: Table, dialect: Dialect, connection: Any) -> OpenedFile:
-    """Opens a file that a mapping names.
+def open_mapped(
+    path: Path, table: Table, mapping: SourceMapping, connection: Any, needed: frozenset[str]
+) -> OpenedFile:
+    """Opens a file that a mapping names. One whose ending says nothing is read as CSV.
 
     Raises:
-        InvalidArguments: it is no CSV or Parquet file.
+        InvalidArguments: it is no CSV, XLSX or Parquet file.
     """
     form = format_of(path) or "csv"
-    if form not in ("csv", "parquet"):
+    if form not in ("csv", "xlsx", "parquet"):
         raise InvalidArguments(
-            f"{path}: a mapping is for CSV and Parquet files; JSON documents are loaded as they are."
+            f"{path}: a mapping is for CSV, XLSX and Parquet files; JSON documents are loaded as they are."
         )
-    return open_file(path, form, table, dialect, connection)
+    refuse_other_workbooks(path)
+    return open_file(path, form, table, connection, Written(mapping.dialect, mapping.sheet, needed))
 
 
 def _document(cells: list[str]) -> str:

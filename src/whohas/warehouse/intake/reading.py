@@ -16,8 +16,7 @@ import pyarrow as pa
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
-from whohas.warehouse.intake.csv_files import Dialect
-from whohas.warehouse.intake.discover import Input, Inputs
+from whohas.warehouse.intake.discover import Input, Inputs, why
 from whohas.warehouse.intake.documents import DocumentRows
 from whohas.warehouse.intake.mapping import ACCOUNT, ENTITLEMENT, Correlation, Part, SourceMapping
 from whohas.warehouse.intake.memberships import MemberRows
@@ -31,7 +30,7 @@ from whohas.warehouse.intake.revision import leave_out
 from whohas.warehouse.intake.shaped import Shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.staging import Stage, Writer, origins
-from whohas.warehouse.intake.text_rows import Layout, TextRows, mapped_layout, own_layout
+from whohas.warehouse.intake.text_rows import Layout, TextRows, known_columns, mapped_layout, named_columns, own_layout
 from whohas.warehouse.store import Load
 from whohas.warehouse.tables import (
     ACCOUNT_ENTITLEMENTS,
@@ -69,7 +68,7 @@ class Reading:
         self.stages: dict[str, Stage] = {}
         self.nested: dict[str, Stage] = {}
         self.memberships: list[tuple[SourceMapping, Stage]] = []
-        self.warnings: list[str] = [f"{path} was passed over: it is no data." for path in inputs.passed_over]
+        self.warnings: list[str] = [f"{path} was passed over: {why(path)}." for path in inputs.passed_over]
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, Correlation] = {}
         self.late: set[str] = set()
@@ -236,7 +235,8 @@ class Reading:
             self.sources.rows[id]["managerCorrelation"] = None if manager is None else manager.to_json()
 
     def _own(self, file: Input) -> None:
-        opened = open_file(file.path, file.format, file.table, Dialect(), self.connection)
+        known = known_columns(file.table)
+        opened = open_file(file.path, file.format, file.table, self.connection, known=known)
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
@@ -265,7 +265,8 @@ class Reading:
         rule: Correlation | None = None,
         index: IdentityIndex | None = None,
     ) -> None:
-        opened = open_mapped(part.file, table, mapping.dialect, self.connection)
+        needed = frozenset(name for _, name in named_columns(mapping, part, section))
+        opened = open_mapped(part.file, table, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, section, opened.header, opened.lists)
         source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
         authoritative = mapping.authoritative if section == "accounts" else False
@@ -358,7 +359,8 @@ class Reading:
         return aside
 
     def _members(self, mapping: SourceMapping, part: Part) -> None:
-        opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping.dialect, self.connection)
+        needed = frozenset(name for _, name in named_columns(mapping, part, "memberships"))
+        opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, "memberships", opened.header, opened.lists)
         account = layout.columns[ACCOUNT][0]
         source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
@@ -478,6 +480,7 @@ class Reading:
                 read += count
                 self.rows += count
                 self._tell(file.path, batch.position)
+        self.warnings += file.notes()
         self._files.append((number, file.path, table, read))
         self._done += file.path.stat().st_size
         if not read and table is not SOURCES:

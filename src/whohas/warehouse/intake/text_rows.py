@@ -73,16 +73,14 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
         columns["uncorrelated"] = ("uncorrelated",)
     used = {name for names in columns.values() for name in names if not (free and name.startswith("attributes."))}
     unknown = tuple(name for name in header if name not in used and name not in made)
-    known = [name for column in table.columns if not column.made for name in (column.name, *column.paths)]
+    known = known_columns(table)
     if not any(not name.startswith("attributes.") for names in columns.values() for name in names):
         raise InvalidArguments(
             f"{path}: no column is known. The file has: {', '.join(header)}. Columns of {table.name} are: "
-            f"{', '.join(dict.fromkeys(known))}. Other names need a mapping: docs/how-to/load.md."
+            f"{', '.join(known)}. Other names need a mapping: docs/how-to/load.md."
         )
     if unknown and (not free or "attributes" in columns):
-        raise InvalidArguments(
-            f"{path}: unknown columns {', '.join(map(repr, unknown))}{near(unknown[0], dict.fromkeys(known))}."
-        )
+        raise InvalidArguments(f"{path}: unknown columns {', '.join(map(repr, unknown))}{near(unknown[0], known)}.")
     if table.name in NAMED_BY_SOURCE and not {"sourceId", "sourceName"} & columns.keys():
         raise InvalidArguments(
             f"{path} does not say which source its rows belong to: it needs a column sourceId or sourceName, "
@@ -91,14 +89,8 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
     return Layout(columns, {name.removeprefix("attributes."): name for name in unknown}, lists, unknown)
 
 
-def mapped_layout(
-    mapping: SourceMapping, part: Part, section: str, header: list[str], lists: Mapping[str, str]
-) -> Layout:
-    """The layout that a mapping gives a file.
-
-    Raises:
-        InvalidArguments: the mapping names a column that the file does not have.
-    """
+def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tuple[str, str]]:
+    """The columns of a file that a mapping names, each with the key that names it."""
     named = [(f"{section}.columns.{ours}", theirs) for ours, theirs in part.columns.items()]
     if section == "accounts":
         named += [(f"identities.columns.{ours}", theirs) for ours, theirs in mapping.identities.items()]
@@ -109,7 +101,24 @@ def mapped_layout(
     named += [(f"{section}.lists", name) for name in part.lists or {}]
     named += [(f"{section}.attributes", name) for name in part.attributes or ()]
     named += [(f"{section}.entitlements", name) for name in part.entitlements]
-    for key, name in named:
+    return named
+
+
+def known_columns(table: Table) -> list[str]:
+    """What the columns of a file with our own names may be called."""
+    names = [name for column in table.columns if not column.made for name in (column.name, *column.paths)]
+    return list(dict.fromkeys(names))
+
+
+def mapped_layout(
+    mapping: SourceMapping, part: Part, section: str, header: list[str], lists: Mapping[str, str]
+) -> Layout:
+    """The layout that a mapping gives a file.
+
+    Raises:
+        InvalidArguments: the mapping names a column that the file does not have.
+    """
+    for key, name in named_columns(mapping, part, section):
         if name not in header:
             raise InvalidArguments(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
