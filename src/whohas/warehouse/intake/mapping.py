@@ -6,12 +6,13 @@ import codecs
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.column_sources import VALUES, ColumnReader, ColumnSource, kind_of
 from whohas.warehouse.intake.csv_files import Dialect
 from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
 
@@ -25,13 +26,13 @@ class Part:
     """One file of a mapping.
 
     Attributes:
-        columns: column of the table to column of the file.
+        columns: column of the table to the column of the file that it comes from.
         attributes: the file's columns that become attributes; None for all.
         lists: column of the file to what separates several values in its cells.
     """
 
     file: Path
-    columns: Mapping[str, str]
+    columns: Mapping[str, ColumnSource]
     attributes: tuple[str, ...] | None = ()
     lists: Mapping[str, str] | None = None
 
@@ -67,7 +68,9 @@ class SourceMapping:
         name: the source's name, where all rows belong to one.
         column: the column whose value names each row's source, where a file has many.
         authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
-        identities: column of identities to column of the accounts' file.
+        identities: column of identities to the column of the accounts' file that it comes from.
+        empty: texts that mean no value in its files.
+        notes: what is probably a mistake in it.
     """
 
     path: Path
@@ -78,11 +81,13 @@ class SourceMapping:
     description: str | None
     authoritative: bool | frozenset[str]
     accounts: Part | None
-    identities: Mapping[str, str]
+    identities: Mapping[str, ColumnSource]
     correlation: Correlation | None
     entitlements: Part | None
     memberships: Part | None
     dialect: Dialect
+    empty: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -105,9 +110,10 @@ def read_mapping(path: Path) -> SourceMapping:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.column_reader = ColumnReader(self.fault)
 
     def read(self, document: dict[str, Any]) -> SourceMapping:
-        sections = ("source", "accounts", "identities", "correlation", "entitlements", "memberships", "csv")
+        sections = ("source", "accounts", "identities", "correlation", "entitlements", "memberships", "csv", "values")
         self.keys("", document, sections)
         source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
         name, column = self.text(source, "source.name"), self.text(source, "source.column")
@@ -121,6 +127,7 @@ class _Reader:
         elif not isinstance(authoritative, bool):
             raise self.fault("source.authoritative is neither true, false nor a list of source names")
         csv = self.section(document, "csv", ("delimiter", "encoding"))
+        values = self.column_reader.values(self.section(document, "values", VALUES))
         mapping = SourceMapping(
             path=self.path,
             name=name,
@@ -129,15 +136,21 @@ class _Reader:
             type=self.text(source, "source.type"),
             description=self.text(source, "source.description"),
             authoritative=authoritative,
-            accounts=self.part(document, "accounts", (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)),
+            accounts=self.part(
+                document, "accounts", ACCOUNTS, (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)
+            ),
             identities=self.columns(
-                self.section(document, "identities", ("columns",)), "identities", _names(IDENTITIES), ()
+                self.section(document, "identities", ("columns",)), "identities", IDENTITIES, _names(IDENTITIES), ()
             ),
             correlation=self.correlation(document),
-            entitlements=self.part(document, "entitlements", _names(ENTITLEMENTS), ("value",)),
-            memberships=self.part(document, "memberships", (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)),
+            entitlements=self.part(document, "entitlements", ENTITLEMENTS, _names(ENTITLEMENTS), ("value",)),
+            memberships=self.part(
+                document, "memberships", None, (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)
+            ),
             dialect=Dialect(self.text(csv, "csv.delimiter"), self.text(csv, "csv.encoding")),
+            empty=values.empty,
         )
+        mapping = replace(mapping, notes=tuple(f"{self.path.name}: {note}" for note in self.column_reader.notes))
         self.check(mapping)
         return mapping
 
@@ -163,7 +176,9 @@ class _Reader:
         if mapping.id is not None and mapping.column is not None:
             raise self.fault("source.id is for one source; source.column names many")
 
-    def part(self, document: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]) -> Part | None:
+    def part(
+        self, document: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> Part | None:
         if name not in document:
             return None
         attributed = ("attributes", "lists") if name != "memberships" else ()
@@ -182,24 +197,30 @@ class _Reader:
             raise self.fault(f'[{name}.lists] takes columns and what separates their values, such as "Groups" = ";"')
         return Part(
             path,
-            self.columns(section, name, allowed, needed),
+            self.columns(section, name, table, allowed, needed),
             None if attributes == "*" else tuple(attributes),
             dict(lists),
         )
 
     def columns(
-        self, section: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]
-    ) -> dict[str, str]:
+        self, section: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> dict[str, ColumnSource]:
         columns = section.get("columns", {})
-        if not isinstance(columns, dict) or not all(isinstance(v, str) and v for v in columns.values()):
+        found: dict[str, ColumnSource] = {}
+        if isinstance(columns, dict):
+            self.keys(f"{name}.columns", columns, tuple(allowed))
+            for ours, given in columns.items():
+                source = self.column_reader.column(f"{name}.columns.{ours}", given, kind_of(table, ours))
+                if source is not None:
+                    found[ours] = source
+        if not isinstance(columns, dict) or len(found) < len(columns):
             raise self.fault(
                 f"[{name}.columns] takes our column's name and the file's, such as nativeIdentity = \"Badge No\""
             )
-        self.keys(f"{name}.columns", columns, tuple(allowed))
         for column in needed:
-            if column not in columns:
+            if column not in found:
                 raise self.fault(f"[{name}.columns] does not say which column is {column}")
-        return dict(columns)
+        return found
 
     def correlation(self, document: dict[str, Any]) -> Correlation | None:
         if "correlation" not in document:

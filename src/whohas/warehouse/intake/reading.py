@@ -60,6 +60,7 @@ class Reading:
         self.nested: dict[str, Stage] = {}
         self.memberships: list[tuple[SourceMapping, Stage]] = []
         self.warnings: list[str] = [f"{path} was passed over: it is no data." for path in inputs.passed_over]
+        self.warnings += [note for mapping in inputs.mappings for note in mapping.notes]
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, Correlation] = {}
         self.late: set[str] = set()
@@ -243,7 +244,8 @@ class Reading:
         members = section == "memberships"
         if members:
             ids = {ACCOUNT: "accountId", ENTITLEMENT: "entitlementId"}
-            layout = Layout({ids.get(ours, ours): theirs for ours, theirs in layout.columns.items()})
+            columns = {ids.get(ours, ours): theirs for ours, theirs in layout.columns.items()}
+            layout = Layout(columns, empty=layout.empty)
         source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
         authoritative = mapping.authoritative if section == "accounts" else False
         if isinstance(authoritative, frozenset):

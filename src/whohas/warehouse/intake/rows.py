@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake.arrow import nulls, one, pc
+from whohas.warehouse.intake.forms import USUAL, Form
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, typed
+from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, present, typed
 from whohas.warehouse.tables import ATTRIBUTES, IDENTITIES, Table
 
 Places = npt.NDArray[np.int64]
@@ -60,6 +61,7 @@ class Typing:
         separator: what separates several values in one text.
         authoritative: whether accounts make identities: those of all sources, or of those with these ids.
         references: whether ids are not ids yet, but what the file calls their objects by.
+        forms: column to how its texts are written, where a mapping says it.
     """
 
     def __init__(
@@ -72,12 +74,14 @@ class Typing:
         separator: str | None = None,
         authoritative: bool | frozenset[str] = False,
         references: bool = False,
+        forms: Mapping[str, Form] | None = None,
     ) -> None:
         self._connection = connection
         self._table = table
+        self._forms = dict(forms or {})
         self._authoritative = authoritative
         self._references = references
-        self._texts = dict(texts)
+        self._texts = {name: self._present(name, text) for name, text in texts.items()}
         self._sources = sources
         self._source = source
         self._has_source = "sourceId" in table.schema.names
@@ -146,8 +150,17 @@ class Typing:
                 continue
             if column.name in _IDS and not self._references:
                 self._checks.append((bad_id(quote(column.name)), column.name, BAD_ID))
-            self._add(column.name, typed(column, quote(column.name), separator))
+            self._add(column.name, typed(column, quote(column.name), separator, self._form(column.name)))
         self._special()
+
+    def _form(self, name: str) -> Form:
+        return self._forms.get(name, USUAL)
+
+    def _present(self, name: str, text: str) -> str:
+        """SQL: the text of a column, null where its form means no value by it."""
+        if name not in self._forms or name not in self._table.schema.names:
+            return text
+        return present(self._table.column(name), text, self._forms[name])
 
     def _add(self, name: str, value: Value) -> None:
         self._values[name] = value.sql
@@ -176,7 +189,9 @@ class Typing:
                 if "correlated" in values:
                     flag += f" AND coalesce({values['correlated']}, true)"
                 if "uncorrelated" in self._texts:
-                    uncorrelated = typed(self._table.column("correlated"), quote("uncorrelated"))
+                    uncorrelated = typed(
+                        self._table.column("correlated"), quote("uncorrelated"), form=self._form("uncorrelated")
+                    )
                     self._add("uncorrelated", uncorrelated)
                     flag = f"{held} IS NOT NULL AND NOT coalesce({uncorrelated.sql}, NOT ({flag}))"
                 self._correlated(flag, held)

@@ -14,6 +14,8 @@ from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.column_sources import ColumnSource
+from whohas.warehouse.intake.forms import Form
 from whohas.warehouse.intake.mapping import Part, SourceMapping, near
 from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
@@ -43,12 +45,16 @@ class Layout:
         attributes: attribute to column of the file.
         lists: column of the file to what separates several values in its cells.
         unknown: columns of the file that no table has.
+        forms: column of the table to how its cells are written, where a mapping says it.
+        empty: texts of cells that mean no value.
     """
 
     columns: Mapping[str, tuple[str, ...]]
     attributes: Mapping[str, str] = field(default_factory=dict[str, str])
     lists: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
+    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    empty: tuple[str, ...] = ()
 
 
 def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
@@ -94,9 +100,9 @@ def mapped_layout(
     Raises:
         InvalidArguments: the mapping names a column that the file does not have.
     """
-    named = {f"{section}.columns.{ours}": theirs for ours, theirs in part.columns.items()}
+    named = {f"{section}.columns.{ours}": theirs.column for ours, theirs in part.columns.items()}
     if section == "accounts":
-        named.update({f"identities.columns.{ours}": theirs for ours, theirs in mapping.identities.items()})
+        named.update({f"identities.columns.{ours}": theirs.column for ours, theirs in mapping.identities.items()})
     if mapping.column is not None:
         named["source.column"] = mapping.column
     named.update({f"{section}.lists": name for name in part.lists or {}})
@@ -109,11 +115,17 @@ def mapped_layout(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
                 f"{near(name, header)}."
             )
-    columns = {ours: (theirs,) for ours, theirs in part.columns.items()}
+    columns = {ours: (theirs.column,) for ours, theirs in part.columns.items()}
     if mapping.column is not None:
         columns["sourceName"] = (mapping.column,)
     chosen = header if part.attributes is None else part.attributes
-    return Layout(columns, {name: name for name in chosen}, {**lists, **(part.lists or {})})
+    return Layout(
+        columns,
+        {name: name for name in chosen},
+        {**lists, **(part.lists or {})},
+        forms={ours: theirs.form for ours, theirs in part.columns.items()},
+        empty=mapping.empty,
+    )
 
 
 class TextRows:
@@ -121,7 +133,7 @@ class TextRows:
 
     Args:
         authoritative: whether accounts make identities: of all sources, or of those with these ids.
-        identities: column of identities to column of the file, for those that are made.
+        identities: column of identities to the column of the file that it comes from, for those that are made.
         references: whether ids are not ids yet, but what the file calls their objects by.
     """
 
@@ -134,7 +146,7 @@ class TextRows:
         sources: Sources,
         source: str | None = None,
         authoritative: bool | frozenset[str] = False,
-        identities: Mapping[str, str] | None = None,
+        identities: Mapping[str, ColumnSource] | None = None,
         references: bool = False,
     ) -> None:
         self._connection = connection
@@ -146,14 +158,18 @@ class TextRows:
         self._free = any(column.name == "attributes" for column in table.columns)
         self._json = [c.name for c in table.columns if c.type == ATTRIBUTES and c.name in layout.columns]
         texts = {ours: self._text(theirs) for ours, theirs in layout.columns.items()}
-        self._typing = Typing(connection, table, texts, sources, source, _SEPARATOR, authoritative, references)
+        self._typing = Typing(
+            connection, table, texts, sources, source, _SEPARATOR, authoritative, references, layout.forms
+        )
         self._identities: Typing | None = None
         if authoritative:
-            made = {ours: self._text((theirs,)) for ours, theirs in (identities or {}).items()}
+            made = {ours: self._text((theirs.column,)) for ours, theirs in (identities or {}).items()}
+            forms = {ours: theirs.form for ours, theirs in (identities or {}).items()}
             made = {"name": texts["nativeIdentity"], "displayName": texts.get("name", texts["nativeIdentity"]), **made}
             given = {"id": '"_identity"', "sourceId": '"_source"', "_authoritative": '"_authoritative"'}
-            self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR)
-            self._made = {"name": layout.columns["nativeIdentity"][0], **(identities or {})}
+            self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR, forms=forms)
+            named = {ours: theirs.column for ours, theirs in (identities or {}).items()}
+            self._made = {"name": layout.columns["nativeIdentity"][0], **named}
 
     def _text(self, names: tuple[str, ...]) -> str:
         cells = [f"nullif({quote(self._place[name])}, '')" for name in names]
@@ -161,17 +177,18 @@ class TextRows:
 
     def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
         """The rows of a batch, and those that are rejected; rows without any value are passed over."""
-        data, records = self._without_empty(batch)
-        if not data.num_rows:
+        written, records = self._without_empty(batch)
+        if not written.num_rows:
             return [], []
+        data = self._emptied(written)
         typed = self._typing(data)
         bad: list[Fault] = []
         made = None
         own = np.zeros(data.num_rows, dtype=bool)
         if self._identities is not None:
             made, own = self._make(self._identities, data, typed)
-            bad += self._faults(made, data, records, self._made)
-        bad += self._faults(typed, data, records, {})
+            bad += self._faults(made, written, records, self._made)
+        bad += self._faults(typed, written, records, {})
         if made is not None:
             typed.wrong[made.wrong >= 0] = 0
         if self._free and self._layout.attributes:
@@ -207,6 +224,14 @@ class TextRows:
         return data.filter(full), batch.records[
             full.to_numpy(zero_copy_only=False)
         ] if full is not None else batch.records
+
+    def _emptied(self, data: pa.Table) -> pa.Table:
+        """The same cells, without those whose text means no value."""
+        if not self._layout.empty:
+            return data
+        none, nothing = pa.array(self._layout.empty, pa.string()), pa.scalar("", pa.string())
+        columns = [pc.if_else(pc.is_in(column, none), nothing, column) for column in data.columns]
+        return pa.table(columns, names=data.column_names)
 
     def _attributes(self, data: pa.Table) -> pa.Array:
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
