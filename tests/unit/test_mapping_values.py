@@ -166,3 +166,17 @@ def test_identities_of_accounts_have_forms_of_their_own(rig: Rig) -> None:
     rig.load("map.toml")
     (row,) = rig.rows("identities")
     assert (row["disabled"], row["created"]) == (True, datetime(2024, 1, 31, tzinfo=UTC))
+
+
+def test_the_example_of_the_documentation_loads(rig: Rig) -> None:
+    page = (Path(__file__).parents[2] / "docs/how-to/load.md").read_text(encoding="utf-8")
+    section = page.partition("### How cells are written")[2]
+    example, rows = section.partition("```toml\n")[2].split("```")[0], section.partition("```\nsAM")[2].split("```")[0]
+    rig.write(**{"map.toml": example, "ad.csv": f"sAM{rows}"})
+    report = rig.load("map.toml")
+    assert (report.rejected, report.warnings) == (0, ())
+    ann, bob = rig.rows("accounts")
+    assert (ann["disabled"], bob["disabled"], ann["locked"], bob["locked"]) == (False, True, False, True)
+    assert ann["created"] == datetime(2024, 1, 31, 12, tzinfo=UTC)
+    assert (ann["passwordLastSet"], bob["passwordLastSet"]) == (datetime(2024, 1, 2, 3, 50, tzinfo=UTC), None)
+    assert "Eintritt" not in dict(bob["attributes"])
