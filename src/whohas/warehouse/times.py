@@ -37,7 +37,7 @@ _NAIVE = rf"{_DAY}(?:[T ]{_CLOCK})?"
 _EITHER = rf"{_DAY}(?:[T ]{_CLOCK}(?:Z|{OFFSET})?)?"
 
 _LEAPING = r"(?:[01]\d|2[0-3]):[0-5]\d(?::(?:[0-5]\d|60)(?:\.\d+)?)?"
-_ANY_AWARE = rf"\d{{4}}-\d\d-\d\d[T ]{_LEAPING} ?(?:Z|{OFFSET})"
+_ANY = rf"\d{{4}}-\d\d-\d\d(?:[T ]{_LEAPING}(?: ?(?:Z|{OFFSET}))?)?"
 _ANY_NAIVE = rf"\d{{4}}-\d\d-\d\d(?:[T ]{_LEAPING})?"
 
 _GENERALIZED = (
@@ -97,20 +97,18 @@ def general(text: str, zone: str | None) -> str:
     month in UTC there is none (RFC 3339, 5.7). `2016-12-31T23:59:60Z` is read as `…23:59:59Z` and then moved.
     """
     plain = "regexp_replace(replace(u, ':60', ':59'), ' (Z|[+-])', '\\1')"
-    aware = f"epoch_us(try_cast({plain} AS TIMESTAMPTZ))"
-    naive = f"epoch_us({local(f'try_cast({plain} AS TIMESTAMP)', zone)})"
-    micros = (
-        f"CASE WHEN regexp_full_match(u, {literal(_ANY_AWARE)}) THEN {aware} "
-        f"WHEN regexp_full_match(u, {literal(_ANY_NAIVE)}) THEN {naive} END"
-    )
+    aware = f"WHEN regexp_full_match(u, {literal(_ANY)}) THEN epoch_us(try_cast({plain} AS TIMESTAMPTZ)) "
+    if zone is not None:
+        naive = f"epoch_us({local(f'try_cast({plain} AS TIMESTAMP)', zone)})"
+        aware = f"WHEN regexp_full_match(u, {literal(_ANY_NAIVE)}) THEN {naive} {aware}"
     leap = (
-        "CASE WHEN e > 0 AND (e // 1000000 + 1) % 86400 = 0 AND day(make_timestamp((e // 1000000 + 1) * 1000000)) = 1 "
-        "THEN make_timestamptz(e - e % 1000000 + 999999) END"
+        "CASE WHEN e % 86400000000 // 1000000 = 86399 AND day(make_timestamp(e + 1000000)) = 1 "
+        "THEN e - e % 1000000 + 999999 END"
     )
     first, last = _YEARS
     found = (
-        f"list_transform([{micros}], lambda e: CASE WHEN contains(u, ':60') THEN {leap} "
-        f"WHEN e BETWEEN {first} AND {last} THEN make_timestamptz(e) END)[1]"
+        f"list_transform([CASE {aware}END], lambda e: CASE WHEN e BETWEEN {first} AND {last} "
+        f"THEN make_timestamptz(CASE WHEN contains(u, ':60') THEN {leap} ELSE e END) END)[1]"
     )
     return f"list_transform([upper(trim({text}))], lambda u: {found})[1]"
 
