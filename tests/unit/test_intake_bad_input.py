@@ -150,7 +150,8 @@ def test_bad_cells_are_rejected_with_line_column_and_reason(rig: Rig) -> None:
     assert "'maybe' is neither true nor false" in str(rig.report.emptied_cells[0])
     assert rejects(rig)[1] == {
         "file": str(rig.data / "accounts.csv"), "line": 4, "column": "disabled",
-        "reason": "'maybe' is neither true nor false", "value": "maybe", "row": "AD,maybe,maybe,,",
+        "reason": "'maybe' is neither true nor false; for other words set true and false in a mapping's [values]",
+        "value": "maybe", "row": "AD,maybe,maybe,,",
     }  # fmt: skip
 
 

@@ -73,8 +73,9 @@ def zone_named(name: str) -> tzinfo:
     if text in ("Z", "UTC", "GMT"):
         return UTC
     if found := _OFFSET.fullmatch(text):
-        minutes = int(found["hours"]) * 60 + int(found["minutes"] or 0)
-        if minutes <= 18 * 60:
+        rest = int(found["minutes"] or 0)
+        minutes = int(found["hours"]) * 60 + rest
+        if rest < 60 and minutes <= 18 * 60:
             return timezone(timedelta(minutes=minutes if found["sign"] == "+" else -minutes))
     try:
         return ZoneInfo(text)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from whohas.engine.sql import literal, quote
 from whohas.warehouse import tables
 from whohas.warehouse.columns import Table
+from whohas.warehouse.times import iso_time
 
 FieldKind = Literal["text", "id", "date", "boolean", "integer"]
 """What a field holds. An id is one word, whatever it is made of; a date is a time in UTC."""
@@ -148,7 +149,7 @@ _DATES = frozenset({"modified", "date"})
 
 def _dated(one: Field) -> Field:
     if one.kind == "text" and one.name in _DATES:
-        return Field(one.name, "date", f"try_cast({one.sql} AS TIMESTAMPTZ)")
+        return Field(one.name, "date", iso_time(one.sql))
     return one
 
 

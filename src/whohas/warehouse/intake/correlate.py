@@ -102,7 +102,7 @@ def stored_rule(mapping: SourceMapping) -> Correlation | None:
     if rule is None or mapping.accounts is None:
         return None
     for ours, theirs in mapping.accounts.columns.items():
-        if theirs == rule.account and ACCOUNTS.schema.names.count(ours) and ACCOUNTS.column(ours).type == TEXT:
+        if theirs.column == rule.account and ACCOUNTS.schema.names.count(ours) and ACCOUNTS.column(ours).type == TEXT:
             return Correlation(ours, rule.identity, rule.ignore_case)
     if mapping.accounts.attributes is None or rule.account in mapping.accounts.attributes:
         return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
@@ -124,7 +124,7 @@ def stored_manager(mapping: SourceMapping) -> Correlation | None:
     if mapping.accounts.attributes is None or rule.account in mapping.accounts.attributes:
         return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
     for ours, theirs in mapping.identities.items():
-        if theirs == rule.account and ours != "id" and IDENTITIES.column(ours).type == TEXT:
+        if theirs.column == rule.account and ours != "id" and IDENTITIES.column(ours).type == TEXT:
             return Correlation(ours, rule.identity, rule.ignore_case)
     raise InvalidArguments(
         f"The mapping {mapping.path} is wrong: manager.account {rule.account!r} is not kept with the identities, "

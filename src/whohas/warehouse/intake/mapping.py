@@ -6,12 +6,13 @@ import codecs
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.column_sources import VALUES, ColumnReader, ColumnSource, kind_of
 from whohas.warehouse.intake.csv_stream import Dialect
 from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
 
@@ -25,14 +26,14 @@ class Part:
     """One file of a mapping.
 
     Attributes:
-        columns: column of the table to column of the file.
+        columns: column of the table to the column of the file that it comes from.
         attributes: the file's columns that become attributes; None for all.
         lists: column of the file to what separates several values in its cells.
         entitlements: columns of a file of accounts whose values are entitlements.
     """
 
     file: Path
-    columns: Mapping[str, str]
+    columns: Mapping[str, ColumnSource]
     attributes: tuple[str, ...] | None = ()
     lists: Mapping[str, str] | None = None
     entitlements: tuple[str, ...] = ()
@@ -85,8 +86,10 @@ class SourceMapping:
         name: the source's name, where all rows belong to one.
         column: the column whose value names each row's source, where a file has many.
         authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
-        identities: column of identities to column of the accounts' file.
+        identities: column of identities to the column of the accounts' file that it comes from.
         manager: the rule by which the identities find their managers.
+        empty: texts that mean no value in its files.
+        notes: what is probably a mistake in it.
     """
 
     path: Path
@@ -97,13 +100,15 @@ class SourceMapping:
     description: str | None
     authoritative: bool | frozenset[str]
     accounts: Part | None
-    identities: Mapping[str, str]
+    identities: Mapping[str, ColumnSource]
     correlation: Correlation | None
     manager: Correlation | None
     entitlements: Part | None
     memberships: Part | None
     dialect: Dialect
     sheet: SheetOptions
+    empty: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> list[Part]:
@@ -120,7 +125,7 @@ class SourceMapping:
         """Columns of the file of accounts whose values are entitlements."""
         found = set(self.accounts.entitlements) if self.accounts is not None else set[str]()
         if self.memberships is not None and self.one_file:
-            found.add(self.memberships.columns[ENTITLEMENT])
+            found.add(self.memberships.columns[ENTITLEMENT].column)
         return frozenset(found)
 
     @property
@@ -130,8 +135,8 @@ class SourceMapping:
             return frozenset()
         found = {*self.entitled, *(self.accounts.lists or {})}
         if self.memberships is not None and self.one_file and "attribute" in self.memberships.columns:
-            found.add(self.memberships.columns["attribute"])
-        return frozenset(found - {self.accounts.columns["nativeIdentity"]})
+            found.add(self.memberships.columns["attribute"].column)
+        return frozenset(found - {self.accounts.columns["nativeIdentity"].column})
 
     @property
     def account_lists(self) -> dict[str, str]:
@@ -173,11 +178,12 @@ def _text(path: Path) -> str:
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.column_reader = ColumnReader(self.fault)
 
     def read(self, document: dict[str, Any]) -> SourceMapping:
         sections = (
             *("source", "accounts", "identities", "correlation", "manager", "entitlements", "memberships"),
-            *("csv", "xlsx"),
+            *("csv", "xlsx", "values"),
         )
         self.keys("", document, sections)
         source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
@@ -191,6 +197,7 @@ class _Reader:
             authoritative = frozenset(map(str, authoritative))
         elif not isinstance(authoritative, bool):
             raise self.fault("source.authoritative is neither true, false nor a list of source names")
+        values = self.column_reader.values(self.section(document, "values", VALUES))
         mapping = SourceMapping(
             path=self.path,
             name=name,
@@ -199,17 +206,23 @@ class _Reader:
             type=self.text(source, "source.type"),
             description=self.text(source, "source.description"),
             authoritative=authoritative,
-            accounts=self.part(document, "accounts", (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)),
+            accounts=self.part(
+                document, "accounts", ACCOUNTS, (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)
+            ),
             identities=self.columns(
-                self.section(document, "identities", ("columns",)), "identities", _names(IDENTITIES), ()
+                self.section(document, "identities", ("columns",)), "identities", IDENTITIES, _names(IDENTITIES), ()
             ),
             correlation=self.correlation(document, "correlation"),
             manager=self.correlation(document, "manager"),
-            entitlements=self.part(document, "entitlements", _names(ENTITLEMENTS), ("value",)),
-            memberships=self.part(document, "memberships", (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)),
+            entitlements=self.part(document, "entitlements", ENTITLEMENTS, _names(ENTITLEMENTS), ("value",)),
+            memberships=self.part(
+                document, "memberships", None, (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)
+            ),
             dialect=self.dialect(document),
             sheet=self.sheet(document),
+            empty=values.empty,
         )
+        mapping = replace(mapping, notes=tuple(f"{self.path.name}: {note}" for note in self.column_reader.notes))
         self.check(mapping)
         return mapping
 
@@ -238,13 +251,12 @@ class _Reader:
 
     def check_members(self, mapping: SourceMapping) -> None:
         accounts, members = mapping.accounts, mapping.memberships
-        if accounts is not None and accounts.columns["nativeIdentity"] in accounts.entitlements:
-            raise self.fault(
-                f"accounts.entitlements names {accounts.columns['nativeIdentity']!r}, which is the nativeIdentity"
-            )
+        if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
+            native = accounts.columns["nativeIdentity"].column
+            raise self.fault(f"accounts.entitlements names {native!r}, which is the nativeIdentity")
         if members is None:
             return
-        split = [members.columns[ours] for ours in (ACCOUNT, ENTITLEMENT)]
+        split = [members.columns[ours].column for ours in (ACCOUNT, ENTITLEMENT)]
         for column in members.lists or {}:
             if column not in split:
                 raise self.fault(
@@ -287,7 +299,9 @@ class _Reader:
             raise self.fault(f"{name} is no number of lines, such as 3")
         return value
 
-    def part(self, document: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]) -> Part | None:
+    def part(
+        self, document: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> Part | None:
         if name not in document:
             return None
         more = ("entitlements",) if name == "accounts" else ()
@@ -309,25 +323,31 @@ class _Reader:
             raise self.fault(f'{name}.entitlements is no list of column names, such as ["memberOf"]')
         return Part(
             path,
-            self.columns(section, name, allowed, needed),
+            self.columns(section, name, table, allowed, needed),
             None if attributes == "*" else tuple(attributes),
             dict(lists),
             tuple(dict.fromkeys(entitlements)),
         )
 
     def columns(
-        self, section: dict[str, Any], name: str, allowed: Iterable[str], needed: Iterable[str]
-    ) -> dict[str, str]:
+        self, section: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> dict[str, ColumnSource]:
         columns = section.get("columns", {})
-        if not isinstance(columns, dict) or not all(isinstance(v, str) and v for v in columns.values()):
+        found: dict[str, ColumnSource] = {}
+        if isinstance(columns, dict):
+            self.keys(f"{name}.columns", columns, tuple(allowed))
+            for ours, given in columns.items():
+                source = self.column_reader.column(f"{name}.columns.{ours}", given, kind_of(table, ours))
+                if source is not None:
+                    found[ours] = source
+        if not isinstance(columns, dict) or len(found) < len(columns):
             raise self.fault(
                 f"[{name}.columns] takes our column's name and the file's, such as nativeIdentity = \"Badge No\""
             )
-        self.keys(f"{name}.columns", columns, tuple(allowed))
         for column in needed:
-            if column not in columns:
+            if column not in found:
                 raise self.fault(f"[{name}.columns] does not say which column is {column}")
-        return dict(columns)
+        return found
 
     def correlation(self, document: dict[str, Any], name: str) -> Correlation | None:
         if name not in document:

@@ -78,7 +78,15 @@ class MemberRows:
         self._known = known
         self._separators = {ours: layout.lists.get(theirs[0]) for ours, theirs in columns.items()}
         self._account = layout.columns[ACCOUNT][0]
-        self._rows = TextRows(connection, ACCOUNT_ENTITLEMENTS, file, Layout(columns), sources, source, references=True)
+        self._rows = TextRows(
+            connection,
+            ACCOUNT_ENTITLEMENTS,
+            file,
+            Layout(columns, empty=layout.empty),
+            sources,
+            source,
+            references=True,
+        )
         self.without = 0
         """How many rows name an account and no entitlement."""
 

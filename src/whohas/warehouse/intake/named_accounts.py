@@ -33,7 +33,7 @@ class NamedAccounts:
         columns = {"nativeIdentity": account, "name": account}
         if "sourceName" in layout.columns:
             columns["sourceName"] = layout.columns["sourceName"]
-        shown = Layout(columns, layout.attributes, layout.lists)
+        shown = Layout(columns, layout.attributes, layout.lists, empty=layout.empty)
         self._rows = TextRows(connection, ACCOUNTS, file, shown, sources, source, notes=False)
         place = {name: number for number, name in enumerate(file.header)}
         self._account = place[account[0]]

@@ -69,6 +69,7 @@ class Reading:
         self.nested: dict[str, Stage] = {}
         self.memberships: list[tuple[SourceMapping, Stage]] = []
         self.warnings: list[str] = [f"{path} was passed over: {why(path)}." for path in inputs.passed_over]
+        self.warnings += [note for mapping in inputs.mappings for note in mapping.notes]
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, Correlation] = {}
         self.late: set[str] = set()
@@ -290,7 +291,7 @@ class Reading:
         if section == "accounts":
             self.records.compared[number] = compared_rows(mapping, layout)
             if authoritative and "id" in mapping.identities:
-                self.records.id_columns[number] = mapping.identities["id"]
+                self.records.id_columns[number] = mapping.identities["id"].column
                 self._tell_made_ids(mapping, shape.without_id)
         if source is not None:
             target.touch(source)
@@ -322,7 +323,7 @@ class Reading:
         if count:
             assert mapping.accounts is not None
             self.warnings.append(
-                f"{mapping.accounts.file.name}: {count:,} rows have no {mapping.identities['id']}, which "
+                f"{mapping.accounts.file.name}: {count:,} rows have no {mapping.identities['id'].column}, which "
                 "identities.columns.id names: the ids of their identities are made from source and native identity."
             )
 

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake.arrow import nulls, one, pc
+from whohas.warehouse.intake.forms import USUAL, Form
 from whohas.warehouse.intake.sources import Sources
-from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, typed
+from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, present, typed
 from whohas.warehouse.tables import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, Column, Table
 
 Places = npt.NDArray[np.int64]
@@ -128,6 +129,7 @@ class Typing:
         references: whether ids are not ids yet, but what the file calls their objects by.
         holder: SQL that gives the id of the identity that an account makes; without one, and where it is null, the id
             is made from source and native identity.
+        forms: column to how its texts are written, where a mapping says it.
     """
 
     def __init__(
@@ -140,14 +142,18 @@ class Typing:
         separator: str | None = None,
         authoritative: bool | frozenset[str] = False,
         references: bool = False,
+        forms: Mapping[str, Form] | None = None,
         holder: str | None = None,
     ) -> None:
         self._connection = connection
         self._table = table
+        self._forms = dict(forms or {})
         self._holder = holder
         self._authoritative = authoritative
         self._references = references
-        self._texts = dict(texts) if holder is None else {**texts, _HOLDER: holder}
+        self._texts = {name: self._present(name, text) for name, text in texts.items()}
+        if holder is not None:
+            self._texts[_HOLDER] = holder
         self._sources = sources
         self._source = source
         self._has_source = "sourceId" in table.schema.names
@@ -248,7 +254,7 @@ class Typing:
                 continue
             if self._has_source and column.name in ("sourceId", "sourceName"):
                 continue
-            value = typed(column, quote(column.name), separator)
+            value = typed(column, quote(column.name), separator, self._form(column.name))
             if column.name in _IDS and not self._references:
                 wrong = bad_id(quote(column.name))
                 if column.name in identifying(self._table):
@@ -258,6 +264,15 @@ class Typing:
                     value = Value(f"CASE WHEN NOT {wrong} THEN {value.sql} END")
             self._add(column.name, value)
         self._special()
+
+    def _form(self, name: str) -> Form:
+        return self._forms.get(name, USUAL)
+
+    def _present(self, name: str, text: str) -> str:
+        """SQL: the text of a column, null where its form means no value by it."""
+        if name not in self._forms or name not in self._table.schema.names:
+            return text
+        return present(self._table.column(name), text, self._forms[name])
 
     def _add(self, name: str, value: Value) -> None:
         self._values[name] = value.sql
@@ -294,7 +309,9 @@ class Typing:
                 if "correlated" in values:
                     flag += f" AND coalesce({values['correlated']}, true)"
                 if "uncorrelated" in self._texts:
-                    uncorrelated = typed(self._table.column("correlated"), quote("uncorrelated"))
+                    uncorrelated = typed(
+                        self._table.column("correlated"), quote("uncorrelated"), form=self._form("uncorrelated")
+                    )
                     self._add("uncorrelated", uncorrelated)
                     flag = f"{held} IS NOT NULL AND NOT coalesce({uncorrelated.sql}, NOT ({flag}))"
                 self._correlated(flag, held)

@@ -15,6 +15,8 @@ from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.column_sources import ColumnSource
+from whohas.warehouse.intake.forms import Form
 from whohas.warehouse.intake.lists import as_lists, has_arrays
 from whohas.warehouse.intake.mapping import Part, SourceMapping, near
 from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
@@ -46,6 +48,8 @@ class Layout:
         lists: column of the file to what separates several values in its cells.
         carriers: columns of the file that carry entitlements: their attributes have the values of the memberships.
         unknown: columns of the file that no table has.
+        forms: column of the table to how its cells are written, where a mapping says it.
+        empty: texts of cells that mean no value.
     """
 
     columns: Mapping[str, tuple[str, ...]]
@@ -53,6 +57,8 @@ class Layout:
     lists: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
     carriers: frozenset[str] = frozenset()
+    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    empty: tuple[str, ...] = ()
 
 
 def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
@@ -91,9 +97,9 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
 
 def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tuple[str, str]]:
     """The columns of a file that a mapping names, each with the key that names it."""
-    named = [(f"{section}.columns.{ours}", theirs) for ours, theirs in part.columns.items()]
+    named = [(f"{section}.columns.{ours}", theirs.column) for ours, theirs in part.columns.items()]
     if section == "accounts":
-        named += [(f"identities.columns.{ours}", theirs) for ours, theirs in mapping.identities.items()]
+        named += [(f"identities.columns.{ours}", theirs.column) for ours, theirs in mapping.identities.items()]
         rules = {"correlation": mapping.correlation, "manager": mapping.manager}
         named += [(f"{name}.account", rule.account) for name, rule in rules.items() if rule is not None]
     if mapping.column is not None:
@@ -124,14 +130,20 @@ def mapped_layout(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
                 f"{near(name, header)}."
             )
-    columns = {ours: (theirs,) for ours, theirs in part.columns.items()}
+    columns = {ours: (theirs.column,) for ours, theirs in part.columns.items()}
     if mapping.column is not None:
         columns["sourceName"] = (mapping.column,)
     chosen = header if part.attributes is None else part.attributes
     attributes = {name: name for name in chosen}
-    if section != "accounts":
-        return Layout(columns, attributes, {**(part.lists or {}), **lists})
-    return Layout(columns, attributes, {**mapping.account_lists, **lists}, carriers=mapping.entitled)
+    lists = {**(part.lists or {}), **lists} if section != "accounts" else {**mapping.account_lists, **lists}
+    return Layout(
+        columns,
+        attributes,
+        lists,
+        carriers=mapping.entitled if section == "accounts" else frozenset(),
+        forms={ours: theirs.form for ours, theirs in part.columns.items()},
+        empty=mapping.empty,
+    )
 
 
 class TextRows:
@@ -139,7 +151,7 @@ class TextRows:
 
     Args:
         authoritative: whether accounts make identities: of all sources, or of those with these ids.
-        identities: column of identities to column of the file, for those that are made.
+        identities: column of identities to the column of the file that it comes from, for those that are made.
         references: whether ids are not ids yet, but what the file calls their objects by.
         notes: whether the sources take note of the attributes that accounts have.
 
@@ -157,7 +169,7 @@ class TextRows:
         sources: Sources,
         source: str | None = None,
         authoritative: bool | frozenset[str] = False,
-        identities: Mapping[str, str] | None = None,
+        identities: Mapping[str, ColumnSource] | None = None,
         references: bool = False,
         notes: bool = True,
     ) -> None:
@@ -172,17 +184,24 @@ class TextRows:
         self._free = any(column.name == "attributes" for column in table.columns)
         self._json = [c.name for c in table.columns if c.type == ATTRIBUTES and c.name in layout.columns]
         texts = {ours: self._text(theirs) for ours, theirs in layout.columns.items()}
-        self._id_column = (identities or {}).get("id") if authoritative else None
+        id_source = (identities or {}).get("id") if authoritative else None
+        self._id_column = None if id_source is None else id_source.column
         holder = None if self._id_column is None else self._text((self._id_column,))
-        self._typing = Typing(connection, table, texts, sources, source, _SEPARATOR, authoritative, references, holder)
+        self._typing = Typing(
+            *(connection, table, texts, sources, source, _SEPARATOR, authoritative, references),
+            forms=layout.forms,
+            holder=holder,
+        )
         self.without_id = 0
         self._identities: Typing | None = None
         if authoritative:
-            made = {ours: self._text((theirs,)) for ours, theirs in (identities or {}).items()}
+            made = {ours: self._text((theirs.column,)) for ours, theirs in (identities or {}).items()}
+            forms = {ours: theirs.form for ours, theirs in (identities or {}).items()}
             made = {"name": texts["nativeIdentity"], "displayName": texts.get("name", texts["nativeIdentity"]), **made}
             given = {"id": '"_identity"', "sourceId": '"_source"', "_authoritative": '"_authoritative"'}
-            self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR)
-            self._made = {"name": layout.columns["nativeIdentity"][0], **(identities or {})}
+            self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR, forms=forms)
+            named = {ours: theirs.column for ours, theirs in (identities or {}).items()}
+            self._made = {"name": layout.columns["nativeIdentity"][0], **named}
 
     def _text(self, names: tuple[str, ...]) -> str:
         cells = [f"nullif({quote(self._place[name])}, '')" for name in names]
@@ -190,9 +209,10 @@ class TextRows:
 
     def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
         """The rows of a batch, and those that are rejected; rows without any value are passed over."""
-        data, records = self._without_empty(batch)
-        if not data.num_rows:
+        written, records = self._without_empty(batch)
+        if not written.num_rows:
             return [], []
+        data = self._emptied(written)
         typed = self._typing(data)
         bad: list[Fault] = []
         filled: dict[str, int] = {}
@@ -200,8 +220,8 @@ class TextRows:
         own = np.zeros(data.num_rows, dtype=bool)
         if self._identities is not None:
             made, own = self._make(self._identities, data, typed)
-            bad += self._faults(made, data, records, self._made, filled)
-        bad += self._faults(typed, data, records, {"identityId": self._id_column} if self._id_column else {}, filled)
+            bad += self._faults(made, written, records, self._made, filled)
+        bad += self._faults(typed, written, records, {"identityId": self._id_column} if self._id_column else {}, filled)
         bad = _once(bad)
         self.filled.update(filled)
         if made is not None:
@@ -243,6 +263,14 @@ class TextRows:
         return data.filter(full), batch.records[
             full.to_numpy(zero_copy_only=False)
         ] if full is not None else batch.records
+
+    def _emptied(self, data: pa.Table) -> pa.Table:
+        """The same cells, without those whose text means no value."""
+        if not self._layout.empty:
+            return data
+        none, nothing = pa.array(self._layout.empty, pa.string()), pa.scalar("", pa.string())
+        columns = [pc.if_else(pc.is_in(column, none), nothing, column) for column in data.columns]
+        return pa.table(columns, names=data.column_names)
 
     def _attributes(self, data: pa.Table) -> pa.Array:
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
