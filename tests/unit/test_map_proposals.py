@@ -228,6 +228,12 @@ def test_formulas_that_keep_zeros_are_read_as_texts(tmp_path: Path) -> None:
     assert any("ends in a delimiter" in note for note in found.notes)
 
 
+def test_a_column_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    found = text_of(tmp_path, ("a.csv", "login,,mail\nann,2,a@example.com\nbob,3,b@example.com\n"))
+    assert tomllib.loads(found.text)["correlation"]["account"] == "mail"
+    assert any("Column 2 has values and no name" in note for note in found.notes)
+
+
 def test_secrets_are_no_attributes(tmp_path: Path) -> None:
     found = made(tmp_path, ("a.csv", "login,password hash,Password\nann,x,y\nbob,z,w\n"))
     assert found["accounts"]["attributes"] == ["login"]
@@ -269,7 +275,6 @@ def test_packed_and_parquet_files_are_read(tmp_path: Path) -> None:
         ("a.csv", b"\n\n  \n", "has no header"),
         ("a.json", b"{}", "JSON documents load as they are"),
         ("a.csv", b"a,a,b\n1,2,3\n", "names 'a' more than once"),
-        ("a.csv", b"a,,b\n1,2,3\n", "column 2 has no name"),
         ("a.parquet", b"PAR1 not", "cannot be read as Parquet"),
         ("a.csv", bytes(range(256)) * 4, "holds bytes that no text has"),
     ],

@@ -10,7 +10,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,7 +81,7 @@ def sample_of(path: Path) -> Sample:
     except OSError as error:
         raise InvalidArguments(f"{path} cannot be read: {error.strerror or error}.") from None
     _check(found)
-    return found
+    return _named(found)
 
 
 def _check(sample: Sample) -> None:
@@ -92,11 +92,18 @@ def _check(sample: Sample) -> None:
             f"{sample.path}: the header names {', '.join(map(repr, repeated))} more than once. "
             "A mapping could not tell these columns apart: rename one of them in the file."
         )
-    if len(names) < len(sample.header):
-        place = next(place for place, name in enumerate(sample.header, 1) if not name)
-        raise InvalidArguments(
-            f"{sample.path}: column {place} has no name in the header, and has values. Give it a name in the file."
-        )
+
+
+def _named(sample: Sample) -> Sample:
+    """The sample without columns that have no name, which a load passes over."""
+    places = [place for place, name in enumerate(sample.header) if name]
+    if len(places) == len(sample.header):
+        return sample
+    gone = ", ".join(str(place) for place, name in enumerate(sample.header, 1) if not name)
+    rows = pa.table({str(number): sample.rows.column(place) for number, place in enumerate(places)})
+    note = f"Column {gone} has values and no name in the header: it is passed over. Name it in the file to keep it."
+    header = tuple(sample.header[place] for place in places)
+    return replace(sample, header=header, rows=rows, notes=(*sample.notes, note))
 
 
 def text_table(columns: int, rows: Iterable[list[str]]) -> pa.Table:
