@@ -188,6 +188,17 @@ def test_files_of_users_roles_and_who_has_them_are_one_mapping(tmp_path: Path) -
     assert found["memberships"]["columns"] == {"account": "user_id", "entitlement": "role_id"}
 
 
+def test_roles_that_no_file_of_entitlements_has_stay_attributes(tmp_path: Path) -> None:
+    found = made(
+        tmp_path,
+        ("accounts.csv", "login,role\nann,admin\nbob,member\ncy,member\n"),
+        ("groups.csv", "group,description\nred,r\nblue,b\n"),
+        ("memberships.csv", "login,group\nann,red\nann,blue\nbob,red\ncy,blue\n"),
+    )
+    assert "entitlements" not in found["accounts"]
+    assert found["entitlements"]["columns"]["value"] == "group"
+
+
 def test_a_column_can_name_each_rows_source(tmp_path: Path) -> None:
     text = "organization,login,email\n" + "".join(f"o{o},u{n},u{n}@example.com\n" for o in (1, 2) for n in range(9))
     found = made(tmp_path, ("accounts.csv", text))

@@ -10,7 +10,7 @@ from whohas.warehouse.intake.propose.cells import (
     time_reading,
 )
 from whohas.warehouse.intake.propose.keys import Held, Key, Kind, Look, entitlement_columns
-from whohas.warehouse.intake.propose.profile import Column, Profile
+from whohas.warehouse.intake.propose.profile import Column, Profile, parts_of
 from whohas.warehouse.intake.propose.words import Concept
 from whohas.warehouse.intake.propose.written import Section, named_columns
 
@@ -24,11 +24,22 @@ _SHOWN = 40
 class Accounts:
     """The sections for a file of accounts, made column by column; what is used no longer becomes an attribute alone.
 
+    Args:
+        rights: the entitlements that another file names: a column with other values holds none of them.
+
     Attributes:
         used: columns that a key other than `attributes` names.
     """
 
-    def __init__(self, profile: Profile, kind: Kind, key: Key, held: Held | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        kind: Kind,
+        key: Key,
+        held: Held | None = None,
+        rights: frozenset[str] | None = None,
+    ) -> None:
+        self._rights = rights
         self.profile = profile
         self.kind = kind
         self.key = key
@@ -106,6 +117,8 @@ class Accounts:
         if self.kind.look is Look.HR:
             return []
         found = [column for column in entitlement_columns(self.profile) if column is not self.key.column]
+        if self._rights is not None:
+            found = [column for column in found if len(parts_of(column) & self._rights) * 2 >= len(parts_of(column))]
         if self.kind.look is Look.DIRECTORY:
             found = [column for column in found if column.shape("dn") > 0.5 or column.separator or column.several]
         return found

@@ -224,3 +224,10 @@ def _varying(connection: Any, key: str, header: tuple[str, ...]) -> tuple[str, .
         f"SELECT {any_of} FROM (SELECT {differ} FROM sampled WHERE {quote(key)} IS NOT NULL GROUP BY {quote(key)})"
     ).fetchall()[0]
     return tuple(header[int(place)] for place, differs in zip(others, found, strict=True) if differs)
+
+
+def parts_of(column: Column) -> frozenset[str]:
+    """Return the single values in a column's cells, in lower case."""
+    if column.separator is None:
+        return column.values
+    return frozenset(part.strip() for value in column.values for part in value.split(column.separator) if part.strip())

@@ -10,7 +10,7 @@ from pathlib import Path
 from whohas.warehouse.intake.propose.cells import quoted
 from whohas.warehouse.intake.propose.keys import Look, kind_of
 from whohas.warehouse.intake.propose.parts import Accounts
-from whohas.warehouse.intake.propose.profile import Column, Profile, profile_of
+from whohas.warehouse.intake.propose.profile import Column, Profile, parts_of, profile_of
 from whohas.warehouse.intake.propose.sample import Setting, sample_of
 from whohas.warehouse.intake.propose.several import NAMES, Roles, roles_of
 from whohas.warehouse.intake.propose.words import Concept, tokens
@@ -57,9 +57,8 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
     sections: list[Section] = [_source(roles, main, name), *_reading(profiles)]
     notes = [f"{profile.path.name}: {note}" for profile in profiles for note in profile.notes]
     if roles.accounts is not None and roles.key is not None:
-        accounts = Accounts(
-            roles.accounts, kind_of(roles.accounts), roles.key, roles.held if roles.memberships is None else None
-        )
+        per_row = roles.held if roles.memberships is None else None
+        accounts = Accounts(roles.accounts, kind_of(roles.accounts), roles.key, per_row, _rights(roles))
         made = accounts.sections(file(roles.accounts))
         sections += made
         if not any(column.concept in NAMES for column in roles.accounts.columns):
@@ -99,6 +98,15 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
         "All keys: docs/how-to/load.md",
     ]
     return Proposal(toml(head, [section for section in sections if section], tail), tuple(notes))
+
+
+def _rights(roles: Roles) -> frozenset[str] | None:
+    """The entitlements that files other than that of the accounts name; None where there is no such file."""
+    if roles.entitlements is not None and roles.value is not None:
+        return roles.value.values
+    if roles.memberships is not None and roles.held is not None:
+        return parts_of(roles.held.entitlement)
+    return None
 
 
 def _source(roles: Roles, main: Profile, name: str | None) -> Section:

@@ -8,7 +8,7 @@ from typing import Final
 
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.propose.keys import Held, Key, candidates, entitlement_columns, held_of, key_of, kind_of
-from whohas.warehouse.intake.propose.profile import KEYS, Column, Profile
+from whohas.warehouse.intake.propose.profile import KEYS, Column, Profile, parts_of
 from whohas.warehouse.intake.propose.words import Concept
 
 _MEETS = 0.5
@@ -132,7 +132,7 @@ def _without_memberships(profiles: Sequence[Profile]) -> Roles:
     if not people:
         people = list(profiles)
     accounts = max(people, key=lambda profile: len(entitlement_columns(profile)) * 1_000_000 + profile.rows)
-    rights = frozenset(part for column in entitlement_columns(accounts) for part in _parts(column))
+    rights = frozenset(part for column in entitlement_columns(accounts) for part in parts_of(column))
     rest = [profile for profile in profiles if profile is not accounts]
     found: tuple[float, Profile, Column] | None = None
     for profile in rest:
@@ -152,15 +152,9 @@ def _without_memberships(profiles: Sequence[Profile]) -> Roles:
     return Roles(accounts, key, found[1] if found else None, found[2] if found else None, unused=tuple(others))
 
 
-def _parts(column: Column) -> frozenset[str]:
-    if column.separator is None:
-        return column.values
-    return frozenset(part.strip() for value in column.values for part in value.split(column.separator) if part.strip())
-
-
 def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
     """The column of another file that has the values of this one, and how many of them."""
-    parts = _parts(column)
+    parts = parts_of(column)
     best: tuple[float, Column] | None = None
     for other in profile.columns:
         if not other.filled or other.distinct * 2 < other.filled or not parts:
