@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.discover import format_of
+from whohas.warehouse.intake.discover import format_of, refuse_other_workbooks
 from whohas.warehouse.intake.propose.arranged import Arranged, Record, arrange, consistency
+from whohas.warehouse.intake.propose.workbook import sheet_rows
 
 _WHOLE = 4 << 20
 """Bytes up to which a CSV file is read whole."""
@@ -72,12 +73,13 @@ def sample_of(path: Path) -> Sample:
     if not path.is_file():
         raise InvalidArguments(f"There is no file {path}.")
     form = format_of(path) or "csv"
+    refuse_other_workbooks(path)
     if form in ("json", "ndjson") or path.suffix.lower() == ".toml":
         raise InvalidArguments(f"{path}: a mapping is for files with columns. JSON documents load as they are.")
     if path.stat().st_size == 0:
         raise InvalidArguments(f"{path} is empty.")
     try:
-        found = _parquet(path) if form == "parquet" else _csv(path)
+        found = {"parquet": _parquet, "xlsx": _xlsx}.get(form, _csv)(path)
     except OSError as error:
         raise InvalidArguments(f"{path} cannot be read: {error.strerror or error}.") from None
     _check(found)
@@ -176,6 +178,24 @@ def _csv(path: Path) -> Sample:
         tuple(settings),
         tuple(notes),
     )
+
+
+def _xlsx(path: Path) -> Sample:
+    sheet, sheets, records = sheet_rows(path)
+    arranged = arrange(records)
+    if arranged is None:
+        raise InvalidArguments(f"{path}, sheet {sheet!r}, has no header.")
+    settings: list[Setting] = []
+    if len(sheets) > 1:
+        settings.append(Setting("sheet", sheet, f"it has the most cells of {', '.join(sheets)}"))
+    if any(any(cells) for number, cells in records if number <= arranged.skip):
+        settings.append(Setting("skip", arranged.skip, f"the header is row {arranged.skip + 1}"))
+    if arranged.footer:
+        settings.append(
+            Setting("footer", arranged.footer, f"{_many(arranged.footer, 'row', 'rows')} at the end: no data")
+        )
+    header = tuple(arranged.header)
+    return Sample(path, "xlsx", header, text_table(len(header), arranged.rows), True, tuple(settings))
 
 
 def _bytes(path: Path) -> tuple[bytes, list[bytes], bool]:
