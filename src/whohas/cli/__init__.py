@@ -20,6 +20,7 @@ from whohas.cli.index import index
 from whohas.cli.keep import hold, holds, release, sweep
 from whohas.cli.keys import keys_app
 from whohas.cli.load import load
+from whohas.cli.map import map_files
 from whohas.cli.reports import reports_app
 from whohas.cli.run import download, run
 from whohas.cli.runs import cancel, runs, show
@@ -49,6 +50,7 @@ for command in (
     *(hold, release, holds, sweep, generate),
 ):
     app.command()(command)
+app.command("map")(map_files)
 app.add_typer(reports_app, name="reports")
 app.add_typer(schedule_app, name="schedule")
 app.add_typer(hook_app, name="hook")

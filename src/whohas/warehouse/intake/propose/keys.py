@@ -1,0 +1,199 @@
+"""Which column names the accounts of a file, which system the file comes from, and whose its accounts are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from whohas.warehouse.intake.propose.cells import quoted
+from whohas.warehouse.intake.propose.profile import KEYS, Column, Profile
+from whohas.warehouse.intake.propose.words import Concept, tokens
+
+
+class Look(StrEnum):
+    """The kind of system that a file looks like it comes from."""
+
+    HR = "HR"
+    DIRECTORY = "Active Directory"
+    OTHER = "DelimitedFile"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    look: Look
+    why: str
+
+
+def kind_of(profile: Profile) -> Kind:
+    """Return the kind of system that a file's columns show."""
+    directory = [
+        column
+        for column in profile.columns
+        if "".join(tokens(column.name))
+        in ("samaccountname", "distinguishedname", "useraccountcontrol", "objectguid", "objectsid", "memberof")
+        or "".join(tokens(column.name))
+        in ("userprincipalname", "pwdlastset", "lastlogontimestamp", "whencreated", "dn")
+    ]
+    if len(directory) >= 2:
+        return Kind(Look.DIRECTORY, f"it has {listed(directory[:4])}")
+    number = profile.first(Concept.EMPLOYEE)
+    people = [profile.first(c) for c in (Concept.MANAGER, Concept.START, Concept.END, Concept.WORK)]
+    evidence = [column for column in people if column is not None]
+    names = profile.first(Concept.LAST_NAME, Concept.DISPLAY_NAME)
+    application = profile.first(
+        Concept.LAST_LOGIN, Concept.PASSWORD_SET, Concept.SECOND_FACTOR, Concept.UAC, Concept.DN, Concept.SECRET
+    )
+    if number is not None and names is not None and application is None and len(evidence) >= 1:
+        employed = profile.first(Concept.MANAGER, Concept.START, Concept.END)
+        if employed is not None:
+            return Kind(Look.HR, f"it has {listed([number, names, *evidence])}, as exports of HR do")
+    return Kind(Look.OTHER, "")
+
+
+_ORDERS = {
+    Look.HR: (Concept.EMPLOYEE, Concept.ID, Concept.LOGIN, Concept.EMAIL),
+    Look.DIRECTORY: (Concept.LOGIN, Concept.UPN, Concept.DN, Concept.ID, Concept.EMAIL, Concept.EMPLOYEE),
+    Look.OTHER: (Concept.LOGIN, Concept.ID, Concept.UPN, Concept.EMAIL, Concept.EMPLOYEE, Concept.DN),
+}
+_NEARLY = 0.9
+"""The share of different values from which a column counts as unique but for mistakes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The column that names the accounts.
+
+    Attributes:
+        unique: whether each row has a value of its own.
+        source: the column within whose values it is unique, for a file of several sources.
+        nearly: whether it is unique but for single rows, as mistakes are.
+    """
+
+    column: Column
+    unique: bool
+    why: str
+    source: Column | None = None
+    nearly: bool = False
+
+
+def candidates(profile: Profile, look: Look) -> list[Column]:
+    """Return the columns that may name accounts, the most usual one first."""
+    return [
+        column for concept in _ORDERS[look] for column in profile.of(concept) if column.distinct > 1 or profile.rows < 3
+    ]
+
+
+def key_of(profile: Profile, look: Look) -> Key | None:
+    """Return the column that names the accounts of a file; None where no column could."""
+    known = candidates(profile, look)
+    if not profile.rows:
+        return Key((known or profile.columns)[0], True, "by its name alone, for the file has no rows")
+    sampled = "" if profile.whole else f" in a sample of {profile.rows:,} rows"
+    for column in known:
+        if profile.is_unique(column):
+            return Key(column, True, f"unique and filled in all {profile.rows:,} rows{sampled and ' of a sample'}")
+    for column in known:
+        for source in profile.of(Concept.SOURCE):
+            pairs = profile.pairs.get((column.name, source.name), 0)
+            if column.filled == profile.rows == source.filled == pairs and source.distinct * 2 <= profile.rows:
+                return Key(column, True, f"unique for each value of {quoted(source)}", source)
+    for column in known:
+        if column.filled >= _NEARLY * profile.rows and column.distinct >= _NEARLY * column.filled:
+            return Key(column, False, _mistakes(profile, column) + sampled, nearly=True)
+    others = [
+        column
+        for column in profile.columns
+        if column not in known and profile.is_unique(column) and not column.shape("sentence") and column.times is None
+    ]
+    if others:
+        return Key(
+            others[0], True, f"the first column with a value of its own in each of the {profile.rows:,} rows{sampled}"
+        )
+    if known:
+        best = max(known, key=lambda column: (column.distinct, -known.index(column)))
+        return Key(best, False, _mistakes(profile, best) + sampled)
+    filled = [column for column in profile.columns if column.filled]
+    if not filled:
+        return None
+    best = max(filled, key=lambda column: column.distinct)
+    return Key(best, False, _mistakes(profile, best) + sampled)
+
+
+def _mistakes(profile: Profile, column: Column) -> str:
+    parts: list[str] = []
+    if column.filled < profile.rows:
+        parts.append(f"{profile.rows - column.filled:,} of {profile.rows:,} rows have no value and are rejected")
+    if column.distinct < column.filled:
+        shown = ", ".join(map(repr, profile.repeated.get(column.name, ())))
+        more = column.filled - column.distinct
+        parts.append(
+            f"{more:,} {'row repeats' if more == 1 else 'rows repeat'} the value of an earlier one"
+            f"{f' ({shown})' if shown else ''} and {'is' if more == 1 else 'are'} rejected"
+        )
+    return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A file that has one row per account and entitlement.
+
+    Attributes:
+        alone: whether it says nothing else of the accounts.
+        differing: columns, other than the entitlement, in which rows of one account differ.
+    """
+
+    account: Column
+    entitlement: Column
+    alone: bool
+    differing: tuple[str, ...]
+    source: Column | None
+
+
+def held_of(profile: Profile, look: Look) -> Held | None:
+    """Return how a file has one row per account and entitlement, or None if it has not."""
+    best: tuple[int, Held] | None = None
+    for account in candidates(profile, look):
+        if account.distinct >= profile.rows or account.filled < 0.5 * profile.rows:
+            continue
+        varying = profile.varying.get(account.name, ())
+        for entitlement in entitlement_columns(profile):
+            pairs = profile.pairs.get((account.name, entitlement.name), 0)
+            if entitlement.name not in varying or pairs < _NEARLY * account.filled or entitlement is account:
+                continue
+            source = next((c for c in profile.of(Concept.SOURCE) if c.filled == profile.rows), None)
+            others = [
+                column for column in profile.columns if column not in (account, entitlement, source) and column.filled
+            ]
+            differing = tuple(
+                column.name for column in others if column.name in varying and column.name != entitlement.name
+            )
+            constant = [column for column in others if column.name not in differing]
+            held = Held(account, entitlement, not constant, differing, source if not constant else None)
+            if best is None or entitlement.distinct > best[0]:
+                best = (entitlement.distinct, held)
+        if best is not None:
+            break
+    return best[1] if best else None
+
+
+def entitlement_columns(profile: Profile) -> list[Column]:
+    """Return the columns whose values are rights; of two that say the same thing the first."""
+    found: list[Column] = []
+    for column in profile.of(Concept.ENTITLEMENT):
+        if column.times is not None or (column.words is not None and set(map(str.casefold, column.words)) <= _FLAGS):
+            continue
+        twin = any(profile.pairs.get((column.name, other.name)) == column.distinct == other.distinct for other in found)
+        if not twin:
+            found.append(column)
+    return found
+
+
+_FLAGS = frozenset({"true", "false", "yes", "no", "y", "n", "1", "0", "ja", "nein", "oui", "non", "x"})
+
+
+def listed(columns: list[Column]) -> str:
+    names = list(dict.fromkeys(quoted(column) for column in columns))
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
+
+
+__all__ = ["KEYS", "Held", "Key", "Kind", "Look", "entitlement_columns", "held_of", "key_of", "kind_of", "listed"]

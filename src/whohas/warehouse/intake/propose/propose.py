@@ -1,0 +1,227 @@
+"""Propose a mapping for files: from their profiles to the text of a TOML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whohas.warehouse.intake.propose.cells import quoted
+from whohas.warehouse.intake.propose.keys import Look, kind_of
+from whohas.warehouse.intake.propose.parts import Accounts
+from whohas.warehouse.intake.propose.profile import Column, Profile, parts_of, profile_of
+from whohas.warehouse.intake.propose.sample import Setting, sample_of
+from whohas.warehouse.intake.propose.several import NAMES, Roles, roles_of
+from whohas.warehouse.intake.propose.words import Concept, tokens
+from whohas.warehouse.intake.propose.written import Section, named_columns, toml
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A mapping as TOML, and what a person has to look at."""
+
+    text: str
+    notes: tuple[str, ...]
+
+
+def propose(paths: Sequence[Path], name: str | None = None, target: Path | None = None) -> Proposal:
+    """Propose a mapping for files of one system.
+
+    Args:
+        name: the source's name; without one it is made from the first file's name.
+        target: where the mapping is to be kept: it names the files from there. Without it, from the current folder.
+
+    Raises:
+        InvalidArguments: a file cannot be read, or has no table.
+        NotOneSource: the files come from different systems.
+    """
+    import duckdb
+
+    samples = [sample_of(path) for path in paths]
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 2")
+        profiles = [profile_of(sample, connection) for sample in samples]
+    return proposal(profiles, name, target)
+
+
+def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path | None = None) -> Proposal:
+    """Propose a mapping from profiles of files; see `propose`."""
+    roles = roles_of(profiles)
+    folder = (target.parent if target is not None else Path()).resolve()
+
+    def file(profile: Profile) -> str:
+        return Path(os.path.relpath(profile.path.resolve(), folder)).as_posix()
+
+    main = roles.accounts or roles.memberships or roles.entitlements or profiles[0]
+    sections: list[Section] = [_source(roles, main, name), *_reading(profiles)]
+    notes = [f"{profile.path.name}: {note}" for profile in profiles for note in profile.notes]
+    if roles.accounts is not None and roles.key is not None:
+        per_row = roles.held if roles.memberships is None else None
+        accounts = Accounts(roles.accounts, kind_of(roles.accounts), roles.key, per_row, _rights(roles))
+        made = accounts.sections(file(roles.accounts))
+        sections += made
+        if not any(column.concept in NAMES for column in roles.accounts.columns):
+            notes.append(
+                f"{roles.accounts.path.name}: no column has the name of one for accounts or people, so that "
+                f"{quoted(roles.key.column)} is a guess. Does the file say who has what?"
+            )
+        if not roles.key.unique:
+            begin = "" if roles.key.nearly else "no column is unique; nearest comes "
+            notes.append(f"{roles.accounts.path.name}: {begin}{quoted(roles.key.column)}: {roles.key.why}.")
+        sections.insert(2, _values(roles.accounts, made))
+    if roles.entitlements is not None and roles.value is not None:
+        sections += _entitlements(roles.entitlements, roles.value, file(roles.entitlements))
+    if roles.memberships is not None and roles.held is not None:
+        sections += _memberships(roles, file(roles.memberships))
+    for profile in profiles:
+        if not profile.rows:
+            notes.append(f"{profile.path.name} has no rows: the mapping goes by the names of its columns alone.")
+        elif all(column.concept is None for column in profile.columns):
+            notes.append(
+                f"{profile.path.name}: no column has a known name. Does the first line name the columns? "
+                f"It is: {', '.join(column.name for column in profile.columns[:6])}."
+            )
+    notes += [f"{profile.path.name} is not used: no part of a mapping has such rows." for profile in roles.unused]
+    saved = target.name if target is not None else "map.toml"
+    head = [
+        f"A mapping for {', '.join(profile.path.name for profile in profiles)}, proposed by whohas map. "
+        "Each line has its reason. Read them, put right what is wrong, and add what is missing."
+    ]
+    command = target if target is not None else Path(saved)
+    tail = [
+        *(f"Note: {note}" for note in notes),
+        "What to do next:",
+        *([] if target is not None else [f"  save this text as {saved} in this folder"]),
+        f"  whohas load {command} --check     (says what a load would do, and writes nothing)",
+        f"  whohas load {command}",
+        "All keys: docs/how-to/load.md",
+    ]
+    return Proposal(toml(head, [section for section in sections if section], tail), tuple(notes))
+
+
+def _rights(roles: Roles) -> frozenset[str] | None:
+    """The entitlements that files other than that of the accounts name; None where there is no such file."""
+    if roles.entitlements is not None and roles.value is not None:
+        return roles.value.values
+    if roles.memberships is not None and roles.held is not None:
+        return parts_of(roles.held.entitlement)
+    return None
+
+
+def _source(roles: Roles, main: Profile, name: str | None) -> Section:
+    section = Section("source")
+    kind = kind_of(main)
+    source: Column | None = roles.key.source if roles.key is not None else None
+    if roles.accounts is None and roles.held is not None:
+        source = roles.held.source
+    if roles.accounts is None and roles.held is None:
+        source = roles.source
+    if source is not None and name is None:
+        words = ", ".join(value for value, _ in source.frequent[:4])
+        section.add("column", source.name, f"each row names its source: {words}{', …' if source.distinct > 4 else ''}")
+    else:
+        section.add(
+            "name", name or _title(main.path), "as you gave it" if name else "from the file's name: choose your own"
+        )
+    hr = kind.look is Look.HR
+    section.add("type", kind.look.value, "any text" if hr else kind.why or "a file with columns")
+    if hr and roles.accounts is not None:
+        section.add("authoritative", True, f"each row makes an identity: {kind.why}")
+    elif roles.accounts is not None and main.first(Concept.EMPLOYEE) is not None and kind.look is Look.OTHER:
+        section.comments.append("If this file is where your people come from: authoritative = true")
+    return section
+
+
+def _title(path: Path) -> str:
+    stem = path.name
+    for ending in (".gz", ".csv", ".txt", ".tsv", ".xlsx", ".parquet"):
+        stem = stem.removesuffix(ending)
+    words = [word for word in tokens(stem) if not word.isdigit()] or [stem]
+    known = {"hr": "HR", "ad": "Active Directory", "crm": "CRM", "erp": "ERP", "saas": "SaaS", "sap": "SAP"}
+    return " ".join(known.get(word, word.capitalize()) for word in words)
+
+
+def _reading(profiles: Sequence[Profile]) -> list[Section]:
+    """How the files are written; where they differ, the comment says so, for a mapping has one such section."""
+    sections: list[Section] = []
+    for form in ("csv", "xlsx"):
+        section = Section(form)
+        files = [profile for profile in profiles if profile.form == form]
+        keys = list(dict.fromkeys(setting.key for profile in files for setting in profile.settings))
+        for key in keys:
+            found: list[tuple[Profile, Setting]] = [
+                (profile, setting) for profile in files for setting in profile.settings if setting.key == key
+            ]
+            values = {setting.value for _, setting in found}
+            if len(values) == 1 and len(found) == len(files):
+                section.add(key, found[0][1].value, found[0][1].why)
+            elif key == "delimiter":
+                continue  # each file shows its own
+            else:
+                listed = "; ".join(
+                    f"{profile.path.name}: {setting.value!r}, {setting.why}" for profile, setting in found
+                )
+                section.comments.append(
+                    f"The files differ in {key} ({listed}), and a mapping has one. Put them right by hand, or describe "
+                    "each file by a mapping of its own."
+                )
+        sections.append(section)
+    return sections
+
+
+def _values(profile: Profile, sections: Sequence[Section]) -> Section:
+    """The texts that mean no value in columns that have a type: there they would count as unreadable."""
+    section = Section("values")
+    typed = ("accounts.columns", "identities.columns", "manager", "correlation")
+    named = named_columns(*(part for part in sections if part.name in typed))
+    found = {text: column.name for column in profile.columns if column.name in named for text in column.empties}
+    if found:
+        where = ", ".join(f"{text!r} in {column!r}" for text, column in found.items())
+        section.add("empty", list(found), f"texts that mean no value: {where}")
+    return section
+
+
+def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
+    section = Section("entitlements")
+    section.add("file", file, f"{profile.rows:,} rows")
+    section.add("attributes", [c.name for c in profile.columns if c is not value], "the other columns")
+    columns = Section("entitlements.columns")
+    columns.add(
+        "value",
+        value.name,
+        "what the other file names the entitlements by" if not profile.is_unique(value) else "unique",
+    )
+    coded = {"id", "key", "code", "no", "nr", "number", "guid"} & set(tokens(value.name))
+    names = profile.of(Concept.DISPLAY_NAME) + (profile.of(Concept.ENTITLEMENT) if coded else [])
+    name = next((column for column in names if column is not value), value)
+    columns.add("name", name.name, "what reports show")
+    description = profile.first(Concept.DESCRIPTION)
+    if description is not None:
+        columns.add("description", description.name, "by its name")
+    return [section, columns]
+
+
+def _memberships(roles: Roles, file: str) -> list[Section]:
+    held, profile = roles.held, roles.memberships
+    assert held is not None and profile is not None
+    section = Section("memberships")
+    section.add("file", file, f"{profile.rows:,} rows, one for each account and entitlement")
+    if roles.accounts is None:
+        section.comments.append(
+            "No file describes the accounts: they are made from these rows. With a file of accounts, call "
+            "whohas map with both files."
+        )
+        if held.differing:
+            section.comments.append(
+                f"Not kept, for it differs between the rows of an account: {', '.join(held.differing)}."
+            )
+    columns = Section("memberships.columns")
+    columns.add("account", held.account.name, f"{held.account.distinct:,} accounts in {profile.rows:,} rows")
+    columns.add("entitlement", held.entitlement.name, f"{held.entitlement.distinct:,} different values")
+    lists = Section("memberships.lists")
+    if held.entitlement.separator:
+        lists.add(
+            held.entitlement.name, held.entitlement.separator, f"{held.entitlement.several:,} cells have several values"
+        )
+    return [section, columns, lists]

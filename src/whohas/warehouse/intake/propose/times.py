@@ -1,0 +1,154 @@
+"""The forms in which exports write times, and which of them a column's cells have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+ISO: Final = ""
+"""The forms that a load understands without a key."""
+
+_CLOCKS: Final = (
+    ("", ""),
+    (r" \d{1,2}:\d\d", " %H:%M"),
+    (r" \d{1,2}:\d\d:\d\d", " %H:%M:%S"),
+    (r" \d{1,2}:\d\d [AaPp][Mm]", " %I:%M %p"),
+    (r" \d{1,2}:\d\d:\d\d [AaPp][Mm]", " %I:%M:%S %p"),
+)
+_DATES: Final = (
+    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y"),
+    (r"\d{1,2}\.\d{1,2}\.\d{2}", "%d.%m.%y"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%m/%d/%Y"),
+    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y"),
+    (r"\d{1,2}/\d{1,2}/\d{2}", "%m/%d/%y"),
+    (r"\d{1,2}/\d{1,2}/\d{2}", "%d/%m/%y"),
+    (r"\d{1,2}-\d{1,2}-\d{4}", "%d-%m-%Y"),
+    (r"\d{1,2}-\d{1,2}-\d{4}", "%m-%d-%Y"),
+    (r"\d{4}/\d{1,2}/\d{1,2}", "%Y/%m/%d"),
+    (r"\d{4}\.\d{1,2}\.\d{1,2}", "%Y.%m.%d"),
+    (r"\d{1,2}-[A-Za-z]{3}-\d{4}", "%d-%b-%Y"),
+    (r"\d{1,2}-[A-Za-z]{3}-\d{2}", "%d-%b-%y"),
+    (r"\d{1,2} [A-Za-z]{3} \d{4}", "%d %b %Y"),
+    (r"\d{1,2} [A-Za-z]{4,9} \d{4}", "%d %B %Y"),
+    (r"[A-Za-z]{3} \d{1,2}, \d{4}", "%b %d, %Y"),
+    (r"[A-Za-z]{4,9} \d{1,2}, \d{4}", "%B %d, %Y"),
+    (r"(19|20)\d{6}", "%Y%m%d"),
+)
+_ISO: Final = r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?( ?([Zz]|[+-]\d\d(:?\d\d)?))?)?"
+_NAMED: Final = (
+    ("ldap", r"(19|20)\d{8}(\d\d(\d\d)?)?([.,]\d+)?(Z|[+-]\d\d(\d\d)?)"),
+    ("filetime", r"0|1[0-4]\d{16}|9223372036854775807"),
+    ("milliseconds", r"\d{12,13}"),
+    ("seconds", r"[1-4]?\d{9}"),
+)
+
+
+def _shapes() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The forms with the shape that a cell of each has."""
+    found = [(ISO, re.compile(_ISO))]
+    for shape, form in _DATES:
+        clocks = _CLOCKS if form != "%Y%m%d" else _CLOCKS[:1]
+        found += [(form + written, re.compile(shape + clock)) for clock, written in clocks]
+    return (*found, *((name, re.compile(shape)) for name, shape in _NAMED))
+
+
+_SHAPES: Final = _shapes()
+_ORDER: Final = {form: place for place, (form, _) in enumerate(_SHAPES)}
+_DIGITS: Final = str.maketrans("123456789", "0" * 9)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The forms of time that a column's cells have.
+
+    Attributes:
+        formats: forms for the key `times`; `ISO` for what needs no key. The one that reads most comes first.
+        read: cells that one of them reads.
+        of: filled cells that were looked at.
+        other: another order of day and month that reads as many cells, or None.
+        local: whether cells have a time of day without an offset.
+        unread: some cells that no form reads.
+    """
+
+    formats: tuple[str, ...]
+    read: int
+    of: int
+    other: str | None = None
+    local: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        return self.read / self.of if self.of else 0.0
+
+
+def times_of(cells: Sequence[tuple[str, int]]) -> Times | None:
+    """Return the forms of time in the distinct values of a column, or None if fewer than half of the cells are times.
+
+    A form is taken if it reads two cells or more that those before it do not, or one of fewer than ten.
+    """
+    of = sum(n for _, n in cells)
+    likely = [(text, n) for text, n in cells if len(text) <= 40 and text[-1:] and any(map(str.isdigit, text))]
+    if sum(n for _, n in likely) * 2 < of:
+        return None
+    alike: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    left: list[tuple[str, int, frozenset[str]]] = []
+    for text, n in cells:
+        key = text.translate(_DIGITS)
+        if key not in alike:
+            # shapes that want a certain digit are looked at again below, value by value
+            alike[key] = [item for item in _SHAPES if item[1].fullmatch(text) or item[0] in _CERTAIN]
+        left.append((text, n, frozenset(form for form, shape in alike[key] if _has(text, form, shape))))
+    formats: list[str] = []
+    read, other, local = 0, None, False
+    while left:
+        gains: dict[str, int] = {}
+        for _, n, has in left:
+            for form in has:
+                gains[form] = gains.get(form, 0) + n
+        best = max(gains, key=lambda form: (gains[form], -_ORDER[form]), default=None)
+        if best is None or gains[best] < (2 if of >= 10 else 1) or any(_contradict(best, form) for form in formats):
+            break
+        if other is None:
+            other = next((form for form in gains if _contradict(form, best) and gains[form] == gains[best]), None)
+        local = local or "%H" in best or "%I" in best
+        if best == ISO:
+            local = local or any(ISO in has and _LOCAL.search(text) is not None for text, _, has in left)
+        formats.append(best)
+        read += gains[best]
+        left = [item for item in left if best not in item[2]]
+    if read * 2 < of:
+        return None
+    return Times(tuple(formats), read, of, other, local, tuple(text for text, _, _ in left[:3]))
+
+
+_CERTAIN: Final = frozenset({"%Y%m%d", *(name for name, _ in _NAMED)})
+_LOCAL: Final = re.compile(r":\d\d(\.\d+)?$")
+
+
+def _has(text: str, form: str, shape: re.Pattern[str]) -> bool:
+    if not shape.fullmatch(text):
+        return False
+    if "%" not in form:
+        return True
+    try:
+        datetime.strptime(text, form)  # noqa: DTZ007 - only whether it can be read
+    except ValueError:
+        return False
+    return True
+
+
+def _contradict(one: str, other: str) -> bool:
+    """Whether two forms read the same text as different days."""
+    pairs = (("%d/%m/", "%m/%d/"), ("%d-%m-", "%m-%d-"))
+    return any(
+        (one.startswith(a) and other.startswith(b)) or (one.startswith(b) and other.startswith(a)) for a, b in pairs
+    )
+
+
+def is_number(times: Times) -> bool:
+    """Whether a column's times are bare numbers, which only a name of the column makes times."""
+    return set(times.formats) <= {"seconds", "milliseconds", "%Y%m%d", "filetime"} and "filetime" not in times.formats

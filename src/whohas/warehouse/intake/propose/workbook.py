@@ -1,0 +1,51 @@
+"""The rows of an XLSX workbook's sheet as text, for a proposal."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from python_calamine import CalamineError, SheetTypeEnum, load_workbook
+
+from whohas.errors import InvalidArguments
+from whohas.warehouse.intake.propose.arranged import Record
+from whohas.warehouse.intake.xlsx_scan import check_workbook
+
+
+def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
+    """Return the sheet with the most cells that have a value, the names of all sheets that have some, and its rows.
+
+    Raises:
+        InvalidArguments: it is no workbook, or all its sheets are empty.
+    """
+    check_workbook(path)
+    found: dict[str, list[Record]] = {}
+    try:
+        with load_workbook(path) as book:
+            names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+            for name in names:
+                sheet = book.get_sheet_by_name(name)
+                if sheet.start is not None:
+                    rows = enumerate(sheet.iter_rows(), 1)
+                    found[name] = [(number, [_text(cell) for cell in row]) for number, row in rows]
+    except CalamineError as error:
+        raise InvalidArguments(f"{path} cannot be read as XLSX: {error}.") from None
+    cells = {name: sum(1 for _, row in rows for cell in row if cell) for name, rows in found.items()}
+    cells = {name: count for name, count in cells.items() if count}
+    if not cells:
+        raise InvalidArguments(f"{path} is empty: none of its sheets has cells.")
+    chosen = max(cells, key=lambda name: cells[name])
+    return chosen, list(cells), found[chosen]
+
+
+def _text(cell: Any) -> str:
+    """A cell's value as a load has it."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else format(Decimal(repr(cell)), "f")
+    if isinstance(cell, dt.datetime):
+        return cell.isoformat(" ", "seconds")
+    return str(cell)

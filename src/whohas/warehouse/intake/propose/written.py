@@ -1,0 +1,101 @@
+"""A proposal as TOML: each line with its reason, in the order in which the documentation has the keys."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Value = str | bool | int | Sequence[str] | Mapping[str, "Value"]
+
+_BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_LINE = 100
+"""The column up to which reasons stand behind their line; longer ones stand above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A key, its value and why it is proposed."""
+
+    key: str
+    value: Value
+    why: str = ""
+
+
+@dataclass(slots=True)
+class Section:
+    """A section with comments at its head. Without lines only the comments are written."""
+
+    name: str
+    lines: list[Line] = field(default_factory=list[Line])
+    comments: list[str] = field(default_factory=list[str])
+
+    def add(self, key: str, value: Value, why: str = "") -> None:
+        self.lines.append(Line(key, value, why))
+
+
+def named_columns(*sections: Section) -> set[str]:
+    """Return the columns of the file that the lines of sections name."""
+    found: set[str] = set()
+    for line in (line for section in sections for line in section.lines):
+        value = line.value["column"] if isinstance(line.value, Mapping) else line.value
+        if isinstance(value, str):
+            found.add(value)
+    return found
+
+
+def toml(head: Sequence[str], sections: Sequence[Section], tail: Sequence[str]) -> str:
+    """Return the sections as TOML."""
+    out = [_comment(text) for text in head]
+    for section in sections:
+        if not section.lines and not section.comments:
+            continue
+        out.append("")
+        if section.lines:
+            out.append(f"[{section.name}]")
+        out += [_comment(text) for text in section.comments]
+        width = min(44, max((len(_assigned(line)) for line in section.lines), default=0))
+        for line in section.lines:
+            assigned = _assigned(line)
+            behind = f"{assigned:<{width}}  # {printable(line.why)}"
+            if not line.why:
+                out.append(assigned)
+            elif len(behind) <= _LINE + 20:
+                out.append(behind)
+            else:
+                out += [_comment(line.why), assigned]
+    out += ["", *(_comment(text) for text in tail)]
+    return "\n".join(out) + "\n"
+
+
+def printable(text: str) -> str:
+    """Return a text for a comment, which may hold neither line breaks nor control characters."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def text(value: Value) -> str:
+    """Return a value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        # the escapes of JSON are those of TOML, but for the sign that only TOML wants escaped
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {text(item)}" for name, item in value.items()) + " }"
+    return "[" + ", ".join(text(item) for item in value) + "]"
+
+
+def _assigned(line: Line) -> str:
+    return f"{_key(line.key)} = {text(line.value)}"
+
+
+def _key(name: str) -> str:
+    return name if name and set(name) <= _BARE else text(name)
+
+
+def _comment(reason: str) -> str:
+    lines = textwrap.wrap(printable(reason), _LINE, break_long_words=False, break_on_hyphens=False) or [""]
+    return "\n".join(f"# {line}".rstrip() for line in lines)
