@@ -42,7 +42,7 @@ def test_keys_of_values_and_columns_shape_what_is_loaded(rig: Rig) -> None:
         ),
     })  # fmt: skip
     report = rig.load("map.toml")
-    assert (report.rejected, report.warnings) == (0, ())
+    assert (report.rejected, report.emptied, report.warnings) == (0, 0, ())
     one, two, three = rig.rows("accounts")
     assert [row["created"] for row in (one, two, three)] == [
         datetime(2024, 1, 31, 11, tzinfo=UTC), datetime(2024, 6, 30, 22, tzinfo=UTC), None,
@@ -81,7 +81,7 @@ def test_a_flag_of_what_is_no_integer_is_unreadable(rig: Rig, text: str) -> None
     column = 'disabled = { column = "userAccountControl", flag = 2 }'
     rig.write(**{"a.csv": f"id,userAccountControl\n1,{text}\n", "map.toml": mapping(column)})
     report = rig.load("map.toml")
-    assert "no integer, of which the flag 2 is a bit" in str(report.rejections[0])
+    assert "no integer, of which the flag 2 is a bit" in str(report.emptied_cells[0])
 
 
 @pytest.mark.parametrize(("text", "value"), [("7", 7), (" 7", 7), ("+7", 7), ("1.0", 1), ("100.0", 100), ("-3", -3)])
@@ -94,12 +94,12 @@ def test_integers_are_read_as_programs_write_them(rig: Rig, text: str, value: in
 @pytest.mark.parametrize("text", ['"1,000"', "1.000", "1.5", "1e3", "0x10", "1_000", "1 000"])
 def test_integers_that_could_be_misread_are_unreadable(rig: Rig, text: str) -> None:
     rig.write(**{"identity_profiles.csv": f"id,name,priority\np,P,{text}\n"})
-    assert "is no integer" in str(rig.load(".").rejections[0])
+    assert "is no integer" in str(rig.load(".").emptied_cells[0])
 
 
 def test_an_unreadable_time_names_its_value_and_the_key(rig: Rig) -> None:
     rig.write(**{"a.csv": "id,made\n1,1704164645\n", "map.toml": mapping('created = "made"')})
-    reason = str(rig.load("map.toml").rejections[0])
+    reason = str(rig.load("map.toml").emptied_cells[0])
     assert "'1704164645' is no time" in reason
     assert "times in a mapping's [values]" in reason
 
@@ -170,11 +170,11 @@ def test_identities_of_accounts_have_forms_of_their_own(rig: Rig) -> None:
 
 def test_the_example_of_the_documentation_loads(rig: Rig) -> None:
     page = (Path(__file__).parents[2] / "docs/how-to/load.md").read_text(encoding="utf-8")
-    section = page.partition("### How cells are written")[2]
+    section = page.partition("## How cells are written")[2]
     example, rows = section.partition("```toml\n")[2].split("```")[0], section.partition("```\nsAM")[2].split("```")[0]
     rig.write(**{"map.toml": example, "ad.csv": f"sAM{rows}"})
     report = rig.load("map.toml")
-    assert (report.rejected, report.warnings) == (0, ())
+    assert (report.rejected, report.emptied, report.warnings) == (0, 0, ())
     ann, bob = rig.rows("accounts")
     assert (ann["disabled"], bob["disabled"], ann["locked"], bob["locked"]) == (False, True, False, True)
     assert ann["created"] == datetime(2024, 1, 31, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ def gaps(reading: Reading, accepted: bool) -> tuple[Gap, ...]:
         if gap.table not in stages or (gap.source and gap.source not in stages[gap.table].touched)
     ]
     found: dict[tuple[str, str], tuple[int, int]] = {}
-    tables = {number: table.name for number, _, table, _ in reading.files()}
+    tables = {number: table.name for number, _, table, _ in reading.files}
     for (file, source), counts in reading.rejects.by_source.items():
         key = (tables[file], source)
         rejected, emptied = found.get(key, (0, 0))

@@ -87,7 +87,7 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
     rejects = reading.rejects
     bad: dict[tuple[str, str], int] = {}
     numbers: dict[tuple[str, str], int] = {}
-    for number, path, table, read in reading.files():
+    for number, path, table, read in reading.files:
         count = rejects.counts[number]
         if count and (count == read or _beyond(count, read, limits.rejected, limits.few)):
             found.append(Loss("rejected", str(path), count, read, limit, rejects.samples(number, None)))
@@ -109,7 +109,7 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
 
 def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
     found: list[Loss] = []
-    files = {number: (path, read) for number, path, _, read in reading.files()}
+    files = {number: (path, read) for number, path, _, read in reading.files}
     for (number, column), count in reading.rejects.by_column.items():
         path, read = files[number]
         filled = max(reading.filled[number][column], count)

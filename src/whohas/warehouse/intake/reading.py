@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.warehouse.intake.arrow import pc
-from whohas.warehouse.intake.batches import Batch, Fault, Numbers, ahead
+from whohas.warehouse.intake.batches import Batch, Fault, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
 from whohas.warehouse.intake.discover import Input, Inputs, why
 from whohas.warehouse.intake.documents import DocumentRows
@@ -54,7 +54,11 @@ _ORDER = ("sources", "identity_profiles", "identities")
 
 
 class Reading:
-    """What a load has read: stages by table, sources, counts. Its files are read by `read`."""
+    """What a load has read: stages by table, sources, counts. Its files are read by `read`.
+
+    Attributes:
+        files: the files that were read: number, path, table and how many records each has.
+    """
 
     def __init__(
         self, connection: Any, load: Load, inputs: Inputs, rejects: Rejects, on_progress: Callable[[Progress], None]
@@ -79,7 +83,7 @@ class Reading:
         self.named: Stage | None = None
         self.named_rules: dict[str, tuple[SourceMapping, str, tuple[str, ...]]] = {}
         self.rows = 0
-        self._files: list[tuple[int, Path, Table, int]] = []
+        self.files: list[tuple[int, Path, Table, int]] = []
         self._writer = Writer()
         self._done = 0
         self._told = 0.0
@@ -114,7 +118,7 @@ class Reading:
         for mapping in sorted(mapped, key=lambda mapping: mapping.authoritative is not True):
             if mapping.authoritative:
                 self._accounts(mapping)
-        if any(mapping.authoritative and mapping.carriers for mapping in mapped):
+        if self.records.id_columns or any(mapping.authoritative and mapping.carriers for mapping in mapped):
             self._finish_made()
         self.finish(IDENTITIES)
         for file in self.inputs.files:
@@ -153,15 +157,11 @@ class Reading:
         if stage is None:
             return
         stage.finish(self.connection)
-        gone = self.drop_duplicates(stage, "id", "id")
+        gone = self.records.drop_duplicates(stage, "id", "id")
         accounts = self.stages.get(ACCOUNTS.name)
         if table is IDENTITIES and accounts is not None and self.records.id_columns:
             # identities with ids of their own: an account and the identity that it makes are rejected together
             leave_out(accounts, gone)
-
-    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> Numbers:
-        """Leave out staged rows whose key an earlier one has; return their origins."""
-        return self.records.drop_duplicates(stage, key, column, silent)
 
     def _finish_made(self) -> None:
         """Completes the accounts read so far, and gives the identities that they make what several rows gave them."""
@@ -200,12 +200,8 @@ class Reading:
         """What became of each file's records."""
         return tuple(
             FileCount(path.name, table.name, read, self.rejects.counts[number], self.rejects.emptied[number])
-            for number, path, table, read in self._files
+            for number, path, table, read in self.files
         )
-
-    def files(self) -> Sequence[tuple[int, Path, Table, int]]:
-        """The files that were read: number, path, table and how many records each has."""
-        return self._files
 
     def _announce_mappings(self) -> None:
         for mapping in self.inputs.mappings:
@@ -475,14 +471,14 @@ class Reading:
             for batch in items:
                 bad = keep(batch, number)
                 unread = () if known else (replace(fault, source=source) for fault in batch.faults)
-                for fault in sorted((*unread, *bad), key=_record):
+                for fault in sorted((*unread, *bad), key=lambda fault: fault.record):
                     self.rejects.put(number, fault)
                 count = len(batch.records) + len(batch.faults)
                 read += count
                 self.rows += count
                 self._tell(file.path, batch.position)
         self.warnings += file.notes()
-        self._files.append((number, file.path, table, read))
+        self.files.append((number, file.path, table, read))
         self._done += file.path.stat().st_size
         if not read and table is not SOURCES:
             self.warnings.append(f"{file.path.name} has no rows.")
@@ -493,10 +489,6 @@ class Reading:
         if now - self._told > 0.1:
             self._told = now
             self._on_progress(Progress("reading", path.name, self._done + position, self.inputs.size, self.rows))
-
-
-def _record(fault: Fault) -> int:
-    return fault.record
 
 
 def _described(data: pa.Table) -> list[dict[str, Any]]:

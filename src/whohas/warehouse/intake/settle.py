@@ -46,9 +46,9 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
     if "accounts" in reading.stages:
         reading.records.merge_accounts(reading.stages["accounts"])
         if reading.given_ids:
-            reading.drop_duplicates(reading.stages["accounts"], "id", "id")
+            reading.records.drop_duplicates(reading.stages["accounts"], "id", "id")
     if "entitlements" in reading.stages:
-        reading.drop_duplicates(reading.stages["entitlements"], "id", "id")
+        reading.records.drop_duplicates(reading.stages["entitlements"], "id", "id")
     recognise(reading.connection, reading.load.base, reading.sources.rows)
     named = _named_accounts(reading)
     _memberships(reading, named)
@@ -60,9 +60,9 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
             stage.finish(reading.connection)
             if name == ACCOUNT_ENTITLEMENTS.name:
                 key = "sourceId || chr(0) || accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')"
-                reading.drop_duplicates(stage, key, "entitlementId")
+                reading.records.drop_duplicates(stage, key, "entitlementId")
             elif stage.table.schema.names[0] == "id":
-                reading.drop_duplicates(stage, "id", "id")
+                reading.records.drop_duplicates(stage, "id", "id")
     accounts = reading.stages.get(ACCOUNTS.name)
     if accounts is not None:
         _revise_accounts(reading, accounts, left)
@@ -148,7 +148,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
                 "for no file of accounts describes the source."
             )
     stage.finish(reading.connection)
-    reading.drop_duplicates(stage, "id", "id", silent=True)
+    reading.records.drop_duplicates(stage, "id", "id", silent=True)
     bad: list[pa.Table] = []
     for mapping, asked in reading.memberships:
         ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
@@ -194,7 +194,7 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
     if accounts is None:
         return []
     accounts.finish(reading.connection)
-    reading.drop_duplicates(accounts, "id", "accounts.id")
+    reading.records.drop_duplicates(accounts, "id", "accounts.id")
     rest = nested.adopt(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
     out = [file for file in rest if file.partition not in from_file]
     if out:
