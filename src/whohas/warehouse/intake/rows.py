@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from whohas.warehouse.intake.arrow import nulls, one, pc
 from whohas.warehouse.intake.forms import USUAL, Form
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, present, typed
-from whohas.warehouse.tables import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, Column, Table
+from whohas.warehouse.tables import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIME, Column, Table
 
 Places = npt.NDArray[np.int64]
 
@@ -130,6 +131,8 @@ class Typing:
         holder: SQL that gives the id of the identity that an account makes; without one, and where it is null, the id
             is made from source and native identity.
         forms: column to how its texts are written, where a mapping says it.
+        rare: whether rare spellings of times are read at once. Without it a batch that has an unreadable time is typed
+            once more with them, for planning them takes as long as typing some thousand rows.
     """
 
     def __init__(
@@ -144,7 +147,15 @@ class Typing:
         references: bool = False,
         forms: Mapping[str, Form] | None = None,
         holder: str | None = None,
+        rare: bool = False,
     ) -> None:
+        self._with_rare = partial(
+            *(Typing, connection, table, texts, sources, source, separator, authoritative, references, forms, holder),
+            rare=True,
+        )
+        self._rare = rare
+        self._times = {column.name for column in table.columns if column.type == TIME}
+        self._thorough: Typing | None = None
         self._connection = connection
         self._table = table
         self._forms = dict(forms or {})
@@ -186,6 +197,14 @@ class Typing:
 
     def __call__(self, batch: pa.Table) -> Typed:
         """Types the rows of a batch, in their order."""
+        if self._thorough is None:
+            typed = self._typed(batch)
+            if self._rare or not any(cells.column in self._times for cells in typed.unreadable):
+                return typed
+            self._thorough = self._with_rare()
+        return self._thorough(batch)
+
+    def _typed(self, batch: pa.Table) -> Typed:
         ids: pa.Array | None = None
         if self._has_source and self._source is None:
             ids = self._resolve(batch)
@@ -254,7 +273,7 @@ class Typing:
                 continue
             if self._has_source and column.name in ("sourceId", "sourceName"):
                 continue
-            value = typed(column, quote(column.name), separator, self._form(column.name))
+            value = typed(column, quote(column.name), separator, self._form(column.name), self._rare)
             if column.name in _IDS and not self._references:
                 wrong = bad_id(quote(column.name))
                 if column.name in identifying(self._table):

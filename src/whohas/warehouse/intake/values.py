@@ -38,12 +38,13 @@ class Value:
     reason: str | None = None
 
 
-def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL) -> Value:
+def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL, rare: bool = True) -> Value:
     """The value of a column from SQL that gives its text, null where it is empty.
 
     Args:
         separator: what separates several values in one text; None where only a JSON array has several.
         form: how the text is written.
+        rare: whether rare spellings of times are read; see `times.iso_time`.
     """
     if column.type == TEXT:
         return Value(text)
@@ -55,7 +56,7 @@ def typed(column: Column, text: str, separator: str | None = None, form: Form = 
         sql = f"CASE WHEN regexp_full_match(trim({text}), '{_INTEGER}') THEN try_cast({whole} AS BIGINT) END"
         return Value(sql, "no integer; write 1000, not 1,000 or 1.000")
     if column.type == TIME:
-        return _time(text, form)
+        return _time(text, form, rare)
     if column.type == TEXTS:
         return Value(_texts(text, separator))
     structure = json.dumps(_structure(column.type))
@@ -94,11 +95,11 @@ def _flag(text: str, flag: int) -> Value:
     return Value(f"(({number}) & {flag}) <> 0", f"no integer, of which the flag {flag} is a bit")
 
 
-def _time(text: str, form: Form) -> Value:
+def _time(text: str, form: Form, rare: bool) -> Value:
     arms = "".join(_written(text, given, form.zone) for given in form.times)
     milliseconds = counted(text, "milliseconds", _MILLISECONDS)
     if form.iso:
-        sql = iso_time(text, form.zone, arms, milliseconds)
+        sql = iso_time(text, form.zone, arms, milliseconds, rare)
     else:
         sql = f"CASE WHEN {text} IS NULL THEN NULL {arms}{milliseconds}END"
     numbers = f"a number only of the years {EARLIEST} to {LATEST}"
