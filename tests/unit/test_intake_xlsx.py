@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from intake import Rig
+from intake import BADGES, Rig
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import xlsx_scan
 from whohas.warehouse.intake.mapping import SheetOptions
@@ -169,7 +169,6 @@ def nameless(made: Any) -> None:
     [
         (hidden_sheet, "the sheet is hidden, and was loaded", "Bob"),
         (hidden_row, "1 hidden row (3), loaded", "Bob"),
-        (an_error, "1 cell (B3: #N/A) with an error", ""),
         (a_formula, "1 formula (B3) without a stored value", ""),
         (a_long_number, "1 numbers of 16 or more digits", "1234567890123456"),
         (merged, "1 merged range (B2:B3)", "Ann"),
@@ -180,6 +179,17 @@ def test_what_a_workbook_hides_is_noted(tmp_path: Path, change: Callable[[Any], 
     file, rows = read(book(tmp_path / "in.xlsx", change, Users=PEOPLE))
     assert [note in text for text in file.notes()] == [True], file.notes()
     assert rows[1] == (3, ["0002", cell])
+
+
+def test_an_error_of_a_formula_is_an_emptied_cell(rig: Rig) -> None:
+    book(rig.data / "users.xlsx", an_error, Users=PEOPLE)
+    mapping = BADGES.replace("badges.csv", "users.xlsx").replace('"No"', '"uid"').replace('"Name"', '"name"')
+    rig.write(**{"users.toml": mapping})
+    report = rig.load(".")
+    assert [(cell.line, cell.column, cell.reason) for cell in report.emptied_cells] == [
+        (3, "name", "'#N/A' is an error of a formula")
+    ]
+    assert (report.rejected, report.files[0].read, rig.account("0002")["name"]) == (0, 2, None)
 
 
 def test_the_stored_value_of_a_formula_counts(tmp_path: Path) -> None:

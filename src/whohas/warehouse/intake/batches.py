@@ -43,7 +43,7 @@ class Batch:
     Attributes:
         data: the columns of a CSV file, empty text where a cell is empty; or one column `doc` of JSON objects.
         records: each record's number as its reader counts: `line_of` of the reader makes it a line.
-        faults: records in between that could not be read.
+        faults: records in between that could not be read, and cells of the records that could not.
         position: bytes of the file that have been read so far.
     """
 

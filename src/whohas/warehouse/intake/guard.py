@@ -112,7 +112,7 @@ def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
     files = {number: (path, read) for number, path, _, read in reading.files}
     for (number, column), count in reading.rejects.by_column.items():
         path, read = files[number]
-        filled = max(reading.filled[number][column], count)
+        filled = max(reading.filled[number].get(column, read), count)  # of texts it is not counted
         if count >= read or _beyond(count, filled, limits.unreadable, limits.few):
             samples = reading.rejects.samples(number, column)
             subject = f"{path}, column {column}"

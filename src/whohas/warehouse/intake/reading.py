@@ -473,7 +473,7 @@ class Reading:
                 unread = () if known else (replace(fault, source=source) for fault in batch.faults)
                 for fault in sorted((*unread, *bad), key=lambda fault: fault.record):
                     self.rejects.put(number, fault)
-                count = len(batch.records) + len(batch.faults)
+                count = len(batch.records) + sum(fault.value is None for fault in batch.faults)
                 read += count
                 self.rows += count
                 self._tell(file.path, batch.position)

@@ -24,7 +24,7 @@ from python_calamine import (
 )
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.batches import Batch
+from whohas.warehouse.intake.batches import Batch, Fault
 from whohas.warehouse.intake.mapping import SheetOptions, near
 from whohas.warehouse.intake.xlsx_scan import SheetScan, check_workbook, scan
 
@@ -127,11 +127,6 @@ class XlsxFile:
         hidden = [row for row in self._scan.hidden if row > self._top]
         if hidden:
             found.append(f"{where}: {_some(hidden, 'hidden row')}, loaded as the others.")
-        if self._scan.errors:
-            cells = [f"{cell}: {error}" for cell, error in self._scan.errors]
-            found.append(
-                f"{where}: {_some(cells, 'cell')} with an error of a formula, which cannot be read and is empty."
-            )
         if self._scan.unvalued:
             found.append(
                 f"{where}: {_some(self._scan.unvalued, 'formula')} without a stored value, which is empty. "
@@ -210,7 +205,20 @@ class XlsxFile:
                     self._nameless[place] += count
         data = [pa.array(self._texts(columns[place]), pa.string()) for place in self._named]
         table = pa.table(data, names=[str(place) for place in range(len(data))])
-        return Batch(table, np.array(numbers, dtype=np.int64), (), position)
+        return Batch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
+
+    def _errors(self, table: pa.Table, numbers: list[int]) -> tuple[Fault, ...]:
+        """The cells of some rows that hold an error of a formula, such as #N/A: they cannot be read, and are empty."""
+        places = {number: place for place, number in enumerate(numbers)}
+        called = {_letters(place): self._names[place] for place in self._named}
+        found: list[Fault] = []
+        for cell, error in self._scan.errors:
+            column = cell.rstrip("0123456789")
+            number = int(cell[len(column) :])
+            if number in places and column in called:
+                row = self.text([values[places[number]].as_py() for values in table.columns])
+                found.append(Fault(number, called[column], f"{error!r} is an error of a formula", row, value=error))
+        return tuple(found)
 
     def _texts(self, cells: tuple[Any, ...]) -> list[str]:
         kinds = set(map(type, cells))
