@@ -26,7 +26,7 @@ _KEPT = 50_000
 """Distinct values that a profile keeps to compare files."""
 
 _SHAPES: Final = {
-    "email": re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+"),
+    "email": re.compile(r"[^@\s,;]+@[^@\s,;]+"),  # a host of an intranet may have no dot
     "dn": re.compile(r"(?i)(cn|ou|uid|dc|o)=[^=]+(,\s*[a-z.0-9]+=.+)*"),
     "integer": re.compile(r"\d{1,18}"),
     "sentence": re.compile(r"(?s).*\S\s+\S.*"),
