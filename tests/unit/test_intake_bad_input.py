@@ -226,11 +226,18 @@ def test_lines_are_physical_ones_where_cells_hold_line_breaks(rig: Rig) -> None:
     assert [r.line for r in rig.report.rejections] == [4, 8]
 
 
-def test_invalid_utf8_is_rejected_row_by_row(rig: Rig) -> None:
-    (rig.data / "accounts.csv").write_bytes(b"sourceName,nativeIdentity,name\nAD,1,ok\nAD,2,J\xf6rg\nAD,3,\xc3\xa9\n")
+def test_a_cell_of_invalid_utf8_becomes_null(rig: Rig) -> None:
+    (rig.data / "accounts.csv").write_bytes(
+        b"sourceName,nativeIdentity,name\nAD,1,ok\nAD,2,J\xf6rg\nAD,3,\xc3\xa9\nAD,\xff,x\n"
+    )
     rig.load(".")
-    assert [row["name"] for row in rig.rows("accounts")] == ["ok", "é"]
-    assert [(r.line, r.column) for r in rig.report.rejections] == [(3, "name")]
+    assert [(row["nativeIdentity"], row["name"]) for row in rig.rows("accounts")] == [
+        ("1", "ok"),
+        ("2", None),
+        ("3", "é"),
+    ]
+    assert [(r.line, r.column) for r in rig.report.emptied_cells] == [(3, "name"), (5, "nativeIdentity")]
+    assert [(r.line, r.column) for r in rig.report.rejections] == [(5, "nativeIdentity")]
     assert "J\\xf6rg" in str(rejects(rig)[0]["row"])
 
 

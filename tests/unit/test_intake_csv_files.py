@@ -196,8 +196,9 @@ def test_undecodable_bytes_are_errors_with_their_line(rig: Rig) -> None:
     rig.write(**{"m.toml": MAPPING})
     (rig.data / "in.csv").write_bytes(b"uid,name\n1,Ann\n2,J\xf6rg\n3\xff\n")
     rig.load(".")
-    assert [(r.line, r.column) for r in rig.report.rejections] == [(3, "name"), (4, "")]
-    assert "windows-1252" in rig.report.rejections[0].reason
+    assert [(r.line, r.column) for r in rig.report.rejections] == [(4, "")]
+    assert [(r.line, r.column) for r in rig.report.emptied_cells] == [(3, "name")]
+    assert "windows-1252" in rig.report.emptied_cells[0].reason
 
 
 @pytest.mark.parametrize(

@@ -214,21 +214,32 @@ class CsvFile:
         return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
 
     def _checked(self, batch: Batch) -> Batch:
-        """A batch without rows whose bytes are no UTF-8, which become faults."""
-        bad: dict[int, int] = {}
-        for place, column in enumerate(batch.data.columns):
-            for row in np.flatnonzero(pc.match_substring_regex(column, UNDECODABLE).to_numpy()).tolist():
-                bad.setdefault(row, place)
-        if not bad:
+        """A batch whose cells that are no UTF-8 are empty; they become faults. A row with nothing else is rejected."""
+        wrong = [pc.match_substring_regex(column, UNDECODABLE).to_numpy() for column in batch.data.columns]
+        rows = np.flatnonzero(np.logical_or.reduce(wrong))
+        if not len(rows):
             return batch
         faults = list(batch.faults)
-        for row, place in bad.items():
+        gone: list[int] = []
+        for row in rows.tolist():
             cells = [original(column[row].as_py()) for column in batch.data.columns]
             text = [cell.decode(errors="backslashreplace") for cell in cells]
-            reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
-            faults.append(Fault(int(batch.records[row]), self.header[place], reason, self.text(text)))
+            bad = [place for place in range(len(cells)) if wrong[place][row]]
+            alone = not any(cell.strip() for place, cell in enumerate(cells) if place not in bad)
+            if alone:
+                gone.append(row)
+            for place in bad[:1] if alone else bad:
+                reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
+                value = None if alone else text[place]
+                record = int(batch.records[row])
+                faults.append(Fault(record, self.header[place], reason, self.text(text), value=value))
         faults.sort(key=lambda fault: fault.record)
-        return replace(without(batch, np.array(list(bad))), faults=tuple(faults))
+        columns = [
+            pc.if_else(pa.array(wrong[place]), pa.scalar("", pa.string()), column)
+            for place, column in enumerate(batch.data.columns)
+        ]
+        data = pa.table(columns, names=batch.data.column_names)
+        return without(replace(batch, data=data, faults=tuple(faults)), np.array(gone, dtype=np.int64))
 
     def text(self, cells: list[str]) -> str:
         """A row as a line of this file, to be kept and, once put right, loaded again."""

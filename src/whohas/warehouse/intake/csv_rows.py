@@ -133,7 +133,7 @@ def without_last(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
         while sum(_size(later) for later in held[1:]) >= count:
             yield held.pop(0)
     numbers = [np.concatenate([b.records, [fault.record for fault in b.faults]]) for b in held]
-    last = np.sort(np.concatenate(numbers))[-count:] if numbers else np.empty(0)
+    last = np.unique(np.concatenate(numbers))[-count:] if numbers else np.empty(0)
     for batch in held:
         gone = np.flatnonzero(np.isin(batch.records, last))
         faults = tuple(fault for fault in batch.faults if fault.record not in last)
@@ -141,7 +141,7 @@ def without_last(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
 
 
 def _size(batch: Batch) -> int:
-    return len(batch.records) + len(batch.faults)
+    return len(batch.records) + sum(fault.value is None for fault in batch.faults)
 
 
 def _perhaps_blank(column: pa.Array) -> npt.NDArray[np.int64]:
