@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Layout, TableFiles
@@ -35,3 +37,19 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
         found = [int(line) for line in (tmp_path / "n.csv").read_text().split()]
         assert len(found) == count
         assert found == sorted(found)
+
+
+def test_nulls_beside_one_value_are_told_apart(tmp_path: Path) -> None:
+    """DuckDB 2.0.0 gave every row of such a column for IS NULL, by its statistics."""
+    path = tmp_path / "managers.parquet"
+    table = pa.table({"id": ["1", "2", "3"], "manager": pa.array([None, None, "9"])})
+    pq.write_table(table, path, use_dictionary=False, write_statistics=True)
+    wanted = {
+        "manager IS NULL": 2,
+        "coalesce(manager, '') = ''": 2,
+        "manager IS DISTINCT FROM '9'": 2,
+        "manager = '9'": 1,
+    }
+    with open_duckdb([TableFiles("managers", (), (Layout((str(path),)),))], 256 << 20, 1, tmp_path / "spill") as engine:
+        found = {where: engine.count(f"FROM managers WHERE {where}", {}) for where in wanted}
+    assert found == wanted
