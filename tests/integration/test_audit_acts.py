@@ -26,7 +26,8 @@ from whohas.runs import table
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
-from whohas.warehouse.audited import tell_loads
+from whohas.warehouse.audited import record_stop, tell_loads
+from whohas.warehouse.intake import LoadReport, Loss
 from whohas.warehouse.store import Warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
@@ -123,6 +124,19 @@ def load(services: Services) -> None:
     tell_loads(services.warehouse, services.database)
 
 
+def stop_load(services: Services) -> None:
+    loss = Loss("removed", "HR, accounts", 5, 5, "20 %")
+    record_stop(services.database, LoadReport("0" * 32, None, (), (), (), losses=(loss,)), ME)
+
+
+def accept_loss(services: Services) -> None:
+    with services.warehouse.load() as loading:
+        loading.publish(
+            [], (), {"user": "ann", "host": "here", "losses": ["HR, accounts: 5 of 5 keys would be removed"]}
+        )
+    tell_loads(services.warehouse, services.database)
+
+
 def somebody() -> Caller:
     return Caller("b" * 32, "bob", frozenset(), frozenset(), "b" * 32)
 
@@ -186,6 +200,8 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
         lambda s: s.hooks.add("https://hooks.example/x")[0].id, lambda s, id: s.hooks.remove(id, ME), ["hook.removed"],
     ),
     "a load": (None, lambda s, _: load(s), ["data.loaded"]),
+    "a load that is stopped": (None, lambda s, _: stop_load(s), ["load.stopped"]),
+    "a load whose loss is accepted": (None, lambda s, _: accept_loss(s), ["data.loaded", "load.loss_accepted"]),
     "a load, told again": (load, lambda s, _: tell_loads(s.warehouse, s.database), []),
 }  # fmt: skip
 

@@ -203,6 +203,34 @@ def test_a_bad_cell_of_a_nested_account_keeps_the_account(rig: Rig) -> None:
     assert [r.column for r in rig.report.emptied_cells] == ["accounts.created", "accounts.disabled"]
 
 
+def test_a_single_object_in_place_of_a_list_is_a_list_of_one(rig: Rig) -> None:
+    account = '{"id": "a", "source": {"id": "s", "name": "AD"}, "accountId": "1"}'
+    access = '{"type": "ROLE", "name": "R"}'
+    rig.write(**{"identities.ndjson": f'{{"id": "1", "name": "x", "accounts": {account}, "access": {access}}}'})
+    assert (rig.load(".").rejected, rig.report.emptied) == (0, 0)
+    assert rig.account("1")["identityId"] == "1"
+    assert [row["name"] for row in rig.rows("identity_access")] == ["R"]
+
+
+@pytest.mark.parametrize("name", ["manager", "access", "accounts", "lifecycleState"])
+def test_a_single_value_in_place_of_an_object_is_reported(rig: Rig, name: str) -> None:
+    rig.write(
+        **{"identities.ndjson": f'{{"id": "1", "name": "x", "{name}": "2"}}\n{{"id": "2", "name": "y", "{name}": ""}}'}
+    )
+    rig.load(".")
+    assert [(r.line, r.column, r.reason) for r in rig.report.emptied_cells] == [
+        (1, name, "'2' is a single value instead of an object")
+    ]
+    assert len(rig.rows("identities")) == 2
+
+
+def test_a_native_identity_of_blanks_is_none(rig: Rig) -> None:
+    rig.write(**{"accounts.csv": "sourceName,nativeIdentity,name\nAD,1,x\nAD,  ,y\nAD, 2,z\n"})
+    rig.load(".")
+    assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["1", " 2"]
+    assert [(r.line, r.column) for r in rig.report.rejections] == [(3, "nativeIdentity")]
+
+
 def test_attributes_that_are_no_object_become_null(rig: Rig) -> None:
     rig.write(**{"accounts.csv": 'sourceName,nativeIdentity,attributes\nAD,1,"[1]"\nAD,2,"{""a"": ""b""}"\nAD,3,{\n'})
     rig.load(".")

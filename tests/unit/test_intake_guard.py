@@ -111,6 +111,36 @@ def test_duplicates_count_as_rejected_rows(rig: Rig) -> None:
     assert (loss.kind, loss.count) == ("rejected", 10)
 
 
+def identities(items: int, bad: int) -> dict[str, str]:
+    """Three identities of which the first holds items, the last of them without what identifies them."""
+    access = ", ".join(
+        [f'{{"type": "ROLE", "name": "R{n}"}}' for n in range(items - bad)] + ['{"displayName": "x"}'] * bad
+    )
+    people = [f'{{"id": "{n}", "name": "n{n}", "access": [{access if n == 1 else ""}]}}' for n in (1, 2, 3)]
+    return {"identities.ndjson": "\n".join(people)}
+
+
+def test_rejected_items_count_against_the_items_of_their_list(rig: Rig) -> None:
+    rig.write(**identities(100, 5))
+    report = load(rig)
+    assert (report.rejected, report.losses) == (5, ())
+    rig.write(**identities(100, 6))
+    (loss,) = load(rig, check=True).losses
+    assert loss.subject.endswith("identities.ndjson, items of access") and (loss.count, loss.total) == (6, 100)
+
+
+def test_repeated_memberships_are_no_loss(rig: Rig) -> None:
+    mapping = (
+        '[source]\nname = "M"\n[memberships]\nfile = "m.csv"\ncolumns = { account = "User", entitlement = "Role" }\n'
+    )
+    rig.write(**{"m.toml": mapping, "m.csv": "User,Role,Scope\nann,POST,DE\nann,POST,FR\nann,POST,UK\nbob,POST,DE\n"})
+    report = load(rig)
+    assert (report.rejected, report.losses, len(rig.rows("account_entitlements"))) == (0, (), 2)
+    assert any(
+        "2 rows name an account and an entitlement that an earlier row names too" in note for note in report.warnings
+    )
+
+
 def test_a_file_whose_only_row_is_bad_stops(rig: Rig) -> None:
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,\n"})
     assert [loss.kind for loss in stopped(rig).losses] == ["rejected"]

@@ -57,7 +57,7 @@ def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
     if not counts:
         return ()
     names = {source.id: source.name for source in catalogue.sources}
-    told = sorted((names.get(id, "other files"), *count) for id, count in counts.items())
+    told = sorted((names.get(id, "rows of no known source"), *count) for id, count in counts.items())
     named = "; ".join(f"{name}: {_gap(*count)}" for name, *count in told[:_NAMED])
     more = f"; and {len(told) - _NAMED} more sources" if len(told) > _NAMED else ""
     level = Level.WARN if any(gap.accepted for gap in gaps) else Level.INFO

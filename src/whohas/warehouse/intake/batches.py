@@ -26,6 +26,7 @@ class Fault:
         row: the row as it stands in the file.
         source: the id of the row's source; empty where it is not known.
         value: the text of the cell that becomes null; None where the row is rejected.
+        part: the list that a rejected item lies in, such as `access` of an identity; empty for whole rows.
     """
 
     record: int
@@ -34,6 +35,7 @@ class Fault:
     row: str
     source: str = ""
     value: str | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,10 @@ ORDER BY x.record
 
 
 _MANY = "an object or array instead of a single value"
+_SINGLE = "['VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE', 'BOOLEAN']"
+"""DuckDB's names of JSON's single values, as SQL."""
+
+_KINDS = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class DocumentRows:
 
     Attributes:
         filled: by path that not every text fits, how many documents have a text there.
+        items: by list in the documents, such as `access`, how many items were read.
     """
 
     def __init__(
@@ -87,6 +92,8 @@ class DocumentRows:
         self._maps = [column.name for column in table.columns if column.type == ATTRIBUTES]
         self._paths: dict[str, int] = {}
         self.filled: Counter[str] = Counter()
+        self.items: Counter[str] = Counter()
+        self._objects_at = self._object_paths()
         self._sql = self._extraction()
         texts = {name: quote(name) for name in (*self._columns, *self._given)}
         self._typing = Typing(connection, table, texts, sources)
@@ -103,6 +110,13 @@ class DocumentRows:
                 ("access", DocumentRows(connection, IDENTITY_ACCESS, sources, owner, "access")),
                 ("apps", DocumentRows(connection, IDENTITY_APPS, sources, owner, "apps")),
             ]
+
+    def _object_paths(self) -> list[str]:
+        """The names under which documents have objects or lists of them, out of which columns are taken."""
+        single = {path for column in self._table.columns for path in column.paths}
+        found = [path.split(".")[0] for column in self._table.columns for path in column.paths if "." in path]
+        lists = ["accounts", "access", "apps"] if self._table is IDENTITIES else []
+        return [name for name in dict.fromkeys([*found, *lists]) if name not in single]
 
     def _extraction(self) -> str:
         names = [c for c in self._table.columns if c.name not in self._given and not c.made]
@@ -131,7 +145,9 @@ class DocumentRows:
         paths = ", ".join(literal(f"$.{path}") for path in self._paths)
         begin = f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
         self._nested_sql = f"{begin}SELECT {', '.join(flags)} FROM x"
-        return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", doc FROM x'
+        objects = ", ".join(literal(f"$.{name}") for name in self._objects_at)
+        misplaced = f"list_has_any(json_type(doc, [{objects}]), {_SINGLE})" if objects else "false"
+        return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", {misplaced} AS "_misplaced", doc FROM x'
 
     def _value(self, column: Column) -> str:
         """The text of a column: the first path that has more than empty text, else empty text where a path has that."""
@@ -169,7 +185,9 @@ class DocumentRows:
         bad: list[Fault] = []
         for place, kind in enumerate(kinds.to_pylist()):
             if kind != "OBJECT":
-                reason = "no valid JSON" if kind == "invalid" else f"a JSON {kind.lower()} instead of an object"
+                reason = (
+                    "no valid JSON" if kind == "invalid" else f"{_KINDS.get(kind, 'a number')} instead of an object"
+                )
                 bad.append(Fault(int(records[place]), "", reason, data.column("doc")[place].as_py()))
         return data.filter(good), records[good.to_numpy()], bad
 
@@ -178,7 +196,7 @@ class DocumentRows:
         texts = self._connection.sql(self._sql).to_arrow_table()
         texts, nested = self._single(texts)
         typed = self._typing(texts)
-        bad = self._faults(typed, texts, records, nested)
+        bad = self._faults(typed, texts, records, nested) + self._misplaced(typed, texts, records)
         for name in self._maps:
             column = one(texts.column(name))
             if column.null_count < len(column):
@@ -202,21 +220,28 @@ class DocumentRows:
             for name, fan in self._fans:
                 more, faulty = fan.fan_out(parents, name)
                 self.filled.update(fan.filled)
+                self.items.update(fan.items)
                 fan.filled.clear()
+                fan.items.clear()
                 found += more
-                bad += faulty
+                bad += [replace(fault, part=name) if fault.value is None else fault for fault in faulty]
             found += self._held(found)
         return found, bad
 
     def fan_out(self, parents: pa.Table, name: str) -> tuple[list[Shaped], list[Fault]]:
         """The rows of what is nested in documents under a name."""
         self._connection.register("parents", parents)
+        # PowerShell and converters of XML write a list of one as the one
+        items = (
+            f"CASE json_type(doc, '$.{name}') WHEN 'ARRAY' THEN json_extract(doc, '$.{name}[*]') "
+            f"WHEN 'OBJECT' THEN [json_extract(doc, '$.{name}')] END"
+        )
         inner = self._connection.sql(
-            "SELECT _id, _name, _source, _record, "
-            f"unnest(json_extract(doc, '$.{name}[*]'))::VARCHAR AS doc FROM parents"
+            f"SELECT _id, _name, _source, _record, unnest({items})::VARCHAR AS doc FROM parents"
         ).to_arrow_table()
         if not inner.num_rows:
             return [], []
+        self.items[name] += inner.num_rows
         records = inner.column("_record").to_numpy()
         data, kept, bad = self._objects(inner, records)
         if not data.num_rows:
@@ -239,6 +264,29 @@ class DocumentRows:
         table = self._connection.sql(_HELD).to_arrow_table()
         data = table.select(ACCOUNT_ENTITLEMENTS.schema.names).cast(ACCOUNT_ENTITLEMENTS.schema)
         return [Shaped(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
+
+    def _misplaced(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
+        """The single values that stand where documents have objects or lists of them: nothing is read of them."""
+        flagged = texts.column("_misplaced").fill_null(False).to_numpy()
+        places = np.flatnonzero(flagged & (typed.wrong < 0))
+        if not len(places):
+            return []
+        self._connection.register("docs", texts.take(pa.array(places)).select(["doc"]))
+        bad: list[Fault] = []
+        for name in self._objects_at:
+            path = literal(f"$.{name}")
+            values = self._connection.sql(
+                f"SELECT CASE WHEN list_contains({_SINGLE}, json_type(doc, {path})) "
+                f"THEN json_extract_string(doc, {path}) END AS v FROM docs"
+            ).to_arrow_table()
+            for place, value in zip(places.tolist(), values.column("v").to_pylist(), strict=True):
+                if value:
+                    source = typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
+                    where = f"{self._nested}.{name}" if self._nested else name
+                    document = str(texts.column("doc")[place].as_py())
+                    reason = f"{value[:60]!r} is a single value instead of an object"
+                    bad.append(Fault(int(records[place]), where, reason, document, source, value))
+        return bad
 
     def _single(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
         """Empty the optional cells that hold an object or array where the table has a single value.

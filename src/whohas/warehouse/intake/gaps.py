@@ -25,5 +25,5 @@ def gaps(reading: Reading, accepted: bool) -> tuple[Gap, ...]:
     for (file, source), counts in reading.rejects.by_source.items():
         key = (tables[file], source)
         rejected, emptied = found.get(key, (0, 0))
-        found[key] = (rejected + counts["rejected"], emptied + counts["emptied"])
+        found[key] = (rejected + counts["rejected"] + counts["items"], emptied + counts["emptied"])
     return (*kept, *(Gap(table, source, *counts, accepted) for (table, source), counts in found.items()))

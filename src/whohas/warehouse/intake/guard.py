@@ -88,9 +88,15 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
     bad: dict[tuple[str, str], int] = {}
     numbers: dict[tuple[str, str], int] = {}
     for number, path, table, read in reading.files:
-        count = rejects.counts[number]
+        parts = {part: count for (file, part), count in rejects.items.items() if file == number}
+        for part, count in parts.items():
+            items = reading.items[number][part]
+            if _beyond(count, items, limits.rejected, limits.few):
+                subject = f"{path}, items of {part}"
+                found.append(Loss("rejected", subject, count, items, limit, rejects.samples(number, f"/{part}")))
+        count = rejects.counts[number] - sum(parts.values())
         if count and (count == read or _beyond(count, read, limits.rejected, limits.few)):
-            found.append(Loss("rejected", str(path), count, read, limit, rejects.samples(number, None)))
+            found.append(Loss("rejected", str(path), count, read, limit, rejects.samples(number)))
             continue
         for (file, source), counts in rejects.by_source.items():
             if file == number and source and table.partition == "sourceId" and counts["rejected"]:
@@ -102,7 +108,7 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
         kept = sum(file.rows for file in stage.files if file.partition == source) if stage else 0
         if not kept or _beyond(count, kept + count, limits.rejected, limits.few):
             subject = f"{reading.sources.name(source)}, {name}"
-            samples = rejects.samples(numbers[name, source], None)
+            samples = rejects.samples(numbers[name, source])
             found.append(Loss("rejected", subject, count, kept + count, limit, samples))
     return found
 

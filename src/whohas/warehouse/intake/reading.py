@@ -89,6 +89,7 @@ class Reading:
         self._told = 0.0
         self._on_progress = on_progress
         self.filled: dict[int, Counter[str]] = {}
+        self.items: dict[int, Counter[str]] = {}
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
     def __enter__(self) -> Reading:
@@ -237,7 +238,8 @@ class Reading:
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
-            self._run(opened, file.table, self._keeper(file.table, shape, fan=True), shape.filled)
+            number = self._run(opened, file.table, self._keeper(file.table, shape, fan=True), shape.filled)
+            self.items[number] = shape.items
             return
         layout = own_layout(file.path, file.table, opened.header, opened.lists)
         self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
@@ -396,8 +398,8 @@ class Reading:
             target.touch(source)
         if shape.without and not mapping.one_file:
             self.warnings.append(
-                f"{part.file.name}: {shape.without:,} rows have no entitlement in column "
-                f"{layout.columns[ENTITLEMENT][0]}; they were passed over."
+                f"{part.file.name}: {shape.without:,} rows have no {layout.columns[ENTITLEMENT][0]}, and so give their "
+                "accounts no entitlement."
             )
 
     def may_name(self, id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from whohas.warehouse.intake.rejects import Rejects
 from whohas.warehouse.intake.revision import revise
 from whohas.warehouse.intake.staging import FILE_BITS, Stage, origin_number, origin_of
 from whohas.warehouse.intake.text_rows import Layout
-from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, Table
+from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, Table
 
 
 class InputRecords:
@@ -64,7 +65,7 @@ class InputRecords:
                     file, record = origin_of(number)
                     # an identity that an account made is told of as that account, unless it has an id of its own
                     made = stage.table is IDENTITIES and self._holds[file] is ACCOUNTS and file not in self.id_columns
-                    if not made and not (stage.table is ACCOUNT_ENTITLEMENTS and file in self.quiet):
+                    if not made:
                         again.setdefault(file, []).append(record)
                         sources[file, record] = _source_of(stage, place)
             revise(stage.files[place], stage.table, rows)
@@ -72,15 +73,22 @@ class InputRecords:
             name = self._names[file].get(column, column)
             if stage.table is IDENTITIES:
                 name = self.id_columns.get(file, name)
-            member = stage.table is ACCOUNT_ENTITLEMENTS
-            same = (
-                "an earlier row names the same account and entitlement"
-                if member
-                else f"an earlier row has the same {name}"
-            )
             for record, text in self._again(file, records):
+                same = f"an earlier row has the same {name}"
                 self._rejects.add(file, record, name, same, text, sources[file, record])
         return np.concatenate(gone) if gone else np.empty(0, np.int64)
+
+    def drop_repeated_memberships(self, stage: Stage) -> Counter[int]:
+        """Leave out memberships that an earlier row has too: no fault, for they say the same.
+
+        Returns:
+            How many, by file; those of files that are expected to repeat some are left out.
+        """
+        key = "sourceId || chr(0) || accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')"
+        gone = self.drop_duplicates(stage, key, "entitlementId", silent=True)
+        files, counts = np.unique(gone >> FILE_BITS, return_counts=True)
+        found = zip(files.tolist(), counts.tolist(), strict=True)
+        return Counter({file: count for file, count in found if file not in self.quiet})
 
     def merge_accounts(self, stage: Stage) -> Merging | None:
         """Make one account of the rows of each, as far as they agree, and reject the others.

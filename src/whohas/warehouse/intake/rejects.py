@@ -30,10 +30,11 @@ class Rejects:
         strict: whether the first rejected row or unreadable cell ends the load.
 
     Attributes:
-        counts: rejected rows by file.
+        counts: rejected rows by file, items of lists in documents included.
+        items: rejected items of lists in documents, by file and list.
         emptied: cells that became null by file.
         by_column: the same by file and column.
-        by_source: by file and source, how many rows were `rejected` and cells `emptied`.
+        by_source: by file and source, how many rows and `items` were `rejected` and cells `emptied`.
     """
 
     def __init__(self, draft: Path, strict: bool) -> None:
@@ -44,9 +45,10 @@ class Rejects:
         self._file: Any = None
         self.counts: Counter[int] = Counter()
         self.emptied: Counter[int] = Counter()
+        self.items: Counter[tuple[int, str]] = Counter()
         self.by_column: Counter[tuple[int, str]] = Counter()
         self.by_source: dict[tuple[int, str], Counter[str]] = {}
-        self._samples: dict[tuple[int, str | None], list[tuple[int, str]]] = {}
+        self._samples: dict[tuple[int, str], list[tuple[int, str]]] = {}
 
     @property
     def total(self) -> int:
@@ -82,12 +84,14 @@ class Rejects:
         whole = fault.value is None
         if whole:
             self.counts[file] += 1
+            if fault.part:
+                self.items[file, fault.part] += 1
         else:
             self.emptied[file] += 1
             self.by_column[file, fault.column] += 1
         count = self.by_source.setdefault((file, fault.source), Counter())
-        count["rejected" if whole else "emptied"] += 1
-        samples = self._samples.setdefault((file, None if whole else fault.column), [])
+        count["emptied" if not whole else "items" if fault.part else "rejected"] += 1
+        samples = self._samples.setdefault((file, fault.column if not whole else fault.part and f"/{fault.part}"), [])
         if len(samples) < _SAMPLES:
             samples.append((fault.record, fault.reason if whole else f"{fault.value!r}"))
         if self._file is None:
@@ -97,8 +101,12 @@ class Rejects:
             entry["value"] = fault.value
         self._file.write(json.dumps({**entry, "row": fault.row}, ensure_ascii=False) + "\n")
 
-    def samples(self, file: int, column: str | None) -> tuple[str, ...]:
-        """The first rejected rows of a file, or the first unreadable cells of its column, as `line 7: 'x'`."""
+    def samples(self, file: int, column: str = "") -> tuple[str, ...]:
+        """The first rejected rows of a file, or the first unreadable cells of its column, as `line 7: 'x'`.
+
+        Args:
+            column: `/access` for the rejected items of that list.
+        """
         found = self._samples.get((file, column), [])
         return tuple(f"line {self._lines[file](record)}: {text}" for record, text in found)
 

@@ -260,9 +260,10 @@ class Typing:
         if name in NAMED_BY_SOURCE and self._source is None:
             self._checks.append(('"_source" IS NULL', "sourceId", "no source: neither sourceId nor sourceName"))
         for column in needed:
-            self._checks.append(
-                (f"{quote(column)} IS NULL" if column in self._texts else "true", column, f"no {column}")
-            )
+            text = quote(column)
+            # a text of blanks sorts before all others: only then is it trimmed
+            missing = f"({text} IS NULL OR ({text} < '!' AND trim({text}) = ''))" if column in self._texts else "true"
+            self._checks.append((missing, column, f"no {column}"))
         for column in self._table.columns:
             if column.name not in self._texts:
                 continue

@@ -59,8 +59,7 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
         if name not in ("identities", "accounts", "entitlements"):
             stage.finish(reading.connection)
             if name == ACCOUNT_ENTITLEMENTS.name:
-                key = "sourceId || chr(0) || accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')"
-                reading.records.drop_duplicates(stage, key, "entitlementId")
+                _drop_repeated(reading, stage)
             elif stage.table.schema.names[0] == "id":
                 reading.records.drop_duplicates(stage, "id", "id")
     accounts = reading.stages.get(ACCOUNTS.name)
@@ -87,6 +86,16 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
                 f"{index.ambiguous:,} accounts stay uncorrelated, for several identities have their {rule[0]}."
             )
     return changes, _counts(changes)
+
+
+def _drop_repeated(reading: Reading, stage: Stage) -> None:
+    repeated = reading.records.drop_repeated_memberships(stage)
+    for number, path, _, _ in reading.files:
+        if count := repeated[number]:
+            rows = "1 row names" if count == 1 else f"{count:,} rows name"
+            reading.warnings.append(
+                f"{path.name}: {rows} an account and an entitlement that an earlier row names too; they count once."
+            )
 
 
 def _changes(reading: Reading) -> list[Change]:
