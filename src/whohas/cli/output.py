@@ -111,7 +111,7 @@ def output(given: str | None, format: str | None) -> Output:
         format = format.strip().lower()
         if format not in formats():
             raise WrongUsage(f"There is no format {format.upper()[:40]!r}. The formats are: {', '.join(formats())}.")
-    if given == "-":
+    if given in ("-", "/dev/stdout"):
         return Output(format or "csv", None)
     path = Path(given or ".")
     if path.is_dir():
@@ -119,7 +119,7 @@ def output(given: str | None, format: str | None) -> Output:
     if given and given.endswith(("/", os.sep)):
         path.mkdir(parents=True, exist_ok=True)
         return Output(format or "csv", path)
-    if path.exists() and not path.is_file():
+    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
         return Output(format or "csv", path, kept=True)
     name = path.name.lower()
     zipped = name.endswith(_ZIP)
