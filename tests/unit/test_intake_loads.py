@@ -333,7 +333,8 @@ def test_memberships_find_accounts_and_entitlements_by_name(rig: Rig) -> None:
     held = [(names[row["accountId"]], doors[row["entitlementId"]]) for row in rig.rows("account_entitlements")]
     assert held == [("A7", "North"), ("A7", "South"), ("b8", "North")]
     assert [(r.line, r.column) for r in report.rejections] == [(5, "Who")]
-    assert "doors.csv: 1 row names an account and an entitlement that an earlier row names too" in report.warnings[-1]
+    repeated = "doors.csv: 1 row names an account and an entitlement that an earlier row names too"
+    assert any(repeated in warning for warning in report.warnings)
 
 
 def test_a_load_replaces_the_sources_that_it_names_and_no_others(rig: Rig) -> None:

@@ -75,7 +75,7 @@ def bare(node: Node) -> Node:
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 plain = st.text("abcxyzé王09.'_@=<>#$%", min_size=1, max_size=8).filter(lambda t: t not in ("AND", "OR", "NOT"))
 name = st.none() | st.sampled_from(["name", "attributes.city", "a b", "user:name", "_exists_"])
-# Lucene's token of a quoted bound is the longest: in `{* TO "\\\\"} +"x"` it takes `\\"` for an escaped quote and goes on to
+# Lucene's token of a quoted bound is the longest: in `{* TO "\\"} +"x"` it takes `\"` for an escaped quote and goes on to
 # the next one. So no quoted text stands for a bound that ends in a backslash
 bound = st.none() | text.filter(lambda t: not t.endswith("\\"))
 leaf = (
