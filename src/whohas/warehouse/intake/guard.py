@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from whohas.engine.sql import literal
 from whohas.errors import WhohasError
+from whohas.warehouse.evolved import listed_paths
 from whohas.warehouse.intake.publish import MERGED
 from whohas.warehouse.intake.reading import Reading
 from whohas.warehouse.intake.report import LoadReport, Loss
@@ -176,31 +176,25 @@ def _gone(
     """
     keys = _KEYS.get(table.name, ("id",))
     partition = f"coalesce({table.partition}, '')" if table.partition else "''"
+    before, after = (listed_paths([file.path for file in files]) for files in (old, new))
     missing: list[str] = []
     ctes: list[str] = []
     hashes = ", ".join(f"hash({key}) AS k{n}" for n, key in enumerate(keys))
     example = _EXAMPLE.get(table.name, "coalesce(name, id)" if "name" in table.schema.names else "id")
     still = ", accountId AS held_by" if accounts is not None else ""
-    ctes.append(
-        f"o AS (SELECT {partition} AS p, {example} AS example, {hashes}{still} FROM read_parquet([{_paths(old)}]))"
-    )
+    ctes.append(f"o AS (SELECT {partition} AS p, {example} AS example, {hashes}{still} FROM read_parquet([{before}]))")
     if new:
-        ctes.append(f"n AS MATERIALIZED (SELECT {partition} AS p, {hashes} FROM read_parquet([{_paths(new)}]))")
+        ctes.append(f"n AS MATERIALIZED (SELECT {partition} AS p, {hashes} FROM read_parquet([{after}]))")
         missing += [f"NOT EXISTS (FROM n WHERE n.p = o.p AND n.k{n} = o.k{n})" for n in range(len(keys))]
     if accounts is not None:
-        paths = ", ".join(literal(str(path)) for path in accounts)
         if not accounts:
             return {}
-        missing.append(f"held_by IN (SELECT id FROM read_parquet([{paths}]))")
+        missing.append(f"held_by IN (SELECT id FROM read_parquet([{listed_paths(accounts)}]))")
     where = f" WHERE {' AND '.join(missing)}" if missing else ""
     found = connection.sql(
         f"WITH {', '.join(ctes)} SELECT p, count(*), min(example, {_EXAMPLES}) FROM o{where} GROUP BY p ORDER BY p"
     ).fetchall()
     return {p: (int(count), tuple(str(text) for text in examples or () if text)) for p, count, examples in found}
-
-
-def _paths(files: Iterable[DataFile]) -> str:
-    return ", ".join(literal(str(file.path)) for file in files)
 
 
 def _beyond(count: int, total: int, percent: float, few: int) -> bool:

@@ -69,11 +69,6 @@ class Merging:
         self._compare()
         self._merge()
 
-    @property
-    def merged(self) -> bool:
-        """Whether an account has values of several rows now."""
-        return bool(self._connection.sql("SELECT count(*) FROM merged").fetchone()[0])
-
     def taken(self) -> Numbers:
         """The origins of rows that became part of an earlier one, sorted."""
         found = self._connection.sql("SELECT origin FROM compared WHERE same ORDER BY origin").fetchnumpy()
