@@ -39,6 +39,17 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
         assert found == sorted(found)
 
 
+def test_rows_come_as_the_first_table_has_them_whichever_side_of_the_join_is_smaller(tmp_path: Path) -> None:
+    duckdb.execute(f"COPY (SELECT n, n % 3 AS of FROM range(250) r(n)) TO '{tmp_path}/few.parquet' (FORMAT parquet)")
+    duckdb.execute(f"COPY (SELECT n * 2 AS id FROM range(90000) r(n)) TO '{tmp_path}/many.parquet' (FORMAT parquet)")
+    tables = [TableFiles(name, (), (Layout((f"{tmp_path}/{name}.parquet",)),)) for name in ("few", "many")]
+    statement = "SELECT n FROM few LEFT JOIN many ON many.id = few.n"
+    with open_duckdb(tables, 256 << 20, 2, tmp_path / "spill") as engine:
+        copy = f"COPY ({statement}) TO '{tmp_path}/n.csv' (FORMAT csv, HEADER false)"
+        assert engine.copy(copy, {}, joins_as_written=True) == 250
+    assert [int(line) for line in (tmp_path / "n.csv").read_text().split()] == list(range(250))
+
+
 def test_nulls_beside_one_value_are_told_apart(tmp_path: Path) -> None:
     """DuckDB 2.0.0 gave every row of such a column for IS NULL, by its statistics."""
     path = tmp_path / "managers.parquet"

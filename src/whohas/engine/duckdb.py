@@ -27,15 +27,22 @@ class DuckDB:
         statement: str,
         parameters: Mapping[str, Any],
         ordered: bool = True,
+        joins_as_written: bool = False,
         on_percent: Callable[[float], None] = lambda _: None,
     ) -> int:
         """Runs a COPY statement and returns how many rows it wrote.
 
         Args:
             ordered: whether the rows keep the statement's order; costs memory.
+            joins_as_written: whether each join reads its left side in that side's order, so that rows come as the first
+                table has them; for tables that fit into memory.
             on_percent: called a few times a second from another thread with 0 to 100.
         """
         self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
+        if (
+            joins_as_written
+        ):  # else the engine makes the smaller side its hash table, and what has no partner comes last
+            self._connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         done = Event()
 
         def watch() -> None:

@@ -41,6 +41,9 @@ LONELY_SECONDS = 15.0
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
 of which allocators keep what they have once had: a run of several formats holds twice as much as it uses."""
+_ORDERED_ROWS = 200_000
+"""Up to so many rows a file has them as their table has them."""
+
 _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
@@ -168,7 +171,8 @@ class _Making:
         # an engine of its own each time: what one keeps in memory, the next format would lack
         work = self._work
         with open_duckdb(work.tables, work.memory, work.threads, Path(work.spill)) as engine:
-            return engine.copy(statement, parameters, ordered, on_percent)
+            small = 0 < expected <= _ORDERED_ROWS
+            return engine.copy(statement, parameters, ordered or small, small, on_percent)
 
 
 @contextmanager
