@@ -28,7 +28,7 @@ from whohas.render.registry import find as format_named
 from whohas.reports.definition import Request
 from whohas.reports.registry import find
 from whohas.runs.children import Children, Done, ForkServer, follow
-from whohas.runs.supervise import located
+from whohas.runs.plans import located
 from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue

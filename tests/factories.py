@@ -19,7 +19,7 @@ from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
 from whohas.render.csv import copy_statement
 from whohas.render.definition import Rows as FileRows
-from whohas.runs.supervise import located
+from whohas.runs.plans import located
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
 from whohas.warehouse.tables import (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import shutil
 import time
 import zipfile
@@ -94,15 +96,24 @@ def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[s
 
 
 def test_a_run_of_another_version_runs_the_sql_that_it_stored(services: Services, runs: dict[str, Run]) -> None:
-    run = store(services, runs["identities"], statement=f"{runs['identities'].statement}\n-- of another version")
+    sql = services.runs.record(runs["identities"].id).sql
+    run = of_before(services, runs["identities"], f"{sql}\n-- of another version")
     assert services.runs.artefact(run.id, "ndjson")[1].rows == run.rows
+
+
+def test_attributes_that_a_version_before_named_as_columns_are_found(services: Services, runs: dict[str, Run]) -> None:
+    sql = services.runs.record(runs["accounts"].id).sql
+    named = re.sub(r"a\.attributes\['([^']*)'\]", r'a."attributes.\1"', sql)
+    assert named != sql
+    run = of_before(services, runs["accounts"], named)
+    made = opened(services, run, "csv")[""].decode().splitlines()
+    again = opened(services, run, "json")[""]
+    assert len(json.loads(again)) == len(made) - 1 == run.rows
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"statement": "SELECT id FROM identities"}, "Another version of whohas chose its rows"),
-        ({"statement": "no SQL"}, "Another version of whohas chose its rows"),
         ({"snapshot": 4711}, "There is no snapshot 4711"),
         ({"rows": 4711}, "and gave 4,711 then"),
     ],
@@ -118,10 +129,27 @@ def test_what_cannot_be_made_of_the_same_rows_is_refused(
     store(services, runs["orphans"])
 
 
+@pytest.mark.parametrize("sql", ["SELECT id FROM identities", "no SQL"])
+def test_a_run_of_before_whose_sql_has_other_columns_is_refused(
+    services: Services, runs: dict[str, Run], sql: str
+) -> None:
+    run = of_before(services, runs["errors"], sql)
+    with pytest.raises(NotFound, match="Another version of whohas chose its rows"):
+        services.runs.artefact(run.id, "json")
+
+
+def of_before(services: Services, run: Run, sql: str) -> Run:
+    """A run as versions left it that kept no plan with it."""
+    with services.database.begin() as connection:
+        connection.execute(sa.delete(table.run_plan).where(table.run_plan.c.run == run.id))
+        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(statement=sql))
+    return run
+
+
 def store(services: Services, run: Run, **change: Any) -> Run:
     """A run as another version, or another time, would have left it."""
     changed = replace(run, **change)
-    values = {name: getattr(changed, name) for name in ("statement", "snapshot", "rows")}
+    values = {name: getattr(changed, name) for name in ("snapshot", "rows")}
     with services.database.begin() as connection:
         connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(values))
     return changed

@@ -105,7 +105,10 @@ def test_this_version_takes_over_what_the_first_one_left(first_home: Path) -> No
             "cancelling": "TERMINATED", "cancelled": "TERMINATED",
         }.items():  # fmt: skip
             run_id, _ = before[state]
-            assert result_when_over(http, run_id)["status"] == status, state
+            result = result_when_over(http, run_id)
+            assert result["status"] == status, state
+            late = any(message["key"] == "plan.late" for message in result["messages"])
+            assert late == (state in ("running", "queued")), state
         file = http.get(f"/v2025/reports/{before['running'][0]}", params={"fileFormat": "csv"})
         assert file.text.splitlines()[1].startswith("a,a,a,s,S")
         body = {"reportType": "IDENTITY_PROFILE_IDENTITY_ERROR", "arguments": {"authoritativeSource": "s"}}

@@ -46,7 +46,7 @@ def a_run(state: State) -> Run:
         id=RunId("0" * 32), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
         key="k", attributes={}, state=state, snapshot=1, launcher="tester", created=table.now(), launched=None,
         completed=None, rows=None, progress="", percent=0, attempt=1, formats=("csv",), messages=(), artefacts=(),
-        statement="", executor=ME,
+        executor=ME,
     )  # fmt: skip
 
 

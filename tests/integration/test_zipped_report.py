@@ -18,7 +18,7 @@ from support import Server, result_when_over, serving, whohas
 from whohas.client import Client
 from whohas.engine.statement import Column, Statement, TableFiles
 from whohas.reports.definition import Part, Plan
-from whohas.runs.supervise import located
+from whohas.runs.plans import located
 from whohas.settings import load_settings
 from whohas.warehouse.store import Warehouse
 

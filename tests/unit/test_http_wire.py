@@ -34,7 +34,6 @@ RUN = Run(
     formats=("csv",),
     messages=(),
     artefacts=(),
-    statement="SELECT 1",
 )
 FILE = Artefact("csv", "1-accounts.csv", "", 10, 7, "0" * 64)
 OVER = {"launched": CREATED, "completed": CREATED + timedelta(seconds=1.5), "rows": 7, "percent": 100}

@@ -20,7 +20,7 @@ from factories import publish, report_plan, report_rows, stage, write_csv
 from whohas.engine.duckdb import definition
 from whohas.engine.sql import quote
 from whohas.engine.statement import Column, TableFiles
-from whohas.runs.supervise import located
+from whohas.runs.plans import located
 from whohas.warehouse import shredded
 from whohas.warehouse.intake import load
 from whohas.warehouse.intake.revision import rewrite

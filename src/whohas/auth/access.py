@@ -58,6 +58,8 @@ ROUTES: Mapping[str, Needs | None] = MappingProxyType(
         "updateTaskStatus": Needs("change the status of a run", (TASKS_WRITE,), REPORTERS),
         "watchRuns": Needs("watch runs", (READ, MANAGE, TASKS_READ, TASKS_WRITE)),
         "watchRun": Needs("watch a run", (READ, MANAGE, TASKS_READ, TASKS_WRITE)),
+        "runStatement": Needs("read the SQL of a run", (READ, MANAGE)),
+        "replayRun": Needs("replay a run", (MANAGE,), REPORTERS),
         "everySchedule": Needs("read schedules", (READ, MANAGE)),
         "oneSchedule": Needs("read schedules", (READ, MANAGE)),
         "addSchedule": Needs("make a schedule", (MANAGE,), REPORTERS),

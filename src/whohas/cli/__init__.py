@@ -23,7 +23,7 @@ from whohas.cli.load import load
 from whohas.cli.map import map_files
 from whohas.cli.reports import reports_app
 from whohas.cli.run import download, run
-from whohas.cli.runs import cancel, runs, show
+from whohas.cli.runs import cancel, replay, runs, show
 from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
@@ -46,7 +46,7 @@ app = typer.Typer(
 
 for command in (
     *(load, index, search, serve, worker),
-    *(run, download, runs, show, watch, cancel),
+    *(run, download, runs, show, replay, watch, cancel),
     *(hold, release, holds, sweep, generate),
 ):
     app.command()(command)

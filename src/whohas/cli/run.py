@@ -93,6 +93,8 @@ def run(
             raise
     for message in result.messages:
         print(plain(f"{message.type}: {message.localizedText}"), file=sys.stderr)
+    if (more := (result.messageCount or 0) - len(result.messages)) > 0:
+        print(f"And {more:,} more: whohas show {run_id} prints them.", file=sys.stderr)
     if saved is not None:
         print(f"{saved}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
 

@@ -1,11 +1,13 @@
-"""`whohas runs`, `whohas show` and `whohas cancel`: what became of runs in this installation, and stopping one."""
+"""`whohas runs`, `show`, `replay` and `cancel`: what became of runs in this installation, and stopping one."""
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
+from whohas.cli.exits import Exit
 from whohas.cli.installation import installation
 from whohas.cli.terminal import plain, print_table
 
@@ -45,12 +47,19 @@ def runs(
     print_table(("Run", "Report", "Arguments", "State", "Rows", "Seconds", "Created (UTC)", "Launcher"), lines, whole=1)
 
 
-def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")],
+    sql: Annotated[bool, typer.Option("--sql", help="Print its SQL alone, with all values put in.")] = False,
+) -> None:
     """Print all that is known of a run: its arguments, its files, the SQL that gave its rows."""
     import json
 
     with installation() as services:
         run = services.runs.get(services.runs.id_of(run_id))
+        record = services.runs.record(run.id)
+    if sql:
+        print(record.printed)
+        return
     facts: dict[str, str] = {
         "Run": run.id,
         "Report": run.report_type,
@@ -68,7 +77,39 @@ def show(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or t
         print(plain(f"{message.level.value}: {message.text}"))
     for artefact in run.artefacts:
         print(f"File:      {artefact.name}, {artefact.bytes:,} bytes, SHA-256 {artefact.sha256}")
-    print(f"\n{plain(run.statement)}")
+    for part in record.digest.parts if record.digest else ():
+        name = f"{part.name}: " if part.name else ""
+        print(
+            plain(f"Digest:    {name}{part.rows:,} rows, {part.sum} ({record.digest.engine})" if record.digest else "")
+        )
+    print(f"\n{plain(record.sql)}")
+    for part in record.plan.parts if record.plan else ():
+        for name, value in part.statement.parameters.items():
+            print(plain(f"-- ${name} = {json.dumps(value, ensure_ascii=False)}"))
+
+
+def replay(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
+    """Run the SQL of a run again over the data that it read, and say whether the rows are the same.
+
+    Exit code 1: they are not, or it cannot be told. It is a check and no proof: digests of rows are compared.
+    """
+    with installation() as services:
+        found = services.runs.later.replay(services.runs.get(services.runs.id_of(run_id)))
+    rows = sum(part.rows for part in found.now.parts)
+    if found.same:
+        print(f"The same {rows:,} rows." if rows != 1 else "The same row.")
+        return
+    if found.same is None:
+        print(f"{found.why} There are {rows:,} rows now, and {found.run.rows or 0:,} then.", file=sys.stderr)
+    else:
+        print("The rows are not the same.", file=sys.stderr)
+        then = {part.name: part for part in found.then.parts} if found.then else {}
+        for part in found.now.parts:
+            if (before := then.get(part.name)) != part:
+                name = f"{part.name}: " if part.name else ""
+                was = f"{before.rows:,} rows, digest {before.sum}" if before else "not there"
+                print(plain(f"  {name}then {was}; now {part.rows:,} rows, digest {part.sum}"), file=sys.stderr)
+    raise typer.Exit(Exit.ERROR)
 
 
 def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:

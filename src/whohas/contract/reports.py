@@ -140,9 +140,9 @@ class ReportResults(WireModel):
         availableFormats: CSV and PDF, as far as there are such files.
         progress: not in the published contract: a sentence on how far the run is.
         percentComplete: not in the published contract: 0 to 100.
-        messages: not in the published contract: why a run failed or what to know of it.
+        messages: not in the published contract: why a run failed or what to know of it, the first 20.
+        messageCount: not in the published contract: how many messages there are.
         snapshot: not in the published contract: the number of the load as of which it tells.
-        statement: not in the published contract: the SQL that gave its rows, once the run is over.
     """
 
     reportType: str | None = None
@@ -156,5 +156,5 @@ class ReportResults(WireModel):
     progress: str | None = None
     percentComplete: StrictInt | None = None
     messages: list[TaskMessage] = Field(default_factory=list[TaskMessage])
+    messageCount: StrictInt | None = None
     snapshot: StrictInt | None = None
-    statement: str | None = None

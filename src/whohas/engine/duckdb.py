@@ -4,16 +4,83 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from threading import Event, Thread
-from typing import Any
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+from duckdb.func import PythonUDFType
 
 from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Layout, TableFiles
+from whohas.engine.statement import Column, Layout, TableFiles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENGINE = f"DuckDB {duckdb.__version__}"
 
 _POLL_SECONDS = 0.2
+_NOTED = "whohas_noted"
+"""The function by which a statement notes the hashes of its rows, batch by batch."""
+
+
+class RowSum:
+    """How many rows a statement gave, and the sum of their hashes, counted while they are written.
+
+    Equal rows have equal hashes, so the sum is the same in any order; a sum, unlike an exclusive or, tells two equal
+    rows from none.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.sum = 0
+        self._lock = Lock()
+
+    def count_on(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Count the rows of statements that were `noted` and run on this connection."""
+
+        connection.create_function(
+            _NOTED, self._note, ["UBIGINT"], "BOOLEAN", type=PythonUDFType.ARROW, side_effects=True
+        )
+
+    def _note(self, hashes: Any) -> Any:  # DuckDB evaluates the annotations, so they name nothing that is not loaded
+        """Add the hashes of a batch of rows, from any thread; true for each, so that a condition keeps every row."""
+        import numpy as np
+
+        values = hashes.to_numpy()
+        # 64 bits each: a batch's halves add up without an overflow
+        low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
+        with self._lock:
+            self.rows += len(values)
+            self.sum += low + (high << 32)
+        return _trues(len(values))
+
+
+@lru_cache(maxsize=64)
+def _trues(count: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.repeat(True, count)
+
+
+def noted(sql: str, columns: Sequence[Column]) -> str:
+    """Return a statement with the same rows that a `RowSum` counts on their way; see `DuckDB.copy`."""
+    return f"SELECT * FROM {_placed(sql, columns)} WHERE {_NOTED}({_row_hash(columns)})"
+
+
+def digest_of(sql: str, columns: Sequence[Column]) -> str:
+    """Return the statement that gives what a `RowSum` has after the rows of a statement: their number and their sum."""
+    return f"SELECT count(*), coalesce(sum({_row_hash(columns)}), 0) FROM {_placed(sql, columns)}"
+
+
+def _placed(sql: str, columns: Sequence[Column]) -> str:
+    # by place: two columns may have one name
+    return f"(\n{sql}\n) AS report({', '.join(f'c{place}' for place in range(1, len(columns) + 1))})"
+
+
+def _row_hash(columns: Sequence[Column]) -> str:
+    return f"hash({', '.join(column.value(f'c{place}') for place, column in enumerate(columns, 1))})"
 
 
 class DuckDB:
@@ -28,6 +95,7 @@ class DuckDB:
         parameters: Mapping[str, Any],
         ordered: bool = True,
         joins_as_written: bool = False,
+        sums: RowSum | None = None,
         on_percent: Callable[[float], None] = lambda _: None,
     ) -> int:
         """Runs a COPY statement and returns how many rows it wrote.
@@ -36,6 +104,7 @@ class DuckDB:
             ordered: whether the rows keep the statement's order; costs memory.
             joins_as_written: whether each join reads its left side in that side's order, so that rows come as the first
                 table has them; for tables that fit into memory.
+            sums: counts the rows of a statement that was `noted`.
             on_percent: called a few times a second from another thread with 0 to 100.
         """
         self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
@@ -43,6 +112,8 @@ class DuckDB:
             joins_as_written
         ):  # else the engine makes the smaller side its hash table, and what has no partner comes last
             self._connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+        if sums is not None:
+            sums.count_on(self._connection)
         done = Event()
 
         def watch() -> None:
@@ -57,6 +128,12 @@ class DuckDB:
             done.set()
             watcher.join()
         return int(row[0]) if row else 0
+
+    def digest(self, statement: str, columns: Sequence[Column], parameters: Mapping[str, Any]) -> tuple[int, int]:
+        """Return how many rows a statement gives, and the sum of their hashes; see `RowSum`."""
+        row = self._connection.execute(digest_of(statement, columns), dict(parameters) or None).fetchone()
+        assert row is not None, "an aggregate gives a row"
+        return int(row[0]), int(row[1])
 
     def count(self, statement: str, parameters: Mapping[str, Any]) -> int:
         """How many rows a statement gives."""

@@ -54,9 +54,9 @@ class Statement:
         tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
         files: Parquet files beyond the warehouse's tables, each list a view: its name, and absolute paths, at least
             one. No table has that name.
-        attributes: a table to the names in its map `attributes` that the statement takes from columns,
-            `attributes.<name>`, for an engine may have them without reading the map; and each name to the column of the
-            result that it is.
+        attributes: a table to the names in its map `attributes` that an engine may read from columns of their own,
+            where files have them; and each name to the column of the result that it is alone. The statement itself
+            writes `attributes['name']`, which runs on the table as documented.
         ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
             none leaves it to the engine.
         expected_rows: about how many rows it gives, for progress; 0 where nothing is known.

@@ -31,6 +31,7 @@ from whohas.http.middleware import (
     UnreadBody,
 )
 from whohas.http.polls import Polls
+from whohas.http.records import record_routes
 from whohas.http.reports import PREFIXES, report_routes
 from whohas.http.schedules import PREFIX as SCHEDULES
 from whohas.http.schedules import schedule_routes
@@ -70,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
     app.include_router(schedule_routes(services), prefix=SCHEDULES)
     watch = app.state.watch = Watch(services)
     app.include_router(watch_routes(services, watch), prefix=RUNS)
+    app.include_router(record_routes(services), prefix=RUNS)
     app.include_router(token_routes(services))
     app.include_router(sign_in_routes(services))
     app.include_router(health_routes(services))

@@ -27,6 +27,9 @@ STATUS = {
 }
 
 
+_MOST_MESSAGES = 20
+
+
 def task_result_details(run: Run) -> TaskResultDetails:
     """The answer to a start."""
     return TaskResultDetails(
@@ -64,10 +67,10 @@ def report_results(run: Run) -> ReportResults:
         availableFormats=[format.upper() for format in run.formats if format in made] if over else None,
         progress=run.progress,
         percentComplete=run.percent,
-        messages=[_message(message) for message in run.messages],
+        # a client asks many times, and a search may have hundreds
+        messages=[_message(message) for message in run.messages[:_MOST_MESSAGES]],
+        messageCount=len(run.messages),
         snapshot=run.snapshot,
-        # not while it runs: of a search it may be long, and a client asks many times
-        statement=run.statement if over else None,
     )
 
 

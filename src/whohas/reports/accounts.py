@@ -50,7 +50,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     held = (
         "coalesce(a.hasEntitlements, g.accountId IS NOT NULL) AS hasEntitlements" if entitled else "a.hasEntitlements"
     )
-    cells = [f"       {_cell(name, name in apart)} AS {quote(column.name)}" for name, column in attributes]
+    cells = [f"       a.attributes[{literal(name)}] AS {quote(column.name)}" for name, column in attributes]
     sql = "\n".join(
         (
             "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
@@ -83,10 +83,6 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
         ),
         messages=sources.stale([source], request.now),
     )
-
-
-def _cell(name: str, column: bool) -> str:
-    return f"a.{quote(f'attributes.{name}')}" if column else f"a.attributes[{literal(name)}]"
 
 
 def _source(request: Request, catalogue: Catalogue) -> Source:

@@ -38,8 +38,12 @@ granted AS (
     FROM entitled
     GROUP BY accountId
 )
-SELECT i.*, a.id, a.name, a.nativeIdentity, s.name, s.type, a.disabled, a.locked, a.privileged,
-       a.manuallyCorrelated, a.passwordLastSet, g.entitlements
+SELECT i.*,
+       a.id AS "account.id", a.name AS "account.name", a.nativeIdentity AS "account.accountId",
+       s.name AS "account.source.name", s.type AS "account.source.type", a.disabled AS "account.disabled",
+       a.locked AS "account.locked", a.privileged AS "account.privileged",
+       a.manuallyCorrelated AS "account.manuallyCorrelated", a.passwordLastSet AS "account.passwordLastSet",
+       g.entitlements AS "account.entitlements"
 FROM identity i
 LEFT JOIN accounts a ON a.identityId = i.id
 LEFT JOIN sources s ON s.id = a.sourceId

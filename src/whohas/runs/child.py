@@ -17,7 +17,7 @@ import select
 import shutil
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
-from whohas.engine.duckdb import open_duckdb
+from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb
 from whohas.engine.sql import literal
 from whohas.errors import WhohasError
 from whohas.render import parquet
@@ -52,7 +52,8 @@ def carry_out(work: Work, say: Callable[..., None]) -> None:
     """Makes every file of the work, and says how far it is: `progress`, `percent` (0 to 100), `rows` so far.
 
     The last word is `files`: bytes, rows and SHA-256 of each extract and output, synced to disk; and `notes`: what a
-    reader of the run should know; and `phases`: see `Progress.phases`.
+    reader of the run should know; and `phases`: see `Progress.phases`; and `digest` of the rows of statements. A work
+    without outputs comes to its digest alone.
     """
     _Making(work, say).all()
 
@@ -67,6 +68,8 @@ class _Made:
     parameters: dict[str, Any]
     ordered: bool
     count: int
+    sums: RowSum | None = None
+    """Counts the rows of a statement that goes straight into its file."""
 
 
 class _Making:
@@ -78,6 +81,7 @@ class _Making:
         self._formats = {output.format: find(output.format) for output in work.outputs}
         self._progress = Progress(say, list(self._weights()))
         self._notes: list[str] = []
+        self._digests: list[dict[str, Any]] = []
 
     def _weights(self) -> Generator[float]:
         work = self._work
@@ -88,6 +92,9 @@ class _Making:
             yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
     def all(self) -> None:
+        if not self._work.outputs:
+            self._digest()
+            return
         made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
         files = [
             {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **Sealing(Path(one.part.extract)).seal()}
@@ -100,11 +107,32 @@ class _Making:
             self._progress.begin(f"Checking the {output.format.upper()}")
             self._progress.at(0.0, rows)
             files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.seal()})
-        self._say(files=files, notes=self._notes, phases=self._progress.phases())
+        for one in made:
+            if one.sums is not None:
+                self._add_digest(one.part, one.sums.rows, one.sums.sum)
+        self._end(files)
+
+    def _end(self, files: list[dict[str, Any]]) -> None:
+        digest = {"engine": ENGINE, "parts": self._digests} if self._digests else None
+        self._say(files=files, notes=self._notes, phases=self._progress.phases(), digest=digest)
+
+    def _digest(self) -> None:
+        """Runs the statements for the digest of their rows alone."""
+        for part in self._work.parts:
+            with self._engine() as engine:
+                self._add_digest(part, *engine.digest(part.sql, part.columns, part.parameters))
+        self._end([])
+
+    def _add_digest(self, part: Part, rows: int, sum: int) -> None:
+        self._digests.append({"name": part.name, "rows": rows, "sum": str(sum)})
 
     def _straight(self, part: Part) -> _Made:
-        rows = Rows(part.sql, part.columns, part.name, part.group)
-        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows)
+        rows = self._noted(part)
+        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowSum())
+
+    def _noted(self, part: Part) -> Rows:
+        """The rows of a part's statement, which are counted on their way."""
+        return Rows(noted(part.sql, part.columns), part.columns, part.name, part.group)
 
     def _extracted(self, part: Part) -> _Made:
         """The rows in a Parquet file, which is made unless it is there."""
@@ -112,10 +140,13 @@ class _Making:
         if not part.sql:
             about, rows, count = parquet.read(path)
             return _Made(part, about, rows, {}, True, count)
-        rows = Rows(part.sql, part.columns, part.name, part.group)
+        rows = self._noted(part)
         statement = parquet.copy_statement(rows, path, self._about, self._work.options)
         self._progress.begin("Extracting")
-        count = self._copy(statement, part.parameters, part.ordered or bool(part.group), part.expected_rows)
+        ordered = part.ordered or bool(part.group)
+        sums = RowSum()
+        count = self._copy(statement, part.parameters, ordered, part.expected_rows, sums)
+        self._add_digest(part, sums.rows, sums.sum)
         there = replace(
             rows,
             sql=f"SELECT * FROM read_parquet({literal(part.extract)})",
@@ -155,7 +186,8 @@ class _Making:
             header = format.uncounted(one.rows.columns)
             with format.through(path) as place:
                 statement = format.copy(one.rows, place, about, options)
-                return self._copy(statement, one.parameters, one.ordered or header > 0, one.count) - header
+                ordered = one.ordered or header > 0
+                return self._copy(statement, one.parameters, ordered, one.count, one.sums) - header
         elif format.write is not None:
             extract = Extract(Path(one.part.extract), one.rows, one.count, partial(self._wrote, one.count))
             self._notes += format.write(extract, path, about, options)
@@ -164,15 +196,20 @@ class _Making:
     def _wrote(self, count: int, rows: int) -> None:
         self._progress.at(rows / max(count, 1), rows)
 
-    def _copy(self, statement: str, parameters: dict[str, Any], ordered: bool, expected: int) -> int:
+    def _copy(
+        self, statement: str, parameters: dict[str, Any], ordered: bool, expected: int, sums: RowSum | None
+    ) -> int:
         def on_percent(percent: float) -> None:
             self._progress.at(percent / 100, round(expected * min(percent, 100.0) / 100))
 
-        # an engine of its own each time: what one keeps in memory, the next format would lack
+        small = 0 < expected <= _ORDERED_ROWS
+        with self._engine() as engine:
+            return engine.copy(statement, parameters, ordered or small, small, sums, on_percent)
+
+    def _engine(self) -> AbstractContextManager[DuckDB]:
+        """An engine for one statement: what one keeps in memory, the next would lack."""
         work = self._work
-        with open_duckdb(work.tables, work.memory, work.threads, Path(work.spill)) as engine:
-            small = 0 < expected <= _ORDERED_ROWS
-            return engine.copy(statement, parameters, ordered or small, small, on_percent)
+        return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill))
 
 
 @contextmanager

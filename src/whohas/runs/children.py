@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from whohas.errors import WhohasError
 from whohas.runs.model import Level, Message
+from whohas.runs.plans import Digest
 from whohas.runs.work import Work
 
 _TERM_SECONDS = 0.5
@@ -53,11 +54,13 @@ class Done:
         files: of each `format`, `path`, `bytes`, `rows` and `sha256`.
         notes: what a reader of the run should know of them.
         phases: how long each took; see `Progress.phases`.
+        digest: of the rows of its statements; None where it had none to run.
     """
 
     files: list[dict[str, Any]]
     notes: list[str]
     phases: list[dict[str, Any]]
+    digest: Digest | None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -286,7 +289,8 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
                 os.write(child.stdin.fileno(), b"\n")
         for facts in lines.read(seconds):
             if "files" in facts:
-                yield Done(**facts)
+                digest = facts.pop("digest")
+                yield Done(**facts, digest=None if digest is None else Digest.from_json(digest))
                 return
             if "failed" in facts:
                 raise WhohasError(facts["failed"])

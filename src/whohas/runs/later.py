@@ -14,20 +14,69 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
+from deltalake.exceptions import DeltaError
 
 from whohas.artefacts import Artefact, Artefacts
+from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
+from whohas.render.definition import About, Options
 from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Children, Done, died, follow
 from whohas.runs.files import options
 from whohas.runs.model import Message, Run, RunId
-from whohas.runs.planning import none_now, planned_again
+from whohas.runs.planning import about_of, none_now, planned_as_recorded, refused_as_not_found, snapshot_of
+from whohas.runs.plans import Digest, Record, RunPlan
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.settings import Settings
-from whohas.warehouse.store import Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse
 
 _LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of running a run's statements once more.
+
+    Attributes:
+        then: the digest that was kept with the run; None where none was.
+        now: that of the rows that its statements give now.
+    """
+
+    run: Run
+    then: Digest | None
+    now: Digest
+
+    @property
+    def same(self) -> bool | None:
+        """Whether the rows are the same; None where that cannot be told, see `why`."""
+        if differs(self.then, self.now):
+            return False
+        return None if self.why else True
+
+    @property
+    def why(self) -> str:
+        """Why equal rows cannot be told from others; empty where they can."""
+        if self.then is None:
+            return "No digest was kept with this run."
+        if self.then.engine != self.now.engine:
+            return (
+                f"The digest that was kept is of {self.then.engine}, and this is {self.now.engine}: another version "
+                "may hash rows otherwise. Only their numbers were compared."
+            )
+        return ""
+
+
+def differs(then: Digest | None, now: Digest) -> bool:
+    """Whether two digests show that the rows are not the same; not where they cannot be compared.
+
+    The numbers of rows can be, whichever engines counted them.
+    """
+    if then is None:
+        return False
+    if [part.rows for part in then.parts] != [part.rows for part in now.parts]:
+        return True
+    return then.engine == now.engine and then.parts != now.parts
 
 
 @dataclass(frozen=True)
@@ -74,35 +123,31 @@ class Later:
         zipped = any(one.zipped for one in run.artefacts)
         name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
         output = Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
-        spill = self.settings.spill_path / "later" / f"{run.id}-{token}"
-        child = self.children.take()
         try:
+            with self.database.connect() as connection:
+                record = table.record(connection, run.id)
             if extracts:
                 parts = tuple(Part.of_extract(str(self.artefacts.path(run.id, one)), one.rows) for one in extracts)
-                tables, about = (), None
+                tables, about, how = (
+                    (),
+                    None,
+                    record.plan.options if record.plan else options(run.arguments, self.settings),
+                )
             else:
-                again = planned_again(run, format, self.warehouse, self.settings.org)
                 through = find(format).copy is None
-                parts = again.parts(lambda number: f"{output.path}-extract-{number}" if through else "")
-                tables, about = again.tables, again.about
-            work = Work(
-                parts=parts,
-                tables=tables,
-                outputs=(output,),
-                about=about,
-                options=options(run.arguments, self.settings),
-                memory=self.settings.run_memory,
-                threads=self.settings.run_threads,
-                spill=str(spill),
-            )
-            done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
-            if not done:
-                raise WhohasError(died(child))
-            made = next(file for file in done[0].files if file["format"] == format)
+                plan, snapshot = self._plan(run, record, format)
+                parts, tables = plan.parts_for(
+                    self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
+                )
+                about, how = about_of(run, snapshot), plan.options
+            done = self._done(run, token, parts, tables, about, how, (output,))
+            made = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and made["rows"] != run.rows:
                 now = f"Its statement gives {made['rows']:,} rows now, and gave {run.rows:,} then."
                 raise NotFound(f"{none_now(run, format)} {now}")
-            return self._kept(run, self.artefacts.published(made, zipped=zipped), done[0].messages)
+            if done.digest is not None and differs(record.digest, done.digest):
+                raise NotFound(f"{none_now(run, format)} Its statement gives other rows now than it gave then.")
+            return self._kept(run, self.artefacts.published(made, zipped=zipped), done.messages)
         except (WhohasError, OSError) as error:
             Path(output.path).unlink(missing_ok=True)
             if isinstance(error, NotFound):
@@ -110,9 +155,76 @@ class Later:
             text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
             raise Unavailable(f"The {find(format).name.upper()} of this run could not be made. {text}") from error
         finally:
-            self.children.end(child)
             for extract in Path(output.path).parent.glob(f"{Path(output.path).name}-extract-*"):
                 extract.unlink(missing_ok=True)
+
+    def _plan(self, run: Run, record: Record, format: str) -> tuple[RunPlan, Snapshot]:
+        plan = record.plan or planned_as_recorded(run, record.statement, format, self.warehouse, self.settings)
+        with refused_as_not_found(run, format):
+            return plan, snapshot_of(run, plan, self.warehouse)
+
+    def replay(self, run: Run) -> Replay:
+        """Run the statements of a run that is over once more over its snapshot, and compare the rows.
+
+        Raises:
+            NotFound: the run has no plan or no rows, or its snapshot is gone.
+            Unavailable: the statements could not be run; the message says why.
+        """
+        with self.database.connect() as connection:
+            record = table.record(connection, run.id)
+        if run.rows is None:
+            raise NotFound(f"This run has no rows to compare with: {run.progress.lower()}.")
+        if record.plan is None:
+            raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
+        try:
+            snapshot_of(run, record.plan, self.warehouse)
+            parts, tables = record.plan.parts_for(self.warehouse.root, lambda _: "")
+        except (DeltaError, FileNotFoundError) as error:
+            raise NotFound(f"The data of snapshot {run.snapshot} is gone, so this run cannot be replayed.") from error
+        with self._room:
+            try:
+                done = self._done(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
+            except (WhohasError, OSError) as error:
+                text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+                raise Unavailable(f"The statements of this run could not be run again. {text}") from error
+        assert done.digest is not None, "a work without outputs comes to its digest"
+        return Replay(run, record.digest, done.digest)
+
+    def _done(
+        self,
+        run: Run,
+        token: str,
+        parts: tuple[Part, ...],
+        tables: tuple[TableFiles, ...],
+        about: About | None,
+        how: Options,
+        outputs: tuple[Output, ...],
+    ) -> Done:
+        """Have a child do a work, and wait for its end.
+
+        Raises:
+            WhohasError: it failed; the message says why.
+            OSError: there is no child to be had.
+        """
+        spill = self.settings.spill_path / "later" / f"{run.id}-{token}"
+        work = Work(
+            parts=parts,
+            tables=tables,
+            outputs=outputs,
+            about=about,
+            options=how,
+            memory=self.settings.run_memory,
+            threads=self.settings.run_threads,
+            spill=str(spill),
+        )
+        child = self.children.take()
+        try:
+            for facts in follow(child, work, _LOOK_SECONDS):
+                if isinstance(facts, Done):
+                    return facts
+            raise WhohasError(died(child))
+        finally:
+            self.children.end(child)
             shutil.rmtree(spill, ignore_errors=True)
 
     def _kept(self, run: Run, made: Artefact, messages: tuple[Message, ...]) -> Artefact:

@@ -107,7 +107,6 @@ class Run:
         lost: how many attempts ended because their worker did.
         size: its estimated rows times the cost of its formats, in units of a row of CSV.
         formats: the formats that it makes, lower case.
-        statement: the SQL that it runs, for an auditor to read; each part of a zip under its name.
     """
 
     id: RunId
@@ -130,7 +129,6 @@ class Run:
     formats: tuple[str, ...]
     messages: tuple[Message, ...]
     artefacts: tuple[Artefact, ...]
-    statement: str
     executor: str | None = None
     lost: int = 0
     size: int = 0

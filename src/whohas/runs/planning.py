@@ -1,86 +1,132 @@
-"""The plan of a run that is over, once more: its statement over its snapshot, for a file that is made later."""
+"""Making ready to carry out a plan, and plans of runs that an earlier version kept without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
 
 from deltalake.exceptions import DeltaError
 
 from whohas import reports
-from whohas.engine.statement import Statement, TableFiles
+from whohas.engine.sql import literal
 from whohas.errors import InvalidArguments, NotFound
 from whohas.render.definition import About
+from whohas.reports.sources import INCOMPLETE
+from whohas.runs.files import options
 from whohas.runs.model import Run
-from whohas.runs.supervise import about_of, located, part_of
-from whohas.runs.work import EXTRACT, Part
+from whohas.runs.plans import RunPlan
+from whohas.runs.work import EXTRACT
 from whohas.search.index import build
+from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
-from whohas.warehouse.store import Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """What a run did: its statements by the names of their files in a zip, and the tables that they read."""
+def snapshot_of(run: Run, plan: RunPlan, warehouse: Warehouse) -> Snapshot:
+    """Return the snapshot of a run, with the search index that its plan reads.
 
-    names: tuple[str, ...]
-    statements: tuple[Statement, ...]
-    tables: tuple[TableFiles, ...]
-    about: About
-
-    def parts(self, extract: Callable[[int], str]) -> tuple[Part, ...]:
-        """The parts of a work.
-
-        Args:
-            extract: where the rows of a part go on their way, by its number; empty where they go straight.
-        """
-        named = enumerate(zip(self.names, self.statements, strict=True))
-        return tuple(part_of(name, statement, extract(number)) for number, (name, statement) in named)
+    Raises:
+        NotFound: the snapshot is gone.
+        Unavailable: the index is gone and cannot be made again now.
+    """
+    snapshot = warehouse.snapshot(run.snapshot)
+    if plan.views:
+        build(warehouse, snapshot)  # only the indexes of the newest snapshots are kept
+    return snapshot
 
 
-def planned_again(run: Run, format: str, warehouse: Warehouse, org: str) -> Again:
-    """What a run that is over did.
+def about_of(run: Run, snapshot: Snapshot) -> About:
+    """Return what the files of a run say of it."""
+    return About(
+        run=run.id,
+        report=run.report_type,
+        title=run.report_name,
+        description=run.description,
+        arguments=run.arguments,
+        launcher=run.launcher,
+        started=run.created.timestamp(),
+        snapshot=snapshot.number,
+        loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
+        org=str(run.attributes.get("org", "")),
+        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
+    )
+
+
+def planned_now(run: Run, warehouse: Warehouse, settings: Settings) -> RunPlan:
+    """Return the plan that this version makes of a run that was queued without one.
+
+    Raises:
+        NotFound: its snapshot is gone.
+        InvalidArguments: this version does not take its arguments.
+    """
+    return replace(RunPlan.of(*_planned(run, warehouse, settings), options(run.arguments, settings)), late=True)
+
+
+def planned_as_recorded(run: Run, statement: str, format: str, warehouse: Warehouse, settings: Settings) -> RunPlan:
+    """Return the plan of a run that ended without one, by the SQL that was recorded.
 
     Args:
         format: what is wanted, for the message.
 
     Raises:
-        NotFound: its snapshot is gone, or this version of whohas cannot run its statement.
+        NotFound: its snapshot is gone, or its result would have other columns than this version knows.
         Unavailable: the search index that it read is gone and cannot be made again now.
     """
+    with refused_as_not_found(run, format):
+        plan, snapshot = _planned(run, warehouse, settings)
+        recorded = _ATTRIBUTE.sub(_in_the_map, statement)
+        if _spaced(_ALIAS.sub("", plan.text)) != _spaced(_ALIAS.sub("", recorded)):
+            if plan.statement is None or _names(recorded) != [column.name for column in plan.statement.columns]:
+                raise NotFound(
+                    "Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again."
+                )
+            plan = replace(plan, statement=replace(plan.statement, sql=recorded))
+        return RunPlan.of(plan, snapshot, options(run.arguments, settings))
+
+
+@contextmanager
+def refused_as_not_found(run: Run, format: str) -> Generator[None]:
+    """Turn what keeps a run's rows from being had again into a `NotFound` that says what there is instead."""
     try:
-        snapshot = warehouse.snapshot(run.snapshot)
-        report = reports.find(run.report_type, run.arguments)
-        if report.searches:
-            build(warehouse, snapshot)  # only the indexes of the newest snapshots are kept
-        request = reports.Request(run.report_type, run.arguments, run.created, run.launcher)
-        plan = report.plan(request, catalogue(snapshot))
-        statements, tables = located(_as_stored(run, plan), snapshot)
+        yield
     except (InvalidArguments, NotFound) as error:
         raise NotFound(f"{none_now(run, format)} {error.message}") from error
     except (DeltaError, FileNotFoundError) as error:
         raise NotFound(f"{none_now(run, format)} The data of its snapshot {run.snapshot} is gone.") from error
-    names = tuple(part.name for part in plan.parts) or ("",)
-    return Again(names, statements, tables, about_of(run, snapshot, org))
 
 
 def none_now(run: Run, format: str) -> str:
-    """The begin of a message: there is no such file, and what there is."""
+    """Return the beginning of a message: there is no such file, and which there are."""
     made = ", ".join(one.format.upper() for one in run.artefacts if one.format != EXTRACT)
     return f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now."
 
 
-def _as_stored(run: Run, plan: reports.Plan) -> tuple[Statement, ...]:
-    """The statements with the SQL that the run stored, by whichever version of whohas.
+_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')
+"""How versions before 0.2 named an attribute, by a column that no documented table has."""
 
-    Raises:
-        NotFound: its result would have other columns than this version knows.
-    """
-    if plan.text == run.statement:
-        return plan.statements
-    if plan.statement is not None and _names(run.statement) == [column.name for column in plan.statement.columns]:
-        return (replace(plan.statement, sql=run.statement),)
-    raise NotFound("Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again.")
+
+def _in_the_map(found: re.Match[str]) -> str:
+    name = found[1].replace('""', '"')
+    return f"a.attributes[{literal(name)}]"
+
+
+_ALIAS = re.compile(r' AS "account\.[^"]*"')
+"""Names that IDENTITIES_DETAILS did not give its columns before plans were kept."""
+
+
+def _spaced(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+def _planned(run: Run, warehouse: Warehouse, settings: Settings) -> tuple[reports.Plan, Snapshot]:
+    snapshot = warehouse.snapshot(run.snapshot)
+    report = reports.find(run.report_type, run.arguments)
+    if report.searches:
+        build(warehouse, snapshot)
+    request = reports.Request(run.report_type, run.arguments, run.created, run.launcher, settings.search_phrases)
+    return report.plan(request, catalogue(snapshot)), snapshot
 
 
 def _names(sql: str) -> list[str] | None:

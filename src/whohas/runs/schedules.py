@@ -238,13 +238,13 @@ class Schedules:
                 log.error("schedule paused", reason=error.message)
                 return False
             try:
-                run = self.runs.planned(
+                planned = self.runs.planned(
                     one.report_type, dict(one.arguments), one.launcher, attributes={"schedule": one.name}
                 )
                 with self.database.begin() as connection:
                     if not _claimed(connection, one, following, at, ""):
                         return False
-                    kept = self.runs.keep(connection, run, one.owner, audit.Who("schedule", one.name, one.id))
+                    kept = self.runs.keep(connection, planned, one.owner, audit.Who("schedule", one.name, one.id))
                     if kept is None:  # the run that held its key ended at this moment: the next tick starts afresh
                         connection.rollback()
                         return False

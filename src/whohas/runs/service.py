@@ -19,12 +19,14 @@ from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.hints import ambiguous, did_you_mean, near
+from whohas.render.definition import Options
 from whohas.render.registry import find
 from whohas.reports.sources import incomplete
 from whohas.runs import launches, table, trail
-from whohas.runs.files import ARGUMENTS, default_formats, wish
+from whohas.runs.files import ARGUMENTS, default_formats, options, wish
 from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.runs.plans import Record, RunPlan
 from whohas.search.index import searchable
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import Catalogue, catalogue
@@ -35,6 +37,16 @@ _LISTED = 11
 """Runs that are looked for by the beginning of an id: more than a message lists."""
 _RETRY_SECONDS = 5
 """After which a start that was refused for want of room may find some."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run that may be kept, and what it is to do."""
+
+    run: Run
+    plan: reports.Plan
+    snapshot: Snapshot
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -78,14 +90,15 @@ class Runs:
             Forbidden: it is not on a source that the caller is held to.
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
-        run = self.planned(report_type, arguments, launcher, caller, attributes)
+        planned = self.planned(report_type, arguments, launcher, caller, attributes)
+        run = planned.run
         launched_by = caller.id if caller else None
         for _ in range(_TRIES):
             # most identical starts find the run so, and write nothing
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
             with self.database.begin() as connection:
-                kept = self.keep(connection, run, launched_by, by)
+                kept = self.keep(connection, planned, launched_by, by)
             if kept is not None:
                 return kept
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
@@ -97,8 +110,8 @@ class Runs:
         launcher: str,
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
-    ) -> Run:
-        """The run that a start would make; nothing of it is kept yet.
+    ) -> Planned:
+        """The run that a start would make, and its plan; nothing of it is kept yet.
 
         Raises:
             InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
@@ -149,15 +162,16 @@ class Runs:
                 *_older(snapshot, self.warehouse),
             ),
             artefacts=(),
-            statement=plan.text,
             size=_size(plan, catalogue(snapshot), files.formats),
         )
         if caller is not None:
             launches.check_start(caller, run)
-        return run
+        return Planned(run, plan, snapshot, options(sent, self.settings))
 
-    def keep(self, connection: sa.Connection, run: Run, launched_by: str | None, by: audit.Who = SYSTEM) -> Run | None:
-        """Keeps a planned run and its job within the caller's transaction, or finds the run that holds its key.
+    def keep(
+        self, connection: sa.Connection, planned: Planned, launched_by: str | None, by: audit.Who = SYSTEM
+    ) -> Run | None:
+        """Keeps a run with its plan and its job in the caller's transaction, or finds the run that holds its key.
 
         None where that run ended at this moment: try again in another transaction.
 
@@ -168,8 +182,10 @@ class Runs:
         Raises:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
+        run = planned.run
         kept: Run | None = run
         if table.insert(connection, run, self._single_flight(run)):
+            table.keep_plan(connection, run.id, RunPlan.of(planned.plan, planned.snapshot, planned.options))
             self._check_room(connection, run.launcher)
             self.enqueue(connection, run.id, run.size)
             audit.write(connection, trail.started(run, by))
@@ -227,6 +243,16 @@ class Runs:
         if run is None:
             raise _no_run(run_id)
         return run
+
+    def record(self, run_id: str, caller: Caller | None = None) -> Record:
+        """How a run finds its rows: its plan, and the digest of its rows.
+
+        Raises:
+            NotFound: there is no run with that id, or none that the caller may see.
+        """
+        self.get(run_id, caller)
+        with self.database.connect() as connection:
+            return table.record(connection, run_id)
 
     def id_of(self, beginning: str) -> RunId:
         """The id of the only run whose id begins so; a whole id is its own.

@@ -9,36 +9,28 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 import structlog
 
-from whohas import reports
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
-from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
-from whohas.render.definition import About
 from whohas.render.registry import find
-from whohas.reports.sources import INCOMPLETE
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
-from whohas.runs.files import options
 from whohas.runs.model import Level, Message, Run, RunId, State, origin
+from whohas.runs.planning import about_of, planned_now, snapshot_of
+from whohas.runs.plans import RunPlan
 from whohas.runs.presence import Presence
-from whohas.runs.work import EXTRACT, Output, Part, Work
+from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
-from whohas.warehouse.catalogue import catalogue
-from whohas.warehouse.evolved import duckdb_type, lacking
-from whohas.warehouse.shredded import column_of, layouts
-from whohas.warehouse.store import Snapshot, Warehouse
-from whohas.warehouse.tables import TABLES, Table
+from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS = 0.1
 """How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
@@ -130,7 +122,8 @@ class Supervisor:
         started = time.monotonic()
         spill = self.settings.spill_path / self.presence.executor / f"{run.id}-{run.attempt}"
         try:
-            artefacts, done = self._make(run, spill)
+            run, plan = self._with_plan(run)
+            artefacts, done = self._make(run, plan, spill)
         except _Stopped:
             self._let_go(run)
         except WhohasError as error:
@@ -150,11 +143,11 @@ class Supervisor:
         finally:
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _make(self, run: Run, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
+    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
-            work = self._work(run, spill)
+            work = self._work(run, plan, spill)
             done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
             artefacts: list[Artefact] = []
@@ -185,28 +178,38 @@ class Supervisor:
                     raise
                 time.sleep(_AGAIN_SECONDS)
 
-    def _work(self, run: Run, spill: Path) -> Work:
-        snapshot = self.warehouse.snapshot(run.snapshot)
-        report = reports.find(run.report_type, run.arguments)
-        request = reports.Request(run.report_type, run.arguments, run.created, run.launcher)
-        plan = report.plan(request, catalogue(snapshot))
+    def _work(self, run: Run, plan: RunPlan, spill: Path) -> Work:
+        snapshot = snapshot_of(run, plan, self.warehouse)
         extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
-        statements, tables = located(plan.statements, snapshot)
-        names = [part.name for part in plan.parts] or [""]
-        parts = tuple(
-            part_of(name, statement, self._place(run, f"extract-{number}.parquet") if extracts else "")
-            for number, (name, statement) in enumerate(zip(names, statements, strict=True))
+        parts, tables = plan.parts_for(
+            self.warehouse.root,
+            lambda number: self._place(run, f"extract-{number}.parquet") if extracts else "",
         )
         return Work(
             parts=parts,
             tables=tables,
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
-            about=about_of(run, snapshot, self.settings.org),
-            options=options(run.arguments, self.settings),
+            about=about_of(run, snapshot),
+            options=plan.options,
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
         )
+
+    def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
+        """The run and its plan; one that an earlier version queued without a plan is planned now, and says so."""
+        with self.database.connect() as connection:
+            plan = table.record(connection, run.id).plan
+        if plan is None:
+            plan = late = planned_now(run, self.warehouse, self.settings)
+            self._write(lambda connection: table.keep_plan(connection, run.id, late))
+        if plan.late:
+            text = (
+                "An earlier version of whohas queued this run. "
+                f"Version {plan.planner} planned it when it was carried out."
+            )
+            run = replace(run, messages=(*run.messages, Message(Level.INFO, "plan.late", text)))
+        return run, plan
 
     def _output(self, run: Run, format: str, zipped: bool) -> Output:
         return Output(
@@ -260,7 +263,7 @@ class Supervisor:
         state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
             lambda connection: table.finish(
-                connection, run, state, f"Done, {rows:,} rows", rows, messages, artefacts, done.phases
+                connection, run, state, f"Done, {rows:,} rows", rows, messages, artefacts, done.phases, done.digest
             )
         )
 
@@ -271,85 +274,3 @@ class Supervisor:
             log.warning("run failed", report=run.report_type, reason=text)
         else:
             self._let_go(run)
-
-
-def located(
-    statements: Sequence[Statement], snapshot: Snapshot
-) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
-    """Statements, and the files that they read, of the partitions that matter to any of them; each table once.
-
-    How the files hold attributes decides whether a column of texts is `single`.
-    """
-    partitions: dict[str, frozenset[str] | None] = {}
-    attributes: dict[str, tuple[str, ...]] = {}
-    others: dict[str, tuple[str, ...]] = {}
-    for statement in statements:
-        for name, own in statement.tables.items():
-            known = partitions.get(name, frozenset())
-            partitions[name] = None if own is None or known is None else own | known
-        for name, asked in statement.attributes.items():
-            attributes[name] = tuple(dict.fromkeys((*attributes.get(name, ()), *asked)))
-        for name, files in statement.files.items():
-            others[name] = tuple(dict.fromkeys((*others.get(name, ()), *files)))
-    tables: list[TableFiles] = []
-    single: dict[str, frozenset[str]] = {}
-    for name, own in partitions.items():
-        asked = attributes.get(name, ())
-        found, single[name] = layouts([file.path for file in snapshot.files(TABLES[name], own)], asked)
-        columns = [(field.name, duckdb_type(field.type)) for field in TABLES[name].schema]
-        more = [] if found else [(column_of(attribute), "VARCHAR") for attribute in asked]
-        tables.append(TableFiles(name, (*columns, *more), _with_lacks(found, TABLES[name])))
-    tables += (TableFiles(name, (), (Layout(files),)) for name, files in others.items())
-    return tuple(_with_single(statement, single) for statement in statements), tuple(tables)
-
-
-def _with_lacks(found: Sequence[Layout], table: Table) -> tuple[Layout, ...]:
-    """The same layouts, with the columns that files of earlier versions lack."""
-    return tuple(
-        Layout(tuple(files), layout.more, lacks)
-        for layout in found
-        for lacks, files in groupby(layout.files, key=lambda file: lacking(Path(file), table))
-    )
-
-
-def _with_single(statement: Statement, single: Mapping[str, frozenset[str]]) -> Statement:
-    names = {
-        column
-        for table, columns in statement.attributes.items()
-        for attribute, column in columns.items()
-        if attribute in single[table]
-    }
-    return replace(
-        statement, columns=tuple(replace(column, single=column.name in names) for column in statement.columns)
-    )
-
-
-def part_of(name: str, statement: Statement, extract: str) -> Part:
-    """A statement as a child is given it."""
-    return Part(
-        name=name,
-        sql=statement.sql,
-        parameters=statement.parameters,
-        columns=statement.columns,
-        ordered=statement.ordered,
-        expected_rows=statement.expected_rows,
-        group=statement.group,
-        extract=extract,
-    )
-
-
-def about_of(run: Run, snapshot: Snapshot, org: str) -> About:
-    """What the files of a run say of it."""
-    return About(
-        run=run.id,
-        report=run.report_type,
-        title=run.report_name,
-        description=run.description,
-        arguments=run.arguments,
-        launcher=run.launcher,
-        started=run.created.timestamp(),
-        snapshot=snapshot.number,
-        loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
-        org=org,
-        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
-    )

@@ -18,6 +18,7 @@ from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
+from whohas.runs.plans import Digest, Record, RunPlan
 
 run = sa.Table(
     "run",
@@ -48,7 +49,17 @@ run = sa.Table(
     sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
 )
-"""One row a run. `formats` to `artefacts` are JSON: they are read and written whole."""
+"""One row a run. `formats` to `artefacts` are JSON: they are read and written whole. `statement` is the SQL of a run
+that was kept without a plan, by an earlier version; it is empty otherwise."""
+
+run_plan = sa.Table(
+    "run_plan",
+    metadata,
+    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
+    sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
+)
+"""How runs find their rows; not in `run`, whose rows are read at every poll."""
 
 _ACTIVE = tuple(s.value for s in ACTIVE)
 _HELD = (State.RUNNING.value, State.CANCELLING.value)
@@ -94,8 +105,9 @@ def now() -> datetime:
 def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     """Keeps a new run, unless an active one holds its key; whether it was kept."""
     values = {
-        **{column.name: getattr(new, column.name) for column in run.columns if column.name != "single_flight"},
+        **{name: getattr(new, name) for name in _FIELDS},
         "single_flight": single_flight,
+        "statement": "",
         "arguments": dict(new.arguments),
         "attributes": dict(new.attributes),
         "formats": list(new.formats),
@@ -107,6 +119,30 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
     # not the count of rows: PostgreSQL's driver does not tell it of an insert
     return connection.execute(kept.returning(run.c.id)).first() is not None
+
+
+def keep_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
+    """Keep the plan of a run, unless it has one."""
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    new = dialect.insert(run_plan).values(run=run_id, plan=plan.to_json())
+    connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
+
+
+def record(connection: sa.Connection, run_id: str) -> Record:
+    """Return how a run finds its rows; an empty record where there is no such run."""
+    query = (
+        sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest)
+        .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
+        .where(run.c.id == run_id)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return Record()
+    return Record(
+        None if row.plan is None else RunPlan.from_json(row.plan),
+        None if row.digest is None else Digest.from_json(row.digest),
+        row.statement,
+    )
 
 
 def active(connection: sa.Connection, key: str) -> Run | None:
@@ -242,9 +278,10 @@ def finish(
     messages: Iterable[Message],
     artefacts: Iterable[Artefact] = (),
     phase_facts: Sequence[Mapping[str, Any]] = (),
+    digest: Digest | None = None,
 ) -> bool:
-    """Ends a run that is still running by this attempt, keeps what hooks are to be told, and counts its phases (see
-    `phases.add`); whether it is ended so, by now or by a call before whose answer was lost."""
+    """Ends a run that is still running by this attempt, keeps what hooks are to be told and the digest of its rows, and
+    counts its phases (see `phases.add`); whether it is ended so, by now or by a call before whose answer was lost."""
     done = connection.execute(
         _of_attempt(mine).values(
             state=state.value,
@@ -257,6 +294,9 @@ def finish(
         )
     )
     if done.rowcount == 1:
+        if digest is not None:
+            mine_too = run_plan.c.run == mine.id
+            connection.execute(sa.update(run_plan).where(mine_too).values(digest=digest.to_json()))
         _tell_end(connection, mine.id)
         phases.add(connection, mine.report_type, phase_facts)
         return True
@@ -349,7 +389,7 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
     return [{"level": message.level.value, "key": message.key, "text": message.text} for message in messages]
 
 
-_FIELDS = tuple(column.name for column in run.columns if column.name != "single_flight")
+_FIELDS = tuple(column.name for column in run.columns if column.name not in ("single_flight", "statement"))
 
 
 def _one(result: sa.CursorResult[Any]) -> Run | None:

@@ -61,7 +61,8 @@ class Work:
     Attributes:
         parts: at least one; more only for a zip.
         tables: what any of them reads.
-        about: the run that its files are of; None where extracts that are there tell it.
+        outputs: none where only the digest of their rows is wanted.
+        about: the run that its files are of; None where extracts that are there tell it, or there are none.
         options: how they are written.
         memory: bytes for the engine.
         spill: a folder that the engine may make and spill to.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from whohas.warehouse.store import Gap, Snapshot
+from whohas.warehouse.store import DataFile, Gap, Snapshot
 from whohas.warehouse.tables import SOURCES, TABLES
 
 
@@ -34,7 +34,7 @@ class Catalogue:
         import pyarrow.parquet as pq
 
         self.snapshot = snapshot
-        self._rows: dict[tuple[str, frozenset[str] | None], int] = {}
+        self._files: dict[tuple[str, frozenset[str] | None], tuple[DataFile, ...]] = {}
         wanted = ["id", "name", "authoritative", "accountAttributes", "loaded"]
         self.sources: tuple[Source, ...] = tuple(
             Source(
@@ -58,10 +58,14 @@ class Catalogue:
 
     def rows(self, table: str, partitions: frozenset[str] | None = None) -> int:
         """How many rows a table has, or those of its partitions."""
-        known = self._rows.get((table, partitions))
+        return sum(file.rows for file in self.files(table, partitions))
+
+    def files(self, table: str, partitions: frozenset[str] | None = None) -> tuple[DataFile, ...]:
+        """Return the files of a table, or of its partitions, in the order in which rows are read."""
+        known = self._files.get((table, partitions))
         if known is None:  # a start asks, and opening a table takes as long as the rest of it
-            known = sum(file.rows for file in self.snapshot.files(TABLES[table], partitions))
-            self._rows[table, partitions] = known
+            known = tuple(self.snapshot.files(TABLES[table], partitions))
+            self._files[table, partitions] = known
         return known
 
 

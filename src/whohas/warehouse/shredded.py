@@ -161,7 +161,7 @@ class _Flat:
 
 
 def column_of(name: str) -> str:
-    """How a statement names the column of an attribute."""
+    """The name by which an engine is given the column of an attribute."""
     return f"{MAP}.{name}"
 
 

@@ -1,0 +1,102 @@
+"""How a run found its rows, and whether it finds the same ones again; at paths of our own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from whohas.http import description
+from whohas.http.access import caller_of
+from whohas.http.requests import run_id
+from whohas.runs.later import Replay
+from whohas.runs.model import Run
+from whohas.runs.plans import Digest, Record
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+_JSON = "application/json"
+
+
+def record_routes(services: Services) -> APIRouter:
+    """The routes, to be mounted under `/whohas/runs`."""
+    router = APIRouter(tags=["Records"])
+
+    def statement(request: Request, id: str) -> Response:
+        run = services.runs.get(run_id(id), caller_of(request))
+        record = services.runs.record(run.id)
+        headers = {"Vary": "Accept"}
+        if _JSON in request.headers.get("accept", ""):
+            return JSONResponse(_statement(run, record), headers=headers)
+        return PlainTextResponse(f"{record.printed}\n", headers=headers)
+
+    def replay(request: Request, id: str) -> Response:
+        run = services.runs.get(run_id(id), caller_of(request))
+        return JSONResponse(_replay(services.runs.later.replay(run)))
+
+    router.add_api_route(
+        "/{id}/statement",
+        statement,
+        methods=["GET"],
+        name="runStatement",
+        dependencies=description.secured("runStatement"),
+        summary="The SQL that gives the rows of a run",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "SQL that runs as it is; with `Accept: application/json` each statement with its "
+                "parameters, the snapshot, the version that planned the run, and the digest of its rows.",
+                "content": {"text/plain": {}, _JSON: {}},
+            },
+            **description.REFUSALS,
+        },
+    )
+    router.add_api_route(
+        "/{id}/replay",
+        replay,
+        methods=["POST"],
+        name="replayRun",
+        dependencies=description.secured("replayRun"),
+        summary="Run the statements of a run again over its snapshot, and say whether the rows are the same",
+        responses={
+            200: {
+                "description": "`same` is null where it cannot be told; `reason` then says why.",
+                "content": {_JSON: {}},
+            },
+            **description.REFUSALS,
+        },
+    )
+    return router
+
+
+def _statement(run: Run, record: Record) -> dict[str, Any]:
+    plan = record.plan
+    statements = (
+        [{"name": part.name, "sql": part.statement.sql, "parameters": part.statement.parameters} for part in plan.parts]
+        if plan
+        else [{"name": "", "sql": record.statement, "parameters": None}]
+    )
+    return {
+        "id": run.id,
+        "snapshot": run.snapshot,
+        "planner": plan.planner if plan else None,
+        "statements": statements,
+        "digest": _digest(record.digest),
+    }
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    return {
+        "id": replay.run.id,
+        "snapshot": replay.run.snapshot,
+        "same": replay.same,
+        "reason": replay.why or None,
+        "then": _digest(replay.then),
+        "now": _digest(replay.now),
+    }
+
+
+def _digest(digest: Digest | None) -> dict[str, Any] | None:
+    return None if digest is None else digest.to_json()

@@ -1,0 +1,230 @@
+"""A run is planned once: what is recorded is what ran, it runs as printed, and it can be run again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import sqlalchemy as sa
+from deltalake import DeltaTable
+
+from support import ACME, result_when_over, serving, whohas
+from whohas.engine.duckdb import RowSum, noted
+from whohas.engine.sql import quote
+from whohas.engine.statement import Column
+from whohas.reports import orphan_identities
+from whohas.runs import table
+from whohas.runs.model import Run, State
+from whohas.runs.plans import Digest, PartDigest, RunPlan
+from whohas.services import Services, open_services
+from whohas.settings import Settings
+from whohas.warehouse.tables import TABLES
+
+REPORTS: dict[str, dict[str, Any]] = {
+    "ACCOUNTS": {"sourceName": "Nimbus CRM"},
+    "IDENTITIES": {},
+    "IDENTITIES_DETAILS": {},
+    "IDENTITY_PROFILE_IDENTITY_ERROR": {},
+    "ORPHAN_IDENTITIES": {},
+    "UNCORRELATED_ACCOUNTS": {},
+}
+
+
+@pytest.fixture
+def services(acme_home: Path, tmp_path: Path) -> Iterator[Services]:
+    """An installation with examples/acme, and no worker."""
+    with open_services(Settings(home=tmp_path / "home", keep_extracts=False)) as opened:
+        opened.settings.warehouse_path.symlink_to(acme_home / "warehouse")
+        yield opened
+
+
+def carried_out(services: Services, run: Run) -> Run:
+    with services.runs.work():
+        while not (now := services.runs.get(run.id)).state.over:
+            time.sleep(0.02)
+    return now
+
+
+def started(services: Services, report: str = "ORPHAN_IDENTITIES", formats: tuple[str, ...] = ("CSV",)) -> Run:
+    arguments = dict(REPORTS[report])
+    if report == "IDENTITY_PROFILE_IDENTITY_ERROR":
+        from whohas.warehouse.catalogue import catalogue
+
+        found = catalogue(services.warehouse.snapshot()).sources
+        arguments = {"authoritativeSource": next(one.id for one in found if one.authoritative)}
+    return services.runs.start(report, {**arguments, "selectedFormats": list(formats)}, "ann")
+
+
+def test_a_run_does_what_was_planned_when_it_was_started(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = started(services)
+    recorded = services.runs.record(run.id).sql
+    changed = orphan_identities._SQL.replace("WHERE NOT coalesce(h.known, false)", "WHERE true")  # pyright: ignore[reportPrivateUsage]
+    assert changed != orphan_identities._SQL  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(orphan_identities, "_SQL", changed)
+    over = carried_out(services, run)
+    assert over.rows == 7
+    assert services.runs.record(run.id).sql == recorded
+    assert "plan.late" not in {message.key for message in over.messages}
+
+
+def test_a_run_that_was_queued_without_a_plan_is_planned_now_and_says_so(services: Services) -> None:
+    run = started(services)
+    with services.database.begin() as connection:
+        connection.execute(sa.delete(table.run_plan))
+        connection.execute(sa.update(table.run).values(statement="SELECT 'of before'"))
+    over = carried_out(services, run)
+    assert (over.state, over.rows) == (State.SUCCEEDED, 7)
+    (said,) = [message.text for message in over.messages if message.key == "plan.late"]
+    assert said.startswith("An earlier version of whohas queued this run. Version ")
+    record = services.runs.record(run.id)
+    assert record.plan is not None and record.plan.late
+    assert "identities" in record.sql and record.digest is not None
+
+
+def test_options_are_those_of_the_start(services: Services, tmp_path: Path) -> None:
+    run = services.runs.start("ORPHAN_IDENTITIES", {"selectedFormats": ["HTML"]}, "ann")
+    elsewhere = Settings(home=services.settings.home, time_zone="Pacific/Auckland")
+    with open_services(elsewhere) as later:
+        over = carried_out(later, run)
+        page = later.runs.path(*later.runs.artefact(over.id, "html")).read_text()
+    assert "Auckland" not in page
+
+
+@pytest.mark.parametrize("report", REPORTS)
+@pytest.mark.parametrize("formats", [("CSV",), ("XLSX", "CSV")])
+def test_recorded_sql_runs_as_printed_on_the_documented_tables(
+    services: Services, report: str, formats: tuple[str, ...]
+) -> None:
+    """With nothing but DuckDB, the Delta tables and the SQL."""
+    over = carried_out(services, started(services, report, formats))
+    record = services.runs.record(over.id)
+    assert record.plan is not None and record.digest is not None
+    versions = services.warehouse.snapshot(over.snapshot).versions
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for name in TABLES:
+        if name in versions:
+            data = DeltaTable(services.warehouse.root / name, version=versions[name]).to_pyarrow_table()
+            connection.register(name, data)
+        else:
+            connection.register(name, TABLES[name].schema.empty_table())
+    found = connection.sql(record.printed)
+    columns = ", ".join(f"c{place}" for place in range(len(found.columns)))
+    rows, sum = connection.sql(
+        f"SELECT count(*), sum(hash({columns})) FROM ({record.printed}) AS r({columns})"
+    ).fetchall()[0]
+    assert (rows, str(sum)) == (over.rows, record.digest.parts[0].sum)
+    text = services.runs.path(*services.runs.artefact(over.id, "csv")).read_text()
+    header, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert header == found.columns
+    ids = sorted(line[0] for line in lines)
+    assert ids == sorted(row[0] or "" for row in found.fetchall())
+
+
+@pytest.mark.parametrize("report", REPORTS)
+def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
+    over = carried_out(services, started(services, report))
+    assert whohas(services.settings.home, "load", "-q", ACME / "accounts.ndjson").returncode == 0
+    replay = services.runs.later.replay(over)
+    assert replay.same is True, replay
+    assert sum(part.rows for part in replay.now.parts) == over.rows
+
+
+def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -> None:
+    over = carried_out(services, started(services))
+    kept = services.runs.record(over.id).digest
+    assert kept is not None
+    (part,) = kept.parts
+
+    def keep(digest: Digest | None) -> None:
+        with services.database.begin() as connection:
+            value = sa.null() if digest is None else digest.to_json()
+            connection.execute(sa.update(table.run_plan).values(digest=value))
+
+    keep(Digest(kept.engine, (PartDigest("", part.rows, str(int(part.sum) + 1)),)))
+    assert services.runs.later.replay(over).same is False
+    done = whohas(services.settings.home, "replay", over.id[:8])
+    assert done.returncode == 1
+    assert "The rows are not the same." in done.stderr
+    keep(Digest("DuckDB 0.1", kept.parts))
+    replay = services.runs.later.replay(over)
+    assert replay.same is None and "DuckDB 0.1, " in replay.why
+    keep(Digest("DuckDB 0.1", (PartDigest("", part.rows + 1, part.sum),)))
+    assert services.runs.later.replay(over).same is False
+    keep(None)
+    done = whohas(services.settings.home, "replay", over.id)
+    assert done.returncode == 1
+    assert "No digest was kept with this run." in done.stderr
+    keep(kept)
+    assert whohas(services.settings.home, "replay", over.id).stdout == "The same 7 rows.\n"
+
+
+def test_the_statement_and_a_replay_are_had_over_http(acme_home: Path) -> None:
+    with serving(acme_home) as server, server.http() as http:
+        body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Nimbus CRM", "selectedFormats": ["CSV"]}}
+        run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+        result = result_when_over(http, run_id)
+        assert "statement" not in result and result["messageCount"] == len(result["messages"])
+        text = http.get(f"/whohas/runs/{run_id}/statement")
+        assert text.headers["content-type"] == "text/plain; charset=utf-8"
+        assert "$source" not in text.text and "a.attributes['" in text.text
+        found = http.get(f"/whohas/runs/{run_id}/statement", headers={"Accept": "application/json"}).json()
+        (statement,) = found["statements"]
+        assert statement["parameters"].keys() == {"source"} and "$source" in statement["sql"]
+        assert found["digest"]["parts"][0]["rows"] == result["rows"]
+        replay = http.post(f"/whohas/runs/{run_id}/replay").raise_for_status().json()
+        assert (replay["same"], replay["reason"]) == (True, None)
+        assert http.get(f"/whohas/runs/{'0' * 32}/statement").status_code == 404
+        assert http.post(f"/whohas/runs/{'0' * 32}/replay").status_code == 404
+        shown = whohas(server.home, "show", run_id, "--sql").stdout
+        assert shown == text.text
+
+
+def test_a_digest_does_not_hang_on_the_order_and_sees_repeated_rows() -> None:
+    columns = (Column("a", "text"), Column("b", "texts"), Column("c", "boolean"))
+
+    def digest(values: str) -> tuple[int, int]:
+        sums = RowSum()
+        with duckdb.connect() as connection:
+            sums.count_on(connection)
+            statement = f"SELECT * FROM (VALUES {values}) t(a, b, c)"
+            rows = connection.execute(noted(statement, columns)).fetchall()
+        assert len(rows) == sums.rows
+        return sums.rows, sums.sum
+
+    one, other = "('x', ['y'], true)", "('z', NULL::VARCHAR[], NULL)"
+    assert digest(f"{one}, {other}") == digest(f"{other}, {one}")
+    assert digest(f"{one}, {one}, {other}")[1] != digest(other)[1]
+    for unlike in (
+        "('x', ['y'], false)",
+        "('x', ['y'], NULL)",
+        "('x', NULL, true)",
+        "('xy', NULL, true)",
+        "('', ['x', 'y'], true)",
+    ):
+        assert digest(unlike) != digest("('x', ['y'], true)"), unlike
+    assert digest("('x', ['y', 'z'], true)") != digest("('x', ['yz'], true)")
+
+
+def test_a_plan_is_the_same_after_it_was_kept(services: Services) -> None:
+    run = started(services, "ACCOUNTS")
+    plan = services.runs.record(run.id).plan
+    assert plan is not None
+    assert RunPlan.from_json(plan.to_json()) == plan
+    assert all(not Path(path).is_absolute() for paths in plan.files.values() for path in paths)
+    assert plan.parts[0].statement.attributes["accounts"], "attributes may be read from columns"
+
+
+def test_names_of_two_columns_that_are_the_same_do_not_mix() -> None:
+    columns = (Column("Mail", "text"), Column("mail", "text"))
+    sums = RowSum()
+    with duckdb.connect() as connection:
+        sums.count_on(connection)
+        statement = f"SELECT 'a' AS {quote('Mail')}, 'b' AS {quote('mail')}"
+        assert connection.execute(noted(statement, columns)).fetchall() == [("a", "b")]

@@ -1,0 +1,50 @@
+"""Statements with parameters and attributes replaced, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whohas.engine.sql import constant, literal, quote, with_columns, with_values
+
+
+def test_values_take_the_place_of_parameters_alone() -> None:
+    sql = """SELECT '$a', "$a", $a, $b -- $a\nFROM t WHERE c = $a_b"""
+    wanted = """SELECT '$a', "$a", 'it''s', 7 -- $a\nFROM t WHERE c = true"""
+    assert with_values(sql, {"a": "it's", "b": 7, "a_b": True}) == wanted
+
+
+def test_a_parameter_without_a_value_is_an_error() -> None:
+    with pytest.raises(KeyError, match="b"):
+        with_values("SELECT $a, $b", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, False, -7, 1.5, "x", "it's", "$a", datetime(2024, 5, 6, 7, 8, tzinfo=UTC)]
+)
+def test_a_constant_is_the_value(value: Any) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        row = connection.execute(
+            f"SELECT {constant(value)}, {constant(value)} IS NOT DISTINCT FROM $1", [value]
+        ).fetchone()
+    assert row is not None and row[1] is True
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), st.text(max_size=5))
+def test_any_text_put_in_reads_back(value: str, other: str) -> None:
+    other = other.replace("\0", "").encode(errors="ignore").decode()
+    sql = with_values(f"SELECT $value, {literal(other)} AS {quote('$value')}", {"value": value})
+    with duckdb.connect() as connection:
+        assert connection.execute(sql).fetchall() == [(value, other)]
+
+
+def test_attributes_with_a_column_are_read_from_it() -> None:
+    sql = "SELECT a.attributes['dept'], a.attributes['it''s'], 'attributes[''dept'']', a.attributes['other'] FROM accounts a"
+    wanted = """SELECT a."attributes.dept", a."attributes.it's", 'attributes[''dept'']', a.attributes['other'] FROM accounts a"""
+    assert with_columns(sql, {"dept", "it's"}, lambda name: f"attributes.{name}") == wanted
