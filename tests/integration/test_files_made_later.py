@@ -106,9 +106,7 @@ def test_attributes_that_a_version_before_named_as_columns_are_found(services: S
     named = re.sub(r"a\.attributes\['([^']*)'\]", r'a."attributes.\1"', sql)
     assert named != sql
     run = of_before(services, runs["accounts"], named)
-    made = opened(services, run, "csv")[""].decode().splitlines()
-    again = opened(services, run, "json")[""]
-    assert len(json.loads(again)) == len(made) - 1 == run.rows
+    assert len(json.loads(opened(services, run, "json")[""])) == run.rows
 
 
 @pytest.mark.parametrize(

@@ -209,8 +209,8 @@ def test_a_token_without_its_claims_is_refused(
     [
         ("sp:scopes:all", set(ASKING)),
         ("sp:scopes:default", set(ASKING)),
-        ("sp:report:manage", REPORTS | WATCH | SCHEDULES | CHANGES),
-        ("sp:report:read", {"getReportResult", "getReport"} | WATCH | SCHEDULES),
+        ("sp:report:manage", REPORTS | WATCH | SCHEDULES | CHANGES | {"runStatement", "replayRun"}),
+        ("sp:report:read", {"getReportResult", "getReport", "runStatement"} | WATCH | SCHEDULES),
         ("sp:report:create", {"startReport"}),
         ("sp:report-result:read", {"getReportResult"}),
         ("sp:report:delete", {"cancelReport"}),
@@ -232,7 +232,7 @@ def test_a_scope_allows_what_the_contract_says(scope: str, allowed: set[str]) ->
 @pytest.mark.parametrize("level", list(Level))
 def test_a_level_allows_what_the_contract_says(level: Level) -> None:
     caller = Caller("0" * 32, "ann", frozenset({"sp:scopes:all"}), frozenset({level}), "0" * 32, user=True)
-    refused = {"startReport", "updateTaskStatus"} | CHANGES if level is Level.HELPDESK else set[str]()
+    refused = {"startReport", "updateTaskStatus", "replayRun"} | CHANGES if level is Level.HELPDESK else set[str]()
     for route in ASKING:
         if route in refused:
             with pytest.raises(Forbidden, match=r"needs the level .*has HELPDESK"):

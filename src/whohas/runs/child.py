@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
-from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb
+from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb, warm_up
 from whohas.engine.sql import literal
 from whohas.errors import WhohasError
 from whohas.render import parquet
@@ -237,7 +237,7 @@ def _exit_with_worker() -> None:
 def get_ready() -> None:
     """Loads all that any work needs."""
     formats()  # brings in their modules
-    duckdb.connect().close()  # the first connection of a process takes longer than any after it
+    warm_up()
     gc.freeze()  # what is loaded stays: no collection need look through it
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,10 +219,16 @@ class Later:
             spill=str(spill),
         )
         child = self.children.take()
+        began = time.monotonic()
         try:
             for facts in follow(child, work, _LOOK_SECONDS):
                 if isinstance(facts, Done):
                     return facts
+                if time.monotonic() - began > self.settings.run_seconds:
+                    raise WhohasError(
+                        f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take "
+                        "(WHOHAS_RUN_SECONDS)."
+                    )
             raise WhohasError(died(child))
         finally:
             self.children.end(child)

@@ -15,7 +15,6 @@ from typing import Any
 from whohas import __version__, reports
 from whohas.engine.sql import with_columns, with_values
 from whohas.engine.statement import Column, Layout, Statement, TableFiles
-from whohas.errors import NotFound
 from whohas.render.definition import Options
 from whohas.reports.definition import Part
 from whohas.runs.work import Part as WorkPart
@@ -287,7 +286,5 @@ def _work_part(name: str, statement: Statement, extract: str) -> WorkPart:
 
 
 def _relative(path: Path, root: Path) -> str:
-    try:
-        return path.relative_to(root).as_posix()
-    except ValueError:
-        raise NotFound(f"{path} is not in the warehouse {root}.") from None
+    """A path in the warehouse relative to it, so that it may be moved; another one as it is."""
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
