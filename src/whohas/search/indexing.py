@@ -82,6 +82,8 @@ class Indexing:
     def open(snapshot: Snapshot, folder: Path, resources: Resources) -> Generator[Indexing]:
         """A connection that sees the snapshot's tables, and a folder to write to."""
         connection: Any = connect(resources.memory, resources.threads, folder / "spill")
+        # every order is asked for; keeping that of the tables' files too would only cost memory
+        connection.execute("SET preserve_insertion_order = false")
         try:
             for table in TABLES.values():
                 files = [file.path for file in snapshot.files(table)]
