@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
 from whohas import reports
@@ -72,6 +73,10 @@ def _tables() -> str:
             for column in table.columns
         ]
         parts += [f"## {table.name}", f"{table.doc}{split}", _grid(("column", "type", "meaning", "in documents"), rows)]
+    parts.append(INTRODUCTION.strip())
+    for name, doc, columns in chapters():
+        rows = [(f"`{column}`", type, words, meaning) for column, type, words, meaning in columns]
+        parts += [f'### "{name}"', doc, _grid(("column", "type", "`:words`", "meaning"), rows)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.exits import Exit
 from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
-    from whohas.warehouse.store import Warehouse
+    from whohas.search.index import Rebuilt
+    from whohas.warehouse.store import Snapshot, Warehouse
+
+_SHOWN = 5
 
 
-def index(quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False) -> None:
-    """Make the search index of the newest data, should a load have been stopped before it had."""
+def index(
+    number: Annotated[
+        int | None,
+        typer.Option("--snapshot", min=0, metavar="N", help="Make the index of this snapshot again from its tables."),
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only compare the index that is there with one made again; change nothing."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Make the search index of the newest data if it is missing, or that of any snapshot again, equal byte by byte."""
     from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
     settings = load_settings()
     settings.make_home()
-    make_index(Warehouse(settings.warehouse_path), quiet)
+    warehouse = Warehouse(settings.warehouse_path)
+    if number is None and not check:
+        make_index(warehouse, quiet)
+    else:
+        _rebuild(warehouse, _snapshot(warehouse, number), check, quiet)
 
 
 def make_index(warehouse: Warehouse, quiet: bool) -> None:
@@ -29,16 +50,67 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     Raises:
         Unavailable: it cannot be made.
     """
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    from whohas.search.index import build
+    from whohas.search.index import build, is_built
 
     snapshot = warehouse.snapshot()
+    there = is_built(snapshot)
     started = time.monotonic()
+    with _progress(quiet) as progress:
+        build(warehouse, snapshot, progress)
+    if not quiet:
+        done = "is there already" if there else f"made in {time.monotonic() - started:.1f} s"
+        print(f"Search index of snapshot {snapshot.number} {done}.")
+
+
+def _snapshot(warehouse: Warehouse, number: int | None) -> Snapshot:
+    from whohas.errors import NotFound
+
+    newest = warehouse.snapshot()
+    if number is None or number == newest.number:
+        return newest
+    if not 0 < number < newest.number:
+        raise NotFound(f"There is no snapshot {number}: the newest is {newest.number}.")
+    return warehouse.snapshot(number)
+
+
+def _rebuild(warehouse: Warehouse, snapshot: Snapshot, check: bool, quiet: bool) -> None:
+    from whohas.search.index import rebuild
+
+    started = time.monotonic()
+    with _progress(quiet) as progress:
+        rebuilt = rebuild(warehouse, snapshot, progress, replace=not check)
+    begin = f"Search index of snapshot {snapshot.number} made again in {time.monotonic() - started:.1f} s: "
+    if check and rebuilt.differing:
+        print(f"{begin}{_found(rebuilt)} It stays as it is.", file=sys.stderr)
+        raise typer.Exit(Exit.ERROR)
+    if not quiet:
+        print(f"{begin}{_found(rebuilt)}{' The new one is in its place.' if rebuilt.differing else ''}")
+
+
+def _found(rebuilt: Rebuilt) -> str:
+    """What a comparison found, in whole sentences."""
+    from whohas.search.index import Versions
+
+    files = f"{len(rebuilt.files)} files"
+    if rebuilt.before is None:
+        return f"{files}; none was there before."
+    if not rebuilt.differing:
+        return f"its {files} are equal, byte by byte, to those that were there."
+    names = ", ".join(rebuilt.differing[:_SHOWN])
+    more = f" and {len(rebuilt.differing) - _SHOWN} more" if len(rebuilt.differing) > _SHOWN else ""
+    found = f"{len(rebuilt.differing)} of {files} differ from those that were there: {names}{more}."
+    now = Versions.current()
+    if rebuilt.before == now:
+        return f"{found} Both were made with {now}: the index that was there is damaged, or was changed."
+    return f"{found} The index that was there was made with {rebuilt.before}, this one with {now}."
+
+
+@contextmanager
+def _progress(quiet: bool) -> Generator[Callable[[int, int], None]]:
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (TextColumn("Indexing"), BarColumn(), TextColumn("{task.completed:,} rows"))
     hidden = quiet or not is_terminal(stderr=True)
     with Progress(*columns, console=console(stderr=True), transient=True, disable=hidden) as bar:
         task = bar.add_task("", total=None)
-        build(warehouse, snapshot, lambda done, of: bar.update(task, completed=done, total=max(done, of)))
-    if not quiet:
-        print(f"Search index of snapshot {snapshot.number} made in {time.monotonic() - started:.1f} s.")
+        yield lambda done, of: bar.update(task, completed=done, total=max(done, of))

@@ -11,6 +11,15 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Final
+
+ANALYSER_VERSION: Final = 1
+"""The version of the words of texts: of this module, of `whohas.search.words` and of an index's columns of words.
+
+Raise it by hand with every change after which some text has other words. Indexes of another version are then made
+again before they are searched, and a run of another version is known by it. A test holds the words of a fixed corpus
+to their version.
+"""
 
 VALUE_SEPARATOR = "\x1f"
 """Stands between the values of a cell that holds several."""

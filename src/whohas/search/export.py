@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from sqlglot import exp
 
@@ -249,7 +250,23 @@ def _text(made: exp.Expr) -> str:
     sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110)
     if "\0" in sql or (not sql.isascii() and re.search("[\ud800-\udfff]", sql)):
         raise InvalidArguments("A query, a column or a field must not have the character NUL, nor half of a character.")
-    return sql
+    if sql.replace("\n", "").isprintable():
+        return sql
+    # what prints a statement leaves out what a terminal would obey: it must run as it is printed
+    return made.transform(_printable, copy=False).sql(dialect="duckdb", pretty=True, max_text_width=110)
+
+
+def _printable(part: exp.Expr) -> exp.Expr:
+    """A text with characters that cannot be printed as a concatenation: `'a\x1fb'` as `concat('a', chr(31), 'b')`."""
+    if not (isinstance(part, exp.Literal) and part.is_string) or part.name.isprintable():
+        return part
+    pieces: list[exp.Expr] = []
+    for printable, run in groupby(part.name, str.isprintable):
+        if printable:
+            pieces.append(exp.Literal.string("".join(run)))
+        else:
+            pieces += [exp.Anonymous(this="chr", expressions=[exp.Literal.number(ord(c))]) for c in run]
+    return pieces[0] if len(pieces) == 1 else exp.Anonymous(this="concat", expressions=pieces)
 
 
 def _nothing(type: str) -> exp.Expr:

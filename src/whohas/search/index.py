@@ -3,31 +3,40 @@
 ::
 
     warehouse/search/000000007/      one folder a snapshot, there when it is complete
-    ├── index.json                   the elements: rows, attributes, and the table versions that they are made of
+    ├── index.json                   what it was made with; the elements: rows, attributes, and the table versions that
+    │                                they are made of
     ├── identities.parquet           num, a column a field, `<field>:words`, `:words` of all of them
     ├── identities.accounts.parquet  num of the identity, ord and parent, columns as above
     ├── identities.access.parquet    num and item: who has which
     └── identities.access.items.parquet   the items themselves, each once
 
 Documents are numbered in the order of their ids. What has not changed since the index before is linked, not made
-again.
+again. The files are the same, byte by byte, whenever they are made of a snapshot with the same versions; nothing in
+them says when, where or by how many threads. `docs/reference/tables.md` describes them for readers of SQL.
 """
 
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from whohas import __version__
 from whohas.errors import NotFound, Unavailable
+from whohas.search.analysis import ANALYSER_VERSION
 from whohas.search.fields import INDICES, Element, Field, Index
 from whohas.warehouse.store import Snapshot, Warehouse
 from whohas.warehouse.tables import TABLES
+
+if TYPE_CHECKING:
+    from whohas.search.indexing import Resources
 
 FORMAT: Final = 2
 """Changes when indexes of before cannot be read any more: they are then made again."""
@@ -37,6 +46,42 @@ QUICK_ROWS: Final = 200_000
 
 WORDS: Final = ":words"
 """Ends the name of the column with a text's words; alone it names the words of all texts together."""
+
+
+Progress = Callable[[int, int], None]
+"""Takes the rows that are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What an index was made with: its bytes are the same only with the same.
+
+    Attributes:
+        analyser: `ANALYSER_VERSION`; 1 for indexes that do not say, 0 for those that cannot be read.
+        whohas: the version of whohas; like the others empty for indexes that do not say.
+        duckdb: the engine, which joins and orders.
+        pyarrow: the library that writes the files.
+    """
+
+    analyser: int
+    whohas: str = ""
+    duckdb: str = ""
+    pyarrow: str = ""
+
+    @staticmethod
+    def current() -> Versions:
+        """Those of this process."""
+        import duckdb
+        import pyarrow
+
+        return Versions(ANALYSER_VERSION, __version__, duckdb.__version__, pyarrow.__version__)
+
+    def __str__(self) -> str:
+        if not self.analyser:
+            return "an unknown version, for its index.json cannot be read"
+        if not self.whohas:
+            return f"an earlier version, analyser {self.analyser}"
+        return f"whohas {self.whohas}, analyser {self.analyser}, DuckDB {self.duckdb}, Arrow {self.pyarrow}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +107,12 @@ class SearchIndex:
 
     Attributes:
         elements: by index name and path.
+        versions: what it was made with.
     """
 
     snapshot: int
     elements: Mapping[tuple[str, str], IndexedElement]
+    versions: Versions
 
     def element(self, index: Index, path: str = "") -> IndexedElement:
         return self.elements[index.name, path]
@@ -77,8 +124,14 @@ def view(index: Index, path: str = "") -> str:
 
 
 def is_built(snapshot: Snapshot) -> bool:
-    """Whether a snapshot has its index, in the format of today."""
+    """Whether a snapshot has its index, in the format and with the words of today."""
     return _facts(_folder(snapshot)) is not None
+
+
+def index_versions(snapshot: Snapshot) -> Versions | None:
+    """Return what the index of a snapshot was made with, in whichever format it is; None where it has no index."""
+    facts = _any_facts(_folder(snapshot))
+    return None if facts is None else _versions(facts)
 
 
 def open_index(snapshot: Snapshot) -> SearchIndex:
@@ -103,38 +156,94 @@ def open_index(snapshot: Snapshot) -> SearchIndex:
             if element.shared:
                 files[f"{name}.items"] = folder / f"{name}.items.parquet"
             elements[index.name, path] = IndexedElement(element, known["rows"], fields, files)
-    return SearchIndex(snapshot.number, elements)
+    return SearchIndex(snapshot.number, elements, _versions(facts))
 
 
-def build(
-    warehouse: Warehouse, snapshot: Snapshot, on_progress: Callable[[int, int], None] = lambda done, of: None
-) -> None:
+def build(warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None) -> None:
     """Makes the index of a snapshot, unless it is there; another process that makes it is waited for.
 
+    Raises:
+        NotFound: the data of the snapshot is no longer kept.
+        Unavailable: it cannot be made, most likely because the disk is full; nothing is left behind.
+    """
+    if is_built(snapshot):
+        return
+    with _building(warehouse, snapshot) as part:
+        if is_built(snapshot):
+            return
+        older = [one for one in _built(warehouse.root / "search") if one[0].name < f"{snapshot.number:09}"]
+        write_index(snapshot, part, older[-1] if older else None, on_progress)
+        _publish(part, _folder(snapshot))
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """An index that was made again, compared with the one that was there.
+
+    Attributes:
+        files: the names of the files of both.
+        differing: those of them that are not equal byte by byte, or that only one index has.
+        before: what the one that was there was made with; None where none was there.
+    """
+
+    files: tuple[str, ...]
+    differing: tuple[str, ...]
+    before: Versions | None
+
+
+def rebuild(
+    warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None, replace: bool = True
+) -> Rebuilt:
+    """Make the index of a snapshot from its tables alone, and compare it with the one that is there, if any.
+
+    Where both are equal the one that is there stays. Searches go on meanwhile.
+
     Args:
-        on_progress: told the rows that are done, and of how many.
+        replace: whether the new one takes its place where they differ.
 
     Raises:
-        Unavailable: it cannot be made, most likely because the disk is full; nothing is left behind.
+        NotFound: the data of the snapshot is no longer kept; or there is no index and none is to be put there.
+        Unavailable: as in `build`.
+    """
+    folder = _folder(snapshot)
+    with _building(warehouse, snapshot) as part:
+        before = index_versions(snapshot)
+        if before is None and not replace:
+            raise NotFound(
+                f"Snapshot {snapshot.number} has no search index that could be checked: "
+                f"`whohas index --snapshot {snapshot.number}` makes it."
+            )
+        write_index(snapshot, part, None, on_progress)
+        names = {path.name for path in part.iterdir()}
+        if before is None:
+            _publish(part, folder)
+            return Rebuilt(tuple(sorted(names)), (), None)
+        names |= {path.name for path in folder.iterdir()}
+        differing = tuple(name for name in sorted(names) if not _equal(part / name, folder / name))
+        if differing and replace:
+            _publish(part, folder)
+        return Rebuilt(tuple(sorted(names)), differing, before)
+
+
+@contextmanager
+def _building(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
+    """The right to make an index, and an empty folder for it; afterwards old indexes go.
+
+    Raises:
+        Unavailable: the disk or the engine failed.
     """
     import duckdb
 
-    if is_built(snapshot):
-        return
     root = warehouse.root / "search"
     root.mkdir(parents=True, exist_ok=True)
     with (root / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if is_built(snapshot):
-            return
+        for left in root.glob("*.part"):  # of a process that was killed: no other can be making one now
+            shutil.rmtree(left, ignore_errors=True)
         part = root / f"{snapshot.number:09}.part"
-        shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         try:
-            older = [one for one in _built(root) if one[0].name < f"{snapshot.number:09}"]
-            _build(snapshot, part, older[-1] if older else None, on_progress)
-            shutil.rmtree(_folder(snapshot), ignore_errors=True)
-            part.rename(_folder(snapshot))
+            yield part
         except (OSError, duckdb.Error) as error:
             raise Unavailable(
                 f"The search index of snapshot {snapshot.number} could not be made: is the disk full? `whohas index` "
@@ -143,6 +252,21 @@ def build(
         finally:
             shutil.rmtree(part, ignore_errors=True)
         _sweep(root, snapshot.number)
+
+
+def _publish(part: Path, folder: Path) -> None:
+    """Puts a complete index where it is searched; files that a run has open stay readable to it."""
+    if folder.exists():
+        old = folder.with_name(f"{folder.name}.old.part")
+        folder.rename(old)
+        part.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        part.rename(folder)
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def searchable(warehouse: Warehouse) -> Snapshot:
@@ -178,45 +302,80 @@ def _folder(snapshot: Snapshot) -> Path:
 
 
 def _facts(folder: Path) -> dict[str, Any] | None:
-    """What is known of the index in a folder; None where there is none in the format of today."""
+    """What is known of the index in a folder; None where there is none in the format and with the words of today."""
+    facts = _any_facts(folder)
+    if facts is None or facts["format"] != FORMAT or _versions(facts).analyser != ANALYSER_VERSION:
+        return None
+    return facts
+
+
+def _any_facts(folder: Path) -> dict[str, Any] | None:
     try:
         facts: dict[str, Any] = json.loads((folder / "index.json").read_text())
     except FileNotFoundError:
         return None
-    return facts if facts["format"] == FORMAT else None
+    except ValueError:
+        return {"format": 0, "madeWith": {"analyser": 0}}  # damaged: made again, but no index that was never there
+    return facts
+
+
+def _versions(facts: Mapping[str, Any]) -> Versions:
+    return Versions(**facts.get("madeWith", {"analyser": 1}))
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders of complete indexes in whichever format, the oldest first."""
+    return sorted(path.parent for path in root.glob("*/index.json") if path.parent.name.isdigit())
 
 
 def _built(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     """The indexes that there are, the oldest first."""
-    folders = sorted(path.parent for path in root.glob("*/index.json"))
-    return [(folder, facts) for folder in folders if (facts := _facts(folder)) is not None]
+    return [(folder, facts) for folder in _folders(root) if (facts := _facts(folder)) is not None]
 
 
 def _sweep(root: Path, number: int) -> None:
     """Removes old indexes: runs that began with one of the last few go on."""
-    for folder in sorted(path.parent for path in root.glob("*/index.json"))[:-_KEPT]:
+    for folder in _folders(root)[:-_KEPT]:
         if folder.name != f"{number:09}":
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(
+def write_index(
     snapshot: Snapshot,
     folder: Path,
-    before: tuple[Path, dict[str, Any]] | None,
-    on_progress: Callable[[int, int], None],
+    before: tuple[Path, dict[str, Any]] | None = None,
+    on_progress: Progress = lambda done, of: None,
+    resources: Resources | None = None,
 ) -> None:
-    from whohas.search.indexing import Indexing
+    """Write the files of an index into an empty folder.
 
-    facts: dict[str, Any] = {"format": FORMAT, "snapshot": snapshot.number, "elements": {}}
+    Args:
+        before: an older index and what is known of it: what has not changed since is linked from there.
+
+    Raises:
+        NotFound: the data of the snapshot is no longer kept.
+    """
+    from whohas.search.indexing import Indexing, Resources
+
+    _require_data(snapshot)
+    versions = Versions.current()
+    if before is not None and _versions(before[1]) != versions:
+        before = None  # its files are not those that these versions make
+    facts: dict[str, Any] = {
+        "format": FORMAT,
+        "snapshot": snapshot.number,
+        "madeWith": asdict(versions),
+        "elements": {},
+    }
     everything = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _elements())
     done = 0
-    with Indexing.open(snapshot, folder) as indexing:
+    with Indexing.open(snapshot, folder, resources or Resources()) as indexing:
         for index in INDICES.values():
             for path, element in index.elements.items():
                 name = view(index, path)
-                versions = {table: snapshot.versions.get(table) for table in element.depends}
+                tables = {table: snapshot.versions.get(table) for table in element.depends}
                 old = before[1]["elements"].get(name, {}) if before is not None else {}
-                if before is not None and old.get("versions") == versions:
+                if before is not None and old.get("versions") == tables:
                     for file in (f"{name}.parquet", f"{name}.items.parquet"):
                         if (before[0] / file).is_file():
                             os.link(before[0] / file, folder / file)
@@ -226,13 +385,37 @@ def _build(
                         index, element, lambda n, at=done: on_progress(at + n, everything)
                     )
                     known = [asdict(one) for one in attributes]
-                    facts["elements"][name] = {"versions": versions, "rows": rows, "attributes": known}
+                    facts["elements"][name] = {"versions": tables, "rows": rows, "attributes": known}
                 done += facts["elements"][name]["rows"]
                 on_progress(done, everything)
+    shutil.rmtree(folder / "spill", ignore_errors=True)
     (folder / "index.json").write_text(json.dumps(facts, indent=1))
     for path in folder.iterdir():
-        if path.is_file():
-            _sync(path)
+        _sync(path)
+
+
+def _require_data(snapshot: Snapshot) -> None:
+    """Make sure that the files of a snapshot are there.
+
+    Raises:
+        NotFound: some are not; the message names them.
+    """
+    from deltalake.exceptions import DeltaError
+
+    gone: list[str] = []
+    for table in TABLES.values():
+        try:
+            files = snapshot.files(table)
+        except (DeltaError, OSError):
+            gone.append(f"version {snapshot.versions[table.name]} of the table {table.name}")
+            continue
+        gone += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
+    if gone:
+        more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
+        raise NotFound(
+            f"The data of snapshot {snapshot.number} is no longer kept: {gone[0]}{more} is not there. Only "
+            "snapshots whose tables were not vacuumed since can be indexed; `whohas index` indexes the newest data."
+        )
 
 
 def _sync(path: Path) -> None:

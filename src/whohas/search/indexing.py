@@ -1,10 +1,15 @@
-"""Making the files of a search index: DuckDB joins and orders, Arrow adds the words."""
+"""Making the files of a search index: DuckDB joins and orders, Arrow adds the words.
+
+The same rows give the same bytes, whatever the order in which the warehouse's files have them, the number of threads
+and the memory. So each file has a total order, and its rows are grouped by their number, not by how the engine hands
+them out; Arrow alone writes files, from one thread.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +27,27 @@ from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.store import Snapshot
 from whohas.warehouse.tables import TABLES
 
-_MEMORY = 1_000_000_000
-_THREADS = 2
 _BATCH = 60_000
-_ROW_GROUP = 122_880
+"""Rows that are worked on at once, and of a row group of most files. Another number makes other files."""
+_PAIRS_ROW_GROUP = 122_880
+_COMPRESSION = "snappy"
 _WORDS = ":words"
 _MAP = ":map"
 MOST_ATTRIBUTES = 1_000
 """Names of an open map that become fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What making an index may use.
+
+    Attributes:
+        memory: bytes that the engine may have before it spills to disk.
+        threads: how many it may run.
+    """
+
+    memory: int = 1_000_000_000
+    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,8 @@ class Attribute:
         map: the map's beginning, such as `attributes`.
         key: its name in the map.
         many: whether it has several values somewhere.
-        column: the column that has it. Engines tell columns apart without regard to case.
+        column: the column that has it: the name, but engines tell columns apart without regard to case, and a
+            statement that is printed must not lose a character of it.
     """
 
     name: str
@@ -60,9 +79,11 @@ class Indexing:
 
     @staticmethod
     @contextmanager
-    def open(snapshot: Snapshot, folder: Path) -> Generator[Indexing]:
+    def open(snapshot: Snapshot, folder: Path, resources: Resources) -> Generator[Indexing]:
         """A connection that sees the snapshot's tables, and a folder to write to."""
-        connection: Any = connect(_MEMORY, _THREADS, folder / "spill")
+        connection: Any = connect(resources.memory, resources.threads, folder / "spill")
+        # every order is asked for; keeping that of the tables' files too would only cost memory
+        connection.execute("SET preserve_insertion_order = false")
         try:
             for table in TABLES.values():
                 files = [file.path for file in snapshot.files(table)]
@@ -78,20 +99,19 @@ class Indexing:
         """Writes an element's files; its rows and its attributes."""
         attributes = self._attributes(element)
         name = f"{index.name}.{element.path}" if element.path else index.name
+        path = self._folder / f"{name}.parquet"
         columns = [f"{one.sql} AS {quote(one.name)}" for one in element.fields.values()]
         columns += [f"t.{quote(column)} AS {quote(f'{beginning}{_MAP}')}" for beginning, column in element.maps.items()]
         if not element.path:
-            source = f"SELECT {', '.join(columns)} FROM {element.rows} t ORDER BY t.id"
-            return self._write(
-                source, element, attributes, self._folder / f"{name}.parquet", "num", on_rows
-            ), attributes
+            ordered = _Ordered(f"SELECT {', '.join(columns)} FROM {element.rows} t", ("id",))
+            return self._write(ordered, element, attributes, path, "num", on_rows), attributes
         self._number(index)
         joined = f"FROM {element.rows} t JOIN numbers n ON n.id = t.holder"
         if not element.shared:
             places = ["t.ord", "t.parent"] if element.listed else []
             source = f"SELECT {', '.join(['n.num', *places, *columns])} {joined}"
-            path = self._folder / f"{name}.parquet"
-            return self._write(source, element, attributes, path, None, on_rows), attributes
+            ordered = _Ordered(source, ("num", "parent", "ord") if element.listed else ("num", "id"))
+            return self._write(ordered, element, attributes, path, None, on_rows), attributes
         return self._write_shared(name, element, columns, joined, on_rows), attributes
 
     def _write_shared(
@@ -106,15 +126,23 @@ class Indexing:
             f"FROM (SELECT DISTINCT {', '.join(every)} FROM ({rows}))"
         )
         same = " AND ".join(f"r.{one} IS NOT DISTINCT FROM i.{one}" for one in every)
-        count = self._connection.execute(
-            f"COPY (SELECT r.num, i.item FROM ({rows}) r JOIN items i ON {same}) "
-            f"TO {literal(str(self._folder / f'{name}.parquet'))} (FORMAT parquet, ROW_GROUP_SIZE {_ROW_GROUP})"
-        ).fetchone()[0]
-        source = f"SELECT {', '.join(every)} FROM items ORDER BY item"
-        self._write(source, element, (), self._folder / f"{name}.items.parquet", "item", lambda _: None)
+        pairs = _Ordered(f"SELECT r.num, i.item FROM ({rows}) r JOIN items i ON {same}", ("num", "item"))
+        count = self._write_pairs(pairs, self._folder / f"{name}.parquet", on_rows)
+        items = _Ordered(f"SELECT item, {', '.join(every)} FROM items", ("item",))
+        self._write(items, element, (), self._folder / f"{name}.items.parquet", None, lambda _: None)
         self._connection.execute("DROP TABLE items")
-        on_rows(count)
         return count
+
+    def _write_pairs(self, pairs: _Ordered, path: Path, on_rows: Callable[[int], None]) -> int:
+        """Writes columns of numbers, which have no words."""
+        rows = 0
+        reader = self._connection.sql(pairs.sql).to_arrow_reader(_BATCH)
+        with pq.ParquetWriter(path, reader.schema, compression=_COMPRESSION, store_schema=False) as writer:
+            for data in _even(reader, _PAIRS_ROW_GROUP):
+                writer.write_table(data, row_group_size=_PAIRS_ROW_GROUP)
+                rows += len(data)
+                on_rows(rows)
+        return rows
 
     def _number(self, index: Index) -> None:
         """Makes `numbers`: the number of each document of the index."""
@@ -137,17 +165,32 @@ class Indexing:
             ).fetchall()
             for key, many in names:
                 name = f"{beginning}.{key}"
-                column, number = name, 1
+                plain = readable(name)
+                column, number = plain, 1
                 while {column.casefold(), f"{column}{_WORDS}".casefold()} & taken:
                     number += 1
-                    column = f"{name} ({number})"
+                    column = f"{plain} ({number})"
                 taken |= {column.casefold(), f"{column}{_WORDS}".casefold()}
                 found.append(Attribute(name, beginning, key, many, column))
         return found
 
     def _write(
         self,
-        source: str,
+        ordered: _Ordered,
+        element: Element,
+        attributes: Sequence[Attribute],
+        path: Path,
+        number: str | None,
+        on_rows: Callable[[int], None],
+    ) -> int:
+        try:
+            return self._write_ordered(ordered, element, attributes, path, number, on_rows)
+        except _TiedError:
+            return self._write_ordered(replace(ordered, ties=True), element, attributes, path, number, on_rows)
+
+    def _write_ordered(
+        self,
+        ordered: _Ordered,
         element: Element,
         attributes: Sequence[Attribute],
         path: Path,
@@ -156,26 +199,92 @@ class Indexing:
     ) -> int:
         rows = 0
         writer: pq.ParquetWriter | None = None
-        reader = self._connection.sql(source).to_arrow_reader(_BATCH)
+        reader = self._connection.sql(ordered.sql).to_arrow_reader(_BATCH)
+        last: pa.Table | None = None
         try:
-            for batch in reader:
-                data = _expanded(pa.Table.from_batches([batch]), element, attributes)
+            for batch in _even(reader, _BATCH):
+                if not ordered.ties:
+                    last = _distinct(batch.select(ordered.keys), last)
+                data = _expanded(batch, element, attributes)
                 if number is not None:
                     data = data.add_column(0, number, pa.array(np.arange(rows, rows + len(data)), pa.int64()))
                 rows += len(data)
                 if writer is None:
-                    writer = pq.ParquetWriter(path, data.schema, compression="snappy", store_schema=False)
-                writer.write_table(data, row_group_size=_ROW_GROUP)
-                on_rows(rows)
-            if writer is None:
-                data = _expanded(reader.schema.empty_table(), element, attributes)
-                if number is not None:
-                    data = data.add_column(0, number, pa.array([], pa.int64()))
-                writer = pq.ParquetWriter(path, data.schema, store_schema=False)
+                    writer = pq.ParquetWriter(path, data.schema, compression=_COMPRESSION, store_schema=False)
+                if len(data):
+                    writer.write_table(data, row_group_size=_BATCH)
+                    on_rows(rows)
         finally:
             if writer is not None:
                 writer.close()
         return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """Rows in an order that hangs on nothing but themselves.
+
+    Attributes:
+        rows: their SQL.
+        keys: the columns that order them.
+        ties: whether rows may have equal keys. All other columns then decide, which costs the engine much more.
+    """
+
+    rows: str
+    keys: tuple[str, ...]
+    ties: bool = False
+
+    @property
+    def sql(self) -> str:
+        every = ", r" if self.ties else ""  # the row as a whole
+        return f"SELECT r.* FROM ({self.rows}) r ORDER BY {', '.join(f'r.{quote(key)}' for key in self.keys)}{every}"
+
+
+class _TiedError(Exception):
+    """Two rows have the same keys, so that these alone leave their order open."""
+
+
+def _distinct(keys: pa.Table, last: pa.Table | None) -> pa.Table:
+    """Returns the last of ordered keys.
+
+    Args:
+        last: what this gave for the rows before.
+
+    Raises:
+        _TiedError: two neighbours are equal.
+    """
+    every = keys if last is None else pa.concat_tables([last, keys])
+    below, above = every.slice(0, max(len(every) - 1, 0)), every.slice(1)
+    equal = pa.array(np.ones(len(above), np.bool_))
+    for name in every.column_names:
+        one, other = below.column(name), above.column(name)
+        both_null = pc.and_(pc.is_null(one), pc.is_null(other))
+        equal = pc.and_(equal, pc.or_(both_null, pc.fill_null(pc.equal(one, other), False)))
+    if pc.any(equal).as_py():
+        raise _TiedError
+    return keys.slice(max(len(keys) - 1, 0))
+
+
+def _even(batches: pa.RecordBatchReader, size: int) -> Generator[pa.Table]:
+    """Rows in tables of that size, each of one piece; the last one is smaller, and an empty one if there are none."""
+    waiting: list[pa.RecordBatch] = []
+    rows, whole = 0, 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += len(batch)
+        while rows >= size:
+            data = pa.Table.from_batches(waiting)
+            yield data.slice(0, size).combine_chunks()
+            whole += 1
+            waiting = data.slice(size).to_batches()
+            rows -= size
+    if rows or not whole:
+        yield pa.Table.from_batches(waiting, batches.schema).combine_chunks()
+
+
+def readable(name: str) -> str:
+    """A name with each character that a terminal would not show as its code point, such as `\\u{a}`."""
+    return name if name.isprintable() else "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in name)
 
 
 def _expanded(data: pa.Table, element: Element, attributes: Sequence[Attribute]) -> pa.Table:
