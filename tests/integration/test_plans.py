@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from whohas.reports import orphan_identities
 from whohas.runs import table
 from whohas.runs.model import Run, State
 from whohas.runs.plans import Digest, PartDigest, RunPlan
+from whohas.search.analysis import ANALYSER_VERSION
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
@@ -136,6 +139,25 @@ def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
     replay = services.runs.later.replay(over)
     assert replay.same is True, replay
     assert sum(part.rows for part in replay.now.parts) == over.rows
+
+
+def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Services, tmp_path: Path) -> None:
+    services.settings.warehouse_path.unlink()
+    assert whohas(services.settings.home, "load", "-q", ACME).returncode == 0
+    run = services.runs.start("SEARCH_EXPORT", {"query": "name:a* OR status:*", "selectedFormats": ["CSV"]}, "ann")
+    over = carried_out(services, run)
+    record = services.runs.record(run.id)
+    assert record.plan is not None and record.plan.analyser == ANALYSER_VERSION
+    shutil.rmtree(services.settings.warehouse_path / "search")
+    replay = services.runs.later.replay(over)
+    assert replay.same is True and len(replay.now.parts) > 1
+    with services.database.begin() as connection:
+        older = replace(record.plan, analyser=ANALYSER_VERSION - 1).to_json()
+        digest = replace(replay.now, parts=(replace(replay.now.parts[0], sum="1"), *replay.now.parts[1:])).to_json()
+        connection.execute(sa.update(table.run_plan).values(plan=older, digest=digest))
+    replay = services.runs.later.replay(over)
+    assert replay.same is None
+    assert replay.why.startswith("Version 0 of the analyser made the words of the search index then, and version 1 ")
 
 
 def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -> None:

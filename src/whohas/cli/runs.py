@@ -9,7 +9,7 @@ import typer
 
 from whohas.cli.exits import Exit
 from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.terminal import is_terminal, plain, print_table
 
 
 def runs(
@@ -58,7 +58,7 @@ def show(
         run = services.runs.get(services.runs.id_of(run_id))
         record = services.runs.record(run.id)
     if sql:
-        print(record.printed)
+        print(plain(record.printed) if is_terminal() else record.printed)
         return
     facts: dict[str, str] = {
         "Run": run.id,

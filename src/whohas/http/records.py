@@ -82,6 +82,7 @@ def _statement(run: Run, record: Record) -> dict[str, Any]:
         "id": run.id,
         "snapshot": run.snapshot,
         "planner": plan.planner if plan else None,
+        "analyser": plan.analyser if plan else None,
         "statements": statements,
         "digest": _digest(record.digest),
     }

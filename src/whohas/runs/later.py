@@ -29,6 +29,7 @@ from whohas.runs.model import Message, Run, RunId
 from whohas.runs.planning import about_of, none_now, planned_as_recorded, refused_as_not_found, snapshot_of
 from whohas.runs.plans import Digest, Record, RunPlan
 from whohas.runs.work import EXTRACT, Output, Part, Work
+from whohas.search.index import index_versions
 from whohas.settings import Settings
 from whohas.warehouse.store import Snapshot, Warehouse
 
@@ -42,18 +43,25 @@ class Replay:
     Attributes:
         then: the digest that was kept with the run; None where none was.
         now: that of the rows that its statements give now.
+        analysers: the versions of the analyser whose words the search index had then and has now; None where the run
+            reads none.
     """
 
     run: Run
     then: Digest | None
     now: Digest
+    analysers: tuple[int | None, int | None] = (None, None)
 
     @property
     def same(self) -> bool | None:
         """Whether the rows are the same; None where that cannot be told, see `why`."""
         if differs(self.then, self.now):
-            return False
-        return None if self.why else True
+            return None if self._other_words else False
+        return None if self.then is None or self.then.engine != self.now.engine else True
+
+    @property
+    def _other_words(self) -> bool:
+        return self.analysers[0] != self.analysers[1]
 
     @property
     def why(self) -> str:
@@ -64,6 +72,12 @@ class Replay:
             return (
                 f"The digest that was kept is of {self.then.engine}, and this is {self.now.engine}: another version "
                 "may hash rows otherwise. Only their numbers were compared."
+            )
+        if self._other_words:
+            then, now = self.analysers
+            return (
+                f"Version {then} of the analyser made the words of the search index then, and version {now} makes them "
+                "now: a query may find other rows."
             )
         return ""
 
@@ -178,7 +192,7 @@ class Later:
         if record.plan is None:
             raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
         try:
-            snapshot_of(run, record.plan, self.warehouse)
+            snapshot = snapshot_of(run, record.plan, self.warehouse)
             parts, tables = record.plan.parts_for(self.warehouse.root, lambda _: "")
         except (DeltaError, FileNotFoundError) as error:
             raise NotFound(f"The data of snapshot {run.snapshot} is gone, so this run cannot be replayed.") from error
@@ -189,7 +203,8 @@ class Later:
                 text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
                 raise Unavailable(f"The statements of this run could not be run again. {text}") from error
         assert done.digest is not None, "a work without outputs comes to its digest"
-        return Replay(run, record.digest, done.digest)
+        versions = index_versions(snapshot) if record.plan.views else None
+        return Replay(run, record.digest, done.digest, (record.plan.analyser, versions.analyser if versions else None))
 
     def _done(
         self,

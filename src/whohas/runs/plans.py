@@ -18,6 +18,7 @@ from whohas.engine.statement import Column, Layout, Statement, TableFiles
 from whohas.render.definition import Options
 from whohas.reports.definition import Part
 from whohas.runs.work import Part as WorkPart
+from whohas.search.index import index_versions
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.evolved import duckdb_type, lacking
 from whohas.warehouse.shredded import column_of, layouts
@@ -36,6 +37,7 @@ class RunPlan:
         views: name of a view of the search index to its files, likewise.
         options: how its files are written.
         planner: the version of whohas that made the plan.
+        analyser: the version of the analyser whose words its search index has; None where it reads none.
         late: whether it was made when the run was carried out, because an earlier version had queued it without one.
     """
 
@@ -44,6 +46,7 @@ class RunPlan:
     views: Mapping[str, tuple[str, ...]]
     options: Options
     planner: str = __version__
+    analyser: int | None = None
     late: bool = False
 
     @staticmethod
@@ -57,6 +60,7 @@ class RunPlan:
             {name: tuple(_relative(path, root) for path in paths) for name, paths in files.items()},
             {name: tuple(_relative(path, root) for path in paths) for name, paths in views.items()},
             options,
+            analyser=versions.analyser if views and (versions := index_versions(snapshot)) else None,
         )
 
     @property
@@ -93,6 +97,7 @@ class RunPlan:
         """Return the plan as a JSON object."""
         return {
             "planner": self.planner,
+            "analyser": self.analyser,
             "late": self.late,
             "parts": [
                 {"name": part.name, **{name: getattr(part.statement, name) for name in _KEPT}, "columns": columns}
@@ -122,6 +127,7 @@ class RunPlan:
             {name: tuple(paths) for name, paths in document["views"].items()},
             Options(**document["options"]),
             document["planner"],
+            document["analyser"],
             document["late"],
         )
 
