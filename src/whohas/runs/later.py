@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from whohas.artefacts import Artefact, Artefacts
 from whohas.errors import NotFound, Unavailable, WhohasError
+from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Children, Done, died, follow
@@ -100,7 +101,7 @@ class Later:
                 raise WhohasError(died(child))
             made = next(file for file in done[0].files if file["format"] == format)
             if run.rows is not None and made["rows"] != run.rows:
-                now = f"Its statement gives {made['rows']:,} rows now, and gave {run.rows:,} then."
+                now = f"Its statement gives {counted(made['rows'], 'row')} now, and gave {run.rows:,} then."
                 raise NotFound(f"{none_now(run, format)} {now}")
             return self._kept(run, self.artefacts.published(made, zipped=zipped), done[0].messages)
         except (WhohasError, OSError) as error:

@@ -23,6 +23,7 @@ from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
 from whohas.engine.statement import Layout, Statement, TableFiles
 from whohas.errors import WhohasError
+from whohas.plurals import counted
 from whohas.render.definition import About
 from whohas.render.registry import find
 from whohas.reports.sources import INCOMPLETE
@@ -231,8 +232,8 @@ class Supervisor:
                 raise _Stopped
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
-                    f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "
-                    "or raise WHOHAS_RUN_SECONDS."
+                    f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
+                    "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
             note = facts if facts and time.monotonic() - noted > _NOTE_SECONDS else {}
             noted = time.monotonic() if note else noted
@@ -260,7 +261,7 @@ class Supervisor:
         state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
             lambda connection: table.finish(
-                connection, run, state, f"Done, {rows:,} rows", rows, messages, artefacts, done.phases
+                connection, run, state, f"Done, {counted(rows, 'row')}", rows, messages, artefacts, done.phases
             )
         )
 

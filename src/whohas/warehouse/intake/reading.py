@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
@@ -246,7 +247,7 @@ class Reading:
         if layout.unknown:
             self.unknown[file.path.name] = layout.unknown
         shape = TextRows(self.connection, file.table, opened, layout, self.sources)
-        self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)
+        self.items[self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)] = shape.items
 
     def _accounts(self, mapping: SourceMapping) -> None:
         assert mapping.accounts is not None
@@ -286,6 +287,7 @@ class Reading:
         also = self._carried(mapping, part, opened, layout, source) if part.entitlements else None
         keep = self._keeper(table, shape, rule, index, also=also)
         number = self._run(opened, table, keep, shape.filled, layout, source or "")
+        self.items[number] = shape.items
         if section == "accounts":
             self.records.compared[number] = compared_rows(mapping, layout)
             if authoritative and "id" in mapping.identities:
@@ -320,9 +322,10 @@ class Reading:
     def _tell_made_ids(self, mapping: SourceMapping, count: int) -> None:
         if count:
             assert mapping.accounts is not None
+            rows, column = counted(count, "row has", "rows have"), mapping.identities["id"].column
             self.warnings.append(
-                f"{mapping.accounts.file.name}: {count:,} rows have no {mapping.identities['id'].column}, which "
-                "identities.columns.id names: the ids of their identities are made from source and native identity."
+                f"{mapping.accounts.file.name}: {rows} no {column}, which identities.columns.id names: the ids of "
+                "their identities are made from source and native identity."
             )
 
     def _carried(
@@ -397,9 +400,9 @@ class Reading:
         if source is not None:
             target.touch(source)
         if shape.without and not mapping.one_file:
+            rows = counted(shape.without, "row has", "rows have")
             self.warnings.append(
-                f"{part.file.name}: {shape.without:,} rows have no {layout.columns[ENTITLEMENT][0]}, and so give their "
-                "accounts no entitlement."
+                f"{part.file.name}: {rows} no {layout.columns[ENTITLEMENT][0]}, and so no entitlement."
             )
 
     def may_name(self, id: str) -> bool:

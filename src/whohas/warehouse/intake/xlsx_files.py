@@ -24,7 +24,9 @@ from python_calamine import (
 )
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.footers import Footer, footer_note
 from whohas.warehouse.intake.mapping import SheetOptions, near
 from whohas.warehouse.intake.xlsx_scan import SheetScan, check_workbook, scan
 
@@ -70,6 +72,7 @@ class XlsxFile:
         self._nameless: Counter[int] = Counter()
         self._long = 0
         self._merged: list[str] = []
+        self._footer = Footer(self.text, "[xlsx] footer")
 
     def _read_header(self, needed: Collection[str], known: Collection[str]) -> tuple[int, list[str]]:
         top, names = 0, list[str]()
@@ -98,6 +101,10 @@ class XlsxFile:
 
     def batches(self) -> Iterator[Batch]:
         """The rows, column by column as text; rows without any value are passed over."""
+        self._footer = Footer(self.text, "[xlsx] footer")
+        yield from self._batches() if self._options.footer is not None else self._footer.without(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
         self._nameless.clear()
         self._long = 0
         self._merged = []
@@ -132,10 +139,12 @@ class XlsxFile:
                 f"{where}: {_some(self._scan.unvalued, 'formula')} without a stored value, which is empty. "
                 "Open and save the workbook once in a spreadsheet program."
             )
+        if self._footer.rows:
+            found.append(footer_note(where, "row", self._footer.rows, "[xlsx] footer"))
         if self._long:
             found.append(
-                f"{where}: {self._long} numbers of 16 or more digits, of which a workbook does not keep the last ones. "
-                "Format such columns as text before they are filled."
+                f"{where}: {counted(self._long, 'number')} of 16 or more digits, of which a workbook does not keep the "
+                "last ones. Format such columns as text before they are filled."
             )
         if self._merged:
             found.append(
@@ -144,8 +153,8 @@ class XlsxFile:
             )
         for place, count in sorted(self._nameless.items()):
             found.append(
-                f"{where}: column {_letters(place)} has no name in the header and was passed over with {count} "
-                f"{'value' if count == 1 else 'values'}. Name it in the header to load it."
+                f"{where}: column {_letters(place)} has no name in the header and was passed over with "
+                f"{counted(count, 'value')}. Name it in the header to load it."
             )
         return found
 
@@ -193,7 +202,7 @@ class XlsxFile:
     def _last_row(self) -> int:
         """The number of the last row that is no footer."""
         filled = [number for number, row in self._rows() if number > self._top and any(cell != "" for cell in row)]
-        kept = filled[: -self._options.footer]
+        kept = filled[: -(self._options.footer or 0)]
         return kept[-1] if kept else self._top
 
     def _batch(self, rows: list[Row], numbers: list[int], position: int) -> Batch:
@@ -297,7 +306,7 @@ def _text(cell: Any) -> str:
 def _some(items: list[Any], noun: str) -> str:
     """The first of some things, and how many there are."""
     shown = ", ".join(map(str, items[:3])) + (", …" if len(items) > 3 else "")
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'} ({shown})"
+    return f"{counted(len(items), noun)} ({shown})"
 
 
 def _letters(place: int) -> str:

@@ -11,6 +11,7 @@ from posixpath import join, normpath
 from xml.etree import ElementTree
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 
 _LARGEST = 1 << 30
 """Bytes that a workbook's XML may have, unpacked."""
@@ -98,7 +99,7 @@ def scan(path: Path, sheet: str) -> SheetScan:
             part = _parts(archive).get(sheet)
             if part is None:
                 return found
-            rest, counted = b"", 0
+            rest, rows = b"", 0
             found.columns = 26  # unless there is a cell beyond column Z
             for block in _blocks(archive, part):
                 text, rest = _whole_rows(rest + block)
@@ -110,9 +111,9 @@ def scan(path: Path, sheet: str) -> SheetScan:
                 if b"<f" in text or b":f" in text:
                     found.unvalued += [cell.decode() for cell in _UNVALUED.findall(text)]
                 found.filled = found.filled or any(sign in text for sign in _CONTENT)
-                counted += text.count(b"row>")
+                rows += text.count(b"row>")
                 last = _NUMBER.search(text, text.rfind(b"row ")) if b"row " in text else None
-                found.rows = max(found.rows, counted, int(last[1]) if last else 0)
+                found.rows = max(found.rows, rows, int(last[1]) if last else 0)
                 if any(pattern.search(text) for pattern in _FAR):
                     found.columns = max(found.columns, *(_column(cell) for cell, _ in _CELL.findall(text)), 0)
             if found.rows * found.columns > _CELLS:
@@ -121,8 +122,9 @@ def scan(path: Path, sheet: str) -> SheetScan:
         raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
     if found.rows * found.columns > _CELLS:
         raise InvalidArguments(
-            f"{path}: the sheet {sheet!r} spans {found.rows} rows and {found.columns} columns, and up to {_CELLS:,} "
-            "cells are read. Remove what lies far from the table, or save the sheet as CSV."
+            f"{path}: the sheet {sheet!r} spans {counted(found.rows, 'row')} and "
+            f"{counted(found.columns, 'column')}, and up to {_CELLS:,} cells are read. "
+            "Remove what lies far from the table, or save the sheet as CSV."
         )
     return found
 
