@@ -44,7 +44,8 @@ class XlsxFile:
     """One sheet of a workbook. Records are its rows, from 1.
 
     Cells become text: a date is 2024-01-31, a date with a time 2024-01-31 07:30:00, a time 07:30:00, a duration
-    30:00:00, a number has neither an exponent nor .0, a boolean is true or false.
+    30:00:00, a number has neither an exponent nor .0 and keeps the
+    zeros of a format such as 0000, a boolean is true or false.
 
     Attributes:
         header: the columns' names; columns without one are left out.
@@ -171,7 +172,7 @@ class XlsxFile:
             filled: whether the value of cells that are merged over several rows stands in each. The sheet, which is
                 in memory as a whole, is given up with this reading.
         """
-        sheet = self._sheet or _open(self.path, self.sheet)
+        sheet = self._sheet or _open(self.path, self.sheet, self._scan.errors)
         self._sheet = None if filled else sheet
         if sheet.start is None:
             return
@@ -212,7 +213,9 @@ class XlsxFile:
                 count = sum(cell != "" for cell in cells)
                 if count:
                     self._nameless[place] += count
-        data = [pa.array(self._texts(columns[place]), pa.string()) for place in self._named]
+        data = [
+            pa.array(self._padded(self._texts(columns[place]), place, numbers), pa.string()) for place in self._named
+        ]
         table = pa.table(data, names=[str(place) for place in range(len(data))])
         return Batch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
 
@@ -228,6 +231,16 @@ class XlsxFile:
                 row = self.text([values[places[number]].as_py() for values in table.columns])
                 found.append(Fault(number, called[column], f"{error!r} is an error of a formula", row, value=error))
         return tuple(found)
+
+    def _padded(self, texts: list[str], place: int, numbers: list[int]) -> list[str]:
+        """The texts with the leading zeros by which their format shows them: 7 as 0007."""
+        padded = self._scan.padded.get(_letters(place))
+        if not padded:
+            return texts
+        return [
+            text.zfill(padded[number]) if number in padded and text.isdigit() else text
+            for text, number in zip(texts, numbers, strict=True)
+        ]
 
     def _texts(self, cells: tuple[Any, ...]) -> list[str]:
         kinds = set(map(type, cells))
@@ -270,9 +283,18 @@ def _workbook(path: Path) -> Generator[CalamineWorkbook]:
         raise
 
 
-def _open(path: Path, sheet: str) -> CalamineSheet:
+def _open(path: Path, sheet: str, errors: list[tuple[str, str]]) -> CalamineSheet:
     with _workbook(path) as book:
-        return book.get_sheet_by_name(sheet)
+        try:
+            return book.get_sheet_by_name(sheet)
+        except CalamineError as error:
+            cell = next((cell for cell, value in errors if f"'{value}'" in str(error)), None)
+            if cell is None:
+                raise
+            raise InvalidArguments(
+                f"{path}, sheet {sheet!r}: cell {cell} holds an error that is not known: {error}. "
+                "Put it right or empty it, or save the sheet as CSV."
+            ) from None
 
 
 def _sheets(book: CalamineWorkbook) -> dict[str, bool]:
