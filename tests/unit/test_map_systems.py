@@ -99,3 +99,10 @@ def test_roles_of_unique_users_become_entitlements(rig: Rig) -> None:
     _, found = proposed(rig, "user,role\nann,POST\nbob,AUDIT\nzoe,SEE\n")
     assert found["accounts"]["columns"]["nativeIdentity"] == "user"
     assert held(rig) == [("ann", "POST"), ("bob", "AUDIT"), ("zoe", "SEE")]
+
+
+def test_a_file_of_groups_stays_one_of_entitlements(rig: Rig) -> None:
+    rows = "".join(f"{org},{org}-{n},,About {n},{'open' if n % 2 else 'closed'}\n" for org in "ab" for n in range(4))
+    (rig.data / "groups.csv").write_text("organization,group,parent_group,description,privacy\n" + rows)
+    found = tomllib.loads(propose([rig.data / "groups.csv"], None, rig.data / "map.toml").text)
+    assert found["entitlements"]["columns"]["value"] == "group" and "memberships" not in found

@@ -90,6 +90,16 @@ def _nameable(profile: Profile) -> list[Column]:
     return sorted(found, key=lambda column: column.concept is not Concept.DISPLAY_NAME)
 
 
+def _holders(profile: Profile) -> list[Column]:
+    """Columns that may name the accounts of a file of rights, where none has the name of one.
+
+    They are full names; or the only column beside one of rights, such as `who` in `who,role`.
+    """
+    rest = [c for c in profile.columns if c.concept not in (Concept.SOURCE, Concept.ID)]
+    alone = len(rest) == 2 and len([c for c in rest if c.concept is Concept.ENTITLEMENT]) == 1
+    return [c for c in _nameable(profile) if alone or c.concept is Concept.DISPLAY_NAME]
+
+
 def key_of(profile: Profile, look: Look) -> Key | None:
     """Return the column that names the accounts of a file; None where no column could."""
     known = candidates(profile, look)
@@ -159,7 +169,7 @@ class Held:
 def held_of(profile: Profile, look: Look) -> Held | None:
     """Return how a file has one row per account and entitlement, or None if it has not."""
     best: tuple[int, Held] | None = None
-    for account in candidates(profile, look) or _nameable(profile):
+    for account in candidates(profile, look) or _holders(profile):
         if account.distinct >= profile.rows or account.filled < 0.5 * profile.rows:
             continue
         varying = profile.varying.get(account.name, ())
