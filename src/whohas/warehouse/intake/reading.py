@@ -239,8 +239,8 @@ class Reading:
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
-            number = self._run(opened, file.table, self._keeper(file.table, shape, fan=True), shape.filled)
-            self.items[number] = shape.items
+            keep = self._keeper(file.table, shape, fan=True)
+            self.items[self._run(opened, file.table, keep, shape.filled)] = shape.items
             return
         layout = own_layout(file.path, file.table, opened.header, opened.lists)
         self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
@@ -292,7 +292,7 @@ class Reading:
             self.records.compared[number] = compared_rows(mapping, layout)
             if authoritative and "id" in mapping.identities:
                 self.records.id_columns[number] = mapping.identities["id"].column
-                self._tell_made_ids(mapping, shape.without_id)
+                self._tell_made_ids(part.file.name, mapping.identities["id"].column, shape.without_id)
         if source is not None:
             target.touch(source)
             if authoritative:
@@ -319,14 +319,11 @@ class Reading:
                     f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row."
                 )
 
-    def _tell_made_ids(self, mapping: SourceMapping, count: int) -> None:
+    def _tell_made_ids(self, file: str, column: str, count: int) -> None:
         if count:
-            assert mapping.accounts is not None
-            rows, column = counted(count, "row has", "rows have"), mapping.identities["id"].column
-            self.warnings.append(
-                f"{mapping.accounts.file.name}: {rows} no {column}, which identities.columns.id names: the ids of "
-                "their identities are made from source and native identity."
-            )
+            named = f"{counted(count, 'row has', 'rows have')} no {column}, which identities.columns.id names"
+            made = "the ids of their identities are made from source and native identity"
+            self.warnings.append(f"{file}: {named}: {made}.")
 
     def _carried(
         self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
