@@ -119,7 +119,7 @@ def test_the_status_tells_what_waits_and_what_was_refused(home: Path) -> None:
     assert status["fault"] == "the broker is away"
     assert status["refused"] == [{"sequence": 1, "reason": "MSG_SIZE_TOO_LARGE: Broker: Message size too large"}]
     assert "Refused by Kafka: event 1" in whohas(home, "audit", "status").stdout
-    assert "1 events will be sent again" in whohas(home, "audit", "retry").stdout
+    assert "1 event will be sent again" in whohas(home, "audit", "retry").stdout
     assert json.loads(whohas(home, "audit", "status", "--json").stdout)["refused"] == []
 
 

@@ -32,7 +32,7 @@ def test_a_start_beyond_the_limit_is_a_429_that_says_when_to_come_back(big_home:
         refused = http.post("/v2025/reports/run", json=SMALL)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
-        assert refused.json()["message"].startswith("dev has 1 runs that are not over")
+        assert refused.json()["message"].startswith("dev has 1 run that is not over")
         assert http.post("/v2025/reports/run", json=BIG).json()["id"] == first
         http.post(f"/v2025/reports/{first}/cancel").raise_for_status()
         result_when_over(http, first)

@@ -118,7 +118,7 @@ def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: s
     )
     bench.supervisor.children.close()
     bench.supervisor.children.fork_server.command = (sys.executable, "-c", endless)
-    assert "longer than the 1 seconds that a run may take" in failure(bench.carry_out(bench.start()))
+    assert "longer than the 1 second that a run may take" in failure(bench.carry_out(bench.start()))
 
 
 def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path, database_url: str) -> None:

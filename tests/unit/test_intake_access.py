@@ -174,7 +174,7 @@ def test_accounts_of_absent_identities_are_warned_of(rig: Rig) -> None:
         }
     )
     assert [warning[:42] for warning in rig.load(".").warnings] == [
-        "1 account entitlements name an account tha", "1 accounts with entitlements belong to ide",
+        "1 account entitlement names an account tha", "1 account with entitlements belongs to ide",
     ]  # fmt: skip
     assert held(rig) == set()
 
@@ -239,7 +239,7 @@ def test_an_access_profile_is_held_where_all_its_entitlements_are(rig: Rig) -> N
     assert held(rig, "ACCESS_PROFILE") == {("p", "Ledger work")}
     assert (row(rig, "p", "ap")["standalone"], row(rig, "p", "ap")["requestable"]) == (True, True)
     assert (row(rig, "p", "post")["standalone"], row(rig, "q", "post")["standalone"]) == (False, True)
-    assert rig.report.warnings == ("1 access profiles list no entitlements, so it cannot be derived who holds them.",)
+    assert rig.report.warnings == ("1 access profile lists no entitlements, so that no holders can be derived.",)
 
 
 def test_an_access_profile_completes_and_comes_apart(rig: Rig) -> None:
@@ -318,7 +318,7 @@ def test_what_accounts_do_not_confirm_is_overruled_until_they_do(rig: Rig) -> No
     )
     assert held(rig) == {("q", "POST"), ("q", "READ"), ("q", "X")}
     assert ("q", "approve") in overruled(rig)
-    assert "1 access items that documents give do not hold" in rig.report.warnings[0]
+    assert "1 access item that documents give does not hold" in rig.report.warnings[0]
     assert counters(rig)["q"] == (3, 3)
     rig.write(**{"account_entitlements.csv": "accountId,entitlementId,sourceId\nb,approve,ledger\n"})
     rig.load(".")

@@ -243,7 +243,7 @@ def test_rows_with_too_few_or_too_many_cells_are_rejected_and_blank_lines_are_no
     rig.load(".")
     assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["1", "4"]
     assert [(r.line, r.reason) for r in rig.report.rejections] == [
-        (3, "1 cells instead of 2"), (5, "3 cells instead of 2"),
+        (3, "1 cell instead of 2"), (5, "3 cells instead of 2"),
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -251,3 +252,31 @@ def test_a_year_of_joiners_and_leavers_never_stops(rig: Rig) -> None:
         rows = "".join(f"{name},{n},2020-01-01\n" for name, numbers in people.items() for n in numbers)
         rig.write(**{"accounts.csv": f"sourceName,nativeIdentity,created\n{rows}"})
         assert load(rig).losses == ()
+
+
+def test_removed_memberships_are_shown_by_native_identity_and_value(rig: Rig) -> None:
+    groups = '[memberships]\nfile = "groups.csv"\ncolumns = { account = "Who", entitlement = "Group" }\n'
+    rig.write(**badges(list(range(1, 41))))
+    rig.write(**{"badges.toml": BADGES + groups})
+    rig.write(**{"groups.csv": "Who,Group\n" + "".join(f"{n},{g}\n" for n in range(1, 41) for g in ("POST", "SEE"))})
+    load(rig)
+    rig.write(**{"groups.csv": "Who,Group\n" + "".join(f"{n},POST\n" for n in range(1, 41))})
+    (loss, *_) = [one for one in stopped(rig).losses if "account_entitlements" in one.subject]
+    assert loss.count == 40 and len(loss.examples) == 5
+    assert all(re.fullmatch(r"\d+: SEE", example) for example in loss.examples), loss.examples
+
+
+def test_removed_memberships_by_id_are_shown_by_the_entitlements_value(rig: Rig) -> None:
+    accounts = "".join(f"a{n},user{n},s\n" for n in range(3))
+    rig.write(
+        **{
+            "accounts.csv": "id,nativeIdentity,sourceId\n" + accounts,
+            "entitlements.csv": "id,value,attribute,sourceId\ne1,POST,role,s\n",
+            "account_entitlements.csv": "accountId,entitlementId,sourceId\n"
+            + "".join(f"a{n},e1,s\n" for n in range(3)),
+        }
+    )
+    load(rig)
+    rig.write(**{"account_entitlements.csv": "accountId,entitlementId,sourceId\na0,e2,s\n"})
+    (loss,) = stopped(rig).losses
+    assert loss.examples == ("user0: POST", "user1: POST", "user2: POST")

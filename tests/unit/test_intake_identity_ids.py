@@ -67,7 +67,7 @@ def test_a_manager_can_be_named_by_id_too(rig: Rig) -> None:
 def test_an_empty_id_is_made_and_noted(rig: Rig) -> None:
     rig.write(**{"hr.toml": WITH_IDS, "hr.csv": PEOPLE + "3,Cyd,cyd@x,2,\n"})
     (warning,) = rig.load(".").warnings
-    assert "hr.csv: 1 rows have no Person" in warning
+    assert "hr.csv: 1 row has no Person" in warning
     assert (ids(rig)["Bob"], len(ids(rig)["Cyd"])) == ("P2", 32)
     assert [row["managerId"] for row in rig.rows("identities")] == [None, "P1", "P2"]
 

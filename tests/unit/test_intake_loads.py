@@ -223,7 +223,7 @@ def test_a_file_of_accounts_wins_over_nested_ones_which_fill_what_it_lacks(rig: 
     rig.write(**{"identities.ndjson": lines({"id": "p", "name": "pat", "accounts": nested})})
     report = rig.load(".")
     assert [row["name"] for row in rig.rows("accounts")] == ["filed", "lone", "only nested"]
-    assert "nested in identities were left out" in " ".join(report.warnings)
+    assert "nested in identities was left out" in " ".join(report.warnings)
 
 
 def test_what_identities_hold_is_held_by_their_accounts(rig: Rig) -> None:
@@ -295,7 +295,7 @@ def test_an_ambiguous_value_correlates_nobody_and_is_told(rig: Rig) -> None:
     })  # fmt: skip
     report = rig.load(".")
     assert rig.account("7")["correlated"] is False
-    assert "1 accounts stay uncorrelated" in " ".join(report.warnings)
+    assert "1 account stays uncorrelated" in " ".join(report.warnings)
 
 
 def test_accounts_of_an_authoritative_mapping_make_identities(rig: Rig) -> None:

@@ -102,7 +102,7 @@ def test_a_document_without_its_manager_is_noted(rig: Rig) -> None:
     people = [{"id": "p1", "name": "ann", "manager": {"id": "p9", "name": "zoe"}}, {"id": "p2", "name": "bob"}]
     rig.write(**{"identities.json": json.dumps(people)})
     (warning,) = rig.load(".").warnings
-    assert warning == "1 identities have a manager that no identity is: 'p9'."
+    assert warning == "1 identity has a manager that no identity is: 'p9'."
     assert managers(rig) == {"ann": ("zoe", ""), "bob": ("", "")}
 
 
@@ -139,7 +139,7 @@ def test_managers_follow_when_later_loads_bring_and_change_people(rig: Rig) -> N
     rig.write(**{"partners.csv": "No,Name,Mail,Staff No\n2,Yan,,X2\n"})
     report = rig.load("partners.toml")
     assert managers(rig) == {"Ann": ("", "false"), "Bob": ("", "true"), "Cyd": ("Bob", "false"), "Yan": ("", "false")}
-    assert "1 of 3 identities of 'HR' are without their manager" in " ".join(report.warnings)
+    assert "1 of 3 identities of 'HR' is without its manager" in " ".join(report.warnings)
 
 
 def test_documents_take_the_place_of_a_rule(rig: Rig) -> None:

@@ -199,7 +199,7 @@ def test_a_cell_of_memberships_holds_several_values(rig: Rig) -> None:
     })  # fmt: skip
     report = rig.load("roles.toml", strict=True)
     assert pairs(rig) == [("k1", "post"), ("k1", "approve"), ("l2", "a;b"), ("l2", "c")]
-    assert report.warnings == ("roles.csv: 2 rows have no right, and so give their accounts no entitlement.",)
+    assert report.warnings == ("roles.csv: 2 rows have no right, and so no entitlement.",)
 
 
 def test_a_cell_holds_several_accounts_of_a_group(rig: Rig) -> None:

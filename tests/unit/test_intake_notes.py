@@ -52,7 +52,7 @@ def test_a_rule_of_an_attribute_that_no_identity_has_is_noted(rig: Rig) -> None:
 def test_a_rule_that_correlates_nobody_shows_values_of_both_sides(rig: Rig) -> None:
     (note,) = badges(rig, 'identity = "email"\n', "1,zoe@x\n")
     assert note == (
-        "0 of 1 accounts of 'Badges' are correlated: their Mail (such as 'zoe@x') is the email of no one identity; "
+        "0 of 1 account of 'Badges' are correlated: their Mail (such as 'zoe@x') is the email of no one identity; "
         "identities have (such as 'ann@x' and 'bob@x') there."
     )
 
@@ -106,7 +106,7 @@ def test_an_authoritative_source_without_identities_is_noted(rig: Rig) -> None:
     accounts = json.dumps([{"id": "a", "nativeIdentity": "a", "sourceId": "hr"}])
     rig.write(**{"sources.json": sources, "accounts.json": accounts, "identities.json": PEOPLE})
     (note,) = rig.load(".").warnings
-    assert note == "The source 'HR' is authoritative, and none of its 1 accounts has an identity."
+    assert note == "The source 'HR' is authoritative, and none of its accounts (1) has an identity."
 
 
 def test_an_authoritative_mapping_without_accounts_is_noted(rig: Rig) -> None:
@@ -126,7 +126,7 @@ def test_memberships_that_are_all_rejected_are_noted(rig: Rig) -> None:
         }
     )
     (note,) = rig.load(".").warnings
-    assert note == "Not one of the 2 rows of m.csv could be loaded: nobody holds what it names."
+    assert note == "Not one row of m.csv (2 in all) could be loaded: nobody holds what it names."
 
 
 def test_each_attribute_that_a_mapping_names_must_be_there(rig: Rig) -> None:

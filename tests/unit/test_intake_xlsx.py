@@ -170,7 +170,7 @@ def nameless(made: Any) -> None:
         (hidden_sheet, "the sheet is hidden, and was loaded", "Bob"),
         (hidden_row, "1 hidden row (3), loaded", "Bob"),
         (a_formula, "1 formula (B3) without a stored value", ""),
-        (a_long_number, "1 numbers of 16 or more digits", "1234567890123456"),
+        (a_long_number, "1 number of 16 or more digits", "1234567890123456"),
         (merged, "1 merged range (B2:B3)", "Ann"),
         (nameless, "column D has no name in the header and was passed over with 1 value", "Bob"),
     ],
@@ -228,7 +228,7 @@ def test_a_sheet_that_spans_too_many_cells_is_refused(tmp_path: Path, monkeypatc
         made["Users"]["XFD1048576"] = "x"
 
     path = book(tmp_path / "in.xlsx", far, Users=PEOPLE)
-    with pytest.raises(InvalidArguments, match="spans 1048576 rows and 16384 columns"):
+    with pytest.raises(InvalidArguments, match="spans 1,048,576 rows and 16,384 columns"):
         read(path)
     monkeypatch.setattr(xlsx_scan, "_CELLS", 30)
     assert len(read(book(tmp_path / "in.xlsx", Users=PEOPLE))[1]) == 2

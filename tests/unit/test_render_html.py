@@ -114,8 +114,9 @@ def test_rows_beyond_the_limit_are_counted_and_not_shown(
     notes = write.write(rows, path := tmp_path / "out.html", ABOUT, Options())
     made = read_page(path)
     assert made.rows == [[f"row {n}"] for n in range(10)] and said == [10]
+    more = "1 more is" if count == 11 else f"{count - 10} more are"
     told = (
-        f"The HTML page shows the first 10 of {count} rows; {count - 10} more are not on it. All of them are in every "
+        f"The HTML page shows the first 10 of {count} rows; {more} not on it. All of them are in every "
         "other format, such as CSV, XLSX and PDF."
     )
     assert notes == ([told] if count > 10 else []) and (told in made.text) == (count > 10)

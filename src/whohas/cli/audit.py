@@ -10,6 +10,7 @@ import typer
 
 from whohas.cli.installation import installation
 from whohas.cli.terminal import one_line, plain
+from whohas.plurals import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,10 +87,10 @@ def verify(
     for fault in verdict.faults:
         print(plain(fault))
     if verdict.faults:
-        print(f"{len(verdict.faults):,} faults in {verdict.lines:,} lines.")
+        print(f"{counted(len(verdict.faults), 'fault')} in {counted(verdict.lines, 'line')}.")
         raise typer.Exit(1)
     whole = "" if head is not None else " Whether events are missing at the end is not known here."
-    print(f"{verdict.lines:,} events, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
+    print(f"{counted(verdict.lines, 'event')}, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
 
 
 @audit_app.command()
@@ -116,7 +117,7 @@ def status(
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return
-    print(f"{backlog.head.sequence:,} events in all; the last one: {backlog.head.hash}")
+    print(f"{counted(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
     print(
         f"{backlog.waiting:,} on their way, the oldest for {backlog.oldest_seconds:,.0f} s; "
         f"{backlog.unfiled:,} not in the trail yet"
@@ -134,7 +135,7 @@ def retry() -> None:
 
     with installation() as services, services.database.begin() as connection:
         count = send_again(connection)
-    print(f"{count:,} events will be sent again.")
+    print(f"{counted(count, 'event')} will be sent again.")
 
 
 def _run(beginning: str, runs: Runs, path: Path) -> str:

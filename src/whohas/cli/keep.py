@@ -9,6 +9,7 @@ import typer
 
 from whohas.cli.installation import installation
 from whohas.cli.terminal import one_line, plain, print_table
+from whohas.plurals import counted
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
 
@@ -52,4 +53,4 @@ def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what
     for one in gone:
         print(one_line(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
     word = "would be removed" if dry_run else "removed"
-    print(f"{len(gone):,} {word}, {sum(one.bytes for one in gone):,} bytes.")
+    print(f"{len(gone):,} {word}, {counted(sum(one.bytes for one in gone), 'byte')}.")

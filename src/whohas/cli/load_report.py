@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from whohas.cli.terminal import one_line, plain
+from whohas.plurals import counted
 
 if TYPE_CHECKING:
     from whohas.warehouse.intake import LoadReport, Rejection
@@ -32,7 +33,7 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
     for line in _lost(report, check, stopped):
         print(plain(line))
     read = sum(file.read for file in report.files)
-    rate = f"{read:,} rows read in {report.seconds:.1f} s"
+    rate = f"{counted(read, 'row')} read in {report.seconds:.1f} s"
     if check:
         print(f"{rate}. Nothing was written, for this was a check.")
     elif stopped:
@@ -46,7 +47,7 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
     if report.rejected:
         verb = "would be" if check else "was" if report.rejected == 1 else "were"
         others = "" if check or stopped else "; the others are loaded"
-        yield f"{_count(report.rejected, 'row')} {verb} rejected{others}:"
+        yield f"{counted(report.rejected, 'row')} {verb} rejected{others}:"
         yield from _examples(report.rejections, report.rejected)
     if report.emptied:
         one = report.emptied == 1
@@ -55,7 +56,7 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
         else:
             now, rows = ("is", "its row is") if one else ("are", "their rows are")
             verb = f"could not be read and {now} empty now; {rows} loaded"
-        yield f"{_count(report.emptied, 'cell')} {verb}:"
+        yield f"{counted(report.emptied, 'cell')} {verb}:"
         yield from _examples(report.emptied_cells, report.emptied)
     if report.rejects is not None:
         yield f"All of them, with their rows: {report.rejects}"
@@ -69,10 +70,6 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
         yield f"  {loss}"
     if report.losses and stopped:
         yield "If this is right, load again with --accept-loss; the limits are settings (load_rejected_percent, …)."
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _examples(found: Sequence[Rejection], total: int) -> Iterable[str]:

@@ -22,6 +22,7 @@ from whohas.cli.output import Output
 from whohas.cli.output import output as output_of
 from whohas.cli.terminal import console, is_terminal, plain
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
+from whohas.plurals import counted
 
 if TYPE_CHECKING:
     from whohas.contract import ReportResults
@@ -96,7 +97,7 @@ def run(
     if (more := (result.messageCount or 0) - len(result.messages)) > 0:
         print(f"And {more:,} more: whohas show {run_id} prints them.", file=sys.stderr)
     if saved is not None:
-        print(f"{saved}: {result.rows or 0:,} rows in {time.monotonic() - started:.2f} s (run {run_id})")
+        print(f"{saved}: {counted(result.rows or 0, 'row')} in {time.monotonic() - started:.2f} s (run {run_id})")
 
 
 def download(

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from whohas.contract.tasks import TaskCompletion
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 
 MOST = 20
 """Operations of one patch."""
@@ -32,7 +33,7 @@ def wanted_completion(body: object) -> TaskCompletion:
         )
     operations = cast("list[object]", body)
     if len(operations) > MOST:
-        raise InvalidArguments(f"The patch has {len(operations):,} operations; {MOST} is the most.")
+        raise InvalidArguments(f"The patch has {counted(len(operations), 'operation')}; {MOST} is the most.")
     wanted: TaskCompletion | None = None
     for number, operation in enumerate(operations, 1):
         path, value = _replaced(number, operation)

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.reports.definition import Level, Message, Plan
 from whohas.warehouse.catalogue import Catalogue, Source
 from whohas.warehouse.store import Gap
@@ -59,14 +60,14 @@ def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
     names = {source.id: source.name for source in catalogue.sources}
     told = sorted((names.get(id, "rows of no known source"), *count) for id, count in counts.items())
     named = "; ".join(f"{name}: {_gap(*count)}" for name, *count in told[:_NAMED])
-    more = f"; and {len(told) - _NAMED} more sources" if len(told) > _NAMED else ""
+    more = f"; and {counted(len(told) - _NAMED, 'more source')}" if len(told) > _NAMED else ""
     level = Level.WARN if any(gap.accepted for gap in gaps) else Level.INFO
     return (Message(level, INCOMPLETE, f"Left out when the data was loaded: {named}{more}."),)
 
 
 def _gap(rejected: int, emptied: int) -> str:
     parts = [
-        f"{count:,} {noun}{'' if count == 1 else 's'} {verb}"
+        f"{counted(count, noun)} {verb}"
         for count, noun, verb in ((rejected, "row", "rejected"), (emptied, "cell", "emptied"))
         if count
     ]

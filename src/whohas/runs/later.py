@@ -20,6 +20,7 @@ from deltalake.exceptions import DeltaError
 from whohas.artefacts import Artefact, Artefacts
 from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
+from whohas.plurals import counted
 from whohas.render.definition import About, Options
 from whohas.render.registry import find
 from whohas.runs import table
@@ -158,7 +159,7 @@ class Later:
             done = self._done(run, token, parts, tables, about, how, (output,))
             made = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and made["rows"] != run.rows:
-                now = f"Its statement gives {made['rows']:,} rows now, and gave {run.rows:,} then."
+                now = f"Its statement gives {counted(made['rows'], 'row')} now, and gave {run.rows:,} then."
                 raise NotFound(f"{none_now(run, format)} {now}")
             if done.digest is not None and differs(record.digest, done.digest):
                 raise NotFound(f"{none_now(run, format)} Its statement gives other rows now than it gave then.")

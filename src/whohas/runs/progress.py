@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from whohas.plurals import counted
+
 _LAST = 99
 """Percent until the files are sealed."""
 
@@ -41,7 +43,7 @@ class Progress:
         done = sum(self._weights[: self._phase]) + self._weights[self._phase] * min(max(share, 0.0), 1.0)
         self._percent = max(self._percent, 1 + int((_LAST - 1) * done / sum(self._weights)))
         self._rows = max(self._rows, rows)
-        self._say(progress=f"{self._doing}, {rows:,} rows", percent=self._percent, rows=self._rows)
+        self._say(progress=f"{self._doing}, {counted(rows, 'row')}", percent=self._percent, rows=self._rows)
 
     def phases(self) -> list[dict[str, Any]]:
         """The phases up to now, the present one ended: of each `phase`, `began` and `ended` (seconds since 1970),

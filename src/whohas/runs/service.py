@@ -19,6 +19,7 @@ from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.hints import ambiguous, did_you_mean, near
+from whohas.plurals import counted
 from whohas.render.definition import Options
 from whohas.render.registry import find
 from whohas.reports.sources import incomplete
@@ -217,15 +218,15 @@ class Runs:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
         if table.count_active(connection, launcher) > self.settings.runs_per_launcher:
+            has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
-                f"{launcher} has {self.settings.runs_per_launcher} runs that are not over, and may not have more. Wait "
-                "for one to end, or cancel one.",
+                f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
                 _RETRY_SECONDS,
             )
         if table.count_queued(connection) > self.settings.runs_waiting:
+            waiting = counted(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
-                f"{self.settings.runs_waiting:,} runs are waiting already: no more are accepted until some of them "
-                "have been carried out.",
+                f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
                 _RETRY_SECONDS,
             )
 

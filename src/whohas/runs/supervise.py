@@ -20,6 +20,7 @@ import structlog
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
 from whohas.errors import WhohasError
+from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
@@ -234,8 +235,8 @@ class Supervisor:
                 raise _Stopped
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
-                    f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take. Ask for less, "
-                    "or raise WHOHAS_RUN_SECONDS."
+                    f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
+                    "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
             note = facts if facts and time.monotonic() - noted > _NOTE_SECONDS else {}
             noted = time.monotonic() if note else noted
@@ -263,7 +264,15 @@ class Supervisor:
         state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
             lambda connection: table.finish(
-                connection, run, state, f"Done, {rows:,} rows", rows, messages, artefacts, done.phases, done.digest
+                connection,
+                run,
+                state,
+                f"Done, {counted(rows, 'row')}",
+                rows,
+                messages,
+                artefacts,
+                done.phases,
+                done.digest,
             )
         )
 

@@ -119,7 +119,8 @@ IDENTITIES = Table(
     (
         _c("id", TEXT, "The identity's id."),
         _c("name", TEXT, "Its unique name (alias).", "alias", "name"),
-        _c("displayName", TEXT, "The name that people read.", "displayName", "attributes.displayName", "name"),
+        _c("displayName", TEXT, "The name that people read; where nothing gives it a `name` of several words, else "
+           "first and last name, else the `name`.", "displayName", "attributes.displayName"),
         _c("firstName", TEXT, "Given name.", "firstName", "attributes.firstname"),
         _c("lastName", TEXT, "Family name.", "lastName", "attributes.lastname"),
         _c("email", TEXT, "Mail address.", "email", "emailAddress", "attributes.email"),

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from whohas.engine.statement import Column
+from whohas.plurals import counted
 from whohas.render.definition import About, Extract, Options
 from whohas.render.facts import facts
 from whohas.render.texts import texts
@@ -63,8 +64,9 @@ def _note(extract: Extract, shown: int) -> str:
         return ""
     first = "the first row" if shown == 1 else f"the first {shown:,}"
     rows = f"{extract.rows.name}: the" if extract.rows.name else "The"
+    more = counted(extract.count - shown, "more is", "more are")
     return (
-        f"{rows} HTML page shows {first} of {extract.count:,} rows; {extract.count - shown:,} more are not on it. "
+        f"{rows} HTML page shows {first} of {counted(extract.count, 'row')}; {more} not on it. "
         "All of them are in every other format, such as CSV, XLSX and PDF."
     )
 

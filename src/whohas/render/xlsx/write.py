@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from whohas.engine.statement import ColumnType
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.render.definition import About, Extract, Options, PageSize
 from whohas.render.texts import moment, texts
 from whohas.render.xlsx import long
@@ -129,7 +130,7 @@ def _notes(sheets: Sequence[Sheet], kept: LongTexts) -> list[str]:
     if len(sheets) > 1:
         notes.append(f"The rows are on {len(sheets)} sheets: one holds {ROWS:,}, its header with them.")
     if kept.count:
-        texts = "1 text is" if kept.count == 1 else f"{kept.count:,} texts are"
+        texts = counted(kept.count, "text is", "texts are")
         notes.append(
             f"{texts} longer than the {CELL_LENGTH:,} characters that a cell holds: the cell shows the begin, and the "
             f"sheet '{long.NAME}' has all of it in pieces."

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.plurals import counted
 from whohas.warehouse.evolved import lacking
 from whohas.warehouse.intake.deriving import Deriving, Scope
 from whohas.warehouse.intake.given import DOCUMENTS, FILE, After, given, listed
@@ -211,26 +212,27 @@ def _note(reading: Reading, deriving: Deriving) -> None:
     """Warns of what documents give and accounts do not have, and of what cannot be derived."""
     fallen = deriving.count("SELECT count(*) FROM verdicts WHERE NOT holds")
     if fallen:
+        items = counted(fallen, "access item that documents give does", "access items that documents give do")
         reading.warnings.append(
-            f"{fallen:,} access items that documents give do not hold, for the accounts of their sources say "
-            "otherwise: they are in the table overruled_access."
+            f"{items} not hold, for the accounts of the sources say otherwise: see the table overruled_access."
         )
     lost = deriving.count("SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)")
     if lost:
         reading.warnings.append(
-            f"{lost:,} account entitlements name an account that is not there: nobody holds them. Load its accounts."
+            f"{counted(lost, 'account entitlement names', 'account entitlements name')} an account that is not there: "
+            "nobody holds what is named there. Load the accounts."
         )
     strangers = deriving.count(
         "SELECT count(*) FROM (SELECT DISTINCT accountId FROM carried) c JOIN owned a ON a.id = c.accountId "
         "ANTI JOIN people p ON p.id = a.identityId"
     )
     if strangers:
+        accounts = counted(strangers, "account with entitlements belongs", "accounts with entitlements belong")
         reading.warnings.append(
-            f"{strangers:,} accounts with entitlements belong to identities that are not there: "
-            "what they hold cannot be found by identity. Load the identities."
+            f"{accounts} to identities that are not there: what they hold cannot be found by identity. "
+            "Load the identities."
         )
     empty = deriving.count("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:
-        reading.warnings.append(
-            f"{empty:,} access profiles list no entitlements, so it cannot be derived who holds them."
-        )
+        profiles = counted(empty, "access profile lists", "access profiles list")
+        reading.warnings.append(f"{profiles} no entitlements, so that no holders can be derived.")

@@ -26,7 +26,8 @@ class Fault:
         row: the row as it stands in the file.
         source: the id of the row's source; empty where it is not known.
         value: the text of the cell that becomes null; None where the row is rejected.
-        part: the list that a rejected item lies in, such as `access` of an identity; empty for whole rows.
+        part: the list that a rejected item, or the item of the value, lies in, such as `access` of an identity; empty
+            for whole rows and their own cells.
     """
 
     record: int

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
 from whohas.warehouse.intake.csv_head import encoding_hint, lines_of, open_csv, read_head
@@ -30,6 +31,7 @@ from whohas.warehouse.intake.csv_rows import (
     without_last,
 )
 from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, original
+from whohas.warehouse.intake.footers import Footer, footer_note
 from whohas.warehouse.intake.streams import line_starts
 
 _BLOCK = 4 << 20
@@ -65,7 +67,7 @@ class CsvFile:
         self._named = [place for place, name in enumerate(self._head.names) if name]
         self.delimiter = self._head.delimiter
         self.header = [name for name in self._head.names if name]
-        self._seen = _Seen()
+        self._seen = _Seen(Footer(self.text, "[csv] footer"))
 
     def batches(self) -> Iterator[Batch]:
         """The rows, column by column as UTF-8 text; rows without any value are passed over.
@@ -73,11 +75,13 @@ class CsvFile:
         Raises:
             InvalidArguments: the file cannot be read as CSV.
         """
-        self._seen = seen = _Seen()
+        self._seen = seen = _Seen(Footer(self.text, "[csv] footer"))
         with open_csv(self.path, self._dialect, self._head) as stream:
             stream.discard(self._head.size)
             blocks = (self._decoded(block, stream, seen) for block in self._read(stream, seen))
             kept = without_last(blocks, self._dialect.footer) if self._dialect.footer else blocks
+            if self._dialect.footer is None:
+                kept = seen.footer.without(kept)
             while group := list(itertools.islice(kept, _BLOCKS)):
                 yield _joined(group)
             self._lines_are_records = stream.lines == seen.records
@@ -93,13 +97,17 @@ class CsvFile:
         for place, count in sorted(seen.nameless.items()):
             found.append(
                 f"{name}: column {place + 1} has no name in the header and was passed over with "
-                f"{count} {'value' if count == 1 else 'values'}. Name it in the header to load it."
+                f"{counted(count, 'value')}. Name it in the header to load it."
             )
         if seen.headers:
-            found.append(f"{name}: the header stands again in {_times(seen.headers, 'later row')}, passed over.")
+            found.append(f"{name}: the header stands again in {counted(seen.headers, 'later row')}, passed over.")
         if seen.formulas:
-            found.append(f'{name}: {_times(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.')
-        if seen.short and seen.short == seen.records - seen.good and not self._dialect.footer:
+            found.append(
+                f'{name}: {counted(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.'
+            )
+        if seen.footer.rows:
+            found.append(footer_note(name, "line", seen.footer.rows, "[csv] footer"))
+        elif seen.short and seen.short == seen.records - seen.good and not self._dialect.footer:
             lines = seen.records - seen.good
             found.append(
                 f"{name}: the last {'line has' if lines == 1 else f'{lines} lines have'} fewer cells than the header. "
@@ -113,7 +121,7 @@ class CsvFile:
             )
             found.append(
                 f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
-                f"({_times(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
+                f"({counted(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
             )
         if seen.stream.marks.count:
             found.append(
@@ -194,7 +202,7 @@ class CsvFile:
         names, width = self._head.names, self._width
         if not any(map(str.strip, cells[width:])) and not any(names[len(cells) :]):
             return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
-        reason = f"{len(cells)} cells instead of {len(names)}"
+        reason = f"{counted(len(cells), 'cell')} instead of {len(names)}"
         shown = original(text).decode(errors="backslashreplace")
         return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
 
@@ -307,7 +315,8 @@ class _Seen:
         nameless: columns without a name, with how many values they have.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, footer: Footer) -> None:
+        self.footer = footer
         self.records = 0
         self.good = 0
         self.short = 0
@@ -324,10 +333,6 @@ class _Seen:
         if good:
             self.good, self.short = good, 0
         self.short += sum(row.short for row in odd if row.record > self.good)
-
-
-def _times(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _joined(group: list[Batch]) -> Batch:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, original
 from whohas.warehouse.intake.streams import ByteStream, open_bytes
 
@@ -70,7 +71,9 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     before, named = _preamble(lines, dialect)
     if before >= len(lines):
         why = f"csv.skip is {dialect.skip}, and " if dialect.skip else ""
-        raise InvalidArguments(f"{path} has no header: {why}there is nothing but {len(lines)} lines without data.")
+        raise InvalidArguments(
+            f"{path} has no header: {why}there is nothing but {counted(len(lines), 'line')} without data."
+        )
     rows = lines[before:]
     delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
     skipped = len("".join(lines[:before]).encode(errors="surrogateescape"))
@@ -224,8 +227,8 @@ def _later_header(
     usual, times = Counter(widths[before:]).most_common(1)[0]
     if needed and usual > 1 and usual != len(names) and 2 * times > len(lines) - before:
         return (
-            f"{path}: the header, line {before + 1}, has no column {missing[0]!r} but {len(names)} "
-            f"{'cell' if len(names) == 1 else 'cells'}, and most lines have {usual}. If the header is line "
+            f"{path}: the header, line {before + 1}, has no column {missing[0]!r} but {counted(len(names), 'cell')}, "
+            f"and most lines have {usual}. If the header is line "
             f"{widths.index(usual, before) + 1}, set [csv] skip = {widths.index(usual, before)} in the mapping."
         )
     return None

@@ -34,7 +34,7 @@ class Dialect:
         delimiter: one character; None takes the one that the first rows show.
         encoding: a name that Python knows; None for UTF-8. A byte order mark overrules it.
         skip: lines before the header that are no data.
-        footer: records at the end that are no data.
+        footer: records at the end that are no data; None to look for such as begin with a word like Total.
         comment: lines that begin with it are passed over.
         escape: a character that takes the meaning from a quote after it, within quotes; None as in RFC 4180.
     """
@@ -42,7 +42,7 @@ class Dialect:
     delimiter: str | None = None
     encoding: str | None = None
     skip: int = 0
-    footer: int = 0
+    footer: int | None = None
     comment: str | None = None
     escape: str | None = None
 

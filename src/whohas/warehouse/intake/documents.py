@@ -14,6 +14,7 @@ from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
+from whohas.warehouse.intake.objects import KINDS, MANY
 from whohas.warehouse.intake.rows import Typed, Typing, identifying, names_something
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
@@ -49,11 +50,8 @@ ORDER BY x.record
 """
 
 
-_MANY = "an object or array instead of a single value"
 _SINGLE = "['VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE', 'BOOLEAN']"
 """DuckDB's names of JSON's single values, as SQL."""
-
-_KINDS = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,8 @@ class DocumentRows:
         single = {path for column in self._table.columns for path in column.paths}
         found = [path.split(".")[0] for column in self._table.columns for path in column.paths if "." in path]
         lists = ["accounts", "access", "apps"] if self._table is IDENTITIES else []
-        return [name for name in dict.fromkeys([*found, *lists]) if name not in single]
+        names = [name for name in dict.fromkeys([*found, *lists]) if name not in single]
+        return [*names, "owns"] if self._table is IDENTITIES else names
 
     def _extraction(self) -> str:
         names = [c for c in self._table.columns if c.name not in self._given and not c.made]
@@ -185,9 +184,7 @@ class DocumentRows:
         bad: list[Fault] = []
         for place, kind in enumerate(kinds.to_pylist()):
             if kind != "OBJECT":
-                reason = (
-                    "no valid JSON" if kind == "invalid" else f"{_KINDS.get(kind, 'a number')} instead of an object"
-                )
+                reason = "no valid JSON" if kind == "invalid" else f"{KINDS.get(kind, 'a number')} instead of an object"
                 bad.append(Fault(int(records[place]), "", reason, data.column("doc")[place].as_py()))
         return data.filter(good), records[good.to_numpy()], bad
 
@@ -324,10 +321,14 @@ class DocumentRows:
 
         def fault(cell: _Nested, value: str | None) -> Fault:
             where, row = self._called(cell.column), document_of(cell.place)
-            return Fault(int(records[cell.place]), where, _MANY, row, source_of(cell.place), value)
+            return Fault(int(records[cell.place]), where, MANY, row, source_of(cell.place), value)
 
         for column, count in typed.filled.items():
             self.filled[self._called(column)] += count
+        for (column, within), count in typed.inner_filled.items():
+            self.filled[f"{self._called(column)}{within}"] += count
+        for column, count in typed.items.items():
+            self.items[self._called(column)] += count
         rejecting = {cell.place: cell for cell in nested if cell.column in identifying(self._table)}
         bad = [fault(cell, None) for cell in rejecting.values()]
         places = list(rejecting)
@@ -347,11 +348,12 @@ class DocumentRows:
 
 def _owned() -> str:
     lists = [
-        f"list_transform(json_extract(doc, '$.owns[*].{name}[*]'), "
-        f"lambda x: {{'id': x ->> 'id', 'name': x ->> 'name', 'type': '{kind}'}})"
+        f"list_transform(json_extract(doc, '$.owns{place}.{name}[*]'), "
+        f"lambda x: {{'id': x -> 'id', 'name': x -> 'name', 'type': '{kind}'}})"
         for name, kind in OWNED.items()
+        for place in ("[*]", "")  # an object in place of a list is a list of one
     ]
     joined = lists[0]
     for other in lists[1:]:
         joined = f"list_concat({joined}, {other})"
-    return f"CASE WHEN json_type(doc, '$.owns') = 'ARRAY' THEN to_json({joined})::VARCHAR END"
+    return f"CASE WHEN json_type(doc, '$.owns') IN ('ARRAY', 'OBJECT') THEN to_json({joined})::VARCHAR END"

@@ -13,7 +13,15 @@ from whohas.warehouse.intake.publish import MERGED
 from whohas.warehouse.intake.reading import Reading
 from whohas.warehouse.intake.report import LoadReport, Loss
 from whohas.warehouse.store import Change, DataFile, Load
-from whohas.warehouse.tables import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITY_ACCESS, OVERRULED_ACCESS, SOURCES, Table
+from whohas.warehouse.tables import (
+    ACCOUNT_ENTITLEMENTS,
+    ACCOUNTS,
+    ENTITLEMENTS,
+    IDENTITY_ACCESS,
+    OVERRULED_ACCESS,
+    SOURCES,
+    Table,
+)
 
 _EXAMPLES = 5
 
@@ -34,7 +42,7 @@ _EXAMPLE = {
     "accounts": "nativeIdentity",
     "identities": "coalesce(name, id)",
     "entitlements": "coalesce(value, name, id)",
-    "account_entitlements": "accountId || ' ' || coalesce(value, entitlementId)",
+    "account_entitlements": "accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')",
 }
 
 
@@ -119,7 +127,7 @@ def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
     for (number, column), count in reading.rejects.by_column.items():
         path, read = files[number]
         filled = max(reading.filled[number].get(column, read), count)  # of texts it is not counted
-        if count >= read or _beyond(count, filled, limits.unreadable, limits.few):
+        if count >= max(read, filled) or _beyond(count, filled, limits.unreadable, limits.few):
             samples = reading.rejects.samples(number, column)
             subject = f"{path}, column {column}"
             found.append(Loss("unreadable", subject, count, filled, f"{limits.unreadable:g} %", samples))
@@ -139,7 +147,7 @@ def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Li
         for file in old:
             totals[file.partition or ""] = totals.get(file.partition or "", 0) + file.rows
         keep = _accounts(load, changes) if table is ACCOUNT_ENTITLEMENTS else None
-        for partition, (count, examples) in _gone(reading.connection, table, old, change.add, keep).items():
+        for partition, (count, shown) in _gone(reading.connection, table, old, change.add, keep).items():
             total = totals[partition]
             small = total < limits.small
             if small and (count > limits.small_removed or count == total):
@@ -148,10 +156,34 @@ def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Li
                 limit = f"{limits.removed:g} %"
             else:
                 continue
+            named = table is ACCOUNT_ENTITLEMENTS
+            examples = _memberships(reading.connection, load, partition, shown) if named else shown
             name = reading.sources.name(partition) if partition in reading.sources.rows else ""
             subject = f"{name}, {table.name}" if name else table.name
             found.append(Loss("removed", subject, count, total, limit, examples))
     return found
+
+
+def _memberships(connection: Any, load: Load, source: str, examples: Iterable[str]) -> tuple[str, ...]:
+    """Examples of memberships as their source names them: the account's native identity, the entitlement's value."""
+    found = [example.split("\0") for example in examples]
+    accounts = _named(connection, load, ACCOUNTS, source, "nativeIdentity", [account for account, _, _ in found])
+    wanted = [id for _, id, value in found if not value]
+    values = _named(connection, load, ENTITLEMENTS, source, "coalesce(value, name, id)", wanted)
+    return tuple(
+        sorted(f"{accounts.get(account, account)}: {value or values.get(id, id)}" for account, id, value in found)
+    )
+
+
+def _named(connection: Any, load: Load, table: Table, source: str, name: str, ids: Sequence[str]) -> dict[str, str]:
+    """The names that rows with some ids have in the snapshot that the load builds on."""
+    files = load.base.files(table, frozenset({source}))
+    if not files or not ids:
+        return {}
+    sql = (
+        f"SELECT id, {name} FROM read_parquet([{listed_paths([f.path for f in files])}]) WHERE list_contains($ids, id)"
+    )
+    return dict(connection.execute(sql, {"ids": list(ids)}).fetchall())
 
 
 def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:

@@ -70,12 +70,12 @@ class SheetOptions:
     Attributes:
         name: the sheet; None for the only one that has cells.
         skip: rows before the header that are no data.
-        footer: rows at the end that are no data.
+        footer: rows at the end that are no data; None to look for such as begin with a word like Total.
     """
 
     name: str | None = None
     skip: int = 0
-    footer: int = 0
+    footer: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,14 +284,13 @@ class _Reader:
             b"\0\0\0\0".decode(encoding or "utf-8", "replace")  # LookupError too for codecs that are none of text
         except (LookupError, UnicodeError):
             raise self.fault(f"csv.encoding {encoding!r} is not known") from None
-        skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer")
+        skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None
         return Dialect(delimiter, encoding, skip, footer, comment, escape)
 
     def sheet(self, document: dict[str, Any]) -> SheetOptions:
         xlsx = self.section(document, "xlsx", ("sheet", "skip", "footer"))
-        return SheetOptions(
-            self.text(xlsx, "xlsx.sheet"), self.count(xlsx, "xlsx.skip"), self.count(xlsx, "xlsx.footer")
-        )
+        footer = self.count(xlsx, "xlsx.footer") if "footer" in xlsx else None
+        return SheetOptions(self.text(xlsx, "xlsx.sheet"), self.count(xlsx, "xlsx.skip"), footer)
 
     def count(self, section: Mapping[str, Any], name: str) -> int:
         value = section.get(name.rpartition(".")[2], 0)

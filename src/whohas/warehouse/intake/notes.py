@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from whohas.engine.sql import literal
+from whohas.plurals import counted
 from whohas.warehouse.intake.amend import final_files
 from whohas.warehouse.intake.correlate import value_of
 from whohas.warehouse.intake.mapping import Correlation
@@ -113,7 +114,7 @@ class Notes:
                 if rows and not held:
                     name = repr(row["name"] or id)
                     found.append(
-                        f"The source {name} is authoritative, and none of its {rows:,} accounts has an identity."
+                        f"The source {name} is authoritative, and none of its accounts ({rows:,}) has an identity."
                     )
         return found
 
@@ -129,11 +130,13 @@ class Notes:
             left = self._compare(files, "NOT correlated", rule)
             name, side = repr(row["name"] or id), _side(rule.account)
             if not held:
-                found.append(f"0 of {rows:,} accounts of {name} are correlated: {self._why(left, rule)}")
+                found.append(f"0 of {counted(rows, 'account')} of {name} are correlated: {self._why(left, rule)}")
             elif left.by_case:
+                stay = "stays" if left.by_case == 1 else "stay"
                 found.append(
-                    f"{left.by_case:,} accounts of {name} stay uncorrelated whose {side} differs from an identity's "
-                    f"{rule.identity} in upper and lower case only: correlation.ignoreCase = true correlates them."
+                    f"{counted(left.by_case, 'account')} of {name} {stay} uncorrelated whose {side} differs from an "
+                    f"identity's {rule.identity} in upper and lower case only: "
+                    "correlation.ignoreCase = true correlates them."
                 )
         return found
 
@@ -151,7 +154,9 @@ class Notes:
             name = repr(row["name"] or id)
             if named:
                 why = self._why(left, rule)
-                found.append(f"{named:,} of {rows:,} identities of {name} are without their manager: {why}")
+                are = "is without its" if named == 1 else "are without their"
+                whole = counted(rows, "identity", "identities")
+                found.append(f"{named:,} of {whole} of {name} {are} manager: {why}")
             elif not self._any(files, f"{value_of(rule.account)} <> ''"):
                 found.append(f"No identity of {name} has a manager: none of them has a value of {_side(rule.account)}.")
         return found
@@ -203,7 +208,8 @@ class Notes:
         hint = ""
         if self._reading.named_managers:
             hint = " A mapping's [manager] says by which column of identities a manager is found."
-        return [f"{count:,} identities have a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
+        identities = counted(count, "identity has", "identities have")
+        return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
 
     def _lost_holders(self) -> list[str]:
         files = final_files(self._reading.load, self._changes, ACCOUNTS)
@@ -214,7 +220,8 @@ class Notes:
         count, examples = self._lost(files, "identityId")
         if not count:
             return []
-        return [f"{count:,} accounts have an identity that is not there: {', '.join(map(repr, examples))}."]
+        accounts = counted(count, "account has", "accounts have")
+        return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}."]
 
     def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
         """Rows whose reference no identity has, and up to three of these references."""
@@ -230,7 +237,7 @@ class Notes:
 
     def _memberships(self) -> list[str]:
         return [
-            f"Not one of the {file.read:,} rows of {file.name} could be loaded: nobody holds what it names."
+            f"Not one row of {file.name} ({file.read:,} in all) could be loaded: nobody holds what it names."
             for file in self._reading.counts()
             if file.holds == ACCOUNT_ENTITLEMENTS.name and file.read and file.rejected >= file.read
         ]

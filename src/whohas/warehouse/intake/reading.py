@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, ahead
 from whohas.warehouse.intake.correlate import IdentityIndex, correlated, stored_manager, stored_rule
@@ -238,15 +239,15 @@ class Reading:
         if not opened.header:
             self.given_ids = True
             shape = DocumentRows(self.connection, file.table, self.sources)
-            number = self._run(opened, file.table, self._keeper(file.table, shape, fan=True), shape.filled)
-            self.items[number] = shape.items
+            keep = self._keeper(file.table, shape, fan=True)
+            self.items[self._run(opened, file.table, keep, shape.filled)] = shape.items
             return
         layout = own_layout(file.path, file.table, opened.header, opened.lists)
         self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
         if layout.unknown:
             self.unknown[file.path.name] = layout.unknown
         shape = TextRows(self.connection, file.table, opened, layout, self.sources)
-        self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)
+        self.items[self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)] = shape.items
 
     def _accounts(self, mapping: SourceMapping) -> None:
         assert mapping.accounts is not None
@@ -286,11 +287,12 @@ class Reading:
         also = self._carried(mapping, part, opened, layout, source) if part.entitlements else None
         keep = self._keeper(table, shape, rule, index, also=also)
         number = self._run(opened, table, keep, shape.filled, layout, source or "")
+        self.items[number] = shape.items
         if section == "accounts":
             self.records.compared[number] = compared_rows(mapping, layout)
             if authoritative and "id" in mapping.identities:
                 self.records.id_columns[number] = mapping.identities["id"].column
-                self._tell_made_ids(mapping, shape.without_id)
+                self._tell_made_ids(part.file.name, mapping.identities["id"].column, shape.without_id)
         if source is not None:
             target.touch(source)
             if authoritative:
@@ -317,13 +319,11 @@ class Reading:
                     f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row."
                 )
 
-    def _tell_made_ids(self, mapping: SourceMapping, count: int) -> None:
+    def _tell_made_ids(self, file: str, column: str, count: int) -> None:
         if count:
-            assert mapping.accounts is not None
-            self.warnings.append(
-                f"{mapping.accounts.file.name}: {count:,} rows have no {mapping.identities['id'].column}, which "
-                "identities.columns.id names: the ids of their identities are made from source and native identity."
-            )
+            named = f"{counted(count, 'row has', 'rows have')} no {column}, which identities.columns.id names"
+            made = "the ids of their identities are made from source and native identity"
+            self.warnings.append(f"{file}: {named}: {made}.")
 
     def _carried(
         self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
@@ -397,9 +397,9 @@ class Reading:
         if source is not None:
             target.touch(source)
         if shape.without and not mapping.one_file:
+            rows = counted(shape.without, "row has", "rows have")
             self.warnings.append(
-                f"{part.file.name}: {shape.without:,} rows have no {layout.columns[ENTITLEMENT][0]}, and so give their "
-                "accounts no entitlement."
+                f"{part.file.name}: {rows} no {layout.columns[ENTITLEMENT][0]}, and so no entitlement."
             )
 
     def may_name(self, id: str) -> bool:

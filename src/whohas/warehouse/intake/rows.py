@@ -14,6 +14,7 @@ import pyarrow as pa
 from whohas.engine.sql import literal, quote
 from whohas.warehouse.intake.arrow import nulls, one, pc
 from whohas.warehouse.intake.forms import USUAL, Form
+from whohas.warehouse.intake.objects import Inner, object_columns, read_lists
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.intake.values import BAD_ID, Value, bad_id, made_id, present, typed
 from whohas.warehouse.tables import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIME, Column, Table
@@ -87,6 +88,9 @@ class Typed:
         reasons: column and reason by number.
         unreadable: optional cells that became null.
         filled: by column that not every text fits, how many cells have a text.
+        inner: what cannot be read within cells that are lists of objects.
+        inner_filled: by column and place within its objects, as `filled`.
+        items: by column that is a list of objects, how many objects its cells have.
     """
 
     data: dict[str, pa.Array]
@@ -94,6 +98,9 @@ class Typed:
     reasons: tuple[tuple[str, str], ...]
     unreadable: tuple[Unreadable, ...] = ()
     filled: Mapping[str, int] = field(default_factory=dict[str, int])
+    inner: tuple[Inner, ...] = ()
+    inner_filled: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    items: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,7 @@ class Typing:
         )
         self._rare = rare
         self._times = {column.name for column in table.columns if column.type == TIME}
+        self._lists = list(object_columns(table.columns))
         self._thorough: Typing | None = None
         self._connection = connection
         self._table = table
@@ -220,13 +228,36 @@ class Typing:
                     data[name] = self._of_source(ids, known, key, data.get(name), rows)
             data["sourceId"] = pa.repeat(pa.scalar(self._source, pa.string()), rows) if ids is None else ids
         wrong = one(result.column("_wrong")).to_numpy(zero_copy_only=False).astype(np.int64)
+        lists = {c.name: read_lists(self._connection, c, data[c.name]) for c in self._lists if c.name in data}
+        for name, read in lists.items():
+            data[name] = read.data
+            if self._table is ACCESS_PROFILES and name == "entitlements":
+                data[name] = self._with_ids(read.data, data["sourceId"])
         for column in self._table.columns:
             if column.name not in data:
                 data[column.name] = nulls(rows, column.type)
             elif data[column.name].type != column.type:
                 data[column.name] = data[column.name].cast(column.type)
         unreadable = self._unreadable(batch, one(result.column("_cell")).to_numpy(zero_copy_only=False))
-        return Typed(data, wrong, self._reasons, unreadable, self._filled(result, unreadable))
+        return Typed(
+            data,
+            wrong,
+            self._reasons,
+            unreadable,
+            self._filled(result, unreadable),
+            tuple(fault for read in lists.values() for fault in read.faults),
+            {(name, within): count for name, read in lists.items() for within, count in read.filled.items()},
+            {name: read.items for name, read in lists.items()},
+        )
+
+    def _with_ids(self, lists: pa.Array, sources: pa.Array) -> pa.Array:
+        """Gives the entitlements of access profiles ids where they have none."""
+        if lists.null_count == len(lists):
+            return lists
+        self._connection.register("lists", pa.table({"items": lists, "source": sources}))
+        found = self._connection.sql(f"SELECT {_with_ids('items', 'source')} AS items FROM lists").to_arrow_table()
+        self._connection.unregister("lists")
+        return one(found.column("items"))
 
     def _unreadable(self, batch: pa.Table, first: npt.NDArray[Any]) -> tuple[Unreadable, ...]:
         """The cells that cannot be read, by column; `first` has per row the number of a wrong one, or -1."""
@@ -335,6 +366,10 @@ class Typing:
                     self._add("uncorrelated", uncorrelated)
                     flag = f"{held} IS NOT NULL AND NOT coalesce({uncorrelated.sql}, NOT ({flag}))"
                 self._correlated(flag, held)
+            case "identities":
+                named = [values.get(name) for name in ("displayName", "firstName", "lastName", "name")]
+                if any(named):
+                    values["displayName"] = shown_name(*named)
             case "entitlements":
                 values["id"] = _some(values.get("id"), _made_entitlement(source, values))
                 self._checks.append((f"{quote('v.id')} IS NULL", "value", "neither id nor value"))
@@ -353,8 +388,6 @@ class Typing:
                 made = _made_item(_NO_SOURCE if kind == "ROLE" else source, literal(kind), values.get("name", "NULL"))
                 values["id"] = _some(values.get("id"), made)
                 self._checks.append((f"{quote('v.id')} IS NULL", "name", "neither id nor name"))
-                if name == "access_profiles" and "entitlements" in values:
-                    values["entitlements"] = _with_ids(values["entitlements"], source)
             case _:
                 pass
 
@@ -409,6 +442,18 @@ class Typing:
         else:
             found = pa.array(list(of.values()), pa.string()).take(pc.index_in(ids, pa.array(list(of), pa.string())))
         return found if given is None else pc.coalesce(given, found)
+
+
+def shown_name(given: str | None, first: str | None, last: str | None, name: str | None) -> str:
+    """SQL: the name of an identity for people.
+
+    It is what a file gives; else a name of several words; else first and last name; else the name, such as a login.
+    """
+    parts = ", ".join(f"nullif(trim({part}), '')" for part in (first, last) if part is not None)
+    full = f"nullif(concat_ws(' ', {parts}), '')" if parts else None
+    words = None if name is None else f"CASE WHEN contains(trim({name}), ' ') THEN {name} END"
+    found = [None if given is None else f"nullif({given}, '')", words, full, name, given]
+    return f"coalesce({', '.join(text for text in found if text is not None)})"
 
 
 def _some(*texts: str | None) -> str:

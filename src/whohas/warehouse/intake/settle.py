@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake import memberships, nested
 from whohas.warehouse.intake.access import derive
 from whohas.warehouse.intake.amend import Amendments, all_of
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.correlate import correlated
+from whohas.warehouse.intake.emptied import emptied_columns
 from whohas.warehouse.intake.given import FILE, recognise
 from whohas.warehouse.intake.managers import Managers
 from whohas.warehouse.intake.mapping import Correlation
@@ -75,6 +77,7 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
     _correlate_again(reading, amendments)
     changes = derive(reading, amendments.apply(), from_file | named.keys(), told)
     reading.warnings += Notes(reading, changes).all()
+    reading.warnings += emptied_columns(reading, changes)
     now = datetime.now(UTC)
     nested = (accounts.touched if accounts is not None else set[str]()) - from_file - named.keys()
     rows = reading.sources.finish(from_file, now, reading.load.id, named, nested)
@@ -82,9 +85,8 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
         changes.append(write_rows(reading.load, SOURCES, rows))
     for rule, index in reading.indexes():
         if index.ambiguous:
-            reading.warnings.append(
-                f"{index.ambiguous:,} accounts stay uncorrelated, for several identities have their {rule[0]}."
-            )
+            stay = counted(index.ambiguous, "account stays", "accounts stay")
+            reading.warnings.append(f"{stay} uncorrelated, for several identities have the same {rule[0]}.")
     return changes, _counts(changes)
 
 
@@ -92,9 +94,9 @@ def _drop_repeated(reading: Reading, stage: Stage) -> None:
     repeated = reading.records.drop_repeated_memberships(stage)
     for number, path, _, _ in reading.files:
         if count := repeated[number]:
-            rows = "1 row names" if count == 1 else f"{count:,} rows name"
+            rows, they = counted(count, "row names", "rows name"), "it counts" if count == 1 else "they count"
             reading.warnings.append(
-                f"{path.name}: {rows} an account and an entitlement that an earlier row names too; they count once."
+                f"{path.name}: {rows} an account and an entitlement that an earlier row names too; {they} once."
             )
 
 
@@ -153,7 +155,8 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
         accounts = sum(count for id, count in named.items() if reading.named_rules[id][0] is mapping)
         if accounts and mapping.memberships is not None:
             reading.warnings.append(
-                f"{accounts:,} accounts and {made:,} entitlements were made from {mapping.memberships.file.name}, "
+                f"{counted(accounts, 'account')} and {counted(made, 'entitlement')} were made from "
+                f"{mapping.memberships.file.name}, "
                 "for no file of accounts describes the source."
             )
     stage.finish(reading.connection)
@@ -209,7 +212,7 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
     if out:
         count = sum(file.rows for file in out)
         reading.warnings.append(
-            f"{count:,} accounts nested in identities were left out: "
+            f"{counted(count, 'account nested in identities was', 'accounts nested in identities were')} left out: "
             "an earlier load brought a file of accounts of their sources, which has more to it."
         )
     return [file for file in rest if file.partition in from_file]

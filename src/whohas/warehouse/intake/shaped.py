@@ -38,7 +38,7 @@ def faults(
     value_of: Callable[[int, str], str],
     row_of: Callable[[int], str],
 ) -> list[Fault]:
-    """List the bad rows of what was typed, and the cells of the other rows that could not be read.
+    """List the bad rows of what was typed, and what could not be read in the other rows: cells, and items of lists.
 
     Args:
         column_of: from a table's column to what the file calls it.
@@ -61,6 +61,12 @@ def faults(
             shown = _shown(value, cells.reason)
             name = column_of(cells.column)
             found.append(Fault(int(records[place]), name, shown, row_of(place), source_of(place), value))
+    for cell in typed.inner:
+        place = cell.place
+        if typed.wrong[place] < 0:
+            name = column_of(cell.column)
+            where, row, source = f"{name}{cell.within}", row_of(place), source_of(place)
+            found.append(Fault(int(records[place]), where, cell.reason, row, source, cell.value, name))
     return found
 
 

@@ -19,7 +19,7 @@ from whohas.warehouse.intake.column_sources import ColumnSource
 from whohas.warehouse.intake.forms import Form
 from whohas.warehouse.intake.lists import as_lists, has_arrays
 from whohas.warehouse.intake.mapping import Part, SourceMapping, near
-from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing
+from whohas.warehouse.intake.rows import NAMED_BY_SOURCE, Typed, Typing, shown_name
 from whohas.warehouse.intake.shaped import Shaped, faults, shaped
 from whohas.warehouse.intake.sources import Sources
 from whohas.warehouse.tables import ACCOUNTS, ATTRIBUTES, IDENTITIES, Table
@@ -158,6 +158,7 @@ class TextRows:
     Attributes:
         without_id: identities whose row has no id though the mapping names a column for it: theirs is made.
         filled: by column of the file that not every text fits, how many of its cells have a text.
+        items: by column of the file that is a list of objects, how many objects its cells have.
     """
 
     def __init__(
@@ -174,6 +175,7 @@ class TextRows:
         notes: bool = True,
     ) -> None:
         self.filled: Counter[str] = Counter()
+        self.items: Counter[str] = Counter()
         self._connection = connection
         self._notes = notes
         self._table = table
@@ -197,7 +199,9 @@ class TextRows:
         if authoritative:
             made = {ours: self._text((theirs.column,)) for ours, theirs in (identities or {}).items()}
             forms = {ours: theirs.form for ours, theirs in (identities or {}).items()}
-            made = {"name": texts["nativeIdentity"], "displayName": texts.get("name", texts["nativeIdentity"]), **made}
+            account = texts.get("name", texts["nativeIdentity"])
+            shown = shown_name(None, made.get("firstName"), made.get("lastName"), account)
+            made = {"name": texts["nativeIdentity"], "displayName": shown, **made}
             given = {"id": '"_identity"', "sourceId": '"_source"', "_authoritative": '"_authoritative"'}
             self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR, forms=forms)
             named = {ours: theirs.column for ours, theirs in (identities or {}).items()}
@@ -312,7 +316,11 @@ class TextRows:
 
         for column, count in typed.filled.items():
             filled[column_of(column)] = max(filled.get(column_of(column), 0), count)
-        if not typed.unreadable and not (typed.wrong >= 0).any():
+        for (column, within), count in typed.inner_filled.items():
+            filled[f"{column_of(column)}{within}"] = count
+        for column, count in typed.items.items():
+            self.items[column_of(column)] += count
+        if not typed.unreadable and not typed.inner and not (typed.wrong >= 0).any():
             return []
 
         def value_of(place: int, column: str) -> str:
@@ -332,11 +340,14 @@ class TextRows:
 
 def _once(bad: list[Fault]) -> list[Fault]:
     """Each rejected row and each cell once: an account and the identity that it makes share both."""
-    rows = {fault.record for fault in bad if fault.value is None}
+    rows = {fault.record for fault in bad if fault.value is None and not fault.part}
     found: dict[tuple[int, str | None], Fault] = {}
+    inner = [fault for fault in bad if fault.part]
     for fault in bad:
+        if fault.part:
+            continue
         if fault.value is None:
             found.setdefault((fault.record, None), fault)
         elif fault.record not in rows:
             found.setdefault((fault.record, fault.column), fault)
-    return list(found.values())
+    return [*found.values(), *inner]

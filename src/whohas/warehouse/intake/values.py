@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-
-import pyarrow as pa
 
 from whohas.engine.sql import literal
 from whohas.warehouse.intake.forms import USUAL, Clock, Form, Written
@@ -39,7 +36,7 @@ class Value:
 
 
 def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL, rare: bool = True) -> Value:
-    """The value of a column from SQL that gives its text, null where it is empty.
+    """The value of a column from SQL that gives its text, null where it is empty; of a list of objects its text.
 
     Args:
         separator: what separates several values in one text; None where only a JSON array has several.
@@ -59,9 +56,8 @@ def typed(column: Column, text: str, separator: str | None = None, form: Form = 
         return _time(text, form, rare)
     if column.type == TEXTS:
         return Value(_texts(text, separator))
-    structure = json.dumps(_structure(column.type))
-    objects = f"json_transform({text}, {literal(structure)})"
-    sql = f"CASE WHEN json_valid({text}) AND json_type({text}) = 'ARRAY' THEN {objects} END"
+    # a list of objects, which `objects.read_lists` reads
+    sql = f"CASE WHEN json_valid({text}) AND json_type({text}) IN ('ARRAY', 'OBJECT') THEN {text} END"
     return Value(sql, "no JSON array of objects")
 
 
@@ -146,14 +142,6 @@ def _texts(text: str, separator: str | None) -> str:
         f"THEN list_filter(json_keys({text}), lambda k: ({text} ->> k) = 'true') "
         f"ELSE {one} END"
     )
-
-
-def _structure(kind: pa.DataType) -> object:
-    if pa.types.is_list(kind):
-        return [_structure(kind.value_type)]
-    if pa.types.is_struct(kind):
-        return {field.name: _structure(field.type) for field in kind}
-    return "BOOLEAN" if kind == BOOLEAN else "VARCHAR"
 
 
 def bad_id(text: str) -> str:

@@ -24,7 +24,9 @@ from python_calamine import (
 )
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake.batches import Batch, Fault
+from whohas.warehouse.intake.footers import Footer, footer_note
 from whohas.warehouse.intake.mapping import SheetOptions, near
 from whohas.warehouse.intake.xlsx_scan import SheetScan, check_workbook, scan
 
@@ -42,7 +44,8 @@ class XlsxFile:
     """One sheet of a workbook. Records are its rows, from 1.
 
     Cells become text: a date is 2024-01-31, a date with a time 2024-01-31 07:30:00, a time 07:30:00, a duration
-    30:00:00, a number has neither an exponent nor .0, a boolean is true or false.
+    30:00:00, a number has neither an exponent nor .0 and keeps the
+    zeros of a format such as 0000, a boolean is true or false.
 
     Attributes:
         header: the columns' names; columns without one are left out.
@@ -70,6 +73,7 @@ class XlsxFile:
         self._nameless: Counter[int] = Counter()
         self._long = 0
         self._merged: list[str] = []
+        self._footer = Footer(self.text, "[xlsx] footer")
 
     def _read_header(self, needed: Collection[str], known: Collection[str]) -> tuple[int, list[str]]:
         top, names = 0, list[str]()
@@ -98,6 +102,10 @@ class XlsxFile:
 
     def batches(self) -> Iterator[Batch]:
         """The rows, column by column as text; rows without any value are passed over."""
+        self._footer = Footer(self.text, "[xlsx] footer")
+        yield from self._batches() if self._options.footer is not None else self._footer.without(self._batches())
+
+    def _batches(self) -> Iterator[Batch]:
         self._nameless.clear()
         self._long = 0
         self._merged = []
@@ -132,10 +140,12 @@ class XlsxFile:
                 f"{where}: {_some(self._scan.unvalued, 'formula')} without a stored value, which is empty. "
                 "Open and save the workbook once in a spreadsheet program."
             )
+        if self._footer.rows:
+            found.append(footer_note(where, "row", self._footer.rows, "[xlsx] footer"))
         if self._long:
             found.append(
-                f"{where}: {self._long} numbers of 16 or more digits, of which a workbook does not keep the last ones. "
-                "Format such columns as text before they are filled."
+                f"{where}: {counted(self._long, 'number')} of 16 or more digits, of which a workbook does not keep the "
+                "last ones. Format such columns as text before they are filled."
             )
         if self._merged:
             found.append(
@@ -144,8 +154,8 @@ class XlsxFile:
             )
         for place, count in sorted(self._nameless.items()):
             found.append(
-                f"{where}: column {_letters(place)} has no name in the header and was passed over with {count} "
-                f"{'value' if count == 1 else 'values'}. Name it in the header to load it."
+                f"{where}: column {_letters(place)} has no name in the header and was passed over with "
+                f"{counted(count, 'value')}. Name it in the header to load it."
             )
         return found
 
@@ -162,7 +172,7 @@ class XlsxFile:
             filled: whether the value of cells that are merged over several rows stands in each. The sheet, which is
                 in memory as a whole, is given up with this reading.
         """
-        sheet = self._sheet or _open(self.path, self.sheet)
+        sheet = self._sheet or _open(self.path, self.sheet, self._scan.errors)
         self._sheet = None if filled else sheet
         if sheet.start is None:
             return
@@ -193,7 +203,7 @@ class XlsxFile:
     def _last_row(self) -> int:
         """The number of the last row that is no footer."""
         filled = [number for number, row in self._rows() if number > self._top and any(cell != "" for cell in row)]
-        kept = filled[: -self._options.footer]
+        kept = filled[: -(self._options.footer or 0)]
         return kept[-1] if kept else self._top
 
     def _batch(self, rows: list[Row], numbers: list[int], position: int) -> Batch:
@@ -203,7 +213,9 @@ class XlsxFile:
                 count = sum(cell != "" for cell in cells)
                 if count:
                     self._nameless[place] += count
-        data = [pa.array(self._texts(columns[place]), pa.string()) for place in self._named]
+        data = [
+            pa.array(self._padded(self._texts(columns[place]), place, numbers), pa.string()) for place in self._named
+        ]
         table = pa.table(data, names=[str(place) for place in range(len(data))])
         return Batch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
 
@@ -219,6 +231,16 @@ class XlsxFile:
                 row = self.text([values[places[number]].as_py() for values in table.columns])
                 found.append(Fault(number, called[column], f"{error!r} is an error of a formula", row, value=error))
         return tuple(found)
+
+    def _padded(self, texts: list[str], place: int, numbers: list[int]) -> list[str]:
+        """The texts with the leading zeros by which their format shows them: 7 as 0007."""
+        padded = self._scan.padded.get(_letters(place))
+        if not padded:
+            return texts
+        return [
+            text.zfill(padded[number]) if number in padded and text.isdigit() else text
+            for text, number in zip(texts, numbers, strict=True)
+        ]
 
     def _texts(self, cells: tuple[Any, ...]) -> list[str]:
         kinds = set(map(type, cells))
@@ -261,9 +283,18 @@ def _workbook(path: Path) -> Generator[CalamineWorkbook]:
         raise
 
 
-def _open(path: Path, sheet: str) -> CalamineSheet:
+def _open(path: Path, sheet: str, errors: list[tuple[str, str]]) -> CalamineSheet:
     with _workbook(path) as book:
-        return book.get_sheet_by_name(sheet)
+        try:
+            return book.get_sheet_by_name(sheet)
+        except CalamineError as error:
+            cell = next((cell for cell, value in errors if f"'{value}'" in str(error)), None)
+            if cell is None:
+                raise
+            raise InvalidArguments(
+                f"{path}, sheet {sheet!r}: cell {cell} holds an error that is not known: {error}. "
+                "Put it right or empty it, or save the sheet as CSV."
+            ) from None
 
 
 def _sheets(book: CalamineWorkbook) -> dict[str, bool]:
@@ -297,7 +328,7 @@ def _text(cell: Any) -> str:
 def _some(items: list[Any], noun: str) -> str:
     """The first of some things, and how many there are."""
     shown = ", ".join(map(str, items[:3])) + (", …" if len(items) > 3 else "")
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'} ({shown})"
+    return f"{counted(len(items), noun)} ({shown})"
 
 
 def _letters(place: int) -> str:

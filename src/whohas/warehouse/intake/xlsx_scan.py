@@ -11,6 +11,7 @@ from posixpath import join, normpath
 from xml.etree import ElementTree
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 
 _LARGEST = 1 << 30
 """Bytes that a workbook's XML may have, unpacked."""
@@ -30,6 +31,8 @@ _ROW = _pattern(r"<~row\b([^>]*)>")
 _NUMBER = _pattern(r"\br=@(\d+)@")
 _HIDDEN = _pattern(r"\bhidden=@(?:1|true)@")
 _CELL = _pattern(r"<~c\b[^>]*?\br=@([A-Z]+)(\d+)@(?:[^>]*[^/>])?>")
+_AT = _pattern(r"\br=@([A-Z]+)(\d+)@")
+_TYPED = _pattern(r"\bt=@(?!n@)")
 _CONTENT = (b"<v>", b":v>", b"<is>", b":is>", b"<v ", b"<is ")
 _FAR = (re.compile(rb'r="[A-Z]{2}'), re.compile(rb"r='[A-Z]{2}"))
 _ERROR = _pattern(r"<~c\b(?=[^>]*\bt=@e@)[^>]*?\br=@([A-Z]+\d+)@[^>]*>(?:(?!</~c>).)*?<~v>([^<]*)<")
@@ -48,6 +51,7 @@ class SheetScan:
         hidden: hidden rows.
         errors: cells with an error of a formula, such as C5: #N/A.
         unvalued: cells with a formula that no value is stored for.
+        padded: by column and row of a number that its format shows with leading zeros, such as 0000: how many digits.
     """
 
     filled: bool = False
@@ -56,6 +60,7 @@ class SheetScan:
     hidden: list[int] = field(default_factory=list[int])
     errors: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     unvalued: list[str] = field(default_factory=list[str])
+    padded: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
 
 
 def check_workbook(path: Path) -> None:
@@ -98,7 +103,9 @@ def scan(path: Path, sheet: str) -> SheetScan:
             part = _parts(archive).get(sheet)
             if part is None:
                 return found
-            rest, counted = b"", 0
+            rest, rows = b"", 0
+            zeros = _zero_styles(archive)
+            styled = re.compile(rb"<(?:\w+:)?c\b([^>]*\bs=[\"'](%s)[\"'][^>]*)>" % b"|".join(zeros)) if zeros else None
             found.columns = 26  # unless there is a cell beyond column Z
             for block in _blocks(archive, part):
                 text, rest = _whole_rows(rest + block)
@@ -109,10 +116,14 @@ def scan(path: Path, sheet: str) -> SheetScan:
                     found.errors += [(cell.decode(), value.decode()) for cell, value in _ERROR.findall(text)]
                 if b"<f" in text or b":f" in text:
                     found.unvalued += [cell.decode() for cell in _UNVALUED.findall(text)]
+                for attributes, style in styled.findall(text) if styled is not None else ():
+                    cell = _AT.search(attributes)
+                    if cell is not None and not _TYPED.search(attributes):
+                        found.padded.setdefault(cell[1].decode(), {})[int(cell[2])] = zeros[style]
                 found.filled = found.filled or any(sign in text for sign in _CONTENT)
-                counted += text.count(b"row>")
+                rows += text.count(b"row>")
                 last = _NUMBER.search(text, text.rfind(b"row ")) if b"row " in text else None
-                found.rows = max(found.rows, counted, int(last[1]) if last else 0)
+                found.rows = max(found.rows, rows, int(last[1]) if last else 0)
                 if any(pattern.search(text) for pattern in _FAR):
                     found.columns = max(found.columns, *(_column(cell) for cell, _ in _CELL.findall(text)), 0)
             if found.rows * found.columns > _CELLS:
@@ -121,9 +132,28 @@ def scan(path: Path, sheet: str) -> SheetScan:
         raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
     if found.rows * found.columns > _CELLS:
         raise InvalidArguments(
-            f"{path}: the sheet {sheet!r} spans {found.rows} rows and {found.columns} columns, and up to {_CELLS:,} "
-            "cells are read. Remove what lies far from the table, or save the sheet as CSV."
+            f"{path}: the sheet {sheet!r} spans {counted(found.rows, 'row')} and "
+            f"{counted(found.columns, 'column')}, and up to {_CELLS:,} cells are read. "
+            "Remove what lies far from the table, or save the sheet as CSV."
         )
+    return found
+
+
+def _zero_styles(archive: zipfile.ZipFile) -> dict[bytes, int]:
+    """The numbers of cell styles whose format is nothing but zeros, such as 0000, and how many."""
+    part = next((name for name in archive.namelist() if name.endswith("xl/styles.xml")), None)
+    if part is None:
+        return {}
+    formats: dict[str, int] = {}
+    found: dict[bytes, int] = {}
+    root = ElementTree.fromstring(archive.read(part))  # noqa: S314 - expat bounds what entities make
+    for element in root.iter():
+        if _local(element.tag) == "numFmt" and re.fullmatch("00+", element.get("formatCode", "")):
+            formats[element.get("numFmtId", "")] = len(element.get("formatCode", ""))
+    for cells in (element for element in root if _local(element.tag) == "cellXfs"):
+        for number, style in enumerate(cells):
+            if style.get("numFmtId") in formats:
+                found[str(number).encode()] = formats[style.get("numFmtId", "")]
     return found
 
 

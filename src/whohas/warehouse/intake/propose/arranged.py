@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from whohas.warehouse.intake.footers import FOOTER, is_footer
 
 Record = tuple[int, list[str]]
 """The physical line or row on which a record begins, from 1, and its cells."""
 
 _LOOKED_AT = 300
 _FOOTERS = 10
-_FOOTER = re.compile(
-    r"\W*(grand total|totals?|sum|summe|gesamt\w*|anzahl|report|erstellt|erzeugt|generated|exported|export|end of|ende|"
-    r"fin de|fin du|count|records|rows|datens\w+|stand|page|seite|printed|nombre de lignes|total general|"
-    r"generado|g[ée]n[ée]r[ée]|vertraulich|confidential|\*{3,}|-{3,}|={3,})\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +96,12 @@ def _is_header(cells: Sequence[str], width: int) -> bool:
 def _is_footer(cells: Sequence[str], width: int, usual: float) -> bool:
     """Whether a row at the end is no data: too short, or nearly empty and worded like a total."""
     if width == 1:
-        return bool(_FOOTER.match(cells[0].strip())) and " " in cells[0].strip()
+        return bool(FOOTER.match(cells[0].strip())) and " " in cells[0].strip()
     first = next(cell.strip() for cell in cells if cell.strip())
     few = _filled(cells) <= max(1, usual / 2)
-    return few and (len(cells) < width or bool(_FOOTER.match(first)) or (_filled(cells) == 1 and not cells[0].strip()))
+    if is_footer(cells, usual):
+        return True
+    return few and (len(cells) < width or bool(FOOTER.match(first)) or (_filled(cells) == 1 and not cells[0].strip()))
 
 
 def _fitted(cells: list[str], width: int) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.propose.profile import Column, Profile
 from whohas.warehouse.intake.propose.times import ISO, is_number
 from whohas.warehouse.intake.propose.words import BUILT_IN, ENDED, FALSE, TRUE, WORKING, Concept, all_in, word
@@ -29,7 +30,7 @@ def time_reading(column: Column) -> Reading:
     times = column.times
     name = quoted(column)
     if times is None or times.share < _ENOUGH:
-        read = f"only {times.read:,} of {times.of:,} cells" if times else "no half of the cells"
+        read = f"only {times.read:,} of {counted(times.of, 'cell')}" if times else "no half of the cells"
         shown = ", ".join(repr(value) for value, _ in column.frequent[:3])
         return Reading(None, f"{name} has the name of a time, but {read} can be read as one ({shown}): an attribute")
     forms = [form for form in times.formats if form != ISO]
@@ -135,5 +136,5 @@ def quoted(column: Column) -> str:
 
 def count(part: int, of: int) -> str:
     """Return `all 12 cells` or `11 of 12 cells`."""
-    cells = "cell" if of == 1 else "cells"
-    return f"all {of:,} {cells}" if part == of else f"{part:,} of {of:,} {cells}"
+    cells = counted(of, "cell")
+    return f"all {cells}" if part == of else f"{part:,} of {cells}"

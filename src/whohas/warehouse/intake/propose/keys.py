@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.propose.cells import quoted
-from whohas.warehouse.intake.propose.profile import KEYS, Column, Profile
+from whohas.warehouse.intake.propose.profile import KEYS, NAMING, Column, Profile
 from whohas.warehouse.intake.propose.words import Concept, tokens
 
 
@@ -83,15 +84,33 @@ def candidates(profile: Profile, look: Look) -> list[Column]:
     ]
 
 
+def _nameable(profile: Profile) -> list[Column]:
+    """Columns that may name accounts where none has the name of one: full names first, then names that say nothing."""
+    found = [c for c in profile.columns if c.concept in NAMING and c.concept not in KEYS and c.filled]
+    return sorted(found, key=lambda column: column.concept is not Concept.DISPLAY_NAME)
+
+
+def _holders(profile: Profile) -> list[Column]:
+    """Columns that may name the accounts of a file of rights, where none has the name of one.
+
+    They are full names; or the only column beside one of rights, such as `who` in `who,role`.
+    """
+    rest = [c for c in profile.columns if c.concept not in (Concept.SOURCE, Concept.ID)]
+    alone = len(rest) == 2 and len([c for c in rest if c.concept is Concept.ENTITLEMENT]) == 1
+    return [c for c in _nameable(profile) if alone or c.concept is Concept.DISPLAY_NAME]
+
+
 def key_of(profile: Profile, look: Look) -> Key | None:
     """Return the column that names the accounts of a file; None where no column could."""
     known = candidates(profile, look)
     if not profile.rows:
         return Key((known or profile.columns)[0], True, "by its name alone, for the file has no rows")
-    sampled = "" if profile.whole else f" in a sample of {profile.rows:,} rows"
+    sampled = "" if profile.whole else f" in a sample of {counted(profile.rows, 'row')}"
     for column in known:
         if profile.is_unique(column):
-            return Key(column, True, f"unique and filled in all {profile.rows:,} rows{sampled and ' of a sample'}")
+            return Key(
+                column, True, f"unique and filled in all {counted(profile.rows, 'row')}{sampled and ' of a sample'}"
+            )
     for column in known:
         for source in profile.of(Concept.SOURCE):
             pairs = profile.pairs.get((column.name, source.name), 0)
@@ -100,29 +119,27 @@ def key_of(profile: Profile, look: Look) -> Key | None:
     for column in known:
         if column.filled >= _NEARLY * profile.rows and column.distinct >= _NEARLY * column.filled:
             return Key(column, False, _mistakes(profile, column) + sampled, nearly=True)
-    others = [
-        column
-        for column in profile.columns
-        if column not in known and profile.is_unique(column) and not column.shape("sentence") and column.times is None
-    ]
-    if others:
-        return Key(
-            others[0], True, f"the first column with a value of its own in each of the {profile.rows:,} rows{sampled}"
-        )
-    if known:
-        best = max(known, key=lambda column: (column.distinct, -known.index(column)))
-        return Key(best, False, _mistakes(profile, best) + sampled)
-    filled = [column for column in profile.columns if column.filled]
+    first = f"the first column with a value of its own in each of {counted(profile.rows, 'row')}{sampled}"
+    # a role that no two rows share, in a file of few rows, names no account
+    nameable = _nameable(profile)
+    for others in (nameable, [] if known or nameable else profile.columns):
+        unique = [c for c in others if profile.is_unique(c) and c.times is None]
+        unique.sort(key=lambda column: column.shape("sentence") > 0)
+        if unique and (not unique[0].shape("sentence") or unique[0].concept is Concept.DISPLAY_NAME):
+            return Key(unique[0], True, first)
+    filled = known or nameable or [column for column in profile.columns if column.filled]
     if not filled:
         return None
-    best = max(filled, key=lambda column: column.distinct)
+    best = max(filled, key=lambda column: (column.distinct, -filled.index(column)))
     return Key(best, False, _mistakes(profile, best) + sampled)
 
 
 def _mistakes(profile: Profile, column: Column) -> str:
     parts: list[str] = []
     if column.filled < profile.rows:
-        parts.append(f"{profile.rows - column.filled:,} of {profile.rows:,} rows have no value and are rejected")
+        empty = profile.rows - column.filled
+        rejected = "has no value and is rejected" if empty == 1 else "have no value and are rejected"
+        parts.append(f"{empty:,} of {counted(profile.rows, 'row')} {rejected}")
     if column.distinct < column.filled:
         shown = ", ".join(map(repr, profile.repeated.get(column.name, ())))
         more = column.filled - column.distinct
@@ -152,15 +169,18 @@ class Held:
 def held_of(profile: Profile, look: Look) -> Held | None:
     """Return how a file has one row per account and entitlement, or None if it has not."""
     best: tuple[int, Held] | None = None
-    for account in candidates(profile, look):
+    for account in candidates(profile, look) or _holders(profile):
         if account.distinct >= profile.rows or account.filled < 0.5 * profile.rows:
             continue
         varying = profile.varying.get(account.name, ())
         for entitlement in entitlement_columns(profile):
-            pairs = profile.pairs.get((account.name, entitlement.name), 0)
+            source = next((c for c in profile.of(Concept.SOURCE) if c.filled == profile.rows), None)
+            names = (account.name, entitlement.name)
+            pairs = profile.pairs.get(names, 0)
+            if source is not None:
+                pairs = max(pairs, profile.pairs.get((*names, source.name), 0))
             if entitlement.name not in varying or pairs < _NEARLY * account.filled or entitlement is account:
                 continue
-            source = next((c for c in profile.of(Concept.SOURCE) if c.filled == profile.rows), None)
             others = [
                 column for column in profile.columns if column not in (account, entitlement, source) and column.filled
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.propose.cells import (
     boolean_reading,
     disabled_readings,
@@ -129,15 +130,21 @@ class Accounts:
             if column in rights and column.concept is Concept.ENTITLEMENT and _separated(column):
                 separator = _separated(column)
                 assert separator is not None
-                self.lists.add(column.name, separator, f"{column.several:,} cells have several values")
+                self.lists.add(
+                    column.name, separator, f"{counted(column.several, 'cell has', 'cells have')} several values"
+                )
             elif column.separator in (";", "|") and column.several >= 2 and column not in self.used:
-                self.lists.add(column.name, column.separator, f"{column.several:,} cells have several values")
+                self.lists.add(
+                    column.name, column.separator, f"{counted(column.several, 'cell has', 'cells have')} several values"
+                )
 
     def _identity_columns(self) -> None:
         add = self.identities
         self._take(add, "displayName", self._full_name, "the full name")
         if self._full_name is None:
-            add.comments.append("No column has full names; displayName is the account's name without one.")
+            made = self._first_name is not None or self._last_name is not None
+            name = "made of first and last name" if made else "the account's name"
+            add.comments.append(f"No column has full names: displayName is {name}.")
         self._take(add, "firstName", self._first_name, "by its name")
         self._take(add, "lastName", self._last_name, "by its name")
         if self._mail is not None:
@@ -172,7 +179,7 @@ class Accounts:
             _, ours, column, other = best
             known = len(column.values & other.values)
             section.add(
-                "account", column.name, f"{known:,} of its {len(column.values):,} values are in {quoted(other)}"
+                "account", column.name, f"{known:,} of {counted(len(column.values), 'value')} found in {quoted(other)}"
             )
             section.add("identity", ours, "where an identity has that value")
             if ours != "employeeNumber":
@@ -196,7 +203,7 @@ class Accounts:
             number = None
         if number is not None:
             zeros = any(len(value) > 1 and value.startswith("0") for value, _ in number.frequent)
-            why = f"filled in {number.filled:,} of {self.profile.rows:,} rows"
+            why = f"filled in {number.filled:,} of {counted(self.profile.rows, 'row')}"
             why += "; it has leading zeros, which the identities' numbers must have too" if zeros else ""
             section.add("account", number.name, why)
             section.add("identity", "employeeNumber", "where the identities of HR have it")
@@ -204,7 +211,9 @@ class Accounts:
             if mails:
                 section.comments.append(f'Or by mail address: account = {quoted(mails[0])}, identity = "email".')
         elif mails:
-            section.add("account", mails[0].name, f"filled in {mails[0].filled:,} of {self.profile.rows:,} rows")
+            section.add(
+                "account", mails[0].name, f"filled in {mails[0].filled:,} of {counted(self.profile.rows, 'row')}"
+            )
             section.add("identity", "email", "where the identities of HR have it")
             section.add("ignoreCase", True, "mail addresses differ in case")
             if self._number is not None:
@@ -226,7 +235,9 @@ class Accounts:
 
     def _accounts(self, file: str) -> Section:
         section = Section("accounts")
-        section.add("file", file, f"{self.profile.rows:,} rows{'' if self.profile.whole else ' of it were looked at'}")
+        section.add(
+            "file", file, f"{counted(self.profile.rows, 'row')}{'' if self.profile.whole else ' of it were looked at'}"
+        )
         secrets = [column.name for column in self.profile.of(Concept.SECRET)]
         if secrets:
             kept = [column.name for column in self.profile.columns if column.name not in secrets]

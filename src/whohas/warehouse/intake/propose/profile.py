@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,9 @@ KEYS: Final = (Concept.LOGIN, Concept.EMPLOYEE, Concept.UPN, Concept.EMAIL, Conc
 """Concepts of columns that may name a row's account."""
 
 _BESIDE: Final = (Concept.ENTITLEMENT, Concept.SOURCE)
+
+NAMING: Final = (*KEYS, Concept.DISPLAY_NAME, Concept.FIRST_NAME, Concept.LAST_NAME, None)
+"""Concepts of columns that may name a row's account where no other does; None for names that are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class Profile:
     Attributes:
         rows: rows of the sample.
         whole: whether the sample is the whole file.
-        pairs: for two columns, how many different pairs of values there are.
+        pairs: for two columns, or a key, an entitlement and a source, how many different combinations there are.
         varying: for a column that repeats, the columns that differ between rows of one of its values.
         repeated: for a column, some values that several rows have.
     """
@@ -98,7 +102,7 @@ class Profile:
     whole: bool
     settings: tuple[Setting, ...] = ()
     notes: tuple[str, ...] = ()
-    pairs: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    pairs: Mapping[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
     varying: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
@@ -124,13 +128,19 @@ def profile_of(sample: Sample, connection: Any) -> Profile:
     rows = sample.rows.num_rows
     columns = tuple(_column(sample.rows.column(place), name, rows) for place, name in enumerate(sample.header))
     places = {name: str(place) for place, name in enumerate(sample.header)}
-    keys = [c for c in columns if c.concept in KEYS and c.filled]
+    keys = [c for c in columns if c.concept in KEYS and c.filled] or [
+        c for c in columns if c.concept in NAMING and c.filled
+    ]
     beside = [c for c in columns if c.concept in _BESIDE and c.filled]
-    pairs: dict[tuple[str, str], int] = {}
+    pairs: dict[tuple[str, ...], int] = {}
     for key in (*keys, *(c for c in columns if c.concept is Concept.ENTITLEMENT and c.filled)):
         for other in beside:
             if other is not key:
                 pairs[key.name, other.name] = _count(connection, places[key.name], places[other.name])
+    rights, sources = ([c for c in beside if c.concept is concept] for concept in _BESIDE)
+    for three in itertools.product(keys, rights, sources):
+        names = [column.name for column in three]
+        pairs[tuple(names)] = _count(connection, *(places[name] for name in names))
     varying: dict[str, tuple[str, ...]] = {}
     repeated: dict[str, tuple[str, ...]] = {}
     for key in keys:
@@ -199,10 +209,10 @@ def _separator(cells: Sequence[tuple[str, int]]) -> tuple[str | None, int]:
     return best
 
 
-def _count(connection: Any, one: str, other: str) -> int:
+def _count(connection: Any, one: str, *others: str) -> int:
+    columns = ", ".join(map(quote, (one, *others)))
     found = connection.sql(
-        f"SELECT count(*) FROM (SELECT DISTINCT {quote(one)}, {quote(other)} FROM sampled "
-        f"WHERE {quote(one)} IS NOT NULL)"
+        f"SELECT count(*) FROM (SELECT DISTINCT {columns} FROM sampled WHERE {quote(one)} IS NOT NULL)"
     ).fetchall()[0]
     return found[0]
 

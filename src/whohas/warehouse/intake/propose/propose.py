@@ -6,7 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from whohas.plurals import counted
 from whohas.warehouse.intake.propose.cells import quoted
 from whohas.warehouse.intake.propose.keys import Look, kind_of
 from whohas.warehouse.intake.propose.parts import Accounts
@@ -14,7 +16,7 @@ from whohas.warehouse.intake.propose.profile import Column, Profile, parts_of, p
 from whohas.warehouse.intake.propose.sample import Setting, sample_of
 from whohas.warehouse.intake.propose.several import NAMES, Roles, roles_of
 from whohas.warehouse.intake.propose.words import Concept, tokens
-from whohas.warehouse.intake.propose.written import Section, named_columns, toml
+from whohas.warehouse.intake.propose.written import Section, named_columns, text, toml
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,24 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         source = roles.held.source
     if roles.accounts is None and roles.held is None:
         source = roles.source
+    perhaps = next((column for column in main.of(Concept.SOURCE) if _separates(main, column)), None)
+    if (
+        source is None
+        and perhaps is not None
+        and kind.look is not Look.HR
+        and _NAMES_SYSTEMS & set(tokens(perhaps.name))
+    ):
+        source = perhaps
+    files = [profile for profile in (roles.accounts, roles.entitlements, roles.memberships) if profile is not None]
+    if source is not None:
+        perhaps = source
+        lacking = [file for file in files if all(column.name != perhaps.name for column in file.columns)]
+        if lacking:
+            source = None
+            section.comments.append(
+                f"{quoted(perhaps)} separates {counted(perhaps.distinct, 'system')}, and {lacking[0].path.name} has no "
+                "such column. One mapping cannot have both files: describe a system by itself, by files of its rows."
+            )
     if source is not None and name is None:
         words = ", ".join(value for value, _ in source.frequent[:4])
         section.add("column", source.name, f"each row names its source: {words}{', …' if source.distinct > 4 else ''}")
@@ -124,6 +144,12 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         section.add(
             "name", name or _title(main.path), "as you gave it" if name else "from the file's name: choose your own"
         )
+        if perhaps is not None and kind.look is not Look.HR and not section.comments:
+            words = ", ".join(value for value, _ in perhaps.frequent[:3])
+            section.comments.append(
+                f"All rows become one source. If {quoted(perhaps)} ({words}, …) says which system a row is of, write "
+                f"column = {text(perhaps.name)} in place of name."
+            )
     hr = kind.look is Look.HR
     section.add("type", kind.look.value, "any text" if hr else kind.why or "a file with columns")
     if hr and roles.accounts is not None:
@@ -131,6 +157,17 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
     elif roles.accounts is not None and main.first(Concept.EMPLOYEE) is not None and kind.look is Look.OTHER:
         section.comments.append("If this file is where your people come from: authoritative = true")
     return section
+
+
+_NAMES_SYSTEMS: Final = frozenset(
+    "source application app system instance tenant anwendung mandant systeme aplicacion sistema".split()  # noqa: SIM905
+)
+"""Words of a column that surely names the system of a row; an organization may be a part of a company."""
+
+
+def _separates(profile: Profile, column: Column) -> bool:
+    """Whether a column may say of which system a row is: it is filled, and has some values several times."""
+    return column.filled == profile.rows and 2 <= column.distinct <= profile.rows / 2
 
 
 def _title(path: Path) -> str:
@@ -184,7 +221,7 @@ def _values(profile: Profile, sections: Sequence[Section]) -> Section:
 
 def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
     section = Section("entitlements")
-    section.add("file", file, f"{profile.rows:,} rows")
+    section.add("file", file, counted(profile.rows, "row"))
     section.add("attributes", [c.name for c in profile.columns if c is not value], "the other columns")
     columns = Section("entitlements.columns")
     columns.add(
@@ -202,26 +239,41 @@ def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
     return [section, columns]
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(text(name) for name in names)
+
+
 def _memberships(roles: Roles, file: str) -> list[Section]:
     held, profile = roles.held, roles.memberships
     assert held is not None and profile is not None
     section = Section("memberships")
-    section.add("file", file, f"{profile.rows:,} rows, one for each account and entitlement")
+    section.add("file", file, f"{counted(profile.rows, 'row')}, one for each account and entitlement")
     if roles.accounts is None:
         section.comments.append(
             "No file describes the accounts: they are made from these rows. With a file of accounts, call "
             "whohas map with both files."
         )
-        if held.differing:
-            section.comments.append(
-                f"Not kept, for it differs between the rows of an account: {', '.join(held.differing)}."
-            )
+    dropped = [c for c in profile.columns if c.filled and c not in (held.account, held.entitlement, held.source)]
+    alike = [column.name for column in dropped if column.name not in held.differing]
+    if roles.accounts is None and alike:
+        section.add("attributes", alike, "alike in all rows of an account, which keeps them as attributes")
+    elif alike:
+        section.comments.append(f"Not loaded, for the other file describes the accounts: {_listed(alike)}.")
+    if held.differing:
+        section.comments.append(
+            "Not loaded, for an account's rows differ there and a membership has no attributes: "
+            f"{_listed(held.differing)}."
+        )
     columns = Section("memberships.columns")
-    columns.add("account", held.account.name, f"{held.account.distinct:,} accounts in {profile.rows:,} rows")
-    columns.add("entitlement", held.entitlement.name, f"{held.entitlement.distinct:,} different values")
+    columns.add(
+        "account", held.account.name, f"{counted(held.account.distinct, 'account')} in {counted(profile.rows, 'row')}"
+    )
+    columns.add("entitlement", held.entitlement.name, counted(held.entitlement.distinct, "different value"))
     lists = Section("memberships.lists")
     if held.entitlement.separator:
         lists.add(
-            held.entitlement.name, held.entitlement.separator, f"{held.entitlement.several:,} cells have several values"
+            held.entitlement.name,
+            held.entitlement.separator,
+            counted(held.entitlement.several, "cell has", "cells have") + " several values",
         )
     return [section, columns, lists]

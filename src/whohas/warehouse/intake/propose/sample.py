@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.errors import InvalidArguments
+from whohas.plurals import counted
 from whohas.warehouse.intake.discover import format_of, refuse_other_workbooks
 from whohas.warehouse.intake.propose.arranged import Arranged, Record, arrange, consistency
 from whohas.warehouse.intake.propose.workbook import sheet_rows
@@ -164,7 +165,7 @@ def _csv(path: Path) -> Sample:
         rows = [cells for cells in rows if not cells[0].startswith("#")]
     if odd := [line for line in arranged.odd if line not in comments]:
         notes.append(
-            f"{_many(len(odd), 'row has', 'rows have')} too few or too many cells and will be rejected; "
+            f"{counted(len(odd), 'row has', 'rows have')} too few or too many cells and will be rejected; "
             f"the first is on line {odd[0]}."
         )
     if arranged.trailing:
@@ -192,7 +193,7 @@ def _xlsx(path: Path) -> Sample:
         settings.append(Setting("skip", arranged.skip, f"the header is row {arranged.skip + 1}"))
     if arranged.footer:
         settings.append(
-            Setting("footer", arranged.footer, f"{_many(arranged.footer, 'row', 'rows')} at the end: no data")
+            Setting("footer", arranged.footer, f"{counted(arranged.footer, 'row', 'rows')} at the end: no data")
         )
     header = tuple(arranged.header)
     return Sample(path, "xlsx", header, text_table(len(header), arranged.rows), True, tuple(settings))
@@ -237,7 +238,7 @@ def _encoding(head: bytes, pieces: list[bytes], notes: list[str]) -> tuple[str, 
         return "utf-8", False
     if wrong * 10 < sum(1 for c in text if c > "\x7f"):
         notes.append(
-            f"{_many(wrong, 'byte is', 'bytes are')} no UTF-8 in a file that else is: their rows are rejected."
+            f"{counted(wrong, 'byte is', 'bytes are')} no UTF-8 in a file that else is: their rows are rejected."
         )
         return "utf-8", False
     return "windows-1252", False
@@ -295,7 +296,7 @@ def _lines(arranged: Arranged, footer: int, skipped: int, text: str) -> list[Set
             )
         )
     if footer:
-        settings.append(Setting("footer", footer, f"{_many(footer, 'row', 'rows')} at the end: no data"))
+        settings.append(Setting("footer", footer, f"{counted(footer, 'row', 'rows')} at the end: no data"))
     return settings
 
 
@@ -329,7 +330,3 @@ def _parquet_cell(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else _cell(str(value))
-
-
-def _many(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"

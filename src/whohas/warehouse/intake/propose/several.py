@@ -85,7 +85,7 @@ def _single(profile: Profile) -> Roles:
     look = kind_of(profile).look
     held = held_of(profile, look)
     key = key_of(profile, look)
-    if held is not None and (key is None or not key.unique or key.source is not None):
+    if held is not None and (key is None or not key.unique or key.source is not None or _numbers_rows(key, held)):
         if held.alone:
             return Roles(None, None, memberships=profile, held=held)
         return Roles(profile, Key(held.account, True, _per_right(held)), held=held)
@@ -97,6 +97,11 @@ def _single(profile: Profile) -> Roles:
                 if profile.pairs.get((right.name, source.name)) == profile.rows == source.filled:
                     return Roles(None, None, profile, right, source=source)
     return Roles(profile, key)
+
+
+def _numbers_rows(key: Key, held: Held) -> bool:
+    """Whether the unique column numbers rows, each an account's right: the account has a login name, which repeats."""
+    return key.column.concept is Concept.ID and held.account.concept is Concept.LOGIN and held.alone
 
 
 NAMES: Final = (*KEYS[:-1], Concept.DISPLAY_NAME, Concept.ID)
