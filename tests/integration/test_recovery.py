@@ -15,6 +15,13 @@ import pytest
 from factories import MILLION as ROWS
 from support import children, result_when_over, serving, whohas
 
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """As the fixture of all tests, but with PostgreSQL in `make long` alone."""
+    return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
+
+
 BODY: dict[str, Any] = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
 
 
@@ -40,7 +47,6 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
     assert not alive
 
 
-@pytest.mark.slow
 def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, database_url: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
@@ -60,7 +66,6 @@ def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, d
         assert sorted(path.name for path in (big_home / "artefacts" / run_id).iterdir()) == ["2-accounts.csv"]
 
 
-@pytest.mark.slow
 def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home: Path, database_url: str) -> None:
     with (
         serving(
@@ -94,7 +99,7 @@ def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, datab
     assert "succeeded" in whohas(big_home, "show", run_id, WHOHAS_DATABASE_URL=database_url).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
     big_home: Path, database_url: str
 ) -> None:

@@ -24,7 +24,6 @@ CHECKS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.property
 @pytest.mark.parametrize("paths", ["^/v2025/reports", "^/reports/v1", "^/oauth/token$"])
 def test_every_answer_is_as_described(server: Server, tmp_path: Path, paths: str) -> None:
