@@ -3,7 +3,8 @@
 To import the libraries and whohas takes seconds of processor time, the same for each of a thousand processes that tests
 start. So one process imports them once, and forks. The command line is imported by each process anew: it looks at its
 streams. A process has arguments, environment, folder and streams of its own, dies of signals and is as real as any other.
-Where coverage is measured it follows processes that are started as usual, so then they are.
+Where coverage is measured it follows processes that are started as usual, so then they are; and where `TESTS_FORK` is 0,
+for a script that starts but one.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def python(
     cwd: Path | None = None,
 ) -> Process | subprocess.Popen[bytes]:
     """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing where nothing is given."""
-    if any(name.startswith("COVERAGE_") for name in os.environ):
+    if os.environ.get("TESTS_FORK") == "0" or any(name.startswith("COVERAGE_") for name in os.environ):
         read = stdin or subprocess.DEVNULL
         return subprocess.Popen(
             [sys.executable, *arguments], env=env, stdin=read, stdout=stdout, stderr=stderr, cwd=cwd
