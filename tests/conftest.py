@@ -147,6 +147,12 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def mainly_sqlite(request: pytest.FixtureRequest) -> str:
+    """The same for tests of many seconds: with PostgreSQL they run in `make long` alone."""
+    return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of the published contract and of real input, beside the repository."""

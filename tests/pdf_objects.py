@@ -165,7 +165,7 @@ class PdfFile:
         if self.trailer["W"] != [1, 8, 2] or len(table) != entry.size * self.trailer["Size"]:
             raise Malformed("the cross-reference stream is not as long as it says")
         self._entries = list(entry.iter_unpack(table))
-        self._bundles: dict[int, list[Any]] = {}
+        self._bundles: dict[int, list[bytes]] = {}
         self._fonts: dict[int, Font] = {}
 
     @cached_property
@@ -201,8 +201,9 @@ class PdfFile:
             *head, _ = objects(data[: facts["First"]] + b" end")
             starts = [*head[1::2], len(data) - facts["First"]]
             body = data[facts["First"] :]
-            self._bundles[place] = [next(objects(body[begin:end])) for begin, end in pairwise(starts)]
-        return self._bundles[place][within]
+            self._bundles[place] = [body[begin:end] for begin, end in pairwise(starts)]
+        # one at a time: most of them are elements of the structure, which nothing here asks for
+        return next(objects(self._bundles[place][within]))
 
     def value(self, one: Any) -> Any:
         """What a reference leads to, or the object itself."""
