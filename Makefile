@@ -13,12 +13,15 @@ RUN := $(UV) run --frozen --no-sync
 PEERS := $(CURDIR)/.cache/bench
 INSTALLED := $(CURDIR)/.cache/installed
 STRICT ?= 0
+# what is slow or needs other programs has a marker, and runs in the target of that name alone (`markers` in pyproject.toml)
+QUICK := not client and not engine and not long and not chaos
+PYTEST := $(RUN) pytest -n 2 --dist worksteal
 # the tests of `make test` draw the same each time; those of `properties` and `chaos` as this says
 ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 
-.PHONY: help setup demo test properties clients chaos lint types coverage installed bench bench-load bench-search bench-audit docs clean
+.PHONY: help setup demo test clients engines long chaos all-tests properties lint types coverage installed bench bench-load bench-search bench-audit docs clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,25 +47,33 @@ setup: .venv/.ready ## install the project and its tools into .venv
 demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, save it under ./reports
 	@$(RUN) --no-dev python examples/demo.py
 
-test: .venv/.ready ## run the tests; with STRICT=1 a skip is a failure
-	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist worksteal $(ARGS)
+test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is a failure, in the next targets too
+	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" $(ARGS)
+
+clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
+	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
+
+engines: .venv/.ready ## run the tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
+	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
+
+long: .venv/.ready ## run the tests that take long: kills and outages, millions of rows, many examples
+	@STRICT=$(STRICT) $(PYTEST) -m long $(ARGS)
 
 properties: .venv/.ready ## run the tests that draw their input, from a new seed (SEED=N repeats one)
 	@echo "To repeat what follows: make properties SEED=$(SEED)"
-	@STRICT=$(STRICT) PROPERTIES_SEED=$(SEED) $(RUN) pytest -n 2 --dist worksteal -m property --hypothesis-seed=$(SEED) \
+	@STRICT=$(STRICT) PROPERTIES_SEED=$(SEED) $(PYTEST) -m property --hypothesis-seed=$(SEED) \
 		$(ARGS) || { echo "It was SEED=$(SEED)."; exit 1; }
 
 chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes (SEED=N repeats one)
-	@STRICT=1 $(RUN) pytest tests/chaos -s --chaos-seconds 120 --chaos-seed $(SEED) $(ARGS)
+	@STRICT=1 $(RUN) pytest -m chaos -s --chaos-seconds 120 --chaos-seed $(SEED) $(ARGS)
+
+all-tests: test clients engines long chaos ## run every test
 
 lint: .venv/.ready ## format check, lint, types and the layers
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports
 
-clients: .venv/.ready ## the tests with the published SDKs, those that take minutes to build too
-	@CLIENTS=all $(RUN) pytest -n 2 --dist loadgroup tests/clients $(ARGS)
-
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
-	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q && $(RUN) coverage combine -q && $(RUN) coverage report
+	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client" && $(RUN) coverage combine -q && $(RUN) coverage report
 
 installed: .venv/.ready
 	@UV_PROJECT_ENVIRONMENT=$(INSTALLED) $(UV) sync --frozen --no-default-groups --python .venv/bin/python

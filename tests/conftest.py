@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 
+import httpcore2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -28,6 +30,12 @@ hypothesis_settings.register_profile("new", _SAME, derandomize=False, print_blob
 # before any test module is imported: its decorators take what holds now
 hypothesis_settings.load_profile("new" if os.environ.get(chance.VARIABLE) else "fixed")
 
+# each client of httpx2 would read the certificates of all authorities anew, which takes 50 ms; no test changes them
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
+
+APART = frozenset(("client", "engine", "long", "chaos"))
+"""Markers of tests that `make test` leaves to targets of their own."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
@@ -38,6 +46,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
+        if len(apart := sorted(APART & {mark.name for mark in item.iter_markers()})) > 1:
+            raise pytest.UsageError(
+                f"{item.nodeid} is marked {' and '.join(apart)}: a test runs in one target of make."
+            )
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("property")
 
@@ -131,8 +143,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """What WHOHAS_DATABASE_URL is: empty for SQLite in the home folder, or a new database on PostgreSQL."""
-    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
+    """What WHOHAS_DATABASE_URL is: empty for SQLite in the home folder, or a new database on PostgreSQL, with its tables."""
+    return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
+def mainly_sqlite(request: pytest.FixtureRequest) -> str:
+    """The same for tests of many seconds: with PostgreSQL they run in `make long` alone."""
+    return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ It shares no code with whohas and mends nothing: where readers of PDF guess, it 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 import zlib
@@ -124,11 +125,12 @@ class Font:
         start, widths = descendant["W"]
         program = file.stream(file.value(descendant["FontDescriptor"])["FontFile2"].number)
         boxes = _boxes(program)
+        encoding = file.stream(facts["Encoding"].number)
+        self.digest = hashlib.sha256(b"%d %b%b%r" % (len(program), program, encoding, widths)).digest()
+        """Tells fonts apart."""
         if start != 0 or len(widths) != len(boxes):
             raise Malformed(f"{len(widths)} widths from {start} for {len(boxes)} glyphs")
-        self.glyphs = {
-            code: Glyph(widths[cid], boxes[cid]) for code, cid in _codes(file.stream(facts["Encoding"].number))
-        }
+        self.glyphs = {code: Glyph(widths[cid], boxes[cid]) for code, cid in _codes(encoding)}
         """Of each code."""
 
     def split(self, string: bytes) -> Sequence[bytes]:
@@ -163,7 +165,7 @@ class PdfFile:
         if self.trailer["W"] != [1, 8, 2] or len(table) != entry.size * self.trailer["Size"]:
             raise Malformed("the cross-reference stream is not as long as it says")
         self._entries = list(entry.iter_unpack(table))
-        self._bundles: dict[int, list[Any]] = {}
+        self._bundles: dict[int, list[bytes]] = {}
         self._fonts: dict[int, Font] = {}
 
     @cached_property
@@ -199,8 +201,9 @@ class PdfFile:
             *head, _ = objects(data[: facts["First"]] + b" end")
             starts = [*head[1::2], len(data) - facts["First"]]
             body = data[facts["First"] :]
-            self._bundles[place] = [next(objects(body[begin:end])) for begin, end in pairwise(starts)]
-        return self._bundles[place][within]
+            self._bundles[place] = [body[begin:end] for begin, end in pairwise(starts)]
+        # one at a time: most of them are elements of the structure, which nothing here asks for
+        return next(objects(self._bundles[place][within]))
 
     def value(self, one: Any) -> Any:
         """What a reference leads to, or the object itself."""

@@ -12,12 +12,15 @@ import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from ports import free_ports
+from ready import make_tables
+from whohas.settings import Settings
 
 _PATIENCE_SECONDS = 60
 
@@ -68,9 +71,23 @@ class Postgres:
 
     def new_database(self) -> str:
         """The URL of an empty database."""
+        return self._new_database("template1")
+
+    def ready_database(self) -> str:
+        """The URL of a database that has its tables, and nothing in them; see `ready`."""
+        return self._new_database(self._ready)
+
+    @cached_property
+    def _ready(self) -> str:
+        url = self.new_database()
+        with tempfile.TemporaryDirectory() as home:
+            make_tables(Settings(home=Path(home), database_url=url))
+        return url.rpartition("/")[2]
+
+    def _new_database(self, template: str) -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # pyright: ignore[reportArgumentType, reportCallIssue]
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')  # pyright: ignore[reportArgumentType, reportCallIssue]
         return self.url(name)
 
 

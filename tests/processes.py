@@ -1,9 +1,10 @@
 """Python processes for tests, forked where the libraries are imported already.
 
-To import the libraries takes a second of processor time, the same second for each of a thousand processes that tests
-start. So one process imports them once, and forks. All of whohas is imported by each process anew, which has
-arguments, environment, folder and streams of its own, dies of signals and is as real as any other. Where coverage is
-measured it follows processes that are started as usual, so then they are.
+To import the libraries and whohas takes seconds of processor time, the same for each of a thousand processes that tests
+start. So one process imports them once, and forks. The command line is imported by each process anew: it looks at its
+streams. A process has arguments, environment, folder and streams of its own, dies of signals and is as real as any other.
+Where coverage is measured it follows processes that are started as usual, so then they are; and where `TESTS_FORK` is 0,
+for a script that starts but one.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def python(
     cwd: Path | None = None,
 ) -> Process | subprocess.Popen[bytes]:
     """Starts `python -m MODULE ...` or `python -c CODE ...`, which reads nothing where nothing is given."""
-    if any(name.startswith("COVERAGE_") for name in os.environ):
+    if os.environ.get("TESTS_FORK") == "0" or any(name.startswith("COVERAGE_") for name in os.environ):
         read = stdin or subprocess.DEVNULL
         return subprocess.Popen(
             [sys.executable, *arguments], env=env, stdin=read, stdout=stdout, stderr=stderr, cwd=cwd
@@ -105,10 +106,7 @@ def _forker() -> socket.socket:
 
 def fork_for(descriptor: int) -> None:
     """Forks for whoever holds the other end of a socket, until it is closed."""
-    import importlib
-
-    for name in LIBRARIES:
-        importlib.import_module(name)
+    _import()
     del sys.path[0]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers are waited for by nobody
     with socket.socket(fileno=descriptor) as asking:
@@ -129,6 +127,22 @@ def fork_for(descriptor: int) -> None:
         os.dup2(one, standard)
         os.close(one)
     _become(**json.loads(asked))
+
+
+def _import() -> None:
+    import gc
+    import importlib
+    import pkgutil
+
+    import whohas
+
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    for module in pkgutil.walk_packages(whohas.__path__, "whohas."):
+        if module.name.split(".")[1] not in ("__main__", "cli", "migrations"):
+            importlib.import_module(module.name)
+    gc.collect()
+    gc.freeze()  # what was imported stays: no process looks through it again
 
 
 def _keep(child: int, tell: int) -> None:

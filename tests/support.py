@@ -16,6 +16,7 @@ import httpx2
 import psutil
 
 from processes import Process, python
+from ready import ready
 
 ROOT = Path(__file__).parent.parent
 ACME = ROOT / "examples" / "acme"
@@ -142,9 +143,9 @@ class Server:
 @contextmanager
 def serving(home: Path, **extra: str) -> Iterator[Server]:
     """A server on a free loopback port; stopped at the end if it still runs."""
+    ready(home)
     dev_env = home / "dev.env"
     dev_env.unlink(missing_ok=True)
-    home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
     with log.open("ab") as output:
         process = python(
@@ -201,9 +202,11 @@ def result_when_over(
 ) -> dict[str, object]:
     """The result of a run once it has a status."""
     deadline = time.monotonic() + seconds
+    pause = 0.02
     while True:
         result = http.get(f"{prefix}/reports/{run_id}/result").raise_for_status().json()
         if result.get("status") is not None:
             return result
         assert time.monotonic() < deadline, f"the run is not over: {result}"
-        time.sleep(0.03)
+        time.sleep(pause)
+        pause = min(1.3 * pause, 0.2)  # the process of a large run is nicer than those that ask for it

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from support import ACME, ROOT, Server, environment, whohas
 
@@ -20,6 +21,7 @@ def blocks() -> list[str]:
     return re.findall(r"```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_demo_runs_twice_ends_by_itself_and_leaves_no_process(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for _ in range(2):

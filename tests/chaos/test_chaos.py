@@ -149,7 +149,7 @@ class Faults:
         self._postgres.start()
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
 def test_nothing_is_lost_whatever_dies(
     home: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

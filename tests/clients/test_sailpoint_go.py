@@ -18,7 +18,7 @@ from sdk import go_program
 
 from support import ACME, Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("go")]
+pytestmark = [pytest.mark.client, pytest.mark.xdist_group("go")]
 
 
 class Go:

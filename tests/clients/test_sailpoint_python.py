@@ -20,7 +20,7 @@ SCRIPTS = Path(__file__).parent / "scripts"
 SOURCE = "Active Directory"
 VERSIONS = {"1.4.2": "sailpoint_1_4_2.py", "2.1.72": "sailpoint_2_1_72.py"}
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.client
 
 
 @pytest.fixture(scope="module")

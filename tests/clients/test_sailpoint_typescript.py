@@ -21,7 +21,7 @@ from support import ACME, Server
 NEWEST = "1.4.15"
 SCRIPT = Path(__file__).parent / "scripts" / "typescript.js"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.client
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ BACK = "https://console.example/back"
 
 @pytest.fixture(scope="module")
 def url(postgres: Postgres) -> str:
-    return postgres.new_database()
+    return postgres.ready_database()
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ class Loads:
         return int(self._process.stdout.readline())
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.property
 def test_loads_that_are_killed_at_random_are_told_of_if_and_only_if_they_were_published(home: Path) -> None:
     draw = chance(21)

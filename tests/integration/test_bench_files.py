@@ -13,7 +13,7 @@ from bench.data import make
 from support import ROOT
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_everybody_who_is_installed_writes_the_same_rows() -> None:
     kept = (ROOT / "bench" / "results.md").read_bytes()
     done = subprocess.run(

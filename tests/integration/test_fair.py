@@ -11,12 +11,12 @@ LARGE = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selected
 SMALL = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
 
 
-def test_a_small_report_is_done_while_a_large_one_goes_on_and_another_waits(big_home: Path, database_url: str) -> None:
+def test_a_small_report_is_done_while_a_large_one_goes_on_and_another_waits(big_home: Path, mainly_sqlite: str) -> None:
     # IDENTITIES reads the million accounts too, into no row; what is written as NDJSON counts for more
     settings = {
         "WHOHAS_RUNS_AT_ONCE": "1", "WHOHAS_CONCURRENT_REPORTS": "ACCOUNTS", "WHOHAS_SMALL_RUN": "1200000",
     }  # fmt: skip
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url, **settings) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, **settings) as server, server.http() as http:
         large = [http.post("/v2025/reports/run", json=LARGE).raise_for_status().json()["id"] for _ in range(3)]
         small = http.post("/v2025/reports/run", json=SMALL).raise_for_status().json()["id"]
         assert result_when_over(http, small)["status"] == "SUCCESS"
@@ -25,9 +25,9 @@ def test_a_small_report_is_done_while_a_large_one_goes_on_and_another_waits(big_
             http.post(f"/v2025/reports/{run_id}/cancel").raise_for_status()
 
 
-def test_a_start_beyond_the_limit_is_a_429_that_says_when_to_come_back(big_home: Path, database_url: str) -> None:
+def test_a_start_beyond_the_limit_is_a_429_that_says_when_to_come_back(big_home: Path, mainly_sqlite: str) -> None:
     settings = {"WHOHAS_RUNS_PER_LAUNCHER": "1"}
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url, **settings) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, **settings) as server, server.http() as http:
         first = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
         refused = http.post("/v2025/reports/run", json=SMALL)
         assert refused.status_code == 429

@@ -34,6 +34,7 @@ TEXTS = ["=1+1", "007", " x ", 'say "hi", all', "a\nb", "é北😀", "it's; so"]
 ROWS = [(text, True, (1 << 63) - 1, TIME, [text, "b"]) for text in TEXTS] + [(None, None, None, None, None)]
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_libreoffice_reads_a_csv(tmp_path: Path, separator: str) -> None:
     if shutil.which("soffice") is None:
@@ -67,7 +68,7 @@ print(json.dumps({"types": frame.dtypes, "rows": [[str(row.time) if c == "time" 
 """
 
 
-@pytest.mark.slow
+@pytest.mark.engine
 def test_spark_reads_a_parquet(tmp_path: Path) -> None:
     from clients.sdk import python_sdk
 
@@ -96,7 +97,7 @@ def test_a_parquet_says_what_it_is_of(tmp_path: Path) -> None:
     assert metadata.row_group(0).column(0).compression == "ZSTD"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_more_rows_than_a_sheet_has_go_on_on_another(tmp_path: Path) -> None:
     import pyarrow as pa
 

@@ -76,7 +76,7 @@ def test_a_killed_workers_run_is_taken_over_within_five_seconds(big_home: Path, 
             assert whole(cluster, other, run_id)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
     big_home: Path, postgres: Postgres
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
         assert result_when_over(http, again)["status"] == "SUCCESS"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_run(
     big_home: Path, postgres: Postgres
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_ru
                     node.stop()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_outlive_a_database_that_is_stopped_hard(big_home: Path) -> None:
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
@@ -154,7 +154,7 @@ def test_runs_outlive_a_database_that_is_stopped_hard(big_home: Path) -> None:
                 assert whole(cluster, http, run_id)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_stopped_worker_hands_its_run_to_another(big_home: Path, postgres: Postgres) -> None:
     with (
         running_cluster(big_home, postgres.new_database(), WHOHAS_DRAIN_SECONDS="0") as cluster,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 import whohas.services  # noqa: F401 - it brings every table, which is what is compared
 from factories import publish
+from processes import python
 from support import ROOT, environment, result_when_over, serving
 from whohas import migrations
 from whohas.database import connect, metadata
@@ -23,6 +22,12 @@ FIRST = ROOT / "tests" / "migrations" / "0.1.0.sql"
 """A database that version 0.1.0 made: a run in each state but WARNED, one client, one report switched off."""
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
 ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """As the fixture of all tests, but without any tables."""
+    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
 
 
 @pytest.fixture
@@ -68,17 +73,15 @@ def test_a_layout_from_a_newer_version_is_an_error_that_says_what_to_do(home: Pa
         migrations.upgrade(database)
 
 
-def test_many_processes_may_be_the_first_at_once(home: Path, database_url: str, database: sa.Engine) -> None:
+def test_many_processes_may_be_the_first_at_once(
+    home: Path, tmp_path: Path, database_url: str, database: sa.Engine
+) -> None:
     script = "from whohas.services import open_services as o; from whohas.settings import load_settings as l\nwith o(l()): pass"
-    starters = [
-        subprocess.Popen(
-            [sys.executable, "-c", script], env=environment(home, WHOHAS_DATABASE_URL=database_url), stderr=subprocess.PIPE
-        )
-        for _ in range(6)
-    ]  # fmt: skip
-    for starter in starters:
-        _, error = starter.communicate(timeout=120)
-        assert starter.returncode == 0, error.decode()
+    env = environment(home, WHOHAS_DATABASE_URL=database_url)
+    with (tmp_path / "log").open("w") as log:
+        starters = [python("-c", script, env=env, stdout=log, stderr=log) for _ in range(6)]
+        ends = [starter.wait(120) for starter in starters]
+    assert ends == [0] * 6, (tmp_path / "log").read_text()
     with database.connect() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [
             migrations.HEAD

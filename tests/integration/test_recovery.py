@@ -40,15 +40,14 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
     assert not alive
 
 
-@pytest.mark.slow
-def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, database_url: str) -> None:
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, mainly_sqlite: str) -> None:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         workers = children(server.process.pid)
         assert workers
         server.kill()
         wait_until_gone(workers, 5)
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert (result["status"], result["rows"]) == ("SUCCESS", ROWS)
         with http.stream("GET", f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}) as answer:
@@ -60,11 +59,10 @@ def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, d
         assert sorted(path.name for path in (big_home / "artefacts" / run_id).iterdir()) == ["2-accounts.csv"]
 
 
-@pytest.mark.slow
-def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home: Path, database_url: str) -> None:
+def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home: Path, mainly_sqlite: str) -> None:
     with (
         serving(
-            big_home, WHOHAS_DATABASE_URL=database_url, WHOHAS_DRAIN_SECONDS="0", WHOHAS_RUN_ATTEMPTS="1"
+            big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_DRAIN_SECONDS="0", WHOHAS_RUN_ATTEMPTS="1"
         ) as server,
         server.http() as http,
     ):
@@ -75,7 +73,7 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
         assert time.monotonic() - started < 10
         wait_until_gone(workers, 1)
     with (
-        serving(big_home, WHOHAS_DATABASE_URL=database_url, WHOHAS_RUN_ATTEMPTS="1") as server,
+        serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_RUN_ATTEMPTS="1") as server,
         server.http() as http,
     ):
         result = result_when_over(http, run_id)
@@ -83,32 +81,32 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
         assert [path.name for path in (big_home / "artefacts" / run_id).iterdir()] == ["2-accounts.csv"]
 
 
-def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, database_url: str) -> None:
+def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, mainly_sqlite: str) -> None:
     with (
-        serving(big_home, WHOHAS_DATABASE_URL=database_url, WHOHAS_DRAIN_SECONDS="60") as server,
+        serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_DRAIN_SECONDS="60") as server,
         server.http() as http,
     ):
         run_id = start_and_wait_until_extracting(http)
         assert server.stop(70) == 0
     assert [path.name for path in (big_home / "artefacts" / run_id).iterdir()] == ["1-accounts.csv"]
-    assert "succeeded" in whohas(big_home, "show", run_id, WHOHAS_DATABASE_URL=database_url).stdout
+    assert "succeeded" in whohas(big_home, "show", run_id, WHOHAS_DATABASE_URL=mainly_sqlite).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
-    big_home: Path, database_url: str
+    big_home: Path, mainly_sqlite: str
 ) -> None:
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         server.kill()
     for attempt in (2, 3):
-        with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server:
+        with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server:
             deadline = time.monotonic() + 60
             while not (big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
             server.kill()
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert result["status"] == "FAILURE"
         answer = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"})
@@ -117,8 +115,8 @@ def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
         assert not (big_home / "artefacts" / run_id).exists()
 
 
-def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, database_url: str) -> None:
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, mainly_sqlite: str) -> None:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
         os.kill(busy.pid, 9)
@@ -135,9 +133,9 @@ def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, d
     ("format", "progress"), [("CSV", "Extracting"), ("PDF", "Writing the PDF")], ids=["extracting", "rendering"]
 )
 def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
-    big_home: Path, database_url: str, format: str, progress: str
+    big_home: Path, mainly_sqlite: str, format: str, progress: str
 ) -> None:
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until(http, format, progress)
         busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
         cancelled = http.post(f"/v2025/reports/{run_id}/cancel")
@@ -151,10 +149,10 @@ def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
         assert http.get(f"/v2025/reports/{run_id}/result").json()["status"] == "TERMINATED"
 
 
-def test_a_queued_run_is_cancelled_at_once(big_home: Path, database_url: str) -> None:
+def test_a_queued_run_is_cancelled_at_once(big_home: Path, mainly_sqlite: str) -> None:
     with (
         serving(
-            big_home, WHOHAS_DATABASE_URL=database_url, WHOHAS_RUNS_AT_ONCE="1", WHOHAS_CONCURRENT_REPORTS="ACCOUNTS"
+            big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_RUNS_AT_ONCE="1", WHOHAS_CONCURRENT_REPORTS="ACCOUNTS"
         ) as server,
         server.http() as http,
     ):
@@ -167,17 +165,17 @@ def test_a_queued_run_is_cancelled_at_once(big_home: Path, database_url: str) ->
 
 
 def test_a_cancel_that_a_dying_server_could_not_carry_out_is_carried_out_by_the_next(
-    big_home: Path, database_url: str
+    big_home: Path, mainly_sqlite: str
 ) -> None:
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         server.process.send_signal(signal.SIGSTOP)
         assert (
-            whohas(big_home, "cancel", run_id, WHOHAS_DATABASE_URL=database_url).stdout == f"{run_id} is cancelling.\n"
+            whohas(big_home, "cancel", run_id, WHOHAS_DATABASE_URL=mainly_sqlite).stdout == f"{run_id} is cancelling.\n"
         )
         server.kill()
     assert any((big_home / "artefacts" / run_id).iterdir())
-    with serving(big_home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         assert result_when_over(http, run_id)["status"] == "TERMINATED"
         assert not (big_home / "artefacts" / run_id).exists()
         assert not list((big_home / "spill").glob("*/*"))

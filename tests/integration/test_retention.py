@@ -193,7 +193,6 @@ def test_a_dry_sweep_says_what_a_real_one_does_and_removes_nothing(services: Ser
     ]
 
 
-@pytest.mark.slow
 def test_the_server_sweeps_by_itself_and_the_command_line_holds(own_home: Path) -> None:
     with serving(own_home, WHOHAS_SWEEP_SECONDS="1", WHOHAS_KEEP_FILES_DAYS="0.00003") as server, server.http() as http:
         body = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}

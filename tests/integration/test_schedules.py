@@ -162,7 +162,6 @@ def test_after_an_outage_the_server_starts_what_was_missed(own_home: Path) -> No
         assert (answer["lastRun"], answer["lastError"], answer["timeZone"]) == (task["id"], None, "Europe/Berlin")
 
 
-@pytest.mark.slow
 def test_the_command_line_makes_shows_pauses_runs_and_removes(own_home: Path) -> None:
     assert "No schedule yet" in whohas(own_home, "schedule", "list").stdout
     add = ("schedule", "add", "weekly", "0 6 * * MON", "IDENTITIES")

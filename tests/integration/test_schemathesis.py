@@ -24,9 +24,11 @@ CHECKS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.property
-@pytest.mark.parametrize("paths", ["^/v2025/reports", "^/reports/v1", "^/oauth/token$"])
+@pytest.mark.parametrize(
+    "paths",
+    ["^/v2025/reports", *(pytest.param(path, marks=pytest.mark.long) for path in ("^/reports/v1", "^/oauth/token$"))],
+)
 def test_every_answer_is_as_described(server: Server, tmp_path: Path, paths: str) -> None:
     program = Path(sys.executable).parent / "schemathesis"
     done = subprocess.run(

@@ -678,6 +678,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus(tmp_path_factory.mktemp("lucene"), documents())
 
 
+@pytest.mark.engine
 @pytest.mark.property
 def test_queries_find_what_lucene_finds_and_are_rejected_where_lucene_rejects_them(corpus: Corpus) -> None:
     asked = [
@@ -711,6 +712,7 @@ def test_queries_find_what_lucene_finds_and_are_rejected_where_lucene_rejects_th
     assert sum(bool(answer.ids) for answer in accepted) > 0.6 * len(accepted)
 
 
+@pytest.mark.engine
 def test_the_oracle_can_disagree(tmp_path: Path) -> None:
     corpus = Corpus(tmp_path, [{"id": "1", "name": "here"}])
     try:

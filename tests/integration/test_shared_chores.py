@@ -42,7 +42,7 @@ def removals(cluster: Cluster) -> list[str]:
     return [one["run_id"] for one in map(json.loads, lines) if one["event"] == "removed"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_home: Path, postgres: Postgres) -> None:
     url = postgres.new_database()
     database = connect(url)

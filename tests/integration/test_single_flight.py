@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from factories import many_accounts
+from processes import Process, python
 from support import environment, result_when_over, serving
 
 PROCESSES = 4
@@ -30,23 +32,23 @@ with open_services(load_settings()) as services:
 
 def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path, database_url: str) -> None:
     many_accounts(home / "warehouse", 1_000)
-    starters = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTER % STARTS],
-            env=environment(home, WHOHAS_DATABASE_URL=database_url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for _ in range(PROCESSES)
-    ]  # fmt: skip
-    for starter in starters:
-        assert starter.stdout is not None
-        assert starter.stdout.readline() == "ready\n"
-    for starter in starters:
-        assert starter.stdin is not None
-        starter.stdin.write("go\n")
-        starter.stdin.flush()
-    outputs = [starter.communicate(timeout=120)[0] for starter in starters]
-    assert all(starter.returncode == 0 for starter in starters)
-    ids = {run_id for output in outputs for run_id in output.split()}
+    env = environment(home, WHOHAS_DATABASE_URL=database_url)
+    said = [home / f"starter{number}.out" for number in range(PROCESSES)]
+    read, begin = os.pipe()
+    starters: list[Process | subprocess.Popen[bytes]] = []
+    with os.fdopen(read) as stdin, (home / "starters.log").open("w") as log:
+        for path in said:
+            with path.open("w") as out:
+                starters.append(python("-c", STARTER % STARTS, env=env, stdin=stdin, stdout=out, stderr=log))
+    deadline = time.monotonic() + 120
+    while not all(path.read_text() == "ready\n" for path in said):
+        assert time.monotonic() < deadline and not any(starter.poll() for starter in starters), (
+            home / "starters.log"
+        ).read_text()
+        time.sleep(0.02)
+    os.close(begin)  # all of them see the end of their input at once
+    assert [starter.wait(120) for starter in starters] == [0] * PROCESSES
+    ids = {run_id for path in said for run_id in path.read_text().split()[1:]}
     assert len(ids) == 1
     with serving(home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
         assert result_when_over(http, ids.pop())["rows"] == 1_000

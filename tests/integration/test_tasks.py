@@ -22,7 +22,7 @@ CANCEL = [{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}]
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
-    return request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
+    return request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from support import result_when_over, serving, whohas
 
@@ -49,7 +48,6 @@ def watched(http: httpx2.Client, path: str, **headers: str) -> list[Event]:
         return list(events(answer.iter_lines()))
 
 
-@pytest.mark.slow
 def test_a_run_is_told_of_until_it_is_over_and_a_client_that_comes_back_goes_on(big_home: Path) -> None:
     with serving(big_home) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
@@ -67,7 +65,6 @@ def test_a_run_is_told_of_until_it_is_over_and_a_client_that_comes_back_goes_on(
         assert watched(http, path, **{"Last-Event-ID": "nonsense \x7f"}) == [told[-1]]
 
 
-@pytest.mark.slow
 def test_all_runs_are_told_of_those_that_begin_later_too_and_a_server_that_stops_ends_the_stream(
     own_home: Path,
 ) -> None:
@@ -89,7 +86,6 @@ def test_all_runs_are_told_of_those_that_begin_later_too_and_a_server_that_stops
         assert ended == ids
 
 
-@pytest.mark.slow
 def test_clients_that_vanish_cost_nothing(big_home: Path) -> None:
     with serving(big_home) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
@@ -108,7 +104,6 @@ def test_what_cannot_be_watched(own_home: Path) -> None:
         assert httpx2.get(f"{server.url}/whohas/runs/events").status_code == 401
 
 
-@pytest.mark.slow
 def test_the_terminal_shows_runs_as_they_go(own_home: Path) -> None:
     assert whohas(own_home, "watch").stdout == "No run goes on.\n"
     assert "no run with the id" in whohas(own_home, "watch", "0" * 32).stderr

@@ -12,6 +12,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +22,10 @@ from rendering import ABOUT
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
 from whohas.render.definition import Options
+from whohas.render.pdf import write as pdf
+from whohas.render.xlsx import write as xlsx
 from whohas.runs import children as module
+from whohas.runs.child import carry_out
 from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
 from whohas.runs.work import Output, Part, Work
 
@@ -46,6 +50,31 @@ def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
     part = Part("", sql, {}, (Column("n", "integer"),), ordered=False, expected_rows=1)
     output = Output("csv", str(folder / "out.csv"))
     return Work((part,), (), (output,), ABOUT, Options(), memory=memory, threads=1, spill=str(folder / "spill"))
+
+
+def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for write in (pdf, xlsx):
+        monkeypatch.setattr(write, "_CELLS", 1_000)
+    rows = 5_000
+    columns = (Column("name", "text"), Column("n", "integer"))
+    sql = f"SELECT 'name ' || range, range FROM range({rows})"
+    part = Part("", sql, {}, columns, True, rows, extract=str(tmp_path / "rows.extract"))
+    outputs = tuple(Output(format, str(tmp_path / f"out.{format}")) for format in ("csv", "pdf", "xlsx"))
+    said: list[dict[str, Any]] = []
+    made = Work((part,), (), outputs, ABOUT, Options(), 1 << 28, 2, str(tmp_path / "spill"))
+    carry_out(made, lambda **facts: said.append(facts))
+    told = [facts for facts in said if "percent" in facts]
+    percents, phases = [facts["percent"] for facts in told], [facts["progress"].split(",")[0] for facts in told]
+    assert percents == sorted(percents)
+    order = [
+        "Extracting",
+        *(f"{doing} the {name}" for name in ("CSV", "PDF", "XLSX") for doing in ("Writing", "Checking")),
+    ]
+    assert list(dict.fromkeys(phases)) == order
+    assert phases == sorted(phases, key=order.index)
+    for phase in ("Writing the PDF", "Writing the XLSX"):
+        moves = [(facts["percent"], facts["rows"]) for facts, its in zip(told, phases, strict=True) if its == phase]
+        assert len(set(moves)) > 2 and all(0 <= count <= rows for _, count in moves), moves
 
 
 @contextmanager

@@ -283,7 +283,6 @@ print(status.partition("VmHWM:")[2].split()[0])
 """
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_organisation(tmp_path: Path) -> None:
     peaks: list[int] = []
     for identities in (10_000, 50_000):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from conftest import APART
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {"duckdb", "pyarrow", "deltalake", "dbos", "fastapi", "sqlalchemy", "pydantic", "numpy", "httpx2", "structlog"}
@@ -28,6 +31,20 @@ def test_a_child_loads_the_engine_and_nothing_else_that_is_heavy() -> None:
     code = "import sys, whohas.runs.child; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert HEAVY.intersection(loaded) <= {"duckdb", "numpy"}
+
+
+def test_each_test_runs_in_one_target_of_make(pytestconfig: pytest.Config) -> None:
+    targets = dict(re.findall(r"^([a-z-]+):(.*(?:\n\t.*)*)", (ROOT / "Makefile").read_text(), re.M))
+    apart = re.findall(r"\bnot (\w+)", re.findall(r"^QUICK := (.*)", (ROOT / "Makefile").read_text(), re.M)[0])
+    assert set(apart) == APART
+    registered = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
+    assert registered >= APART
+    running = {name: re.findall(r"-m (\w+)\b", recipe) for name, recipe in targets.items() if name != "properties"}
+    by_marker = {marker: [name for name, markers in running.items() if marker in markers] for marker in apart}
+    assert all(len(names) == 1 for names in by_marker.values()), by_marker
+    assert '-m "$(QUICK)"' in targets["test"]
+    every = targets["all-tests"].partition("#")[0].split()
+    assert sorted(every) == sorted(["test", *(name for (name,) in by_marker.values())])
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.name)

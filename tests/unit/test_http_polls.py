@@ -28,7 +28,7 @@ def polled(
     home: Path = tmp_path_factory.mktemp("polled") / "home"
     home.mkdir()
     (home / "warehouse").symlink_to(acme_home / "warehouse")
-    url = request.getfixturevalue("postgres").new_database() if request.param == "postgresql" else ""
+    url = request.getfixturevalue("postgres").ready_database() if request.param == "postgresql" else ""
     with serving(home, WHOHAS_DATABASE_URL=url) as server:
         yield server
 

@@ -424,6 +424,7 @@ def test_a_wide_report_prints_on_as_many_pages_as_keep_it_legible(tmp_path: Path
     assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (5, 0)
 
 
+@pytest.mark.engine
 def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
     if shutil.which("soffice") is None:
         pytest.skip("LibreOffice is not there")

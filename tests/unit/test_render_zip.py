@@ -139,7 +139,7 @@ def test_more_files_than_16_bits_can_tell(tmp_path: Path, monkeypatch: pytest.Mo
     check(path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_file_of_more_than_4_gib(tmp_path: Path) -> None:
     block, blocks = bytes(1 << 24), 257
     with zip.open_zip(path := tmp_path / "out.zip", NOON) as archive:

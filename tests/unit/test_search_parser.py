@@ -126,7 +126,7 @@ def timed(query: str) -> tuple[bool, float]:
     return True, time.thread_time() - started
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.property
 @pytest.mark.parametrize("seed", range(4))
 def test_a_million_random_texts_are_read_or_refused_each_within_fifty_milliseconds(seed: int) -> None:

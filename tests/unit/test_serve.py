@@ -89,7 +89,6 @@ def test_a_signal_stops_it_in_order(home: Path, number: signal.Signals) -> None:
         assert server.process.wait(15) == 0
 
 
-@pytest.mark.slow
 def test_a_client_that_does_not_read_cannot_keep_it_from_stopping(home: Path) -> None:
     many_accounts(home / "warehouse", 200_000)
     with serving(home) as server, server.http() as http:
