@@ -53,7 +53,7 @@ test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is 
 clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
 
-engines: .venv/.ready ## run the tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
+engines: .venv/.ready ## run more tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
 	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
 
 long: .venv/.ready ## run the tests that take long: kills and outages, millions of rows, many examples

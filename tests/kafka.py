@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from maven import jars
@@ -113,42 +113,30 @@ class Broker:
 
     def read(self, topic: str) -> list[Message]:
         """Every message of a topic as it stands now, partition by partition."""
-        return read_topic(self.servers, topic)
+        consumer = Consumer(
+            {"bootstrap.servers": self.servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False}
+        )
+        try:
+            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            found: list[Message] = []
+            for number in partitions:
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+                consumer.assign([TopicPartition(topic, number, 0)])
+                at = 0
+                deadline = time.monotonic() + _PATIENCE_SECONDS
+                while at < end:
+                    assert time.monotonic() < deadline, f"{topic} cannot be read to its end"
+                    message = consumer.poll(1)
+                    if message is not None and message.error() is None:
+                        found.append(message)
+                        at = (message.offset() or 0) + 1
+            return found
+        finally:
+            consumer.close()
 
     def events(self, topic: str) -> list[dict[str, Any]]:
         """Every event of a topic, as often as it is there."""
         return [json.loads(message.value() or b"") for message in self.read(topic)]
-
-
-def read_topic(servers: str, topic: str) -> list[Message]:
-    """Return every message of a topic as it stands now, partition by partition."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False})
-    try:
-        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-        found: list[Message] = []
-        for number in partitions:
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
-            consumer.assign([TopicPartition(topic, number, 0)])
-            at = 0
-            deadline = time.monotonic() + _PATIENCE_SECONDS
-            while at < end:
-                assert time.monotonic() < deadline, f"{topic} cannot be read to its end"
-                message = consumer.poll(1)
-                if message is not None and message.error() is None:
-                    found.append(message)
-                    at = (message.offset() or 0) + 1
-        return found
-    finally:
-        consumer.close()
-
-
-@contextmanager
-def emulated_broker() -> Generator[str]:
-    """Yield the address of a broker that librdkafka emulates: it speaks the protocol, needs no Java and makes topics."""
-    keeper = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    (broker,) = keeper.list_topics(timeout=10).brokers.values()
-    yield f"{broker.host}:{broker.port}"
-    keeper.flush(1)  # until here it must not be collected: the emulation ends with it
 
 
 @contextmanager

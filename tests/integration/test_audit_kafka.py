@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from confluent_kafka import Message
 from test_transport import certificate
 
 from auditing import act, an_event, left, lines, outbox, until, waiting
 from chance import chance
-from kafka import PASSWORD, USER, Broker, emulated_broker, in_order, kafka_broker, read_topic
+from kafka import PASSWORD, USER, Broker, in_order, kafka_broker
 from postgres import Postgres
 from processes import Process, python
 from whohas.audit import write
@@ -101,31 +100,17 @@ def settings(home: Path, database_url: str, kafka: Broker) -> Settings:
     return Settings(home=home, database_url=database_url or None, kafka_servers=(kafka.servers,), kafka_topic=topic)
 
 
-@pytest.mark.engine
 def test_an_event_arrives_as_a_structured_cloudevent_keyed_by_its_run(settings: Settings, kafka: Broker) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1", bytes=7), an_event("r2"))
         with Relay(settings, database).going_on():
             until(lambda: left(database) == 0)
-    holds_two_events(kafka.read(settings.kafka_topic), settings)
-
-
-def holds_two_events(read: list[Message], settings: Settings) -> None:
-    """Holds the messages of a topic to the events of r1 and r2 in the trail."""
+    read = kafka.read(settings.kafka_topic)
     messages = {message.key(): message for message in read}
     assert len(read) == 2 and set(messages) == {b"r1", b"r2"}
     message = messages[b"r1"]
     assert dict(message.headers() or ()) == {"content-type": b"application/cloudevents+json; charset=UTF-8"}
     assert (message.value() or b"").decode() in settings.trail_path.read_text().splitlines()
-
-
-def test_events_are_relayed_over_the_protocol_of_kafka(home: Path) -> None:
-    with emulated_broker() as servers:
-        told = Settings(home=home, kafka_servers=(servers,), kafka_topic="emulated")
-        with outbox(told) as database, Relay(told, database).going_on():
-            act(database, an_event("r1", bytes=7), an_event("r2"))
-            until(lambda: left(database) == 0)
-        holds_two_events(read_topic(servers, "emulated"), told)
 
 
 def test_events_wait_for_a_broker_that_does_not_answer(home: Path) -> None:
@@ -136,7 +121,6 @@ def test_events_wait_for_a_broker_that_does_not_answer(home: Path) -> None:
         assert (waiting(database), len(lines(told.trail_path))) == (1, 1)
 
 
-@pytest.mark.engine
 def test_what_was_undone_is_never_sent(settings: Settings, kafka: Broker) -> None:
     with outbox(settings) as database, Relay(settings, database).going_on():
         ledger = Ledger(seed=1)
@@ -147,7 +131,6 @@ def test_what_was_undone_is_never_sent(settings: Settings, kafka: Broker) -> Non
         assert ledger.undone
 
 
-@pytest.mark.engine
 def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(settings: Settings, kafka: Broker) -> None:
     topic = kafka.new_topic(partitions=1, max_message_bytes="4000", compression_type="producer")
     told = settings.model_copy(update={"kafka_topic": topic})
@@ -173,7 +156,6 @@ def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(settings: Set
         assert too_large.id in {event["id"] for event in kafka.events(topic)}
 
 
-@pytest.mark.engine
 def test_a_topic_that_is_not_there_yet_is_waited_for(settings: Settings, kafka: Broker) -> None:
     told = settings.model_copy(update={"kafka_topic": f"{settings.kafka_topic}-later"})
     with outbox(told) as database, Relay(told, database).going_on():
