@@ -1,13 +1,10 @@
 """The database of runs, clients and settings of reports: SQLite with nothing to install, PostgreSQL for many workers.
 
-The same database holds the tables of the job engine, so that a run and its job are written in one transaction. Each
-part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
+Each part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,13 +50,22 @@ def connect(url: str) -> sa.Engine:
 
     Args:
         url: of SQLite or PostgreSQL; see `with_driver`.
+
+    Raises:
+        InvalidArguments: it is no such URL, or the driver of PostgreSQL is not installed.
     """
     parsed = with_driver(url)
     if parsed.get_backend_name() == "postgresql":
         given = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
-        return sa.create_engine(
-            parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
-        )
+        try:
+            return sa.create_engine(
+                parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
+            )
+        except ImportError as error:
+            raise InvalidArguments(
+                "WHOHAS_DATABASE_URL names a PostgreSQL, and its driver cannot be loaded: "
+                f"{error}. Install it with `pip install 'whohas[postgres]'`."
+            ) from error
     # as many as are wanted at once: who only reads must not wait for those who wait for their turn to write
     engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -133,13 +139,3 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
-    if sqlite3.sqlite_version_info < (3, 42):
-        connection.create_function("unixepoch", -1, _unixepoch)
-
-
-def _unixepoch(*modifiers: str) -> float:
-    """SQLite's function as it is from 3.42 on: the job engine relies on `subsec` where Python is 3.12 or later, and
-    such a Python may well have an older SQLite (Debian 12 has 3.40)."""
-    if modifiers != ("subsec",):
-        raise ValueError(f"unixepoch is known here with 'subsec' alone, not with {modifiers}.")
-    return round(time.time(), 3)
