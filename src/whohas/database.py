@@ -6,13 +6,16 @@ Each part defines its own tables on `metadata`, in the module that uses them; `m
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from whohas.errors import InvalidArguments
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = sa.MetaData()
 
@@ -76,6 +79,16 @@ def answers_at_once(database: sa.Engine) -> bool:
     """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network.
     Then the event loop itself can ask: a change of threads would take longer."""
     return database.dialect.name == "sqlite"
+
+
+def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT in the dialect of the database: it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    # one of them alone is loaded: PostgreSQL's takes 3 MB of memory
+    if database.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert
+    return insert(table)
 
 
 class Commits:

@@ -35,7 +35,10 @@ from whohas.settings import Settings
 _POLL_SECONDS = 1.0
 """How often queued runs are looked for without any hint."""
 _COMMITS_SECONDS = 0.02
-"""How often SQLite is asked whether something was committed; takes 40 microseconds."""
+"""How often SQLite is asked whether something was committed, while something is."""
+_QUIET_SECONDS = 0.1
+"""How often it is asked once nothing was committed for a second: an idle server takes next to no processor time."""
+_QUIET_AFTER_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 """How long runs may take to end once they are stopped."""
 
@@ -71,10 +74,12 @@ def lanes_of(settings: Settings) -> tuple[Lane, ...]:
 
 
 class Wakeup:
-    """A flag that ends a wait in another thread; one that is set before the wait ends it at once."""
+    """A flag that ends a wait in another thread; one that is set before the wait ends it at once. One thread waits."""
 
     def __init__(self) -> None:
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._alone = select.poll()  # not select(), which knows no descriptor above 1023
+        self._alone.register(self._descriptor, select.POLLIN)
         # closed with the last reference, so that no thread sets it when its number belongs to another file
         weakref.finalize(self, os.close, self._descriptor).atexit = False
 
@@ -84,13 +89,13 @@ class Wakeup:
 
     def wait(self, seconds: float, other: int | None = None) -> bool:
         """Wait until it is set or another descriptor is readable; return whether either is so in time."""
-        # not select(), which knows no descriptor above 1023
-        waiting = select.poll()
-        waiting.register(self._descriptor, select.POLLIN)
+        waiting = self._alone
         if other is not None:
+            waiting = select.poll()
+            waiting.register(self._descriptor, select.POLLIN)
             waiting.register(other, select.POLLIN)
-        ready = waiting.poll(max(0.0, seconds) * 1000)
-        with suppress(BlockingIOError):
+        ready = {descriptor for descriptor, _ in waiting.poll(max(0.0, seconds) * 1000)}
+        if self._descriptor in ready:
             os.eventfd_read(self._descriptor)
         return bool(ready)
 
@@ -113,24 +118,32 @@ class CommitHints:
     def __init__(self, database: sa.Engine) -> None:
         self._commits = Commits(database)
         self._count = 0
+        self._counted_at = 0.0
 
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self._counted() and (left := until - time.monotonic()) > 0:
-            if wakeup.wait(min(left, _COMMITS_SECONDS)):
+        now = time.monotonic()
+        until = now + seconds
+        while not self._counted(now) and now < until:
+            quiet = now - self._counted_at > _QUIET_AFTER_SECONDS
+            if wakeup.wait(min(until - now, _QUIET_SECONDS if quiet else _COMMITS_SECONDS)):
                 return
+            now = time.monotonic()
 
     def close(self) -> None:
         self._commits.close()
 
-    def _counted(self) -> bool:
+    def _counted(self, now: float) -> bool:
+        """Return whether something was committed since the time before."""
         before = self._count
         try:
             self._count = self._commits.count()
         except (sqlite3.Error, SQLAlchemyError):
             self._commits.close()
             return False  # the next look for runs says what is wrong with the database
-        return self._count != before
+        if self._count == before:
+            return False
+        self._counted_at = now
+        return True
 
 
 class NotificationHints:

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas import audit
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
-from whohas.database import Instant, metadata
+from whohas.database import Instant, metadata, upserting
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 
@@ -116,8 +115,7 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "messages": _messages(new.messages),
         "artefacts": [],
     }
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(run).values(values)
+    statement = upserting(connection, run).values(values)
     kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
     # not the count of rows: PostgreSQL's driver does not tell it of an insert
     if connection.execute(kept.returning(run.c.id)).first() is None:
