@@ -18,6 +18,8 @@ import traceback
 from contextlib import suppress
 from typing import NoReturn
 
+import duckdb
+
 from whohas.runs import child
 
 _Told = dict[int, tuple[int, socket.socket]]
@@ -25,7 +27,7 @@ _Told = dict[int, tuple[int, socket.socket]]
 
 
 def main() -> NoReturn:
-    child.get_ready()
+    prepared = child.get_ready()
     asking = socket.socket(fileno=0)
     told: _Told = {}
     events = select.poll()
@@ -41,13 +43,20 @@ def main() -> NoReturn:
                 os._exit(0)  # libraries would take for leaks what is frozen, and say so
             work, words, tell = descriptors
             with suppress(OSError):  # whoever asked is gone, or has been told why not
-                process = _fork(asking, told, work, words, socket.socket(fileno=tell))
+                process = _fork(asking, told, work, words, socket.socket(fileno=tell), prepared)
                 events.register(process, select.POLLIN)
             os.close(work)
             os.close(words)
 
 
-def _fork(asking: socket.socket, told: _Told, work: int, words: int, tell: socket.socket) -> int:
+def _fork(
+    asking: socket.socket,
+    told: _Told,
+    work: int,
+    words: int,
+    tell: socket.socket,
+    prepared: duckdb.DuckDBPyConnection,
+) -> int:
     """A child, of which the descriptor is returned."""
     try:
         pid = os.fork()
@@ -61,7 +70,7 @@ def _fork(asking: socket.socket, told: _Told, work: int, words: int, tell: socke
         for descriptor, (_, other) in told.items():
             os.close(descriptor)
             other.close()
-        _work(work, words)
+        _work(work, words, prepared)
     process = os.pidfd_open(pid)
     told[process] = pid, tell
     with suppress(OSError):
@@ -69,13 +78,13 @@ def _fork(asking: socket.socket, told: _Told, work: int, words: int, tell: socke
     return process
 
 
-def _work(work: int, words: int) -> NoReturn:
+def _work(work: int, words: int, prepared: duckdb.DuckDBPyConnection) -> NoReturn:
     try:
         os.dup2(work, 0)
         os.dup2(words, 1)
         os.close(work)
         os.close(words)
-        child.main()
+        child.main(prepared)
     except BaseException:
         traceback.print_exc()
     finally:
