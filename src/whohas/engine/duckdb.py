@@ -98,8 +98,8 @@ def open_duckdb(
 def prepare() -> duckdb.DuckDBPyConnection:
     """Return a connection for `open_duckdb` in a process that is forked from this one.
 
-    To connect takes 35 ms in a forked process, most of it for pages of memory that are touched for the first time; to go
-    on with this connection takes 7. It has no threads of its own, or this process could not be forked.
+    To connect takes 35 ms in a forked process, most of it for pages of memory that are touched for the first time. To
+    go on with this connection takes 7. It has no threads of its own, or this process could not be forked.
     """
     connection = duckdb.connect(":memory:", config={**_CONFIG, "threads": 1, "async_threads": 0})
     connection.execute("SET TimeZone = 'UTC'")
