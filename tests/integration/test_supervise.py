@@ -133,7 +133,9 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
     bench = Bench(home, database_url, run_seconds=1)
-    endless = "import time; from whohas.runs import child, forkserver; child.main = lambda *_: time.sleep(60); forkserver.main()"
+    endless = (
+        "import time; from whohas.runs import child, forkserver; child.main = lambda: time.sleep(60); forkserver.main()"
+    )
     bench.supervisor.children.close()
     bench.supervisor.children.fork_server.command = (sys.executable, "-c", endless)
     assert "longer than the 1 seconds that a run may take" in failure(bench.carry_out(bench.start()))

@@ -32,9 +32,9 @@ LOADED = """
 import sys
 from whohas.runs import child, forkserver
 made = child.carry_out
-def carry_out(work, say, *given, **options):
+def carry_out(work, say):
     before = set(sys.modules)
-    made(work, say, *given, **options)
+    made(work, say)
     say(new=sorted(name for name in set(sys.modules) - before if name.startswith(("whohas", "pyarrow", "numpy", "duckdb"))))
 child.carry_out = carry_out
 forkserver.main()

@@ -65,25 +65,15 @@ class DuckDB:
 
 
 @contextmanager
-def open_duckdb(
-    tables: Iterable[TableFiles],
-    memory: int,
-    threads: int,
-    spill: Path,
-    prepared: duckdb.DuckDBPyConnection | None = None,
-    *,
-    keep: bool = False,
-) -> Generator[DuckDB]:
+def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:
     """A connection that sees the tables and nothing else of the disk's databases.
 
     Args:
         memory: bytes that it may use before it spills.
         threads: how many it may run.
         spill: a folder of its own; made when it is needed.
-        prepared: a connection of `prepare` to use instead of a new one.
-        keep: whether the connection stays open, for a process that ends next: to free its memory takes 12 ms.
     """
-    connection = connect(memory, threads, spill) if prepared is None else _begin(prepared, memory, threads, spill)
+    connection = connect(memory, threads, spill)
     try:
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
@@ -91,35 +81,7 @@ def open_duckdb(
             connection.execute(definition(table))
         yield DuckDB(connection)
     finally:
-        if not keep:
-            connection.close()
-
-
-def prepare() -> duckdb.DuckDBPyConnection:
-    """Return a connection for `open_duckdb` in a process that is forked from this one.
-
-    To connect takes 35 ms in a forked process, most of it for pages of memory that are touched for the first time. To
-    go on with this connection takes 7. It has no threads of its own, or this process could not be forked.
-    """
-    connection = duckdb.connect(":memory:", config={**_CONFIG, "threads": 1, "async_threads": 0})
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
-
-
-def _begin(connection: duckdb.DuckDBPyConnection, memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
-    """Give a prepared connection its limits and its threads."""
-    spill.parent.mkdir(parents=True, exist_ok=True)
-    connection.execute("RESET async_threads")
-    connection.execute(f"SET threads = {threads}")
-    connection.execute(f"SET memory_limit = '{memory}B'")
-    connection.execute(f"SET temp_directory = {literal(str(spill))}")
-    return connection
-
-
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-}
+        connection.close()
 
 
 def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
@@ -131,7 +93,8 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
             "memory_limit": f"{memory}B",
             "threads": threads,
             "temp_directory": str(spill),
-            **_CONFIG,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
         },
     )
     connection.execute("SET TimeZone = 'UTC'")

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
-from whohas.engine.duckdb import open_duckdb, prepare
+from whohas.engine.duckdb import open_duckdb
 from whohas.engine.sql import literal
 from whohas.errors import WhohasError
 from whohas.render import parquet
@@ -48,19 +48,13 @@ _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
 
-def carry_out(
-    work: Work, say: Callable[..., None], prepared: duckdb.DuckDBPyConnection | None = None, *, ends: bool = False
-) -> None:
+def carry_out(work: Work, say: Callable[..., None]) -> None:
     """Makes every file of the work, and says how far it is: `progress`, `percent` (0 to 100), `rows` so far.
 
     The last word is `files`: bytes, rows and SHA-256 of each extract and output, synced to disk; and `notes`: what a
     reader of the run should know; and `phases`: see `Progress.phases`.
-
-    Args:
-        prepared: a connection of `engine.duckdb.prepare`.
-        ends: whether the process ends after it.
     """
-    _Making(work, say, prepared, ends).all()
+    _Making(work, say).all()
 
 
 @dataclass
@@ -78,12 +72,8 @@ class _Made:
 class _Making:
     """The files of one work, under way."""
 
-    def __init__(
-        self, work: Work, say: Callable[..., None], prepared: duckdb.DuckDBPyConnection | None, ends: bool
-    ) -> None:
+    def __init__(self, work: Work, say: Callable[..., None]) -> None:
         self._work = work
-        self._prepared = prepared
-        self._keeps = ends and len(work.parts) == len(work.outputs) == 1 and not work.parts[0].extract
         self._say = say
         self._formats = {output.format: find(output.format) for output in work.outputs}
         self._progress = Progress(say, list(self._weights()))
@@ -180,10 +170,7 @@ class _Making:
 
         # an engine of its own each time: what one keeps in memory, the next format would lack
         work = self._work
-        prepared, self._prepared = self._prepared, None
-        with open_duckdb(
-            work.tables, work.memory, work.threads, Path(work.spill), prepared, keep=self._keeps
-        ) as engine:
+        with open_duckdb(work.tables, work.memory, work.threads, Path(work.spill)) as engine:
             small = 0 < expected <= _ORDERED_ROWS
             return engine.copy(statement, parameters, ordered or small, small, on_percent)
 
@@ -210,12 +197,11 @@ def _exit_with_worker() -> None:
     os._exit(1)
 
 
-def get_ready() -> duckdb.DuckDBPyConnection:
-    """Loads all that any work needs; the connection that the child goes on with."""
+def get_ready() -> None:
+    """Loads all that any work needs."""
     formats()  # brings in their modules
-    prepared = prepare()
+    duckdb.connect().close()  # the first connection of a process takes longer than any after it
     gc.freeze()  # what is loaded stays: no collection need look through it
-    return prepared
 
 
 def _confine(memory: int) -> None:
@@ -243,12 +229,8 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
 
 
-def main(prepared: duckdb.DuckDBPyConnection | None = None) -> NoReturn:
-    """Does the work that its standard input tells, and ends the process; a fault of its own is left to `forkserver`.
-
-    Args:
-        prepared: what `get_ready` returned in the process that this one is forked from.
-    """
+def main() -> NoReturn:
+    """Does the work that its standard input tells, and ends the process; a fault of its own is left to `forkserver`."""
     line = sys.stdin.readline()
     if not line:
         os._exit(0)
@@ -265,7 +247,7 @@ def main(prepared: duckdb.DuckDBPyConnection | None = None) -> NoReturn:
     Thread(target=_exit_with_worker, daemon=True).start()
     _confine(work.memory)
     try:
-        carry_out(work, say, prepared, ends=True)
+        carry_out(work, say)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         say(failed=_reason(error))
     out.flush()

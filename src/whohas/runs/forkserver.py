@@ -18,8 +18,6 @@ import traceback
 from contextlib import suppress
 from typing import NoReturn
 
-import duckdb
-
 from whohas.runs import child
 
 _Told = dict[int, tuple[int, socket.socket]]
@@ -27,7 +25,7 @@ _Told = dict[int, tuple[int, socket.socket]]
 
 
 def main() -> NoReturn:
-    prepared = child.get_ready()
+    child.get_ready()
     asking = socket.socket(fileno=0)
     told: _Told = {}
     events = select.poll()
@@ -43,20 +41,13 @@ def main() -> NoReturn:
                 os._exit(0)  # libraries would take for leaks what is frozen, and say so
             work, words, tell = descriptors
             with suppress(OSError):  # whoever asked is gone, or has been told why not
-                process = _fork(asking, told, work, words, socket.socket(fileno=tell), prepared)
+                process = _fork(asking, told, work, words, socket.socket(fileno=tell))
                 events.register(process, select.POLLIN)
             os.close(work)
             os.close(words)
 
 
-def _fork(
-    asking: socket.socket,
-    told: _Told,
-    work: int,
-    words: int,
-    tell: socket.socket,
-    prepared: duckdb.DuckDBPyConnection,
-) -> int:
+def _fork(asking: socket.socket, told: _Told, work: int, words: int, tell: socket.socket) -> int:
     """A child, of which the descriptor is returned."""
     try:
         pid = os.fork()
@@ -70,7 +61,7 @@ def _fork(
         for descriptor, (_, other) in told.items():
             os.close(descriptor)
             other.close()
-        _work(work, words, prepared)
+        _work(work, words)
     process = os.pidfd_open(pid)
     told[process] = pid, tell
     with suppress(OSError):
@@ -78,13 +69,13 @@ def _fork(
     return process
 
 
-def _work(work: int, words: int, prepared: duckdb.DuckDBPyConnection) -> NoReturn:
+def _work(work: int, words: int) -> NoReturn:
     try:
         os.dup2(work, 0)
         os.dup2(words, 1)
         os.close(work)
         os.close(words)
-        child.main(prepared)
+        child.main()
     except BaseException:
         traceback.print_exc()
     finally:
