@@ -138,8 +138,7 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
 
 def keep_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
     """Keep the plan of a run, unless it has one."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    new = dialect.insert(run_plan).values(run=run_id, plan=plan.to_json())
+    new = upserting(connection, run_plan).values(run=run_id, plan=plan.to_json())
     connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
 
 
