@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterator
-from functools import cache
 from pathlib import Path
 
-import httpcore2
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -29,9 +27,6 @@ hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)
 hypothesis_settings.register_profile("new", _SAME, derandomize=False, print_blob=True)
 # before any test module is imported: its decorators take what holds now
 hypothesis_settings.load_profile("new" if os.environ.get(chance.VARIABLE) else "fixed")
-
-# each client of httpx2 would read the certificates of all authorities anew, which takes 50 ms; no test changes them
-httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
 APART = frozenset(("client", "engine", "long", "chaos"))
 """Markers of tests that `make test` leaves to targets of their own."""

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import httpx2
 import pytest
 import sqlalchemy as sa
 from deltalake import DeltaTable
 
-from support import ACME, result_when_over, serving, whohas
+from factories import link_copy
+from support import ACME, Server, result_when_over, whohas
 from whohas.engine.duckdb import RowSum, noted
 from whohas.engine.sql import quote
 from whohas.engine.statement import Column
@@ -40,10 +42,17 @@ REPORTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
+def http(server: Server) -> Iterator[httpx2.Client]:
+    with server.http() as client:
+        yield client
+
+
+@pytest.fixture
 def services(acme_home: Path, tmp_path: Path) -> Iterator[Services]:
     """An installation with examples/acme, and no worker."""
+    (tmp_path / "home").mkdir()
+    link_copy(acme_home / "warehouse", tmp_path / "home")
     with open_services(Settings(home=tmp_path / "home", keep_extracts=False)) as opened:
-        opened.settings.warehouse_path.symlink_to(acme_home / "warehouse")
         yield opened
 
 
@@ -142,8 +151,6 @@ def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
 
 
 def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Services, tmp_path: Path) -> None:
-    services.settings.warehouse_path.unlink()
-    assert whohas(services.settings.home, "load", "-q", ACME).returncode == 0
     run = services.runs.start("SEARCH_EXPORT", {"query": "name:a* OR status:*", "selectedFormats": ["CSV"]}, "ann")
     over = carried_out(services, run)
     record = services.runs.record(run.id)
@@ -189,25 +196,24 @@ def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -
     assert whohas(services.settings.home, "replay", over.id).stdout == "The same 7 rows.\n"
 
 
-def test_the_statement_and_a_replay_are_had_over_http(acme_home: Path) -> None:
-    with serving(acme_home) as server, server.http() as http:
-        body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Nimbus CRM", "selectedFormats": ["CSV"]}}
-        run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
-        result = result_when_over(http, run_id)
-        assert "statement" not in result and result["messageCount"] == len(result["messages"])
-        text = http.get(f"/whohas/runs/{run_id}/statement")
-        assert text.headers["content-type"] == "text/plain; charset=utf-8"
-        assert "$source" not in text.text and "a.attributes['" in text.text
-        found = http.get(f"/whohas/runs/{run_id}/statement", headers={"Accept": "application/json"}).json()
-        (statement,) = found["statements"]
-        assert statement["parameters"].keys() == {"source"} and "$source" in statement["sql"]
-        assert found["digest"]["parts"][0]["rows"] == result["rows"]
-        replay = http.post(f"/whohas/runs/{run_id}/replay").raise_for_status().json()
-        assert (replay["same"], replay["reason"]) == (True, None)
-        assert http.get(f"/whohas/runs/{'0' * 32}/statement").status_code == 404
-        assert http.post(f"/whohas/runs/{'0' * 32}/replay").status_code == 404
-        shown = whohas(server.home, "show", run_id, "--sql").stdout
-        assert shown == text.text
+def test_the_statement_and_a_replay_are_had_over_http(http: httpx2.Client, server: Server) -> None:
+    body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Nimbus CRM", "selectedFormats": ["CSV"]}}
+    run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+    result = result_when_over(http, run_id)
+    assert "statement" not in result and result["messageCount"] == len(result["messages"])
+    text = http.get(f"/whohas/runs/{run_id}/statement")
+    assert text.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "$source" not in text.text and "a.attributes['" in text.text
+    found = http.get(f"/whohas/runs/{run_id}/statement", headers={"Accept": "application/json"}).json()
+    (statement,) = found["statements"]
+    assert statement["parameters"].keys() == {"source"} and "$source" in statement["sql"]
+    assert found["digest"]["parts"][0]["rows"] == result["rows"]
+    replay = http.post(f"/whohas/runs/{run_id}/replay").raise_for_status().json()
+    assert (replay["same"], replay["reason"]) == (True, None)
+    assert http.get(f"/whohas/runs/{'0' * 32}/statement").status_code == 404
+    assert http.post(f"/whohas/runs/{'0' * 32}/replay").status_code == 404
+    shown = whohas(server.home, "show", run_id, "--sql").stdout
+    assert shown == text.text
 
 
 def test_a_digest_does_not_hang_on_the_order_and_sees_repeated_rows() -> None:
