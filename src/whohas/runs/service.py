@@ -49,6 +49,10 @@ class Planned:
     snapshot: Snapshot
     options: Options
 
+    def to_keep(self) -> RunPlan:
+        """Return the plan as it is kept with the run. It finds files, so no transaction should wait for it."""
+        return RunPlan.of(self.plan, self.snapshot, self.options)
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -98,8 +102,9 @@ class Runs:
             # most identical starts find the run so, and write nothing
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
+            plan = planned.to_keep()
             with self.database.begin() as connection:
-                kept = self.keep(connection, planned, launched_by, by)
+                kept = self.keep(connection, run, plan, launched_by, by)
             if kept is not None:
                 self.wake()
                 return kept
@@ -171,7 +176,7 @@ class Runs:
         return Planned(run, plan, snapshot, options(sent, self.settings))
 
     def keep(
-        self, connection: sa.Connection, planned: Planned, launched_by: str | None, by: audit.Who = SYSTEM
+        self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Who = SYSTEM
     ) -> Run | None:
         """Keeps a run with its plan, which queues it, in the caller's transaction, or finds the run that holds its key.
 
@@ -184,10 +189,9 @@ class Runs:
         Raises:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
-        run = planned.run
         kept: Run | None = run
         if table.insert(connection, run, self._single_flight(run)):
-            table.keep_plan(connection, run.id, RunPlan.of(planned.plan, planned.snapshot, planned.options))
+            table.keep_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
             audit.write(connection, trail.started(run, by))
         else:
