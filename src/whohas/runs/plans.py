@@ -7,7 +7,7 @@ files by their place in the warehouse, which may be moved.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -184,7 +184,7 @@ class Record:
 
     plan: RunPlan | None = None
     digest: Digest | None = None
-    statement: str = field(default="")
+    statement: str = ""
 
     @property
     def sql(self) -> str:

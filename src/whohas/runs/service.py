@@ -49,6 +49,10 @@ class Planned:
     snapshot: Snapshot
     options: Options
 
+    def to_keep(self) -> RunPlan:
+        """Return the plan as it is kept with the run. It finds files, so no transaction should wait for it."""
+        return RunPlan.of(self.plan, self.snapshot, self.options)
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -98,8 +102,9 @@ class Runs:
             # most identical starts find the run so, and write nothing
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
+            plan = planned.to_keep()
             with self.database.begin() as connection:
-                kept = self.keep(connection, planned, launched_by, by)
+                kept = self.keep(connection, run, plan, launched_by, by)
             if kept is not None:
                 return kept
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
@@ -170,7 +175,7 @@ class Runs:
         return Planned(run, plan, snapshot, options(sent, self.settings))
 
     def keep(
-        self, connection: sa.Connection, planned: Planned, launched_by: str | None, by: audit.Who = SYSTEM
+        self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Who = SYSTEM
     ) -> Run | None:
         """Keeps a run with its plan and its job in the caller's transaction, or finds the run that holds its key.
 
@@ -183,10 +188,9 @@ class Runs:
         Raises:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
-        run = planned.run
         kept: Run | None = run
         if table.insert(connection, run, self._single_flight(run)):
-            table.keep_plan(connection, run.id, RunPlan.of(planned.plan, planned.snapshot, planned.options))
+            table.keep_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
             self.enqueue(connection, run.id, run.size)
             audit.write(connection, trail.started(run, by))
@@ -245,15 +249,10 @@ class Runs:
             raise _no_run(run_id)
         return run
 
-    def record(self, run_id: str, caller: Caller | None = None) -> Record:
-        """How a run finds its rows: its plan, and the digest of its rows.
-
-        Raises:
-            NotFound: there is no run with that id, or none that the caller may see.
-        """
-        self.get(run_id, caller)
+    def record(self, run: Run) -> Record:
+        """How a run finds its rows: its plan, and the digest of its rows."""
         with self.database.connect() as connection:
-            return table.record(connection, run_id)
+            return table.record(connection, run.id)
 
     def id_of(self, beginning: str) -> RunId:
         """The id of the only run whose id begins so; a whole id is its own.
