@@ -96,13 +96,13 @@ def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[s
 
 
 def test_a_run_of_another_version_runs_the_sql_that_it_stored(services: Services, runs: dict[str, Run]) -> None:
-    sql = services.runs.record(runs["identities"].id).sql
+    sql = services.runs.record(runs["identities"]).sql
     run = of_before(services, runs["identities"], f"{sql}\n-- of another version")
     assert services.runs.artefact(run.id, "ndjson")[1].rows == run.rows
 
 
 def test_attributes_that_a_version_before_named_as_columns_are_found(services: Services, runs: dict[str, Run]) -> None:
-    sql = services.runs.record(runs["accounts"].id).sql
+    sql = services.runs.record(runs["accounts"]).sql
     named = re.sub(r"a\.attributes\['([^']*)'\]", r'a."attributes.\1"', sql)
     assert named != sql
     run = of_before(services, runs["accounts"], named)

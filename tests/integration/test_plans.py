@@ -75,13 +75,13 @@ def started(services: Services, report: str = "ORPHAN_IDENTITIES", formats: tupl
 
 def test_a_run_does_what_was_planned_when_it_was_started(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     run = started(services)
-    recorded = services.runs.record(run.id).sql
+    recorded = services.runs.record(run).sql
     changed = orphan_identities._SQL.replace("WHERE NOT coalesce(h.known, false)", "WHERE true")  # pyright: ignore[reportPrivateUsage]
     assert changed != orphan_identities._SQL  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(orphan_identities, "_SQL", changed)
     over = carried_out(services, run)
     assert over.rows == 7
-    assert services.runs.record(run.id).sql == recorded
+    assert services.runs.record(run).sql == recorded
     assert "plan.late" not in {message.key for message in over.messages}
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_was_queued_without_a_plan_is_planned_now_and_says_so(service
     assert (over.state, over.rows) == (State.SUCCEEDED, 7)
     (said,) = [message.text for message in over.messages if message.key == "plan.late"]
     assert said.startswith("An earlier version of whohas queued this run. Version ")
-    record = services.runs.record(run.id)
+    record = services.runs.record(run)
     assert record.plan is not None and record.plan.late
     assert "identities" in record.sql and record.digest is not None
 
@@ -115,7 +115,7 @@ def test_recorded_sql_runs_as_printed_on_the_documented_tables(
 ) -> None:
     """With nothing but DuckDB, the Delta tables and the SQL."""
     over = carried_out(services, started(services, report, formats))
-    record = services.runs.record(over.id)
+    record = services.runs.record(over)
     assert record.plan is not None and record.digest is not None
     versions = services.warehouse.snapshot(over.snapshot).versions
     connection = duckdb.connect()
@@ -153,7 +153,7 @@ def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
 def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Services, tmp_path: Path) -> None:
     run = services.runs.start("SEARCH_EXPORT", {"query": "name:a* OR status:*", "selectedFormats": ["CSV"]}, "ann")
     over = carried_out(services, run)
-    record = services.runs.record(run.id)
+    record = services.runs.record(run)
     assert record.plan is not None and record.plan.analyser == ANALYSER_VERSION
     shutil.rmtree(services.settings.warehouse_path / "search")
     replay = services.runs.later.replay(over)
@@ -169,7 +169,7 @@ def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Se
 
 def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -> None:
     over = carried_out(services, started(services))
-    kept = services.runs.record(over.id).digest
+    kept = services.runs.record(over).digest
     assert kept is not None
     (part,) = kept.parts
 
@@ -244,7 +244,7 @@ def test_a_digest_does_not_hang_on_the_order_and_sees_repeated_rows() -> None:
 
 def test_a_plan_is_the_same_after_it_was_kept(services: Services) -> None:
     run = started(services, "ACCOUNTS")
-    plan = services.runs.record(run.id).plan
+    plan = services.runs.record(run).plan
     assert plan is not None
     assert RunPlan.from_json(plan.to_json()) == plan
     assert all(not Path(path).is_absolute() for paths in plan.files.values() for path in paths)

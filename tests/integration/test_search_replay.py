@@ -116,7 +116,7 @@ def test_the_kept_sql_gives_the_rows_of_the_file(
         (entry,) = archive.namelist()
         file = pq.read_table(io.BytesIO(archive.read(entry)))
     assert len(file) == run.rows
-    printed = services.runs.record(run.id).printed
+    printed = services.runs.record(run).printed
     assert plain(printed) == printed, "a terminal shows what a pipe is given"
     assert cells(rebuilt.sql(printed).to_arrow_table()) == cells(file)
 
@@ -137,7 +137,7 @@ def test_the_kept_sql_of_several_indices_runs_as_a_script(
         while not services.runs.get(id).state.over:
             time.sleep(0.02)
     run = services.runs.get(id)
-    statements = rebuilt.extract_statements(services.runs.record(run.id).printed)
+    statements = rebuilt.extract_statements(services.runs.record(run).printed)
     found, artefact = services.runs.artefact(run.id, "parquet")
     with zipfile.ZipFile(services.runs.path(found, artefact)) as archive:
         tables = [pq.read_table(io.BytesIO(archive.read(entry))) for entry in archive.namelist()]

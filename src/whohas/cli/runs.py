@@ -56,7 +56,7 @@ def show(
 
     with installation() as services:
         run = services.runs.get(services.runs.id_of(run_id))
-        record = services.runs.record(run.id)
+        record = services.runs.record(run)
     if sql:
         print(plain(record.printed) if is_terminal() else record.printed)
         return
@@ -77,11 +77,10 @@ def show(
         print(plain(f"{message.level.value}: {message.text}"))
     for artefact in run.artefacts:
         print(f"File:      {artefact.name}, {artefact.bytes:,} bytes, SHA-256 {artefact.sha256}")
-    for part in record.digest.parts if record.digest else ():
-        name = f"{part.name}: " if part.name else ""
-        print(
-            plain(f"Digest:    {name}{part.rows:,} rows, {part.sum} ({record.digest.engine})" if record.digest else "")
-        )
+    if digest := record.digest:
+        for part in digest.parts:
+            name = f"{part.name}: " if part.name else ""
+            print(plain(f"Digest:    {name}{part.rows:,} rows, {part.sum} ({digest.engine})"))
     print(f"\n{plain(record.sql)}")
     for part in record.plan.parts if record.plan else ():
         for name, value in part.statement.parameters.items():

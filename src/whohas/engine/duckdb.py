@@ -117,9 +117,8 @@ class DuckDB:
             on_percent: called a few times a second from another thread with 0 to 100.
         """
         self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
-        if (
-            joins_as_written
-        ):  # else the engine makes the smaller side its hash table, and what has no partner comes last
+        if joins_as_written:
+            # else the engine makes the smaller side its hash table, and what has no partner comes last
             self._connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         if sums is not None:
             sums.count_on(self._connection)

@@ -26,7 +26,7 @@ def record_routes(services: Services) -> APIRouter:
 
     def statement(request: Request, id: str) -> Response:
         run = services.runs.get(run_id(id), caller_of(request))
-        record = services.runs.record(run.id)
+        record = services.runs.record(run)
         headers = {"Vary": "Accept"}
         if _JSON in request.headers.get("accept", ""):
             return JSONResponse(_statement(run, record), headers=headers)

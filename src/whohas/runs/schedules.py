@@ -242,12 +242,11 @@ class Schedules:
                     one.report_type, dict(one.arguments), one.launcher, attributes={"schedule": one.name}
                 )
                 plan = planned.to_keep()
+                by = audit.Who("schedule", one.name, one.id)
                 with self.database.begin() as connection:
                     if not _claimed(connection, one, following, at, ""):
                         return False
-                    kept = self.runs.keep(
-                        connection, planned.run, plan, one.owner, audit.Who("schedule", one.name, one.id)
-                    )
+                    kept = self.runs.keep(connection, planned.run, plan, one.owner, by)
                     if kept is None:  # the run that held its key ended at this moment: the next tick starts afresh
                         connection.rollback()
                         return False

@@ -249,15 +249,10 @@ class Runs:
             raise _no_run(run_id)
         return run
 
-    def record(self, run_id: str, caller: Caller | None = None) -> Record:
-        """How a run finds its rows: its plan, and the digest of its rows.
-
-        Raises:
-            NotFound: there is no run with that id, or none that the caller may see.
-        """
-        self.get(run_id, caller)
+    def record(self, run: Run) -> Record:
+        """How a run finds its rows: its plan, and the digest of its rows."""
         with self.database.connect() as connection:
-            return table.record(connection, run_id)
+            return table.record(connection, run.id)
 
     def id_of(self, beginning: str) -> RunId:
         """The id of the only run whose id begins so; a whole id is its own.
