@@ -51,7 +51,7 @@ def _states() -> str:
     ends = [f"    {state} --> [*]" for state in State if state.over]
     diagram = "\n".join(("```mermaid", "stateDiagram-v2", *ways, *ends, "```"))
     rows = [(f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`") for way in TRANSITIONS]
-    return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/table.py`'), rows)}\n"
+    return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/repository.py`'), rows)}\n"
 
 
 def _tables() -> str:

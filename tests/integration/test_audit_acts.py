@@ -22,7 +22,7 @@ from support import Server, result_when_over, serving, whohas
 from whohas.audit import Type, Who
 from whohas.auth import Caller
 from whohas.errors import WhohasError
-from whohas.runs import table
+from whohas.runs import tables
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -234,7 +234,7 @@ def test_a_transaction_that_fails_after_its_event_leaves_neither(services: Servi
     services.relay.settle()
     assert len(lines(services.settings.trail_path)) == before
     with services.database.connect() as connection:
-        assert connection.execute(sa.select(sa.func.count()).select_from(table.run)).scalar_one() == 0
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.run)).scalar_one() == 0
 
 
 # over HTTP, as clients meet it

@@ -20,7 +20,7 @@ from openpyxl import load_workbook
 
 from support import ACME, whohas
 from whohas.errors import NotFound
-from whohas.runs import table
+from whohas.runs import tables
 from whohas.runs.model import Run
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -139,8 +139,8 @@ def test_a_run_of_before_whose_sql_has_other_columns_is_refused(
 def of_before(services: Services, run: Run, sql: str) -> Run:
     """A run as versions left it that kept no plan with it."""
     with services.database.begin() as connection:
-        connection.execute(sa.delete(table.run_plan).where(table.run_plan.c.run == run.id))
-        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(statement=sql))
+        connection.execute(sa.delete(tables.run_plan).where(tables.run_plan.c.run == run.id))
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(statement=sql))
     return run
 
 
@@ -149,5 +149,5 @@ def store(services: Services, run: Run, **change: Any) -> Run:
     changed = replace(run, **change)
     values = {name: getattr(changed, name) for name in ("snapshot", "rows")}
     with services.database.begin() as connection:
-        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(values))
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(values))
     return changed

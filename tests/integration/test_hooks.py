@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from receiving import Receiver, receiving
 from support import result_when_over, serving, whohas
 from whohas.errors import InvalidArguments, NotFound
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.hooks import Hooks, signed
 from whohas.runs.model import State
 from whohas.runs.outbox import hook_message
@@ -69,17 +69,17 @@ def ended_run(services: Services, state: State = State.CANCELLED, **arguments: o
     run = services.runs.start("IDENTITIES", arguments, "ann")
     with services.database.begin() as connection:
         if state is State.CANCELLED:
-            table.ask_to_cancel(connection, run.id)
+            repository.ask_to_cancel(connection, run.id)
         else:
-            claimed = table.claim(connection, run.id, "e" * 32)
+            claimed = repository.claim(connection, run.id, "e" * 32)
             assert claimed
-            table.finish(connection, claimed, state, "Done", 7, ())
+            repository.finish(connection, claimed, state, "Done", 7, ())
     return run.id
 
 
 def due_now(services: Services) -> None:
     with services.database.begin() as connection:
-        connection.execute(sa.update(hook_message).values(due=table.now() - timedelta(seconds=1)))
+        connection.execute(sa.update(hook_message).values(due=repository.now() - timedelta(seconds=1)))
 
 
 def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home: Path, receiver: Receiver) -> None:
@@ -125,7 +125,7 @@ def test_a_run_that_does_not_end_leaves_no_message(services: Services, receiver:
     services.hooks.add(receiver.url)
     run = services.runs.start("IDENTITIES", {}, "ann")
     with pytest.raises(RuntimeError), services.database.begin() as connection:
-        table.ask_to_cancel(connection, run.id)
+        repository.ask_to_cancel(connection, run.id)
         raise RuntimeError("the transaction is lost")
     assert services.hooks.deliver() == 0
     assert services.runs.get(run.id).state is State.QUEUED
@@ -159,7 +159,7 @@ def test_the_waits_grow_and_an_address_may_ask_for_longer(services: Services, re
         services.hooks.deliver()
         with services.database.connect() as connection:
             due = connection.execute(sa.select(hook_message.c.due)).scalar_one()
-        return (due - table.now()).total_seconds()
+        return (due - repository.now()).total_seconds()
 
     assert 55 < wait() < 75
     due_now(services)

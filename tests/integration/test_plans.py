@@ -23,7 +23,7 @@ from whohas.engine.duckdb import RowSum, noted
 from whohas.engine.sql import quote
 from whohas.engine.statement import Column
 from whohas.reports import orphan_identities
-from whohas.runs import table
+from whohas.runs import tables
 from whohas.runs.model import Run, State
 from whohas.runs.plans import Digest, PartDigest, RunPlan
 from whohas.search.analysis import ANALYSER_VERSION
@@ -88,8 +88,8 @@ def test_a_run_does_what_was_planned_when_it_was_started(services: Services, mon
 def test_a_run_that_was_queued_without_a_plan_is_planned_now_and_says_so(services: Services) -> None:
     run = started(services)
     with services.database.begin() as connection:
-        connection.execute(sa.delete(table.run_plan))
-        connection.execute(sa.update(table.run).values(statement="SELECT 'of before'"))
+        connection.execute(sa.delete(tables.run_plan))
+        connection.execute(sa.update(tables.run).values(statement="SELECT 'of before'"))
     over = carried_out(services, run)
     assert (over.state, over.rows) == (State.SUCCEEDED, 7)
     (said,) = [message.text for message in over.messages if message.key == "plan.late"]
@@ -161,7 +161,7 @@ def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Se
     with services.database.begin() as connection:
         older = replace(record.plan, analyser=ANALYSER_VERSION - 1).to_json()
         digest = replace(replay.now, parts=(replace(replay.now.parts[0], sum="1"), *replay.now.parts[1:])).to_json()
-        connection.execute(sa.update(table.run_plan).values(plan=older, digest=digest))
+        connection.execute(sa.update(tables.run_plan).values(plan=older, digest=digest))
     replay = services.runs.later.replay(over)
     assert replay.same is None
     assert replay.why.startswith("Version 0 of the analyser made the words of the search index then, and version 1 ")
@@ -176,7 +176,7 @@ def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -
     def keep(digest: Digest | None) -> None:
         with services.database.begin() as connection:
             value = sa.null() if digest is None else digest.to_json()
-            connection.execute(sa.update(table.run_plan).values(digest=value))
+            connection.execute(sa.update(tables.run_plan).values(digest=value))
 
     keep(Digest(kept.engine, (PartDigest("", part.rows, str(int(part.sum) + 1)),)))
     assert services.runs.later.replay(over).same is False

@@ -19,7 +19,7 @@ from factories import queued_run
 from postgres import Postgres
 from whohas.database import connect
 from whohas.migrations import upgrade
-from whohas.runs import queue, table
+from whohas.runs import queue, repository, tables
 from whohas.runs.model import State
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
 
@@ -56,7 +56,7 @@ def taking(database: sa.Engine) -> Generator[list[str]]:
 
     def claim(room: dict[Lane, int]) -> list:
         with database.begin() as connection:
-            return table.claim(connection, ME, min(room.values()))
+            return repository.claim(connection, ME, min(room.values()))
 
     consumer = Consumer(
         (Lane("all", 1),), hints_of(database), Wakeup(), claim=claim,
@@ -69,7 +69,7 @@ def taking(database: sa.Engine) -> Generator[list[str]]:
 def keep(database: sa.Engine, number: int) -> str:
     run = queued_run(number)
     with database.begin() as connection:
-        assert table.insert(connection, run, single_flight=False)
+        assert repository.insert(connection, run, single_flight=False)
     return run.id
 
 
@@ -85,12 +85,12 @@ def test_two_workers_never_take_one_run(database: sa.Engine, url: str) -> None:
         ready.wait()
         while len(mine) < count:
             with own.begin() as connection:
-                runs = table.claim(connection, f"{number:032}", 1 + number % 3)
+                runs = repository.claim(connection, f"{number:032}", 1 + number % 3)
             assert len(runs) <= 1 + number % 3
             mine += [run.id for run in runs]
             if not runs:
                 with own.connect() as connection:
-                    if not table.count_queued(connection):
+                    if not repository.count_queued(connection):
                         break
         own.dispose()
         return mine
@@ -104,11 +104,11 @@ def test_two_workers_never_take_one_run(database: sa.Engine, url: str) -> None:
 def test_a_run_that_another_worker_is_taking_is_passed_over(on_postgres: sa.Engine) -> None:
     first, second = keep(on_postgres, 1), keep(on_postgres, 2)
     with on_postgres.begin() as one, on_postgres.begin() as two:
-        assert [run.id for run in table.claim(one, ME, 1)] == [first]
-        assert [run.id for run in table.claim(two, "f" * 32, 1)] == [second]
+        assert [run.id for run in repository.claim(one, ME, 1)] == [first]
+        assert [run.id for run in repository.claim(two, "f" * 32, 1)] == [second]
         one.rollback()
     with on_postgres.begin() as connection:
-        assert [run.id for run in table.claim(connection, ME, 9)] == [first]
+        assert [run.id for run in repository.claim(connection, ME, 9)] == [first]
 
 
 def test_no_more_are_claimed_than_there_is_room_for(database: sa.Engine) -> None:
@@ -117,16 +117,17 @@ def test_no_more_are_claimed_than_there_is_room_for(database: sa.Engine) -> None
     with database.begin() as connection:
         if database.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE run")
-        assert len(table.claim(connection, ME, 3)) == 3
-        assert table.count_queued(connection) == 27
+        assert len(repository.claim(connection, ME, 3)) == 3
+        assert repository.count_queued(connection) == 27
 
 
 def test_a_run_queued_by_another_process_is_heard(
     database: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys; from factories import queued_run; from whohas.database import connect; from whohas.runs import table\n"
-        "with connect(sys.argv[1]).begin() as c: assert table.insert(c, queued_run(1), single_flight=False)"
+        "import sys; from factories import queued_run; from whohas.database import connect; "
+        "from whohas.runs import repository\n"
+        "with connect(sys.argv[1]).begin() as c: assert repository.insert(c, queued_run(1), single_flight=False)"
     )
     monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
     with taking(database) as taken:
@@ -140,20 +141,20 @@ def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, mon
     monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
     ids = [keep(database, number) for number in range(2)]
     with database.begin() as connection:
-        back, lost = table.claim(connection, "f" * 32, 2)
+        back, lost = repository.claim(connection, "f" * 32, 2)
     with taking(database) as taken:
         time.sleep(0.5)
         assert not taken
         with database.begin() as connection:
-            assert table.hand_back(connection, back)
+            assert repository.hand_back(connection, back)
         until(lambda: taken == ids[:1], 10)
         with database.begin() as connection:
-            assert table.release(connection, table.Held(lost.id, lost.executor, lost.attempt)) is State.QUEUED
+            assert repository.release(connection, repository.Held(lost.id, lost.executor, lost.attempt)) is State.QUEUED
         until(lambda: taken == ids, 10)
 
 
 def test_a_lost_notification_is_found_by_the_poll(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_notify", lambda connection: None)
+    monkeypatch.setattr(repository, "_notify", lambda connection: None)
     with taking(database) as taken:
         time.sleep(0.5)
         run_id = keep(database, 1)
@@ -163,7 +164,7 @@ def test_a_lost_notification_is_found_by_the_poll(database: sa.Engine, monkeypat
 def test_a_run_of_a_transaction_that_fails_is_not_taken(database: sa.Engine) -> None:
     with taking(database) as taken:
         with database.connect() as connection:
-            table.insert(connection, queued_run(1), single_flight=False)
+            repository.insert(connection, queued_run(1), single_flight=False)
             connection.rollback()
         run_id = keep(database, 2)
         until(lambda: taken == [run_id])
@@ -190,17 +191,17 @@ def test_a_session_that_breaks_listens_again(on_postgres: sa.Engine, monkeypatch
 def test_many_large_runs_do_not_slow_the_small_lane(database: sa.Engine) -> None:
     last = queued_run(10_000, 5)
     with database.begin() as connection:
-        table.insert(connection, queued_run(0, 10**6), single_flight=False)
-        row = dict(connection.execute(sa.select(table.run)).mappings().one())
-        connection.execute(sa.insert(table.run), [{**row, "id": f"{number:032}"} for number in range(1, 10_000)])
-        table.insert(connection, last, single_flight=False)
+        repository.insert(connection, queued_run(0, 10**6), single_flight=False)
+        row = dict(connection.execute(sa.select(tables.run)).mappings().one())
+        connection.execute(sa.insert(tables.run), [{**row, "id": f"{number:032}"} for number in range(1, 10_000)])
+        repository.insert(connection, last, single_flight=False)
     with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     times: list[float] = []
     for _ in range(5):
         with database.connect() as connection:
             began = time.monotonic()
-            found = table.claim(connection, ME, 1, up_to=20_000)
+            found = repository.claim(connection, ME, 1, up_to=20_000)
             times.append(time.monotonic() - began)
             connection.rollback()
         assert [run.id for run in found] == [last.id]

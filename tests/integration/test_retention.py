@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from support import result_when_over, serving, whohas
 from whohas.artefacts import Artefact
 from whohas.errors import NotFound
-from whohas.runs import table
+from whohas.runs import repository, tables
 from whohas.runs.model import State
 from whohas.runs.retention import Kind, Removed, Retention
 from whohas.services import Services, open_services
@@ -41,11 +41,11 @@ def ended(services: Services, days: float, size: int = 100) -> str:
     part.write_bytes(b"x" * size)
     file = Artefact("csv", services.artefacts.publish(part), "", size, 3, SHA)
     with services.database.begin() as connection:
-        claimed = table.claim(connection, run.id, "e" * 32)
+        claimed = repository.claim(connection, run.id, "e" * 32)
         assert claimed
-        assert table.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
-        at = table.now() - timedelta(days=days)
-        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(completed=at))
+        assert repository.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
+        at = repository.now() - timedelta(days=days)
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(completed=at))
     return run.id
 
 
@@ -132,9 +132,9 @@ def test_what_cannot_be_held_is_refused(services: Services) -> None:
 def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
     run = services.runs.start("IDENTITIES", {}, "ann")
     with services.database.begin() as connection:
-        table.claim(connection, run.id, "e" * 32)
-        long = table.now() - timedelta(days=9999)
-        connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(created=long, launched=long))
+        repository.claim(connection, run.id, "e" * 32)
+        long = repository.now() - timedelta(days=9999)
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(created=long, launched=long))
     services.artefacts.part(run.id, 1, "identities.csv").write_bytes(b"half")
     spill = services.settings.spill_path / "worker" / f"{run.id}-1"
     spill.mkdir(parents=True)

@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from support import Server, serving, whohas
 from whohas.database import connect
 from whohas.runs.model import Run
+from whohas.runs.repository import now
 from whohas.runs.schedules import schedule
 from whohas.runs.service import Runs
-from whohas.runs.table import now, run
+from whohas.runs.tables import run
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

@@ -16,7 +16,7 @@ from postgres import Postgres
 from receiving import receiving
 from support import whohas
 from whohas.database import connect
-from whohas.runs import table
+from whohas.runs import repository, tables
 from whohas.runs.outbox import hook_message
 from whohas.runs.schedules import schedule
 
@@ -54,7 +54,7 @@ def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_hom
                 new = {"name": f"s{number}", "reportType": "IDENTITIES", "cron": "0 6 1 1 *"}
                 assert http.post("/whohas/schedules", json=new).status_code == 201
             with database.begin() as connection:
-                connection.execute(sa.update(schedule).values(next_at=table.now() - timedelta(hours=1)))
+                connection.execute(sa.update(schedule).values(next_at=repository.now() - timedelta(hours=1)))
             receiver.wait_for(DUE)
             time.sleep(2)  # for what would come twice
             runs = http.get("/v2025/task-status").json()
@@ -71,12 +71,12 @@ def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_hom
             assert "whohas_workers_alive 3.0" in httpx2.get(f"{server.url}/metrics").text
 
         with database.begin() as connection:
-            connection.execute(sa.update(table.run).values(completed=table.now() - timedelta(days=91)))
+            connection.execute(sa.update(tables.run).values(completed=repository.now() - timedelta(days=91)))
         until(lambda: len(removals(cluster)) >= DUE)
         time.sleep(2)
         assert sorted(removals(cluster)) == sorted(told)
         with database.connect() as connection:
-            assert connection.execute(sa.select(table.run.c.artefacts)).scalars().all() == [[]] * DUE
+            assert connection.execute(sa.select(tables.run.c.artefacts)).scalars().all() == [[]] * DUE
         assert not [path for path in (own_home / "artefacts").rglob("*") if path.is_file()]
 
         for worker in cluster.workers:

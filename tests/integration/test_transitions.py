@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from whohas.database import connect
 from whohas.migrations import upgrade
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.model import TRANSITIONS, Run, RunId, State
 from whohas.runs.outbox import hook, hook_message
 
@@ -23,28 +23,28 @@ Statement = Callable[[sa.Connection, Run], Any]
 
 
 def ending(state: State) -> Statement:
-    return lambda connection, run: table.finish(connection, run, state, "Over", 1, ())
+    return lambda connection, run: repository.finish(connection, run, state, "Over", 1, ())
 
 
 STATEMENTS: list[tuple[str, Statement]] = [
-    ("claim", lambda connection, run: table.claim(connection, ME, 1)),
-    ("hand_back", table.hand_back),
-    ("release", lambda connection, run: table.release(connection, held(run))),
-    ("ask_to_cancel", lambda connection, run: table.ask_to_cancel(connection, run.id)),
-    ("confirm_cancelled", table.confirm_cancelled),
-    ("note_progress", lambda connection, run: table.note_progress(connection, run, "Extracting", 5, 1)),
+    ("claim", lambda connection, run: repository.claim(connection, ME, 1)),
+    ("hand_back", repository.hand_back),
+    ("release", lambda connection, run: repository.release(connection, held(run))),
+    ("ask_to_cancel", lambda connection, run: repository.ask_to_cancel(connection, run.id)),
+    ("confirm_cancelled", repository.confirm_cancelled),
+    ("note_progress", lambda connection, run: repository.note_progress(connection, run, "Extracting", 5, 1)),
     *(("finish", ending(state)) for state in ENDS),
 ]
 
 
-def held(run: Run) -> table.Held:
-    return table.Held(run.id, run.executor, run.attempt)
+def held(run: Run) -> repository.Held:
+    return repository.Held(run.id, run.executor, run.attempt)
 
 
 def a_run(state: State) -> Run:
     return Run(
         id=RunId("0" * 32), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
-        key="k", attributes={}, state=state, snapshot=1, launcher="tester", created=table.now(), launched=None,
+        key="k", attributes={}, state=state, snapshot=1, launcher="tester", created=repository.now(), launched=None,
         completed=None, rows=None, progress="", percent=0, attempt=1, formats=("csv",), messages=(), artefacts=(),
         executor=ME,
     )  # fmt: skip
@@ -62,9 +62,9 @@ def after(database: sa.Engine, before: State, statement: Statement, run: Run | N
     """The state of a run after a statement on it."""
     with database.connect() as connection:
         kept = a_run(before)
-        assert table.insert(connection, kept, single_flight=True)
+        assert repository.insert(connection, kept, single_flight=True)
         statement(connection, run or kept)
-        now = table.get(connection, kept.id)
+        now = repository.get(connection, kept.id)
         connection.rollback()
     assert now is not None
     return now.state
@@ -83,16 +83,16 @@ def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.
 def test_a_hook_is_told_once_of_each_way_in_which_a_run_ends_and_of_nothing_else(database: sa.Engine) -> None:
     with database.begin() as connection:
         connection.execute(
-            sa.insert(hook).values(id="h" * 32, url="https://example.com", created=table.now(), disabled="")
+            sa.insert(hook).values(id="h" * 32, url="https://example.com", created=repository.now(), disabled="")
         )
     for state in State:
         for name, statement in STATEMENTS:
             with database.connect() as connection:
                 kept = a_run(state)
-                table.insert(connection, kept, single_flight=True)
+                repository.insert(connection, kept, single_flight=True)
                 for _ in range(2):
                     statement(connection, kept)
-                then = table.get(connection, kept.id)
+                then = repository.get(connection, kept.id)
                 told = connection.execute(sa.select(sa.func.count()).select_from(hook_message)).scalar_one()
                 connection.rollback()
             assert then is not None
@@ -115,18 +115,18 @@ def test_an_attempt_that_lost_its_run_changes_nothing(database: sa.Engine, lost:
 def test_an_end_whose_answer_was_lost_may_be_written_again(database: sa.Engine) -> None:
     run = a_run(State.RUNNING)
     with database.begin() as connection:
-        table.insert(connection, run, single_flight=True)
+        repository.insert(connection, run, single_flight=True)
     for _ in range(2):
         with database.begin() as connection:
-            assert table.finish(connection, run, State.SUCCEEDED, "Done", 1, ())
+            assert repository.finish(connection, run, State.SUCCEEDED, "Done", 1, ())
     with database.begin() as connection:
-        assert not table.finish(connection, run, State.FAILED, "Failed", None, ())
+        assert not repository.finish(connection, run, State.FAILED, "Failed", None, ())
 
 
 def test_a_run_holds_its_key_until_it_is_over(database: sa.Engine) -> None:
     for state in State:
         with database.connect() as connection:
-            table.insert(connection, a_run(state), single_flight=True)
+            repository.insert(connection, a_run(state), single_flight=True)
             same = replace(a_run(State.QUEUED), id=RunId("1" * 32))
-            assert table.insert(connection, same, single_flight=True) is state.over
+            assert repository.insert(connection, same, single_flight=True) is state.over
             connection.rollback()

@@ -25,10 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whohas.audit.outbox import read_backlog
 from whohas.http import description
-from whohas.runs import phases
-from whohas.runs.model import State
+from whohas.runs import phases, repository
 from whohas.runs.outbox import hook_message
-from whohas.runs.table import run
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -151,12 +149,10 @@ class _Stored(Collector):
     def _from_database(self) -> Iterable[Metric]:
         with self._services.database.connect() as connection:
             runs = GaugeMetricFamily("whohas_runs", "Runs that are kept.", labels=("state", "report_type"))
-            query = sa.select(run.c.state, run.c.report_type, sa.func.count()).group_by(run.c.state, run.c.report_type)
-            for state, report_type, count in connection.execute(query):
-                runs.add_metric([state, report_type], count)
+            for state, report_type, count in repository.count_by_state(connection):
+                runs.add_metric([state.value, report_type], count)
             yield runs
-            oldest = sa.select(sa.func.min(run.c.created, type_=run.c.created.type))
-            waiting: datetime | None = connection.execute(oldest.where(run.c.state == State.QUEUED.value)).scalar_one()
+            waiting = repository.oldest_queued(connection)
             age = max(0.0, (datetime.now(UTC) - waiting).total_seconds()) if waiting else 0.0
             yield GaugeMetricFamily("whohas_queue_age_seconds", "Seconds that the oldest queued run has waited.", age)
             seconds = CounterMetricFamily("whohas_phase_seconds", "Seconds of runs.", labels=("report_type", "phase"))

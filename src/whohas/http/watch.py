@@ -31,8 +31,9 @@ from whohas.http import description
 from whohas.http.access import caller_of
 from whohas.http.requests import run_id
 from whohas.http.wire import report_results
-from whohas.runs import launches, table
-from whohas.runs.model import ACTIVE, Run
+from whohas.runs import launches, repository, tables
+from whohas.runs.model import Run
+from whohas.runs.repository import ACTIVE_RUNS
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -143,9 +144,9 @@ class Watch:
 
     async def _poll(self) -> None:
         known: dict[str, str] = {}
-        since = table.now()
+        since = repository.now()
         while self._watchers and not self._closing:
-            at = table.now()
+            at = repository.now()
             try:
                 runs = await anyio.to_thread.run_sync(self._changed, since - _LOOK_BACK)
             except Exception as error:  # the database is away: the next look tells what was missed
@@ -162,19 +163,16 @@ class Watch:
 
     def _changed(self, since: datetime) -> list[tuple[Run, launches.Launches]]:
         """Runs that are not over, or that ended since then."""
-        return self._runs(sa.or_(_ACTIVE, table.run.c.completed >= since))
+        return self._runs(sa.or_(ACTIVE_RUNS, tables.run.c.completed >= since))
 
     def _now(self, run_id: str | None) -> list[tuple[Run, launches.Launches]]:
-        return self._runs(_ACTIVE if run_id is None else table.run.c.id == run_id)
+        return self._runs(ACTIVE_RUNS if run_id is None else tables.run.c.id == run_id)
 
     def _runs(self, asked: sa.ColumnElement[bool]) -> list[tuple[Run, launches.Launches]]:
         with self._services.database.connect() as connection:
-            runs = table.several(connection.execute(sa.select(table.run).where(asked).order_by(table.run.c.created)))
-            launched = launches.of_runs(connection, asked)
+            runs = repository.listed(connection, asked)
+            launched = repository.launches_of(connection, asked)
         return [(run, launched.get(run.id, set())) for run in runs]
-
-
-_ACTIVE = table.run.c.state.in_([state.value for state in ACTIVE])
 
 
 Known = Annotated[str, Header(alias="Last-Event-ID", description="The id of the last event that came.")]

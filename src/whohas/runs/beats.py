@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.database import Instant, metadata
-from whohas.runs.table import now
+from whohas.runs.repository import now
 
 SECONDS = 5.0
 """From one sign of life to the next."""

@@ -24,7 +24,7 @@ from whohas import audit
 from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
 from whohas.hints import did_you_mean
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.model import Run
 from whohas.runs.outbox import hook, hook_message
 from whohas.runs.post import Answer, Letter, post_all
@@ -90,7 +90,7 @@ class Hooks:
             hint = did_you_mean(report_type, reports.reports())
             text = f"There is no report {report_type[:60]!r}.{hint} The reports are: {reports.names()}."
             raise InvalidArguments(text)
-        new = Hook(secrets.token_hex(16), _checked(url), report_type, table.now(), "")
+        new = Hook(secrets.token_hex(16), _checked(url), report_type, repository.now(), "")
         values = {column.name: getattr(new, column.name) for column in hook.columns}
         with self.database.begin() as connection:
             connection.execute(sa.insert(hook).values(values))
@@ -141,7 +141,7 @@ class Hooks:
 
     def _take(self) -> list[tuple[Hook, Run, int]]:
         """Due messages, which no other worker takes now; each with the number of this attempt."""
-        at = table.now()
+        at = repository.now()
         due = (hook_message.c.state == "waiting", hook_message.c.due <= at)
         with self.database.connect() as connection:
             query = sa.select(hook_message.c.hook_id, hook_message.c.run_id, hook_message.c.due).where(*due)
@@ -156,7 +156,7 @@ class Hooks:
                     continue
                 attempt = connection.execute(sa.select(hook_message.c.attempts).where(*mine)).scalar_one()
                 row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().one()
-                run = table.get(connection, run_id)
+                run = repository.get(connection, run_id)
                 if run is None:  # its row was swept: there is nothing left to tell
                     connection.execute(sa.delete(hook_message).where(*mine))
                     continue
@@ -165,18 +165,18 @@ class Hooks:
 
     def _letter(self, one: Hook, run: Run) -> Letter:
         body = json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")).encode()
-        return Letter(one.url, body, signed(self.secret(one.id), f"msg_{run.id}_{one.id}", table.now(), body))
+        return Letter(one.url, body, signed(self.secret(one.id), f"msg_{run.id}_{one.id}", repository.now(), body))
 
     def _note(self, connection: sa.Connection, one: Hook, run: Run, attempt: int, answer: Answer) -> None:
         mine = (hook_message.c.hook_id == one.id, hook_message.c.run_id == run.id)
         values: dict[str, Any] = {"answer": answer.text}
         if answer.taken:
-            values |= {"state": "delivered", "delivered": table.now()}
+            values |= {"state": "delivered", "delivered": repository.now()}
         elif answer.status == _GONE or attempt >= self.settings.hook_attempts:
             values |= {"state": "dead"}
             log.warning("hook gave up", hook=one.id, run_id=run.id, attempts=attempt, reason=answer.text)
         else:
-            values |= {"due": table.now() + timedelta(seconds=self._wait(attempt, answer))}
+            values |= {"due": repository.now() + timedelta(seconds=self._wait(attempt, answer))}
         connection.execute(sa.update(hook_message).where(*mine).values(values))
         if answer.status == _GONE:
             off = sa.update(hook).where(hook.c.id == one.id)

@@ -23,7 +23,7 @@ from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.plurals import counted
 from whohas.render.definition import About, Options
 from whohas.render.registry import find
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.children import Children, Done, died, follow
 from whohas.runs.files import options
 from whohas.runs.model import Message, Run, RunId
@@ -125,7 +125,7 @@ class Later:
             return None
         with self._locks[run.id, format]:
             with self.database.connect() as connection:
-                run = table.get(connection, run.id) or run
+                run = repository.get(connection, run.id) or run
             for artefact in run.artefacts:  # another request may have had it made meanwhile
                 if artefact.format == format:
                     return artefact
@@ -141,7 +141,7 @@ class Later:
         output = Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
         try:
             with self.database.connect() as connection:
-                record = table.record(connection, run.id)
+                record = repository.record(connection, run.id)
             if extracts:
                 parts = tuple(Part.of_extract(str(self.artefacts.path(run.id, one)), one.rows) for one in extracts)
                 tables, about, how = (
@@ -187,7 +187,7 @@ class Later:
             Unavailable: the statements could not be run; the message says why.
         """
         with self.database.connect() as connection:
-            record = table.record(connection, run.id)
+            record = repository.record(connection, run.id)
         if run.rows is None:
             raise NotFound(f"This run has no rows to compare with: {run.progress.lower()}.")
         if record.plan is None:
@@ -252,7 +252,7 @@ class Later:
 
     def _kept(self, run: Run, made: Artefact, messages: tuple[Message, ...]) -> Artefact:
         with self.database.begin() as connection:
-            kept = table.add_artefact(connection, run.id, made, messages)
+            kept = repository.add_artefact(connection, run.id, made, messages)
         if kept != made:  # another server was quicker
             self.artefacts.path(run.id, made).unlink(missing_ok=True)
         return kept

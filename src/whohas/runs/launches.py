@@ -5,23 +5,13 @@ A run may have several launchers: an identical start gets the run that is alread
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import sqlalchemy as sa
 
 from whohas.auth import Caller
-from whohas.database import metadata, upserting
+from whohas.database import upserting
 from whohas.errors import Forbidden
 from whohas.runs.model import Run
-from whohas.runs.table import run
-
-run_launch = sa.Table(
-    "run_launch",
-    metadata,
-    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
-    sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
-)
+from whohas.runs.tables import run, run_launch
 
 Launches = set[tuple[str, str | None]]
 """Of one run: each launcher, with the source that it is on."""
@@ -62,15 +52,6 @@ def is_noted(connection: sa.Connection, launcher: str, run: Run) -> bool:
     """Whether a run is known to be started by a `Caller.id`."""
     mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == launcher)
     return connection.execute(mine).first() is not None
-
-
-def of_runs(connection: sa.Connection, asked: sa.ColumnElement[bool]) -> Mapping[str, Launches]:
-    """By its id, who launched each run of a condition."""
-    query = sa.select(run_launch).join(run, run.c.id == run_launch.c.run).where(asked)
-    found: dict[str, Launches] = {}
-    for row in connection.execute(query):
-        found.setdefault(row.run, set()).add((row.launcher, row.source))
-    return found
 
 
 def sees(caller: Caller, launched: Launches) -> bool:

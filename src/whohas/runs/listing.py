@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.filters import Field, condition, ordering
-from whohas.runs.model import ACTIVE, Run, State
+from whohas.runs.model import Run, State
+from whohas.runs.repository import ACTIVE_RUNS
+from whohas.runs.tables import run
 
 COMPLETION = {
     "SUCCESS": State.SUCCEEDED,
@@ -24,25 +26,23 @@ COMPLETION = {
 QUEUED_TASK = "QUEUED_TASK"
 """The published API's word for the machinery behind every run."""
 
-_ACTIVE = table.run.c.state.in_([state.value for state in ACTIVE])
-
 
 def _completion(texts: list[str]) -> sa.ColumnElement[bool]:
     unknown = [text for text in texts if text.upper() not in COMPLETION]
     if unknown:
         raise ValueError(f"completionStatus is never {unknown[0][:60]!r}; it is {', '.join(COMPLETION)}")
     states = [state.value for text in texts if (state := COMPLETION[text.upper()]) is not None]
-    return table.run.c.state.in_(states)
+    return run.c.state.in_(states)
 
 
 def _type(texts: list[str]) -> sa.ColumnElement[bool]:
     if any(text.upper() == QUEUED_TASK for text in texts):
         return sa.true()
-    return table.run.c.report_type.in_([text.upper() for text in texts])
+    return run.c.report_type.in_([text.upper() for text in texts])
 
 
 def _source(texts: list[str]) -> sa.ColumnElement[bool]:
-    arguments = table.run.c.arguments
+    arguments = run.c.arguments
     return sa.or_(
         arguments["application"].as_string().in_(texts), arguments["authoritativeSource"].as_string().in_(texts)
     )
@@ -53,20 +53,20 @@ def _state(texts: list[str]) -> sa.ColumnElement[bool]:
     unknown = [text for text in texts if text.lower() not in known]
     if unknown:
         raise ValueError(f"state is never {unknown[0][:60]!r}; it is {', '.join(known)}")
-    return table.run.c.state.in_([text.lower() for text in texts])
+    return run.c.state.in_([text.lower() for text in texts])
 
 
 FIELDS: Mapping[str, Field] = {
-    "id": Field(table.run.c.id.in_),
+    "id": Field(run.c.id.in_),
     "sourceId": Field(_source),
-    "completionStatus": Field(_completion, missing=_ACTIVE),
+    "completionStatus": Field(_completion, missing=ACTIVE_RUNS),
     "type": Field(_type),
-    "launcher": Field(table.run.c.launcher.in_),
+    "launcher": Field(run.c.launcher.in_),
     "state": Field(_state),
 }
 """What can be asked for. `state` is ours; the others are the published API's."""
 
-SORTERS: Mapping[str, sa.ColumnElement[Any]] = {"created": table.run.c.created}
+SORTERS: Mapping[str, sa.ColumnElement[Any]] = {"created": run.c.created}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,10 @@ def page(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> 
     Raises:
         InvalidArguments: filters or sorters that are none.
     """
-    order = ordering(asked.sorters, SORTERS) or [table.run.c.created.desc()]
-    query = _chosen(sa.select(table.run), asked).where(*seen).order_by(*order, table.run.c.id).limit(asked.limit)
+    order = ordering(asked.sorters, SORTERS) or [run.c.created.desc()]
+    chosen = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
-        return table.several(connection.execute(query.offset(asked.offset)))
+        return repository.listed(connection, chosen, order, asked.limit, asked.offset)
 
 
 def count(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> int:
@@ -106,12 +106,12 @@ def count(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) ->
     Raises:
         InvalidArguments: filters that are none.
     """
-    query = _chosen(sa.select(sa.func.count()).select_from(table.run), asked).where(*seen)
+    chosen = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
-        return connection.execute(query).scalar_one()
+        return repository.count(connection, chosen)
 
 
-def _chosen(query: sa.Select[Any], asked: Listing) -> sa.Select[Any]:
-    if asked.pending:
-        query = query.where(_ACTIVE)
-    return query.where(condition(asked.filters, FIELDS)) if asked.filters.strip() else query
+def _conditions(asked: Listing) -> Iterator[sa.ColumnElement[bool]]:
+    yield ACTIVE_RUNS if asked.pending else sa.true()
+    if asked.filters.strip():
+        yield condition(asked.filters, FIELDS)

@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.database import upserting
 from whohas.errors import Conflict, Unavailable
-from whohas.runs import table
+from whohas.runs import tables
 from whohas.settings import Settings
 
 _BEAT_SECONDS = 0.5
@@ -130,7 +130,7 @@ class _AmongMany:
         self._thread.join()
         if self._session is not None:
             with suppress(SQLAlchemyError):
-                self._session.execute(sa.delete(table.worker).where(table.worker.c.executor == self.executor))
+                self._session.execute(sa.delete(tables.worker).where(tables.worker.c.executor == self.executor))
                 self._session.commit()
         self._drop()
 
@@ -174,7 +174,7 @@ class _AmongMany:
     def _say(self, session: sa.Connection) -> None:
         values = {"host": socket.gethostname(), "process": os.getpid()}
         now = sa.func.clock_timestamp()
-        new = upserting(session, table.worker).values(executor=self.executor, started=now, seen=now, **values)
+        new = upserting(session, tables.worker).values(executor=self.executor, started=now, seen=now, **values)
         session.execute(new.on_conflict_do_update(index_elements=["executor"], set_={"seen": now}))
         session.commit()
         self._beat = time.monotonic()
@@ -193,16 +193,16 @@ class _AmongMany:
         number = _number(executor)
         if not connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(number))).scalar_one():
             return False
-        its = table.worker.c.executor == executor
-        spoke = sa.select(table.worker.c.executor).where(its, table.worker.c.seen > sa.func.clock_timestamp() - _GONE)
+        its = tables.worker.c.executor == executor
+        spoke = sa.select(tables.worker.c.executor).where(its, tables.worker.c.seen > sa.func.clock_timestamp() - _GONE)
         if connection.execute(spoke).first() is not None:
             return False
-        connection.execute(sa.delete(table.worker).where(its))
+        connection.execute(sa.delete(tables.worker).where(its))
         return True
 
     def end_hung(self, connection: sa.Connection) -> None:
-        silent = table.worker.c.seen < sa.func.clock_timestamp() - _HUNG
-        query = sa.select(table.worker.c.executor).where(silent, table.worker.c.executor != self.executor)
+        silent = tables.worker.c.seen < sa.func.clock_timestamp() - _HUNG
+        query = sa.select(tables.worker.c.executor).where(silent, tables.worker.c.executor != self.executor)
         for executor in connection.execute(query).scalars().all():
             if self.is_dead(connection, executor):
                 continue
@@ -252,6 +252,6 @@ def is_worked_on(settings: Settings, database: sa.Engine) -> bool:
                 return False
         except Conflict:
             return True
-    seen = table.worker.c.seen > sa.func.clock_timestamp() - _HERE
+    seen = tables.worker.c.seen > sa.func.clock_timestamp() - _HERE
     with database.connect() as connection:
-        return connection.execute(sa.select(table.worker.c.executor).where(seen)).first() is not None
+        return connection.execute(sa.select(tables.worker.c.executor).where(seen)).first() is not None

@@ -29,7 +29,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.database import Commits
 from whohas.runs.model import Run
-from whohas.runs.table import CHANNEL
+from whohas.runs.repository import CHANNEL
 from whohas.settings import Settings
 
 _POLL_SECONDS = 1.0

@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.model import State
 from whohas.runs.presence import Presence
 from whohas.settings import Settings
@@ -80,7 +80,7 @@ class Recovery:
         with self.database.begin() as connection:
             if self.presence.settled:
                 self.presence.end_hung(connection)
-            held = table.held(connection)
+            held = repository.held(connection)
         for executor in {one.executor for one in held}:
             theirs = [one for one in held if one.executor == executor]
             if executor == self.presence.executor:
@@ -97,9 +97,9 @@ class Recovery:
                         if executor is not None:
                             shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
 
-    def _release(self, connection: sa.Connection, lost: list[table.Held]) -> None:
+    def _release(self, connection: sa.Connection, lost: list[repository.Held]) -> None:
         for one in lost:
-            match table.release(connection, one):
+            match repository.release(connection, one):
                 case State.QUEUED:
                     log.warning("run taken over", run_id=one.id, attempt=one.attempt)
                 case State.CANCELLED:
@@ -111,7 +111,7 @@ class Recovery:
     def _tidy(self) -> None:
         """Removes what lost attempts wrote after their run was over."""
         with self.database.connect() as connection:
-            over = table.over_since(connection, table.now() - _STRAY)
+            over = repository.over_since(connection, repository.now() - _STRAY)
         for run in over:
             self.artefacts.sweep(
                 run.id, run.attempt - 1 if run.state in (State.SUCCEEDED, State.WARNED) else run.attempt

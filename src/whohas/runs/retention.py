@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -24,31 +23,17 @@ import structlog
 from whohas import audit
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
-from whohas.database import Instant, metadata
 from whohas.errors import NotFound
-from whohas.runs import table, trail
-from whohas.runs.model import ACTIVE, Level
+from whohas.runs import repository, trail
+from whohas.runs.model import Level, Message
 from whohas.runs.outbox import hook_message
+from whohas.runs.tables import hold
 from whohas.settings import Settings
 
 _SETTLED_SECONDS = 3600
 """A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
 
 log = structlog.get_logger("whohas.retention")
-
-hold = sa.Table(
-    "hold",
-    metadata,
-    sa.Column("run_id", sa.String(32), primary_key=True),
-    sa.Column("holder", sa.Text, nullable=False),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("held", Instant, nullable=False),
-)
-"""The runs that are held."""
-
-run = table.run
-_OVER = run.c.state.not_in([state.value for state in ACTIVE])
-_FREE = ~sa.exists().where(hold.c.run_id == run.c.id)
 
 
 class Kind(StrEnum):
@@ -116,14 +101,14 @@ class Retention:
             NotFound: there is no such run, or its files have been removed.
         """
         with self.database.begin() as connection:
-            row = _locked(connection, run_id)
-            if row is None:
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None:
                 raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
-            if any(message["key"] == "files.removed" for message in row.messages):
+            if any(message.key == "files.removed" for message in kept.messages):
                 raise NotFound("The files of this run have been removed; there is nothing left to hold.")
             held = _held(connection, run_id)
             if held is None:
-                held = Hold(run_id, holder, reason.strip(), table.now())
+                held = Hold(run_id, holder, reason.strip(), repository.now())
                 values = {column.name: getattr(held, column.name) for column in hold.columns}
                 connection.execute(sa.insert(hold).values(values))
                 facts = {"run": run_id, "reason": held.reason or None}
@@ -173,70 +158,63 @@ class Retention:
         days = self.settings.keep_files_days
         if days:
             with self.database.connect() as connection:
-                rows = connection.execute(_over_since(days).where(_FREE).order_by(run.c.completed)).all()
+                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
             why = f"Files are kept for {days} days (WHOHAS_KEEP_FILES_DAYS)."
-            yield from ((row.id, why) for row in rows if row.artefacts)
+            yield from ((one.id, why) for one in old if one.files)
 
     def _beyond_room(self) -> Iterator[tuple[str, str]]:
         room = self.settings.keep_files_bytes
         if not room:
             return
-        query = sa.select(run.c.id, run.c.artefacts, _FREE.label("free")).where(_OVER)
-        if self.settings.keep_files_days:  # those are gone already, or would be
-            kept = table.now() - timedelta(days=self.settings.keep_files_days)
-            query = query.where(sa.or_(run.c.completed > kept, ~_FREE))
+        since = None
+        if self.settings.keep_files_days:  # older files are gone already, or would be
+            since = repository.now() - timedelta(days=self.settings.keep_files_days)
         with self.database.connect() as connection:
-            rows = connection.execute(query.order_by(run.c.completed)).all()
-        sizes = [(row.id, row.free, sum(file["bytes"] for file in row.artefacts)) for row in rows]
-        taken = sum(size for _, _, size in sizes)
+            runs = repository.kept_by_all(connection, since=since)
+        taken = sum(_size(one.files) for one in runs)
         why = f"All files together are kept to {room:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
-        for run_id, free, size in sizes:
+        for one in runs:
             if taken <= room:
                 return
-            if free and size:
+            if one.free and (size := _size(one.files)):
                 taken -= size
-                yield run_id, why
+                yield one.id, why
 
     def _old_runs(self) -> Iterator[tuple[str, str]]:
         days = self.settings.keep_runs_days
         if days:
             with self.database.connect() as connection:
-                ids = connection.execute(_over_since(days).where(_FREE).order_by(run.c.completed)).scalars().all()
-            yield from ((run_id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run_id in ids)
+                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
+            yield from ((one.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for one in old)
 
     def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Who) -> list[Removed]:
         """The row first, then the files: what is left of them after a crash is a stray."""
         with self.database.begin() as connection:
-            row = _locked(connection, run_id)
-            if row is None or not row.artefacts or _held(connection, run_id):
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None or not kept.files or not kept.free:
                 return []
-            files = [Artefact(**artefact) for artefact in row.artefacts]
             if not dry:
-                audit.write(connection, trail.swept(run_id, Kind.FILES, files, why, by))
-                told = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in files)
-                text = f"The files of this run were removed on {table.now():%Y-%m-%d}. {why} They were: {told}."
-                note = {"level": Level.INFO.value, "key": "files.removed", "text": text}
-                values: dict[str, Any] = {"artefacts": [], "messages": [*row.messages, note]}
-                connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
-        if not dry:
-            shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
-        names = tuple(file.name for file in files)
-        return [Removed(Kind.FILES, run_id, names, sum(file.bytes for file in files), why)]
+                audit.write(connection, trail.swept(run_id, Kind.FILES, kept.files, why, by))
+                told = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
+                text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {told}."
+                repository.forget_files(connection, kept, Message(Level.INFO, "files.removed", text))
+        return self._removed(Kind.FILES, run_id, kept.files, why, dry)
 
     def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Who, *, emptied: bool) -> list[Removed]:
         with self.database.begin() as connection:
-            row = _locked(connection, run_id)
-            if row is None or _held(connection, run_id):
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None or not kept.free:
                 return []
-            files = [] if emptied else [Artefact(**artefact) for artefact in row.artefacts]
+            files = () if emptied else kept.files
             if not dry:
-                connection.execute(sa.delete(hook_message).where(hook_message.c.run_id == run_id))
-                connection.execute(sa.delete(run).where(run.c.id == run_id))
+                repository.remove(connection, run_id)
                 audit.write(connection, trail.swept(run_id, Kind.RUN, files, why, by))
+        return self._removed(Kind.RUN, run_id, files, why, dry)
+
+    def _removed(self, kind: Kind, run_id: str, files: Sequence[Artefact], why: str, dry: bool) -> list[Removed]:
         if not dry:
             shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
-        names = tuple(file.name for file in files)
-        return [Removed(Kind.RUN, run_id, names, sum(file.bytes for file in files), why)]
+        return [Removed(kind, run_id, tuple(file.name for file in files), _size(files), why)]
 
     def _told_strays(self, dry: bool, by: audit.Who) -> list[Removed]:
         """No row goes with a stray: its event comes first, and who is killed then removes it the next time."""
@@ -255,7 +233,7 @@ class Retention:
             owner = self._owner(folder.name)
             if owner is not None and not owner.over:
                 continue
-            owned = owner.files if owner else frozenset[str]()
+            owned = {file.name for file in owner.files} if owner else set[str]()
             for path in sorted(folder.iterdir()):
                 if path.name not in owned:
                     why = "No run owns it." if owner is None else "Its run is over and does not own it."
@@ -270,35 +248,21 @@ class Retention:
                 gone += _stray(folder, folder.name[:32], settled, "It was spilled by an attempt that is over.", dry)
         return gone
 
-    def _owner(self, run_id: str) -> _Owner | None:
-        query = sa.select(_OVER.label("over"), run.c.artefacts).where(run.c.id == run_id)
+    def _owner(self, run_id: str) -> repository.Kept | None:
         with self.database.connect() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else _Owner(bool(row.over), frozenset(file["name"] for file in row.artefacts))
+            return repository.kept(connection, run_id)
 
     def _forget_messages(self) -> None:
         """What hooks were told, and gave up on, is forgotten with the files that it was about."""
         days = self.settings.keep_files_days
         if days:
-            old = (hook_message.c.state != "waiting", hook_message.c.due < table.now() - timedelta(days=days))
+            old = (hook_message.c.state != "waiting", hook_message.c.due < repository.now() - timedelta(days=days))
             with self.database.begin() as connection:
                 connection.execute(sa.delete(hook_message).where(*old))
 
 
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    over: bool
-    files: frozenset[str]
-
-
-def _over_since(days: float) -> sa.Select[Any, Any]:
-    return sa.select(run.c.id, run.c.artefacts).where(_OVER, run.c.completed < table.now() - timedelta(days=days))
-
-
-def _locked(connection: sa.Connection, run_id: str) -> sa.Row[Any, Any] | None:
-    """A run, which nobody else can hold or sweep until the transaction is over."""
-    query = sa.select(run.c.artefacts, run.c.messages).where(run.c.id == run_id).with_for_update()
-    return connection.execute(query).first()
+def _size(files: Sequence[Artefact]) -> int:
+    return sum(file.bytes for file in files)
 
 
 def _held(connection: sa.Connection, run_id: str) -> Hold | None:

@@ -25,8 +25,8 @@ from whohas.errors import Conflict, InvalidArguments, NotFound, QuotaExceeded, U
 from whohas.runs import launches
 from whohas.runs.cron import next_time
 from whohas.runs.model import Run
+from whohas.runs.repository import now
 from whohas.runs.service import Runs
-from whohas.runs.table import now
 
 LONGEST_NAME = 100
 _AT_ONCE = 100

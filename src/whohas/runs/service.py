@@ -23,7 +23,7 @@ from whohas.plurals import counted
 from whohas.render.definition import Options
 from whohas.render.registry import find
 from whohas.reports.sources import incomplete
-from whohas.runs import launches, table, trail
+from whohas.runs import launches, repository, trail
 from whohas.runs.files import ARGUMENTS, default_formats, options, wish
 from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
@@ -132,12 +132,12 @@ class Runs:
         sent = cast("Mapping[str, Any]", arguments)
         report = reports.find(report_type, sent)
         with self.database.connect() as connection:
-            if table.disabled(connection, report.type):
+            if repository.disabled(connection, report.type):
                 raise InvalidArguments(
                     f"The report {report.type} is switched off on this server (`whohas reports enable {report.type}` "
                     "switches it on)."
                 )
-        created = table.now()
+        created = repository.now()
         snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
         request = reports.Request(report.type, sent, created, launcher, self.settings.search_phrases)
         plan = report.plan(request, catalogue(snapshot))
@@ -190,12 +190,12 @@ class Runs:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
         kept: Run | None = run
-        if table.insert(connection, run, self._single_flight(run)):
-            table.keep_plan(connection, run.id, plan)
+        if repository.insert(connection, run, self._single_flight(run)):
+            repository.keep_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
             audit.write(connection, trail.started(run, by))
         else:
-            kept = table.active(connection, run.key)
+            kept = repository.active(connection, run.key)
         new = kept is not None and launched_by is not None and launches.note(connection, launched_by, kept)
         if new and kept is not None and kept is not run:
             audit.write(connection, trail.joined(kept, by))
@@ -207,7 +207,7 @@ class Runs:
     def _joined(self, key: str, launched_by: str | None, by: audit.Who) -> Run | None:
         """The run that makes it already, which is this launcher's too from now on; None if there is none."""
         with self.database.connect() as connection:
-            holder = table.active(connection, key)
+            holder = repository.active(connection, key)
             if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
                 return holder
         with self.database.begin() as connection:
@@ -221,13 +221,13 @@ class Runs:
         Raises:
             QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
         """
-        if table.count_active(connection, launcher) > self.settings.runs_per_launcher:
+        if repository.count_active(connection, launcher) > self.settings.runs_per_launcher:
             has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
                 f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
                 _RETRY_SECONDS,
             )
-        if table.count_queued(connection) > self.settings.runs_waiting:
+        if repository.count_queued(connection) > self.settings.runs_waiting:
             waiting = counted(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
                 f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
@@ -244,7 +244,7 @@ class Runs:
             NotFound: there is no run with that id, or none that the caller may see.
         """
         with self.database.connect() as connection:
-            run = table.get(connection, run_id, *_seen_by(caller))
+            run = repository.get(connection, run_id, *_seen_by(caller))
         if run is None:
             raise _no_run(run_id)
         return run
@@ -252,7 +252,7 @@ class Runs:
     def record(self, run: Run) -> Record:
         """How a run finds its rows: its plan, and the digest of its rows."""
         with self.database.connect() as connection:
-            return table.record(connection, run.id)
+            return repository.record(connection, run.id)
 
     def id_of(self, beginning: str) -> RunId:
         """The id of the only run whose id begins so; a whole id is its own.
@@ -265,7 +265,7 @@ class Runs:
         if not re.fullmatch("[0-9a-f]{1,32}", text):
             raise _no_run(beginning)
         with self.database.connect() as connection:
-            found = table.with_beginning(connection, text, _LISTED)
+            found = repository.with_beginning(connection, text, _LISTED)
         if not found:
             raise _no_run(beginning) if len(text) == 32 else NotFound(f"There is no run whose id begins with {text!r}.")
         if len(found) > 1:
@@ -281,7 +281,7 @@ class Runs:
             NotFound: there is no run with that id, or none that the caller may see.
         """
         with self.database.connect() as connection:
-            found = table.get_with_switch(connection, run_id, *_seen_by(caller))
+            found = repository.get_with_switch(connection, run_id, *_seen_by(caller))
         if found is None:
             raise _no_run(run_id)
         run, off = found
@@ -291,7 +291,7 @@ class Runs:
         """The newest run of the same report and arguments that ended with files and that the caller may see; None if
         there is none."""
         with self.database.connect() as connection:
-            return table.newest_with_files(connection, run.key, *_seen_by(caller))
+            return repository.newest_with_files(connection, run.key, *_seen_by(caller))
 
     def artefact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artefact]:
         """A run and its finished file in a format; one that was not made with it is made now.
@@ -343,12 +343,12 @@ class Runs:
         """
         self.get(run_id, caller)
         with self.database.begin() as connection:
-            table.ask_to_cancel(connection, run_id, by)
+            repository.ask_to_cancel(connection, run_id, by)
 
     def disabled(self, report_type: str) -> bool:
         """Whether a report is switched off."""
         with self.database.connect() as connection:
-            return table.disabled(connection, report_type)
+            return repository.disabled(connection, report_type)
 
     def switch(self, report_type: str, *, off: bool, by: audit.Who = SYSTEM) -> None:
         """Switches a report off or on.
@@ -360,7 +360,7 @@ class Runs:
             hint = did_you_mean(report_type, reports.reports())
             raise InvalidArguments(f"There is no report {report_type!r}.{hint} The reports are: {reports.names()}.")
         with self.database.begin() as connection:
-            table.switch(connection, report_type, off)
+            repository.switch(connection, report_type, off)
             audit.write(connection, trail.switched(report_type, by, off=off))
 
 
@@ -393,7 +393,7 @@ def _size(plan: reports.Plan, sizes: Catalogue, formats: tuple[str, ...]) -> int
 
 
 def _key(report_type: str, arguments: Mapping[str, Any]) -> str:
-    return hashlib.sha256(table.canonical([report_type, dict(arguments)]).encode()).hexdigest()
+    return hashlib.sha256(repository.canonical([report_type, dict(arguments)]).encode()).hexdigest()
 
 
 _LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *ARGUMENTS})

@@ -22,7 +22,7 @@ from whohas.database import AWAY
 from whohas.errors import WhohasError
 from whohas.plurals import counted
 from whohas.render.registry import find
-from whohas.runs import table
+from whohas.runs import repository
 from whohas.runs.children import Child, Children, Done, died, follow
 from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.planning import about_of, planned_now, snapshot_of
@@ -99,7 +99,9 @@ class Supervisor:
                 runs = [
                     run
                     for lane, most in room.items()
-                    for run in table.claim(connection, self.presence.executor, most, over=lane.over, up_to=lane.up_to)
+                    for run in repository.claim(
+                        connection, self.presence.executor, most, over=lane.over, up_to=lane.up_to
+                    )
                 ]
             self._busy.extend(run.id for run in runs)
         return runs
@@ -180,8 +182,8 @@ class Supervisor:
     def _let_go(self, run: Run) -> None:
         """The attempt is over without an outcome of its own: cancelled, lost to a later attempt, or handed back."""
         self.artefacts.sweep(run.id, run.attempt)
-        if not self._write(lambda connection: table.hand_back(connection, run)):
-            self._write(lambda connection: table.confirm_cancelled(connection, run))
+        if not self._write(lambda connection: repository.hand_back(connection, run)):
+            self._write(lambda connection: repository.confirm_cancelled(connection, run))
 
     def _write(self, write: Callable[[sa.Connection], T]) -> T:
         """Writes in one transaction, which may be tried twice: `write` must come to the same then."""
@@ -216,10 +218,10 @@ class Supervisor:
     def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
         """The run and its plan; one that an earlier version queued without a plan is planned now, and says so."""
         with self.database.connect() as connection:
-            plan = table.record(connection, run.id).plan
+            plan = repository.record(connection, run.id).plan
         if plan is None:
             plan = late = planned_now(run, self.warehouse, self.settings)
-            self._write(lambda connection: table.keep_plan(connection, run.id, late))
+            self._write(lambda connection: repository.keep_plan(connection, run.id, late))
         if plan.late:
             text = (
                 "An earlier version of whohas queued this run. "
@@ -267,9 +269,9 @@ class Supervisor:
         try:
             if note:
                 with self.database.begin() as connection:
-                    table.note_progress(connection, run, note["progress"], note["percent"], note["rows"])
+                    repository.note_progress(connection, run, note["progress"], note["percent"], note["rows"])
             with self.database.connect() as connection:
-                return table.goes_on(connection, run)
+                return repository.goes_on(connection, run)
         except AWAY:
             return not self.presence.lost
 
@@ -279,7 +281,7 @@ class Supervisor:
         warned = any(message.level is not Level.INFO for message in messages)
         state = State.WARNED if warned else State.SUCCEEDED
         return self._write(
-            lambda connection: table.finish(
+            lambda connection: repository.finish(
                 connection,
                 run,
                 state,
@@ -295,7 +297,7 @@ class Supervisor:
     def _fail(self, run: Run, key: str, text: str) -> None:
         self.artefacts.sweep(run.id, run.attempt)
         messages = (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text))
-        if self._write(lambda connection: table.finish(connection, run, State.FAILED, "Failed", None, messages)):
+        if self._write(lambda connection: repository.finish(connection, run, State.FAILED, "Failed", None, messages)):
             log.warning("run failed", report=run.report_type, reason=text)
         else:
             self._let_go(run)

@@ -16,7 +16,7 @@ from auditing import until
 from factories import queued_run
 from whohas.database import Commits, connect
 from whohas.migrations import upgrade
-from whohas.runs import queue, table
+from whohas.runs import queue, repository
 from whohas.runs.model import Run
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
 from whohas.settings import Settings
@@ -47,7 +47,7 @@ class Worker:
             return [
                 run
                 for lane, most in room.items()
-                for run in table.claim(connection, "e" * 32, most, over=lane.over, up_to=lane.up_to)
+                for run in repository.claim(connection, "e" * 32, most, over=lane.over, up_to=lane.up_to)
             ]
 
     def carry_out(self, run: Run) -> None:
@@ -68,7 +68,7 @@ class Worker:
 def keep(database: sa.Engine, *runs: Run) -> list[str]:
     with database.begin() as connection:
         for run in runs:
-            assert table.insert(connection, run, single_flight=False)
+            assert repository.insert(connection, run, single_flight=False)
     return [run.id for run in runs]
 
 
@@ -117,9 +117,9 @@ def test_runs_are_taken_by_lane_and_age(database: sa.Engine) -> None:
     sizes = [500, 7, 101, 100, 300, 8]
     ids = keep(database, *(queued_run(number, size) for number, size in enumerate(sizes)))
     with database.begin() as connection:
-        small = table.claim(connection, "e" * 32, 2, up_to=100)
-        large = table.claim(connection, "e" * 32, 9, over=100)
-        rest = table.claim(connection, "e" * 32, 9)
+        small = repository.claim(connection, "e" * 32, 2, up_to=100)
+        large = repository.claim(connection, "e" * 32, 9, over=100)
+        rest = repository.claim(connection, "e" * 32, 9)
     assert [run.id for run in small] == [ids[1], ids[3]]
     assert [run.id for run in large] == [ids[0], ids[2], ids[4]]
     assert [run.id for run in rest] == [ids[5]]

@@ -1,4 +1,4 @@
-"""The table of runs, and every statement on it, by name and purpose."""
+"""The repository of runs: every statement on their table, by name and purpose."""
 
 from __future__ import annotations
 
@@ -14,96 +14,21 @@ import sqlalchemy as sa
 from whohas import audit
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
-from whohas.database import Instant, metadata, upserting
+from whohas.database import Instant, upserting
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 from whohas.runs.plans import Digest, Record, RunPlan
-
-run = sa.Table(
-    "run",
-    metadata,
-    sa.Column("id", sa.String(32), primary_key=True),
-    sa.Column("report_type", sa.Text, nullable=False),
-    sa.Column("report_name", sa.Text, nullable=False),
-    sa.Column("description", sa.Text, nullable=False),
-    sa.Column("arguments", sa.JSON, nullable=False),
-    sa.Column("key", sa.String(64), nullable=False, index=True),
-    sa.Column("single_flight", sa.Boolean, nullable=False),
-    sa.Column("attributes", sa.JSON, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("snapshot", sa.Integer, nullable=False),
-    sa.Column("launcher", sa.Text, nullable=False),
-    sa.Column("created", Instant, nullable=False, index=True),
-    sa.Column("launched", Instant),
-    sa.Column("completed", Instant, index=True),
-    sa.Column("rows", sa.BigInteger),
-    sa.Column("progress", sa.Text, nullable=False),
-    sa.Column("percent", sa.Integer, nullable=False),
-    sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("formats", sa.JSON, nullable=False),
-    sa.Column("messages", sa.JSON, nullable=False),
-    sa.Column("artefacts", sa.JSON, nullable=False),
-    sa.Column("statement", sa.Text, nullable=False),
-    sa.Column("executor", sa.String(32)),
-    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
-)
-"""One row a run. `formats` to `artefacts` are JSON: they are read and written whole. `statement` is the SQL of a run
-that was kept without a plan, by an earlier version; it is empty otherwise."""
-
-run_plan = sa.Table(
-    "run_plan",
-    metadata,
-    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
-    sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
-)
-"""How runs find their rows; not in `run`, whose rows are read at every poll."""
-
-_ACTIVE = tuple(s.value for s in ACTIVE)
-_HELD = (State.RUNNING.value, State.CANCELLING.value)
-_HOLDS_KEY = sa.and_(run.c.single_flight.is_(True), run.c.state.in_(_ACTIVE))
-# literal values, for an index takes no parameters
-_HOLDS_KEY_TEXT = sa.text(f"single_flight AND state IN ({', '.join(repr(state) for state in _ACTIVE)})")
-
-sa.Index(
-    "run_single_flight",
-    run.c.key,
-    unique=True,
-    sqlite_where=_HOLDS_KEY_TEXT,
-    postgresql_where=_HOLDS_KEY_TEXT,
-)
-
-sa.Index("run_state", run.c.state, run.c.created)
-
-_QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # no parameter, for the index below is to be used
-# in the order of the queue, with the size, by which the lanes are told apart without a look into the rows
-sa.Index(
-    "run_queued",
-    run.c.created,
-    run.c.id,
-    run.c.size,
-    sqlite_where=_QUEUED,
-    postgresql_where=_QUEUED,
-)
+from whohas.runs.tables import HOLDS_KEY, QUEUED, hold, report_switch, run, run_launch, run_plan
 
 CHANNEL = "whohas_run"
 """The channel on PostgreSQL on which a transaction that queues a run says so."""
 
-worker = sa.Table(
-    "worker",
-    metadata,
-    sa.Column("executor", sa.String(32), primary_key=True, comment="32 lower-case hex digits, new with each start"),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("process", sa.Integer, nullable=False, comment="its id on that host"),
-    sa.Column("started", Instant, nullable=False),
-    sa.Column("seen", Instant, nullable=False, comment="by the database's clock"),
-)
-"""The workers that are there, on PostgreSQL; see `presence`."""
-
-report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.Text, primary_key=True))
-"""The report types that are switched off."""
-
+_ACTIVE = tuple(s.value for s in ACTIVE)
+ACTIVE_RUNS = run.c.state.in_(_ACTIVE)
+_OVER = run.c.state.not_in(_ACTIVE)
+_HELD = (State.RUNNING.value, State.CANCELLING.value)
+_HOLDS_KEY = sa.and_(run.c.single_flight.is_(True), ACTIVE_RUNS)
+_FREE = ~sa.exists().where(hold.c.run_id == run.c.id)
 
 _BY_ID = sa.select(run).where(run.c.id == sa.bindparam("run_id"))
 _BY_ID_WITH_SWITCH = _BY_ID.add_columns(
@@ -128,7 +53,7 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "artefacts": [],
     }
     statement = upserting(connection, run).values(values)
-    kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
+    kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=HOLDS_KEY)
     # not the count of rows: PostgreSQL's driver does not tell it of an insert
     if connection.execute(kept.returning(run.c.id)).first() is None:
         return False
@@ -172,7 +97,7 @@ def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -
 def with_beginning(connection: sa.Connection, beginning: str, most: int) -> list[Run]:
     """The runs whose ids begin so, the newest first; some of them, where there are more."""
     query = sa.select(run).where(run.c.id.startswith(beginning, autoescape=True)).order_by(run.c.created.desc())
-    return several(connection.execute(query.limit(most)))
+    return _several(connection.execute(query.limit(most)))
 
 
 def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> tuple[Run, bool] | None:
@@ -191,7 +116,7 @@ def goes_on(connection: sa.Connection, mine: Run) -> bool:
 def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
     """The runs that were over after a time."""
     query = sa.select(run).where(run.c.completed > since).order_by(run.c.completed)
-    return [_run(row) for row in connection.execute(query).mappings()]
+    return _several(connection.execute(query))
 
 
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
@@ -201,9 +126,99 @@ def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnEleme
     return _one(connection.execute(query.limit(1)))
 
 
-def several(result: sa.CursorResult[Any]) -> list[Run]:
-    """The runs of a statement that selects whole rows."""
-    return [_run(row) for row in result.mappings()]
+def listed(
+    connection: sa.Connection,
+    chosen: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]] = (run.c.created,),
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Run]:
+    """The runs of a condition, in an order; of a page, where there is a limit."""
+    query = sa.select(run).where(chosen).order_by(*order, run.c.id)
+    if limit is not None:
+        query = query.limit(limit).offset(offset)
+    return _several(connection.execute(query))
+
+
+def count(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> int:
+    """How many runs a condition has."""
+    return connection.execute(sa.select(sa.func.count()).select_from(run).where(chosen)).scalar_one()
+
+
+def launches_of(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[str, set[tuple[str, str | None]]]:
+    """By its id, the launchers of each run of a condition, with the sources that the run is on."""
+    query = sa.select(run_launch).join(run, run.c.id == run_launch.c.run).where(chosen)
+    found: dict[str, set[tuple[str, str | None]]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.run, set()).add((row.launcher, row.source))
+    return found
+
+
+def count_by_state(connection: sa.Connection) -> list[tuple[State, str, int]]:
+    """How many runs of each state and report type there are."""
+    query = sa.select(run.c.state, run.c.report_type, sa.func.count()).group_by(run.c.state, run.c.report_type)
+    return [(State(state), report_type, runs) for state, report_type, runs in connection.execute(query)]
+
+
+def oldest_queued(connection: sa.Connection) -> datetime | None:
+    """When the oldest run that waits for a worker was started."""
+    oldest = sa.select(sa.func.min(run.c.created, type_=run.c.created.type))
+    return connection.execute(oldest.where(run.c.state == State.QUEUED.value)).scalar_one()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run keeps.
+
+    Attributes:
+        over: whether the run is over.
+        free: whether nobody holds it.
+    """
+
+    id: str
+    over: bool
+    free: bool
+    files: tuple[Artefact, ...]
+    messages: tuple[Message, ...]
+
+
+_KEPT = sa.select(run.c.id, _OVER.label("over"), _FREE.label("free"), run.c.artefacts, run.c.messages)
+
+
+def kept(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Kept | None:
+    """What a run keeps.
+
+    Args:
+        lock: whether nobody else may hold or sweep the run until the transaction is over.
+    """
+    row = connection.execute((_KEPT.with_for_update() if lock else _KEPT).where(run.c.id == run_id)).first()
+    return None if row is None else _kept(row)
+
+
+def kept_by_all(connection: sa.Connection, *, since: datetime | None = None) -> list[Kept]:
+    """What the runs keep that are over, the oldest first; those alone that were over since a time or are held."""
+    query = _KEPT.where(_OVER).order_by(run.c.completed)
+    if since is not None:
+        query = query.where(sa.or_(run.c.completed > since, ~_FREE))
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def kept_before(connection: sa.Connection, before: datetime) -> list[Kept]:
+    """What the runs keep that were over before a time and that nobody holds, the oldest first."""
+    query = _KEPT.where(_OVER, run.c.completed < before, _FREE).order_by(run.c.completed)
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
+    """A run has no files any more, and says why. The caller has locked it."""
+    values: dict[str, Any] = {"artefacts": [], "messages": _messages((*whose.messages, note))}
+    connection.execute(sa.update(run).where(run.c.id == whose.id).values(values))
+
+
+def remove(connection: sa.Connection, run_id: str) -> None:
+    """Remove a run that the caller has locked, with all that is kept of it elsewhere."""
+    connection.execute(sa.delete(outbox.hook_message).where(outbox.hook_message.c.run_id == run_id))
+    connection.execute(sa.delete(run).where(run.c.id == run_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +260,7 @@ def claim(
         over: the size that they exceed.
         up_to: their largest size; None for any.
     """
-    oldest = sa.select(run.c.id).where(_QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
+    oldest = sa.select(run.c.id).where(QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
     if up_to is not None:
         oldest = oldest.where(run.c.size <= up_to)
     if connection.dialect.name == "sqlite":
@@ -270,7 +285,7 @@ def claim(
         )
         .returning(*run.columns)
     )
-    return sorted(several(connection.execute(statement)), key=lambda one: (one.created, one.id))
+    return sorted(_several(connection.execute(statement)), key=lambda one: (one.created, one.id))
 
 
 def hand_back(connection: sa.Connection, mine: Run) -> bool:
@@ -427,7 +442,20 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
     return [{"level": message.level.value, "key": message.key, "text": message.text} for message in messages]
 
 
+def _read_messages(kept: Iterable[Mapping[str, str]]) -> tuple[Message, ...]:
+    return tuple(Message(Level(one["level"]), one["key"], one["text"]) for one in kept)
+
+
 _FIELDS = tuple(column.name for column in run.columns if column.name not in ("single_flight", "statement"))
+
+
+def _kept(row: Any) -> Kept:
+    files = tuple(Artefact(**artefact) for artefact in row.artefacts)
+    return Kept(row.id, bool(row.over), bool(row.free), files, _read_messages(row.messages))
+
+
+def _several(result: sa.CursorResult[Any]) -> list[Run]:
+    return [_run(row) for row in result.mappings()]
 
 
 def _one(result: sa.CursorResult[Any]) -> Run | None:
@@ -439,7 +467,7 @@ def _run(row: sa.RowMapping) -> Run:
     fields: dict[str, Any] = {name: row[name] for name in _FIELDS}
     fields["state"] = State(fields["state"])
     fields["formats"] = tuple(fields["formats"])
-    fields["messages"] = tuple(Message(Level(m["level"]), m["key"], m["text"]) for m in fields["messages"])
+    fields["messages"] = _read_messages(fields["messages"])
     fields["artefacts"] = tuple(Artefact(**artefact) for artefact in fields["artefacts"])
     return Run(**fields)
 

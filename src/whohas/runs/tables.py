@@ -1,0 +1,107 @@
+"""The tables of runs; `repository` has the statements on them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from whohas.database import Instant, metadata
+from whohas.runs.model import ACTIVE, State
+
+run = sa.Table(
+    "run",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("report_type", sa.Text, nullable=False),
+    sa.Column("report_name", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("key", sa.String(64), nullable=False, index=True),
+    sa.Column("single_flight", sa.Boolean, nullable=False),
+    sa.Column("attributes", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("snapshot", sa.Integer, nullable=False),
+    sa.Column("launcher", sa.Text, nullable=False),
+    sa.Column("created", Instant, nullable=False, index=True),
+    sa.Column("launched", Instant),
+    sa.Column("completed", Instant, index=True),
+    sa.Column("rows", sa.BigInteger),
+    sa.Column("progress", sa.Text, nullable=False),
+    sa.Column("percent", sa.Integer, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("formats", sa.JSON, nullable=False),
+    sa.Column("messages", sa.JSON, nullable=False),
+    sa.Column("artefacts", sa.JSON, nullable=False),
+    sa.Column("statement", sa.Text, nullable=False),
+    sa.Column("executor", sa.String(32)),
+    sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
+)
+"""One row a run. `formats` to `artefacts` are JSON: they are read and written whole. `statement` is the SQL of a run
+that was kept without a plan, by an earlier version; it is empty otherwise."""
+
+run_plan = sa.Table(
+    "run_plan",
+    metadata,
+    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
+    sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
+)
+"""How runs find their rows; not in `run`, whose rows are read at every poll."""
+
+# literal values, because an index takes no parameters
+HOLDS_KEY = sa.text(f"single_flight AND state IN ({', '.join(repr(state.value) for state in ACTIVE)})")
+"""The condition of the index below: an active run of a report that has one run at a time."""
+
+sa.Index(
+    "run_single_flight",
+    run.c.key,
+    unique=True,
+    sqlite_where=HOLDS_KEY,
+    postgresql_where=HOLDS_KEY,
+)
+
+sa.Index("run_state", run.c.state, run.c.created)
+
+QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # no parameter, for the index below is to be used
+# in the order of the queue, with the size, by which the lanes are told apart without a look into the rows
+sa.Index(
+    "run_queued",
+    run.c.created,
+    run.c.id,
+    run.c.size,
+    sqlite_where=QUEUED,
+    postgresql_where=QUEUED,
+)
+
+run_launch = sa.Table(
+    "run_launch",
+    metadata,
+    sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
+    sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
+)
+"""Who started runs; see `launches`."""
+
+hold = sa.Table(
+    "hold",
+    metadata,
+    sa.Column("run_id", sa.String(32), primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("held", Instant, nullable=False),
+)
+"""The runs that are held; see `retention`."""
+
+worker = sa.Table(
+    "worker",
+    metadata,
+    sa.Column("executor", sa.String(32), primary_key=True, comment="32 lower-case hex digits, new with each start"),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("process", sa.Integer, nullable=False, comment="its id on that host"),
+    sa.Column("started", Instant, nullable=False),
+    sa.Column("seen", Instant, nullable=False, comment="by the database's clock"),
+)
+"""The workers that are there, on PostgreSQL; see `presence`."""
+
+report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.Text, primary_key=True))
+"""The report types that are switched off."""
