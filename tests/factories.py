@@ -6,6 +6,7 @@ import csv
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
 from whohas.render.csv import copy_statement
 from whohas.render.definition import Rows as FileRows
+from whohas.runs.model import Run, RunId, State
 from whohas.runs.plans import located
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
@@ -134,3 +136,13 @@ def _accounts(first: int, size: int, source: str, names: list[str]) -> pa.Table:
         "attributes": pa.MapArray.from_arrays(offsets, keys, pa.ListArray.from_arrays(one_value, texts)),
     }
     return pa.table(columns, schema=ACCOUNTS.schema)
+
+
+def queued_run(number: int, size: int = 0) -> Run:
+    """A run that waits for a worker, queued later and with a greater id than those of smaller numbers."""
+    return Run(
+        id=RunId(f"{number:032}"), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
+        key=f"k{number}", attributes={}, state=State.QUEUED, snapshot=1, launcher="tester",
+        created=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number), launched=None, completed=None, rows=None,
+        progress="Queued", percent=0, attempt=0, formats=("csv",), messages=(), artefacts=(), size=size,
+    )  # fmt: skip

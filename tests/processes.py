@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 LIBRARIES = (
-    "alembic.command", "dbos", "deltalake", "duckdb", "fastapi", "httpx2", "isal.igzip", "jinja2", "joserfc.jwt", "pandas",
+    "alembic.command", "deltalake", "duckdb", "fastapi", "httpx2", "isal.igzip", "jinja2", "joserfc.jwt", "pandas",
     "prometheus_client", "psycopg", "pyarrow.compute", "pyarrow.dataset", "pyarrow.parquet", "pydantic_settings",
     "rich.progress", "rich.table", "sqlalchemy.orm", "sqlglot", "structlog", "typer", "uvicorn.protocols.http.h11_impl",
 )  # fmt: skip

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from whohas.database import connect
 from whohas.migrations import upgrade
-from whohas.runs import jobs
 from whohas.settings import Settings
 
 _NAME = "whohas.db"
@@ -26,7 +25,6 @@ def make_tables(settings: Settings) -> None:
     settings.make_home()
     database = connect(settings.sqlalchemy_url)
     upgrade(database)
-    jobs.prepare(settings, database)
     database.dispose()
 
 

@@ -1,21 +1,21 @@
 """The database of runs, clients and settings of reports: SQLite with nothing to install, PostgreSQL for many workers.
 
-The same database holds the tables of the job engine, so that a run and its job are written in one transaction. Each
-part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
+Each part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
 from whohas.errors import InvalidArguments
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = sa.MetaData()
 
@@ -53,13 +53,22 @@ def connect(url: str) -> sa.Engine:
 
     Args:
         url: of SQLite or PostgreSQL; see `with_driver`.
+
+    Raises:
+        InvalidArguments: it is no such URL, or the driver of PostgreSQL is not installed.
     """
     parsed = with_driver(url)
     if parsed.get_backend_name() == "postgresql":
         given = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
-        return sa.create_engine(
-            parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
-        )
+        try:
+            return sa.create_engine(
+                parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
+            )
+        except ImportError as error:
+            raise InvalidArguments(
+                "WHOHAS_DATABASE_URL names a PostgreSQL, and its driver cannot be loaded: "
+                f"{error}. Install it with `pip install 'whohas[postgres]'`."
+            ) from error
     # as many as are wanted at once: who only reads must not wait for those who wait for their turn to write
     engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=-1)
     event.listen(engine, "connect", _prepare_sqlite)
@@ -70,6 +79,16 @@ def answers_at_once(database: sa.Engine) -> bool:
     """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network.
     Then the event loop itself can ask: a change of threads would take longer."""
     return database.dialect.name == "sqlite"
+
+
+def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT in the dialect of the database: it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    # one of them alone is loaded: PostgreSQL's takes 3 MB of memory
+    if database.dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert
+    return insert(table)
 
 
 class Commits:
@@ -133,13 +152,3 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
-    if sqlite3.sqlite_version_info < (3, 42):
-        connection.create_function("unixepoch", -1, _unixepoch)
-
-
-def _unixepoch(*modifiers: str) -> float:
-    """SQLite's function as it is from 3.42 on: the job engine relies on `subsec` where Python is 3.12 or later, and
-    such a Python may well have an older SQLite (Debian 12 has 3.40)."""
-    if modifiers != ("subsec",):
-        raise ValueError(f"unixepoch is known here with 'subsec' alone, not with {modifiers}.")
-    return round(time.time(), 3)

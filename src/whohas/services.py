@@ -17,13 +17,14 @@ from whohas.auth import Access, open_access
 from whohas.database import connect
 from whohas.errors import Unavailable, WhohasError
 from whohas.migrations import upgrade
-from whohas.runs import jobs
 from whohas.runs.beats import SECONDS as BEAT_SECONDS
 from whohas.runs.beats import Beats
 from whohas.runs.children import Children
 from whohas.runs.chores import Chore, doing
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
+from whohas.runs.leftovers import remove_job_tables
+from whohas.runs.queue import Wakeup
 from whohas.runs.retention import Retention
 from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
@@ -102,7 +103,8 @@ def open_services(settings: Settings) -> Generator[Services]:
         settings.make_home()
         database = connect(settings.sqlalchemy_url)
         upgrade(database)
-        queue = jobs.prepare(settings, database)
+        if database.dialect.name == "postgresql":
+            remove_job_tables(database, quiet=True)  # now, while this process has but one session
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
@@ -111,9 +113,10 @@ def open_services(settings: Settings) -> Generator[Services]:
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
     children = Children()
     supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)
+    wakeup = Wakeup()
 
     def work() -> AbstractContextManager[None]:
-        return working(settings, database, supervisor, queue)
+        return working(settings, database, supervisor, wakeup)
 
     later = Later(settings, database, artefacts, warehouse, children)
     denials = Denials(database)
@@ -125,7 +128,7 @@ def open_services(settings: Settings) -> Generator[Services]:
             Errand(lambda: tell_loads(warehouse, database), _LOADS_SECONDS),
         ),
     )
-    runs = Runs(settings, database, warehouse, artefacts, later, queue.enqueue, work)
+    runs = Runs(settings, database, warehouse, artefacts, later, wakeup.set, work)
     try:
         yield Services(
             settings=settings,

@@ -148,8 +148,7 @@ class Settings(BaseSettings):
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
         ge=1,
-        description="Runs that a worker carries out at the same time, beside small ones; the others wait their turn. "
-        "All workers of a database take over what the one that started last was told.",
+        description="Runs that a worker carries out at the same time, beside small ones; the others wait their turn.",
     )
     small_runs_at_once: int = Field(
         1, ge=1, description="Small runs that a worker carries out beside those, so that they never wait for giants."
@@ -332,7 +331,7 @@ class Settings(BaseSettings):
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database of runs, clients and jobs, as SQLAlchemy and the job engine are told of it."""
+        """The database of runs, clients and settings of reports, as a URL with its driver."""
         url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 import whohas.services  # noqa: F401 - it brings every table, which is what is compared
+from auditing import until
 from factories import publish
+from postgres import Postgres
 from processes import python
 from support import ROOT, environment, result_when_over, serving
 from whohas import migrations
 from whohas.database import connect, metadata
 from whohas.errors import Unavailable
+from whohas.runs.leftovers import remove_job_tables
 from whohas.warehouse.store import Warehouse
 
 FIRST = ROOT / "tests" / "migrations" / "0.1.0.sql"
 """A database that version 0.1.0 made: a run in each state but WARNED, one client, one report switched off."""
+BEFORE = ROOT / "tests" / "migrations" / "0005.sql"
+BEFORE_POSTGRESQL = ROOT / "tests" / "migrations" / "0005-postgresql.sql"
+"""Databases of the last version that kept jobs for DBOS, left by kill -9: a run that succeeded, one in progress, one
+being cancelled, and four that wait, two in each lane."""
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
 ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
 
@@ -44,6 +53,41 @@ def first_home(home: Path) -> Path:
     made.close()
     publish(Warehouse(home / "warehouse"), SOURCES, ACCOUNTS)
     return home
+
+
+def load(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(BEFORE_POSTGRESQL.read_bytes())
+
+
+@pytest.fixture
+def postgresql_before(postgres: Postgres) -> str:
+    """A database on PostgreSQL as the last version with DBOS left it."""
+    url = postgres.new_database()
+    load(url)
+    return url
+
+
+@pytest.fixture
+def home_before(home: Path, database_url: str) -> Path:
+    """A home folder as the last version with DBOS left it when it was killed."""
+    publish(Warehouse(home / "warehouse"), SOURCES, ACCOUNTS)
+    if database_url:
+        load(database_url)
+    else:
+        made = sqlite3.connect(home / "whohas.db")
+        made.executescript(BEFORE.read_text())
+        made.close()
+    return home
+
+
+def job_tables(database: sa.Engine) -> list[str]:
+    """The tables of DBOS that are there."""
+    there = sa.inspect(database)
+    if database.dialect.name == "postgresql":
+        return there.get_table_names(schema="dbos") if "dbos" in there.get_schema_names() else []
+    ours = {*metadata.tables, "alembic_version"}
+    return [name for name in there.get_table_names() if name not in ours]
 
 
 def states(home: Path) -> dict[str, tuple[str, str]]:
@@ -116,3 +160,46 @@ def test_this_version_takes_over_what_the_first_one_left(first_home: Path) -> No
         assert file.text.splitlines()[1].startswith("a,a,a,s,S")
         body = {"reportType": "IDENTITY_PROFILE_IDENTITY_ERROR", "arguments": {"authoritativeSource": "s"}}
         assert "switched off" in http.post("/v2025/reports/run", json=body).json()["messages"][0]["text"]
+    assert job_tables(connect(f"sqlite:///{first_home / 'whohas.db'}")) == []
+
+
+def test_runs_of_the_version_with_dbos_go_on(home_before: Path, database_url: str, database: sa.Engine) -> None:
+    with database.connect() as connection:
+        rows = connection.execute(sa.text("SELECT id, state FROM run")).all()
+    assert Counter(state for _, state in rows) == {"succeeded": 1, "running": 1, "cancelling": 1, "queued": 4}
+    assert "workflow_status" in job_tables(database)
+    database.dispose()
+    with serving(home_before, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:
+        for run_id, state in rows:
+            status = "TERMINATED" if state == "cancelling" else "SUCCESS"
+            assert result_when_over(http, run_id)["status"] == status, state
+    with database.connect() as connection:
+        query = sa.text("SELECT state, attempt, lost FROM run WHERE state = 'succeeded' ORDER BY attempt")
+        assert [tuple(row) for row in connection.execute(query)] == [*[("succeeded", 1, 0)] * 5, ("succeeded", 2, 1)]
+    assert job_tables(database) == []
+
+
+def test_job_tables_stay_where_another_application_uses_them(home_before: Path, database: sa.Engine) -> None:
+    status = "dbos.workflow_status" if database.dialect.name == "postgresql" else "workflow_status"
+    with database.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {status} SET application_name = 'shop' WHERE status = 'SUCCESS'"))
+    before = job_tables(database)
+    remove_job_tables(database)
+    assert before and job_tables(database) == before
+
+
+def test_job_tables_stay_while_another_process_is_connected(postgresql_before: str) -> None:
+    database, other = connect(postgresql_before), connect(postgresql_before)
+    with other.connect():
+        remove_job_tables(database)
+        assert "workflow_status" in job_tables(database)
+    other.dispose()
+    until(lambda: not (remove_job_tables(database) or job_tables(database)), 10)
+
+
+def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -> None:
+    database = connect(postgresql_before)
+    with psycopg.connect(postgresql_before) as reader:
+        reader.execute("SELECT * FROM dbos.workflow_status")
+        remove_job_tables(database)
+    assert "workflow_status" in job_tables(database)

@@ -16,7 +16,9 @@ import sqlalchemy as sa
 
 from support import Server, serving, whohas
 from whohas.database import connect
+from whohas.runs.model import Run
 from whohas.runs.schedules import schedule
+from whohas.runs.service import Runs
 from whohas.runs.table import now, run
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -130,12 +132,13 @@ def test_a_start_that_fails_half_way_leaves_the_time_to_be_used(services: Servic
     add(services)
     make_due(services.database)
 
-    def fail(*_: Any) -> None:
-        raise RuntimeError("the queue is away")
+    class Broken(Runs):
+        def keep(self, *given: Any) -> Run | None:
+            super().keep(*given)
+            raise RuntimeError("the database is away")
 
-    broken = services.schedules.__class__(services.database, services.runs.__class__(
-        **{**{name: getattr(services.runs, name) for name in services.runs.__dataclass_fields__}, "enqueue": fail}
-    ))  # fmt: skip
+    parts = {name: getattr(services.runs, name) for name in services.runs.__dataclass_fields__}
+    broken = services.schedules.__class__(services.database, Broken(**parts))
     with pytest.raises(RuntimeError):
         broken.tick()
     assert runs_of(services) == []

@@ -20,6 +20,7 @@ from whohas.runs.children import Children
 from whohas.runs.later import Later
 from whohas.runs.model import Run, State
 from whohas.runs.presence import Alone
+from whohas.runs.queue import Lane
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
 from whohas.settings import load_settings
@@ -45,13 +46,16 @@ class Bench:
         self.later = Later(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(Alone())
-        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda *_: None, nullcontext)
+        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
 
     def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
         return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone, **arguments}, launcher)
 
     def carry_out(self, run: Run) -> Run:
-        self.supervisor.carry_out(run.id)
+        """Carries out what is queued, which is this run or nothing."""
+        for claimed in self.supervisor.claim({Lane("all", 1): 1}):
+            assert claimed.id == run.id
+            self.supervisor.carry_out(claimed)
         self.supervisor.children.close()
         return self.runs.get(run.id)
 
@@ -102,6 +106,22 @@ def test_a_file_that_somebody_removed_is_told_as_such(bench: Bench) -> None:
     bench.runs.path(*bench.runs.artefact(done.id, "csv")).unlink()
     with pytest.raises(NotFound, match=r"has been removed\. Start the report again"):
         bench.runs.artefact(done.id, "csv")
+
+
+def test_a_run_that_is_claimed_is_under_way_until_it_is_over(bench: Bench) -> None:
+    run = bench.start()
+    (claimed,) = bench.supervisor.claim({Lane("all", 1): 1})
+    assert bench.supervisor.under_way() == [run.id]
+    bench.supervisor.hand_back(claimed)
+    assert bench.supervisor.under_way() == []
+    assert bench.runs.get(run.id).state is State.QUEUED
+    assert bench.carry_out(run).attempt == 2
+
+
+def test_a_worker_without_its_lease_claims_nothing(bench: Bench) -> None:
+    bench.start()
+    bench.supervisor.begin(Alone(held=False))
+    assert bench.supervisor.claim({Lane("all", 1): 1}) == []
 
 
 def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Bench) -> None:

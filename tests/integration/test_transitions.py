@@ -27,7 +27,7 @@ def ending(state: State) -> Statement:
 
 
 STATEMENTS: list[tuple[str, Statement]] = [
-    ("claim", lambda connection, run: table.claim(connection, run.id, ME)),
+    ("claim", lambda connection, run: table.claim(connection, ME, 1)),
     ("hand_back", table.hand_back),
     ("release", lambda connection, run: table.release(connection, held(run))),
     ("ask_to_cancel", lambda connection, run: table.ask_to_cancel(connection, run.id)),

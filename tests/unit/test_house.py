@@ -12,7 +12,7 @@ import pytest
 from conftest import APART
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"duckdb", "pyarrow", "deltalake", "dbos", "fastapi", "sqlalchemy", "pydantic", "numpy", "httpx2", "structlog"}
+HEAVY = {"duckdb", "pyarrow", "deltalake", "fastapi", "sqlalchemy", "pydantic", "numpy", "httpx2", "structlog"}
 
 
 def test_the_layers_hold() -> None:

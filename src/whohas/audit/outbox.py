@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas.audit.chain import Head, Line, chained
 from whohas.audit.events import Event
-from whohas.database import Instant, metadata
+from whohas.database import Instant, metadata, upserting
 
 event_table = sa.Table(
     "audit_event",
@@ -90,8 +89,12 @@ _WRITE = event_table.insert().inline()
 
 def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event]) -> bool:
     """Writes a load's events unless it has them; whether it had none."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    new = dialect.insert(load_table).values(load_id=load_id).on_conflict_do_nothing().returning(load_table.c.load_id)
+    new = (
+        upserting(connection, load_table)
+        .values(load_id=load_id)
+        .on_conflict_do_nothing()
+        .returning(load_table.c.load_id)
+    )
     if connection.execute(new).first() is None:
         return False
     for event in events:

@@ -13,10 +13,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 from urllib.parse import urlsplit
 
-import httpx2
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
@@ -25,6 +24,9 @@ from whohas.auth.clients import LOOPBACK
 from whohas.auth.recent import Recent
 from whohas.auth.rights import Caller, Level, known_scopes
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
+
+if TYPE_CHECKING:
+    import httpx2
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What may be allowed: `none` and shared secrets may not."""
@@ -167,6 +169,8 @@ class Issuer:
             old = self._keys is None or now - self._fetched > KEPT_SECONDS
             if (old or again) and now - self._tried >= AGAIN_SECONDS:
                 self._tried = now
+                import httpx2  # here, for few servers trust an outside issuer
+
                 try:
                     self._keys, self._fetched = self._fetch(), now
                 except (httpx2.HTTPError, ValueError, KeyError, TypeError, JoseError) as error:
@@ -177,6 +181,8 @@ class Issuer:
             return self._keys
 
     def _fetch(self) -> KeySet:
+        import httpx2
+
         with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http:
             found = _json(http, f"{self.name.rstrip('/')}/.well-known/openid-configuration")
             if found.get("issuer") != self.name:

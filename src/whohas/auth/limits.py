@@ -16,9 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from whohas.database import Instant, metadata
+from whohas.database import Instant, metadata, upserting
 from whohas.errors import QuotaExceeded
 
 count_table = sa.Table(
@@ -98,9 +97,9 @@ class CountsInDatabase:
 
     def add(self, key: str, seconds: int) -> Count:
         now = datetime.now(UTC)
-        dialect = sqlite if self._database.dialect.name == "sqlite" else postgresql
         over = count_table.c.ends <= sa.bindparam("now", now, Instant)
-        insert = dialect.insert(count_table).values(key=_hashed(key), events=1, ends=now + timedelta(seconds=seconds))
+        new = {"key": _hashed(key), "events": 1, "ends": now + timedelta(seconds=seconds)}
+        insert = upserting(self._database, count_table).values(new)
         counting = insert.on_conflict_do_update(
             index_elements=[count_table.c.key],
             set_={

@@ -45,6 +45,5 @@ LEAST = {
     "uvicorn.access": logging.WARNING,
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
-    "dbos": logging.WARNING,
 }
 """Loggers whose lesser lines say what our own say already, or nothing to whoever runs the server."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas.auth import Caller
-from whohas.database import metadata
+from whohas.database import metadata, upserting
 from whohas.errors import Forbidden
 from whohas.runs.model import Run
 from whohas.runs.table import run
@@ -54,9 +53,8 @@ def check_start(caller: Caller, run: Run) -> None:
 
 def note(connection: sa.Connection, launcher: str, run: Run) -> bool:
     """Keeps that a `Caller.id` started a run; whether that was new. A second time changes nothing."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     values = {"run": run.id, "launcher": launcher, "source": source_of(run)}
-    new = dialect.insert(run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
+    new = upserting(connection, run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
     return connection.execute(new).first() is not None
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from whohas.database import metadata
+from whohas.database import metadata, upserting
 
 phase_total = sa.Table(
     "phase_total",
@@ -39,10 +38,9 @@ def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[st
     Args:
         phases: of each its `phase`, `began` and `ended` (seconds since 1970), and `rows`.
     """
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
     # in one order, so that two runs that end at once do not wait for each other
     for phase in sorted(phases, key=lambda one: one["phase"]):
-        insert = dialect.insert(phase_total).values(
+        insert = upserting(connection, phase_total).values(
             report_type=report_type,
             phase=phase["phase"],
             count=1,

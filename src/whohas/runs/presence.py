@@ -25,9 +25,9 @@ from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas.database import upserting
 from whohas.errors import Conflict, Unavailable
 from whohas.runs import table
 from whohas.settings import Settings
@@ -174,7 +174,7 @@ class _AmongMany:
     def _say(self, session: sa.Connection) -> None:
         values = {"host": socket.gethostname(), "process": os.getpid()}
         now = sa.func.clock_timestamp()
-        new = postgresql.insert(table.worker).values(executor=self.executor, started=now, seen=now, **values)
+        new = upserting(session, table.worker).values(executor=self.executor, started=now, seen=now, **values)
         session.execute(new.on_conflict_do_update(index_elements=["executor"], set_={"seen": now}))
         session.commit()
         self._beat = time.monotonic()

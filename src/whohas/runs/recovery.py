@@ -20,15 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whohas.artefacts import Artefacts
 from whohas.runs import table
-from whohas.runs.jobs import Jobs
-from whohas.runs.model import RunId, State
+from whohas.runs.model import State
 from whohas.runs.presence import Presence
 from whohas.settings import Settings
 
 _LOOK_SECONDS = 0.5
 """How often workers that died are looked for."""
-_JOBS_SECONDS = 5.0
-"""How often runs are looked for that wait without a job."""
 _TIDY_SECONDS = 60.0
 _STRAY = timedelta(minutes=10)
 """How long after its end the folder of a run is looked at for what lost attempts wrote late."""
@@ -45,7 +42,6 @@ class Recovery:
     settings: Settings
     database: sa.Engine
     artefacts: Artefacts
-    jobs: Jobs
     presence: Presence
     under_way: Callable[[], list[str]]
 
@@ -57,7 +53,6 @@ class Recovery:
             SQLAlchemyError: the database does not answer now; later that is logged.
         """
         self._take_over()
-        self._put_back()
         stop = threading.Event()
         thread = threading.Thread(target=self._go_on, args=(stop,), name="recovery", daemon=True)
         thread.start()
@@ -68,13 +63,10 @@ class Recovery:
             thread.join()
 
     def _go_on(self, stop: threading.Event) -> None:
-        looked = tidied = time.monotonic()
+        tidied = time.monotonic()
         while not stop.wait(_LOOK_SECONDS):
             try:
                 self._take_over()
-                if time.monotonic() - looked > _JOBS_SECONDS:
-                    looked = time.monotonic()
-                    self._put_back()
                 if time.monotonic() - tidied > _TIDY_SECONDS:
                     tidied = time.monotonic()
                     self._tidy()
@@ -110,37 +102,17 @@ class Recovery:
             match table.release(connection, one):
                 case State.QUEUED:
                     log.warning("run taken over", run_id=one.id, attempt=one.attempt)
-                    self._enqueue(connection, one.id)
                 case State.CANCELLED:
                     log.info("run cancelled, its worker having died", run_id=one.id)
                     self.artefacts.sweep(one.id, one.attempt)
                 case _:
                     pass
 
-    def _enqueue(self, connection: sa.Connection, run_id: RunId) -> None:
-        run = table.get(connection, run_id)
-        assert run is not None, "its row was changed just now"
-        self.jobs.enqueue(connection, run.id, run.size, again=True)
-
-    def _put_back(self) -> None:
-        """Every run that waits has a job that waits; one too many does no harm."""
-        with self.database.connect() as connection:
-            queued = table.queued(connection)
-        if not queued:
-            return
-        waiting = self.jobs.waiting()
-        for run_id, size in queued.items():
-            if run_id not in waiting:
-                log.info("run put on the queue again", run_id=run_id)
-                with self.database.begin() as connection:
-                    self.jobs.enqueue(connection, run_id, size, again=True)
-
     def _tidy(self) -> None:
-        """Removes what lost attempts wrote after their run was over, and jobs that are done."""
+        """Removes what lost attempts wrote after their run was over."""
         with self.database.connect() as connection:
             over = table.over_since(connection, table.now() - _STRAY)
         for run in over:
             self.artefacts.sweep(
                 run.id, run.attempt - 1 if run.state in (State.SUCCEEDED, State.WARNED) else run.attempt
             )
-        self.jobs.tidy()

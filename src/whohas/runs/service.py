@@ -60,7 +60,7 @@ class Runs:
 
     Attributes:
         later: makes files that were not made with their run.
-        enqueue: puts a job for a run of a size on the queue, within the caller's transaction.
+        wake: lets a worker of this process look for queued runs; called after a run was committed.
         work: carries out runs in this process for as long as the context lasts; see `worker.working`.
     """
 
@@ -69,7 +69,7 @@ class Runs:
     warehouse: Warehouse
     artefacts: Artefacts
     later: Later
-    enqueue: Callable[[sa.Connection, RunId, int], None]
+    wake: Callable[[], None]
     work: Callable[[], AbstractContextManager[None]]
 
     def start(
@@ -83,7 +83,7 @@ class Runs:
     ) -> Run:
         """Starts a report, or returns the run that is already making it (single flight).
 
-        The run reads the newest snapshot, and is kept in one transaction with its job.
+        The run reads the newest snapshot. It is queued by being kept.
 
         Args:
             caller: who will see it; null for whoever runs the server.
@@ -106,6 +106,7 @@ class Runs:
             with self.database.begin() as connection:
                 kept = self.keep(connection, run, plan, launched_by, by)
             if kept is not None:
+                self.wake()
                 return kept
         raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
 
@@ -177,7 +178,7 @@ class Runs:
     def keep(
         self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Who = SYSTEM
     ) -> Run | None:
-        """Keeps a run with its plan and its job in the caller's transaction, or finds the run that holds its key.
+        """Keeps a run with its plan, which queues it, in the caller's transaction, or finds the run that holds its key.
 
         None where that run ended at this moment: try again in another transaction.
 
@@ -192,7 +193,6 @@ class Runs:
         if table.insert(connection, run, self._single_flight(run)):
             table.keep_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
-            self.enqueue(connection, run.id, run.size)
             audit.write(connection, trail.started(run, by))
         else:
             kept = table.active(connection, run.key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,10 +24,11 @@ from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
-from whohas.runs.model import Level, Message, Run, RunId, State, origin
+from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.planning import about_of, planned_now, snapshot_of
 from whohas.runs.plans import RunPlan
 from whohas.runs.presence import Presence
+from whohas.runs.queue import Lane
 from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
@@ -64,6 +65,7 @@ class Supervisor:
     tracing: Tracing = field(default_factory=Tracing)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: list[str] = field(default_factory=list[str])
+    _claiming: threading.Lock = field(default_factory=threading.Lock)
     _presence: Presence | None = None
 
     @property
@@ -83,24 +85,38 @@ class Supervisor:
         self.children.end_all()
 
     def under_way(self) -> list[str]:
-        """The ids of the runs that are being carried out here."""
-        return self._busy.copy()
+        """The ids of the runs that are being carried out here, and of those that were claimed for it."""
+        with self._claiming:
+            return self._busy.copy()
 
-    def carry_out(self, run_id: str) -> None:
-        """One attempt at a run, to its end. A run that is not queued, any more or yet again, is left alone."""
-        # before it is claimed, so that nobody takes it for forgotten
-        self._busy.append(run_id)
-        try:
-            while not self.presence.held and not self._stopping.is_set():
-                time.sleep(_AGAIN_SECONDS)
-            if self._stopping.is_set():
-                return
+    def claim(self, room: Mapping[Lane, int]) -> list[Run]:
+        """Take queued runs for this worker, at most so many of each lane; none while its lease is not proven."""
+        if not self.presence.held or self._stopping.is_set():
+            return []
+        # `recovery` takes a run of ours that is not under way for forgotten: it has to wait until it is
+        with self._claiming:
             with self.database.begin() as connection:
-                run = table.claim(connection, RunId(run_id), self.presence.executor)
-            if run is not None:
-                self._claimed(run)
+                runs = [
+                    run
+                    for lane, most in room.items()
+                    for run in table.claim(connection, self.presence.executor, most, over=lane.over, up_to=lane.up_to)
+                ]
+            self._busy.extend(run.id for run in runs)
+        return runs
+
+    def carry_out(self, run: Run) -> None:
+        """One attempt at a run that was claimed, to its end."""
+        try:
+            self._claimed(run)
         finally:
-            self._busy.remove(run_id)
+            self._busy.remove(run.id)
+
+    def hand_back(self, run: Run) -> None:
+        """Puts a run that was claimed back on the queue."""
+        try:
+            self._let_go(run)
+        finally:
+            self._busy.remove(run.id)
 
     def _claimed(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):

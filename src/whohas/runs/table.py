@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from whohas import audit
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
-from whohas.database import Instant, metadata
+from whohas.database import Instant, metadata, upserting
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 from whohas.runs.plans import Digest, Record, RunPlan
@@ -77,6 +76,20 @@ sa.Index(
 
 sa.Index("run_state", run.c.state, run.c.created)
 
+_QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # no parameter, for the index below is to be used
+# in the order of the queue, with the size, by which the lanes are told apart without a look into the rows
+sa.Index(
+    "run_queued",
+    run.c.created,
+    run.c.id,
+    run.c.size,
+    sqlite_where=_QUEUED,
+    postgresql_where=_QUEUED,
+)
+
+CHANNEL = "whohas_run"
+"""The channel on PostgreSQL on which a transaction that queues a run says so."""
+
 worker = sa.Table(
     "worker",
     metadata,
@@ -114,17 +127,18 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "messages": _messages(new.messages),
         "artefacts": [],
     }
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(run).values(values)
+    statement = upserting(connection, run).values(values)
     kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=_HOLDS_KEY_TEXT)
     # not the count of rows: PostgreSQL's driver does not tell it of an insert
-    return connection.execute(kept.returning(run.c.id)).first() is not None
+    if connection.execute(kept.returning(run.c.id)).first() is None:
+        return False
+    _notify(connection)
+    return True
 
 
 def keep_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
     """Keep the plan of a run, unless it has one."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    new = dialect.insert(run_plan).values(run=run_id, plan=plan.to_json())
+    new = upserting(connection, run_plan).values(run=run_id, plan=plan.to_json())
     connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
 
 
@@ -207,12 +221,6 @@ def held(connection: sa.Connection) -> list[Held]:
     return [Held(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
 
 
-def queued(connection: sa.Connection) -> dict[RunId, int]:
-    """The size of every run that waits for a worker, oldest first."""
-    query = sa.select(run.c.id, run.c.size).where(run.c.state == State.QUEUED.value).order_by(run.c.created)
-    return {RunId(row.id): row.size for row in connection.execute(query)}
-
-
 def count_queued(connection: sa.Connection) -> int:
     """How many runs wait for a worker."""
     return connection.execute(sa.select(sa.func.count()).where(run.c.state == State.QUEUED.value)).scalar_one()
@@ -227,11 +235,30 @@ def count_active(connection: sa.Connection, launcher: str) -> int:
     return connection.execute(query).scalar_one()
 
 
-def claim(connection: sa.Connection, run_id: str, executor: str) -> Run | None:
-    """A worker takes a queued run: one attempt more. None where it is not queued."""
+def claim(
+    connection: sa.Connection, executor: str, most: int, *, over: int = -1, up_to: int | None = None
+) -> list[Run]:
+    """A worker takes queued runs, the oldest first: one attempt more of each. No two workers take the same run.
+
+    Args:
+        most: how many it takes at most.
+        over: the size that they exceed.
+        up_to: their largest size; None for any.
+    """
+    oldest = sa.select(run.c.id).where(_QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
+    if up_to is not None:
+        oldest = oldest.where(run.c.size <= up_to)
+    if connection.dialect.name == "sqlite":
+        # where there is none, which is usual, the lock to write is not asked for
+        if connection.execute(oldest.limit(1)).first() is None:
+            return []
+    else:
+        # a row that another worker is taking is passed over. With its locks it must be a CTE, which is computed once: a
+        # subquery may be computed again for each row of the update, and then more than `most` are taken
+        oldest = sa.select(oldest.with_for_update(skip_locked=True).cte("oldest").c.id)
     statement = (
         sa.update(run)
-        .where(run.c.id == run_id, run.c.state == State.QUEUED.value)
+        .where(run.c.id.in_(oldest))
         .values(
             state=State.RUNNING.value,
             executor=executor,
@@ -241,14 +268,18 @@ def claim(connection: sa.Connection, run_id: str, executor: str) -> Run | None:
             rows=None,
             launched=sa.func.coalesce(run.c.launched, sa.bindparam("at", now(), Instant)),
         )
+        .returning(*run.columns)
     )
-    return get(connection, run_id) if connection.execute(statement).rowcount else None
+    return sorted(several(connection.execute(statement)), key=lambda one: (one.created, one.id))
 
 
 def hand_back(connection: sa.Connection, mine: Run) -> bool:
     """A worker that shuts down gives its run back; whether it had it. Nothing is counted as lost."""
     statement = _of_attempt(mine).values(state=State.QUEUED.value, executor=None, progress="Queued", percent=0)
-    return connection.execute(statement).rowcount == 1
+    if connection.execute(statement).rowcount != 1:
+        return False
+    _notify(connection)
+    return True
 
 
 def release(connection: sa.Connection, lost: Held) -> State | None:
@@ -260,6 +291,7 @@ def release(connection: sa.Connection, lost: Held) -> State | None:
         state=State.QUEUED.value, executor=None, lost=run.c.lost + 1, progress="Queued", percent=0, rows=None
     )
     if connection.execute(again).rowcount:
+        _notify(connection)
         return State.QUEUED
     cancelling = sa.update(run).where(*attempt, run.c.state == State.CANCELLING.value)
     return State.CANCELLED if _cancel(connection, cancelling) else None
@@ -350,6 +382,12 @@ def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
     connection.execute(sa.delete(report_switch).where(report_switch.c.report_type == report_type))
     if off:
         connection.execute(sa.insert(report_switch).values(report_type=report_type))
+
+
+def _notify(connection: sa.Connection) -> None:
+    """Tells workers, once this transaction is committed, that it has queued a run. Only a hint: see `queue`."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
 def _tell_end(connection: sa.Connection, run_id: str) -> None:

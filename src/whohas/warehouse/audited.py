@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from whohas.audit import Event, Type, Who
 from whohas.audit.events import shortened
 from whohas.audit.outbox import knows_load, write, write_load
-from whohas.warehouse.intake.report import LoadReport
 from whohas.warehouse.store import Warehouse
+
+if TYPE_CHECKING:
+    from whohas.warehouse.intake.report import LoadReport  # a server loads nothing, and needs none of it
 
 _FILES = 50
 """Names of files that an event repeats."""

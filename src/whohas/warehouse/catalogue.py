@@ -45,7 +45,8 @@ class Catalogue:
                 row["loaded"],
             )
             for file in snapshot.files(SOURCES)
-            for row in pq.read_table(file.path, columns=wanted).to_pylist()
+            # not read_table(): it loads all of pyarrow.dataset, and pandas where it is installed
+            for row in pq.ParquetFile(file.path).read(columns=wanted).to_pylist()
         )
 
     def gaps(self, tables: Collection[str], sources: Collection[str] | None = None) -> tuple[Gap, ...]:

@@ -1,0 +1,15 @@
+"""An index in the order of the queue: workers take runs from their table."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+_QUEUED = sa.text("state = 'queued'")
+
+
+def upgrade() -> None:
+    op.create_index("run_queued", "run", ["created", "id", "size"], sqlite_where=_QUEUED, postgresql_where=_QUEUED)

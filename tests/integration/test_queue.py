@@ -1,0 +1,207 @@
+"""The queue across processes and on PostgreSQL: hints that are heard or lost, and no run taken twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from auditing import until
+from factories import queued_run
+from postgres import Postgres
+from whohas.database import connect
+from whohas.migrations import upgrade
+from whohas.runs import queue, table
+from whohas.runs.model import State
+from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
+
+ME = "e" * 32
+LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN whohas_run'"
+
+
+@pytest.fixture
+def url(home: Path, database_url: str) -> str:
+    home.mkdir()
+    return database_url or f"sqlite:///{home / 'whohas.db'}"
+
+
+@pytest.fixture
+def database(url: str) -> Generator[sa.Engine]:
+    database = connect(url)
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def on_postgres(postgres: Postgres) -> Generator[sa.Engine]:
+    database = connect(postgres.new_database())
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@contextmanager
+def taking(database: sa.Engine) -> Generator[list[str]]:
+    """The ids of the runs that a worker has taken; it is done with each at once."""
+    taken: list[str] = []
+
+    def claim(room: dict[Lane, int]) -> list:
+        with database.begin() as connection:
+            return table.claim(connection, ME, min(room.values()))
+
+    consumer = Consumer(
+        (Lane("all", 1),), hints_of(database), Wakeup(), claim=claim,
+        carry_out=lambda run: taken.append(run.id), hand_back=lambda run: None,
+    )  # fmt: skip
+    with consumer.consuming(0, lambda: None):
+        yield taken
+
+
+def keep(database: sa.Engine, number: int) -> str:
+    run = queued_run(number)
+    with database.begin() as connection:
+        assert table.insert(connection, run, single_flight=False)
+    return run.id
+
+
+def test_two_workers_never_take_one_run(database: sa.Engine, url: str) -> None:
+    count = 120
+    for number in range(count):
+        keep(database, number)
+    ready = threading.Barrier(6)
+
+    def work(number: int) -> list[str]:
+        mine: list[str] = []
+        own = connect(url)
+        ready.wait()
+        while len(mine) < count:
+            with own.begin() as connection:
+                runs = table.claim(connection, f"{number:032}", 1 + number % 3)
+            assert len(runs) <= 1 + number % 3
+            mine += [run.id for run in runs]
+            if not runs:
+                with own.connect() as connection:
+                    if not table.count_queued(connection):
+                        break
+        own.dispose()
+        return mine
+
+    with ThreadPoolExecutor(6) as pool:
+        taken = [run_id for mine in pool.map(work, range(6)) for run_id in mine]
+    assert len(taken) == count
+    assert set(taken) == {queued_run(number).id for number in range(count)}
+
+
+def test_a_run_that_another_worker_is_taking_is_passed_over(on_postgres: sa.Engine) -> None:
+    first, second = keep(on_postgres, 1), keep(on_postgres, 2)
+    with on_postgres.begin() as one, on_postgres.begin() as two:
+        assert [run.id for run in table.claim(one, ME, 1)] == [first]
+        assert [run.id for run in table.claim(two, "f" * 32, 1)] == [second]
+        one.rollback()
+    with on_postgres.begin() as connection:
+        assert [run.id for run in table.claim(connection, ME, 9)] == [first]
+
+
+def test_no_more_are_claimed_than_there_is_room_for(database: sa.Engine) -> None:
+    for number in range(30):
+        keep(database, number)
+    with database.begin() as connection:
+        if database.dialect.name == "postgresql":
+            connection.exec_driver_sql("ANALYZE run")
+        assert len(table.claim(connection, ME, 3)) == 3
+        assert table.count_queued(connection) == 27
+
+
+def test_a_run_queued_by_another_process_is_heard(
+    database: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys; from factories import queued_run; from whohas.database import connect; from whohas.runs import table\n"
+        "with connect(sys.argv[1]).begin() as c: assert table.insert(c, queued_run(1), single_flight=False)"
+    )
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    with taking(database) as taken:
+        time.sleep(0.5)
+        tests = Path(__file__).parents[1]
+        subprocess.run([sys.executable, "-c", code, url], check=True, cwd=tests)
+        until(lambda: taken == [queued_run(1).id], 10)
+
+
+def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    ids = [keep(database, number) for number in range(2)]
+    with database.begin() as connection:
+        back, lost = table.claim(connection, "f" * 32, 2)
+    with taking(database) as taken:
+        time.sleep(0.5)
+        assert not taken
+        with database.begin() as connection:
+            assert table.hand_back(connection, back)
+        until(lambda: taken == ids[:1], 10)
+        with database.begin() as connection:
+            assert table.release(connection, table.Held(lost.id, lost.executor, lost.attempt)) is State.QUEUED
+        until(lambda: taken == ids, 10)
+
+
+def test_a_lost_notification_is_found_by_the_poll(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "_notify", lambda connection: None)
+    with taking(database) as taken:
+        time.sleep(0.5)
+        run_id = keep(database, 1)
+        until(lambda: taken == [run_id], 5)
+
+
+def test_a_run_of_a_transaction_that_fails_is_not_taken(database: sa.Engine) -> None:
+    with taking(database) as taken:
+        with database.connect() as connection:
+            table.insert(connection, queued_run(1), single_flight=False)
+            connection.rollback()
+        run_id = keep(database, 2)
+        until(lambda: taken == [run_id])
+
+
+def test_a_session_that_breaks_listens_again(on_postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+
+    def listening() -> set[int]:
+        with on_postgres.connect() as connection:
+            return set(connection.exec_driver_sql(LISTENING).scalars())
+
+    with taking(on_postgres) as taken:
+        until(lambda: len(listening()) == 1)
+        before = listening()
+        with on_postgres.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_terminate_backend({next(iter(before))})")
+        until(lambda: len(listening()) == 1 and listening() != before)
+        run_id = keep(on_postgres, 1)
+        until(lambda: taken == [run_id], 10)
+    until(lambda: not listening(), 10)
+
+
+def test_many_large_runs_do_not_slow_the_small_lane(database: sa.Engine) -> None:
+    last = queued_run(10_000, 5)
+    with database.begin() as connection:
+        table.insert(connection, queued_run(0, 10**6), single_flight=False)
+        row = dict(connection.execute(sa.select(table.run)).mappings().one())
+        connection.execute(sa.insert(table.run), [{**row, "id": f"{number:032}"} for number in range(1, 10_000)])
+        table.insert(connection, last, single_flight=False)
+    with database.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")
+    times: list[float] = []
+    for _ in range(5):
+        with database.connect() as connection:
+            began = time.monotonic()
+            found = table.claim(connection, ME, 1, up_to=20_000)
+            times.append(time.monotonic() - began)
+            connection.rollback()
+        assert [run.id for run in found] == [last.id]
+    assert min(times) < 0.05

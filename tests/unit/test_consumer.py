@@ -1,0 +1,217 @@
+"""The queue on SQLite: which runs a worker takes, when it hears of them, and how it stops."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from auditing import until
+from factories import queued_run
+from whohas.database import Commits, connect
+from whohas.migrations import upgrade
+from whohas.runs import queue, table
+from whohas.runs.model import Run
+from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
+from whohas.settings import Settings
+
+LANES = (Lane("small", 1, up_to=100), Lane("large", 2, over=100))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Generator[sa.Engine]:
+    database = connect(f"sqlite:///{tmp_path / 'some.db'}")
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@dataclass
+class Worker:
+    """Claims runs as a worker does, and holds each until it is let go."""
+
+    database: sa.Engine
+    begun: list[str] = field(default_factory=list[str])
+    go_on: threading.Event = field(default_factory=threading.Event)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    returned: list[str] = field(default_factory=list[str])
+
+    def claim(self, room: Mapping[Lane, int]) -> list[Run]:
+        with self.database.begin() as connection:
+            return [
+                run
+                for lane, most in room.items()
+                for run in table.claim(connection, "e" * 32, most, over=lane.over, up_to=lane.up_to)
+            ]
+
+    def carry_out(self, run: Run) -> None:
+        self.begun.append(run.id)
+        self.go_on.wait(60)
+
+    def consumer(self, wakeup: Wakeup | None = None) -> Consumer:
+        return Consumer(
+            LANES, hints_of(self.database), wakeup or Wakeup(),
+            claim=self.claim, carry_out=self.carry_out, hand_back=lambda run: self.returned.append(run.id),
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        self.stopped.set()
+        self.go_on.set()
+
+
+def keep(database: sa.Engine, *runs: Run) -> list[str]:
+    with database.begin() as connection:
+        for run in runs:
+            assert table.insert(connection, run, single_flight=False)
+    return [run.id for run in runs]
+
+
+def test_every_commit_is_counted_and_nothing_else(tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path / 'some.db'}")
+    commits = Commits(database)
+    with database.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE t (n INTEGER)"))
+    first = commits.count()
+    assert commits.count() == first
+    with database.connect() as connection:
+        connection.execute(sa.text("INSERT INTO t VALUES (1)"))
+        assert commits.count() == first
+        connection.rollback()
+    assert commits.count() == first
+    with database.begin() as connection:
+        connection.execute(sa.text("INSERT INTO t VALUES (1)"))
+    assert commits.count() != first
+    commits.close()
+    database.dispose()
+
+
+def test_a_wakeup_set_before_the_wait_ends_it_once() -> None:
+    wakeup = Wakeup()
+    wakeup.set()
+    wakeup.set()
+    assert wakeup.wait(60)
+    assert not wakeup.wait(0)
+
+
+def test_a_wakeup_waits_for_another_descriptor_too() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"x")
+    assert Wakeup().wait(60, reading)
+    for descriptor in (reading, writing):
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("size", [0, 1, 19_999, 20_000, 20_001, 10**12])
+def test_each_size_belongs_to_exactly_one_lane(tmp_path: Path, size: int) -> None:
+    names = [lane.name for lane in lanes_of(Settings(home=tmp_path, small_run=20_000)) if lane.has(size)]
+    assert names == ["small" if size <= 20_000 else "large"]
+
+
+def test_runs_are_taken_by_lane_and_age(database: sa.Engine) -> None:
+    sizes = [500, 7, 101, 100, 300, 8]
+    ids = keep(database, *(queued_run(number, size) for number, size in enumerate(sizes)))
+    with database.begin() as connection:
+        small = table.claim(connection, "e" * 32, 2, up_to=100)
+        large = table.claim(connection, "e" * 32, 9, over=100)
+        rest = table.claim(connection, "e" * 32, 9)
+    assert [run.id for run in small] == [ids[1], ids[3]]
+    assert [run.id for run in large] == [ids[0], ids[2], ids[4]]
+    assert [run.id for run in rest] == [ids[5]]
+
+
+def test_each_lane_takes_as_many_as_it_has_room_for(database: sa.Engine) -> None:
+    ids = keep(database, *(queued_run(number, size) for number, size in enumerate([1, 2, 200, 201, 202])))
+    worker = Worker(database)
+    with worker.consumer().consuming(0, worker.stop):
+        until(lambda: len(worker.begun) == 3)
+        time.sleep(0.2)
+        assert set(worker.begun) == {ids[0], ids[2], ids[3]}
+        worker.go_on.set()
+        until(lambda: len(worker.begun) == 5)
+
+
+def test_a_commit_of_another_connection_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 40.0)
+    other = connect(str(database.url))
+    worker = Worker(database)
+    worker.go_on.set()
+    with worker.consumer().consuming(0, worker.stop):
+        for number in range(3):
+            time.sleep(0.2)
+            (run_id,) = keep(other, queued_run(number))
+            until(lambda: run_id in worker.begun, 10)  # noqa: B023 - it is called now
+    other.dispose()
+
+
+def test_a_run_is_begun_again_as_soon_as_there_is_room(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 40.0)
+    keep(database, *(queued_run(number) for number in range(5)))
+    worker = Worker(database)
+    worker.go_on.set()
+    with worker.consumer().consuming(0, worker.stop):
+        until(lambda: len(worker.begun) == 5, 10)
+
+
+def test_runs_in_progress_may_end_before_they_are_stopped(database: sa.Engine) -> None:
+    keep(database, queued_run(1))
+    worker = Worker(database)
+    with worker.consumer().consuming(60, worker.stop):
+        until(lambda: len(worker.begun) == 1)
+        threading.Timer(0.3, worker.go_on.set).start()
+        began = time.monotonic()
+    assert 0.1 < time.monotonic() - began < 30
+
+
+def test_runs_that_do_not_end_in_time_are_stopped(database: sa.Engine) -> None:
+    keep(database, queued_run(1))
+    worker = Worker(database)
+    with worker.consumer().consuming(0.2, worker.stop):
+        until(lambda: len(worker.begun) == 1)
+    assert worker.stopped.is_set()
+
+
+def test_nothing_is_taken_once_the_worker_stops(database: sa.Engine) -> None:
+    worker = Worker(database)
+    with worker.consumer().consuming(0, worker.stop):
+        pass
+    keep(database, queued_run(1))
+    time.sleep(0.2)
+    assert not worker.begun
+    assert "queue" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_look_that_fails_is_made_again(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_POLL_SECONDS", 0.05)
+    keep(database, queued_run(1))
+    worker = Worker(database)
+    worker.go_on.set()
+    with database.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE run RENAME TO away"))
+    with worker.consumer().consuming(0, worker.stop):
+        time.sleep(0.3)
+        assert not worker.begun
+        with database.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE away RENAME TO run"))
+        until(lambda: len(worker.begun) == 1, 10)
+
+
+def test_a_run_whose_thread_cannot_start_is_handed_back(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refused(thread: threading.Thread) -> None:
+        if thread.name.startswith("run "):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    (run_id,) = keep(database, queued_run(1))
+    worker = Worker(database)
+    with worker.consumer().consuming(0, worker.stop):
+        until(lambda: worker.returned == [run_id])
+    assert not worker.begun
