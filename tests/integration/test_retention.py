@@ -41,8 +41,8 @@ def ended(services: Services, days: float, size: int = 100) -> str:
     part.write_bytes(b"x" * size)
     file = Artefact("csv", services.artefacts.publish(part), "", size, 3, SHA)
     with services.database.begin() as connection:
-        claimed = repository.claim(connection, run.id, "e" * 32)
-        assert claimed
+        (claimed,) = repository.claim(connection, "e" * 32, 1)
+        assert claimed.id == run.id
         assert repository.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
         at = repository.now() - timedelta(days=days)
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(completed=at))
@@ -132,7 +132,7 @@ def test_what_cannot_be_held_is_refused(services: Services) -> None:
 def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
     run = services.runs.start("IDENTITIES", {}, "ann")
     with services.database.begin() as connection:
-        repository.claim(connection, run.id, "e" * 32)
+        assert repository.claim(connection, "e" * 32, 1)
         long = repository.now() - timedelta(days=9999)
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(created=long, launched=long))
     services.artefacts.part(run.id, 1, "identities.csv").write_bytes(b"half")

@@ -72,6 +72,12 @@ def test_the_same_rows_are_read_however_they_are_written(tmp_path: Path, text: s
     assert rows == list(zip(lines, (["1", "Ann"], ["2", "Bob"]), strict=True))
 
 
+def test_short_rows_end_in_empty_cells_where_the_mapping_says_so(tmp_path: Path) -> None:
+    text = "uid,name,town\n1,Ann\n2\n3,Bob,Ulm\n4,Cy,Bonn,\n"
+    rows = [(2, ["1", "Ann", ""]), (3, ["2", "", ""]), (4, ["3", "Bob", "Ulm"]), (5, ["4", "Cy", "Bonn"])]
+    assert read(tmp_path, text, short=True)[1] == rows
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
 def test_a_byte_order_mark_names_the_encoding(tmp_path: Path, encoding: str) -> None:
     assert read(tmp_path, "uid,name\n1,Jörg\n".encode(encoding))[1] == [(2, ["1", "Jörg"])]
@@ -207,6 +213,7 @@ def test_undecodable_bytes_are_errors_with_their_line(rig: Rig) -> None:
         ('delimiter = "§"', "csv.delimiter is not one character"),
         ("skip = -1", "csv.skip is no number"),
         ("footer = true", "csv.footer is no number"),
+        ("short = 1", "csv.short is neither true nor false"),
         ('encoding = "rot13"', "is not known"),
         ('encoding = "nothing"', "is not known"),
         ('escape = "ab"', "csv.escape is not one character"),

@@ -226,6 +226,21 @@ def test_preamble_footer_encoding_and_delimiter_become_keys(tmp_path: Path) -> N
     assert found["accounts"]["columns"]["nativeIdentity"] == "Kennung"
 
 
+def test_a_header_may_name_more_columns_than_rows_have_cells(tmp_path: Path) -> None:
+    header = "login,full name,mail,created,locked,closed,archived\n"
+    rows = "".join(f"u{n},User {n},u{n}@example.com,2026-01-0{n}\n" for n in range(1, 9))
+    found = made(tmp_path, ("a.csv", header + rows + "u9,User 9,u9@example.com,2026-01-09,2026-02-01,2026-03-01,no\n"))
+    assert found["csv"] == {"short": True}
+    assert found["accounts"]["columns"]["nativeIdentity"] == "login"
+
+
+def test_one_short_row_is_an_accident(tmp_path: Path) -> None:
+    rows = "".join(f"u{n},u{n}@example.com,Ulm\n" for n in range(30))
+    found = text_of(tmp_path, ("a.csv", f"login,mail,town\nu99,u99@example.com\n{rows}"))
+    assert "csv" not in tomllib.loads(found.text)
+    assert any("1 row has too few or too many cells and will be rejected" in note for note in found.notes)
+
+
 def test_a_separator_is_chosen_by_consistency_not_by_the_header(tmp_path: Path) -> None:
     found = made(tmp_path, ("a.csv", "uid;Name, Vorname;E-Mail\n1;Muster, Max;m@example.com\n2;B, A;b@example.com\n"))
     assert found["csv"] == {"delimiter": ";"}

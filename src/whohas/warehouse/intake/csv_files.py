@@ -200,7 +200,7 @@ class CsvFile:
             return OddRow(record, [], None)
         cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
         names, width = self._head.names, self._width
-        if not any(map(str.strip, cells[width:])) and not any(names[len(cells) :]):
+        if not any(map(str.strip, cells[width:])) and (self._dialect.short or not any(names[len(cells) :])):
             return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
         reason = f"{counted(len(cells), 'cell')} instead of {len(names)}"
         shown = original(text).decode(errors="backslashreplace")

@@ -37,6 +37,7 @@ class Dialect:
         footer: records at the end that are no data; None to look for such as begin with a word like Total.
         comment: lines that begin with it are passed over.
         escape: a character that takes the meaning from a quote after it, within quotes; None as in RFC 4180.
+        short: whether a row may have fewer cells than the header; the missing ones, at its end, are empty.
     """
 
     delimiter: str | None = None
@@ -45,6 +46,7 @@ class Dialect:
     footer: int | None = None
     comment: str | None = None
     escape: str | None = None
+    short: bool = False
 
 
 class CsvStream(io.RawIOBase):

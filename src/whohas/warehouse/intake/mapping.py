@@ -270,7 +270,7 @@ class _Reader:
             )
 
     def dialect(self, document: dict[str, Any]) -> Dialect:
-        csv = self.section(document, "csv", ("delimiter", "encoding", "skip", "footer", "comment", "escape"))
+        csv = self.section(document, "csv", ("delimiter", "encoding", "skip", "footer", "comment", "escape", "short"))
         delimiter, escape = self.text(csv, "csv.delimiter"), self.text(csv, "csv.escape")
         for key, value in (("delimiter", delimiter), ("escape", escape)):
             if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
@@ -285,7 +285,10 @@ class _Reader:
         except (LookupError, UnicodeError):
             raise self.fault(f"csv.encoding {encoding!r} is not known") from None
         skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None
-        return Dialect(delimiter, encoding, skip, footer, comment, escape)
+        short = csv.get("short", False)
+        if not isinstance(short, bool):
+            raise self.fault("csv.short is neither true nor false")
+        return Dialect(delimiter, encoding, skip, footer, comment, escape, short)
 
     def sheet(self, document: dict[str, Any]) -> SheetOptions:
         xlsx = self.section(document, "xlsx", ("sheet", "skip", "footer"))

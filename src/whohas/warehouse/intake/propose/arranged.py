@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ Record = tuple[int, list[str]]
 
 _LOOKED_AT = 300
 _FOOTERS = 10
+_SHORT = 0.05
+"""The share of short rows above which they are no accident."""
+_NO_NAME = re.compile(r"[\d\s.,:/+-]*")
+"""A number or a date: no name of a column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class Arranged:
         header: the names; without an empty last one.
         trailing: whether the header ends in a delimiter, so that a nameless empty column follows.
         rows: the rows, each as long as the header.
-        odd: lines of rows with another number of cells.
+        short: rows with fewer cells than the header, if so many have that they are written so.
+        odd: lines of rows with another number of cells that are not short.
         footer: rows at the end that are no data.
     """
 
@@ -32,6 +38,7 @@ class Arranged:
     header: list[str]
     trailing: bool
     rows: list[list[str]]
+    short: int
     odd: list[int]
     footer: int
 
@@ -48,7 +55,11 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
     if not filled:
         return None
     width = width_of([cells for _, cells in filled[:_LOOKED_AT]])
-    start = next((place for place, (_, cells) in enumerate(filled) if _is_header(cells, width)), 0)
+    widest = max(len(cells) for _, cells in filled[1 : _LOOKED_AT + 1]) if len(filled) > 1 else 0
+    if _is_wide_header(filled[0][1], width, widest):
+        start = 0
+    else:
+        start = next((place for place, (_, cells) in enumerate(filled) if _is_header(cells, width)), 0)
     line, header = filled[start]
     header = [name.strip() for name in header]
     trailing = len(header) > 1 and not header[-1]
@@ -57,19 +68,23 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
         trailing = False
     if trailing:
         header = header[:-1]
+    short: int = _short(data, len(header))
     footer = 0
     usual = sum(_filled(cells) for _, cells in data[:_LOOKED_AT]) / max(1, len(data[:_LOOKED_AT]))
-    while footer < min(_FOOTERS, len(data)) and _is_footer(data[-1 - footer][1], len(header), usual):
+    while footer < min(_FOOTERS, len(data)) and _is_footer(data[-1 - footer][1], len(header), usual, short):
         footer += 1
+    data = data[: len(data) - footer]
+    if short:
+        short = sum(len(cells) < len(header) for _, cells in data)
     rows: list[list[str]] = []
     odd: list[int] = []
-    for number, cells in data[: len(data) - footer]:
-        fitted = _fitted(cells, len(header))
+    for number, cells in data:
+        fitted = _fitted(cells, len(header), bool(short))
         if fitted is None:
             odd.append(number)
         else:
             rows.append(fitted)
-    return Arranged(line - 1, header, trailing, rows, odd, footer)
+    return Arranged(line - 1, header, trailing, rows, short, odd, footer)
 
 
 def width_of(rows: Sequence[Sequence[str]]) -> int:
@@ -93,7 +108,27 @@ def _is_header(cells: Sequence[str], width: int) -> bool:
     return abs(len(cells) - width) <= 1 and len(names) >= max(1, 0.6 * width) and len(set(names)) > len(names) / 2
 
 
-def _is_footer(cells: Sequence[str], width: int, usual: float) -> bool:
+def _is_wide_header(cells: Sequence[str], width: int, widest: int) -> bool:
+    """Whether the first row names more columns than most rows have cells, as where empty cells at the end are left out.
+
+    A line before the header may have more cells than the rows too, but hardly a name in each of them.
+    """
+    names = [cell.strip().casefold() for cell in cells]
+    return (
+        2 < width < len(names) - 1
+        and len(names) >= widest
+        and len(set(names)) == len(names)
+        and not any(_NO_NAME.fullmatch(name) for name in names)
+    )
+
+
+def _short(data: Sequence[Record], width: int) -> bool:
+    """Whether so many rows have fewer cells than the header that these are no footers or accidents."""
+    rows = data[: max(1, len(data) - _FOOTERS)] if len(data) > _FOOTERS else data
+    return sum(1 < len(cells) < width for _, cells in rows) > max(1, _SHORT * len(rows))
+
+
+def _is_footer(cells: Sequence[str], width: int, usual: float, short: bool) -> bool:
     """Whether a row at the end is no data: too short, or nearly empty and worded like a total."""
     if width == 1:
         return bool(FOOTER.match(cells[0].strip())) and " " in cells[0].strip()
@@ -101,12 +136,18 @@ def _is_footer(cells: Sequence[str], width: int, usual: float) -> bool:
     few = _filled(cells) <= max(1, usual / 2)
     if is_footer(cells, usual):
         return True
-    return few and (len(cells) < width or bool(FOOTER.match(first)) or (_filled(cells) == 1 and not cells[0].strip()))
+    return few and (
+        (len(cells) < width and not short)
+        or bool(FOOTER.match(first))
+        or (_filled(cells) == 1 and not cells[0].strip())
+    )
 
 
-def _fitted(cells: list[str], width: int) -> list[str] | None:
+def _fitted(cells: list[str], width: int, short: bool) -> list[str] | None:
     if len(cells) == width:
         return cells
+    if short and len(cells) < width:
+        return [*cells, *[""] * (width - len(cells))]
     if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
         return cells[:width]
     return None

@@ -157,8 +157,13 @@ def _csv(path: Path) -> Sample:
             footer = tail.footer if tail is not None else 0
             more = more[: len(more) - footer]
         width = len(arranged.header)
+        if arranged.short:
+            more = [[*cells, *[""] * (width - len(cells))] for cells in more if cells]
         rows += [cells[:width] for cells in more if len(cells) in (width, width + arranged.trailing)]
     settings += _lines(arranged, footer, skipped, text)
+    if arranged.short:
+        what = counted(arranged.short, "row has", "rows have")
+        settings.append(Setting("short", True, f"{what} fewer cells than the header: the others are empty"))
     comments = [line for line, cells in records if line > arranged.skip + 1 and cells and cells[0].startswith("#")]
     if comments:
         settings.append(Setting("comment", "#", f"line {comments[0]} and others like it are no data"))
