@@ -64,8 +64,8 @@ properties: .venv/.ready ## run the tests that draw their input, from a new seed
 	@STRICT=$(STRICT) PROPERTIES_SEED=$(SEED) $(PYTEST) -m property --hypothesis-seed=$(SEED) \
 		$(ARGS) || { echo "It was SEED=$(SEED)."; exit 1; }
 
-chaos: .venv/.ready ## kill and stop servers, workers and their database at random for two minutes (SEED=N repeats one)
-	@STRICT=1 $(RUN) pytest -m chaos -s --chaos-seconds 120 --chaos-seed $(SEED) $(ARGS)
+chaos: .venv/.ready ## kill and stop servers, workers and their database at random for some minutes (SEED=N repeats one)
+	@STRICT=1 $(RUN) pytest -m chaos -s --chaos-seconds 120 --chaos-kills 100 --chaos-seed $(SEED) $(ARGS)
 
 all-tests: test clients engines long chaos ## run every test
 

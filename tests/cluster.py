@@ -114,9 +114,16 @@ class Cluster:
 def running_cluster(
     home: Path, database_url: str, servers: int = 2, workers: int = 2, **settings: str
 ) -> Generator[Cluster]:
-    """Servers without a worker of their own, and workers; whatever is left of them is killed at the end."""
+    """Servers and workers; whatever is left of them is killed at the end.
+
+    Args:
+        database_url: of PostgreSQL; empty for SQLite in the home folder.
+        workers: none for servers that carry out runs themselves.
+    """
     # tests poll more often than clients may
-    extra = {"WHOHAS_DATABASE_URL": database_url, "WHOHAS_RATE_LIMIT": "0", **settings}
+    extra = {"WHOHAS_RATE_LIMIT": "0", **settings}
+    if database_url:
+        extra["WHOHAS_DATABASE_URL"] = database_url
     # a person's, for only people cancel
     person = whohas(home, "user", "create", "tester", "--level", "ORG_ADMIN", **extra)
     assert person.returncode == 0, person.stderr
@@ -128,7 +135,9 @@ def running_cluster(
         for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers, cluster.workers)):
             for number in range(count):
                 # a port of its own, so that it is found again where it comes back
-                command = ("serve", "--no-worker", "--port", str(free_ports(1)[0])) if kind == "serve" else ("worker",)
+                port = ("--port", str(free_ports(1)[0]))
+                serve = ("serve", *(("--no-worker",) if workers else ()), *port)
+                command = serve if kind == "serve" else ("worker",)
                 node = Node(f"{kind}{number}", home, command, extra).start()
                 stack.callback(_end, node)
                 nodes.append(node)

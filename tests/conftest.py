@@ -34,6 +34,7 @@ APART = frozenset(("client", "engine", "long", "chaos"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
+    parser.addoption("--chaos-kills", type=int, default=10, help="how often tests/chaos kills a server on SQLite")
     parser.addoption(
         "--chaos-seed", type=int, default=1, help="what it kills when; `make chaos` takes another each time"
     )
