@@ -109,7 +109,8 @@ class Extract:
     on_rows: Callable[[int], None] = lambda _: None
 
     def batches(self, size: int, most: int | None = None, dictionaries: bool = False) -> Iterator[pa.RecordBatch]:
-        """The rows in their order, a field a column: string, bool, int64, timestamp[us, UTC] or list<string>.
+        """The rows in their order, a field a column: string, bool, int64, timestamp[us, UTC] or
+        list<string>; of texts that are `single` a string.
 
         Args:
             size: rows of a batch at most.
@@ -146,7 +147,7 @@ class Extract:
         return [
             name
             for name, column in zip(names, self.rows.columns, strict=True)
-            if column.type == "text" and name not in plain
+            if (column.type == "text" or column.single) and name not in plain
         ]
 
     def batch_size(self, cells: int, size: int) -> int:

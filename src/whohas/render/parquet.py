@@ -18,12 +18,24 @@ from whohas.render.naming import distinct
 
 def copy_statement(rows: Rows, path: Path, about: About, options: Options) -> str:
     """The DuckDB statement that writes rows to a Parquet file, in their order; those of a group together."""
+    return _copy(rows, tuple(column.stored for column in rows.columns), path, about)
+
+
+def extract_statement(rows: Rows, path: Path, about: About) -> str:
+    """Return the statement that writes rows for other formats: texts that are `single` stay texts."""
+    return _copy(rows, rows.columns, path, about)
+
+
+def _copy(rows: Rows, columns: tuple[Column, ...], path: Path, about: About) -> str:
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     named = list(zip(places, distinct(rows.columns), strict=True))
-    values = [column.value(place) for place, column in zip(places, rows.columns, strict=True)]
+    values = [
+        place if kept.single else column.value(place)
+        for place, column, kept in zip(places, rows.columns, columns, strict=True)
+    ]
     cells = ", ".join(f"{value} AS {quote(name)}" for value, (_, name) in zip(values, named, strict=True))
     order = "".join(f" ORDER BY {place} NULLS LAST" for place, name in named if rows.group == name)
-    facts = ", ".join(f"{quote(key)}: {literal(value)}" for key, value in _facts(rows, about).items())
+    facts = ", ".join(f"{quote(key)}: {literal(value)}" for key, value in _facts(rows, columns, about).items())
     return (
         f"COPY (SELECT {cells} FROM (\n{rows.sql}\n) AS report({', '.join(places)}){order}) TO {literal(str(path))} "
         f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{facts}}})"
@@ -45,7 +57,7 @@ def read(path: Path) -> tuple[About, Rows, int]:
 _PREFIX = "whohas."
 
 
-def _facts(rows: Rows, about: About) -> dict[str, str]:
+def _facts(rows: Rows, columns: tuple[Column, ...], about: About) -> dict[str, str]:
     facts: dict[str, Any] = {
         "run": about.run,
         "report": about.report,
@@ -53,7 +65,7 @@ def _facts(rows: Rows, about: About) -> dict[str, str]:
         "snapshot": about.snapshot,
         # these are enough to make further files of this one
         "about": asdict(about),
-        "columns": [asdict(column.stored) for column in rows.columns],
+        "columns": [asdict(column) for column in columns],
         "rows": {"name": rows.name, "group": rows.group},
     }
     texts = {key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}

@@ -37,20 +37,18 @@ def moment(time: datetime, zone: str) -> str:
 def texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
     """Each cell as people read it; a null is an empty text.
 
-    Times are local in `zone`, to the second, or to the millisecond where they have such; several values are joined
+    Texts are lists, or single texts where an extract has no more than one a cell. Times are local in `zone`, to the second, or to the millisecond where they have such; several values are joined
     with `; `.
     """
     match type:
-        case "text":
-            made = column.cast(pa.string())
-        case "integer":
+        case "text" | "integer":
             made = column.cast(pa.string())
         case "boolean":
             made = compute.if_else(column, "true", "false")
         case "time":
             made = _times(column, zone)
         case "texts":
-            made = _joined(column)
+            made = _joined(column) if pa.types.is_list(column.type) else column.cast(pa.string())
     return made.fill_null("") if made.null_count else made
 
 

@@ -141,17 +141,18 @@ class _Making:
             about, rows, count = parquet.read(path)
             return _Made(part, about, rows, {}, True, count)
         rows = self._noted(part)
-        statement = parquet.copy_statement(rows, path, self._about, self._work.options)
+        columns = rows.columns
+        if any(output.format == "parquet" for output in self._work.outputs):  # the extract is that file
+            columns = tuple(column.stored for column in columns)
+            statement = parquet.copy_statement(rows, path, self._about, self._work.options)
+        else:
+            statement = parquet.extract_statement(rows, path, self._about)
         self._progress.begin("Extracting")
         ordered = part.ordered or bool(part.group)
         sums = RowSum()
         count = self._copy(statement, part.parameters, ordered, part.expected_rows, sums)
         self._add_digest(part, sums.rows, sums.sum)
-        there = replace(
-            rows,
-            sql=f"SELECT * FROM read_parquet({literal(part.extract)})",
-            columns=tuple(column.stored for column in rows.columns),
-        )
+        there = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
         return _Made(part, self._about, there, {}, True, count)
 
     @property
@@ -179,7 +180,7 @@ class _Making:
         """Writes the rows of a part to a file, and returns how many they were."""
         about, options = one.about, self._work.options
         self._progress.begin(f"Writing the {format.name.upper()}" if one.part.extract else "Extracting")
-        if format is find("parquet") and one.part.extract:
+        if format is find("parquet") and one.part.extract and not any(column.single for column in one.rows.columns):
             path.unlink(missing_ok=True)
             os.link(one.part.extract, path)  # the extract is that file
         elif format.copy is not None:
