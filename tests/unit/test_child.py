@@ -14,8 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import psutil
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from auditing import until
 from rendering import ABOUT
@@ -75,6 +78,27 @@ def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkey
     for phase in ("Writing the PDF", "Writing the XLSX"):
         moves = [(facts["percent"], facts["rows"]) for facts, its in zip(told, phases, strict=True) if its == phase]
         assert len(set(moves)) > 2 and all(0 <= count <= rows for _, count in moves), moves
+
+
+@pytest.mark.parametrize("formats", [("json", "xlsx"), ("json", "xlsx", "parquet")])
+def test_every_format_has_the_one_text_of_a_cell(tmp_path: Path, formats: tuple[str, ...]) -> None:
+    columns = (Column("one", "texts", single=True), Column("many", "texts"))
+    sql = "SELECT * FROM (VALUES ('a; b', ['c', 'd']), (NULL, NULL), ('', []))"
+    extract = tmp_path / "rows.extract"
+    part = Part("", sql, {}, columns, True, 3, extract=str(extract))
+    outputs = tuple(Output(format, str(tmp_path / f"out.{format}")) for format in formats)
+    made = Work((part,), (), outputs, ABOUT, Options(), 1 << 28, 2, str(tmp_path / "spill"))
+    carry_out(made, lambda **facts: None)
+    # an extract that is no Parquet file of the run keeps texts as they come, which is half the work
+    kept = parquet.read_table(extract).column("one").type
+    assert pa.types.is_list(kept) if "parquet" in formats else pa.types.is_string(kept)
+    rows = [{"one": ["a; b"], "many": ["c", "d"]}, {"one": None, "many": None}, {"one": [""], "many": []}]
+    document = json.loads((tmp_path / "out.json").read_text())
+    assert [{name: row.get(name) for name in ("one", "many")} for row in document] == rows
+    sheet = openpyxl.load_workbook(tmp_path / "out.xlsx").worksheets[0]
+    assert next(sheet.iter_rows(2, values_only=True)) == ("a; b", "c; d")
+    if "parquet" in formats:
+        assert parquet.read_table(tmp_path / "out.parquet").to_pylist() == rows
 
 
 @contextmanager

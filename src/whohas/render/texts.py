@@ -37,8 +37,8 @@ def moment(time: datetime, zone: str) -> str:
 def texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
     """Each cell as people read it; a null is an empty text.
 
-    Texts are lists, or single texts where an extract has no more than one a cell. Times are local in `zone`, to the second, or to the millisecond where they have such; several values are joined
-    with `; `.
+    Texts are lists, or single texts where an extract has no more than one in a cell. Times are local in `zone`, to the
+    second, or to the millisecond where they have such; several values are joined with `; `.
     """
     match type:
         case "text" | "integer":
