@@ -8,17 +8,17 @@ by its id.
 
 from __future__ import annotations
 
-import fcntl
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import locks
 from whohas.audit import outbox
 from whohas.audit.filing import Filing
 from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka, configuration
@@ -35,8 +35,6 @@ _AGAIN_SECONDS = 1.0
 _COLLECT_SECONDS = 0.05
 _DRAIN_SECONDS = 3.0
 """How long a relay that stops waits for what Kafka has not yet acknowledged."""
-_LOCK = 0x77686F68617341
-"""The advisory lock of the one relay; any number that is nobody else's."""
 
 log = structlog.get_logger("whohas.audit")
 
@@ -190,28 +188,9 @@ class Relay:
                 except (SQLAlchemyError, OSError, WhohasError) as error:
                     log.warning("audit events wait", reason=str(error).splitlines()[0])
 
-    @contextmanager
-    def _leading(self) -> Generator[sa.Connection | None]:
+    def _leading(self) -> AbstractContextManager[sa.Connection | None]:
         """A connection for the one that relays; None where that is another process."""
-        if self.database.dialect.name == "sqlite":
-            with (self.settings.home / "audit-relay.lock").open("a") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    yield None
-                    return
-                with self.database.connect() as connection:
-                    yield connection
-            return
-        session = self.database.connect()
-        session.detach()  # the lock lasts as long as the session: a pool would lend it to others
-        try:
-            with session.begin():
-                leads = session.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar()
-            yield session if leads else None
-        finally:
-            with suppress(SQLAlchemyError):
-                session.close()
+        return locks.try_session(self.database, locks.RELAY, self.settings.home / "audit-relay.lock")
 
 
 def window(events: list[Pending]) -> list[Pending]:

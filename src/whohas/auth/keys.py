@@ -9,7 +9,6 @@ into place, and looks again for keys that it does not know.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
 import time
@@ -22,7 +21,9 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from whohas import atomic
 from whohas.errors import Unavailable
+from whohas.timeouts import LEFTOVER_SECONDS
 
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
@@ -141,6 +142,8 @@ def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
     folder = home / "keys"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # other processes may be writing keys now
+        atomic.remove_leftovers(folder, seconds=LEFTOVER_SECONDS)
         path = folder / SECRETS_KEY
         if not path.exists():
             _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))
@@ -204,15 +207,5 @@ def _unwritable(folder: Path, error: OSError) -> Unavailable:
 
 
 def _publish(path: Path, text: str) -> None:
-    # a link, unlike a rename, never replaces what another process has put there meanwhile
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with suppress(FileExistsError):  # another process has made one meanwhile, which counts
+        atomic.write(path, text, mode=0o600, replace=False)

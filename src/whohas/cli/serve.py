@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
 import shlex
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whohas import atomic
 from whohas.cli.installation import installation
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
@@ -124,14 +124,9 @@ def write_dev_env(services: Services, url: str) -> Path:
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV
-    draft = path.with_name(f".{DEV_ENV}.{os.getpid()}")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        draft.replace(path)
+        atomic.write(path, text, mode=0o600)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise Unavailable(f"{path} cannot be written: {error.strerror}.") from error
     return path
 

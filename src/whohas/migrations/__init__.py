@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from whohas import locks
 from whohas.errors import Unavailable
 
 HEAD: Final = "0007"
@@ -20,8 +21,6 @@ HEAD: Final = "0007"
 
 _FIRST: Final = "0001"
 """What version 0.1.0 made; it did not write down which step it was."""
-_LOCK: Final = 0x77686F68617331
-"""The advisory lock on PostgreSQL under which the layout changes; any number that is nobody else's."""
 _STEPS: Final = Path(__file__).parent
 
 
@@ -38,10 +37,7 @@ def upgrade(database: sa.Engine) -> None:
             return
     with database.begin() as connection:
         # looking and changing are two steps: one process at a time
-        if database.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        locks.lock_transaction(connection, locks.LAYOUT)
         _go_up(connection)
 
 

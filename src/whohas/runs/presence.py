@@ -9,8 +9,6 @@ says whose attempt it is on, and an attempt that lost its run changes nothing.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
 import socket
 import threading
@@ -27,6 +25,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import locks
 from whohas.database import upserting
 from whohas.errors import Conflict, Unavailable
 from whohas.runs import table
@@ -99,14 +98,12 @@ class Alone:
 
 @contextmanager
 def _alone(home: Path) -> Generator[Alone]:
-    with (home / "worker.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with locks.try_file_lock(home / "worker.lock") as held:
+        if not held:
             raise Conflict(
                 f"Another whohas already works on {home}. Stop it, give this one a folder of its own (WHOHAS_HOME), or "
                 "use PostgreSQL (WHOHAS_DATABASE_URL), where any number may work."
-            ) from None
+            )
         yield Alone()
 
 
@@ -162,7 +159,7 @@ class _AmongMany:
         session = self._database.connect()
         session.detach()
         try:
-            if not session.execute(sa.select(sa.func.pg_try_advisory_lock(_number(self.executor)))).scalar():
+            if not locks.try_lock_session(session, locks.of_worker(self.executor)):
                 raise Unavailable("The session of this worker before has not ended yet")
             self._say(session)
         except BaseException:
@@ -190,8 +187,7 @@ class _AmongMany:
             return False
         if executor is None:
             return True
-        number = _number(executor)
-        if not connection.execute(sa.select(sa.func.pg_try_advisory_xact_lock(number))).scalar_one():
+        if not locks.try_lock_transaction(connection, locks.of_worker(executor)):
             return False
         its = table.worker.c.executor == executor
         spoke = sa.select(table.worker.c.executor).where(its, table.worker.c.seen > sa.func.clock_timestamp() - _GONE)
@@ -207,20 +203,7 @@ class _AmongMany:
             if self.is_dead(connection, executor):
                 continue
             log.warning("a worker is silent: its runs are taken from it", executor=executor)
-            high, low = divmod(_number(executor) % (1 << 64), 1 << 32)
-            connection.execute(_END_HOLDER, {"high": high, "low": low})
-
-
-_END_HOLDER = sa.text(
-    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
-    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
-    "AND classid = CAST(:high AS oid) AND objid = CAST(:low AS oid)"
-)
-
-
-def _number(executor: str) -> int:
-    """The number of a worker's advisory lock, 64 bits with a sign."""
-    return int.from_bytes(hashlib.sha256(f"worker {executor}".encode()).digest()[:8], signed=True)
+            locks.end_holder(connection, locks.of_worker(executor))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas import audit
+from whohas import audit, locks
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata, upserting
@@ -228,9 +227,7 @@ def count_queued(connection: sa.Connection) -> int:
 
 def count_active(connection: sa.Connection, launcher: str) -> int:
     """How many runs of a launcher are not over; until the transaction ends, nobody else counts this launcher's."""
-    if connection.dialect.name == "postgresql":
-        number = int.from_bytes(hashlib.sha256(f"launcher {launcher}".encode()).digest()[:8], signed=True)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+    locks.lock_transaction(connection, locks.of_launcher(launcher))
     query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
     return connection.execute(query).scalar_one()
 
