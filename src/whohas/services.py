@@ -10,6 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.artefacts import Artefacts
 from whohas.audit.denials import Denials
 from whohas.audit.relay import Errand, Relay
@@ -35,13 +36,8 @@ from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.audited import tell_loads
 from whohas.warehouse.store import Warehouse
 
-_TICK_SECONDS = 1.0
-"""How late a schedule may be, and a hook told."""
-_FLUSH_SECONDS = 1.0
 _CONNECTIONS = 4
 """Connections to the database that are open before the first call; the pool keeps them."""
-_LOADS_SECONDS = 10.0
-"""How often loads are looked for that were stopped before their event was written."""
 
 log = structlog.get_logger("whohas.services")
 
@@ -83,8 +79,8 @@ class Services:
         """Makes this process a worker for as long as the context lasts: it carries out runs, does the chores that come
         again and again, and says that it is alive."""
         chores = [
-            Chore("schedules", _TICK_SECONDS, self.schedules.tick),
-            Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
+            Chore("schedules", timeouts.TICK_SECONDS, self.schedules.tick),
+            Chore("hooks", timeouts.TICK_SECONDS, self.hooks.deliver),
             Chore("sweep", self.settings.sweep_seconds, self.retention.sweep),
             Chore("signs of life", BEAT_SECONDS, self.beats.say),
         ]
@@ -124,8 +120,8 @@ def open_services(settings: Settings) -> Generator[Services]:
         settings,
         database,
         (
-            Errand(denials.flush, _FLUSH_SECONDS, by_all=True),
-            Errand(lambda: tell_loads(warehouse, database), _LOADS_SECONDS),
+            Errand(denials.flush, timeouts.DENIALS_FLUSH_SECONDS, by_all=True),
+            Errand(lambda: tell_loads(warehouse, database), timeouts.AUDIT_LOADS_SECONDS),
         ),
     )
     runs = Runs(settings, database, warehouse, artefacts, later, wakeup.set, work)

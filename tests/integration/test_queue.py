@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from auditing import until
 from factories import queued_run
 from postgres import Postgres
+from whohas import timeouts
 from whohas.database import connect
 from whohas.migrations import upgrade
-from whohas.runs import queue, table
+from whohas.runs import table
 from whohas.runs.model import State
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
 
@@ -128,7 +129,7 @@ def test_a_run_queued_by_another_process_is_heard(
         "import sys; from factories import queued_run; from whohas.database import connect; from whohas.runs import table\n"
         "with connect(sys.argv[1]).begin() as c: assert table.insert(c, queued_run(1), single_flight=False)"
     )
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
     with taking(database) as taken:
         time.sleep(0.5)
         tests = Path(__file__).parents[1]
@@ -137,7 +138,7 @@ def test_a_run_queued_by_another_process_is_heard(
 
 
 def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
     ids = [keep(database, number) for number in range(2)]
     with database.begin() as connection:
         back, lost = table.claim(connection, "f" * 32, 2)
@@ -170,7 +171,7 @@ def test_a_run_of_a_transaction_that_fails_is_not_taken(database: sa.Engine) -> 
 
 
 def test_a_session_that_breaks_listens_again(on_postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
 
     def listening() -> set[int]:
         with on_postgres.connect() as connection:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from whohas import locks
+from whohas import locks, timeouts
 from whohas.audit import outbox
 from whohas.audit.filing import Filing
 from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka, configuration
@@ -26,15 +26,11 @@ from whohas.audit.outbox import Pending
 from whohas.errors import WhohasError
 from whohas.settings import Settings
 
-_POLL_SECONDS = 0.25
-"""How long after its act an event may lie before it is looked for."""
-_LEAD_SECONDS = 1.0
-"""How often those that wait try to become the one."""
-_AGAIN_SECONDS = 1.0
-"""How long a fault is waited out before the next try."""
-_COLLECT_SECONDS = 0.05
-_DRAIN_SECONDS = 3.0
-"""How long a relay that stops waits for what Kafka has not yet acknowledged."""
+_POLL_SECONDS = timeouts.AUDIT_POLL_SECONDS
+_LEAD_SECONDS = timeouts.AUDIT_LEAD_SECONDS
+_AGAIN_SECONDS = timeouts.AUDIT_AGAIN_SECONDS
+_COLLECT_SECONDS = timeouts.AUDIT_COLLECT_SECONDS
+_DRAIN_SECONDS = timeouts.AUDIT_DRAIN_SECONDS
 
 log = structlog.get_logger("whohas.audit")
 

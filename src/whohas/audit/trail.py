@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from whohas import timeouts
 from whohas.atomic import sync_file
 
-_POLL_SECONDS = 0.25
 _BLOCK = 1 << 16
 
 
@@ -137,7 +137,7 @@ def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: Fal
                 file.close()
                 file, rest = None, b""
             else:
-                time.sleep(_POLL_SECONDS)
+                time.sleep(timeouts.AUDIT_FOLLOW_SECONDS)
     finally:
         if file is not None:
             file.close()

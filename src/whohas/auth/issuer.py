@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from whohas import timeouts
 from whohas.auth.clients import LOOPBACK
 from whohas.auth.recent import Recent
 from whohas.auth.rights import Caller, Level, known_scopes
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What may be allowed: `none` and shared secrets may not."""
 
-KEPT_SECONDS = 600
-AGAIN_SECONDS = 5
-TIMEOUT_SECONDS = 5
-LEEWAY_SECONDS = 30
+KEPT_SECONDS = timeouts.ISSUER_KEYS_SECONDS
+AGAIN_SECONDS = timeouts.ISSUER_AGAIN_SECONDS
+TIMEOUT_SECONDS = timeouts.ISSUER_ANSWER_SECONDS
+LEEWAY_SECONDS = timeouts.ISSUER_LEEWAY_SECONDS
 MOST_BYTES = 1 << 20
 
 

@@ -21,16 +21,13 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from whohas import atomic
+from whohas import atomic, timeouts
 from whohas.errors import Unavailable
-from whohas.timeouts import LEFTOVER_SECONDS
 
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
 SIGNING_KEYS = "token-signing.*.jwk"
 STAMP = "%Y%m%dT%H%M%S%fZ"
-LOOK_AGAIN = 5.0
-"""Seconds after which the folder is looked at again: so soon every server knows what another one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +59,7 @@ class SigningKeys:
         self._folder = folder
         self._lock = threading.Lock()
         self._keys: dict[str, SigningKey] = {}
-        self._looked = -LOOK_AGAIN
+        self._looked = -timeouts.KEYS_LOOK_SECONDS
 
     def newest(self) -> SigningKey:
         """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
@@ -75,7 +72,7 @@ class SigningKeys:
     def find(self, key_id: str) -> SigningKey | None:
         """A key by its id; looks into the folder once more where it is not known, for another server may have it."""
         keys = self._known()
-        return keys.get(key_id) or self._known(after=0.2).get(key_id)
+        return keys.get(key_id) or self._known(after=timeouts.KEYS_UNKNOWN_SECONDS).get(key_id)
 
     def all(self) -> list[SigningKey]:
         """The keys by whose signature a token is known, the newest first."""
@@ -107,7 +104,7 @@ class SigningKeys:
             self._looked = time.monotonic()
             return self._keys[key.thumbprint()]
 
-    def _known(self, after: float = LOOK_AGAIN) -> dict[str, SigningKey]:
+    def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
         with self._lock:
             if time.monotonic() - self._looked > after:
                 self._keys = {key.id: key for key in self._read()}
@@ -133,7 +130,7 @@ class Keys:
     secrets: bytes = field(repr=False)
 
 
-def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
+def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> Keys:
     """Reads the keys of a home folder, or makes them.
 
     Raises:
@@ -143,7 +140,7 @@ def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # other processes may be writing keys now
-        atomic.remove_leftovers(folder, seconds=LEFTOVER_SECONDS)
+        atomic.remove_leftovers(folder, seconds=timeouts.UNFINISHED_SECONDS)
         path = folder / SECRETS_KEY
         if not path.exists():
             _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))

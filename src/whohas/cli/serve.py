@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whohas import atomic
+from whohas import atomic, timeouts
 from whohas.cli.installation import installation
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
-GRACE_SECONDS = 5
-KEEP_ALIVE_SECONDS = 65
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0002
-"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll."""
+"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll. No part
+waits for another here, so it does not stand among the timeouts."""
 
 
 def serve(
@@ -162,8 +161,8 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=timeouts.HTTP_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=timeouts.HTTP_GRACE_SECONDS,
         # without proxies that are trusted nobody may say that they are somebody else
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),

@@ -25,6 +25,7 @@ import structlog
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response, StreamingResponse
 
+from whohas import timeouts
 from whohas.auth import Caller
 from whohas.errors import QuotaExceeded
 from whohas.http import description
@@ -39,14 +40,12 @@ if TYPE_CHECKING:
 
 PREFIX = "/whohas/runs"
 
-POLL_SECONDS = 0.25
-HEARTBEAT_SECONDS = 15.0
-LONGEST_SECONDS = 3600.0
-"""A stream ends after this, so that its client comes back and its token is looked at again."""
+POLL_SECONDS = timeouts.WATCH_POLL_SECONDS
+HEARTBEAT_SECONDS = timeouts.WATCH_HEARTBEAT_SECONDS
+LONGEST_SECONDS = timeouts.WATCH_LONGEST_SECONDS
 MOST = 1000
 """Clients that watch one server at once."""
-_LOOK_BACK = timedelta(seconds=5)
-"""Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
+_LOOK_BACK = timedelta(seconds=timeouts.WATCH_LOOK_BACK_SECONDS)
 _MOST_KEPT = 10_000
 
 log = structlog.get_logger("whohas.http")
@@ -138,7 +137,7 @@ class Watch:
             if time.monotonic() > ends:
                 return ": alive\n\n"
             with suppress(TimeoutError):
-                await asyncio.wait_for(watcher.woken.wait(), 1.0)
+                await asyncio.wait_for(watcher.woken.wait(), timeouts.WATCH_WAIT_SECONDS)
         return ""
 
     async def _poll(self) -> None:
@@ -150,7 +149,7 @@ class Watch:
                 runs = await anyio.to_thread.run_sync(self._changed, since - _LOOK_BACK)
             except Exception as error:  # the database is away: the next look tells what was missed
                 log.warning("watch waits", exc_info=error)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(timeouts.WATCH_WAIT_SECONDS)
                 continue
             since = at
             before, known = known, {str(run.id): event_id(run) for run, _ in runs}

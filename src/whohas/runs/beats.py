@@ -13,13 +13,13 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.database import Instant, metadata
 from whohas.runs.table import now
 
-SECONDS = 5.0
-"""From one sign of life to the next."""
-_DEAD_AFTER = timedelta(seconds=20)
-_FORGOTTEN_AFTER = timedelta(days=1)
+SECONDS = timeouts.HEARTBEAT_SECONDS
+_DEAD_AFTER = timedelta(seconds=timeouts.HEARTBEAT_DEAD_SECONDS)
+_FORGOTTEN_AFTER = timedelta(seconds=timeouts.HEARTBEAT_FORGOTTEN_SECONDS)
 
 beat = sa.Table(
     "worker_beat",

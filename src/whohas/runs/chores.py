@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import structlog
 
-_STOP_SECONDS = 10
+from whohas import timeouts
+
+_STOP_SECONDS = timeouts.TASKS_STOP_SECONDS
 
 log = structlog.get_logger("whohas.chores")
 

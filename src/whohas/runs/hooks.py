@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 import structlog
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
 from whohas.hints import did_you_mean
@@ -31,8 +31,7 @@ from whohas.runs.post import Answer, Letter, post_all
 from whohas.settings import Settings
 
 _AT_ONCE = 20
-_LEASE_SECONDS = 120
-"""A message that a worker took and did not report on is sent again after this: longer than any attempt takes."""
+_LEASE_SECONDS = timeouts.HOOK_LEASE_SECONDS
 _LONGEST_WAIT = 12 * 3600
 _GROWTH = 4
 _GONE = 410

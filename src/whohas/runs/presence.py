@@ -25,23 +25,18 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from whohas import locks
+from whohas import locks, timeouts
 from whohas.database import upserting
 from whohas.errors import Conflict, Unavailable
 from whohas.runs import table
 from whohas.settings import Settings
 
-_BEAT_SECONDS = 0.5
-"""How often a worker says that it is there."""
-_PATIENCE_SECONDS = 3.0
-"""How long a worker that cannot say so lets its children go on."""
-_GONE = timedelta(seconds=_PATIENCE_SECONDS + 0.5)
-"""How long after its last word a worker's children are gone, whatever became of it: it may be alive, and cut off."""
-_SETTLE_SECONDS = 2.0
-"""How long a worker waits with taking over after it found the database: after an outage the others come back too."""
-_HUNG = timedelta(seconds=30)
-"""How long a worker that holds its lock may be silent; then its session is ended, and it has lost its runs."""
-_HERE = timedelta(seconds=5)
+_BEAT_SECONDS = timeouts.LEASE_BEAT_SECONDS
+_PATIENCE_SECONDS = timeouts.LEASE_PATIENCE_SECONDS
+_GONE = timedelta(seconds=timeouts.LEASE_GONE_SECONDS)
+_SETTLE_SECONDS = timeouts.LEASE_SETTLE_SECONDS
+_HUNG = timedelta(seconds=timeouts.LEASE_HUNG_SECONDS)
+_HERE = timedelta(seconds=timeouts.LEASE_HERE_SECONDS)
 
 log = structlog.get_logger("whohas.presence")
 

@@ -18,17 +18,16 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.artefacts import Artefacts
 from whohas.runs import table
 from whohas.runs.model import State
 from whohas.runs.presence import Presence
 from whohas.settings import Settings
 
-_LOOK_SECONDS = 0.5
-"""How often workers that died are looked for."""
-_TIDY_SECONDS = 60.0
-_STRAY = timedelta(minutes=10)
-"""How long after its end the folder of a run is looked at for what lost attempts wrote late."""
+_LOOK_SECONDS = timeouts.RECOVERY_LOOK_SECONDS
+_TIDY_SECONDS = timeouts.RECOVERY_TIDY_SECONDS
+_STRAY = timedelta(seconds=timeouts.RECOVERY_STRAY_SECONDS)
 
 log = structlog.get_logger("whohas.recovery")
 

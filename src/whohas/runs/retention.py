@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata
@@ -30,9 +30,6 @@ from whohas.runs import table, trail
 from whohas.runs.model import ACTIVE, Level
 from whohas.runs.outbox import hook_message
 from whohas.settings import Settings
-
-_SETTLED_SECONDS = 3600
-"""A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
 
 log = structlog.get_logger("whohas.retention")
 
@@ -249,7 +246,7 @@ class Retention:
         return strays
 
     def _strays(self, dry: bool) -> list[Removed]:
-        settled = time.time() - _SETTLED_SECONDS
+        settled = time.time() - timeouts.UNFINISHED_SECONDS
         gone: list[Removed] = []
         for folder in _folders(self.artefacts.root):
             owner = self._owner(folder.name)

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from whohas import audit, reports
+from whohas import audit, reports, timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
@@ -36,8 +36,6 @@ from whohas.warehouse.store import Snapshot, Warehouse
 _TRIES = 50
 _LISTED = 11
 """Runs that are looked for by the beginning of an id: more than a message lists."""
-_RETRY_SECONDS = 5
-"""After which a start that was refused for want of room may find some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +223,13 @@ class Runs:
             has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
                 f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
-                _RETRY_SECONDS,
+                timeouts.START_RETRY_SECONDS,
             )
         if table.count_queued(connection) > self.settings.runs_waiting:
             waiting = counted(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
                 f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
-                _RETRY_SECONDS,
+                timeouts.START_RETRY_SECONDS,
             )
 
     def get(self, run_id: str, caller: Caller | None = None) -> Run:

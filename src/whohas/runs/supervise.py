@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 import structlog
 
+from whohas import timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
 from whohas.errors import WhohasError
@@ -33,16 +34,6 @@ from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
 from whohas.warehouse.store import Warehouse
-
-_LOOK_SECONDS = 0.1
-"""How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
-_NOTE_SECONDS = 0.5
-"""How often progress is written to the row."""
-_AGAIN_SECONDS = 0.25
-_WRITE_SECONDS = 60.0
-"""How long an attempt's end tries to get into a database that does not answer; then `recovery` takes care of it."""
-_STOPPING_SECONDS = 2.0
-"""The same, while the worker shuts down."""
 
 log = structlog.get_logger("whohas.runs")
 
@@ -191,9 +182,11 @@ class Supervisor:
                 with self.database.begin() as connection:
                     return write(connection)
             except AWAY:
-                if time.monotonic() - began > (_STOPPING_SECONDS if self._stopping.is_set() else _WRITE_SECONDS):
+                if time.monotonic() - began > (
+                    timeouts.ATTEMPT_STOPPING_SECONDS if self._stopping.is_set() else timeouts.ATTEMPT_WRITE_SECONDS
+                ):
                     raise
-                time.sleep(_AGAIN_SECONDS)
+                time.sleep(timeouts.ATTEMPT_AGAIN_SECONDS)
 
     def _work(self, run: Run, plan: RunPlan, spill: Path) -> Work:
         snapshot = snapshot_of(run, plan, self.warehouse)
@@ -244,7 +237,7 @@ class Supervisor:
             WhohasError: the child failed; the message says why.
         """
         began = noted = time.monotonic()
-        for facts in follow(child, work, _LOOK_SECONDS):
+        for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
             if isinstance(facts, Done):
                 return facts
             if self._stopping.is_set():
@@ -254,7 +247,7 @@ class Supervisor:
                     f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
                     "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
-            note = facts if facts and time.monotonic() - noted > _NOTE_SECONDS else {}
+            note = facts if facts and time.monotonic() - noted > timeouts.ATTEMPT_NOTE_SECONDS else {}
             noted = time.monotonic() if note else noted
             if not self._goes_on(run, note):
                 raise _Stopped
