@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -173,3 +174,9 @@ def test_a_file_stands_for_a_session_of_sqlite(tmp_path: Path) -> None:
             assert not held
     with locks.try_session(database, locks.RELAY, file) as first:
         assert first is not None and first.exec_driver_sql("SELECT 1").scalar_one() == 1
+
+
+def test_the_names_of_lock_files_stay_for_rolling_upgrades() -> None:
+    sources = "".join(path.read_text() for path in Path(locks.__file__).parent.rglob("*.py"))
+    names = {"audit-relay.lock", "audit.lock", "build.lock", "load.lock", "worker.lock"}
+    assert set(re.findall(r'"([a-z-]+\.lock)"', sources)) == names
