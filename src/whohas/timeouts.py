@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from typing import Final
 
-# The lease of a worker on PostgreSQL
+# The lease of a worker
 
 LEASE_BEAT_SECONDS: Final = 0.5
-"""From one heartbeat of a worker to the next."""
+"""From one heartbeat of a worker to the next on PostgreSQL, where its runs depend on them."""
+LEASE_LOCAL_BEAT_SECONDS: Final = 10.0
+"""The same on SQLite, where heartbeats only show a worker that hangs: each is a commit, which wakes the queue."""
 LEASE_PATIENCE_SECONDS: Final = 6 * LEASE_BEAT_SECONDS
 """How long a worker whose heartbeats fail lets its children go on."""
 LEASE_MARGIN_SECONDS: Final = 0.5
@@ -27,6 +29,8 @@ LEASE_SETTLE_SECONDS: Final = 4 * LEASE_BEAT_SECONDS
 """How long a worker waits with taking over after it found the database: after an outage the others come back too."""
 LEASE_HERE_SECONDS: Final = 5.0
 """How old the last heartbeat of a worker is at most to which the command line leaves its run."""
+LEASE_DEAD_SECONDS: Final = 2 * LEASE_LOCAL_BEAT_SECONDS
+"""After how much silence a worker is not counted as alive."""
 LEASE_HUNG_SECONDS: Final = 30.0
 """How long a worker that holds its lock may be silent; then its session is ended, and it has lost its runs."""
 RECOVERY_LOOK_SECONDS: Final = LEASE_BEAT_SECONDS
@@ -35,15 +39,6 @@ RECOVERY_TIDY_SECONDS: Final = 60.0
 """How often files are looked for that lost attempts wrote after their run was over."""
 RECOVERY_STRAY_SECONDS: Final = 600.0
 """How long after its end the folder of a run is looked at for them."""
-
-# Workers that are counted, on any database
-
-HEARTBEAT_SECONDS: Final = 5.0
-"""From one sign of life of a worker to the next."""
-HEARTBEAT_DEAD_SECONDS: Final = 4 * HEARTBEAT_SECONDS
-"""After how much silence a worker is not counted as alive."""
-HEARTBEAT_FORGOTTEN_SECONDS: Final = 86_400.0
-"""After how much silence its row is removed."""
 
 # Children, and the attempts that they carry out
 
@@ -265,12 +260,12 @@ RELATIONS: Final = (
         "The folder of a run is looked at several times.",
     ),
     (
-        "HEARTBEAT_SECONDS * 4 == HEARTBEAT_DEAD_SECONDS",
-        "A worker may miss three signs of life and still counts.",
+        "LEASE_LOCAL_BEAT_SECONDS * 2 == LEASE_DEAD_SECONDS",
+        "A worker may miss a heartbeat on SQLite and still counts.",
     ),
     (
-        "HEARTBEAT_DEAD_SECONDS < HEARTBEAT_FORGOTTEN_SECONDS",
-        "Only rows of dead workers are removed.",
+        "LEASE_HERE_SECONDS < LEASE_DEAD_SECONDS < LEASE_HUNG_SECONDS",
+        "A worker that is silent is reported before it loses its runs.",
     ),
     (
         "ATTEMPT_LOOK_SECONDS <= ENGINE_PROGRESS_SECONDS < ATTEMPT_NOTE_SECONDS",

@@ -195,7 +195,7 @@ def _here() -> Generator[_Door]:
 
     import structlog
 
-    from whohas.runs.presence import is_worked_on
+    from whohas.runs.lease import is_worked_on
 
     # the command itself tells how the run ended; its worker's log is for servers
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from whohas.audit.outbox import read_backlog
 from whohas.http import description
 from whohas.runs import phases
+from whohas.runs.lease import alive
 from whohas.runs.model import State
 from whohas.runs.outbox import hook_message
 from whohas.runs.table import run
@@ -181,5 +182,5 @@ class _Stored(Collector):
             for state, count in connection.execute(states):
                 messages.add_metric([state], count)
             yield messages
-        alive = self._services.beats.alive()
-        yield GaugeMetricFamily("whohas_workers_alive", "Workers that are alive.", alive)
+        count = alive(self._services.database)
+        yield GaugeMetricFamily("whohas_workers_alive", "Workers that are alive.", count)

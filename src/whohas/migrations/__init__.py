@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from whohas import locks
 from whohas.errors import Unavailable
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The step that this code needs."""
 
 _FIRST: Final = "0001"

@@ -126,6 +126,12 @@ class Hooks:
                 raise NotFound(f"There is no hook {hook_id[:64]!r}.")
             audit.write(connection, _event(audit.Type.HOOK_REMOVED, Hook(**row), by))
 
+    def any_due(self) -> bool:
+        """Return whether a message is due."""
+        query = sa.select(hook_message.c.run_id).where(*_due(table.now())).limit(1)
+        with self.database.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def deliver(self) -> int:
         """Sends what is due; how many messages were sent. Safe from many processes at once."""
         taken = self._take()
@@ -141,7 +147,7 @@ class Hooks:
     def _take(self) -> list[tuple[Hook, Run, int]]:
         """Due messages, which no other worker takes now; each with the number of this attempt."""
         at = table.now()
-        due = (hook_message.c.state == "waiting", hook_message.c.due <= at)
+        due = _due(at)
         with self.database.connect() as connection:
             query = sa.select(hook_message.c.hook_id, hook_message.c.run_id, hook_message.c.due).where(*due)
             found = connection.execute(query.order_by(hook_message.c.due).limit(_AT_ONCE)).all()
@@ -231,6 +237,10 @@ def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[s
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return hook_message.c.state == "waiting", hook_message.c.due <= at
 
 
 def _last_failure(connection: sa.Connection, hook_id: str) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from whohas import audit, reports, timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
+from whohas.background import PeriodicTask
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.hints import ambiguous, did_you_mean, near
 from whohas.plurals import counted
@@ -52,6 +53,12 @@ class Planned:
         return RunPlan.of(self.plan, self.snapshot, self.options)
 
 
+class Working(Protocol):
+    """See `worker.working`."""
+
+    def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
+
+
 @dataclass(frozen=True)
 class Runs:
     """The runs of an installation.
@@ -59,7 +66,8 @@ class Runs:
     Attributes:
         later: makes files that were not made with their run.
         wake: lets a worker of this process look for queued runs; called after a run was committed.
-        work: carries out runs in this process for as long as the context lasts; see `worker.working`.
+        work: carries out runs in this process, and does periodic tasks beside, for as long as the context lasts; see
+            `worker.working`.
     """
 
     settings: Settings
@@ -68,7 +76,7 @@ class Runs:
     artefacts: Artefacts
     later: Later
     wake: Callable[[], None]
-    work: Callable[[], AbstractContextManager[None]]
+    work: Working
 
     def start(
         self,

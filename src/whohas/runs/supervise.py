@@ -25,10 +25,10 @@ from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import table
 from whohas.runs.children import Child, Children, Done, died, follow
+from whohas.runs.lease import WorkerLease
 from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.planning import about_of, planned_now, snapshot_of
 from whohas.runs.plans import RunPlan
-from whohas.runs.presence import Presence
 from whohas.runs.queue import Lane
 from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
@@ -57,16 +57,16 @@ class Supervisor:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: list[str] = field(default_factory=list[str])
     _claiming: threading.Lock = field(default_factory=threading.Lock)
-    _presence: Presence | None = None
+    _lease: WorkerLease | None = None
 
     @property
-    def presence(self) -> Presence:
-        assert self._presence is not None, "a worker begins before it carries out anything"
-        return self._presence
+    def lease(self) -> WorkerLease:
+        assert self._lease is not None, "a worker begins before it carries out anything"
+        return self._lease
 
-    def begin(self, presence: Presence) -> None:
+    def begin(self, lease: WorkerLease) -> None:
         """Makes ready to carry out runs as this worker."""
-        self._presence = presence
+        self._lease = lease
         self._stopping.clear()
         self.children.fork_server.start()
 
@@ -82,7 +82,7 @@ class Supervisor:
 
     def claim(self, room: Mapping[Lane, int]) -> list[Run]:
         """Take queued runs for this worker, at most so many of each lane; none while its lease is not proven."""
-        if not self.presence.held or self._stopping.is_set():
+        if not self.lease.held or self._stopping.is_set():
             return []
         # `recovery` takes a run of ours that is not under way for forgotten: it has to wait until it is
         with self._claiming:
@@ -90,7 +90,7 @@ class Supervisor:
                 runs = [
                     run
                     for lane, most in room.items()
-                    for run in table.claim(connection, self.presence.executor, most, over=lane.over, up_to=lane.up_to)
+                    for run in table.claim(connection, self.lease.executor, most, over=lane.over, up_to=lane.up_to)
                 ]
             self._busy.extend(run.id for run in runs)
         return runs
@@ -128,7 +128,7 @@ class Supervisor:
 
     def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
-        spill = self.settings.spill_path / self.presence.executor / f"{run.id}-{run.attempt}"
+        spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
         try:
             run, plan = self._with_plan(run)
             artefacts, done = self._make(run, plan, spill)
@@ -264,7 +264,7 @@ class Supervisor:
             with self.database.connect() as connection:
                 return table.goes_on(connection, run)
         except AWAY:
-            return not self.presence.lost
+            return not self.lease.lost
 
     def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
