@@ -126,7 +126,7 @@ def test_a_worker_that_beats_no_more_is_found_dead(
     monkeypatch.setattr(lease, "_DEAD_AFTER", timedelta(seconds=2))
     monkeypatch.setattr(timeouts, "LEASE_LOCAL_BEAT_SECONDS", 0.5)
     script = LEASE_AND_WAIT.replace(
-        "\ns = ", "\nfrom whohas.runs import lease as l; l._LOCAL_BEAT_SECONDS = 0.5\ns = ", 1
+        "\ns = ", "\nfrom whohas import timeouts as t; t.LEASE_LOCAL_BEAT_SECONDS = 0.5\ns = ", 1
     )
     env = environment(settings.home, WHOHAS_DATABASE_URL=settings.database_url or "")
     said = settings.home / "said"
