@@ -131,7 +131,7 @@ WATCH_WAIT_SECONDS: Final = 1.0
 WATCH_LOOK_BACK_SECONDS: Final = 5.0
 """Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
 WATCH_HEARTBEAT_SECONDS: Final = 15.0
-"""How long a stream of live updates is silent at most."""
+"""How long a stream of live updates is silent at most: FastAPI then sends a comment. Not ours to choose."""
 WATCH_LONGEST_SECONDS: Final = 3600.0
 """A stream ends after this, so that its client comes back and its token is looked at again."""
 TRACES_SECONDS: Final = 5

@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
+from joserfc.jwt import JWTClaimsRegistry
 
 from whohas import timeouts
 from whohas.auth.clients import LOOPBACK
@@ -101,6 +102,13 @@ class Issuer:
         self._fetched = 0.0
         self._tried = -float(AGAIN_SECONDS)
         self._said: Recent[_Said] = Recent(10_000)
+        self._claims = JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": trust.issuer},
+            aud={"essential": True, "value": trust.audience},
+            sub={"essential": True},
+            exp={"essential": True},
+        )
 
     def verify(self, text: str) -> Caller:
         """The caller whom a token stands for.
@@ -130,22 +138,14 @@ class Issuer:
                 token = jwt.decode(text, fresh, algorithms=list(self._trust.algorithms))
         except (JoseError, ValueError):
             raise Unauthorized(f"JWT validation failed: it is not a token of {self.name}.") from None
-        return _Said(self._caller(token.claims), token.header.get("kid"), float(token.claims["exp"]))
+        return _Said(self._caller(token.claims), token.header.get("kid"), token.claims["exp"])
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
-        now = time.time()
-        expires, begins = claims.get("exp"), claims.get("nbf", 0)
-        if not _is_time(expires) or not _is_time(begins):
-            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
-        if expires + LEEWAY_SECONDS <= now:
-            raise Unauthorized("JWT validation failed: JWT is expired.")
-        if begins > now + LEEWAY_SECONDS:
-            raise Unauthorized("JWT validation failed: JWT is not valid yet.")
-        if claims.get("iss") != self.name or self._trust.audience not in _texts(claims.get("aud")):
-            raise Unauthorized("JWT validation failed: it is for another audience.")
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
-            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
+        try:
+            self._claims.validate(claims)  # nbf and iat too, where they are given
+        except ClaimError as error:
+            raise Unauthorized(f"JWT validation failed: {_fault(error, claims)} ({error.description}).") from None
+        subject: str = claims["sub"]
         named = claims.get(self._trust.name_claim)
         user = isinstance(named, str) and bool(named.strip()) and named.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
@@ -214,8 +214,16 @@ def _json(http: httpx2.Client, address: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _is_time(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _fault(error: ClaimError, claims: Mapping[str, Any]) -> str:
+    match error:
+        case ExpiredTokenError():
+            return "JWT is expired"
+        case ClaimError(claim="iss" | "aud"):
+            return "it is for another audience"
+        case ClaimError(claim="nbf" | "iat") if isinstance(claims[error.claim], int | float):
+            return "JWT is not valid yet"
+        case _:
+            return "JWT lacks its claims"
 
 
 def _texts(value: object) -> list[str]:
