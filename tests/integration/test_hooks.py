@@ -72,6 +72,7 @@ def ended_run(services: Services, state: State = State.CANCELLED, **arguments: o
             table.ask_to_cancel(connection, run.id)
         else:
             (claimed,) = table.claim(connection, "e" * 32, 1)
+            assert claimed.id == run.id
             table.finish(connection, claimed, state, "Done", 7, ())
     return run.id
 

@@ -41,8 +41,8 @@ def ended(services: Services, days: float, size: int = 100) -> str:
     part.write_bytes(b"x" * size)
     file = Artefact("csv", services.artefacts.publish(part), "", size, 3, SHA)
     with services.database.begin() as connection:
-        claimed = table.claim(connection, run.id, "e" * 32)
-        assert claimed
+        (claimed,) = table.claim(connection, "e" * 32, 1)
+        assert claimed.id == run.id
         assert table.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
         at = table.now() - timedelta(days=days)
         connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(completed=at))
@@ -132,7 +132,7 @@ def test_what_cannot_be_held_is_refused(services: Services) -> None:
 def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
     run = services.runs.start("IDENTITIES", {}, "ann")
     with services.database.begin() as connection:
-        table.claim(connection, run.id, "e" * 32)
+        assert table.claim(connection, "e" * 32, 1)
         long = table.now() - timedelta(days=9999)
         connection.execute(sa.update(table.run).where(table.run.c.id == run.id).values(created=long, launched=long))
     services.artefacts.part(run.id, 1, "identities.csv").write_bytes(b"half")
