@@ -26,9 +26,8 @@ from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata
 from whohas.errors import NotFound
-from whohas.runs import table, trail
+from whohas.runs import outbox, table, trail
 from whohas.runs.model import ACTIVE, Level
-from whohas.runs.outbox import hook_message
 from whohas.settings import Settings
 
 log = structlog.get_logger("whohas.retention")
@@ -227,7 +226,7 @@ class Retention:
                 return []
             files = [] if emptied else [Artefact(**artefact) for artefact in row.artefacts]
             if not dry:
-                connection.execute(sa.delete(hook_message).where(hook_message.c.run_id == run_id))
+                outbox.forget_run(connection, run_id)
                 connection.execute(sa.delete(run).where(run.c.id == run_id))
                 audit.write(connection, trail.swept(run_id, Kind.RUN, files, why, by))
         if not dry:
@@ -277,9 +276,8 @@ class Retention:
         """What hooks were told, and gave up on, is forgotten with the files that it was about."""
         days = self.settings.keep_files_days
         if days:
-            old = (hook_message.c.state != "waiting", hook_message.c.due < table.now() - timedelta(days=days))
             with self.database.begin() as connection:
-                connection.execute(sa.delete(hook_message).where(*old))
+                outbox.forget_done(connection, table.now() - timedelta(days=days))
 
 
 @dataclass(frozen=True, slots=True)

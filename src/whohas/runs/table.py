@@ -14,6 +14,7 @@ from whohas import audit, locks
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
 from whohas.database import Instant, metadata, upserting
+from whohas.outbox import claimable
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 from whohas.runs.plans import Digest, Record, RunPlan
@@ -234,17 +235,12 @@ def claim(
     oldest = sa.select(run.c.id).where(_QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
     if up_to is not None:
         oldest = oldest.where(run.c.size <= up_to)
-    if connection.dialect.name == "sqlite":
-        # where there is none, which is usual, the lock to write is not asked for
-        if connection.execute(oldest.limit(1)).first() is None:
-            return []
-    else:
-        # a row that another worker is taking is passed over. With its locks it must be a CTE, which is computed once: a
-        # subquery may be computed again for each row of the update, and then more than `most` are taken
-        oldest = sa.select(oldest.with_for_update(skip_locked=True).cte("oldest").c.id)
+    # where there is none, which is usual, the lock to write is not asked for
+    if connection.dialect.name == "sqlite" and connection.execute(oldest.limit(1)).first() is None:
+        return []
     statement = (
         sa.update(run)
-        .where(run.c.id.in_(oldest))
+        .where(run.c.id.in_(claimable(connection, oldest)))
         .values(
             state=State.RUNNING.value,
             executor=executor,
