@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from whohas.cache import Cache
 from whohas.errors import Unavailable
 
 SECRETS_KEY = "client-secrets.key"
@@ -60,8 +60,7 @@ class SigningKeys:
         self.period = period
         self._folder = folder
         self._lock = threading.Lock()
-        self._keys: dict[str, SigningKey] = {}
-        self._looked = -LOOK_AGAIN
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=LOOK_AGAIN)
 
     def newest(self) -> SigningKey:
         """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
@@ -102,16 +101,11 @@ class SigningKeys:
                         old.path.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
-            self._keys = {one.id: one for one in self._read()}
-            self._looked = time.monotonic()
-            return self._keys[key.thumbprint()]
+            self._keys.clear()
+            return self._known()[key.thumbprint()]
 
     def _known(self, after: float = LOOK_AGAIN) -> dict[str, SigningKey]:
-        with self._lock:
-            if time.monotonic() - self._looked > after:
-                self._keys = {key.id: key for key in self._read()}
-                self._looked = time.monotonic()
-            return self._keys
+        return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
         """All keys, the oldest first."""
