@@ -23,8 +23,8 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from whohas import timeouts
 from whohas.auth.clients import LOOPBACK
-from whohas.auth.recent import Recent
 from whohas.auth.rights import Caller, Level, known_scopes
+from whohas.cache import Cache
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ class Trust:
 @dataclass(frozen=True, slots=True)
 class _Said:
     caller: Caller
-    key: str | None
     expires: float
 
 
@@ -101,7 +100,8 @@ class Issuer:
         self._keys: KeySet | None = None
         self._fetched = 0.0
         self._tried = -float(AGAIN_SECONDS)
-        self._said: Recent[_Said] = Recent(10_000)
+        # fetched keys may be other ones: each token is then proven again
+        self._said: Cache[_Said] = Cache(10_000, version=lambda: self._key_set(again=False))
         self._claims = JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": trust.issuer},
@@ -118,10 +118,7 @@ class Issuer:
             Unavailable: the issuer's keys are not at hand, and it does not answer.
         """
         digest = hashlib.sha256(text.encode()).digest()
-        said = self._said.get(digest)
-        if said is None or said.key not in self._key_ids():
-            said = self._read(text)
-            self._said.put(digest, said)
+        said = self._said.get(digest, lambda: self._read(text))
         if said.expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized("JWT validation failed: JWT is expired.")
         return said.caller
@@ -138,7 +135,7 @@ class Issuer:
                 token = jwt.decode(text, fresh, algorithms=list(self._trust.algorithms))
         except (JoseError, ValueError):
             raise Unauthorized(f"JWT validation failed: it is not a token of {self.name}.") from None
-        return _Said(self._caller(token.claims), token.header.get("kid"), token.claims["exp"])
+        return _Said(self._caller(token.claims), token.claims["exp"])
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         try:
@@ -161,10 +158,8 @@ class Issuer:
             user=user,
         )
 
-    def _key_ids(self) -> set[str | None]:
-        return {key.kid for key in self._key_set(again=False).keys}
-
     def _key_set(self, *, again: bool) -> KeySet:
+        # no `Cache`: old keys serve for as long as the issuer does not answer, and it is not asked all the time
         with self._lock:
             now = self._clock()
             old = self._keys is None or now - self._fetched > KEPT_SECONDS

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import secrets
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from whohas import atomic, timeouts
+from whohas.cache import Cache
 from whohas.errors import Unavailable
 
 SECRETS_KEY = "client-secrets.key"
@@ -58,8 +58,7 @@ class SigningKeys:
         self.period = period
         self._folder = folder
         self._lock = threading.Lock()
-        self._keys: dict[str, SigningKey] = {}
-        self._looked = -timeouts.KEYS_LOOK_SECONDS
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS)
 
     def newest(self) -> SigningKey:
         """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
@@ -100,16 +99,11 @@ class SigningKeys:
                         old.path.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
-            self._keys = {one.id: one for one in self._read()}
-            self._looked = time.monotonic()
-            return self._keys[key.thumbprint()]
+            self._keys.clear()
+            return self._known()[key.thumbprint()]
 
     def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
-        with self._lock:
-            if time.monotonic() - self._looked > after:
-                self._keys = {key.id: key for key in self._read()}
-                self._looked = time.monotonic()
-            return self._keys
+        return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
         """All keys, the oldest first."""

@@ -145,8 +145,6 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     """
     import uvicorn
 
-    from whohas.http.protocol import Whole
-
     class Server(uvicorn.Server):
         def capture_signals(self) -> Any:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
@@ -154,7 +152,7 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http=Whole,
+        http="h11",
         loop="asyncio",
         ws="none",
         lifespan="off",
