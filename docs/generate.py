@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
-from whohas import reports
+from whohas import reports, timeouts
 from whohas.render.html.write import BYTES as PAGE_BYTES
 from whohas.render.html.write import ROWS as PAGE_ROWS
 from whohas.render.registry import formats
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"
 LIFECYCLE = HERE / "explanation" / "lifecycle.md"
 _BEGIN, _END = "<!-- from the code: make docs -->\n", "<!-- to here -->\n"
+_BEGIN_TIMES = "<!-- times from the code: make docs -->\n"
 
 
 def pages() -> dict[str, str]:
@@ -41,9 +43,12 @@ def pages() -> dict[str, str]:
 
 def lifecycle() -> str:
     """The page on the life of a run, its diagram and its tables as the code has them; the rest as it stands."""
-    before, _, rest = LIFECYCLE.read_text().partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{_states()}{_END}{after}"
+    text = LIFECYCLE.read_text()
+    for begin, table in ((_BEGIN, _states()), (_BEGIN_TIMES, _times())):
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(_END)
+        text = f"{before}{begin}{table}{_END}{after}"
+    return text
 
 
 def _states() -> str:
@@ -52,6 +57,16 @@ def _states() -> str:
     diagram = "\n".join(("```mermaid", "stateDiagram-v2", *ways, *ends, "```"))
     rows = [(f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`") for way in TRANSITIONS]
     return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/repository.py`'), rows)}\n"
+
+
+def _times() -> str:
+    times = vars(timeouts)
+
+    def value(name: re.Match[str]) -> str:
+        return f"{times[name[0]]:g}"
+
+    rows = [(f"`{rule}`", f"`{re.sub('[A-Z][A-Z_]+', value, rule)}`", why) for rule, why in timeouts.RELATIONS]
+    return f"{_grid(('relation', 'in seconds', 'why'), rows)}\n"
 
 
 def _tables() -> str:

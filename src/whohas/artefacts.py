@@ -13,17 +13,16 @@ A name begins with the attempt, so that an attempt that comes back from the dead
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from whohas import atomic
+
 ZIP = "application/zip"
 """The media type of a zip, whatever the format of what is in it."""
-
-_PART = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,12 @@ class Artefacts:
         """Where an attempt writes a file that is not yet finished; its folder is made."""
         folder = self.root / run_id
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{attempt}-{name}{_PART}"
+        return folder / f"{attempt}-{name}{atomic.PART}"
 
     def publish(self, part: Path) -> str:
         """Gives a complete, synced part its final name, and returns that name."""
-        final = part.with_name(part.name.removesuffix(_PART))
-        part.rename(final)
-        folder = os.open(final.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        final = part.with_name(part.name.removesuffix(atomic.PART))
+        atomic.publish(part, final)
         return final.name
 
     def published(self, file: Mapping[str, Any], zipped: bool) -> Artefact:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 
+from whohas import timeouts
 from whohas.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -24,14 +25,15 @@ AWAY = (OperationalError, InterfaceError)
 
 _POSTGRES: dict[str, Any] = {
     "application_name": "whohas",
-    "connect_timeout": 5,
-    # a peer that is gone without a word is found out within ten seconds, on either side
-    "keepalives_idle": 5,
-    "keepalives_interval": 1,
-    "keepalives_count": 5,
-    "tcp_user_timeout": 10_000,
-    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 "
-    "-c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+    "connect_timeout": timeouts.DATABASE_CONNECT_SECONDS,
+    # a peer that is gone without a word is found out on either side
+    "keepalives_idle": timeouts.DATABASE_IDLE_SECONDS,
+    "keepalives_interval": timeouts.DATABASE_PROBE_SECONDS,
+    "keepalives_count": timeouts.DATABASE_PROBES,
+    "tcp_user_timeout": timeouts.DATABASE_PEER_GONE_SECONDS * 1000,
+    "options": f"-c tcp_keepalives_idle={timeouts.DATABASE_IDLE_SECONDS} "
+    f"-c tcp_keepalives_interval={timeouts.DATABASE_PROBE_SECONDS} -c tcp_keepalives_count={timeouts.DATABASE_PROBES} "
+    f"-c idle_in_transaction_session_timeout={timeouts.DATABASE_TRANSACTION_SECONDS}s -c timezone=UTC",
 }
 
 
@@ -70,7 +72,9 @@ def connect(url: str) -> sa.Engine:
                 f"{error}. Install it with `pip install 'whohas[postgres]'`."
             ) from error
     # as many as are wanted at once: who only reads must not wait for those who wait for their turn to write
-    engine = sa.create_engine(parsed, connect_args={"timeout": 30}, pool_size=20, max_overflow=-1)
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": timeouts.SQLITE_BUSY_SECONDS}, pool_size=20, max_overflow=-1
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
@@ -148,7 +152,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # IMMEDIATE takes the write lock at the start of a transaction: two writers queue instead of failing half-way
     connection.isolation_level = "IMMEDIATE"
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
+    cursor.execute(f"PRAGMA busy_timeout = {timeouts.SQLITE_BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.artefacts import Artefacts
 from whohas.audit.denials import Denials
-from whohas.audit.relay import Errand, Relay
+from whohas.audit.relay import Relay
 from whohas.auth import Access, open_access
+from whohas.background import PeriodicTask
 from whohas.database import connect
 from whohas.errors import Unavailable, WhohasError
 from whohas.migrations import upgrade
-from whohas.runs.beats import SECONDS as BEAT_SECONDS
-from whohas.runs.beats import Beats
 from whohas.runs.children import Children
-from whohas.runs.chores import Chore, doing
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
 from whohas.runs.leftovers import remove_job_tables
@@ -29,19 +29,15 @@ from whohas.runs.retention import Retention
 from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
-from whohas.runs.worker import working
+from whohas.runs.worker import AFTER_RUNS, working
 from whohas.settings import Settings
 from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.audited import tell_loads
 from whohas.warehouse.store import Warehouse
 
-_TICK_SECONDS = 1.0
-"""How late a schedule may be, and a hook told."""
-_FLUSH_SECONDS = 1.0
+_SWEEP_JITTER = 0.1
 _CONNECTIONS = 4
 """Connections to the database that are open before the first call; the pool keeps them."""
-_LOADS_SECONDS = 10.0
-"""How often loads are looked for that were stopped before their event was written."""
 
 log = structlog.get_logger("whohas.services")
 
@@ -59,7 +55,6 @@ class Services:
     schedules: Schedules
     hooks: Hooks
     retention: Retention
-    beats: Beats
     tracing: Tracing
     denials: Denials
     relay: Relay
@@ -80,15 +75,17 @@ class Services:
 
     @contextmanager
     def worker(self) -> Generator[None]:
-        """Makes this process a worker for as long as the context lasts: it carries out runs, does the chores that come
-        again and again, and says that it is alive."""
-        chores = [
-            Chore("schedules", _TICK_SECONDS, self.schedules.tick),
-            Chore("hooks", _TICK_SECONDS, self.hooks.deliver),
-            Chore("sweep", self.settings.sweep_seconds, self.retention.sweep),
-            Chore("signs of life", BEAT_SECONDS, self.beats.say),
-        ]
-        with self.runs.work(), self.beats.beating(), doing(chores):
+        """Make this process a worker for as long as the context lasts: it carries out runs, starts what is scheduled,
+        sends what webhooks wait for, and removes what is kept no longer."""
+        tasks = (
+            PeriodicTask(
+                "schedules", self.schedules.tick, timeouts.TICK_SECONDS, apart=True, needed=self.schedules.any_due
+            ),
+            PeriodicTask(AFTER_RUNS, self.hooks.deliver, timeouts.TICK_SECONDS, apart=True, needed=self.hooks.any_due),
+            # a sweep looks through the folders that all workers share
+            PeriodicTask("sweep", self.retention.sweep, self.settings.sweep_seconds, apart=True, jitter=_SWEEP_JITTER),
+        )
+        with self.runs.work(tasks):
             yield
 
 
@@ -115,8 +112,8 @@ def open_services(settings: Settings) -> Generator[Services]:
     supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)
     wakeup = Wakeup()
 
-    def work() -> AbstractContextManager[None]:
-        return working(settings, database, supervisor, wakeup)
+    def work(tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]:
+        return working(settings, database, supervisor, wakeup, tasks)
 
     later = Later(settings, database, artefacts, warehouse, children)
     denials = Denials(database)
@@ -124,9 +121,15 @@ def open_services(settings: Settings) -> Generator[Services]:
         settings,
         database,
         (
-            Errand(denials.flush, _FLUSH_SECONDS, by_all=True),
-            Errand(lambda: tell_loads(warehouse, database), _LOADS_SECONDS),
+            PeriodicTask("denials", denials.flush, timeouts.DENIALS_FLUSH_SECONDS),
+            PeriodicTask(
+                "loads",
+                lambda: tell_loads(warehouse, database),
+                timeouts.AUDIT_LOADS_SECONDS,
+                needed=lambda: relay.leads,
+            ),
         ),
+        partial(denials.flush, all=True),
     )
     runs = Runs(settings, database, warehouse, artefacts, later, wakeup.set, work)
     try:
@@ -140,7 +143,6 @@ def open_services(settings: Settings) -> Generator[Services]:
             schedules=Schedules(database, runs),
             hooks=Hooks(settings, database, access.secrets),
             retention=Retention(settings, database, artefacts),
-            beats=Beats(database),
             tracing=tracing,
             denials=denials,
             relay=relay,

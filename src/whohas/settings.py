@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import TomlConfigSettingsSource
 
+from whohas import timeouts
 from whohas.database import with_driver
 from whohas.errors import InvalidArguments
 
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
-        43_200,
+        timeouts.TOKEN_SECONDS,
         ge=60,
         description="Seconds that an access token is valid; long, for no SDK fetches a second one.",
     )
@@ -166,10 +167,12 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Runs in all that are queued; one more is refused with status 429."
     )
     run_seconds: int = Field(
-        6 * 3600, ge=1, description="Seconds that one attempt at a run may take; a longer one fails and says so."
+        timeouts.RUN_SECONDS,
+        ge=1,
+        description="Seconds that one attempt at a run may take; a longer one fails and says so.",
     )
     drain_seconds: int = Field(
-        10,
+        timeouts.DRAIN_SECONDS,
         ge=0,
         description="Seconds that a worker which is stopped (SIGTERM) gives its runs to end; then they go back to the "
         "queue.",
@@ -190,7 +193,7 @@ class Settings(BaseSettings):
     )
     hook_attempts: int = Field(8, ge=1, le=20, description="Times that a hook is told of a run before it is given up.")
     hook_retry_seconds: float = Field(
-        5.0,
+        timeouts.HOOK_RETRY_SECONDS,
         gt=0,
         le=3600,
         description="Seconds from a hook's first attempt to its second; each wait is four times longer.",
@@ -205,7 +208,7 @@ class Settings(BaseSettings):
         400, ge=0, description="Days that a run itself is kept after its end, and what is known of it; 0: for ever."
     )
     sweep_seconds: float = Field(
-        3600, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
+        timeouts.SWEEP_SECONDS, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
     )
     min_free_bytes: int = Field(
         256 * MiB, ge=0, description="Bytes that must be free where the home folder is for `/readyz` to say ready."

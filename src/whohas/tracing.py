@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from whohas import __version__
+from whohas import __version__, timeouts
 from whohas.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def open_tracing(endpoint: str | None, org: str) -> Tracing:
         ) from None
     resource = Resource.create({"service.name": "whohas", "service.version": __version__, "whohas.org": org})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
+    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=timeouts.TRACES_SECONDS)
     provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
     return Tracing(provider)
 

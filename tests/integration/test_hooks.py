@@ -7,7 +7,9 @@ import hashlib
 import hmac
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,8 @@ import sqlalchemy as sa
 from receiving import Receiver, receiving
 from support import result_when_over, serving, whohas
 from whohas.errors import InvalidArguments, NotFound
-from whohas.runs import repository
+from whohas.outbox import Waiting
+from whohas.runs import outbox, repository, tables
 from whohas.runs.hooks import Hooks, signed
 from whohas.runs.model import State
 from whohas.runs.outbox import hook_message
@@ -185,6 +188,58 @@ def test_a_message_that_a_worker_took_and_lost_is_sent_again(services: Services,
     assert services.hooks.deliver() == 0, "it is leased"
     due_now(services)
     assert services.hooks.deliver() == 1
+
+
+def test_workers_share_the_messages_and_take_none_twice(services: Services) -> None:
+    services.hooks.add("https://one.example/")
+    services.hooks.add("https://two.example/")
+    for zone in range(1, 11):
+        ended_run(services, timeZone=f"+{zone:02}:00")
+    at, until = repository.now(), repository.now() + timedelta(seconds=60)
+    ready = threading.Barrier(4)
+
+    def work(_: int) -> list[outbox.Claimed]:
+        mine: list[outbox.Claimed] = []
+        ready.wait()
+        for _ in range(20):
+            with services.database.begin() as connection:
+                batch = outbox.claim(connection, at, until, 3)
+            assert len(batch) <= 3
+            mine += batch
+        return mine
+
+    with ThreadPoolExecutor(4) as pool:
+        taken = [message for mine in pool.map(work, range(4)) for message in mine]
+    assert len(taken) == len({(one.hook_id, one.run_id) for one in taken}) == 20
+    assert {one.attempt for one in taken} == {1}
+    with services.database.connect() as connection:
+        assert not outbox.any_due(connection, at)
+        assert outbox.any_due(connection, until)
+
+
+def test_a_message_about_a_run_that_is_gone_is_forgotten(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    gone, kept = ended_run(services), ended_run(services, timeZone="+05:00")
+    with services.database.begin() as connection:
+        connection.execute(sa.delete(tables.run).where(tables.run.c.id == gone))
+    assert services.hooks.deliver() == 1
+    assert [json.loads(body)["data"]["id"] for _, _, body in receiver.came] == [kept]
+    ((_, sent),) = services.hooks.list()
+    assert (sent.waiting, sent.delivered) == (0, 1)
+
+
+def test_the_age_of_what_is_due_is_that_of_the_oldest(services: Services) -> None:
+    services.hooks.add("https://example.com/")
+    with services.database.connect() as connection:
+        assert outbox.overdue(connection, repository.now()) == Waiting(0, 0.0)
+    for zone, age in ((1, 30), (2, 90)):
+        run_id = ended_run(services, timeZone=f"+{zone:02}:00")
+        at = repository.now() - timedelta(seconds=age)
+        with services.database.begin() as connection:
+            connection.execute(sa.update(hook_message).where(hook_message.c.run_id == run_id).values(due=at))
+    with services.database.connect() as connection:
+        waiting = outbox.overdue(connection, repository.now())
+    assert (waiting.count, round(waiting.oldest_seconds, -1)) == (2, 90)
 
 
 def test_without_the_setting_no_private_address_is_posted_to(own_home: Path, receiver: Receiver) -> None:

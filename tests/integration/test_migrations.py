@@ -20,6 +20,8 @@ from support import ROOT, environment, result_when_over, serving
 from whohas import migrations
 from whohas.database import connect, metadata
 from whohas.errors import Unavailable
+from whohas.runs import repository
+from whohas.runs.lease import worker
 from whohas.runs.leftovers import remove_job_tables
 from whohas.warehouse.store import Warehouse
 
@@ -203,3 +205,17 @@ def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -
         reader.execute("SELECT * FROM dbos.workflow_status")
         remove_job_tables(database)
     assert "workflow_status" in job_tables(database)
+
+
+def test_what_old_workers_said_a_second_time_is_a_view_now(home_before: Path, database: sa.Engine) -> None:
+    with database.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM worker_beat")).scalar_one() == 1
+    migrations.upgrade(database)
+    there = sa.inspect(database)
+    assert (there.has_table("worker_beat"), there.get_view_names()) == (True, ["worker_beat"])
+    with database.begin() as connection:
+        at = repository.now()
+        new = {"executor": "e" * 32, "host": "h", "process": 1, "started": at, "seen": at}
+        connection.execute(sa.insert(worker).values(new))
+        ids = connection.execute(sa.text("SELECT id FROM worker_beat ORDER BY seen DESC")).scalars().all()
+    assert ids[0] == "e" * 32

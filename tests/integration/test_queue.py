@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from auditing import until
 from factories import queued_run
 from postgres import Postgres
+from whohas import timeouts
 from whohas.database import connect
 from whohas.migrations import upgrade
-from whohas.runs import queue, repository, tables
+from whohas.runs import repository, tables
 from whohas.runs.model import State
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
 
@@ -129,7 +130,7 @@ def test_a_run_queued_by_another_process_is_heard(
         "from whohas.runs import repository\n"
         "with connect(sys.argv[1]).begin() as c: assert repository.insert(c, queued_run(1), single_flight=False)"
     )
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
     with taking(database) as taken:
         time.sleep(0.5)
         tests = Path(__file__).parents[1]
@@ -138,7 +139,7 @@ def test_a_run_queued_by_another_process_is_heard(
 
 
 def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
     ids = [keep(database, number) for number in range(2)]
     with database.begin() as connection:
         back, lost = repository.claim(connection, "f" * 32, 2)
@@ -154,7 +155,7 @@ def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, mon
 
 
 def test_a_lost_notification_is_found_by_the_poll(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repository, "_notify", lambda connection: None)
+    monkeypatch.setattr(table, "_notify", lambda connection: None)
     with taking(database) as taken:
         time.sleep(0.5)
         run_id = keep(database, 1)
@@ -171,7 +172,7 @@ def test_a_run_of_a_transaction_that_fails_is_not_taken(database: sa.Engine) -> 
 
 
 def test_a_session_that_breaks_listens_again(on_postgres: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 600.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 600.0)
 
     def listening() -> set[int]:
         with on_postgres.connect() as connection:

@@ -18,8 +18,8 @@ from whohas.migrations import upgrade
 from whohas.runs import listing
 from whohas.runs.children import Children
 from whohas.runs.later import Later
+from whohas.runs.lease import FileLease
 from whohas.runs.model import Run, State
-from whohas.runs.presence import Alone
 from whohas.runs.queue import Lane
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
@@ -45,7 +45,7 @@ class Bench:
         children = Children()
         self.later = Later(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
-        self.supervisor.begin(Alone())
+        self.supervisor.begin(FileLease(database))
         self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
 
     def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
@@ -120,7 +120,7 @@ def test_a_run_that_is_claimed_is_under_way_until_it_is_over(bench: Bench) -> No
 
 def test_a_worker_without_its_lease_claims_nothing(bench: Bench) -> None:
     bench.start()
-    bench.supervisor.begin(Alone(held=False))
+    bench.supervisor.begin(FileLease(bench.database, held=False))
     assert bench.supervisor.claim({Lane("all", 1): 1}) == []
 
 

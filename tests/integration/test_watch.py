@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -10,9 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
+import pytest
 
 from support import result_when_over, serving, whohas
+from whohas.http.app import create_app
+from whohas.http.watch import PREFIX
+from whohas.services import open_services
+from whohas.settings import Settings
 
 BIG = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
 SMALL = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
@@ -116,3 +123,59 @@ def test_the_terminal_shows_runs_as_they_go(own_home: Path) -> None:
         assert task == http.get(f"/v2025/task-status/{run_id}").json()
         assert whohas(own_home, "runs", "--pending").stdout == "No such run.\n"
         assert "at character 4" in whohas(own_home, "runs", "--filters", "id is").stderr
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["idle", "slow"])
+def test_a_client_that_goes_leaves_no_watcher_and_no_task(own_home: Path, slow: bool) -> None:
+    """Idle: it goes while there is nothing to send. Slow: it goes while it does not read what is sent."""
+
+    async def watch() -> None:
+        gone, sent = anyio.Event(), list[bytes]()
+
+        async def receive() -> dict[str, Any]:
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message.get("body", b""))
+            if slow and len(sent) == 3:  # the head, the time to come back, and a first event that stays on its way
+                await anyio.sleep_forever()
+
+        before = len(asyncio.all_tasks())
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(app, scope, receive, send)
+                while len(sent) < (3 if slow else 2):
+                    await anyio.sleep(0.01)
+                assert len(app.state.watch._watchers) == 1
+                assert sent[1] == b"retry: 2000\n\n"
+                gone.set()
+            assert not app.state.watch._watchers
+            while len(asyncio.all_tasks()) > before:  # the poller sees at its next look that nobody watches
+                await anyio.sleep(0.01)
+
+    with open_services(Settings(home=own_home)) as services:
+        if slow:
+            services.runs.start("IDENTITIES", {"selectedFormats": ["CSV"]}, "ann")
+        app = create_app(services)
+        client = services.access.clients.create("watcher").client
+        token = services.access.tokens.issue(client).text
+        scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "GET", "scheme": "http",
+            "path": f"{PREFIX}/events", "raw_path": f"{PREFIX}/events".encode(), "query_string": b"",
+            "headers": [(b"authorization", f"Bearer {token}".encode())], "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        anyio.run(watch)
+
+
+def test_an_event_has_the_fields_that_clients_read(own_home: Path) -> None:
+    with serving(own_home) as server, server.http() as http:
+        run_id = http.post("/v2025/reports/run", json=SMALL).json()["id"]
+        result = result_when_over(http, run_id)
+        answer = http.get(f"{PREFIX}/{run_id}/events")
+        retry, event, end = answer.text.split("\n\n")
+        assert (retry, end) == ("retry: 2000", "")
+        fields = dict(line.split(": ", 1) for line in event.splitlines())
+        assert sorted(fields) == ["data", "event", "id"]
+        assert (fields["event"], json.loads(fields["data"])) == ("run", result)
+        assert "no-store" in answer.headers["cache-control"] and answer.headers["x-accel-buffering"] == "no"

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from whohas.auth import Issuer, Level, Trust
-from whohas.auth.issuer import AGAIN_SECONDS, KEPT_SECONDS
+from whohas.auth.issuer import AGAIN_SECONDS, KEPT_SECONDS, LEEWAY_SECONDS
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
 
 
@@ -137,6 +137,35 @@ def test_a_token_with_a_wrong_claim_is_refused(
 ) -> None:
     with pytest.raises(Unauthorized, match=says):
         issuer.verify(outside.sign(**claims))
+
+
+@pytest.mark.parametrize(
+    ("claims", "says"),
+    [
+        ({"exp": float("nan")}, "lacks its claims .*'exp' must be a NumericDate"),
+        ({"exp": float("inf")}, "lacks its claims .*'exp' must be a NumericDate"),
+        ({"exp": [int(time.time()) + 60]}, "lacks its claims .*'exp'"),
+        ({"nbf": "tomorrow"}, "lacks its claims .*'nbf' must be a NumericDate"),
+        ({"iat": int(time.time()) + 3600}, "not valid yet .*issued in the future"),
+        ({"iat": "now"}, "lacks its claims .*'iat'"),
+        ({"sub": ""}, "lacks its claims .*'sub'"),
+        ({"iss": 5}, "another audience .*'iss'"),
+        ({"aud": []}, "another audience .*'aud'"),
+        ({"aud": [AUDIENCE, 5]}, "another audience .*'aud' must be an array"),
+        ({"aud": {AUDIENCE: True}}, "another audience .*'aud'"),
+    ],
+)
+def test_a_refusal_names_the_claim(outside: OutsideIssuer, issuer: Issuer, claims: dict[str, Any], says: str) -> None:
+    with pytest.raises(Unauthorized, match=says):
+        issuer.verify(outside.sign(**claims))
+
+
+def test_clocks_may_differ_by_half_a_minute(outside: OutsideIssuer, issuer: Issuer) -> None:
+    now = int(time.time())
+    issuer.verify(outside.sign(exp=now - LEEWAY_SECONDS // 2))
+    issuer.verify(outside.sign(nbf=now + LEEWAY_SECONDS // 2, iat=now + LEEWAY_SECONDS // 2))
+    issuer.verify(outside.sign(aud=["another", AUDIENCE], exp=now + 0.5))
+    issuer.verify(outside.sign(exp=10**400))  # which no float holds
 
 
 def test_a_token_of_a_key_that_is_not_published_is_refused(outside: OutsideIssuer, issuer: Issuer) -> None:

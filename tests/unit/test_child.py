@@ -22,19 +22,19 @@ from pyarrow import parquet
 
 from auditing import until
 from rendering import ABOUT
+from whohas import timeouts
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
 from whohas.render.definition import Options
 from whohas.render.pdf import write as pdf
 from whohas.render.xlsx import write as xlsx
-from whohas.runs import children as module
 from whohas.runs.child import carry_out
 from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
 from whohas.runs.work import Output, Part, Work
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
-SOON = "from whohas.runs import child, forkserver; child.LONELY_SECONDS = 3.0; forkserver.main()"
+SOON = "from whohas import timeouts; timeouts.CHILD_PARENT_SECONDS = 3.0; from whohas.runs import forkserver; forkserver.main()"
 LOADED = """
 import sys
 from whohas.runs import child, forkserver
@@ -188,7 +188,7 @@ def test_where_the_process_that_forks_is_lost_another_takes_its_place(
     children = Children()
     orphan = children.take()
     os.kill(psutil.Process(orphan.pid).ppid(), number)
-    monkeypatch.setattr(module, "_FORK_SECONDS", 5.0)
+    monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", 5.0)
     next_one = children.take()
     assert [facts.files[0]["rows"] for facts in follow(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
             if isinstance(facts, Done)] == [1]  # fmt: skip

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from auditing import until
 from factories import queued_run
+from whohas import timeouts
 from whohas.database import Commits, connect
 from whohas.migrations import upgrade
-from whohas.runs import queue, repository
+from whohas.runs import repository
 from whohas.runs.model import Run
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
 from whohas.settings import Settings
@@ -137,7 +138,7 @@ def test_each_lane_takes_as_many_as_it_has_room_for(database: sa.Engine) -> None
 
 
 def test_a_commit_of_another_connection_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 40.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 40.0)
     other = connect(str(database.url))
     worker = Worker(database)
     worker.go_on.set()
@@ -150,7 +151,7 @@ def test_a_commit_of_another_connection_is_heard(database: sa.Engine, monkeypatc
 
 
 def test_a_run_is_begun_again_as_soon_as_there_is_room(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 40.0)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 40.0)
     keep(database, *(queued_run(number) for number in range(5)))
     worker = Worker(database)
     worker.go_on.set()
@@ -187,7 +188,7 @@ def test_nothing_is_taken_once_the_worker_stops(database: sa.Engine) -> None:
 
 
 def test_a_look_that_fails_is_made_again(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", 0.05)
     keep(database, queued_run(1))
     worker = Worker(database)
     worker.go_on.set()

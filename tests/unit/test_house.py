@@ -50,3 +50,21 @@ def test_each_test_runs_in_one_target_of_make(pytestconfig: pytest.Config) -> No
 @pytest.mark.parametrize("path", sorted((ROOT / "src").rglob("*.py")), ids=lambda path: path.name)
 def test_a_file_fits_in_the_head(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 500
+
+
+SOURCES = {path.relative_to(ROOT / "src" / "whohas").as_posix(): path for path in (ROOT / "src").rglob("*.py")}
+
+
+@pytest.mark.parametrize(
+    ("what", "allowed"),
+    [
+        (r"pg_(try_)?advisory|pg_locks", {"locks.py"}),
+        (r"\bfcntl\b", {"locks.py", "render/pipe.py"}),  # the pipe sets its size by it
+        # the audit log is appended to, and a file that is being made is brought to the disk while it is written
+        (r"\bf(data)?sync\(", {"atomic.py", "audit/trail.py", "runs/sealing.py"}),
+        (r"os\.O_EXCL|\bos\.(rename|replace)\b", {"atomic.py"}),
+    ],
+)
+def test_locks_and_publication_have_one_helper_each(what: str, allowed: set[str]) -> None:
+    users = {name for name, path in SOURCES.items() if re.search(what, path.read_text())}
+    assert users == allowed

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.search.dates import DateFault, span, zone_named
+from whohas.search.dates import DateFault, span
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, 123456, UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -91,20 +91,6 @@ def test_a_fault_names_what_was_written_and_what_is_expected() -> None:
         span("now-7x", NOW, UTC)
     with pytest.raises(DateFault, match=r"'2026-13' is no date: month must be in 1\.\.12"):
         span("2026-13", NOW, UTC)
-
-
-@pytest.mark.parametrize(
-    ("name", "hours"),
-    [("UTC", 0), ("Z", 0), ("GMT", 0), ("+01:00", 1), ("-0800", -8), ("UTC+2", 2), ("+5", 5), ("America/Chicago", -6)],
-)
-def test_a_zone_goes_by_name_or_by_its_difference(name: str, hours: int) -> None:
-    assert zone_named(name).utcoffset(datetime(2026, 1, 1)) == timedelta(hours=hours)
-
-
-@pytest.mark.parametrize("name", ["", "Mars/Olympus", "+25:00", "../etc/passwd", "/etc/passwd", "a\0b", "CET+x"])
-def test_a_zone_that_is_none_says_so(name: str) -> None:
-    with pytest.raises(DateFault, match="no time zone"):
-        zone_named(name)
 
 
 @given(

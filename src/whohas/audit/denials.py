@@ -17,10 +17,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.audit.events import Event, Type, Who, shortened, timestamp
 from whohas.audit.outbox import write
 
-WINDOW_SECONDS = 60.0
 OF_CALLER = 100
 """Events of their own that a known caller's denials have in a window."""
 OF_ADDRESS = 10
@@ -108,7 +108,9 @@ class Denials:
         """
         now = time.monotonic()
         with self._lock:
-            ended = [key for key, one in self._windows.items() if all or now - one.opened >= WINDOW_SECONDS]
+            ended = [
+                key for key, one in self._windows.items() if all or now - one.opened >= timeouts.DENIALS_WINDOW_SECONDS
+            ]
             windows = {key: self._windows.pop(key) for key in ended}
         counted = [window for window in windows.values() if window.more]
         try:
@@ -130,7 +132,7 @@ class Denials:
         if key not in self._windows and len(self._windows) >= ADDRESSES:
             key = ("many", denial.status)
         window = self._windows.get(key)
-        if window is None or (not window.more and time.monotonic() - window.opened >= WINDOW_SECONDS):
+        if window is None or (not window.more and time.monotonic() - window.opened >= timeouts.DENIALS_WINDOW_SECONDS):
             window = self._windows[key] = _Window(denial, time.monotonic())
         return window
 
@@ -151,7 +153,7 @@ class _Allowance:
         self._taken = 0
 
     def take(self) -> bool:
-        if time.monotonic() - self._opened >= WINDOW_SECONDS:
+        if time.monotonic() - self._opened >= timeouts.DENIALS_WINDOW_SECONDS:
             self._opened, self._taken = time.monotonic(), 0
         self._taken += 1
         return self._taken <= OF_STRANGERS

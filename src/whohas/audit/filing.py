@@ -6,7 +6,6 @@ filed twice; the chain is locked in the database.
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from whohas.audit import outbox
 from whohas.audit.chain import Head
 from whohas.audit.events import source_of
 from whohas.audit.trail import append, last_hashes
+from whohas.locks import file_lock
 from whohas.settings import Settings
 
 AT_ONCE = 500
@@ -91,8 +91,7 @@ def end_of_trail(settings: Settings, connection: sa.Connection) -> tuple[Head, i
 @contextmanager
 def locked(settings: Settings) -> Generator[None]:
     """Nobody else files meanwhile."""
-    with (settings.home / "audit.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(settings.home / "audit.lock"):
         yield
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from whohas import timeouts
 from whohas.audit.outbox import Pending
 from whohas.errors import InvalidArguments
 from whohas.settings import Settings
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
 WINDOW = 500
 WINDOW_BYTES = 400_000
-_PATIENCE_SECONDS = 10
-"""How long Kafka may take for a window; then it is sent again."""
 _LINGER_MS = 100
 """Longer than it takes to hand a window over: it then is one batch a partition. `flush` ends the wait at once."""
 _OF_THE_EVENT = (
@@ -162,7 +161,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": ",".join(settings.kafka_servers),
         "client.id": "whohas-audit",
         "compression.type": "zstd",
-        "message.timeout.ms": _PATIENCE_SECONDS * 1000,
+        "message.timeout.ms": timeouts.KAFKA_SECONDS * 1000,
         "security.protocol": settings.kafka_security,
         "ssl.ca.location": settings.kafka_ca,
         "ssl.certificate.location": settings.kafka_certificate,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ import sqlalchemy as sa
 from whohas.audit.chain import Head, Line, chained
 from whohas.audit.events import Event
 from whohas.database import Instant, metadata, upserting
+from whohas.outbox import any_waits, read_waiting
 
 event_table = sa.Table(
     "audit_event",
@@ -104,13 +104,12 @@ def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event])
 
 def knows_load(connection: sa.Connection, load_id: str) -> bool:
     """Whether a load has its event."""
-    query = sa.select(load_table.c.load_id).where(load_table.c.load_id == load_id)
-    return connection.execute(query).first() is not None
+    return any_waits(connection, load_table.c.load_id == load_id)
 
 
 def has_unchained(connection: sa.Connection) -> bool:
     """Whether there are events without a place in the chain."""
-    return connection.execute(sa.select(_E.number).where(_E.sequence.is_(None)).limit(1)).first() is not None
+    return any_waits(connection, _E.sequence.is_(None))
 
 
 def chain(connection: sa.Connection, source: str, most: int) -> int:
@@ -214,18 +213,11 @@ def note_fault(connection: sa.Connection, fault: str) -> None:
 def read_backlog(connection: sa.Connection) -> Backlog:
     """How things stand."""
     waits = sa.and_(_E.refused.is_(None), sa.or_(_E.filed.is_(False), _E.sent.is_(False)))
-    count = sa.func.count
-    oldest = sa.func.min(sa.case((waits, _E.created)), type_=Instant())
-    query = sa.select(
-        count(sa.case((_E.filed.is_(False), 1))).label("unfiled"),
-        count(sa.case((waits, 1))).label("waiting"),
-        count(_E.refused).label("refused"),
-        oldest.label("oldest"),
-    )
-    row = connection.execute(query).one()
-    age = (datetime.now(UTC) - row.oldest).total_seconds() if row.oldest else 0.0
-    head = read_head(connection)
-    return Backlog(head, row.unfiled, row.waiting, max(0.0, age), row.refused, read_fault(connection))
+    waiting = read_waiting(connection, _E.created, waits)
+    counts = sa.select(sa.func.count(sa.case((_E.filed.is_(False), 1))), sa.func.count(_E.refused))
+    unfiled, refused = connection.execute(counts).one()
+    head, fault = read_head(connection), read_fault(connection)
+    return Backlog(head, unfiled, waiting.count, waiting.oldest_seconds, refused, fault)
 
 
 def _pending(connection: sa.Connection, condition: sa.ColumnElement[bool], most: int) -> list[Pending]:

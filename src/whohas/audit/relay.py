@@ -8,80 +8,65 @@ by its id.
 
 from __future__ import annotations
 
-import fcntl
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import locks, timeouts
 from whohas.audit import outbox
 from whohas.audit.filing import Filing
 from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka, configuration
 from whohas.audit.outbox import Pending
+from whohas.background import PeriodicTask, Runner
 from whohas.errors import WhohasError
 from whohas.settings import Settings
-
-_POLL_SECONDS = 0.25
-"""How long after its act an event may lie before it is looked for."""
-_LEAD_SECONDS = 1.0
-"""How often those that wait try to become the one."""
-_AGAIN_SECONDS = 1.0
-"""How long a fault is waited out before the next try."""
-_COLLECT_SECONDS = 0.05
-_DRAIN_SECONDS = 3.0
-"""How long a relay that stops waits for what Kafka has not yet acknowledged."""
-_LOCK = 0x77686F68617341
-"""The advisory lock of the one relay; any number that is nobody else's."""
 
 log = structlog.get_logger("whohas.audit")
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """What is done beside, again and again.
-
-    Attributes:
-        seconds: from one time to the next.
-        by_all: whether each process does it, and not only the one that relays.
-    """
-
-    do: Callable[[], object]
-    seconds: float
-    by_all: bool = False
-
-
 @dataclass
 class Relay:
-    """Relays, or waits to."""
+    """Relays, or waits to.
+
+    Attributes:
+        tasks: what else is done again and again, in the same thread.
+        before_end: called before the relay brings its last events into the trail.
+    """
 
     settings: Settings
     database: sa.Engine
-    errands: tuple[Errand, ...] = ()
-    _done: dict[int, float] = field(default_factory=dict[int, float], init=False)
-    _fault: str = field(default="", init=False)
+    tasks: Sequence[PeriodicTask] = ()
+    before_end: Callable[[], object] = field(default=lambda: None)
+    _leader: _Leader | None = field(default=None, init=False)
+    _held: ExitStack = field(default_factory=ExitStack, init=False)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that relays."""
+        return self._leader is not None
 
     @contextmanager
     def going_on(self) -> Generator[None]:
-        """Relays in a thread until the context ends; then what there is by then is brought into the trail.
+        """Relay in a thread until the context ends; then bring into the trail what there is by then.
 
         Raises:
             InvalidArguments: the settings for Kafka are wrong, or its driver is missing.
         """
         if self.settings.kafka_servers:
             configuration(self.settings)
-        stop = threading.Event()
-        thread = threading.Thread(target=self._go_on, args=(stop,), name="audit", daemon=True)
-        thread.start()
+        # it waits for files and for Kafka, so no other task may wait for it
+        runner = Runner("audit", (PeriodicTask("audit relay", self._step, self._pause), *self.tasks))
+        runner.start()
         try:
             yield
         finally:
-            stop.set()
-            thread.join()
+            if runner.stop():
+                self._end()
 
     def settle(self) -> None:
         """Brings all that there is into the trail, whoever relays."""
@@ -91,84 +76,128 @@ class Relay:
     def _filing(self) -> Filing:
         return Filing(self.settings, kafka=bool(self.settings.kafka_servers))
 
-    def _go_on(self, stop: threading.Event) -> None:
-        while True:
+    def _step(self) -> None:
+        """Relay some events, or try to become the one that does."""
+        if self._leader is None:
+            self._lead()
+        if self._leader is not None:
             try:
-                self._run_errands(leads=False, last=stop.is_set())
-                with self._leading() as connection:
-                    if connection is not None:
-                        self._lead(connection, stop)
-            except (SQLAlchemyError, OSError, WhohasError) as error:
-                log.warning("audit events wait", reason=str(error).splitlines()[0])
-            except Exception:
-                log.exception("internal fault")
-            if stop.is_set():
-                return
-            stop.wait(_LEAD_SECONDS)
+                self._leader.step()
+            except BaseException:
+                self._let_go()
+                raise
 
-    def _lead(self, connection: sa.Connection, stop: threading.Event) -> None:
-        filing = self._filing()
-        kafka = Kafka(self.settings) if self.settings.kafka_servers else None
+    def _pause(self) -> float:
+        """Return the seconds until the next step."""
+        if self._leader is None:
+            return timeouts.AUDIT_LEAD_SECONDS
+        return 0.0 if self._leader.has_more else timeouts.AUDIT_POLL_SECONDS
+
+    def _lead(self) -> None:
+        connection = self._held.enter_context(self._leading())
+        try:
+            if connection is not None:
+                self._leader = _Leader(self.settings, connection, self._filing())
+        finally:
+            if self._leader is None:
+                self._held.close()
+
+    def _let_go(self) -> None:
+        leader, self._leader = self._leader, None
+        try:
+            if leader is not None:
+                leader.close()
+        finally:
+            self._held.close()
+
+    def _end(self) -> None:
+        try:
+            self.before_end()
+            if self._leader is None:
+                self._lead()
+            if self._leader is not None:
+                self._leader.finish()
+        except (SQLAlchemyError, OSError, WhohasError) as error:
+            log.warning("audit events wait", reason=str(error).splitlines()[0])
+        except Exception:
+            log.exception("internal fault")
+        finally:
+            self._let_go()
+
+    def _leading(self) -> AbstractContextManager[sa.Connection | None]:
+        """A connection for the one that relays; None where that is another process."""
+        return locks.try_session(self.database, locks.RELAY, self.settings.home / "audit-relay.lock")
+
+
+class _Leader:
+    """The one that relays, over a connection that has the lock."""
+
+    def __init__(self, settings: Settings, connection: sa.Connection, filing: Filing) -> None:
+        self.has_more = False
+        self._settings, self._connection, self._filing = settings, connection, filing
+        self._away = ""
+        self._rest = 0.0  # when Kafka's fault has been waited out
         with connection.begin():
             self._fault = outbox.read_fault(connection)
-        away = ""
-        rest = 0.0  # when Kafka's fault has been waited out
-        try:
-            if kafka is None:
-                with connection.begin():
-                    outbox.forget_unsent(connection)
-            while not stop.is_set():
-                self._run_errands(leads=True)
-                full = ""
-                moved = filing.chain(connection)
-                try:
-                    moved += filing.file(connection)
-                except OSError as error:
-                    full = f"{self.settings.trail_path}: {error.strerror}"
-                if kafka is not None and time.monotonic() >= rest:
-                    settled, fault = self._send(connection, kafka)
-                    moved += settled
-                    if fault:
-                        rest = time.monotonic() + _AGAIN_SECONDS
-                    away = fault or ("" if settled else away)
-                self._say(connection, " ".join(filter(None, (full, away))))
-                if not moved and not (kafka is not None and kafka.busy):
-                    stop.wait(_POLL_SECONDS)
-            self._run_errands(leads=True, last=True)
-            filing.settle(connection)
-            if kafka is not None and not away:
-                self._drain(connection, kafka)
-        finally:
-            if kafka is not None:
-                kafka.close()
+            if not settings.kafka_servers:
+                outbox.forget_unsent(connection)
+        self._kafka = Kafka(settings) if settings.kafka_servers else None
 
-    def _drain(self, connection: sa.Connection, kafka: Kafka) -> None:
+    def step(self) -> None:
+        """Chain, file and send some events; `has_more` says whether to go on at once."""
+        full = ""
+        moved = self._filing.chain(self._connection)
+        try:
+            moved += self._filing.file(self._connection)
+        except OSError as error:
+            full = f"{self._settings.trail_path}: {error.strerror}"
+        if self._kafka is not None and time.monotonic() >= self._rest:
+            settled, fault = self._send(self._kafka)
+            moved += settled
+            if fault:
+                self._rest = time.monotonic() + timeouts.AUDIT_AGAIN_SECONDS
+            self._away = fault or ("" if settled else self._away)
+        self._say(" ".join(filter(None, (full, self._away))))
+        self.has_more = bool(moved) or (self._kafka is not None and self._kafka.busy)
+
+    def finish(self) -> None:
+        """Bring into the trail what there is, and into Kafka what it takes soon."""
+        self._filing.settle(self._connection)
+        if self._kafka is not None and not self._away:
+            self._drain(self._kafka)
+
+    def close(self) -> None:
+        """Let go of Kafka."""
+        if self._kafka is not None:
+            self._kafka.close()
+
+    def _drain(self, kafka: Kafka) -> None:
         """Lets Kafka have what there is, within reason."""
-        until = time.monotonic() + _DRAIN_SECONDS
+        until = time.monotonic() + timeouts.AUDIT_DRAIN_SECONDS
         while time.monotonic() < until:
-            settled, fault = self._send(connection, kafka)
+            settled, fault = self._send(kafka)
             if fault or (not settled and not kafka.busy):
                 return
 
-    def _send(self, connection: sa.Connection, kafka: Kafka) -> tuple[int, str]:
+    def _send(self, kafka: Kafka) -> tuple[int, str]:
         """Sends on, or looks what became of what is under way; how many events that settled, and what is wrong."""
         if not kafka.busy:
-            with connection.begin():
-                events = window(outbox.unsent(connection, WINDOW))
+            with self._connection.begin():
+                events = window(outbox.unsent(self._connection, WINDOW))
             if not events:
                 return 0, ""
             kafka.send(events)
-        outcome = kafka.collect(_COLLECT_SECONDS)
+        outcome = kafka.collect(timeouts.AUDIT_COLLECT_SECONDS)
         if outcome is None:
             return 0, ""
-        with connection.begin():
-            outbox.note_sent(connection, outcome.sent)
+        with self._connection.begin():
+            outbox.note_sent(self._connection, outcome.sent)
             for event, why in outcome.refused:
-                outbox.note_refused(connection, event, why)
+                outbox.note_refused(self._connection, event, why)
                 log.error("audit event refused by Kafka", sequence=event.sequence, reason=why)
         return len(outcome.sent) + len(outcome.refused), outcome.fault
 
-    def _say(self, connection: sa.Connection, fault: str) -> None:
+    def _say(self, fault: str) -> None:
         """Keeps what is wrong where everybody can see it."""
         if fault == self._fault:
             return
@@ -176,42 +205,9 @@ class Relay:
             log.warning("audit events wait", reason=fault)
         else:
             log.info("audit events get on again")
-        with connection.begin():
-            outbox.note_fault(connection, fault)
+        with self._connection.begin():
+            outbox.note_fault(self._connection, fault)
         self._fault = fault
-
-    def _run_errands(self, *, leads: bool, last: bool = False) -> None:
-        for number, errand in enumerate(self.errands):
-            due = time.monotonic() - self._done.get(number, -errand.seconds) >= errand.seconds
-            if (due or (last and errand.by_all)) and (leads or errand.by_all):
-                self._done[number] = time.monotonic()
-                try:
-                    errand.do()
-                except (SQLAlchemyError, OSError, WhohasError) as error:
-                    log.warning("audit events wait", reason=str(error).splitlines()[0])
-
-    @contextmanager
-    def _leading(self) -> Generator[sa.Connection | None]:
-        """A connection for the one that relays; None where that is another process."""
-        if self.database.dialect.name == "sqlite":
-            with (self.settings.home / "audit-relay.lock").open("a") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    yield None
-                    return
-                with self.database.connect() as connection:
-                    yield connection
-            return
-        session = self.database.connect()
-        session.detach()  # the lock lasts as long as the session: a pool would lend it to others
-        try:
-            with session.begin():
-                leads = session.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK))).scalar()
-            yield session if leads else None
-        finally:
-            with suppress(SQLAlchemyError):
-                session.close()
 
 
 def window(events: list[Pending]) -> list[Pending]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-_POLL_SECONDS = 0.25
+from whohas import timeouts
+from whohas.atomic import sync_file
+
 _BLOCK = 1 << 16
 
 
@@ -38,7 +40,7 @@ def append(path: Path, lines: Sequence[str]) -> None:
             file.truncate(size)
             raise
     if size == 0:
-        _sync_folder(path.parent)
+        sync_file(path.parent)
 
 
 def last_hashes(path: Path, most: int) -> set[str]:
@@ -135,7 +137,7 @@ def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: Fal
                 file.close()
                 file, rest = None, b""
             else:
-                time.sleep(_POLL_SECONDS)
+                time.sleep(timeouts.AUDIT_FOLLOW_SECONDS)
     finally:
         if file is not None:
             file.close()
@@ -163,11 +165,3 @@ def _whole(file: BinaryIO) -> int:
             return start + at + 1
         end = start
     return end
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

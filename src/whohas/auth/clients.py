@@ -23,11 +23,11 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from whohas.answers import Answers
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
 from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
 from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, checked_name, checked_scopes
+from whohas.cache import Cache, until_commit
 from whohas.database import Instant, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
 
@@ -111,7 +111,7 @@ class Clients:
     def __init__(self, database: sa.Engine, key: bytes) -> None:
         self._database = database
         self._key = key
-        self._standing: Answers[tuple[Client, Person | None]] = Answers(database)
+        self._standing: Cache[tuple[Client, Person | None]] = until_commit(database)
 
     def create(
         self,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from whohas import timeouts
 from whohas.auth.clients import Client, Clients
 from whohas.auth.people import Person
 from whohas.database import Instant, metadata
@@ -32,7 +33,7 @@ code_table = sa.Table(
     sa.Column("expires", Instant, nullable=False, index=True),
 )
 
-LIFETIME = timedelta(seconds=60)
+LIFETIME = timedelta(seconds=timeouts.CODE_SECONDS)
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 WRONG_CODE = "The code is unknown, used or expired, or it is not for this client, address and verifier."

@@ -13,16 +13,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
+from joserfc.jwt import JWTClaimsRegistry
 
+from whohas import timeouts
 from whohas.auth.clients import LOOPBACK
-from whohas.auth.recent import Recent
 from whohas.auth.rights import Caller, Level, known_scopes
+from whohas.cache import Cache
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
 
 if TYPE_CHECKING:
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What may be allowed: `none` and shared secrets may not."""
 
-KEPT_SECONDS = 600
-AGAIN_SECONDS = 5
-TIMEOUT_SECONDS = 5
-LEEWAY_SECONDS = 30
+KEPT_SECONDS = timeouts.ISSUER_KEYS_SECONDS
+AGAIN_SECONDS = timeouts.ISSUER_AGAIN_SECONDS
+TIMEOUT_SECONDS = timeouts.ISSUER_ANSWER_SECONDS
+LEEWAY_SECONDS = timeouts.ISSUER_LEEWAY_SECONDS
 MOST_BYTES = 1 << 20
 
 
@@ -80,7 +82,6 @@ class Trust:
 @dataclass(frozen=True, slots=True)
 class _Said:
     caller: Caller
-    key: str | None
     expires: float
 
 
@@ -99,7 +100,15 @@ class Issuer:
         self._keys: KeySet | None = None
         self._fetched = 0.0
         self._tried = -float(AGAIN_SECONDS)
-        self._said: Recent[_Said] = Recent(10_000)
+        # fetched keys may be other ones: each token is then proven again
+        self._said: Cache[_Said] = Cache(10_000, version=lambda: self._key_set(again=False))
+        self._claims = JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": trust.issuer},
+            aud={"essential": True, "value": trust.audience},
+            sub={"essential": True},
+            exp={"essential": True},
+        )
 
     def verify(self, text: str) -> Caller:
         """The caller whom a token stands for.
@@ -109,10 +118,7 @@ class Issuer:
             Unavailable: the issuer's keys are not at hand, and it does not answer.
         """
         digest = hashlib.sha256(text.encode()).digest()
-        said = self._said.get(digest)
-        if said is None or said.key not in self._key_ids():
-            said = self._read(text)
-            self._said.put(digest, said)
+        said = self._said.get(digest, lambda: self._read(text))
         if said.expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized("JWT validation failed: JWT is expired.")
         return said.caller
@@ -129,22 +135,14 @@ class Issuer:
                 token = jwt.decode(text, fresh, algorithms=list(self._trust.algorithms))
         except (JoseError, ValueError):
             raise Unauthorized(f"JWT validation failed: it is not a token of {self.name}.") from None
-        return _Said(self._caller(token.claims), token.header.get("kid"), float(token.claims["exp"]))
+        return _Said(self._caller(token.claims), token.claims["exp"])
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
-        now = time.time()
-        expires, begins = claims.get("exp"), claims.get("nbf", 0)
-        if not _is_time(expires) or not _is_time(begins):
-            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
-        if expires + LEEWAY_SECONDS <= now:
-            raise Unauthorized("JWT validation failed: JWT is expired.")
-        if begins > now + LEEWAY_SECONDS:
-            raise Unauthorized("JWT validation failed: JWT is not valid yet.")
-        if claims.get("iss") != self.name or self._trust.audience not in _texts(claims.get("aud")):
-            raise Unauthorized("JWT validation failed: it is for another audience.")
-        subject = claims.get("sub")
-        if not isinstance(subject, str) or not subject:
-            raise Unauthorized("JWT validation failed: JWT lacks its claims.")
+        try:
+            self._claims.validate(claims)  # nbf and iat too, where they are given
+        except ClaimError as error:
+            raise Unauthorized(f"JWT validation failed: {_fault(error, claims)} ({error.description}).") from None
+        subject: str = claims["sub"]
         named = claims.get(self._trust.name_claim)
         user = isinstance(named, str) and bool(named.strip()) and named.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
@@ -160,10 +158,8 @@ class Issuer:
             user=user,
         )
 
-    def _key_ids(self) -> set[str | None]:
-        return {key.kid for key in self._key_set(again=False).keys}
-
     def _key_set(self, *, again: bool) -> KeySet:
+        # no `Cache`: old keys serve for as long as the issuer does not answer, and it is not asked all the time
         with self._lock:
             now = self._clock()
             old = self._keys is None or now - self._fetched > KEPT_SECONDS
@@ -213,8 +209,16 @@ def _json(http: httpx2.Client, address: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _is_time(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _fault(error: ClaimError, claims: Mapping[str, Any]) -> str:
+    match error:
+        case ExpiredTokenError():
+            return "JWT is expired"
+        case ClaimError(claim="iss" | "aud"):
+            return "it is for another audience"
+        case ClaimError(claim="nbf" | "iat") if isinstance(claims[error.claim], int | float):
+            return "JWT is not valid yet"
+        case _:
+            return "JWT lacks its claims"
 
 
 def _texts(value: object) -> list[str]:

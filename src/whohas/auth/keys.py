@@ -9,10 +9,8 @@ into place, and looks again for keys that it does not know.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,14 +20,14 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
+from whohas import atomic, timeouts
+from whohas.cache import Cache
 from whohas.errors import Unavailable
 
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
 SIGNING_KEYS = "token-signing.*.jwk"
 STAMP = "%Y%m%dT%H%M%S%fZ"
-LOOK_AGAIN = 5.0
-"""Seconds after which the folder is looked at again: so soon every server knows what another one did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,7 @@ class SigningKeys:
         self.period = period
         self._folder = folder
         self._lock = threading.Lock()
-        self._keys: dict[str, SigningKey] = {}
-        self._looked = -LOOK_AGAIN
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS)
 
     def newest(self) -> SigningKey:
         """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
@@ -74,7 +71,7 @@ class SigningKeys:
     def find(self, key_id: str) -> SigningKey | None:
         """A key by its id; looks into the folder once more where it is not known, for another server may have it."""
         keys = self._known()
-        return keys.get(key_id) or self._known(after=0.2).get(key_id)
+        return keys.get(key_id) or self._known(after=timeouts.KEYS_UNKNOWN_SECONDS).get(key_id)
 
     def all(self) -> list[SigningKey]:
         """The keys by whose signature a token is known, the newest first."""
@@ -102,16 +99,11 @@ class SigningKeys:
                         old.path.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
-            self._keys = {one.id: one for one in self._read()}
-            self._looked = time.monotonic()
-            return self._keys[key.thumbprint()]
+            self._keys.clear()
+            return self._known()[key.thumbprint()]
 
-    def _known(self, after: float = LOOK_AGAIN) -> dict[str, SigningKey]:
-        with self._lock:
-            if time.monotonic() - self._looked > after:
-                self._keys = {key.id: key for key in self._read()}
-                self._looked = time.monotonic()
-            return self._keys
+    def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
+        return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
         """All keys, the oldest first."""
@@ -132,7 +124,7 @@ class Keys:
     secrets: bytes = field(repr=False)
 
 
-def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
+def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> Keys:
     """Reads the keys of a home folder, or makes them.
 
     Raises:
@@ -141,6 +133,8 @@ def open_keys(home: Path, *, lifetime: int = 43_200, period: int = 0) -> Keys:
     folder = home / "keys"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # other processes may be writing keys now
+        atomic.remove_leftovers(folder, seconds=timeouts.UNFINISHED_SECONDS)
         path = folder / SECRETS_KEY
         if not path.exists():
             _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))
@@ -204,15 +198,5 @@ def _unwritable(folder: Path, error: OSError) -> Unavailable:
 
 
 def _publish(path: Path, text: str) -> None:
-    # a link, unlike a rename, never replaces what another process has put there meanwhile
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with suppress(FileExistsError):  # another process has made one meanwhile, which counts
+        atomic.write(path, text, mode=0o600, replace=False)

@@ -17,6 +17,7 @@ from typing import Protocol
 
 import sqlalchemy as sa
 
+from whohas import timeouts
 from whohas.database import Instant, metadata, upserting
 from whohas.errors import QuotaExceeded
 
@@ -28,14 +29,12 @@ count_table = sa.Table(
     sa.Column("ends", Instant, nullable=False, index=True, comment="when its window ends, and it counts from 0 again"),
 )
 
-CALLS_SECONDS = 10
-GUESS_SECONDS = 300
 GUESSES = 10
-"""Wrong guesses of one client or user from one address in `GUESS_SECONDS`; then it waits."""
+"""Wrong guesses of one client or user from one address in a window; then it waits."""
 GUESSES_OF_ADDRESS = 100
-"""Wrong passwords of any users from one address in `GUESS_SECONDS`."""
+"""Wrong passwords of any users from one address in a window."""
 GUESSES_OF_NAME = 100
-"""Wrong passwords of one user from any addresses in `GUESS_SECONDS`: a year gives ten million, and a password has 12
+"""Wrong passwords of one user from any addresses in a window: a year gives ten million, and a password has 12
 characters. A client's secret needs no such limit."""
 
 
@@ -109,7 +108,7 @@ class CountsInDatabase:
         ).returning(count_table.c.events, count_table.c.ends)
         with self._database.begin() as connection:
             events, ends = connection.execute(counting).one()
-            if time.monotonic() - self._swept > GUESS_SECONDS:
+            if time.monotonic() - self._swept > timeouts.LIMIT_GUESSES_SECONDS:
                 self._swept = time.monotonic()
                 connection.execute(count_table.delete().where(count_table.c.ends < now))
         return Count(events, (ends - now).total_seconds())
@@ -137,7 +136,7 @@ class RateLimit:
         Raises:
             QuotaExceeded: it is one too many.
         """
-        count = self.counts.add(f"calls\n{client}\n{version}", CALLS_SECONDS)
+        count = self.counts.add(f"calls\n{client}\n{version}", timeouts.LIMIT_CALLS_SECONDS)
         if count.events > self.calls:
             raise QuotaExceeded(" Rate Limit Exceeded ", _whole(count.left))
 
@@ -165,7 +164,8 @@ class Guesses:
 
     def wrong_secret(self, client: str, address: str, secret: str) -> None:
         """Counts a wrong secret of a client."""
-        if self.counts.add(f"secret\n{client}\n{address}\n{_hashed(secret)}", GUESS_SECONDS).events == 1:
+        key = f"secret\n{client}\n{address}\n{_hashed(secret)}"
+        if self.counts.add(key, timeouts.LIMIT_GUESSES_SECONDS).events == 1:
             self._count(client, address, person=False)
 
     def wrong_password(self, name: str, address: str) -> None:
@@ -174,7 +174,7 @@ class Guesses:
 
     def _count(self, name: str, address: str, *, person: bool) -> None:
         for key, _ in _limits(name, address, person):
-            self.counts.add(key, GUESS_SECONDS)
+            self.counts.add(key, timeouts.LIMIT_GUESSES_SECONDS)
 
 
 def open_counts(database: sa.Engine) -> Counts:

@@ -21,8 +21,8 @@ from whohas.auth.clients import Client, Clients
 from whohas.auth.issuer import Issuer
 from whohas.auth.keys import SigningKeys
 from whohas.auth.people import Person
-from whohas.auth.recent import Recent
 from whohas.auth.rights import Caller
+from whohas.cache import Cache
 from whohas.errors import NotFound, Unauthorized
 
 ALGORITHM = "ES256"
@@ -72,7 +72,7 @@ class Tokens:
     ) -> None:
         self._clients = clients
         self._keys = keys
-        self._said: Recent[_Said] = Recent(10_000)
+        self._said: Cache[_Said] = Cache(10_000)
         self.issuer = issuer
         self.lifetime = lifetime
         self.outside = outside
@@ -114,11 +114,8 @@ class Tokens:
         if self.outside is not None and _unproven(text, 1).get("iss") == self.outside.name:
             return self.outside.verify(text)
         digest = hashlib.sha256(text.encode()).digest()
-        said = self._said.get(digest)
-        if said is None:
-            said = self._read(text)
-            self._said.put(digest, said)
-        elif self._keys.find(said.key) is None:
+        said = self._said.get(digest, lambda: self._read(text))
+        if self._keys.find(said.key) is None:
             raise _forged()
         if said.expires <= time.time():
             raise Unauthorized(f"JWT validation failed: JWT is expired. {FETCH}")

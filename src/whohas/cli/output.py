@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from whohas import atomic
 from whohas.errors import WrongUsage
 
 _ZIP = ".zip"
@@ -69,7 +70,7 @@ class Output:
                     shutil.copyfileobj(source, to)
                 return self.path
         to = self.path / file.name if self._is_folder else self.path
-        file.replace(to)
+        atomic.publish(file, to, sync=False)  # it can be saved again, and a long file is not waited for twice
         return to
 
     @property

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from whohas import timeouts
 from whohas.cli.arguments import arguments_of, check_files, report_named
 from whohas.cli.installation import installation
 from whohas.cli.output import Output
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from whohas.contract import ReportResults
     from whohas.services import Services
 
-_POLL_SECONDS = 0.1
 
 _FORMAT = Annotated[
     str | None,
@@ -126,7 +126,7 @@ def _watch(door: _Door, run_id: str, quiet: bool) -> ReportResults:
         task = shown.add_task("Queued", total=100)
         while (result := door.result(run_id)).status is None:
             shown.update(task, description=result.progress or "Running", completed=result.percentComplete or 0)
-            time.sleep(_POLL_SECONDS)
+            time.sleep(timeouts.CLI_POLL_SECONDS)
     return result
 
 
@@ -195,7 +195,7 @@ def _here() -> Generator[_Door]:
 
     import structlog
 
-    from whohas.runs.presence import is_worked_on
+    from whohas.runs.lease import is_worked_on
 
     # the command itself tells how the run ended; its worker's log is for servers
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -239,4 +239,4 @@ class _Here:
     def cancel(self, run_id: str) -> None:
         self._runs.cancel(run_id, by=self._by)
         while not self._runs.get(run_id).state.over:
-            time.sleep(_POLL_SECONDS)
+            time.sleep(timeouts.CLI_POLL_SECONDS)

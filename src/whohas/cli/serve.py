@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
 import shlex
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whohas import atomic, timeouts
 from whohas.cli.installation import installation
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
-GRACE_SECONDS = 5
-KEEP_ALIVE_SECONDS = 65
 BACKLOG = 2048
 SWITCH_SECONDS = 0.0002
-"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll."""
+"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll. No part
+waits for another here, so it does not stand among the timeouts."""
 
 
 def serve(
@@ -124,14 +123,9 @@ def write_dev_env(services: Services, url: str) -> Path:
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV
-    draft = path.with_name(f".{DEV_ENV}.{os.getpid()}")
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        draft.replace(path)
+        atomic.write(path, text, mode=0o600)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise Unavailable(f"{path} cannot be written: {error.strerror}.") from error
     return path
 
@@ -151,8 +145,6 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
     """
     import uvicorn
 
-    from whohas.http.protocol import Whole
-
     class Server(uvicorn.Server):
         def capture_signals(self) -> Any:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
@@ -160,15 +152,15 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
     config = uvicorn.Config(
         app,
-        http=Whole,
+        http="h11",
         loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=timeouts.HTTP_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=timeouts.HTTP_GRACE_SECONDS,
         # without proxies that are trusted nobody may say that they are somebody else
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas import timeouts
 from whohas.cli.installation import installation
 from whohas.cli.terminal import console, is_terminal, one_line
 from whohas.errors import WhohasError
 
 if TYPE_CHECKING:
     from whohas.runs.model import Run
-
-_POLL_SECONDS = 0.25
 
 
 def watch(
@@ -52,12 +51,12 @@ def watch(
                     goes_on = look()
                     live.update(escape("\n".join(map(_line, watched.values()))) or "No run goes on.", refresh=True)
                     if goes_on:
-                        time.sleep(_POLL_SECONDS)
+                        time.sleep(timeouts.CLI_WATCH_SECONDS)
         else:
             told: dict[str, str] = {}
             while look() or told.keys() != watched.keys():
                 _print_news(watched, told)
-                time.sleep(_POLL_SECONDS)
+                time.sleep(timeouts.CLI_WATCH_SECONDS)
             _print_news(watched, told)
             if not told:
                 print("No run goes on.")

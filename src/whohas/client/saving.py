@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,8 @@ from urllib.parse import unquote
 
 import httpx2
 
+# needs the standard library alone: the client stays installable without the server
+from whohas.atomic import Draft
 from whohas.errors import InvalidArguments, Unavailable
 
 CHUNK = 256 * 1024
@@ -30,12 +31,11 @@ class PartFile:
     def __init__(self, response: httpx2.Response, to: str | PathLike[str]) -> None:
         to = Path(to)
         self.path = to / _name(response) if to.is_dir() else to
-        self._part = self.path.with_name(f".{self.path.name[:180]}.{secrets.token_hex(4)}.part")
         self._hash = hashlib.sha256()
         self._length = 0
         self._headers = response.headers
         try:
-            self._file = self._part.open("xb")
+            self._draft = Draft(self.path)
         except OSError as error:
             raise InvalidArguments(f"{self.path} cannot be written: {error.strerror}.") from error
 
@@ -45,8 +45,7 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        self._draft.discard()
 
     def write(self, chunk: bytes) -> None:
         """Takes the next bytes.
@@ -55,7 +54,7 @@ class PartFile:
             Unavailable: the disk does not take them.
         """
         try:
-            self._file.write(chunk)
+            self._draft.write(chunk)
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be written: {error.strerror}.") from error
         self._hash.update(chunk)
@@ -75,8 +74,8 @@ class PartFile:
         if etag and etag[1] != self._hash.hexdigest():
             raise Unavailable("The download was damaged: its SHA-256 is not the one that the server told. Repeat it.")
         try:
-            self._file.close()
-            self._part.replace(self.path)
+            # not synced: a download can be repeated, and a long one is not waited for twice
+            self._draft.publish(sync=False)
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be written: {error.strerror}.") from error
         return self.path

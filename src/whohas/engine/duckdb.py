@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from duckdb.func import PythonUDFType
 
+from whohas import timeouts
 from whohas.engine.sql import literal, quote
 from whohas.engine.statement import Column, Layout, TableFiles
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 ENGINE = f"DuckDB {duckdb.__version__}"
 
-_POLL_SECONDS = 0.2
 _NOTED = "whohas_noted"
 """The function by which a statement notes the hashes of its rows, batch by batch."""
 
@@ -125,7 +125,7 @@ class DuckDB:
         done = Event()
 
         def watch() -> None:
-            while not done.wait(_POLL_SECONDS):
+            while not done.wait(timeouts.ENGINE_PROGRESS_SECONDS):
                 on_percent(max(0.0, self._connection.query_progress()))
 
         watcher = Thread(target=watch, daemon=True)

@@ -99,6 +99,8 @@ def answer(error: Exception, scope: Scope) -> Response:
             return refusal(status, error.message, scope)
         case RequestValidationError():
             return refusal(400, " ".join(_fault(fault) for fault in error.errors()), scope)
+        case HTTPException(status_code=204):  # no error: a dependency has nothing to answer
+            return Response(status_code=204, headers=error.headers)
         case HTTPException():
             headers = dict(error.headers or {})
             return refusal(error.status_code, _routing_text(error, scope), scope, headers)

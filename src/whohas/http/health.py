@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from whohas.errors import Unavailable
+from whohas.runs.lease import alive
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -63,7 +64,7 @@ def _parts(services: Services) -> dict[str, Callable[[], str]]:
         return f"{free:,} bytes are free; {settings.min_free_bytes:,} are needed (WHOHAS_MIN_FREE_BYTES)"
 
     def worker() -> str:
-        return "" if services.beats.alive() else "no worker is alive: runs wait"
+        return "" if alive(services.database) else "no worker is alive: runs wait"
 
     return {"database": database, "warehouse": warehouse, "disk": disk, "worker": worker}
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -25,8 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whohas.audit.outbox import read_backlog
 from whohas.http import description
-from whohas.runs import phases, repository
-from whohas.runs.outbox import hook_message
+from whohas.runs import outbox, phases, repository
+from whohas.runs.lease import alive
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -173,9 +172,14 @@ class _Stored(Collector):
             ):
                 yield GaugeMetricFamily(f"whohas_audit_{name}", meaning, value)
             messages = GaugeMetricFamily("whohas_hook_messages", "Messages to hooks that are kept.", labels=("state",))
-            states = sa.select(hook_message.c.state, sa.func.count()).group_by(hook_message.c.state)
-            for state, count in connection.execute(states):
+            totals: dict[str, int] = {}
+            for _, state, count in outbox.states(connection):
+                totals[state] = totals.get(state, 0) + count
+            for state, count in totals.items():
                 messages.add_metric([state], count)
             yield messages
-        alive = self._services.beats.alive()
-        yield GaugeMetricFamily("whohas_workers_alive", "Workers that are alive.", alive)
+            late = outbox.overdue(connection, datetime.now(UTC)).oldest_seconds
+            meaning = "Seconds that the oldest message to a hook has been due."
+            yield GaugeMetricFamily("whohas_hook_oldest_seconds", meaning, late)
+        count = alive(self._services.database)
+        yield GaugeMetricFamily("whohas_workers_alive", "Workers that are alive.", count)

@@ -15,6 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from whohas import timeouts
 from whohas.auth import Caller, RateLimit
 from whohas.errors import TooLarge, Unauthorized
 from whohas.http.errors import answer
@@ -39,8 +40,7 @@ _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines ask for every few seconds."""
 
 UNREAD_BYTES = 1 << 30
-UNREAD_SECONDS = 60
-"""As much of an unread body is taken, and for as long, before the connection is closed on it."""
+"""How much of an unread body is taken before the connection is closed on it; for how long: `timeouts`."""
 
 log = structlog.get_logger("whohas.http")
 
@@ -158,7 +158,7 @@ class UnreadBody:
                 return
             await send({**message, "more_body": True})
             taken = 0
-            with anyio.move_on_after(UNREAD_SECONDS):
+            with anyio.move_on_after(timeouts.HTTP_UNREAD_SECONDS):
                 while not over and taken < UNREAD_BYTES:
                     taken += len((await watched()).get("body", b""))
             await send({"type": "http.response.body", "body": b"", "more_body": False})

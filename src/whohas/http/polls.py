@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from whohas.answers import Answers
 from whohas.auth import Caller, check_access
+from whohas.cache import Cache, until_commit
 from whohas.http.middleware import called
 from whohas.http.reports import PREFIXES
 from whohas.http.wire import report_results
@@ -46,7 +46,7 @@ class Polls:
         self.app = app
         self.runs = runs
         self.at_once = at_once
-        self._answers: Answers[bytes] = Answers(runs.database)
+        self._answers: Cache[bytes] = until_commit(runs.database)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = None

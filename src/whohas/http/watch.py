@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio.to_thread
 import sqlalchemy as sa
 import structlog
-from fastapi import APIRouter, Header, Request
-from starlette.responses import Response, StreamingResponse
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
 
+from whohas import timeouts
 from whohas.auth import Caller
 from whohas.errors import QuotaExceeded
 from whohas.http import description
@@ -40,14 +42,11 @@ if TYPE_CHECKING:
 
 PREFIX = "/whohas/runs"
 
-POLL_SECONDS = 0.25
-HEARTBEAT_SECONDS = 15.0
-LONGEST_SECONDS = 3600.0
-"""A stream ends after this, so that its client comes back and its token is looked at again."""
+POLL_SECONDS = timeouts.WATCH_POLL_SECONDS
+LONGEST_SECONDS = timeouts.WATCH_LONGEST_SECONDS
 MOST = 1000
 """Clients that watch one server at once."""
-_LOOK_BACK = timedelta(seconds=5)
-"""Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
+_LOOK_BACK = timedelta(seconds=timeouts.WATCH_LOOK_BACK_SECONDS)
 _MOST_KEPT = 10_000
 
 log = structlog.get_logger("whohas.http")
@@ -107,40 +106,40 @@ class Watch:
         if len(self._watchers) >= MOST:
             raise QuotaExceeded(f"{MOST:,} clients watch this server already.", retry_after=30)
 
-    async def events(self, caller: Caller, run_id: str | None, known: str) -> AsyncGenerator[str]:
-        """The events of one run until it is over, or of all that the caller sees until the client goes.
+    @asynccontextmanager
+    async def watching(self, caller: Caller, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
+        """Register a client for as long as its response lasts.
 
         Args:
+            run_id: the run that it watches; None for all that the caller sees.
             known: the id of the last event that the client had; empty where it had none.
         """
         watcher = _Watcher(caller, run_id, {known.partition("-")[0]: known})
         self._watchers.add(watcher)
         try:
-            for run, launched in await anyio.to_thread.run_sync(self._now, run_id):
-                watcher.tell(run, launched)
-            if self._poller is None or self._poller.done():
-                self._poller = asyncio.create_task(self._poll())
-            yield "retry: 2000\n\n"
-            ends = time.monotonic() + LONGEST_SECONDS
-            while not self._closing and time.monotonic() < ends:
-                while (run := watcher.news()) is not None:
-                    yield _event(run)
-                    if run_id is not None and run.state.over:
-                        return
-                watcher.woken.clear()
-                yield await self._wait(watcher)
+            yield watcher
         finally:
             self._watchers.discard(watcher)
 
-    async def _wait(self, watcher: _Watcher) -> str:
-        """Returns when there is something to tell, with nothing, or after a while, with a sign of life."""
-        ends = time.monotonic() + HEARTBEAT_SECONDS
-        while not self._closing and not watcher.woken.is_set():
-            if time.monotonic() > ends:
-                return ": alive\n\n"
-            with suppress(TimeoutError):
-                await asyncio.wait_for(watcher.woken.wait(), 1.0)
-        return ""
+    async def events(self, watcher: _Watcher) -> AsyncGenerator[ServerSentEvent]:
+        """Yield the events of one run until it is over, or of all that the caller sees until the client goes.
+
+        FastAPI puts a comment between them where there was nothing for 15 seconds.
+        """
+        for run, launched in await anyio.to_thread.run_sync(self._now, watcher.run_id):
+            watcher.tell(run, launched)
+        if self._poller is None or self._poller.done():
+            self._poller = asyncio.create_task(self._poll())
+        yield ServerSentEvent(retry=2000)
+        ends = time.monotonic() + LONGEST_SECONDS
+        while not self._closing and time.monotonic() < ends:
+            while (run := watcher.news()) is not None:
+                yield ServerSentEvent(id=event_id(run), event="run", data=report_results(run))
+                if watcher.run_id is not None and run.state.over:
+                    return
+            watcher.woken.clear()
+            with suppress(TimeoutError):  # to look whether the server stops
+                await asyncio.wait_for(watcher.woken.wait(), timeouts.WATCH_WAIT_SECONDS)
 
     async def _poll(self) -> None:
         known: dict[str, str] = {}
@@ -151,7 +150,7 @@ class Watch:
                 runs = await anyio.to_thread.run_sync(self._changed, since - _LOOK_BACK)
             except Exception as error:  # the database is away: the next look tells what was missed
                 log.warning("watch waits", exc_info=error)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(timeouts.WATCH_WAIT_SECONDS)
                 continue
             since = at
             before, known = known, {str(run.id): event_id(run) for run, _ in runs}
@@ -182,27 +181,39 @@ def watch_routes(services: Services, watch: Watch) -> APIRouter:
     """The routes, to be mounted under `PREFIX`."""
     router = APIRouter(tags=["Watching"])
 
-    def stream(caller: Caller, one: str | None, known: str) -> Response:
+    # A generator that is not resumed is closed whenever the interpreter gets to it, so a watcher is registered by a
+    # dependency, which FastAPI ends with the response. Errors belong here too: once a generator is asked for its first
+    # event, the status is sent.
+    async def every(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
         watch.admit()
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(watch.events(caller, one, known), headers=headers, media_type="text/event-stream")
+        response.headers["Cache-Control"] = "no-store"  # FastAPI's own no-cache allows a cache to keep it
+        async with watch.watching(caller_of(request), None, known) as watcher:
+            yield watcher
 
-    async def every(request: Request, known: Known = "") -> Response:
-        return stream(caller_of(request), None, known)
-
-    async def single(request: Request, id: str, known: Known = "") -> Response:
+    async def single(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
         caller = caller_of(request)
         run = await anyio.to_thread.run_sync(services.runs.get, run_id(id), caller)
         if run.state.over and known == event_id(run):
-            return Response(status_code=204)
-        return stream(caller, run.id, known)
+            raise HTTPException(204)
+        watch.admit()
+        response.headers["Cache-Control"] = "no-store"
+        async with watch.watching(caller, run.id, known) as watcher:
+            yield watcher
+
+    of_all, of_one = Depends(every), Depends(single)
+
+    async def watch_runs(watcher: _Watcher = of_all) -> AsyncGenerator[ServerSentEvent]:
+        async for event in watch.events(watcher):
+            yield event
+
+    async def watch_run(watcher: _Watcher = of_one) -> AsyncGenerator[ServerSentEvent]:
+        async for event in watch.events(watcher):
+            yield event
 
     for path, endpoint, name, summary in (
-        ("/events", every, "watchRuns", "All runs as they go, as server-sent events"),
-        ("/{id}/events", single, "watchRun", "A run as it goes, as server-sent events; ends when it is over"),
+        ("/events", watch_runs, "watchRuns", "All runs as they go, as server-sent events"),
+        ("/{id}/events", watch_run, "watchRun", "A run as it goes, as server-sent events; ends when it is over"),
     ):
-        answers = {200: {"description": "Events named `run`.", "content": {"text/event-stream": {}}}}
-        responses = {**answers, **description.REFUSALS}
         router.add_api_route(
             path,
             endpoint,
@@ -210,8 +221,8 @@ def watch_routes(services: Services, watch: Watch) -> APIRouter:
             name=name,
             dependencies=description.secured(name),
             summary=summary,
-            response_class=Response,
-            responses=responses,
+            response_class=EventSourceResponse,
+            responses={200: {"description": "Events named `run`."}, **description.REFUSALS},
         )
     return router
 
@@ -228,7 +239,3 @@ def event_id(run: Run) -> str:
     """Names the state of a run: the same as long as there is nothing new to tell."""
     told = [run.state.value, run.attempt, run.progress, run.percent, len(run.messages), len(run.artefacts)]
     return f"{run.id}-{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
-
-
-def _event(run: Run) -> str:
-    return f"id: {event_id(run)}\nevent: run\ndata: {report_results(run).model_dump_json()}\n\n"

@@ -8,21 +8,22 @@ the steps are one line, without branches. Steps go up only: whoever has to go ba
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
+from whohas import locks
 from whohas.errors import Unavailable
 
-HEAD: Final = "0007"
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+HEAD: Final = "0008"
 """The step that this code needs."""
 
 _FIRST: Final = "0001"
 """What version 0.1.0 made; it did not write down which step it was."""
-_LOCK: Final = 0x77686F68617331
-"""The advisory lock on PostgreSQL under which the layout changes; any number that is nobody else's."""
-_STEPS: Final = Path(__file__).parent
 
 
 def upgrade(database: sa.Engine) -> None:
@@ -38,10 +39,7 @@ def upgrade(database: sa.Engine) -> None:
             return
     with database.begin() as connection:
         # looking and changing are two steps: one process at a time
-        if database.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        locks.lock_transaction(connection, locks.LAYOUT)
         _go_up(connection)
 
 
@@ -55,30 +53,34 @@ def _step(connection: sa.Connection) -> str | None:
 
 def _go_up(connection: sa.Connection) -> None:
     # imported here, for most starts have nothing to change
-    from alembic.migration import MigrationContext
-    from alembic.operations import Operations
+    from alembic import command
 
-    steps = script()
+    config = _config()
     now = _step(connection)
-    known = {revision.revision for revision in steps.walk_revisions()}
+    known = {revision.revision for revision in script().walk_revisions()}
     if now is not None and now not in known:
         raise Unavailable(
             f"The database is at step {now}, which this whohas does not know: it was used by a newer one. Install that "
             "version again, or restore a backup from before."
         )
-
-    def way(_revision: Any, _context: MigrationContext) -> Any:
-        return steps._upgrade_revs(HEAD, now)  # pyright: ignore[reportPrivateUsage] - what alembic's own command calls
-
-    context = MigrationContext.configure(connection, opts={"fn": way})
+    config.attributes["connection"] = connection  # env.py takes it from there
     if now == _FIRST:
-        context.stamp(steps, _FIRST)
-    with Operations.context(context):
-        context.run_migrations()
+        command.stamp(config, _FIRST)
+    command.upgrade(config, HEAD)
 
 
-def script() -> Any:
-    """The steps, as Alembic has them: an `alembic.script.ScriptDirectory`."""
+def script() -> ScriptDirectory:
+    """Return the steps as Alembic has them."""
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory(str(_STEPS))
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    """Return the settings for Alembic's commands; there is no alembic.ini, so that an installed wheel needs none."""
+    from alembic.config import Config
+
+    config = Config()
+    # the name of the package, which Alembic finds wherever it is installed; a path would need its % signs escaped
+    config.set_main_option("script_location", __name__.replace(".", ":", 1))
+    return config

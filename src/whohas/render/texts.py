@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import datetime
 from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
 from whohas.engine.statement import ColumnType
+from whohas.zones import parse_zone
 
 compute: Any = pyarrow.compute
 """`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
@@ -19,18 +19,9 @@ compute: Any = pyarrow.compute
 LIST_SEPARATOR = "; "
 
 
-def zone_of(name: str) -> tzinfo:
-    """The zone of an IANA name, or of a difference from UTC such as `+01:00`."""
-    if name[:1] in ("+", "-"):
-        hours, minutes = name[1:].split(":")
-        ahead = timedelta(hours=int(hours), minutes=int(minutes))
-        return timezone(ahead if name[0] == "+" else -ahead)
-    return ZoneInfo(name)
-
-
 def moment(time: datetime, zone: str) -> str:
     """A time as people read it: `2026-11-23 14:05:09`, in a zone."""
-    local = time.astimezone(zone_of(zone))
+    local = time.astimezone(parse_zone(zone))
     return f"{local.year:04}-{local:%m-%d %H:%M:%S}"
 
 

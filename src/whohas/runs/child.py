@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 import duckdb
 
+from whohas import timeouts
 from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb, warm_up
 from whohas.engine.sql import literal
 from whohas.errors import WhohasError
@@ -36,8 +37,6 @@ from whohas.runs.progress import Progress
 from whohas.runs.sealing import Sealing
 from whohas.runs.work import EXTRACT, Output, Part, Work
 
-LONELY_SECONDS = 15.0
-"""After so long without a word of its worker a child exits: a worker that hangs has lost its run soon after."""
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
 of which allocators keep what they have once had: a run of several formats holds twice as much as it uses."""
@@ -230,7 +229,7 @@ def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
 
 
 def _exit_with_worker() -> None:
-    while select.select([0], [], [], LONELY_SECONDS)[0] and os.read(0, 1 << 12):
+    while select.select([0], [], [], timeouts.CHILD_PARENT_SECONDS)[0] and os.read(0, 1 << 12):
         pass
     os._exit(1)
 

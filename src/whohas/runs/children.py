@@ -16,22 +16,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from whohas import timeouts
 from whohas.errors import WhohasError
 from whohas.runs.model import Level, Message
 from whohas.runs.plans import Digest
 from whohas.runs.work import Work
-
-_TERM_SECONDS = 0.5
-"""How long a child has after SIGTERM before SIGKILL."""
-
-_FORK_SECONDS = 60.0
-"""How long a child is waited for: all libraries may have to be loaded first."""
-
-_CODE_SECONDS = 5.0
-"""How long after the end of a child its exit code is waited for."""
-
-_WORD_SECONDS = 1.0
-"""How often a child is told that its worker is there; see `child.LONELY_SECONDS`."""
 
 _NICE = 10
 """How much more a child gives way than its worker, from its first moment on."""
@@ -85,7 +74,7 @@ class Child:
         self._lock = threading.Lock()
         self._code: int | None = None
         self._ended = False
-        told.settimeout(_FORK_SECONDS)
+        told.settimeout(timeouts.CHILD_FORK_SECONDS)
         first, descriptors, _, _ = socket.recv_fds(told, 32, 1)
         if not first:
             raise ConnectionResetError("The process that forks children has ended.")
@@ -110,7 +99,7 @@ class Child:
         with self._lock:
             if not self._gone(0.0):
                 self._signal(signal.SIGTERM)
-                if not self._gone(_TERM_SECONDS):
+                if not self._gone(timeouts.CHILD_TERM_SECONDS):
                     self._signal(signal.SIGKILL)
                     self._gone(None)
 
@@ -129,7 +118,7 @@ class Child:
     def _gone(self, seconds: float | None) -> bool:
         if not self._ended and _readable(self._process, seconds):
             self._ended = True
-            if _readable(self._told.fileno(), _CODE_SECONDS) and (code := self._told.recv(32)):
+            if _readable(self._told.fileno(), timeouts.CHILD_EXIT_CODE_SECONDS) and (code := self._told.recv(32)):
                 self._code = int(code)
         return self._ended
 
@@ -282,7 +271,7 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
     facts = dict[str, Any]()
     told = time.monotonic()
     while not lines.ended:
-        if time.monotonic() - told > _WORD_SECONDS:
+        if time.monotonic() - told > timeouts.CHILD_WORD_SECONDS:
             told = time.monotonic()
             with suppress(BrokenPipeError):
                 # past the buffer, which would keep what a dead child does not take and fail with it when it is closed
@@ -299,7 +288,7 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
 
 def died(child: Child) -> str:
     """Why a child has ended without a word, as a sentence."""
-    child.ended(_CODE_SECONDS)  # its streams end before it does
+    child.ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its streams end before it does
     code = child.code
     if code is None:
         return "The process of this run ended before its work was done, and nobody saw why."

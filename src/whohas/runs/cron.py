@@ -8,9 +8,9 @@ through both.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, available_timezones
 
 from whohas.errors import InvalidArguments
+from whohas.zones import UnknownZone, parse_zone
 
 LONGEST = 200
 """Characters of an expression."""
@@ -28,7 +28,10 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
     """
     from cronsim import CronSim, CronSimError
 
-    zone = _zone(time_zone)
+    try:
+        zone = parse_zone(time_zone, offsets=False)
+    except UnknownZone as fault:
+        raise InvalidArguments(f"timeZone: {fault}.") from None
     if len(cron) > LONGEST or len(cron.split()) != 5:
         raise InvalidArguments(
             f"The cron expression {cron[:60]!r} must have five fields: minute, hour, day of the month, month, day of "
@@ -42,9 +45,3 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
         ) from None
     except StopIteration:
         raise InvalidArguments(f"The cron expression {cron!r} names a time that never comes.") from None
-
-
-def _zone(name: str) -> ZoneInfo:
-    if name not in available_timezones():
-        raise InvalidArguments(f"There is no time zone {name[:60]!r}. Use an IANA name, such as Europe/Berlin.")
-    return ZoneInfo(name)

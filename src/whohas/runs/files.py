@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, timezone
 from typing import Any, cast
 
 from whohas.errors import InvalidArguments
 from whohas.render.definition import Options
 from whohas.render.registry import find, formats
 from whohas.reports.definition import Plan, Report, flag
-from whohas.search.dates import DateFault, zone_named
 from whohas.settings import Settings
+from whohas.zones import UnknownZone, parse_zone, zone_name
 
 ARGUMENTS: Mapping[str, str] = {
     "selectedFormats": "The files that are made, a list: CSV, PDF or any other format. Default: CSV and PDF "
@@ -116,12 +115,9 @@ def _zone(value: object) -> str:
     if not isinstance(value, str):
         raise InvalidArguments("The argument timeZone must be a text, such as America/Chicago or +01:00.")
     try:
-        zone = zone_named(value)
-    except DateFault as fault:
+        return zone_name(parse_zone(value))
+    except UnknownZone as fault:
         raise InvalidArguments(f"The argument timeZone: {fault}.") from None
-    if zone is UTC:
-        return "UTC"
-    return str(zone).removeprefix("UTC") or "UTC" if isinstance(zone, timezone) else value.strip()
 
 
 def _page(value: object) -> str:

@@ -20,19 +20,18 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 import structlog
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
 from whohas.hints import did_you_mean
-from whohas.runs import repository
+from whohas.runs import outbox, repository
 from whohas.runs.model import Run
-from whohas.runs.outbox import hook, hook_message
+from whohas.runs.outbox import hook
 from whohas.runs.post import Answer, Letter, post_all
 from whohas.settings import Settings
 
 _AT_ONCE = 20
-_LEASE_SECONDS = 120
-"""A message that a worker took and did not report on is sent again after this: longer than any attempt takes."""
+_LEASE_SECONDS = timeouts.HOOK_LEASE_SECONDS
 _LONGEST_WAIT = 12 * 3600
 _GROWTH = 4
 _GONE = 410
@@ -106,12 +105,11 @@ class Hooks:
         """All hooks, the oldest first, each with how its messages stand."""
         with self.database.connect() as connection:
             hooks = [Hook(**row) for row in connection.execute(sa.select(hook).order_by(hook.c.created)).mappings()]
-            states = sa.select(hook_message.c.hook_id, hook_message.c.state, sa.func.count())
             counted: dict[str, dict[str, int]] = {}
-            for id, state, count in connection.execute(states.group_by(hook_message.c.hook_id, hook_message.c.state)):
+            for id, state, count in outbox.states(connection):
                 counted.setdefault(id, {})[state] = count
             return [
-                (one, Sent(**counted.get(one.id, {}), answer=_last_failure(connection, one.id) or "")) for one in hooks
+                (one, Sent(**counted.get(one.id, {}), answer=outbox.last_failure(connection, one.id))) for one in hooks
             ]
 
     def remove(self, hook_id: str, by: audit.Who = SYSTEM) -> None:
@@ -121,11 +119,16 @@ class Hooks:
             NotFound: there is none with that id.
         """
         with self.database.begin() as connection:
-            connection.execute(sa.delete(hook_message).where(hook_message.c.hook_id == hook_id))
+            outbox.forget_hook(connection, hook_id)
             row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().first()
             if row is None or connection.execute(sa.delete(hook).where(hook.c.id == hook_id)).rowcount == 0:
                 raise NotFound(f"There is no hook {hook_id[:64]!r}.")
             audit.write(connection, _event(audit.Type.HOOK_REMOVED, Hook(**row), by))
+
+    def any_due(self) -> bool:
+        """Return whether a message is due."""
+        with self.database.connect() as connection:
+            return outbox.any_due(connection, repository.now())
 
     def deliver(self) -> int:
         """Sends what is due; how many messages were sent. Safe from many processes at once."""
@@ -135,51 +138,45 @@ class Hooks:
         letters = [self._letter(one, run) for one, run, _ in taken]
         answers = post_all(letters, private=self.settings.hook_private_targets)
         with self.database.begin() as connection:
-            for (one, run, attempt), answer in zip(taken, answers, strict=True):
-                self._note(connection, one, run, attempt, answer)
+            for (_, _, message), answer in zip(taken, answers, strict=True):
+                self._note(connection, message, answer)
         return len(taken)
 
-    def _take(self) -> list[tuple[Hook, Run, int]]:
-        """Due messages, which no other worker takes now; each with the number of this attempt."""
+    def _take(self) -> list[tuple[Hook, Run, outbox.Claimed]]:
+        """Take due messages, which no other worker takes now, each with its webhook and its run."""
         at = repository.now()
-        due = (hook_message.c.state == "waiting", hook_message.c.due <= at)
-        with self.database.connect() as connection:
-            query = sa.select(hook_message.c.hook_id, hook_message.c.run_id, hook_message.c.due).where(*due)
-            found = connection.execute(query.order_by(hook_message.c.due).limit(_AT_ONCE)).all()
-        taken: list[tuple[Hook, Run, int]] = []
-        for hook_id, run_id, was_due in found:
-            mine = (hook_message.c.hook_id == hook_id, hook_message.c.run_id == run_id)
-            with self.database.begin() as connection:
-                lease = sa.update(hook_message).where(*mine, *due, hook_message.c.due == was_due)
-                values = {"due": at + timedelta(seconds=_LEASE_SECONDS), "attempts": hook_message.c.attempts + 1}
-                if connection.execute(lease.values(values)).rowcount == 0:
-                    continue
-                attempt = connection.execute(sa.select(hook_message.c.attempts).where(*mine)).scalar_one()
-                row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().one()
-                run = repository.get(connection, run_id)
-                if run is None:  # its row was swept: there is nothing left to tell
-                    connection.execute(sa.delete(hook_message).where(*mine))
-                    continue
-            taken.append((Hook(**row), run, attempt))
-        return taken
+        with self.database.begin() as connection:
+            if not outbox.any_due(connection, at):
+                return []
+            claimed = outbox.claim(connection, at, at + timedelta(seconds=_LEASE_SECONDS), _AT_ONCE)
+            found = [(message, repository.get(connection, message.run_id)) for message in claimed]
+            outbox.forget(connection, [message for message, run in found if run is None])
+            mine = sa.select(hook).where(hook.c.id.in_({message.hook_id for message in claimed}))
+            hooks = {row["id"]: Hook(**row) for row in connection.execute(mine).mappings()}
+        return [(hooks[message.hook_id], run, message) for message, run in found if run is not None]
 
     def _letter(self, one: Hook, run: Run) -> Letter:
         body = json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")).encode()
         return Letter(one.url, body, signed(self.secret(one.id), f"msg_{run.id}_{one.id}", repository.now(), body))
 
-    def _note(self, connection: sa.Connection, one: Hook, run: Run, attempt: int, answer: Answer) -> None:
-        mine = (hook_message.c.hook_id == one.id, hook_message.c.run_id == run.id)
+    def _note(self, connection: sa.Connection, message: outbox.Claimed, answer: Answer) -> None:
         values: dict[str, Any] = {"answer": answer.text}
         if answer.taken:
             values |= {"state": "delivered", "delivered": repository.now()}
-        elif answer.status == _GONE or attempt >= self.settings.hook_attempts:
+        elif answer.status == _GONE or message.attempt >= self.settings.hook_attempts:
             values |= {"state": "dead"}
-            log.warning("hook gave up", hook=one.id, run_id=run.id, attempts=attempt, reason=answer.text)
+            log.warning(
+                "hook gave up",
+                hook=message.hook_id,
+                run_id=message.run_id,
+                attempts=message.attempt,
+                reason=answer.text,
+            )
         else:
-            values |= {"due": repository.now() + timedelta(seconds=self._wait(attempt, answer))}
-        connection.execute(sa.update(hook_message).where(*mine).values(values))
+            values |= {"due": repository.now() + timedelta(seconds=self._wait(message.attempt, answer))}
+        outbox.note(connection, message, values)
         if answer.status == _GONE:
-            off = sa.update(hook).where(hook.c.id == one.id)
+            off = sa.update(hook).where(hook.c.id == message.hook_id)
             connection.execute(off.values(disabled="The address answered 410: it wants no more."))
 
     def _wait(self, attempt: int, answer: Answer) -> float:
@@ -232,12 +229,6 @@ def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[s
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _last_failure(connection: sa.Connection, hook_id: str) -> str | None:
-    failed = (hook_message.c.hook_id == hook_id, hook_message.c.state != "delivered", hook_message.c.answer != "")
-    query = sa.select(hook_message.c.answer).where(*failed).order_by(hook_message.c.due.desc())
-    return connection.execute(query.limit(1)).scalar()
 
 
 def _checked(url: str) -> str:

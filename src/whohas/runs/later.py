@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from deltalake.exceptions import DeltaError
 
+from whohas import timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
@@ -33,8 +34,6 @@ from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.search.index import index_versions
 from whohas.settings import Settings
 from whohas.warehouse.store import Snapshot, Warehouse
-
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +236,7 @@ class Later:
         child = self.children.take()
         began = time.monotonic()
         try:
-            for facts in follow(child, work, _LOOK_SECONDS):
+            for facts in follow(child, work, timeouts.RENDER_LOOK_SECONDS):
                 if isinstance(facts, Done):
                     return facts
                 if time.monotonic() - began > self.settings.run_seconds:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
+
 _APPLICATION = "whohas"
 """What earlier versions called themselves in these tables."""
 _SCHEMA = "dbos"
@@ -28,8 +30,6 @@ _TABLES = (
     _MARK,
 )
 """All of them, each before those that it refers to."""
-_LOCK_SECONDS = 2
-"""How long the tables may be in use by somebody else before they are left for the next start."""
 
 log = structlog.get_logger("whohas.leftovers")
 
@@ -55,7 +55,7 @@ def remove_job_tables(database: sa.Engine, *, quiet: bool = False) -> None:
                 for name in _TABLES:
                     connection.exec_driver_sql(f'DROP TABLE IF EXISTS "{name}"')
             elif not reason:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeouts.LEFTOVERS_LOCK_SECONDS}s'")
                 connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]  # they are in nobody's way

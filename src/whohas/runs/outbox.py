@@ -1,10 +1,20 @@
-"""What hooks are to be told: written in the transaction that ends a run, so that neither is there without the other."""
+"""The outbox of webhooks: every statement on the messages that they are sent.
+
+A message is written in the transaction that ends a run (`run_ended`), taken by a worker for a while (`claim`), and
+either delivered, tried again later, or given up (`note`).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from whohas.database import Instant, metadata
+from whohas.outbox import Waiting, any_waits, claimable, read_waiting
 
 hook = sa.Table(
     "hook",
@@ -48,3 +58,89 @@ def run_ended(connection: sa.Connection, run: sa.Table, run_id: str) -> None:
     )
     columns = ["hook_id", "run_id", "state", "attempts", "due", "answer"]
     connection.execute(sa.insert(hook_message).from_select(columns, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that a worker has taken, with the number of this attempt."""
+
+    hook_id: str
+    run_id: str
+    attempt: int
+
+
+_M = hook_message.c
+_KEY = sa.tuple_(_M.hook_id, _M.run_id)
+
+
+def any_due(connection: sa.Connection, at: datetime) -> bool:
+    """Return whether a message is due."""
+    return any_waits(connection, *_due(at))
+
+
+def claim(connection: sa.Connection, at: datetime, until: datetime, most: int) -> list[Claimed]:
+    """Take due messages, the longest due first: one attempt more of each. No two workers take the same.
+
+    Args:
+        until: when they are due again, should this worker not say what became of them.
+    """
+    oldest = sa.select(_M.hook_id, _M.run_id).where(*_due(at)).order_by(_M.due).limit(most)
+    taken = (
+        sa.update(hook_message)
+        .where(_KEY.in_(claimable(connection, oldest)))
+        .values(due=until, attempts=_M.attempts + 1)
+        .returning(_M.hook_id, _M.run_id, _M.attempts)
+    )
+    return [Claimed(*row) for row in connection.execute(taken)]
+
+
+def note(connection: sa.Connection, message: Claimed, values: Mapping[str, Any]) -> None:
+    """Write what became of an attempt."""
+    connection.execute(sa.update(hook_message).where(*_is(message)).values(values))
+
+
+def forget(connection: sa.Connection, messages: Sequence[Claimed]) -> None:
+    """Remove messages whose runs are gone: there is nothing left to tell."""
+    for message in messages:
+        connection.execute(sa.delete(hook_message).where(*_is(message)))
+
+
+def forget_run(connection: sa.Connection, run_id: str) -> None:
+    """Remove the messages about a run."""
+    connection.execute(sa.delete(hook_message).where(_M.run_id == run_id))
+
+
+def forget_hook(connection: sa.Connection, hook_id: str) -> None:
+    """Remove the messages to a webhook."""
+    connection.execute(sa.delete(hook_message).where(_M.hook_id == hook_id))
+
+
+def forget_done(connection: sa.Connection, before: datetime) -> None:
+    """Remove messages that were delivered, or given up, before a time."""
+    connection.execute(sa.delete(hook_message).where(_M.state != "waiting", _M.due < before))
+
+
+def states(connection: sa.Connection) -> list[tuple[str, str, int]]:
+    """Return how many messages there are of each webhook and state."""
+    query = sa.select(_M.hook_id, _M.state, sa.func.count()).group_by(_M.hook_id, _M.state)
+    return [(hook_id, state, count) for hook_id, state, count in connection.execute(query)]
+
+
+def overdue(connection: sa.Connection, at: datetime) -> Waiting:
+    """Return how many messages are due, and for how long the oldest has been."""
+    return read_waiting(connection, _M.due, *_due(at))
+
+
+def last_failure(connection: sa.Connection, hook_id: str) -> str:
+    """Return what came of the last attempt of a webhook that failed; empty where there is none."""
+    failed = (_M.hook_id == hook_id, _M.state != "delivered", _M.answer != "")
+    query = sa.select(_M.answer).where(*failed).order_by(_M.due.desc()).limit(1)
+    return connection.execute(query).scalar() or ""
+
+
+def _due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return _M.state == "waiting", _M.due <= at
+
+
+def _is(message: Claimed) -> tuple[sa.ColumnElement[bool], ...]:
+    return _M.hook_id == message.hook_id, _M.run_id == message.run_id

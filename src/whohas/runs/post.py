@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from whohas import __version__
+from whohas import __version__, timeouts
 
 if TYPE_CHECKING:
     import httpx2
 
-_SECONDS = 20.0
-"""For one message, from looking the name up to the answer's headers."""
 _LONGEST_TEXT = 300
 
 
@@ -67,7 +65,7 @@ async def _post_all(letters: Sequence[Letter], private: bool) -> list[Answer]:
     import httpx2
 
     async with httpx2.AsyncClient(
-        timeout=httpx2.Timeout(_SECONDS / 2), trust_env=False, follow_redirects=False, http2=False
+        timeout=httpx2.Timeout(timeouts.HOOK_CONNECT_SECONDS), trust_env=False, follow_redirects=False, http2=False
     ) as client:
         return list(await asyncio.gather(*(_post(client, letter, private) for letter in letters)))
 
@@ -76,10 +74,10 @@ async def _post(client: httpx2.AsyncClient, letter: Letter, private: bool) -> An
     import httpx2
 
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(timeouts.HOOK_ANSWER_SECONDS):
             return await _posted(client, letter, private)
     except TimeoutError:
-        return Answer(False, None, f"No answer within {_SECONDS:.0f} seconds.")
+        return Answer(False, None, f"No answer within {timeouts.HOOK_ANSWER_SECONDS:.0f} seconds.")
     except _Refused as refused:
         return Answer(False, None, str(refused))
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:

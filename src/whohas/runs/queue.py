@@ -27,20 +27,11 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.database import Commits
 from whohas.runs.model import Run
 from whohas.runs.repository import CHANNEL
 from whohas.settings import Settings
-
-_POLL_SECONDS = 1.0
-"""How often queued runs are looked for without any hint."""
-_COMMITS_SECONDS = 0.02
-"""How often SQLite is asked whether something was committed, while something is."""
-_QUIET_SECONDS = 0.1
-"""How often it is asked once nothing was committed for a second: an idle server takes next to no processor time."""
-_QUIET_AFTER_SECONDS = 1.0
-_STOP_SECONDS = 5.0
-"""How long runs may take to end once they are stopped."""
 
 log = structlog.get_logger("whohas.queue")
 
@@ -124,8 +115,8 @@ class CommitHints:
         now = time.monotonic()
         until = now + seconds
         while not self._counted(now) and now < until:
-            quiet = now - self._counted_at > _QUIET_AFTER_SECONDS
-            if wakeup.wait(min(until - now, _QUIET_SECONDS if quiet else _COMMITS_SECONDS)):
+            quiet = now - self._counted_at > timeouts.QUEUE_QUIET_AFTER_SECONDS
+            if wakeup.wait(min(until - now, timeouts.QUEUE_QUIET_SECONDS if quiet else timeouts.QUEUE_COMMITS_SECONDS)):
                 return
             now = time.monotonic()
 
@@ -240,7 +231,7 @@ class Consumer:
             thread.join()
             self._wait_until_idle(drain_seconds)
             stop()
-            self._wait_until_idle(_STOP_SECONDS)
+            self._wait_until_idle(timeouts.QUEUE_STOP_SECONDS)
             self.hints.close()
 
     def _wait_until_idle(self, seconds: float) -> None:
@@ -254,7 +245,7 @@ class Consumer:
                 if room := self._room():
                     for run in self.claim(room):
                         self._begin(run)
-                self.hints.wait(self.wakeup, _POLL_SECONDS)
+                self.hints.wait(self.wakeup, timeouts.QUEUE_POLL_SECONDS)
                 faults = 0
             except Exception as error:
                 # a database that is away fails every look: log the first, then ever fewer
@@ -262,7 +253,7 @@ class Consumer:
                 if faults & (faults - 1) == 0:
                     expected = isinstance(error, SQLAlchemyError)
                     log.warning("runs cannot be taken", reason=_first_line(error), times=faults, exc_info=not expected)
-                self.wakeup.wait(_POLL_SECONDS)
+                self.wakeup.wait(timeouts.QUEUE_POLL_SECONDS)
 
     def _room(self) -> dict[Lane, int]:
         with self._changed:

@@ -7,28 +7,24 @@ still as it saw it.
 from __future__ import annotations
 
 import shutil
-import threading
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
+from whohas import timeouts
 from whohas.artefacts import Artefacts
+from whohas.background import PeriodicTask
 from whohas.runs import repository
+from whohas.runs.lease import WorkerLease
 from whohas.runs.model import State
-from whohas.runs.presence import Presence
 from whohas.settings import Settings
 
-_LOOK_SECONDS = 0.5
-"""How often workers that died are looked for."""
-_TIDY_SECONDS = 60.0
-_STRAY = timedelta(minutes=10)
-"""How long after its end the folder of a run is looked at for what lost attempts wrote late."""
+_LOOK_SECONDS = timeouts.RECOVERY_LOOK_SECONDS
+_TIDY_SECONDS = timeouts.RECOVERY_TIDY_SECONDS
+_STRAY = timedelta(seconds=timeouts.RECOVERY_STRAY_SECONDS)
 
 log = structlog.get_logger("whohas.recovery")
 
@@ -42,57 +38,40 @@ class Recovery:
     settings: Settings
     database: sa.Engine
     artefacts: Artefacts
-    presence: Presence
+    lease: WorkerLease
     under_way: Callable[[], list[str]]
 
-    @contextmanager
-    def going_on(self) -> Generator[None]:
-        """Once now, then in a thread until the context ends.
+    @property
+    def tasks(self) -> tuple[PeriodicTask, ...]:
+        """What is to be done again and again."""
+        return (
+            PeriodicTask("recovery", self.take_over, _LOOK_SECONDS, at_start=False),
+            # the file system may hang, and no dead worker would be found meanwhile
+            PeriodicTask("late files", self.remove_late_files, _TIDY_SECONDS, at_start=False, apart=True),
+        )
+
+    def take_over(self) -> None:
+        """Put runs of dead workers back on the queue, or end them where they were being cancelled.
 
         Raises:
-            SQLAlchemyError: the database does not answer now; later that is logged.
+            SQLAlchemyError: the database does not answer.
         """
-        self._take_over()
-        stop = threading.Event()
-        thread = threading.Thread(target=self._go_on, args=(stop,), name="recovery", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _go_on(self, stop: threading.Event) -> None:
-        tidied = time.monotonic()
-        while not stop.wait(_LOOK_SECONDS):
-            try:
-                self._take_over()
-                if time.monotonic() - tidied > _TIDY_SECONDS:
-                    tidied = time.monotonic()
-                    self._tidy()
-            except SQLAlchemyError as error:
-                log.warning("the database does not answer", reason=str(error).splitlines()[0])
-            except Exception:
-                log.exception("internal fault")
-
-    def _take_over(self) -> None:
-        """Runs of dead workers go back to the queue, or are over where they were being cancelled."""
         with self.database.begin() as connection:
-            if self.presence.settled:
-                self.presence.end_hung(connection)
+            if self.lease.settled:
+                self.lease.end_hung(connection)
             held = repository.held(connection)
         for executor in {one.executor for one in held}:
             theirs = [one for one in held if one.executor == executor]
-            if executor == self.presence.executor:
+            if executor == self.lease.executor:
                 # nobody is busy with them here: what became of them could not be written down, or a thread broke
                 under_way = self.under_way()
                 forgotten = [one for one in theirs if one.id not in under_way]
                 if forgotten:
                     with self.database.begin() as connection:
                         self._release(connection, forgotten)
-            elif self.presence.settled:
+            elif self.lease.settled:
                 with self.database.begin() as connection:
-                    if self.presence.is_dead(connection, executor):
+                    if self.lease.is_dead(connection, executor):
                         self._release(connection, theirs)
                         if executor is not None:
                             shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
@@ -108,8 +87,8 @@ class Recovery:
                 case _:
                     pass
 
-    def _tidy(self) -> None:
-        """Removes what lost attempts wrote after their run was over."""
+    def remove_late_files(self) -> None:
+        """Remove what lost attempts wrote after their run was over."""
         with self.database.connect() as connection:
             over = repository.over_since(connection, repository.now() - _STRAY)
         for run in over:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas import audit
+from whohas import audit, locks
 from whohas.artefacts import Artefact
 from whohas.audit.events import SYSTEM
 from whohas.database import Instant, upserting
+from whohas.outbox import claimable
 from whohas.runs import outbox, phases, trail
 from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
 from whohas.runs.plans import Digest, Record, RunPlan
@@ -217,7 +217,7 @@ def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
 
 def remove(connection: sa.Connection, run_id: str) -> None:
     """Remove a run that the caller has locked, with all that is kept of it elsewhere."""
-    connection.execute(sa.delete(outbox.hook_message).where(outbox.hook_message.c.run_id == run_id))
+    outbox.forget_run(connection, run_id)
     connection.execute(sa.delete(run).where(run.c.id == run_id))
 
 
@@ -243,9 +243,7 @@ def count_queued(connection: sa.Connection) -> int:
 
 def count_active(connection: sa.Connection, launcher: str) -> int:
     """How many runs of a launcher are not over; until the transaction ends, nobody else counts this launcher's."""
-    if connection.dialect.name == "postgresql":
-        number = int.from_bytes(hashlib.sha256(f"launcher {launcher}".encode()).digest()[:8], signed=True)
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
+    locks.lock_transaction(connection, locks.of_launcher(launcher))
     query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
     return connection.execute(query).scalar_one()
 
@@ -263,17 +261,12 @@ def claim(
     oldest = sa.select(run.c.id).where(QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
     if up_to is not None:
         oldest = oldest.where(run.c.size <= up_to)
-    if connection.dialect.name == "sqlite":
-        # where there is none, which is usual, the lock to write is not asked for
-        if connection.execute(oldest.limit(1)).first() is None:
-            return []
-    else:
-        # a row that another worker is taking is passed over. With its locks it must be a CTE, which is computed once: a
-        # subquery may be computed again for each row of the update, and then more than `most` are taken
-        oldest = sa.select(oldest.with_for_update(skip_locked=True).cte("oldest").c.id)
+    # where there is none, which is usual, the lock to write is not asked for
+    if connection.dialect.name == "sqlite" and connection.execute(oldest.limit(1)).first() is None:
+        return []
     statement = (
         sa.update(run)
-        .where(run.c.id.in_(oldest))
+        .where(run.c.id.in_(claimable(connection, oldest)))
         .values(
             state=State.RUNNING.value,
             executor=executor,

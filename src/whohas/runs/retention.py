@@ -20,18 +20,14 @@ from pathlib import Path
 import sqlalchemy as sa
 import structlog
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.errors import NotFound
-from whohas.runs import repository, trail
+from whohas.runs import outbox, repository, trail
 from whohas.runs.model import Level, Message
-from whohas.runs.outbox import hook_message
 from whohas.runs.tables import hold
 from whohas.settings import Settings
-
-_SETTLED_SECONDS = 3600
-"""A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
 
 log = structlog.get_logger("whohas.retention")
 
@@ -227,7 +223,7 @@ class Retention:
         return strays
 
     def _strays(self, dry: bool) -> list[Removed]:
-        settled = time.time() - _SETTLED_SECONDS
+        settled = time.time() - timeouts.UNFINISHED_SECONDS
         gone: list[Removed] = []
         for folder in _folders(self.artefacts.root):
             owner = self._owner(folder.name)
@@ -256,9 +252,8 @@ class Retention:
         """What hooks were told, and gave up on, is forgotten with the files that it was about."""
         days = self.settings.keep_files_days
         if days:
-            old = (hook_message.c.state != "waiting", hook_message.c.due < repository.now() - timedelta(days=days))
             with self.database.begin() as connection:
-                connection.execute(sa.delete(hook_message).where(*old))
+                outbox.forget_done(connection, repository.now() - timedelta(days=days))
 
 
 def _size(files: Sequence[Artefact]) -> int:

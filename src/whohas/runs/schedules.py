@@ -221,6 +221,12 @@ class Schedules:
         self._note(one.id, last_at=now(), last_run=run.id, last_error="")
         return run
 
+    def any_due(self) -> bool:
+        """Return whether a schedule is due."""
+        query = _all().where(schedule.c.next_at <= now(), schedule.c.paused.is_(False)).limit(1)
+        with self.database.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def tick(self) -> int:
         """Starts what is due; how many times that was tried. Safe from many processes at once."""
         at = now()

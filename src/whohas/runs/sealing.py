@@ -14,7 +14,7 @@ _BLOCK = 1 << 20
 _SYNC_BYTES = 1 << 26
 """So much at a time goes to the disk while a file is written, so that little is left to wait for at its end."""
 _WAIT_SECONDS = 0.02
-"""How long the next bytes of a file that is written are waited for."""
+"""How long the next bytes of a file that is written are waited for. Nothing else depends on it, so it stands here."""
 
 
 class Sealing:

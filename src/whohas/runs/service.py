@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 
-from whohas import audit, reports
+from whohas import audit, reports, timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
+from whohas.background import PeriodicTask
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.hints import ambiguous, did_you_mean, near
 from whohas.plurals import counted
@@ -36,8 +37,6 @@ from whohas.warehouse.store import Snapshot, Warehouse
 _TRIES = 50
 _LISTED = 11
 """Runs that are looked for by the beginning of an id: more than a message lists."""
-_RETRY_SECONDS = 5
-"""After which a start that was refused for want of room may find some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,12 @@ class Planned:
         return RunPlan.of(self.plan, self.snapshot, self.options)
 
 
+class Working(Protocol):
+    """See `worker.working`."""
+
+    def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
+
+
 @dataclass(frozen=True)
 class Runs:
     """The runs of an installation.
@@ -61,7 +66,8 @@ class Runs:
     Attributes:
         later: makes files that were not made with their run.
         wake: lets a worker of this process look for queued runs; called after a run was committed.
-        work: carries out runs in this process for as long as the context lasts; see `worker.working`.
+        work: carries out runs in this process, and does periodic tasks beside, for as long as the context lasts; see
+            `worker.working`.
     """
 
     settings: Settings
@@ -70,7 +76,7 @@ class Runs:
     artefacts: Artefacts
     later: Later
     wake: Callable[[], None]
-    work: Callable[[], AbstractContextManager[None]]
+    work: Working
 
     def start(
         self,
@@ -225,13 +231,13 @@ class Runs:
             has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
                 f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
-                _RETRY_SECONDS,
+                timeouts.START_RETRY_SECONDS,
             )
         if repository.count_queued(connection) > self.settings.runs_waiting:
             waiting = counted(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
                 f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
-                _RETRY_SECONDS,
+                timeouts.START_RETRY_SECONDS,
             )
 
     def get(self, run_id: str, caller: Caller | None = None) -> Run:

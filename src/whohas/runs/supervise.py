@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 import structlog
 
+from whohas import timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
 from whohas.errors import WhohasError
@@ -24,25 +25,15 @@ from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import repository
 from whohas.runs.children import Child, Children, Done, died, follow
+from whohas.runs.lease import WorkerLease
 from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.planning import about_of, planned_now, snapshot_of
 from whohas.runs.plans import RunPlan
-from whohas.runs.presence import Presence
 from whohas.runs.queue import Lane
 from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
 from whohas.warehouse.store import Warehouse
-
-_LOOK_SECONDS = 0.1
-"""How often the row is asked whether the run was cancelled: a cancel takes effect within this time."""
-_NOTE_SECONDS = 0.5
-"""How often progress is written to the row."""
-_AGAIN_SECONDS = 0.25
-_WRITE_SECONDS = 60.0
-"""How long an attempt's end tries to get into a database that does not answer; then `recovery` takes care of it."""
-_STOPPING_SECONDS = 2.0
-"""The same, while the worker shuts down."""
 
 log = structlog.get_logger("whohas.runs")
 
@@ -66,16 +57,16 @@ class Supervisor:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: list[str] = field(default_factory=list[str])
     _claiming: threading.Lock = field(default_factory=threading.Lock)
-    _presence: Presence | None = None
+    _lease: WorkerLease | None = None
 
     @property
-    def presence(self) -> Presence:
-        assert self._presence is not None, "a worker begins before it carries out anything"
-        return self._presence
+    def lease(self) -> WorkerLease:
+        assert self._lease is not None, "a worker begins before it carries out anything"
+        return self._lease
 
-    def begin(self, presence: Presence) -> None:
+    def begin(self, lease: WorkerLease) -> None:
         """Makes ready to carry out runs as this worker."""
-        self._presence = presence
+        self._lease = lease
         self._stopping.clear()
         self.children.fork_server.start()
 
@@ -91,7 +82,7 @@ class Supervisor:
 
     def claim(self, room: Mapping[Lane, int]) -> list[Run]:
         """Take queued runs for this worker, at most so many of each lane; none while its lease is not proven."""
-        if not self.presence.held or self._stopping.is_set():
+        if not self.lease.held or self._stopping.is_set():
             return []
         # `recovery` takes a run of ours that is not under way for forgotten: it has to wait until it is
         with self._claiming:
@@ -99,9 +90,7 @@ class Supervisor:
                 runs = [
                     run
                     for lane, most in room.items()
-                    for run in repository.claim(
-                        connection, self.presence.executor, most, over=lane.over, up_to=lane.up_to
-                    )
+                    for run in repository.claim(connection, self.lease.executor, most, over=lane.over, up_to=lane.up_to)
                 ]
             self._busy.extend(run.id for run in runs)
         return runs
@@ -139,7 +128,7 @@ class Supervisor:
 
     def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
-        spill = self.settings.spill_path / self.presence.executor / f"{run.id}-{run.attempt}"
+        spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
         try:
             run, plan = self._with_plan(run)
             artefacts, done = self._make(run, plan, spill)
@@ -193,9 +182,11 @@ class Supervisor:
                 with self.database.begin() as connection:
                     return write(connection)
             except AWAY:
-                if time.monotonic() - began > (_STOPPING_SECONDS if self._stopping.is_set() else _WRITE_SECONDS):
+                if time.monotonic() - began > (
+                    timeouts.ATTEMPT_STOPPING_SECONDS if self._stopping.is_set() else timeouts.ATTEMPT_WRITE_SECONDS
+                ):
                     raise
-                time.sleep(_AGAIN_SECONDS)
+                time.sleep(timeouts.ATTEMPT_AGAIN_SECONDS)
 
     def _work(self, run: Run, plan: RunPlan, spill: Path) -> Work:
         snapshot = snapshot_of(run, plan, self.warehouse)
@@ -246,7 +237,7 @@ class Supervisor:
             WhohasError: the child failed; the message says why.
         """
         began = noted = time.monotonic()
-        for facts in follow(child, work, _LOOK_SECONDS):
+        for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
             if isinstance(facts, Done):
                 return facts
             if self._stopping.is_set():
@@ -256,7 +247,7 @@ class Supervisor:
                     f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
                     "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
-            note = facts if facts and time.monotonic() - noted > _NOTE_SECONDS else {}
+            note = facts if facts and time.monotonic() - noted > timeouts.ATTEMPT_NOTE_SECONDS else {}
             noted = time.monotonic() if note else noted
             if not self._goes_on(run, note):
                 raise _Stopped
@@ -273,7 +264,7 @@ class Supervisor:
             with self.database.connect() as connection:
                 return repository.goes_on(connection, run)
         except AWAY:
-            return not self.presence.lost
+            return not self.lease.lost
 
     def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)

@@ -92,16 +92,5 @@ hold = sa.Table(
 )
 """The runs that are held; see `retention`."""
 
-worker = sa.Table(
-    "worker",
-    metadata,
-    sa.Column("executor", sa.String(32), primary_key=True, comment="32 lower-case hex digits, new with each start"),
-    sa.Column("host", sa.Text, nullable=False),
-    sa.Column("process", sa.Integer, nullable=False, comment="its id on that host"),
-    sa.Column("started", Instant, nullable=False),
-    sa.Column("seen", Instant, nullable=False, comment="by the database's clock"),
-)
-"""The workers that are there, on PostgreSQL; see `presence`."""
-
 report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.Text, primary_key=True))
 """The report types that are switched off."""

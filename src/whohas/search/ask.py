@@ -9,7 +9,6 @@ from typing import Any
 
 from whohas.engine.statement import Statement
 from whohas.errors import InvalidArguments
-from whohas.search import dates
 from whohas.search.export import Missing, Search, export
 from whohas.search.fields import INDICES
 from whohas.search.filters import filters_node
@@ -17,6 +16,7 @@ from whohas.search.index import SearchIndex
 from whohas.search.parser import parse
 from whohas.search.predicate import Findings, Options
 from whohas.search.tree import Nested, Node
+from whohas.zones import UnknownZone, parse_zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
         InvalidArguments: the query cannot be read, or a value is impossible for its field.
     """
     try:
-        zone = dates.zone_named(asked.zone)
-    except dates.DateFault as error:
+        zone = parse_zone(asked.zone)
+    except UnknownZone as error:
         raise InvalidArguments(f"timeZone: {error}.") from None
     conditions: list[tuple[str, Node]] = [(asked.query, parse(asked.query))]
     if asked.filters:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from whohas.zones import UnknownZone, parse_zone
 
 LONGEST: Final = 100
 """Characters of a date expression."""
@@ -26,7 +27,6 @@ _DATE = re.compile(
 )
 _EPOCH = re.compile(r"-?[0-9]{5,15}")
 _STEP = re.compile(r"(?P<sign>[+-])(?P<count>[0-9]{0,9})(?P<unit>[yMwdhHms])|/(?P<round>[yMwdhHms])")
-_OFFSET = re.compile(r"(?:UTC|GMT|UT)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})(?::?(?P<minutes>[0-9]{2}))?")
 _UNITS = "y, M, w, d, h, m or s"
 _SMALLEST = timedelta(microseconds=1)
 _FIXED = {"w": timedelta(weeks=1), "d": timedelta(days=1)}
@@ -61,26 +61,6 @@ def span(text: str, now: datetime, zone: tzinfo) -> Span:
         return _span(text.strip(), now, zone)
     except OverflowError:
         raise DateFault(f"{text!r} lies outside the years 1 to 9999") from None
-
-
-def zone_named(name: str) -> tzinfo:
-    """A time zone by its name (`America/Chicago`) or as its difference from UTC (`+01:00`, `-0800`, `UTC+2`, `Z`).
-
-    Raises:
-        DateFault: there is none of that name.
-    """
-    text = name.strip()
-    if text in ("Z", "UTC", "GMT"):
-        return UTC
-    if found := _OFFSET.fullmatch(text):
-        rest = int(found["minutes"] or 0)
-        minutes = int(found["hours"]) * 60 + rest
-        if rest < 60 and minutes <= 18 * 60:
-            return timezone(timedelta(minutes=minutes if found["sign"] == "+" else -minutes))
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise DateFault(f"there is no time zone {name[:60]!r}") from None
 
 
 def _span(text: str, now: datetime, zone: tzinfo) -> Span:
@@ -122,7 +102,10 @@ def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
     if found is None:
         raise DateFault(f"{text!r} is no date: write it as 2026-11-23, 2026-11-23T10:15:00Z or now-7d/d")
     if found["zone"]:
-        zone = zone_named(found["zone"])
+        try:
+            zone = parse_zone(found["zone"])
+        except UnknownZone as fault:
+            raise DateFault(f"{text!r} is no date: {fault}") from None
     digits = found["f"] or ""
     names = [name for name in "yMdhms" if found[name] is not None]
     values = {name: int(found[name]) for name in names}

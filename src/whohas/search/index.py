@@ -17,7 +17,6 @@ them says when, where or by how many threads. `docs/reference/tables.md` describ
 
 from __future__ import annotations
 
-import fcntl
 import filecmp
 import json
 import os
@@ -29,7 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from whohas import __version__
+from whohas.atomic import sync_file
 from whohas.errors import NotFound, Unavailable
+from whohas.locks import file_lock
 from whohas.search.analysis import ANALYSER_VERSION
 from whohas.search.fields import INDICES, Element, Field, Index
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -236,8 +237,7 @@ def _building(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
 
     root = warehouse.root / "search"
     root.mkdir(parents=True, exist_ok=True)
-    with (root / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(root / "build.lock"):
         for left in root.glob("*.part"):  # of a process that was killed: no other can be making one now
             shutil.rmtree(left, ignore_errors=True)
         part = root / f"{snapshot.number:09}.part"
@@ -391,7 +391,7 @@ def write_index(
     shutil.rmtree(folder / "spill", ignore_errors=True)
     (folder / "index.json").write_text(json.dumps(facts, indent=1))
     for path in folder.iterdir():
-        _sync(path)
+        sync_file(path)
 
 
 def _require_data(snapshot: Snapshot) -> None:
@@ -416,15 +416,6 @@ def _require_data(snapshot: Snapshot) -> None:
             f"The data of snapshot {snapshot.number} is no longer kept: {gone[0]}{more} is not there. Only "
             "snapshots whose tables were not vacuumed since can be indexed; `whohas index` indexes the newest data."
         )
-
-
-def _sync(path: Path) -> None:
-    """Makes sure that a file outlives a power cut before it is published."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _elements() -> list[Element]:

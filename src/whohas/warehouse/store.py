@@ -17,7 +17,6 @@ read a table.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -31,7 +30,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from whohas import atomic
 from whohas.errors import NotFound
+from whohas.locks import file_lock
 from whohas.warehouse.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -309,12 +310,7 @@ class Warehouse:
             on_wait: called once if another load has to end first.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "load.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                on_wait()
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with file_lock(self.root / "load.lock", on_wait):
             base = self._take_back()
             load = Load(self.root, base)
             try:
@@ -359,6 +355,7 @@ def _write_manifest(snapshot: Snapshot, by: Mapping[str, Any]) -> None:
     """Creates the manifest whole or not at all; fails if another has taken its number."""
     path = _manifest_path(snapshot.root, snapshot.number)
     path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.remove_leftovers(path.parent)  # of loads that were killed: this one has the lock
     assert snapshot.loaded is not None
     document = {
         "number": snapshot.number,
@@ -369,10 +366,4 @@ def _write_manifest(snapshot: Snapshot, by: Mapping[str, Any]) -> None:
         "gaps": [asdict(gap) for gap in snapshot.gaps],
         "by": dict(by),
     }
-    draft = path.with_suffix(".part")
-    with draft.open("w") as file:
-        json.dump(document, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.link(draft, path)
-    draft.unlink()
+    atomic.write(path, json.dumps(document, indent=1), replace=False)

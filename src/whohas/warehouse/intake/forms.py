@@ -9,9 +9,10 @@ from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo
 
 from whohas.warehouse.times import OFFSET
+from whohas.zones import UnknownZone, parse_zone, unknown_zone, zone_name
 
 NUMBERS: Final = ("seconds", "milliseconds", "filetime")
 KEYWORDS: Final = ("ldap", *NUMBERS)
@@ -129,20 +130,19 @@ def read_zone(given: object) -> str | None:
     """
     if not isinstance(given, str):
         raise FormFault('it is no text; write zone = "Europe/Berlin"')
-    if given in ("UTC", "Z", "Etc/UTC"):
+    if given == "Etc/UTC":
         return None
-    if re.fullmatch(r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]", given):
-        return given
     try:
-        ZoneInfo(given)
-        known = "/" in given or given in ("EST", "MST", "HST", "GMT")
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        known = False
-    if not known:
-        near = get_close_matches(given, available_timezones(), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise FormFault(f"there is no time zone {given[:60]!r}{hint} Write Europe/Berlin or +01:00".replace("?;", "?"))
-    return given
+        zone = parse_zone(given)
+    except UnknownZone as fault:
+        raise FormFault(str(fault)) from None
+    name = zone_name(zone)
+    if name == "UTC":
+        return None
+    # abbreviations and countries are refused: CET is no place, and DuckDB does not know all of them
+    if isinstance(zone, ZoneInfo) and "/" not in name and name not in ("EST", "MST", "HST"):
+        raise FormFault(str(unknown_zone(given)))
+    return name
 
 
 def read_format(text: str) -> Written:

@@ -1,0 +1,283 @@
+"""The lease of a worker: who is alive, who is dead, and that a version of before is understood."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from auditing import until
+from factories import queued_run
+from lines import severable
+from postgres import Postgres
+from processes import python
+from support import environment
+from whohas import locks, timeouts
+from whohas.artefacts import Artefacts
+from whohas.background import PeriodicTask, running
+from whohas.database import connect
+from whohas.errors import Conflict
+from whohas.migrations import upgrade
+from whohas.runs import lease, repository
+from whohas.runs.lease import WorkerLease, alive, is_worked_on, leased, worker
+from whohas.runs.model import Run
+from whohas.runs.recovery import Recovery
+from whohas.settings import Settings, load_settings
+
+OLD_EXECUTOR, OLD_BEAT = "a" * 32, "b" * 32
+"""The two ids of a worker of the version before."""
+LEASE_AND_WAIT = (
+    "import sys, time; from whohas.database import connect; from whohas.runs.lease import leased; "
+    "from whohas.settings import load_settings\n"
+    "s = load_settings()\n"
+    "with leased(s, connect(s.sqlalchemy_url)) as lease: print(lease.executor, flush=True); time.sleep(600)"
+)
+
+
+@pytest.fixture
+def settings(home: Path, database_url: str) -> Settings:
+    home.mkdir()
+    return load_settings(home=home, database_url=database_url or None)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Generator[sa.Engine]:
+    database = connect(settings.sqlalchemy_url)
+    upgrade(database)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def on_postgres(home: Path, postgres: Postgres) -> Generator[tuple[Settings, sa.Engine]]:
+    home.mkdir()
+    settings = load_settings(home=home, database_url=postgres.new_database())
+    database = connect(settings.sqlalchemy_url)
+    upgrade(database)
+    yield settings, database
+    database.dispose()
+
+
+def rows(database: sa.Engine) -> list[str]:
+    with database.connect() as connection:
+        return list(connection.execute(sa.select(worker.c.executor)).scalars())
+
+
+def seen(database: sa.Engine, executor: str) -> datetime:
+    with database.connect() as connection:
+        return connection.execute(sa.select(worker.c.seen).where(worker.c.executor == executor)).scalar_one()
+
+
+def make_older(database: sa.Engine, executor: str, seconds: float) -> None:
+    at = seen(database, executor) - timedelta(seconds=seconds)
+    with database.begin() as connection:
+        connection.execute(sa.update(worker).where(worker.c.executor == executor).values(seen=at))
+
+
+def recovery_of(settings: Settings, database: sa.Engine, mine: WorkerLease) -> Recovery:
+    return Recovery(settings, database, Artefacts(settings.artefacts_path), mine, list)
+
+
+def claimed_by(database: sa.Engine, executor: str, number: int = 1) -> Run:
+    with database.begin() as connection:
+        assert repository.insert(connection, queued_run(number), single_flight=False)
+        (run,) = repository.claim(connection, executor, 1)
+    return run
+
+
+def holder(database: sa.Engine, run_id: str) -> str | None:
+    with database.connect() as connection:
+        found = repository.get(connection, run_id)
+    assert found is not None
+    return found.executor
+
+
+def test_a_worker_is_alive_for_as_long_as_it_has_its_lease(settings: Settings, database: sa.Engine) -> None:
+    assert (alive(database), is_worked_on(settings, database)) == (0, False)
+    with leased(settings, database) as mine:
+        assert (alive(database), is_worked_on(settings, database)) == (1, True)
+        assert rows(database) == [mine.executor]
+        assert mine.held and not mine.lost
+    assert (alive(database), is_worked_on(settings, database), rows(database)) == (0, False, [])
+
+
+def test_a_silent_worker_is_not_counted(settings: Settings, database: sa.Engine) -> None:
+    with leased(settings, database) as mine:
+        make_older(database, mine.executor, 3600)
+        if database.dialect.name == "sqlite":
+            assert alive(database) == 0
+        else:
+            until(lambda: alive(database) == 1, 5)  # by its next heartbeat
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "paused"])
+def test_a_worker_that_beats_no_more_is_found_dead(
+    settings: Settings, database: sa.Engine, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "_DEAD_AFTER", timedelta(seconds=2))
+    monkeypatch.setattr(timeouts, "LEASE_LOCAL_BEAT_SECONDS", 0.5)
+    script = LEASE_AND_WAIT.replace(
+        "\ns = ", "\nfrom whohas import timeouts as t; t.LEASE_LOCAL_BEAT_SECONDS = 0.5\ns = ", 1
+    )
+    env = environment(settings.home, WHOHAS_DATABASE_URL=settings.database_url or "")
+    said = settings.home / "said"
+    with said.open("w") as out:
+        other = python("-c", script, env=env, stdout=out, stderr=out)
+    try:
+        until(lambda: said.read_text().endswith("\n"))
+        assert alive(database) == 1, said.read_text()
+        os.kill(other.pid, number)
+        until(lambda: alive(database) == 0, 5)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+
+
+def test_the_next_worker_on_sqlite_forgets_the_one_before(home: Path) -> None:
+    home.mkdir()
+    settings = load_settings(home=home)
+    database = connect(settings.sqlalchemy_url)
+    upgrade(database)
+    with database.begin() as connection:
+        at = repository.now()
+        killed = {"executor": OLD_EXECUTOR, "host": "h", "process": 1, "started": at, "seen": at}
+        connection.execute(sa.insert(worker).values(killed))
+    with leased(settings, database) as mine:
+        assert rows(database) == [mine.executor]
+        with pytest.raises(Conflict, match="Another whohas already works on"), leased(settings, database):
+            pass
+        assert rows(database) == [mine.executor]
+
+
+def test_the_heartbeat_goes_on_while_other_tasks_hang(
+    settings: Settings, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeouts, "LEASE_LOCAL_BEAT_SECONDS", 0.2)
+    over = threading.Event()
+    hanging = [PeriodicTask("sweep", over.wait, 1, apart=True), PeriodicTask("recovery", over.wait, 1)]
+    with leased(settings, database) as mine, running("background", hanging):
+        time.sleep(0.2)
+        before = seen(database, mine.executor)
+        until(lambda: seen(database, mine.executor) > before + timedelta(seconds=1), 10)
+        assert mine.held
+        over.set()
+
+
+def test_a_lease_is_lost_with_the_line_and_comes_back(
+    on_postgres: tuple[Settings, sa.Engine], postgres: Postgres
+) -> None:
+    settings, _ = on_postgres
+    assert settings.database_url is not None
+    with severable(postgres.port) as line:
+        through = connect(settings.database_url.replace(f":{postgres.port}/", f":{line.port}/"))
+        with leased(settings, through) as mine:
+            assert mine.held
+            line.sever()
+            began = time.monotonic()
+            until(lambda: mine.lost, 10)
+            assert 2.5 < time.monotonic() - began < 6
+            assert not mine.held
+            line.mend()
+            until(lambda: mine.held, 20)
+        through.dispose()
+
+
+def test_the_runs_of_a_killed_session_are_taken_over(on_postgres: tuple[Settings, sa.Engine]) -> None:
+    settings, database = on_postgres
+    other = connect(settings.sqlalchemy_url)
+    dead = lease.SessionLease(other)
+    dead.begin()
+    run = claimed_by(database, dead.executor)
+    with leased(settings, database) as mine:
+        recovery = recovery_of(settings, database, mine)
+        until(lambda: mine.settled, 10)
+        recovery.take_over()
+        assert holder(database, run.id) == dead.executor, "it has its lock"
+        dead._drop()  # pyright: ignore[reportPrivateUsage] - and says nothing, as one that is killed
+        until(lambda: recovery.take_over() is None and holder(database, run.id) is None, 10)
+        assert rows(database) == [mine.executor]
+    other.dispose()
+
+
+class OldWorker:
+    """What a worker of the version before does in the database: it has a lock and a row in one table, and writes to
+    another one that it is alive."""
+
+    def __init__(self, url: str) -> None:
+        self._session = psycopg.connect(url)
+        self._pool = psycopg.connect(url, autocommit=True)
+        number = locks.of_worker(OLD_EXECUTOR).number
+        assert self._session.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone() == (True,)
+        self.say()
+
+    def say(self) -> None:
+        now = datetime.now(UTC)
+        self._session.execute(
+            "INSERT INTO worker (executor, host, process, started, seen) "
+            "VALUES (%s, 'h', 7, clock_timestamp(), clock_timestamp()) "
+            "ON CONFLICT (executor) DO UPDATE SET seen = clock_timestamp()",
+            (OLD_EXECUTOR,),
+        )
+        self._session.commit()
+        mine = self._pool.execute("UPDATE worker_beat SET seen = %s WHERE id = %s", (now, OLD_BEAT))
+        if mine.rowcount == 0:
+            self._pool.execute("INSERT INTO worker_beat VALUES (%s, 'h', 7, %s, %s)", (OLD_BEAT, now, now))
+            self._pool.execute("DELETE FROM worker_beat WHERE seen < %s", (now - timedelta(days=1),))
+
+    def alive(self) -> int:
+        query = "SELECT count(*) AS count_1 FROM worker_beat WHERE seen > %s"
+        found = self._pool.execute(query, (datetime.now(UTC) - timedelta(seconds=20),)).fetchone()
+        assert found is not None
+        return found[0]
+
+    def kill(self) -> None:
+        self._session.close()
+        self._pool.close()
+
+
+def test_a_worker_of_the_version_before_keeps_its_runs(on_postgres: tuple[Settings, sa.Engine]) -> None:
+    settings, database = on_postgres
+    assert settings.database_url is not None
+    old = OldWorker(settings.database_url)
+    run = claimed_by(database, OLD_EXECUTOR)
+    with leased(settings, database) as mine:
+        recovery = recovery_of(settings, database, mine)
+        until(lambda: mine.settled, 10)
+        for _ in range(3):
+            old.say()
+            recovery.take_over()
+        assert holder(database, run.id) == OLD_EXECUTOR
+        assert sorted(rows(database)) == sorted([mine.executor, OLD_EXECUTOR])
+        assert (alive(database), old.alive()) == (2, 2)
+        old.kill()
+        until(lambda: recovery.take_over() is None and holder(database, run.id) is None, 10)
+
+
+def test_a_worker_of_the_version_before_on_sqlite_is_counted(home: Path) -> None:
+    home.mkdir()
+    database = connect(load_settings(home=home).sqlalchemy_url)
+    upgrade(database)
+    old = sa.Table("worker_beat", sa.MetaData(), *(sa.Column(c.name, c.type) for c in worker.c if c.name != "executor"))
+    old.append_column(sa.Column("id", sa.String(32)))
+    for _ in range(2):
+        at = repository.now()
+        with database.begin() as connection:
+            said = connection.execute(sa.update(old).where(old.c.id == OLD_BEAT).values(seen=at))
+            if said.rowcount == 0:
+                new = {"id": OLD_BEAT, "host": "h", "process": 7, "started": at, "seen": at}
+                connection.execute(sa.insert(old).values(new))
+                connection.execute(sa.delete(old).where(old.c.seen < at - timedelta(days=1)))
+        assert (alive(database), seen(database, OLD_BEAT)) == (1, at)
+    with database.begin() as connection:
+        connection.execute(sa.delete(old).where(old.c.id == OLD_BEAT))
+    assert alive(database) == 0
