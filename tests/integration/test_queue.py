@@ -155,7 +155,7 @@ def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, mon
 
 
 def test_a_lost_notification_is_found_by_the_poll(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "_notify", lambda connection: None)
+    monkeypatch.setattr(repository, "_notify", lambda connection: None)
     with taking(database) as taken:
         time.sleep(0.5)
         run_id = keep(database, 1)
