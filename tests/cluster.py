@@ -112,13 +112,13 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    home: Path, database_url: str, servers: int = 2, workers: int = 2, **settings: str
+    home: Path, database_url: str, servers: int = 2, workers: int | None = 2, **settings: str
 ) -> Generator[Cluster]:
     """Servers and workers; whatever is left of them is killed at the end.
 
     Args:
         database_url: of PostgreSQL; empty for SQLite in the home folder.
-        workers: none for servers that carry out runs themselves.
+        workers: None for servers that carry out runs themselves.
     """
     # tests poll more often than clients may
     extra = {"WHOHAS_RATE_LIMIT": "0", **settings}
@@ -132,11 +132,11 @@ def running_cluster(
     client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
     cluster = Cluster(home, database_url, client_id=client_id, secret=secret)
     with ExitStack() as stack:
-        for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers, cluster.workers)):
+        for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers or 0, cluster.workers)):
             for number in range(count):
                 # a port of its own, so that it is found again where it comes back
                 port = ("--port", str(free_ports(1)[0]))
-                serve = ("serve", *(("--no-worker",) if workers else ()), *port)
+                serve = ("serve", *(() if workers is None else ("--no-worker",)), *port)
                 command = serve if kind == "serve" else ("worker",)
                 node = Node(f"{kind}{number}", home, command, extra).start()
                 stack.callback(_end, node)

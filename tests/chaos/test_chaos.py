@@ -103,7 +103,7 @@ def test_nothing_is_lost_whatever_dies(home: Path, seed: int, request: pytest.Fi
 def test_nothing_is_lost_when_a_server_on_sqlite_dies(home: Path, seed: int, request: pytest.FixtureRequest) -> None:
     choose, kills = random.Random(seed), request.config.getoption("--chaos-kills")
     database = connect(Settings(home=home).sqlalchemy_url)
-    with running_cluster(home, "", servers=1, workers=0, **SETTINGS) as cluster:
+    with running_cluster(home, "", servers=1, workers=None, **SETTINGS) as cluster:
         (server,) = cluster.servers
 
         def kill() -> None:
