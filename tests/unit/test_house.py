@@ -62,7 +62,10 @@ SOURCES = {path.relative_to(ROOT / "src" / "whohas").as_posix(): path for path i
         (r"\bfcntl\b", {"locks.py", "render/pipe.py"}),  # the pipe sets its size by it
         # the audit log is appended to, and a file that is being made is brought to the disk while it is written
         (r"\bf(data)?sync\(", {"atomic.py", "audit/trail.py", "runs/sealing.py"}),
-        (r"sa\.(select|insert|update|delete)\((tables\.)?run[,)]|\brun\.(insert|update|delete)\(", {"runs/repository.py"}),
+        (
+            r"sa\.(select|insert|update|delete)\((tables\.)?run[,)]|\brun\.(insert|update|delete)\(",
+            {"runs/repository.py"},
+        ),
         (r"os\.O_EXCL|\bos\.(rename|replace)\b", {"atomic.py"}),
     ],
 )
