@@ -108,7 +108,7 @@ def test_nothing_is_lost_when_a_server_on_sqlite_dies(home: Path, seed: int, req
 
         def kill() -> None:
             for _ in range(kills):
-                time.sleep(choose.uniform(0, 2.5))
+                time.sleep(choose.uniform(0, 4))
                 server.kill()
                 server.start()
                 if choose.random() < 0.8:
