@@ -26,7 +26,7 @@ from whohas.runs.tables import run
 
 ROWS = 60_000
 STARTERS = 3
-DOWNLOADERS = 2
+DOWNLOADERS = 4
 SETTLE_SECONDS = 180
 SWEEP_SECONDS = 90
 MADE_LATER = re.compile(r"-[0-9a-f]{8}\.").search
