@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+from auditing import until
 from factories import publish
 from support import Server, result_when_over, serving, whohas
 from whohas.database import connect
@@ -55,6 +56,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home: Path = tmp_path_factory.mktemp("target") / "home"
     publish(Warehouse(home / "warehouse"), [{"id": "ad", "name": "Active Directory"}])
     with serving(home) as server:
+        until((home / "audit.ndjson").exists)  # the log begins with the client that was made, a moment after the start
         yield server
 
 
