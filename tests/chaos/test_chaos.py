@@ -113,6 +113,8 @@ def test_nothing_is_lost_when_a_server_on_sqlite_dies(home: Path, seed: int, req
                 server.start()
                 if choose.random() < 0.8:
                     server.ready()
+            server.ready()
+            time.sleep(20)  # on a slow machine no download came to its end between two kills
 
         suffer(cluster, database, seed, kill)
 
