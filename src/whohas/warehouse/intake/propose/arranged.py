@@ -68,18 +68,17 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
         trailing = False
     if trailing:
         header = header[:-1]
-    short: int = _short(data, len(header))
+    has_short = _has_short(data, len(header))
     footer = 0
     usual = sum(_filled(cells) for _, cells in data[:_LOOKED_AT]) / max(1, len(data[:_LOOKED_AT]))
-    while footer < min(_FOOTERS, len(data)) and _is_footer(data[-1 - footer][1], len(header), usual, short):
+    while footer < min(_FOOTERS, len(data)) and _is_footer(data[-1 - footer][1], len(header), usual, has_short):
         footer += 1
     data = data[: len(data) - footer]
-    if short:
-        short = sum(len(cells) < len(header) for _, cells in data)
+    short = sum(len(cells) < len(header) for _, cells in data) if has_short else 0
     rows: list[list[str]] = []
     odd: list[int] = []
     for number, cells in data:
-        fitted = _fitted(cells, len(header), bool(short))
+        fitted = _fitted(cells, len(header), has_short)
         if fitted is None:
             odd.append(number)
         else:
@@ -122,9 +121,9 @@ def _is_wide_header(cells: Sequence[str], width: int, widest: int) -> bool:
     )
 
 
-def _short(data: Sequence[Record], width: int) -> bool:
+def _has_short(data: Sequence[Record], width: int) -> bool:
     """Whether so many rows have fewer cells than the header that these are no footers or accidents."""
-    rows = data[: max(1, len(data) - _FOOTERS)] if len(data) > _FOOTERS else data
+    rows = data[:-_FOOTERS] if len(data) > _FOOTERS else data
     return sum(1 < len(cells) < width for _, cells in rows) > max(1, _SHORT * len(rows))
 
 
