@@ -1,4 +1,4 @@
-"""One runner for everything that a process does again and again.
+"""One runner for the periodic tasks of a process.
 
 A runner has one thread, which does its tasks one after the other and sleeps until the next is due. Tasks that are due
 at the same time share one wakeup, so an idle process wakes up as often as its most frequent task. A task that may take

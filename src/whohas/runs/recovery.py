@@ -43,7 +43,7 @@ class Recovery:
 
     @property
     def tasks(self) -> tuple[PeriodicTask, ...]:
-        """What is to be done again and again."""
+        """The periodic tasks of recovery."""
         return (
             PeriodicTask("recovery", self.take_over, _LOOK_SECONDS, at_start=False),
             # the file system may hang, and no dead worker would be found meanwhile

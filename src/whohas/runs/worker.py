@@ -35,7 +35,7 @@ def working(
     First it takes up what workers before it left behind: one that was killed, too.
 
     Args:
-        tasks: what is done again and again meanwhile, in the thread that looks for dead workers.
+        tasks: further periodic tasks, done in the thread that looks for dead workers.
 
     Raises:
         Conflict: on SQLite, another process already works on this home folder.
