@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,16 @@ import pyarrow.compute
 
 pc: Final[Any] = pyarrow.compute
 """`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+
+
+@lru_cache(maxsize=1 << 14)
+def constant(text: str) -> pa.StringScalar:
+    """A text that is the same in every row.
+
+    To make one from Python, pyarrow looks each time for `dateutil`, which takes 30 times as long as what is done with
+    it where that is not installed.
+    """
+    return pa.scalar(text, pa.string())
 
 
 def offsets(texts: pa.StringArray) -> np.ndarray:

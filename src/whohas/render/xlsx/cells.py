@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from whohas.engine.statement import Column, ColumnType
 from whohas.render.texts import texts
-from whohas.render.xlsx.arrow import offsets, only, pc
+from whohas.render.xlsx.arrow import constant, offsets, only, pc
 from whohas.render.xlsx.escape import escape, escaped
 from whohas.render.xlsx.parts import HEADER, INTEGER, QUOTED, TIME
 
@@ -53,8 +53,8 @@ def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: in
         for one in _cells(column, type, zone):
             begin, end = ('<is><t xml:space="preserve">', "</t></is></c>") if one.text else ("<v>", "</v></c>")
             begin = f'"{one.attributes}>{begin}'
-            cells.append(pc.binary_join_element_wise(f'<c r="{letters}', numbers, begin, one.values, end, ""))
-    rows = pc.binary_join_element_wise('<row r="', numbers, '">', *cells, "</row>\n", "", null_handling="skip")
+            cells.append(_joined(f'<c r="{letters}', numbers, begin, one.values, end))
+    rows = _joined('<row r="', numbers, '">', *cells, "</row>\n", nulls="skip")
     return memoryview(rows.buffers()[2])[: offsets(rows)[-1]]
 
 
@@ -95,12 +95,17 @@ def _cell_xml(number: int, place: int, value: str | int, style: int) -> str:
     return f'{begin}{attribute} t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
 
 
+def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.StringArray:
+    given = [constant(part) if isinstance(part, str) else part for part in (*parts, "")]
+    return pc.binary_join_element_wise(*given, null_handling=nulls)
+
+
 def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
     match type:
         case "text" | "texts":
             yield from _texts(column)
         case "boolean":
-            yield _Cells(' t="b"', pc.if_else(column, "1", "0"))
+            yield _Cells(' t="b"', pc.if_else(column, constant("1"), constant("0")))
         case "integer":
             whole = np.asarray(column.fill_null(0))
             fits = (whole > -_WHOLE) & (whole < _WHOLE)
