@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from whohas.engine.sql import quote
+from whohas.warehouse.evolved import duckdb_type
 from whohas.warehouse.store import Change, DataFile, Snapshot, Warehouse
 from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, IDENTITY_ACCESS, SOURCES, Table
 
@@ -109,13 +109,7 @@ def make(warehouse: Warehouse, identities: int) -> Snapshot:
 def _write(connection: duckdb.DuckDBPyConnection, table: Table, sql: str, path: Path) -> None:
     made = {column[0] for column in connection.sql(sql).description}
     cells = [
-        quote(field.name) if field.name in made else f"NULL::{_type(field.type)} AS {quote(field.name)}"
+        quote(field.name) if field.name in made else f"NULL::{duckdb_type(field.type)} AS {quote(field.name)}"
         for field in table.schema
     ]
     connection.execute(f"COPY (SELECT {', '.join(cells)} FROM ({sql})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _type(type: pa.DataType) -> str:
-    from whohas.runs.supervise import duckdb_type
-
-    return duckdb_type(type)
