@@ -116,6 +116,24 @@ class Settings(BaseSettings):
         description="Whether several words of an unquoted value, as in `email:a.b@x.com`, must follow each other; "
         "without it any of them is enough, as in the published API.",
     )
+    search_clauses: int = Field(
+        1_024,
+        ge=1,
+        description="The most clauses of a search, counted once equal ones, and values of one field, are merged.",
+    )
+    search_values: int = Field(
+        65_536, ge=1, description="The most values of one field in a search; together they are one clause."
+    )
+    search_patterns: int = Field(
+        128, ge=0, description="The most fuzzy words and regular expressions of a search, together."
+    )
+    search_columns: int = Field(
+        4_096, ge=1, description="The most columns of a search export, and the most fields it is sorted by."
+    )
+    search_statement: int = Field(
+        8 * MiB, ge=10_000, description="The longest SQL that a search may come to, in characters."
+    )
+    search_notes: int = Field(100, ge=1, description="The most notes about one search; of more, their number is told.")
     worker: bool = Field(
         True, description="Whether `whohas serve` carries out runs too; without it `whohas worker` must, somewhere."
     )

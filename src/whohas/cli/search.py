@@ -39,6 +39,7 @@ def search(
     from whohas.search.ask import Asked, ask
     from whohas.search.fields import INDICES
     from whohas.search.index import open_index, searchable
+    from whohas.search.limits import Limits
     from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
@@ -54,6 +55,7 @@ def search(
         tuple(name.strip() for name in sort.split(",") if name.strip()),
         zone=zone,
         phrases=settings.search_phrases if phrases is None else phrases,
+        limits=Limits.of(settings),
     )
     snapshot = searchable(Warehouse(settings.warehouse_path))
     if snapshot.number == 0:

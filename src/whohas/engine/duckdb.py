@@ -186,13 +186,16 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
     return connection
 
 
-def pattern_fault(pattern: str) -> str | None:
-    """What the engine has against an RE2 pattern; None where it takes it."""
+def pattern_fault(patterns: Sequence[str]) -> tuple[int, str] | None:
+    """The first of several RE2 patterns that the engine does not take: its number, from 0, and the engine's reason."""
+    if not patterns:
+        return None
     with duckdb.connect() as connection:
-        try:
-            connection.execute("SELECT regexp_matches('', $1)", [pattern])
-        except duckdb.Error as error:
-            return str(error).strip().splitlines()[0].rpartition("Error: ")[2]
+        for number, pattern in enumerate(patterns):
+            try:
+                connection.execute("SELECT regexp_matches('', $1)", [pattern])
+            except duckdb.Error as error:
+                return number, str(error).strip().splitlines()[0].rpartition("Error: ")[2]
     return None
 
 

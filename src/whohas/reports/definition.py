@@ -10,6 +10,7 @@ from typing import Any
 
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
+from whohas.search.limits import DEFAULT, Limits
 from whohas.warehouse.catalogue import Catalogue
 
 
@@ -130,6 +131,7 @@ class Request:
         now: when it was started; what `now` means in a query.
         launcher: who started it.
         phrases: the setting `search_phrases`.
+        limits: how much a search may ask for.
     """
 
     report_type: str
@@ -137,6 +139,7 @@ class Request:
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     launcher: str = ""
     phrases: bool = False
+    limits: Limits = DEFAULT
 
     def text(self, name: str) -> str | None:
         """An argument that is a text; None where it is absent, null or empty.

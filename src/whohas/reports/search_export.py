@@ -76,6 +76,7 @@ def _asked(request: Request) -> tuple[Asked, tuple[Message, ...]]:
         zone=zone,
         inner=_inner(request.arguments.get("innerHit", given.get("innerHit"))),
         phrases=request.flag("phrases") or request.phrases,
+        limits=request.limits,
     )
     return asked, ignored
 

@@ -19,6 +19,7 @@ from whohas.runs.model import Run
 from whohas.runs.plans import RunPlan
 from whohas.runs.work import EXTRACT
 from whohas.search.index import build
+from whohas.search.limits import Limits
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -125,7 +126,9 @@ def _planned(run: Run, warehouse: Warehouse, settings: Settings) -> tuple[report
     report = reports.find(run.report_type, run.arguments)
     if report.searches:
         build(warehouse, snapshot)
-    request = reports.Request(run.report_type, run.arguments, run.created, run.launcher, settings.search_phrases)
+    request = reports.Request(
+        run.report_type, run.arguments, run.created, run.launcher, settings.search_phrases, Limits.of(settings)
+    )
     return report.plan(request, catalogue(snapshot)), snapshot
 
 

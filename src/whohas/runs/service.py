@@ -30,6 +30,7 @@ from whohas.runs.later import Later
 from whohas.runs.model import Level, Message, Run, RunId, State
 from whohas.runs.plans import Record, RunPlan
 from whohas.search.index import searchable
+from whohas.search.limits import Limits
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -145,7 +146,9 @@ class Runs:
                 )
         created = repository.now()
         snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
-        request = reports.Request(report.type, sent, created, launcher, self.settings.search_phrases)
+        request = reports.Request(
+            report.type, sent, created, launcher, self.settings.search_phrases, Limits.of(self.settings)
+        )
         plan = report.plan(request, catalogue(snapshot))
         files = wish(sent, self.settings, default_formats(report, plan, self.settings))
         asked = {**plan.arguments, **files.arguments}

@@ -13,6 +13,7 @@ from whohas.search.export import Missing, Search, export
 from whohas.search.fields import INDICES
 from whohas.search.filters import filters_node
 from whohas.search.index import SearchIndex
+from whohas.search.limits import DEFAULT, Limits
 from whohas.search.parser import parse
 from whohas.search.predicate import Findings, Options
 from whohas.search.tree import Nested, Node
@@ -32,6 +33,7 @@ class Asked:
         zone: the time zone of dates that name none.
         inner: the search API's `innerHit`: a list's path and a query that one of its objects must fulfil.
         phrases: whether several words of an unquoted value must follow each other.
+        limits: how much may be asked for.
     """
 
     query: str
@@ -43,6 +45,7 @@ class Asked:
     zone: str = "UTC"
     inner: tuple[str, str] | None = None
     phrases: bool = False
+    limits: Limits = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,14 @@ def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
         now: what `now` means in dates.
 
     Raises:
-        InvalidArguments: the query cannot be read, or a value is impossible for its field.
+        InvalidArguments: the query cannot be read, a value is impossible for its field, or a limit is passed.
     """
+    for names, what in ((asked.columns, "columns"), (asked.sort, "fields to sort by")):
+        if len(names) > (most := asked.limits.columns):
+            raise InvalidArguments(
+                f"The search names {len(names):,} {what}, and may name {most:,} (WHOHAS_SEARCH_COLUMNS): "
+                f"the first beyond is {names[most][:60]!r}."
+            )
     try:
         zone = parse_zone(asked.zone)
     except UnknownZone as error:
@@ -94,7 +103,7 @@ def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
         path, query = asked.inner
         conditions.append((query, Nested(path, parse(query))))
     options = Options(now, zone, asked.fields, asked.phrases)
-    wanted = Search(tuple(conditions), options, asked.columns, asked.sort)
+    wanted = Search(tuple(conditions), options, asked.columns, asked.sort, asked.limits)
     statements: dict[str, Statement] = {}
     findings: dict[str, Findings] = {}
     missing: list[Missing] = []
@@ -120,10 +129,10 @@ def _notes(asked: Asked, findings: list[Findings], missing: list[Missing]) -> tu
         Note("sort", f"There is no field {name} in {where} to sort by: it is passed over.{_more(hint)}")
         for name, hint in _everywhere([lacks.sort for lacks in missing])
     ]
-    return (
-        *notes,
-        *(Note("query", remark) for remark in dict.fromkeys(r for found in findings for r in found.remarks)),
-    )
+    notes += [Note("query", remark) for remark in dict.fromkeys(r for found in findings for r in found.remarks)]
+    if len(notes) > (most := asked.limits.notes):
+        return (*notes[:most], Note(notes[most].kind, f"There are {len(notes) - most:,} more notes like these."))
+    return tuple(notes)
 
 
 def _everywhere(unknown: list[dict[str, str]]) -> list[tuple[str, str]]:

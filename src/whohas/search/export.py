@@ -12,8 +12,10 @@ from sqlglot import exp
 from whohas.engine.statement import Column, ColumnType, Statement
 from whohas.errors import InvalidArguments
 from whohas.search.conditions import column_of, table_of, together
+from whohas.search.criteria import Count
 from whohas.search.fields import Element, Field, Index
 from whohas.search.index import SearchIndex, view
+from whohas.search.limits import DEFAULT, Limits
 from whohas.search.predicate import Findings, Options, predicate
 from whohas.search.tree import Node
 
@@ -34,6 +36,7 @@ class Search:
     options: Options
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
+    limits: Limits = DEFAULT
 
 
 @dataclass(slots=True)
@@ -52,11 +55,12 @@ def export(asked: Search, index: Index, search: SearchIndex) -> tuple[Statement,
     where nothing but ids orders them the statement leaves it to the order of the index's files, and is `ordered`.
 
     Raises:
-        InvalidArguments: a value of the query is impossible for its field.
+        InvalidArguments: a value of the query is impossible for its field, or a limit is passed.
     """
     findings, conditions = Findings(), list[exp.Expr]()
+    count = Count(asked.limits)
     for query, node in asked.conditions:
-        condition, found = predicate(query, node, index, search, asked.options)
+        condition, found = predicate(query, node, index, search, asked.options, count)
         conditions.append(condition)
         findings.merge(found)
     return _Export(asked, index, search, together(conditions)).statement(findings)
@@ -89,7 +93,7 @@ class _Export:
         made = self._select(cells)
         rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
         statement = Statement(
-            sql=_text(made),
+            sql=_text(made, self._asked.limits.statement),
             columns=tuple(Column(cell.name, cell.type) for cell in cells),
             files=self._files(made),
             ordered=True,
@@ -168,13 +172,13 @@ class _Export:
             every = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
             on = column_of("e", "num").eq(column_of("d", "num"))
             made = made.join(every.subquery("e"), on=on, join_type="left")
-        made = made.where(self._condition)
+        made = made.where(self._condition, copy=False)
         order = self._order()
         looks_elsewhere = next(self._condition.find_all(exp.Query), None) is not None
         if len(order) == 1 and not looks_elsewhere:
             # the documents lie in this order, and a scan that must keep its order does: sorting would cost a third more
             return made
-        return made.order_by(*order)
+        return made.order_by(*order, copy=False)
 
     def _objects(self, path: str, fields: Sequence[tuple[str, str]], number: int = 0) -> exp.Select:
         """The objects of a list: whose they are, their order, and some of their fields under their full names.
@@ -241,13 +245,18 @@ def _value(name: str, one: Field, column: exp.Expr, path: str = "") -> _Cell:
     return _Cell(name, _TYPES[one.kind], column, path)
 
 
-def _text(made: exp.Expr) -> str:
+def _text(made: exp.Expr, longest: int) -> str:
     """The statement's text.
 
     Raises:
-        InvalidArguments: a name or a value in it has a character that no text can have.
+        InvalidArguments: a name or a value in it has a character that no text can have, or it is too long.
     """
     sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110)
+    if len(sql) > longest:
+        raise InvalidArguments(
+            f"The search comes to SQL of {len(sql):,} characters, and may have {longest:,} "
+            "(WHOHAS_SEARCH_STATEMENT): divide it, or name fewer values, fuzzy words and columns."
+        )
     if "\0" in sql or (not sql.isascii() and re.search("[\ud800-\udfff]", sql)):
         raise InvalidArguments("A query, a column or a field must not have the character NUL, nor half of a character.")
     if sql.replace("\n", "").isprintable():

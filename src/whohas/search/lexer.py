@@ -49,41 +49,41 @@ class Kind(StrEnum):
     END = "the end of the query"
 
 
-_Rules = tuple[tuple[Kind, re.Pattern[str]], ...]
+_Rules = tuple[tuple[Kind, str, re.Pattern[str]], ...]
 
 
-def _rules(*pairs: tuple[Kind, str]) -> _Rules:
-    return tuple((kind, re.compile(pattern)) for kind, pattern in pairs)
+def _rules(*rules: tuple[Kind, str, str]) -> _Rules:
+    return tuple((kind, first, re.compile(pattern)) for kind, first, pattern in rules)
 
 
-_DEFAULT = _rules(
-    (Kind.BLANK, _BLANK),
-    (Kind.AND, r"AND|&&"),
-    (Kind.OR, r"OR|\|\|"),
-    (Kind.NOT, r"NOT|!"),
-    (Kind.PLUS, r"\+"),
-    (Kind.MINUS, r"-"),
-    (Kind.BARE_OPERATOR, rf"[+\-!]{_BLANK}"),
-    (Kind.LEFT, r"\("),
-    (Kind.RIGHT, r"\)"),
-    (Kind.COLON, r":"),
-    (Kind.STAR, r"\*"),
-    (Kind.CARET, r"\^"),
-    (Kind.QUOTED, rf"\"(?:[^\"\\]|{_ESCAPED})*\""),
-    (Kind.TERM, rf"{_START}{_INNER}*"),
-    (Kind.FUZZY, rf"~{_INNER}*"),
-    (Kind.PREFIX, rf"{_START}{_INNER}*\*"),
-    (Kind.WILDCARD, rf"(?:{_START}|[*?])(?:{_INNER}|[*?])*"),
-    (Kind.REGEXP, r"/(?:\\/|[^/])*/"),
-    (Kind.RANGE_START, r"[\[{]"),
+_DEFAULT = _rules(  # the characters that each may begin with; none: any
+    (Kind.BLANK, " \t\n\r\u3000", _BLANK),
+    (Kind.AND, "A&", r"AND|&&"),
+    (Kind.OR, "O|", r"OR|\|\|"),
+    (Kind.NOT, "N!", r"NOT|!"),
+    (Kind.PLUS, "+", r"\+"),
+    (Kind.MINUS, "-", r"-"),
+    (Kind.BARE_OPERATOR, "+-!", rf"[+\-!]{_BLANK}"),
+    (Kind.LEFT, "(", r"\("),
+    (Kind.RIGHT, ")", r"\)"),
+    (Kind.COLON, ":", r":"),
+    (Kind.STAR, "*", r"\*"),
+    (Kind.CARET, "^", r"\^"),
+    (Kind.QUOTED, '"', rf"\"(?:[^\"\\]|{_ESCAPED})*\""),
+    (Kind.TERM, "", rf"{_START}{_INNER}*"),
+    (Kind.FUZZY, "~", rf"~{_INNER}*"),
+    (Kind.PREFIX, "", rf"{_START}{_INNER}*\*"),
+    (Kind.WILDCARD, "", rf"(?:{_START}|[*?])(?:{_INNER}|[*?])*"),
+    (Kind.REGEXP, "/", r"/(?:\\/|[^/])*/"),
+    (Kind.RANGE_START, "[{", r"[\[{]"),
 )
-_BOOST = _rules((Kind.NUMBER, r"[0-9]+(?:\.[0-9]+)?"))
+_BOOST = _rules((Kind.NUMBER, "", r"[0-9]+(?:\.[0-9]+)?"))
 _RANGE = _rules(
-    (Kind.BLANK, _BLANK),
-    (Kind.TO, r"TO"),
-    (Kind.RANGE_END, r"[\]}]"),
-    (Kind.RANGE_QUOTED, r"\"(?:\\\"|[^\"])+\""),
-    (Kind.BOUND, r"[^ \]}]+"),
+    (Kind.BLANK, "", _BLANK),
+    (Kind.TO, "T", r"TO"),
+    (Kind.RANGE_END, "]}", r"[\]}]"),
+    (Kind.RANGE_QUOTED, '"', r"\"(?:\\\"|[^\"])+\""),
+    (Kind.BOUND, "", r"[^ \]}]+"),
 )
 _AFTER = {Kind.CARET: _BOOST, Kind.NUMBER: _DEFAULT, Kind.RANGE_START: _RANGE, Kind.RANGE_END: _DEFAULT}
 
@@ -107,7 +107,9 @@ def tokens(query: str) -> list[Token]:
     rules, at = _DEFAULT, 0
     while at < len(query):
         kind, end = Kind.END, at
-        for candidate, pattern in rules:
+        for candidate, first, pattern in rules:
+            if first and query[at] not in first:
+                continue
             match = pattern.match(query, at)
             if match is not None and match.end() > end:
                 kind, end = candidate, match.end()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -18,25 +18,29 @@ from sqlglot import exp
 
 from whohas.search import dates, patterns
 from whohas.search.analysis import lower, tokens
-from whohas.search.conditions import (
-    between,
-    column_of,
-    contains,
-    either,
-    literal,
-    matches,
-    moment,
-    near,
-    negated,
-    table_of,
-    there,
-    together,
-    word_between,
-    word_like,
+from whohas.search.conditions import column_of, moment, near, there, together
+from whohas.search.criteria import (
+    EVERY,
+    NOTHING,
+    Count,
+    Criterion,
+    Form,
+    List,
+    Member,
+    Not,
+    Other,
+    Part,
+    Pattern,
+    Place,
+    Reach,
+    Span,
+    all_of,
+    any_of,
 )
 from whohas.search.fields import Element, Field, Index
 from whohas.search.index import WORDS, SearchIndex, view
 from whohas.search.lexer import broken
+from whohas.search.lowering import lowered
 from whohas.search.tree import (
     Fuzzy,
     Group,
@@ -94,26 +98,44 @@ class Findings:
         self.remarks |= other.remarks
 
 
-def predicate(query: str, node: Node, index: Index, search: SearchIndex, options: Options) -> tuple[exp.Expr, Findings]:
+def predicate(
+    query: str, node: Node, index: Index, search: SearchIndex, options: Options, count: Count
+) -> tuple[exp.Expr, Findings]:
     """The condition on a row `d` of the index's documents.
 
     Args:
         query: the text that `node` was read from, for messages.
+        count: counts its clauses with those of the other queries of the search.
 
     Raises:
-        InvalidArguments: a value is impossible for its field; the message points at it.
+        InvalidArguments: a value is impossible for its field, or it has more clauses than a search may have; the
+            message points at it.
     """
     findings = Findings()
-    build = _Builder(query, index, search, options, findings, "", "d", 0)
-    found = build.node(node)
-    return (exp.false() if found is None else found), findings
+    expressions: list[tuple[str, int]] = []
+    criterion = _Builder(query, index, search, options, findings, expressions, "", "d", 0).node(node)
+    if criterion is None:
+        return exp.false(), findings
+    count.add(query, criterion)
+    _check(query, expressions)
+    return lowered(criterion), findings
+
+
+def _check(query: str, expressions: list[tuple[str, int]]) -> None:
+    from whohas.engine.duckdb import pattern_fault
+
+    fault = pattern_fault([pattern for pattern, _ in expressions])
+    if fault is not None:
+        number, reason = fault
+        raise broken(query, expressions[number][1], f"the regular expression is too large ({reason})")
 
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    """Conditions on one element's row.
+    """Criteria on one element's row.
 
     Attributes:
+        expressions: patterns of the user's own, each with its place in the query; the engine is asked about them later.
         path: of the element; empty for documents.
         alias: of its row in the statement.
         depth: how many elements it lies in.
@@ -124,14 +146,15 @@ class _Builder:
     search: SearchIndex
     options: Options
     findings: Findings
+    expressions: list[tuple[str, int]]
     path: str
     alias: str
     depth: int
 
     # --- structure
 
-    def node(self, node: Node) -> exp.Expr | None:
-        """The condition; None where nothing is left of it after analysis, as Lucene then drops the clause."""
+    def node(self, node: Node) -> Criterion | None:
+        """The criterion; None where nothing is left of it after analysis, as Lucene then drops the clause."""
         match node:
             case Group():
                 return self._group(node)
@@ -140,7 +163,7 @@ class _Builder:
             case _:
                 return self._leaf(node)
 
-    def _group(self, group: Group) -> exp.Expr | None:
+    def _group(self, group: Group) -> Criterion | None:
         every = [self.node(clause.node) for clause in group.clauses]
         made = [found for found in every if found is not None]
         if not made:
@@ -150,75 +173,58 @@ class _Builder:
         required = [found for occur, found in bound if occur is Occur.MUST]
         optional = [found for occur, found in bound if occur is Occur.SHOULD]
         prohibited = [found for occur, found in bound if occur is Occur.MUST_NOT]
-        conditions = list(required)
+        criteria = list(required)
         if optional and not required:
-            conditions.append(either(optional))
-        conditions += [negated(found) for found in prohibited]
-        return together(conditions)
+            criteria.append(any_of(optional))
+        if prohibited:
+            criteria.append(Not(any_of(prohibited)))
+        return all_of(criteria)
 
-    def _nested(self, nested: Nested) -> exp.Expr | None:
+    def _nested(self, nested: Nested) -> Criterion | None:
         names = [f"{self.path}.{nested.path}"] if self.path else []
         element = next(
             (self.index.elements[name] for name in [*names, nested.path] if name in self.index.elements), None
         )
         if element is None or not element.path or (self.path and not element.path.startswith(f"{self.path}.")):
             self._unknown_path(nested)
-            return exp.false()
-        alias = f"e{self.depth + 1}"
-        inner = _Builder(
-            self.query, self.index, self.search, self.options, self.findings, element.path, alias, self.depth + 1
-        )
+            return NOTHING
+        inner = replace(self, path=element.path, alias=f"e{self.depth + 1}", depth=self.depth + 1)
         found = inner.node(nested.node)
-        if found is None:
-            return None
-        return self._reaches(element, alias, found)
+        return None if found is None else self._reaches(element, found, nested.at)
 
-    def _reaches(self, element: Element, alias: str, condition: exp.Expr) -> exp.Expr:
-        """That an element of this row fulfils a condition."""
+    def _reaches(self, element: Element, criterion: Criterion, at: int) -> Criterion:
+        """That an object of this row's list meets a criterion."""
         name = view(self.index, element.path)
-        if element.shared:
-            holder = f"h{self.depth + 1}"
-            chosen = exp.select(column_of(holder, "num")).from_(table_of(name, holder))
-            items = exp.select(column_of(alias, "item")).from_(table_of(f"{name}.items", alias)).where(condition)
-            chosen = chosen.where(column_of(holder, "item").isin(query=items))
-            return column_of(self.alias, "num").isin(query=chosen)
-        if not self.path:
-            chosen = exp.select(column_of(alias, "num")).from_(table_of(name, alias)).where(condition)
-            return column_of(self.alias, "num").isin(query=chosen)
-        # an element of an element: the same document and the same parent
-        both = [column_of(alias, "num").eq(column_of(self.alias, "num"))]
-        both.append(column_of(alias, "parent").eq(column_of(self.alias, "ord")))
-        chosen = exp.select(exp.Literal.number(1)).from_(table_of(name, alias)).where(together([*both, condition]))
-        return exp.Exists(this=chosen)
+        return Reach(List(name, element.shared, self.alias, f"e{self.depth + 1}", bool(self.path)), criterion, at)
 
     # --- fields
 
-    def _leaf(self, leaf: Leaf) -> exp.Expr | None:
+    def _leaf(self, leaf: Leaf) -> Criterion | None:
         if leaf.field == "_exists_":
             if not isinstance(leaf, Term | Phrase):
                 raise broken(self.query, leaf.at, "_exists_ must be followed by a field's name")
-            return self._exists(leaf.text)
+            return self._exists(leaf.text, leaf.at)
         if leaf.field is None:
             if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
-                return exp.true()
+                return EVERY
             if isinstance(leaf, Term) and leaf.text in ("+", "-", "!"):
                 self.findings.remarks[f"A {leaf.text} before a blank means nothing: write it close to its word."] = None
             if not self.options.fields or self.path:
-                return self._text(leaf, None, self._column(WORDS))
+                return self._text(leaf, WORDS)
             found = [self._named(leaf, name) for name in self.options.fields]
             some = [one for one in found if one is not None]
-            return either(some) if some else None
+            return any_of(some) if some else None
         return self._named(leaf, leaf.field)
 
-    def _named(self, leaf: Leaf, name: str) -> exp.Expr | None:
+    def _named(self, leaf: Leaf, name: str) -> Criterion | None:
         if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
-            return self._exists(name)
+            return self._exists(name, leaf.at)
         fields = self._fields(name)
         if not fields:
-            return exp.false()
+            return NOTHING
         found = [self._on(leaf, one, exact) for one, exact in fields]
         some = [one for one in found if one is not None]
-        return either(some) if some else None
+        return any_of(some) if some else None
 
     @property
     def _known(self) -> Mapping[str, Field]:
@@ -274,7 +280,7 @@ class _Builder:
 
     # --- leaves
 
-    def _on(self, leaf: Leaf, one: Field, exact: bool) -> exp.Expr | None:
+    def _on(self, leaf: Leaf, one: Field, exact: bool) -> Criterion | None:
         """A leaf on one field."""
         column = self._column(one.column)
         if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
@@ -282,166 +288,174 @@ class _Builder:
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
             leaf = Range(leaf.field, low, high, sign == ">=" or low is None, sign == "<=" or high is None, leaf.at)
         if isinstance(leaf, Range) and leaf.low is None and leaf.high is None:
-            return there(column)
+            return Other(there(column), leaf.at)
         match one.kind:
             case "text":
-                return (
-                    self._whole(leaf, one, column) if exact else self._text(leaf, one, self._column(one.column + WORDS))
-                )
+                return self._whole(leaf, one) if exact else self._text(leaf, one.column + WORDS)
             case "id":
-                return self._whole(leaf, one, column)
+                return self._whole(leaf, one)
             case "date":
-                return self._ordered(leaf, one, column, self._day)
+                return self._day(leaf, one, column)
             case "integer":
-                return self._ordered(leaf, one, column, self._whole_number)
+                return self._number(leaf, one, column)
             case "boolean":
                 return self._boolean(leaf, one, column)
 
-    def _text(self, leaf: Leaf, one: Field | None, words: exp.Expr) -> exp.Expr | None:
+    def _place(self, column: str, form: Form, folded: bool = False) -> Place:
+        name = view(self.index, self.path)
+        shared = self.path and self.index.elements[self.path].shared
+        return Place(f"{name}.items" if shared else name, self.alias, column, form, folded)
+
+    def _text(self, leaf: Leaf, column: str) -> Criterion | None:
         """A leaf on the words of a text."""
+        place, at = self._place(column, Form.WORDS), leaf.at
         match leaf:
             case Term():
                 found = tokens(leaf.text)
                 if not found:
                     return None
-                if self.options.phrases:
-                    return contains(words, f" {' '.join(found)} ")
-                return either([contains(words, f" {token} ") for token in found])
+                if self.options.phrases and len(found) > 1:
+                    return Part(place, f" {' '.join(found)} ", at)
+                return any_of(Member(place, token, at) for token in found)
             case Phrase():
                 found = tokens(leaf.text)
                 if not found:
                     return None
-                if leaf.slop == 0 or len(found) == 1:
-                    return contains(words, f" {' '.join(found)} ")
+                if len(found) == 1:
+                    return Member(place, found[0], at)
+                if leaf.slop == 0:
+                    return Part(place, f" {' '.join(found)} ", at)
                 if len(found) > _LONGEST_NEAR:
-                    raise broken(self.query, leaf.at, f"a phrase with ~ may have {_LONGEST_NEAR} words at the most")
-                return near(words, found, leaf.slop)
+                    raise broken(self.query, at, f"a phrase with ~ may have {_LONGEST_NEAR} words at the most")
+                return Other(near(self._column(column), found, leaf.slop), at)
             case Wildcard():
-                return word_like(words, [_lowered(part) for part in patterns.wildcard_parts(leaf.pattern)])
+                return self._like(place, [_lowered(part) for part in patterns.wildcard_parts(leaf.pattern)], at)
             case Fuzzy():
-                return self._fuzzy(leaf, words)
+                text = lower(leaf.text)
+                return NOTHING if not text or re.search("[ |]", text) else self._near(leaf, place, text)
             case Regexp():
-                return self._regexp(leaf, lower(leaf.pattern), lambda p: matches(words, f" (?:{p}) "))
+                return self._expression(leaf, place, lower(leaf.pattern))
             case Range():
-                return word_between(words, leaf)
+                return self._span(leaf, place, lower)
 
-    def _fuzzy(self, leaf: Fuzzy, words: exp.Expr) -> exp.Expr:
-        text = lower(leaf.text)
-        if not text or re.search("[ |]", text):
-            return exp.false()
+    def _like(self, place: Place, parts: list[str], at: int) -> Criterion:
+        """That a word matches a wildcard, whose pieces are those of `patterns.wildcard_parts` in lower case."""
+        if any(part[0] == "=" and re.search("[ |]", part) for part in parts):
+            return NOTHING
+        match parts:
+            case [text, "*"] if text[0] == "=":
+                return Part(place, " " + text[1:], at)
+            case ["*", text] if text[0] == "=":
+                return Part(place, text[1:] + " ", at)
+            case ["*", text, "*"] if text[0] == "=":
+                return Part(place, text[1:], at)
+            case _:
+                return Pattern(place, patterns.wildcard(parts), at)
+
+    def _near(self, leaf: Fuzzy, place: Place, text: str) -> Criterion:
         edits = patterns.fuzzy_edits(text, leaf.edits)
         if edits == 0:
-            return contains(words, f" {text} ")
+            return Member(place, text, leaf.at)
+        ends = patterns.WORD_ENDS if place.form is Form.WORDS else patterns.VALUE_ENDS
         try:
-            return matches(words, f" {patterns.fuzzy(text, edits)} ")
+            return Pattern(place, patterns.fuzzy(text, edits, ends), leaf.at, near=(text, edits))
         except ValueError as error:
             raise broken(self.query, leaf.at, str(error)) from None
 
-    def _regexp(
-        self, leaf: Regexp, pattern: str, match: Callable[[str], exp.Expr], ends: str = patterns.WORD_ENDS
-    ) -> exp.Expr:
-        from whohas.engine.duckdb import pattern_fault
-
+    def _expression(self, leaf: Regexp, place: Place, pattern: str) -> Criterion:
+        ends = patterns.WORD_ENDS if place.form is Form.WORDS else patterns.VALUE_ENDS
         try:
             translated = patterns.regexp(pattern, ends)
         except ValueError as error:
             raise broken(self.query, leaf.at, str(error)) from None
-        if (fault := pattern_fault(translated)) is not None:
-            raise broken(self.query, leaf.at, f"the regular expression is too large ({fault})")
-        return match(translated)
+        self.expressions.append((translated, leaf.at))
+        return Pattern(place, translated, leaf.at, expression=True)
 
-    def _whole(self, leaf: Leaf, one: Field, column: exp.Expr) -> exp.Expr | None:
+    def _span(self, leaf: Range, place: Place, fold: Callable[[str], str]) -> Criterion:
+        low, high = (None if bound is None else fold(bound) for bound in (leaf.low, leaf.high))
+        return Span(place, low, high, leaf.low_included, leaf.high_included, leaf.at)
+
+    def _whole(self, leaf: Leaf, one: Field) -> Criterion | None:
         """A leaf on a whole value: as it is written for `.exact`, without regard to case for an id."""
-        ends = patterns.VALUE_ENDS
         fold: Callable[[str], str] = lower if one.kind == "id" else str
-        place = exp.func("lower", column) if one.kind == "id" else column
-        if one.many:
-            edge = exp.func("chr", exp.Literal.number(31))
-            place = exp.func("concat", edge, place, edge)
-
-        def value_matches(pattern: str) -> exp.Expr:
-            if one.many:
-                return matches(place, f"{ends}(?:{pattern}){ends}")
-            return exp.func("regexp_full_match", place, literal(f"(?s:{pattern})"), dialect="duckdb")
-
+        place = self._place(one.column, Form.VALUES if one.many else Form.VALUE, one.kind == "id")
         match leaf:
             case Term() | Phrase():
-                value = fold(leaf.text)
-                return contains(place, f"{ends}{value}{ends}") if one.many else place.eq(literal(value))
+                return Member(place, fold(leaf.text), leaf.at)
             case Wildcard():
                 parts = [
                     part if part in "*?" else "=" + fold(part[1:]) for part in patterns.wildcard_parts(leaf.pattern)
                 ]
-                return value_matches(patterns.wildcard(parts, ends))
+                return Pattern(place, patterns.wildcard(parts, patterns.VALUE_ENDS), leaf.at)
             case Fuzzy():
-                text = fold(leaf.text)
-                try:
-                    return value_matches(patterns.fuzzy(text, patterns.fuzzy_edits(text, leaf.edits), ends))
-                except ValueError as error:
-                    raise broken(self.query, leaf.at, str(error)) from None
+                return self._near(leaf, place, fold(leaf.text))
             case Regexp():
-                return self._regexp(leaf, leaf.pattern, value_matches, ends)
+                return self._expression(leaf, place, leaf.pattern)
             case Range():
-                return between(
-                    place,
-                    None if leaf.low is None else (exp.GTE if leaf.low_included else exp.GT, literal(fold(leaf.low))),
-                    None
-                    if leaf.high is None
-                    else (exp.LTE if leaf.high_included else exp.LT, literal(fold(leaf.high))),
-                )
+                return self._span(leaf, place, fold)
 
-    def _ordered(self, leaf: Leaf, one: Field, column: exp.Expr, read: _Reader) -> exp.Expr:
-        """A leaf on a date or a number: what it covers, or what lies between two bounds."""
-        match leaf:
-            case Term() | Phrase():
-                start, end = read(leaf, one, leaf.text)
-                return exp.and_(column >= start, column < end)
-            case Range():
-                low = None if leaf.low is None else read(leaf, one, leaf.low)[not leaf.low_included]
-                high = None if leaf.high is None else read(leaf, one, leaf.high)[leaf.high_included]
-                return between(
-                    column, None if low is None else (exp.GTE, low), None if high is None else (exp.LT, high)
-                )
-            case _:
-                what = "a time" if one.kind == "date" else "a number"
-                raise broken(self.query, leaf.at, f"{one.name} holds {what}: wildcards, ~ and /…/ need a text")
+    def _day(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
+        def read(text: str) -> tuple[exp.Expr, exp.Expr]:
+            try:
+                span = dates.span(text, self.options.now, self.options.zone)
+            except dates.DateFault as error:
+                raise broken(self.query, leaf.at, f"{one.name} holds a time, and {error}") from None
+            return moment(span.start), moment(span.end)
 
-    def _day(self, leaf: Leaf, one: Field, text: str) -> tuple[exp.Expr, exp.Expr]:
-        try:
-            span = dates.span(text, self.options.now, self.options.zone)
-        except dates.DateFault as error:
-            raise broken(self.query, leaf.at, f"{one.name} holds a time, and {error}") from None
-        return moment(span.start), moment(span.end)
+        if isinstance(leaf, Term | Phrase):
+            start, end = read(leaf.text)
+            return Other(exp.and_(column >= start, column < end), leaf.at)
+        return self._within(leaf, one, column, read, "a time")
 
-    def _whole_number(self, leaf: Leaf, one: Field, text: str) -> tuple[exp.Expr, exp.Expr]:
-        if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", text.strip()):
-            raise broken(self.query, leaf.at, f"{one.name} holds a whole number, and {text[:40]!r} is none")
-        value = int(text.strip().partition(".")[0])
-        return exp.convert(value), exp.convert(value + 1)
+    def _number(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
+        def value(text: str) -> int:
+            if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", text.strip()):
+                raise broken(self.query, leaf.at, f"{one.name} holds a whole number, and {text[:40]!r} is none")
+            return int(text.strip().partition(".")[0])
 
-    def _boolean(self, leaf: Leaf, one: Field, column: exp.Expr) -> exp.Expr:
+        if isinstance(leaf, Term | Phrase):
+            return Member(self._place(one.column, Form.NUMBER), str(value(leaf.text)), leaf.at)
+        return self._within(
+            leaf, one, column, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
+        )
+
+    def _within(
+        self, leaf: Leaf, one: Field, column: exp.Expr, read: Callable[[str], tuple[exp.Expr, exp.Expr]], what: str
+    ) -> Criterion:
+        """A leaf on a date or a number: what lies between two bounds, each of which covers a span of values.
+
+        Args:
+            read: gives where the span of a bound begins, and where it has ended.
+        """
+        if not isinstance(leaf, Range):
+            raise broken(self.query, leaf.at, f"{one.name} holds {what}: wildcards, ~ and /…/ need a text")
+        bounds: list[exp.Expr] = []
+        if leaf.low is not None:
+            bounds.append(column >= read(leaf.low)[not leaf.low_included])
+        if leaf.high is not None:
+            bounds.append(column < read(leaf.high)[leaf.high_included])
+        return Other(together(bounds), leaf.at)
+
+    def _boolean(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
         if isinstance(leaf, Term | Phrase) and leaf.text.lower() in ("true", "false"):
-            return column.is_(exp.true() if leaf.text.lower() == "true" else exp.false())
+            return Other(column.is_(exp.true() if leaf.text.lower() == "true" else exp.false()), leaf.at)
         raise broken(self.query, leaf.at, f"{one.name} is true or false")
 
-    def _exists(self, name: str) -> exp.Expr:
+    def _exists(self, name: str, at: int) -> Criterion:
         known = self._known
         inner = f"{self.path}.{name}" if self.path else name
         if name not in known and inner in self.index.elements:
             self.findings.known[self._called(name)] = "list of objects"
-            return self._reaches(self.index.elements[inner], f"e{self.depth + 1}", exp.true())
+            return self._reaches(self.index.elements[inner], EVERY, at)
         members = [one for place, one in known.items() if place.startswith(f"{name}.")]
         if name not in known and members:
             self.findings.known[self._called(name)] = f"object of {len(members)} fields"
-            return either([there(self._column(one.column)) for one in members])
-        found = self._fields(name)
-        return either([there(self._column(one.column)) for one, _ in found]) if found else exp.false()
+        else:
+            members = [one for one, _ in self._fields(name)]
+        return any_of(Other(there(self._column(one.column)), at) for one in members) if members else NOTHING
 
     def _column(self, name: str) -> exp.Column:
         return column_of(self.alias, name)
-
-
-_Reader = Callable[[Leaf, Field, str], tuple[exp.Expr, exp.Expr]]
 
 
 def _lowered(part: str) -> str:
