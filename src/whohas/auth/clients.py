@@ -27,7 +27,7 @@ from whohas.addresses import Address
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
 from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
-from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, checked_name, checked_scopes
+from whohas.auth.rights import ALL, DEFAULT, READ, Caller, Level, checked_levels, checked_name, checked_scopes
 from whohas.cache import Cache, until_commit
 from whohas.database import Instant, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
@@ -124,15 +124,17 @@ class Clients:
     def create(
         self,
         name: str,
-        scopes: Iterable[str] = (ALL,),
+        scopes: Iterable[str] = (READ,),
         *,
         person: Person | None = None,
-        levels: Iterable[str] = (Level.ORG_ADMIN,),
+        levels: Iterable[str] = (),
         sources: Iterable[str] = (),
         redirects: Iterable[str] = (),
         by: Who = SYSTEM,
     ) -> NewClient:
         """Makes a client and its secret. Several clients may share a name, as while one replaces another.
+
+        What is not given is the least that there is: a client that may only read, and an application of no level.
 
         Args:
             person: the user whose personal client it is; it then has their levels and sources.
