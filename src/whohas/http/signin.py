@@ -187,17 +187,10 @@ def _page(
         f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{back}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
-    return HTMLResponse(
-        text,
-        status,
-        {
-            **(headers or {}),
-            "Content-Security-Policy": policy,
-            "Cache-Control": "no-store",
-            # with no-referrer browsers would post the form with `Origin: null`
-            "Referrer-Policy": "same-origin",
-        },
-    )
+    # with no-referrer browsers would post the form with `Origin: null`
+    referrer = {"Referrer-Policy": "same-origin"} if asked else {}
+    own = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **referrer}
+    return HTMLResponse(text, status, {**(headers or {}), **own})
 
 
 def _source(address: Address) -> str:
