@@ -109,7 +109,7 @@ def good(services: Services) -> Iterator[Held]:
         yield Held(f"program, {level}", bearer(access.tokens.issue(program).text), everything, frozenset({level}))
     for scope, user in product(known_scopes, (True, False)):
         person = access.people.create(f"holder of {scope}", ["ORG_ADMIN"]) if user else None
-        client = access.clients.create("a client", [scope], person=person).client
+        client = access.clients.create("a client", [scope], person=person, levels=["ORG_ADMIN"]).client
         token = access.tokens.issue(client).text
         yield Held(f"{scope}, user: {user}", bearer(token), frozenset({scope}), frozenset({Level.ORG_ADMIN}), user)
 
