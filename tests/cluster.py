@@ -127,7 +127,7 @@ def running_cluster(
     # a person's, for only people cancel
     person = whohas(home, "user", "create", "tester", "--level", "ORG_ADMIN", **extra)
     assert person.returncode == 0, person.stderr
-    made = whohas(home, "client", "create", "tester", "--user", "tester", **extra)
+    made = whohas(home, "client", "create", "tester", "--user", "tester", "--scope", "sp:scopes:all", **extra)
     assert made.returncode == 0, made.stderr
     client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
     cluster = Cluster(home, database_url, client_id=client_id, secret=secret)

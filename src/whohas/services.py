@@ -90,14 +90,17 @@ class Services:
 
 
 @contextmanager
-def open_services(settings: Settings) -> Generator[Services]:
+def open_services(settings: Settings, *, serving: bool = False) -> Generator[Services]:
     """Opens an installation, making its folder, its database and its keys if they are missing.
+
+    Args:
+        serving: whether this process goes on for long (`Settings.make_home`).
 
     Raises:
         Unavailable: the folder or the database cannot be made or opened.
     """
     try:
-        settings.make_home()
+        settings.make_home(serving=serving)
         database = connect(settings.sqlalchemy_url)
         upgrade(database)
         if database.dialect.name == "postgresql":
@@ -105,7 +108,7 @@ def open_services(settings: Settings) -> Generator[Services]:
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
-    warehouse = Warehouse(settings.warehouse_path)
+    warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
     artefacts = Artefacts(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
     children = Children()

@@ -7,19 +7,29 @@ the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home fol
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.sources import TomlConfigSettingsSource
+from sqlalchemy import make_url
 
-from whohas import timeouts
+from whohas import addresses, permissions, timeouts
 from whohas.database import with_driver
 from whohas.errors import InvalidArguments
+from whohas.permissions import Tightened
 
 MiB = 1 << 20
+_FAULTS = 3
+"""Lines on permissions that cannot be changed, at most."""
+
+log = structlog.get_logger("whohas.settings")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Several names; in an environment variable they are separated by commas."""
@@ -228,6 +238,12 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         timeouts.SWEEP_SECONDS, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
     )
+    warehouse_mode: str = Field(
+        "private",
+        pattern="^(private|group)$",
+        description="Who may read the warehouse's tables beside their owner: nobody (`private`), or the group of its "
+        "folder (`group`), so that other engines can.",
+    )
     min_free_bytes: int = Field(
         256 * MiB, ge=0, description="Bytes that must be free where the home folder is for `/readyz` to say ready."
     )
@@ -238,7 +254,6 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         None,
-        pattern="^https?://",
         description="A collector that takes OpenTelemetry traces by OTLP over HTTP, such as `http://127.0.0.1:4318`; "
         "needs `whohas[otel]`.",
     )
@@ -295,6 +310,26 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        with _wrong_value():
+            address = None if value is None else addresses.parse(value, services=True)
+        if address is not None and (address.query or address.fragment):
+            raise ValueError("it must be an address without a query: /v1/traces is put after it")
+        return value
+
+    @field_validator("kafka_servers")
+    @classmethod
+    def _brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            protocol, separator, rest = one.rpartition("://")  # librdkafka takes a protocol before the host
+            if separator and protocol.lower() not in ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"):
+                raise ValueError(f"{one[:200]!r} begins with an unknown protocol; write HOST:PORT")
+            with _wrong_value():
+                addresses.authority(rest)
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -326,9 +361,41 @@ class Settings(BaseSettings):
             raise InvalidArguments(f"WHOHAS_CONFIG names {path}, and there is no such file.")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
-    def make_home(self) -> None:
-        """Makes the home folder if it is missing, for its owner alone: keys, secrets, everybody's access are in it."""
+    def make_home(self, *, serving: bool = False) -> None:
+        """Make the home folder if it is missing, for its owner alone, and close what is open to others; see
+        `permissions`. What is changed, and what cannot be, is logged.
+
+        Args:
+            serving: whether this process goes on for long. Every file is looked at then, beside what it does, and not
+                only where the uppermost folders were open.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        permissions.restrict_process()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        done = permissions.tighten(self.home, group=self.warehouse_shared)
+        url = make_url(self.sqlalchemy_url)
+        if url.get_backend_name() == "sqlite" and url.database and Path(url.database).parent != self.home:
+            files = permissions.close_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))
+            done.closed += files.closed
+            done.faults += files.faults
+        if serving:
+            thread = threading.Thread(target=self._tighten_all, args=(done,), name="permissions", daemon=True)
+            thread.start()
+            thread.join(timeouts.PERMISSIONS_WAIT_SECONDS)
+        elif done.closed or done.opened:
+            self._tighten_all(done)
+        else:
+            _log_permissions(self.home, done)
+
+    def _tighten_all(self, done: Tightened) -> None:
+        _log_permissions(self.home, permissions.tighten_all(self.home, done, group=self.warehouse_shared))
+
+    @property
+    def warehouse_shared(self) -> bool:
+        """Whether the tables are open to a group."""
+        return self.warehouse_mode == "group"
 
     @property
     def warehouse_path(self) -> Path:
@@ -355,6 +422,24 @@ class Settings(BaseSettings):
         """The database of runs, clients and settings of reports, as a URL with its driver."""
         url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
+
+
+def _log_permissions(home: Path, done: Tightened) -> None:
+    if done.closed:
+        log.warning("permissions tightened", home=str(home), entries=done.closed)
+    if done.opened:
+        log.warning("tables opened to their group", home=str(home), entries=done.opened)
+    for fault in done.faults[:_FAULTS]:
+        log.warning("permissions stay", reason=fault, more=max(0, len(done.faults) - _FAULTS))
+
+
+@contextmanager
+def _wrong_value() -> Generator[None]:
+    """Make an error of ours one of a value, so that it is told with the setting's name."""
+    try:
+        yield
+    except InvalidArguments as error:
+        raise ValueError(error.message.rstrip(".")) from None
 
 
 def load_settings(**overrides: Any) -> Settings:

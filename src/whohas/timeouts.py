@@ -198,6 +198,10 @@ SWEEP_SECONDS: Final = 3600
 UNFINISHED_SECONDS: Final = 3600.0
 """A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
 
+PERMISSIONS_WAIT_SECONDS: Final = 1.0
+"""How long a start waits for permissions deep in the home folder; they are gone through beside it, for as long as need
+be: the folder itself is closed before."""
+
 # The command line
 
 CLI_POLL_SECONDS: Final = 0.1

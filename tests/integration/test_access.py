@@ -94,20 +94,22 @@ def bearer(token: str) -> dict[str, str]:
 
 def good(services: Services) -> Iterator[Held]:
     access = services.access
-    console = access.clients.create("console", redirects=["https://console.example/back"]).client
+    console = access.clients.create(
+        "console", ["sp:scopes:all"], redirects=["https://console.example/back"], levels=["ORG_ADMIN"]
+    ).client
     for level in Level:
         person = access.people.create(f"a {level}", [level])
-        personal = access.clients.create(level, person=person).client
+        personal = access.clients.create(level, ["sp:scopes:all"], person=person).client
         everything = frozenset({"sp:scopes:all"})
         token = access.tokens.issue(personal).text
         yield Held(f"personal client, {level}", bearer(token), everything, frozenset({level}), user=True)
         token = access.tokens.issue(console, person).text
         yield Held(f"signed in, {level}", bearer(token), everything, frozenset({level}), user=True)
-        program = access.clients.create("program", levels=[level]).client
+        program = access.clients.create("program", ["sp:scopes:all"], levels=[level]).client
         yield Held(f"program, {level}", bearer(access.tokens.issue(program).text), everything, frozenset({level}))
     for scope, user in product(known_scopes, (True, False)):
         person = access.people.create(f"holder of {scope}", ["ORG_ADMIN"]) if user else None
-        client = access.clients.create("a client", [scope], person=person).client
+        client = access.clients.create("a client", [scope], person=person, levels=["ORG_ADMIN"]).client
         token = access.tokens.issue(client).text
         yield Held(f"{scope}, user: {user}", bearer(token), frozenset({scope}), frozenset({Level.ORG_ADMIN}), user)
 
@@ -126,7 +128,7 @@ def of_outside(outside: OutsideIssuer) -> Iterator[Held]:
 
 def bad(services: Services, outside: OutsideIssuer, other: Path) -> Iterator[Held]:
     access = services.access
-    client = access.clients.create("right").client
+    client = access.clients.create("right", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     token = access.tokens.issue(client).text
     head, claims, signature = token.split(".")
     now = int(time.time())
@@ -138,13 +140,13 @@ def bad(services: Services, outside: OutsideIssuer, other: Path) -> Iterator[Hel
         "scope": ["sp:scopes:all"],
     }
     key = access.keys.newest()
-    revoked = access.clients.create("revoked").client
+    revoked = access.clients.create("revoked", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     of_revoked = access.tokens.issue(revoked).text
     access.clients.revoke(revoked.id)
     person = access.people.create("gone", ["ORG_ADMIN"])
-    of_disabled = access.tokens.issue(access.clients.create("gone", person=person).client).text
+    of_disabled = access.tokens.issue(access.clients.create("gone", ["sp:scopes:all"], person=person).client).text
     access.people.change("gone", disabled=True)
-    ended = access.clients.create("ended").client
+    ended = access.clients.create("ended", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     of_ended = access.tokens.issue(ended).text
     access.clients.renew(ended.id, end_tokens=True)
     foreign = open_keys(other).signing.newest()

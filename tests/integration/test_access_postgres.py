@@ -38,7 +38,7 @@ def database(url: str) -> Iterator[sa.Engine]:
 def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
     people, clients = People(database), Clients(database, b"k" * 32)
     ann = people.create("ann", ["SOURCE_ADMIN"], ["ad"], "correct horse battery")
-    made = clients.create("laptop", person=ann)
+    made = clients.create("laptop", ["sp:scopes:all"], person=ann)
     assert clients.verify(made.client.id, made.secret) == made.client
     assert people.sign_in("ann", "correct horse battery") == ann
     for name in ("'; DROP TABLE person; --", "a\0b", "x" * 10_000):
@@ -49,7 +49,7 @@ def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
 def test_a_code_that_two_servers_are_given_at_once_is_good_once(database: sa.Engine) -> None:
     people, clients = People(database), Clients(database, b"k" * 32)
     bob = people.create("bob", ["ORG_ADMIN"])
-    console = clients.create("console", redirects=[BACK]).client
+    console = clients.create("console", ["sp:scopes:all"], redirects=[BACK], levels=["ORG_ADMIN"]).client
     verifier = "v" * 50
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     code = Codes(database, clients).issue(console, bob, BACK, challenge, console.scopes)

@@ -83,7 +83,7 @@ def download(services: Services, run_id: str, format: str) -> None:
 
 
 def a_client(services: Services) -> str:
-    return services.access.clients.create("script").client.id
+    return services.access.clients.create("script", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client.id
 
 
 def revoked(services: Services) -> str:
@@ -159,7 +159,7 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a download of no file": (cancelled, lambda s, id: download(s, id, "csv"), []),
     "a download of no run": (None, lambda s, _: download(s, "f" * 32, "csv"), []),
     "a client": (None, lambda s, _: a_client(s), ["client.created"]),
-    "a client that cannot be": (None, lambda s, _: s.access.clients.create("x", ["no:such:scope"]), []),
+    "a client that cannot be": (None, lambda s, _: s.access.clients.create("x", ["no:such:scope"], levels=["ORG_ADMIN"]), []),
     "a new secret": (a_client, lambda s, id: s.access.clients.renew(id, by=ME), ["client.rotated"]),
     "a new secret of no client": (None, lambda s, _: s.access.clients.renew("f" * 32, by=ME), []),
     "a client's end": (a_client, lambda s, id: s.access.clients.revoke(id, ME), ["client.revoked"]),

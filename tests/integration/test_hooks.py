@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -23,7 +24,7 @@ from whohas.outbox import Waiting
 from whohas.runs import outbox, repository, tables
 from whohas.runs.hooks import Hooks, signed
 from whohas.runs.model import State
-from whohas.runs.outbox import hook_message
+from whohas.runs.outbox import hook, hook_message
 from whohas.runs.post import Letter, is_public, post_all
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -86,7 +87,7 @@ def due_now(services: Services) -> None:
 
 
 def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home: Path, receiver: Receiver) -> None:
-    made = whohas(own_home, "hook", "add", f"{receiver.url}/ended?by=whohas").stdout.splitlines()
+    made = whohas(own_home, "hook", "add", f"{receiver.url}/ended?by=whohas", **OPEN).stdout.splitlines()
     secret = made[1].split()[1]
     assert secret.startswith("whsec_")
     receiver.answers = [503, 302]
@@ -243,9 +244,14 @@ def test_the_age_of_what_is_due_is_that_of_the_oldest(services: Services) -> Non
 
 
 def test_without_the_setting_no_private_address_is_posted_to(own_home: Path, receiver: Receiver) -> None:
+    urls = [receiver.url, receiver.url.replace("127.0.0.1", "localhost")]
+    with open_services(Settings(home=own_home, hook_private_targets=True)) as services:
+        for url in urls:
+            services.hooks.add(url)
     with open_services(Settings(home=own_home)) as services:
-        services.hooks.add(receiver.url)
-        services.hooks.add(receiver.url.replace("127.0.0.1", "localhost"))
+        for url in urls:
+            with pytest.raises(InvalidArguments, match="private network"):
+                services.hooks.add(url)
         ended_run(services)
         services.hooks.deliver()
         answers = [sent.answer for _, sent in services.hooks.list()]
@@ -277,6 +283,38 @@ def test_addresses_that_are_public(address: str) -> None:
 def test_what_is_no_address_is_refused(services: Services, url: str) -> None:
     with pytest.raises(InvalidArguments):
         services.hooks.add(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "http://[::1]/", "http://10.0.0.1/", "http://192.168.1.1:8080/x", "http://169.254.169.254/",
+     "http://[fd00::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://0.0.0.0/", "http://8.8.8.8/\n",
+     " http://8.8.8.8/", "http://8.8.8.8/\u2028", "http://8.8.8.8/#x", "http://8.8.8.8:1;x/", "http://224.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://127.1/"],
+)  # fmt: skip
+def test_an_address_that_delivery_would_refuse_is_no_hook(own_home: Path, url: str) -> None:
+    with open_services(Settings(home=own_home)) as services:
+        with pytest.raises(InvalidArguments):
+            services.hooks.add(url)
+        assert services.hooks.list() == []
+
+
+def test_an_old_hook_that_is_no_address_gets_nothing(services: Services, receiver: Receiver) -> None:
+    services.hooks.add(receiver.url)
+    old: dict[str, Any] = {
+        "id": "f" * 32,
+        "url": "http://[::1",
+        "report_type": None,
+        "created": repository.now(),
+        "disabled": "",
+    }
+    with services.database.begin() as connection:
+        connection.execute(sa.insert(hook).values(old))
+    ended_run(services)
+    services.hooks.deliver()
+    assert len(receiver.came) == 1, "the others get theirs"
+    answers = {one.id: sent.answer for one, sent in services.hooks.list()}
+    assert "no address" in answers[old["id"]]
+    services.hooks.remove(old["id"])
 
 
 def test_unknown_reports_and_hooks_are_refused(services: Services) -> None:

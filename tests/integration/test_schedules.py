@@ -215,7 +215,7 @@ def test_schedules_over_http(server: Server, acme_home: Path) -> None:
         assert http.patch(f"{PATH}/{one['id']}", json={"cron": "99 * * * *"}).status_code == 400
         assert http.delete(f"{PATH}/{one['id']}").status_code == 204
         assert http.delete(f"{PATH}/{one['id']}").status_code == 404
-    reader = whohas(acme_home, "client", "create", "schedule reader", "--scope", "sp:report:read", "--json")
+    reader = whohas(acme_home, "client", "create", "schedule reader", "--level", "ORG_ADMIN", "--json")
     facts = json.loads(reader.stdout)
     limited = Server(server.process, acme_home, server.url, facts["id"], facts["secret"], server.log)
     with limited.http() as http:

@@ -7,7 +7,7 @@ import hashlib
 import html
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,11 +15,21 @@ import httpx2
 import pytest
 
 from support import Server, serving
+from whohas.auth.clients import client_table
 from whohas.auth.limits import GUESSES
 from whohas.services import open_services
 from whohas.settings import Settings
 
 BACK = "https://console.example/back?tab=1"
+NATIVE = "http://127.0.0.1:1/cb"
+SLOPPY = (
+    "https://;form-action *",
+    "https://a b.example/",
+    "https://u:p@evil.example/",
+    "http://[::1",
+    "",
+    "https://x:y/",
+)
 PASSWORD = "correct horse battery"
 
 
@@ -47,9 +57,20 @@ class Console:
     def page(self, **changed: str) -> httpx2.Response:
         return httpx2.get(f"{self.url}/oauth/authorize", params={**self.asked, **changed})
 
-    def sign_in(self, user: str = "ann", password: str = PASSWORD, **changed: str) -> httpx2.Response:
-        form = {**self.asked, "user": user, "password": password, **changed}
-        return httpx2.post(f"{self.url}/oauth/authorize", data=form)
+    def sign_in(
+        self,
+        user: str = "ann",
+        password: str = PASSWORD,
+        *,
+        headers: Mapping[str, str] | None = None,
+        entered: Mapping[str, str] | None = None,
+        **changed: str,
+    ) -> httpx2.Response:
+        """Fetch the page as a browser does, and post its form; `entered` replaces fields of it."""
+        with httpx2.Client() as browser:
+            page = browser.get(f"{self.url}/oauth/authorize", params={**self.asked, **changed})
+            form = {**self.asked, **changed, **hidden_fields(page.text), "user": user, "password": password}
+            return browser.post(f"{self.url}/oauth/authorize", data={**form, **(entered or {})}, headers=headers)
 
     def code(self, **changed: str) -> str:
         response = self.sign_in(**changed)
@@ -68,6 +89,10 @@ class Console:
         return httpx2.post(f"{self.url}/oauth/token", data=form)
 
 
+def hidden_fields(page: str) -> dict[str, str]:
+    return {name: html.unescape(value) for name, value in re.findall(r'hidden" name="(\w+)" value="(.*?)">', page)}
+
+
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("sign in") / "home") as server:
@@ -78,18 +103,21 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def console(running: Server) -> Iterator[Console]:
     with open_services(Settings(home=running.home)) as services:
         services.access.people.create("ann", ["REPORT_ADMIN"], password=PASSWORD)
-        made = services.access.clients.create("The console", redirects=[BACK])
+        made = services.access.clients.create("The console", ["sp:scopes:all"], redirects=[BACK, NATIVE])
+        # as a version did that took more
+        with services.database.begin() as connection:
+            mine = client_table.c.id == made.client.id
+            connection.execute(client_table.update().where(mine).values(redirects=[BACK, NATIVE, *SLOPPY]))
     yield Console(running.url, made.client.id, made.secret, secrets.token_urlsafe(48))
 
 
 def test_a_user_signs_in_on_our_page_and_gets_a_token_that_acts_as_they_do(console: Console) -> None:
     page = console.page()
     assert page.status_code == 200
-    fields = {
-        name: html.unescape(value) for name, value in re.findall(r'hidden" name="(\w+)" value="(.*?)">', page.text)
-    }
+    fields = hidden_fields(page.text)
+    assert fields.pop("form_token")
     assert fields == console.asked, "the form carries the request"
-    sent = httpx2.post(f"{console.url}/oauth/authorize", data={**fields, "user": "ann", "password": PASSWORD})
+    sent = console.sign_in()
     assert sent.status_code == 303
     back = urlsplit(sent.headers["Location"])
     answer = parse_qs(back.query)
@@ -124,11 +152,19 @@ def test_the_page_carries_no_script_and_cannot_be_framed(console: Console) -> No
         {"redirect_uri": BACK + "\r\nX-Evil: 1"},
         {"redirect_uri": "//console.example/back?tab=1"},
         {"redirect_uri": ""},
+        *({"redirect_uri": address} for address in SLOPPY),
+        {"redirect_uri": "http://127.0.0.1:1;frame-ancestors */cb"},
+        {"redirect_uri": "http://127.0.0.1:\u2028/cb"},
+        {"redirect_uri": "http://127.0.0.1:\u0661/cb"},
+        {"redirect_uri": "http://127.0.0.1:99999/cb"},
+        {"redirect_uri": "http://u:p@127.0.0.1:1/cb"},
+        {"redirect_uri": "http://127.0.0.1:1/cb\x85"},
     ],
 )
 def test_a_request_of_an_unknown_program_or_address_is_sent_nowhere(console: Console, changed: dict[str, str]) -> None:
     for response in (console.page(**changed), console.sign_in(**changed)):
         assert response.status_code == 400
+        assert "form-action 'self';" in response.headers["Content-Security-Policy"]
         assert "Location" not in response.headers
         assert "program that sent you here" in response.text
         assert "password" not in response.text
@@ -149,6 +185,53 @@ def test_a_wrong_request_of_a_known_program_goes_back_with_the_code_of_rfc_6749(
     for response in (console.page(**changed), console.sign_in(**changed)):
         assert response.status_code == 303
         assert parse_qs(urlsplit(response.headers["Location"]).query)["error"] == [error]
+
+
+def test_a_policy_has_the_parsed_address_alone(console: Console) -> None:
+    page = console.page(redirect_uri="http://127.0.0.1:54321/cb")
+    assert "form-action 'self' http://127.0.0.1:54321; frame-ancestors" in page.headers["Content-Security-Policy"]
+
+
+def test_a_query_that_was_registered_stays_as_it_is(console: Console) -> None:
+    back = console.sign_in(state="a b").headers["Location"]
+    assert back.startswith(f"{BACK}&code=") and back.endswith("&state=a+b")
+    native = console.sign_in(redirect_uri="http://127.0.0.1:2/cb").headers["Location"]
+    assert native.startswith("http://127.0.0.1:2/cb?code=")
+
+
+@pytest.mark.parametrize(
+    ("headers", "entered"),
+    [
+        ({"Origin": "https://evil.example"}, {}),
+        ({"Origin": "null"}, {}),
+        ({"Sec-Fetch-Site": "cross-site"}, {}),
+        ({"Sec-Fetch-Site": "same-site"}, {}),
+        ({"Cookie": "whohas-sign-in="}, {}),
+        ({}, {"form_token": ""}),
+        ({}, {"form_token": "x" * 43}),
+        ({}, {"state": "of another page"}),
+        ({}, {"redirect_uri": NATIVE}),
+    ],
+)
+def test_a_form_of_another_site_signs_nobody_in(
+    console: Console, headers: dict[str, str], entered: dict[str, str]
+) -> None:
+    refused = console.sign_in(headers=headers, entered=entered)
+    assert refused.status_code == 403
+    assert "Location" not in refused.headers and "nobody was signed in" in refused.text
+
+
+def test_a_form_without_its_page_signs_nobody_in(console: Console) -> None:
+    form = {**console.asked, "user": "ann", "password": PASSWORD}
+    assert httpx2.post(f"{console.url}/oauth/authorize", data=form).status_code == 403
+    token = hidden_fields(console.page().text)
+    assert httpx2.post(f"{console.url}/oauth/authorize", data={**form, **token}).status_code == 403, "no cookie"
+
+
+def test_a_browsers_own_post_signs_in(console: Console) -> None:
+    for headers in ({"Origin": console.url}, {"Origin": console.url, "Sec-Fetch-Site": "same-origin"}):
+        assert console.sign_in(headers=headers).status_code == 303
+    assert console.page().headers["Referrer-Policy"] == "same-origin", "else a browser's Origin is null"
 
 
 def test_a_code_is_good_once(console: Console) -> None:

@@ -133,8 +133,9 @@ def test_wrong_queries_are_refused(http: httpx2.Client, query: dict[str, Any], s
 def test_tasks_need_their_own_scope(on: Server, database: str, runs: dict[str, str]) -> None:
     def as_client(scope: str) -> httpx2.Client:
         made = whohas(
-            on.home, "client", "create", f"only {scope}", "--scope", scope, "--json", WHOHAS_DATABASE_URL=database
-        )
+            on.home, "client", "create", f"only {scope}", "--scope", scope, "--level", "ORG_ADMIN", "--json",
+            WHOHAS_DATABASE_URL=database,
+        )  # fmt: skip
         facts = httpx2.Response(200, text=made.stdout).json()
         limited = Server(on.process, on.home, on.url, facts["id"], facts["secret"], on.log)
         return limited.http("/v2025")

@@ -29,7 +29,7 @@ def calling(server: Server, access: Access, request: pytest.FixtureRequest) -> C
 
     def make(name: str, level: str, *sources: str) -> httpx2.Client:
         person = access.people.create(f"{name} of {request.node.name}", [level], sources)
-        token = access.tokens.issue(access.clients.create(name, person=person).client).text
+        token = access.tokens.issue(access.clients.create(name, ["sp:scopes:all"], person=person).client).text
         client = httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
         request.addfinalizer(client.close)
         return client
@@ -168,7 +168,7 @@ def test_a_source_that_is_taken_away_takes_the_runs_on_it_along(
     done = whohas(server.home, "user", "create", "ann of hr", "--level", "SOURCE_ADMIN", "--source", "Active Directory")
     assert done.returncode == 0, done.stderr
     person = access.people.named("ann of hr")
-    token = access.tokens.issue(access.clients.create("laptop", person=person).client).text
+    token = access.tokens.issue(access.clients.create("laptop", ["sp:scopes:all"], person=person).client).text
     with httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as ann:
         run_id = start(ann, "ACCOUNTS", sourceName="Active Directory").json()["id"]
         assert ann.get(f"/v2025/reports/{run_id}/result").status_code == 200

@@ -158,7 +158,7 @@ def test_a_client_that_goes_leaves_no_watcher_and_no_task(own_home: Path, slow: 
         if slow:
             services.runs.start("IDENTITIES", {"selectedFormats": ["CSV"]}, "ann")
         app = create_app(services)
-        client = services.access.clients.create("watcher").client
+        client = services.access.clients.create("watcher", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
         token = services.access.tokens.issue(client).text
         scope = {
             "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "method": "GET", "scheme": "http",

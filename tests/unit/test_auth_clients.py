@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from whohas.auth import Clients, People, known_scopes
+from whohas.auth.access import ROUTES, check_access
+from whohas.auth.clients import client_table
 from whohas.database import connect
-from whohas.errors import InvalidArguments, NotFound, Unauthorized
+from whohas.errors import Forbidden, InvalidArguments, NotFound, Unauthorized
 from whohas.migrations import upgrade
 
 
@@ -26,7 +28,7 @@ def clients(database: sa.Engine) -> Clients:
 
 
 def test_the_id_and_secret_of_a_new_client_are_accepted(clients: Clients) -> None:
-    made = clients.create("nightly export")
+    made = clients.create("nightly export", ["sp:scopes:all"])
     assert clients.verify(made.client.id, made.secret) == made.client
     assert made.client.scopes == ("sp:scopes:all",)
     assert len(made.client.id) == 32, "some clients insist on 32 or 36"
@@ -118,6 +120,13 @@ def test_an_unknown_scope_is_refused_with_those_there_are(clients: Clients) -> N
         "https://console.example/\r\nSet-Cookie: a=b",
         "https://cönsole.example/",
         "",
+        "https://;form-action *",
+        "https://a b.example/",
+        "https://u:p@evil.example/",
+        "https://a.example:0/",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.example/",
+        "http://127.0.0.2/",
     ],
 )
 def test_an_address_that_users_should_not_be_sent_to_is_refused(clients: Clients, address: str) -> None:
@@ -137,6 +146,17 @@ def test_users_are_sent_back_to_registered_addresses_alone(clients: Clients) -> 
         assert not console.sends_back_to(other), other
 
 
+def test_an_old_address_that_is_none_is_good_for_nobody(clients: Clients, database: sa.Engine) -> None:
+    sloppy = ["https://;form-action *", "https://a b.example/", "http://[::1/cb", "https://c.example:99999/"]
+    made = clients.create("console", redirects=["https://c.example/back"])
+    with database.begin() as connection:
+        connection.execute(client_table.update().values(redirects=[*sloppy, "https://c.example/back"]))
+    console = clients.get(made.client.id)
+    assert console.sends_back_to("https://c.example/back"), "the others do not stand in its way"
+    for address in sloppy:
+        assert console.sends_back_to(address) is None
+
+
 def test_a_personal_client_is_refused_while_its_user_is_disabled(clients: Clients, database: sa.Engine) -> None:
     people = People(database)
     made = clients.create("laptop", person=people.create("ann", ["ORG_ADMIN"]))
@@ -144,3 +164,14 @@ def test_a_personal_client_is_refused_while_its_user_is_disabled(clients: Client
     people.change("ann", disabled=True)
     with pytest.raises(Unauthorized):
         clients.verify(made.client.id, made.secret)
+
+
+def test_what_is_not_given_is_the_least(clients: Clients, database: sa.Engine) -> None:
+    program = clients.create("nightly").client
+    assert (program.scopes, program.levels) == (("sp:report:read",), ())
+    personal = clients.create("laptop", person=People(database).create("ann", ["ORG_ADMIN"])).client
+    assert personal.caller().scopes == {"sp:report:read"}
+    for route, needs in ROUTES.items():
+        if needs is not None:
+            with pytest.raises(Forbidden):
+                check_access(program.caller(), route)

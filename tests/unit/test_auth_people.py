@@ -100,10 +100,12 @@ def test_what_cannot_be_is_said(people: People) -> None:
         people.create("ann", ["HELPDESK"])
     with pytest.raises(InvalidArguments, match=r"no level 'BOSS'.*ORG_ADMIN"):
         people.create("bob", ["BOSS"])
-    with pytest.raises(InvalidArguments, match="needs a level"):
-        people.create("bob", [])
     with pytest.raises(InvalidArguments, match="printable"):
         people.create("b\nob", ["HELPDESK"])
     with pytest.raises(NotFound, match="whohas user list"):
         people.change("bob", disabled=True)
     assert [person.name for person in people.list()] == ["ann"]
+
+
+def test_a_user_without_levels_has_none(people: People) -> None:
+    assert people.create("ann").levels == ()

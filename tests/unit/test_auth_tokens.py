@@ -66,7 +66,7 @@ def signed(claims: dict[str, Any], key: SigningKey) -> str:
 
 
 def test_a_token_stands_for_its_client(clients: Clients, tokens: Tokens) -> None:
-    client = clients.create("nightly", ["sp:report:read"]).client
+    client = clients.create("nightly", ["sp:report:read"], levels=["ORG_ADMIN"]).client
     token = tokens.issue(client)
     levels = frozenset({Level.ORG_ADMIN})
     assert tokens.verify(token.text) == Caller(client.id, "nightly", frozenset({"sp:report:read"}), levels, client.id)
@@ -76,7 +76,7 @@ def test_a_token_stands_for_its_client(clients: Clients, tokens: Tokens) -> None
 
 def test_a_token_of_a_personal_client_stands_for_its_user(clients: Clients, people: People, tokens: Tokens) -> None:
     ann = people.create("ann", ["SOURCE_ADMIN"], ["ad"])
-    client = clients.create("ann's laptop", person=ann).client
+    client = clients.create("ann's laptop", ["sp:scopes:all"], person=ann).client
     caller = tokens.verify(tokens.issue(client).text)
     assert (caller.id, caller.name, caller.client, caller.user) == (ann.id, "ann", client.id, True)
     assert (caller.levels, caller.sources) == ({Level.SOURCE_ADMIN}, {"ad"})
@@ -84,7 +84,7 @@ def test_a_token_of_a_personal_client_stands_for_its_user(clients: Clients, peop
 
 def test_a_level_that_is_taken_away_is_gone_at_once(clients: Clients, people: People, tokens: Tokens) -> None:
     ann = people.create("ann", ["ORG_ADMIN"])
-    token = tokens.issue(clients.create("laptop", person=ann).client)
+    token = tokens.issue(clients.create("laptop", ["sp:scopes:all"], person=ann).client)
     assert tokens.verify(token.text).sees_all
     people.change("ann", levels=["HELPDESK"])
     assert tokens.verify(token.text).levels == {Level.HELPDESK}
@@ -92,8 +92,10 @@ def test_a_level_that_is_taken_away_is_gone_at_once(clients: Clients, people: Pe
 
 def test_tokens_of_a_disabled_user_are_refused_at_once(clients: Clients, people: People, tokens: Tokens) -> None:
     ann = people.create("ann", ["ORG_ADMIN"])
-    program = clients.create("console", redirects=["https://console.example/back"]).client
-    held = [tokens.issue(clients.create("laptop", person=ann).client), tokens.issue(program, ann)]
+    program = clients.create(
+        "console", ["sp:scopes:all"], redirects=["https://console.example/back"], levels=["ORG_ADMIN"]
+    ).client
+    held = [tokens.issue(clients.create("laptop", ["sp:scopes:all"], person=ann).client), tokens.issue(program, ann)]
     for token in held:
         assert tokens.verify(token.text).name == "ann"
     people.change("ann", disabled=True)
@@ -103,7 +105,7 @@ def test_tokens_of_a_disabled_user_are_refused_at_once(clients: Clients, people:
 
 
 def test_a_token_of_a_revoked_client_is_refused_at_once(clients: Clients, tokens: Tokens) -> None:
-    client = clients.create("nightly").client
+    client = clients.create("nightly", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     token = tokens.issue(client)
     tokens.verify(token.text)
     clients.revoke(client.id)
@@ -112,7 +114,7 @@ def test_a_token_of_a_revoked_client_is_refused_at_once(clients: Clients, tokens
 
 
 def test_tokens_go_on_after_a_rotation_unless_they_are_to_end(clients: Clients, tokens: Tokens) -> None:
-    client = clients.create("nightly").client
+    client = clients.create("nightly", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     token = tokens.issue(client)
     clients.renew(client.id)
     tokens.verify(token.text)
@@ -125,7 +127,7 @@ def test_tokens_go_on_after_a_rotation_unless_they_are_to_end(clients: Clients, 
 def test_a_token_of_a_client_that_does_not_exist_is_refused(
     clients: Clients, tokens: Tokens, keys: SigningKeys
 ) -> None:
-    nobody = claims_of(clients.create("a").client, client_id="0" * 32)
+    nobody = claims_of(clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client, client_id="0" * 32)
     with pytest.raises(Unauthorized, match="does not exist"):
         tokens.verify(signed(nobody, keys.newest()))
 
@@ -133,7 +135,7 @@ def test_a_token_of_a_client_that_does_not_exist_is_refused(
 def test_an_expired_token_is_refused_in_the_contracts_words_also_where_it_was_seen_before(
     clients: Clients, tokens: Tokens, keys: SigningKeys
 ) -> None:
-    client = clients.create("a").client
+    client = clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     old = signed(claims_of(client, exp=int(time.time()) - 1), keys.newest())
     for _ in range(2):
         with pytest.raises(Unauthorized, match=r"^JWT validation failed: JWT is expired"):
@@ -143,7 +145,7 @@ def test_an_expired_token_is_refused_in_the_contracts_words_also_where_it_was_se
 def test_a_token_signed_by_another_server_is_refused(
     clients: Clients, tokens: Tokens, keys: SigningKeys, tmp_path: Path
 ) -> None:
-    client = clients.create("a").client
+    client = clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     other = open_keys(tmp_path / "other").signing.newest()
     with pytest.raises(Unauthorized, match="the signature is not this server's"):
         tokens.verify(signed(claims_of(client), other))
@@ -154,11 +156,16 @@ def test_a_token_signed_by_another_server_is_refused(
 
 def test_a_token_of_another_organisation_is_refused(clients: Clients, tokens: Tokens, keys: SigningKeys) -> None:
     with pytest.raises(Unauthorized, match="lacks its claims"):
-        tokens.verify(signed(claims_of(clients.create("a").client, iss="globex"), keys.newest()))
+        tokens.verify(
+            signed(
+                claims_of(clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client, iss="globex"),
+                keys.newest(),
+            )
+        )
 
 
 def test_a_token_whose_claims_were_changed_is_refused(clients: Clients, tokens: Tokens) -> None:
-    client = clients.create("a", ["sp:report:read"]).client
+    client = clients.create("a", ["sp:report:read"], levels=["ORG_ADMIN"]).client
     head, _, signature = tokens.issue(client).text.split(".")
     raised = json.dumps(claims_of(client, scope=["sp:scopes:all"]))
     claims = base64.urlsafe_b64encode(raised.encode()).rstrip(b"=").decode()
@@ -177,7 +184,7 @@ def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused(
 ) -> None:
     key = keys.newest()
     shared = OctKey.import_key(json.dumps(key.key.as_dict(private=False)))
-    claims = claims_of(clients.create("a").client)
+    claims = claims_of(clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client)
     forged = jwt.encode({"alg": "HS256", "kid": key.id}, claims, shared, algorithms=["HS256"])
     with pytest.raises(Unauthorized, match="the algorithm must be ES256"):
         tokens.verify(forged)
@@ -201,7 +208,11 @@ def test_a_token_without_its_claims_is_refused(
     clients: Clients, tokens: Tokens, keys: SigningKeys, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(Unauthorized):
-        tokens.verify(signed(claims_of(clients.create("a").client, **changed), keys.newest()))
+        tokens.verify(
+            signed(
+                claims_of(clients.create("a", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client, **changed), keys.newest()
+            )
+        )
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,18 @@ def test_a_user_is_created_with_a_password_from_standard_input_and_changed(home:
     assert "user ann" in out(whohas(home, "client", "list"))
 
 
+def test_what_is_not_given_is_the_least_and_said(home: Path) -> None:
+    assert "without a level, who may do nothing yet" in out(whohas(home, "user", "create", "ann o'hara"))
+    assert "none" in out(whohas(home, "user", "list"))
+    program = out(whohas(home, "client", "create", "nightly"))
+    assert "sp:report:read, the least" in program and "none, the least: it may do nothing yet." in program
+    assert "no level" in out(whohas(home, "client", "list"))
+    personal = out(whohas(home, "client", "create", "laptop", "--user", "ann o'hara"))
+    assert "sp:report:read, the least" in personal and "none, which may do nothing" in personal
+    facts = json.loads(out(whohas(home, "client", "create", "hourly", "--json")))
+    assert (facts["scopes"], facts["levels"]) == (["sp:report:read"], [])
+
+
 def test_what_cannot_be_is_one_line_and_exit_code_1(home: Path) -> None:
     for arguments, says in (
         (("user", "create", "ann", "--level", "BOSS"), "no level 'BOSS'"),

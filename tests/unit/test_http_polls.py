@@ -73,7 +73,9 @@ def test_without_a_valid_token_a_poll_is_a_401(polled: Server, header: str | Non
 
 
 def test_a_token_whose_scope_does_not_do_is_a_403(polled: Server) -> None:
-    made = whohas_of(polled, "client", "create", "tasks-only", "--scope", "idn:task-management:read")
+    made = whohas_of(
+        polled, "client", "create", "tasks-only", "--scope", "idn:task-management:read", "--level", "ORG_ADMIN"
+    )
     with client_of(polled, made) as http:
         plain, routed = both(http, f"/v2025/reports/{NOBODYS}/result")
     assert plain.status_code == 403
@@ -90,7 +92,7 @@ def test_somebody_elses_run_is_not_there(polled: Server) -> None:
 
 
 def test_a_client_that_is_revoked_polls_no_more_from_that_moment(polled: Server) -> None:
-    made = whohas_of(polled, "client", "create", "short-lived")
+    made = whohas_of(polled, "client", "create", "short-lived", "--level", "ORG_ADMIN", "--scope", "sp:report:manage")
     with client_of(polled, made) as http:
         run = http.post("/v2025/reports/run", json={"reportType": "IDENTITIES"}).json()["id"]
         assert http.get(f"/v2025/reports/{run}/result").status_code == 200

@@ -103,3 +103,36 @@ def test_a_client_that_offers_http2_is_answered_again_and_again(server: Server) 
         connection.request("POST", "/v2025/reports/run", b'{"reportType": "NOTHING"}', headers)
         answer = connection.getresponse()
         assert (answer.status, b"NOTHING" in answer.read()) == (400, True)
+
+
+SMUGGLED = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("path", [b"/v2025/reports/run", b"/oauth/token", b"/healthz", b"/oauth/authorize"])
+@pytest.mark.parametrize("method", [b"POST", b"GET", b"PUT"])
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+        b"content-length: 99999999\r\ntransfer-encoding: Chunked\r\n",
+        b"Content-Length: 3\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n",
+    ],
+)
+def test_a_request_with_two_lengths_is_answered_and_is_the_last(
+    server: Server, method: bytes, path: bytes, lengths: bytes
+) -> None:
+    head = method + b" " + path + b" HTTP/1.1\r\nHost: x\r\n" + lengths + b"\r\n"
+    answer, _ = sent(server, [head + CHUNKED + SMUGGLED])
+    assert answer.count(b"HTTP/1.1 ") == 1, answer
+    assert b"\r\nconnection: close\r\n" in answer.lower()
+    assert answer.split(b" ", 2)[1] in (b"200", b"400", b"401", b"405"), answer
+
+
+def test_a_request_with_one_length_keeps_its_connection(server: Server) -> None:
+    head = b"POST /oauth/token HTTP/1.1\r\nHost: x\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    for request in (b"Content-Length: 2\r\n\r\n{}", b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKED):
+        answer, _ = sent(server, [head + request + last])
+        assert answer.count(b"HTTP/1.1 ") == 2, answer

@@ -158,10 +158,27 @@ def test_a_body_that_cannot_be_read_is_a_400(server: Server, content: bytes, med
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize("charset", ["utf-7", "unicode_escape", "punycode", "nonsense", '"utf-16"'])
+def test_a_form_in_an_unusual_charset_is_a_400(server: Server, fields: dict[str, str], charset: str) -> None:
+    parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items())
+    headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
+    refused = httpx2.post(f"{server.url}/oauth/token", content=f"{parts}--b--\r\n", headers=headers)
+    assert refused.status_code == 400
+    assert "Send UTF-8" in refused.json()["messages"][0]["text"]
+
+
+@pytest.mark.parametrize("host", ["a b", "[::1", "a;b", "u:p@x", "x:0", "x/y", "x?y", "x#y", "x\\y", "", "x:99999"])
+def test_a_host_that_is_none_is_repeated_nowhere(server: Server, host: str) -> None:
+    with server.http() as http:
+        refused = http.get("/oauth/info", headers={"Host": host})
+        assert refused.status_code == 400, refused.text
+        assert http.get("/oauth/info", headers={"Host": "Reports.example:1"}).json()["tenantId"]
+
+
 def test_a_token_of_a_client_revoked_meanwhile_is_refused(server: Server) -> None:
     from support import whohas
 
-    made = json.loads(_out(whohas(server.home, "client", "create", "short lived", "--json")))
+    made = json.loads(_out(whohas(server.home, "client", "create", "short lived", "--level", "HELPDESK", "--json")))
     form = {"grant_type": "client_credentials", "client_id": made["id"], "client_secret": made["secret"]}
     token = httpx2.post(f"{server.url}/oauth/token", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
@@ -181,7 +198,7 @@ def test_a_token_of_a_client_revoked_meanwhile_is_refused(server: Server) -> Non
 def test_a_client_that_may_only_read_cannot_start(server: Server) -> None:
     from support import whohas
 
-    text = _out(whohas(server.home, "client", "create", "auditor", "--scope", "sp:report:read"))
+    text = _out(whohas(server.home, "client", "create", "auditor", "--level", "REPORT_ADMIN"))
     client_id, secret = (line.split()[-1] for line in text.splitlines()[:2])
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
     token = httpx2.post(f"{server.url}/oauth/token", data=form).json()["access_token"]

@@ -109,7 +109,9 @@ def test_the_time_of_a_file_is_that_of_the_run(tmp_path: Path, zone: timezone) -
     (entry,) = zipfile.ZipFile(path).infolist()
     assert entry.date_time == (2026, 3, 29, 12, 30, 44)
     check(path)
-    subprocess.run(["unzip", "-q", path, "-d", tmp_path], check=True, env={**os.environ, "TZ": "Asia/Tokyo"})
+    subprocess.run(
+        ["unzip", "-q", path, "-d", tmp_path], check=True, env={**os.environ, "TZ": "Asia/Tokyo"}, umask=0o022
+    )
     assert (tmp_path / "a.csv").stat().st_mtime == NOON.timestamp()
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o644
 

@@ -105,6 +105,6 @@ def check_access(caller: Caller, route: str) -> None:
         )
     if needs.user and not caller.user:
         raise Forbidden(
-            f"{who}: that is for users. Use a personal client of a user (`whohas client create NAME --user USER`), "
-            "or sign in."
+            f"{who}: that is for users. Use a personal client of a user (`whohas client create NAME --user USER "
+            "--scope sp:report:manage`), or sign in."
         )

@@ -19,14 +19,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from whohas import addresses
+from whohas.addresses import Address
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
 from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
-from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, checked_name, checked_scopes
+from whohas.auth.rights import ALL, DEFAULT, READ, Caller, Level, checked_levels, checked_name, checked_scopes
 from whohas.cache import Cache, until_commit
 from whohas.database import Instant, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
@@ -49,7 +50,6 @@ client_table = sa.Table(
 
 ID_FORM = re.compile(r"[0-9a-f]{32}")
 WRONG_CREDENTIALS = "The client id or the secret is wrong, or the client was revoked."
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +89,20 @@ class Client:
         levels, sources = frozenset(acts_for.levels), frozenset(acts_for.sources)
         return Caller(acts_for.id, acts_for.name, held, levels, self.id, sources, user=True)
 
-    def sends_back_to(self, address: str) -> bool:
-        """Whether a user may be sent back to an address: one that was registered, to the letter; on the machine
-        itself the port may be another (RFC 8252, 7.3)."""
-        return address in self.redirects or _without_port(address) in {
-            _without_port(known) for known in self.redirects if urlsplit(known).hostname in LOOPBACK
-        }
+    def sends_back_to(self, text: str) -> Address | None:
+        """Return the address that a user may be sent back to; None where they may not.
+
+        It is one that was registered, to the letter; on the machine itself the port may be another (RFC 8252, 7.3).
+        One that was registered before addresses were read strictly, and is none, is good for nobody.
+        """
+        address = _redirect(text)
+        if address is None:
+            return None
+        known = [found for found in map(_redirect, self.redirects) if found is not None]
+        same = text in self.redirects or any(
+            found.loopback and found.without_port == address.without_port for found in known
+        )
+        return address if same else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +124,17 @@ class Clients:
     def create(
         self,
         name: str,
-        scopes: Iterable[str] = (ALL,),
+        scopes: Iterable[str] = (READ,),
         *,
         person: Person | None = None,
-        levels: Iterable[str] = (Level.ORG_ADMIN,),
+        levels: Iterable[str] = (),
         sources: Iterable[str] = (),
         redirects: Iterable[str] = (),
         by: Who = SYSTEM,
     ) -> NewClient:
         """Makes a client and its secret. Several clients may share a name, as while one replaces another.
+
+        What is not given is the least that there is: a client that may only read, and an application of no level.
 
         Args:
             person: the user whose personal client it is; it then has their levels and sources.
@@ -313,20 +323,16 @@ def _client(row: sa.Row[Any], person: Person | None) -> Client:
     )
 
 
-def _checked_redirect(address: str) -> str:
-    parts = urlsplit(address)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not safe or not parts.hostname or parts.fragment or not address.isascii() or not address.isprintable():
-        raise InvalidArguments(
-            f"{address[:200]!r} is no address to send users back to: it must be https://…, or http:// on this "
-            "machine (127.0.0.1), without a fragment."
-        )
+def _checked_redirect(text: str) -> str:
+    if _redirect(text) is None:
+        wrong = addresses.fault(text) or "it must be https://…, or http:// on this machine (127.0.0.1), and no fragment"
+        raise InvalidArguments(f"{text[:200]!r} is no address to send users back to: {wrong}.")
+    return text
+
+
+def _redirect(text: str) -> Address | None:
+    """Read an address that users may be sent back to; None where it is none."""
+    address = addresses.parsed(text)
+    if address is None or address.fragment or not (address.scheme == "https" or address.loopback):
+        return None
     return address
-
-
-def _without_port(address: str) -> tuple[str, ...]:
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return (address,)
-    return parts.scheme, parts.hostname or "", parts.path, parts.query, parts.fragment, parts.username or ""

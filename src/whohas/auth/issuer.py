@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
 
 from joserfc import jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
-from whohas import timeouts
-from whohas.auth.clients import LOOPBACK
+from whohas import addresses, timeouts
 from whohas.auth.rights import Caller, Level, known_scopes
 from whohas.cache import Cache
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
@@ -66,9 +64,14 @@ class Trust:
     scopes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.issuer)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise InvalidArguments(f"The outside issuer {self.issuer!r} must be an https:// address.")
+        try:
+            address = addresses.parse(self.issuer, services=True)
+        except InvalidArguments as error:
+            raise InvalidArguments(f"WHOHAS_OIDC_ISSUER is wrong. {error.message}") from None
+        if not (address.scheme == "https" or address.loopback) or address.query or address.fragment:
+            raise InvalidArguments(
+                f"The outside issuer {self.issuer!r} must be an https:// address, without a query and a fragment."
+            )
         if not self.audience:
             raise InvalidArguments("An outside issuer needs an audience: set WHOHAS_OIDC_AUDIENCE.")
         wrong = sorted(set(self.algorithms) - set(ALGORITHMS)) or ([] if self.algorithms else ["none at all"])
@@ -94,6 +97,7 @@ class Issuer:
 
     def __init__(self, trust: Trust, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = trust.issuer
+        self._secure = addresses.parse(trust.issuer, services=True).scheme == "https"
         self._trust = trust
         self._clock = clock
         self._lock = threading.Lock()
@@ -183,10 +187,10 @@ class Issuer:
             found = _json(http, f"{self.name.rstrip('/')}/.well-known/openid-configuration")
             if found.get("issuer") != self.name:
                 raise ValueError(f"its discovery document is of {found.get('issuer')!r}")
-            address = str(found["jwks_uri"])
-            if urlsplit(self.name).scheme == "https" and urlsplit(address).scheme != "https":
+            address = addresses.parsed(str(found["jwks_uri"]), services=True)
+            if address is None or (address.scheme != "https" and self._secure):
                 raise ValueError("its keys are not at an https:// address")
-            published = _json(http, address)
+            published = _json(http, address.text)
         public = [
             key
             for key in cast("list[dict[str, Any]]", published["keys"])

@@ -74,7 +74,7 @@ class People:
     def create(
         self,
         name: str,
-        levels: Iterable[str],
+        levels: Iterable[str] = (),
         sources: Iterable[str] = (),
         password: str | None = None,
         by: Who = SYSTEM,

@@ -88,12 +88,13 @@ def checked_scopes(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked_levels(names: Iterable[str]) -> tuple[Level, ...]:
-    """Levels for a new client or user, each once.
+    """Levels for a new client or user, each once; none is the least that one can be.
 
     Raises:
-        InvalidArguments: a name is unknown, or there is none.
+        InvalidArguments: a name is unknown.
     """
-    return tuple(Level(name) for name in _checked(names, tuple(Level), "level"))
+    given = tuple(names)
+    return tuple(Level(name) for name in _checked(given, tuple(Level), "level")) if given else ()
 
 
 def checked_name(name: str, whose: str) -> str:

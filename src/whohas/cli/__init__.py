@@ -32,6 +32,7 @@ from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
 from whohas.errors import WhohasError, WrongUsage
+from whohas.permissions import restrict_process
 
 app = typer.Typer(
     name="whohas",
@@ -71,6 +72,7 @@ def options(
 
 def main() -> None:
     """Runs the command line; an error of whohas is one line on stderr and exit code 1, or 2 for wrong usage."""
+    restrict_process()
     try:
         app()
     except WhohasError as error:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import print_table
+from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
-    from whohas.auth import NewClient
+    from whohas.auth import Client, NewClient
 
 client_app = typer.Typer(
     no_args_is_help=True, help="Create, list, rotate and revoke the clients that may call the server."
@@ -26,11 +26,12 @@ def create(
         str | None, typer.Option(help="Make it a personal client of this user, which acts as they do.")
     ] = None,
     scope: Annotated[
-        list[str] | None, typer.Option(help="What it may do, such as sp:report:read; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help="What it may do, such as sp:report:manage; may be repeated. Default: sp:report:read."),
     ] = None,
     level: Annotated[
         list[str] | None,
-        typer.Option(help="What an application is, such as REPORT_ADMIN; may be repeated. Default: ORG_ADMIN."),
+        typer.Option(help="What an application is, such as REPORT_ADMIN; may be repeated. Default: none."),
     ] = None,
     source: Annotated[
         list[str] | None,
@@ -42,8 +43,10 @@ def create(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a client and print its id and secret, this once."""
+    """Make a client and print its id and secret, this once. What is not given is the least: it may only read, and an
+    application without a level may do nothing yet."""
     from whohas.audit.events import operator
+    from whohas.auth.rights import READ
     from whohas.errors import InvalidArguments
 
     if user and (level or source or redirect):
@@ -54,9 +57,9 @@ def create(
         clients, people = services.access.clients, services.access.people
         made = clients.create(
             name,
-            scope or ["sp:scopes:all"],
+            scope or [READ],
             person=people.named(user) if user else None,
-            levels=level or ["ORG_ADMIN"],
+            levels=level or [],
             sources=source_ids(services, source or []),
             redirects=redirect or [],
             by=operator(),
@@ -76,7 +79,7 @@ def list_clients() -> None:
     rows: list[tuple[str, ...]] = []
     for client in clients:
         revoked = f"{client.revoked:%Y-%m-%d %H:%M:%S}" if client.revoked else ""
-        acts_as = f"user {client.person.name}" if client.person else " ".join(client.levels)
+        acts_as = f"user {client.person.name}" if client.person else " ".join(client.levels) or "no level"
         created = f"{client.created:%Y-%m-%d %H:%M:%S}"
         rows.append((client.id, client.name, acts_as, " ".join(client.scopes), created, revoked))
     print_table(heads, rows, whole=1)
@@ -113,9 +116,35 @@ def _show(made: NewClient, as_json: bool) -> None:
     if as_json:
         import json
 
-        facts = {"id": client.id, "secret": made.secret, "name": client.name, "scopes": client.scopes}
+        levels = client.person.levels if client.person else client.levels
+        facts = {
+            "id": client.id,
+            "secret": made.secret,
+            "name": client.name,
+            "scopes": client.scopes,
+            "levels": levels,
+        }
         print(json.dumps(facts, ensure_ascii=False))
         return
     print(f"client id      {client.id}")
     print(f"client secret  {made.secret}")
+    print(f"scopes         {' '.join(client.scopes)}{_least_scope(client)}")
+    print(f"levels         {plain(_levels(client))}")
     print("The secret is kept nowhere in clear and is not shown again.")
+
+
+def _least_scope(client: Client) -> str:
+    from whohas.auth.rights import READ
+
+    return ", the least: it may read results and download files" if client.scopes == (READ,) else ""
+
+
+def _levels(client: Client) -> str:
+    if client.person is not None:
+        return (
+            f"those of the user {client.person.name}: {' '.join(client.person.levels) or 'none, which may do nothing'}"
+        )
+    if client.levels:
+        return " ".join(client.levels)
+    users = " by itself; users who sign in at it have their own" if client.redirects else ""
+    return f"none, the least: it may do nothing yet{users}. `--level` gives one, such as REPORT_ADMIN"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.exits import Exit
+from whohas.cli.installation import log_to_stderr
 from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def index(
     from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
+    log_to_stderr()
     settings = load_settings()
     settings.make_home()
-    warehouse = Warehouse(settings.warehouse_path)
+    warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
     if number is None and not check:
         make_index(warehouse, quiet)
     else:

@@ -12,19 +12,28 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def installation(**given: object) -> Generator[Services]:
+def installation(*, serving: bool = False, **given: object) -> Generator[Services]:
     """The services of the home folder that settings and environment name.
 
     Args:
+        serving: whether it goes on until it is stopped: its log is JSON, and every file's permissions are looked at.
         given: settings that the command line gives; None where it says nothing.
     """
-    import structlog
-
     from whohas.services import open_services
     from whohas.settings import load_settings
 
-    # what a command prints on stdout is its result alone
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    told = {name: value for name, value in given.items() if value is not None}
-    with open_services(load_settings(**told)) as services:
+    log_to_stderr()
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    if serving:
+        from whohas.http.logs import configure_logs
+
+        configure_logs(settings.log_level)
+    with open_services(settings, serving=serving) as services:
         yield services
+
+
+def log_to_stderr() -> None:
+    """Log to stderr: what a command prints on stdout is its result alone."""
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

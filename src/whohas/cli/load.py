@@ -12,6 +12,7 @@ import typer
 
 from whohas.cli.exits import Exit
 from whohas.cli.index import make_index
+from whohas.cli.installation import log_to_stderr
 from whohas.cli.load_report import print_load
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def load(
     from whohas.warehouse.intake import load as load_files
     from whohas.warehouse.store import Warehouse
 
+    log_to_stderr()
     settings = load_settings()
     # before anything is read: a load whose event could not be written does not begin
     database = None if check else _database(settings)
@@ -61,7 +63,7 @@ def load(
     try:
         with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
             report = load_files(
-                Warehouse(settings.warehouse_path),
+                Warehouse(settings.warehouse_path, shared=settings.warehouse_shared),
                 paths,
                 check=check,
                 strict=strict,
@@ -78,11 +80,11 @@ def load(
         print_load(stop.report, check, quiet, stopped=True)
         raise typer.Exit(Exit.STOPPED) from None
     if database is not None:
-        tell_loads(Warehouse(settings.warehouse_path), database)
+        tell_loads(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared), database)
     stopped = check and bool(report.losses) and not accept_loss
     print_load(report, check, quiet, stopped)
     if not check:
-        make_index(Warehouse(settings.warehouse_path), quiet)
+        make_index(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared), quiet)
     if stopped:
         raise typer.Exit(Exit.STOPPED)
     if (report.rejected or report.emptied) and not allow_rejects:

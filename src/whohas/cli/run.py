@@ -157,8 +157,8 @@ def _there(server: str) -> Generator[_Door]:
     client_id, secret = os.environ.get("SAIL_CLIENT_ID"), os.environ.get("SAIL_CLIENT_SECRET")
     if not client_id or not secret:
         raise InvalidArguments(
-            "A server needs SAIL_CLIENT_ID and SAIL_CLIENT_SECRET in the environment; `whohas client create NAME` on "
-            "the server makes them."
+            "A server needs SAIL_CLIENT_ID and SAIL_CLIENT_SECRET in the environment; on the server "
+            "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes them."
         )
     with Client(base_url=server, client_id=client_id, client_secret=secret) as client:
         yield _There(client)

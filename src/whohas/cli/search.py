@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.installation import log_to_stderr
 from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def search(
 
     if index not in INDICES:
         raise InvalidArguments(f"There is no index {index!r}. The indices are: {', '.join(INDICES)}.")
+    log_to_stderr()
     settings = load_settings()
     settings.make_home()
     shown = tuple(name.strip() for name in columns.split(",") if name.strip())
@@ -57,7 +59,7 @@ def search(
         phrases=settings.search_phrases if phrases is None else phrases,
         limits=Limits.of(settings),
     )
-    snapshot = searchable(Warehouse(settings.warehouse_path))
+    snapshot = searchable(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared))
     if snapshot.number == 0:
         typer.echo("Note: no data has been loaded yet: see `whohas load --help`.", err=True)
     answer = ask(asked, open_index(snapshot), datetime.now(UTC))

@@ -48,12 +48,10 @@ def serve(
     """Serve the API and carry out the runs, until stopped."""
     gc.disable()  # what is loaded now stays: looking through it again and again would be a tenth of the start
     from whohas.http.app import create_app
-    from whohas.http.logs import configure_logs
 
     with ExitStack() as stack:
-        services = stack.enter_context(installation(host=host, port=port, worker=worker))
+        services = stack.enter_context(installation(serving=True, host=host, port=port, worker=worker))
         settings = services.settings
-        configure_logs(settings.log_level)
         listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings, listener)
         app = create_app(services)
@@ -69,7 +67,11 @@ def serve(
                     flush=True,
                 )
             else:
-                print(f"whohas serves {url}; `whohas client create NAME` makes a client for it", flush=True)
+                print(
+                    f"whohas serves {url}; `whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` "
+                    "makes a client for it",
+                    flush=True,
+                )
             gc.freeze()  # nor is it looked through while callers wait
             gc.enable()
             sys.setswitchinterval(SWITCH_SECONDS)
@@ -114,12 +116,13 @@ def write_dev_env(services: Services, url: str) -> Path:
         Unavailable: the file cannot be written.
     """
     from whohas.audit.events import operator
+    from whohas.auth import ALL
 
     clients, people, by = services.access.clients, services.access.people, operator()
     person = next((one for one in people.list() if one.name == DEV_CLIENT), None)
     person = person or people.create(DEV_CLIENT, ["ORG_ADMIN"], by=by)
     known = next((c for c in clients.list() if c.name == DEV_CLIENT and c.revoked is None and c.person == person), None)
-    made = clients.renew(known.id, by=by) if known else clients.create(DEV_CLIENT, person=person, by=by)
+    made = clients.renew(known.id, by=by) if known else clients.create(DEV_CLIENT, [ALL], person=person, by=by)
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.installation import installation
-from whohas.cli.terminal import print_table
+from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -32,18 +33,25 @@ Password = Annotated[
 
 @user_app.command()
 def create(name: Name, level: Levels = None, source: Sources = None, password: Password = False) -> None:
-    """Make a user. Without a password they cannot sign in, but may have personal clients."""
+    """Make a user, without a level unless one is given: they may then do nothing yet. Without a password they cannot
+    sign in, but may have personal clients."""
     from whohas.audit.events import operator
 
     with installation() as services:
         person = services.access.people.create(
             name,
-            level or ["ORG_ADMIN"],
+            level or [],
             source_ids(services, source or []),
             _asked_password() if password else None,
             operator(),
         )
-    print(f"{person.name} is a user: {' '.join(person.levels)}.")
+    if person.levels:
+        print(plain(f"{person.name} is a user: {' '.join(person.levels)}."))
+        return
+    print(
+        plain(f"{person.name} is a user without a level, who may do nothing yet. Give them one: ")
+        + plain(f"whohas user change {shlex.quote(person.name)} --level REPORT_ADMIN")
+    )
 
 
 @user_app.command()
@@ -72,7 +80,7 @@ def change(
             disabled=True if disable else False if enable else None,
             by=operator(),
         )
-    print(f"{person.name}: {' '.join(person.levels)}{', disabled' if person.disabled else ''}.")
+    print(plain(f"{person.name}: {' '.join(person.levels) or 'no level'}{', disabled' if person.disabled else ''}."))
 
 
 @user_app.command("list")
@@ -87,7 +95,7 @@ def list_users() -> None:
     for person in people:
         disabled = f"{person.disabled:%Y-%m-%d %H:%M:%S}" if person.disabled else ""
         signs_in = "yes" if person.signs_in else "no"
-        rows.append((person.name, " ".join(person.levels), " ".join(person.sources), signs_in, disabled))
+        rows.append((person.name, " ".join(person.levels) or "none", " ".join(person.sources), signs_in, disabled))
     print_table(("Name", "Levels", "Sources", "Signs in", "Disabled (UTC)"), rows)
 
 

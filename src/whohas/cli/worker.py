@@ -12,8 +12,6 @@ from whohas.cli.installation import installation
 
 def worker() -> None:
     """Carry out runs, until stopped; any number on PostgreSQL."""
-    from whohas.http.logs import configure_logs
-
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: object) -> None:
@@ -21,11 +19,9 @@ def worker() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with installation() as services:
-        configure_logs(services.settings.log_level)
-        with services.relay.going_on(), services.worker():
-            print(
-                f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
-                flush=True,
-            )
-            stopped.wait()
+    with installation(serving=True) as services, services.relay.going_on(), services.worker():
+        print(
+            f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
+            flush=True,
+        )
+        stopped.wait()

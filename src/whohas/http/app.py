@@ -22,6 +22,7 @@ from whohas.http.metrics import Counted, Metrics
 from whohas.http.middleware import (
     TRACKING_HEADER,
     BodyLimit,
+    Framing,
     Guard,
     Limited,
     Refusals,
@@ -31,6 +32,7 @@ from whohas.http.middleware import (
     UnreadBody,
 )
 from whohas.http.polls import Polls
+from whohas.http.preconditions import CONDITIONS
 from whohas.http.records import record_routes
 from whohas.http.reports import PREFIXES, report_routes
 from whohas.http.schedules import PREFIX as SCHEDULES
@@ -92,7 +94,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-            allow_headers=["authorization", "content-type", "accept", "range", "if-none-match", "if-range"],
+            allow_headers=["authorization", "content-type", "accept", "range", *CONDITIONS],
             expose_headers=[
                 "Content-Disposition",
                 "Retry-After",
@@ -107,6 +109,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
     limit = services.access.rate_limit
     quick = answers_at_once(services.database)
     return [
+        Middleware(Framing),
         Middleware(Tracking),
         *([Middleware(Traced, tracing=services.tracing)] if services.tracing.provider else []),
         Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),

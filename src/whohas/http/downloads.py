@@ -6,7 +6,8 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,8 +16,9 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from whohas.errors import NotFound
-from whohas.http.errors import RangeNotSatisfiable
+from whohas.http.errors import PreconditionFailed, RangeNotSatisfiable
 from whohas.http.filenames import content_disposition, exact_name
+from whohas.http.preconditions import Outcome, Validators, evaluate
 
 CHUNK = 256 * 1024
 
@@ -49,10 +51,12 @@ class Download:
 def serve(request: Request, download: Download) -> Response:
     """Answer GET and HEAD of a file: 200, 206 for one byte range, 304 where the caller has it, else an error.
 
-    Several ranges at once and malformed ones are answered with the whole file, as RFC 9110 allows (14.2).
+    Several ranges at once and malformed ones are answered with the whole file, as RFC 9110 allows (14.2). Conditions
+    come first (`whohas.http.preconditions`).
 
     Raises:
         NotFound: the file is gone.
+        PreconditionFailed: it is not the one that the request is about.
         RangeNotSatisfiable: the range begins beyond its end.
     """
     try:
@@ -68,23 +72,27 @@ def serve(request: Request, download: Download) -> Response:
 
 def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
     facts = os.fstat(file.fileno())
-    etag = f'"{download.sha256}"'
-    modified = formatdate(facts.st_mtime, usegmt=True)
+    modified = datetime.fromtimestamp(int(facts.st_mtime), UTC)
+    validators = Validators(f'"{download.sha256}"', modified)
     headers = {
-        "ETag": etag,
-        "Last-Modified": modified,
+        "ETag": validators.etag,
+        "Last-Modified": format_datetime(modified, usegmt=True),
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
     }
-    # by hand: FileResponse sends the file again to a client that has it
-    if _has_it(request.headers.get("if-none-match"), etag):
+    # by hand: FileResponse sends the file again to a client that has it, and knows If-Range alone
+    outcome = evaluate(request.method, request.headers, validators)
+    if outcome is Outcome.FAILED:
+        raise PreconditionFailed(
+            f"The file is not the one that If-Match or If-Unmodified-Since names: its ETag is {validators.etag}. "
+            "Start the download again without them."
+        )
+    if outcome is Outcome.UNCHANGED:
         file.close()
         return Response(status_code=304, headers=headers)
 
     # by hand: the audit event names the bytes, and is written before the first of them goes out
-    span = None
-    if request.method == "GET" and request.headers.get("if-range") in (None, etag, modified):
-        span = byte_range(request.headers.get("range"), facts.st_size)
+    span = byte_range(_range(request), facts.st_size) if outcome is Outcome.RANGE else None
     name = (download.preferred_name, download.default_name, download.extension)
     headers |= {"Content-Type": download.media_type, "Content-Disposition": content_disposition(*name)}
     if request.method == "GET":
@@ -119,11 +127,9 @@ class _OpenFileResponse(FileResponse):
             await super().__call__({**scope, "headers": [*kept, *self._range]}, receive, send)
 
 
-def _has_it(if_none_match: str | None, etag: str) -> bool:
-    if if_none_match is None:
-        return False
-    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in known or etag in known
+def _range(request: Request) -> str:
+    # several headers are several ranges
+    return ",".join(request.headers.getlist("range"))
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:

@@ -33,6 +33,7 @@ DETAIL_CODES = {
     404: "404 Not found",
     405: "405 Method Not Allowed",
     409: "409 Conflict",
+    412: "412 Precondition Failed",
     413: "413 Payload Too Large",
     416: "416 Range Not Satisfiable",
     500: "500.0 Internal Fault",
@@ -57,6 +58,10 @@ class NotAllowed(WhohasError):
     def __init__(self, message: str, allow: str) -> None:
         super().__init__(message)
         self.allow = allow
+
+
+class PreconditionFailed(WhohasError):
+    """A file that is not the one that the request is about, by its own conditions."""
 
 
 class RangeNotSatisfiable(WhohasError):
@@ -89,6 +94,8 @@ def answer(error: Exception, scope: Scope) -> Response:
             return json_response(body, 429, {"Retry-After": str(max(1, error.retry_after))})
         case NotAllowed():
             return refusal(405, error.message, scope, {"Allow": error.allow})
+        case PreconditionFailed():
+            return refusal(412, error.message, scope)
         case RangeNotSatisfiable():
             return refusal(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
         case WhohasError():

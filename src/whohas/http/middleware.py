@@ -53,6 +53,32 @@ async def called(act: Callable[[*Ts], T], *arguments: *Ts, at_once: bool) -> T:
     return act(*arguments) if at_once else await anyio.to_thread.run_sync(act, *arguments)
 
 
+class Framing:
+    """Closes the connection after the answer to a request with two lengths: `Transfer-Encoding` and `Content-Length`.
+
+    Such a request may be an attempt to smuggle a second one past a proxy that believes the other length. RFC 9112
+    (6.1) lets it be answered, by `Transfer-Encoding` alone, if nothing else is read from its connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope["headers"]} if scope["type"] == "http" else set[bytes]()
+        if not {b"transfer-encoding", b"content-length"} <= names:
+            await self.app(scope, receive, send)
+            return
+
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        # the length that does not count is seen by nothing below either
+        kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+        await self.app({**scope, "headers": kept}, receive, closing)
+
+
 class Tracking:
     """Gives a request its tracking id, and logs one line for it: never its query, headers or body."""
 

@@ -11,16 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from whohas.addresses import Address
 from whohas.auth import Access, Client
 from whohas.auth.codes import CHALLENGE
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
+from whohas.http import csrf
 from whohas.http.audited import claim
+from whohas.http.csrf import FormTokens
 from whohas.http.errors import note_refusal
 from whohas.http.token import Fields, address_of, narrowed
 
@@ -71,23 +74,29 @@ class _Asked:
     """A request to sign somebody in whose client and address are known."""
 
     client: Client
-    redirect: str
+    redirect: Address
     fields: Mapping[str, str]
 
     def sent_back(self, **answer: str) -> Response:
-        parts = urlsplit(self.redirect)
         state = {"state": self.fields["state"]} if "state" in self.fields else {}
-        query = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *answer.items(), *state.items()])
-        return RedirectResponse(urlunsplit(parts._replace(query=query)), 303, {"Cache-Control": "no-store"})
-
-    def page(self, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        return _page(self, message, status, headers)
+        joint = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
+        address = f"{self.redirect.text}{joint}{urlencode([*answer.items(), *state.items()])}"
+        return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
 def sign_in_routes(services: Services) -> APIRouter:
     """The routes of signing in."""
     router = APIRouter(tags=["Token"])
     access = services.access
+    tokens = FormTokens(access.secrets)
+
+    def page(
+        request: Request, asked: _Asked, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        nonce = tokens.nonce(request)
+        response = _page(asked, message, status, headers, tokens.token(nonce, asked.fields))
+        tokens.give(request, response, nonce)
+        return response
 
     def authorize(request: Request) -> Response:
         fields = dict(request.query_params)
@@ -95,7 +104,7 @@ def sign_in_routes(services: Services) -> APIRouter:
             asked = _asked(access, fields)
         except InvalidArguments as error:
             return _page(None, error.message, 400)
-        return _refused(asked) or asked.page()
+        return _refused(asked) or page(request, asked)
 
     def sign_in(request: Request, fields: Fields) -> Response:
         try:
@@ -108,16 +117,20 @@ def sign_in_routes(services: Services) -> APIRouter:
         name, address = fields.get("user", "").strip(), address_of(request)
         claim(request, name)
         try:
+            tokens.check(request, asked.fields, fields.get(csrf.FIELD, ""))
             access.guesses.check(name, address, person=True)
             person = access.people.sign_in(name, fields.get("password", ""))
         except QuotaExceeded as error:
-            return asked.page(error.message, 429, {"Retry-After": str(error.retry_after)})
+            return page(request, asked, error.message, 429, {"Retry-After": str(error.retry_after)})
+        except Forbidden as error:
+            note_refusal(request.scope, error.message)
+            return _page(None, error.message, 403)
         except Unauthorized as error:
             access.guesses.wrong_password(name, address)
             note_refusal(request.scope, error.message)
-            return asked.page(error.message, 401)
+            return page(request, asked, error.message, 401)
         scopes = narrowed(asked.client, fields.get("scope", ""))
-        code = access.codes.issue(asked.client, person, asked.redirect, fields["code_challenge"], scopes)
+        code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
         return asked.sent_back(code=code)
 
     router.add_api_route(
@@ -140,9 +153,10 @@ def _asked(access: Access, fields: Mapping[str, str]) -> _Asked:
         client = None
     if client is None or client.revoked is not None or client.person is not None:
         raise InvalidArguments("The program that sent you here is not known to this server.")
-    if not client.sends_back_to(redirect):
+    address = client.sends_back_to(redirect)
+    if address is None:
         raise InvalidArguments("The program that sent you here wants you back at an address that is not registered.")
-    return _Asked(client, redirect, {name: fields[name] for name in KEPT if name in fields})
+    return _Asked(client, address, {name: fields[name] for name in KEPT if name in fields})
 
 
 def _refused(asked: _Asked) -> Response | None:
@@ -161,16 +175,24 @@ def _refused(asked: _Asked) -> Response | None:
     return None
 
 
-def _page(asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    fields = None if asked is None else asked.fields
+def _page(
+    asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None, token: str = ""
+) -> Response:
+    fields = None if asked is None else {**asked.fields, csrf.FIELD: token}
     text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
     # after the form the browser is sent on, and some hold the form's policy to that address too
-    back = f" {urlsplit(asked.redirect)._replace(path='', query='').geturl()}" if asked else ""
+    back = f" {_source(asked.redirect)}" if asked else ""
     style = b64encode(sha256(STYLE.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{back}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
-    return HTMLResponse(
-        text, status, {**(headers or {}), "Content-Security-Policy": policy, "Cache-Control": "no-store"}
-    )
+    # with no-referrer browsers would post the form with `Origin: null`
+    referrer = {"Referrer-Policy": "same-origin"} if asked else {}
+    own = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **referrer}
+    return HTMLResponse(text, status, {**(headers or {}), **own})
+
+
+def _source(address: Address) -> str:
+    """Return an address as a source of a Content-Security-Policy, which has no form for IPv6 addresses."""
+    return f"{address.scheme}:" if ":" in address.host else address.origin

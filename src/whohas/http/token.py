@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qsl, unquote_plus
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from whohas import addresses
 from whohas.auth import ALL, DEFAULT, Access, Caller, Client, Token, known_scopes, public_set
 from whohas.contract import BadToken, OAuthInfo, TokenResponse
 from whohas.errors import Forbidden, InvalidArguments, Unauthorized
@@ -42,6 +44,9 @@ async def token_fields(request: Request) -> dict[str, str]:
     fields.update(await _body_fields(request))
     if "client_id" not in fields:
         fields.update(_basic(request.headers.get("authorization", "")))
+    for name, value in fields.items():
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise InvalidArguments(f"The field {name[:60]!r} has half a character. Send UTF-8.")
     return fields
 
 
@@ -49,6 +54,7 @@ async def _body_fields(request: Request) -> dict[str, str]:
     body = await request.body()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "multipart/form-data" and body:
+        _check_charset(request.headers["content-type"])
         try:
             async with request.form(max_fields=50, max_files=0) as form:
                 return {name: value for name, value in form.items() if isinstance(value, str)}
@@ -61,6 +67,17 @@ async def _body_fields(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=50))
     except ValueError as error:
         raise InvalidArguments(f"The body cannot be read as a form: {error}.") from None
+
+
+_CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]*)""", re.IGNORECASE)
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252")
+
+
+def _check_charset(content_type: str) -> None:
+    # Python's codecs include escapes and compressions, some of which take a time that grows with the square
+    for name in _CHARSET.findall(content_type):
+        if name.lower() not in _CHARSETS:
+            raise InvalidArguments(f"A form in the charset {name[:40]!r} is not read. Send UTF-8.")
 
 
 def _basic(authorization: str) -> dict[str, str]:
@@ -117,7 +134,7 @@ def token_routes(services: Services) -> APIRouter:
         return json_response(body, 200, NO_STORE)
 
     def info(request: Request) -> Response:
-        base = str(request.base_url).rstrip("/")
+        base = _base(request)
         body = OAuthInfo(
             tenantId=org,
             tenantName=org,
@@ -161,6 +178,18 @@ def token_routes(services: Services) -> APIRouter:
         summary="The public keys of access tokens, as a JSON Web Key Set",
     )
     return router
+
+
+def _base(request: Request) -> str:
+    """Return this server's address as the caller wrote it.
+
+    Raises:
+        InvalidArguments: the header `Host` is none.
+    """
+    address = addresses.parsed(f"{request.scope['scheme']}://{request.headers.get('host', '')}", services=True)
+    if address is None or address.path or address.query or address.fragment:
+        raise InvalidArguments("The header Host is no HOST:PORT of an address, such as reports.example:8437.")
+    return address.origin
 
 
 def _of_client(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:

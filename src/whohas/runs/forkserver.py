@@ -18,6 +18,7 @@ import traceback
 from contextlib import suppress
 from typing import NoReturn
 
+from whohas.permissions import restrict_process
 from whohas.runs import child
 
 _Told = dict[int, tuple[int, socket.socket]]
@@ -25,6 +26,7 @@ _Told = dict[int, tuple[int, socket.socket]]
 
 
 def main() -> NoReturn:
+    restrict_process()
     child.get_ready()
     asking = socket.socket(fileno=0)
     told: _Told = {}

@@ -15,19 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import structlog
 
-from whohas import audit, timeouts
+from whohas import addresses, audit, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.errors import InvalidArguments, NotFound
 from whohas.hints import did_you_mean
 from whohas.runs import outbox, repository
 from whohas.runs.model import Run
 from whohas.runs.outbox import hook
-from whohas.runs.post import Answer, Letter, post_all
+from whohas.runs.post import Answer, Letter, check, post_all
 from whohas.settings import Settings
 
 _AT_ONCE = 20
@@ -81,7 +80,7 @@ class Hooks:
         """Makes a hook; it and its secret, which is shown this once.
 
         Raises:
-            InvalidArguments: an address that is none, or a report that is none.
+            InvalidArguments: an address that is none or that no message would be sent to, or a report that is none.
         """
         from whohas import reports
 
@@ -89,7 +88,8 @@ class Hooks:
             hint = did_you_mean(report_type, reports.reports())
             text = f"There is no report {report_type[:60]!r}.{hint} The reports are: {reports.names()}."
             raise InvalidArguments(text)
-        new = Hook(secrets.token_hex(16), _checked(url), report_type, repository.now(), "")
+        address = check(url, private=self.settings.hook_private_targets)
+        new = Hook(secrets.token_hex(16), address.text, report_type, repository.now(), "")
         values = {column.name: getattr(new, column.name) for column in hook.columns}
         with self.database.begin() as connection:
             connection.execute(sa.insert(hook).values(values))
@@ -187,8 +187,8 @@ class Hooks:
 
 
 def _event(type: audit.Type, one: Hook, by: audit.Who) -> audit.Event:
-    parts = urlsplit(one.url)  # what follows the host may hold a secret of the receiver's
-    return audit.Event(type, one.id, by, facts={"host": parts.hostname, "report": one.report_type})
+    address = addresses.parsed(one.url, services=True)  # what follows the host may hold a secret of the receiver's
+    return audit.Event(type, one.id, by, facts={"host": address and address.host, "report": one.report_type})
 
 
 def payload(run: Run) -> Mapping[str, Any]:
@@ -229,18 +229,3 @@ def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[s
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _checked(url: str) -> str:
-    try:
-        parts = urlsplit(url.strip())
-        port = parts.port
-    except ValueError:
-        raise InvalidArguments(f"{url[:200]!r} is no address.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InvalidArguments(f"{url[:200]!r} must be an http or https address, such as https://example.com/ended.")
-    if parts.username is not None or parts.password is not None:
-        raise InvalidArguments("A hook's address carries no user and no password: messages are signed instead.")
-    if not url.strip().isprintable() or len(url) > 2000:
-        raise InvalidArguments("A hook's address has at most 2,000 characters, all of which can be printed.")
-    return url.strip()

@@ -10,11 +10,12 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from whohas import __version__, timeouts
+from whohas import __version__, addresses, timeouts
+from whohas.addresses import Address
+from whohas.errors import InvalidArguments
 
 if TYPE_CHECKING:
     import httpx2
@@ -85,24 +86,24 @@ async def _post(client: httpx2.AsyncClient, letter: Letter, private: bool) -> An
 
 
 async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> Answer:
-    parts = urlsplit(letter.url)
-    host = parts.hostname or ""
-    address = await _address(host, parts.port or (443 if parts.scheme == "https" else 80), private)
-    literal = f"[{address}]" if ":" in address else address
-    named = f"[{host}]" if ":" in host else host
-    port = f":{parts.port}" if parts.port else ""
+    try:
+        to = addresses.parse(letter.url, services=True)
+    except InvalidArguments as error:  # made by an earlier version, which took more
+        raise _Refused(error.message) from None
+    address = await _address(to, private)
+    connected = replace(to, host=address)
     request = client.build_request(
         "POST",
-        parts._replace(netloc=f"{literal}{port}", fragment="").geturl(),
+        f"{connected.origin}{to.path}{to.query}",
         content=letter.body,
         headers={
             **letter.headers,
-            "Host": f"{named}{port}",
+            "Host": to.authority,
             "Content-Type": "application/json",
             "User-Agent": f"whohas/{__version__}",
         },
         # the certificate must be the name's, though the connection goes to the address
-        extensions={"sni_hostname": host},
+        extensions={"sni_hostname": to.host},
     )
     answer = await client.send(request, stream=True)
     try:
@@ -114,16 +115,44 @@ async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> 
         await answer.aclose()  # its body is not read: nobody asked for it
 
 
-async def _address(host: str, port: int, private: bool) -> str:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(sockaddr[0]) for *_, sockaddr in found]
-    if not private:
-        for address in addresses:
-            if not is_public(address):
-                raise _Refused(
-                    f"{host} is {address}, on this machine or a private network. WHOHAS_HOOK_PRIVATE_TARGETS allows it."
-                )
-    return addresses[0]
+async def _address(to: Address, private: bool) -> str:
+    """Return the IP address to connect to, once each that the host has was judged."""
+    loop = asyncio.get_running_loop()
+    found = _judged(to, await loop.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
+    return found[0]
+
+
+def check(url: str, *, private: bool) -> Address:
+    """Refuse at once an address that no message would be sent to. A name that is unknown now may be known later.
+
+    Raises:
+        InvalidArguments: it is no address, or its host is not of the open internet.
+    """
+    to = addresses.parse(url, services=True)
+    if to.fragment:
+        raise InvalidArguments(f"{url[:200]!r} has a fragment, which is never sent. Leave out what follows the #.")
+    try:
+        _judged(to, socket.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
+    except _Refused as refused:
+        raise InvalidArguments(str(refused)) from None
+    except (OSError, UnicodeError):
+        pass
+    return to
+
+
+def _judged(to: Address, found: Sequence[tuple[Any, ...]], private: bool) -> list[str]:
+    """Return the addresses of a host.
+
+    Raises:
+        _Refused: one of them is not of the open internet.
+    """
+    known = [str(sockaddr[0]) for *_, sockaddr in found]
+    for address in known:
+        if not private and not is_public(address):
+            raise _Refused(
+                f"{to.host} is {address}, on this machine or a private network. WHOHAS_HOOK_PRIVATE_TARGETS allows it."
+            )
+    return known
 
 
 def is_public(address: str) -> bool:

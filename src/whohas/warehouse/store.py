@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from whohas import atomic
 from whohas.errors import NotFound
 from whohas.locks import file_lock
+from whohas.permissions import share_table, share_warehouse, sharing
 from whohas.warehouse.tables import TABLES, Table
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ class Load:
         scratch: a folder for what is not published; it goes when the load ends.
     """
 
-    def __init__(self, root: Path, base: Snapshot) -> None:
+    def __init__(self, root: Path, base: Snapshot, *, shared: bool = False) -> None:
+        self._shared = shared
         self.id = f"{time.time_ns() // 1000:016x}{uuid.uuid4().hex[:16]}"
         self.base = base
         self.scratch = root / f"load-{self.id}"
@@ -196,7 +198,9 @@ class Load:
         """
         versions = dict(self.base.versions)
         for change in changes:
-            versions[change.table.name] = self._commit(change)
+            folder = self._root / change.table.name
+            with _shared_table(folder, self._shared):
+                versions[change.table.name] = self._commit(change)
         snapshot = Snapshot(
             self._root, self.base.number + 1, datetime.now(UTC), self.id, tuple(sorted(sources)), versions, gaps
         )
@@ -265,10 +269,15 @@ class Load:
 
 
 class Warehouse:
-    """Identity data at rest, in the folder `root`; many readers, one load at a time."""
+    """Identity data at rest, in the folder `root`; many readers, one load at a time.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        shared: whether the tables, and nothing else, may be read by the group of that folder.
+    """
+
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
         self.root = root
+        self._shared = shared
 
     def snapshot(self, number: int | None = None) -> Snapshot:
         """The newest snapshot, or the one of that number.
@@ -310,9 +319,11 @@ class Warehouse:
             on_wait: called once if another load has to end first.
         """
         self.root.mkdir(parents=True, exist_ok=True)
+        if self._shared:
+            share_warehouse(self.root)
         with file_lock(self.root / "load.lock", on_wait):
             base = self._take_back()
-            load = Load(self.root, base)
+            load = Load(self.root, base, shared=self._shared)
             try:
                 yield load
             finally:
@@ -338,13 +349,25 @@ class Warehouse:
                 delta = _open(folder)
                 wanted = versions.get(name, 0)
                 if delta.version() > wanted:
-                    delta.restore(wanted)
+                    with _shared_table(folder, self._shared):
+                        delta.restore(wanted)
                     delta.update_incremental()
                 versions[name] = delta.version()
             for path in [*folder.glob("*.parquet"), *folder.glob("*.revised")]:
                 if path.stem.partition("-")[0] not in known:
                     path.unlink()
         return replace(base, versions=versions)
+
+
+@contextmanager
+def _shared_table(folder: Path, shared: bool) -> Generator[None]:
+    """Let the warehouse's group read a table, if `shared`: its new files before the commit names them."""
+    if shared:
+        share_table(folder)
+    with sharing(shared):
+        yield
+    if shared:
+        share_table(folder)  # a new table's log
 
 
 def _manifest_path(root: Path, number: int) -> Path:
