@@ -6,7 +6,10 @@ the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home fol
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +21,18 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from whohas import timeouts
 from whohas.database import with_driver
 from whohas.errors import InvalidArguments
+from whohas.hints import did_you_mean
+from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Several names; in an environment variable they are separated by commas."""
+
+_ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
+_BROKER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/\s]+)(:[0-9]{1,5})?")
+_OF_KUBERNETES = re.compile(r"WHOHAS_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
+"""Variables that Kubernetes sets for a service whose name begins with `whohas`."""
 
 
 class Settings(BaseSettings):
@@ -41,6 +51,13 @@ class Settings(BaseSettings):
         None,
         description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
         "default: the SQLite file `whohas.db` in the home folder, for one.",
+    )
+    database_wait_seconds: float = Field(
+        timeouts.DATABASE_START_SECONDS,
+        ge=0,
+        le=86400,
+        description="Seconds that a server or worker which starts waits for a PostgreSQL that does not answer; then it "
+        "gives up with exit code 1.",
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
@@ -277,6 +294,66 @@ class Settings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("kafka_topic")
+    @classmethod
+    def _topic_of_kafka(cls, value: str) -> str:
+        # org.apache.kafka.common.internals.Topic.validate: the names of two folders, which the pattern lets through
+        if value in (".", ".."):
+            raise ValueError(f"Kafka takes no topic named {value!r}; choose a name such as REPORT.cloud-audit")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            parse_zone(value)
+        except UnknownZone as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*":
+                try:
+                    ipaddress.ip_network(one)
+                except ValueError as error:
+                    raise ValueError(f"{error}; write an address or a network, as in 10.0.0.0/8") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _ORIGIN.fullmatch(one):
+                raise ValueError(f"{one!r} is no origin; write scheme and host alone, as in https://reports.example")
+        return value
+
+    @field_validator("kafka_servers")
+    @classmethod
+    def _brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            found = _BROKER.fullmatch(one)
+            if not found or (found[2] and not 0 < int(found[2][1:]) < 65536):
+                raise ValueError(f"{one!r} is no broker; write host:port, as in kafka.acme.example:9092")
+        return value
+
+    @field_validator("kafka_options")
+    @classmethod
+    def _pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not one.partition("=")[0].strip() or "=" not in one:
+                raise ValueError(f"{one!r} is no option; write name=value, as in compression.type=lz4")
+        return value
+
+    @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value} is not there or cannot be read")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -337,6 +414,21 @@ class Settings(BaseSettings):
         """The database of runs, clients and settings of reports, as a URL with its driver."""
         url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that begins with `WHOHAS_` and is no setting; without its value, which may
+    be a secret."""
+    known = {f"WHOHAS_{name.upper()}" for name in Settings.model_fields} | {"WHOHAS_CONFIG"}
+    return [
+        f"{name[:100]} is set in the environment, and there is no such setting: it has no effect."
+        f"{did_you_mean(name.upper(), known)}"
+        for name, value in sorted(environ.items())
+        if name.upper().startswith("WHOHAS_")
+        and name.upper() not in known
+        and not _OF_KUBERNETES.fullmatch(name)
+        and not value.startswith(("tcp://", "udp://", "sctp://"))
+    ]
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -101,6 +101,12 @@ AUDIT_DRAIN_SECONDS: Final = 3.0
 
 DATABASE_CONNECT_SECONDS: Final = 5
 """How long PostgreSQL may take to accept a connection."""
+DATABASE_START_SECONDS: Final = 120
+"""How long a server or worker that starts waits for PostgreSQL (WHOHAS_DATABASE_WAIT_SECONDS)."""
+DATABASE_RETRY_SECONDS: Final = 1.0
+"""How long it leaves PostgreSQL alone before it tries again."""
+DATABASE_CALLER_SECONDS: Final = 5
+"""After which a caller may try again whom it refuses meanwhile."""
 DATABASE_IDLE_SECONDS: Final = 5
 """After how much silence TCP asks the other side whether it is there."""
 DATABASE_PROBE_SECONDS: Final = 1
@@ -242,6 +248,10 @@ RELATIONS: Final = (
     (
         "CHILD_PARENT_SECONDS < LEASE_HUNG_SECONDS",
         "The children of a worker that hangs are gone before another one takes its runs.",
+    ),
+    (
+        "DATABASE_RETRY_SECONDS + DATABASE_CONNECT_SECONDS < DATABASE_START_SECONDS / 10",
+        "A server that starts tries PostgreSQL several times before it gives up.",
     ),
     (
         "DATABASE_PEER_GONE_SECONDS < CHILD_PARENT_SECONDS",

@@ -5,6 +5,7 @@ Command modules import nothing heavy at their top, so that `whohas --help` answe
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -31,7 +32,7 @@ from whohas.cli.terminal import is_terminal
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
-from whohas.errors import WhohasError, WrongUsage
+from whohas.errors import Unavailable, WhohasError, WrongUsage
 
 app = typer.Typer(
     name="whohas",
@@ -70,14 +71,49 @@ def options(
 
 
 def main() -> None:
-    """Runs the command line; an error of whohas is one line on stderr and exit code 1, or 2 for wrong usage."""
+    """Runs the command line; an error of whohas, of the system or of the database is one line on stderr and exit code
+    1, or 2 for wrong usage."""
     try:
-        app()
+        _run()
     except WhohasError as error:
-        print(f"whohas: {error.message}", file=sys.stderr)
+        _tell(error.message)
         sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(Exit.BROKEN_PIPE)
+    except Exception as error:
+        from whohas.faults import sentence
+
+        text = sentence(error)
+        if text is None:
+            raise
+        _tell(text)
+        sys.exit(Exit.ERROR)
+
+
+def _run() -> None:
+    try:
+        app()
+    except SystemExit:
+        try:
+            sys.stdout.flush()  # now, while it can be told that it was not taken
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries it once more
+            raise Unavailable(f"The output could not be written: {error.strerror}. Send it elsewhere.") from None
+        raise
+
+
+def _tell(text: str) -> None:
+    """Print why a command failed; as a line of its log where that is JSON, unless people read it."""
+    logs = sys.modules.get("whohas.logs")
+    if logs is not None and logs.are_json() and not sys.stderr.isatty():
+        logs.log.critical("ended", reason=text)
+        return
+    try:
+        print(f"whohas: {text}", file=sys.stderr)
+    except OSError:
+        sys.stderr = None  # the exit code says it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +10,35 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whohas.services import Services
+    from whohas.settings import Settings
+
+
+def read_settings(**given: object) -> Settings:
+    """Return the settings, and name on stderr each variable of the environment that looks like one and is none.
+
+    Args:
+        given: settings that the command line gives; None where it says nothing.
+    """
+    from whohas.settings import load_settings, unknown_variables
+
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    for text in unknown_variables(os.environ):
+        print(f"whohas: warning: {text}", file=sys.stderr)
+    return settings
+
+
+def read_settings_of_server(**given: object) -> Settings:
+    """The same for a server or worker, whose log is JSON from here on."""
+    import structlog
+
+    from whohas.logs import configure_logs
+    from whohas.settings import load_settings, unknown_variables
+
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logs(settings.log_level)
+    for text in unknown_variables(os.environ):
+        structlog.get_logger("whohas.settings").warning("unknown setting", reason=text)
+    return settings
 
 
 @contextmanager
@@ -21,10 +51,8 @@ def installation(**given: object) -> Generator[Services]:
     import structlog
 
     from whohas.services import open_services
-    from whohas.settings import load_settings
 
     # what a command prints on stdout is its result alone
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    told = {name: value for name, value in given.items() if value is not None}
-    with open_services(load_settings(**told)) as services:
+    with open_services(read_settings(**given)) as services:
         yield services

@@ -279,7 +279,10 @@ def main() -> NoReturn:
 
     def say(**facts: Any) -> None:
         with lock:
-            out.write(json.dumps(facts) + "\n")
+            try:
+                out.write(json.dumps(facts) + "\n")
+            except BrokenPipeError:
+                os._exit(1)  # the worker is gone, which its other stream may tell only later
 
     Thread(target=_exit_with_worker, daemon=True).start()
     _confine(work.memory)
@@ -287,6 +290,5 @@ def main() -> NoReturn:
         carry_out(work, say)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         say(failed=_reason(error))
-    out.flush()
     # no waiting for threads of libraries: everything is on disk and said
     os._exit(0)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from whohas import timeouts
 from whohas.errors import WhohasError
+from whohas.logs import are_json, log_output
 from whohas.runs.model import Level, Message
 from whohas.runs.plans import Digest
 from whohas.runs.work import Work
@@ -178,9 +179,12 @@ class ForkServer:
                     self.command,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE if are_json() else None,
                     process_group=0,
                     env={**os.environ, **_ENVIRONMENT},
                 )
+            if (stream := self._process.stderr) is not None:
+                threading.Thread(target=log_output, args=(stream,), name="output of children", daemon=True).start()
             nice = min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19)
             os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
             return self._asking
