@@ -34,6 +34,7 @@ DETAIL_CODES = {
     405: "405 Method Not Allowed",
     409: "409 Conflict",
     413: "413 Payload Too Large",
+    415: "415 Unsupported Media Type",
     416: "416 Range Not Satisfiable",
     500: "500.0 Internal Fault",
     503: "503 Service Unavailable",
@@ -57,6 +58,10 @@ class NotAllowed(WhohasError):
     def __init__(self, message: str, allow: str) -> None:
         super().__init__(message)
         self.allow = allow
+
+
+class UnsupportedCoding(WhohasError):
+    """A body in a content coding, of which none is taken."""
 
 
 class RangeNotSatisfiable(WhohasError):
@@ -89,6 +94,9 @@ def answer(error: Exception, scope: Scope) -> Response:
             return json_response(body, 429, {"Retry-After": str(max(1, error.retry_after))})
         case NotAllowed():
             return refusal(405, error.message, scope, {"Allow": error.allow})
+        case UnsupportedCoding():
+            note_refusal(scope, error.message)
+            return refusal(415, error.message, scope, {"Accept-Encoding": "identity"})
         case RangeNotSatisfiable():
             return refusal(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
         case WhohasError():
