@@ -25,7 +25,7 @@ ROUTES = [
 
 def test_every_route_that_takes_a_body_is_tried(server: Server) -> None:
     paths = httpx2.get(f"{server.url}/openapi.json").json()["paths"]
-    taking = {path for path, operations in paths.items() for method, one in operations.items() if "requestBody" in one}
+    taking = {path for path, operations in paths.items() for one in operations.values() if "requestBody" in one}
     tails = {path.rpartition("/")[2] for _, path in ROUTES} | {"token", "authorize"}
     assert {path.rpartition("/")[2] for path in taking} - {"{id}"} <= tails
 
