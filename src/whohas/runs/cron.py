@@ -1,9 +1,9 @@
 """When a schedule is due: a cron expression in a time zone.
 
 On the days when the clock changes, an expression whose hours are all 24 is due whenever the clock shows such a minute:
-not at what is skipped, and both times at what comes twice. Any other names times of day, however its fields are written. Each of these counts once a
-day: one that the clock skips is made up for at the moment of the change, several skipped ones together; one that comes
-twice counts the first time.
+not at what is skipped, and both times at what comes twice. Any other names times of day, however its fields are
+written. Each of these counts once a day: one that the clock skips is made up for at the moment of the change, several
+skipped ones together; one that comes twice counts the first time.
 """
 
 from __future__ import annotations
