@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ _REFUSED = (errno.EACCES, errno.EPERM)
 _OPEN_FILES = (errno.EMFILE, errno.ENFILE)
 _FULL_WORDS = ("no space left", "disk is full", "disk full", "quota exceeded", "os error 28", "file too large")
 _LONGEST = 300
+_LEAST = 1 << 16
+"""Bytes that SQLite wants free to open a database at all."""
 
 _FREE = "Free some, or give whohas a folder elsewhere (WHOHAS_HOME)."
 _LESS = "Ask for less at once, or give it more memory (WHOHAS_RUN_MEMORY)."
@@ -81,6 +84,13 @@ def _no_room(where: str) -> str:
     return f"No space is left on the disk of {where}. {_FREE}"
 
 
+def _is_full(file: str) -> bool:
+    try:
+        return shutil.disk_usage(Path(file).parent).free < _LEAST
+    except (OSError, ValueError):
+        return False
+
+
 def _of_database(error: BaseException, address: str) -> str | None:
     kind, said = type(error).__name__, first_line(error)
     lower = said.lower()
@@ -90,6 +100,8 @@ def _of_database(error: BaseException, address: str) -> str | None:
     if "readonly database" in lower or "unable to open" in lower:
         return f"{named} cannot be opened or written: {said}. Look at the rights of the file and its folder."
     if "disk i/o error" in lower:
+        if _is_full(address):
+            return _no_room(address)
         return f"{named} cannot be read or written: {said}. Look whether its disk is full or broken."
     if "is locked" in lower:
         return f"{named} is in use by another process, which has not let go of it. Try again in a minute."

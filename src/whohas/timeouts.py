@@ -50,6 +50,8 @@ CHILD_TERM_SECONDS: Final = 0.5
 """How long a child has after SIGTERM before SIGKILL."""
 CHILD_EXIT_CODE_SECONDS: Final = 5.0
 """How long after the end of a child its exit code is waited for."""
+CHILD_MEMORY_SECONDS: Final = 10.0
+"""How long before the end of a child that was killed memory may have been short for that to be the reason."""
 CHILD_FORK_SECONDS: Final = 60.0
 """How long a child is waited for: all libraries may have to be loaded first."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
@@ -244,6 +246,10 @@ RELATIONS: Final = (
     (
         "CHILD_WORD_SECONDS + max(ATTEMPT_LOOK_SECONDS, RENDER_LOOK_SECONDS) < CHILD_PARENT_SECONDS / 5",
         "A child may miss several words of its worker on a busy machine.",
+    ),
+    (
+        "CHILD_EXIT_CODE_SECONDS + RENDER_LOOK_SECONDS < CHILD_MEMORY_SECONDS",
+        "The kernel's count of kills from before a child was killed is still known when its exit code is.",
     ),
     (
         "CHILD_PARENT_SECONDS < LEASE_HUNG_SECONDS",

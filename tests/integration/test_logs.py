@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support import environment, fork_servers, serving
+from whohas.runs.work import ALONE
 
 BEGIN = "import logging, sys, threading, warnings\nfrom whohas.logs import configure_logs\nconfigure_logs('info')\n"
 BY_WHOM = {
@@ -107,7 +108,7 @@ def test_a_child_whose_worker_listens_no_more_ends_without_a_fault() -> None:
         text=True,
         timeout=120,
     )
-    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert (done.stdout, done.stderr) == (f"{ALONE}\n", "")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
