@@ -5,6 +5,7 @@ Command modules import nothing heavy at their top, so that `whohas --help` answe
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -32,7 +33,7 @@ from whohas.cli.terminal import is_terminal
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
-from whohas.errors import Unavailable, WhohasError, WrongUsage
+from whohas.errors import WhohasError, WrongUsage
 
 app = typer.Typer(
     name="whohas",
@@ -86,7 +87,7 @@ def main() -> None:
     except Exception as error:
         from whohas.faults import sentence
 
-        text = sentence(error)
+        text = _of_output(error) or sentence(error)
         if text is None:
             raise
         _tell(text)
@@ -97,14 +98,23 @@ def _run() -> None:
     try:
         app()
     except SystemExit:
-        try:
-            sys.stdout.flush()  # now, while it can be told that it was not taken
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries it once more
-            raise Unavailable(f"The output could not be written: {error.strerror}. Send it elsewhere.") from None
+        sys.stdout.flush()  # now, while it can be told that it was not taken
         raise
+
+
+_NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _of_output(error: Exception) -> str | None:
+    """Return what to tell where standard output took no more; None where it did not fail."""
+    if not isinstance(error, OSError) or error.filename is not None or error.errno not in _NOT_TAKEN:
+        return None
+    try:
+        print(flush=True)
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries it once more
+        return f"The output could not be written: {fault.strerror}. Send it elsewhere."
+    return None
 
 
 def _tell(text: str) -> None:

@@ -26,6 +26,7 @@ from whohas.errors import (
     Unavailable,
     WhohasError,
 )
+from whohas.faults import first_line
 
 DETAIL_CODES = {
     400: "400.1 Bad Request Content",
@@ -112,6 +113,10 @@ def answer(error: Exception, scope: Scope) -> Response:
         case HTTPException():
             headers = dict(error.headers or {})
             return refusal(error.status_code, _routing_text(error, scope), scope, headers)
+        case _ if _lacks_memory(error):
+            log.error("out of memory", reason=first_line(error))
+            text = "This needs more memory than the server may use. Ask for less at once, or try again in a minute."
+            return refusal(503, text, scope)
         case _ if _lacks_a_part(error):
             log.error("unavailable", exc_info=error)
             text = "The server's database or disk does not take this now. Try again in a minute."
@@ -181,6 +186,13 @@ def _routing_text(error: HTTPException, scope: Scope) -> str:
             return f"{where} is not offered; {(error.headers or {}).get('Allow', 'another method')} is."
         case _:
             return str(error.detail)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # by its name: the engine is loaded where it is used alone
+    return isinstance(error, MemoryError) or (
+        type(error).__module__.split(".")[0] in ("duckdb", "_duckdb") and type(error).__name__ == "OutOfMemoryException"
+    )
 
 
 def _lacks_a_part(error: Exception) -> bool:
