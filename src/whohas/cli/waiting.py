@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
 import typer
 
 from whohas import timeouts
@@ -17,8 +16,6 @@ from whohas.errors import Unavailable, WhohasError
 
 if TYPE_CHECKING:
     from whohas.settings import Settings
-
-log = structlog.get_logger("whohas.start")
 
 T = TypeVar("T")
 
@@ -43,6 +40,9 @@ def begun(
     Raises:
         Unavailable: PostgreSQL has not answered for `database_wait_seconds`, or refuses for good.
     """
+    import structlog
+
+    log = structlog.get_logger("whohas.start")
     ends = time.monotonic() + settings.database_wait_seconds
     faults = 0
     while True:
