@@ -18,8 +18,12 @@ from whohas.audit.relay import Relay
 from whohas.auth import Access, open_access
 from whohas.background import PeriodicTask
 from whohas.database import connect
-from whohas.errors import Unavailable, WhohasError
+from whohas.errors import InvalidArguments, Unavailable, WhohasError
+from whohas.faults import address_of, first_line, sentence
+from whohas.hints import did_you_mean
 from whohas.migrations import upgrade
+from whohas.render.registry import find
+from whohas.reports.registry import reports
 from whohas.runs.children import Children
 from whohas.runs.hooks import Hooks
 from whohas.runs.later import Later
@@ -89,6 +93,24 @@ class Services:
             yield
 
 
+def _check_names(settings: Settings) -> None:
+    """Refuse names of reports and formats that there are none of, which no run would notice before it is too late."""
+    known = reports()
+    for name in settings.concurrent_reports:
+        if name not in known:
+            raise InvalidArguments(
+                f"WHOHAS_CONCURRENT_REPORTS names {name!r}, which is no report.{did_you_mean(name, known)} There are: "
+                f"{', '.join(known)}."
+            )
+    if not settings.default_formats:
+        raise InvalidArguments("WHOHAS_DEFAULT_FORMATS names no format; a run makes at least one, such as csv.")
+    for name in settings.default_formats:
+        try:
+            find(name)
+        except InvalidArguments as error:
+            raise InvalidArguments(f"WHOHAS_DEFAULT_FORMATS: {error.message}") from None
+
+
 @contextmanager
 def open_services(settings: Settings, *, serving: bool = False) -> Generator[Services]:
     """Opens an installation, making its folder, its database and its keys if they are missing.
@@ -97,8 +119,10 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
         serving: whether this process goes on for long (`Settings.make_home`).
 
     Raises:
+        InvalidArguments: a setting names what there is none of.
         Unavailable: the folder or the database cannot be made or opened.
     """
+    _check_names(settings)
     try:
         settings.make_home(serving=serving)
         database = connect(settings.sqlalchemy_url)
@@ -107,7 +131,10 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             remove_job_tables(database, quiet=True)  # now, while this process has but one session
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
-        raise Unavailable(f"{settings.home} cannot be used: {error}.") from error
+        raise Unavailable(
+            sentence(error, address_of(settings.sqlalchemy_url), str(settings.home))
+            or f"{address_of(settings.sqlalchemy_url)} cannot be used: {first_line(error)}."
+        ) from error
     warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
     artefacts = Artefacts(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)

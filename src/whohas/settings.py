@@ -6,9 +6,11 @@ the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home fol
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +25,9 @@ from sqlalchemy import make_url
 from whohas import addresses, permissions, timeouts
 from whohas.database import with_driver
 from whohas.errors import InvalidArguments
+from whohas.hints import did_you_mean
 from whohas.permissions import Tightened
+from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
 _FAULTS = 3
@@ -33,6 +37,10 @@ log = structlog.get_logger("whohas.settings")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Several names; in an environment variable they are separated by commas."""
+
+_ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
+_OF_KUBERNETES = re.compile(r"WHOHAS_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
+"""Variables that Kubernetes sets for a service whose name begins with `whohas`."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +59,13 @@ class Settings(BaseSettings):
         None,
         description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
         "default: the SQLite file `whohas.db` in the home folder, for one.",
+    )
+    database_wait_seconds: float = Field(
+        timeouts.DATABASE_START_SECONDS,
+        ge=0,
+        le=86400,
+        description="Seconds that a server or worker which starts waits for a PostgreSQL that does not answer; then it "
+        "gives up with exit code 1.",
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
@@ -319,6 +334,42 @@ class Settings(BaseSettings):
             raise ValueError("it must be an address without a query: /v1/traces is put after it")
         return value
 
+    @field_validator("kafka_topic")
+    @classmethod
+    def _topic_of_kafka(cls, value: str) -> str:
+        # org.apache.kafka.common.internals.Topic.validate: the names of two folders, which the pattern lets through
+        if value in (".", ".."):
+            raise ValueError(f"Kafka takes no topic named {value!r}; choose a name such as REPORT.cloud-audit")
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            parse_zone(value)
+        except UnknownZone as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if one != "*":
+                try:
+                    ipaddress.ip_network(one)
+                except ValueError as error:
+                    raise ValueError(f"{error}; write an address or a network, as in 10.0.0.0/8") from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _ORIGIN.fullmatch(one):
+                raise ValueError(f"{one!r} is no origin; write scheme and host alone, as in https://reports.example")
+        return value
+
     @field_validator("kafka_servers")
     @classmethod
     def _brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -328,6 +379,21 @@ class Settings(BaseSettings):
                 raise ValueError(f"{one[:200]!r} begins with an unknown protocol; write HOST:PORT")
             with _wrong_value():
                 addresses.authority(rest)
+        return value
+
+    @field_validator("kafka_options")
+    @classmethod
+    def _pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not one.partition("=")[0].strip() or "=" not in one:
+                raise ValueError(f"{one!r} is no option; write name=value, as in compression.type=lz4")
+        return value
+
+    @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"{value} is not there or cannot be read")
         return value
 
     @field_validator("home")
@@ -440,6 +506,21 @@ def _wrong_value() -> Generator[None]:
         yield
     except InvalidArguments as error:
         raise ValueError(error.message.rstrip(".")) from None
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that begins with `WHOHAS_` and is no setting; without its value, which may
+    be a secret."""
+    known = {f"WHOHAS_{name.upper()}" for name in Settings.model_fields} | {"WHOHAS_CONFIG"}
+    return [
+        f"{name[:100]} is set in the environment, and there is no such setting: it has no effect."
+        f"{did_you_mean(name.upper(), known)}"
+        for name, value in sorted(environ.items())
+        if name.upper().startswith("WHOHAS_")
+        and name.upper() not in known
+        and not _OF_KUBERNETES.fullmatch(name)
+        and not value.startswith(("tcp://", "udp://", "sctp://"))
+    ]
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -50,6 +50,8 @@ CHILD_TERM_SECONDS: Final = 0.5
 """How long a child has after SIGTERM before SIGKILL."""
 CHILD_EXIT_CODE_SECONDS: Final = 5.0
 """How long after the end of a child its exit code is waited for."""
+CHILD_MEMORY_SECONDS: Final = 10.0
+"""How long before the end of a child that was killed memory may have been short for that to be the reason."""
 CHILD_FORK_SECONDS: Final = 60.0
 """How long a child is waited for: all libraries may have to be loaded first."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
@@ -101,6 +103,12 @@ AUDIT_DRAIN_SECONDS: Final = 3.0
 
 DATABASE_CONNECT_SECONDS: Final = 5
 """How long PostgreSQL may take to accept a connection."""
+DATABASE_START_SECONDS: Final = 120
+"""How long a server or worker that starts waits for PostgreSQL (WHOHAS_DATABASE_WAIT_SECONDS)."""
+DATABASE_RETRY_SECONDS: Final = 1.0
+"""How long it leaves PostgreSQL alone before it tries again."""
+DATABASE_CALLER_SECONDS: Final = 5
+"""After which a caller may try again whom it refuses meanwhile."""
 DATABASE_IDLE_SECONDS: Final = 5
 """After how much silence TCP asks the other side whether it is there."""
 DATABASE_PROBE_SECONDS: Final = 1
@@ -244,8 +252,16 @@ RELATIONS: Final = (
         "A child may miss several words of its worker on a busy machine.",
     ),
     (
+        "CHILD_EXIT_CODE_SECONDS + RENDER_LOOK_SECONDS < CHILD_MEMORY_SECONDS",
+        "The kernel's count of kills from before a child was killed is still known when its exit code is.",
+    ),
+    (
         "CHILD_PARENT_SECONDS < LEASE_HUNG_SECONDS",
         "The children of a worker that hangs are gone before another one takes its runs.",
+    ),
+    (
+        "DATABASE_RETRY_SECONDS + DATABASE_CONNECT_SECONDS < DATABASE_START_SECONDS / 10",
+        "A server that starts tries PostgreSQL several times before it gives up.",
     ),
     (
         "DATABASE_PEER_GONE_SECONDS < CHILD_PARENT_SECONDS",

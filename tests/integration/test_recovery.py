@@ -115,15 +115,37 @@ def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
         assert not (big_home / "artefacts" / run_id).exists()
 
 
-def test_a_child_that_is_killed_fails_its_run_and_nothing_else(big_home: Path, mainly_sqlite: str) -> None:
+def kill_busiest(server: int) -> None:
+    busy = max(children(server), key=lambda child: sum(child.cpu_times()[:2]))
+    os.kill(busy.pid, 9)
+
+
+def test_a_run_whose_child_is_killed_is_tried_again(big_home: Path, mainly_sqlite: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
-        busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
-        os.kill(busy.pid, 9)
+        kill_busiest(server.process.pid)
+        result = result_when_over(http, run_id)
+        assert (result["status"], result["rows"]) == ("SUCCESS", ROWS)
+        assert [path.name.partition("-")[0] for path in (big_home / "artefacts" / run_id).iterdir()] == ["2"]
+        assert "attempt lost" in server.log.read_text()
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_run_whose_child_is_killed_each_time_ends_as_a_failure_that_says_so(
+    big_home: Path, mainly_sqlite: str
+) -> None:
+    with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
+        run_id = start_and_wait_until_extracting(http)
+        for attempt in (1, 2, 3):
+            deadline = time.monotonic() + 60
+            while not (big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            kill_busiest(server.process.pid)
         result = result_when_over(http, run_id)
         assert result["status"] == "FAILURE"
         text = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).json()["messages"][0]["text"]
-        assert "killed (SIGKILL)" in text
+        assert "tried 3 times" in text
         again = http.post("/v2025/reports/run", json=BODY).json()["id"]
         assert again != run_id
         assert result_when_over(http, again)["status"] == "SUCCESS"

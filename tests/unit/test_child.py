@@ -30,7 +30,8 @@ from whohas.render.pdf import write as pdf
 from whohas.render.xlsx import write as xlsx
 from whohas.runs.child import carry_out
 from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
-from whohas.runs.work import Output, Part, Work
+from whohas.runs.memory import MemoryWatch, group_memory
+from whohas.runs.work import ALONE, Output, Part, Work
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
@@ -125,7 +126,7 @@ def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
         child.stdin.write(work(tmp_path).to_line().encode())
         child.stdin.flush()
         assert child.ended(60)
-        assert child.code == 1
+        assert child.code == ALONE
 
 
 def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> Non
         next(telling)
         os.kill(child.pid, signal.SIGKILL)
         assert child.ended(10)
-        assert "killed (SIGKILL)" in died(child)
+        assert "killed (SIGKILL)" in died(child, MemoryWatch(group_memory())).message
         time.sleep(1.5)
         assert not any(isinstance(facts, Done) for facts in telling)
 
@@ -194,7 +195,7 @@ def test_where_the_process_that_forks_is_lost_another_takes_its_place(
             if isinstance(facts, Done)] == [1]  # fmt: skip
     assert not orphan.ended()
     children.end(orphan)
-    assert "nobody saw why" in died(orphan)
+    assert "nobody saw why" in died(orphan, MemoryWatch(group_memory())).message
     children.end(next_one)
     children.close()
 

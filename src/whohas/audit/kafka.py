@@ -179,6 +179,16 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return {**known, **_ALWAYS, "linger.ms": _LINGER_MS}
 
 
+def check(settings: Settings) -> None:
+    """Refuse settings that librdkafka does not take: options that it does not know, files that it cannot read. No
+    broker is waited for.
+
+    Raises:
+        InvalidArguments: the message says which.
+    """
+    _producer(configuration(settings), lambda _: None)
+
+
 _BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 

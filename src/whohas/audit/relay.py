@@ -20,7 +20,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from whohas import locks, timeouts
 from whohas.audit import outbox
 from whohas.audit.filing import Filing
-from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka, configuration
+from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka
+from whohas.audit.kafka import check as check_kafka
 from whohas.audit.outbox import Pending
 from whohas.background import PeriodicTask, Runner
 from whohas.errors import WhohasError
@@ -58,7 +59,7 @@ class Relay:
             InvalidArguments: the settings for Kafka are wrong, or its driver is missing.
         """
         if self.settings.kafka_servers:
-            configuration(self.settings)
+            check_kafka(self.settings)
         # it waits for files and for Kafka, so no other task may wait for it
         runner = Runner("audit", (PeriodicTask("audit relay", self._step, self._pause), *self.tasks))
         runner.start()

@@ -5,6 +5,8 @@ Command modules import nothing heavy at their top, so that `whohas --help` answe
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -71,15 +73,59 @@ def options(
 
 
 def main() -> None:
-    """Runs the command line; an error of whohas is one line on stderr and exit code 1, or 2 for wrong usage."""
+    """Runs the command line; an error of whohas, of the system or of the database is one line on stderr and exit code
+    1, or 2 for wrong usage."""
     restrict_process()
     try:
-        app()
+        _run()
     except WhohasError as error:
-        print(f"whohas: {error.message}", file=sys.stderr)
+        _tell(error.message)
         sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(Exit.BROKEN_PIPE)
+    except Exception as error:
+        from whohas.faults import sentence
+
+        text = _of_output(error) or sentence(error)
+        if text is None:
+            raise
+        _tell(text)
+        sys.exit(Exit.ERROR)
+
+
+def _run() -> None:
+    try:
+        app()
+    except SystemExit:
+        sys.stdout.flush()  # now, while it can be told that it was not taken
+        raise
+
+
+_NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _of_output(error: Exception) -> str | None:
+    """Return what to tell where standard output took no more; None where it did not fail."""
+    if not isinstance(error, OSError) or error.filename is not None or error.errno not in _NOT_TAKEN:
+        return None
+    try:
+        print(flush=True)
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries it once more
+        return f"The output could not be written: {fault.strerror}. Send it elsewhere."
+    return None
+
+
+def _tell(text: str) -> None:
+    """Print why a command failed; as a line of its log where that is JSON, unless people read it."""
+    logs = sys.modules.get("whohas.logs")
+    if logs is not None and logs.are_json() and not sys.stderr.isatty():
+        logs.log.critical("ended", reason=text)
+        return
+    try:
+        print(f"whohas: {text}", file=sys.stderr)
+    except OSError:
+        sys.stderr = None  # the exit code says it

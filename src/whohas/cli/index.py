@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.exits import Exit
-from whohas.cli.installation import log_to_stderr
+from whohas.cli.installation import read_settings
 from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ def index(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Make the search index of the newest data if it is missing, or that of any snapshot again, equal byte by byte."""
-    from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
-    log_to_stderr()
-    settings = load_settings()
+    settings = read_settings()
     settings.make_home()
     warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
     if number is None and not check:

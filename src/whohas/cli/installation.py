@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,26 +10,48 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from whohas.services import Services
+    from whohas.settings import Settings
 
 
-@contextmanager
-def installation(*, serving: bool = False, **given: object) -> Generator[Services]:
-    """The services of the home folder that settings and environment name.
+def read_settings(**given: object) -> Settings:
+    """Return the settings, and name on stderr each variable of the environment that looks like one and is none.
 
     Args:
-        serving: whether it goes on until it is stopped: its log is JSON, and every file's permissions are looked at.
         given: settings that the command line gives; None where it says nothing.
     """
-    from whohas.services import open_services
-    from whohas.settings import load_settings
+    from whohas.settings import load_settings, unknown_variables
 
     log_to_stderr()
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
-    if serving:
-        from whohas.http.logs import configure_logs
+    for text in unknown_variables(os.environ):
+        print(f"whohas: warning: {text}", file=sys.stderr)
+    return settings
 
-        configure_logs(settings.log_level)
-    with open_services(settings, serving=serving) as services:
+
+def read_settings_of_server(**given: object) -> Settings:
+    """The same for a server or worker, whose log is JSON from here on."""
+    import structlog
+
+    from whohas.logs import configure_logs
+    from whohas.settings import load_settings, unknown_variables
+
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logs(settings.log_level)
+    for text in unknown_variables(os.environ):
+        structlog.get_logger("whohas.settings").warning("unknown setting", reason=text)
+    return settings
+
+
+@contextmanager
+def installation(**given: object) -> Generator[Services]:
+    """The services of the home folder that settings and environment name.
+
+    Args:
+        given: settings that the command line gives; None where it says nothing.
+    """
+    from whohas.services import open_services
+
+    with open_services(read_settings(**given)) as services:
         yield services
 
 

@@ -12,7 +12,7 @@ import typer
 
 from whohas.cli.exits import Exit
 from whohas.cli.index import make_index
-from whohas.cli.installation import log_to_stderr
+from whohas.cli.installation import read_settings
 from whohas.cli.load_report import print_load
 
 if TYPE_CHECKING:
@@ -44,14 +44,12 @@ def load(
     cells emptied. With --check the exit code is the one that the load would have.
     """
     from whohas.audit.events import operator
-    from whohas.settings import load_settings
     from whohas.warehouse.audited import record_stop, tell_loads
     from whohas.warehouse.intake import LoadStopped
     from whohas.warehouse.intake import load as load_files
     from whohas.warehouse.store import Warehouse
 
-    log_to_stderr()
-    settings = load_settings()
+    settings = read_settings()
     # before anything is read: a load whose event could not be written does not begin
     database = None if check else _database(settings)
     who = operator()
@@ -114,6 +112,7 @@ def _database(settings: Settings) -> sa.Engine:
 
     from whohas.database import connect
     from whohas.errors import Unavailable
+    from whohas.faults import address_of, first_line, sentence
     from whohas.migrations import upgrade
 
     try:
@@ -121,7 +120,9 @@ def _database(settings: Settings) -> sa.Engine:
         database = connect(settings.sqlalchemy_url)
         upgrade(database)
     except (OSError, SQLAlchemyError) as error:
-        raise Unavailable(f"The database of {settings.home} cannot be used: {error}. Nothing was loaded.") from error
+        address = address_of(settings.sqlalchemy_url)
+        text = sentence(error, address, str(settings.home)) or f"{address} cannot be used: {first_line(error)}."
+        raise Unavailable(f"{text} Nothing was loaded.") from error
     return database
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.installation import log_to_stderr
+from whohas.cli.installation import read_settings
 from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
@@ -41,13 +41,11 @@ def search(
     from whohas.search.fields import INDICES
     from whohas.search.index import open_index, searchable
     from whohas.search.limits import Limits
-    from whohas.settings import load_settings
     from whohas.warehouse.store import Warehouse
 
     if index not in INDICES:
         raise InvalidArguments(f"There is no index {index!r}. The indices are: {', '.join(INDICES)}.")
-    log_to_stderr()
-    settings = load_settings()
+    settings = read_settings()
     settings.make_home()
     shown = tuple(name.strip() for name in columns.split(",") if name.strip())
     asked = Asked(

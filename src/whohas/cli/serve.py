@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -17,11 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whohas import atomic, timeouts
-from whohas.cli.installation import installation
+from whohas.cli.installation import read_settings_of_server
+from whohas.cli.waiting import begun
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
     from whohas.services import Services
     from whohas.settings import Settings
@@ -48,36 +51,68 @@ def serve(
     """Serve the API and carry out the runs, until stopped."""
     gc.disable()  # what is loaded now stays: looking through it again and again would be a tenth of the start
     from whohas.http.app import create_app
+    from whohas.services import open_services
 
+    settings = read_settings_of_server(host=host, port=port, worker=worker)
     with ExitStack() as stack:
-        services = stack.enter_context(installation(serving=True, host=host, port=port, worker=worker))
-        settings = services.settings
         listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings, listener)
-        app = create_app(services)
-        server = _server(app, settings)
-        services.warm()
-        stack.enter_context(services.relay.going_on())
-        # the worker comes first: it refuses a second server on this home, before that changes the dev client
-        with services.worker() if settings.worker else nullcontext():
+
+        def begin(start: ExitStack) -> tuple[FastAPI, uvicorn.Server]:
+            services = start.enter_context(open_services(settings, serving=True))
+            app = create_app(services)
+            server = _server(app, settings)
+            services.warm()
+            start.enter_context(services.relay.going_on())
+            # the worker comes first: it refuses a second server on this home, before that changes the dev client
+            if settings.worker:
+                start.enter_context(services.worker())
             if dev:
                 path = write_dev_env(services, url)
-                print(
-                    f"whohas serves {url}; `. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it",
-                    flush=True,
-                )
+                told = f"`. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it"
             else:
-                print(
-                    f"whohas serves {url}; `whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` "
-                    "makes a client for it",
-                    flush=True,
-                )
-            gc.freeze()  # nor is it looked through while callers wait
-            gc.enable()
-            sys.setswitchinterval(SWITCH_SECONDS)
-            with _stopped_by_signals(server, app.state.watch.close):
-                server.run(sockets=[listener])
-            gc.unfreeze()  # or libraries take what is never looked through for leaks, and say so on the way out
+                told = "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes a client for it"
+            print(f"whohas serves {url}; {told}", flush=True)
+            return app, server
+
+        with _waiting(listener, settings) as (stopped, on_wait):
+            app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
+        gc.freeze()  # nor is it looked through while callers wait
+        gc.enable()
+        sys.setswitchinterval(SWITCH_SECONDS)
+        with _stopped_by_signals(server, app.state.watch.close):
+            server.run(sockets=[listener])
+        gc.unfreeze()  # or libraries take what is never looked through for leaks, and say so on the way out
+
+
+@contextmanager
+def _waiting(listener: socket.socket, settings: Settings) -> Generator[tuple[threading.Event, Callable[[], None]]]:
+    """Answer that the server is up and not ready, from a call of the second value on until the context ends; a signal
+    to stop sets the first."""
+    stopped = threading.Event()
+    with ExitStack() as stack:
+
+        def stop(_signal: int, _frame: object) -> None:
+            stopped.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.signal(number, stop))
+
+        def on_wait() -> None:
+            from whohas.http.waiting import create_waiting_app
+
+            server = _server(create_waiting_app(), settings)
+            # a copy, which it closes at its end; callers who come in between wait at the other
+            thread = threading.Thread(target=server.run, args=([listener.dup()],), name="not ready", daemon=True)
+            thread.start()
+
+            def end() -> None:
+                server.should_exit = True
+                thread.join()
+
+            stack.callback(end)
+
+        yield stopped, on_wait
 
 
 @contextmanager

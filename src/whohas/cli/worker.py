@@ -6,12 +6,21 @@ import os
 import signal
 import socket
 import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
-from whohas.cli.installation import installation
+from whohas.cli.installation import read_settings_of_server
+from whohas.cli.waiting import begun
+
+if TYPE_CHECKING:
+    from whohas.services import Services
 
 
 def worker() -> None:
     """Carry out runs, until stopped; any number on PostgreSQL."""
+    from whohas.services import open_services
+
+    settings = read_settings_of_server()
     stopped = threading.Event()
 
     def stop(_signal: int, _frame: object) -> None:
@@ -19,7 +28,14 @@ def worker() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with installation(serving=True) as services, services.relay.going_on(), services.worker():
+
+    def begin(stack: ExitStack) -> Services:
+        services = stack.enter_context(open_services(settings, serving=True))
+        stack.enter_context(services.relay.going_on())
+        stack.enter_context(services.worker())
+        return services
+
+    with begun(settings, begin, stopped) as services:
         print(
             f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
             flush=True,

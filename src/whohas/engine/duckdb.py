@@ -126,7 +126,11 @@ class DuckDB:
 
         def watch() -> None:
             while not done.wait(timeouts.ENGINE_PROGRESS_SECONDS):
-                on_percent(max(0.0, self._connection.query_progress()))
+                try:
+                    percent = self._connection.query_progress()
+                except duckdb.Error:
+                    return  # the statement has failed; its own error says why
+                on_percent(max(0.0, percent))
 
         watcher = Thread(target=watch, daemon=True)
         watcher.start()

@@ -16,6 +16,7 @@ from whohas.database import answers_at_once
 from whohas.http import description
 from whohas.http.access import allowed, open_paths
 from whohas.http.audited import Denied
+from whohas.http.codings import Codings
 from whohas.http.errors import handle
 from whohas.http.health import health_routes
 from whohas.http.metrics import Counted, Metrics
@@ -120,6 +121,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         Middleware(Slashes),
         Middleware(Guard, verify=tokens.verify, open_paths=without_token, at_once=quick and tokens.outside is None),
         *([Middleware(Limited, limit=limit, at_once=quick)] if limit.calls else []),
+        Middleware(Codings),
         Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
         Middleware(Polls, runs=services.runs, at_once=quick),
     ]

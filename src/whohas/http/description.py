@@ -38,6 +38,7 @@ REFUSAL_MODELS: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorResponse, "description": "The caller lacks the scope or the level that this needs."},
     404: {"model": ErrorResponse, "description": "No such run, or no such file; the text says what to do."},
     413: {"model": ErrorResponse, "description": "The body is too long."},
+    415: {"model": ErrorResponse, "description": "The body is in a content coding, such as gzip."},
     429: {"model": TooManyRequests, "description": "Too much at once; Retry-After has the seconds to wait."},
     500: {"model": ErrorResponse, "description": "A fault of the server; its log has the tracking id."},
     503: {"model": ErrorResponse, "description": "A part of the server does not answer now."},
@@ -150,7 +151,7 @@ TOKEN_REFUSALS: dict[int | str, dict[str, Any]] = {
         "description": "The request or the code is wrong; `error` has the code of RFC 6749.",
         "content": _ref(BadToken, ErrorResponse),
     },
-    **{status: REFUSAL_MODELS[status] for status in (401, 413, 429, 500, 503)},
+    **{status: REFUSAL_MODELS[status] for status in (401, 413, 415, 429, 500, 503)},
 }
 
 SCOPES = {

@@ -26,6 +26,7 @@ from whohas.errors import (
     Unavailable,
     WhohasError,
 )
+from whohas.faults import first_line
 
 DETAIL_CODES = {
     400: "400.1 Bad Request Content",
@@ -35,6 +36,7 @@ DETAIL_CODES = {
     409: "409 Conflict",
     412: "412 Precondition Failed",
     413: "413 Payload Too Large",
+    415: "415 Unsupported Media Type",
     416: "416 Range Not Satisfiable",
     500: "500.0 Internal Fault",
     503: "503 Service Unavailable",
@@ -62,6 +64,10 @@ class NotAllowed(WhohasError):
 
 class PreconditionFailed(WhohasError):
     """A file that is not the one that the request is about, by its own conditions."""
+
+
+class UnsupportedCoding(WhohasError):
+    """A body in a content coding, of which none is taken."""
 
 
 class RangeNotSatisfiable(WhohasError):
@@ -96,6 +102,9 @@ def answer(error: Exception, scope: Scope) -> Response:
             return refusal(405, error.message, scope, {"Allow": error.allow})
         case PreconditionFailed():
             return refusal(412, error.message, scope)
+        case UnsupportedCoding():
+            note_refusal(scope, error.message)
+            return refusal(415, error.message, scope, {"Accept-Encoding": "identity"})
         case RangeNotSatisfiable():
             return refusal(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
         case WhohasError():
@@ -111,6 +120,10 @@ def answer(error: Exception, scope: Scope) -> Response:
         case HTTPException():
             headers = dict(error.headers or {})
             return refusal(error.status_code, _routing_text(error, scope), scope, headers)
+        case _ if _lacks_memory(error):
+            log.error("out of memory", reason=first_line(error))
+            text = "This needs more memory than the server may use. Ask for less at once, or try again in a minute."
+            return refusal(503, text, scope)
         case _ if _lacks_a_part(error):
             log.error("unavailable", exc_info=error)
             text = "The server's database or disk does not take this now. Try again in a minute."
@@ -180,6 +193,13 @@ def _routing_text(error: HTTPException, scope: Scope) -> str:
             return f"{where} is not offered; {(error.headers or {}).get('Allow', 'another method')} is."
         case _:
             return str(error.detail)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # by its name: the engine is loaded where it is used alone
+    return isinstance(error, MemoryError) or (
+        type(error).__module__.split(".")[0] in ("duckdb", "_duckdb") and type(error).__name__ == "OutOfMemoryException"
+    )
 
 
 def _lacks_a_part(error: Exception) -> bool:

@@ -221,14 +221,15 @@ class Refusals:
 
 
 class Slashes:
-    """Reads several slashes as one: a base URL with a slash at its end makes clients send `//oauth/token`."""
+    """Reads several slashes as one: a base URL with a slash at its end makes clients send `//oauth/token`. One at the
+    end counts for nothing: `/oauth/token/` is answered at once, for a redirect would lose the body of a POST."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "//" in scope["path"]:
-            scope["path"] = re.sub("/{2,}", "/", scope["path"])
+        if scope["type"] == "http" and ("//" in scope["path"] or scope["path"].endswith("/")):
+            scope["path"] = re.sub("/{2,}", "/", scope["path"]).rstrip("/") or "/"
         await self.app(scope, receive, send)
 
 

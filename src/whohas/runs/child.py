@@ -35,7 +35,7 @@ from whohas.render.definition import About, Extract, Format, Rows
 from whohas.render.registry import find, formats
 from whohas.runs.progress import Progress
 from whohas.runs.sealing import Sealing
-from whohas.runs.work import EXTRACT, Output, Part, Work
+from whohas.runs.work import ALONE, EXTRACT, Output, Part, Work
 
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
@@ -231,7 +231,7 @@ def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
 def _exit_with_worker() -> None:
     while select.select([0], [], [], timeouts.CHILD_PARENT_SECONDS)[0] and os.read(0, 1 << 12):
         pass
-    os._exit(1)
+    os._exit(ALONE)
 
 
 def get_ready() -> None:
@@ -279,7 +279,10 @@ def main() -> NoReturn:
 
     def say(**facts: Any) -> None:
         with lock:
-            out.write(json.dumps(facts) + "\n")
+            try:
+                out.write(json.dumps(facts) + "\n")
+            except BrokenPipeError:
+                os._exit(ALONE)  # the worker is gone, which its other stream may tell only later
 
     Thread(target=_exit_with_worker, daemon=True).start()
     _confine(work.memory)
@@ -287,6 +290,5 @@ def main() -> NoReturn:
         carry_out(work, say)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         say(failed=_reason(error))
-    out.flush()
     # no waiting for threads of libraries: everything is on disk and said
     os._exit(0)

@@ -18,9 +18,11 @@ from typing import Any, BinaryIO
 
 from whohas import timeouts
 from whohas.errors import WhohasError
+from whohas.logs import are_json, log_output
+from whohas.runs.memory import MemoryWatch
 from whohas.runs.model import Level, Message
 from whohas.runs.plans import Digest
-from whohas.runs.work import Work
+from whohas.runs.work import ALONE, Work
 
 _NICE = 10
 """How much more a child gives way than its worker, from its first moment on."""
@@ -33,6 +35,10 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 """What libraries are told in the process that children are forked from."""
+
+
+class ChildKilled(WhohasError):
+    """A child was killed from outside: the work itself is not at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +184,12 @@ class ForkServer:
                     self.command,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE if are_json() else None,
                     process_group=0,
                     env={**os.environ, **_ENVIRONMENT},
                 )
+            if (stream := self._process.stderr) is not None:
+                threading.Thread(target=log_output, args=(stream,), name="output of children", daemon=True).start()
             nice = min(os.getpriority(os.PRIO_PROCESS, 0) + _NICE, 19)
             os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
             return self._asking
@@ -286,16 +295,42 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
         yield facts
 
 
-def died(child: Child) -> str:
-    """Why a child has ended without a word, as a sentence."""
+def died(child: Child, memory: MemoryWatch) -> WhohasError:
+    """Return the error of a child that has ended without a word: `ChildKilled` where another attempt may do better.
+
+    Args:
+        memory: looked at while the child was at work.
+    """
     child.ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its streams end before it does
     code = child.code
+    if code in (None, -signal.SIGKILL) and memory.was_short():
+        return WhohasError(
+            "The process of this run was killed by the system: the memory that whohas may use was used up. Give it "
+            "more, or let runs take less of it (WHOHAS_RUN_MEMORY, WHOHAS_RUNS_AT_ONCE)."
+        )
     if code is None:
-        return "The process of this run ended before its work was done, and nobody saw why."
+        return ChildKilled("The process of this run ended before its work was done, and nobody saw why.")
+    if code == ALONE:
+        return ChildKilled("The process of this run ended itself, because its worker was silent for too long.")
     if code < 0:
-        name = signal.Signals(-code).name
-        return f"The process of this run was killed ({name}), most likely because the machine ran out of memory."
-    return f"The process of this run ended with code {code} before its work was done. The server's log says more."
+        text = f"The process of this run was killed ({_signal_name(-code)})"
+        if -code in _FROM_OUTSIDE:
+            return ChildKilled(f"{text} from outside, not by whohas.")
+        return WhohasError(f"{text}: it broke. The server's log says more.")
+    return WhohasError(
+        f"The process of this run ended with code {code} before its work was done. The server's log says more."
+    )
+
+
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that nobody gets by a fault of their own."""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the real-time signals
+        return f"signal {number}"
 
 
 class _Lines:

@@ -1,13 +1,15 @@
 """When a schedule is due: a cron expression in a time zone.
 
-Summer time as Debian's cron has it, and as cronsim does: a time of day that a change of the clock skips is made up for
-at once after it; one that comes twice counts once, the first time; expressions that go by the hour or finer go on
-through both.
+On the days when the clock changes, an expression whose hours are all 24 is due whenever the clock shows such a minute:
+not at what is skipped, and both times at what comes twice. Any other names times of day, however its fields are
+written. Each of these counts once a day: one that the clock skips is made up for at the moment of the change, several
+skipped ones together; one that comes twice counts the first time.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from whohas.errors import InvalidArguments
 from whohas.zones import UnknownZone, parse_zone
@@ -38,10 +40,44 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
             "the week; such as `0 6 * * MON`."
         )
     try:
-        return next(CronSim(cron, after.astimezone(zone))).astimezone(UTC)
+        every = CronSim(cron, after.astimezone(zone))
+        if len(every.hours) == 24:
+            minute, _, rest = cron.split(maxsplit=2)
+            return next(CronSim(f"{minute} * {rest}", after.astimezone(zone))).astimezone(UTC)
+        # without a zone it walks along the clock on the wall
+        return _first(CronSim(cron, after.astimezone(zone).replace(tzinfo=None)), zone, after)
     except CronSimError as error:
         raise InvalidArguments(
             f"The cron expression {cron!r} is wrong: {str(error) or 'a field has no such value'}."
         ) from None
     except StopIteration:
         raise InvalidArguments(f"The cron expression {cron!r} names a time that never comes.") from None
+
+
+def _first(times: Iterator[datetime], zone: tzinfo, after: datetime) -> datetime:
+    """Return the first of some times of a wall clock that comes after an instant, in UTC.
+
+    Europe/Berlin skips 02:00 to 03:00 on 29 March 2026: 02:30 comes at 01:00 UTC, which is 03:00 there. On 25 October
+    it has 02:30 twice: 02:30 comes at 00:30 UTC, and not at 01:30 again.
+    """
+    while True:
+        instant = _instant(next(times), zone)
+        if instant > after:
+            return instant
+
+
+def _instant(wall: datetime, zone: tzinfo) -> datetime:
+    """Return when a clock on the wall first shows a time; where it never does, when it passes over it."""
+    first = wall.replace(tzinfo=zone).astimezone(UTC)
+    if first.astimezone(zone).replace(tzinfo=None) == wall:
+        return first
+    # it is skipped: read by the difference from UTC after the change it lies before the change, and the other way round
+    early, late = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), first
+    before = early.astimezone(zone).utcoffset()
+    while late - early > timedelta(seconds=1):
+        middle = early + timedelta(seconds=(late - early) // timedelta(seconds=2))
+        if middle.astimezone(zone).utcoffset() == before:
+            early = middle
+        else:
+            late = middle
+    return late

@@ -14,12 +14,16 @@ from __future__ import annotations
 import os
 import select
 import socket
-import traceback
 from contextlib import suppress
 from typing import NoReturn
 
+import structlog
+
+from whohas.logs import configure_logs
 from whohas.permissions import restrict_process
 from whohas.runs import child
+
+log = structlog.get_logger("whohas.child")
 
 _Told = dict[int, tuple[int, socket.socket]]
 """By the descriptor of a child: its process id, and who is told of its end."""
@@ -27,6 +31,7 @@ _Told = dict[int, tuple[int, socket.socket]]
 
 def main() -> NoReturn:
     restrict_process()
+    configure_logs("warning")
     child.get_ready()
     asking = socket.socket(fileno=0)
     told: _Told = {}
@@ -79,7 +84,7 @@ def _work(work: int, words: int) -> NoReturn:
         os.close(words)
         child.main()
     except BaseException:
-        traceback.print_exc()
+        log.exception("internal fault")
     finally:
         os._exit(1)
 

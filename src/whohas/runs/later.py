@@ -27,6 +27,7 @@ from whohas.render.registry import find
 from whohas.runs import repository
 from whohas.runs.children import Children, Done, died, follow
 from whohas.runs.files import options
+from whohas.runs.memory import MemoryWatch, group_memory
 from whohas.runs.model import Message, Run, RunId
 from whohas.runs.planning import about_of, none_now, planned_as_recorded, refused_as_not_found, snapshot_of
 from whohas.runs.plans import Digest, Record, RunPlan
@@ -236,7 +237,9 @@ class Later:
         child = self.children.take()
         began = time.monotonic()
         try:
+            memory = MemoryWatch(group_memory())
             for facts in follow(child, work, timeouts.RENDER_LOOK_SECONDS):
+                memory.look()
                 if isinstance(facts, Done):
                     return facts
                 if time.monotonic() - began > self.settings.run_seconds:
@@ -244,7 +247,7 @@ class Later:
                         f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take "
                         "(WHOHAS_RUN_SECONDS)."
                     )
-            raise WhohasError(died(child))
+            raise died(child, memory)
         finally:
             self.children.end(child)
             shutil.rmtree(spill, ignore_errors=True)

@@ -76,7 +76,7 @@ TRANSITIONS = (
     Transition(State.RUNNING, State.FAILED, "finish", "it cannot be made; its messages say why"),
     Transition(State.RUNNING, State.CANCELLING, "ask_to_cancel", "cancelled while its child works"),
     Transition(State.RUNNING, State.QUEUED, "hand_back", "its worker shuts down"),
-    Transition(State.RUNNING, State.QUEUED, "release", "its worker died; counted as lost"),
+    Transition(State.RUNNING, State.QUEUED, "release", "its worker died, or its child was killed; counted as lost"),
     Transition(State.CANCELLING, State.CANCELLED, "confirm_cancelled", "its child is gone"),
     Transition(State.CANCELLING, State.CANCELLED, "release", "its worker died, and its child with it"),
 )

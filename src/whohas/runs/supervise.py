@@ -24,8 +24,9 @@ from whohas.errors import WhohasError
 from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import repository
-from whohas.runs.children import Child, Children, Done, died, follow
+from whohas.runs.children import Child, ChildKilled, Children, Done, died, follow
 from whohas.runs.lease import WorkerLease
+from whohas.runs.memory import MemoryWatch, group_memory
 from whohas.runs.model import Level, Message, Run, State, origin
 from whohas.runs.planning import about_of, planned_now, snapshot_of
 from whohas.runs.plans import RunPlan
@@ -117,8 +118,8 @@ class Supervisor:
                     run,
                     "attempts",
                     (
-                        f"It was tried {run.lost} times, and each time its worker ended before it did. "
-                        "The server's log says more."
+                        f"It was tried {run.lost} times, and each time its worker or its process was ended before it "
+                        "was done. The server's log says more."
                     ),
                 )
                 return
@@ -134,6 +135,9 @@ class Supervisor:
             artefacts, done = self._make(run, plan, spill)
         except _Stopped:
             self._let_go(run)
+        except ChildKilled as error:
+            piece.fail(error.message)
+            self._try_again(run, error.message)
         except WhohasError as error:
             piece.fail(error.message)
             self._fail(run, "engine", error.message)
@@ -173,6 +177,13 @@ class Supervisor:
         self.artefacts.sweep(run.id, run.attempt)
         if not self._write(lambda connection: repository.hand_back(connection, run)):
             self._write(lambda connection: repository.confirm_cancelled(connection, run))
+
+    def _try_again(self, run: Run, reason: str) -> None:
+        """Puts a run back on the queue whose process was killed, as if its worker had died: the attempt is lost."""
+        self.artefacts.sweep(run.id, run.attempt)
+        lost = repository.Held(run.id, self.lease.executor, run.attempt)
+        state = self._write(lambda connection: repository.release(connection, lost))
+        log.warning("attempt lost", report=run.report_type, reason=reason, queued=state is State.QUEUED)
 
     def _write(self, write: Callable[[sa.Connection], T]) -> T:
         """Writes in one transaction, which may be tried twice: `write` must come to the same then."""
@@ -234,10 +245,13 @@ class Supervisor:
 
         Raises:
             _Stopped: the run was cancelled, lost, or the worker shuts down.
+            ChildKilled: the child was killed from outside.
             WhohasError: the child failed; the message says why.
         """
         began = noted = time.monotonic()
+        memory = MemoryWatch(group_memory())
         for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
+            memory.look()
             if isinstance(facts, Done):
                 return facts
             if self._stopping.is_set():
@@ -253,7 +267,7 @@ class Supervisor:
                 raise _Stopped
         if self._stopping.is_set():
             raise _Stopped  # that was us
-        raise WhohasError(died(child))
+        raise died(child, memory)
 
     def _goes_on(self, run: Run, note: dict[str, Any]) -> bool:
         """Whether the run is still this attempt's; writes down how far it is, if told."""

@@ -11,6 +11,8 @@ from whohas.render.definition import About, Options
 
 EXTRACT = "extract"
 """The format of an extract among a run's files; no name of a format that can be asked for."""
+ALONE = 75
+"""The exit code of a child whose worker is gone, or silent for too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,15 +16,27 @@ from whohas.warehouse.intake.batches import Batch, Fault
 from whohas.warehouse.intake.streams import ByteStream, open_bytes
 
 _BLOCK = 8 << 20
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\],]', re.DOTALL)
-"""What structure is made of, and whole strings, so that nothing in them is taken for it."""
+LONGEST = 16 << 20
+"""Bytes of a document. No identity or account has as many; a file without line ends has."""
+_SHOWN = 200
+"""Characters of a document that is too long which the list of rejected rows shows."""
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],]', re.DOTALL)
+"""What structure is made of, and whole strings, so that nothing in them is taken for it. Its repeats are
+possessive: others note each character for the way back, a hundred times the memory of a long string."""
 
 
 def ndjson_batches(path: Path) -> Iterator[Batch]:
-    """A document a line; records are lines. Blank lines are passed over."""
+    """A document a line; records are lines. Blank lines are passed over, and lines that are too long are rejected
+    without being held in memory."""
     with open_bytes(path) as stream:
         number, rest = 1, b""
         while block := stream.read(_BLOCK):
+            if len(rest) > LONGEST:  # the rest of that line is of no interest
+                _, end, block = block.partition(b"\n")
+                if not end:
+                    continue
+                yield _batch([rest], [number], stream)
+                number, rest = number + 1, b""
             lines = (rest + block).split(b"\n")
             rest = lines.pop()
             yield _batch(lines, list(range(number, number + len(lines))), stream)
@@ -114,6 +126,12 @@ def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterat
         if not block:
             raise InvalidArguments(f"{path} is no whole JSON: it ends in the middle.")
         line += text.count(b"\n", counted, element)
+        if len(text) - element > LONGEST:
+            begins = line + text[element:].partition(b"{")[0].count(b"\n")
+            raise InvalidArguments(
+                f"{path}, line {begins}: a document here is longer than {LONGEST >> 20} MiB. Look whether a quote or a "
+                "bracket is missing, or take the long value out."
+            )
         text = text[element:] + block
         if inside:  # what is left is the start of an element, and is looked at again with what follows
             depth = level
@@ -126,6 +144,10 @@ def _batch(documents: list[bytes], lines: list[int], stream: ByteStream) -> Batc
     for document, line in zip(documents, lines, strict=True):
         stripped = document.strip()
         if not stripped:
+            continue
+        if len(stripped) > LONGEST:
+            start = stripped[:_SHOWN].decode(errors="backslashreplace")
+            faults.append(Fault(line, "", f"longer than {LONGEST >> 20} MiB", f"{start}…"))
             continue
         try:
             texts.append(stripped.decode())

@@ -1,0 +1,36 @@
+"""What a server answers while it waits for its database at the start."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from whohas import timeouts
+from whohas.http.errors import refusal
+from whohas.http.middleware import Tracking, UnreadBody
+
+_REASON = "it does not answer; this server waits for it before it serves, and its log says more"
+
+
+def create_waiting_app() -> ASGIApp:
+    """Return an application that says that it is up and not ready; every other request is refused with 503."""
+    return Tracking(UnreadBody(_answer))
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    await _response(scope)(scope, receive, send)
+
+
+def _response(scope: Scope) -> Response:
+    again = {"Retry-After": str(timeouts.DATABASE_CALLER_SECONDS), "Cache-Control": "no-store"}
+    if scope["method"] in ("GET", "HEAD"):
+        match scope["path"]:
+            case "/healthz":
+                return JSONResponse({"status": "ok"})
+            case "/readyz":
+                return JSONResponse({"status": "not ready", "parts": {"database": _REASON}}, 503, again)
+            case _:
+                pass
+    return refusal(503, "The server has started and waits for its database. Try again in a minute.", scope, again)

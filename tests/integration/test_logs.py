@@ -1,0 +1,115 @@
+"""The log of a server or worker is JSON, whoever writes into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import environment, fork_servers, serving
+from whohas.runs.work import ALONE
+
+BEGIN = "import logging, sys, threading, warnings\nfrom whohas.logs import configure_logs\nconfigure_logs('info')\n"
+BY_WHOM = {
+    "a thread": "t = threading.Thread(target=lambda: 1 / 0, name='watch')\nt.start()\nt.join()",
+    "the main thread": "raise ValueError('two\\nlines')",
+    "a warning": "warnings.warn('old\\nand new', DeprecationWarning, stacklevel=1)\nwarnings.warn('seen', stacklevel=1)",
+    "a library": "logging.getLogger('uvicorn.error').warning('a %s\\n', 'line')",
+    "a library whose line cannot be formatted": "logging.getLogger('lib').warning('%d', 'x')",
+    "a destructor": "class A:\n    def __del__(self): raise OSError(5, 'in a destructor')\na = A()\ndel a",
+    "asyncio": "import asyncio, gc\nasync def fail(): raise KeyError('lost')\nasync def main():\n"
+    "    task = asyncio.create_task(fail())\n    await asyncio.sleep(0)\n    del task\n    gc.collect()\n"
+    "asyncio.run(main())",
+    "a callback of asyncio": "import asyncio\nasync def main():\n    asyncio.get_running_loop().call_soon(lambda: 1 / 0)\n"
+    "    await asyncio.sleep(0.1)\nasyncio.run(main())",
+    "a task group of several faults": "raise ExceptionGroup('several', [ValueError(1), OSError(2, 'x')])",
+    "half a character": "logging.getLogger('lib').warning('\\ud800')",
+    "something that is no JSON": "import structlog\nstructlog.get_logger('x').warning('odd', what=object(), when={1: b'x'})",
+}
+
+
+@pytest.mark.parametrize("code", BY_WHOM.values(), ids=BY_WHOM.keys())
+def test_every_line_is_json(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == ""
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert lines
+    for line in lines:
+        assert {"event", "level", "timestamp"} <= line.keys()
+
+
+def test_a_thread_that_ends_by_a_fault_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + BY_WHOM["a thread"]], capture_output=True, text=True, timeout=60
+    )
+    (line,) = [json.loads(line) for line in done.stderr.splitlines()]
+    assert line["thread"] == "watch"
+    assert "ZeroDivisionError" in line["exception"]
+
+
+def test_what_children_write_is_json_in_the_log_of_their_worker(home: Path) -> None:
+    with serving(home) as server:
+        (fork_server,) = fork_servers(server.process.pid)
+        stream = Path(f"/proc/{fork_server.pid}/fd/2")
+        stream.write_text("thread '<unnamed>' panicked at src/lib.rs:1\n")
+        stream.write_text(json.dumps({"event": "of a child", "level": "error", "timestamp": "now"}) + "\n")
+        deadline = time.monotonic() + 30
+        while not ({"output of a child process", "of a child"} <= {line["event"] for line in _lines(server.log)}):
+            assert time.monotonic() < deadline, server.log.read_text()
+            time.sleep(0.05)
+    (raw,) = [line for line in _lines(server.log) if line["event"] == "output of a child process"]
+    assert raw["text"] == "thread '<unnamed>' panicked at src/lib.rs:1"
+
+
+def test_a_server_that_cannot_start_says_so_in_json(home: Path) -> None:
+    with serving(home):
+        done = subprocess.run(
+            [sys.executable, "-m", "whohas", "serve", "--port", "0"],
+            env=environment(home),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 1
+    *_, last = [json.loads(line) for line in done.stderr.splitlines()]
+    assert last["event"] == "ended" and "Another whohas already works" in last["reason"]
+
+
+GONE = """
+import os, sys, tempfile, time
+from pathlib import Path
+from whohas.runs.children import Children
+from test_child import work
+
+children = Children()
+child = children.take()
+child.stdin.write(work(Path(tempfile.mkdtemp())).to_line().encode())
+child.stdin.flush()
+os.read(child.stdout.fileno(), 1)  # it is at work, and tells how far it is
+os.close(child.stdout.fileno())
+assert child.ended(30), "a child whose worker does not listen goes on"
+print(child.code)
+"""
+
+
+def test_a_child_whose_worker_listens_no_more_ends_without_a_fault() -> None:
+    tests = Path(__file__).parents[1]
+    path = os.pathsep.join((str(tests), str(tests / "unit")))
+    done = subprocess.run(
+        [sys.executable, "-c", GONE],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.stdout, done.stderr) == (f"{ALONE}\n", "")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
