@@ -53,6 +53,7 @@ def test_attributes_with_a_column_are_read_from_it() -> None:
 def test_the_columns_that_statements_name_are_found_in_any_case() -> None:
     columns = ["first", "0", "1", "10", 'a"b', "Name", "unused"]
     sql = """SELECT '"', "10", "a""b", name, '1', '"unused"', 1 FROM batch"""
-    assert columns_named_by(columns, sql) == ["first", "10", 'a"b', "Name"]
-    assert columns_named_by(["0", "1"], "SELECT 1 FROM batch", 'SELECT "1"') == ["0", "1"]
-    assert columns_named_by(["0", "1"], "SELECT 7 FROM batch") == ["0"]
+    assert columns_named_by(columns, sql) == [0, 3, 4, 5]
+    assert columns_named_by(["0", "1"], "SELECT 1 FROM batch", 'SELECT "1"') == [0, 1]
+    assert columns_named_by(["0", "1"], "SELECT 7 FROM batch") == [0]
+    assert columns_named_by(["a", "b", "b"], "SELECT b FROM batch") == [0, 1, 2]

@@ -29,15 +29,14 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def columns_named_by(columns: Iterable[str], *statements: str) -> list[str]:
-    """Return those of some columns that statements may name, in quotes or as words, and the first one in any case.
+def columns_named_by(columns: Iterable[str], *statements: str) -> list[int]:
+    """Return the places of those columns that statements may name, in quotes or as words; and the first in any case.
 
     An engine takes time by the square of the columns of what it is given, and rows without any column have no number.
     """
     words = {word.casefold() for sql in statements for word in _WORD.findall(sql)}
     words |= {word[1:-1].replace('""', '"') for word in words if word[0] == '"'}
-    every = list(columns)
-    return [name for place, name in enumerate(every) if not place or name.casefold() in words]
+    return [place for place, name in enumerate(columns) if not place or name.casefold() in words]
 
 
 def listed(text: str) -> str:
