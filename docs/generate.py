@@ -17,6 +17,7 @@ from whohas.render.registry import formats
 from whohas.render.xlsx.long import CELL_LENGTH
 from whohas.render.xlsx.write import COLUMNS as SHEET_COLUMNS
 from whohas.render.xlsx.write import ROWS as SHEET_ROWS
+from whohas.reports.accounts import MOST_COLUMNS
 from whohas.runs.files import ARGUMENTS
 from whohas.runs.model import TRANSITIONS, State
 from whohas.search.fields import INDICES
@@ -163,7 +164,13 @@ def _settings() -> str:
 
 def _formats() -> str:
     rows = [(f"`{one.name}`", one.doc, f"`{one.media_type}`") for one in formats().values()]
-    limits = {"sheet": SHEET_ROWS, "cell": CELL_LENGTH, "columns": SHEET_COLUMNS, "page": PAGE_ROWS}
+    limits = {
+        "sheet": SHEET_ROWS,
+        "cell": CELL_LENGTH,
+        "columns": SHEET_COLUMNS,
+        "accounts": MOST_COLUMNS,
+        "page": PAGE_ROWS,
+    }
     limits |= {"page_size": PAGE_BYTES >> 20}
     written = (HERE / "formats.in.md").read_text()
     for name, limit in limits.items():

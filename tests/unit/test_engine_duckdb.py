@@ -64,3 +64,12 @@ def test_nulls_beside_one_value_are_told_apart(tmp_path: Path) -> None:
     with open_duckdb([TableFiles("managers", (), (Layout((str(path),)),))], 256 << 20, 1, tmp_path / "spill") as engine:
         found = {where: engine.count(f"FROM managers WHERE {where}", {}) for where in wanted}
     assert found == wanted
+
+
+def test_a_wide_statement_is_planned_without_comparing_its_expressions(tmp_path: Path) -> None:
+    asked = "SELECT 1 WHERE current_setting('disabled_optimizers') LIKE '%common_subexpressions%'"
+    for wide in (False, True):
+        with open_duckdb([], 256 << 20, 1, tmp_path / "spill") as engine:
+            engine.copy(f"COPY (SELECT 1) TO '{tmp_path}/n.csv' (FORMAT csv)", {}, joins_as_written=True, wide=wide)
+            assert engine.count(asked, {}) == int(wide)
+            assert engine.count(asked.replace("common_subexpressions", "join_order"), {}) == 1

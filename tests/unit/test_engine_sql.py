@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.engine.sql import constant, literal, quote, with_columns, with_values
+from whohas.engine.sql import columns_named_by, constant, literal, quote, with_columns, with_values
 
 
 def test_values_take_the_place_of_parameters_alone() -> None:
@@ -48,3 +48,12 @@ def test_attributes_with_a_column_are_read_from_it() -> None:
     sql = "SELECT a.attributes['dept'], a.attributes['it''s'], 'attributes[''dept'']', a.attributes['other'] FROM accounts a"
     wanted = """SELECT a."attributes.dept", a."attributes.it's", 'attributes[''dept'']', a.attributes['other'] FROM accounts a"""
     assert with_columns(sql, {"dept", "it's"}, lambda name: f"attributes.{name}") == wanted
+
+
+def test_the_columns_that_statements_name_are_found_in_any_case() -> None:
+    columns = ["first", "0", "1", "10", 'a"b', "Name", "unused"]
+    sql = """SELECT '"', "10", "a""b", name, '1', '"unused"', 1 FROM batch"""
+    assert columns_named_by(columns, sql) == [0, 3, 4, 5]
+    assert columns_named_by(["0", "1"], "SELECT 1 FROM batch", 'SELECT "1"') == [0, 1]
+    assert columns_named_by(["0", "1"], "SELECT 7 FROM batch") == [0]
+    assert columns_named_by(["a", "b", "b"], "SELECT b FROM batch") == [0, 1, 2]

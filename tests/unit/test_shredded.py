@@ -25,7 +25,7 @@ from whohas.warehouse import shredded
 from whohas.warehouse.intake import load
 from whohas.warehouse.intake.revision import rewrite
 from whohas.warehouse.intake.staging import ParquetFile
-from whohas.warehouse.shredded import KEY, MOST, column_of, layouts
+from whohas.warehouse.shredded import FEWEST, KEY, column_of, layouts
 from whohas.warehouse.store import Change, DataFile, Warehouse
 from whohas.warehouse.tables import ACCOUNTS, SOURCES
 
@@ -99,13 +99,38 @@ def test_an_attribute_that_gets_a_second_value_later_is_left_to_the_map(tmp_path
     ]
 
 
-def test_only_the_commonest_attributes_get_columns(tmp_path: Path) -> None:
-    rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(MOST)], [("a9", ["y"])], [("rare", ["z"])]]
+def test_only_the_commonest_attributes_get_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shredded, "MOST", FEWEST)
+    rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(FEWEST)], [("a9", ["y"])], [("rare", ["z"])]]
     path = written(tmp_path / "a.parquet", rows, [[("a9", ["y"])]])
     said = facts(path)
-    assert len(said["one"]) == MOST and "a9" in said["one"] and len(said["rest"]) == 1
+    assert len(said["one"]) == FEWEST and "a9" in said["one"] and len(said["rest"]) == 1
     (name,) = said["rest"]
     assert all(column == mapped for column, mapped in found([path], [name])[0])
+
+
+def test_no_attribute_of_a_wide_file_is_read_from_the_map(tmp_path: Path) -> None:
+    names = [f"a{n}" for n in range(3 * FEWEST)]
+    path = written(tmp_path / "a.parquet", [[(name, ["x"]) for name in names]])
+    (layout,), single = layouts([path], names)
+    assert single == set(names) and not any("[" in sql for _, sql in layout.more)
+
+
+def test_a_file_of_many_rows_has_columns_for_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shredded, "FEWEST", 2)
+    monkeypatch.setattr(shredded, "CELLS", 12)
+    rows: list[Attributes | None] = [[(f"a{n}", [str(row)]) for n in range(9)] for row in range(4)]
+    said = facts(written(tmp_path / "a.parquet", rows))
+    assert sorted(said["one"]) == ["a0", "a1", "a2"] and len(said["rest"]) == 6
+
+
+def test_rows_of_many_columns_are_written_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shredded, "CELLS", 12)
+    part: list[Attributes | None] = [[(f"a{n}", [str(n)]) for n in range(4)]]
+    path = written(tmp_path / "a.parquet", part, part * 7)
+    metadata = pq.read_metadata(path)
+    assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [1, 3, 3, 1]
+    assert all(column == mapped for rows in found([path], ["a0", "a3"]) for column, mapped in rows)
 
 
 def test_files_with_columns_and_without_are_read_together_in_their_order(tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ class RowSum:
         return _trues(len(values))
 
 
+_SQUARE = ("common_subexpressions",)
+"""Optimizers that compare each expression with each other one of the same form, such as the cells of a CSV."""
+
+
 def warm_up() -> None:
     """Do once what takes longer at the first time: a connection, and a statement that is `noted`."""
     with duckdb.connect(config={"threads": 1}) as connection:
@@ -105,6 +109,7 @@ class DuckDB:
         ordered: bool = True,
         joins_as_written: bool = False,
         sums: RowSum | None = None,
+        wide: bool = False,
         on_percent: Callable[[float], None] = lambda _: None,
     ) -> int:
         """Runs a COPY statement and returns how many rows it wrote.
@@ -114,12 +119,16 @@ class DuckDB:
             joins_as_written: whether each join reads its left side in that side's order, so that rows come as the first
                 table has them; for tables that fit into memory.
             sums: counts the rows of a statement that was `noted`.
+            wide: whether it has hundreds of columns: it is planned without what takes the square of their number.
             on_percent: called a few times a second from another thread with 0 to 100.
         """
         self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
+        disabled = list(_SQUARE) if wide else []
         if joins_as_written:
             # else the engine makes the smaller side its hash table, and what has no partner comes last
-            self._connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
+            disabled += ["join_order", "build_side_probe_side"]
+        if disabled:
+            self._connection.execute(f"SET disabled_optimizers = {literal(','.join(disabled))}")
         if sums is not None:
             sums.count_on(self._connection)
         done = Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +15,10 @@ _TOKEN: Final = re.compile(
 )
 
 
+_WORD: Final = re.compile(r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | [^\W\d]\w*""", re.VERBOSE)
+"""A text, a name in quotes, a word. A text names nothing, but may hold a quote."""
+
+
 def quote(name: str) -> str:
     """An identifier, quoted."""
     return '"' + name.replace('"', '""') + '"'
@@ -23,6 +27,16 @@ def quote(name: str) -> str:
 def literal(text: str) -> str:
     """A text, quoted, for the places that take no parameter: file names, keys of a map."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def columns_named_by(columns: Iterable[str], *statements: str) -> list[int]:
+    """Return the places of those columns that statements may name, in quotes or as words; and the first in any case.
+
+    An engine takes time by the square of the columns of what it is given, and rows without any column have no number.
+    """
+    words = {word.casefold() for sql in statements for word in _WORD.findall(sql)}
+    words |= {word[1:-1].replace('""', '"') for word in words if word[0] == '"'}
+    return [place for place, name in enumerate(columns) if not place or name.casefold() in words]
 
 
 def listed(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from whohas.engine.sql import literal, quote
 from whohas.engine.statement import Column, Statement
@@ -34,6 +35,10 @@ _HELD = (
 )
 
 
+MOST_COLUMNS: Final = 16_384
+"""Columns of the report, as many as a sheet of XLSX has: what an engine takes of memory grows with them."""
+
+
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
     source = _source(request, catalogue)
     fixed = {column.name for column in _COLUMNS}
@@ -41,6 +46,12 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     attributes = [
         (name, Column(f"attributes.{name}" if name in fixed else name, "texts")) for name in source.account_attributes
     ]
+    if (found := len(_COLUMNS) + len(attributes)) > MOST_COLUMNS:
+        raise InvalidArguments(
+            f"The accounts of the source {source.name!r} have {len(attributes):,} attributes, which makes {found:,} "
+            f"columns; ACCOUNTS has {MOST_COLUMNS:,} at most. Load the source with fewer attributes "
+            "(`[accounts] attributes` of its mapping), or read the table `accounts` by another engine."
+        )
     # an engine tells columns apart without regard to case, but a map does not
     alike = Counter(name.casefold() for name in source.account_attributes)
     apart = {name: column.name for name, column in attributes if alike[name.casefold()] == 1}

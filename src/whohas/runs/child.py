@@ -43,6 +43,9 @@ of which allocators keep what they have once had: a run of several formats holds
 _ORDERED_ROWS = 200_000
 """Up to so many rows a file has them as their table has them."""
 
+_WIDE = 200
+"""Columns above which a statement is planned as a wide one; see `DuckDB.copy`."""
+
 _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
@@ -149,7 +152,7 @@ class _Making:
         self._progress.begin("Extracting")
         ordered = part.ordered or bool(part.group)
         sums = RowSum()
-        count = self._copy(statement, part.parameters, ordered, part.expected_rows, sums)
+        count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), sums)
         self._add_digest(part, sums.rows, sums.sum)
         there = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
         return _Made(part, self._about, there, {}, True, count)
@@ -187,7 +190,8 @@ class _Making:
             with format.through(path) as place:
                 statement = format.copy(one.rows, place, about, options)
                 ordered = one.ordered or header > 0
-                return self._copy(statement, one.parameters, ordered, one.count, one.sums) - header
+                columns = len(one.rows.columns)
+                return self._copy(statement, one.parameters, ordered, one.count, columns, one.sums) - header
         elif format.write is not None:
             extract = Extract(Path(one.part.extract), one.rows, one.count, partial(self._wrote, one.count))
             self._notes += format.write(extract, path, about, options)
@@ -197,14 +201,20 @@ class _Making:
         self._progress.at(rows / max(count, 1), rows)
 
     def _copy(
-        self, statement: str, parameters: dict[str, Any], ordered: bool, expected: int, sums: RowSum | None
+        self,
+        statement: str,
+        parameters: dict[str, Any],
+        ordered: bool,
+        expected: int,
+        columns: int,
+        sums: RowSum | None,
     ) -> int:
         def on_percent(percent: float) -> None:
             self._progress.at(percent / 100, round(expected * min(percent, 100.0) / 100))
 
         small = 0 < expected <= _ORDERED_ROWS
         with self._engine() as engine:
-            return engine.copy(statement, parameters, ordered or small, small, sums, on_percent)
+            return engine.copy(statement, parameters, ordered or small, small, sums, columns > _WIDE, on_percent)
 
     def _engine(self) -> AbstractContextManager[DuckDB]:
         """An engine for one statement: what one keeps in memory, the next would lack."""
@@ -247,12 +257,13 @@ def _confine(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, columns: int) -> str:
     match error:
         case duckdb.OutOfMemoryException() | MemoryError():
+            wide = f"Its {columns:,} columns take 0.1 to 0.5 MB each. " if columns > _WIDE else ""
             return (
                 "It needs more memory than a run may have, or more room on the disk than there is to spill to. "
-                f"Raise WHOHAS_RUN_MEMORY, or free the disk. ({_first_line(error)})"
+                f"{wide}Raise WHOHAS_RUN_MEMORY, or free the disk. ({_first_line(error)})"
             )
         case WhohasError():
             return error.message
@@ -289,6 +300,6 @@ def main() -> NoReturn:
     try:
         carry_out(work, say)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
-        say(failed=_reason(error))
+        say(failed=_reason(error, max((len(part.columns) for part in work.parts), default=0)))
     # no waiting for threads of libraries: everything is on disk and said
     os._exit(0)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +33,13 @@ from whohas.engine.statement import Layout
 KEY: Final = b"whohas.shredded"
 MAP: Final = "attributes"
 """The column that is shredded, in tables that say so."""
-MOST: Final = 200
-"""Attributes of a file that get columns, those that its first rows have most of: each costs the writer memory."""
+MOST: Final = 16_384
+"""Attributes of a file that get columns, those that its first rows have most of: each costs its writer some 6 kB."""
+FEWEST: Final = 200
+"""So many get columns however many rows the file has."""
+CELLS: Final = 1 << 25
+"""Cells of these columns that are made at a time. Attributes that few rows have would take memory for all rows, so a
+file of many rows has columns for fewer of them."""
 
 Indexes = np.ndarray[Any, np.dtype[np.int64]]
 _NONE: Final[Indexes] = np.empty(0, np.int64)
@@ -47,32 +52,45 @@ class Shredding:
     """
 
     def __init__(self) -> None:
-        self._one: dict[str, str] | None = None
+        self._begun = False
+        self._one: dict[str, str] = {}
         self._many: dict[str, str] = {}
         self._rest: set[str] = set()
 
-    def widen(self, data: pa.Table) -> pa.Table:
-        """The rows, with the further columns."""
-        parts = [_Flat(chunk) for chunk in data.column(MAP).chunks]
-        if self._one is None:
-            self._one = {}
-            self._begin(parts)
-        self._rest.update(name for part in parts for name in part.names if name not in self._one | self._many)
+    def widened(self, data: pa.Table) -> Iterator[pa.Table]:
+        """Yield the rows with the further columns, so many at a time as `CELLS` allows."""
+        parts = _flat(data)
+        if not self._begun:
+            self._begun = True
+            self._begin(parts, len(data))
+        size = max(1, CELLS // max(1, len(self._one) + len(self._many)))
+        if len(data) <= size:
+            yield self._widen(data, parts)
+            return
+        for begin in range(0, len(data), size):
+            rows = data.slice(begin, size)
+            yield self._widen(rows, _flat(rows))
+
+    def _widen(self, data: pa.Table, parts: Sequence[_Flat]) -> pa.Table:
+        for part in parts:
+            self._rest.update(name for name in part.names if name not in self._one and name not in self._many)
+        # one table of all columns at the end: each column that is added to a table copies the list of the others
+        made = dict(zip(data.column_names, data.columns, strict=True))
         kinds = ((self._one, _Flat.single, _Flat.texts), (self._many, _Flat.distinct, _Flat.lists))
         for columns, fit, values in kinds:
             for name, column in columns.items():
                 fits = all(fit(part, name) for part in parts)
-                data = data.append_column(column, pa.chunked_array([values(part, name, fits) for part in parts]))
+                made[column] = pa.chunked_array([values(part, name, fits) for part in parts])
                 if not fits:
                     self._rest.add(name)
-        return data
+        more = [pa.field(name, column.type) for name, column in made.items()][len(data.schema) :]
+        return pa.table(list(made.values()), schema=pa.schema([*data.schema, *more]))
 
-    def _begin(self, parts: Sequence[_Flat]) -> None:
-        assert self._one is not None
+    def _begin(self, parts: Sequence[_Flat], rows: int) -> None:
         counts = Counter[str]()
         for part in parts:
             counts.update(part.counts())
-        chosen = sorted(counts, key=lambda name: (-counts[name], name))[:MOST]
+        chosen = sorted(counts, key=lambda name: (-counts[name], name))[: max(FEWEST, min(MOST, CELLS // max(1, rows)))]
         for number, name in enumerate(sorted(chosen)):
             if all(part.single(name) for part in parts):
                 self._one[name] = f"shredded_{number}"
@@ -82,11 +100,15 @@ class Shredding:
     def facts(self) -> dict[str, str]:
         """What the file's footer says."""
         document = {
-            "one": {name: column for name, column in (self._one or {}).items() if name not in self._rest},
+            "one": {name: column for name, column in self._one.items() if name not in self._rest},
             "many": {name: column for name, column in self._many.items() if name not in self._rest},
             "rest": sorted(self._rest),
         }
         return {KEY.decode(): json.dumps(document)}
+
+
+def _flat(data: pa.Table) -> list[_Flat]:
+    return [_Flat(chunk) for chunk in data.column(MAP).chunks]
 
 
 class _Flat:
@@ -191,7 +213,10 @@ _Facts = Mapping[str, Any]
 def _facts(path: Path) -> _Facts | None:
     """What the file's footer says; None where it says nothing."""
     said = (pq.read_metadata(path).metadata or {}).get(KEY)
-    return None if said is None else json.loads(said)
+    if said is None:
+        return None
+    facts = json.loads(said)
+    return {**facts, "rest": frozenset(facts["rest"])}
 
 
 def _single(name: str, facts: _Facts | None) -> bool:

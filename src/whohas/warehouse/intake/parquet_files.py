@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ SEPARATOR = "\x1f"
 """Stands between the values of a list column's cell."""
 
 _ROWS = 50_000
+_CELLS = 1 << 23
+"""Of a batch, at most, unless they are of one row."""
+_COLUMNS = 1_000
+"""That an engine is given at a time: it takes time by the square of their number."""
 
 
 class ParquetFile:
@@ -43,7 +48,7 @@ class ParquetFile:
             raise InvalidArguments(f"{path} is no Parquet file: {str(error).splitlines()[0]}") from None
         schema = self._file.schema_arrow
         self.header: list[str] = schema.names
-        repeated = sorted({name for name in self.header if self.header.count(name) > 1})
+        repeated = sorted(name for name, count in Counter(self.header).items() if count > 1)
         if repeated:
             raise InvalidArguments(f"{path} has several columns named {', '.join(map(repr, repeated))}.")
         self._nested = {f.name for f in schema if pa.types.is_nested(f.type)}
@@ -70,24 +75,34 @@ class ParquetFile:
             else:
                 text = f"{name}::VARCHAR"
             cells.append(f"coalesce({text}, '') AS {name}")
-        names = [str(place) for place in range(len(self.header))]
-        yield from self._select(f"SELECT {', '.join(cells)} FROM raw", names)
+        yield from self._select(cells, [str(place) for place in range(len(self.header))])
 
     def documents(self) -> Iterator[Batch]:
         """The rows as JSON objects."""
-        yield from self._select("SELECT to_json(raw)::VARCHAR AS doc FROM raw", self.header)
+        yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
 
-    def _select(self, sql: str, names: list[str]) -> Iterator[Batch]:
+    def _select(self, cells: list[str], names: list[str]) -> Iterator[Batch]:
         size, rows, start = self.path.stat().st_size, self._file.metadata.num_rows, 1
         try:
-            for batch in self._file.iter_batches(_ROWS):
-                self._connection.register("raw", pa.Table.from_batches([batch]).rename_columns(names))
-                data = self._connection.sql(sql).to_arrow_table()
+            for batch in self._file.iter_batches(max(1, min(_ROWS, _CELLS // max(1, len(self.header))))):
+                data = self._selected(pa.Table.from_batches([batch]).rename_columns(names), cells)
                 numbers = np.arange(start, start + data.num_rows, dtype=np.int64)
                 start += data.num_rows
                 yield Batch(data, numbers, (), size * start // max(rows, 1))
         except (pa.ArrowInvalid, OSError) as error:
             raise InvalidArguments(f"{self.path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+    def _selected(self, raw: pa.Table, cells: list[str]) -> pa.Table:
+        if len(cells) == 1 or len(cells) <= _COLUMNS:
+            self._connection.register("raw", raw)
+            return self._connection.sql(f"SELECT {', '.join(cells)} FROM raw").to_arrow_table()
+        # each cell is of the column at its place
+        parts = [
+            self._selected(raw.select(range(begin, min(begin + _COLUMNS, len(cells)))), cells[begin : begin + _COLUMNS])
+            for begin in range(0, len(cells), _COLUMNS)
+        ]
+        fields = [field for part in parts for field in part.schema]
+        return pa.table([column for part in parts for column in part.columns], schema=pa.schema(fields))
 
     def line_of(self, record: int) -> int:
         return record

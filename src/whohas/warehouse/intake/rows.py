@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import columns_named_by, literal, quote
 from whohas.warehouse.intake.arrow import nulls, one, pc
 from whohas.warehouse.intake.forms import USUAL, Form
 from whohas.warehouse.intake.objects import Inner, object_columns, read_lists
@@ -217,6 +217,7 @@ class Typing:
         if self._has_source and self._source is None:
             ids = self._resolve(batch)
             batch = batch.append_column("_source", ids)
+        batch = batch.select(columns_named_by(batch.column_names, self._sql, self._cells_sql))
         self._connection.register("batch", batch)
         result = self._connection.sql(self._sql).to_arrow_table()
         data = {name: one(result.column(f"v.{name}")) for name in self._values if name != "uncorrelated"}
@@ -418,8 +419,9 @@ class Typing:
         named = [self._texts.get(name, "NULL::VARCHAR") for name in ("sourceId", "sourceName")]
         if all(sql == "NULL::VARCHAR" for sql in named):
             return pa.repeat(pa.scalar(none, pa.string()), batch.num_rows)
-        self._connection.register("batch", batch)
-        pairs = self._connection.sql(f"SELECT {named[0]} AS id, {named[1]} AS name FROM batch").to_arrow_table()
+        sql = f"SELECT {named[0]} AS id, {named[1]} AS name FROM batch"
+        self._connection.register("batch", batch.select(columns_named_by(batch.column_names, sql)))
+        pairs = self._connection.sql(sql).to_arrow_table()
         id, name = (one(pairs.column(c)) for c in ("id", "name"))
         key = pc.binary_join_element_wise(id.fill_null(""), name.fill_null(""), "\x01")
         codes = key.dictionary_encode()

@@ -28,6 +28,8 @@ MOST_OPEN = 48
 
 _PENDING_GROUP = 100_000
 _PENDING_ROWS = 300_000
+_PENDING_BYTES = 256 << 20
+"""Of one file: rows of thousands of attributes are large, and wait in smaller groups."""
 _REPEATING = (
     "sourceId",
     "sourceName",
@@ -130,6 +132,7 @@ class _Open:
     parquet: ParquetFile | None = None
     pending: list[tuple[pa.Table, Numbers]] = field(default_factory=list[tuple[pa.Table, Numbers]])
     waiting: int = 0
+    bytes: int = 0
 
 
 class Stage:
@@ -221,7 +224,8 @@ class Stage:
     def _hold(self, held: _Open, data: pa.Table, origin: Numbers) -> None:
         held.pending.append((data, origin))
         held.waiting += data.num_rows
-        if held.waiting >= _PENDING_GROUP:
+        held.bytes += data.nbytes
+        if held.waiting >= _PENDING_GROUP or held.bytes >= _PENDING_BYTES:
             self._flush(held)
         elif sum(other.waiting for other in self._open.values()) > _PENDING_ROWS:
             self._flush(max(self._open.values(), key=lambda other: other.waiting))
@@ -229,7 +233,7 @@ class Stage:
     def _flush(self, held: _Open) -> None:
         if not held.pending:
             return
-        pending, held.pending, held.waiting = held.pending, [], 0
+        pending, held.pending, held.waiting, held.bytes = held.pending, [], 0, 0
         file = held.file
         file.rows += sum(data.num_rows for data, _ in pending)
 
@@ -292,8 +296,8 @@ class ParquetFile:
     def write(self, data: pa.Table) -> None:
         """Writes rows in the table's schema."""
         if data.num_rows:
-            data = self._shredding.widen(data) if self._shredding is not None else data
-            self._open(data.schema).write_table(data, row_group_size=ROW_GROUP)
+            for rows in [data] if self._shredding is None else self._shredding.widened(data):
+                self._open(rows.schema).write_table(rows, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
         """Completes the file; one without rows is a file all the same."""
@@ -304,9 +308,10 @@ class ParquetFile:
 
     def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
         if self._writer is None:
+            own = frozenset(self._table.schema.names)
             measured = [field.name for field in self._table.schema if _has_order(field.type)]
             # of columns with texts of one kind a dictionary makes less to compress
-            more = [field.name for field in schema if field.name not in self._table.schema.names]
+            more = [field.name for field in schema if field.name not in own]
             options: dict[str, Any] = {"use_dictionary": [*_REPEATING, *more], "write_statistics": measured}
             self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", store_schema=False, **options)
         return self._writer

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import quote
+from whohas.engine.sql import columns_named_by, quote
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake import attributes
 from whohas.warehouse.intake.arrow import one, pc
@@ -291,8 +291,8 @@ class TextRows:
         return attributes.from_columns(cells, lists)
 
     def _json_attributes(self, name: str, data: pa.Table) -> pa.Array:
-        self._connection.register("batch", data)
         text = self._text(self._layout.columns[name])
+        self._connection.register("batch", data.select(columns_named_by(data.column_names, text)))
         cells = self._connection.sql(
             f"SELECT CASE WHEN json_valid({text}) THEN {text} END AS t FROM batch"
         ).to_arrow_table()
