@@ -144,7 +144,8 @@ class Settings(BaseSettings):
     search_clauses: int = Field(
         1_024,
         ge=1,
-        description="The most clauses of a search, counted once equal ones, and values of one field, are merged.",
+        description="The most clauses of a group in a search, counted once equal ones, and values of one field, are "
+        "merged; all groups together may have four times as many.",
     )
     search_values: int = Field(
         65_536, ge=1, description="The most values of one field in a search; together they are one clause."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -654,7 +655,26 @@ def generated(count: int) -> list[str]:
             return f"{sign}{field}({query(depth - 1)})"
         return sign + leaf()
 
-    return [query(2) for _ in range(count)]
+    def many() -> str:
+        """Lists that are merged: long ones, of several fields, of one kind or of all, with signs and without."""
+        size = draw.choice([5, 12, 40, 300])
+        field = draw.choice(fields)
+        alike = draw.choice(["{}", "{}*", "*{}", "{}~1", "{}~", '"{} team"', "[{} TO {}z]", "{}?*"])
+        size = min(size, 60) if "~" in alike else size
+        one = [alike.replace("{}", draw.choice(words) + draw.choice(["", "", "x", "q"])) for _ in range(size)]
+        mixed = [leaf() for _ in range(min(size, 60))]
+        joined = draw.choice(
+            [
+                f"{field}:({' '.join(one)})",
+                " OR ".join(f"{draw.choice(fields)}:{value}" for value in one),
+                " ".join([*one[:40], *mixed]),
+                f"{leaf()} AND NOT ({' '.join(one)})",
+                f"+({' '.join(one)}) +({' '.join(mixed)}) -{leaf()}",
+            ]
+        )
+        return re.sub(r"\b(AND|OR|NOT)(?=[*~?x])", "it", joined)
+
+    return [query(2) for _ in range(count)] + [many() for _ in range(count // 4)]
 
 
 def soups(count: int) -> list[str]:

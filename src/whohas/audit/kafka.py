@@ -186,7 +186,11 @@ def check(settings: Settings) -> None:
     Raises:
         InvalidArguments: the message says which.
     """
-    _producer(configuration(settings), lambda _: None)
+    _producer(configuration(settings), _nobody_hears)
+
+
+def _nobody_hears(_: object) -> None:
+    """What is wrong with a broker: none is asked anything."""
 
 
 _BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

@@ -6,13 +6,14 @@ once: `@a(x) OR @a(y)` is `@a(x OR y)`. `@a(x) AND @a(y)` is not `@a(x AND y)`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sqlglot import exp
 
+from whohas.errors import InvalidArguments
 from whohas.search.lexer import broken
 from whohas.search.limits import Limits
 
@@ -175,6 +176,10 @@ def all_of(parts: Iterable[Criterion]) -> Criterion:
     return next(iter(flat)) if len(flat) == 1 else AllOf(tuple(flat))
 
 
+_GROUPS: Final = 4
+"""How many times the clauses of a group all groups of a search may have."""
+
+
 class Count:
     """Counts the clauses of a search, over all its queries in one index."""
 
@@ -192,52 +197,71 @@ class Count:
         Raises:
             InvalidArguments: a limit is passed; the message points at the first clause beyond it.
         """
+        match criterion:
+            case AnyOf(parts) | AllOf(parts):
+                clauses = _clauses(parts, merged=isinstance(criterion, AnyOf))
+                if len(clauses) > (most := self._limits.clauses):
+                    raise self._refused(query, clauses[most], f"a group may have {most:,} clauses")
+                for clause in clauses:
+                    if len(clause) > 1:
+                        self._leaf(query, clause)
+                    else:
+                        self.add(query, clause[0])
+            case Not(part):
+                self.add(query, part)
+            case Reach():
+                self.add(query, criterion.criterion)
+            case _:
+                self._leaf(query, (criterion,))
+
+    def _leaf(self, query: str, clause: Sequence[Criterion]) -> None:
+        """Counts one leaf, or all values that a field may have."""
         limits = self._limits
-        for clause in _clauses(criterion):
-            self._clauses += 1
-            at = clause[0].at
-            if self._clauses > limits.clauses:
+        self._clauses += 1
+        if self._clauses > (most := _GROUPS * limits.clauses):
+            raise self._refused(query, clause, f"a search may have {most:,} clauses in all its groups")
+        if len(clause) > limits.values:
+            at = _place(clause[limits.values])
+            raise broken(
+                query, at, f"a list of values may have {limits.values:,} (WHOHAS_SEARCH_VALUES), and here is one more"
+            )
+        leaf = clause[0]
+        if isinstance(leaf, Pattern) and (leaf.near or leaf.expression):
+            self._patterns += 1
+            if self._patterns > limits.patterns:
                 raise broken(
                     query,
-                    at,
-                    f"this is clause {self._clauses:,}, and a search may have {limits.clauses:,} "
-                    "(WHOHAS_SEARCH_CLAUSES); many values of one field count as one clause: name:(a OR b OR c)",
+                    leaf.at,
+                    f"a search may have {limits.patterns:,} fuzzy words and regular expressions "
+                    "(WHOHAS_SEARCH_PATTERNS), and here is one more",
                 )
-            if len(clause) > limits.values:
-                raise broken(
-                    query,
-                    clause[limits.values].at,
-                    f"this is value {limits.values + 1:,} of one field, and a list may have {limits.values:,} "
-                    "(WHOHAS_SEARCH_VALUES)",
-                )
-            if isinstance(clause[0], Pattern) and (clause[0].near or clause[0].expression):
-                self._patterns += 1
-                if self._patterns > limits.patterns:
-                    raise broken(
-                        query,
-                        at,
-                        f"this is number {self._patterns:,} of the fuzzy words and regular expressions, and a search "
-                        f"may have {limits.patterns:,} of them (WHOHAS_SEARCH_PATTERNS)",
-                    )
+
+    @staticmethod
+    def _refused(query: str, clause: Sequence[Criterion], rule: str) -> InvalidArguments:
+        return broken(
+            query,
+            _place(clause[0]),
+            f"{rule} (WHOHAS_SEARCH_CLAUSES), and here is one more; the values of one field are one clause, as in "
+            "name:(a OR b OR c)",
+        )
 
 
-def _clauses(criterion: Criterion) -> Iterator[Sequence[Leaf]]:
-    """Each clause of a criterion: one leaf, or all values that a field may have."""
-    match criterion:
-        case AnyOf(parts):
-            values: dict[Place, list[Leaf]] = {}
-            for part in parts:
-                if isinstance(part, Member):
-                    values.setdefault(part.place, []).append(part)
-                else:
-                    yield from _clauses(part)
-            yield from values.values()
-        case AllOf(parts):
-            for part in parts:
-                yield from _clauses(part)
-        case Not(part):
-            yield from _clauses(part)
-        case Reach():
-            yield from _clauses(criterion.criterion)
-        case _:
-            yield (criterion,)
+def _clauses(parts: Sequence[Criterion], merged: bool) -> list[Sequence[Criterion]]:
+    """The clauses of a group; where one is enough, all values that a field may have are one."""
+    values: dict[Place, list[Criterion]] = {}
+    clauses: list[Sequence[Criterion]] = []
+    for part in parts:
+        if not (merged and isinstance(part, Member)):
+            clauses.append((part,))
+        elif part.place in values:
+            values[part.place].append(part)
+        else:
+            clauses.append(values.setdefault(part.place, [part]))
+    return clauses
+
+
+def _place(criterion: Criterion) -> int:
+    """Where a criterion begins in the query."""
+    while isinstance(criterion, AnyOf | AllOf | Not):
+        criterion = criterion.part if isinstance(criterion, Not) else criterion.parts[0]
+    return criterion.at

@@ -13,7 +13,8 @@ class Limits:
     """Limits of one search, each the setting `search_…` of its name.
 
     Attributes:
-        clauses: conditions that are left after equal ones, and values of one field, have been merged.
+        clauses: of a group, once equal ones, and the values of one field, are merged; all groups of a search may have
+            four times as many.
         values: values in the list of one field, which counts as one clause.
         patterns: fuzzy words and regular expressions.
         columns: columns of the file, and fields to sort by.
