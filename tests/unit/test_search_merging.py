@@ -13,6 +13,7 @@ from chance import chance
 from searching import Corpus
 
 SYLLABLES = ["an", "be", "cor", "da", "el", "fi", "go", "hu", "is", "jo", "ka", "lu", "mé", "no", "ow"]
+WORDS = ["".join(some) for some in itertools.product(SYLLABLES, SYLLABLES, SYLLABLES[:2])]
 COUNTS = (2, 3, 4, 9, 40, 300)
 """Each side of every number at which a search is put in another way."""
 
@@ -25,7 +26,7 @@ def documents() -> list[dict[str, Any]]:
 
     return [
         {
-            "id": f"id{number}",
+            "id": WORDS[3 * number],
             "name": f"{word()}.{word()}",
             "displayName": f"{word()} {word()} {word()}",
             "accountCount": number % 7,
@@ -57,8 +58,7 @@ def leaves(kind: str) -> Callable[[int], list[str]]:
 
     def made(count: int) -> list[str]:
         draw = chance(count)
-        words = ["".join(some) for some in itertools.product(SYLLABLES, SYLLABLES, SYLLABLES[:2])]
-        some = draw.sample(words, count)
+        some = draw.sample(WORDS, count)
         return [FORMS[kind].format(w=word, l=word[:-1], r=word[1:], f=word[:2], a=word[-2:]) for word in some]
 
     return made
@@ -67,7 +67,7 @@ def leaves(kind: str) -> Callable[[int], list[str]]:
 FORMS = {
     "word": "displayName:{w}",
     "any": "{w}",
-    "phrase": '"{f} {w}"',
+    "phrase": '"{f} {a}"',
     "prefix": "{l}*",
     "suffix": "displayName:*{r}",
     "infix": "name:*{l}*",
@@ -79,7 +79,7 @@ FORMS = {
     "range": "displayName:[{w} TO {w}m]",
     "open": "displayName:{{* TO {f}}}",
     "id": "id:{w}",
-    "exact": "name.exact:{w}.{w}",
+    "exact": "attributes.city.exact:{w}",
     "exactly": "attributes.skills.exact:{w}",
     "exact wildcard": "attributes.skills.exact:{f}*",
     "exact range": "attributes.skills.exact:[{w} TO {w}m]",
@@ -88,7 +88,7 @@ FORMS = {
     "accounts": "@accounts(name:{w})",
     "account prefix": "@accounts(name:{f}* AND disabled:true)",
     "access": "@access(name:{w})",
-    "access fuzzy": "@access(name:{w}~1)",
+    "access fuzzy": "@access(name:{f}{a}~1)",
     "access not": "@access(NOT name:{f}*)",
 }
 PATTERNS = ("fuzzy", "fuzzy2", "expression", "exact fuzzy", "access fuzzy")
