@@ -282,24 +282,23 @@ class _Builder:
 
     def _on(self, leaf: Leaf, one: Field, exact: bool) -> Criterion | None:
         """A leaf on one field."""
-        column = self._column(one.column)
         if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
             sign, bound = found.groups()
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
             leaf = Range(leaf.field, low, high, sign == ">=" or low is None, sign == "<=" or high is None, leaf.at)
         if isinstance(leaf, Range) and leaf.low is None and leaf.high is None:
-            return Other(there(column), leaf.at)
+            return Other(there(self._column(one.column)), leaf.at)
         match one.kind:
             case "text":
                 return self._whole(leaf, one) if exact else self._text(leaf, one.column + WORDS)
             case "id":
                 return self._whole(leaf, one)
             case "date":
-                return self._day(leaf, one, column)
+                return self._day(leaf, one)
             case "integer":
-                return self._number(leaf, one, column)
+                return self._number(leaf, one)
             case "boolean":
-                return self._boolean(leaf, one, column)
+                return self._boolean(leaf, one)
 
     def _place(self, column: str, form: Form, folded: bool = False) -> Place:
         name = view(self.index, self.path)
@@ -394,7 +393,7 @@ class _Builder:
             case Range():
                 return self._span(leaf, place, fold)
 
-    def _day(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
+    def _day(self, leaf: Leaf, one: Field) -> Criterion:
         def read(text: str) -> tuple[exp.Expr, exp.Expr]:
             try:
                 span = dates.span(text, self.options.now, self.options.zone)
@@ -404,10 +403,11 @@ class _Builder:
 
         if isinstance(leaf, Term | Phrase):
             start, end = read(leaf.text)
+            column = self._column(one.column)
             return Other(exp.and_(column >= start, column < end), leaf.at)
-        return self._within(leaf, one, column, read, "a time")
+        return self._within(leaf, one, read, "a time")
 
-    def _number(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
+    def _number(self, leaf: Leaf, one: Field) -> Criterion:
         def value(text: str) -> int:
             if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", text.strip()):
                 raise broken(self.query, leaf.at, f"{one.name} holds a whole number, and {text[:40]!r} is none")
@@ -416,12 +416,10 @@ class _Builder:
         if isinstance(leaf, Term | Phrase):
             return Member(self._place(one.column, Form.NUMBER), str(value(leaf.text)), leaf.at)
         return self._within(
-            leaf, one, column, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
+            leaf, one, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
         )
 
-    def _within(
-        self, leaf: Leaf, one: Field, column: exp.Expr, read: Callable[[str], tuple[exp.Expr, exp.Expr]], what: str
-    ) -> Criterion:
+    def _within(self, leaf: Leaf, one: Field, read: Callable[[str], tuple[exp.Expr, exp.Expr]], what: str) -> Criterion:
         """A leaf on a date or a number: what lies between two bounds, each of which covers a span of values.
 
         Args:
@@ -429,6 +427,7 @@ class _Builder:
         """
         if not isinstance(leaf, Range):
             raise broken(self.query, leaf.at, f"{one.name} holds {what}: wildcards, ~ and /…/ need a text")
+        column = self._column(one.column)
         bounds: list[exp.Expr] = []
         if leaf.low is not None:
             bounds.append(column >= read(leaf.low)[not leaf.low_included])
@@ -436,9 +435,10 @@ class _Builder:
             bounds.append(column < read(leaf.high)[leaf.high_included])
         return Other(together(bounds), leaf.at)
 
-    def _boolean(self, leaf: Leaf, one: Field, column: exp.Expr) -> Criterion:
+    def _boolean(self, leaf: Leaf, one: Field) -> Criterion:
         if isinstance(leaf, Term | Phrase) and leaf.text.lower() in ("true", "false"):
-            return Other(column.is_(exp.true() if leaf.text.lower() == "true" else exp.false()), leaf.at)
+            wanted = exp.true() if leaf.text.lower() == "true" else exp.false()
+            return Other(self._column(one.column).is_(wanted), leaf.at)
         raise broken(self.query, leaf.at, f"{one.name} is true or false")
 
     def _exists(self, name: str, at: int) -> Criterion:
