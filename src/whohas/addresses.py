@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from whohas.errors import InvalidArguments
@@ -161,3 +163,12 @@ def fault(text: str, *, services: bool = False) -> str:
     if found is not None and _host(found["host"], services) is not None:
         return "its path, query or fragment has a character that must be written as %XX"
     return "its host is neither a plain name, such as console.example, nor an IP address in its usual form"
+
+
+@contextmanager
+def as_value_error() -> Generator[None]:
+    """Make an error of ours one of a value, so that it is told with the setting's name."""
+    try:
+        yield
+    except InvalidArguments as error:
+        raise ValueError(error.message.rstrip(".")) from None

@@ -31,6 +31,8 @@ _OURS = frozenset({"warehouse", "artefacts", "spill", "keys", "rejects"})
 """Folders of the home folder that are looked through; any other is closed itself, which is enough."""
 _LINKED = frozenset({"warehouse", "artefacts"})
 """Those that may be a link to another disk."""
+_FAULTS = 3
+"""Lines on permissions that cannot be changed, at most."""
 
 
 def restrict_process() -> None:
@@ -241,3 +243,16 @@ def _give(path: Path, group: int, done: Tightened) -> None:
 
 
 _OWNER = "Let its owner close it to others, or set WHOHAS_HOME to a folder of your own on a local disk."
+
+
+def log_changes(home: Path, done: Tightened) -> None:
+    """Log what was closed and opened in a home folder, and what could not be."""
+    import structlog
+
+    log = structlog.get_logger("whohas.permissions")
+    if done.closed:
+        log.warning("permissions tightened", home=str(home), entries=done.closed)
+    if done.opened:
+        log.warning("tables opened to their group", home=str(home), entries=done.opened)
+    for fault in done.faults[:_FAULTS]:
+        log.warning("permissions stay", reason=fault, more=max(0, len(done.faults) - _FAULTS))

@@ -10,12 +10,9 @@ import ipaddress
 import os
 import re
 import threading
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -25,21 +22,16 @@ from sqlalchemy import make_url
 from whohas import addresses, permissions, timeouts
 from whohas.database import with_driver
 from whohas.errors import InvalidArguments
-from whohas.hints import did_you_mean
 from whohas.permissions import Tightened
 from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
-_FAULTS = 3
-"""Lines on permissions that cannot be changed, at most."""
 
-log = structlog.get_logger("whohas.settings")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Several names; in an environment variable they are separated by commas."""
 
 _ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
-_OF_KUBERNETES = re.compile(r"WHOHAS_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
 """Variables that Kubernetes sets for a service whose name begins with `whohas`."""
 
 
@@ -329,7 +321,7 @@ class Settings(BaseSettings):
     @field_validator("otlp_endpoint")
     @classmethod
     def _address(cls, value: str | None) -> str | None:
-        with _wrong_value():
+        with addresses.as_value_error():
             address = None if value is None else addresses.parse(value, services=True)
         if address is not None and (address.query or address.fragment):
             raise ValueError("it must be an address without a query: /v1/traces is put after it")
@@ -378,7 +370,7 @@ class Settings(BaseSettings):
             protocol, separator, rest = one.rpartition("://")  # librdkafka takes a protocol before the host
             if separator and protocol.lower() not in ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"):
                 raise ValueError(f"{one[:200]!r} begins with an unknown protocol; write HOST:PORT")
-            with _wrong_value():
+            with addresses.as_value_error():
                 addresses.authority(rest)
         return value
 
@@ -454,10 +446,10 @@ class Settings(BaseSettings):
         elif done.closed or done.opened:
             self._tighten_all(done)
         else:
-            _log_permissions(self.home, done)
+            permissions.log_changes(self.home, done)
 
     def _tighten_all(self, done: Tightened) -> None:
-        _log_permissions(self.home, permissions.tighten_all(self.home, done, group=self.warehouse_shared))
+        permissions.log_changes(self.home, permissions.tighten_all(self.home, done, group=self.warehouse_shared))
 
     @property
     def warehouse_shared(self) -> bool:
@@ -489,39 +481,6 @@ class Settings(BaseSettings):
         """The database of runs, clients and settings of reports, as a URL with its driver."""
         url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
-
-
-def _log_permissions(home: Path, done: Tightened) -> None:
-    if done.closed:
-        log.warning("permissions tightened", home=str(home), entries=done.closed)
-    if done.opened:
-        log.warning("tables opened to their group", home=str(home), entries=done.opened)
-    for fault in done.faults[:_FAULTS]:
-        log.warning("permissions stay", reason=fault, more=max(0, len(done.faults) - _FAULTS))
-
-
-@contextmanager
-def _wrong_value() -> Generator[None]:
-    """Make an error of ours one of a value, so that it is told with the setting's name."""
-    try:
-        yield
-    except InvalidArguments as error:
-        raise ValueError(error.message.rstrip(".")) from None
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that begins with `WHOHAS_` and is no setting; without its value, which may
-    be a secret."""
-    known = {f"WHOHAS_{name.upper()}" for name in Settings.model_fields} | {"WHOHAS_CONFIG"}
-    return [
-        f"{name[:100]} is set in the environment, and there is no such setting: it has no effect."
-        f"{did_you_mean(name.upper(), known)}"
-        for name, value in sorted(environ.items())
-        if name.upper().startswith("WHOHAS_")
-        and name.upper() not in known
-        and not _OF_KUBERNETES.fullmatch(name)
-        and not value.startswith(("tcp://", "udp://", "sctp://"))
-    ]
 
 
 def load_settings(**overrides: Any) -> Settings:

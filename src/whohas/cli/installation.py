@@ -19,7 +19,8 @@ def read_settings(**given: object) -> Settings:
     Args:
         given: settings that the command line gives; None where it says nothing.
     """
-    from whohas.settings import load_settings, unknown_variables
+    from whohas.settings import load_settings
+    from whohas.variables import unknown_variables
 
     log_to_stderr()
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
@@ -33,7 +34,8 @@ def read_settings_of_server(**given: object) -> Settings:
     import structlog
 
     from whohas.logs import configure_logs
-    from whohas.settings import load_settings, unknown_variables
+    from whohas.settings import load_settings
+    from whohas.variables import unknown_variables
 
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logs(settings.log_level)
