@@ -19,7 +19,7 @@ import typer
 
 from whohas import atomic, timeouts
 from whohas.cli.installation import read_settings_of_server
-from whohas.cli.waiting import begun
+from whohas.cli.waiting import StopRequest, begun
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
 if TYPE_CHECKING:
@@ -75,28 +75,29 @@ def serve(
             print(f"whohas serves {url}; {told}", flush=True)
             return app, server
 
-        with _waiting(listener, settings) as (stopped, on_wait):
-            app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
-        gc.freeze()  # nor is it looked through while callers wait
-        gc.enable()
-        sys.setswitchinterval(SWITCH_SECONDS)
-        with _stopped_by_signals(server, app.state.watch.close):
-            server.run(sockets=[listener])
+        stopped = StopRequest()
+        with _signals(stopped.handle):
+            with _waiting(listener, settings) as on_wait:
+                app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
+            gc.freeze()  # nor is it looked through while callers wait
+            gc.enable()
+            sys.setswitchinterval(SWITCH_SECONDS)
+
+            def stop(_signal: int, _frame: object) -> None:
+                server.force_exit = server.should_exit
+                server.should_exit = True
+                app.state.watch.close()  # streams that would go on for as long as somebody watches
+
+            with _signals(stop):
+                if not stopped.wait(0):  # it may have come while all was opened
+                    server.run(sockets=[listener])
         gc.unfreeze()  # or libraries take what is never looked through for leaks, and say so on the way out
 
 
 @contextmanager
-def _waiting(listener: socket.socket, settings: Settings) -> Generator[tuple[threading.Event, Callable[[], None]]]:
-    """Answer that the server is up and not ready, from a call of the second value on until the context ends; a signal
-    to stop sets the first."""
-    stopped = threading.Event()
+def _waiting(listener: socket.socket, settings: Settings) -> Generator[Callable[[], None]]:
+    """Answer that the server is up and not ready, from a call of the value on until the context ends."""
     with ExitStack() as stack:
-
-        def stop(_signal: int, _frame: object) -> None:
-            stopped.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            stack.callback(signal.signal, number, signal.signal(number, stop))
 
         def on_wait() -> None:
             from whohas.http.waiting import create_waiting_app
@@ -112,7 +113,7 @@ def _waiting(listener: socket.socket, settings: Settings) -> Generator[tuple[thr
 
             stack.callback(end)
 
-        yield stopped, on_wait
+        yield on_wait
 
 
 @contextmanager
@@ -215,12 +216,8 @@ def _server(app: Any, settings: Settings) -> uvicorn.Server:
 
 
 @contextmanager
-def _stopped_by_signals(server: uvicorn.Server, close: Callable[[], None]) -> Generator[None]:
-    def stop(_signal: int, _frame: object) -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
-        close()  # streams that would go on for as long as somebody watches
-
+def _signals(stop: Callable[[int, Any], None]) -> Generator[None]:
+    """Have the signals to stop handled by a function."""
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 import typer
@@ -19,6 +19,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+
+class StopRequest:
+    """Whether a signal has asked this process to stop.
+
+    No `threading.Event`: a handler that sets one waits for ever if the thread that it interrupts has just begun to wait
+    for it. `SimpleQueue.put` is made for handlers.
+    """
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[None] = SimpleQueue()
+
+    def handle(self, _signal: int, _frame: object) -> None:
+        """The handler of a signal."""
+        self._asked.put(None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for a signal, perhaps for some seconds only; whether one has come."""
+        try:
+            self._asked.get(timeout=seconds)
+        except Empty:
+            return False
+        self._asked.put(None)  # whoever asks again is told again
+        return True
+
+
 _FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "invalid")
 """What PostgreSQL says where waiting does not help."""
 
@@ -27,7 +52,7 @@ _FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", 
 def begun(
     settings: Settings,
     begin: Callable[[ExitStack], T],
-    stopped: threading.Event,
+    stopped: StopRequest,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Generator[T]:
     """Begin what needs the database, as soon as that answers; what `begin` has entered ends with the context.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from whohas.cli.installation import read_settings_of_server
-from whohas.cli.waiting import begun
+from whohas.cli.waiting import StopRequest, begun
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -21,13 +20,9 @@ def worker() -> None:
     from whohas.services import open_services
 
     settings = read_settings_of_server()
-    stopped = threading.Event()
-
-    def stop(_signal: int, _frame: object) -> None:
-        stopped.set()
-
+    stopped = StopRequest()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+        signal.signal(number, stopped.handle)
 
     def begin(stack: ExitStack) -> Services:
         services = stack.enter_context(open_services(settings, serving=True))

@@ -1,0 +1,39 @@
+"""A signal that asks a server or worker to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+from chance import chance
+from whohas.cli.waiting import StopRequest
+
+
+def test_a_signal_is_told_to_whoever_asks_again() -> None:
+    stop = StopRequest()
+    assert not stop.wait(0)
+    stop.handle(signal.SIGTERM, None)
+    assert [stop.wait(0), stop.wait(), stop.wait(0.1)] == [True, True, True]
+
+
+def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
+    draw = chance(3)
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        for _ in range(300):
+            stop = StopRequest()
+            signal.signal(signal.SIGUSR1, stop.handle)
+            pause = draw.random() / 5000
+
+            def ask(pause: float = pause) -> None:
+                time.sleep(pause)
+                os.kill(os.getpid(), signal.SIGUSR1)
+
+            thread = threading.Thread(target=ask)
+            thread.start()
+            assert stop.wait(20)
+            thread.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
