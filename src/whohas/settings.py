@@ -27,12 +27,10 @@ from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
 
-
 Names = Annotated[tuple[str, ...], NoDecode]
 """Several names; in an environment variable they are separated by commas."""
 
 _ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
-"""Variables that Kubernetes sets for a service whose name begins with `whohas`."""
 
 
 class Settings(BaseSettings):
@@ -150,6 +148,9 @@ class Settings(BaseSettings):
     )
     search_statement: int = Field(
         8 * MiB, ge=10_000, description="The longest SQL that a search may come to, in characters."
+    )
+    search_plan_seconds: float = Field(
+        10, ge=0, description="The longest that reading a search and making its SQL may take, in seconds of processor."
     )
     search_notes: int = Field(100, ge=1, description="The most notes about one search; of more, their number is told.")
     worker: bool = Field(

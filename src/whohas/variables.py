@@ -9,6 +9,7 @@ from whohas.hints import did_you_mean
 from whohas.settings import Settings
 
 _OF_KUBERNETES = re.compile(r"WHOHAS_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
+"""Variables that Kubernetes sets for a service whose name begins with `whohas`."""
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:

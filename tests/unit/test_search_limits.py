@@ -108,3 +108,9 @@ def test_a_list_of_65536_values_runs(corpus: Corpus) -> None:
         value = "1" if field == "id" else "anna"
         query = f"{field}:({' '.join(f'x{n}' for n in range(65_535))} {value})"
         assert corpus.ids(query) == {"1"}
+
+
+def test_planning_ends_at_its_limit(corpus: Corpus) -> None:
+    limits = replace(DEFAULT, plan_seconds=0)
+    for query in (" ".join("x" * 1000), "((((" * 20 + "a b " * 100, f"name:({' '.join(f'x{n}' for n in range(1000))})"):
+        assert "WHOHAS_SEARCH_PLAN_SECONDS" in refusal(corpus, query, limits)

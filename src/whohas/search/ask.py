@@ -13,7 +13,7 @@ from whohas.search.export import Missing, Search, export
 from whohas.search.fields import INDICES
 from whohas.search.filters import filters_node
 from whohas.search.index import SearchIndex
-from whohas.search.limits import DEFAULT, Limits
+from whohas.search.limits import DEFAULT, Limits, Meter
 from whohas.search.parser import parse
 from whohas.search.predicate import Findings, Options
 from whohas.search.tree import Nested, Node
@@ -96,19 +96,20 @@ def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
         zone = parse_zone(asked.zone)
     except UnknownZone as error:
         raise InvalidArguments(f"timeZone: {error}.") from None
-    conditions: list[tuple[str, Node]] = [(asked.query, parse(asked.query))]
+    step = Meter(asked.limits).step
+    conditions: list[tuple[str, Node]] = [(asked.query, parse(asked.query, step))]
     if asked.filters:
         conditions.append(("filters", filters_node(asked.filters)))
     if asked.inner is not None:
         path, query = asked.inner
-        conditions.append((query, Nested(path, parse(query))))
+        conditions.append((query, Nested(path, parse(query, step))))
     options = Options(now, zone, asked.fields, asked.phrases)
     wanted = Search(tuple(conditions), options, asked.columns, asked.sort, asked.limits)
     statements: dict[str, Statement] = {}
     findings: dict[str, Findings] = {}
     missing: list[Missing] = []
     for name in asked.indices:
-        statements[name], findings[name], lacks = export(wanted, INDICES[name], search)
+        statements[name], findings[name], lacks = export(wanted, INDICES[name], search, step)
         missing.append(lacks)
     return Answer(
         statements, _notes(asked, list(findings.values()), missing), tuple(node for _, node in conditions), findings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -47,12 +47,17 @@ class Missing:
     sort: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def export(asked: Search, index: Index, search: SearchIndex) -> tuple[Statement, Findings, Missing]:
+def export(
+    asked: Search, index: Index, search: SearchIndex, step: Callable[[], None] = lambda: None
+) -> tuple[Statement, Findings, Missing]:
     """The statement for the documents of one index that a search finds.
 
     A document is one row, and where lists are spread a row for each of their objects; of a document without any there
     is one row. Rows are in the order that was asked for, nulls last, then by the document's id and the object's place;
     where nothing but ids orders them the statement leaves it to the order of the index's files, and is `ordered`.
+
+    Args:
+        step: called for each leaf of the query.
 
     Raises:
         InvalidArguments: a value of the query is impossible for its field, or a limit is passed.
@@ -60,7 +65,7 @@ def export(asked: Search, index: Index, search: SearchIndex) -> tuple[Statement,
     findings, conditions = Findings(), list[exp.Expr]()
     count = Count(asked.limits)
     for query, node in asked.conditions:
-        condition, found = predicate(query, node, index, search, asked.options, count)
+        condition, found = predicate(query, node, index, search, asked.options, count, step)
         conditions.append(condition)
         findings.merge(found)
     return _Export(asked, index, search, together(conditions)).statement(findings)

@@ -7,6 +7,7 @@ match wins, and of equally long ones the one that is defined first.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,8 +98,11 @@ class Token:
     at: int
 
 
-def tokens(query: str) -> list[Token]:
+def tokens(query: str, step: Callable[[], None] = lambda: None) -> list[Token]:
     """The tokens of a query, an END last.
+
+    Args:
+        step: called for each token.
 
     Raises:
         InvalidArguments: a character begins no token; the message points at it.
@@ -106,6 +110,7 @@ def tokens(query: str) -> list[Token]:
     found: list[Token] = []
     rules, at = _DEFAULT, 0
     while at < len(query):
+        step()
         kind, end = Kind.END, at
         for candidate, first, pattern in rules:
             if first and query[at] not in first:

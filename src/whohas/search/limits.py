@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, fields
 from typing import Final
 
+from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
 
@@ -20,6 +22,7 @@ class Limits:
         columns: columns of the file, and fields to sort by.
         statement: characters of the SQL that a search comes to, in one index.
         notes: notes about one search; of more, their number is told.
+        plan_seconds: of processor, to read a search and make its SQL.
     """
 
     clauses: int
@@ -28,6 +31,7 @@ class Limits:
     columns: int
     statement: int
     notes: int
+    plan_seconds: float
 
     @staticmethod
     def of(settings: Settings) -> Limits:
@@ -37,3 +41,25 @@ class Limits:
 
 DEFAULT: Final = Limits(*(Settings.model_fields[f"search_{one.name}"].default for one in fields(Limits)))
 """Those of an installation without settings."""
+
+
+class Meter:
+    """Measures the planning of one search, which stays in one thread."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.plan_seconds
+        self._ends = time.thread_time() + limits.plan_seconds
+        self._steps = 0
+
+    def step(self) -> None:
+        """Counts a step, of which each takes far less than a second.
+
+        Raises:
+            InvalidArguments: the planning has taken as long as it may.
+        """
+        self._steps += 1
+        if self._steps % 64 == 0 and time.thread_time() > self._ends:
+            raise InvalidArguments(
+                f"The search takes more than {self._most:g} seconds of processor to plan "
+                "(WHOHAS_SEARCH_PLAN_SECONDS): divide it."
+            )

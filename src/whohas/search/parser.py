@@ -13,6 +13,7 @@ does: `a OR b AND c` needs b and c.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from whohas.search.lexer import Kind, Token, broken, tokens
@@ -30,13 +31,16 @@ _WORDS = frozenset({Kind.TERM, Kind.STAR, Kind.PREFIX, Kind.WILDCARD, Kind.REGEX
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
-def parse(query: str) -> Node:
+def parse(query: str, step: Callable[[], None] = lambda: None) -> Node:
     """Reads a query.
+
+    Args:
+        step: called for each token.
 
     Raises:
         InvalidArguments: Lucene's grammar has no such query; the message says where it breaks and why.
     """
-    parser = _Parser(query)
+    parser = _Parser(query, step)
     node = parser.query(None, 0)
     parser.take(Kind.END)
     return node
@@ -75,9 +79,9 @@ def unescape(text: str) -> str:
 
 
 class _Parser:
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, step: Callable[[], None]) -> None:
         self._query = query
-        self._tokens = tokens(query)
+        self._tokens = tokens(query, step)
         self._next = 0
 
     def query(self, field: str | None, depth: int) -> Node:

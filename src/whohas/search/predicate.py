@@ -99,13 +99,14 @@ class Findings:
 
 
 def predicate(
-    query: str, node: Node, index: Index, search: SearchIndex, options: Options, count: Count
+    query: str, node: Node, index: Index, search: SearchIndex, options: Options, count: Count, step: Callable[[], None]
 ) -> tuple[exp.Expr, Findings]:
     """The condition on a row `d` of the index's documents.
 
     Args:
         query: the text that `node` was read from, for messages.
         count: counts its clauses with those of the other queries of the search.
+        step: called for each node, and for each field of a leaf.
 
     Raises:
         InvalidArguments: a value is impossible for its field, or it has more clauses than a search may have; the
@@ -113,7 +114,7 @@ def predicate(
     """
     findings = Findings()
     expressions: list[tuple[str, int]] = []
-    criterion = _Builder(query, index, search, options, findings, expressions, "", "d", 0).node(node)
+    criterion = _Builder(query, index, search, options, findings, expressions, step, "", "d", 0).node(node)
     if criterion is None:
         return exp.false(), findings
     count.add(query, criterion)
@@ -147,6 +148,7 @@ class _Builder:
     options: Options
     findings: Findings
     expressions: list[tuple[str, int]]
+    step: Callable[[], None]
     path: str
     alias: str
     depth: int
@@ -155,6 +157,7 @@ class _Builder:
 
     def node(self, node: Node) -> Criterion | None:
         """The criterion; None where nothing is left of it after analysis, as Lucene then drops the clause."""
+        self.step()
         match node:
             case Group():
                 return self._group(node)
@@ -282,6 +285,7 @@ class _Builder:
 
     def _on(self, leaf: Leaf, one: Field, exact: bool) -> Criterion | None:
         """A leaf on one field."""
+        self.step()
         if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
             sign, bound = found.groups()
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
