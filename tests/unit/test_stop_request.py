@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -29,7 +28,8 @@ def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
 
             def ask(pause: float = pause) -> None:
                 time.sleep(pause)
-                os.kill(os.getpid(), signal.SIGUSR1)
+                # a signal from outside goes to the main thread, one from a thread of this process may go to that
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
             thread = threading.Thread(target=ask)
             thread.start()
