@@ -61,4 +61,5 @@ def log_to_stderr() -> None:
     """Log to stderr: what a command prints on stdout is its result alone."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # the stream of each line's moment: one that is replaced, and then closed, would make later lines an error
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
