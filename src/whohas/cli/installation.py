@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,10 @@ def read_settings(**given: object) -> Settings:
     Args:
         given: settings that the command line gives; None where it says nothing.
     """
-    from whohas.settings import load_settings
     from whohas.variables import unknown_variables
 
     log_to_stderr()
-    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    settings = _load(given)
     for text in unknown_variables(os.environ):
         print(f"whohas: warning: {text}", file=sys.stderr)
     return settings
@@ -34,14 +33,19 @@ def read_settings_of_server(**given: object) -> Settings:
     import structlog
 
     from whohas.logs import configure_logs
-    from whohas.settings import load_settings
     from whohas.variables import unknown_variables
 
-    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    settings = _load(given)
     configure_logs(settings.log_level)
     for text in unknown_variables(os.environ):
         structlog.get_logger("whohas.settings").warning("unknown setting", reason=text)
     return settings
+
+
+def _load(given: Mapping[str, object]) -> Settings:
+    from whohas.settings import load_settings
+
+    return load_settings(**{name: value for name, value in given.items() if value is not None})
 
 
 @contextmanager
