@@ -64,6 +64,17 @@ def address_of(url: str) -> str:
     return f"postgresql://{host}{port}/{parsed.database or ''}"
 
 
+def unusable(error: BaseException, url: str, home: str) -> str:
+    """Return a sentence on why a database or the folder of an installation cannot be used.
+
+    Args:
+        url: of the database, with its password.
+        home: the folder.
+    """
+    address = address_of(url)
+    return sentence(error, address, home) or f"{address} cannot be used: {first_line(error)}."
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says; of the driver's own error where it has one."""
     said = str(getattr(error, "orig", None) or error).strip()

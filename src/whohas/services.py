@@ -19,7 +19,7 @@ from whohas.auth import Access, open_access
 from whohas.background import PeriodicTask
 from whohas.database import connect
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
-from whohas.faults import address_of, first_line, sentence
+from whohas.faults import unusable
 from whohas.hints import did_you_mean
 from whohas.migrations import upgrade
 from whohas.render.registry import find
@@ -131,10 +131,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             remove_job_tables(database, quiet=True)  # now, while this process has but one session
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
-        raise Unavailable(
-            sentence(error, address_of(settings.sqlalchemy_url), str(settings.home))
-            or f"{address_of(settings.sqlalchemy_url)} cannot be used: {first_line(error)}."
-        ) from error
+        raise Unavailable(unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
     warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
     artefacts = Artefacts(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)

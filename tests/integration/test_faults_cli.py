@@ -107,7 +107,7 @@ def test_a_full_disk_at_the_start_is_one_sentence(tmp_path: Path, arguments: str
     mount = f"mount -t tmpfs -o size=1m tmpfs {disk}"
     if subprocess.run([*unshare, mount], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody mount a small file system in a namespace of its own")
-    fill = f"mkdir {disk}/home; cat /dev/zero > {disk}/fill 2> {os.devnull}"
+    fill = f"mkdir -m 700 {disk}/home; cat /dev/zero > {disk}/fill 2> {os.devnull}"
     command = f"{mount} && {fill}; exec {sys.executable} -m whohas {arguments}"
     done = subprocess.run(
         [*unshare, command],

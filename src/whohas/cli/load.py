@@ -112,7 +112,7 @@ def _database(settings: Settings) -> sa.Engine:
 
     from whohas.database import connect
     from whohas.errors import Unavailable
-    from whohas.faults import address_of, first_line, sentence
+    from whohas.faults import unusable
     from whohas.migrations import upgrade
 
     try:
@@ -120,8 +120,7 @@ def _database(settings: Settings) -> sa.Engine:
         database = connect(settings.sqlalchemy_url)
         upgrade(database)
     except (OSError, SQLAlchemyError) as error:
-        address = address_of(settings.sqlalchemy_url)
-        text = sentence(error, address, str(settings.home)) or f"{address} cannot be used: {first_line(error)}."
+        text = unusable(error, settings.sqlalchemy_url, str(settings.home))
         raise Unavailable(f"{text} Nothing was loaded.") from error
     return database
 
