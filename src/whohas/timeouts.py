@@ -88,6 +88,8 @@ LEFTOVERS_LOCK_SECONDS: Final = 2
 
 # Shutting down, in this order
 
+STOP_LOOK_SECONDS: Final = 1.0
+"""How often a worker looks whether a signal came at the very moment at which it began to wait for one."""
 HTTP_GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end."""
 TASKS_STOP_SECONDS: Final = 10.0

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import ACME, ROOT, Server, environment, whohas
 
 BIN = Path(sys.executable).parent
@@ -27,7 +28,7 @@ def test_the_demo_runs_twice_ends_by_itself_and_leaves_no_process(tmp_path: Path
     for _ in range(2):
         demo = subprocess.run(
             [sys.executable, tmp_path / "examples" / "demo.py"],
-            env=environment(tmp_path / "unused"), capture_output=True, text=True, timeout=120,
+            env=environment(tmp_path / "unused"), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         assert demo.returncode == 0, demo.stderr
         assert "reports/Active Directory accounts.csv" in demo.stdout
@@ -54,7 +55,12 @@ def test_a_report_runs_without_a_server(home: Path, tmp_path: Path) -> None:
     assert whohas(home, "load", ACME).returncode == 0
     line = next(block for block in blocks() if "-o accounts.csv" in block).replace(".venv/bin", str(BIN))
     done = subprocess.run(
-        ["bash", "-euc", line], env=environment(home), capture_output=True, text=True, cwd=tmp_path, timeout=120
+        ["bash", "-euc", line],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"accounts\.csv: \d+ rows in [\d.]+ s \(run [0-9a-f]{32}\)\n", done.stdout)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
+from patience import PATIENCE_SECONDS
 from whohas.auth import SigningKeys, open_keys, public_set
 from whohas.auth.keys import STAMP
 from whohas.errors import Unavailable
@@ -52,7 +53,7 @@ def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_o
         assert opener.stdin is not None
         opener.stdin.write("go\n")
         opener.stdin.flush()
-    seen = [opener.communicate(timeout=60)[0].split() for opener in openers]
+    seen = [opener.communicate(timeout=PATIENCE_SECONDS)[0].split() for opener in openers]
     assert len({secret for secret, _ in seen}) == 1
     known = open_keys(home).signing
     assert all(known.find(key) for _, key in seen)
