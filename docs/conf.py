@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 _INIT = (Path(__file__).parent.parent / "src" / "whohas" / "__init__.py").read_text()
 
@@ -17,6 +18,21 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["*.in.md"]
 root_doc = "index"
 nitpicky = True
+
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+((?:src|examples|bench|tests|tools)/[^)#]*)[^)]*\)")
+
+
+def _name_outside_files(_app: object, _name: str, text: list[str]) -> None:
+    """Name files outside the site by their path: links to them work on a code hosting platform alone."""
+    for path in _OUTSIDE.findall(text[0]):
+        if not (Path(__file__).parent.parent / path[1]).exists():
+            raise FileNotFoundError(f"A page links to {path[1]}, which does not exist.")
+    text[0] = _OUTSIDE.sub(r"\1 (`\2` in the repository)", text[0])
+
+
+def setup(app: Any) -> None:
+    app.connect("source-read", _name_outside_files)
+
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 # links of the pages name headings as hosting platforms do: `page.md#a-heading`
