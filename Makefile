@@ -21,7 +21,7 @@ ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 
-.PHONY: help setup demo test clients engines long chaos all-tests properties lint types coverage installed bench bench-load bench-search bench-audit docs clean
+.PHONY: help setup demo test clients engines long chaos all-tests properties lint types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ lint: .venv/.ready ## format check, lint, types and the layers
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client" && $(RUN) coverage combine -q && $(RUN) coverage report
 
+wheel: .venv/.ready ## build the wheel into dist, install it into a new environment, and run a report with it
+	@rm -rf dist && $(UV) build --quiet && tools/check_wheel.sh dist/*.whl .venv/bin/python
+
 installed: .venv/.ready
 	@UV_PROJECT_ENVIRONMENT=$(INSTALLED) $(UV) sync --frozen --no-default-groups --python .venv/bin/python
 
@@ -93,6 +96,10 @@ bench-audit: .venv/.ready ## measure what the audit trail costs
 
 docs: .venv/.ready ## write the reference pages from the code
 	@$(RUN) python -m docs.generate
+
+site: .venv/.ready ## build the documentation site into .cache/site; a warning is an error
+	@$(RUN) sphinx-build --fail-on-warning --keep-going --quiet --nitpicky -d .cache/doctrees docs .cache/site $(ARGS)
+	@echo "Open .cache/site/index.html"
 
 clean: ## remove what the targets above made
 	rm -rf .venv .tools .demo .cache reports

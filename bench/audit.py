@@ -1,7 +1,7 @@
 """What the audit trail costs: an event on top of a start and of a download, the chain, and how fast events get on.
 
 `make bench-audit`: on SQLite and on PostgreSQL, with and without the event turn by turn in one run. Needs
-PostgreSQL's programs (Debian: postgresql-15), and for Kafka Java 17 and Maven.
+PostgreSQL's programs (Debian: postgresql), and for Kafka Java 17 and Maven.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from typing import Any, Final, TypedDict
 
 from bench.data import COLUMNS, UNIQUE, columns, texts, write_csv
 from bench.peer_prints import FONTS, WIDTHS
+from tools.postgresql import programs
 
 _JASPER: Final = Path(__file__).resolve().parent / "jasper"
 _JAVA_HEAP: Final = "-Xmx1g"
@@ -104,9 +105,10 @@ def _psql(folder: Path, script: str) -> str:
 
 
 def _postgres(program: str) -> str | None:
-    """A program of PostgreSQL: of the path, or where Debian keeps those of the server."""
-    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    return shutil.which(program, path=os.pathsep.join(map(str, [*reversed(versions), os.environ.get("PATH", "")])))
+    """Return a program of PostgreSQL: beside the server's if there is one, else from the path."""
+    folder = programs()
+    beside = folder / program if folder else None
+    return str(beside) if beside and beside.exists() else shutil.which(program)
 
 
 def _unprivileged(folder: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A storm of identical starts: how long a start takes, and that all of them are one run.
 
 `python -m bench.starts`: 500 starts from 8 processes on two servers and one PostgreSQL, at the same moment. Prints the
-figures; needs PostgreSQL's programs (Debian: postgresql-15).
+figures; needs PostgreSQL's programs (Debian: postgresql).
 """
 
 from __future__ import annotations

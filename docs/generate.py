@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from docs.interfaces import audit_events, command_line, grid, metrics, operations, states
 from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
@@ -19,7 +20,7 @@ from whohas.render.xlsx.write import COLUMNS as SHEET_COLUMNS
 from whohas.render.xlsx.write import ROWS as SHEET_ROWS
 from whohas.reports.accounts import MOST_COLUMNS
 from whohas.runs.files import ARGUMENTS
-from whohas.runs.model import TRANSITIONS, State
+from whohas.runs.model import TRANSITIONS
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.tables import TABLES
@@ -27,6 +28,7 @@ from whohas.warehouse.tables import TABLES
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"
 LIFECYCLE = HERE / "explanation" / "lifecycle.md"
+STATES = HERE / "explanation" / "states.svg"
 _BEGIN, _END = "<!-- from the code: make docs -->\n", "<!-- to here -->\n"
 _BEGIN_TIMES = "<!-- times from the code: make docs -->\n"
 
@@ -39,6 +41,10 @@ def pages() -> dict[str, str]:
         "settings.md": _settings(),
         "search-fields.md": _fields(),
         "formats.md": _formats(),
+        "command-line.md": command_line(),
+        "http-operations.md": operations(),
+        "audit-events.md": audit_events(),
+        "metrics.md": metrics(),
     }
 
 
@@ -53,11 +59,12 @@ def lifecycle() -> str:
 
 
 def _states() -> str:
-    ways = [f"    {way.before or '[*]'} --> {way.after}: {way.when.replace(';', ',')}" for way in TRANSITIONS]
-    ends = [f"    {state} --> [*]" for state in State if state.over]
-    diagram = "\n".join(("```mermaid", "stateDiagram-v2", *ways, *ends, "```"))
-    rows = [(f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`") for way in TRANSITIONS]
-    return f"{diagram}\n\n{_grid(('from', 'to', 'when', 'statement of `runs/repository.py`'), rows)}\n"
+    rows = [
+        (str(number), f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`")
+        for number, way in enumerate(TRANSITIONS, 1)
+    ]
+    picture = "![The states of a run; the numbers on the arrows are those of the table](states.svg)"
+    return f"{picture}\n\n{grid(('number', 'from', 'to', 'when', 'statement of `runs/repository.py`'), rows)}\n"
 
 
 def _times() -> str:
@@ -67,7 +74,7 @@ def _times() -> str:
         return f"{times[name[0]]:g}"
 
     rows = [(f"`{rule}`", f"`{re.sub('[A-Z][A-Z_]+', value, rule)}`", why) for rule, why in timeouts.RELATIONS]
-    return f"{_grid(('relation', 'in seconds', 'why'), rows)}\n"
+    return f"{grid(('relation', 'in seconds', 'why'), rows)}\n"
 
 
 def _tables() -> str:
@@ -88,11 +95,11 @@ def _tables() -> str:
             (f"`{column.name}`", _type(column.type), column.doc, ", ".join(f"`{path}`" for path in column.paths))
             for column in table.columns
         ]
-        parts += [f"## {table.name}", f"{table.doc}{split}", _grid(("column", "type", "meaning", "in documents"), rows)]
+        parts += [f"## {table.name}", f"{table.doc}{split}", grid(("column", "type", "meaning", "in documents"), rows)]
     parts.append(INTRODUCTION.strip())
     for name, doc, columns in chapters():
         rows = [(f"`{column}`", type, words, meaning) for column, type, words, meaning in columns]
-        parts += [f'### "{name}"', doc, _grid(("column", "type", "`:words`", "meaning"), rows)]
+        parts += [f'### "{name}"', doc, grid(("column", "type", "`:words`", "meaning"), rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -103,17 +110,17 @@ def _reports() -> str:
         "`whohas run TYPE --arg name=value`.",
         "## Files",
         "What any report takes besides its own arguments, for its files:",
-        _grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in ARGUMENTS.items()]),
+        grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in ARGUMENTS.items()]),
     ]
     for report in reports.reports().values():
         arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
-        given = _grid(("argument", "meaning"), arguments) if arguments else "It has no arguments of its own."
+        given = grid(("argument", "meaning"), arguments) if arguments else "It has no arguments of its own."
         columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
         parts += [
             f"## {report.type}",
             f"{report.name}. {report.description}",
             given,
-            _grid(("column", "type", "meaning"), columns),
+            grid(("column", "type", "meaning"), columns),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -139,7 +146,7 @@ def _fields() -> str:
             ]
             rows += [(f"`{name}.*`", "text", "some") for name in element.maps]
             title = [f"### `@{path}(…)`"] if path else []
-            parts += [*title, _grid(("field", "kind", "several values"), rows)]
+            parts += [*title, grid(("field", "kind", "several values"), rows)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -155,7 +162,7 @@ def _settings() -> str:
                 "Each is an environment variable, or a line of the TOML file `whohas.toml` in the home folder (or "
                 "where `WHOHAS_CONFIG` says) under its name in lower case without the prefix: `run_threads = 4`. The "
                 "environment wins.",
-                _grid(("setting", "default", "meaning"), rows),
+                grid(("setting", "default", "meaning"), rows),
             )
         )
         + "\n"
@@ -175,7 +182,7 @@ def _formats() -> str:
     written = (HERE / "formats.in.md").read_text()
     for name, limit in limits.items():
         written = written.replace(f"{{{name}}}", f"{limit:,}")
-    return written.replace("{formats}", _grid(("format", "what it is", "Content-Type"), rows))
+    return written.replace("{formats}", grid(("format", "what it is", "Content-Type"), rows))
 
 
 _COMPUTED = {
@@ -206,16 +213,11 @@ def _type(type: pa.DataType) -> str:
     return {"string": "text", "bool": "boolean", "int64": "integer"}[str(type)]
 
 
-def _grid(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
-    return "\n".join(lines)
-
-
 def main() -> None:
     for name, text in pages().items():
         (REFERENCE / name).write_text(text)
     LIFECYCLE.write_text(lifecycle())
+    STATES.write_text(states())
 
 
 if __name__ == "__main__":

@@ -34,13 +34,16 @@ APART = frozenset(("client", "engine", "long", "chaos"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seconds", type=int, default=20, help="how long tests/chaos kills and stops things")
+    parser.addoption(
+        "--database", choices=["sqlite", "postgresql"], help="only the tests that need PostgreSQL, or only the others"
+    )
     parser.addoption("--chaos-kills", type=int, default=10, help="how often tests/chaos kills a server on SQLite")
     parser.addoption(
         "--chaos-seed", type=int, default=1, help="what it kills when; `make chaos` takes another each time"
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if len(apart := sorted(APART & {mark.name for mark in item.iter_markers()})) > 1:
             raise pytest.UsageError(
@@ -48,6 +51,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             )
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("property")
+    if database := config.getoption("--database"):
+        unwanted = [item for item in items if _needs_postgresql(item) != (database == "postgresql")]
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in set(unwanted)]
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
+    """Return whether a test uses the fixture `postgres` or is the variant of a test for PostgreSQL."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    return "postgresql" in parameters or "postgres" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -125,7 +138,7 @@ def server(acme_home: Path) -> Iterator[Server]:
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL of this test process alone; nobody stops it."""
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with postgres_server() as server:
         yield server
 

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from tools.postgresql import programs
 
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 from ready import make_tables
 from whohas.settings import Settings
+
+__all__ = ["Postgres", "postgres_server", "programs"]
 
 
 class Postgres:
@@ -94,19 +97,11 @@ class Postgres:
         return self.url(name)
 
 
-def programs() -> Path | None:
-    """Where the newest server's programs lie: of the path, or where Debian keeps them."""
-    found = shutil.which("postgres")
-    places = [Path(found).resolve().parent] if found else []
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
-    return next((place for place in (*debian, *places) if (place / "initdb").exists()), None)
-
-
 @contextmanager
 def postgres_server(*, fsync: bool = False) -> Generator[Postgres]:
     """A running server; gone with all that is in it when the context ends."""
     place = programs()
-    assert place is not None, "PostgreSQL is not installed (Debian: postgresql-15)"
+    assert place is not None, "PostgreSQL is not installed (Debian: postgresql)"
     folder = Path(tempfile.mkdtemp(prefix="whohas-pg-"))
     try:
         server = Postgres(place, folder, _unprivileged(folder), fsync)

@@ -89,7 +89,7 @@ def seed(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.chaos
 def test_nothing_is_lost_whatever_dies(home: Path, seed: int, request: pytest.FixtureRequest) -> None:
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with postgres_server() as postgres:
         url = postgres.new_database()
         with running_cluster(home, url, **SETTINGS) as cluster:

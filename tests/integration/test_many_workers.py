@@ -127,7 +127,7 @@ def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_ru
 @pytest.mark.long
 def test_runs_outlive_a_database_that_is_stopped_hard(big_home: Path) -> None:
     if programs() is None:
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql-15)")
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with postgres_server(fsync=True) as server:
         # two runs go on and two wait
         settings = {"WHOHAS_CONCURRENT_REPORTS": "ACCOUNTS", "WHOHAS_RUNS_AT_ONCE": "1"}

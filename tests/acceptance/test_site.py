@@ -1,0 +1,105 @@
+"""The documentation: the site builds without a warning or another host, and pages with commands do what they say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sphinx.cmd.build import main as build
+
+from ports import free_ports
+from support import ACME, ROOT, environment, whohas
+
+BIN = Path(sys.executable).parent
+DOCS = ROOT / "docs"
+
+
+def blocks(page: str) -> list[str]:
+    """Return the blocks of a page that are marked `sh`: those that a test can run."""
+    return re.findall(r"^```sh\n(.*?)^```", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def follow(script: str, folder: Path, home: Path) -> str:
+    """Run blocks as one script of bash in a folder, and return the output."""
+    variables = environment(home)
+    variables["PATH"] = f"{BIN}:{variables['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=variables,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    arguments = [
+        "--fail-on-warning",
+        "--nitpicky",
+        "--quiet",
+        "-d",
+        str(folder / "trees"),
+        str(DOCS),
+        str(folder / "html"),
+    ]
+    assert build(arguments) == 0
+    return folder / "html"
+
+
+def test_every_page_is_in_the_site(site: Path) -> None:
+    pages = {path.relative_to(DOCS).with_suffix(".html") for path in DOCS.rglob("*.md") if not path.match("*.in.md")}
+    assert len(pages) > 50
+    assert not [page for page in pages if not (site / page).exists()]
+
+
+def test_the_site_loads_nothing_from_another_host(site: Path) -> None:
+    loaded = (
+        r"""(?:<(?:script|img|link|iframe)\b[^>]*?\b(?:src|href)=["']|url\(["']?|@import ["'])(?:https?:)?//[^"')]+"""
+    )
+    found = [
+        (path.relative_to(site), one)
+        for path in [*site.rglob("*.html"), *site.rglob("*.css")]
+        for one in re.findall(loaded, path.read_text())
+    ]
+    assert not found
+
+
+def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+    port = str(free_ports(1)[0])
+    script = "\n".join(blocks("tutorial.md")).replace("8437", port)
+    output = follow(script, tmp_path, tmp_path / "unused")
+    accounts = (tmp_path / "accounts.csv").read_text().splitlines()
+    identities = (tmp_path / "identities.csv").read_text().splitlines()
+    assert len(accounts) > 2 and accounts[0] in output
+    assert len(identities) > 2 and identities[0] in output
+    assert (tmp_path / "uncorrelated.pdf").read_bytes().startswith(b"%PDF-")
+    assert "in order and unchanged" in output
+
+
+def test_a_backup_restores_runs_files_and_secrets(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert whohas(home, "load", ACME).returncode == 0
+    run = whohas(home, "run", "ACCOUNTS", "--arg", "sourceName=Active Directory", "-o", "a.csv", "-q", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    client = whohas(home, "client", "list").stdout
+    output = follow(f'export WHOHAS_HOME="{home}"\n' + "\n".join(blocks("how-to/back-up.md")), tmp_path, home)
+    assert "in order and unchanged" in output and "ACCOUNTS" in output
+    restored = tmp_path / "restored"
+    (folder,) = (restored / "artefacts").iterdir()
+    download = whohas(restored, "download", folder.name, "-o", "b.csv", cwd=tmp_path)
+    assert download.returncode == 0, download.stderr
+    assert (tmp_path / "b.csv").read_bytes() == (tmp_path / "a.csv").read_bytes()
+    replay = whohas(restored, "replay", folder.name)
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    assert whohas(restored, "client", "list").stdout == client
+    keys = {path.name: path.read_bytes() for path in (home / "keys").iterdir()}
+    assert {path.name: path.read_bytes() for path in (restored / "keys").iterdir()} == keys
+    assert not (restored / "spill").exists()
