@@ -167,7 +167,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             artefacts=artefacts,
             runs=runs,
             access=access,
-            schedules=Schedules(database, runs),
+            schedules=Schedules(database, runs, outsiders=settings.oidc_issuer is not None),
             hooks=Hooks(settings, database, access.secrets),
             retention=Retention(settings, database, artefacts),
             tracing=tracing,

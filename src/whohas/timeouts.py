@@ -130,6 +130,20 @@ FILE_LOCK_POLL_SECONDS: Final = 0.05
 
 HTTP_KEEP_ALIVE_SECONDS: Final = 65
 """How long an idle connection stays open."""
+HTTP_HEAD_SECONDS: Final = 20
+"""How long the headers of a request may take from their first byte on."""
+HTTP_BODY_SECONDS: Final = 30
+"""How long its body may take; a second more for each 4,096 bytes of it that came."""
+HTTP_STALLED_SECONDS: Final = 60
+"""How long a client may take no byte at all of an answer."""
+HTTP_LINGER_SECONDS: Final = 10
+"""How long a connection that is being closed may take to send what is left."""
+HTTP_HANDSHAKE_SECONDS: Final = 60
+"""How long a TLS handshake may take: asyncio's own limit. Not ours to choose."""
+HTTP_LOOK_SECONDS: Final = 1.0
+"""How often connections, and the files of the certificate, are looked at."""
+HTTP_CONNECTIONS_LOG_SECONDS: Final = 10
+"""From one line of the log on too many connections to the next."""
 HTTP_UNREAD_SECONDS: Final = 60
 """How long the rest of a body that nobody reads is taken before the connection is closed on it."""
 HTTP_PROXY_IDLE_SECONDS: Final = 60
@@ -142,8 +156,10 @@ WATCH_LOOK_BACK_SECONDS: Final = 5.0
 """Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
 WATCH_HEARTBEAT_SECONDS: Final = 15.0
 """How long a stream of live updates is silent at most: FastAPI then sends a comment. Not ours to choose."""
+WATCH_RIGHTS_SECONDS: Final = 5.0
+"""How often the token of a stream is looked at again: so long it may outlast a right that is taken away."""
 WATCH_LONGEST_SECONDS: Final = 3600.0
-"""A stream ends after this, so that its client comes back and its token is looked at again."""
+"""A stream ends after this, so that its client comes back."""
 TRACES_SECONDS: Final = 5
 """How long the collector of traces may take for a batch."""
 
@@ -316,6 +332,14 @@ RELATIONS: Final = (
         "A proxy closes an idle connection first: one that the server closed would fail the proxy's next request.",
     ),
     (
+        "HTTP_LOOK_SECONDS < HTTP_LINGER_SECONDS < HTTP_HEAD_SECONDS < HTTP_BODY_SECONDS",
+        "Connections are looked at several times before one of their limits is over.",
+    ),
+    (
+        "WATCH_HEARTBEAT_SECONDS < HTTP_STALLED_SECONDS",
+        "A stream whose client is gone is found out by the comments that it does not read.",
+    ),
+    (
         "WATCH_HEARTBEAT_SECONDS * 2 < HTTP_PROXY_IDLE_SECONDS",
         "No proxy cuts a stream on which nothing happens.",
     ),
@@ -328,8 +352,8 @@ RELATIONS: Final = (
         "No run ends unseen between two looks.",
     ),
     (
-        "WATCH_LONGEST_SECONDS < TOKEN_SECONDS",
-        "A token is looked at several times in its life.",
+        "WATCH_WAIT_SECONDS < WATCH_RIGHTS_SECONDS < WATCH_LONGEST_SECONDS",
+        "The token of a stream is looked at again and again while the stream goes on.",
     ),
     (
         "KEYS_UNKNOWN_SECONDS < KEYS_LOOK_SECONDS",

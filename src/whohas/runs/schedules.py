@@ -19,9 +19,9 @@ from sqlalchemy.exc import IntegrityError
 
 from whohas import audit
 from whohas.audit.events import SYSTEM
-from whohas.auth import Caller
+from whohas.auth import Caller, check_access, owner_of
 from whohas.database import Instant, metadata
-from whohas.errors import Conflict, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
+from whohas.errors import Conflict, Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
 from whohas.runs import launches
 from whohas.runs.cron import next_time
 from whohas.runs.model import Run
@@ -98,6 +98,9 @@ class Schedules:
 
     database: sa.Engine
     runs: Runs
+    outsiders: bool = False
+    """Whether holders of an outside issuer's tokens may own schedules. What they may do at a time is told by a token
+    alone, so theirs start as they were made, and who sees the runs is asked when they call."""
 
     def add(
         self,
@@ -245,7 +248,7 @@ class Schedules:
                 return False
             try:
                 planned = self.runs.planned(
-                    one.report_type, dict(one.arguments), one.launcher, attributes={"schedule": one.name}
+                    one.report_type, dict(one.arguments), one.launcher, self._owner(one), {"schedule": one.name}
                 )
                 plan = planned.to_keep()
                 by = audit.Who("schedule", one.name, one.id)
@@ -274,6 +277,22 @@ class Schedules:
                 "schedule started a run", run_id=kept.id, late_seconds=round((at - one.next_at).total_seconds(), 1)
             )
             return True
+
+    def _owner(self, one: Schedule) -> Caller | None:
+        """The owner of a schedule that is due, whose rights are asked for now; None where they cannot be told.
+
+        Raises:
+            Forbidden: they may not start a report any more.
+        """
+        if one.owner is None:  # whoever runs the server
+            return None
+        with self.database.connect() as connection:
+            owner = owner_of(connection, one.owner)
+        if owner is not None:
+            check_access(owner, "startReport")
+        elif not self.outsiders:
+            raise Forbidden(f"{one.launcher!r}, whose schedule it is, is not known here. Remove it, or make another.")
+        return owner
 
     def _note(self, id: str, **values: Any) -> None:
         with self.database.begin() as connection:
