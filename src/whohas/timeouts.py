@@ -228,6 +228,19 @@ PERMISSIONS_WAIT_SECONDS: Final = 1.0
 """How long a start waits for permissions deep in the home folder; they are gone through beside it, for as long as need
 be: the folder itself is closed before."""
 
+# A clock that jumps
+
+CLOCK_AHEAD_SECONDS: Final = 24 * 3600
+"""A time that lies further ahead than this was written under a clock that was wrong."""
+CLOCK_STEP_SECONDS: Final = 1.0
+"""What a clock may gain or lose during a run without being taken for one that jumped."""
+CLOCK_BACK_SECONDS: Final = 3600
+"""By so much a clock may be set back before times of a schedule that it shows once more count once more."""
+CLOCK_LOOK_SECONDS: Final = 60.0
+"""How often it is looked for schedules that a clock which was set back would keep waiting."""
+CLOCK_GAP_SECONDS: Final = 30 * 24 * 3600
+"""After so long without a run, a server that starts does not trust its clock at once."""
+
 # The command line
 
 CLI_POLL_SECONDS: Final = 0.1
@@ -237,6 +250,14 @@ CLI_WATCH_SECONDS: Final = 0.25
 
 
 RELATIONS: Final = (
+    (
+        "CLOCK_STEP_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_GAP_SECONDS",
+        "A clock that is set by a time zone's difference is told from one that is wrong.",
+    ),
+    (
+        "TOKEN_SECONDS <= CLOCK_AHEAD_SECONDS",
+        "A clock that is set back makes no token valid for more than a few times as long.",
+    ),
     (
         "LEASE_BEAT_SECONDS * 6 == LEASE_PATIENCE_SECONDS",
         "Heartbeats may fail for a restart of PostgreSQL; six in a row are too many.",

@@ -61,9 +61,13 @@ class SigningKeys:
         self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS)
 
     def newest(self) -> SigningKey:
-        """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
-        keys = self._known()
-        newest = max(keys.values(), key=lambda key: key.made, default=None)
+        """The key that signs; a new one where there is none or the newest is old enough to be replaced.
+
+        One that lies ahead was made under a clock that was wrong, and would not be replaced for as long: it signs
+        nothing.
+        """
+        keys = [key for key in self._known().values() if _age(key) > -timeouts.CLOCK_AHEAD_SECONDS]
+        newest = max(keys, key=lambda key: key.made, default=None)
         if newest is None or (self.period and _age(newest) > self.period):
             return self.rotate()
         return newest

@@ -10,14 +10,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller, check_access, owner_of
 from whohas.database import Instant, metadata
@@ -29,6 +29,7 @@ from whohas.runs.repository import now
 from whohas.runs.service import Runs
 
 LONGEST_NAME = 100
+_REPEATED = timedelta(seconds=timeouts.CLOCK_BACK_SECONDS)
 _AT_ONCE = 100
 """Due schedules that are looked at in one go."""
 
@@ -237,6 +238,37 @@ class Schedules:
         with self.database.connect() as connection:
             rows = connection.execute(query.order_by(schedule.c.next_at).limit(_AT_ONCE)).mappings().all()
         return sum(self._fire(_schedule(row), at) for row in rows)
+
+    def put_right(self) -> int:
+        """Have schedules that a clock wrongly set ahead has put off due when they should be; how many those were.
+
+        Whatever the clock shows now, the next time of a schedule is the first after now, unless the clock was set back
+        since that was computed. Where it was set back by an hour at most, as by hand, times that it shows once more do
+        not count once more.
+        """
+        at = now()
+        waiting = _all().where(schedule.c.next_at > at, schedule.c.paused.is_(False))
+        with self.database.connect() as connection:
+            all_waiting = [_schedule(row) for row in connection.execute(waiting).mappings()]
+        moved = 0
+        for one in all_waiting:
+            try:
+                following = next_time(one.cron, one.time_zone, at)
+            except InvalidArguments:  # told when it is due
+                continue
+            used = one.last_at is not None and timedelta(0) < one.last_at - at <= _REPEATED
+            if following >= one.next_at or used:
+                continue
+            change = sa.update(schedule).where(schedule.c.id == one.id, schedule.c.next_at == one.next_at)
+            with self.database.begin() as connection:
+                moved += connection.execute(change.values(next_at=following)).rowcount
+            log.warning(
+                "the clock was set back: schedule put right",
+                schedule=one.name,
+                was_due=one.next_at.isoformat(),
+                due=following.isoformat(),
+            )
+        return moved
 
     def _fire(self, one: Schedule, at: datetime) -> bool:
         with structlog.contextvars.bound_contextvars(schedule=one.name):
