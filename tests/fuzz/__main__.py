@@ -16,7 +16,7 @@ from hypothesis import seed as seeded
 from fuzz.parsers import PARSERS, checks
 from fuzz.target import Check
 
-ROUND = 100
+ROUND = 50
 """What hypothesis draws in one go; each round has a seed of its own, made of that of the run and its number."""
 
 
@@ -74,7 +74,7 @@ def fuzz(
         if time.monotonic() >= ends or number == most_rounds:
             return count
         check = ways[number % len(ways)]
-        test = drawn(given(check.inputs)(_counted(check, count)))
+        test = drawn(given(check.inputs)(_counted(check, count, ends)))
         try:
             seeded(seed * 1_000_003 + number)(test)()
         except Exception:
@@ -83,8 +83,10 @@ def fuzz(
     raise AssertionError("unreachable")
 
 
-def _counted(check: Check, count: Count) -> Callable[[object], None]:
+def _counted(check: Check, count: Count, ends: float) -> Callable[[object], None]:
     def one(drawn: object) -> None:
+        if time.monotonic() >= ends and not count.found:
+            return  # the rest of the round
         for accepted in check.each(drawn):
             count.inputs += 1
             count.accepted += accepted

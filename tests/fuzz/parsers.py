@@ -11,6 +11,8 @@ PARSERS: Final = {
     "filters": "filters",
     "cron": "cron",
     "range": "ranges",
+    "accept": "accept",
+    "forwarded": "forwarded",
 }
 """The module of each."""
 
