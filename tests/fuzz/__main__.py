@@ -19,6 +19,9 @@ from fuzz.target import Check
 ROUND = 50
 """What hypothesis draws in one go; each round has a seed of its own, made of that of the run and its number."""
 
+LINE = 2_000
+"""Characters that are shown of a line of what was found."""
+
 
 @dataclass
 class Count:
@@ -78,7 +81,8 @@ def fuzz(
         try:
             seeded(seed * 1_000_003 + number)(test)()
         except Exception:
-            count.found = traceback.format_exc(limit=-8)
+            found = traceback.format_exc(limit=-8)
+            count.found = "\n".join(line[:LINE] for line in found.splitlines())
             return count
     raise AssertionError("unreachable")
 

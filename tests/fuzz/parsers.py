@@ -13,6 +13,7 @@ PARSERS: Final = {
     "range": "ranges",
     "accept": "accept",
     "forwarded": "forwarded",
+    "mapping": "mapping",
 }
 """The module of each."""
 
