@@ -157,6 +157,10 @@ def read_mapping(path: Path) -> SourceMapping:
         document = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InvalidArguments(f"{path} is no TOML: {error}.") from None
+    except ValueError:  # Python reads no longer ones, and so does no reader of TOML
+        raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
+    except RecursionError:
+        raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
     return _Reader(path).read(document)
 
 
