@@ -140,6 +140,8 @@ HTTP_LINGER_SECONDS: Final = 10
 """How long a connection that is being closed may take to send what is left."""
 HTTP_HANDSHAKE_SECONDS: Final = 60
 """How long a TLS handshake may take: asyncio's own limit. Not ours to choose."""
+HTTP_IDLE_LEAST_SECONDS: Final = 0.5
+"""How long a connection is idle at least before it is closed to make room for others."""
 HTTP_LOOK_SECONDS: Final = 1.0
 """How often connections, and the files of the certificate, are looked at."""
 HTTP_CONNECTIONS_LOG_SECONDS: Final = 10

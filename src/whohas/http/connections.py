@@ -64,7 +64,8 @@ class Connections:
 
     def make_room(self, why: str) -> int:
         """Close those connections that were idle for longest, a hundredth of all; how many."""
-        idle = [one for one in self.all if one.idle]
+        before = time.monotonic() - timeouts.HTTP_IDLE_LEAST_SECONDS  # what came just now may still be read
+        idle = [one for one in self.all if one.idle and one.heard < before]
         ended = heapq.nsmallest(max(1, self.most // 100), idle, key=lambda one: one.heard)
         for one in ended:
             one.transport.abort()
