@@ -164,9 +164,16 @@ def read_mapping(path: Path) -> SourceMapping:
     return _Reader(path).read(document)
 
 
+_LARGEST = 4 << 20
+"""Bytes of a mapping."""
+
+
 def _text(path: Path) -> str:
     """The text of a mapping; the byte order mark that Windows' editors write is left out."""
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise InvalidArguments(f"{path} is longer than {_LARGEST >> 20} MiB, and no mapping is: is it a file of data?")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidArguments(f"{path} is UTF-16, as its byte order mark says. TOML is UTF-8: save the file as UTF-8.")
     try:

@@ -11,6 +11,7 @@ The engine writes the others, so that the texts of both are alike:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -201,7 +202,7 @@ def _times(values: Any) -> Any:
     return _each(numbers, lambda n: ("-" if n < 0 else "") + _day(abs(n), type.unit))
 
 
-def _each(numbers: Any, text: Any) -> pa.Array:
+def _each(numbers: Any, text: Callable[[int], str]) -> pa.Array:
     return pa.array([None if n is None else text(n) for n in numbers.to_pylist()], pa.string())
 
 

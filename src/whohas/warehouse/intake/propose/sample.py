@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from whohas.errors import InvalidArguments
 from whohas.plurals import counted
-from whohas.warehouse.intake.discover import format_of, refuse_other_workbooks
+from whohas.warehouse.intake.discover import format_of, no_file, refuse_other_workbooks
 from whohas.warehouse.intake.parquet_files import ParquetFile
 from whohas.warehouse.intake.propose.arranged import Arranged, Record, arrange, consistency
 from whohas.warehouse.intake.propose.workbook import sheet_rows
@@ -76,7 +76,7 @@ def sample_of(path: Path) -> Sample:
     if path.is_dir():
         raise InvalidArguments(f"{path} is a folder. Name the files that one mapping is to describe.")
     if not path.is_file():
-        raise InvalidArguments(f"There is no file {path}.")
+        raise InvalidArguments(no_file(path))
     form = format_of(path) or "csv"
     refuse_other_workbooks(path)
     if form in ("json", "ndjson") or path.suffix.lower() == ".toml":
