@@ -8,6 +8,7 @@ from typing import Final
 from fuzz.target import Check
 
 PARSERS: Final = {
+    "query": "query",
     "filters": "filters",
     "cron": "cron",
     "range": "ranges",
