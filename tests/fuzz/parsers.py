@@ -11,10 +11,14 @@ PARSERS: Final = {
     "query": "query",
     "filters": "filters",
     "cron": "cron",
+    "mapping": "mapping",
     "range": "ranges",
     "accept": "accept",
     "forwarded": "forwarded",
-    "mapping": "mapping",
+    "bodies": "bodies",
+    "tokens": "tokens",
+    "texts": "texts",
+    "tables": "tables",
 }
 """The module of each."""
 

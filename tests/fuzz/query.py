@@ -78,12 +78,14 @@ class Row:
 
     Attributes:
         texts: values by field.
+        ids: what words without a field find too.
         flag: the field that is true or false.
         year: of the date, and its month.
         objects: those of the list.
     """
 
     texts: Values
+    ids: tuple[str, ...]
     flag: tuple[str, bool | None]
     created: datetime | None
     objects: tuple[Row, ...]
@@ -97,11 +99,18 @@ def _row(document: dict[str, Any]) -> Row:
         "tags": document.get("tags", []),
     }
     objects = tuple(
-        Row({"name": [one["name"]], "description": [one["description"]]}, ("privileged", one["privileged"]), None, ())
+        Row(
+            {"name": [one["name"]], "description": [one["description"]]},
+            (one["id"],),
+            ("privileged", one["privileged"]),
+            None,
+            (),
+        )
         for one in document["entitlements"]
     )
     created = datetime.fromisoformat(document["created"]) if "created" in document else None
-    return Row(texts, ("enabled", document.get("enabled")), created, objects)
+    owner = (document["owner"]["id"], "IDENTITY") if "owner" in document else ()
+    return Row(texts, (document["id"], *owner), ("enabled", document.get("enabled")), created, objects)
 
 
 _ROWS = {document["id"]: _row(document) for document in _DOCUMENTS}
@@ -122,7 +131,7 @@ def holds(node: Node, row: Row) -> Truth:
             return _group(node, row)
         case Nested():
             found = [holds(node.node, one) for one in row.objects]
-            if holds(node.node, Row({}, ("privileged", None), None, ())) is None:
+            if holds(node.node, Row({}, (), ("privileged", None), None, ())) is None:
                 return None
             return any(found)
         case _:
@@ -151,7 +160,7 @@ def _group(group: Group, row: Row) -> Truth:
 def _leaf(leaf: Leaf, row: Row) -> Truth:
     if leaf.field is None:
         values = [value for found in row.texts.values() for value in found]
-        return _in_words(leaf, [words(value) for value in values])
+        return _in_words(leaf, [words(value) for value in (*values, *row.ids)])
     if leaf.field == "_exists_":
         assert isinstance(leaf, Term)
         if leaf.text == "entitlements":

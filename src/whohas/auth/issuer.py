@@ -173,7 +173,7 @@ class Issuer:
 
                 try:
                     self._keys, self._fetched = self._fetch(), now
-                except (httpx2.HTTPError, ValueError, KeyError, TypeError, JoseError) as error:
+                except (httpx2.HTTPError, ValueError, KeyError, TypeError, JoseError, RecursionError) as error:
                     if self._keys is None:
                         raise Unavailable(f"The keys of {self.name} cannot be fetched: {error}.") from error
             if self._keys is None:
