@@ -12,7 +12,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 CLOCKS = {"monotonic", "perf_counter"}
 WAITS = {"ended", "join", "result", "wait"}
-HTTPX = {"get", "post", "put", "patch", "delete", "request", "stream", "Client"}
+HTTPX = {"get", "head", "options", "post", "put", "patch", "delete", "request", "stream", "Client"}
 
 
 def findings(source: str) -> Iterator[str]:
