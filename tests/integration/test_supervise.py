@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from factories import publish
+from ready import ready
 from whohas.artefacts import Artefacts
 from whohas.database import connect
 from whohas.errors import NotFound, QuotaExceeded
-from whohas.migrations import upgrade
 from whohas.runs import listing
-from whohas.runs.children import Children
+from whohas.runs.children import Children, ForkServer
 from whohas.runs.later import Later
 from whohas.runs.lease import FileLease
 from whohas.runs.model import Run, State
@@ -33,16 +33,15 @@ ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "co
 class Bench:
     """The runs of a home folder, carried out when a test says so."""
 
-    def __init__(self, home: Path, database_url: str, **told: object) -> None:
+    def __init__(self, home: Path, database_url: str, fork_server: ForkServer, **told: object) -> None:
         settings = load_settings(home=home, database_url=database_url or None, **told)
-        home.mkdir()
+        ready(home)
         self.warehouse = Warehouse(settings.warehouse_path)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = connect(settings.sqlalchemy_url)
-        upgrade(database)
         artefacts = Artefacts(settings.artefacts_path)
         self.database = database
-        children = Children()
+        children = Children(fork_server)
         self.later = Later(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(FileLease(database))
@@ -61,8 +60,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(home: Path, database_url: str) -> Bench:
-    return Bench(home, database_url)
+def bench(home: Path, database_url: str, fork_server: ForkServer) -> Bench:
+    return Bench(home, database_url, fork_server)
 
 
 def failure(run: Run) -> str:
@@ -132,17 +131,18 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
 
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, run_seconds=1)
     endless = (
-        "import time; from whohas.runs import child, forkserver; child.main = lambda: time.sleep(60); forkserver.main()"
+        "import time; from whohas.runs import child, forkserver; "
+        "child.main = lambda: time.sleep(1000); forkserver.main()"
     )
-    bench.supervisor.children.close()
-    bench.supervisor.children.fork_server.command = (sys.executable, "-c", endless)
+    bench = Bench(home, database_url, ForkServer((sys.executable, "-c", endless)), run_seconds=1)
     assert "longer than the 1 second that a run may take" in failure(bench.carry_out(bench.start()))
 
 
-def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_per_launcher=2)
+def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(
+    home: Path, database_url: str, fork_server: ForkServer
+) -> None:
+    bench = Bench(home, database_url, fork_server, runs_per_launcher=2)
     first = bench.start("ann", "UTC")
     bench.start("ann", "+01:00")
     with pytest.raises(QuotaExceeded, match="ann has 2 runs that are not over") as refused:
@@ -154,8 +154,10 @@ def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path,
     bench.start("ann", "+03:00")
 
 
-def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_per_launcher=3)
+def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(
+    home: Path, database_url: str, fork_server: ForkServer
+) -> None:
+    bench = Bench(home, database_url, fork_server, runs_per_launcher=3)
 
     def start(hour: int) -> bool:
         try:
@@ -169,8 +171,8 @@ def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, d
     assert listing.count(bench.database, listing.Listing()) == 3
 
 
-def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_waiting=2)
+def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str, fork_server: ForkServer) -> None:
+    bench = Bench(home, database_url, fork_server, runs_waiting=2)
     bench.start("ann", "+01:00")
     bench.start("ben", "+02:00")
     with pytest.raises(QuotaExceeded, match="2 runs are waiting already"):

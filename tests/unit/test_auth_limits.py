@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from ready import ready
 from whohas.auth.limits import (
     GUESSES,
     GUESSES_OF_ADDRESS,
@@ -20,14 +21,11 @@ from whohas.auth.limits import (
 )
 from whohas.database import connect
 from whohas.errors import QuotaExceeded
-from whohas.migrations import upgrade
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade(engine)
-    return engine
+    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture(params=["memory", "database"])
