@@ -5,6 +5,8 @@ PYTHON ?= python3
 # uv of the machine if it has one, else one of our own beside the project
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 UV_VERSION := "uv>=0.13,<0.14"
+# vale of the machine if it has one, else one of our own: the published program, or built by Go where that is out of reach
+VALE := $(shell command -v vale 2>/dev/null || echo $(CURDIR)/.tools/vale/vale)
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +27,7 @@ endif
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: help setup demo test clients engines long chaos all-tests properties fuzz lint types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
+.PHONY: help setup demo test clients engines long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -78,8 +80,18 @@ chaos: .venv/.ready ## kill and stop servers, workers and their database at rand
 
 all-tests: test clients engines long chaos ## run every test
 
-lint: .venv/.ready ## format check, lint, types and the layers
+$(CURDIR)/.tools/vale/vale: tools/prose/go.mod | $(UV)
+	@echo "Setting up vale in .tools"
+	@UV_TOOL_DIR=$(@D)/tool UV_TOOL_BIN_DIR=$(@D) $(UV) tool install --quiet --force vale==3.25.1.0 && $@ --version >/dev/null 2>&1 || \
+		{ rm -rf $(@D); cd tools/prose && go build -mod=mod -o $@ github.com/vale-cli/vale/v3/cmd/vale; } || \
+		{ echo "vale is not installed: neither its release nor a build by Go 1.25 worked; see https://vale.sh"; exit 1; }
+	@touch $@
+
+lint: .venv/.ready prose ## format check, lint, types, the layers and prose
 	@$(RUN) ruff format --check . && $(RUN) ruff check . && $(RUN) pyright && $(RUN) lint-imports
+
+prose: .venv/.ready | $(VALE) ## check the English of documents, docstrings and messages
+	@$(RUN) python tools/prose/check.py $(VALE)
 
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client" && $(RUN) coverage combine -q && $(RUN) coverage report

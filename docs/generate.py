@@ -88,8 +88,8 @@ def _tables() -> str:
         split = f" Split into files by `{table.partition}`." if table.partition else ""
         if table.shredded:
             split += (
-                " Beside the map `attributes`, the files have the commonest attributes as columns, `shredded_0` …; "
-                "the footer says whose each is, and readers of the table pass over them."
+                " In addition to the map `attributes`, the files have the most common attributes as columns, "
+                "`shredded_0` …; the footer names the attribute of each, and readers of the table ignore them."
             )
         rows = [
             (f"`{column.name}`", _type(column.type), column.doc, ", ".join(f"`{path}`" for path in column.paths))
@@ -106,15 +106,15 @@ def _tables() -> str:
 def _reports() -> str:
     parts = [
         "# Reports",
-        "What each report takes and gives. A start is `POST /v2025/reports/run` with `reportType` and `arguments`, or "
-        "`whohas run TYPE --arg name=value`.",
+        "The arguments and columns of each report. A start is `POST /v2025/reports/run` with `reportType` and "
+        "`arguments`, or `whohas run TYPE --arg name=value`.",
         "## Files",
-        "What any report takes besides its own arguments, for its files:",
+        "Arguments of all reports, for their files:",
         grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in ARGUMENTS.items()]),
     ]
     for report in reports.reports().values():
         arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
-        given = grid(("argument", "meaning"), arguments) if arguments else "It has no arguments of its own."
+        given = grid(("argument", "meaning"), arguments) if arguments else "It has no other arguments."
         columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
         parts += [
             f"## {report.type}",

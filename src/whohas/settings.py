@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
-        "default: the SQLite file `whohas.db` in the home folder, for one.",
+        "default: the SQLite file `whohas.db` in the home folder, which serves one process.",
     )
     database_wait_seconds: float = Field(
         timeouts.DATABASE_START_SECONDS,
@@ -98,7 +98,8 @@ class Settings(BaseSettings):
         "sources", description="The claim with the ids of the sources that a source administrator is held to."
     )
     oidc_scopes: Names = Field(
-        (), description="Scopes that every token of that issuer has, beside the known ones in its claim `scope`."
+        (),
+        description="Scopes that every token of that issuer has, in addition to the known ones in its claim `scope`.",
     )
     csv_media_type: str = Field(
         "application/csv",
@@ -113,7 +114,9 @@ class Settings(BaseSettings):
         ("csv", "pdf"), description="The files of a run that selects none (`selectedFormats`), such as `csv`."
     )
     print_rows: int = Field(
-        100_000, ge=0, description="Above so many rows a run makes a PDF only if it is selected (`selectedFormats`)."
+        100_000,
+        ge=0,
+        description="Above this number of rows a run makes a PDF only if it is selected (`selectedFormats`).",
     )
     time_zone: str = Field("UTC", description="The time zone of times in files for people, such as `Europe/Berlin`.")
     page_size: str = Field(
@@ -146,13 +149,13 @@ class Settings(BaseSettings):
     search_columns: int = Field(
         4_096, ge=1, description="The most columns of a search export, and the most fields it is sorted by."
     )
-    search_statement: int = Field(
-        8 * MiB, ge=10_000, description="The longest SQL that a search may come to, in characters."
-    )
+    search_statement: int = Field(8 * MiB, ge=10_000, description="The longest SQL of a search, in characters.")
     search_plan_seconds: float = Field(
         10, ge=0, description="The longest that reading a search and making its SQL may take, in seconds of processor."
     )
-    search_notes: int = Field(100, ge=1, description="The most notes about one search; of more, their number is told.")
+    search_notes: int = Field(
+        100, ge=1, description="The most notes about one search; of more, the number is reported."
+    )
     worker: bool = Field(
         True, description="Whether `whohas serve` carries out runs too; without it `whohas worker` must, somewhere."
     )
@@ -178,7 +181,9 @@ class Settings(BaseSettings):
         description="A load stops if it would remove more of the keys that a table has for a source than this.",
     )
     load_small_table: int = Field(
-        50, ge=0, description="Below so many rows of a source, `load_small_removed` counts instead of the percentage."
+        50,
+        ge=0,
+        description="Below this number of rows of a source, `load_small_removed` counts instead of the percentage.",
     )
     load_small_removed: int = Field(
         10, ge=0, description="Keys that a load may remove from so small a table; it never removes all of them."
@@ -186,10 +191,10 @@ class Settings(BaseSettings):
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
         ge=1,
-        description="Runs that a worker carries out at the same time, beside small ones; the others wait their turn.",
+        description="Runs that a worker carries out at the same time, in addition to small ones; the others wait.",
     )
     small_runs_at_once: int = Field(
-        1, ge=1, description="Small runs that a worker carries out beside those, so that they never wait for giants."
+        1, ge=1, description="Small runs that a worker carries out in addition, so that they never wait for large ones."
     )
     small_run: int = Field(
         20_000,
@@ -228,7 +233,9 @@ class Settings(BaseSettings):
     hook_private_targets: bool = Field(
         False, description="Whether hooks may be addresses of this machine and of private networks."
     )
-    hook_attempts: int = Field(8, ge=1, le=20, description="Times that a hook is told of a run before it is given up.")
+    hook_attempts: int = Field(
+        8, ge=1, le=20, description="Attempts to deliver a message to a webhook before it is given up."
+    )
     hook_retry_seconds: float = Field(
         timeouts.HOOK_RETRY_SECONDS,
         gt=0,
@@ -250,7 +257,7 @@ class Settings(BaseSettings):
     warehouse_mode: str = Field(
         "private",
         pattern="^(private|group)$",
-        description="Who may read the warehouse's tables beside their owner: nobody (`private`), or the group of its "
+        description="Readers of the warehouse's tables apart from their owner: nobody (`private`), or the group of its "
         "folder (`group`), so that other engines can.",
     )
     min_free_bytes: int = Field(
@@ -259,7 +266,7 @@ class Settings(BaseSettings):
     metrics: str = Field(
         "open",
         pattern="^(open|token|off)$",
-        description="Who may read `/metrics`: anybody (`open`), who has a token (`token`), or nobody (`off`).",
+        description="Readers of `/metrics`: anybody (`open`), callers with a token (`token`), or nobody (`off`).",
     )
     otlp_endpoint: str | None = Field(
         None,
@@ -269,7 +276,7 @@ class Settings(BaseSettings):
     audit_downloads: str = Field(
         "auditable",
         pattern="^(auditable|all)$",
-        description="Which downloads the audit trail tells of: those that ask for it (`auditable=true`), or `all`.",
+        description="The downloads that the audit log records: those that ask for it (`auditable=true`), or `all`.",
     )
     kafka_servers: Names = Field(
         (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -102,4 +103,5 @@ def test_a_backup_restores_runs_files_and_secrets(tmp_path: Path) -> None:
     assert whohas(restored, "client", "list").stdout == client
     keys = {path.name: path.read_bytes() for path in (home / "keys").iterdir()}
     assert {path.name: path.read_bytes() for path in (restored / "keys").iterdir()} == keys
-    assert not (restored / "spill").exists()
+    with tarfile.open(tmp_path / "whohas-backup.tar.gz") as archive:
+        assert not [name for name in archive.getnames() if "spill" in name]

@@ -33,7 +33,7 @@ def list_events(
         str | None, typer.Option(help="From then on: 2026-11-27, 2026-11-27T08:00Z, or 30m, 12h, 7d ago.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Before then, written in the same way.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="The last so many; 0 for all.")] = 50,
+    limit: Annotated[int, typer.Option(min=0, help="The number of newest events; 0 for all.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until stopped.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -27,7 +27,7 @@ def create(
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What it may do, such as sp:report:manage; may be repeated. Default: sp:report:read."),
+        typer.Option(help="A scope, such as sp:report:manage; may be repeated. Default: sp:report:read."),
     ] = None,
     level: Annotated[
         list[str] | None,
@@ -43,7 +43,7 @@ def create(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a client and print its id and secret, this once. What is not given is the least: it may only read, and an
+    """Make a client and print its id and secret, this once. Defaults are the least rights: it may only read, and an
     application without a level may do nothing yet."""
     from whohas.audit.events import operator
     from whohas.auth.rights import READ

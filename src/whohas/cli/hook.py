@@ -53,7 +53,7 @@ def list_hooks() -> None:
 
 @hook_app.command()
 def remove(hook_id: Annotated[str, typer.Argument(metavar="HOOK", help="Its id.")]) -> None:
-    """Remove a hook and what it was still to be told."""
+    """Remove a hook and its waiting messages."""
     from whohas.audit.events import operator
 
     with installation() as services:

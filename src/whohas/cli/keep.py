@@ -14,7 +14,7 @@ from whohas.plurals import counted
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
 
 
-def hold(run_id: Run, reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")] = "") -> None:
+def hold(run_id: Run, reason: Annotated[str, typer.Option(help="The reason, for later questions.")] = "") -> None:
     """Keep a run and its files, whatever the settings say, until it is released."""
     from whohas.audit.events import operator
 

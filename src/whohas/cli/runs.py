@@ -90,7 +90,7 @@ def show(
 def replay(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
     """Run the SQL of a run again over the data that it read, and say whether the rows are the same.
 
-    Exit code 1: they are not, or it cannot be told. It is a check and no proof: digests of rows are compared.
+    Exit code 1: they are not, or that is unknown. It is a check and no proof: digests of rows are compared.
     """
     with installation() as services:
         found = services.runs.later.replay(services.runs.get(services.runs.id_of(run_id)))

@@ -24,7 +24,7 @@ Which = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id."
 
 @schedule_app.command()
 def add(
-    name: Annotated[str, typer.Argument(help="What it is called.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
     cron: Annotated[str, typer.Argument(help="When: minute, hour, day, month, weekday; such as '0 6 * * MON'.")],
     report_type: Annotated[str, typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS.")],
     arg: Annotated[

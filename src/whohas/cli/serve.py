@@ -40,7 +40,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8437]")] = None,
     dev: Annotated[
-        bool, typer.Option("--dev", help="Make a client of its own and write how to reach it to dev.env.")
+        bool, typer.Option("--dev", help="Make a client, and write its address and credentials to dev.env.")
     ] = False,
     worker: Annotated[
         bool | None,

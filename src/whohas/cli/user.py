@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 user_app = typer.Typer(no_args_is_help=True, help="Create, list and change the users who sign in.")
 
-Name = Annotated[str, typer.Argument(help="What they sign in with, and what their runs name as launcher.")]
+Name = Annotated[str, typer.Argument(help="The name to sign in with, and the launcher of their runs.")]
 Levels = Annotated[list[str] | None, typer.Option("--level", help="Such as REPORT_ADMIN; may be repeated.")]
 Sources = Annotated[
     list[str] | None,

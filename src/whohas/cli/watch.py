@@ -23,7 +23,7 @@ def watch(
 ) -> None:
     """Show runs as they go; ends when the run, or all of them, are over.
 
-    On a terminal each run is a line that changes; elsewhere each news of a run is a line of its own.
+    On a terminal each run is a line that changes; elsewhere each change of a run is a separate line.
     """
     from rich.live import Live
     from rich.markup import escape

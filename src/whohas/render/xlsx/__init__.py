@@ -18,7 +18,7 @@ FORMATS = (
     Format(
         "xlsx",
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "An Excel workbook: typed cells, a frozen header with filters, and a sheet that tells of the run.",
+        "An Excel workbook: typed cells, a frozen header with filters, and a sheet that describes the run.",
         write=_write,
         streams=False,
         weight=3.0,
