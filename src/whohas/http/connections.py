@@ -269,7 +269,7 @@ def limited_by(connections: Connections) -> type[asyncio.Protocol]:
 
 
 def limited(application: Application) -> Application:
-    """Return an application that tells its connection where a request begins and ends."""
+    """Return an application that reports the begin and end of each request to its connection."""
 
     async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         connection: LimitedConnection | None = scope.get("state", {}).pop(_STATE_KEY, None)
