@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import heapq
 import resource
-import struct
-import termios
+import socket
 import time
 from contextlib import suppress
 from typing import Any, cast
@@ -34,6 +32,9 @@ BACKLOG = 2048
 
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AT_LEAST = 16
+_TCP_INFO_BYTES = 128
+_BYTES_ACKED = slice(120, 128)
+"""`tcpi_bytes_acked` of Linux's struct tcp_info."""
 
 log = structlog.get_logger("whohas.http")
 
@@ -99,7 +100,7 @@ class LimitedConnection(H11Protocol):
     body_bytes: int = 0
     stalled_since: float | None = None
     closing_since: float | None = None
-    unsent: tuple[int, int] | None = None
+    unsent: tuple[int, bytes] | None = None
 
     @property
     def idle(self) -> bool:
@@ -171,22 +172,26 @@ class LimitedConnection(H11Protocol):
         elif cast("Any", self.cycle) is None and now - self.heard > timeouts.HTTP_KEEP_ALIVE_SECONDS:
             self.transport.close()  # no request ever came
 
-    def _unsent(self) -> tuple[int, int]:
-        """Bytes that wait to be sent, here and in the kernel."""
+    def _unsent(self) -> tuple[int, bytes]:
+        """How much waits here to be sent, and how much its client has acknowledged: one changes while it reads."""
         sock = self.transport.get_extra_info("socket")
-        queued = 0
+        acknowledged = b""
         with suppress(OSError, AttributeError, ValueError):
-            queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
-        return self.transport.get_write_buffer_size(), queued
+            acknowledged = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)[_BYTES_ACKED]
+        return self.transport.get_write_buffer_size(), acknowledged
 
     def _cut(self, what: str, seconds: float) -> None:
         self._told(f"{what} too slow", seconds)
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             text = f"The {what} of this request took longer than {seconds:.0f} seconds. Send it again, at once."
-            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
+            headers = [
+                ("Content-Type", "text/plain; charset=utf-8"),
+                ("Content-Length", str(len(text))),
+                ("Connection", "close"),
+            ]
             response = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
-            for event in (response, h11.Data(data=text.encode()), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
+            parts = (response, h11.Data(data=text.encode()), h11.EndOfMessage())
+            self.transport.write(b"".join(self.conn.send(part) or b"" for part in parts))
         cycle = cast("Any", self.cycle)
         if cycle is not None and not cycle.response_complete:  # its route hears that the client is gone
             cycle.disconnected = True
