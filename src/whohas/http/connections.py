@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import heapq
 import resource
-import struct
-import termios
+import socket
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
@@ -39,6 +37,9 @@ BACKLOG = 2048
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AT_LEAST = 16
 _STATE_KEY = "whohas.connection"
+_TCP_INFO_BYTES = 128
+_BYTES_ACKED = slice(120, 128)
+"""`tcpi_bytes_acked` of Linux's struct tcp_info."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -143,7 +144,7 @@ class LimitedConnection(asyncio.Protocol):
         self._head_since: float | None = None
         self._stalled_since: float | None = None
         self._closing_since: float | None = None
-        self._unsent: tuple[int, int] | None = None
+        self._last_progress: tuple[int, bytes] | None = None
 
     @property
     def idle(self) -> bool:
@@ -176,7 +177,7 @@ class LimitedConnection(asyncio.Protocol):
         return self.protocol.eof_received()
 
     def pause_writing(self) -> None:
-        self._stalled_since, self._unsent = time.monotonic(), None
+        self._stalled_since, self._last_progress = time.monotonic(), None
         self.protocol.pause_writing()
 
     def resume_writing(self) -> None:
@@ -204,9 +205,9 @@ class LimitedConnection(asyncio.Protocol):
             if now - self._closing_since > timeouts.HTTP_LINGER_SECONDS:
                 self.transport.abort()
         elif self._stalled_since is not None:
-            unsent = self._count_unsent()
-            if unsent != self._unsent:
-                self._unsent, self._stalled_since = unsent, now
+            progress = self._progress()
+            if progress != self._last_progress:
+                self._last_progress, self._stalled_since = progress, now
             elif now - self._stalled_since > timeouts.HTTP_STALLED_SECONDS:
                 self._log("answer not read", timeouts.HTTP_STALLED_SECONDS)
                 self.transport.abort()
@@ -223,13 +224,13 @@ class LimitedConnection(asyncio.Protocol):
         elif not self._had_requests and now - self.heard > timeouts.HTTP_KEEP_ALIVE_SECONDS:
             self.transport.close()  # no request ever came
 
-    def _count_unsent(self) -> tuple[int, int]:
-        """Bytes that wait to be sent, here and in the kernel."""
+    def _progress(self) -> tuple[int, bytes]:
+        """Bytes that wait here to be sent, and those that the client has acknowledged: one changes while it reads."""
         sock = self.transport.get_extra_info("socket")
-        queued = 0
+        acknowledged = b""
         with suppress(OSError, AttributeError, ValueError):
-            queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
-        return self.transport.get_write_buffer_size(), queued
+            acknowledged = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)[_BYTES_ACKED]
+        return self.transport.get_write_buffer_size(), acknowledged
 
     def _cut(self, what: str, seconds: float) -> None:
         self._log(f"{what} too slow", seconds)
