@@ -100,6 +100,7 @@ import json, sys, time
 import duckdb
 connection = duckdb.connect(config={"memory_limit": "1GB", "threads": 2, "temp_directory": sys.argv[1] + "/spill"})
 connection.execute("SET TimeZone = 'UTC'")
+connection.execute("SET enable_progress_bar = false")
 for name, path in json.loads(sys.argv[2]).items():
     connection.execute(f'CREATE VIEW "{name}" AS SELECT * FROM read_parquet(\\'{path}\\')')
 for line in sys.stdin:

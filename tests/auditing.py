@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,14 +58,6 @@ def lines(path: Path) -> list[dict[str, Any]]:
 def types(events: Sequence[dict[str, Any]]) -> Counter[str]:
     """How many events there are of each type, without the prefix that all have."""
     return Counter(event["type"].removeprefix("whohas.") for event in events)
-
-
-def until(what: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits for something to be so."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.05)
 
 
 def waiting(database: sa.Engine) -> int:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from pathlib import Path
 import httpx2
 import psutil
 
+import asking
 import support
+from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 from processes import Process, python
 from support import environment, whohas
-
-_PATIENCE_SECONDS = 90
 
 
 @dataclass
@@ -49,11 +48,9 @@ class Node:
 
     def ready(self) -> Node:
         said = self.home / f"{self.name}.out"
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while not (text := said.read_text()).endswith("\n"):
-            assert self.process is not None and self.process.poll() is None, self.log.read_text()[-3000:]
-            assert time.monotonic() < deadline, f"{self.name} does not start: {self.log.read_text()[-3000:]}"
-            time.sleep(0.02)
+        until(lambda: said.read_text().endswith("\n") or not self.alive, self.log.read_text)
+        text = said.read_text()
+        assert text.endswith("\n"), f"{self.name} does not start: {self.log.read_text()[-3000:]}"
         if found := re.search(r"http://\S+?(?=;)", text):
             self.url = found[0]
         return self
@@ -81,7 +78,7 @@ class Node:
         """SIGTERM; the exit code."""
         assert self.process is not None
         self.send(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @dataclass
@@ -98,11 +95,11 @@ class Cluster:
     def http(self, server: Node) -> httpx2.Client:
         """An HTTP client of a server, with a valid token."""
         headers = {"Authorization": f"Bearer {self.token(server)}"}
-        return httpx2.Client(base_url=server.url, headers=headers, timeout=60)
+        return asking.Client(base_url=server.url, headers=headers)
 
     def token(self, server: Node) -> str:
         form = {"grant_type": "client_credentials", "client_id": self.client_id, "client_secret": self.secret}
-        answer = httpx2.post(f"{server.url}/oauth/token", data=form, timeout=60)
+        answer = asking.post(f"{server.url}/oauth/token", data=form)
         return answer.raise_for_status().json()["access_token"]
 
     def nodes(self) -> Iterator[Node]:

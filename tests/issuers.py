@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 AUDIENCE = "whohas"
+
+Answer = Callable[[BaseHTTPRequestHandler], object]
 
 
 @dataclass
@@ -26,6 +32,8 @@ class OutsideIssuer:
     discovery: dict[str, Any] | None = None
     up: bool = True
     asked: list[str] = field(default_factory=list)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What answers a path instead of what is published there."""
 
     def published(self, path: str) -> object:
         if path == "/.well-known/openid-configuration":
@@ -40,6 +48,24 @@ class OutsideIssuer:
         signer = key or self.keys[0]
         return jwt.encode({"alg": algorithm, "kid": signer.kid}, told, signer, algorithms=[algorithm])
 
+    def raw(self, header: object, payload: object, key: RSAKey | ECKey | None = None, *, hash: Any = None) -> str:
+        """A token of any bytes or JSON, which a key of the issuer has really signed, by RS256 or as a curve does."""
+        signer = key or self.keys[0]
+        signed = ".".join(encoded(part) for part in (header, payload)).encode()
+        private: Any = signer.get_op_key("sign")
+        digest = hash or hashes.SHA256()
+        if isinstance(signer, RSAKey):
+            return f"{signed.decode()}.{encoded(private.sign(signed, padding.PKCS1v15(), digest))}"
+        numbers = decode_dss_signature(private.sign(signed, ec.ECDSA(digest)))
+        size = (signer.curve_key_size + 7) // 8
+        return f"{signed.decode()}.{encoded(b''.join(number.to_bytes(size, 'big') for number in numbers))}"
+
+
+def encoded(part: object) -> str:
+    """A part of a token: bytes as they are, all else as JSON."""
+    content = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
 
 def new_key() -> RSAKey:
     return RSAKey.generate_key(2048, auto_kid=True)
@@ -53,6 +79,10 @@ def outside_issuer() -> Iterator[OutsideIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
+            if self.path in issuer.answers:
+                with suppress(OSError):  # who asked may have gone
+                    issuer.answers[self.path](self)
+                return
             body = json.dumps(issuer.published(self.path)).encode()
             self.send_response(200 if issuer.up else 503)
             self.send_header("Content-Length", str(len(body)))

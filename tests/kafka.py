@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -18,10 +17,11 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from maven import jars
+from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 
 _HERE = Path(__file__).resolve().parent / "broker"
-_PATIENCE_SECONDS = 120
+_ATTEMPT_SECONDS = 10
 USER, PASSWORD = "whohas", "a broker's secret"
 
 
@@ -69,14 +69,19 @@ class Broker:
         with (self.folder / "log").open("ab") as log:
             command = _java("kafka.Kafka", str(self.folder / "server.properties"))
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                self.admin().list_topics(timeout=1)
-                return
-            except KafkaException:
-                over = self._process.poll() is not None or time.monotonic() > deadline
-                assert not over, (self.folder / "log").read_text()[-2000:]
+        until(lambda: self._answers() or self._over, (self.folder / "log").read_text)
+        assert not self._over, (self.folder / "log").read_text()[-2000:]
+
+    @property
+    def _over(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _answers(self) -> bool:
+        try:
+            self.admin().list_topics(timeout=_ATTEMPT_SECONDS)
+        except KafkaException:
+            return False
+        return True
 
     def stop(self) -> None:
         """SIGTERM, as an operator would; it takes its leave."""
@@ -89,7 +94,7 @@ class Broker:
     def _end(self, *, hard: bool) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill() if hard else self._process.terminate()
-            self._process.wait(_PATIENCE_SECONDS)
+            self._process.wait(PATIENCE_SECONDS)
 
     def admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.servers, "log_level": 0})
@@ -99,7 +104,7 @@ class Broker:
         name = name or f"test-{uuid.uuid4().hex[:12]}"
         told = {option.replace("_", "."): value for option, value in config.items()}
         admin = self.admin()  # what is asked of it lasts as long as it does
-        admin.create_topics([NewTopic(name, partitions, 1, config=told)])[name].result(30)
+        admin.create_topics([NewTopic(name, partitions, 1, config=told)])[name].result(PATIENCE_SECONDS)
         return name
 
     def change_topic(self, name: str, **config: str) -> None:
@@ -109,7 +114,7 @@ class Broker:
         ]
         resource = ConfigResource(ConfigResource.Type.TOPIC, name, incremental_configs=entries)
         admin = self.admin()
-        next(iter(admin.incremental_alter_configs([resource]).values())).result(30)
+        next(iter(admin.incremental_alter_configs([resource]).values())).result(PATIENCE_SECONDS)
 
     def read(self, topic: str) -> list[Message]:
         """Every message of a topic as it stands now, partition by partition."""
@@ -117,16 +122,14 @@ class Broker:
             {"bootstrap.servers": self.servers, "group.id": uuid.uuid4().hex, "enable.auto.commit": False}
         )
         try:
-            partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+            partitions = consumer.list_topics(topic, timeout=PATIENCE_SECONDS).topics[topic].partitions
             found: list[Message] = []
             for number in partitions:
-                _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=PATIENCE_SECONDS)
                 consumer.assign([TopicPartition(topic, number, 0)])
                 at = 0
-                deadline = time.monotonic() + _PATIENCE_SECONDS
                 while at < end:
-                    assert time.monotonic() < deadline, f"{topic} cannot be read to its end"
-                    message = consumer.poll(1)
+                    message = until(lambda: consumer.poll(1), lambda: f"{topic} cannot be read to its end")
                     if message is not None and message.error() is None:
                         found.append(message)
                         at = (message.offset() or 0) + 1

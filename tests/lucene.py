@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_SECONDS
+
 TESTS = Path(__file__).resolve().parent
 JARS = TESTS.parent / ".cache" / "lucene"
 ORACLE = TESTS / "oracle" / "Oracle.java"
@@ -55,7 +57,7 @@ def ask(documents: Sequence[Mapping[str, Any]], queries: Iterable[str]) -> list[
     lines = [_line("D", document["id"], *_fields(document)) for document in documents]
     lines += [_line("Q", query) for query in asked]
     command = [_java(), "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", _class_path(), str(ORACLE)]
-    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     if done.returncode:
         raise RuntimeError(f"the oracle failed: {done.stderr}")
     answers = [_answer(query, line) for query, line in zip(asked, done.stdout.splitlines(), strict=True)]
@@ -112,7 +114,7 @@ def _jar(name: str, digest: str) -> Path:
         return path
     url = f"{CENTRAL}/{name}/{VERSION}/{path.name}"
     try:
-        with urllib.request.urlopen(url, timeout=60) as response:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as response:
             content = response.read()
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         raise Unavailable(f"{url} cannot be fetched: {error}") from error

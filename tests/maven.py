@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
+
 _CACHE = Path(__file__).resolve().parent.parent / ".cache"
 
 
@@ -25,7 +27,9 @@ def jars(what: str, pom: Path) -> Path:
             pytest.skip(f"mvn is not installed; it fetches {what}'s jars")
         made = folder.with_name(f"{folder.name}-{os.getpid()}")
         command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        done = subprocess.run([*command, f"-DoutputDirectory={made}"], capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            [*command, f"-DoutputDirectory={made}"], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
         if done.returncode:
             pytest.skip(f"{what}'s jars cannot be fetched: {done.stdout[-300:]}")
         # another test process may fetch them at the same time: whoever renames first wins

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,13 +18,12 @@ from typing import Any
 import psycopg
 from tools.postgresql import programs
 
+from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 from ready import make_tables
 from whohas.settings import Settings
 
 __all__ = ["Postgres", "postgres_server", "programs"]
-
-_PATIENCE_SECONDS = 60
 
 
 class Postgres:
@@ -53,21 +51,26 @@ class Postgres:
                 [self._programs / "postgres", "-D", self._folder / "data", *options],
                 stdout=log, stderr=log, cwd=self._folder, start_new_session=True, **self._owner,
             )  # fmt: skip
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError:
-                over = self._server.poll() is not None or time.monotonic() > deadline
-                assert not over, (self._folder / "log").read_text()[-2000:]
-                time.sleep(0.05)
+        until(lambda: self.answers() or self._over, (self._folder / "log").read_text)
+        assert not self._over, (self._folder / "log").read_text()[-2000:]
+
+    @property
+    def _over(self) -> bool:
+        return self._server is None or self._server.poll() is not None
+
+    def answers(self) -> bool:
+        """Whether it takes connections."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=PATIENCE_SECONDS).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop_hard(self) -> None:
         """SIGQUIT, PostgreSQL's immediate shutdown: no checkpoint, every session cut off, as after a crash."""
         assert self._server is not None
         self._server.send_signal(signal.SIGQUIT)
-        self._server.wait(_PATIENCE_SECONDS)
+        self._server.wait(PATIENCE_SECONDS)
 
     def url(self, database: str) -> str:
         return f"postgresql://whohas@127.0.0.1:{self.port}/{database}"

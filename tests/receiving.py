@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from patience import until
 
 
 @dataclass
@@ -19,11 +20,8 @@ class Receiver:
     headers: dict[str, str] = field(default_factory=dict)
     came: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
-    def wait_for(self, count: int, seconds: float = 60) -> list[tuple[str, dict[str, str], bytes]]:
-        deadline = time.monotonic() + seconds
-        while len(self.came) < count:
-            assert time.monotonic() < deadline, f"{len(self.came)} of {count} came"
-            time.sleep(0.05)
+    def wait_for(self, count: int) -> list[tuple[str, dict[str, str], bytes]]:
+        until(lambda: len(self.came) >= count, lambda: f"{len(self.came)} of {count} came")
         return self.came
 
 

@@ -6,15 +6,16 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
 import psutil
 
+import asking
+from patience import PATIENCE_SECONDS, until
 from processes import Process, python
 from ready import ready
 
@@ -74,7 +75,7 @@ def whohas(
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         process = python(*WHOHAS, *map(str, arguments), env=environment(home, **extra), stdout=out, stderr=err, cwd=cwd)
         try:
-            code = process.wait(300)
+            code = process.wait(PATIENCE_SECONDS)
         finally:
             process.kill()
         for stream in (out, err):
@@ -120,24 +121,22 @@ class Server:
             "client_id": self.client_id,
             "client_secret": self.client_secret,
         }
-        return httpx2.post(f"{self.url}/oauth/token", data=form).raise_for_status().json()["access_token"]
+        return asking.post(f"{self.url}/oauth/token", data=form).raise_for_status().json()["access_token"]
 
     def http(self, prefix: str = "") -> httpx2.Client:
         """An HTTP client with a valid token."""
-        return httpx2.Client(
-            base_url=f"{self.url}{prefix}", headers={"Authorization": f"Bearer {self.token()}"}, timeout=60
-        )
+        return asking.Client(base_url=f"{self.url}{prefix}", headers={"Authorization": f"Bearer {self.token()}"})
 
     def kill(self) -> None:
         """kill -9, as a crash or the system would."""
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self) -> int:
         """SIGTERM; the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(seconds)
+        return self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -176,37 +175,26 @@ def serving(home: Path, **extra: str) -> Iterator[Server]:
 
 
 def _wait_for(dev_env: Path, process: Process | subprocess.Popen[bytes], log: Path) -> Mapping[str, str]:
-    deadline = time.monotonic() + 60
-    while not dev_env.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"the server did not start:\n{log.read_text()}")
-        time.sleep(0.02)
+    until(lambda: dev_env.exists() or process.poll() is not None, log.read_text)
+    if not dev_env.exists():
+        raise AssertionError(f"the server did not start:\n{log.read_text()}")
     pairs = (line.removeprefix("export ").partition("=") for line in dev_env.read_text().splitlines() if "=" in line)
     return {name: value.strip("'\"") for name, _, value in pairs}
 
 
 def _until_healthy(server: Server) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if httpx2.get(f"{server.url}/healthz").status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        assert time.monotonic() < deadline, "the server did not become healthy"
-        time.sleep(0.02)
+    def healthy() -> bool:
+        with suppress(httpx2.TransportError):
+            return asking.get(f"{server.url}/healthz").status_code == 200
+        return False
+
+    until(healthy, server.log.read_text)
 
 
-def result_when_over(
-    http: httpx2.Client, run_id: str, prefix: str = "/v2025", seconds: float = 120
-) -> dict[str, object]:
+def result_when_over(http: httpx2.Client, run_id: str, prefix: str = "/v2025") -> dict[str, object]:
     """The result of a run once it has a status."""
-    deadline = time.monotonic() + seconds
-    pause = 0.02
-    while True:
-        result = http.get(f"{prefix}/reports/{run_id}/result").raise_for_status().json()
-        if result.get("status") is not None:
-            return result
-        assert time.monotonic() < deadline, f"the run is not over: {result}"
-        time.sleep(pause)
-        pause = min(1.3 * pause, 0.2)  # the process of a large run is nicer than those that ask for it
+
+    def result() -> dict[str, object]:
+        return http.get(f"{prefix}/reports/{run_id}/result").raise_for_status().json()
+
+    return until(lambda: found if (found := result()).get("status") is not None else None, result) or {}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from maven import jars
+from patience import PATIENCE_SECONDS
 
 _HERE = Path(__file__).resolve().parent / "verapdf"
 
@@ -26,6 +27,6 @@ def judged(*documents: tuple[str, Path]) -> Sequence[str]:
     arguments = [one for standard, path in documents for one in (standard, str(path))]
     classes = f"{jars('veraPDF', _HERE / 'pom.xml')}/*"
     command = [java, "-XX:TieredStopAtLevel=1", "-cp", classes, str(_HERE / "Judge.java"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

@@ -53,6 +53,21 @@ def file_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Generat
 
 
 @contextmanager
+def shared_file_lock(path: Path) -> Generator[int]:
+    """Hold the lock of a file together with any number of others that share it; yield the file's descriptor.
+
+    Nobody holds it by `file_lock` or `try_file_lock` meanwhile; who does so now is waited for. The file is not made.
+
+    Raises:
+        OSError: the file is not there, or cannot be opened.
+        Unavailable: its file system has no locks.
+    """
+    with _opened(path, os.O_RDONLY) as file:
+        _flock(file, fcntl.LOCK_SH, path)
+        yield file
+
+
+@contextmanager
 def try_file_lock(path: Path, seconds: float = 0.0) -> Generator[bool]:
     """Hold the lock of a file, unless another holds it; yield whether it is held. See `file_lock`.
 
@@ -75,9 +90,9 @@ _open_files: set[int] = set()
 
 
 @contextmanager
-def _opened(path: Path) -> Generator[int]:
+def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Generator[int]:
     # closed by `exec`: a program that is started meanwhile does not keep the lock
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(path, flags | os.O_CLOEXEC, 0o666)
     _open_files.add(file)
     process = os.getpid()
     try:

@@ -33,6 +33,7 @@ from whohas.runs.retention import Retention
 from whohas.runs.schedules import Schedules
 from whohas.runs.service import Runs
 from whohas.runs.supervise import Supervisor
+from whohas.runs.sweeper import Sweeper
 from whohas.runs.worker import AFTER_RUNS, working
 from whohas.settings import Settings
 from whohas.tracing import Tracing, open_tracing
@@ -81,13 +82,15 @@ class Services:
     def worker(self) -> Generator[None]:
         """Make this process a worker for as long as the context lasts: it carries out runs, starts what is scheduled,
         sends what webhooks wait for, and removes what is kept no longer."""
+        sweeper = Sweeper(self.retention)  # looks at what there is before this process adds to it
         tasks = (
             PeriodicTask(
                 "schedules", self.schedules.tick, timeouts.TICK_SECONDS, apart=True, needed=self.schedules.any_due
             ),
+            PeriodicTask("schedules put right", self.schedules.put_right, timeouts.CLOCK_LOOK_SECONDS, apart=True),
             PeriodicTask(AFTER_RUNS, self.hooks.deliver, timeouts.TICK_SECONDS, apart=True, needed=self.hooks.any_due),
             # a sweep looks through the folders that all workers share
-            PeriodicTask("sweep", self.retention.sweep, self.settings.sweep_seconds, apart=True, jitter=_SWEEP_JITTER),
+            PeriodicTask("sweep", sweeper.sweep, self.settings.sweep_seconds, apart=True, jitter=_SWEEP_JITTER),
         )
         with self.runs.work(tasks):
             yield
@@ -167,7 +170,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             artefacts=artefacts,
             runs=runs,
             access=access,
-            schedules=Schedules(database, runs),
+            schedules=Schedules(database, runs, outsiders=settings.oidc_issuer is not None),
             hooks=Hooks(settings, database, access.secrets),
             retention=Retention(settings, database, artefacts),
             tracing=tracing,

@@ -88,6 +88,8 @@ LEFTOVERS_LOCK_SECONDS: Final = 2
 
 # Shutting down, in this order
 
+STOP_LOOK_SECONDS: Final = 1.0
+"""How often a worker looks whether a signal came at the very moment at which it began to wait for one."""
 HTTP_GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end."""
 TASKS_STOP_SECONDS: Final = 10.0
@@ -128,6 +130,22 @@ FILE_LOCK_POLL_SECONDS: Final = 0.05
 
 HTTP_KEEP_ALIVE_SECONDS: Final = 65
 """How long an idle connection stays open."""
+HTTP_HEAD_SECONDS: Final = 20
+"""How long the headers of a request may take from their first byte on."""
+HTTP_BODY_SECONDS: Final = 30
+"""How long its body may take; a second more for each 4,096 bytes of it that came."""
+HTTP_STALLED_SECONDS: Final = 60
+"""How long a client may take no byte at all of an answer."""
+HTTP_LINGER_SECONDS: Final = 10
+"""How long a connection that is being closed may take to send what is left."""
+HTTP_HANDSHAKE_SECONDS: Final = 60
+"""How long a TLS handshake may take: asyncio's own limit. Not ours to choose."""
+HTTP_IDLE_LEAST_SECONDS: Final = 0.5
+"""How long a connection is idle at least before it is closed to make room for others."""
+HTTP_LOOK_SECONDS: Final = 1.0
+"""How often connections, and the files of the certificate, are looked at."""
+HTTP_CONNECTIONS_LOG_SECONDS: Final = 10
+"""From one line of the log on too many connections to the next."""
 HTTP_UNREAD_SECONDS: Final = 60
 """How long the rest of a body that nobody reads is taken before the connection is closed on it."""
 HTTP_PROXY_IDLE_SECONDS: Final = 60
@@ -140,8 +158,10 @@ WATCH_LOOK_BACK_SECONDS: Final = 5.0
 """Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
 WATCH_HEARTBEAT_SECONDS: Final = 15.0
 """How long a stream of live updates is silent at most: FastAPI then sends a comment. Not ours to choose."""
+WATCH_RIGHTS_SECONDS: Final = 5.0
+"""How often the token of a stream is looked at again: so long it may outlast a right that is taken away."""
 WATCH_LONGEST_SECONDS: Final = 3600.0
-"""A stream ends after this, so that its client comes back and its token is looked at again."""
+"""A stream ends after this, so that its client comes back."""
 TRACES_SECONDS: Final = 5
 """How long the collector of traces may take for a batch."""
 
@@ -210,6 +230,19 @@ PERMISSIONS_WAIT_SECONDS: Final = 1.0
 """How long a start waits for permissions deep in the home folder; they are gone through beside it, for as long as need
 be: the folder itself is closed before."""
 
+# A clock that jumps
+
+CLOCK_AHEAD_SECONDS: Final = 24 * 3600
+"""A time that lies further ahead than this was written under a clock that was wrong."""
+CLOCK_STEP_SECONDS: Final = 1.0
+"""What a clock may gain or lose during a run without being taken for one that jumped."""
+CLOCK_BACK_SECONDS: Final = 3600
+"""By so much a clock may be set back before times of a schedule that it shows once more count once more."""
+CLOCK_LOOK_SECONDS: Final = 60.0
+"""How often it is looked for schedules that a clock which was set back would keep waiting."""
+CLOCK_GAP_SECONDS: Final = 30 * 24 * 3600
+"""After so long without a run, a server that starts does not trust its clock at once."""
+
 # The command line
 
 CLI_POLL_SECONDS: Final = 0.1
@@ -219,6 +252,14 @@ CLI_WATCH_SECONDS: Final = 0.25
 
 
 RELATIONS: Final = (
+    (
+        "CLOCK_STEP_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_GAP_SECONDS",
+        "A clock that is set by a time zone's difference is distinguished from one that is wrong.",
+    ),
+    (
+        "TOKEN_SECONDS <= CLOCK_AHEAD_SECONDS",
+        "A clock that is set back makes no token valid for more than a few times as long.",
+    ),
     (
         "LEASE_BEAT_SECONDS * 6 == LEASE_PATIENCE_SECONDS",
         "Heartbeats may fail for a restart of PostgreSQL; six in a row are too many.",
@@ -314,6 +355,14 @@ RELATIONS: Final = (
         "A proxy closes an idle connection first: one that the server closed would fail the proxy's next request.",
     ),
     (
+        "HTTP_LOOK_SECONDS < HTTP_LINGER_SECONDS < HTTP_HEAD_SECONDS < HTTP_BODY_SECONDS",
+        "Connections are looked at several times before one of their limits is over.",
+    ),
+    (
+        "WATCH_HEARTBEAT_SECONDS < HTTP_STALLED_SECONDS",
+        "A stream whose client is gone is found out by the comments that it does not read.",
+    ),
+    (
         "WATCH_HEARTBEAT_SECONDS * 2 < HTTP_PROXY_IDLE_SECONDS",
         "No proxy cuts a stream on which nothing happens.",
     ),
@@ -326,8 +375,8 @@ RELATIONS: Final = (
         "No run ends unseen between two looks.",
     ),
     (
-        "WATCH_LONGEST_SECONDS < TOKEN_SECONDS",
-        "A token is looked at several times in its life.",
+        "WATCH_WAIT_SECONDS < WATCH_RIGHTS_SECONDS < WATCH_LONGEST_SECONDS",
+        "The token of a stream is checked repeatedly while the stream is open.",
     ),
     (
         "KEYS_UNKNOWN_SECONDS < KEYS_LOOK_SECONDS",

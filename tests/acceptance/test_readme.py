@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import ROOT, Server, environment, whohas
 
 BIN = Path(sys.executable).parent
@@ -27,7 +28,7 @@ def test_the_demo_runs_twice_ends_by_itself_and_leaves_no_process(tmp_path: Path
     for _ in range(2):
         demo = subprocess.run(
             [sys.executable, tmp_path / "examples" / "demo.py"],
-            env=environment(tmp_path / "unused"), capture_output=True, text=True, timeout=120,
+            env=environment(tmp_path / "unused"), capture_output=True, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
         assert demo.returncode == 0, demo.stderr
         assert "reports/Active Directory accounts.csv" in demo.stdout
@@ -47,7 +48,7 @@ def run_block(part: str, home: Path, folder: Path) -> str:
     variables = environment(home)
     variables["PATH"] = f"{BIN}:{variables['PATH']}"
     done = subprocess.run(
-        ["bash", "-euc", lines], env=variables, capture_output=True, text=True, cwd=folder, timeout=240
+        ["bash", "-euc", lines], env=variables, capture_output=True, text=True, cwd=folder, timeout=PATIENCE_SECONDS
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

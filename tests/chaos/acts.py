@@ -17,8 +17,9 @@ from typing import Any
 import httpx2
 import sqlalchemy as sa
 
-from auditing import lines, until, waiting
+from auditing import lines, waiting
 from cluster import Cluster
+from patience import until
 from support import whohas
 from whohas.audit.verify import verify
 from whohas.runs.model import ACTIVE, TRANSITIONS, State

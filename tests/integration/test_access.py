@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+import asking
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from support import Server, serving
 from whohas.auth import ROUTES, Level, open_keys
@@ -233,7 +233,7 @@ def test_every_route_lets_in_whom_the_table_says_and_nobody_else(
     served = requests(app)
     chosen = pairs(served, held)
     assert {request for request, _ in chosen} == set(served) and len({who.what for _, who in chosen}) == len(held)
-    with httpx2.Client(base_url=guarded.url, timeout=60) as http:
+    with asking.Client(base_url=guarded.url) as http:
         for (method, path, name), who in chosen:
             with http.stream(method, path, headers=who.header) as response:
                 if not response.headers.get("content-type", "").startswith("text/event-stream"):
@@ -270,4 +270,4 @@ def test_a_mounted_application_is_served_only_where_all_is_open(services: Servic
 
 def test_an_unknown_path_says_nothing_to_whoever_has_no_token(guarded: Server) -> None:
     for path in ("/", "/admin", "/v2025", "/oauth/authorize/x", "/healthz/x", "/.well-known/other", "/openapi.json/x"):
-        assert httpx2.get(guarded.url + path).status_code == 401, path
+        assert asking.get(guarded.url + path).status_code == 401, path

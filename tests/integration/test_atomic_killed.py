@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
 from whohas import atomic
 
 KILLED = """
@@ -58,7 +59,7 @@ print(json.dumps(outcomes))
 @pytest.mark.parametrize("replace", [True, False])
 def test_a_writer_killed_at_any_step_leaves_the_file_whole(tmp_path: Path, replace: bool) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path), "replace" if replace else "keep"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     assert len(outcomes) > 20

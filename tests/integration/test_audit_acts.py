@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,8 +15,10 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
+import asking
 from auditing import lines, outbox, settle, types
 from factories import publish
+from patience import until
 from support import Server, result_when_over, serving, whohas
 from whohas.audit import Type, Who
 from whohas.auth import Caller
@@ -66,8 +67,7 @@ def start(services: Services) -> str:
 def over(services: Services) -> str:
     run_id = start(services)
     with services.runs.work():
-        while not services.runs.get(run_id).state.over:
-            time.sleep(0.02)
+        until(lambda: services.runs.get(run_id).state.over)
     return run_id
 
 
@@ -348,7 +348,7 @@ def test_no_byte_goes_out_without_the_event(watched: Server, done: str) -> None:
 
 def test_a_denied_request_has_its_event_before_its_answer(watched: Server) -> None:
     def without_a_token() -> None:
-        assert httpx2.get(f"{watched.url}/v2025/reports/x/result").status_code == 401
+        assert asking.get(f"{watched.url}/v2025/reports/x/result").status_code == 401
 
     (event,) = added(watched, without_a_token)
     data = event["data"]
@@ -358,7 +358,7 @@ def test_a_denied_request_has_its_event_before_its_answer(watched: Server) -> No
 
     def wrong_secret() -> None:
         form = {"grant_type": "client_credentials", "client_id": watched.client_id, "client_secret": "a guess"}
-        assert httpx2.post(f"{watched.url}/oauth/token", data=form).status_code == 401
+        assert asking.post(f"{watched.url}/oauth/token", data=form).status_code == 401
 
     (event,) = added(watched, wrong_secret)
     assert event["data"]["tried"] == watched.client_id
@@ -369,11 +369,11 @@ def test_a_caller_without_the_right_is_told_of_by_name(watched: Server) -> None:
     made = whohas(watched.home, "client", "create", "reader", "--scope", "sp:report:read", "--json")
     client = json.loads(made.stdout)
     form = {"grant_type": "client_credentials", "client_id": client["id"], "client_secret": client["secret"]}
-    token = httpx2.post(f"{watched.url}/oauth/token", data=form).json()["access_token"]
+    token = asking.post(f"{watched.url}/oauth/token", data=form).json()["access_token"]
 
     def start_anyway() -> None:
         headers = {"Authorization": f"Bearer {token}"}
-        assert httpx2.post(f"{watched.url}/v2025/reports/run", json=START, headers=headers).status_code == 403
+        assert asking.post(f"{watched.url}/v2025/reports/run", json=START, headers=headers).status_code == 403
 
     (event,) = added(watched, start_anyway)
     assert event["data"]["actor"] == {"kind": "client", "name": "reader", "id": client["id"]}
@@ -381,6 +381,6 @@ def test_a_caller_without_the_right_is_told_of_by_name(watched: Server) -> None:
 
 
 def test_the_backlog_is_in_the_metrics(watched: Server) -> None:
-    text = httpx2.get(f"{watched.url}/metrics").text
+    text = asking.get(f"{watched.url}/metrics").text
     for name in ("events", "waiting", "oldest_seconds", "refused"):
         assert f"\nwhohas_audit_{name} " in text

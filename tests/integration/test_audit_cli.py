@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from auditing import act, an_event, lines, outbox
+from patience import PATIENCE_SECONDS
 from support import environment, whohas
 from whohas.audit.outbox import chain, note_fault, note_refused, unsent
 from whohas.settings import Settings
@@ -139,7 +140,7 @@ def test_the_trail_is_followed_until_it_is_stopped(home_with_events: Path) -> No
             assert whohas(home_with_events, "audit", "list").returncode == 0
             assert json.loads(process.stdout.readline())["data"]["name"] == "four"
             os.kill(process.pid, signal.SIGINT)
-            process.wait(60)
+            process.wait(PATIENCE_SECONDS)
         finally:
             process.kill()
     assert len(lines(home_with_events / "audit.ndjson")) == 4

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from auditing import lines, outbox, settle, until
+from auditing import lines, outbox, settle
 from chance import chance
+from patience import until
 from support import ACME, environment, serving, whohas
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse

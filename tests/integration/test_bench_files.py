@@ -10,6 +10,7 @@ import pytest
 from bench import peers
 from bench.data import make
 
+from patience import PATIENCE_SECONDS
 from support import ROOT
 
 
@@ -17,7 +18,11 @@ from support import ROOT
 def test_everybody_who_is_installed_writes_the_same_rows() -> None:
     kept = (ROOT / "bench" / "results.md").read_bytes()
     done = subprocess.run(
-        [sys.executable, "-m", "bench.files", "--smoke"], cwd=ROOT, capture_output=True, text=True, timeout=600
+        [sys.executable, "-m", "bench.files", "--smoke"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for peer in peers.PEERS:

@@ -6,14 +6,16 @@ import json
 import signal
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+import asking
 from cluster import Node
+from patience import until
 from ports import free_ports
 from postgres import Postgres, postgres_server
 from support import whohas
@@ -44,23 +46,22 @@ def lines(one: Node) -> list[dict[str, Any]]:
 
 def until_it_waits(one: Node) -> str:
     """The reason that it gives, once it waits."""
-    deadline = time.monotonic() + 60
-    while True:
-        found = [line for line in lines(one) if line["event"] == "waiting for the database"]
-        if found:
-            return found[0]["reason"]
-        assert one.alive and time.monotonic() < deadline, one.log.read_text()
-        time.sleep(0.05)
+
+    def waits() -> list[str]:
+        return [line["reason"] for line in lines(one) if line["event"] == "waiting for the database"]
+
+    until(lambda: waits() or not one.alive, one.log.read_text)
+    assert one.alive, one.log.read_text()
+    return waits()[0]
 
 
 def answer(url: str) -> httpx2.Response:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return httpx2.get(url, timeout=10)
-        except httpx2.TransportError:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+    def answers() -> list[httpx2.Response]:
+        with suppress(httpx2.TransportError):
+            return [asking.get(url)]
+        return []
+
+    return until(answers)[0]
 
 
 def test_a_server_waits_for_postgresql_and_says_so(home: Path, postgres_of_ours: Postgres) -> None:
@@ -77,14 +78,12 @@ def test_a_server_waits_for_postgresql_and_says_so(home: Path, postgres_of_ours:
             assert "127.0.0.1" not in ready.text, "who may see nothing learns no addresses"
             assert ready.headers["Retry-After"]
             assert answer(f"{address}/healthz").status_code == 200
-            refused = httpx2.post(f"{address}/oauth/token", data={"grant_type": "client_credentials"})
+            refused = asking.post(f"{address}/oauth/token", data={"grant_type": "client_credentials"})
             assert (refused.status_code, refused.json()["detailCode"]) == (503, "503 Service Unavailable")
             postgres_of_ours.start()
             server.ready()
-            deadline = time.monotonic() + 60
-            while (ready := answer(f"{address}/readyz")).status_code != 200:
-                assert time.monotonic() < deadline, ready.text
-            assert httpx2.get(f"{address}/oauth/info").status_code == 401
+            until(lambda: answer(f"{address}/readyz").status_code == 200, server.log.read_text)
+            assert asking.get(f"{address}/oauth/info").status_code == 401
             assert server.stop() == 0
             assert "Traceback" not in server.log.read_text()
             assert any(line["event"] == "the database answers" for line in lines(server))
@@ -150,9 +149,5 @@ def test_a_command_says_at_once_that_postgresql_is_away(home: Path) -> None:
 
 
 def _running(server: Postgres) -> None:
-    import psycopg
-
-    try:
-        psycopg.connect(server.url("postgres"), connect_timeout=5).close()
-    except psycopg.OperationalError:
+    if not server.answers():
         server.start()

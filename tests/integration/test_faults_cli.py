@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import WHOHAS, environment
 
 WITH_FAULT = """
@@ -70,7 +71,7 @@ def test_a_fault_of_the_system_is_one_sentence(home: Path, tmp_path: Path, code:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
@@ -83,7 +84,7 @@ def test_a_fault_of_our_own_keeps_its_traceback(home: Path) -> None:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 1
     assert "ZeroDivisionError" in done.stderr
@@ -93,7 +94,7 @@ def test_an_output_that_takes_nothing_is_one_sentence(home: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, *WHOHAS, "runs"],
-            env=environment(home), stdout=full, stderr=subprocess.PIPE, text=True, timeout=120,
+            env=environment(home), stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == "whohas: The output could not be written: No space left on device. Send it elsewhere.\n"
@@ -114,7 +115,7 @@ def test_a_full_disk_at_the_start_is_one_sentence(tmp_path: Path, arguments: str
         env=environment(disk / "home"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
         cwd=tmp_path,
     )
     assert done.returncode == 1

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 from openpyxl import load_workbook
 
+from patience import until
 from support import ACME, whohas
 from whohas.errors import NotFound
 from whohas.runs import tables
@@ -56,8 +56,7 @@ def runs(services: Services) -> dict[str, Run]:
             arguments = {"authoritativeSource": hr} if report == "IDENTITY_PROFILE_IDENTITY_ERROR" else given
             made[name] = services.runs.start(report, {**arguments, "selectedFormats": ["CSV"]}, "ann")
         for name, run in made.items():
-            while not services.runs.get(run.id).state.over:
-                time.sleep(0.02)
+            until(lambda run=run: services.runs.get(run.id).state.over)
             made[name] = services.runs.get(run.id)
     assert whohas(services.settings.home, "load", "-q", ACME / "roles.ndjson", ACME / "accounts.ndjson").returncode == 0
     shutil.rmtree(services.settings.warehouse_path / "search" / f"{made['identities'].snapshot:09}")

@@ -16,6 +16,7 @@ import pytest
 from openpyxl import load_workbook
 
 from htmlpage import read_page
+from patience import PATIENCE_SECONDS
 from rendering import ABOUT, extract, file_of
 from whohas.engine.statement import Column
 from whohas.render.definition import Options
@@ -47,7 +48,7 @@ def test_libreoffice_reads_a_csv(tmp_path: Path, separator: str) -> None:
         f"--infilter=Text - txt - csv (StarCalc):{ord(separator)},34,76,1,{columns}",
         "--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1", "--outdir", tmp_path / "read", path,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (tmp_path / "read" / "out.csv").exists(), done.stdout + done.stderr
     with (tmp_path / "read" / "out.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
@@ -77,7 +78,7 @@ def test_spark_reads_a_parquet(tmp_path: Path) -> None:
     python = python_sdk("pyspark", "4.3.0")
     path = file_of(extract(tmp_path, COLUMNS, *ROWS), "parquet")
     done = subprocess.run(
-        [python, "-c", SPARK, path], capture_output=True, text=True, timeout=300, cwd=tmp_path,
+        [python, "-c", SPARK, path], capture_output=True, text=True, timeout=PATIENCE_SECONDS, cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TZ": "UTC"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]

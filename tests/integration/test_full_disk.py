@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import environment
 
 SCRIPT = """
@@ -56,7 +57,7 @@ def test_a_run_that_fills_the_disk_fails_and_leaves_nothing(big_home: Path, form
         env=environment(big_home, SCRIPT=script, TESTS_FORK="0"),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert "disk full" in done.stdout or "No space left" in done.stdout

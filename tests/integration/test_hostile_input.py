@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httpx2
 import pytest
 import sqlalchemy as sa
 
-from auditing import until
+import asking
 from factories import publish
+from patience import until
 from support import Server, result_when_over, serving, whohas
 from whohas.database import connect
 from whohas.warehouse.store import Warehouse
@@ -136,7 +136,7 @@ def test_hostile_headers_are_refused_or_mean_nothing(target: Server, name: str) 
         head = answer.partition(b"\r\n\r\n")[0]
         assert b"X-Injected" not in head
         assert not answer or int(answer.split(b" ", 2)[1]) in (400, 401, 404, 405, 413, 431, 501), (value, answer)
-    assert httpx2.get(f"{target.url}/healthz").status_code == 200
+    assert asking.get(f"{target.url}/healthz").status_code == 200
     _log_is_whole(target)
 
 
@@ -159,7 +159,7 @@ def test_hostile_headers_are_refused_or_mean_nothing(target: Server, name: str) 
 def test_odd_request_lines_open_nothing(target: Server, line: bytes) -> None:
     answer = _raw(target, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert not answer or int(answer.split(b" ", 2)[1]) in (400, 401, 404, 431), answer[:200]
-    assert httpx2.get(f"{target.url}/healthz").status_code == 200
+    assert asking.get(f"{target.url}/healthz").status_code == 200
 
 
 def test_hostile_names_in_loaded_data_stay_data(tmp_path: Path) -> None:

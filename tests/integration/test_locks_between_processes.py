@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from auditing import until
+from patience import until
 from postgres import Postgres
 from whohas import locks
 from whohas.database import connect

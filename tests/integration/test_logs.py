@@ -6,12 +6,12 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from patience import PATIENCE_SECONDS, until
 from support import environment, fork_servers, serving
 from whohas.runs.work import ALONE
 
@@ -36,7 +36,9 @@ BY_WHOM = {
 
 @pytest.mark.parametrize("code", BY_WHOM.values(), ids=BY_WHOM.keys())
 def test_every_line_is_json(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", BEGIN + code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN + code], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.stdout == ""
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert lines
@@ -46,7 +48,7 @@ def test_every_line_is_json(code: str) -> None:
 
 def test_a_thread_that_ends_by_a_fault_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", BEGIN + BY_WHOM["a thread"]], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", BEGIN + BY_WHOM["a thread"]], capture_output=True, text=True, timeout=PATIENCE_SECONDS
     )
     (line,) = [json.loads(line) for line in done.stderr.splitlines()]
     assert line["thread"] == "watch"
@@ -59,10 +61,8 @@ def test_what_children_write_is_json_in_the_log_of_their_worker(home: Path) -> N
         stream = Path(f"/proc/{fork_server.pid}/fd/2")
         stream.write_text("thread '<unnamed>' panicked at src/lib.rs:1\n")
         stream.write_text(json.dumps({"event": "of a child", "level": "error", "timestamp": "now"}) + "\n")
-        deadline = time.monotonic() + 30
-        while not ({"output of a child process", "of a child"} <= {line["event"] for line in _lines(server.log)}):
-            assert time.monotonic() < deadline, server.log.read_text()
-            time.sleep(0.05)
+        both = {"output of a child process", "of a child"}
+        until(lambda: both <= {line["event"] for line in _lines(server.log)}, server.log.read_text)
     (raw,) = [line for line in _lines(server.log) if line["event"] == "output of a child process"]
     assert raw["text"] == "thread '<unnamed>' panicked at src/lib.rs:1"
 
@@ -74,7 +74,7 @@ def test_a_server_that_cannot_start_says_so_in_json(home: Path) -> None:
             env=environment(home),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE_SECONDS,
         )
     assert done.returncode == 1
     *_, last = [json.loads(line) for line in done.stderr.splitlines()]
@@ -93,7 +93,7 @@ child.stdin.write(work(Path(tempfile.mkdtemp())).to_line().encode())
 child.stdin.flush()
 os.read(child.stdout.fileno(), 1)  # it is at work, and tells how far it is
 os.close(child.stdout.fileno())
-assert child.ended(30), "a child whose worker does not listen goes on"
+assert child.ended(600), "a child whose worker does not listen goes on"
 print(child.code)
 """
 
@@ -106,7 +106,7 @@ def test_a_child_whose_worker_listens_no_more_ends_without_a_fault() -> None:
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_SECONDS,
     )
     assert (done.stdout, done.stderr) == (f"{ALONE}\n", "")
 

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 import whohas.services  # noqa: F401 - it brings every table, which is what is compared
-from auditing import until
 from factories import publish
+from patience import PATIENCE_SECONDS, until
 from postgres import Postgres
 from processes import python
 from support import ROOT, environment, result_when_over, serving
@@ -126,7 +126,7 @@ def test_many_processes_may_be_the_first_at_once(
     env = environment(home, WHOHAS_DATABASE_URL=database_url)
     with (tmp_path / "log").open("w") as log:
         starters = [python("-c", script, env=env, stdout=log, stderr=log) for _ in range(6)]
-        ends = [starter.wait(120) for starter in starters]
+        ends = [starter.wait(PATIENCE_SECONDS) for starter in starters]
     assert ends == [0] * 6, (tmp_path / "log").read_text()
     with database.connect() as connection:
         assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalars().all() == [
@@ -196,7 +196,7 @@ def test_job_tables_stay_while_another_process_is_connected(postgresql_before: s
         remove_job_tables(database)
         assert "workflow_status" in job_tables(database)
     other.dispose()
-    until(lambda: not (remove_job_tables(database) or job_tables(database)), 10)
+    until(lambda: not (remove_job_tables(database) or job_tables(database)))
 
 
 def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -> None:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import asking
 from support import Server, result_when_over, serving
 from whohas.http.app import create_app
 from whohas.services import open_services
@@ -29,7 +30,7 @@ def own_home(acme_home: Path, home: Path) -> Path:
 
 def samples(server: Server, **headers: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """All figures, by name and labels; parsed as Prometheus would."""
-    answer = httpx2.get(f"{server.url}/metrics", headers=headers).raise_for_status()
+    answer = asking.get(f"{server.url}/metrics", headers=headers).raise_for_status()
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
@@ -60,7 +61,7 @@ def test_one_tracking_id_leads_from_the_request_to_the_end_of_its_run(own_home: 
 
 def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) -> None:
     with serving(own_home) as server, server.http() as http:
-        ready = httpx2.get(f"{server.url}/readyz")
+        ready = asking.get(f"{server.url}/readyz")
         assert ready.status_code == 200
         parts = {"database": "ok", "warehouse": "ok", "disk": "ok", "worker": "ok"}
         assert ready.json() == {"status": "ready", "parts": parts}
@@ -73,7 +74,7 @@ def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) 
         assert http.get(f"/v2025/reports/{'0' * 32}/result").status_code == 404
         for number in range(20):
             http.get(f"/nothing/{number}")
-            httpx2.request(f"VERB{number}", f"{server.url}/healthz")
+            asking.request(f"VERB{number}", f"{server.url}/healthz")
         found = samples(server)
         assert figure(found, "whohas_runs", state="succeeded", report_type="ACCOUNTS") == 1
         assert figure(found, "whohas_workers_alive") == 1
@@ -93,27 +94,27 @@ def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) 
         methods = {dict(labels)["method"] for name, labels in found if name == "whohas_http_requests_total"}
         assert not any(route.startswith("/nothing") for route in routes)
         assert methods <= {"GET", "HEAD", "POST", "other"}
-        text = httpx2.get(f"{server.url}/metrics").text
+        text = asking.get(f"{server.url}/metrics").text
         assert server.client_secret not in text and server.client_id not in text and "Nimbus" not in text
 
 
 def test_figures_need_a_token_or_are_not_there_where_the_settings_say_so(own_home: Path) -> None:
     with serving(own_home, WHOHAS_METRICS="token") as server:
-        assert httpx2.get(f"{server.url}/metrics").status_code == 401
+        assert asking.get(f"{server.url}/metrics").status_code == 401
         assert samples(server, Authorization=f"Bearer {server.token()}")
     with serving(own_home, WHOHAS_METRICS="off") as server, server.http() as http:
-        assert httpx2.get(f"{server.url}/metrics").status_code == 401
+        assert asking.get(f"{server.url}/metrics").status_code == 401
         assert http.get("/metrics").status_code == 404
 
 
 def test_a_full_disk_is_named(own_home: Path) -> None:
     with serving(own_home, WHOHAS_MIN_FREE_BYTES=str(1 << 60)) as server:
-        answer = httpx2.get(f"{server.url}/readyz")
+        answer = asking.get(f"{server.url}/readyz")
         assert answer.status_code == 503
         assert answer.json()["status"] == "not ready"
         wrong = {name: text for name, text in answer.json()["parts"].items() if text != "ok"}
         assert list(wrong) == ["disk"] and "bytes are free" in wrong["disk"]
-        assert httpx2.get(f"{server.url}/healthz").status_code == 200
+        assert asking.get(f"{server.url}/healthz").status_code == 200
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ import pytest
 import people
 import rendering
 from content_streams import checked
+from patience import PATIENCE_SECONDS
 from printed import plain_text, program
 from rendering import extract
 from whohas.engine.statement import Column
@@ -48,7 +49,7 @@ def missing(cells: Sequence[str], text: str) -> list[str]:
 
 def words_of(command: Sequence[str | Path]) -> str:
     """What a program says that should have nothing to say."""
-    done = subprocess.run(command, capture_output=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == 0, done.stderr.decode()
     return done.stderr.decode()
 

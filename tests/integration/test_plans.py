@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from deltalake import DeltaTable
 
 from factories import link_copy
+from patience import until
 from support import ACME, Server, result_when_over, whohas
 from whohas.engine.duckdb import RowSum, noted
 from whohas.engine.sql import quote
@@ -58,9 +58,7 @@ def services(acme_home: Path, tmp_path: Path) -> Iterator[Services]:
 
 def carried_out(services: Services, run: Run) -> Run:
     with services.runs.work():
-        while not (now := services.runs.get(run.id)).state.over:
-            time.sleep(0.02)
-    return now
+        return until(lambda: now if (now := services.runs.get(run.id)).state.over else None) or run
 
 
 def started(services: Services, report: str = "ORPHAN_IDENTITIES", formats: tuple[str, ...] = ("CSV",)) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import psutil
 import pytest
 
 from factories import MILLION as ROWS
+from patience import PATIENCE_SECONDS, until
 from support import children, result_when_over, serving, whohas
 
 BODY: dict[str, Any] = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
@@ -25,18 +25,18 @@ def start_and_wait_until_extracting(http: httpx2.Client) -> str:
 def start_and_wait_until(http: httpx2.Client, format: str, progress: str) -> str:
     body = {**BODY, "arguments": {**BODY["arguments"], "selectedFormats": [format]}}
     run_id = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
-    deadline = time.monotonic() + 60
-    while True:
+
+    def is_there() -> bool:
         result = http.get(f"/v2025/reports/{run_id}/result").raise_for_status().json()
         assert result["status"] is None, f"over before it could be interrupted: {result}"
-        if str(result["progress"]).startswith(progress):
-            return run_id
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return str(result["progress"]).startswith(progress)
+
+    until(is_there)
+    return run_id
 
 
-def wait_until_gone(processes: list[psutil.Process], seconds: float) -> None:
-    _, alive = psutil.wait_procs(processes, timeout=seconds)
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
     assert not alive
 
 
@@ -46,7 +46,7 @@ def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, m
         workers = children(server.process.pid)
         assert workers
         server.kill()
-        wait_until_gone(workers, 5)
+        wait_until_gone(workers)
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         result = result_when_over(http, run_id)
         assert (result["status"], result["rows"]) == ("SUCCESS", ROWS)
@@ -68,10 +68,8 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
     ):
         run_id = start_and_wait_until_extracting(http)
         workers = children(server.process.pid)
-        started = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - started < 10
-        wait_until_gone(workers, 1)
+        assert not any(one.is_running() for one in workers)
     with (
         serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_RUN_ATTEMPTS="1") as server,
         server.http() as http,
@@ -87,7 +85,7 @@ def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, mainl
         server.http() as http,
     ):
         run_id = start_and_wait_until_extracting(http)
-        assert server.stop(70) == 0
+        assert server.stop() == 0
     assert [path.name for path in (big_home / "artefacts" / run_id).iterdir()] == ["1-accounts.csv"]
     assert "succeeded" in whohas(big_home, "show", run_id, WHOHAS_DATABASE_URL=mainly_sqlite).stdout
 
@@ -101,10 +99,7 @@ def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
         server.kill()
     for attempt in (2, 3):
         with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server:
-            deadline = time.monotonic() + 60
-            while not (big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until((big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists)
             server.kill()
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         result = result_when_over(http, run_id)
@@ -137,10 +132,7 @@ def test_a_run_whose_child_is_killed_each_time_ends_as_a_failure_that_says_so(
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         for attempt in (1, 2, 3):
-            deadline = time.monotonic() + 60
-            while not (big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists():
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until((big_home / "artefacts" / run_id / f"{attempt}-accounts.csv.part").exists)
             kill_busiest(server.process.pid)
         result = result_when_over(http, run_id)
         assert result["status"] == "FAILURE"
@@ -162,9 +154,9 @@ def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
         busy = max(children(server.process.pid), key=lambda child: sum(child.cpu_times()[:2]))
         cancelled = http.post(f"/v2025/reports/{run_id}/cancel")
         assert (cancelled.status_code, cancelled.content) == (204, b"")
-        wait_until_gone([busy], 1)
         result = result_when_over(http, run_id)
         assert result["status"] == "TERMINATED"
+        assert not busy.is_running()
         assert http.get(f"/v2025/reports/{run_id}", params={"fileFormat": format.lower()}).status_code == 404
         assert not (big_home / "artefacts" / run_id).exists()
         assert http.post(f"/v2025/reports/{run_id}/cancel").status_code == 204

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from patience import until
 from support import result_when_over, serving, whohas
 from whohas.artefacts import Artefact
 from whohas.errors import NotFound
@@ -198,10 +199,7 @@ def test_the_server_sweeps_by_itself_and_the_command_line_holds(own_home: Path) 
         body = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
         run_id = http.post("/v2025/reports/run", json=body).json()["id"]
         result_when_over(http, run_id)
-        deadline = time.monotonic() + 60
-        while http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code == 200:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        until(lambda: http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code != 200)
         gone = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"})
         assert gone.status_code == 404
         assert "were removed on" in gone.json()["messages"][0]["text"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from patience import until
 from support import Server, serving, whohas
 from whohas.database import connect
 from whohas.runs.model import Run
@@ -155,10 +155,7 @@ def test_after_an_outage_the_server_starts_what_was_missed(own_home: Path) -> No
     make_due(database)
     database.dispose()
     with serving(own_home) as server, server.http() as http:
-        deadline = time.monotonic() + 30
-        while not (tasks := http.get("/v2025/task-status?filters=completionStatus pr").json()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        tasks = until(lambda: http.get("/v2025/task-status?filters=completionStatus pr").json())
         (task,) = tasks
         assert (task["uniqueName"], task["launcher"]) == ("Accounts Report", "ann")
         assert task["attributes"]["schedule"] == "crm"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chance import seed
+from patience import PATIENCE_SECONDS
 from support import Server
 
 EXAMPLES = 25
@@ -43,7 +44,7 @@ def test_every_answer_is_as_described(server: Server, tmp_path: Path, paths: str
             "--workers", "1",
             "--no-color",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=500,
+        cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     tested = re.search(r"([\d,]+) generated", done.stdout)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from patience import until
 from support import ACME, whohas
 from whohas.cli.terminal import plain
 from whohas.search.fields import INDICES
@@ -82,8 +82,7 @@ def runs(services: Services) -> dict[str, str]:
             arguments = {"query": query, "indices": [index], "selectedFormats": ["PARQUET"], **more}
             made[name] = services.runs.start("SEARCH_EXPORT", arguments, "ann").id
         for id in made.values():
-            while not services.runs.get(id).state.over:
-                time.sleep(0.02)
+            until(lambda id=id: services.runs.get(id).state.over)
     return made
 
 
@@ -134,8 +133,7 @@ def test_the_kept_sql_of_several_indices_runs_as_a_script(
     arguments = {"query": "name:a* OR status:*", "selectedFormats": ["PARQUET"]}
     with services.runs.work():
         id = services.runs.start("SEARCH_EXPORT", arguments, "ann").id
-        while not services.runs.get(id).state.over:
-            time.sleep(0.02)
+        until(lambda: services.runs.get(id).state.over)
     run = services.runs.get(id)
     statements = rebuilt.extract_statements(services.runs.record(run).printed)
     found, artefact = services.runs.artefact(run.id, "parquet")

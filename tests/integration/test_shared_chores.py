@@ -7,11 +7,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-import httpx2
 import pytest
 import sqlalchemy as sa
 
+import asking
 from cluster import Cluster, running_cluster
+from patience import until
 from postgres import Postgres
 from receiving import receiving
 from support import whohas
@@ -26,14 +27,6 @@ MANY = {
     "WHOHAS_CONCURRENT_REPORTS": "IDENTITIES",  # single flight would hide a second start
     "WHOHAS_SWEEP_SECONDS": "1",
 }
-
-
-def until(what: object, seconds: float = 60) -> None:
-    assert callable(what)
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.1)
 
 
 def removals(cluster: Cluster) -> list[str]:
@@ -67,8 +60,8 @@ def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_hom
         assert [tuple(one) for one in states] == [("delivered", 1)] * DUE
 
         for server in cluster.servers:
-            assert httpx2.get(f"{server.url}/readyz").status_code == 200
-            assert "whohas_workers_alive 3.0" in httpx2.get(f"{server.url}/metrics").text
+            assert asking.get(f"{server.url}/readyz").status_code == 200
+            assert "whohas_workers_alive 3.0" in asking.get(f"{server.url}/metrics").text
 
         with database.begin() as connection:
             connection.execute(sa.update(tables.run).values(completed=repository.now() - timedelta(days=91)))
@@ -81,6 +74,6 @@ def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_hom
 
         for worker in cluster.workers:
             assert worker.stop() == 0
-        ready = httpx2.get(f"{cluster.servers[1].url}/readyz")
+        ready = asking.get(f"{cluster.servers[1].url}/readyz")
         assert (ready.status_code, ready.json()["parts"]["worker"]) == (503, "no worker is alive: runs wait")
     database.dispose()

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+import asking
 from support import Server, serving
 from whohas.auth.clients import client_table
 from whohas.auth.limits import GUESSES
@@ -55,7 +56,7 @@ class Console:
         }
 
     def page(self, **changed: str) -> httpx2.Response:
-        return httpx2.get(f"{self.url}/oauth/authorize", params={**self.asked, **changed})
+        return asking.get(f"{self.url}/oauth/authorize", params={**self.asked, **changed})
 
     def sign_in(
         self,
@@ -67,7 +68,7 @@ class Console:
         **changed: str,
     ) -> httpx2.Response:
         """Fetch the page as a browser does, and post its form; `entered` replaces fields of it."""
-        with httpx2.Client() as browser:
+        with asking.Client() as browser:
             page = browser.get(f"{self.url}/oauth/authorize", params={**self.asked, **changed})
             form = {**self.asked, **changed, **hidden_fields(page.text), "user": user, "password": password}
             return browser.post(f"{self.url}/oauth/authorize", data={**form, **(entered or {})}, headers=headers)
@@ -86,7 +87,7 @@ class Console:
             "code_verifier": self.verifier,
             **changed,
         }
-        return httpx2.post(f"{self.url}/oauth/token", data=form)
+        return asking.post(f"{self.url}/oauth/token", data=form)
 
 
 def hidden_fields(page: str) -> dict[str, str]:
@@ -126,7 +127,7 @@ def test_a_user_signs_in_on_our_page_and_gets_a_token_that_acts_as_they_do(conso
     token = console.redeem(answer["code"][0]).raise_for_status().json()
     assert (token["user_name"], token["scope"]) == ("ann", "sp:scopes:all")
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    cancel = httpx2.post(f"{console.url}/v2025/reports/{'0' * 32}/cancel", headers=headers)
+    cancel = asking.post(f"{console.url}/v2025/reports/{'0' * 32}/cancel", headers=headers)
     assert cancel.status_code == 404, "a user may cancel; there is no such run"
 
 
@@ -223,9 +224,9 @@ def test_a_form_of_another_site_signs_nobody_in(
 
 def test_a_form_without_its_page_signs_nobody_in(console: Console) -> None:
     form = {**console.asked, "user": "ann", "password": PASSWORD}
-    assert httpx2.post(f"{console.url}/oauth/authorize", data=form).status_code == 403
+    assert asking.post(f"{console.url}/oauth/authorize", data=form).status_code == 403
     token = hidden_fields(console.page().text)
-    assert httpx2.post(f"{console.url}/oauth/authorize", data={**form, **token}).status_code == 403, "no cookie"
+    assert asking.post(f"{console.url}/oauth/authorize", data={**form, **token}).status_code == 403, "no cookie"
 
 
 def test_a_browsers_own_post_signs_in(console: Console) -> None:
@@ -271,9 +272,9 @@ def test_a_token_has_fewer_scopes_where_fewer_were_asked_for(console: Console) -
     token = console.redeem(console.code(scope="sp:report:read")).json()
     assert token["scope"] == "sp:report:read"
     headers = {"Authorization": f"Bearer {token['access_token']}"}
-    start = httpx2.post(f"{console.url}/v2025/reports/run", json={"reportType": "IDENTITIES"}, headers=headers)
+    start = asking.post(f"{console.url}/v2025/reports/run", json={"reportType": "IDENTITIES"}, headers=headers)
     assert start.status_code == 403
-    read = httpx2.get(f"{console.url}/v2025/reports/{'0' * 32}/result", headers=headers)
+    read = asking.get(f"{console.url}/v2025/reports/{'0' * 32}/result", headers=headers)
     assert read.status_code == 404
 
 
@@ -291,13 +292,13 @@ def test_whoever_guesses_a_password_waits_and_the_page_says_so(console: Console)
 def test_whoever_guesses_a_clients_secret_waits_and_a_right_one_never_does(console: Console) -> None:
     form = {"grant_type": "client_credentials", "client_id": "f" * 32}
     statuses = [
-        httpx2.post(f"{console.url}/oauth/token", data={**form, "client_secret": f"x{number}"}).status_code
+        asking.post(f"{console.url}/oauth/token", data={**form, "client_secret": f"x{number}"}).status_code
         for number in range(GUESSES + 1)
     ]
     assert statuses == [401] * GUESSES + [429]
     right = {"client_id": console.client_id, "client_secret": console.client_secret}
     for _ in range(120):
-        assert httpx2.post(f"{console.url}/oauth/token", data={**form, **right}).status_code == 200
+        assert asking.post(f"{console.url}/oauth/token", data={**form, **right}).status_code == 200
 
 
 def test_neither_passwords_nor_codes_nor_tokens_are_in_the_log(console: Console, running: Server) -> None:

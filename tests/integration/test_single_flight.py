@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from factories import many_accounts
+from patience import PATIENCE_SECONDS, until
 from processes import Process, python
 from support import environment, result_when_over, serving
 
@@ -40,14 +40,10 @@ def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path
         for path in said:
             with path.open("w") as out:
                 starters.append(python("-c", STARTER % STARTS, env=env, stdin=stdin, stdout=out, stderr=log))
-    deadline = time.monotonic() + 120
-    while not all(path.read_text() == "ready\n" for path in said):
-        assert time.monotonic() < deadline and not any(starter.poll() for starter in starters), (
-            home / "starters.log"
-        ).read_text()
-        time.sleep(0.02)
+    until(lambda: all(path.read_text() == "ready\n" for path in said) or any(one.poll() for one in starters))
+    assert not any(starter.poll() for starter in starters), (home / "starters.log").read_text()
     os.close(begin)  # all of them see the end of their input at once
-    assert [starter.wait(120) for starter in starters] == [0] * PROCESSES
+    assert [starter.wait(PATIENCE_SECONDS) for starter in starters] == [0] * PROCESSES
     ids = {run_id for path in said for run_id in path.read_text().split()[1:]}
     assert len(ids) == 1
     with serving(home, WHOHAS_DATABASE_URL=database_url) as server, server.http() as http:

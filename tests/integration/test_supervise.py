@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from factories import publish
-from whohas.artefacts import Artefacts
-from whohas.database import connect
+from attempts import Bench
 from whohas.errors import NotFound, QuotaExceeded
-from whohas.migrations import upgrade
 from whohas.runs import listing
-from whohas.runs.children import Children
-from whohas.runs.later import Later
 from whohas.runs.lease import FileLease
 from whohas.runs.model import Run, State
 from whohas.runs.queue import Lane
-from whohas.runs.service import Runs
-from whohas.runs.supervise import Supervisor
-from whohas.settings import load_settings
-from whohas.warehouse.store import Warehouse
-
-SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
-ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
-
-
-class Bench:
-    """The runs of a home folder, carried out when a test says so."""
-
-    def __init__(self, home: Path, database_url: str, **told: object) -> None:
-        settings = load_settings(home=home, database_url=database_url or None, **told)
-        home.mkdir()
-        self.warehouse = Warehouse(settings.warehouse_path)
-        publish(self.warehouse, SOURCES, ACCOUNTS)
-        database = connect(settings.sqlalchemy_url)
-        upgrade(database)
-        artefacts = Artefacts(settings.artefacts_path)
-        self.database = database
-        children = Children()
-        self.later = Later(settings, database, artefacts, self.warehouse, children)
-        self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
-        self.supervisor.begin(FileLease(database))
-        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
-
-    def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
-        return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone, **arguments}, launcher)
-
-    def carry_out(self, run: Run) -> Run:
-        """Carries out what is queued, which is this run or nothing."""
-        for claimed in self.supervisor.claim({Lane("all", 1): 1}):
-            assert claimed.id == run.id
-            self.supervisor.carry_out(claimed)
-        self.supervisor.children.close()
-        return self.runs.get(run.id)
 
 
 @pytest.fixture
@@ -82,9 +39,13 @@ def test_a_run_whose_data_has_gone_fails_and_says_so(bench: Bench) -> None:
     for path in (bench.warehouse.root / "accounts").glob("*.parquet"):
         path.unlink()
     failed = bench.carry_out(run)
-    assert "could not be read" in failure(failed)
+    assert re.fullmatch(
+        r"The data of snapshot 1 is no longer kept: accounts/\S+ is not there\. Its tables were vacuumed, or files were "
+        r"removed\. Start the report again\.",
+        failure(failed),
+    )
     assert not (bench.supervisor.artefacts.root / run.id).exists()
-    with pytest.raises(NotFound, match=r"This run failed and has no file\. A file could not be read"):
+    with pytest.raises(NotFound, match=r"failed and has no file\. The data .*\. Start the report again\.$"):
         bench.runs.artefact(run.id, "csv")
 
 
@@ -92,7 +53,7 @@ def test_a_run_whose_snapshot_has_gone_fails_and_says_so(bench: Bench) -> None:
     run = bench.start()
     for path in (bench.warehouse.root / "manifests").iterdir():
         path.unlink()
-    assert failure(bench.carry_out(run)) == "There is no snapshot 1."
+    assert failure(bench.carry_out(run)) == "There is no snapshot 1. Start the report again."
 
 
 def test_a_run_for_which_no_folder_can_be_made_fails_and_says_so(bench: Bench) -> None:

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+import asking
+from patience import PATIENCE_SECONDS
 from support import environment, serving
 from whohas.auth.limits import GUESSES
 
@@ -50,11 +52,11 @@ def test_the_server_speaks_https_where_it_has_a_certificate(
     monkeypatch.setenv("SSL_CERT_FILE", settings["WHOHAS_TLS_CERTIFICATE"])  # for the fixture, which asks for health
     with serving(home, **settings) as server:
         assert server.url.startswith("https://127.0.0.1:")
-        answer = httpx2.get(f"{server.url}/healthz", verify=trusted)
+        answer = asking.get(f"{server.url}/healthz", verify=trusted)
         assert answer.status_code == 200
         assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
         with pytest.raises(httpx2.TransportError):
-            httpx2.get(server.url.replace("https", "http") + "/healthz")
+            asking.get(server.url.replace("https", "http") + "/healthz")
 
 
 @pytest.mark.parametrize("content", ["", "no certificate"])
@@ -72,14 +74,16 @@ def test_half_of_the_settings_of_tls_is_a_clear_error(home: Path, tmp_path: Path
 
 def serve(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "whohas", "serve", "--port", "0"]
-    return subprocess.run(command, env=environment(home, **settings), capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, env=environment(home, **settings), capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
 
 
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1"])
 def test_who_says_to_be_somebody_else_is_believed_from_trusted_proxies_alone(home: Path, proxies: str) -> None:
     with serving(home, WHOHAS_TRUSTED_PROXIES=proxies) as server:
         statuses = [
-            httpx2.post(
+            asking.post(
                 f"{server.url}/oauth/token",
                 data={"grant_type": "client_credentials", "client_id": "f" * 32, "client_secret": f"x{number}"},
                 headers={"X-Forwarded-For": f"10.0.0.{number}"},

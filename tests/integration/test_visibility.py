@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import asking
 from support import ACME, Server, result_when_over, whohas
 from whohas.auth import Access
 from whohas.services import open_services
@@ -30,7 +31,7 @@ def calling(server: Server, access: Access, request: pytest.FixtureRequest) -> C
     def make(name: str, level: str, *sources: str) -> httpx2.Client:
         person = access.people.create(f"{name} of {request.node.name}", [level], sources)
         token = access.tokens.issue(access.clients.create(name, ["sp:scopes:all"], person=person).client).text
-        client = httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+        client = asking.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"})
         request.addfinalizer(client.close)
         return client
 
@@ -169,7 +170,7 @@ def test_a_source_that_is_taken_away_takes_the_runs_on_it_along(
     assert done.returncode == 0, done.stderr
     person = access.people.named("ann of hr")
     token = access.tokens.issue(access.clients.create("laptop", ["sp:scopes:all"], person=person).client).text
-    with httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as ann:
+    with asking.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as ann:
         run_id = start(ann, "ACCOUNTS", sourceName="Active Directory").json()["id"]
         assert ann.get(f"/v2025/reports/{run_id}/result").status_code == 200
         access.people.change("ann of hr", sources=["other"])

@@ -13,6 +13,7 @@ import pytest
 from openpyxl.styles import numbers
 
 from intake import Rig
+from patience import PATIENCE_SECONDS
 
 CSV = '''Export of 31.01.2026;;;;;;
 ;;;;;;
@@ -52,7 +53,7 @@ def converted(rig: Rig, *options: str, path: Path) -> None:
     """Has LibreOffice write a workbook of a file into the rig's folder."""
     profile = f"-env:UserInstallation={(rig.data.parent / 'profile').as_uri()}"
     command = ["soffice", profile, "--headless", *options, "--convert-to", "xlsx", "--outdir", rig.data, path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (rig.data / f"{path.stem}.xlsx").exists(), done.stdout + done.stderr
 
 

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from joserfc.jwk import ECKey
 
+from patience import PATIENCE_SECONDS
 from whohas.auth import SigningKeys, open_keys, public_set
 from whohas.auth.keys import STAMP
 from whohas.errors import Unavailable
@@ -52,7 +54,7 @@ def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_o
         assert opener.stdin is not None
         opener.stdin.write("go\n")
         opener.stdin.flush()
-    seen = [opener.communicate(timeout=60)[0].split() for opener in openers]
+    seen = [opener.communicate(timeout=PATIENCE_SECONDS)[0].split() for opener in openers]
     assert len({secret for secret, _ in seen}) == 1
     known = open_keys(home).signing
     assert all(known.find(key) for _, key in seen)
@@ -84,10 +86,35 @@ def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_known(home:
     new = keys.rotate()
     assert keys.newest() == new != old
     assert keys.find(old.id) == old
-    time.sleep(0.3)
     assert elsewhere.find(new.id) == new, "another server that does not know it looks again"
     assert {one["kid"] for one in public_set(keys)["keys"]} == {old.id, new.id}
     assert not any("d" in one for one in public_set(keys)["keys"]), "a private half"
+
+
+def test_each_server_knows_every_key_the_moment_it_signs(home: Path) -> None:
+    servers = [open_keys(home).signing for _ in range(3)]
+    for number in range(60):
+        new = servers[number % 3].rotate()
+        assert all(server.find(new.id) == new for server in servers), number
+        assert all(server.newest() == new for server in servers), number
+        time.sleep(0.002 * (number % 5))
+
+
+def test_a_key_that_was_removed_signs_nowhere_any_more(home: Path) -> None:
+    keys, elsewhere = open_keys(home).signing, open_keys(home).signing
+    old = elsewhere.newest()
+    new = keys.rotate(end_tokens=True)
+    assert elsewhere.newest() == new
+    assert elsewhere.find(old.id) is None
+
+
+def test_keys_that_end_all_tokens_at_once_leave_one(home: Path) -> None:
+    servers = [open_keys(home).signing for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            made = list(pool.map(lambda server: server.rotate(end_tokens=True), servers))
+            left = open_keys(home).signing.all()
+            assert left and {key.id for key in left} <= {key.id for key in made}
 
 
 def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from auditing import until
+from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
 from rendering import ABOUT
 from whohas import timeouts
 from whohas.engine.statement import Column
@@ -36,6 +37,7 @@ from whohas.runs.work import ALONE, Output, Part, Work
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
 SOON = "from whohas import timeouts; timeouts.CHILD_PARENT_SECONDS = 3.0; from whohas.runs import forkserver; forkserver.main()"
+LATE = SOON.replace("3.0", str(NEVER_SECONDS))
 LOADED = """
 import sys
 from whohas.runs import child, forkserver
@@ -125,15 +127,24 @@ def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
     with forked() as child:
         child.stdin.write(work(tmp_path).to_line().encode())
         child.stdin.flush()
-        assert child.ended(60)
+        assert child.ended(PATIENCE_SECONDS)
         assert child.code == ALONE
 
 
-def test_a_child_that_is_followed_goes_on(tmp_path: Path) -> None:
+def test_a_child_whose_worker_is_gone_ends_at_once(tmp_path: Path) -> None:
+    with forked(LATE) as child:
+        child.stdin.write(work(tmp_path).to_line().encode())
+        child.stdin.close()
+        assert child.ended(PATIENCE_SECONDS)
+        assert child.code == ALONE
+
+
+def test_a_child_that_is_followed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with forked() as child:
-        began = time.monotonic()
+        monkeypatch.setattr(timeouts, "CHILD_WORD_SECONDS", 0.1)  # so that it misses many before it ends
+        until_alone = time.monotonic() + 4
         for _ in follow(child, work(tmp_path), 0.1):
-            if time.monotonic() - began > 8:
+            if time.monotonic() > until_alone:
                 break
         assert not child.ended()
 
@@ -159,7 +170,7 @@ def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> Non
         telling = follow(child, work(tmp_path), 0.1)
         next(telling)
         os.kill(child.pid, signal.SIGKILL)
-        assert child.ended(10)
+        assert child.ended(PATIENCE_SECONDS)
         assert "killed (SIGKILL)" in died(child, MemoryWatch(group_memory())).message
         time.sleep(1.5)
         assert not any(isinstance(facts, Done) for facts in telling)
@@ -186,10 +197,16 @@ def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothin
 def test_where_the_process_that_forks_is_lost_another_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    children = Children()
+    class Patient(ForkServer):
+        def _started(self, instead_of: socket.socket | None = None) -> socket.socket:
+            if instead_of is not None:  # the new one has everything to load first
+                monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", PATIENCE_SECONDS)
+            return super()._started(instead_of)
+
+    children = Children(Patient())
     orphan = children.take()
     os.kill(psutil.Process(orphan.pid).ppid(), number)
-    monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", 5.0)
+    monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", 0.5)
     next_one = children.take()
     assert [facts.files[0]["rows"] for facts in follow(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
             if isinstance(facts, Done)] == [1]  # fmt: skip
@@ -216,7 +233,7 @@ def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
 
 def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
     code = "from whohas.runs.children import Children; Children().take(); import os; os.kill(os.getpid(), 9)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (-9, b"", b"")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import Server
 from whohas.client import AsyncClient, Client
 from whohas.contract import ReportResults
@@ -41,14 +42,14 @@ def do(request: pytest.FixtureRequest, server: Server) -> Do:
 
 def finished(do: Do) -> str:
     run_id = do(lambda client: client.start("ACCOUNTS", SOURCE)).id
-    assert do(lambda client: client.wait(run_id, timeout=60)).status == "SUCCESS"
+    assert do(lambda client: client.wait(run_id, timeout=PATIENCE_SECONDS)).status == "SUCCESS"
     return run_id
 
 
 def test_a_run_is_started_watched_and_its_file_saved(do: Do, tmp_path: Path) -> None:
     seen: list[ReportResults] = []
     run = do(lambda client: client.start("ACCOUNTS", SOURCE))
-    result = do(lambda client: client.wait(run.id, on_progress=seen.append, timeout=60))
+    result = do(lambda client: client.wait(run.id, on_progress=seen.append, timeout=PATIENCE_SECONDS))
     assert (result.status, result.availableFormats) == ("SUCCESS", ["CSV", "PDF"])
     assert seen[-1] == result
     assert len({str(one) for one in seen}) == len(seen), "only what is new is told"
@@ -102,7 +103,7 @@ def test_a_refusal_is_an_error_with_the_servers_words_and_tracking_id(
 
 def test_a_file_that_cannot_be_had_leaves_nothing_behind(do: Do, tmp_path: Path) -> None:
     run_id = do(lambda client: client.start("ACCOUNTS", {**SOURCE, "selectedFormats": ["CSV"]})).id
-    assert do(lambda client: client.wait(run_id, timeout=60)).status == "SUCCESS"
+    assert do(lambda client: client.wait(run_id, timeout=PATIENCE_SECONDS)).status == "SUCCESS"
     with pytest.raises(NotFound, match="no run"):
         do(lambda client: client.download("0" * 32, "pdf", tmp_path / "a.pdf"))
     with pytest.raises(InvalidArguments, match="csv, pdf, "):
@@ -124,7 +125,7 @@ def test_a_wrong_secret_is_refused_with_the_reason(server: Server) -> None:
 def test_every_version_of_the_api_can_be_chosen(server: Server, prefix: str) -> None:
     with Client(f"{server.url}/", server.client_id, server.client_secret, prefix=prefix) as client:
         run = client.start("ACCOUNTS", SOURCE)
-        assert client.wait(run.id or "", timeout=60).status == "SUCCESS"
+        assert client.wait(run.id or "", timeout=PATIENCE_SECONDS).status == "SUCCESS"
 
 
 def test_what_is_missing_in_the_environment_is_named() -> None:

@@ -57,6 +57,24 @@ def test_what_goes_by_the_hour_goes_on_through_both(day: datetime, hours: int) -
     assert datetime.fromtimestamp(seen[-1], BERLIN).hour == 23
 
 
+@pytest.mark.parametrize(
+    ("cron", "plain"),
+    [
+        ("0 6-6/2 * * *", "0 6 * * *"),
+        ("0 06-6/2,23 * * *", "0 6,23 * * *"),
+        ("5-5/10 * * * *", "5 * * * *"),
+        ("0 0 1-1/7 * *", "0 0 1 * *"),
+        ("0 0 1 jan-1/2 *", "0 0 1 1 *"),
+        ("0 0 * * MON-1/2", "0 0 * * 1"),
+        ("0 0 * * sun-SUN/2", "0 0 * * 0"),
+        ("0 6-8/9 * * *", "0 6 * * *"),
+    ],
+)
+def test_a_step_in_a_span_of_one_number_leads_nowhere(cron: str, plain: str) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    assert times(cron, "UTC", start, 20) == times(plain, "UTC", start, 20)
+
+
 SPRING = {
     "Europe/Berlin": datetime(2026, 3, 29),  # 02:00 to 03:00 is skipped
     "America/New_York": datetime(2026, 3, 8),  # 02:00 to 03:00

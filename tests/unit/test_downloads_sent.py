@@ -12,6 +12,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 
+from patience import PATIENCE_SECONDS
 from whohas.errors import WhohasError
 from whohas.http.downloads import CHUNK, Download, serve
 
@@ -51,7 +52,7 @@ def send(path: Path, method: str = "GET", removed: bool = False, leaves: bool = 
                     gone.set()
                     await anyio.sleep_forever()
 
-        with anyio.fail_after(20):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await response(scope, receive, put)
 
     download = Download(path, "text/csv", "ab" * 32, None, "Accounts", "csv", lambda *what: sent.begun.append(what))

@@ -6,9 +6,9 @@ import gzip
 import json
 import zlib
 
-import httpx2
 import pytest
 
+import asking
 from support import Server
 
 BODY = json.dumps({"reportType": "ACCOUNTS", "arguments": {"sourceName": "nothing"}}).encode()
@@ -24,7 +24,7 @@ ROUTES = [
 
 
 def test_every_route_that_takes_a_body_is_tried(server: Server) -> None:
-    paths = httpx2.get(f"{server.url}/openapi.json").json()["paths"]
+    paths = asking.get(f"{server.url}/openapi.json").json()["paths"]
     taking = {path for path, operations in paths.items() for one in operations.values() if "requestBody" in one}
     tails = {path.rpartition("/")[2] for _, path in ROUTES} | {"token", "authorize"}
     assert {path.rpartition("/")[2] for path in taking} - {"{id}"} <= tails
@@ -46,7 +46,7 @@ def test_a_body_in_a_content_coding_is_a_415(server: Server, method: str, path: 
 @pytest.mark.parametrize("path", ["/oauth/token", "/oauth/token/", "/oauth/authorize"])
 def test_so_it_is_where_no_token_is_needed(server: Server, path: str) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
-    refused = httpx2.post(f"{server.url}{path}", content=gzip.compress(b"a=b"), headers=headers)
+    refused = asking.post(f"{server.url}{path}", content=gzip.compress(b"a=b"), headers=headers)
     assert (refused.status_code, refused.headers["Accept-Encoding"]) == (415, "identity")
 
 
@@ -79,7 +79,7 @@ def test_a_slash_at_the_end_is_answered_without_a_redirect(server: Server, path:
         "client_id": server.client_id,
         "client_secret": server.client_secret,
     }
-    answer = httpx2.post(f"{server.url}{path}", data=form)
+    answer = asking.post(f"{server.url}{path}", data=form)
     assert (answer.status_code, bool(answer.json()["access_token"])) == (200, True)
 
 
@@ -92,4 +92,4 @@ def test_so_it_is_on_every_path_and_nothing_opens_by_it(server: Server) -> None:
         started = http.post("/v2025/reports/run/", content=BODY)
         assert (started.status_code, "nothing" in started.text) == (400, True)
     for path in ("/oauth/info/", "/whohas/schedules/", "/v2025/task-status/", "/", "//"):
-        assert httpx2.get(f"{server.url}{path}").status_code == 401, path
+        assert asking.get(f"{server.url}{path}").status_code == 401, path

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
+import asking
 from support import SHARED, Server
 from whohas.contract import CompletionStatus, ReportType, ResultStatus, TaskType
 from whohas.contract.tasks import TaskCompletion
@@ -39,7 +39,7 @@ def published() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def ours(server: Server, shared: Path) -> Schema:
     assert shared
-    return httpx2.get(f"{server.url}/openapi.json").raise_for_status().json()
+    return asking.get(f"{server.url}/openapi.json").raise_for_status().json()
 
 
 def operation_of(ours: Schema, method: str, path: str) -> Schema:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import Server
 
 MEGABYTE = b"x" * (1 << 20)
@@ -26,7 +27,7 @@ def posted(
 ) -> tuple[int, dict[str, object]]:
     """Sends the whole body before it looks at the answer, as most clients do."""
     host, port = server.url.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_SECONDS)
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
     connection.request("POST", path, body, headers, encode_chunked="Transfer-Encoding" in headers)
@@ -66,7 +67,7 @@ def test_a_body_just_within_the_limit_is_read(server: Server) -> None:
 
 def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         head = (
             f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.token()}\r\n"
             f"Content-Length: {HUNDRED << 20}\r\nExpect: 100-continue\r\n\r\n"
@@ -78,7 +79,7 @@ def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> 
 def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     for _ in range(5):
-        with socket.create_connection((host, int(port)), timeout=10) as connection:
+        with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
             head = (
                 f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {server.token()}\r\n"
                 "Content-Length: 1000\r\n\r\n{"
@@ -92,7 +93,7 @@ def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> N
 def test_the_answer_comes_at_once_even_if_the_body_never_does(server: Server, with_token: bool) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     authorization = f"Authorization: Bearer {server.token()}\r\n" if with_token else ""
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         head = f"POST /v2025/reports/run HTTP/1.1\r\nHost: {host}\r\n{authorization}Content-Length: {HUNDRED << 20}\r\n\r\n"
         connection.sendall(head.encode() + b"{")
         assert connection.recv(100).startswith(b"HTTP/1.1 413" if with_token else b"HTTP/1.1 401")
@@ -100,7 +101,7 @@ def test_the_answer_comes_at_once_even_if_the_body_never_does(server: Server, wi
 
 def test_a_connection_goes_on_after_a_body_that_was_too_long(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_SECONDS)
     for _ in range(3):
         connection.request(
             "POST", "/v2025/reports/run", megabytes(3), {"Content-Length": str(3 << 20), "Authorization": "Bearer x"}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+import asking
+from patience import until
 from support import Server, result_when_over, serving, whohas
 from whohas.http.reports import PREFIXES
 
@@ -66,7 +67,7 @@ def test_a_run_under_way_has_no_status_yet(polled: Server) -> None:
 
 @pytest.mark.parametrize("header", [None, "Bearer x", "Basic eA=="])
 def test_without_a_valid_token_a_poll_is_a_401(polled: Server, header: str | None) -> None:
-    with httpx2.Client(base_url=polled.url, headers={"Authorization": header} if header else {}) as http:
+    with asking.Client(base_url=polled.url, headers={"Authorization": header} if header else {}) as http:
         plain, routed = both(http, f"/v2025/reports/{NOBODYS}/result")
     assert plain.status_code == 401
     assert told(plain) == told(routed)
@@ -118,10 +119,8 @@ def test_polls_are_counted_and_logged_like_other_requests(polled: Server) -> Non
         figures = http.get("/metrics").text
     counted = 'whohas_http_requests_total{method="GET",route="/v2026/reports/{id:path}/result",status="404"}'
     assert counted in figures
-    deadline = time.monotonic() + 10
-    while tracking_id not in (log := polled.log.read_text()):  # the line comes after the answer
-        assert time.monotonic() < deadline, log
-        time.sleep(0.01)
+    until(lambda: tracking_id in polled.log.read_text(), polled.log.read_text)  # the line comes after the answer
+    log = polled.log.read_text()
     (line,) = (line for line in log.splitlines() if tracking_id in line)
     assert '"status": 404' in line
 
@@ -136,5 +135,5 @@ def client_of(server: Server, made: str) -> httpx2.Client:
     """An HTTP client of a client that was just made."""
     client_id, secret = SECRETS.findall(made)[:2]
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-    token = httpx2.post(f"{server.url}/oauth/token", data=form).raise_for_status().json()["access_token"]
-    return httpx2.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    token = asking.post(f"{server.url}/oauth/token", data=form).raise_for_status().json()["access_token"]
+    return asking.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"})

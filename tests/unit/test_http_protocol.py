@@ -6,9 +6,10 @@ import http.client
 import socket
 from collections.abc import Iterable, Iterator
 
-import httpx2
 import pytest
 
+import asking
+from patience import PATIENCE_SECONDS
 from support import Server
 
 CHUNK = b"x" * 4_096
@@ -60,12 +61,12 @@ def test_what_never_ends_is_not_kept(server: Server, begin: bytes, more: bytes) 
     answer, taken = sent(server, until_closed(begin, more))
     assert taken < ENDLESS
     assert not answer or answer.split(b" ", 2)[1] in (b"400", b"401"), answer[:200]
-    assert httpx2.get(f"{server.url}/healthz").status_code == 200
+    assert asking.get(f"{server.url}/healthz").status_code == 200
 
 
 def test_a_head_of_almost_as_much_as_there_may_be_is_taken(server: Server) -> None:
     headers = {f"X-{number}": "y" * 1_000 for number in range(MOST // 1_024)}
-    assert httpx2.get(f"{server.url}/healthz", headers=headers).status_code == 200
+    assert asking.get(f"{server.url}/healthz", headers=headers).status_code == 200
 
 
 def test_a_long_body_needs_no_short_head(server: Server) -> None:
@@ -96,7 +97,7 @@ def test_requests_that_are_sent_before_the_answer_are_answered_in_their_order(se
 def test_a_client_that_offers_http2_is_answered_again_and_again(server: Server) -> None:
     # as Java's own client does with each request until it is answered in HTTP/2
     offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
-    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=30)
+    connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
     headers = dict(line.split(": ") for line in offer.decode().splitlines())
     for _ in range(3):
         headers["Authorization"] = f"Bearer {server.token()}"

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import asking
 from factories import publish
 from support import Server, result_when_over, serving
 from whohas.warehouse.store import Warehouse
@@ -50,7 +51,7 @@ def test_a_page_of_another_origin_may_not(tuned: Server) -> None:
 
 
 def test_a_page_can_read_the_headers_that_it_needs_of_refusals_too(tuned: Server) -> None:
-    response = httpx2.get(f"{tuned.url}/oauth/info", headers={"Origin": ORIGIN})
+    response = asking.get(f"{tuned.url}/oauth/info", headers={"Origin": ORIGIN})
     assert response.status_code == 401
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
     exposed = response.headers["Access-Control-Expose-Headers"]
@@ -86,5 +87,5 @@ def test_the_lifetime_of_tokens_and_the_organisation_are_what_is_set(tuned: Serv
         "client_id": tuned.client_id,
         "client_secret": tuned.client_secret,
     }
-    token = httpx2.post(f"{tuned.url}/oauth/token", data=form).json()
+    token = asking.post(f"{tuned.url}/oauth/token", data=form).json()
     assert (token["expires_in"], token["org"]) == (60, "acme")

@@ -11,21 +11,22 @@ from typing import Any
 import httpx2
 import pytest
 
+import asking
 from support import Server
 
 Ask = Callable[[str, dict[str, str]], httpx2.Response]
 
 
 def in_the_query(url: str, fields: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(url, params=fields)
+    return asking.post(url, params=fields)
 
 
 def urlencoded(url: str, fields: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(url, data=fields)
+    return asking.post(url, data=fields)
 
 
 def multipart(url: str, fields: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(url, files={name: (None, value) for name, value in fields.items()})
+    return asking.post(url, files={name: (None, value) for name, value in fields.items()})
 
 
 def multipart_as_dotnet_writes_it(url: str, fields: dict[str, str]) -> httpx2.Response:
@@ -35,21 +36,21 @@ def multipart_as_dotnet_writes_it(url: str, fields: dict[str, str]) -> httpx2.Re
         for name, value in fields.items()
     ]
     content = "".join([*parts, f"--{boundary}--\r\n"])
-    return httpx2.post(url, content=content, headers={"Content-Type": f'multipart/form-data; boundary="{boundary}"'})
+    return asking.post(url, content=content, headers={"Content-Type": f'multipart/form-data; boundary="{boundary}"'})
 
 
 def grant_in_the_query_rest_in_the_body(url: str, fields: dict[str, str]) -> httpx2.Response:
     rest = {name: value for name, value in fields.items() if name != "grant_type"}
-    return httpx2.post(url, params={"grant_type": fields["grant_type"]}, data=rest)
+    return asking.post(url, params={"grant_type": fields["grant_type"]}, data=rest)
 
 
 def as_json(url: str, fields: dict[str, str]) -> httpx2.Response:
-    return httpx2.post(url, json=fields)
+    return asking.post(url, json=fields)
 
 
 def basic(url: str, fields: dict[str, str]) -> httpx2.Response:
     pair = base64.b64encode(f"{fields['client_id']}:{fields['client_secret']}".encode()).decode()
-    return httpx2.post(url, data={"grant_type": fields["grant_type"]}, headers={"Authorization": f"Basic {pair}"})
+    return asking.post(url, data={"grant_type": fields["grant_type"]}, headers={"Authorization": f"Basic {pair}"})
 
 
 WAYS = [
@@ -80,7 +81,7 @@ def test_a_token_is_given_in_each_way_that_clients_ask(
     response = ask(server.url + path, fields)
     assert response.status_code == 200, response.text
     token = response.json()["access_token"]
-    info = httpx2.get(f"{server.url}/oauth/info", headers={"Authorization": f"Bearer {token}"})
+    info = asking.get(f"{server.url}/oauth/info", headers={"Authorization": f"Bearer {token}"})
     assert info.json()["tokenEndpoint"] == f"{server.url}/oauth/token"
 
 
@@ -111,7 +112,7 @@ def test_the_grant_is_read_in_either_case(server: Server, fields: dict[str, str]
 
 
 def test_the_body_counts_where_the_query_says_otherwise(server: Server, fields: dict[str, str]) -> None:
-    response = httpx2.post(f"{server.url}/oauth/token", params={**fields, "client_secret": "wrong"}, data=fields)
+    response = asking.post(f"{server.url}/oauth/token", params={**fields, "client_secret": "wrong"}, data=fields)
     assert response.status_code == 200
 
 
@@ -137,7 +138,7 @@ def test_a_wrong_field_is_refused_with_the_code_of_rfc_6749(
 @pytest.mark.parametrize("pair", ["%", "!", "gA==", "YWJj"])
 def test_basic_credentials_that_are_none_are_a_401(server: Server, pair: str) -> None:
     headers = {"Authorization": f"Basic {pair}"}
-    response = httpx2.post(f"{server.url}/oauth/token", data={"grant_type": "client_credentials"}, headers=headers)
+    response = asking.post(f"{server.url}/oauth/token", data={"grant_type": "client_credentials"}, headers=headers)
     assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
 
 
@@ -154,7 +155,7 @@ def test_basic_credentials_that_are_none_are_a_401(server: Server, pair: str) ->
     ],
 )
 def test_a_body_that_cannot_be_read_is_a_400(server: Server, content: bytes, media_type: str) -> None:
-    response = httpx2.post(f"{server.url}/oauth/token", content=content, headers={"Content-Type": media_type})
+    response = asking.post(f"{server.url}/oauth/token", content=content, headers={"Content-Type": media_type})
     assert response.status_code == 400
 
 
@@ -162,7 +163,7 @@ def test_a_body_that_cannot_be_read_is_a_400(server: Server, content: bytes, med
 def test_a_form_in_an_unusual_charset_is_a_400(server: Server, fields: dict[str, str], charset: str) -> None:
     parts = "".join(f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items())
     headers = {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"}
-    refused = httpx2.post(f"{server.url}/oauth/token", content=f"{parts}--b--\r\n", headers=headers)
+    refused = asking.post(f"{server.url}/oauth/token", content=f"{parts}--b--\r\n", headers=headers)
     assert refused.status_code == 400
     assert "Send UTF-8" in refused.json()["messages"][0]["text"]
 
@@ -180,16 +181,16 @@ def test_a_token_of_a_client_revoked_meanwhile_is_refused(server: Server) -> Non
 
     made = json.loads(_out(whohas(server.home, "client", "create", "short lived", "--level", "HELPDESK", "--json")))
     form = {"grant_type": "client_credentials", "client_id": made["id"], "client_secret": made["secret"]}
-    token = httpx2.post(f"{server.url}/oauth/token", data=form).json()["access_token"]
+    token = asking.post(f"{server.url}/oauth/token", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx2.get(f"{server.url}/oauth/info", headers=headers).status_code == 200
+    assert asking.get(f"{server.url}/oauth/info", headers=headers).status_code == 200
     _out(whohas(server.home, "client", "revoke", made["id"]))
-    refused = httpx2.get(f"{server.url}/oauth/info", headers=headers)
+    refused = asking.get(f"{server.url}/oauth/info", headers=headers)
     assert (refused.status_code, refused.json()["error"]) == (
         401,
         "JWT validation failed: its client 'short lived' was revoked.",
     )
-    assert httpx2.post(f"{server.url}/oauth/token", data=form).status_code == 401
+    assert asking.post(f"{server.url}/oauth/token", data=form).status_code == 401
     listed = _out(whohas(server.home, "client", "list"))
     assert made["id"] in listed
     assert made["secret"] not in listed
@@ -201,12 +202,12 @@ def test_a_client_that_may_only_read_cannot_start(server: Server) -> None:
     text = _out(whohas(server.home, "client", "create", "auditor", "--level", "REPORT_ADMIN"))
     client_id, secret = (line.split()[-1] for line in text.splitlines()[:2])
     form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret}
-    token = httpx2.post(f"{server.url}/oauth/token", data=form).json()["access_token"]
+    token = asking.post(f"{server.url}/oauth/token", data=form).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    refused = httpx2.post(f"{server.url}/v2025/reports/run", json={"reportType": "ACCOUNTS"}, headers=headers)
+    refused = asking.post(f"{server.url}/v2025/reports/run", json={"reportType": "ACCOUNTS"}, headers=headers)
     assert (refused.status_code, refused.json()["detailCode"]) == (403, "403 Forbidden")
     assert "'auditor' may not start a run" in refused.json()["messages"][0]["text"]
-    unknown = httpx2.get(f"{server.url}/v2025/reports/{'0' * 32}/result", headers=headers)
+    unknown = asking.get(f"{server.url}/v2025/reports/{'0' * 32}/result", headers=headers)
     assert unknown.status_code == 404
 
 

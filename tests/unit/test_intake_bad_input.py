@@ -55,6 +55,9 @@ WHOLE_FILE_FAULTS = {
     "a JSON array that is cut off": ({"accounts.json": '[{"id": "1"}, {"id": '}, ["."], "ends in the middle"),
     "a JSON document that is broken": ({"accounts.json": '{"id": "1",\n "x" }'}, ["."], "line 2"),
     "a mapping that is no TOML": ({"m.toml": "[source\n"}, ["."], "is no TOML"),
+    "a mapping with a number without end": ({"m.toml": f"[csv]\nskip = {'9' * 5_000}\n"}, ["."], "thousands of digits"),
+    "a mapping of lists in lists": ({"m.toml": f"x = {'[' * 20_000}\n"}, ["."], "nested too deep"),
+    "a JSON document of lists in lists": ({"accounts.json": '{"a": ' + "[" * 200_000}, ["."], "nested too deep"),
     "a mapping without a source": ({"m.toml": "[accounts]\n"}, ["."], "either name"),
     "a mapping that names no file": ({"m.toml": '[source]\nname = "X"\n'}, ["."], "names no file"),
     "a mapping of a file that is not there": (
@@ -120,6 +123,23 @@ def test_a_gzip_file_that_is_cut_off_is_told(rig: Rig) -> None:
     (rig.data / "accounts.csv.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidArguments, match="not a whole gzip"):
         rig.load(".")
+
+
+def test_numbers_without_end_and_deep_lists_spoil_no_other_document(rig: Rig) -> None:
+    good = '{"sourceName": "AD", "nativeIdentity": "1"}'
+    long = '{"sourceName": "AD", "nativeIdentity": "2", "attributes": {"x": ' + "9" * 5_000 + "}}"
+    deep = '{"sourceName": "AD", "nativeIdentity": "3", "attributes": {"x": ' + "[" * 5_000 + "]" * 5_000 + "}}"
+    rig.write(**{"accounts.json": "\n".join((deep, long, good)) + "\n"})
+    rig.load(".")
+    assert "1" in {row["nativeIdentity"] for row in rig.rows("accounts")}
+    assert all(r.line < 3 for r in rig.report.rejections)
+
+
+def test_a_single_document_with_a_number_without_end_is_read_or_rejected(rig: Rig) -> None:
+    document = '{"sourceName": "AD", "nativeIdentity": "1", "attributes": {"x": ' + "9" * 5_000 + "}}"
+    rig.write(**{"accounts.json": document})
+    rig.load(".")
+    assert len(rig.rows("accounts")) + rig.report.rejected == 1
 
 
 def test_binary_data_called_csv_is_told(rig: Rig) -> None:

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from patience import PATIENCE_SECONDS
 from whohas import locks
 from whohas.database import connect
 from whohas.errors import Unavailable
@@ -71,7 +72,7 @@ def test_a_lock_that_is_waited_for_says_so_once(tmp_path: Path) -> None:
     with file_lock(path, lambda: order.append("waited")):
         thread = threading.Thread(target=second)
         thread.start()
-        assert waits.wait(10)
+        assert waits.wait(PATIENCE_SECONDS)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
@@ -83,7 +84,7 @@ def test_a_lock_is_waited_for_as_long_as_asked(tmp_path: Path) -> None:
         began = time.monotonic()
         with try_file_lock(path, 0.2) as held:
             assert not held
-        assert 0.2 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.2
 
     def first(ready: threading.Event) -> None:
         with file_lock(path):
@@ -93,8 +94,8 @@ def test_a_lock_is_waited_for_as_long_as_asked(tmp_path: Path) -> None:
     ready = threading.Event()
     thread = threading.Thread(target=first, args=(ready,))
     thread.start()
-    assert ready.wait(10)
-    with try_file_lock(path, 30) as held:
+    assert ready.wait(PATIENCE_SECONDS)
+    with try_file_lock(path, PATIENCE_SECONDS) as held:
         assert held
     thread.join()
 

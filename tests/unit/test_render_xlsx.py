@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 from openpyxl.utils.escape import unescape
 
+from patience import PATIENCE_SECONDS
 from rendering import ABOUT, STARTED, TYPES, extract
 from whohas.engine.statement import Column
 from whohas.errors import InvalidArguments
@@ -447,7 +448,7 @@ def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
     options = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
     profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
     command = ["soffice", profile, "--headless", "--convert-to", options, "--outdir", tmp_path, path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (tmp_path / "out-Accounts.csv").exists(), done.stdout + done.stderr
     sheets = {name: read_csv(tmp_path / f"out-{name}.csv") for name in ("Accounts", "Long texts", "About")}
     header, *found = sheets["Accounts"]

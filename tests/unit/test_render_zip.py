@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from patience import PATIENCE_SECONDS
 from rendering import ABOUT
 from whohas.engine.duckdb import DuckDB, open_duckdb
 from whohas.engine.statement import Column
@@ -199,7 +200,7 @@ def child(work: Work) -> list[dict[str, object]]:
     process.stdin.write(work.to_line().encode())
     process.stdin.flush()
     said = [json.loads(line) for line in process.stdout]
-    assert process.ended(10) and process.code == 0
+    assert process.ended(PATIENCE_SECONDS) and process.code == 0
     children.end(process)
     children.close()
     return said

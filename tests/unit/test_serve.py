@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 import pytest
 
+import asking
 from factories import many_accounts
+from patience import PATIENCE_SECONDS
 from ports import free_ports
 from support import WHOHAS, environment, result_when_over, serving, whohas
 
@@ -34,7 +35,7 @@ def test_a_second_start_keeps_the_dev_client_and_gives_it_a_new_secret(home: Pat
         assert second.client_id == first.client_id
         assert second.client_secret != first.client_secret
         form = {"grant_type": "client_credentials", **_credentials(first.client_id, first.client_secret)}
-        assert httpx2.post(f"{second.url}/oauth/token", data=form).status_code == 401
+        assert asking.post(f"{second.url}/oauth/token", data=form).status_code == 401
         assert second.token()
 
 
@@ -73,11 +74,11 @@ def test_without_dev_no_client_is_made(home: Path) -> None:
         line = process.stdout.readline()
         assert f"http://127.0.0.1:{port}" in line
         assert "whohas client create" in line
-        assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+        assert asking.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         assert not (home / "dev.env").exists()
     finally:
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
     assert "No client yet" in whohas(home, "client", "list").stdout
 
 
@@ -86,7 +87,7 @@ def test_a_signal_stops_it_in_order(home: Path, number: signal.Signals) -> None:
     with serving(home) as server, server.http() as http:
         assert http.get("/oauth/info").status_code == 200
         server.process.send_signal(number)
-        assert server.process.wait(15) == 0
+        assert server.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_client_that_does_not_read_cannot_keep_it_from_stopping(home: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_client_that_does_not_read_cannot_keep_it_from_stopping(home: Path) ->
             reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n".encode())
             assert reader.recv(12) == b"HTTP/1.1 200"
             server.process.terminate()
-            assert server.process.wait(20) == 0
+            assert server.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_the_log_is_one_json_object_a_line(home: Path) -> None:

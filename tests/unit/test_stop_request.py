@@ -7,6 +7,7 @@ import threading
 import time
 
 from chance import chance
+from patience import PATIENCE_SECONDS
 from whohas.cli.waiting import StopRequest
 
 
@@ -33,7 +34,7 @@ def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
 
             thread = threading.Thread(target=ask)
             thread.start()
-            assert stop.wait(20)
+            assert stop.wait(PATIENCE_SECONDS)
             thread.join()
     finally:
         signal.signal(signal.SIGUSR1, before)

@@ -29,6 +29,11 @@ def test_each_relation_between_times_holds(rule: str, why: str) -> None:
     assert eval(rule, dict(vars(timeouts))) is True, why  # noqa: S307 - expressions of our own
 
 
+def test_the_runs_of_a_killed_worker_are_taken_over_within_five_seconds() -> None:
+    # what is left is for the database and the machine
+    assert timeouts.LEASE_GONE_SECONDS + timeouts.RECOVERY_LOOK_SECONDS + 1 <= 5
+
+
 def test_each_relation_names_times_and_a_reason() -> None:
     for rule, why in timeouts.RELATIONS:
         names = set(re.findall("[A-Z][A-Z_]+", rule))

@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 from factories import publish, stage
+from patience import PATIENCE_SECONDS
 from whohas.errors import NotFound
 from whohas.warehouse.store import Change, Snapshot, Warehouse
 from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, ROLES
@@ -150,4 +151,4 @@ def test_a_second_load_waits_for_the_first(warehouse: Warehouse) -> None:
         child = subprocess.Popen([sys.executable, "-c", script, str(warehouse.root)], stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         assert child.stdout.readline() == "waits\n"
-    assert child.communicate(timeout=20)[0] == "in\n"
+    assert child.communicate(timeout=PATIENCE_SECONDS)[0] == "in\n"

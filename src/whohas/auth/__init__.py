@@ -12,6 +12,7 @@ from whohas.auth.codes import Codes, Grant
 from whohas.auth.issuer import Issuer, Trust
 from whohas.auth.keys import Keys, SigningKeys, open_keys, public_set
 from whohas.auth.limits import Guesses, RateLimit, open_counts
+from whohas.auth.owners import owner_of
 from whohas.auth.people import People, Person
 from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, known_scopes
 from whohas.auth.tokens import Token, Tokens
@@ -45,6 +46,7 @@ __all__ = [
     "known_scopes",
     "open_access",
     "open_keys",
+    "owner_of",
     "public_set",
 ]
 

@@ -283,10 +283,16 @@ class Clients:
         return hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
+def client_of(connection: sa.Connection, client_id: str) -> Client | None:
+    """A client by its id, revoked or not; None where there is none."""
+    row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
+    return None if row is None else _client(row, person_beside(row))
+
+
 def _read(connection: sa.Connection, client_id: str) -> Client:
-    row = connection.execute(_ONE_CLIENT, {"id": client_id}).one()
-    person = None if row.person is None else connection.execute(_ONE_PERSON, {"id": row.person}).one()
-    return _client(row, None if person is None else person_of(person))
+    client = client_of(connection, client_id)
+    assert client is not None, "it was written in this transaction"
+    return client
 
 
 def _event(type: Type, client: Client, by: Who, **more: object) -> Event:

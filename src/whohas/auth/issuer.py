@@ -1,41 +1,38 @@
 """An issuer outside, such as Keycloak or Entra ID, whose tokens are taken as our own are.
 
-Its keys are found by OpenID Connect discovery, kept for ten minutes, and fetched once more where a token names a key
-that is not among them. Only algorithms with a public key are taken, and only those that are allowed. What a token's
-holder may do is told by a mapping from values of its claims to levels; what is not mapped gives nothing.
+Its keys (`issuer_keys`) are kept for ten minutes, and fetched once more where none of them signed a token. Only
+algorithms with a public key are taken, and only those that are allowed. What a token's holder may do is told by a
+mapping from values of its claims to levels; what is not mapped gives nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from joserfc import jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
-from joserfc.jwk import KeySet
 from joserfc.jwt import JWTClaimsRegistry
 
 from whohas import addresses, timeouts
+from whohas.auth.issuer_keys import AGAIN_SECONDS, KEPT_SECONDS, Published, PublishedKeys
 from whohas.auth.rights import Caller, Level, known_scopes
 from whohas.cache import Cache
-from whohas.errors import InvalidArguments, Unauthorized, Unavailable
+from whohas.errors import InvalidArguments, Unauthorized
 
-if TYPE_CHECKING:
-    import httpx2
+__all__ = ["AGAIN_SECONDS", "ALGORITHMS", "KEPT_SECONDS", "LEEWAY_SECONDS", "Issuer", "Trust"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """What may be allowed: `none` and shared secrets may not."""
 
-KEPT_SECONDS = timeouts.ISSUER_KEYS_SECONDS
-AGAIN_SECONDS = timeouts.ISSUER_AGAIN_SECONDS
-TIMEOUT_SECONDS = timeouts.ISSUER_ANSWER_SECONDS
 LEEWAY_SECONDS = timeouts.ISSUER_LEEWAY_SECONDS
-MOST_BYTES = 1 << 20
+MOST_NAMESAKES = 8
+"""Keys of one id that a token is tried with: an issuer may publish one of each kind under the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +94,10 @@ class Issuer:
 
     def __init__(self, trust: Trust, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = trust.issuer
-        self._secure = addresses.parse(trust.issuer, services=True).scheme == "https"
         self._trust = trust
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: KeySet | None = None
-        self._fetched = 0.0
-        self._tried = -float(AGAIN_SECONDS)
+        self._keys = PublishedKeys(trust.issuer, clock)
         # fetched keys may be other ones: each token is then proven again
-        self._said: Cache[_Said] = Cache(10_000, version=lambda: self._key_set(again=False))
+        self._said: Cache[_Said] = Cache(10_000, version=lambda: self._keys.known)
         self._claims = JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": trust.issuer},
@@ -122,24 +114,47 @@ class Issuer:
             Unavailable: the issuer's keys are not at hand, and it does not answer.
         """
         digest = hashlib.sha256(text.encode()).digest()
-        said = self._said.get(digest, lambda: self._read(text))
+        keys = self._keys.current()
+        said = self._said.get(digest, lambda: self._read(text, keys))
         if said.expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized("JWT validation failed: JWT is expired.")
         return said.caller
 
-    def _read(self, text: str) -> _Said:
+    def _read(self, text: str, keys: Published) -> _Said:
+        algorithm, key_id = self._header(text)
+        claims = _claims_of(text, algorithm, key_id, keys)
+        if claims is None:
+            fresh = self._keys.newer(keys)  # it may have new keys
+            claims = None if fresh is keys else _claims_of(text, algorithm, key_id, fresh)
+        if claims is None:
+            raise self._not_theirs()
+        return _Said(self._caller(claims), claims["exp"])
+
+    def _header(self, text: str) -> tuple[str, str | None]:
+        """The algorithm and the key that a token names; what it says of other keys and where to find them is nothing.
+
+        Raises:
+            Unauthorized: it names none that is allowed, or asks for more than a signature.
+        """
         try:
-            keys = self._key_set(again=False)
-            try:
-                token = jwt.decode(text, keys, algorithms=list(self._trust.algorithms))
-            except (JoseError, ValueError):
-                fresh = self._key_set(again=True)  # it may have new keys
-                if fresh is keys:
-                    raise
-                token = jwt.decode(text, fresh, algorithms=list(self._trust.algorithms))
-        except (JoseError, ValueError):
-            raise Unauthorized(f"JWT validation failed: it is not a token of {self.name}.") from None
-        return _Said(self._caller(token.claims), token.claims["exp"])
+            header = json.loads(urlsafe_b64decode(text.partition(".")[0] + "==="), object_pairs_hook=_once)
+        except (ValueError, RecursionError):
+            raise self._not_theirs() from None
+        match header:
+            case {"crit": _} | {"b64": _}:
+                raise Unauthorized(
+                    "JWT validation failed: its header has `crit` or `b64`, and no extension is understood."
+                )
+            case {"alg": str(algorithm)} if algorithm in self._trust.algorithms:
+                key_id = header.get("kid")
+                if key_id is None or isinstance(key_id, str):
+                    return algorithm, key_id
+            case _:
+                pass
+        raise self._not_theirs()
+
+    def _not_theirs(self) -> Unauthorized:
+        return Unauthorized(f"JWT validation failed: it is not a token of {self.name}.")
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         try:
@@ -147,6 +162,8 @@ class Issuer:
         except ClaimError as error:
             raise Unauthorized(f"JWT validation failed: {_fault(error, claims)} ({error.description}).") from None
         subject: str = claims["sub"]
+        if not _is_text(subject):
+            raise Unauthorized("JWT validation failed: JWT lacks its claims (Claim 'sub' is no valid Unicode).")
         named = claims.get(self._trust.name_claim)
         user = isinstance(named, str) and bool(named.strip()) and named.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
@@ -158,59 +175,45 @@ class Issuer:
             scopes=frozenset([*self._trust.scopes, *(scope for scope in scopes if scope in known_scopes)]),
             levels=frozenset(self._trust.levels[value] for value in values if value in self._trust.levels),
             client=owner,
-            sources=frozenset(_texts(_at(claims, self._trust.sources_claim))),
+            # no id of a source has what a database might not take
+            sources=frozenset(one for one in _texts(_at(claims, self._trust.sources_claim)) if one.isprintable()),
             user=user,
         )
 
-    def _key_set(self, *, again: bool) -> KeySet:
-        # no `Cache`: old keys serve for as long as the issuer does not answer, and it is not asked all the time
-        with self._lock:
-            now = self._clock()
-            old = self._keys is None or now - self._fetched > KEPT_SECONDS
-            if (old or again) and now - self._tried >= AGAIN_SECONDS:
-                self._tried = now
-                import httpx2  # here, for few servers trust an outside issuer
 
-                try:
-                    self._keys, self._fetched = self._fetch(), now
-                except (httpx2.HTTPError, ValueError, KeyError, TypeError, JoseError) as error:
-                    if self._keys is None:
-                        raise Unavailable(f"The keys of {self.name} cannot be fetched: {error}.") from error
-            if self._keys is None:
-                raise Unavailable(f"The keys of {self.name} cannot be fetched; it is asked again in a moment.")
-            return self._keys
-
-    def _fetch(self) -> KeySet:
-        import httpx2
-
-        with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False) as http:
-            found = _json(http, f"{self.name.rstrip('/')}/.well-known/openid-configuration")
-            if found.get("issuer") != self.name:
-                raise ValueError(f"its discovery document is of {found.get('issuer')!r}")
-            address = addresses.parsed(str(found["jwks_uri"]), services=True)
-            if address is None or (address.scheme != "https" and self._secure):
-                raise ValueError("its keys are not at an https:// address")
-            published = _json(http, address.text)
-        public = [
-            key
-            for key in cast("list[dict[str, Any]]", published["keys"])
-            if key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
-        ]
-        return KeySet.import_key_set({"keys": cast("Any", public)})
+def _claims_of(text: str, algorithm: str, key_id: str | None, keys: Published) -> dict[str, Any] | None:
+    """What a token says, proven by one of the keys; None where none of them signed it."""
+    named = [key for key in keys if key.kid == key_id] if key_id is not None else list(keys if len(keys) == 1 else ())
+    for key in named[:MOST_NAMESAKES]:
+        if key.get("alg", algorithm) != algorithm:
+            continue
+        try:
+            return jwt.decode(text, key, algorithms=[algorithm], decoder_cls=_Decoder).claims
+        except (JoseError, ValueError, TypeError, RecursionError):
+            continue
+    return None
 
 
-def _json(http: httpx2.Client, address: str) -> dict[str, Any]:
-    with http.stream("GET", address) as response:
-        response.raise_for_status()
-        content = b""
-        for part in response.iter_bytes():
-            content += part
-            if len(content) > MOST_BYTES:
-                raise ValueError(f"{address} is longer than {MOST_BYTES:,} bytes")
-    value = json.loads(content)
-    if not isinstance(value, dict):
-        raise ValueError(f"{address} is no JSON object")
-    return cast("dict[str, Any]", value)
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ: of two equal ones another reader might believe the other (RFC 7515, 4; 7519, 4).
+
+    Raises:
+        ValueError: two are equal.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
+
+
+class _Decoder(json.JSONDecoder):
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=_once)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it is Unicode: JSON can spell halves of characters."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _fault(error: ClaimError, claims: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from whohas.errors import Unavailable
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
 SIGNING_KEYS = "token-signing.*.jwk"
+_TICK_NANOSECONDS = 50_000_000
 STAMP = "%Y%m%dT%H%M%S%fZ"
 
 
@@ -58,12 +60,18 @@ class SigningKeys:
         self.period = period
         self._folder = folder
         self._lock = threading.Lock()
-        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS)
+        # the folder changes with every key, so that other servers know one at once; on a disk that several machines
+        # share this may be told late, and the time counts
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS, version=self._version)
 
     def newest(self) -> SigningKey:
-        """The key that signs; a new one where there is none or the newest is old enough to be replaced."""
-        keys = self._known()
-        newest = max(keys.values(), key=lambda key: key.made, default=None)
+        """The key that signs; a new one where there is none or the newest is old enough to be replaced.
+
+        One that lies ahead was made under a clock that was wrong, and would not be replaced for as long: it signs
+        nothing.
+        """
+        keys = [key for key in self._known().values() if _age(key) > -timeouts.CLOCK_AHEAD_SECONDS]
+        newest = max(keys, key=lambda key: key.made, default=None)
         if newest is None or (self.period and _age(newest) > self.period):
             return self.rotate()
         return newest
@@ -100,7 +108,15 @@ class SigningKeys:
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
             self._keys.clear()
-            return self._known()[key.thumbprint()]
+            return SigningKey(key.thumbprint(), made, key, path)
+
+    def _version(self) -> object:
+        try:
+            changed = self._folder.stat().st_mtime_ns
+        except OSError:  # reading it says why
+            return None
+        # a second change within a tick of the kernel's clock does not show
+        return changed if time.time_ns() - changed > _TICK_NANOSECONDS else object()
 
     def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
         return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)

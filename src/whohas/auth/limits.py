@@ -87,6 +87,17 @@ class CountsInMemory:
         return len(self._counts)
 
 
+_LONGEST_WINDOW = max(timeouts.LIMIT_CALLS_SECONDS, timeouts.LIMIT_GUESSES_SECONDS)
+
+
+def _is_over(now: datetime, seconds: int) -> sa.ColumnElement[bool]:
+    """Return whether a window of so many seconds is over; so is one that ends later than any that begins now could,
+    for the clock was set back. Clocks of several servers may differ by as much as the window."""
+    at = sa.bindparam("now", now, Instant)
+    latest = sa.bindparam("latest", now + timedelta(seconds=2 * seconds), Instant)
+    return sa.or_(count_table.c.ends <= at, count_table.c.ends > latest)
+
+
 class CountsInDatabase:
     """For several servers on one database: one statement an event. Windows that ended are swept now and then."""
 
@@ -96,7 +107,7 @@ class CountsInDatabase:
 
     def add(self, key: str, seconds: int) -> Count:
         now = datetime.now(UTC)
-        over = count_table.c.ends <= sa.bindparam("now", now, Instant)
+        over = _is_over(now, seconds)
         new = {"key": _hashed(key), "events": 1, "ends": now + timedelta(seconds=seconds)}
         insert = upserting(self._database, count_table).values(new)
         counting = insert.on_conflict_do_update(
@@ -110,13 +121,13 @@ class CountsInDatabase:
             events, ends = connection.execute(counting).one()
             if time.monotonic() - self._swept > timeouts.LIMIT_GUESSES_SECONDS:
                 self._swept = time.monotonic()
-                connection.execute(count_table.delete().where(count_table.c.ends < now))
+                connection.execute(count_table.delete().where(_is_over(now, _LONGEST_WINDOW)))
         return Count(events, (ends - now).total_seconds())
 
     def look(self, key: str) -> Count:
         now = datetime.now(UTC)
         query = sa.select(count_table.c.events, count_table.c.ends).where(
-            count_table.c.key == _hashed(key), count_table.c.ends > now
+            count_table.c.key == _hashed(key), ~_is_over(now, _LONGEST_WINDOW)
         )
         with self._database.connect() as connection:
             row = connection.execute(query).one_or_none()

@@ -17,6 +17,7 @@ from typing import Any, cast
 from joserfc import jwt
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
 
+from whohas import timeouts
 from whohas.auth.clients import Client, Clients
 from whohas.auth.issuer import Issuer
 from whohas.auth.keys import SigningKeys
@@ -89,7 +90,8 @@ class Tokens:
             "client_id": client.id,
             "user_name": acts_for.name if acts_for else client.name,
             "scope": list(granted),
-            "iat": round(now, 6),
+            # the clock may have been set back since the tokens of before were ended
+            "iat": round(max(now, client.tokens_from.timestamp()), 6),
             "exp": int(now) + self.lifetime,
             "jti": token_id,
         }
@@ -119,6 +121,11 @@ class Tokens:
             raise _forged()
         if said.expires <= time.time():
             raise Unauthorized(f"JWT validation failed: JWT is expired. {FETCH}")
+        lifetime = max(self.lifetime, said.expires - said.issued)
+        if said.expires - lifetime > time.time() + timeouts.CLOCK_AHEAD_SECONDS:
+            raise Unauthorized(
+                f"JWT validation failed: it was issued more than a day ahead of this server's clock. {FETCH}"
+            )
         return self._caller(said)
 
     def _caller(self, said: _Said) -> Caller:

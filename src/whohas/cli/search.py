@@ -39,7 +39,7 @@ def search(
     from whohas.errors import InvalidArguments
     from whohas.search.ask import Asked, ask
     from whohas.search.fields import INDICES
-    from whohas.search.index import open_index, searchable
+    from whohas.search.index import held_index, open_index, searchable
     from whohas.search.limits import Limits
     from whohas.warehouse.store import Warehouse
 
@@ -57,16 +57,18 @@ def search(
         phrases=settings.search_phrases if phrases is None else phrases,
         limits=Limits.of(settings),
     )
-    snapshot = searchable(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared))
+    warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
+    snapshot = searchable(warehouse)
     if snapshot.number == 0:
         typer.echo("Note: no data has been loaded yet: see `whohas load --help`.", err=True)
-    answer = ask(asked, open_index(snapshot), datetime.now(UTC))
-    for note in answer.notes:
-        typer.echo(plain(f"Note: {note.text}"), err=True)
-    if explain:
-        _explain(answer, index)
-    else:
-        _show(answer.statements[index], settings, limit)
+    with held_index(warehouse, snapshot):  # a load that ends meanwhile may remove old indexes
+        answer = ask(asked, open_index(snapshot), datetime.now(UTC))
+        for note in answer.notes:
+            typer.echo(plain(f"Note: {note.text}"), err=True)
+        if explain:
+            _explain(answer, index)
+        else:
+            _show(answer.statements[index], settings, limit)
 
 
 def _explain(answer: Answer, index: str) -> None:

@@ -7,7 +7,6 @@ import gc
 import shlex
 import signal
 import socket
-import ssl
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -23,15 +22,15 @@ from whohas.cli.waiting import StopRequest, begun
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
 if TYPE_CHECKING:
-    import uvicorn
     from fastapi import FastAPI
 
+    from whohas.http.connections import LimitedServer
+    from whohas.http.tls import Certificate
     from whohas.services import Services
     from whohas.settings import Settings
 
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
-BACKLOG = 2048
 SWITCH_SECONDS = 0.0002
 """How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll. No part
 waits for another here, so it does not stand among the timeouts."""
@@ -57,11 +56,12 @@ def serve(
     with ExitStack() as stack:
         listener = stack.enter_context(listening(settings.host, settings.port))
         url = _url(settings, listener)
+        certificate = _certificate(settings)
 
-        def begin(start: ExitStack) -> tuple[FastAPI, uvicorn.Server]:
+        def begin(start: ExitStack) -> tuple[FastAPI, LimitedServer]:
             services = start.enter_context(open_services(settings, serving=True))
             app = create_app(services)
-            server = _server(app, settings)
+            server = _server(app, settings, certificate)
             services.warm()
             start.enter_context(services.relay.going_on())
             # the worker comes first: it refuses a second server on this home, before that changes the dev client
@@ -76,8 +76,10 @@ def serve(
             return app, server
 
         stopped = StopRequest()
+        if certificate is not None:
+            signal.signal(signal.SIGHUP, lambda _signal, _frame: certificate.ask())
         with _signals(stopped.handle):
-            with _waiting(listener, settings) as on_wait:
+            with _waiting(listener, settings, certificate) as on_wait:
                 app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
             gc.freeze()  # nor is it looked through while callers wait
             gc.enable()
@@ -95,14 +97,16 @@ def serve(
 
 
 @contextmanager
-def _waiting(listener: socket.socket, settings: Settings) -> Generator[Callable[[], None]]:
+def _waiting(
+    listener: socket.socket, settings: Settings, certificate: Certificate | None
+) -> Generator[Callable[[], None]]:
     """Answer that the server is up and not ready, from a call of the value on until the context ends."""
     with ExitStack() as stack:
 
         def on_wait() -> None:
             from whohas.http.waiting import create_waiting_app
 
-            server = _server(create_waiting_app(), settings)
+            server = _server(create_waiting_app(), settings, certificate)
             # a copy, which it closes at its end; callers who come in between wait at the other
             thread = threading.Thread(target=server.run, args=([listener.dup()],), name="not ready", daemon=True)
             thread.start()
@@ -133,7 +137,7 @@ def listening(host: str, port: int) -> Generator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(address)
-            listener.listen(BACKLOG)
+            listener.listen(socket.SOMAXCONN)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise Conflict(
@@ -176,43 +180,57 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
 
 
-def _server(app: Any, settings: Settings) -> uvicorn.Server:
-    """A server that is not started yet.
-
-    Raises:
-        InvalidArguments: the certificate or its key cannot be used.
-    """
+def _server(app: Any, settings: Settings, certificate: Certificate | None) -> LimitedServer:
+    """A server that is not started yet."""
     import uvicorn
 
-    class Server(uvicorn.Server):
+    from whohas.http.connections import (
+        BACKLOG,
+        Connections,
+        LimitedServer,
+        limited_by,
+        most_connections,
+        raise_file_limit,
+    )
+
+    class Server(LimitedServer):
         def capture_signals(self) -> Any:
             # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
             return nullcontext()
 
+    limits = Connections(most_connections(raise_file_limit()))
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=limited_by(limits),
         loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        backlog=BACKLOG,
         timeout_keep_alive=timeouts.HTTP_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=timeouts.HTTP_GRACE_SECONDS,
         # without proxies that are trusted nobody may say that they are somebody else
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
+        ssl_context_factory=certificate.context if certificate else None,
     )
-    try:
-        config.load()
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidArguments(
-            f"{settings.tls_certificate} and {settings.tls_key} cannot be used for TLS: {error}."
-        ) from None
-    return Server(config)
+    config.load()
+    return Server(config, limits, certificate)
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    """The certificate of the settings; None where there is none.
+
+    Raises:
+        InvalidArguments: it or its key cannot be used.
+    """
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    from whohas.http.tls import Certificate
+
+    return Certificate(settings.tls_certificate, settings.tls_key)
 
 
 @contextmanager

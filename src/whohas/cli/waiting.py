@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +26,10 @@ class StopRequest:
 
     No `threading.Event`: a handler that sets one waits for ever if the thread that it interrupts has just begun to wait
     for it. `SimpleQueue.put` is made for handlers.
+
+    Python runs a handler between two steps of the main thread. A signal that comes after the last step before a wait,
+    and before the system has begun to wait, does not interrupt it: its handler runs when the wait is over. So a long
+    wait consists of short ones.
     """
 
     def __init__(self) -> None:
@@ -36,12 +41,17 @@ class StopRequest:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for a signal, perhaps for some seconds only; whether one has come."""
-        try:
-            self._asked.get(timeout=seconds)
-        except Empty:
-            return False
-        self._asked.put(None)  # whoever asks again is told again
-        return True
+        ends = math.inf if seconds is None else time.monotonic() + seconds
+        while True:
+            left = max(0.0, ends - time.monotonic())
+            try:
+                self._asked.get(timeout=min(left, timeouts.STOP_LOOK_SECONDS))
+            except Empty:
+                if left <= timeouts.STOP_LOOK_SECONDS:
+                    return False
+            else:
+                self._asked.put(None)  # whoever asks again is told again
+                return True
 
 
 _FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "invalid")

@@ -132,21 +132,27 @@ def _range(request: Request) -> str:
     return ",".join(request.headers.getlist("range"))
 
 
+_RANGE = r"bytes\s*=\s*([0-9]{0,4000})\s*-\s*([0-9]{0,4000})"
+"""One range. Python reads numbers of 4,300 digits at most; a header with a longer one is ignored."""
+
+
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     """The one range that a header asks for, as start and end (exclusive); None where the whole is to be sent.
 
     Raises:
         RangeNotSatisfiable: it begins at or beyond `size`, or wants the last 0 bytes.
     """
-    match = re.fullmatch(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})", header.strip(), re.IGNORECASE) if header else None
+    match = re.fullmatch(_RANGE, header.strip(), re.IGNORECASE) if header else None
     if match is None or not any(match.groups()):
         return None
-    first, last = match.groups()
-    if not first:
-        start, end = max(0, size - int(last)), size
+    first, last = (int(digits) if digits else None for digits in match.groups())
+    if first is None:
+        if last and not size:
+            return None  # the last bytes of an empty file are all that it has
+        start, end = max(0, size - (last or 0)), size
     else:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < start:
+        start, end = first, size if last is None else min(last + 1, size)
+        if last is not None and last < start:
             return None
     if start >= size:
         raise RangeNotSatisfiable(f"The file has {size:,} bytes; the range asked for lies beyond them.", size)

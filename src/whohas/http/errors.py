@@ -51,6 +51,9 @@ STATUSES: tuple[tuple[type[WhohasError], int], ...] = (
     (Unavailable, 503),
 )
 
+_REFUSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""What a disk or the system refuses for a while: no room, no writing, no further open file."""
+
 log = structlog.get_logger("whohas.http")
 
 
@@ -205,4 +208,4 @@ def _lacks_memory(error: Exception) -> bool:
 def _lacks_a_part(error: Exception) -> bool:
     if isinstance(error, DBAPIError):
         return type(error).__name__ in ("OperationalError", "InterfaceError")
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    return isinstance(error, OSError) and error.errno in _REFUSING

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from whohas.http import description
 from whohas.http.access import caller_of
+from whohas.http.negotiation import prefers
 from whohas.http.requests import run_id
 from whohas.runs.later import Replay
 from whohas.runs.model import Run
@@ -28,7 +29,7 @@ def record_routes(services: Services) -> APIRouter:
         run = services.runs.get(run_id(id), caller_of(request))
         record = services.runs.record(run)
         headers = {"Vary": "Accept"}
-        if _JSON in request.headers.get("accept", ""):
+        if prefers(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
             return JSONResponse(_statement(run, record), headers=headers)
         return PlainTextResponse(f"{record.printed}\n", headers=headers)
 

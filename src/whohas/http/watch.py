@@ -13,10 +13,11 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
@@ -24,13 +25,15 @@ import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from whohas import timeouts
-from whohas.auth import Caller
-from whohas.errors import QuotaExceeded
+from whohas.auth import Caller, check_access
+from whohas.errors import Forbidden, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from whohas.http import description
 from whohas.http.access import caller_of
+from whohas.http.middleware import bearer_token
 from whohas.http.requests import run_id
 from whohas.http.wire import report_results
 from whohas.runs import launches, repository, tables
@@ -44,6 +47,7 @@ PREFIX = "/whohas/runs"
 
 POLL_SECONDS = timeouts.WATCH_POLL_SECONDS
 LONGEST_SECONDS = timeouts.WATCH_LONGEST_SECONDS
+RIGHTS_SECONDS = timeouts.WATCH_RIGHTS_SECONDS
 MOST = 1000
 """Clients that watch one server at once."""
 _LOOK_BACK = timedelta(seconds=timeouts.WATCH_LOOK_BACK_SECONDS)
@@ -58,12 +62,14 @@ class _Watcher:
 
     Attributes:
         caller: who it is; it is told of the runs that they may see.
+        rights: gives the caller with the rights of now, or raises where the token is good no more.
         run_id: what it watches; None for all runs.
         told: the id of the last event of each run that it had.
         pending: what it is still to be told: the newest state of each run.
     """
 
     caller: Caller
+    rights: Callable[[], Caller]
     run_id: str | None
     told: dict[str, str]
     pending: dict[str, Run] = field(default_factory=dict[str, Run])
@@ -107,14 +113,15 @@ class Watch:
             raise QuotaExceeded(f"{MOST:,} clients watch this server already.", retry_after=30)
 
     @asynccontextmanager
-    async def watching(self, caller: Caller, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
-        """Register a client for as long as its response lasts.
+    async def watching(self, request: Request, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
+        """Register the client of a request for as long as its response lasts.
 
         Args:
             run_id: the run that it watches; None for all that the caller sees.
             known: the id of the last event that the client had; empty where it had none.
         """
-        watcher = _Watcher(caller, run_id, {known.partition("-")[0]: known})
+        rights = partial(self._rights, bearer_token(request.headers), request.scope["route"].name)
+        watcher = _Watcher(caller_of(request), rights, run_id, {known.partition("-")[0]: known})
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -131,8 +138,12 @@ class Watch:
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         yield ServerSentEvent(retry=2000)
-        ends = time.monotonic() + LONGEST_SECONDS
+        ends, look = time.monotonic() + LONGEST_SECONDS, time.monotonic() + RIGHTS_SECONDS
         while not self._closing and time.monotonic() < ends:
+            if time.monotonic() > look:
+                if not await anyio.to_thread.run_sync(self._still_may, watcher):
+                    return
+                look = time.monotonic() + RIGHTS_SECONDS
             while (run := watcher.news()) is not None:
                 yield ServerSentEvent(id=event_id(run), event="run", data=report_results(run))
                 if watcher.run_id is not None and run.state.over:
@@ -140,6 +151,23 @@ class Watch:
             watcher.woken.clear()
             with suppress(TimeoutError):  # to look whether the server stops
                 await asyncio.wait_for(watcher.woken.wait(), timeouts.WATCH_WAIT_SECONDS)
+
+    def _rights(self, token: str, route: str) -> Caller:
+        caller = self._services.access.tokens.verify(token)
+        check_access(caller, route)
+        return caller
+
+    def _still_may(self, watcher: _Watcher) -> bool:
+        """Whether a client may go on; its rights are those of now from here on."""
+        try:
+            watcher.caller = watcher.rights()
+            if watcher.run_id is not None:
+                self._services.runs.get(watcher.run_id, watcher.caller)
+        except (Unauthorized, Forbidden, NotFound):
+            return False
+        except (Unavailable, SQLAlchemyError):  # the database or the issuer is away: the next look tells
+            pass
+        return True
 
     async def _poll(self) -> None:
         known: dict[str, str] = {}
@@ -187,17 +215,16 @@ def watch_routes(services: Services, watch: Watch) -> APIRouter:
     async def every(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
         watch.admit()
         response.headers["Cache-Control"] = "no-store"  # FastAPI's own no-cache allows a cache to keep it
-        async with watch.watching(caller_of(request), None, known) as watcher:
+        async with watch.watching(request, None, known) as watcher:
             yield watcher
 
     async def single(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
-        caller = caller_of(request)
-        run = await anyio.to_thread.run_sync(services.runs.get, run_id(id), caller)
+        run = await anyio.to_thread.run_sync(services.runs.get, run_id(id), caller_of(request))
         if run.state.over and known == event_id(run):
             raise HTTPException(204)
         watch.admit()
         response.headers["Cache-Control"] = "no-store"
-        async with watch.watching(caller, run.id, known) as watcher:
+        async with watch.watching(request, run.id, known) as watcher:
             yield watcher
 
     of_all, of_one = Depends(every), Depends(single)

@@ -8,6 +8,7 @@ skipped ones together; one that comes twice counts the first time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -40,6 +41,8 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
             "the week; such as `0 6 * * MON`."
         )
     try:
+        CronSim(cron, after)
+        cron = " ".join(_SPAN.sub(_without_step, field) for field in cron.split())
         every = CronSim(cron, after.astimezone(zone))
         if len(every.hours) == 24:
             minute, _, rest = cron.split(maxsplit=2)
@@ -52,6 +55,20 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
         ) from None
     except StopIteration:
         raise InvalidArguments(f"The cron expression {cron!r} names a time that never comes.") from None
+
+
+_SPAN = re.compile(r"(?P<first>\w+)-(?P<last>\w+)/[0-9]+")
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_NUMBERS = {
+    name: str(number) for names, least in ((_DAYS, 0), (_MONTHS, 1)) for number, name in enumerate(names, least)
+}
+
+
+def _without_step(span: re.Match[str]) -> str:
+    """Leave out the step of a span of one number: cronsim reads `6-6/2` as `6/2`, which goes on to the end."""
+    first, last = (int(_NUMBERS.get(name.upper(), name)) for name in span.group("first", "last"))
+    return span["first"] if first == last else span[0]
 
 
 def _first(times: Iterator[datetime], zone: tzinfo, after: datetime) -> datetime:

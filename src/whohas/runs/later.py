@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
-from deltalake.exceptions import DeltaError
 
 from whohas import timeouts
 from whohas.artefacts import Artefact, Artefacts
@@ -29,12 +28,12 @@ from whohas.runs.children import Children, Done, died, follow
 from whohas.runs.files import options
 from whohas.runs.memory import MemoryWatch, group_memory
 from whohas.runs.model import Message, Run, RunId
-from whohas.runs.planning import about_of, none_now, planned_as_recorded, refused_as_not_found, snapshot_of
-from whohas.runs.plans import Digest, Record, RunPlan
+from whohas.runs.planning import about_of, held_snapshot, none_now, planned_as_recorded, refused_as_not_found
+from whohas.runs.plans import Digest, Record
 from whohas.runs.work import EXTRACT, Output, Part, Work
 from whohas.search.index import index_versions
 from whohas.settings import Settings
-from whohas.warehouse.store import Snapshot, Warehouse
+from whohas.warehouse.store import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +143,10 @@ class Later:
                 record = repository.record(connection, run.id)
             if extracts:
                 parts = tuple(Part.of_extract(str(self.artefacts.path(run.id, one)), one.rows) for one in extracts)
-                tables, about, how = (
-                    (),
-                    None,
-                    record.plan.options if record.plan else options(run.arguments, self.settings),
-                )
+                how = record.plan.options if record.plan else options(run.arguments, self.settings)
+                done = self._done(run, token, parts, (), None, how, (output,))
             else:
-                through = find(format).copy is None
-                plan, snapshot = self._plan(run, record, format)
-                parts, tables = plan.parts_for(
-                    self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
-                )
-                about, how = about_of(run, snapshot), plan.options
-            done = self._done(run, token, parts, tables, about, how, (output,))
+                done = self._from_statements(run, record, token, output, format)
             made = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and made["rows"] != run.rows:
                 now = f"Its statement gives {counted(made['rows'], 'row')} now, and gave {run.rows:,} then."
@@ -174,10 +164,15 @@ class Later:
             for extract in Path(output.path).parent.glob(f"{Path(output.path).name}-extract-*"):
                 extract.unlink(missing_ok=True)
 
-    def _plan(self, run: Run, record: Record, format: str) -> tuple[RunPlan, Snapshot]:
+    def _from_statements(self, run: Run, record: Record, token: str, output: Output, format: str) -> Done:
+        """Have a run's file made by running its statements once more."""
         plan = record.plan or planned_as_recorded(run, record.statement, format, self.warehouse, self.settings)
-        with refused_as_not_found(run, format):
-            return plan, snapshot_of(run, plan, self.warehouse)
+        through = find(format).copy is None
+        with refused_as_not_found(run, format), held_snapshot(run, plan, self.warehouse) as snapshot:
+            parts, tables = plan.parts_for(
+                self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
+            )
+            return self._done(run, token, parts, tables, about_of(run, snapshot), plan.options, (output,))
 
     def replay(self, run: Run) -> Replay:
         """Run the statements of a run that is over once more over its snapshot, and compare the rows.
@@ -192,14 +187,13 @@ class Later:
             raise NotFound(f"This run has no rows to compare with: {run.progress.lower()}.")
         if record.plan is None:
             raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
-        try:
-            snapshot = snapshot_of(run, record.plan, self.warehouse)
-            parts, tables = record.plan.parts_for(self.warehouse.root, lambda _: "")
-        except (DeltaError, FileNotFoundError) as error:
-            raise NotFound(f"The data of snapshot {run.snapshot} is gone, so this run cannot be replayed.") from error
         with self._room:
             try:
-                done = self._done(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
+                with held_snapshot(run, record.plan, self.warehouse) as snapshot:
+                    parts, tables = record.plan.parts_for(self.warehouse.root, lambda _: "")
+                    done = self._done(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
+            except NotFound as error:
+                raise NotFound(f"This run cannot be replayed. {error.message}") from error
             except (WhohasError, OSError) as error:
                 text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
                 raise Unavailable(f"The statements of this run could not be run again. {text}") from error

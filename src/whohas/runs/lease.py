@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -125,6 +125,7 @@ class SessionLease:
 
     def __init__(self, database: sa.Engine) -> None:
         self.executor = uuid.uuid4().hex
+        self._beats: dict[str, tuple[datetime, float]] = {}
         self._database = database
         self._session: sa.Connection | None = None
         self._since = self._beat = time.monotonic()
@@ -199,20 +200,36 @@ class SessionLease:
         if not locks.try_lock_transaction(connection, locks.of_worker(executor)):
             return False
         its = worker.c.executor == executor
-        spoke = sa.select(worker.c.executor).where(its, worker.c.seen > _before(connection, _GONE))
-        if connection.execute(spoke).first() is not None:
-            return False
+        old = sa.select(worker.c.seen, worker.c.seen < _before(connection, _GONE)).where(its)
+        # a clock that was set back makes an old heartbeat a later one: how long it stays the same is measured here too
+        for seen, is_old in connection.execute(old):
+            if not is_old and self._silent_seconds(executor, seen) < timeouts.LEASE_GONE_SECONDS:
+                return False
         connection.execute(sa.delete(worker).where(its))
         return True
 
     def end_hung(self, connection: sa.Connection) -> None:
-        silent = worker.c.seen < _before(connection, _HUNG)
-        query = sa.select(worker.c.executor).where(silent, worker.c.executor != self.executor)
-        for executor in connection.execute(query).scalars().all():
+        beats = sa.select(worker.c.executor, worker.c.seen, worker.c.seen < _before(connection, _HUNG))
+        there = connection.execute(beats.where(worker.c.executor != self.executor)).all()
+        self._beats = {executor: self._beats[executor] for executor, _, _ in there if executor in self._beats}
+        for executor, seen, is_old in there:
+            # a clock that was set ahead makes every heartbeat old until the next one: some must be missed here as well
+            silent = self._silent_seconds(executor, seen)
+            if silent < (timeouts.LEASE_SETTLE_SECONDS if is_old else timeouts.LEASE_HUNG_SECONDS):
+                continue
             if self.is_dead(connection, executor):
                 continue
             log.warning("a worker is silent: its runs are taken from it", executor=executor)
             locks.end_holder(connection, locks.of_worker(executor))
+
+    def _silent_seconds(self, executor: str, seen: datetime) -> float:
+        """Return for how long this process has seen the same heartbeat of another worker, whatever clocks show."""
+        now = time.monotonic()
+        before, since = self._beats.get(executor, (seen, now))
+        if before != seen:
+            since = now
+        self._beats[executor] = seen, since
+        return now - since
 
 
 def _clock(connection: sa.Connection) -> Any:
@@ -224,6 +241,11 @@ def _clock(connection: sa.Connection) -> Any:
 def _before(connection: sa.Connection, age: timedelta) -> Any:
     """Return a time in the past by the same clock."""
     return now() - age if connection.dialect.name == "sqlite" else sa.func.clock_timestamp() - age
+
+
+def _seen_within(connection: sa.Connection, age: timedelta) -> sa.ColumnElement[bool]:
+    """Return whether a worker's heartbeat is so new; one of the future is of before the clock was set back."""
+    return sa.and_(worker.c.seen > _before(connection, age), worker.c.seen < _before(connection, -age))
 
 
 def _write(connection: sa.Connection, executor: str) -> None:
@@ -283,7 +305,7 @@ def leased(settings: Settings, database: sa.Engine) -> Generator[WorkerLease]:
 def alive(database: sa.Engine) -> int:
     """Return how many workers are alive."""
     with database.connect() as connection:
-        seen = worker.c.seen > _before(connection, _DEAD_AFTER)
+        seen = _seen_within(connection, _DEAD_AFTER)
         return connection.execute(sa.select(sa.func.count()).select_from(worker).where(seen)).scalar_one()
 
 
@@ -296,5 +318,5 @@ def is_worked_on(settings: Settings, database: sa.Engine) -> bool:
         except Conflict:
             return True
     with database.connect() as connection:
-        seen = worker.c.seen > _before(connection, _HERE)
+        seen = _seen_within(connection, _HERE)
         return connection.execute(sa.select(worker.c.executor).where(seen)).first() is not None

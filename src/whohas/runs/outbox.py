@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from whohas import timeouts
 from whohas.database import Instant, metadata
 from whohas.outbox import Waiting, any_waits, claimable, read_waiting
 
@@ -139,7 +140,8 @@ def last_failure(connection: sa.Connection, hook_id: str) -> str:
 
 
 def _due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    return _M.state == "waiting", _M.due <= at
+    # no wait is so long: the clock was set back
+    return _M.state == "waiting", sa.or_(_M.due <= at, _M.due > at + timedelta(seconds=timeouts.CLOCK_AHEAD_SECONDS))
 
 
 def _is(message: Claimed) -> tuple[sa.ColumnElement[bool], ...]:

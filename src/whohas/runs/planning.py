@@ -3,39 +3,68 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 from deltalake.exceptions import DeltaError
 
 from whohas import reports
 from whohas.engine.sql import literal
-from whohas.errors import InvalidArguments, NotFound
+from whohas.errors import InvalidArguments, NotFound, WhohasError
 from whohas.render.definition import About
 from whohas.reports.sources import INCOMPLETE
 from whohas.runs.files import options
 from whohas.runs.model import Run
 from whohas.runs.plans import RunPlan
 from whohas.runs.work import EXTRACT
-from whohas.search.index import build
+from whohas.search.index import build, held_index, index_versions
 from whohas.search.limits import Limits
 from whohas.settings import Settings
 from whohas.warehouse.catalogue import catalogue
-from whohas.warehouse.store import Snapshot, Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
 
 
-def snapshot_of(run: Run, plan: RunPlan, warehouse: Warehouse) -> Snapshot:
-    """Return the snapshot of a run, with the search index that its plan reads.
+@contextmanager
+def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Snapshot]:
+    """Yield the snapshot of a run whose plan is about to be carried out: all files that the plan reads are there.
+
+    The search index that it reads is made again if need be, for only those of the newest snapshots are kept, and stays
+    until the context ends. Files of tables do not: a vacuum takes no account of runs. So an error that comes out of
+    the context is told as what it is where it comes from that.
 
     Raises:
-        NotFound: the snapshot is gone.
+        NotFound: the snapshot is gone, or some of its data is, then or before the context ended.
+        IndexChanged: the search index was made again by another version, or removed, before the context ended.
         Unavailable: the index is gone and cannot be made again now.
     """
     snapshot = warehouse.snapshot(run.snapshot)
-    if plan.views:
-        build(warehouse, snapshot)  # only the indexes of the newest snapshots are kept
-    return snapshot
+    _require(snapshot, plan.files)
+    with held_index(warehouse, snapshot) if plan.views else nullcontext():
+        before = index_versions(snapshot) if plan.views else None
+        try:
+            yield snapshot
+        except (WhohasError, OSError) as error:
+            if not isinstance(error, NotFound):
+                _require(snapshot, plan.files, error)
+                if _missing(snapshot, plan.views):
+                    raise IndexChanged("The search index that this run reads was removed meanwhile.") from error
+            raise
+        if plan.views and index_versions(snapshot) not in (before, None):
+            raise IndexChanged("The search index that this run reads was made again by another version meanwhile.")
+
+
+class IndexChanged(WhohasError):
+    """The search index of a snapshot changed under a run that read it: another attempt may do better."""
+
+
+def _require(snapshot: Snapshot, files: Mapping[str, Sequence[str]], error: Exception | None = None) -> None:
+    if gone := _missing(snapshot, files):
+        raise no_longer_kept(snapshot.number, gone) from error
+
+
+def _missing(snapshot: Snapshot, files: Mapping[str, Sequence[str]]) -> list[str]:
+    return [path for paths in files.values() for path in paths if not (snapshot.root / path).is_file()]
 
 
 def about_of(run: Run, snapshot: Snapshot) -> About:

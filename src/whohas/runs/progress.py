@@ -28,6 +28,7 @@ class Progress:
         self._rows = 0
         self._doing = "Starting"
         self._began = 0.0
+        self._clock = 0.0
         self._phases: list[dict[str, Any]] = []
 
     def begin(self, doing: str) -> None:
@@ -36,6 +37,7 @@ class Progress:
         self._phase += 1
         self._doing = doing
         self._began = time.time()
+        self._clock = time.monotonic()
         self.at(0.0, 0)
 
     def at(self, share: float, rows: int) -> None:
@@ -53,6 +55,7 @@ class Progress:
 
     def _end(self) -> None:
         if self._phase >= 0 and self._began:
-            facts = {"phase": self._doing, "began": self._began, "ended": time.time(), "rows": self._rows}
+            ended = self._began + time.monotonic() - self._clock  # whatever becomes of the clock on the wall
+            facts = {"phase": self._doing, "began": self._began, "ended": ended, "rows": self._rows}
             self._phases.append(facts)
             self._began = 0.0

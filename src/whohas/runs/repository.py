@@ -122,7 +122,8 @@ def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
     """The newest run of a key that ended with files, under further conditions."""
     ended = (State.SUCCEEDED.value, State.WARNED.value)
-    query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended), *seen).order_by(run.c.created.desc())
+    newest = run.c.snapshot.desc(), run.c.created.desc()  # snapshots are counted, whatever the clock says
+    query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended), *seen).order_by(*newest)
     return _one(connection.execute(query.limit(1)))
 
 
@@ -207,6 +208,14 @@ def kept_before(connection: sa.Connection, before: datetime) -> list[Kept]:
     """What the runs keep that were over before a time and that nobody holds, the oldest first."""
     query = _KEPT.where(_OVER, run.c.completed < before, _FREE).order_by(run.c.completed)
     return [_kept(row) for row in connection.execute(query)]
+
+
+def has_created(connection: sa.Connection, since: datetime | None, before: datetime) -> bool:
+    """Whether a run was started before a time, and not before another one."""
+    query = sa.select(run.c.id).where(run.c.created < before)
+    if since is not None:
+        query = query.where(run.c.created >= since)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
@@ -328,7 +337,8 @@ def finish(
             progress=progress,
             percent=100 if state in (State.SUCCEEDED, State.WARNED) else run.c.percent,
             rows=rows,
-            completed=now(),
+            launched=mine.launched,
+            completed=max(now(), mine.launched or mine.created),  # the clock may have been set back
             messages=_messages(messages),
             artefacts=[asdict(a) for a in artefacts],
         )

@@ -130,22 +130,25 @@ class Retention:
             rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
             return [Hold(**row) for row in rows]
 
-    def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM) -> list[Removed]:
+    def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM, by_age: bool = True) -> list[Removed]:
         """Removes what is not to be kept, and returns what that was. Safe from many processes at once.
 
         Args:
             dry: remove nothing, only say what would go.
             by: who the audit trail says swept.
+            by_age: whether anything goes for its age; else only files beyond the room that all may take.
         """
         gone: list[Removed] = []
-        for run_id, why in (*self._old_files(), *self._beyond_room()):
+        for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_room()):
             gone += self._remove_files(run_id, why, dry, by)
         emptied = {one.run_id for one in gone}
-        for run_id, why in self._old_runs():
+        for run_id, why in self._old_runs() if by_age else ():
             gone += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
-        gone += self._told_strays(dry, by)
+        if by_age:
+            gone += self._told_strays(dry, by)
         if not dry:
-            self._forget_messages()
+            if by_age:
+                self._forget_messages()
             if gone:
                 self.tell(gone)
         return gone

@@ -10,18 +10,18 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from whohas import audit
+from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
-from whohas.auth import Caller
+from whohas.auth import Caller, check_access, owner_of
 from whohas.database import Instant, metadata
-from whohas.errors import Conflict, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
+from whohas.errors import Conflict, Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
 from whohas.runs import launches
 from whohas.runs.cron import next_time
 from whohas.runs.model import Run
@@ -29,6 +29,7 @@ from whohas.runs.repository import now
 from whohas.runs.service import Runs
 
 LONGEST_NAME = 100
+_REPEATED = timedelta(seconds=timeouts.CLOCK_BACK_SECONDS)
 _AT_ONCE = 100
 """Due schedules that are looked at in one go."""
 
@@ -98,6 +99,9 @@ class Schedules:
 
     database: sa.Engine
     runs: Runs
+    outsiders: bool = False
+    """Whether holders of an outside issuer's tokens may own schedules. What they may do at a time is told by a token
+    alone, so theirs start as they were made, and who sees the runs is asked when they call."""
 
     def add(
         self,
@@ -235,6 +239,37 @@ class Schedules:
             rows = connection.execute(query.order_by(schedule.c.next_at).limit(_AT_ONCE)).mappings().all()
         return sum(self._fire(_schedule(row), at) for row in rows)
 
+    def put_right(self) -> int:
+        """Have schedules that a clock wrongly set ahead has put off due when they should be; how many those were.
+
+        Whatever the clock shows now, the next time of a schedule is the first after now, unless the clock was set back
+        since that was computed. Where it was set back by an hour at most, as by hand, times that it shows once more do
+        not count once more.
+        """
+        at = now()
+        waiting = _all().where(schedule.c.next_at > at, schedule.c.paused.is_(False))
+        with self.database.connect() as connection:
+            all_waiting = [_schedule(row) for row in connection.execute(waiting).mappings()]
+        moved = 0
+        for one in all_waiting:
+            try:
+                following = next_time(one.cron, one.time_zone, at)
+            except InvalidArguments:  # told when it is due
+                continue
+            used = one.last_at is not None and timedelta(0) < one.last_at - at <= _REPEATED
+            if following >= one.next_at or used:
+                continue
+            change = sa.update(schedule).where(schedule.c.id == one.id, schedule.c.next_at == one.next_at)
+            with self.database.begin() as connection:
+                moved += connection.execute(change.values(next_at=following)).rowcount
+            log.warning(
+                "the clock was set back: schedule put right",
+                schedule=one.name,
+                was_due=one.next_at.isoformat(),
+                due=following.isoformat(),
+            )
+        return moved
+
     def _fire(self, one: Schedule, at: datetime) -> bool:
         with structlog.contextvars.bound_contextvars(schedule=one.name):
             try:
@@ -245,7 +280,7 @@ class Schedules:
                 return False
             try:
                 planned = self.runs.planned(
-                    one.report_type, dict(one.arguments), one.launcher, attributes={"schedule": one.name}
+                    one.report_type, dict(one.arguments), one.launcher, self._owner(one), {"schedule": one.name}
                 )
                 plan = planned.to_keep()
                 by = audit.Who("schedule", one.name, one.id)
@@ -274,6 +309,22 @@ class Schedules:
                 "schedule started a run", run_id=kept.id, late_seconds=round((at - one.next_at).total_seconds(), 1)
             )
             return True
+
+    def _owner(self, one: Schedule) -> Caller | None:
+        """The owner of a schedule that is due, whose rights are asked for now; None where they cannot be told.
+
+        Raises:
+            Forbidden: they may not start a report any more.
+        """
+        if one.owner is None:  # whoever runs the server
+            return None
+        with self.database.connect() as connection:
+            owner = owner_of(connection, one.owner)
+        if owner is not None:
+            check_access(owner, "startReport")
+        elif not self.outsiders:
+            raise Forbidden(f"{one.launcher!r}, whose schedule it is, is not known here. Remove it, or make another.")
+        return owner
 
     def _note(self, id: str, **values: Any) -> None:
         with self.database.begin() as connection:

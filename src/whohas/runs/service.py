@@ -36,6 +36,7 @@ from whohas.warehouse.catalogue import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
+_AGAIN = " Start the report again."
 _LISTED = 11
 """Runs that are looked for by the beginning of an id: more than a message lists."""
 
@@ -326,7 +327,8 @@ class Runs:
             raise NotFound(f"{removed} Start the report again.")
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
         ended = "was cancelled" if run.state is State.CANCELLED else "failed"
-        raise NotFound(f"This run {ended} and has no file.{why} Start the report again.")
+        what = "" if why.endswith(_AGAIN) else _AGAIN
+        raise NotFound(f"This run {ended} and has no file.{why}{what}")
 
     def path(self, run: Run, artefact: Artefact) -> Path:
         """Where a finished file lies."""

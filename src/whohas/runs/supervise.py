@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ import structlog
 from whohas import timeouts
 from whohas.artefacts import Artefact, Artefacts
 from whohas.database import AWAY
-from whohas.errors import WhohasError
+from whohas.errors import NotFound, WhohasError
 from whohas.plurals import counted
 from whohas.render.registry import find
 from whohas.runs import repository
@@ -28,17 +29,31 @@ from whohas.runs.children import Child, ChildKilled, Children, Done, died, follo
 from whohas.runs.lease import WorkerLease
 from whohas.runs.memory import MemoryWatch, group_memory
 from whohas.runs.model import Level, Message, Run, State, origin
-from whohas.runs.planning import about_of, planned_now, snapshot_of
+from whohas.runs.planning import IndexChanged, about_of, held_snapshot, planned_now
 from whohas.runs.plans import RunPlan
 from whohas.runs.queue import Lane
 from whohas.runs.work import EXTRACT, Output, Work
 from whohas.settings import Settings
 from whohas.tracing import Piece, Tracing
-from whohas.warehouse.store import Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse
 
 log = structlog.get_logger("whohas.runs")
 
 T = TypeVar("T")
+_JUMP = timedelta(seconds=timeouts.CLOCK_STEP_SECONDS)
+
+
+def _timed(run: Run, clock: tuple[datetime, float]) -> Run:
+    """Return a run whose launch is as long ago as it is, also where the clock jumped since: its duration is right.
+
+    Args:
+        clock: the times on the wall and on the clock that nobody sets, when this attempt began.
+    """
+    wall, steady = clock
+    jump = repository.now() - wall - timedelta(seconds=time.monotonic() - steady)
+    if run.launched is None or abs(jump) < _JUMP:
+        return run
+    return replace(run, launched=run.launched + jump)
 
 
 class _Stopped(Exception):
@@ -129,26 +144,36 @@ class Supervisor:
 
     def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
+        clock = repository.now(), started
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
         try:
             run, plan = self._with_plan(run)
             artefacts, done = self._make(run, plan, spill)
         except _Stopped:
             self._let_go(run)
-        except ChildKilled as error:
+        except (ChildKilled, IndexChanged) as error:
             piece.fail(error.message)
             self._try_again(run, error.message)
+        except NotFound as error:
+            piece.fail(error.message)
+            self._fail(_timed(run, clock), "data", f"{error.message} Start the report again.")
         except WhohasError as error:
             piece.fail(error.message)
-            self._fail(run, "engine", error.message)
+            self._fail(_timed(run, clock), "engine", error.message)
         except OSError as error:
-            self._fail(run, "system", f"The system refused a file or a process: {error.strerror or error}.")
+            self._fail(
+                _timed(run, clock), "system", f"The system refused a file or a process: {error.strerror or error}."
+            )
         except Exception:
             log.exception("internal fault", report=run.report_type)
-            self._fail(run, "internal", "An internal fault ended it. The server's log has it under the run's id.")
+            self._fail(
+                _timed(run, clock),
+                "internal",
+                "An internal fault ended it. The server's log has it under the run's id.",
+            )
         else:
             self.tracing.phases(piece, done.phases)
-            if self._succeed(run, artefacts, done):
+            if self._succeed(_timed(run, clock), artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
                 self._let_go(run)
@@ -159,8 +184,9 @@ class Supervisor:
         """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
         child = self.children.take()
         try:
-            work = self._work(run, plan, spill)
-            done = self._watch(run, child, work)
+            with held_snapshot(run, plan, self.warehouse) as snapshot:
+                work = self._work(run, plan, snapshot, spill)
+                done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
             artefacts: list[Artefact] = []
             for file in done.files:
@@ -199,8 +225,7 @@ class Supervisor:
                     raise
                 time.sleep(timeouts.ATTEMPT_AGAIN_SECONDS)
 
-    def _work(self, run: Run, plan: RunPlan, spill: Path) -> Work:
-        snapshot = snapshot_of(run, plan, self.warehouse)
+    def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path) -> Work:
         extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
         parts, tables = plan.parts_for(
             self.warehouse.root,

@@ -26,7 +26,7 @@ def table_of(name: str, alias: str) -> exp.Table:
 def column_of(alias: str, name: str) -> exp.Column:
     """A column of a row in a statement."""
     plain = name.isidentifier() and name.islower()
-    return exp.column(exp.to_identifier(name, quoted=not plain), exp.to_identifier(alias))
+    return exp.column(exp.to_identifier(name, quoted=not plain), exp.to_identifier(alias), copy=False)
 
 
 def together(conditions: Sequence[exp.Expr]) -> exp.Expr:

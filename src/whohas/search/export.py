@@ -97,10 +97,11 @@ class _Export:
         cells = self._cells()
         made = self._select(cells)
         rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
+        files = self._files(made)
         statement = Statement(
             sql=_text(made, self._asked.limits.statement),
             columns=tuple(Column(cell.name, cell.type) for cell in cells),
-            files=self._files(made),
+            files=files,
             ordered=True,
             expected_rows=max(rows, self._search.element(self._index).rows),
         )
@@ -251,12 +252,12 @@ def _value(name: str, one: Field, column: exp.Expr, path: str = "") -> _Cell:
 
 
 def _text(made: exp.Expr, longest: int) -> str:
-    """The statement's text.
+    """The statement's text; the expression is used up.
 
     Raises:
         InvalidArguments: a name or a value in it has a character that no text can have, or it is too long.
     """
-    sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110)
+    sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110, copy=False)
     if len(sql) > longest:
         raise InvalidArguments(
             f"The search comes to SQL of {len(sql):,} characters, and may have {longest:,} "

@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any, Final
 from whohas import __version__
 from whohas.atomic import sync_file
 from whohas.errors import NotFound, Unavailable
-from whohas.locks import file_lock
+from whohas.locks import file_lock, shared_file_lock, try_file_lock
 from whohas.search.analysis import ANALYSER_VERSION
 from whohas.search.fields import INDICES, Element, Field, Index
-from whohas.warehouse.store import Snapshot, Warehouse
+from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
 from whohas.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
@@ -177,6 +177,28 @@ def build(warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lamb
         _publish(part, _folder(snapshot))
 
 
+@contextmanager
+def held_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
+    """Keep the index of a snapshot, which is made if need be, from being removed until the context ends.
+
+    An index that is made again may still take its place: see `index_versions`.
+
+    Raises:
+        NotFound, Unavailable: as in `build`.
+    """
+    path = _folder(snapshot) / _FACTS
+    with ExitStack() as stack:
+        while True:
+            build(warehouse, snapshot)
+            # another process may remove the index before the lock is held
+            with suppress(FileNotFoundError), ExitStack() as lock:
+                file = lock.enter_context(shared_file_lock(path))
+                if os.path.samestat(os.fstat(file), path.stat()):
+                    stack.push(lock.pop_all())
+                    break
+        yield
+
+
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """An index that was made again, compared with the one that was there.
@@ -295,6 +317,7 @@ def newest_built(warehouse: Warehouse) -> int | None:
 
 
 _KEPT = 3
+_FACTS = "index.json"
 
 
 def _folder(snapshot: Snapshot) -> Path:
@@ -311,7 +334,7 @@ def _facts(folder: Path) -> dict[str, Any] | None:
 
 def _any_facts(folder: Path) -> dict[str, Any] | None:
     try:
-        facts: dict[str, Any] = json.loads((folder / "index.json").read_text())
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text())
     except FileNotFoundError:
         return None
     except ValueError:
@@ -325,7 +348,7 @@ def _versions(facts: Mapping[str, Any]) -> Versions:
 
 def _folders(root: Path) -> list[Path]:
     """The folders of complete indexes in whichever format, the oldest first."""
-    return sorted(path.parent for path in root.glob("*/index.json") if path.parent.name.isdigit())
+    return sorted(path.parent for path in root.glob(f"*/{_FACTS}") if path.parent.name.isdigit())
 
 
 def _built(root: Path) -> list[tuple[Path, dict[str, Any]]]:
@@ -334,10 +357,13 @@ def _built(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _sweep(root: Path, number: int) -> None:
-    """Removes old indexes: runs that began with one of the last few go on."""
+    """Removes old indexes, except those that are held."""
     for folder in _folders(root)[:-_KEPT]:
         if folder.name != f"{number:09}":
-            shutil.rmtree(folder, ignore_errors=True)
+            # a reader that waits for the lock finds the file gone
+            with suppress(OSError), try_file_lock(folder / _FACTS) as free:
+                if free:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_index(
@@ -389,7 +415,7 @@ def write_index(
                 done += facts["elements"][name]["rows"]
                 on_progress(done, everything)
     shutil.rmtree(folder / "spill", ignore_errors=True)
-    (folder / "index.json").write_text(json.dumps(facts, indent=1))
+    (folder / _FACTS).write_text(json.dumps(facts, indent=1))
     for path in folder.iterdir():
         sync_file(path)
 
@@ -400,22 +426,16 @@ def _require_data(snapshot: Snapshot) -> None:
     Raises:
         NotFound: some are not; the message names them.
     """
-    from deltalake.exceptions import DeltaError
-
     gone: list[str] = []
     for table in TABLES.values():
         try:
             files = snapshot.files(table)
-        except (DeltaError, OSError):
+        except NotFound:
             gone.append(f"version {snapshot.versions[table.name]} of the table {table.name}")
             continue
         gone += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
     if gone:
-        more = f" and {len(gone) - 1:,} more" if len(gone) > 1 else ""
-        raise NotFound(
-            f"The data of snapshot {snapshot.number} is no longer kept: {gone[0]}{more} is not there. Only "
-            "snapshots whose tables were not vacuumed since can be indexed; `whohas index` indexes the newest data."
-        )
+        raise no_longer_kept(snapshot.number, gone)
 
 
 def _elements() -> list[Element]:

@@ -155,17 +155,17 @@ def _reaches_all(one: List, reaches: Sequence[Reach]) -> exp.Expr:
     met = exp.alias_(met, "clause", copy=False)
     every = exp.Count(this=exp.Distinct(expressions=[column_of("m", "clause")])).eq(len(reaches))
     if one.shared:
-        objects = exp.select(column_of(one.alias, "item"), met, copy=False).from_(_items(one))
+        objects = exp.select(column_of(one.alias, "item"), met, copy=False).from_(_items(one), copy=False)
         objects = objects.where(some, copy=False).subquery("m", copy=False)
         on = column_of("m", "item").eq(column_of(_holder(one), "item"))
         chosen = exp.select(column_of(_holder(one), "num")).from_(table_of(one.table, _holder(one)))
-        chosen = chosen.join(objects, on=on, copy=False).group_by(column_of(_holder(one), "num"))
-        return column_of(one.outer, "num").isin(query=chosen.having(every), copy=False)
+        chosen = chosen.join(objects, on=on, copy=False).group_by(column_of(_holder(one), "num"), copy=False)
+        return column_of(one.outer, "num").isin(query=chosen.having(every, copy=False), copy=False)
     keys = ["num", "parent"] if one.inner else ["num"]
     rows = exp.select(*(column_of(one.alias, key) for key in keys), met, copy=False)
-    rows = rows.from_(table_of(one.table, one.alias)).where(some, copy=False).subquery("m", copy=False)
+    rows = rows.from_(table_of(one.table, one.alias), copy=False).where(some, copy=False).subquery("m", copy=False)
     mine = [column_of("m", key) for key in keys]
-    chosen = exp.select(*mine).from_(rows, copy=False).group_by(*mine).having(every)
+    chosen = exp.select(*mine).from_(rows, copy=False).group_by(*mine, copy=False).having(every, copy=False)
     if not one.inner:
         return column_of(one.outer, "num").isin(query=chosen, copy=False)
     row = exp.Tuple(expressions=[column_of(one.outer, "num"), column_of(one.outer, "ord")])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from whohas.warehouse.store import DataFile, Gap, Snapshot
+from whohas.warehouse.store import DataFile, Gap, Snapshot, no_longer_kept
 from whohas.warehouse.tables import SOURCES, TABLES
 
 
@@ -28,7 +28,11 @@ class Source:
 
 
 class Catalogue:
-    """A snapshot's sources and sizes, read once."""
+    """A snapshot's sources and sizes, read once.
+
+    Raises:
+        NotFound: the data of the snapshot is no longer kept.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         import pyarrow.parquet as pq
@@ -36,6 +40,9 @@ class Catalogue:
         self.snapshot = snapshot
         self._files: dict[tuple[str, frozenset[str] | None], tuple[DataFile, ...]] = {}
         wanted = ["id", "name", "authoritative", "accountAttributes", "loaded"]
+        files = snapshot.files(SOURCES)
+        if gone := [f"sources/{file.path.name}" for file in files if not file.path.is_file()]:
+            raise no_longer_kept(snapshot.number, gone)
         self.sources: tuple[Source, ...] = tuple(
             Source(
                 row["id"],
@@ -44,7 +51,7 @@ class Catalogue:
                 tuple(row["accountAttributes"] or ()),
                 row["loaded"],
             )
-            for file in snapshot.files(SOURCES)
+            for file in files
             # not read_table(): it loads all of pyarrow.dataset, and pandas where it is installed
             for row in pq.ParquetFile(file.path).read(columns=wanted).to_pylist()
         )

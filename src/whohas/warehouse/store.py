@@ -23,7 +23,7 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -116,11 +116,19 @@ class Snapshot:
         Args:
             table: which table.
             partitions: only files of these partitions; None for all.
+
+        Raises:
+            NotFound: the table's log no longer tells which files they were.
         """
+        from deltalake.exceptions import DeltaError
+
         version = self.versions.get(table.name)
         if version is None:
             return []
-        actions = _open(self.root / table.name, version).get_add_actions(flatten=True)
+        try:
+            actions = _open(self.root / table.name, version).get_add_actions(flatten=True)
+        except (DeltaError, FileNotFoundError) as error:
+            raise no_longer_kept(self.number, [f"version {version} of the table {table.name}"]) from error
         names = actions.column("path").to_pylist()
         rows = actions.column("num_records").to_pylist()
         values = actions.column(f"partition.{table.partition}").to_pylist() if table.partition else [None] * len(names)
@@ -130,6 +138,19 @@ class Snapshot:
             if partitions is None or (value or "") in partitions
         ]
         return sorted(found, key=lambda file: _order(file.path))
+
+
+def no_longer_kept(number: int, gone: Sequence[str]) -> NotFound:
+    """Return the error of a snapshot whose data is not all there any more.
+
+    Args:
+        gone: names of what is not there, at least one.
+    """
+    what = f"{gone[0]} is" if len(gone) == 1 else f"{gone[0]} and {len(gone) - 1:,} more are"
+    return NotFound(
+        f"The data of snapshot {number} is no longer kept: {what} not there. Its tables were vacuumed, or "
+        "files were removed."
+    )
 
 
 def _order(path: Path) -> tuple[str, int]:
@@ -166,7 +187,9 @@ class Load:
 
     def __init__(self, root: Path, base: Snapshot, *, shared: bool = False) -> None:
         self._shared = shared
-        self.id = f"{time.time_ns() // 1000:016x}{uuid.uuid4().hex[:16]}"
+        # in the order of loads, also where the clock was set back
+        moment = max(time.time_ns() // 1000, int(base.load_id[:16] or "0", 16) + 1)
+        self.id = f"{moment:016x}{uuid.uuid4().hex[:16]}"
         self.base = base
         self.scratch = root / f"load-{self.id}"
         self.scratch.mkdir(parents=True)

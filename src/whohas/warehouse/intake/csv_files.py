@@ -18,7 +18,7 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 from whohas.warehouse.intake.arrow import pc
 from whohas.warehouse.intake.batches import Batch, Fault, Numbers
-from whohas.warehouse.intake.csv_head import encoding_hint, lines_of, open_csv, read_head
+from whohas.warehouse.intake.csv_head import LONGEST_ROW, encoding_hint, lines_of, open_csv, read_head
 from whohas.warehouse.intake.csv_rows import (
     OddRow,
     as_text,
@@ -34,7 +34,7 @@ from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, 
 from whohas.warehouse.intake.footers import Footer, footer_note
 from whohas.warehouse.intake.streams import line_starts
 
-_BLOCK = 4 << 20
+_BLOCK = LONGEST_ROW
 """Bytes that are read at once, and the longest row; small enough for the processor's cache."""
 
 _BLOCKS = 2

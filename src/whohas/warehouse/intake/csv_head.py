@@ -19,6 +19,8 @@ from whohas.warehouse.intake.csv_stream import UNDECODABLE, CsvStream, Dialect, 
 from whohas.warehouse.intake.streams import ByteStream, open_bytes
 
 _HEAD = 1 << 20
+LONGEST_ROW = 4 << 20
+"""Bytes of a row, the header among them."""
 _SAMPLE = 200
 """Lines by which a file is judged."""
 
@@ -78,7 +80,7 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
     skipped = len("".join(lines[:before]).encode(errors="surrogateescape"))
     with open_bytes(path, dialect.encoding) as stream:
-        names, size = _header(lines_of(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
+        names, size = _header(path, lines_of(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
     _check(path, names, lines[before], before + 1, dialect)
     names = [plain(name) if name.strip() else "" for name in names]
     sample = [row for row in csv.reader(rows, delimiter=delimiter) if any(map(str.strip, row))]
@@ -152,13 +154,18 @@ def _preamble(lines: list[str], dialect: Dialect) -> tuple[int, str | None]:
     return before, delimiter
 
 
-def _header(lines: Iterator[str], delimiter: str) -> tuple[list[str], int]:
+def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[str], int]:
     size = 0
 
     def counted() -> Iterator[str]:
         nonlocal size
-        for line in lines:
+        while line := lines.readline(LONGEST_ROW + 1):
             size += len(line.encode(errors="surrogateescape"))
+            if size > LONGEST_ROW:
+                raise InvalidArguments(
+                    f"{path} cannot be read as CSV: its header is longer than {LONGEST_ROW >> 20} MiB, or a quoted "
+                    "cell in it never ends."
+                )
             yield line
 
     return next(csv.reader(counted(), delimiter=delimiter), []), size

@@ -18,6 +18,7 @@ from whohas.warehouse.intake.streams import ByteStream
 
 _MARK = codecs.BOM_UTF8
 _QUOTE = ord('"')
+_LONGEST_LINE = 8 << 20
 _BREAKS = b"\r\n"
 
 _STAND_INS = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}
@@ -162,6 +163,8 @@ class CsvStream(io.RawIOBase):
             if end:
                 self._part = data[end:]
                 return data[:end]
+            if len(data) > _LONGEST_LINE:
+                break  # no parser takes such a row: it is handed on, and refused
             more = self._stream.read(size)
             data += more
         self._part = b""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +76,11 @@ def discover(paths: Sequence[Path]) -> Inputs:
     passed_over: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = [p for p in sorted(path.iterdir()) if p.is_file() and not p.name.startswith((".", "~$"))]
-            data = [p for p in inside if p.suffix.lower() == ".toml" or _is_data(p)]
+            shown = [p for p in sorted(path.iterdir()) if not p.name.startswith((".", "~$"))]
+            inside = [p for p in shown if p.is_file()]
+            if odd := [p for p in shown if not p.is_file() and not p.is_dir() and _is_input(p)]:
+                raise InvalidArguments(no_file(odd[0]))
+            data = [p for p in inside if _is_input(p)]
             if not data:
                 raise InvalidArguments(f"There is nothing to load in the folder {path}. {_names()}")
             passed_over += [p for p in inside if p not in data and p.suffix.lower() not in _NOTES]
@@ -83,13 +88,39 @@ def discover(paths: Sequence[Path]) -> Inputs:
         elif path.is_file():
             found.setdefault(path.resolve(), path)
         else:
-            raise InvalidArguments(f"There is no file or folder {path}.")
+            raise InvalidArguments(no_file(path, "There is no file or folder"))
     mappings = tuple(read_mapping(path) for path in found.values() if path.suffix.lower() == ".toml")
     claimed = {part.file.resolve() for mapping in mappings for part in mapping.parts}
     mapped = [path for path in passed_over if path.resolve() in claimed]
     passed_over = [path for path in passed_over if path not in mapped]
     files = [_input(path) for real, path in found.items() if path.suffix.lower() != ".toml" and real not in claimed]
     return Inputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
+
+
+_KINDS = (
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISDIR, "a folder"),
+)
+
+
+def no_file(path: Path, begin: str = "There is no file") -> str:
+    """Return why a path is no file that can be read: a sentence, and what to do."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if path.is_symlink():
+            target = path.readlink()
+            if error.errno == errno.ELOOP:
+                return f"{path} is a symbolic link that leads back to itself ({target}). Replace it by the file."
+            return f"{path} is a symbolic link to {target}, which is not there. Replace it by the file."
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return f"{path} cannot be looked at: {error.strerror}."
+        return f"{begin} {path}."
+    kind = next((name for tells, name in _KINDS if tells(mode)), "no regular file")
+    return f"{path} is {kind}; files are read more than once. Save the data to a file, and load that."
 
 
 def format_of(path: Path) -> str | None:
@@ -99,6 +130,10 @@ def format_of(path: Path) -> str | None:
     name = suffixes[-2 if packed else -1 :][:1]
     found = _FORMATS.get(name[0]) if name else None
     return None if packed and found in ("parquet", "xlsx") else found
+
+
+def _is_input(path: Path) -> bool:
+    return path.suffix.lower() == ".toml" or _is_data(path)
 
 
 def _is_data(path: Path) -> bool:

@@ -157,12 +157,23 @@ def read_mapping(path: Path) -> SourceMapping:
         document = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InvalidArguments(f"{path} is no TOML: {error}.") from None
+    except ValueError:  # Python reads no longer ones, and so does no reader of TOML
+        raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
+    except RecursionError:
+        raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
     return _Reader(path).read(document)
+
+
+_LARGEST = 4 << 20
+"""Bytes of a mapping."""
 
 
 def _text(path: Path) -> str:
     """The text of a mapping; the byte order mark that Windows' editors write is left out."""
-    data = path.read_bytes()
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise InvalidArguments(f"{path} is longer than {_LARGEST >> 20} MiB, and no mapping is: is it a file of data?")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidArguments(f"{path} is UTF-16, as its byte order mark says. TOML is UTF-8: save the file as UTF-8.")
     try:

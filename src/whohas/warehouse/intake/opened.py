@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,31 @@ def open_file(
     Raises:
         InvalidArguments: it cannot be read as what its name says.
     """
-    written = written or Written()
+    opened = _opened(path, form, table, connection, written or Written(), known)
+    return replace(opened, batches=partial(_unchanged, path, opened.batches))
+
+
+def _unchanged(
+    path: Path, batches: Callable[[frozenset[str]], Iterator[Batch]], joined: frozenset[str]
+) -> Iterator[Batch]:
+    """The batches of a file, which must be the same at their end as at their begin."""
+    before = _stamp(path)
+    yield from batches(joined)
+    if _stamp(path) != before:
+        raise InvalidArguments(f"{path} changed while it was read. Load it again once it is written.")
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file's content; None where the file is gone."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
+
+
+def _opened(
+    path: Path, form: str, table: Table, connection: Any, written: Written, known: Collection[str]
+) -> OpenedFile:
     if path.stat().st_size == 0:
         raise InvalidArguments(f"{path} is empty.")
     if form in ("json", "ndjson"):

@@ -253,7 +253,7 @@ class XlsxFile:
 
 def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
     """The sheet to read, and whether it is hidden."""
-    with _workbook(path) as book:
+    with open_workbook(path) as book:
         sheets = _sheets(book)
     if name is not None:
         if name not in sheets:
@@ -272,7 +272,12 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
 
 
 @contextmanager
-def _workbook(path: Path) -> Generator[CalamineWorkbook]:
+def open_workbook(path: Path) -> Generator[CalamineWorkbook]:
+    """Open a workbook that was checked before.
+
+    Raises:
+        InvalidArguments: it cannot be read, at its opening or later.
+    """
     try:
         with load_workbook(path) as book:
             yield book
@@ -284,7 +289,7 @@ def _workbook(path: Path) -> Generator[CalamineWorkbook]:
 
 
 def _open(path: Path, sheet: str, errors: list[tuple[str, str]]) -> CalamineSheet:
-    with _workbook(path) as book:
+    with open_workbook(path) as book:
         try:
             return book.get_sheet_by_name(sheet)
         except CalamineError as error:

@@ -12,13 +12,14 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from whohas.errors import InvalidArguments
 from whohas.plurals import counted
-from whohas.warehouse.intake.discover import format_of, refuse_other_workbooks
+from whohas.warehouse.intake.discover import format_of, no_file, refuse_other_workbooks
+from whohas.warehouse.intake.parquet_files import ParquetFile
 from whohas.warehouse.intake.propose.arranged import Arranged, Record, arrange, consistency
 from whohas.warehouse.intake.propose.workbook import sheet_rows
 
@@ -30,6 +31,9 @@ _PIECE = 256 << 10
 _PIECES = 12
 _DELIMITERS = ",;\t|"
 _GROUPS, _GROUP_ROWS = 12, 12_000
+_READ_THROUGH = 256 << 20
+"""Bytes of a Parquet file that is read through first, so that none of its pages takes more memory than there is."""
+_MEMORY = 384_000_000
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -72,7 +76,7 @@ def sample_of(path: Path) -> Sample:
     if path.is_dir():
         raise InvalidArguments(f"{path} is a folder. Name the files that one mapping is to describe.")
     if not path.is_file():
-        raise InvalidArguments(f"There is no file {path}.")
+        raise InvalidArguments(no_file(path))
     form = format_of(path) or "csv"
     refuse_other_workbooks(path)
     if form in ("json", "ndjson") or path.suffix.lower() == ".toml":
@@ -306,32 +310,16 @@ def _lines(arranged: Arranged, footer: int, skipped: int, text: str) -> list[Set
 
 
 def _parquet(path: Path) -> Sample:
-    try:
-        file = pq.ParquetFile(path)
-        groups = file.num_row_groups
+    from whohas.engine.duckdb import connect
+
+    with TemporaryDirectory() as spill, connect(_MEMORY, 2, Path(spill) / "spill") as connection:
+        file = ParquetFile(path, connection)
+        groups = file.groups
         chosen = sorted({number * groups // _GROUPS for number in range(_GROUPS)}) if groups else []
-        parts = [batch for group in chosen for batch in _first(file, group)]
-        schema = file.schema_arrow
-        table = pa.Table.from_batches(parts, schema) if parts else schema.empty_table()
-    except (pa.ArrowException, ValueError) as error:
-        raise InvalidArguments(f"{path} cannot be read as Parquet: {error}.") from None
-    columns = {str(place): _texts(table.column(place)) for place in range(table.num_columns)}
-    whole = table.num_rows == file.metadata.num_rows
-    return Sample(path, "parquet", tuple(schema.names), pa.table(columns), whole)
-
-
-def _first(file: pq.ParquetFile, group: int) -> list[pa.RecordBatch]:
-    return [next(iter(file.iter_batches(batch_size=_GROUP_ROWS, row_groups=[group])))]
+        data = file.sample(chosen, _GROUP_ROWS, _READ_THROUGH)
+    columns = {name: _texts(data.column(name)) for name in data.column_names}
+    return Sample(path, "parquet", tuple(file.header), pa.table(columns), data.num_rows == file.rows)
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:
-    values = [_parquet_cell(value) for value in column.to_pylist()]
-    return pa.array(values, pa.string())
-
-
-def _parquet_cell(value: object) -> str | None:
-    if isinstance(value, list):
-        return ";".join(str(item) for item in value if item is not None) or None
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else _cell(str(value))
+    return pa.array([_cell(text) for text in column.to_pylist()], pa.string())

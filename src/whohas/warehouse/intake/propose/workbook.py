@@ -7,11 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from python_calamine import CalamineError, SheetTypeEnum, load_workbook
+from python_calamine import SheetTypeEnum
 
 from whohas.errors import InvalidArguments
 from whohas.warehouse.intake.propose.arranged import Record
-from whohas.warehouse.intake.xlsx_scan import check_workbook
+from whohas.warehouse.intake.xlsx_files import open_workbook
+from whohas.warehouse.intake.xlsx_scan import check_workbook, scan
 
 
 def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
@@ -21,23 +22,24 @@ def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
         InvalidArguments: it is no workbook, or all its sheets are empty.
     """
     check_workbook(path)
-    found: dict[str, list[Record]] = {}
-    try:
-        with load_workbook(path) as book:
-            names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-            for name in names:
-                sheet = book.get_sheet_by_name(name)
-                if sheet.start is not None:
-                    rows = enumerate(sheet.iter_rows(), 1)
-                    found[name] = [(number, [_text(cell) for cell in row]) for number, row in rows]
-    except CalamineError as error:
-        raise InvalidArguments(f"{path} cannot be read as XLSX: {error}.") from None
-    cells = {name: sum(1 for _, row in rows for cell in row if cell) for name, rows in found.items()}
-    cells = {name: count for name, count in cells.items() if count}
+    rows: list[Record] = []
+    chosen, cells = "", dict[str, int]()
+    with open_workbook(path) as book:
+        names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+        for name in names:
+            scan(path, name)  # what it spans and holds has a limit
+            sheet = book.get_sheet_by_name(name)
+            if sheet.start is None:
+                continue
+            found = [(number, [_text(cell) for cell in row]) for number, row in enumerate(sheet.iter_rows(), 1)]
+            count = sum(1 for _, row in found for cell in row if cell)
+            if count > max(cells.values(), default=0):
+                chosen, rows = name, found
+            if count:
+                cells[name] = count
     if not cells:
         raise InvalidArguments(f"{path} is empty: none of its sheets has cells.")
-    chosen = max(cells, key=lambda name: cells[name])
-    return chosen, list(cells), found[chosen]
+    return chosen, list(cells), rows
 
 
 def _text(cell: Any) -> str:

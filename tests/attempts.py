@@ -1,0 +1,54 @@
+"""The runs of a home folder without a server and without a queue: a test says when they are carried out."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from factories import publish
+from whohas.artefacts import Artefacts
+from whohas.database import connect
+from whohas.migrations import upgrade
+from whohas.runs.children import Children
+from whohas.runs.later import Later
+from whohas.runs.lease import FileLease
+from whohas.runs.model import Run
+from whohas.runs.queue import Lane
+from whohas.runs.service import Runs
+from whohas.runs.supervise import Supervisor
+from whohas.settings import load_settings
+from whohas.warehouse.store import Warehouse
+
+SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
+ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
+
+
+class Bench:
+    """The runs of a home folder, carried out when a test says so."""
+
+    def __init__(self, home: Path, database_url: str, **told: object) -> None:
+        settings = load_settings(home=home, database_url=database_url or None, **told)
+        home.mkdir()
+        self.warehouse = Warehouse(settings.warehouse_path)
+        publish(self.warehouse, SOURCES, ACCOUNTS)
+        database = connect(settings.sqlalchemy_url)
+        upgrade(database)
+        artefacts = Artefacts(settings.artefacts_path)
+        self.database = database
+        children = Children()
+        self.later = Later(settings, database, artefacts, self.warehouse, children)
+        self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
+        self.supervisor.begin(FileLease(database))
+        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
+
+    def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
+        return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone, **arguments}, launcher)
+
+    def carry_out(self, run: Run) -> Run:
+        """Carries out what is queued, which is this run or nothing."""
+        for claimed in self.supervisor.claim({Lane("all", 1): 1}):
+            assert claimed.id == run.id
+            self.supervisor.carry_out(claimed)
+        self.supervisor.children.close()
+        return self.runs.get(run.id)

@@ -1,0 +1,92 @@
+"""Ten thousand idle connections and two hundred slow ones at a real server, while others poll it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from support import result_when_over, serving
+
+pytestmark = pytest.mark.long
+IDLE, SLOW, POLLS = 10_000, 200, 300
+MEMORY_A_CONNECTION = 40_000
+
+
+def polled(http: httpx2.Client, path: str) -> tuple[float, float]:
+    """The median and the 99th percentile of polls, in milliseconds; each must be answered."""
+    times: list[float] = []
+    for _ in range(POLLS):
+        began = time.perf_counter()
+        assert http.get(path).status_code == 200
+        times.append((time.perf_counter() - began) * 1000)
+    cuts = statistics.quantiles(times, n=100)
+    return cuts[49], cuts[98]
+
+
+async def open_many(port: int, requests: list[bytes]) -> list[asyncio.StreamWriter]:
+    async def one(request: bytes) -> asyncio.StreamWriter:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(request)
+        return writer
+
+    opened: list[asyncio.StreamWriter] = []
+    for begin in range(0, len(requests), 200):
+        opened += await asyncio.gather(*(one(request) for request in requests[begin : begin + 200]))
+    return opened
+
+
+def test_others_are_answered_beside_ten_thousand_idle_and_two_hundred_slow(own_home: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < IDLE + SLOW + 1000:
+        pytest.skip("this machine allows too few open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with serving(own_home) as server, server.http() as http:
+            asked = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
+            run = http.post("/v2025/reports/run", json=asked).json()["id"]
+            assert result_when_over(http, run, seconds=600)["status"] in ("SUCCESS", "WARNING")
+            path = f"/v2025/reports/{run}/result"
+            port = int(server.url.rpartition(":")[2])
+            process = psutil.Process(server.process.pid)
+            polled(http, path)
+            before, memory = polled(http, path), process.memory_info().rss
+            authorization = f"Authorization: {http.headers['Authorization']}\r\n"
+            download = f"GET /v2025/reports/{run}?fileFormat=csv HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode()
+            slow = [
+                b"GET / HTTP/1.1\r\nHost: x\r\nX: ",
+                b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
+                download,
+                b"\x16\x03\x01",
+            ]
+            requests = [b""] * IDLE + [slow[number % len(slow)] for number in range(SLOW)]
+            loop = asyncio.new_event_loop()
+            try:
+                opened = loop.run_until_complete(open_many(port, requests))
+                during, more = polled(http, path), process.memory_info().rss - memory
+                held = len(process.net_connections())
+                assert held > IDLE
+                deadline = time.monotonic() + 240
+                while len(process.net_connections()) > 300:
+                    assert time.monotonic() < deadline, "idle connections are not closed"
+                    time.sleep(2)
+                for writer in opened:
+                    writer.transport.abort()
+                loop.run_until_complete(asyncio.sleep(0.1))
+            finally:
+                loop.close()
+            after = polled(http, path)
+            print(
+                f"{held} connections, {more / 1e6:.0f} MB more; ms of a poll, median and p99: {before} {during} {after}"
+            )
+            assert more < MEMORY_A_CONNECTION * (IDLE + SLOW)
+            assert during[1] < 20 * before[1] + 200
+            assert "Traceback" not in server.log.read_text()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
