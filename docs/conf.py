@@ -44,6 +44,8 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
 html_copy_source = False
+# `--option` in a sentence keeps its two hyphens
+smartquotes = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 # the figures come with their own colours for light and dark pages
