@@ -23,7 +23,11 @@ ifndef SEED
 SEED := $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 endif
 
-.PHONY: help setup demo test clients engines long chaos all-tests properties lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
+# seconds for each parser, and the parsers; none: all
+FUZZ_SECONDS ?= 600
+FUZZ ?=
+
+.PHONY: help setup demo test clients engines long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +69,11 @@ properties: .venv/.ready ## run the tests that draw their input, from a new seed
 	@echo "To repeat what follows: make properties SEED=$(SEED)"
 	@STRICT=$(STRICT) PROPERTIES_SEED=$(SEED) $(PYTEST) -m property --hypothesis-seed=$(SEED) \
 		$(ARGS) || { echo "It was SEED=$(SEED)."; exit 1; }
+
+fuzz: .venv/.ready ## draw inputs for each parser for ten minutes (FUZZ="query cron" for some, FUZZ_SECONDS=60, SEED=N)
+	@echo "To repeat what follows: make fuzz SEED=$(SEED)"
+	@PYTHONPATH=tests:. $(RUN) python -m fuzz --seconds $(FUZZ_SECONDS) --seed $(SEED) $(FUZZ) || \
+		{ echo "It was SEED=$(SEED)."; exit 1; }
 
 chaos: .venv/.ready ## kill and stop servers, workers and their database at random for some minutes (SEED=N repeats one)
 	@STRICT=1 $(RUN) pytest -m chaos -s --chaos-seconds 120 --chaos-kills 100 --chaos-seed $(SEED) $(ARGS)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from factories import publish
+from ready import ready
 from whohas.artefacts import Artefacts
 from whohas.database import connect
-from whohas.migrations import upgrade
-from whohas.runs.children import Children
+from whohas.runs.children import Children, ForkServer
 from whohas.runs.later import Later
 from whohas.runs.lease import FileLease
 from whohas.runs.model import Run
@@ -27,16 +27,15 @@ ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "co
 class Bench:
     """The runs of a home folder, carried out when a test says so."""
 
-    def __init__(self, home: Path, database_url: str, **told: object) -> None:
+    def __init__(self, home: Path, database_url: str, fork_server: ForkServer | None = None, **told: object) -> None:
         settings = load_settings(home=home, database_url=database_url or None, **told)
-        home.mkdir()
+        ready(home)
         self.warehouse = Warehouse(settings.warehouse_path)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = connect(settings.sqlalchemy_url)
-        upgrade(database)
         artefacts = Artefacts(settings.artefacts_path)
         self.database = database
-        children = Children()
+        children = Children(fork_server) if fork_server else Children()
         self.later = Later(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(FileLease(database))

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ready import ready
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.outbox import event_table, read_backlog
 from whohas.audit.relay import Relay
@@ -29,7 +30,10 @@ def an_event(subject: str = "r1", **facts: Any) -> Event:
 @contextmanager
 def outbox(settings: Settings) -> Generator[sa.Engine]:
     """The database of an installation, with an outbox."""
-    settings.make_home()
+    if settings.database_url:
+        settings.make_home()
+    else:
+        ready(settings.home)
     database = connect(settings.sqlalchemy_url)
     upgrade(database)
     try:

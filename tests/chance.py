@@ -18,6 +18,12 @@ def seed(usual: int) -> int:
     return random.Random(f"{given} {usual}").randrange(1 << 31) if given else usual
 
 
+def examples(usual: int, new: int) -> int:
+    """How many examples a test draws of which each takes long: some in an ordinary run, which draws the same each time,
+    more where they are new."""
+    return new if os.environ.get(VARIABLE) else usual
+
+
 def chance(usual: int) -> random.Random:
     """A source of numbers; see `seed`."""
     return random.Random(seed(usual))

@@ -20,7 +20,9 @@ from content_streams import checked, whole_reports
 from factories import MILLION, link_copy, many_accounts
 from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
+from ready import ready
 from support import ACME, SHARED, Server, serving, whohas
+from whohas.runs.children import ForkServer
 
 _SAME = hypothesis_settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)
@@ -108,7 +110,7 @@ def acme_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_home(acme_home: Path, home: Path) -> Path:
     """A home folder of its own with examples/acme loaded, and nothing run yet."""
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
+    shutil.copytree(acme_home / "warehouse", ready(home) / "warehouse")
     return home
 
 
@@ -141,6 +143,25 @@ def postgres() -> Iterator[Postgres]:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with postgres_server() as server:
         yield server
+
+
+class SharedForkServer(ForkServer):
+    """What children are forked from, for one installation of this test process after the other: it has nothing of
+    theirs, and to load everything takes it two seconds."""
+
+    def close(self) -> None:
+        """Leave it to the next installation; `end` ends it."""
+
+    def end(self) -> None:
+        super().close()
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """A fork server for installations that are opened within this test process."""
+    shared = SharedForkServer()
+    yield shared
+    shared.end()
 
 
 @pytest.fixture(scope="session")

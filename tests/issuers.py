@@ -43,7 +43,7 @@ class OutsideIssuer:
     def sign(self, key: RSAKey | ECKey | None = None, algorithm: str = "RS256", **claims: Any) -> str:
         """A token that is right but for what is given; a claim that is None is left out."""
         now = int(time.time())
-        usual = {"iss": self.url, "aud": AUDIENCE, "sub": "u-1", "iat": now, "exp": now + 300}
+        usual = {"iss": self.url, "aud": AUDIENCE, "sub": "u-1", "iat": now, "exp": now + 86_400}
         told = {name: value for name, value in {**usual, **claims}.items() if value is not None}
         signer = key or self.keys[0]
         return jwt.encode({"alg": algorithm, "kid": signer.kid}, told, signer, algorithms=[algorithm])

@@ -2,7 +2,8 @@
 
 To import the libraries and whohas takes seconds of processor time, the same for each of a thousand processes that tests
 start. So one process imports them once, and forks. The command line is imported by each process anew: it looks at its
-streams. A process has arguments, environment, folder and streams of its own, dies of signals and is as real as any other.
+streams. A process has arguments, environment, folder and streams of its own, dies of signals and is as real as any other,
+but for its last moment: it does not take apart what was imported, which would take a second more; see `_end`.
 Where coverage is measured it follows processes that are started as usual, so then they are; and where `TESTS_FORK` is 0,
 for a script that starts but one.
 """
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 LIBRARIES = (
     "alembic.command", "deltalake", "duckdb", "fastapi", "httpx2", "isal.igzip", "jinja2", "joserfc.jwt", "pandas",
@@ -161,9 +162,30 @@ def _become(arguments: list[str], env: dict[str, str], cwd: str) -> None:
     os.environ.update(env)
     option, what, *others = arguments
     sys.path[0] = cwd
-    if option == "-m":
-        sys.argv = [what, *others]
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        sys.argv = [option, *others]
-        exec(what, {"__name__": "__main__"})  # noqa: S102
+    try:
+        if option == "-m":
+            sys.argv = [what, *others]
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = [option, *others]
+            exec(what, {"__name__": "__main__"})  # noqa: S102
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise  # Python writes what it says
+        _end(end.code or 0)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but let the system take back what was imported: Python needs a second to take it apart."""
+    import atexit
+    import threading
+
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue] - waits for threads, as Python does first
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except OSError:
+        sys.exit(code)  # Python has a way of its own with what cannot be written
+    os._exit(code)

@@ -22,6 +22,7 @@ _LEAST = 1 << 16
 """Bytes that SQLite wants free to open a database at all."""
 
 _FREE = "Free some, or give whohas a folder elsewhere (WHOHAS_HOME)."
+_READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
 _LESS = "Ask for less at once, or give it more memory (WHOHAS_RUN_MEMORY)."
 
 
@@ -102,12 +103,21 @@ def _is_full(file: str) -> bool:
         return False
 
 
+def _is_read_only(file: str) -> bool:
+    try:
+        return bool(os.statvfs(Path(file).parent).f_flag & os.ST_RDONLY)
+    except (OSError, ValueError):
+        return False
+
+
 def _of_database(error: BaseException, address: str) -> str | None:
     kind, said = type(error).__name__, first_line(error)
     lower = said.lower()
     named = f"The database {address}" if address else "The database"
     if "is full" in lower or _says_full(error):
         return _no_room(address or "the database")
+    if ("readonly database" in lower or "unable to open" in lower) and _is_read_only(address):
+        return f"{address} {_READ_ONLY}"
     if "readonly database" in lower or "unable to open" in lower:
         return f"{named} cannot be opened or written: {said}. Look at the rights of the file and its folder."
     if "disk i/o error" in lower:
@@ -144,7 +154,7 @@ def _of_system(error: OSError, home: str) -> str:
     if error.errno == errno.EFBIG:
         return f"{where or 'A file'} may not grow any further: a limit of this process (ulimit -f) or the file system."
     if error.errno == errno.EROFS:
-        return f"{where or 'The disk'} is on a file system that is read-only. Mount it for writing, or set WHOHAS_HOME."
+        return f"{where or home or 'The disk'} {_READ_ONLY}"
     if error.errno in _REFUSED:
         user = f"the user {os.geteuid()} that runs whohas"
         return f"{where or 'A file'} is refused to {user}: {error.strerror}. Give it to that user, or set WHOHAS_HOME."

@@ -254,7 +254,7 @@ CLI_WATCH_SECONDS: Final = 0.25
 RELATIONS: Final = (
     (
         "CLOCK_STEP_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_GAP_SECONDS",
-        "A clock that is set by a time zone's difference is distinguished from one that is wrong.",
+        "A clock that was set by the difference of two time zones is not taken for a wrong one.",
     ),
     (
         "TOKEN_SECONDS <= CLOCK_AHEAD_SECONDS",
@@ -376,7 +376,7 @@ RELATIONS: Final = (
     ),
     (
         "WATCH_WAIT_SECONDS < WATCH_RIGHTS_SECONDS < WATCH_LONGEST_SECONDS",
-        "The token of a stream is checked repeatedly while the stream is open.",
+        "The token of a stream is checked every few seconds during the stream.",
     ),
     (
         "KEYS_UNKNOWN_SECONDS < KEYS_LOOK_SECONDS",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import sys
 import time
 import traceback
@@ -38,12 +39,17 @@ def main() -> int:
     options.add_argument("parsers", nargs="*", metavar="PARSER", help=f"some of {', '.join(PARSERS)}; all by default")
     options.add_argument("--seconds", type=float, default=600, help="for each parser")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--draws", type=int, help="so many draws in each way that a parser is tried, however long")
     asked = options.parse_args()
     if unknown := [name for name in asked.parsers if name not in PARSERS]:
         options.error(f"there is no parser {unknown[0]!r}; there are {', '.join(PARSERS)}")
     failed = False
     for name in asked.parsers or PARSERS:
-        count = fuzz(checks(name), asked.seconds, asked.seed)
+        ways = checks(name)
+        if asked.draws:
+            count = fuzz(ways, math.inf, asked.seed, asked.draws, len(ways))
+        else:
+            count = fuzz(ways, asked.seconds, asked.seed)
         failed = failed or bool(count.found)
         share = count.accepted / max(1, count.inputs)
         print(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import json
+import random
 import shutil
 import tempfile
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ def _value(value: Any) -> str:
 _text = st.text(st.characters(min_codepoint=1, max_codepoint=0xD7FF), min_size=1, max_size=8)
 _header = st.sampled_from(("Badge No", "Name", "E-Mail", "Active", "Since", "Groups", "No such column"))
 _form = st.lists(
-    st.sampled_from(("iso", "%d.%m.%Y", "%Y/%m/%d", "ldap", "%Y-%m-%d %H:%M", "epoch")), min_size=1, max_size=2
+    st.sampled_from(("iso", "%d.%m.%Y", "%Y/%m/%d", "ldap", "%Y-%m-%d %H:%M", "seconds")), min_size=1, max_size=2
 )
 _time = _header | st.fixed_dictionaries(
     {"column": _header}, optional={"times": _form, "zone": st.sampled_from(("Europe/Berlin", "+01:00", "UTC"))}
@@ -80,7 +82,13 @@ _boolean = st.builds(lambda column: {"column": column}, _header) | st.fixed_dict
 )
 _account_columns = st.fixed_dictionaries(
     {"nativeIdentity": _header},
-    optional={"name": _header, "disabled": _boolean, "created": _time, "lastLogon": _time, "privileged": _boolean},
+    optional={
+        "name": _header,
+        "disabled": _boolean,
+        "created": _time,
+        "passwordLastSet": _time,
+        "privileged": _boolean,
+    },
 ).map(Table)
 _accounts = st.fixed_dictionaries(
     {"file": st.just("accounts.csv"), "columns": _account_columns},
@@ -176,6 +184,30 @@ def _check_text(text: str) -> bool:
     return _read(text.encode("utf-8", "surrogatepass")) is not None
 
 
+_ODD: tuple[Any, ...] = (
+    "", " ", "*", "\x00", "../", "a" * 500, "nativeIdentity", 0, -1, 1, 2**62, 2**70, 1.5, 1e308, True, [], [[]], [1], [""], ["a", "a"], {},
+    {"column": ""}, {"column": "Name", "flag": 3}, {"column": "Name", "times": []}, {"column": "Name", "times": ["%"]}, "utf-7", "idna",
+    {"column": "Name", "zone": "Europe"}, {"column": 1}, {"x": {"y": []}}, "%Y", ["%d%m%y", "%m%d%y"], ["iso", 1], "attributes.", '"', "\n",
+)  # fmt: skip
+_KEYS = ("file", "columns", "attributes", "lists", "entitlements", "name", "column", "id", "authoritative", "account", "identity", "footer",
+         "delimiter", "encoding", "comment", "escape", "times", "zone", "true", "false", "empty", "managerId", "nativeIdentity", "x")  # fmt: skip
+_SECTIONS = ("identities", "manager", "memberships", "entitlements", "correlation", "csv", "xlsx", "values", "x")
+
+
+def _check_odd(drawn: tuple[dict[str, Any], int]) -> bool:
+    """Read documents that are TOML, in which values were replaced by what does not belong there."""
+    document, chance = drawn[0], random.Random(drawn[1])
+    for _ in range(chance.randint(1, 2)):
+        section: Any = document.setdefault(chance.choice((*document, *_SECTIONS)), {})
+        while chance.random() < 0.4:
+            tables = [value for value in section.values() if isinstance(value, dict) and value]
+            if not tables:
+                break
+            section = chance.choice(tables)
+        section[chance.choice((*section, *section, *_KEYS))] = chance.choice(_ODD)
+    return _read(toml(document).encode()) is not None
+
+
 def _check_load(document: dict[str, Any]) -> bool:
     """Load the files with a mapping; what cannot be loaded is refused, and nothing else is raised."""
     if not _check_document(document):
@@ -196,7 +228,7 @@ def checks() -> tuple[Check, ...]:
     """Return documents with a known meaning, files of any text, and whole loads."""
     return (
         single(_documents, _check_document),
-        fuzzed(_documents.map(toml), _PIECES, _check_text),
+        single(st.tuples(_documents.map(deepcopy), st.integers(0, 2**32)), _check_odd),
         fuzzed(_documents.map(toml), _PIECES, _check_text),
         single(_documents, _check_load),
     )

@@ -8,12 +8,17 @@ from typing import Final
 from fuzz.target import Check
 
 PARSERS: Final = {
+    "query": "query",
     "filters": "filters",
     "cron": "cron",
+    "mapping": "mapping",
     "range": "ranges",
     "accept": "accept",
     "forwarded": "forwarded",
-    "mapping": "mapping",
+    "bodies": "bodies",
+    "tokens": "tokens",
+    "texts": "texts",
+    "tables": "tables",
 }
 """The module of each."""
 

@@ -16,7 +16,6 @@ from whohas.auth import Caller, Clients, Codes, Guesses, Level, People, RateLimi
 from whohas.auth.limits import GUESSES, CountsInDatabase, open_counts
 from whohas.database import connect
 from whohas.errors import QuotaExceeded, Unauthorized
-from whohas.migrations import upgrade
 from whohas.runs import launches, repository
 
 BACK = "https://console.example/back"
@@ -30,7 +29,6 @@ def url(postgres: Postgres) -> str:
 @pytest.fixture(scope="module")
 def database(url: str) -> Iterator[sa.Engine]:
     engine = connect(url)
-    upgrade(engine)
     yield engine
     engine.dispose()
 

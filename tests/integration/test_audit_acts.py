@@ -19,11 +19,13 @@ import asking
 from auditing import lines, outbox, settle, types
 from factories import publish
 from patience import until
+from ready import ready
 from support import Server, result_when_over, serving, whohas
 from whohas.audit import Type, Who
 from whohas.auth import Caller
 from whohas.errors import WhohasError
 from whohas.runs import tables
+from whohas.runs.children import ForkServer
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -38,8 +40,10 @@ ME = Who("operator", "ann", address="here")
 
 
 @pytest.fixture
-def services(home: Path, database_url: str) -> Iterator[Services]:
+def services(home: Path, database_url: str, fork_server: ForkServer) -> Iterator[Services]:
+    ready(home)
     with open_services(Settings(home=home, database_url=database_url or None, keep_files_days=1)) as services:
+        services.runs.later.children.fork_server = fork_server
         publish(services.warehouse, SOURCES, ACCOUNTS)
         tell_loads(services.warehouse, services.database)
         services.relay.settle()

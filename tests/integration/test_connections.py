@@ -17,7 +17,7 @@ import uvicorn
 from structlog.testing import capture_logs
 
 from whohas import timeouts
-from whohas.http.connections import Connections, LimitedServer, limited_by, most_connections
+from whohas.http.connections import Connections, LimitedServer, limited, limited_by, most_connections
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
@@ -65,7 +65,7 @@ class Running:
 @contextmanager
 def running(most: int) -> Iterator[Running]:
     limits = Connections(most)
-    config = uvicorn.Config(application, http=limited_by(limits), ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(limited(application), http=limited_by(limits), ws="none", lifespan="off", log_config=None)
     config.load()
     server = LimitedServer(config, limits)
     with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -141,7 +141,7 @@ def test_a_body_that_trickles_gets_a_408(served: Running) -> None:
             answer = connection.recv(1000)
         except TimeoutError:
             continue
-    assert answer.startswith(b"HTTP/1.1 408 ") and b"body of this request" in answer
+    assert answer.startswith(b"HTTP/1.1 408 ") and b"body of this request" in answer + rest(connection)
 
 
 def test_a_body_that_is_long_and_comes_on_is_taken(served: Running) -> None:

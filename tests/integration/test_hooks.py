@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from patience import PATIENCE_SECONDS
+from ready import ready
 from receiving import Receiver, receiving
 from support import result_when_over, serving, whohas
 from whohas.errors import InvalidArguments, NotFound
@@ -31,14 +31,6 @@ from whohas.services import Services, open_services
 from whohas.settings import Settings
 
 OPEN = {"WHOHAS_HOOK_PRIVATE_TARGETS": "true", "WHOHAS_HOOK_RETRY_SECONDS": "0.05"}
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 @pytest.fixture
@@ -57,6 +49,14 @@ def services(own_home: Path, database_url: str) -> Iterator[Services]:
         hook_attempts=3,
     )
     with open_services(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["public", "private"])
+def empty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """An installation without data and hooks, which may post to private networks or not."""
+    home = ready(tmp_path_factory.mktemp("empty") / "home")
+    with open_services(Settings(home=home, hook_private_targets=request.param)) as opened:
         yield opened
 
 
@@ -284,9 +284,10 @@ def test_addresses_that_are_public(address: str) -> None:
      "http://example.com:0/", "http://example.com:99999/", "http://[::1", "http://exa\nmple.com/", "gopher://x/",
      "http://example.com/" + "x" * 2000],
 )  # fmt: skip
-def test_what_is_no_address_is_refused(services: Services, url: str) -> None:
+def test_what_is_no_address_is_refused(empty: Services, url: str) -> None:
     with pytest.raises(InvalidArguments):
-        services.hooks.add(url)
+        empty.hooks.add(url)
+    assert empty.hooks.list() == []
 
 
 @pytest.mark.parametrize(
@@ -295,11 +296,11 @@ def test_what_is_no_address_is_refused(services: Services, url: str) -> None:
      "http://[fd00::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://0.0.0.0/", "http://8.8.8.8/\n",
      " http://8.8.8.8/", "http://8.8.8.8/\u2028", "http://8.8.8.8/#x", "http://8.8.8.8:1;x/", "http://224.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://127.1/"],
 )  # fmt: skip
-def test_an_address_that_delivery_would_refuse_is_no_hook(own_home: Path, url: str) -> None:
-    with open_services(Settings(home=own_home)) as services:
-        with pytest.raises(InvalidArguments):
-            services.hooks.add(url)
-        assert services.hooks.list() == []
+@pytest.mark.parametrize("empty", [False], ids=["public"], indirect=True)
+def test_an_address_that_delivery_would_refuse_is_no_hook(empty: Services, url: str) -> None:
+    with pytest.raises(InvalidArguments):
+        empty.hooks.add(url)
+    assert empty.hooks.list() == []
 
 
 def test_an_old_hook_that_is_no_address_gets_nothing(services: Services, receiver: Receiver) -> None:

@@ -20,13 +20,13 @@ from lines import severable
 from patience import NEVER_SECONDS, until
 from postgres import Postgres
 from processes import python
+from ready import ready
 from support import environment
 from whohas import locks, timeouts
 from whohas.artefacts import Artefacts
 from whohas.background import PeriodicTask, running
 from whohas.database import connect
 from whohas.errors import Conflict
-from whohas.migrations import upgrade
 from whohas.runs import lease, repository
 from whohas.runs.lease import WorkerLease, alive, is_worked_on, leased, worker
 from whohas.runs.model import Run
@@ -45,24 +45,22 @@ LEASE_AND_WAIT = (
 
 @pytest.fixture
 def settings(home: Path, database_url: str) -> Settings:
-    home.mkdir()
+    ready(home)
     return load_settings(home=home, database_url=database_url or None)
 
 
 @pytest.fixture
 def database(settings: Settings) -> Generator[sa.Engine]:
     database = connect(settings.sqlalchemy_url)
-    upgrade(database)
     yield database
     database.dispose()
 
 
 @pytest.fixture
 def on_postgres(home: Path, postgres: Postgres) -> Generator[tuple[Settings, sa.Engine]]:
-    home.mkdir()
-    settings = load_settings(home=home, database_url=postgres.new_database())
+    ready(home)
+    settings = load_settings(home=home, database_url=postgres.ready_database())
     database = connect(settings.sqlalchemy_url)
-    upgrade(database)
     yield settings, database
     database.dispose()
 
@@ -144,10 +142,9 @@ def test_a_worker_that_beats_no_more_is_found_dead(
 
 
 def test_the_next_worker_on_sqlite_forgets_the_one_before(home: Path) -> None:
-    home.mkdir()
+    ready(home)
     settings = load_settings(home=home)
     database = connect(settings.sqlalchemy_url)
-    upgrade(database)
     with database.begin() as connection:
         at = repository.now()
         killed = {"executor": OLD_EXECUTOR, "host": "h", "process": 1, "started": at, "seen": at}
@@ -268,9 +265,8 @@ def test_a_worker_of_the_version_before_keeps_its_runs(on_postgres: tuple[Settin
 
 
 def test_a_worker_of_the_version_before_on_sqlite_is_counted(home: Path) -> None:
-    home.mkdir()
+    ready(home)
     database = connect(load_settings(home=home).sqlalchemy_url)
-    upgrade(database)
     old = sa.Table("worker_beat", sa.MetaData(), *(sa.Column(c.name, c.type) for c in worker.c if c.name != "executor"))
     old.append_column(sa.Column("id", sa.String(32)))
     for _ in range(2):

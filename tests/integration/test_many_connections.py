@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from support import result_when_over, serving
+from support import serving
 
 pytestmark = pytest.mark.long
 IDLE, SLOW, POLLS = 10_000, 200, 300
@@ -42,27 +42,22 @@ async def open_many(port: int, requests: list[bytes]) -> list[asyncio.StreamWrit
     return opened
 
 
-def test_others_are_answered_beside_ten_thousand_idle_and_two_hundred_slow(own_home: Path) -> None:
+def test_others_are_answered_beside_ten_thousand_idle_and_two_hundred_slow(home: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + SLOW + 1000:
         pytest.skip("this machine allows too few open files")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
-        with serving(own_home) as server, server.http() as http:
-            asked = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
-            run = http.post("/v2025/reports/run", json=asked).json()["id"]
-            assert result_when_over(http, run, seconds=600)["status"] in ("SUCCESS", "WARNING")
-            path = f"/v2025/reports/{run}/result"
+        with serving(home) as server, server.http() as http:
+            path = "/whohas/schedules"  # by token and database, and no run that may be slow on a busy machine
             port = int(server.url.rpartition(":")[2])
             process = psutil.Process(server.process.pid)
             polled(http, path)
             before, memory = polled(http, path), process.memory_info().rss
-            authorization = f"Authorization: {http.headers['Authorization']}\r\n"
-            download = f"GET /v2025/reports/{run}?fileFormat=csv HTTP/1.1\r\nHost: x\r\n{authorization}\r\n".encode()
             slow = [
                 b"GET / HTTP/1.1\r\nHost: x\r\nX: ",
                 b"POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
-                download,
+                b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 20,
                 b"\x16\x03\x01",
             ]
             requests = [b""] * IDLE + [slow[number % len(slow)] for number in range(SLOW)]

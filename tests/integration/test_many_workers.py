@@ -58,10 +58,10 @@ def whole(cluster: Cluster, http: httpx2.Client, run_id: str) -> bool:
 
 
 def test_a_killed_workers_run_is_taken_over_by_another(big_home: Path, postgres: Postgres) -> None:
-    with running_cluster(big_home, postgres.new_database()) as cluster, cluster.http(cluster.servers[0]) as http:
+    with running_cluster(big_home, postgres.ready_database()) as cluster, cluster.http(cluster.servers[0]) as http:
         run_id = start(http)
         busy_worker(cluster, run_id).kill()
-        until(lambda: row(cluster.database_url, run_id)[1:] == (2, 1))
+        until(lambda: row(cluster.database_url, run_id)[1:] >= (2, 1))
         assert not any("is silent" in node.log.read_text() for node in cluster.workers), "it was not waited for"
         with cluster.http(cluster.servers[1]) as other:
             assert result_when_over(other, run_id)["rows"] == MILLION
@@ -72,7 +72,7 @@ def test_a_killed_workers_run_is_taken_over_by_another(big_home: Path, postgres:
 def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
     big_home: Path, postgres: Postgres
 ) -> None:
-    with running_cluster(big_home, postgres.new_database()) as cluster, cluster.http(cluster.servers[0]) as http:
+    with running_cluster(big_home, postgres.ready_database()) as cluster, cluster.http(cluster.servers[0]) as http:
         run_id = start(http)
         hung = busy_worker(cluster, run_id)
         hung.send(signal.SIGSTOP)
@@ -95,7 +95,7 @@ def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
 def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_run(
     big_home: Path, postgres: Postgres
 ) -> None:
-    url = postgres.new_database()
+    url = postgres.ready_database()
     with (
         running_cluster(big_home, url, servers=1, workers=0) as cluster,
         cluster.http(cluster.servers[0]) as http,
@@ -149,7 +149,7 @@ def test_runs_outlive_a_database_that_is_stopped_hard(big_home: Path) -> None:
 @pytest.mark.long
 def test_a_stopped_worker_hands_its_run_to_another(big_home: Path, postgres: Postgres) -> None:
     with (
-        running_cluster(big_home, postgres.new_database(), WHOHAS_DRAIN_SECONDS="0") as cluster,
+        running_cluster(big_home, postgres.ready_database(), WHOHAS_DRAIN_SECONDS="0") as cluster,
         cluster.http(cluster.servers[0]) as http,
     ):
         run_id = start(http)
@@ -159,7 +159,7 @@ def test_a_stopped_worker_hands_its_run_to_another(big_home: Path, postgres: Pos
 
 
 def test_the_run_of_a_dead_worker_is_cancelled_by_another(big_home: Path, postgres: Postgres) -> None:
-    with running_cluster(big_home, postgres.new_database()) as cluster, cluster.http(cluster.servers[0]) as http:
+    with running_cluster(big_home, postgres.ready_database()) as cluster, cluster.http(cluster.servers[0]) as http:
         run_id = start(http)
         worker = busy_worker(cluster, run_id)
         worker.send(signal.SIGSTOP)
@@ -174,7 +174,7 @@ def test_the_run_of_a_dead_worker_is_cancelled_by_another(big_home: Path, postgr
 
 def test_a_run_can_be_cancelled_by_two_callers_at_once_on_two_servers(big_home: Path, postgres: Postgres) -> None:
     with (
-        running_cluster(big_home, postgres.new_database(), workers=1) as cluster,
+        running_cluster(big_home, postgres.ready_database(), workers=1) as cluster,
         cluster.http(cluster.servers[0]) as one,
         cluster.http(cluster.servers[1]) as two,
     ):
@@ -192,7 +192,7 @@ def test_a_run_can_be_cancelled_by_two_callers_at_once_on_two_servers(big_home: 
 def test_a_run_that_waits_for_a_worker_is_carried_out_when_one_comes(home: Path, postgres: Postgres) -> None:
     many_accounts(home / "warehouse", 1_000)
     with (
-        running_cluster(home, postgres.new_database(), workers=0) as cluster,
+        running_cluster(home, postgres.ready_database(), workers=0) as cluster,
         cluster.http(cluster.servers[0]) as http,
     ):
         run_id = start(http)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,6 @@ from whohas.services import open_services
 from whohas.settings import Settings
 
 BODY = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Nimbus CRM", "selectedFormats": ["CSV", "JSON"]}}
-
-
-@pytest.fixture
-def own_home(acme_home: Path, home: Path) -> Path:
-    """A home of its own with examples/acme, and nothing run yet."""
-    home.mkdir()
-    shutil.copytree(acme_home / "warehouse", home / "warehouse")
-    return home
 
 
 def samples(server: Server, **headers: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
@@ -65,7 +56,7 @@ def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) 
         assert ready.status_code == 200
         parts = {"database": "ok", "warehouse": "ok", "disk": "ok", "worker": "ok"}
         assert ready.json() == {"status": "ready", "parts": parts}
-        assert httpx2.head(f"{server.url}/readyz").status_code == 200
+        assert asking.head(f"{server.url}/readyz").status_code == 200
         run_id = http.post("/v2025/reports/run", json=BODY).json()["id"]
         rows = result_when_over(http, run_id)["rows"]
         for format in ("csv", "csv", "json"):

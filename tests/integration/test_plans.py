@@ -24,6 +24,7 @@ from whohas.engine.sql import quote
 from whohas.engine.statement import Column
 from whohas.reports import orphan_identities
 from whohas.runs import tables
+from whohas.runs.children import ForkServer
 from whohas.runs.model import Run, State
 from whohas.runs.plans import Digest, PartDigest, RunPlan
 from whohas.search.analysis import ANALYSER_VERSION
@@ -48,11 +49,12 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 
 
 @pytest.fixture
-def services(acme_home: Path, tmp_path: Path) -> Iterator[Services]:
+def services(acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterator[Services]:
     """An installation with examples/acme, and no worker."""
     (tmp_path / "home").mkdir()
     link_copy(acme_home / "warehouse", tmp_path / "home")
     with open_services(Settings(home=tmp_path / "home", keep_extracts=False)) as opened:
+        opened.runs.later.children.fork_server = fork_server
         yield opened
 
 

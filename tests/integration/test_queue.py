@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from factories import queued_run
 from patience import NEVER_SECONDS, until
 from postgres import Postgres
+from ready import ready
 from whohas import timeouts
 from whohas.database import connect
-from whohas.migrations import upgrade
 from whohas.runs import repository, tables
 from whohas.runs.model import State
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
@@ -31,22 +31,19 @@ LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
 
 @pytest.fixture
 def url(home: Path, database_url: str) -> str:
-    home.mkdir()
-    return database_url or f"sqlite:///{home / 'whohas.db'}"
+    return database_url or f"sqlite:///{ready(home) / 'whohas.db'}"
 
 
 @pytest.fixture
 def database(url: str) -> Generator[sa.Engine]:
     database = connect(url)
-    upgrade(database)
     yield database
     database.dispose()
 
 
 @pytest.fixture
 def on_postgres(postgres: Postgres) -> Generator[sa.Engine]:
-    database = connect(postgres.new_database())
-    upgrade(database)
+    database = connect(postgres.ready_database())
     yield database
     database.dispose()
 

@@ -37,7 +37,7 @@ def removals(cluster: Cluster) -> list[str]:
 
 @pytest.mark.long
 def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_home: Path, postgres: Postgres) -> None:
-    url = postgres.new_database()
+    url = postgres.ready_database()
     database = connect(url)
     with receiving() as receiver, running_cluster(own_home, url, servers=2, workers=3, **MANY) as cluster:
         extra = {"WHOHAS_DATABASE_URL": url, **MANY}

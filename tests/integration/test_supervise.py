@@ -12,14 +12,15 @@ import pytest
 from attempts import Bench
 from whohas.errors import NotFound, QuotaExceeded
 from whohas.runs import listing
+from whohas.runs.children import ForkServer
 from whohas.runs.lease import FileLease
 from whohas.runs.model import Run, State
 from whohas.runs.queue import Lane
 
 
 @pytest.fixture
-def bench(home: Path, database_url: str) -> Bench:
-    return Bench(home, database_url)
+def bench(home: Path, database_url: str, fork_server: ForkServer) -> Bench:
+    return Bench(home, database_url, fork_server)
 
 
 def failure(run: Run) -> str:
@@ -93,17 +94,18 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
 
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, run_seconds=1)
     endless = (
-        "import time; from whohas.runs import child, forkserver; child.main = lambda: time.sleep(60); forkserver.main()"
+        "import time; from whohas.runs import child, forkserver; "
+        "child.main = lambda: time.sleep(1000); forkserver.main()"
     )
-    bench.supervisor.children.close()
-    bench.supervisor.children.fork_server.command = (sys.executable, "-c", endless)
+    bench = Bench(home, database_url, ForkServer((sys.executable, "-c", endless)), run_seconds=1)
     assert "longer than the 1 second that a run may take" in failure(bench.carry_out(bench.start()))
 
 
-def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_per_launcher=2)
+def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(
+    home: Path, database_url: str, fork_server: ForkServer
+) -> None:
+    bench = Bench(home, database_url, fork_server, runs_per_launcher=2)
     first = bench.start("ann", "UTC")
     bench.start("ann", "+01:00")
     with pytest.raises(QuotaExceeded, match="ann has 2 runs that are not over") as refused:
@@ -115,8 +117,10 @@ def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(home: Path,
     bench.start("ann", "+03:00")
 
 
-def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_per_launcher=3)
+def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(
+    home: Path, database_url: str, fork_server: ForkServer
+) -> None:
+    bench = Bench(home, database_url, fork_server, runs_per_launcher=3)
 
     def start(hour: int) -> bool:
         try:
@@ -130,8 +134,8 @@ def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(home: Path, d
     assert listing.count(bench.database, listing.Listing()) == 3
 
 
-def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str) -> None:
-    bench = Bench(home, database_url, runs_waiting=2)
+def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str, fork_server: ForkServer) -> None:
+    bench = Bench(home, database_url, fork_server, runs_waiting=2)
     bench.start("ann", "+01:00")
     bench.start("ben", "+02:00")
     with pytest.raises(QuotaExceeded, match="2 runs are waiting already"):

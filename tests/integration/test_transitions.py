@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from ready import ready
 from whohas.database import connect
-from whohas.migrations import upgrade
 from whohas.runs import repository
 from whohas.runs.model import TRANSITIONS, Run, RunId, State
 from whohas.runs.outbox import hook, hook_message
@@ -52,10 +52,7 @@ def a_run(state: State) -> Run:
 
 @pytest.fixture
 def database(home: Path, database_url: str) -> sa.Engine:
-    home.mkdir()
-    database = connect(database_url or f"sqlite:///{home / 'whohas.db'}")
-    upgrade(database)
-    return database
+    return connect(database_url or f"sqlite:///{ready(home) / 'whohas.db'}")
 
 
 def after(database: sa.Engine, before: State, statement: Statement, run: Run | None = None) -> State:

@@ -16,8 +16,9 @@ import httpx2
 import pytest
 
 import asking
+from factories import many_accounts
 from patience import PATIENCE_SECONDS, until
-from support import result_when_over, serving, whohas
+from support import Server, result_when_over, serving, whohas
 from whohas.http.app import create_app
 from whohas.http.watch import PREFIX
 from whohas.services import open_services
@@ -105,8 +106,9 @@ def test_all_runs_are_told_of_those_that_begin_later_too_and_a_server_that_stops
         assert ended() == ids
 
 
-def test_clients_that_vanish_cost_nothing(big_home: Path) -> None:
-    with serving(big_home) as server, server.http() as http:
+def test_clients_that_vanish_cost_nothing(home: Path) -> None:
+    many_accounts(home / "warehouse", 200_000)
+    with serving(home) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
         for _ in range(30):
             with http.stream("GET", f"/whohas/runs/{run_id}/events") as answer:
@@ -116,8 +118,8 @@ def test_clients_that_vanish_cost_nothing(big_home: Path) -> None:
         assert "broken off" not in log and "Traceback" not in log
 
 
-def test_what_cannot_be_watched(own_home: Path) -> None:
-    with serving(own_home) as server, server.http() as http:
+def test_what_cannot_be_watched(server: Server) -> None:
+    with server.http() as http:
         assert http.get(f"/whohas/runs/{'0' * 32}/events").status_code == 404
         assert http.get("/whohas/runs/x/events").status_code == 404
         assert asking.get(f"{server.url}/whohas/runs/events").status_code == 401
@@ -180,8 +182,8 @@ def test_a_client_that_goes_leaves_no_watcher_and_no_task(own_home: Path, slow: 
         anyio.run(watch)
 
 
-def test_an_event_has_the_fields_that_clients_read(own_home: Path) -> None:
-    with serving(own_home) as server, server.http() as http:
+def test_an_event_has_the_fields_that_clients_read(server: Server) -> None:
+    with server.http() as http:
         run_id = http.post("/v2025/reports/run", json=SMALL).json()["id"]
         result = result_when_over(http, run_id)
         answer = http.get(f"{PREFIX}/{run_id}/events")

@@ -7,19 +7,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from ready import ready
 from whohas.auth import Clients, People, known_scopes
 from whohas.auth.access import ROUTES, check_access
 from whohas.auth.clients import client_table
 from whohas.database import connect
 from whohas.errors import Forbidden, InvalidArguments, NotFound, Unauthorized
-from whohas.migrations import upgrade
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade(engine)
-    return engine
+    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture

@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from ready import ready
 from whohas.auth import Level, People
 from whohas.auth.people import person_table
 from whohas.database import connect
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
-from whohas.migrations import upgrade
 
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade(engine)
-    return engine
+    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
+from ready import ready
 from whohas.auth import ROUTES, Caller, Client, Clients, Level, People, SigningKeys, Tokens, check_access, open_keys
 from whohas.auth.keys import SigningKey
 from whohas.database import connect
 from whohas.errors import Forbidden, Unauthorized
-from whohas.migrations import upgrade
 
 ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}
 REPORTS = {"startReport", "getReportResult", "getReport", "cancelReport"}
@@ -30,9 +30,7 @@ CHANGES = {"addSchedule", "changeSchedule", "removeSchedule", "runSchedule"}
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade(engine)
-    return engine
+    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from factories import queued_run
 from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
+from ready import ready
 from whohas import timeouts
 from whohas.database import Commits, connect
-from whohas.migrations import upgrade
 from whohas.runs import repository
 from whohas.runs.model import Run
 from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
@@ -27,8 +27,7 @@ LANES = (Lane("small", 1, up_to=100), Lane("large", 2, over=100))
 
 @pytest.fixture
 def database(tmp_path: Path) -> Generator[sa.Engine]:
-    database = connect(f"sqlite:///{tmp_path / 'some.db'}")
-    upgrade(database)
+    database = connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
     yield database
     database.dispose()
 

@@ -46,12 +46,24 @@ def told(answer: httpx2.Response) -> object:
     return answer.status_code, body, {name: value for name, value in answer.headers.items() if name not in own}
 
 
-@pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_plain_poll_is_told_what_the_route_tells(polled: Server, prefix: str) -> None:
+def started(http: httpx2.Client, report: str = "IDENTITIES") -> str:
+    body = {"reportType": report, "arguments": {"selectedFormats": ["CSV"]}}
+    return http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+
+
+@pytest.fixture(scope="module")
+def over(polled: Server) -> str:
+    """A run that is over."""
     with polled.http() as http:
-        run = http.post("/v2025/reports/run", json={"reportType": "IDENTITIES"}).json()["id"]
+        run = started(http)
         result_when_over(http, run)
-        for path in (f"{prefix}/{run}/result", f"{prefix}/{NOBODYS}/result"):
+    return run
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_plain_poll_is_told_what_the_route_tells(polled: Server, over: str, prefix: str) -> None:
+    with polled.http() as http:
+        for path in (f"{prefix}/{over}/result", f"{prefix}/{NOBODYS}/result"):
             plain, routed = both(http, path)
             assert told(plain) == told(routed)
             assert plain.headers["content-type"] == "application/json"
@@ -59,7 +71,7 @@ def test_a_plain_poll_is_told_what_the_route_tells(polled: Server, prefix: str) 
 
 def test_a_run_under_way_has_no_status_yet(polled: Server) -> None:
     with polled.http() as http:
-        run = http.post("/v2025/reports/run", json={"reportType": "ORPHAN_IDENTITIES"}).json()["id"]
+        run = started(http, "ORPHAN_IDENTITIES")
         seen = [http.get(f"/v2025/reports/{run}/result").json() for _ in range(3)]
         assert result_when_over(http, run)["status"] == "SUCCESS"
     assert all(answer["status"] in (None, "SUCCESS") and answer["id"] == run for answer in seen)
@@ -86,7 +98,7 @@ def test_a_token_whose_scope_does_not_do_is_a_403(polled: Server) -> None:
 def test_somebody_elses_run_is_not_there(polled: Server) -> None:
     made = whohas_of(polled, "client", "create", "of-sources", "--level", "SOURCE_ADMIN", "--source", "Ledger Database")
     with polled.http() as admin, client_of(polled, made) as http:
-        run = admin.post("/v2025/reports/run", json={"reportType": "IDENTITIES"}).json()["id"]
+        run = started(admin)
         plain, routed = both(http, f"/v2025/reports/{run}/result")
     assert plain.status_code == 404
     assert told(plain) == told(routed)
@@ -95,7 +107,7 @@ def test_somebody_elses_run_is_not_there(polled: Server) -> None:
 def test_a_client_that_is_revoked_polls_no_more_from_that_moment(polled: Server) -> None:
     made = whohas_of(polled, "client", "create", "short-lived", "--level", "ORG_ADMIN", "--scope", "sp:report:manage")
     with client_of(polled, made) as http:
-        run = http.post("/v2025/reports/run", json={"reportType": "IDENTITIES"}).json()["id"]
+        run = started(http)
         assert http.get(f"/v2025/reports/{run}/result").status_code == 200
         whohas_of(polled, "client", "revoke", SECRETS.findall(made)[0])
         assert http.get(f"/v2025/reports/{run}/result").status_code == 401
@@ -103,7 +115,7 @@ def test_a_client_that_is_revoked_polls_no_more_from_that_moment(polled: Server)
 
 def test_a_report_that_is_switched_off_tells_nothing(polled: Server) -> None:
     with polled.http() as http:
-        run = http.post("/v2025/reports/run", json={"reportType": "IDENTITIES_DETAILS"}).json()["id"]
+        run = started(http, "IDENTITIES_DETAILS")
         result_when_over(http, run)
         whohas_of(polled, "reports", "disable", "IDENTITIES_DETAILS")
         plain, routed = both(http, f"/v2025/reports/{run}/result")

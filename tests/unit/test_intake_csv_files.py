@@ -273,9 +273,11 @@ def test_a_hundred_thousand_columns_are_read_at_once(tmp_path: Path) -> None:
 
 CELLS = st.text(st.sampled_from('ab"\\,;\n\r \té='), max_size=6)
 
+SLOW_OR_SHARED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
 
 @given(st.lists(st.text(st.sampled_from('ab"\\,\n\r é='), max_size=14), min_size=1, max_size=9))
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW_OR_SHARED)
 @example(['"a"b,c\n', 'a"b\n,"c,\n"'])
 @example(['a,"b\r\n\rc",d\r', '"x""y"'])
 def test_both_parsers_read_the_same_cells_and_lines(tmp_path: Path, pieces: list[str]) -> None:
@@ -317,7 +319,7 @@ def test_both_parsers_read_the_same_cells_and_lines(tmp_path: Path, pieces: list
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2), max_size=8), st.sampled_from([",", ";"]))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_OR_SHARED)
 def test_what_csv_writers_write_is_read_without_notes(tmp_path: Path, rows: list[list[str]], delimiter: str) -> None:
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter)

@@ -98,12 +98,15 @@ def test_booleans_are_read_as_people_write_them(rig: Rig, text: str, value: bool
     assert rig.rows("accounts")[0]["locked"] is value
 
 
+SLOW_OR_SHARED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
 @given(
     st.lists(
         st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=3, max_size=3), max_size=12
     )
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW_OR_SHARED)
 def test_any_text_in_a_cell_is_the_same_text_in_the_attribute(tmp_path_factory: Any, cells: list[list[str]]) -> None:
     rig = Rig(tmp_path_factory.mktemp("text"))
     out = io.StringIO()

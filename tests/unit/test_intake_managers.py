@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chance import examples
 from factories import report_rows
 from intake import Rig
 from searching import Corpus
@@ -189,7 +190,7 @@ def _model(people: Sequence[tuple[str, str]], ignore_case: bool) -> dict[str, tu
     return {person: (boss, str(person in leads).lower() if known else "") for person, boss in found.items()}
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(10, new=25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     first=st.lists(_PERSON, min_size=1, max_size=6),
     second=st.lists(_PERSON, max_size=4),

@@ -12,7 +12,7 @@ import pytest
 TESTS = Path(__file__).parents[1]
 CLOCKS = {"monotonic", "perf_counter"}
 WAITS = {"ended", "join", "result", "wait"}
-HTTPX = {"get", "post", "put", "patch", "delete", "request", "stream", "Client"}
+HTTPX = {"get", "head", "options", "post", "put", "patch", "delete", "request", "stream", "Client"}
 
 
 def findings(source: str) -> Iterator[str]:
@@ -32,6 +32,10 @@ def findings(source: str) -> Iterator[str]:
             case ast.Call(keywords=options) as call if any(one.arg == "deadline" for one in options):
                 if "deadline=None" not in ast.unparse(call):
                     yield ast.unparse(call)
+            case ast.keyword(arg="suppress_health_check", value=ast.List() as checks) if "too_slow" not in ast.unparse(
+                checks
+            ):
+                yield f"without HealthCheck.too_slow: {ast.unparse(checks)}"
             case _:
                 pass
 
@@ -65,7 +69,8 @@ def test_a_slow_machine_fails_no_test() -> None:
 @pytest.mark.parametrize(
     "line",
     ["assert time.monotonic() - began < 5", "assert 0.1 < time.monotonic() - began < 5", "assert 5 >= perf.perf_counter()",
-     "assert stop.wait(20)", "process.wait(30)", "run([], timeout=60)", "httpx2.get('/')", "settings(deadline=200)"],
+     "assert stop.wait(20)", "process.wait(30)", "run([], timeout=60)", "httpx2.get('/')", "settings(deadline=200)",
+     "settings(suppress_health_check=[HealthCheck.function_scoped_fixture])"],
 )  # fmt: skip
 def test_what_depends_on_speed_is_found(line: str) -> None:
     assert len(list(findings(line))) == 1

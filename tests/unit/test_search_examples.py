@@ -218,6 +218,8 @@ def test_an_example_finds_other_documents(corpus: Corpus, index: str, query: str
         ("name:/<1-9>/", 1, "write the digits"),
         (f"name:{'a' * 41}~", 1, "40 characters at the most"),
         ("(" * 101 + "a", 102, "nested more than 100 deep"),
+        ("name:/a" + "*" * 101 + "/", 1, "more than 100 signs of repetition follow each other"),
+        ("name:/a" + "+" * 400_000 + "/", 1, "more than 100 signs of repetition follow each other"),
         ("name:/(a{1000}){1000}/", 1, "the regular expression is too large"),
         ('name:"' + "a " * 51 + '"~2', 1, "50 words at the most"),
         ("@accounts (name:a)", 11, "no blank may stand between @accounts and its bracket"),

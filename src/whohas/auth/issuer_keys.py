@@ -35,7 +35,7 @@ PublicKey = RSAKey | ECKey | OKPKey
 Published = tuple[PublicKey, ...]
 
 _PUBLIC = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
-"""What is read of a published key: nothing private, and no certificates."""
+"""The members of a published key that are read: nothing private, and no certificates."""
 _LONGEST_REASON = 300
 
 log = structlog.get_logger("whohas.auth")
@@ -65,10 +65,10 @@ class PublishedKeys:
         return self._known
 
     def current(self) -> Published:
-        """Return the keys; fetches them where there are none, or none that are new enough.
+        """Return the keys; fetch them if no keys are known or if they are too old.
 
         Raises:
-            Unavailable: there are none, and the issuer does not answer.
+            Unavailable: no keys are known, and the issuer does not answer.
         """
         known = self._known
         if known is not None and self._clock() - self._fetched <= KEPT_SECONDS:
@@ -170,7 +170,7 @@ def _public_key(published: object) -> PublicKey:
     """Return a key that may verify signatures.
 
     Raises:
-        ValueError: it is none, or too weak.
+        ValueError: the key is not usable, or too weak.
         JoseError: its values are wrong.
     """
     if not isinstance(published, dict):

@@ -188,6 +188,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
         BACKLOG,
         Connections,
         LimitedServer,
+        limited,
         limited_by,
         most_connections,
         raise_file_limit,
@@ -200,7 +201,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
 
     limits = Connections(most_connections(raise_file_limit()))
     config = uvicorn.Config(
-        app,
+        limited(app),
         http=limited_by(limits),
         loop="asyncio",
         ws="none",

@@ -1,19 +1,21 @@
 """Limits of a connection: how long it may be idle, send a request, leave an answer unread; and how many there are.
 
-uvicorn closes what is idle between two requests. What never begins, never ends or never reads is closed here, and where
-there are too many connections those that are idle make room for new ones.
+uvicorn closes connections that are idle between two requests. Connections that never begin a request, never end it or
+never read the answer are closed here, and where there are too many connections, idle ones make room for new ones.
+
+A `LimitedConnection` stands between the transport and uvicorn's protocol and looks at what passes. Where a request
+begins and ends is known to `limited`, which stands between that protocol and the application.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import heapq
 import resource
-import struct
-import termios
+import socket
 import time
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -34,6 +36,15 @@ BACKLOG = 2048
 
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AT_LEAST = 16
+_STATE_KEY = "whohas.connection"
+_TCP_INFO_BYTES = 128
+_BYTES_ACKED = slice(120, 128)
+"""`tcpi_bytes_acked` of Linux's struct tcp_info."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 log = structlog.get_logger("whohas.http")
 
@@ -60,7 +71,7 @@ class Connections:
     def __init__(self, most: int) -> None:
         self.most = most
         self.all: set[LimitedConnection] = set()
-        self._told = -float(timeouts.HTTP_CONNECTIONS_LOG_SECONDS)
+        self._logged = -float(timeouts.HTTP_CONNECTIONS_LOG_SECONDS)
 
     def make_room(self, why: str) -> int:
         """Close those connections that were idle for longest, a hundredth of all; how many."""
@@ -71,8 +82,8 @@ class Connections:
             one.transport.abort()
             self.all.discard(one)
         now = time.monotonic()
-        if now - self._told >= timeouts.HTTP_CONNECTIONS_LOG_SECONDS:
-            self._told = now
+        if now - self._logged >= timeouts.HTTP_CONNECTIONS_LOG_SECONDS:
+            self._logged = now
             log.warning(
                 "connections closed",
                 reason=f"{why} Those that are idle make room. Raise the limit (ulimit -n) if these are real callers.",
@@ -89,28 +100,61 @@ class Connections:
             one.look(now)
 
 
-class LimitedConnection(H11Protocol):
-    """A connection with the times that its phases began."""
+class Request:
+    """A request under way, as far as its connection must know."""
 
-    connections_of_server: Connections
-    heard: float
-    head_since: float | None = None
-    body_since: float | None = None
-    body_bytes: int = 0
-    stalled_since: float | None = None
-    closing_since: float | None = None
-    unsent: tuple[int, int] | None = None
+    def __init__(self) -> None:
+        self.answered = False
+        self.has_body = True
+        """Whether its body has not ended yet."""
+        self.waiting = False
+        """Whether the application waits for more of the body."""
+        self.body_since: float | None = None
+        self.body_bytes = 0
+        self.next_came = False
+        """Whether bytes came after the body: they begin the next request."""
+
+    async def receive(self, receive: Receive) -> Message:
+        if not self.has_body:  # what is waited for now is the end of the connection
+            return await receive()
+        self.body_since = self.body_since or time.monotonic()
+        self.waiting = True
+        message = await receive()
+        self.waiting = False
+        self.body_bytes += len(message.get("body", b""))
+        self.has_body = bool(message.get("more_body", False))
+        return message
+
+
+class LimitedConnection(asyncio.Protocol):
+    """A connection with the times at which its phases began.
+
+    Args:
+        connections: those of the server.
+        protocol: the one that speaks HTTP on this connection.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self.protocol: asyncio.Protocol
+        self.transport: asyncio.Transport
+        self.heard = time.monotonic()
+        self._connections = connections
+        self._request: Request | None = None
+        self._had_requests = False
+        self._head_since: float | None = None
+        self._stalled_since: float | None = None
+        self._closing_since: float | None = None
+        self._last_progress: tuple[int, bytes] | None = None
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way on it."""
-        cycle = cast("Any", self.cycle)  # None before the first request
-        return self.head_since is None and (cycle is None or bool(cycle.response_complete))
+        return self._request is None and self._head_since is None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.heard = time.monotonic()
-        known = self.connections_of_server
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.protocol.connection_made(transport)
+        known = self._connections
         known.all.add(self)
         if len(known.all) > known.most:
             known.make_room(f"There were more than {known.most:,} connections.")
@@ -118,89 +162,132 @@ class LimitedConnection(H11Protocol):
                 self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.connections_of_server.all.discard(self)
-        super().connection_lost(exc)
+        self._connections.all.discard(self)
+        self.protocol.connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        now = self.heard = time.monotonic()
-        super().data_received(data)
-        state = self.conn.their_state
-        if state is h11.IDLE:
-            self.head_since = self.head_since or now
-        else:
-            self.head_since = None
-        if state is h11.SEND_BODY:
-            self.body_since = self.body_since or now
-            self.body_bytes += len(data)
-        else:
-            self.body_since, self.body_bytes = None, 0
-
-    def on_response_complete(self) -> None:
         self.heard = time.monotonic()
-        super().on_response_complete()
+        if self._request is None:
+            self._head_since = self._head_since or self.heard
+        elif not self._request.has_body:
+            self._request.next_came = True
+        self.protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return self.protocol.eof_received()
 
     def pause_writing(self) -> None:
-        self.stalled_since, self.unsent = time.monotonic(), None
-        super().pause_writing()
+        self._stalled_since, self._last_progress = time.monotonic(), None
+        self.protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        self.stalled_since = None
-        super().resume_writing()
+        self._stalled_since = None
+        self.protocol.resume_writing()
+
+    def begin(self) -> Request:
+        """Note that the head of a request is complete."""
+        self._request = Request()
+        self._had_requests, self._head_since = True, None
+        return self._request
+
+    def end(self, request: Request) -> None:
+        """Note that a request is over."""
+        if self._request is request:  # the next one may have begun already
+            self.heard = time.monotonic()
+            self._request = None
+            self._head_since = self.heard if request.next_came else None
 
     def look(self, now: float) -> None:
         """Close the connection if it has taken too long."""
+        request = self._request
         if self.transport.is_closing():
-            self.closing_since = self.closing_since or now
-            if now - self.closing_since > timeouts.HTTP_LINGER_SECONDS:
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > timeouts.HTTP_LINGER_SECONDS:
                 self.transport.abort()
-        elif self.stalled_since is not None:
-            unsent = self._unsent()
-            if unsent != self.unsent:
-                self.unsent, self.stalled_since = unsent, now
-            elif now - self.stalled_since > timeouts.HTTP_STALLED_SECONDS:
-                self._told("answer not read", timeouts.HTTP_STALLED_SECONDS)
+        elif self._stalled_since is not None:
+            progress = self._progress()
+            if progress != self._last_progress:
+                self._last_progress, self._stalled_since = progress, now
+            elif now - self._stalled_since > timeouts.HTTP_STALLED_SECONDS:
+                self._log("answer not read", timeouts.HTTP_STALLED_SECONDS)
                 self.transport.abort()
-        elif self.head_since is not None:
-            if now - self.head_since > timeouts.HTTP_HEAD_SECONDS:
+        elif self._head_since is not None:
+            if now - self._head_since > timeouts.HTTP_HEAD_SECONDS:
                 self._cut("headers", timeouts.HTTP_HEAD_SECONDS)
-        elif self.body_since is not None:
-            if self.flow.read_paused:  # it is ours to read on
-                self.body_since, self.body_bytes = now, 0
-            elif now - self.body_since > timeouts.HTTP_BODY_SECONDS + self.body_bytes / BODY_BYTES_A_SECOND:
+        elif request is not None:
+            if request.body_since is None or not request.has_body:
+                return
+            if not request.waiting:  # it is the application's turn to read on
+                request.body_since, request.body_bytes = now, 0
+            elif now - request.body_since > timeouts.HTTP_BODY_SECONDS + request.body_bytes / BODY_BYTES_A_SECOND:
                 self._cut("body", timeouts.HTTP_BODY_SECONDS)
-        elif cast("Any", self.cycle) is None and now - self.heard > timeouts.HTTP_KEEP_ALIVE_SECONDS:
+        elif not self._had_requests and now - self.heard > timeouts.HTTP_KEEP_ALIVE_SECONDS:
             self.transport.close()  # no request ever came
 
-    def _unsent(self) -> tuple[int, int]:
-        """Bytes that wait to be sent, here and in the kernel."""
+    def _progress(self) -> tuple[int, bytes]:
+        """Bytes that wait here to be sent, and those that the client has acknowledged: one changes while it reads."""
         sock = self.transport.get_extra_info("socket")
-        queued = 0
+        acknowledged = b""
         with suppress(OSError, AttributeError, ValueError):
-            queued = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
-        return self.transport.get_write_buffer_size(), queued
+            acknowledged = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)[_BYTES_ACKED]
+        return self.transport.get_write_buffer_size(), acknowledged
 
     def _cut(self, what: str, seconds: float) -> None:
-        self._told(f"{what} too slow", seconds)
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        self._log(f"{what} too slow", seconds)
+        if self._request is None or not self._request.answered:
             text = f"The {what} of this request took longer than {seconds:.0f} seconds. Send it again, at once."
-            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
-            response = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
-            for event in (response, h11.Data(data=text.encode()), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
-        cycle = cast("Any", self.cycle)
-        if cycle is not None and not cycle.response_complete:  # its route hears that the client is gone
-            cycle.disconnected = True
-            cycle.message_event.set()
-        self.transport.close()
+            self.transport.write(_timed_out(text))
+        self.transport.close()  # the application hears that the client is gone
 
-    def _told(self, what: str, seconds: float) -> None:
-        client = self.client[0] if self.client else None
-        log.info("connection closed", reason=f"{what} within {seconds:.0f} seconds", address=client)
+    def _log(self, what: str, seconds: float) -> None:
+        peer = self.transport.get_extra_info("peername")
+        address = peer[0] if isinstance(peer, tuple) and peer else None
+        log.info("connection closed", reason=f"{what} within {seconds:.0f} seconds", address=address)
 
 
-def limited_by(limits: Connections) -> type[LimitedConnection]:
-    """Return the kind of connection of one server."""
-    return type("LimitedConnection", (LimitedConnection,), {"connections_of_server": limits})
+def _timed_out(text: str) -> bytes:
+    """A whole answer of status 408 that ends its connection."""
+    body = text.encode()
+    headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("Connection", "close"),
+    ]
+    speaker = h11.Connection(h11.SERVER)
+    response = h11.Response(status_code=408, headers=headers, reason=b"Request Timeout")
+    return b"".join(speaker.send(event) or b"" for event in (response, h11.Data(data=body), h11.EndOfMessage()))
+
+
+def limited_by(connections: Connections) -> type[asyncio.Protocol]:
+    """Return the protocol of a server whose connections are limited; its application is to be `limited` as well."""
+
+    class Connection(LimitedConnection):
+        def __init__(self, app_state: dict[str, Any], **given: Any) -> None:
+            super().__init__(connections)
+            self.protocol = H11Protocol(app_state={**app_state, _STATE_KEY: self}, **given)
+
+    return Connection
+
+
+def limited(application: Application) -> Application:
+    """Return an application that reports the begin and end of each request to its connection."""
+
+    async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        connection: LimitedConnection | None = scope.get("state", {}).pop(_STATE_KEY, None)
+        if connection is None:
+            return await application(scope, receive, send)
+        request = connection.begin()
+
+        async def sending(message: Message) -> None:
+            request.answered = True
+            await send(message)
+
+        try:
+            await application(scope, lambda: request.receive(receive), sending)
+        finally:
+            connection.end(request)
+
+    return serve
 
 
 class LimitedServer(uvicorn.Server):

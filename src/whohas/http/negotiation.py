@@ -18,7 +18,7 @@ def prefers(header: str, wanted: str, usual: str) -> bool:
     A header that cannot be read, or has `*/*` alone, names nothing: the usual type is sent.
 
     Args:
-        header: `Accept`; several lines joined by commas; empty where there is none.
+        header: `Accept`; several lines joined by commas; empty if the request has no such header.
         wanted: such as `application/json`.
         usual: what is sent to a caller who does not say.
     """

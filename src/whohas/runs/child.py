@@ -17,7 +17,7 @@ import select
 import shutil
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,8 @@ from whohas.runs.work import ALONE, EXTRACT, Output, Part, Work
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
 of which allocators keep what they have once had: a run of several formats holds twice as much as it uses."""
+_OOM_SCORE = 800
+"""How much sooner than others the kernel ends a child for want of memory, of 1,000."""
 _ORDERED_ROWS = 200_000
 """Up to so many rows a file has them as their table has them."""
 
@@ -255,6 +257,9 @@ def _confine(memory: int) -> None:
     wall = memory + _BEYOND_ENGINE
     resource.setrlimit(resource.RLIMIT_DATA, (wall, wall))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        # where memory is short the kernel is to end a run, and not the server that may have grown larger over the years
+        Path("/proc/self/oom_score_adj").write_text(f"{_OOM_SCORE}")
 
 
 def _reason(error: BaseException, columns: int) -> str:

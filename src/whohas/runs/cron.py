@@ -66,7 +66,7 @@ _NUMBERS = {
 
 
 def _without_step(span: re.Match[str]) -> str:
-    """Leave out the step of a span of one number: cronsim reads `6-6/2` as `6/2`, which goes on to the end."""
+    """Leave out the step of a span of one number: cronsim reads `6-6/2` as `6/2`, which has no end."""
     first, last = (int(_NUMBERS.get(name.upper(), name)) for name in span.group("first", "last"))
     return span["first"] if first == last else span[0]
 

@@ -31,7 +31,7 @@ log = structlog.get_logger("whohas.retention")
 
 @dataclass
 class Sweeper:
-    """Sweeps again and again, as long as the clock can be trusted.
+    """Sweep periodically, as long as the clock can be trusted.
 
     Args:
         wall: the clock that may jump.

@@ -18,6 +18,9 @@ VALUE_ENDS: Final = "\x1f"
 LONGEST_FUZZY: Final = 40
 """Characters of a fuzzy word: a pattern for more would be too large to run."""
 
+_MOST_SIGNS: Final = 100
+"""Signs of repetition in a row, as in `a**`."""
+
 _SPECIAL = frozenset(r".^$*+?()[]{}|\/#&-~")
 
 
@@ -32,23 +35,23 @@ def wildcard_parts(pattern: str) -> list[str]:
     A text that consists of a star is told apart by a backslash before it, which no piece has otherwise.
     """
     parts: list[str] = []
-    literal = ""
+    literal: list[str] = []
     at = 0
     while at < len(pattern):
         c = pattern[at]
         if c == "\\" and at + 1 < len(pattern):
-            literal += pattern[at + 1]
+            literal.append(pattern[at + 1])
             at += 2
             continue
         if c in "*?":
             if literal:
-                parts.append("=" + literal)
+                parts.append("=" + "".join(literal))
             parts.append(c)
-            literal = ""
+            literal = []
         else:
-            literal += c
+            literal.append(c)
         at += 1
-    return [*parts, "=" + literal] if literal else parts
+    return [*parts, "=" + "".join(literal)] if literal else parts
 
 
 def wildcard(parts: list[str], ends: str = WORD_ENDS) -> str:
@@ -161,8 +164,12 @@ class _Regexp:
         if self._more("~"):
             raise ValueError("~ (not this expression) cannot be run: write NOT before the condition")
         made = self._single(depth)
+        signs = 0
         while self._more("?*+{"):
             sign = self._next()
+            signs += 1
+            if signs > _MOST_SIGNS:  # each copies what it repeats: 100,000 of them take a minute
+                raise ValueError(f"more than {_MOST_SIGNS} signs of repetition follow each other")
             if sign == "{":
                 found = re.compile(r"([0-9]+)(,([0-9]*))?\}").match(self._text, self._at)
                 if found is None:

@@ -205,7 +205,7 @@ class ParquetFile:
 
     @contextmanager
     def _readable(self, what: str) -> Generator[None]:
-        """Tells a file that cannot be read in a sentence."""
+        """Raise an error of one sentence for a file that cannot be read."""
         try:
             yield
         except (pa.ArrowException, duckdb.Error, OSError, ValueError, MemoryError) as error:
