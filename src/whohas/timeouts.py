@@ -52,8 +52,9 @@ CHILD_EXIT_CODE_SECONDS: Final = 5.0
 """How long after the end of a child its exit code is waited for."""
 CHILD_MEMORY_SECONDS: Final = 10.0
 """How long before the end of a child that was killed memory may have been short for that to be the reason."""
-CHILD_FORK_SECONDS: Final = 60.0
-"""How long a child is waited for: all libraries may have to be loaded first."""
+CHILD_FORK_SECONDS: Final = 600.0
+"""How long a child is waited for: all libraries may have to be loaded first, by a process of low priority. On a machine
+with forty other busy processes that took more than two minutes."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
 """How often the engine is asked how far it is."""
 ATTEMPT_LOOK_SECONDS: Final = 0.1
