@@ -65,7 +65,7 @@ def test_a_report_runs_without_a_server(acme_home: Path, tmp_path: Path) -> None
     output = run_block("-o accounts.csv\nwhohas search", acme_home, tmp_path)
     assert re.match(r"accounts\.csv: \d+ rows in [\d.]+ s \(run [0-9a-f]{32}\)\n", output)
     assert (tmp_path / "accounts.csv").stat().st_size > 0
-    assert "identities" in output
+    assert re.search(r"^\d+ found$", output, re.MULTILINE)
 
 
 def test_every_command_of_the_readme_exists(home: Path) -> None:
