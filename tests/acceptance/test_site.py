@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sphinx.cmd.build import main as build
 
+from patience import PATIENCE_SECONDS
 from ports import free_ports
 from support import ACME, ROOT, environment, whohas
 
@@ -33,7 +34,7 @@ def follow(script: str, folder: Path, home: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from patience import until
 from support import WHOHAS, Server, environment, result_when_over
 
 JUMPS = ("+0", "+1h", "+0", "+1d", "+0", "+1y", "+0", "-1h", "-1d", "-1y", "+1y", "+0")
@@ -36,10 +37,11 @@ def serving_by(clock: Path, home: Path) -> Iterator[Server]:
         command = [sys.executable, *WHOHAS, "serve", "--dev", "--port", "0"]
         process = subprocess.Popen(command, env={**env, **faked}, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 120
-        while not dev_env.exists() or "Started server process" not in log.read_text():
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        until(
+            lambda: process.poll() is not None or (dev_env.exists() and "Started server process" in log.read_text()),
+            log.read_text,
+        )
+        assert process.poll() is None, log.read_text()
         pairs = (line.removeprefix("export ").partition("=") for line in dev_env.read_text().splitlines())
         told = {name: value.strip("'") for name, _, value in pairs}
         yield Server(process, home, told["SAIL_BASE_URL"], told["SAIL_CLIENT_ID"], told["SAIL_CLIENT_SECRET"], log)

@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from structlog.testing import capture_logs
 
+from patience import PATIENCE_SECONDS, until
 from whohas import timeouts
 from whohas.http.connections import Connections, LimitedServer, limited, limited_by, most_connections
 
@@ -51,13 +52,15 @@ class Running:
     stack: ExitStack
 
     def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = self.stack.enter_context(socket.create_connection(("127.0.0.1", self.port), timeout=60))
+        connection = self.stack.enter_context(
+            socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
+        )
         connection.sendall(sent)
         return connection
 
     def answers(self) -> bool:
         """Whether a new caller is answered."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(GET + b"Connection: close\r\n\r\n")
             return connection.recv(100).startswith(b"HTTP/1.1 200")
 
@@ -75,7 +78,7 @@ def running(most: int) -> Iterator[Running]:
             yield Running(listener.getsockname()[1], server, stack)
         finally:
             server.should_exit = server.force_exit = True
-            thread.join(60)
+            thread.join()
 
 
 @pytest.fixture
@@ -115,17 +118,23 @@ def test_headers_that_never_end_get_a_408(served: Running, sent: bytes) -> None:
     assert served.answers()
 
 
+def trickled(connection: socket.socket, sent: bytes) -> bytes:
+    """Send the same bytes until an answer begins, and return its begin."""
+
+    def answer() -> bytes:
+        try:
+            connection.sendall(sent)
+            return connection.recv(1000)
+        except TimeoutError:
+            return b""
+
+    return until(answer)
+
+
 def test_headers_that_trickle_get_a_408(served: Running) -> None:
     connection = served.connect(GET)
     connection.settimeout(0.2)
-    began = time.monotonic()
-    answer = b""
-    while not answer and time.monotonic() < began + 60:
-        try:
-            connection.sendall(b"X")
-            answer = connection.recv(100)
-        except TimeoutError:
-            continue
+    answer = trickled(connection, b"X")
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"headers of this request took longer than 2 seconds" in answer + rest(connection)
 
@@ -133,14 +142,7 @@ def test_headers_that_trickle_get_a_408(served: Running) -> None:
 def test_a_body_that_trickles_gets_a_408(served: Running) -> None:
     connection = served.connect(POST)
     connection.settimeout(0.2)
-    began = time.monotonic()
-    answer = b""
-    while not answer and time.monotonic() < began + 60:
-        try:
-            connection.sendall(b"x")
-            answer = connection.recv(1000)
-        except TimeoutError:
-            continue
+    answer = trickled(connection, b"x")
     assert answer.startswith(b"HTTP/1.1 408 ") and b"body of this request" in answer + rest(connection)
 
 
@@ -160,12 +162,8 @@ def test_a_connection_without_a_request_is_closed(served: Running) -> None:
 
 def test_an_answer_that_nobody_reads_is_cut(served: Running) -> None:
     connection = served.connect(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
-    deadline = time.monotonic() + 60
-    while not served.server.limits.all and time.monotonic() < deadline:
-        time.sleep(0.05)
-    while served.server.limits.all:
-        assert time.monotonic() < deadline, "it is still open"
-        time.sleep(0.1)
+    until(lambda: served.server.limits.all)
+    until(lambda: not served.server.limits.all)
     assert len(rest(connection)) < BIG
     assert served.answers()
 
@@ -182,9 +180,7 @@ def test_a_slow_reader_gets_all_of_its_answer(served: Running) -> None:
 def test_idle_connections_make_room_for_callers() -> None:
     with running(50) as server:
         waiting = [server.connect(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(5)]
-        deadline = time.monotonic() + 60
-        while sum(not one.idle for one in list(server.server.limits.all)) < 5 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: sum(not one.idle for one in list(server.server.limits.all)) == 5)
         for _ in range(200):
             server.connect()
         time.sleep(1)
@@ -197,9 +193,7 @@ def test_idle_connections_make_room_for_callers() -> None:
 def test_busy_connections_are_not_closed_for_new_ones() -> None:
     with running(20) as server:
         busy = [server.connect(POST) for _ in range(20)]
-        deadline = time.monotonic() + 60
-        while len(server.server.limits.all) < 20 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: len(server.server.limits.all) == 20)
         assert rest(server.connect(GET + b"\r\n")) == b"", "there is no room"
         for one in busy:
             one.sendall(b"x" * 100_000)
@@ -211,9 +205,7 @@ def test_without_open_files_the_server_goes_on() -> None:
         assert server.answers()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         connections = [server.connect() for _ in range(20)]
-        deadline = time.monotonic() + 60
-        while len(server.server.limits.all) < 20 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: len(server.server.limits.all) == 20)
         used = max(one.fileno() for one in connections) + 1
         held = [socket.socket() for _ in range(30)]
         resource.setrlimit(resource.RLIMIT_NOFILE, (used + 40, hard))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import environment, whohas
 from whohas.search.index import is_built
 from whohas.warehouse.store import Warehouse
@@ -61,7 +62,7 @@ def killed(home: Path, data: Path, step: str) -> bool:
     """Have a load killed at a step; whether it had published."""
     module, path, count, published = STEPS[step]
     command = [sys.executable, "-c", KILLED, module, path, str(count), str(data)]
-    done = subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment(home), capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert done.returncode == -9, f"it came to its end: {done.stderr}"
     return published
 
@@ -118,6 +119,6 @@ def test_two_loads_at_once_after_one_was_killed_follow_each_other(home: Path, tm
         write(tmp_path / f"data{number}", number)
         command = [sys.executable, "-m", "whohas", "load", "-q", "--accept-loss", "--allow-rejects", str(tmp_path / f"data{number}")]  # fmt: skip
         processes.append(subprocess.Popen(command, env=environment(home)))
-    assert [process.wait(300) for process in processes] == [0, 0]
+    assert [process.wait(PATIENCE_SECONDS) for process in processes] == [0, 0]
     assert Warehouse(home / "warehouse").snapshot().number == 3
     assert seen(home) in ({"load3"}, {"load4"})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from patience import PATIENCE_SECONDS
 from support import ACME, environment, whohas
 
 READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
@@ -33,7 +34,7 @@ def read_only(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_SECONDS,
         cwd=home.parent,
     )
 

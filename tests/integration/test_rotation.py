@@ -6,7 +6,6 @@ import os
 import signal
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import asking
 from certificates import pair, written
+from patience import until
 from support import Server, result_when_over, serving, whohas
 
 pytestmark = pytest.mark.long
@@ -47,12 +48,12 @@ def loaded(server: Server, run: str, verify: ssl.SSLContext | bool, clients: int
 
     def work(anew: bool, path: str) -> None:
         token = ""
-        http = httpx2.Client(base_url=server.url, verify=verify, timeout=60)
+        http = asking.Client(base_url=server.url, verify=verify)
         while not load.stopping.is_set():
             try:
                 if anew or not token:
                     http.close()
-                    http = httpx2.Client(base_url=server.url, verify=verify, timeout=60)
+                    http = asking.Client(base_url=server.url, verify=verify)
                     answer = http.post("/oauth/token", data=form)
                     load.saw(answer.status_code)
                     token = answer.json()["access_token"]
@@ -71,7 +72,7 @@ def loaded(server: Server, run: str, verify: ssl.SSLContext | bool, clients: int
     finally:
         load.stopping.set()
         for thread in threads:
-            thread.join(120)
+            thread.join()
 
 
 def run_of(server: Server) -> str:
@@ -95,13 +96,6 @@ def failed_renewals(log: Path, number: int) -> Callable[[], bool]:
     return lambda: log.read_text().count("certificate not renewed") >= number
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 def test_the_certificate_is_replaced_under_load(
     own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,10 +113,10 @@ def test_the_certificate_is_replaced_under_load(
                 if number % 3 == 0:  # a failed renewal in between
                     certificate.write_bytes(b"no certificate")
                     os.kill(server.process.pid, signal.SIGHUP)
-                    until(failed_renewals(server.log, number // 3), "no word of the failed renewal")
+                    until(failed_renewals(server.log, number // 3), server.log.read_text)
                     assert shown(server).encode() == certificates[number - 1][0]
                 written(tmp_path, made)
-                until(partial(shows, server, made[0]), "the new certificate is not shown")
+                until(partial(shows, server, made[0]), server.log.read_text)
         assert load.faults == []
         assert set(load.statuses) == {200}, load.statuses
         print(f"{ROTATIONS - 1} certificates, {sum(load.statuses.values())} requests")
@@ -139,8 +133,6 @@ def test_keys_of_tokens_are_rotated_under_load(own_home: Path) -> None:
                 assert done.returncode == 0, done.stderr
         assert load.faults == []
         assert set(load.statuses) == {200}, load.statuses
-        first = httpx2.get(
-            f"{server.url}/v2025/reports/{run}/result", headers={"Authorization": f"Bearer {old}"}, timeout=60
-        )
+        first = asking.get(f"{server.url}/v2025/reports/{run}/result", headers={"Authorization": f"Bearer {old}"})
         assert first.status_code == 200, "a token of the first key is good until it ends"
         print(f"{ROTATIONS} keys, {sum(load.statuses.values())} requests")

@@ -8,7 +8,6 @@ import json
 import shutil
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ from deltalake import DeltaTable
 
 from attempts import Bench
 from factories import publish
+from patience import until
 from support import result_when_over, serving
 from whohas.errors import NotFound
 from whohas.runs.model import Run, State
@@ -83,10 +83,7 @@ def under_way(bench: Bench, here: Path) -> threading.Thread:
     (claimed,) = bench.supervisor.claim({Lane("all", 1): 1})
     thread = threading.Thread(target=bench.supervisor.carry_out, args=(claimed,))
     thread.start()
-    deadline = time.monotonic() + 60
-    while not here.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(here.exists)
     return thread
 
 

@@ -92,7 +92,7 @@ def test_every_format_has_the_one_text_of_a_cell(tmp_path: Path, formats: tuple[
     outputs = tuple(Output(format, str(tmp_path / f"out.{format}")) for format in formats)
     made = Work((part,), (), outputs, ABOUT, Options(), 1 << 28, 2, str(tmp_path / "spill"))
     carry_out(made, lambda **facts: None)
-    # an extract that is no Parquet file of the run keeps texts as they come, which is half the work
+    # an extract that is not a Parquet file of the run keeps texts as they come, which is half the work
     kept = parquet.read_table(extract).column("one").type
     assert pa.types.is_list(kept) if "parquet" in formats else pa.types.is_string(kept)
     rows = [{"one": ["a; b"], "many": ["c", "d"]}, {"one": None, "many": None}, {"one": [""], "many": []}]

@@ -50,7 +50,7 @@ WHOLE_FILE_FAULTS = {
         ["."],
         "line 3: a quoted cell",
     ),
-    "a Parquet file that is none": ({"accounts.parquet": "not parquet at all"}, ["."], "no Parquet file"),
+    "a Parquet file that is none": ({"accounts.parquet": "not parquet at all"}, ["."], "is not a Parquet file"),
     "a JSON file that is none": ({"accounts.json": "hello"}, ["."], "is no JSON"),
     "a JSON array that is cut off": ({"accounts.json": '[{"id": "1"}, {"id": '}, ["."], "ends in the middle"),
     "a JSON document that is broken": ({"accounts.json": '{"id": "1",\n "x" }'}, ["."], "line 2"),

@@ -301,7 +301,7 @@ def test_packed_and_parquet_files_are_read(tmp_path: Path) -> None:
         ("a.csv", b"\n\n  \n", "has no header"),
         ("a.json", b"{}", "JSON documents load as they are"),
         ("a.csv", b"a,a,b\n1,2,3\n", "names 'a' more than once"),
-        ("a.parquet", b"PAR1 not", "cannot be read as Parquet"),
+        ("a.parquet", b"PAR1 not", "is not a Parquet file"),
         ("a.csv", bytes(range(256)) * 4, "holds bytes that no text has"),
     ],
 )

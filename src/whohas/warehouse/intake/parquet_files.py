@@ -47,7 +47,7 @@ class ParquetFile:
         connection: DuckDB, whose limit of memory holds for what a page of each column takes.
 
     Raises:
-        InvalidArguments: it is no Parquet file, repeats a column's name, or has a column of a type that is not read.
+        InvalidArguments: it is not a Parquet file, repeats a column's name, or has a column of a type that is not read.
     """
 
     def __init__(self, path: Path, connection: Any) -> None:
@@ -56,7 +56,7 @@ class ParquetFile:
         self._raw = path.open("rb")
         # by its number: a name may be no UTF-8, or a pattern to the engine, and the file may be replaced under it
         self._source = f"/dev/fd/{self._raw.fileno()}"
-        with self._readable("is no Parquet file"):
+        with self._readable("is not a Parquet file"):
             self._file = self._opened()
         self.schema: pa.Schema = self._file.schema_arrow
         self.rows: int = self._file.metadata.num_rows
