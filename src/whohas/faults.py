@@ -22,7 +22,8 @@ _LEAST = 1 << 16
 """Bytes that SQLite wants free to open a database at all."""
 
 _FREE = "Free some, or give whohas a folder elsewhere (WHOHAS_HOME)."
-_READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
+READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
+"""The rest of a sentence whose subject is a path."""
 _LESS = "Ask for less at once, or give it more memory (WHOHAS_RUN_MEMORY)."
 
 
@@ -117,7 +118,7 @@ def _of_database(error: BaseException, address: str) -> str | None:
     if "is full" in lower or _says_full(error):
         return _no_room(address or "the database")
     if ("readonly database" in lower or "unable to open" in lower) and _is_read_only(address):
-        return f"{address} {_READ_ONLY}"
+        return f"{address} {READ_ONLY}"
     if "readonly database" in lower or "unable to open" in lower:
         return f"{named} cannot be opened or written: {said}. Look at the rights of the file and its folder."
     if "disk i/o error" in lower:
@@ -154,7 +155,7 @@ def _of_system(error: OSError, home: str) -> str:
     if error.errno == errno.EFBIG:
         return f"{where or 'A file'} may not grow any further: a limit of this process (ulimit -f) or the file system."
     if error.errno == errno.EROFS:
-        return f"{where or home or 'The disk'} {_READ_ONLY}"
+        return f"{where or home or 'The disk'} {READ_ONLY}"
     if error.errno in _REFUSED:
         user = f"the user {os.geteuid()} that runs whohas"
         return f"{where or 'A file'} is refused to {user}: {error.strerror}. Give it to that user, or set WHOHAS_HOME."

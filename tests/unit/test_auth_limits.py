@@ -43,9 +43,10 @@ def counts(request: pytest.FixtureRequest, database: sa.Engine) -> Counts:
 
 
 def test_a_window_counts_from_its_first_event_and_starts_anew_when_it_ended(counts: Counts) -> None:
-    assert [counts.add("a", 3600).events for _ in range(3)] == [1, 2, 3]
+    window = PATIENCE_SECONDS
+    assert [counts.add("a", window).events for _ in range(3)] == [1, 2, 3]
     assert counts.look("a").events == 3
-    assert 3600 - PATIENCE_SECONDS < counts.look("a").left <= 3600
+    assert 0 < counts.look("a").left <= window
     assert counts.look("b").events == 0
     for _ in range(2):
         counts.add("over", 0)

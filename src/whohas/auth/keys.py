@@ -8,6 +8,7 @@ into place, and looks again for keys that it does not know.
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import threading
@@ -24,6 +25,7 @@ from joserfc.jwk import ECKey
 from whohas import atomic, timeouts
 from whohas.cache import Cache
 from whohas.errors import Unavailable
+from whohas.faults import READ_ONLY
 
 SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
@@ -207,6 +209,8 @@ def _age(key: SigningKey) -> float:
 
 
 def _unwritable(folder: Path, error: OSError) -> Unavailable:
+    if error.errno == errno.EROFS:
+        return Unavailable(f"{folder} {READ_ONLY}")
     return Unavailable(
         f"The keys in {folder} cannot be read or written: {error.strerror}. "
         "Give the server's user the right to write there."

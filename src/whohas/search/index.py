@@ -236,7 +236,10 @@ def rebuild(
                 f"Snapshot {snapshot.number} has no search index that could be checked: "
                 f"`whohas index --snapshot {snapshot.number}` makes it."
             )
-        write_index(snapshot, part, None, on_progress)
+        try:
+            write_index(snapshot, part, None, on_progress)
+        except NotFound as error:
+            raise NotFound(f"{error.message} `whohas index` indexes the newest data.") from error
         names = {path.name for path in part.iterdir()}
         if before is None:
             _publish(part, folder)
