@@ -75,7 +75,10 @@ def test_a_server_goes_on_and_removes_nothing_while_its_clock_jumps(own_home: Pa
             set_clock(clock, ahead)  # under the run
             with server.http() as http:  # clients fetch a new token where theirs is refused
                 result = result_when_over(http, begun)
-                assert result["status"] == "SUCCESS", (ahead, result)
+                assert result["status"] in ("SUCCESS", "WARNING"), (
+                    ahead,
+                    result,
+                )  # data of a year ago is worth a warning
                 assert 0 <= int(str(result["duration"])) <= (time.monotonic() - began + 5) * 1000, (ahead, result)
                 runs.append(begun)
         time.sleep(3)  # sweeps

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,17 +43,16 @@ T = TypeVar("T")
 _JUMP = timedelta(seconds=timeouts.CLOCK_STEP_SECONDS)
 
 
-def _timed(run: Run, clock: tuple[datetime, float]) -> Run:
+def _timed(run: Run, claimed: float) -> Run:
     """Return a run whose launch is as long ago as it is, also where the clock jumped since: its duration is right.
 
     Args:
-        clock: the times on the wall and on the clock that nobody sets, when this attempt began.
+        claimed: when this attempt was claimed, by `time.monotonic`.
     """
-    wall, steady = clock
-    jump = repository.now() - wall - timedelta(seconds=time.monotonic() - steady)
-    if run.launched is None or abs(jump) < _JUMP:
+    if run.launched is None:
         return run
-    return replace(run, launched=run.launched + jump)
+    launched = repository.now() - timedelta(seconds=time.monotonic() - claimed)
+    return run if abs(launched - run.launched) < _JUMP else replace(run, launched=launched)
 
 
 class _Stopped(Exception):
@@ -71,7 +70,8 @@ class Supervisor:
     children: Children = field(default_factory=Children)
     tracing: Tracing = field(default_factory=Tracing)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _busy: list[str] = field(default_factory=list[str])
+    _busy: dict[str, float] = field(default_factory=dict[str, float])
+    """When each run that is carried out here was claimed, by `time.monotonic`."""
     _claiming: threading.Lock = field(default_factory=threading.Lock)
     _lease: WorkerLease | None = None
 
@@ -94,7 +94,7 @@ class Supervisor:
     def under_way(self) -> list[str]:
         """The ids of the runs that are being carried out here, and of those that were claimed for it."""
         with self._claiming:
-            return self._busy.copy()
+            return list(self._busy)
 
     def claim(self, room: Mapping[Lane, int]) -> list[Run]:
         """Take queued runs for this worker, at most so many of each lane; none while its lease is not proven."""
@@ -108,7 +108,7 @@ class Supervisor:
                     for lane, most in room.items()
                     for run in repository.claim(connection, self.lease.executor, most, over=lane.over, up_to=lane.up_to)
                 ]
-            self._busy.extend(run.id for run in runs)
+            self._busy.update((run.id, time.monotonic()) for run in runs)
         return runs
 
     def carry_out(self, run: Run) -> None:
@@ -116,14 +116,14 @@ class Supervisor:
         try:
             self._claimed(run)
         finally:
-            self._busy.remove(run.id)
+            del self._busy[run.id]
 
     def hand_back(self, run: Run) -> None:
         """Puts a run that was claimed back on the queue."""
         try:
             self._let_go(run)
         finally:
-            self._busy.remove(run.id)
+            del self._busy[run.id]
 
     def _claimed(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
@@ -144,7 +144,7 @@ class Supervisor:
 
     def _attempt(self, run: Run, piece: Piece) -> None:
         started = time.monotonic()
-        clock = repository.now(), started
+        claimed = self._busy[run.id]
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
         try:
             run, plan = self._with_plan(run)
@@ -156,24 +156,24 @@ class Supervisor:
             self._try_again(run, error.message)
         except NotFound as error:
             piece.fail(error.message)
-            self._fail(_timed(run, clock), "data", f"{error.message} Start the report again.")
+            self._fail(_timed(run, claimed), "data", f"{error.message} Start the report again.")
         except WhohasError as error:
             piece.fail(error.message)
-            self._fail(_timed(run, clock), "engine", error.message)
+            self._fail(_timed(run, claimed), "engine", error.message)
         except OSError as error:
             self._fail(
-                _timed(run, clock), "system", f"The system refused a file or a process: {error.strerror or error}."
+                _timed(run, claimed), "system", f"The system refused a file or a process: {error.strerror or error}."
             )
         except Exception:
             log.exception("internal fault", report=run.report_type)
             self._fail(
-                _timed(run, clock),
+                _timed(run, claimed),
                 "internal",
                 "An internal fault ended it. The server's log has it under the run's id.",
             )
         else:
             self.tracing.phases(piece, done.phases)
-            if self._succeed(_timed(run, clock), artefacts, done):
+            if self._succeed(_timed(run, claimed), artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
                 self._let_go(run)
