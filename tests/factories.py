@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
-from whohas.render.csv import copy_statement
+from whohas.render.csv import copy_statement, header_rows
 from whohas.render.definition import Rows as FileRows
 from whohas.runs.model import Run, RunId, State
 from whohas.runs.plans import located
@@ -93,7 +93,7 @@ def write_csv(snapshot: Snapshot, statement: Statement, folder: Path) -> Path:
     (statement,), tables = located([statement], snapshot)
     with open_duckdb(tables, 256 << 20, 2, folder / "spill") as engine:
         copy = copy_statement(FileRows(statement.sql, statement.columns), path)
-        engine.copy(copy, statement.parameters, statement.ordered)
+        engine.copy(copy, statement.parameters, statement.ordered or header_rows(statement.columns) > 0)
     return path
 
 
