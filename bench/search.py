@@ -137,7 +137,12 @@ class ByHand:
 
 @contextmanager
 def served(home: Path) -> Iterator[tuple[httpx2.Client, subprocess.Popen[str]]]:
-    environment = {**os.environ, "WHOHAS_HOME": str(home), "WHOHAS_CONCURRENT_REPORTS": "SEARCH_EXPORT"}
+    environment = {
+        **os.environ,
+        "WHOHAS_HOME": str(home),
+        "WHOHAS_CONCURRENT_REPORTS": "SEARCH_EXPORT",
+        "WHOHAS_RATE_LIMIT": "0",
+    }
     command = [sys.executable, "-m", "whohas", "serve", "--dev", "--port", "0"]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert server.stdout is not None
