@@ -45,7 +45,7 @@ class RowSum:
         )
 
     def _note(self, hashes: Any) -> Any:  # DuckDB evaluates the annotations, so they name nothing that is not loaded
-        """Add the hashes of a batch of rows, from any thread; true for each, so that a condition keeps every row."""
+        """Add the hashes of a batch of rows, from any thread; true for each, so that each row keeps its first cell."""
         import numpy as np
 
         values = hashes.to_numpy()
@@ -77,7 +77,10 @@ def _trues(count: int) -> pa.Array:
 
 def noted(sql: str, columns: Sequence[Column]) -> str:
     """Return a statement with the same rows that a `RowSum` counts on their way; see `DuckDB.copy`."""
-    return f"SELECT * FROM {_placed(sql, columns)} WHERE {_NOTED}({_row_hash(columns)})"
+    # in a cell and not in a condition, after which the engine would gather the cells of each row once more
+    first = f"CASE WHEN {_NOTED}({_row_hash(columns)}) THEN c1 END AS c1"
+    others = (f"c{place}" for place in range(2, len(columns) + 1))
+    return f"SELECT {', '.join((first, *others))} FROM {_placed(sql, columns)}"
 
 
 def digest_of(sql: str, columns: Sequence[Column]) -> str:
