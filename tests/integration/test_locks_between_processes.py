@@ -144,6 +144,8 @@ def is_taken(url: str, lock: locks.DatabaseLock) -> bool:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT pg_try_advisory_lock(%s)", (lock.number,)).fetchone()
         assert row is not None
+        # let go of here: a server ends a session, and with it its locks, some time after its client has left
+        connection.execute("SELECT pg_advisory_unlock_all()")
         return not row[0]
 
 

@@ -79,7 +79,7 @@ def run_of(server: Server) -> str:
     with server.http() as http:
         asked = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}
         run = http.post("/v2025/reports/run", json=asked).json()["id"]
-        assert result_when_over(http, run, seconds=600)["status"] in ("SUCCESS", "WARNING")
+        assert result_when_over(http, run)["status"] in ("SUCCESS", "WARNING")
         return run
 
 
