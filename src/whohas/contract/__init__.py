@@ -1,6 +1,7 @@
-"""The published Reports Data Extraction API as types: what goes over the wire, and nothing that acts.
+"""Request and response bodies of the published Reports Data Extraction API, as Pydantic models without behaviour.
 
-Field names are the contract's own, in camelCase. `clients.md` says which of them real clients need.
+`reports` has the bodies of the report operations, `tasks` those of the task-status API, `tokens` those of the OAuth
+endpoints, `errors` those of error responses. Field names are the contract's, in camelCase.
 """
 
 from whohas.contract.errors import BadToken, ErrorMessage, ErrorResponse, TooManyRequests

@@ -1,7 +1,8 @@
-"""The bodies of the four operations: start a run, ask what became of it, take its file, cancel it.
+"""Bodies of the report operations: start a run, read its result, download its file, cancel it.
 
-A reader of these types may meet another server: what it leaves out or sends as null reads as None, what it
-adds is dropped, and values outside an enumeration stay plain strings.
+A client parses the responses of other servers with these types too, so they are lenient: a key that is absent or null
+becomes None, a key that is not declared is ignored, and fields whose values the contract enumerates are plain strings,
+which accept any value.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StrictInt
 
 
 class ReportType(StrEnum):
-    """The reports that the contract knows."""
+    """The report types of the contract."""
 
     ACCOUNTS = "ACCOUNTS"
     IDENTITIES_DETAILS = "IDENTITIES_DETAILS"
@@ -26,14 +27,14 @@ class ReportType(StrEnum):
 
 
 class FileFormat(StrEnum):
-    """What `fileFormat` may ask for."""
+    """The values that the contract allows for the query parameter `fileFormat`."""
 
     CSV = "csv"
     PDF = "pdf"
 
 
 class TaskType(StrEnum):
-    """The kind of machinery behind a run; here it is always a queue."""
+    """The kind of scheduler that executes a task; this server always sends QUEUED_TASK."""
 
     QUARTZ = "QUARTZ"
     QPOC = "QPOC"
@@ -42,7 +43,7 @@ class TaskType(StrEnum):
 
 
 class CompletionStatus(StrEnum):
-    """How a run ended, in the words of the answer to a start; null until it is over."""
+    """The outcome of a run as `TaskResultDetails.completionStatus`, which is null until the run is over."""
 
     SUCCESS = "SUCCESS"
     WARNING = "WARNING"
@@ -52,7 +53,7 @@ class CompletionStatus(StrEnum):
 
 
 class ResultStatus(StrEnum):
-    """How a run ended, in the words of its result; null until it is over."""
+    """The outcome of a run as `ReportResults.status`, which is null until the run is over."""
 
     SUCCESS = "SUCCESS"
     WARNING = "WARNING"
@@ -66,21 +67,22 @@ def _milliseconds(value: datetime) -> str:
 
 
 WireTime = Annotated[datetime, PlainSerializer(_milliseconds, return_type=str, when_used="json")]
-"""A time as the wire has it: UTC, RFC 3339, milliseconds, `Z`; one without a zone counts as UTC."""
+"""A time that is written to JSON as RFC 3339 in UTC with milliseconds, such as `2026-03-01T06:00:00.000Z`. A time
+without a time zone is taken as UTC."""
 
 
 class WireModel(BaseModel):
-    """What all bodies share: unknown keys are dropped, so that a newer server does not break a reader."""
+    """The base class of all bodies: immutable, and without an error for unknown keys, which newer servers may send."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class ReportDetails(WireModel):
-    """The order for a run.
+    """The request to start a run.
 
     Attributes:
         reportType: one of `ReportType`.
-        arguments: what the report needs; which keys those are depends on its type.
+        arguments: the arguments of the report; the allowed keys depend on its type.
     """
 
     reportType: str
@@ -88,12 +90,14 @@ class ReportDetails(WireModel):
 
 
 class TaskMessage(WireModel):
-    """Something that a reader of the run should know.
+    """A note, a warning or an error of a run.
 
     Attributes:
         type: INFO, WARN or ERROR.
-        key: a stable short name of its kind.
-        localizedText: the sentence itself; a plain string, unlike in the task-status API.
+        error: whether `type` is ERROR.
+        warning: whether `type` is WARN.
+        key: a stable name of the kind of message, for programs.
+        localizedText: the message in whole sentences; a plain string, unlike in the task-status API.
     """
 
     type: str | None = None
@@ -104,14 +108,27 @@ class TaskMessage(WireModel):
 
 
 class TaskReturn(WireModel):
-    """A value that a run hands back under a name; reports hand back none."""
+    """A named value that a task returns; reports return no values."""
 
     displayLabel: str | None = None
     attributeName: str | None = None
 
 
 class TaskResultDetails(WireModel):
-    """The answer to a start: the run as it stands. `id` is what the three other operations take."""
+    """The response to a start: the current state of the run. The three other operations take its `id`.
+
+    Attributes:
+        type: one of `TaskType`.
+        id: the id of the run, 32 lower-case hex digits.
+        description: what the report lists, in a sentence.
+        launcher: the name of the user or client that started the run.
+        created: when the run was started.
+        launched: when a worker began to execute it; null until then.
+        completed: when it ended; null until then.
+        completionStatus: one of `CompletionStatus`; null until the run is over.
+        progress: how far the run is, in a sentence.
+        taskDefName: the name of the report.
+    """
 
     type: str | None = None
     id: str | None = None
@@ -131,18 +148,21 @@ class TaskResultDetails(WireModel):
 
 
 class ReportResults(WireModel):
-    """What became of a run, or how far it is; every key may be absent, for a disabled report all are.
+    """The outcome of a run, or its progress. Every key may be absent; if the report is disabled, all of them are.
 
     Attributes:
+        taskDefName: the name of the report.
+        id: the id of the run, 32 lower-case hex digits.
+        created: when the run was started.
         status: one of `ResultStatus`; null until the run is over.
-        duration: milliseconds from launch to completion.
-        rows: rows of data in its files.
-        availableFormats: CSV and PDF, as far as there are such files.
-        progress: not in the published contract: a sentence on how far the run is.
+        duration: milliseconds from launch to completion, 0 for a run that was never launched; null until it is over.
+        rows: the number of data rows in the files; null until the run is over.
+        availableFormats: the formats of the finished files in upper case, such as CSV; null until the run is over.
+        progress: not in the published contract: how far the run is, in a sentence.
         percentComplete: not in the published contract: 0 to 100.
-        messages: not in the published contract: why a run failed or what to know of it, the first 20.
-        messageCount: not in the published contract: how many messages there are.
-        snapshot: not in the published contract: the number of the load as of which it tells.
+        messages: not in the published contract: the first 20 errors, warnings and notes of the run.
+        messageCount: not in the published contract: the number of all messages of the run.
+        snapshot: not in the published contract: the number of the snapshot that the run reads.
     """
 
     reportType: str | None = None

@@ -1,7 +1,7 @@
-"""The bodies of the task-status API: a run is a task there, under the same id.
+"""Bodies of the task-status API, in which a run is a task of the same id.
 
-Here sixteen keys must be present, and some must not be null; the text of a message is an object, and one completion
-status is spelt TEMPERROR.
+They differ from the bodies of the report operations (`reports`): sixteen keys of a task must be present and some of
+them must not be null, the text of a message is an object, and TEMP_ERROR is spelt TEMPERROR.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from whohas.contract.reports import WireModel, WireTime
 
 
 class TaskCompletion(StrEnum):
-    """How a task ended; null until then."""
+    """The outcome of a task as `TaskStatus.completionStatus`, which is null until the task is over."""
 
     SUCCESS = "SUCCESS"
     WARNING = "WARNING"
@@ -32,7 +32,13 @@ class LocalizedText(WireModel):
 
 
 class TaskStatusMessage(WireModel):
-    """Something that a reader of the task should know; `type` is INFO, WARN or ERROR."""
+    """A note, a warning or an error of a task.
+
+    Attributes:
+        type: INFO, WARN or ERROR.
+        key: a stable name of the kind of message, for programs.
+        parameters: values to insert into the text; this server sends whole texts and no parameters.
+    """
 
     type: str
     localizedText: LocalizedText | None
@@ -41,14 +47,20 @@ class TaskStatusMessage(WireModel):
 
 
 class TaskReturnDetails(WireModel):
-    """A value that a task hands back; reports hand back none."""
+    """A named value that a task returns; reports return no values."""
 
     name: str
     attributeName: str
 
 
 class Target(WireModel):
-    """What a task is about: `type` is APPLICATION for a source, or IDENTITY."""
+    """The object that a task is about.
+
+    Attributes:
+        id: the id of the object.
+        type: APPLICATION for a source, or IDENTITY.
+        name: the name of the object.
+    """
 
     id: str
     type: str | None
@@ -56,7 +68,13 @@ class Target(WireModel):
 
 
 class TaskDefinitionSummary(WireModel):
-    """The report that a task runs; `arguments` are its formal ones, each with its meaning."""
+    """The report that a task runs.
+
+    Attributes:
+        id: the type of the report, such as ACCOUNTS.
+        uniqueName: the name of the report.
+        arguments: what each argument of the report means, by the argument's name.
+    """
 
     id: str
     uniqueName: str
@@ -67,11 +85,19 @@ class TaskDefinitionSummary(WireModel):
 
 
 class TaskStatus(WireModel):
-    """A task as it stands.
+    """The current state of a task.
 
     Attributes:
-        type: one of the contract's kinds of machinery: QUARTZ, QPOC or QUEUED_TASK.
+        id: the id of the run, 32 lower-case hex digits.
+        type: QUARTZ, QPOC or QUEUED_TASK; this server always sends QUEUED_TASK.
+        uniqueName: the name of the report.
+        launcher: the name of the user or client that started the run.
+        created: when the run was started.
+        modified: the newest of `created`, `launched` and `completed`.
+        launched: when a worker began to execute it; null until then.
+        completed: when it ended; null until then.
         completionStatus: one of `TaskCompletion`; null until the task is over.
+        progress: how far the task is, in a sentence.
         percentComplete: 0 to 100.
     """
 

@@ -1,4 +1,4 @@
-"""The bodies of `/oauth/token` and `/oauth/info`."""
+"""Response bodies of `/oauth/token` and `/oauth/info`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from whohas.contract.reports import WireModel
 
 
 class TokenResponse(WireModel):
-    """A token and what it stands for. Clients need the first three keys; some read the booleans and the rest.
+    """An access token with its lifetime, its scopes and its holder.
+
+    Clients need the first three keys; some also read the other ones, which are those of the published service.
 
     Attributes:
-        expires_in: seconds.
-        scope: names separated by blanks.
-        jti: the token's own id.
+        access_token: the token itself, a JSON Web Token.
+        expires_in: the lifetime of the token in seconds.
+        scope: the scopes of the token, separated by spaces.
+        tenant_id: the name of the organisation (WHOHAS_ORG), as `org` is.
+        user_id: the id of the user or application that the token acts for, as `identity_id` is.
+        jti: the id of the token.
     """
 
     access_token: str
@@ -35,7 +40,7 @@ class TokenResponse(WireModel):
 
 
 class OAuthInfo(WireModel):
-    """Where a client finds the endpoints of this installation."""
+    """The URLs of the OAuth endpoints of this installation; an endpoint that it does not have is an empty string."""
 
     tenantId: str
     tenantName: str
