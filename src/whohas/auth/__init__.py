@@ -1,4 +1,9 @@
-"""Who may call: clients and users, the tokens that they get, and what their calls need."""
+"""Authentication and authorization: clients, users, access tokens, and the rights that each route needs.
+
+`clients` and `people` keep the accounts, `keys` the signing keys, `tokens` issues and verifies access tokens, `issuer`
+verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `limits` counts calls and wrong
+passwords, `access` compares the rights of a caller with those that a route needs. `open_access` sets all of it up.
+"""
 
 from __future__ import annotations
 
@@ -55,10 +60,14 @@ DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Everything by which an installation knows who may call.
+    """The parts of authentication and authorization of one installation, on one database and one home folder.
 
     Attributes:
-        secrets: the key that clients' secrets are kept under, and hooks' are derived from.
+        keys: the keys that sign access tokens.
+        guesses: limits wrong client secrets and wrong passwords.
+        rate_limit: limits the calls of a client.
+        secrets: 32 bytes: the HMAC key that client secrets are hashed with; the secrets of webhooks and the key of
+            the sign-in form's tokens are derived from it.
     """
 
     clients: Clients
@@ -72,16 +81,16 @@ class Access:
 
 
 def open_access(settings: Settings, database: sa.Engine) -> Access:
-    """The access to an installation; makes the keys in the home folder where there are none.
+    """Set up authentication and authorization; create the keys in the home folder if they do not exist.
 
     Raises:
-        Unavailable: a key file is damaged or cannot be written; the message names it.
-        InvalidArguments: the settings of the outside issuer contradict each other.
+        Unavailable: a key file is damaged, or the folder of the keys cannot be read or written; the message names it.
+        InvalidArguments: a setting of the OpenID Connect provider (WHOHAS_OIDC_*) is wrong or missing.
     """
     keys = open_keys(settings.home, lifetime=settings.token_lifetime, period=settings.token_key_days * DAY)
     clients = Clients(database, keys.secrets)
-    outside = _outside(settings)
-    tokens = Tokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=outside)
+    issuer = _open_issuer(settings)
+    tokens = Tokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=issuer)
     counts = open_counts(database)
     return Access(
         clients,
@@ -95,11 +104,14 @@ def open_access(settings: Settings, database: sa.Engine) -> Access:
     )
 
 
-def _outside(settings: Settings) -> Issuer | None:
+def _open_issuer(settings: Settings) -> Issuer | None:
     if settings.oidc_issuer is None:
         return None
     if settings.oidc_issuer == settings.org:
-        raise InvalidArguments("WHOHAS_OIDC_ISSUER and WHOHAS_ORG must differ: tokens are told apart by them.")
+        raise InvalidArguments(
+            f"WHOHAS_OIDC_ISSUER and WHOHAS_ORG are both {settings.org!r}. Set them to different values: the claim "
+            "`iss` shows by them whether a token is from the provider or from this server."
+        )
     levels: dict[str, Level] = {}
     for pair in settings.oidc_levels:
         value, _, level = pair.rpartition("=")

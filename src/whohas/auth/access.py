@@ -1,4 +1,7 @@
-"""Which route needs what: the one table, and the check against it. What is not in the table is refused."""
+"""The table of the scopes and user levels that each route needs, and the check of a caller against it.
+
+A route that is not in the table is denied to everybody.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,20 @@ from whohas.auth.rights import (
 from whohas.errors import Forbidden
 
 REPORTERS = frozenset(Level) - {Level.HELPDESK}
+"""The levels that may start, replay and schedule runs and change tasks: all but HELPDESK."""
+
 EVERYBODY = frozenset(Level)
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a route asks of its caller; all of it must hold.
+    """The rights that a route needs. A caller must meet all three conditions: scopes, levels and user.
 
     Attributes:
-        doing: what the caller does, as a refusal names it.
-        scopes: any one of these, or one that contains all, is enough; none are needed where it is empty.
-        levels: the caller must have one of them.
-        user: whether it is for users alone, and not for programs of their own right.
+        doing: the action in a few words, such as "start a run"; part of the message of a denial.
+        scopes: the token must have one of these, or `sp:scopes:all` or `sp:scopes:default`; empty if any token will do.
+        levels: the caller must have at least one of these.
+        user: whether only users may call the route, with a personal client or signed in, and no applications.
     """
 
     doing: str
@@ -43,7 +48,7 @@ class Needs:
 
 
 OPEN = None
-"""For a route that asks for no token."""
+"""The entry of a route that needs no token."""
 
 ROUTES: Mapping[str, Needs | None] = MappingProxyType(
     {
@@ -62,12 +67,12 @@ ROUTES: Mapping[str, Needs | None] = MappingProxyType(
         "replayRun": Needs("replay a run", (MANAGE,), REPORTERS),
         "everySchedule": Needs("read schedules", (READ, MANAGE)),
         "oneSchedule": Needs("read schedules", (READ, MANAGE)),
-        "addSchedule": Needs("make a schedule", (MANAGE,), REPORTERS),
+        "addSchedule": Needs("create a schedule", (MANAGE,), REPORTERS),
         "changeSchedule": Needs("change a schedule", (MANAGE,), REPORTERS),
         "removeSchedule": Needs("remove a schedule", (MANAGE,), REPORTERS),
         "runSchedule": Needs("start a run", (MANAGE,), REPORTERS),
-        "metricsWithToken": Needs("read the figures"),
-        "oauthInfo": Needs("read about the endpoints"),
+        "metricsWithToken": Needs("read the metrics"),
+        "oauthInfo": Needs("read the addresses of the endpoints"),
         "token": OPEN,
         "authorize": OPEN,
         "signIn": OPEN,
@@ -78,20 +83,26 @@ ROUTES: Mapping[str, Needs | None] = MappingProxyType(
         "openapi": OPEN,
     }
 )
-"""By the route's name, which is the published operation's where there is one. Scopes and levels are the published
-ones (`security` and `x-sailpoint-userLevels`); where none are listed, any level will do."""
+"""The rights by the name of the route, which is the `operationId` of the published API if it has the operation.
+
+Scopes and levels of those operations are the published ones (`security` and `x-sailpoint-userLevels`). A route without
+listed levels needs any level."""
 
 
 def check_access(caller: Caller, route: str) -> None:
-    """Lets a caller pass to a route, or refuses.
+    """Raise `Forbidden` unless a caller has the rights that a route needs.
+
+    Args:
+        caller: the authenticated caller.
+        route: the name of the route, a key of `ROUTES`.
 
     Raises:
-        Forbidden: the scopes or levels of the caller do not allow it, it is for users alone, or the table does not
-            know the route; the message names what would do.
+        Forbidden: the caller lacks the scope or the level, the route is for users only, or it is not in the table or
+            needs no token; the message names the missing right.
     """
     needs = ROUTES.get(route)
     if needs is None:
-        raise Forbidden(f"Nobody may use {route!r}: it is not in the table of access.")
+        raise Forbidden(f"Nobody may use the route {route!r}: it is not in the table of access (whohas.auth.access).")
     who = f"{'The user' if caller.user else 'The client'} {caller.name!r} may not {needs.doing}"
     if needs.scopes and not caller.scopes & {*needs.scopes, ALL, DEFAULT}:
         raise Forbidden(

@@ -1,10 +1,11 @@
-"""The programs that may call: an id, a secret that only they know, their scopes, and perhaps the user they act for.
+"""OAuth clients: the table `client`, with the id, the hashed secret, the scopes and the redirect addresses of each.
 
-A secret is 256 random bits, so a keyed hash is enough to keep it: nothing can be guessed, and a check costs
-microseconds (one official client fetches a token before every call).
+As in the published API there are two kinds of clients. An application acts for itself, with its own levels and
+sources; users may also sign in at it if it has redirect addresses. A personal client (the "personal access token") acts
+for a user, with the levels and sources of the user.
 
-A client is one of two things, as published: an application, which acts in its own right, or the personal client (the
-"personal access token") of a user, which acts as that user. An application may also be where users sign in.
+A secret is 256 random bits and is stored as an HMAC-SHA-256. Such a secret cannot be guessed, so a slow hash as for
+passwords is not needed, and a check takes microseconds: one official client fetches a token before every call.
 """
 
 from __future__ import annotations
@@ -54,16 +55,18 @@ WRONG_CREDENTIALS = "The client id or the secret is wrong, or the client was rev
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client as anybody may see it: without its secret.
+    """A client, without its secret.
 
     Attributes:
         id: 32 lower-case hex digits, the `client_id` of a token request.
-        revoked: since when it may not call any more; null while it may.
-        person: the user whom it acts for; null for an application.
-        levels: an application's; empty for a personal client, which has its user's.
-        sources: ids of the sources that an application is held to.
-        redirects: where users may be sent back to after they signed in.
-        tokens_from: tokens that were issued before this are over.
+        name: the name that runs of an application show as their launcher; several clients may have the same.
+        created: when it was created.
+        revoked: when it was revoked; None while it may be used.
+        person: the user that a personal client acts for; None for an application.
+        levels: the levels of an application; empty for a personal client, which has those of its user.
+        sources: ids of the sources that an application is restricted to.
+        redirects: the addresses that users may be redirected to after they signed in.
+        tokens_from: tokens that were issued before this time are not valid.
     """
 
     id: str
@@ -78,48 +81,60 @@ class Client:
     tokens_from: datetime
 
     def caller(self, person: Person | None = None, scopes: Iterable[str] | None = None) -> Caller:
-        """Who calls with a token of this client, perhaps for a user who signed in at it, with some of its scopes."""
-        held = frozenset(self.scopes)
+        """Return the caller that a token of this client authenticates.
+
+        Args:
+            person: the user who signed in at the client; None for a token that was issued for id and secret.
+            scopes: the scopes of the token; None for all scopes of the client. Scopes that the client does not have
+                are left out, unless it has `sp:scopes:all` or `sp:scopes:default`.
+        """
+        granted = frozenset(self.scopes)
         if scopes is not None:
-            asked = frozenset(scopes)
-            held = asked if held & {ALL, DEFAULT} else held & asked
+            requested = frozenset(scopes)
+            granted = requested if granted & {ALL, DEFAULT} else granted & requested
         acts_for = person or self.person
         if acts_for is None:
-            return Caller(self.id, self.name, held, frozenset(self.levels), self.id, frozenset(self.sources))
+            return Caller(self.id, self.name, granted, frozenset(self.levels), self.id, frozenset(self.sources))
         levels, sources = frozenset(acts_for.levels), frozenset(acts_for.sources)
-        return Caller(acts_for.id, acts_for.name, held, levels, self.id, sources, user=True)
+        return Caller(acts_for.id, acts_for.name, granted, levels, self.id, sources, user=True)
 
     def sends_back_to(self, text: str) -> Address | None:
-        """Return the address that a user may be sent back to; None where they may not.
+        """Return the parsed `redirect_uri` of a request if users may be redirected to it, else None.
 
-        It is one that was registered, to the letter; on the machine itself the port may be another (RFC 8252, 7.3).
-        One that was registered before addresses were read strictly, and is none, is good for nobody.
+        It must be equal to a registered address, character by character. Only the port of a loopback address may differ
+        (RFC 8252, 7.3): with `http://127.0.0.1/cb` registered, `http://127.0.0.1:5000/cb` is accepted. A registered
+        address that is not valid any more, because an older version of whohas checked less, matches nothing.
         """
         address = _redirect(text)
         if address is None:
             return None
-        known = [found for found in map(_redirect, self.redirects) if found is not None]
+        registered = [parsed for parsed in map(_redirect, self.redirects) if parsed is not None]
         same = text in self.redirects or any(
-            found.loopback and found.without_port == address.without_port for found in known
+            known.loopback and known.without_port == address.without_port for known in registered
         )
         return address if same else None
 
 
 @dataclass(frozen=True, slots=True)
 class NewClient:
-    """A client with its secret, which is told this once; a `repr` does not show it."""
+    """A client with its new secret, which cannot be read again later; a `repr` does not show it."""
 
     client: Client
     secret: str = field(repr=False)
 
 
 class Clients:
-    """The clients of an installation."""
+    """The clients of an installation, in the table `client`.
+
+    Args:
+        database: the database of the installation.
+        key: the HMAC key that secrets are hashed with.
+    """
 
     def __init__(self, database: sa.Engine, key: bytes) -> None:
         self._database = database
         self._key = key
-        self._standing: Cache[tuple[Client, Person | None]] = until_commit(database)
+        self._current: Cache[tuple[Client, Person | None]] = until_commit(database)
 
     def create(
         self,
@@ -132,16 +147,22 @@ class Clients:
         redirects: Iterable[str] = (),
         by: Who = SYSTEM,
     ) -> NewClient:
-        """Makes a client and its secret. Several clients may share a name, as while one replaces another.
+        """Create a client with a random secret, and write an event of it to the audit log.
 
-        What is not given is the least that there is: a client that may only read, and an application of no level.
+        The defaults give the fewest rights: an application that may only read, without levels. Several clients may
+        have the same name, for example while one replaces another.
 
         Args:
-            person: the user whose personal client it is; it then has their levels and sources.
-            by: who the audit trail says made it.
+            name: 1 to 200 printable characters.
+            person: the user whose personal client it is; None for an application.
+            levels: levels of an application; ignored for a personal client.
+            sources: ids of the sources that an application is restricted to.
+            redirects: the addresses that users may be redirected to after they signed in at the client.
+            by: the actor that the audit log names.
 
         Raises:
-            InvalidArguments: the name will not do, a scope or a level is unknown, or an address is none.
+            InvalidArguments: the name has the wrong form, a scope or a level is unknown, or a redirect address is not
+                https:// and not on this machine.
         """
         now = datetime.now(UTC)
         client = Client(
@@ -175,10 +196,15 @@ class Clients:
         return NewClient(client, secret)
 
     def renew(self, client_id: str, *, end_tokens: bool = False, by: Who = SYSTEM) -> NewClient:
-        """Gives a client a new secret; the old one stops to work, tokens that it has go on unless they are to end.
+        """Replace the secret of a client, and write an event of it to the audit log. The old secret stops working.
+
+        Args:
+            client_id: the client.
+            end_tokens: whether tokens that the client has already stop working too.
+            by: the actor that the audit log names.
 
         Raises:
-            NotFound: there is no such client, or it was revoked.
+            NotFound: the client does not exist or was revoked.
         """
         secret = secrets.token_hex(32)
         values: dict[str, Any] = {"secret": self._hash(secret)}
@@ -197,14 +223,17 @@ class Clients:
         return NewClient(client, secret)
 
     def verify(self, client_id: str, secret: str) -> Client:
-        """The client whose id and secret these are; takes as long for a wrong id as for a wrong secret.
+        """Return the client that has this id and secret.
+
+        An unknown id takes as long as a wrong secret, so that the time does not show which ids exist.
 
         Raises:
-            Unauthorized: no such client, a wrong secret, or a revoked client; the message does not say which.
+            Unauthorized: the client does not exist, the secret is wrong, the client was revoked, or its user was
+                disabled; the message is the same for all of them.
         """
         row = self._row(client_id)
-        kept = str(row.secret) if row is not None else "0" * 64
-        matches = hmac.compare_digest(self._hash(secret), kept)
+        stored_hash = str(row.secret) if row is not None else "0" * 64
+        matches = hmac.compare_digest(self._hash(secret), stored_hash)
         if row is None or not matches:
             raise Unauthorized(WRONG_CREDENTIALS)
         client = _client(row, self._person(row.person))
@@ -213,14 +242,20 @@ class Clients:
         return client
 
     def standing(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
-        """A client and the user who signed in at it, as they are now; asked for at every call.
+        """Return the current state of a client and of the user who signed in at it; called for every request.
+
+        On SQLite the result is cached until the next commit.
+
+        Args:
+            client_id: the client, revoked or not.
+            person_id: the user, disabled or not; None for a token that was issued for id and secret.
 
         Raises:
-            NotFound: there is no such client or user.
+            NotFound: the client or the user does not exist.
         """
-        return self._standing.get((client_id, person_id), lambda: self._stand(client_id, person_id))
+        return self._current.get((client_id, person_id), lambda: self._read_standing(client_id, person_id))
 
-    def _stand(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
+    def _read_standing(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
         with self._database.connect() as connection:
             row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
         if row is None:
@@ -232,10 +267,10 @@ class Clients:
         return client, person
 
     def get(self, client_id: str) -> Client:
-        """A client by its id, revoked or not.
+        """Return a client by its id, revoked or not.
 
         Raises:
-            NotFound: there is no such client.
+            NotFound: the client does not exist.
         """
         row = self._row(client_id)
         if row is None:
@@ -243,17 +278,19 @@ class Clients:
         return _client(row, self._person(row.person))
 
     def list(self) -> builtins.list[Client]:
-        """All clients, the newest first, revoked ones too."""
+        """Return all clients, the newest first, including those that were revoked."""
         query = client_table.select().order_by(client_table.c.created.desc(), client_table.c.id)
         with self._database.connect() as connection:
             people = {row.id: person_of(row) for row in connection.execute(person_table.select())}
             return [_client(row, people.get(row.person)) for row in connection.execute(query)]
 
     def revoke(self, client_id: str, by: Who = SYSTEM) -> Client:
-        """Ends a client's rights at once, those of its tokens too; a second time changes nothing.
+        """Revoke a client and all its tokens at once, and write an event of it to the audit log.
+
+        A client that was revoked before stays as it is, and no event is written.
 
         Raises:
-            NotFound: there is no such client.
+            NotFound: the client does not exist.
         """
         with self._database.begin() as connection:
             changed = connection.execute(
@@ -279,12 +316,12 @@ class Clients:
         return None if row is None else person_of(row)
 
     def _hash(self, secret: str) -> str:
-        # surrogates stand for bytes that were no UTF-8: such a secret is wrong, and no reason to fail
+        # a surrogate stands for a byte that was not UTF-8; without "surrogatepass" it would raise, not just be wrong
         return hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def client_of(connection: sa.Connection, client_id: str) -> Client | None:
-    """A client by its id, revoked or not; None where there is none."""
+    """Return a client by its id, revoked or not; None if it does not exist."""
     row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
     return None if row is None else _client(row, person_beside(row))
 
@@ -331,13 +368,15 @@ def _client(row: sa.Row[Any], person: Person | None) -> Client:
 
 def _checked_redirect(text: str) -> str:
     if _redirect(text) is None:
-        wrong = addresses.fault(text) or "it must be https://…, or http:// on this machine (127.0.0.1), and no fragment"
+        wrong = addresses.fault(text) or (
+            "it must be https://…, or http:// on this machine (127.0.0.1), without a fragment"
+        )
         raise InvalidArguments(f"{text[:200]!r} is no address to send users back to: {wrong}.")
     return text
 
 
 def _redirect(text: str) -> Address | None:
-    """Read an address that users may be sent back to; None where it is none."""
+    """Parse an address that users may be redirected to; None if it is not https:// or loopback, or has a fragment."""
     address = addresses.parsed(text)
     if address is None or address.fragment or not (address.scheme == "https" or address.loopback):
         return None

@@ -1,6 +1,7 @@
-"""Authorization codes: what a user who signed in is sent back with, to be traded for a token once.
+"""Authorization codes of OAuth 2: one-time codes that a client exchanges for a token after its user signed in.
 
-PKCE (RFC 7636) with S256 is always needed, so that a stolen code is worth nothing.
+PKCE (RFC 7636) with S256 is always required, so that a stolen code is of no use without the client's verifier. The
+table `sign_in_code` keeps only hashes of codes.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ code_table = sa.Table(
 
 LIFETIME = timedelta(seconds=timeouts.CODE_SECONDS)
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+"""A PKCE code challenge of the method S256: 32 bytes in base64url without padding."""
 VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+"""A PKCE code verifier (RFC 7636, 4.1)."""
 WRONG_CODE = "The code is unknown, used or expired, or it is not for this client, address and verifier."
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a code was traded for: a token for this user at this client, with these scopes."""
+    """The rights that a code stands for: a token for this user at this client, with these scopes."""
 
     client: Client
     person: Person
@@ -49,14 +52,22 @@ class Grant:
 
 
 class Codes:
-    """The codes that are out."""
+    """The authorization codes that were issued and not yet redeemed, in the table `sign_in_code`."""
 
     def __init__(self, database: sa.Engine, clients: Clients) -> None:
         self._database = database
         self._clients = clients
 
     def issue(self, client: Client, person: Person, redirect: str, challenge: str, scopes: tuple[str, ...]) -> str:
-        """A new code, valid for a minute and one use. Old ones that nobody used are forgotten."""
+        """Return a new code, which is valid for a minute and can be redeemed once; delete expired codes.
+
+        Args:
+            client: the application at which the user signed in.
+            person: the user who signed in.
+            redirect: the `redirect_uri` that the code is sent to; the token request must repeat it.
+            challenge: the PKCE challenge of the client; see `CHALLENGE`.
+            scopes: the scopes of the token.
+        """
         code = secrets.token_urlsafe(32)
         now = datetime.now(UTC)
         with self._database.begin() as connection:
@@ -75,21 +86,29 @@ class Codes:
         return code
 
     def redeem(self, code: str, client_id: str, redirect: str, verifier: str) -> Grant:
-        """What a code stands for; it is used up, also where the rest of the request is wrong.
+        """Return the rights that a code stands for, and delete the code, even if other arguments are wrong.
+
+        Args:
+            code: the code.
+            client_id: the client that redeems it.
+            redirect: the `redirect_uri` of the token request.
+            verifier: the PKCE verifier, whose SHA-256 must be the challenge.
 
         Raises:
-            Unauthorized: it is not good, or its client or user may not call any more; the message does not say which.
+            Unauthorized: the code is unknown, used or expired, the other arguments do not match it, or its client was
+                revoked or its user disabled; the message is the same for all of them.
         """
         with self._database.begin() as connection:
             row = connection.execute(code_table.select().where(code_table.c.hash == _hash(code))).one_or_none()
-            used = connection.execute(code_table.delete().where(code_table.c.hash == _hash(code)))
-        left = row.expires - datetime.now(UTC) if row is not None else -LIFETIME
-        # more is left than a lifetime where the clock was set back; those of several servers differ a little
-        if row is None or used.rowcount != 1 or not timedelta(0) <= left <= 2 * LIFETIME:
+            deleted = connection.execute(code_table.delete().where(code_table.c.hash == _hash(code)))
+        remaining = row.expires - datetime.now(UTC) if row is not None else -LIFETIME
+        # more than one lifetime remains if the clock was set back since; two lifetimes, because the clocks of several
+        # servers differ a little
+        if row is None or deleted.rowcount != 1 or not timedelta(0) <= remaining <= 2 * LIFETIME:
             raise Unauthorized(WRONG_CODE)
-        proof = urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii", "replace")).digest()).rstrip(b"=").decode()
-        proven = VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(proof, row.challenge)
-        if not proven or row.client != client_id or row.redirect != redirect:
+        digest = urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii", "replace")).digest()).rstrip(b"=").decode()
+        verified = VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(digest, row.challenge)
+        if not verified or row.client != client_id or row.redirect != redirect:
             raise Unauthorized(WRONG_CODE)
         try:
             client, person = self._clients.standing(row.client, row.person)

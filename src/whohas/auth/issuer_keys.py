@@ -1,7 +1,8 @@
-"""The public keys of an outside issuer, found by OpenID Connect discovery.
+"""The cached public keys of an external OpenID Connect provider, fetched by OpenID Connect discovery.
 
-One thread at a time asks the issuer, within one limit of time for all that it sends. Others go on with the keys that
-are known; those that need new ones wait for it, a few of them, so that an issuer that is slow holds up nobody else.
+Only one thread at a time fetches keys, with one time limit for discovery document and key set together. Other threads
+continue with the cached keys. A thread that needs newer keys waits for the fetching one; at most `MOST_WAITING` threads
+wait, so that a slow provider cannot block the threads that serve other requests.
 """
 
 from __future__ import annotations
@@ -26,26 +27,29 @@ if TYPE_CHECKING:
 KEPT_SECONDS = timeouts.ISSUER_KEYS_SECONDS
 AGAIN_SECONDS = timeouts.ISSUER_AGAIN_SECONDS
 MOST_BYTES = 1 << 20
-"""Of a document of the issuer."""
+"""The maximum size in bytes of the discovery document and of the key set."""
 MOST_WAITING = 8
-"""Threads that wait for keys that another one fetches; the server has 40 for all requests."""
+"""The most threads that wait while another one fetches keys; the server has 40 threads for all requests."""
 LEAST_RSA_BITS = 2048
+"""The minimum size of an RSA key in bits (RFC 7518, 3.3)."""
 
 PublicKey = RSAKey | ECKey | OKPKey
 Published = tuple[PublicKey, ...]
 
 _PUBLIC = ("kty", "kid", "use", "alg", "n", "e", "crv", "x", "y")
-"""The members of a published key that are read: nothing private, and no certificates."""
+"""The members of a JSON Web Key that are read: no private ones and no certificates."""
 _LONGEST_REASON = 300
+"""The maximum length in characters of a reason in a message or log line; the provider may have chosen its text."""
 
 log = structlog.get_logger("whohas.auth")
 
 
 class PublishedKeys:
-    """The keys of an issuer, as far as they are of use.
+    """The cache of the usable public keys of a provider; safe from many threads.
 
     Args:
-        issuer: its URL.
+        issuer: the URL of the provider; its discovery document is at `/.well-known/openid-configuration` below it.
+        clock: monotonic time in seconds.
     """
 
     def __init__(self, issuer: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -54,95 +58,111 @@ class PublishedKeys:
         self._clock = clock
         self._changed = threading.Condition()
         self._known: Published | None = None
-        self._fetched = 0.0
-        self._tried = -float(AGAIN_SECONDS)
-        self._busy = False
+        self._fetched_at = 0.0
+        self._attempted_at = -float(AGAIN_SECONDS)
+        self._fetching = False
         self._waiting = 0
 
     @property
     def known(self) -> Published | None:
-        """The keys that were fetched last; a new object whenever they were fetched again."""
+        """The cached keys, or None if there are none yet; a new object after each successful fetch."""
         return self._known
 
     def current(self) -> Published:
-        """Return the keys; fetch them if no keys are known or if they are too old.
+        """Return the cached keys; fetch them first if there are none or if they are older than `KEPT_SECONDS`.
+
+        If keys that are too old cannot be fetched again, they continue to be returned.
 
         Raises:
-            Unavailable: no keys are known, and the issuer does not answer.
+            Unavailable: no keys are cached, and they cannot be fetched.
         """
         known = self._known
-        if known is not None and self._clock() - self._fetched <= KEPT_SECONDS:
+        if known is not None and self._clock() - self._fetched_at <= KEPT_SECONDS:
             return known
         return self._fetch(known, wait=known is None)
 
     def newer(self, known: Published) -> Published:
-        """Return keys that are newer than those; the same where the issuer was asked a moment ago.
+        """Fetch the keys again, and return them.
+
+        Return the cached keys if another thread has already replaced `known`, if the last attempt to fetch keys was
+        less than `AGAIN_SECONDS` ago, or if fetching fails.
+
+        Args:
+            known: the keys that did not verify a token.
 
         Raises:
-            Unavailable: too many wait for them already.
+            Unavailable: too many threads wait for keys already.
         """
         return self._fetch(known, wait=True)
 
     def _fetch(self, known: Published | None, *, wait: bool) -> Published:
         with self._changed:
-            if self._busy and wait:
-                self._await()
-            if self._known is not None and (self._busy or self._known is not known):
+            if self._fetching and wait:
+                self._await_other()
+            if self._known is not None and (self._fetching or self._known is not known):
                 return self._known
             now = self._clock()
-            if self._busy or now - self._tried < AGAIN_SECONDS:
+            if self._fetching or now - self._attempted_at < AGAIN_SECONDS:
                 if self._known is None:
-                    raise Unavailable(f"The keys of {self._issuer} cannot be fetched; it is asked again in a moment.")
+                    raise Unavailable(f"The keys of {self._issuer} cannot be fetched now. Try again in a few seconds.")
                 return self._known
-            self._busy, self._tried = True, now
-        found: Published | None = None
+            self._fetching, self._attempted_at = True, now
+        fetched: Published | None = None
         fault = ""
         try:
-            found, fault = self._answer()
+            fetched, fault = self._download()
         finally:
             with self._changed:
-                if found is not None:
-                    self._known, self._fetched = found, now
-                self._busy = False
+                if fetched is not None:
+                    self._known, self._fetched_at = fetched, now
+                self._fetching = False
                 self._changed.notify_all()
-                kept = self._known
+                current = self._known
         if fault:
             log.warning("keys of the outside issuer not fetched", issuer=self._issuer, reason=fault)
-        if kept is None:
+        if current is None:
             raise Unavailable(f"The keys of {self._issuer} cannot be fetched: {fault}.")
-        return kept
+        return current
 
-    def _await(self) -> None:
+    def _await_other(self) -> None:
         if self._waiting >= MOST_WAITING:
             raise Unavailable(f"The keys of {self._issuer} are being fetched. Try again in a moment.")
         self._waiting += 1
         try:
-            self._changed.wait_for(lambda: not self._busy, timeouts.ISSUER_ANSWER_SECONDS + 1)
+            self._changed.wait_for(lambda: not self._fetching, timeouts.ISSUER_ANSWER_SECONDS + 1)
         finally:
             self._waiting -= 1
 
-    def _answer(self) -> tuple[Published | None, str]:
-        import httpx2  # here, for few servers trust an outside issuer
+    def _download(self) -> tuple[Published | None, str]:
+        """Return the keys and an empty text, or None and the reason of the failure."""
+        import httpx2  # here, because importing it takes time and few servers have an external provider
 
         try:
-            return asyncio.run(self._in_time()), ""
+            return asyncio.run(self._discover()), ""
         except TimeoutError:
-            return None, f"no whole answer within {timeouts.ISSUER_ANSWER_SECONDS} seconds"
+            return None, f"no complete answer within {timeouts.ISSUER_ANSWER_SECONDS} seconds"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RecursionError) as error:
             return None, (str(error) or type(error).__name__)[:_LONGEST_REASON].rstrip(".")
 
-    async def _in_time(self) -> Published:
+    async def _discover(self) -> Published:
+        """Fetch the discovery document, then the key set that it names, within `ISSUER_ANSWER_SECONDS` in all.
+
+        Raises:
+            TimeoutError: the provider is too slow.
+            ValueError: a document is not what it must be; the message says how.
+            HTTPError: a request failed.
+        """
         import httpx2
 
         async with (
             asyncio.timeout(timeouts.ISSUER_ANSWER_SECONDS),
             httpx2.AsyncClient(timeout=timeouts.ISSUER_ANSWER_SECONDS, follow_redirects=False) as http,
         ):
-            found = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            if found.get("issuer") != self._issuer:
-                raise ValueError(f"its discovery document is of {found.get('issuer')!r}")
-            where = found.get("jwks_uri")
-            address = addresses.parsed(where, services=True) if isinstance(where, str) else None
+            discovery = await _document(http, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+            if discovery.get("issuer") != self._issuer:
+                raise ValueError(f"its discovery document is of {discovery.get('issuer')!r}")
+            jwks_uri = discovery.get("jwks_uri")
+            address = addresses.parsed(jwks_uri, services=True) if isinstance(jwks_uri, str) else None
             if address is None or (address.scheme != "https" and self._secure):
                 raise ValueError("its keys are not at an https:// address")
             return self._usable((await _document(http, address.text)).get("keys"))
@@ -152,57 +172,63 @@ class PublishedKeys:
             raise ValueError("its set of keys has no list of keys")
         listed = cast("list[object]", published)
         keys: list[PublicKey] = []
-        passed: list[str] = []
-        for one in listed:
+        faults: list[str] = []
+        for member in listed:
             try:
-                keys.append(_public_key(one))
+                keys.append(_public_key(member))
             except (JoseError, ValueError, TypeError, KeyError, OverflowError) as error:
-                passed.append(str(error) or type(error).__name__)
+                faults.append(str(error) or type(error).__name__)
         if not keys:
-            why = f" ({passed[0]})" if passed else ""
+            why = f" ({faults[0]})" if faults else ""
             raise ValueError(f"none of its {len(listed)} keys can be used{why}")
-        if passed:
-            log.info("keys of the outside issuer passed over", issuer=self._issuer, keys=len(passed), reason=passed[0])
+        if faults:
+            log.info("keys of the outside issuer passed over", issuer=self._issuer, keys=len(faults), reason=faults[0])
         return tuple(keys)
 
 
 def _public_key(published: object) -> PublicKey:
-    """Return a key that may verify signatures.
+    """Import a JSON Web Key that can verify signatures.
 
     Raises:
-        ValueError: the key is not usable, or too weak.
+        ValueError: the key is not public, not for signatures, of another type than RSA, EC and OKP, or too weak.
         JoseError: its values are wrong.
     """
     if not isinstance(published, dict):
         raise ValueError("a key that is no object")
-    told = cast("dict[str, Any]", published)
-    if told.get("kty") not in ("RSA", "EC", "OKP"):
+    members = cast("dict[str, Any]", published)
+    if members.get("kty") not in ("RSA", "EC", "OKP"):
         raise ValueError("a key that is not RSA, EC or OKP")
-    operations = told.get("key_ops", ["verify"])
-    if told.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+    operations = members.get("key_ops", ["verify"])
+    if members.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         raise ValueError("a key that is not for signatures")
-    key = JWKRegistry.import_key({name: told[name] for name in _PUBLIC if name in told})
+    key = JWKRegistry.import_key({name: members[name] for name in _PUBLIC if name in members})
     if not isinstance(key, PublicKey):
         raise ValueError("a key that is not public")
     if isinstance(key, RSAKey):
         bits = key.get_op_key("verify").key_size
         if bits < LEAST_RSA_BITS:
-            raise ValueError(f"an RSA key of {bits} bits, and {LEAST_RSA_BITS:,} are the least")
+            raise ValueError(f"an RSA key of {bits} bits; the minimum is {LEAST_RSA_BITS:,}")
     return key
 
 
 async def _document(http: httpx2.AsyncClient, address: str) -> dict[str, Any]:
-    # uncompressed, so that few bytes cannot become many
+    """Fetch a JSON object.
+
+    Raises:
+        ValueError: the body is compressed, longer than `MOST_BYTES`, or not a JSON object.
+        HTTPError: the request failed, or its status is not 2xx.
+    """
+    # no compression: a few compressed bytes could expand to gigabytes
     async with http.stream("GET", address, headers={"Accept-Encoding": "identity"}) as response:
         response.raise_for_status()
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise ValueError(f"{address} is compressed, and was not asked to be")
+            raise ValueError(f"{address} is compressed, although the request asked for no compression")
         content = bytearray()
-        async for part in response.aiter_raw():
-            content += part
+        async for chunk in response.aiter_raw():
+            content += chunk
             if len(content) > MOST_BYTES:
                 raise ValueError(f"{address} is longer than {MOST_BYTES:,} bytes")
     value = json.loads(bytes(content))
     if not isinstance(value, dict):
-        raise ValueError(f"{address} is no JSON object")
+        raise ValueError(f"{address} is not a JSON object")
     return cast("dict[str, Any]", value)

@@ -1,9 +1,10 @@
-"""The keys of an installation, in `keys/` of the home folder, readable by their owner alone.
+"""The secret keys of an installation: files in `keys/` of the home folder that only the server's user can read.
 
-`client-secrets.key` is the HMAC key that client secrets are kept under. Each `token-signing.<time>.<id>.jwk` is a key
-that signs access tokens (ES256): the newest signs, the older ones are kept as long as tokens of theirs may be out.
-Several processes may open a home at once, and several servers may share one: each writes whole files and links them
-into place, and looks again for keys that it does not know.
+`client-secrets.key` is the HMAC key that client secrets are hashed with. Each `token-signing.<time>.<id>.jwk` is a key
+for signing access tokens (ES256): the newest signs, older ones are kept until the last token that they signed expires.
+
+Several processes and servers may share a home folder. Each writes a complete temporary file and links it to its name,
+so that no reader sees a part of a key, and reads the folder again when a token names a key that it does not know.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ SECRETS_KEY = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
 SIGNING_KEYS = "token-signing.*.jwk"
 _TICK_NANOSECONDS = 50_000_000
+"""Longer than one tick of the clock that the kernel takes a folder's modification time from."""
 STAMP = "%Y%m%dT%H%M%S%fZ"
+"""The form of the time in the name of a signing key's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key of access tokens; a `repr` does not show it.
+    """A private key for signing access tokens; a `repr` does not show the key itself.
 
     Attributes:
-        id: the `kid` in a token's header.
-        made: when; the newest signs.
+        id: the `kid` in the header of a token: the thumbprint of the key (RFC 7638).
+        made: when the key was created, in UTC.
+        key: the P-256 key.
+        path: the file of the key.
     """
 
     id: str
@@ -50,11 +55,11 @@ class SigningKey:
 
 
 class SigningKeys:
-    """The keys that sign access tokens, as they lie in the folder.
+    """The signing keys in the folder of an installation, cached for `KEYS_LOOK_SECONDS` or until the folder changes.
 
     Attributes:
-        lifetime: seconds that a token may be out, so that an older key is kept for as long.
-        period: seconds after which the newest key is replaced; 0 for never.
+        lifetime: the lifetime of a token in seconds: a replaced key is kept for as long.
+        period: the age in seconds at which the newest key is replaced; 0 for never.
     """
 
     def __init__(self, folder: Path, *, lifetime: int, period: int) -> None:
@@ -62,15 +67,18 @@ class SigningKeys:
         self.period = period
         self._folder = folder
         self._lock = threading.Lock()
-        # the folder changes with every key, so that other servers know one at once; on a disk that several machines
-        # share this may be told late, and the time counts
+        # a new key changes the folder's modification time, so that other servers see it at once; on a network file
+        # system that time may arrive late, therefore the cache expires by time too
         self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS, version=self._version)
 
     def newest(self) -> SigningKey:
-        """The key that signs; a new one where there is none or the newest is old enough to be replaced.
+        """Return the key for signing; create one if there is none, or if the newest is older than `period`.
 
-        One that lies ahead was made under a clock that was wrong, and would not be replaced for as long: it signs
-        nothing.
+        A key that is dated more than a day in the future was created while the clock was wrong. It is not used for
+        signing, because it would not be replaced until that date.
+
+        Raises:
+            Unavailable: a key file is damaged, or the folder cannot be read or written.
         """
         keys = [key for key in self._known().values() if _age(key) > -timeouts.CLOCK_AHEAD_SECONDS]
         newest = max(keys, key=lambda key: key.made, default=None)
@@ -79,33 +87,41 @@ class SigningKeys:
         return newest
 
     def find(self, key_id: str) -> SigningKey | None:
-        """A key by its id; looks into the folder once more where it is not known, for another server may have it."""
+        """Return a key by its id, or None.
+
+        If the id is unknown, the folder is read again, at most every `KEYS_UNKNOWN_SECONDS`: another server may have
+        created the key.
+        """
         keys = self._known()
         return keys.get(key_id) or self._known(after=timeouts.KEYS_UNKNOWN_SECONDS).get(key_id)
 
     def all(self) -> list[SigningKey]:
-        """The keys by whose signature a token is known, the newest first."""
+        """Return the keys that tokens are verified with, the newest first."""
         return sorted(self._known().values(), key=lambda key: key.made, reverse=True)
 
     def rotate(self, *, end_tokens: bool = False) -> SigningKey:
-        """Makes a new key that signs from now on, and removes keys of which no token can be out any more.
+        """Create a new signing key, and delete the keys whose tokens have all expired.
+
+        A key's last token was signed when the key was replaced, and expires `lifetime` later. With keys of 1:00, 2:00
+        and 5:00, a lifetime of 2 hours and a new key at 6:00, the key of 1:00 (replaced at 2:00) is deleted; that of
+        2:00 (replaced at 5:00) is kept until 7:00.
 
         Args:
-            end_tokens: whether all tokens that are out end, as after a key was stolen: all older keys are removed.
+            end_tokens: whether to delete all older keys, which ends all tokens; for the case that a key was stolen.
 
         Raises:
-            Unavailable: the folder cannot be written.
+            Unavailable: a key file is damaged, or the folder cannot be read or written.
         """
         with self._lock:
             made = datetime.now(UTC)
             key = ECKey.generate_key("P-256", private=True)
             path = self._folder / f"token-signing.{made.strftime(STAMP)}.{key.thumbprint()[:12]}.jwk"
-            before = self._read()
+            older = self._read()
             try:
                 _publish(path, json.dumps(key.as_dict(private=True)))
-                replaced = [*(one.made for one in before), made][1:]
-                for old, since in zip(before, replaced, strict=True):
-                    if end_tokens or (made - since).total_seconds() > self.lifetime:
+                replaced = [*(key.made for key in older), made][1:]
+                for old, replaced_at in zip(older, replaced, strict=True):
+                    if end_tokens or (made - replaced_at).total_seconds() > self.lifetime:
                         old.path.unlink(missing_ok=True)
             except OSError as error:
                 raise _unwritable(self._folder, error) from error
@@ -115,27 +131,28 @@ class SigningKeys:
     def _version(self) -> object:
         try:
             changed = self._folder.stat().st_mtime_ns
-        except OSError:  # reading it says why
+        except OSError:  # `_read` then raises the same error with a message
             return None
-        # a second change within a tick of the kernel's clock does not show
+        # a second change within one tick of the kernel's clock leaves the time as it is: until the tick is over, the
+        # version is a new object each time, so that nothing is cached
         return changed if time.time_ns() - changed > _TICK_NANOSECONDS else object()
 
     def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
         return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
-        """All keys, the oldest first."""
+        """Return all keys, the oldest first."""
         keys = [_signing_key(path) for path in sorted(self._folder.glob(SIGNING_KEYS))]
         return sorted((key for key in keys if key), key=lambda key: key.made)
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """All keys of an installation; none shows in a `repr`.
+    """All keys of an installation; a `repr` shows none of them.
 
     Attributes:
-        signing: of access tokens.
-        secrets: the 32 bytes under which client secrets are kept.
+        signing: the keys that sign access tokens.
+        secrets: the HMAC key of 32 bytes that client secrets are hashed with.
     """
 
     signing: SigningKeys = field(repr=False)
@@ -143,15 +160,20 @@ class Keys:
 
 
 def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> Keys:
-    """Reads the keys of a home folder, or makes them.
+    """Read the keys in `keys/` of a home folder; create the folder and the keys that do not exist.
+
+    Args:
+        home: the home folder.
+        lifetime: the lifetime of access tokens in seconds.
+        period: the age in seconds at which the signing key is replaced; 0 for never.
 
     Raises:
-        Unavailable: a key file is damaged, or the folder cannot be written.
+        Unavailable: a key file is damaged, or the folder cannot be read or written.
     """
     folder = home / "keys"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # other processes may be writing keys now
+        # only old ones: another process may be writing a key at this moment
         atomic.remove_leftovers(folder, seconds=timeouts.UNFINISHED_SECONDS)
         path = folder / SECRETS_KEY
         if not path.exists():
@@ -165,16 +187,16 @@ def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int
 
 
 def public_set(keys: SigningKeys) -> dict[str, Any]:
-    """The public halves, as a JSON Web Key Set (RFC 7517)."""
+    """Return the public parts of the signing keys as a JSON Web Key Set (RFC 7517)."""
     return {
-        "keys": [{**one.key.as_dict(private=False), "kid": one.id, "use": "sig", "alg": "ES256"} for one in keys.all()]
+        "keys": [{**key.key.as_dict(private=False), "kid": key.id, "use": "sig", "alg": "ES256"} for key in keys.all()]
     }
 
 
 def _signing_key(path: Path) -> SigningKey | None:
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:  # another server removed it meanwhile
+    except FileNotFoundError:  # another server removed it after the folder was listed
         return None
     except OSError as error:
         raise _unwritable(path.parent, error) from error
@@ -184,7 +206,7 @@ def _signing_key(path: Path) -> SigningKey | None:
         if key.is_private and key.curve_name == "P-256":
             return SigningKey(key.thumbprint(), made, key, path)
     except (ValueError, TypeError, KeyError, AttributeError, JoseError):
-        pass  # all of them mean the same to whoever has to repair it
+        pass  # the message below says all that is needed to repair any of these
     raise Unavailable(
         f"{path} is not a private P-256 key. Restore it from a backup, "
         "or remove it and restart: clients then fetch new tokens."
@@ -199,7 +221,7 @@ def _parse_secrets_key(text: str, folder: Path) -> bytes:
     if len(key) != SECRETS_KEY_BYTES:
         raise Unavailable(
             f"{folder / SECRETS_KEY} does not hold {SECRETS_KEY_BYTES} bytes in hex. "
-            "Restore it from a backup, or remove it, restart, and create every client anew."
+            "Restore it from a backup, or remove it, restart, and create every client again."
         )
     return key
 
@@ -218,5 +240,5 @@ def _unwritable(folder: Path, error: OSError) -> Unavailable:
 
 
 def _publish(path: Path, text: str) -> None:
-    with suppress(FileExistsError):  # another process has made one meanwhile, which counts
+    with suppress(FileExistsError):  # another process was faster: its key is used
         atomic.write(path, text, mode=0o600, replace=False)

@@ -1,7 +1,8 @@
-"""How often: calls of a client, and wrong guesses of secrets and passwords.
+"""Rate limits: calls of a client, and wrong client secrets and passwords.
 
-Both count events in windows of time. Embedded, the counts are in memory, at most so many of them; with several servers
-on PostgreSQL they are in a table, so that a limit is one for all. A key is a hash: nothing that a caller sent is kept.
+Both count events by key in fixed windows of time. On SQLite, which has a single server, the counters are in memory, and
+their number is bounded; on PostgreSQL they are in the table `limit_count`, so that all servers share each limit. Keys
+are stored as hashes, so that nothing that a caller sent is stored.
 """
 
 from __future__ import annotations
@@ -30,36 +31,45 @@ count_table = sa.Table(
 )
 
 GUESSES = 10
-"""Wrong guesses of one client or user from one address in a window; then it waits."""
+"""The most wrong attempts for one client or user from one address in a window (`LIMIT_GUESSES_SECONDS`)."""
 GUESSES_OF_ADDRESS = 100
-"""Wrong passwords of any users from one address in a window."""
+"""The most wrong passwords for all users from one address in a window."""
 GUESSES_OF_NAME = 100
-"""Wrong passwords of one user from any addresses in a window: a year gives ten million, and a password has 12
-characters. A client's secret needs no such limit."""
+"""The most wrong passwords for one user from all addresses in a window. That allows ten million guesses a year, and a
+password has at least 12 characters. A client's secret, of 256 random bits, needs no such limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Events in a window, and the seconds until it ends."""
+    """The state of one counter.
+
+    Attributes:
+        events: the number of events in the current window; 0 if no window is open.
+        left: seconds until the window ends.
+    """
 
     events: int
     left: float
 
 
 class Counts(Protocol):
-    """Counts events by key."""
+    """Counters of events by key, each in a fixed window of time."""
 
     def add(self, key: str, seconds: int) -> Count:
-        """One more event; the first opens a window of so many seconds."""
+        """Count an event and return the new state; open a window of `seconds` if none is open."""
         ...
 
     def look(self, key: str) -> Count:
-        """How many there were in the window that is open."""
+        """Return the state of a counter without counting an event."""
         ...
 
 
 class CountsInMemory:
-    """For one server. Beyond `size` keys the one that was counted longest ago is forgotten."""
+    """Counters in the memory of one server.
+
+    Args:
+        size: the most keys; beyond it the key whose last event is the oldest is forgotten.
+    """
 
     def __init__(self, size: int = 50_000) -> None:
         self._size = size
@@ -91,15 +101,21 @@ _LONGEST_WINDOW = max(timeouts.LIMIT_CALLS_SECONDS, timeouts.LIMIT_GUESSES_SECON
 
 
 def _is_over(now: datetime, seconds: int) -> sa.ColumnElement[bool]:
-    """Return whether a window of so many seconds is over; so is one that ends later than any that begins now could,
-    for the clock was set back. Clocks of several servers may differ by as much as the window."""
-    at = sa.bindparam("now", now, Instant)
+    """Return the SQL condition that a counter's window, of at most `seconds`, is over.
+
+    A window that ends later than `now + 2 * seconds` counts as over too: it was opened before the clock was set back,
+    and would otherwise block its key for too long. Twice, because the clocks of several servers may differ.
+    """
+    current = sa.bindparam("now", now, Instant)
     latest = sa.bindparam("latest", now + timedelta(seconds=2 * seconds), Instant)
-    return sa.or_(count_table.c.ends <= at, count_table.c.ends > latest)
+    return sa.or_(count_table.c.ends <= current, count_table.c.ends > latest)
 
 
 class CountsInDatabase:
-    """For several servers on one database: one statement an event. Windows that ended are swept now and then."""
+    """Counters in the table `limit_count`, shared by all servers on one database.
+
+    An event is one statement. Rows of windows that are over are deleted every `LIMIT_GUESSES_SECONDS`.
+    """
 
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
@@ -108,8 +124,8 @@ class CountsInDatabase:
     def add(self, key: str, seconds: int) -> Count:
         now = datetime.now(UTC)
         over = _is_over(now, seconds)
-        new = {"key": _hashed(key), "events": 1, "ends": now + timedelta(seconds=seconds)}
-        insert = upserting(self._database, count_table).values(new)
+        row = {"key": _hashed(key), "events": 1, "ends": now + timedelta(seconds=seconds)}
+        insert = upserting(self._database, count_table).values(row)
         counting = insert.on_conflict_do_update(
             index_elements=[count_table.c.key],
             set_={
@@ -136,16 +152,25 @@ class CountsInDatabase:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The published gateway's limit: so many calls a client, API version and ten seconds; 0 for none."""
+    """The rate limit of the published API: a number of calls for each client and API version in ten seconds.
+
+    Attributes:
+        counts: the counters.
+        calls: the most calls in a window (WHOHAS_RATE_LIMIT); the server does not install the limit if it is 0.
+    """
 
     counts: Counts
     calls: int
 
     def check(self, client: str, version: str) -> None:
-        """Counts a call.
+        """Count a call.
+
+        Args:
+            client: the id of the client whose token it is.
+            version: the API version of the path, such as `v2025`.
 
         Raises:
-            QuotaExceeded: it is one too many.
+            QuotaExceeded: the client has made more calls than allowed in this window; `retry_after` is when it ends.
         """
         count = self.counts.add(f"calls\n{client}\n{version}", timeouts.LIMIT_CALLS_SECONDS)
         if count.events > self.calls:
@@ -154,19 +179,25 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Guesses:
-    """Slows down whoever guesses: wrong ones count, right ones do not.
+    """Throttling of wrong client secrets and passwords; correct ones are not counted.
 
-    A client's secret that is wrong twice counts once, for a script that has an old secret repeats it and guesses
-    nothing; it must not keep the script with the new one out. Of passwords nothing is kept to compare with.
+    The same wrong secret of a client counts once in a window: a script with an outdated secret repeats it and is not
+    guessing, and must not lock out the script that has the new one. Each wrong password counts, because no hash of
+    passwords that were tried is stored to compare with.
     """
 
     counts: Counts
 
     def check(self, name: str, address: str, *, person: bool = False) -> None:
-        """Looks before a secret or a password is checked.
+        """Raise if there were too many wrong attempts; call it before a secret or password is verified.
+
+        Args:
+            name: the id of the client or the name of the user.
+            address: the IP address of the caller.
+            person: whether it is a user's password rather than a client's secret.
 
         Raises:
-            QuotaExceeded: too many wrong guesses; a right one is not looked at either until the window ends.
+            QuotaExceeded: there were too many wrong attempts; until the window ends, a correct one is refused too.
         """
         for key, most in _limits(name, address, person):
             count = self.counts.look(key)
@@ -174,13 +205,13 @@ class Guesses:
                 raise QuotaExceeded("Too many wrong attempts. Wait, then try again.", _whole(count.left))
 
     def wrong_secret(self, client: str, address: str, secret: str) -> None:
-        """Counts a wrong secret of a client."""
+        """Count a wrong secret of a client, once in a window for each secret."""
         key = f"secret\n{client}\n{address}\n{_hashed(secret)}"
         if self.counts.add(key, timeouts.LIMIT_GUESSES_SECONDS).events == 1:
             self._count(client, address, person=False)
 
     def wrong_password(self, name: str, address: str) -> None:
-        """Counts a wrong password of a user."""
+        """Count a wrong password of a user."""
         self._count(name, address, person=True)
 
     def _count(self, name: str, address: str, *, person: bool) -> None:
@@ -189,11 +220,12 @@ class Guesses:
 
 
 def open_counts(database: sa.Engine) -> Counts:
-    """Where an installation counts: in memory on SQLite, which has one server, in the database otherwise."""
+    """Return the counters of an installation: in memory on SQLite, which has a single server, else in the database."""
     return CountsInMemory() if database.dialect.name == "sqlite" else CountsInDatabase(database)
 
 
 def _limits(name: str, address: str, person: bool) -> list[tuple[str, int]]:
+    """Return the counters of an attempt, each with the most wrong attempts that it allows."""
     if not person:
         return [(f"client\n{name}\n{address}", GUESSES)]
     return [

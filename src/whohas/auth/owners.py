@@ -1,7 +1,7 @@
-"""What the owner of something that is kept may do now, though they do not call: of a schedule that is due.
+"""The present rights of the owner of a stored object, for work without a request: when a schedule is due.
 
-An owner is a user or an application, by the id that `Caller.id` has. Those of an outside issuer are not kept here: what
-they may do is known from their tokens alone.
+An owner is the user or application whose id is stored with the object (`Caller.id`). Users and applications of an
+external OpenID Connect provider have no rows here: their rights are known only from the tokens that they send.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from whohas.errors import Forbidden
 
 
 def owner_of(connection: sa.Connection, owner: str) -> Caller | None:
-    """Return an owner with the rights that they have now; None where nobody here has that id.
+    """Return an owner as a caller with the present levels and sources; None if no user or application has that id.
+
+    A user gets all scopes, an application those of its client.
+
+    Args:
+        connection: a connection to the database of the installation.
+        owner: the id of a user or an application, as in `Caller.id`.
 
     Raises:
-        Forbidden: the user was disabled, or the application revoked.
+        Forbidden: the user was disabled, or the application was revoked.
     """
     row = connection.execute(person_table.select().where(person_table.c.id == owner)).one_or_none()
     if row is not None:

@@ -1,7 +1,7 @@
-"""The words of who may do what: scopes of a token, levels of a user, and the caller who has them.
+"""Scopes, user levels, and the authenticated caller who has them.
 
-The names are the contract's. A scope says what a token may be used for, a level what its user may do at all;
-`sp:scopes:all` and `sp:scopes:default` leave a token everything that its holder may do.
+The names are those of the published API. A scope limits what a token may be used for, a level what its user may do
+with any token; a call must be allowed by both. `sp:scopes:all` and `sp:scopes:default` do not limit a token.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ MANAGE = "sp:report:manage"
 READ = "sp:report:read"
 TASKS_READ = "idn:task-management:read"
 TASKS_WRITE = "idn:task-management:write"
-# as they were called until October 2024; clients that ask for them by name still do
+# names of the published API until October 2024; older clients still request them
 OLD_CREATE = "sp:report:create"
 OLD_RESULT = "sp:report-result:read"
 OLD_DELETE = "sp:report:delete"
 
 known_scopes = (ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE, OLD_CREATE, OLD_RESULT, OLD_DELETE)
-"""The scopes that a client can be given."""
+"""All scopes that a client or a token may have."""
 
 
 class Level(StrEnum):
-    """What a user is, in the published API's words."""
+    """The user levels of the published API: what a user or an application may do, whatever the token."""
 
     ORG_ADMIN = "ORG_ADMIN"
     REPORT_ADMIN = "REPORT_ADMIN"
@@ -41,22 +41,26 @@ class Level(StrEnum):
 
 
 SEES_ALL = frozenset({Level.ORG_ADMIN, Level.REPORT_ADMIN})
-"""Who sees every run; everybody else sees those that they started."""
+"""The levels that see every run; all others see only the runs that they started."""
 
 OF_SOURCES = frozenset({Level.SOURCE_ADMIN, Level.SOURCE_SUBADMIN})
-"""Who has no other level than these (and HELPDESK) is held to their own sources."""
+"""The levels that are restricted to the sources of the caller, unless the caller also has a level other than these and
+HELPDESK. For example SOURCE_ADMIN with HELPDESK is restricted, SOURCE_ADMIN with CERT_ADMIN is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a call.
+    """The authenticated user or application that makes a call.
 
     Attributes:
-        id: whose runs they are: the user in a user's context, else the client; 32 lower-case hex digits.
-        name: what a run that they start names as launcher.
-        client: the client whose limits the call counts against.
-        sources: ids of the sources that a source administrator is held to.
-        user: whether a user stands behind the call, with a personal client or signed in, and not a program.
+        id: the owner of the runs that the caller starts: the id of the user, or of the application if the call is not
+            made for a user; 32 lower-case hex digits.
+        name: the name of that user or application, shown as the launcher of the runs that it starts.
+        scopes: the scopes of the token.
+        levels: the levels that the user or application has now.
+        client: the id of the client whose token it is; the rate limit counts by it.
+        sources: ids of the sources that a source administrator is restricted to.
+        user: whether the call is made for a user, by a personal client or after signing in, and not by an application.
     """
 
     id: str
@@ -69,39 +73,45 @@ class Caller:
 
     @property
     def sees_all(self) -> bool:
-        """Whether other people's runs are theirs to see."""
+        """Whether the caller may see the runs of others."""
         return bool(self.levels & SEES_ALL)
 
     @property
     def held_to_sources(self) -> bool:
-        """Whether they may only have reports on their own sources."""
+        """Whether the caller may only start reports on the sources in `sources` and only see its runs on them."""
         return bool(self.levels & OF_SOURCES) and self.levels <= OF_SOURCES | {Level.HELPDESK}
 
 
 def checked_scopes(names: Iterable[str]) -> tuple[str, ...]:
-    """Scopes for a new client, each once.
+    """Return the scopes for a new client without duplicates, in the order of `names`.
 
     Raises:
-        InvalidArguments: a name is unknown, or there is none.
+        InvalidArguments: a name is unknown, or there are no names.
     """
     return _checked(names, known_scopes, "scope")
 
 
 def checked_levels(names: Iterable[str]) -> tuple[Level, ...]:
-    """Levels for a new client or user, each once; none is the least that one can be.
+    """Return the levels for a new client or user without duplicates, in the order of `names`.
+
+    No names give no levels, the fewest rights.
 
     Raises:
         InvalidArguments: a name is unknown.
     """
-    given = tuple(names)
-    return tuple(Level(name) for name in _checked(given, tuple(Level), "level")) if given else ()
+    requested = tuple(names)
+    return tuple(Level(name) for name in _checked(requested, tuple(Level), "level")) if requested else ()
 
 
 def checked_name(name: str, whose: str) -> str:
-    """A name that a run may show as its launcher.
+    """Return the name of a new client or user without surrounding spaces; runs show it as their launcher.
+
+    Args:
+        name: the name as entered.
+        whose: "client" or "user", for the message of the error.
 
     Raises:
-        InvalidArguments: it is empty, too long or has control characters.
+        InvalidArguments: the name is empty, longer than 200 characters, or has characters that cannot be printed.
     """
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
@@ -109,10 +119,10 @@ def checked_name(name: str, whose: str) -> str:
     return name
 
 
-def _checked(names: Iterable[str], known: tuple[str, ...], what: str) -> tuple[str, ...]:
-    given = tuple(dict.fromkeys(names))
-    unknown = [name for name in given if name not in known]
-    if unknown or not given:
-        wrong = f"There is no {what} {', '.join(map(repr, unknown))}." if unknown else f"It needs a {what}."
+def _checked(names: Iterable[str], known: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    distinct = tuple(dict.fromkeys(names))
+    unknown = [name for name in distinct if name not in known]
+    if unknown or not distinct:
+        wrong = f"There is no {kind} {', '.join(map(repr, unknown))}." if unknown else f"A {kind} is missing."
         raise InvalidArguments(f"{wrong} Choose from {', '.join(known)}.")
-    return given
+    return distinct
