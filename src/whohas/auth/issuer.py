@@ -85,7 +85,7 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class _Verified:
+class _Said:
     caller: Caller
     expires: float
 
@@ -106,7 +106,7 @@ class Issuer:
         self._trust = trust
         self._keys = PublishedKeys(trust.issuer, clock)
         # newly fetched keys may differ, so that every token has to be verified again
-        self._verified: Cache[_Verified] = Cache(10_000, version=lambda: self._keys.known)
+        self._verified: Cache[_Said] = Cache(10_000, version=lambda: self._keys.known)
         self._claims = JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": trust.issuer},
@@ -136,7 +136,7 @@ class Issuer:
             raise Unauthorized("JWT validation failed: JWT is expired.")
         return verified.caller
 
-    def _verify(self, text: str, keys: Published) -> _Verified:
+    def _verify(self, text: str, keys: Published) -> _Said:
         algorithm, key_id = self._header(text)
         claims = _claims_of(text, algorithm, key_id, keys)
         if claims is None:
@@ -144,7 +144,7 @@ class Issuer:
             claims = None if fresh is keys else _claims_of(text, algorithm, key_id, fresh)
         if claims is None:
             raise self._foreign()
-        return _Verified(self._caller(claims), claims["exp"])
+        return _Said(self._caller(claims), claims["exp"])
 
     def _header(self, text: str) -> tuple[str, str | None]:
         """Return the algorithm and the key id of a token's header.

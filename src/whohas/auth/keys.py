@@ -104,7 +104,7 @@ class SigningKeys:
 
         A key's last token was signed when the key was replaced, and expires `lifetime` later. With keys of 1:00, 2:00
         and 5:00, a lifetime of 2 hours and a new key at 6:00, the key of 1:00 (replaced at 2:00) is deleted; that of
-        2:00 (replaced at 5:00) is kept until 7:00.
+        2:00 (replaced at 5:00) is kept, because its tokens may be valid until 7:00.
 
         Args:
             end_tokens: whether to delete all older keys, which ends all tokens; for the case that a key was stolen.

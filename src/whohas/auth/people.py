@@ -1,7 +1,8 @@
-"""The people who sign in: a name, a password that is kept as scrypt has it, and their levels.
+"""User accounts: the table `person`, with the name, the hashed password, the levels and the sources of each user.
 
-A password is chosen by a human, so a guess must cost something: scrypt with 32 MiB, about a tenth of a second.
-Few are checked at a time, so that a storm of sign-ins takes neither all memory nor all processors.
+People choose passwords that can be guessed, so a guess must be expensive: passwords are hashed with scrypt, which takes
+32 MiB and about a tenth of a second. At most two are hashed at the same time, so that many sign-ins at once do not use
+up memory and processors.
 """
 
 from __future__ import annotations
@@ -39,21 +40,27 @@ person_table = sa.Table(
 )
 
 COST, BLOCK, PARALLEL = 1 << 15, 8, 1
-"""N, r and p of scrypt: 32 MiB."""
+"""The parameters N, r and p of scrypt (RFC 7914); 128 * N * r bytes are 32 MiB."""
 
 AT_ONCE = threading.BoundedSemaphore(2)
+"""Limits how many passwords are hashed at the same time."""
 SHORTEST, LONGEST = 12, 1024
+"""The minimum and maximum length of a password in characters."""
 WRONG_SIGN_IN = "The name or the password is wrong."
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user as anybody may see them: without their password.
+    """A user account, without its password.
 
     Attributes:
-        sources: ids of the sources that a source administrator is held to.
-        disabled: since when they may do nothing any more; null while they may.
-        signs_in: whether they have a password.
+        id: 32 lower-case hex digits.
+        name: the unique name that the user signs in with; runs show it as their launcher.
+        levels: the levels of the user, which limit all tokens.
+        sources: ids of the sources that a source administrator is restricted to.
+        created: when the account was created.
+        disabled: when the account was disabled; None while it is enabled.
+        signs_in: whether the user has a password.
     """
 
     id: str
@@ -66,7 +73,7 @@ class Person:
 
 
 class People:
-    """The users of an installation."""
+    """The users of an installation, in the table `person`."""
 
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
@@ -79,11 +86,18 @@ class People:
         password: str | None = None,
         by: Who = SYSTEM,
     ) -> Person:
-        """Makes a user; without a password they cannot sign in, but may have personal clients.
+        """Create a user, and write an event of it to the audit log.
+
+        Args:
+            name: 1 to 200 printable characters.
+            levels: the levels of the user; without any, the user has the fewest rights.
+            sources: ids of the sources that a source administrator is restricted to.
+            password: 12 to 1,024 characters; without one the user cannot sign in, but may have personal clients.
+            by: the actor that the audit log names.
 
         Raises:
-            InvalidArguments: the name, a level or the password will not do.
-            Conflict: there is a user of that name.
+            InvalidArguments: the name or the password has the wrong form, or a level is unknown.
+            Conflict: a user of that name exists.
         """
         person = Person(
             uuid.uuid4().hex,
@@ -120,11 +134,21 @@ class People:
         disabled: bool | None = None,
         by: Who = SYSTEM,
     ) -> Person:
-        """Changes what is given; it holds at once, for tokens that are out too.
+        """Change the given properties of a user, and write an event of it to the audit log.
+
+        The change takes effect at once, also for tokens that were issued before.
+
+        Args:
+            name: the name of the user.
+            levels: the new levels; None to keep the present ones, as for all arguments below.
+            sources: the new ids of sources.
+            password: the new password, 12 to 1,024 characters.
+            disabled: True to disable the account, False to enable it again.
+            by: the actor that the audit log names.
 
         Raises:
-            InvalidArguments: a level or the password will not do.
-            NotFound: there is no such user.
+            InvalidArguments: a level is unknown, or the password is too short or too long.
+            NotFound: the user does not exist.
         """
         values: dict[str, Any] = {}
         if levels is not None:
@@ -144,10 +168,10 @@ class People:
         return self.named(name)
 
     def named(self, name: str) -> Person:
-        """A user by their name, disabled or not.
+        """Return a user by name, disabled or not.
 
         Raises:
-            NotFound: there is no such user.
+            NotFound: the user does not exist.
         """
         row = self._row(name)
         if row is None:
@@ -155,43 +179,47 @@ class People:
         return person_of(row)
 
     def sign_in(self, name: str, password: str) -> Person:
-        """The user whose name and password these are; takes as long for a wrong name as for a wrong password.
+        """Return the user that has this name and password.
+
+        An unknown name takes as long as a wrong password, so that the time does not show which names exist.
 
         Raises:
-            Unauthorized: no such user, a wrong password, or a disabled user; the message does not say which.
+            Unauthorized: the user does not exist, has no password or another one, or was disabled; the message is the
+                same for all of them.
         """
         row = self._row(name) if len(name) <= 200 else None
-        kept = row.password if row is not None and row.password else _NOBODY
-        matches = len(password) <= LONGEST and _matches(password, kept)
+        stored = row.password if row is not None and row.password else _DUMMY_HASH
+        matches = len(password) <= LONGEST and _matches(password, stored)
         if row is None or not row.password or not matches or row.disabled is not None:
             raise Unauthorized(WRONG_SIGN_IN)
         return person_of(row)
 
     def list(self) -> list[Person]:
-        """All users by name, disabled ones too."""
+        """Return all users ordered by name, including those that were disabled."""
         with self._database.connect() as connection:
             return [person_of(row) for row in connection.execute(person_table.select().order_by(person_table.c.name))]
 
     def _row(self, name: str) -> sa.Row[Any] | None:
-        if not name.isprintable():  # NUL and half characters, which a database may not take
+        if not name.isprintable():  # databases reject NUL and single surrogates
             return None
         with self._database.connect() as connection:
             return connection.execute(person_table.select().where(person_table.c.name == name)).one_or_none()
 
 
 def person_of(row: sa.Row[Any]) -> Person:
-    """A row of the table as a user."""
+    """Return a row of the table `person` as a user."""
     return _person(row.id, row.name, row.password, row.levels, row.sources, row.created, row.disabled)
 
 
 BESIDE = tuple(column.label(f"person_{column.name}") for column in person_table.columns)
-"""The columns of the table for a query that joins it to another; see `person_beside`."""
+"""The columns of `person`, labelled `person_…`, to be the last ones of a query that joins another table to it; see
+`person_beside`."""
 
 
 def person_beside(row: sa.Row[Any]) -> Person | None:
-    """The user of a row with `BESIDE`; None where it was joined to none."""
-    found = row[-len(BESIDE) :]
-    return None if found[0] is None else _person(*found)
+    """Return the user of a row whose last columns are `BESIDE`; None if the outer join found no user."""
+    columns = row[-len(BESIDE) :]
+    return None if columns[0] is None else _person(*columns)
 
 
 def _person(
@@ -229,10 +257,10 @@ def _hashed(password: str) -> str:
     return "$".join(("scrypt", str(COST), str(BLOCK), str(PARALLEL), *(base64.b64encode(p).decode() for p in parts)))
 
 
-def _matches(password: str, kept: str) -> bool:
-    _, cost, block, parallel, salt, digest = kept.split("$")
-    found = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
-    return hmac.compare_digest(found, base64.b64decode(digest))
+def _matches(password: str, stored: str) -> bool:
+    _, cost, block, parallel, salt, digest = stored.split("$")
+    computed = _scrypt(password, base64.b64decode(salt), int(cost), int(block), int(parallel))
+    return hmac.compare_digest(computed, base64.b64decode(digest))
 
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
@@ -242,5 +270,5 @@ def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) ->
         )
 
 
-_NOBODY = f"scrypt${COST}${BLOCK}${PARALLEL}${'A' * 22}==${'A' * 43}="
-"""What a wrong name is compared with."""
+_DUMMY_HASH = f"scrypt${COST}${BLOCK}${PARALLEL}${'A' * 22}==${'A' * 43}="
+"""A hash that no password has: an unknown name is verified against it, which takes as long as a known one."""

@@ -1,7 +1,7 @@
-"""Access tokens: JSON Web Tokens signed with ES256, checked at every call.
+"""Access tokens: JSON Web Tokens signed with ES256, verified at every call.
 
-What a token says is settled once and remembered for as long as it is valid; what its client and its user may do is
-read at every call, so that revoking one, disabling the other or taking a level away works at once.
+The signature of a token is verified once, and its claims are cached. The state of its client and user is read at every
+call, so that revoking the client, disabling the user or removing a level takes effect at once.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from whohas.errors import NotFound, Unauthorized
 ALGORITHM = "ES256"
 FETCH = "Fetch a token from POST /oauth/token."
 LONGEST = 16_384
-"""Bytes of a token; ours have 500, those of outside issuers a few thousand."""
+"""The maximum length of a token in bytes; ours have 500, those of OpenID Connect providers a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token just issued; a `repr` does not show its text.
+    """A token that was just issued; a `repr` does not show its text.
 
     Attributes:
-        expires_in: seconds that it is valid.
-        id: the token's own id, its `jti`.
+        text: the signed JSON Web Token.
+        expires_in: its lifetime in seconds.
+        id: the id of the token, its claim `jti`.
+        scopes: its scopes.
     """
 
     text: str = field(repr=False)
@@ -49,7 +51,15 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What a token of ours says, found true."""
+    """The claims of a token of this server, whose signature was verified.
+
+    Attributes:
+        key: the id of the key that signed it.
+        client: the id of its client.
+        person: the id of the user who signed in at the client; None for a token that was issued for id and secret.
+        issued: seconds since 1970.
+        expires: seconds since 1970.
+    """
 
     key: str
     client: str
@@ -60,12 +70,12 @@ class _Said:
 
 
 class Tokens:
-    """Issues and checks the tokens of an installation.
+    """Issues and verifies the access tokens of an installation.
 
     Attributes:
-        issuer: the organisation's name, as the claim `iss` has it.
-        lifetime: seconds; long, for most clients fetch one token and never a second.
-        outside: an issuer whose tokens are taken too; null for none.
+        issuer: the claim `iss` of the tokens: the name of the organisation (WHOHAS_ORG).
+        lifetime: the lifetime of a token in seconds. It is long, because most clients fetch only one token.
+        outside: the external OpenID Connect provider whose tokens are accepted too; None if there is none.
     """
 
     def __init__(
@@ -73,13 +83,22 @@ class Tokens:
     ) -> None:
         self._clients = clients
         self._keys = keys
-        self._said: Cache[_Said] = Cache(10_000)
+        self._verified: Cache[_Said] = Cache(10_000)
         self.issuer = issuer
         self.lifetime = lifetime
         self.outside = outside
 
     def issue(self, client: Client, person: Person | None = None, scopes: tuple[str, ...] | None = None) -> Token:
-        """A token that stands for a client, or for a user who signed in at it, with some or all of its scopes."""
+        """Return a new token, signed with the newest key.
+
+        Args:
+            client: the client that gets the token.
+            person: the user who signed in at the client; None if the client sent its secret.
+            scopes: the scopes of the token; None for all scopes of the client.
+
+        Raises:
+            Unavailable: a signing key is damaged, or its folder cannot be read or written.
+        """
         now = time.time()
         token_id = uuid.uuid4().hex
         granted = client.scopes if scopes is None else scopes
@@ -90,7 +109,8 @@ class Tokens:
             "client_id": client.id,
             "user_name": acts_for.name if acts_for else client.name,
             "scope": list(granted),
-            # the clock may have been set back since the tokens of before were ended
+            # not before `tokens_from`, which is in the future if the clock was set back since: the token would be
+            # refused as one of those that were ended
             "iat": round(max(now, client.tokens_from.timestamp()), 6),
             "exp": int(now) + self.lifetime,
             "jti": token_id,
@@ -102,35 +122,36 @@ class Tokens:
         return Token(text, self.lifetime, token_id, granted)
 
     def verify(self, text: str) -> Caller:
-        """The caller whom a token stands for.
+        """Return the caller that a token authenticates, with the present levels of its user or application.
 
         Raises:
-            Unauthorized: empty, no JWT, another algorithm (`none` too), forged, expired, or of a client or a user that
-                was revoked, disabled or never was; the message says which.
-            Unavailable: it is of the outside issuer, and that does not answer.
+            Unauthorized: the token is empty, not a JWT, has another algorithm (such as `none`), is not signed by this
+                server, expired or ended, or its client or user does not exist, was revoked or disabled; the message
+                says which.
+            Unavailable: the token is of the OpenID Connect provider, whose keys cannot be fetched.
         """
         if not text:
             raise Unauthorized(f"The token is empty. {FETCH}")
         if len(text) > LONGEST or not text.isascii():
             raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH}")
-        if self.outside is not None and _unproven(text, 1).get("iss") == self.outside.name:
+        if self.outside is not None and _decode_unverified(text, 1).get("iss") == self.outside.name:
             return self.outside.verify(text)
         digest = hashlib.sha256(text.encode()).digest()
-        said = self._said.get(digest, lambda: self._read(text))
-        if self._keys.find(said.key) is None:
-            raise _forged()
-        if said.expires <= time.time():
+        verified = self._verified.get(digest, lambda: self._verify(text))
+        if self._keys.find(verified.key) is None:
+            raise _wrong_signature()
+        if verified.expires <= time.time():
             raise Unauthorized(f"JWT validation failed: JWT is expired. {FETCH}")
-        lifetime = max(self.lifetime, said.expires - said.issued)
-        if said.expires - lifetime > time.time() + timeouts.CLOCK_AHEAD_SECONDS:
+        lifetime = max(self.lifetime, verified.expires - verified.issued)
+        if verified.expires - lifetime > time.time() + timeouts.CLOCK_AHEAD_SECONDS:
             raise Unauthorized(
                 f"JWT validation failed: it was issued more than a day ahead of this server's clock. {FETCH}"
             )
-        return self._caller(said)
+        return self._caller(verified)
 
-    def _caller(self, said: _Said) -> Caller:
+    def _caller(self, verified: _Said) -> Caller:
         try:
-            client, person = self._clients.standing(said.client, said.person)
+            client, person = self._clients.standing(verified.client, verified.person)
         except NotFound:
             raise Unauthorized("JWT validation failed: its client or user does not exist.") from None
         if client.revoked is not None:
@@ -138,12 +159,12 @@ class Tokens:
         acts_for = person or client.person
         if acts_for is not None and acts_for.disabled is not None:
             raise Unauthorized(f"JWT validation failed: its user {acts_for.name!r} was disabled.")
-        if said.issued < client.tokens_from.timestamp():
+        if verified.issued < client.tokens_from.timestamp():
             raise Unauthorized(f"JWT validation failed: the tokens of its client were ended. {FETCH}")
-        return client.caller(person, said.scopes)
+        return client.caller(person, verified.scopes)
 
-    def _read(self, text: str) -> _Said:
-        header = _unproven(text, 0)
+    def _verify(self, text: str) -> _Said:
+        header = _decode_unverified(text, 0)
         if not header:
             raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH}")
         if header.get("alg") != ALGORITHM:
@@ -151,11 +172,11 @@ class Tokens:
         key_id = header.get("kid")
         key = self._keys.find(key_id) if isinstance(key_id, str) else None
         if key is None:
-            raise _forged()
+            raise _wrong_signature()
         try:
             claims = jwt.decode(text, key.key, algorithms=[ALGORITHM]).claims
         except BadSignatureError:
-            raise _forged() from None
+            raise _wrong_signature() from None
         except UnsupportedAlgorithmError:
             raise Unauthorized(f"JWT validation failed: the algorithm must be {ALGORITHM}. {FETCH}") from None
         except (JoseError, ValueError):
@@ -174,12 +195,15 @@ class Tokens:
                 raise Unauthorized(f"JWT validation failed: JWT lacks its claims. {FETCH}")
 
 
-def _forged() -> Unauthorized:
+def _wrong_signature() -> Unauthorized:
     return Unauthorized(f"JWT validation failed: the signature is not this server's. {FETCH}")
 
 
-def _unproven(text: str, part: int) -> dict[str, Any]:
-    """A part of a token as it says by itself, to know who must prove it; empty where it is none."""
+def _decode_unverified(text: str, part: int) -> dict[str, Any]:
+    """Decode the header (part 0) or the claims (part 1) of a token without verifying it, to find out who signed it.
+
+    Returns an empty dict if the token has not three parts or the part is not a JSON object.
+    """
     parts = text.split(".")
     if len(parts) != 3:
         return {}
