@@ -1,18 +1,21 @@
-"""The HTTP door: the published API, signing in and health, as a FastAPI application.
+"""The HTTP API as a FastAPI application: the published API, OAuth, schedules, live updates, health and metrics.
 
-A request passes, from the outside in::
+A request passes these middlewares and dependencies, from the outermost to the innermost::
 
-    Tracking     gives it its tracking id, logs one line when it is answered
-    Traced       makes a span of it where traces are wanted
-    Counted      counts it by its route, for /metrics
-    UnreadBody   takes the rest of a body that nobody read, so that the caller gets the answer
-    CORS         where `cors_origins` is set
-    Refusals     turns whatever is raised below into the contract's bodies
-    Slashes      `//oauth/token` and `/oauth/token/` are `/oauth/token`
-    Guard        no token, no answer: unknown paths too
-    Limited      no more calls than `rate_limit`
-    Codings      no body in a content coding
-    BodyLimit    no more than `max_body_bytes`
-    allowed      what the table of access says of the route and the caller
-    routes       reports, token, signing in, about
+    Framing      closes the connection after a request with both Transfer-Encoding and Content-Length
+    Tracking     assigns the tracking id, sets security headers, logs one line for each request
+    Traced       records a span, if tracing is configured
+    Counted      counts the request by its route, for /metrics
+    Denied       writes an audit event for each 401 and 403
+    UnreadBody   reads the rest of a body that the application did not read, so that the client gets the response
+    CORS         if `cors_origins` is set
+    Refusals     maps exceptions to error responses
+    Slashes      normalizes paths: `//oauth/token` and `/oauth/token/` become `/oauth/token`
+    Guard        authenticates the caller; without a token every path but the public ones is a 401
+    Limited      the rate limit of the client, if `rate_limit` is not 0
+    Codings      refuses request bodies with a Content-Encoding
+    BodyLimit    refuses bodies longer than `max_body_bytes`
+    Polls        answers a plain `GET .../result` without the routing below
+    allowed      authorizes the caller for the route
+    routes       reports, tasks, schedules, live updates, statements, OAuth, health, metrics
 """

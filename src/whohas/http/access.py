@@ -1,4 +1,4 @@
-"""Holds every route to the table of access: one that is not in it is not served."""
+"""Authorization of requests by the table of access (`whohas.auth.access`), which must contain every route."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from whohas.auth import ROUTES, Caller, check_access
 
 
 async def allowed(request: Request) -> None:
-    """Lets a caller pass to the route of a request; a dependency of the whole application.
+    """Check that the caller of a request has the rights that its route needs; a dependency of every route.
 
     Raises:
-        Forbidden: the table of access does not allow it.
+        Forbidden: the caller lacks a scope or level, or the route is for users only.
     """
     name = request.scope["route"].name
     if ROUTES.get(name, True) is not None:
@@ -21,23 +21,24 @@ async def allowed(request: Request) -> None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Who makes the request; the guard has put it there."""
+    """Return the authenticated caller of a request, which the middleware `Guard` has stored in its state."""
     caller: Caller = request.state.caller
     return caller
 
 
 def open_paths(app: FastAPI) -> frozenset[str]:
-    """The paths that answer without a token, as the table says.
+    """Return the paths that need no token according to the table of access.
 
     Raises:
-        RuntimeError: a route is not in the table; say there what it needs. What is no operation of the API, such as a
-            mounted application, is not asked for its caller's rights, and may be served only where all is open.
+        RuntimeError: a route is not in the table; add it there with the rights that it needs. Also a route that needs
+            rights but is not a FastAPI operation, such as a mounted application: the dependency `allowed` does not run
+            for it, so that its caller would not be authorized.
     """
-    found: set[str] = set()
+    paths: set[str] = set()
     for route in iter_route_contexts(app.routes):
         name, path = str(route.name), str(route.path)
         if name not in ROUTES or (ROUTES[name] is not None and not isinstance(route.original_route, APIRoute)):
             raise RuntimeError(f"The route {name!r} at {path} is not in the table of access (whohas.auth.access).")
         if ROUTES[name] is None:
-            found.add(path)
-    return frozenset(found)
+            paths.add(path)
+    return frozenset(paths)

@@ -1,4 +1,4 @@
-"""Puts the application together: `create_app` is all that a server needs."""
+"""The FastAPI application: `create_app` mounts all routes and middlewares on the services of an installation."""
 
 from __future__ import annotations
 
@@ -53,8 +53,12 @@ if TYPE_CHECKING:
 
 
 def create_app(services: Services) -> FastAPI:
-    """The application on the services of one installation; it opens and closes none of them."""
-    known_reports()  # imported now, so that the first start does not wait for it
+    """Return the application for the services of one installation, which the caller opens and closes.
+
+    Raises:
+        RuntimeError: a route is not in the table of access.
+    """
+    known_reports()  # imports the reports now, so that the first run does not wait for that
     metrics = Metrics(services)
     app = FastAPI(
         title=description.TITLE,
@@ -89,16 +93,19 @@ def create_app(services: Services) -> FastAPI:
 
 
 def _describe(app: FastAPI) -> None:
-    """Serve the description of the API, which is made once: that takes half a second, and 10 ms to write as JSON."""
+    """Serve the OpenAPI description at `/openapi.json`.
+
+    It is built at the first request and then kept as bytes: building takes half a second, writing it as JSON 10 ms.
+    """
     lock = Lock()
-    made: list[bytes] = []
+    cached: list[bytes] = []
 
     @app.get("/openapi.json", include_in_schema=False)
     def openapi() -> Response:  # pyright: ignore[reportUnusedFunction]
         with lock:
-            if not made:
-                made.append(bytes(JSONResponse(app.openapi()).body))
-        return Response(made[0], media_type="application/json")
+            if not cached:
+                cached.append(bytes(JSONResponse(app.openapi()).body))
+        return Response(cached[0], media_type="application/json")
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -106,6 +113,7 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _middleware(services: Services, metrics: Metrics, without_token: frozenset[str]) -> list[Middleware]:
+    """Return the middlewares, the outermost first; `whohas.http` lists what each does."""
     origins = services.settings.cors_origins
     cors: list[Any] = [
         Middleware(
@@ -125,7 +133,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
     ]
     tokens = services.access.tokens
     limit = services.access.rate_limit
-    quick = answers_at_once(services.database)
+    local = answers_at_once(services.database)
     return [
         Middleware(Framing),
         Middleware(Tracking),
@@ -136,9 +144,9 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         *(cors if origins else []),
         Middleware(Refusals),
         Middleware(Slashes),
-        Middleware(Guard, verify=tokens.verify, open_paths=without_token, at_once=quick and tokens.outside is None),
-        *([Middleware(Limited, limit=limit, at_once=quick)] if limit.calls else []),
+        Middleware(Guard, verify=tokens.verify, open_paths=without_token, at_once=local and tokens.outside is None),
+        *([Middleware(Limited, limit=limit, at_once=local)] if limit.calls else []),
         Middleware(Codings),
         Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
-        Middleware(Polls, runs=services.runs, at_once=quick),
+        Middleware(Polls, runs=services.runs, at_once=local),
     ]

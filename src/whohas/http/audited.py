@@ -1,4 +1,4 @@
-"""What the audit trail is told of requests: who made them, and those that were denied."""
+"""Audit of requests: the actor of a request, and an audit event for each request that was answered with 401 or 403."""
 
 from __future__ import annotations
 
@@ -13,20 +13,26 @@ from whohas.audit.denials import Denial, Denials
 from whohas.auth import Caller
 
 DENIED = (401, 403)
+"""The status codes of denied requests."""
 
 
 def who(request: Request) -> Who:
-    """Who makes a request, and from where."""
+    """Return the actor of a request for audit events: the caller, `unknown` before authentication, and the address."""
     return _who(request.scope)
 
 
 def claim(request: Request, tried: str) -> None:
-    """Keeps whom somebody claims to be before it is known, for the event of a denial."""
+    """Remember the identity that a request claims, for the audit event if the request is denied.
+
+    Args:
+        request: a request to sign in or to get a token.
+        tried: the name of the user or the id of the client, not yet verified.
+    """
     request.state.tried = tried
 
 
 class Denied:
-    """Sees to it that a request which is denied has its event before its answer goes out."""
+    """Middleware that records each 401 and 403 in the audit log before the response is sent."""
 
     def __init__(self, app: ASGIApp, denials: Denials) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Bodies in a content coding: refused, so that nobody's compressed bytes are read as text."""
+"""The middleware that refuses request bodies in a content coding, which would otherwise be parsed as plain text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from whohas.http.errors import UnsupportedCoding
 
 _PLAIN = frozenset({"", "identity", "utf-8", "utf8", "iso-8859-1", "us-ascii"})
-"""No coding. Scripts write the name of a charset here, which is no coding either and changes no byte."""
+"""Values of Content-Encoding that leave the body unchanged. Some scripts send the name of a charset, by mistake."""
 
 
 class Codings:
-    """Refuses a request body in any content coding (`Content-Encoding: gzip`) with 415, as RFC 9110 section 15.5.16
-    has it. A request without a body passes."""
+    """Middleware that refuses a request body in a content coding (`Content-Encoding: gzip`) with 415, as RFC 9110
+    (15.5.16) describes. A request without a body passes.
+
+    Raises:
+        UnsupportedCoding: the body has a content coding.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -22,11 +26,11 @@ class Codings:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             if _has_body(headers):
-                given = [one.strip() for value in headers.getlist("content-encoding") for one in value.split(",")]
-                if unknown := [one for one in given if one.lower() not in _PLAIN]:
+                codings = [name.strip() for value in headers.getlist("content-encoding") for name in value.split(",")]
+                if unknown := [name for name in codings if name.lower() not in _PLAIN]:
                     raise UnsupportedCoding(
                         f"The body is in the content coding {', '.join(unknown)[:100]!r}, which this server does not "
-                        "take. Send it as it is, without Content-Encoding."
+                        "accept. Send it uncompressed, without Content-Encoding."
                     )
         await self.app(scope, receive, send)
 
