@@ -1,13 +1,14 @@
-"""Keeps other sites from posting the sign-in form: they would sign a user in as somebody else, unnoticed.
+"""CSRF protection of the sign-in form. Without it another site could sign a user in as somebody else, unnoticed.
 
-A post must pass both of these:
+A POST must pass both checks:
 
-- **The browser's own word.** `Sec-Fetch-Site` says where a post came from, and no page can change it; browsers send it
-  to HTTPS and to this machine. Where it is missing, `Origin` must be this server. Programs that are no browser send
-  neither.
-- **A signed token**, bound to a cookie and to the very request of the page (client, address, state, challenge): the
-  signed double-submit cookie. Another site can neither read the page nor set the cookie, and a token of another
-  browser or request is worth nothing. No state is kept, so that any server can answer for a page of another.
+- **Fetch metadata.** The header `Sec-Fetch-Site` says which site a POST came from, and no page can change it; browsers
+  send it over HTTPS and to the local machine. If it is missing, the header `Origin`, if sent, must be this server.
+  Programs that are not browsers send neither.
+- **A signed double-submit cookie.** The page has a hidden token: the HMAC of a random cookie and the fields of the
+  request to sign in (client, redirect address, state, challenge). Another site can neither read the page nor set the
+  cookie, and a token of another browser or request does not match. No state is stored, so that any server of the
+  installation can check the page of another.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from whohas import addresses
 from whohas.errors import Forbidden
 
 FIELD = "form_token"
-"""The hidden field of the form."""
+"""The name of the hidden form field with the token."""
 
 _NONCE = re.compile(r"[A-Za-z0-9_-]{43}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -35,38 +36,47 @@ _START_OVER = "Go back to the program that you came from, and sign in from there
 
 
 class FormTokens:
-    """The tokens of one installation.
+    """Creates and checks the CSRF tokens of one installation.
 
     Args:
-        key: secret, and the same for all its servers.
+        key: a secret that all servers of the installation share; the HMAC key is derived from it.
     """
 
     def __init__(self, key: bytes) -> None:
         self._key = hmac.digest(key, b"sign-in form", sha256)
 
     def nonce(self, request: Request) -> str:
-        """Return what the browser's cookie has, or a new one: several pages may be open in it."""
-        found = request.cookies.get(_cookie(request), "")
-        return found if _NONCE.fullmatch(found) else secrets.token_urlsafe(32)
+        """Return the nonce in the browser's cookie, or a new one of 32 random bytes.
+
+        The cookie is reused because the browser may have several sign-in pages open.
+        """
+        nonce = request.cookies.get(_cookie(request), "")
+        return nonce if _NONCE.fullmatch(nonce) else secrets.token_urlsafe(32)
 
     def token(self, nonce: str, fields: Mapping[str, str]) -> str:
-        """Return the token of a page for a browser and a request."""
+        """Return the token of a page.
+
+        Args:
+            nonce: the nonce in the browser's cookie.
+            fields: the fields of the request to sign in.
+        """
         message = json.dumps([nonce, sorted(fields.items())]).encode()
         return urlsafe_b64encode(hmac.digest(self._key, message, sha256)).rstrip(b"=").decode()
 
     def give(self, request: Request, response: Response, nonce: str) -> None:
-        """Set the cookie that a page's token is bound to. It ends with the browser's session."""
+        """Set the cookie with the nonce on a response. The browser deletes it at the end of its session."""
         response.set_cookie(_cookie(request), nonce, path="/", secure=_secure(request), httponly=True, samesite="lax")
 
     def check(self, request: Request, fields: Mapping[str, str], token: str) -> None:
-        """Refuse a post that did not come from a page of this server in the same browser.
+        """Raise unless a POST comes from a sign-in page that this server sent to the same browser.
 
         Args:
-            fields: of the request to sign in, without what the user entered.
-            token: what came with them.
+            request: the POST.
+            fields: the fields of the request to sign in, without name and password.
+            token: the token that was posted; empty if it was not.
 
         Raises:
-            Forbidden: it came from another site, or its token is missing or of another page.
+            Forbidden: the POST came from another site, the cookie is missing, or the token does not match.
         """
         if not _from_here(request):
             raise Forbidden(f"This form was sent by another site than this one, so nobody was signed in. {_START_OVER}")
@@ -83,7 +93,7 @@ class FormTokens:
 def _from_here(request: Request) -> bool:
     sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
     if sites:
-        # `none`: the user did it without a page. `Origin` is not compared then: a proxy may have changed the host
+        # `none`: the user, not a page, sent it. `Origin` is not compared here: behind a proxy the host may differ
         return sites in (["same-origin"], ["none"])
     if not origins:
         return True
@@ -91,7 +101,8 @@ def _from_here(request: Request) -> bool:
     here = addresses.parsed(f"{request.scope['scheme']}://{request.headers.get('host', '')}", services=True)
     if origin is None or here is None or origin.path or origin.query or origin.fragment:
         return False
-    # a proxy may speak HTTPS for this server: what is left out is the default of the scheme that the browser uses
+    # compare hosts and ports, not schemes: with a TLS proxy the browser sends `Origin: https://r.example`, and this
+    # server sees `http` and `Host: r.example`; both ports are then the default of the browser's scheme, 443
     default = _DEFAULT_PORTS[origin.scheme]
     return (origin.host, origin.port or default) == (here.host, here.port or default)
 
@@ -101,5 +112,5 @@ def _secure(request: Request) -> bool:
 
 
 def _cookie(request: Request) -> str:
-    # browsers let nobody but this host set a cookie with that prefix, which needs HTTPS
+    # browsers accept the prefix __Host- only over HTTPS, from this host itself and not from its sibling domains
     return "__Host-whohas-sign-in" if _secure(request) else "whohas-sign-in"

@@ -1,4 +1,7 @@
-"""What the API description at `/openapi.json` says beyond what the routes themselves tell it."""
+"""Texts, examples, error responses and security schemes of the OpenAPI description at `/openapi.json`.
+
+FastAPI derives the rest of the description from the routes.
+"""
 
 from __future__ import annotations
 
@@ -17,31 +20,41 @@ from whohas.contract import BadToken, ErrorResponse, TooManyRequests
 
 TITLE = "whohas"
 ABOUT = (
-    "Identity reports that one can run, watch, cancel, download and prove. The operations on reports are those of "
-    "the published Reports Data Extraction API; they are the same under every prefix. Every response carries its "
+    "Identity reports that can be run, watched, cancelled, downloaded and verified. The operations on reports are "
+    "those of the published Reports Data Extraction API; they are the same under every prefix. Every response has its "
     "tracking id in the header SLPT-Request-ID."
 )
 
-COMPLETED = "While the run is not over, answer with the newest completed run of the same report and arguments."
-FILE_FORMAT = "Which file; either case. A search export has its zip under csv."
-NAME = "How the file should be called; the extension is added. Default: the report's name."
-AUDITABLE = "Whether the download is worth an audit event."
+COMPLETED = "If the run is not over, return the newest completed run of the same report and arguments instead."
+FILE_FORMAT = "The format of the file, in upper or lower case. The zip file of a search export has the format csv."
+NAME = "The file name to download under; the extension is added. Default: the report's name."
+AUDITABLE = "Whether to record the download in the audit log."
 
 FILTERS = (
-    "Which tasks: `id`, `sourceId`, `type`, `launcher` and `state` with eq, ne and in; `completionStatus` also with "
-    'isnull and pr; joined by and, or, not and parentheses, such as `completionStatus isnull and launcher eq "ann"`.'
+    "A filter on the tasks: `id`, `sourceId`, `type`, `launcher` and `state` with eq, ne and in; `completionStatus` "
+    "also with isnull and pr; joined by and, or, not and parentheses, such as `completionStatus isnull and launcher eq "
+    '"ann"`.'
 )
 
 REFUSAL_MODELS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorResponse, "description": "Something in the request is wrong; the text says what."},
-    401: {"model": BadToken, "description": "No token, or not a valid one."},
-    403: {"model": ErrorResponse, "description": "The caller lacks the scope or the level that this needs."},
-    404: {"model": ErrorResponse, "description": "No such run, or no such file; the text says what to do."},
+    400: {"model": ErrorResponse, "description": "A part of the request is wrong; the message names it."},
+    401: {"model": BadToken, "description": "The token is missing or not valid."},
+    403: {
+        "model": ErrorResponse,
+        "description": "The caller lacks the scope or the user level that the operation needs.",
+    },
+    404: {"model": ErrorResponse, "description": "The run or the file does not exist; the message says what to do."},
     413: {"model": ErrorResponse, "description": "The body is too long."},
     415: {"model": ErrorResponse, "description": "The body is in a content coding, such as gzip."},
-    429: {"model": TooManyRequests, "description": "Too much at once; Retry-After has the seconds to wait."},
-    500: {"model": ErrorResponse, "description": "A fault of the server; its log has the tracking id."},
-    503: {"model": ErrorResponse, "description": "A part of the server does not answer now."},
+    429: {
+        "model": TooManyRequests,
+        "description": "Too many requests; the header Retry-After has the number of seconds to wait.",
+    },
+    500: {
+        "model": ErrorResponse,
+        "description": "An internal error; the server's log has its details under the tracking id.",
+    },
+    503: {"model": ErrorResponse, "description": "A part of the server, such as its database, is not available now."},
 }
 
 
@@ -54,8 +67,10 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"description": refusal["description"], "content": _ref(refusal["model"])}
     for status, refusal in REFUSAL_MODELS.items()
 }
-"""By reference: a model that each of a hundred routes names is built a hundred times, a tenth of the server's start.
-One route has the models themselves."""
+"""The error responses of a route, with references to the schemas.
+
+FastAPI would build the schema of a model once for each of a hundred routes that name it, a tenth of the server's start.
+One route (`/oauth/token`) names the models themselves, so that the schemas are in the description."""
 
 FILE: dict[str, Any] = {
     "description": "The file, with Content-Length, ETag (its SHA-256) and byte ranges.",
@@ -72,7 +87,7 @@ START_EXAMPLES: dict[str, Any] = {
     },
     "identities": {"summary": "All identities", "value": {"reportType": "IDENTITIES"}},
     "search": {
-        "summary": "Who has a role, a row an access item",
+        "summary": "Identities that have a role, with one row for each access item",
         "value": {
             "reportType": "SEARCH_EXPORT",
             "arguments": {
@@ -87,7 +102,7 @@ START_EXAMPLES: dict[str, Any] = {
 
 SCHEDULE_EXAMPLES: dict[str, Any] = {
     "weekly": {
-        "summary": "The accounts of a source, every Monday at six in Berlin",
+        "summary": "The accounts of a source, every Monday at 6:00 in Berlin",
         "value": {
             "name": "AD weekly",
             "reportType": "ACCOUNTS",
@@ -123,7 +138,7 @@ PATCH: dict[str, Any] = {
 
 TOKEN_FORM: dict[str, Any] = {
     "requestBody": {
-        "description": "The same fields may be in the query, or partly here and partly there.",
+        "description": "Each field may be in the query instead; the body has precedence.",
         "content": {
             media_type: {
                 "schema": {
@@ -133,10 +148,19 @@ TOKEN_FORM: dict[str, Any] = {
                         "grant_type": {"type": "string", "enum": ["client_credentials", "authorization_code"]},
                         "client_id": {"type": "string"},
                         "client_secret": {"type": "string", "format": "password"},
-                        "scope": {"type": "string", "description": "Fewer scopes than the client has, if wanted."},
-                        "code": {"type": "string", "description": "Of a user who signed in."},
-                        "redirect_uri": {"type": "string", "description": "Where that user was sent back to."},
-                        "code_verifier": {"type": "string", "description": "Of PKCE (RFC 7636)."},
+                        "scope": {
+                            "type": "string",
+                            "description": "Some of the client's scopes, separated by spaces. Default: all of them.",
+                        },
+                        "code": {
+                            "type": "string",
+                            "description": "The authorization code that the client got after its user signed in.",
+                        },
+                        "redirect_uri": {
+                            "type": "string",
+                            "description": "The address that the authorization code was sent to.",
+                        },
+                        "code_verifier": {"type": "string", "description": "The PKCE code verifier (RFC 7636)."},
                     },
                 }
             }
@@ -148,7 +172,7 @@ TOKEN_FORM: dict[str, Any] = {
 
 TOKEN_REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {
-        "description": "The request or the code is wrong; `error` has the code of RFC 6749.",
+        "description": "The request or the authorization code is wrong; `error` has the error code of RFC 6749.",
         "content": _ref(BadToken, ErrorResponse),
     },
     **{status: REFUSAL_MODELS[status] for status in (401, 413, 415, 429, 500, 503)},
@@ -159,8 +183,8 @@ SCOPES = {
     DEFAULT: "everything that the caller may do",
     MANAGE: "start, read, download and cancel",
     READ: "read results and download",
-    TASKS_READ: "read what became of tasks",
-    TASKS_WRITE: "read tasks and end them",
+    TASKS_READ: "read the status of tasks",
+    TASKS_WRITE: "read the status of tasks and cancel them",
 }
 
 user_auth = OAuth2(
@@ -177,14 +201,18 @@ user_auth = OAuth2(
 application_auth = OAuth2(
     flows=Flows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES)),
     scheme_name="applicationAuth",
-    description="A client that acts in its own right.",
+    description="An application, a client that does not act for a user.",
     auto_error=False,
 )
-# they tell the description which token is needed; the guard and the table of access are what asks for it
+# Both only appear in the description, and check nothing: `Guard` authenticates, the dependency `allowed` authorizes.
 
 
 def secured(route: str) -> list[Any]:
-    """What a route's description says of the tokens that it takes, from the table of access."""
+    """Return the dependencies that list the security schemes and scopes of a route in its description.
+
+    Args:
+        route: the name of the route, a key of the table of access.
+    """
     needs = ROUTES[route]
     if needs is None:
         return []
@@ -193,7 +221,7 @@ def secured(route: str) -> list[Any]:
 
 
 def levels(route: str) -> dict[str, Any]:
-    """The levels that a route needs, where not any will do, as the published description tells them."""
+    """Return the user levels of a route as the extension of the published description; empty if any level will do."""
     needs = ROUTES[route]
     if needs is None or needs.levels == EVERYBODY:
         return {}
@@ -201,6 +229,11 @@ def levels(route: str) -> dict[str, Any]:
 
 
 def body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
-    """The body of an operation that reads it by hand."""
+    """Return the description of a request body for an operation that parses its body itself.
+
+    Args:
+        model: the model of the body.
+        examples: OpenAPI examples by name.
+    """
     content = {"schema": model.model_json_schema(), "examples": examples}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}

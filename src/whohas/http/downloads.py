@@ -1,4 +1,4 @@
-"""A finished file as a response: whole or a part of it, streamed, with what a client needs to verify and resume."""
+"""Downloads: streams a finished file or a byte range of it, with the headers to verify, cache and resume it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from whohas.http.filenames import content_disposition, exact_name
 from whohas.http.preconditions import Outcome, Validators, evaluate
 
 CHUNK = 256 * 1024
+"""Bytes that are read and sent at a time."""
 
 MEDIA_TYPES = {"pdf": "application/pdf"}
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What is served.
+    """A file to serve, with the metadata for its headers.
 
     Attributes:
+        path: the file.
         media_type: the exact Content-Type.
-        sha256: of the file, 64 hex digits; its ETag.
-        preferred_name: what the caller wants the file to be called.
-        default_name: what it is called otherwise, without an extension.
-        extension: without its dot.
-        begin: called before the first byte goes out, with the file's name and, for a part, the bytes of it; where it
-            raises, none does.
+        sha256: the SHA-256 of the file, 64 hex digits; its ETag.
+        preferred_name: the file name that the caller asked for, or None.
+        default_name: the file name otherwise, without an extension.
+        extension: the extension of the file name, without a dot.
+        begin: called for a GET before the first byte is sent, with the file name and the range as start and end
+            (exclusive), or None for the whole file. If it raises, nothing is sent.
     """
 
     path: Path
@@ -49,15 +51,15 @@ class Download:
 
 
 def serve(request: Request, download: Download) -> Response:
-    """Answer GET and HEAD of a file: 200, 206 for one byte range, 304 where the caller has it, else an error.
+    """Return the response to a GET or HEAD of a file: 200, 206 for one byte range, or 304 if the caller has the file.
 
-    Several ranges at once and malformed ones are answered with the whole file, as RFC 9110 allows (14.2). Conditions
-    come first (`whohas.http.preconditions`).
+    Preconditions are evaluated first (`whohas.http.preconditions`). A request for several ranges, or for a malformed
+    one, gets the whole file, as RFC 9110 (14.2) allows.
 
     Raises:
-        NotFound: the file is gone.
-        PreconditionFailed: it is not the one that the request is about.
-        RangeNotSatisfiable: the range begins beyond its end.
+        NotFound: the file was removed.
+        PreconditionFailed: If-Match or If-Unmodified-Since does not hold for the file.
+        RangeNotSatisfiable: the range begins beyond the end of the file.
     """
     try:
         file = download.path.open("rb")
@@ -71,8 +73,8 @@ def serve(request: Request, download: Download) -> Response:
 
 
 def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
-    facts = os.fstat(file.fileno())
-    modified = datetime.fromtimestamp(int(facts.st_mtime), UTC)
+    status = os.fstat(file.fileno())
+    modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
     validators = Validators(f'"{download.sha256}"', modified)
     headers = {
         "ETag": validators.etag,
@@ -80,7 +82,7 @@ def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
     }
-    # by hand: FileResponse sends the file again to a client that has it, and knows If-Range alone
+    # not left to FileResponse, which evaluates If-Range only, and sends the file again to a client that has it
     outcome = evaluate(request.method, request.headers, validators)
     if outcome is Outcome.FAILED:
         raise PreconditionFailed(
@@ -91,56 +93,68 @@ def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
         file.close()
         return Response(status_code=304, headers=headers)
 
-    # by hand: the audit event names the bytes, and is written before the first of them goes out
-    span = byte_range(_range(request), facts.st_size) if outcome is Outcome.RANGE else None
+    # not left to FileResponse: the audit event has the range, and is written before the first byte is sent
+    span = byte_range(_range(request), status.st_size) if outcome is Outcome.RANGE else None
     name = (download.preferred_name, download.default_name, download.extension)
     headers |= {"Content-Type": download.media_type, "Content-Disposition": content_disposition(*name)}
     if request.method == "GET":
         download.begin(exact_name(*name), span)
-    return _OpenFileResponse(file, facts, headers, span)
+    return _OpenFileResponse(file, status, headers, span)
 
 
 class _OpenFileResponse(FileResponse):
-    """Send a file that is open already, or one range of it.
+    """A response that sends an open file, or one range of it, and closes it.
 
-    FileResponse opens a file by its path after the status is sent: one that retention removes in between would be
-    broken off where it could be a 404, and would have an audit event without a byte. The path of the descriptor opens
-    the same file, though its name may be gone.
+    FileResponse opens a file by its path after the status is sent. If retention removed the file in between, the
+    response would break off instead of being a 404, after an audit event of the download. `/proc/self/fd/N`, the path
+    of the descriptor, opens the same file even if its name was removed.
     """
 
     chunk_size = CHUNK
 
     def __init__(
-        self, file: BinaryIO, facts: os.stat_result, headers: Mapping[str, str], span: tuple[int, int] | None
+        self, file: BinaryIO, status: os.stat_result, headers: Mapping[str, str], span: tuple[int, int] | None
     ) -> None:
-        super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers, stat_result=facts)
+        super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers, stat_result=status)
         self._file = file
         self._range = [] if span is None else [(b"range", b"bytes=%d-%d" % (span[0], span[1] - 1))]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # FileResponse sees the range that `byte_range` has read, and no other. It would answer a unit that it does not
-        # know, or a malformed range, with 400 where RFC 9110 (14.2) says that such a header is ignored, a HEAD with 206
-        # where ranges are for GET alone, 416 without the contract's body, and several ranges in parts of a multipart
-        # body, a hundred of a few bytes as well, which no client of reports has asked for.
-        kept = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
+        # FileResponse gets the range that `byte_range` parsed instead of the client's header, because it would
+        # - answer an unknown unit or a malformed range with 400, where RFC 9110 (14.2) says that the header is ignored,
+        # - answer HEAD with 206, although ranges are defined for GET only,
+        # - send 416 without the contract's body,
+        # - send several ranges, even a hundred of a few bytes, as a multipart body, which no client of reports needs.
+        other_headers = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
         with self._file:
-            await super().__call__({**scope, "headers": [*kept, *self._range]}, receive, send)
+            await super().__call__({**scope, "headers": [*other_headers, *self._range]}, receive, send)
 
 
 def _range(request: Request) -> str:
-    # several headers are several ranges
+    # several header lines are one list (RFC 9110, 5.3)
     return ",".join(request.headers.getlist("range"))
 
 
 _RANGE = r"bytes\s*=\s*([0-9]{0,4000})\s*-\s*([0-9]{0,4000})"
-"""One range. Python reads numbers of 4,300 digits at most; a header with a longer one is ignored."""
+"""A single byte range. Numbers have at most 4,000 digits, because Python's `int` refuses more than 4,300; a header with
+a longer number is ignored."""
 
 
 def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The one range that a header asks for, as start and end (exclusive); None where the whole is to be sent.
+    """Parse a Range header with a single range; None if the whole file is to be sent.
+
+    For a file of 1,000 bytes `bytes=0-99` gives (0, 100), `bytes=900-` and `bytes=-100` give (900, 1000), and
+    `bytes=0-9,20-29`, `bytes=9-0` and `lines=1-2` give None.
+
+    Args:
+        header: the value of the header, or None.
+        size: the size of the file in bytes.
+
+    Returns:
+        The start and the end (exclusive) of the range.
 
     Raises:
-        RangeNotSatisfiable: it begins at or beyond `size`, or wants the last 0 bytes.
+        RangeNotSatisfiable: the range begins at or beyond `size`, or asks for the last 0 bytes.
     """
     match = re.fullmatch(_RANGE, header.strip(), re.IGNORECASE) if header else None
     if match is None or not any(match.groups()):
@@ -148,12 +162,14 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     first, last = (int(digits) if digits else None for digits in match.groups())
     if first is None:
         if last and not size:
-            return None  # the last bytes of an empty file are all that it has
+            return None  # the last N bytes of an empty file are the whole file
         start, end = max(0, size - (last or 0)), size
     else:
         start, end = first, size if last is None else min(last + 1, size)
         if last is not None and last < start:
             return None
     if start >= size:
-        raise RangeNotSatisfiable(f"The file has {size:,} bytes; the range asked for lies beyond them.", size)
+        raise RangeNotSatisfiable(
+            f"The requested range begins beyond the end of the file, which has {size:,} bytes.", size
+        )
     return start, end

@@ -1,4 +1,4 @@
-"""What is raised becomes what is answered: the one place that knows which error has which status and body."""
+"""Maps exceptions to HTTP responses: the status, the body of the contract, and the headers of each error."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ STATUSES: tuple[tuple[type[WhohasError], int], ...] = (
     (Unavailable, 503),
 )
 
-_REFUSING = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
-"""What a disk or the system refuses for a while: no room, no writing, no further open file."""
+_RESOURCE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""Errors of the system that may go away: disk or quota full, read-only disk, too many open files."""
 
 log = structlog.get_logger("whohas.http")
 
 
 class NotAllowed(WhohasError):
-    """A path that exists, with a method that it does not have; `allow` are those that it has."""
+    """A method that the path does not support: 405. `allow` is the value of the header Allow."""
 
     def __init__(self, message: str, allow: str) -> None:
         super().__init__(message)
@@ -66,15 +66,15 @@ class NotAllowed(WhohasError):
 
 
 class PreconditionFailed(WhohasError):
-    """A file that is not the one that the request is about, by its own conditions."""
+    """A precondition of a download, such as If-Match, does not hold: 412."""
 
 
 class UnsupportedCoding(WhohasError):
-    """A body in a content coding, of which none is taken."""
+    """A request body in a content coding, such as gzip: 415."""
 
 
 class RangeNotSatisfiable(WhohasError):
-    """A byte range beyond the end of a file of `size` bytes."""
+    """A byte range that begins beyond the end of a file of `size` bytes: 416."""
 
     def __init__(self, message: str, size: int) -> None:
         super().__init__(message)
@@ -82,18 +82,24 @@ class RangeNotSatisfiable(WhohasError):
 
 
 def tracking_id(scope: Scope) -> str:
-    """The id under which this request stands in the log."""
+    """Return the tracking id of a request, which its response and all its log lines have."""
     return cast("str", scope["state"]["tracking_id"])
 
 
 def origin(scope: Scope) -> dict[str, str]:
-    """What a run that this request starts says of where it came from."""
-    facts = {"trackingId": tracking_id(scope), "traceparent": cast("str", scope["state"].get("traceparent", ""))}
-    return {name: value for name, value in facts.items() if value}
+    """Return the tracking id and the trace of a request, to be stored with a run that it starts.
+
+    The keys are `trackingId` and `traceparent`; the latter is absent if tracing is off.
+    """
+    context = {"trackingId": tracking_id(scope), "traceparent": cast("str", scope["state"].get("traceparent", ""))}
+    return {name: value for name, value in context.items() if value}
 
 
 def answer(error: Exception, scope: Scope) -> Response:
-    """The response to an error. What nobody foresaw is logged, and the caller learns its tracking id only."""
+    """Return the response to an exception.
+
+    An unexpected exception is logged with its traceback; the caller gets a 500 with the tracking id and no details.
+    """
     match error:
         case Unauthorized():
             note_refusal(scope, error.message)
@@ -118,7 +124,7 @@ def answer(error: Exception, scope: Scope) -> Response:
             return refusal(status, error.message, scope)
         case RequestValidationError():
             return refusal(400, " ".join(_fault(fault) for fault in error.errors()), scope)
-        case HTTPException(status_code=204):  # no error: a dependency has nothing to answer
+        case HTTPException(status_code=204):  # raised by a dependency that has nothing to send
             return Response(status_code=204, headers=error.headers)
         case HTTPException():
             headers = dict(error.headers or {})
@@ -127,9 +133,9 @@ def answer(error: Exception, scope: Scope) -> Response:
             log.error("out of memory", reason=first_line(error))
             text = "This needs more memory than the server may use. Ask for less at once, or try again in a minute."
             return refusal(503, text, scope)
-        case _ if _lacks_a_part(error):
+        case _ if _is_unavailable(error):
             log.error("unavailable", exc_info=error)
-            text = "The server's database or disk does not take this now. Try again in a minute."
+            text = "The server's database or disk is not available now. Try again in a minute."
             return refusal(503, text, scope)
         case _:
             log.error("internal fault", exc_info=error)
@@ -138,17 +144,17 @@ def answer(error: Exception, scope: Scope) -> Response:
 
 
 def note_refusal(scope: Scope, reason: str) -> None:
-    """Keeps why a request was refused, for the audit trail."""
+    """Remember why a request was refused, for the audit event that `Denied` writes if the status is 401 or 403."""
     scope["state"]["refused"] = reason
 
 
 async def handle(request: Request, error: Exception) -> Response:
-    """The same, as an exception handler of the application."""
+    """Return the response to an exception; `answer` in the form of a FastAPI exception handler."""
     return answer(error, request.scope)
 
 
 def refusal(status: int, text: str, scope: Scope, headers: dict[str, str] | None = None) -> Response:
-    """The contract's error body under a status."""
+    """Return an error response with the contract's body, which has the tracking id and one message in English."""
     code = DETAIL_CODES.get(status, f"{status} Refused")
     messages = [ErrorMessage(text=_plain(text))]
     return json_response(
@@ -157,7 +163,7 @@ def refusal(status: int, text: str, scope: Scope, headers: dict[str, str] | None
 
 
 def refuse_token(text: str) -> Response:
-    """The contract's body of a 401."""
+    """Return a 401 with the contract's body and the header WWW-Authenticate."""
     headers = {"WWW-Authenticate": "Bearer"}
     return json_response(BadToken(error=_plain(text)), 401, headers, leave_out_nulls=True)
 
@@ -169,20 +175,27 @@ def json_response(
     *,
     leave_out_nulls: bool = False,
 ) -> Response:
-    """A body as the wire has it; nulls stay unless told otherwise, for some clients want the key."""
+    """Return a JSON response.
+
+    Args:
+        body: the model of the body.
+        status: the status code.
+        headers: additional headers.
+        leave_out_nulls: whether to leave out keys that are null; some clients need the keys.
+    """
     content: dict[str, Any] = body.model_dump(mode="json", exclude_none=leave_out_nulls)
     return JSONResponse(content, status, headers)
 
 
 def _plain(text: str) -> str:
-    # what a caller sent may be quoted in a text and hold half a character: it must not break the answer
+    # a message may quote a single surrogate that the caller sent, which cannot be encoded as UTF-8
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][-1])
     if fault["type"] == "missing":
-        hint = " Use csv or pdf, or another that the run made." if name == "fileFormat" else ""
+        hint = " Use csv or pdf, or another format that the run has." if name == "fileFormat" else ""
         return f"The {fault['loc'][0]} parameter {name} is missing.{hint}"
     return f"The {fault['loc'][0]} parameter {name} is wrong: {fault['msg']}"
 
@@ -191,21 +204,22 @@ def _routing_text(error: HTTPException, scope: Scope) -> str:
     where = f"{scope['method']} {scope['path'][:200]!r}"
     match error.status_code:
         case 404:
-            return f"There is nothing at {where}. /openapi.json lists what there is."
+            return f"There is no operation {where}. /openapi.json lists all operations."
         case 405:
-            return f"{where} is not offered; {(error.headers or {}).get('Allow', 'another method')} is."
+            allowed = (error.headers or {}).get("Allow", "another method")
+            return f"{where} is not supported. Use {allowed}."
         case _:
             return str(error.detail)
 
 
 def _lacks_memory(error: Exception) -> bool:
-    # by its name: the engine is loaded where it is used alone
+    # compared by name, so that this module does not import DuckDB
     return isinstance(error, MemoryError) or (
         type(error).__module__.split(".")[0] in ("duckdb", "_duckdb") and type(error).__name__ == "OutOfMemoryException"
     )
 
 
-def _lacks_a_part(error: Exception) -> bool:
+def _is_unavailable(error: Exception) -> bool:
     if isinstance(error, DBAPIError):
         return type(error).__name__ in ("OperationalError", "InterfaceError")
-    return isinstance(error, OSError) and error.errno in _REFUSING
+    return isinstance(error, OSError) and error.errno in _RESOURCE_ERRORS

@@ -1,4 +1,4 @@
-"""The name under which a file is saved. Clients write it to their working folder as it comes, so it is made safe."""
+"""File names of downloads. Clients save a file under its name without a check, so names are made safe here."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import unicodedata
 from urllib.parse import quote
 
 LONGEST = 150
-"""Characters of a name, its extension included."""
+"""The maximum length of a name in characters, including the extension."""
 
 _FORBIDDEN = re.compile(r'[<>:"|?*;%]+')
+# names of devices on Windows
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def content_disposition(preferred: str | None, default: str, extension: str) -> str:
-    """The header of a download: an ASCII name in quotes, which all clients read, and the exact one as `filename*`.
+    """Return the header Content-Disposition: an ASCII `filename`, which all clients read, and the exact `filename*`.
+
+    For the name "Prüfung" and the extension "csv": `attachment; filename="Prufung.csv";
+    filename*=UTF-8''Pr%C3%BCfung.csv`.
 
     Args:
-        preferred: what the caller asked for; may be anything.
-        default: the report's name, for when nothing is left of that.
-        extension: without its dot; added unless the name has it.
+        preferred: the name that the caller asked for, which may be any text, or None.
+        default: the name of the report, used if no safe character is left of that.
+        extension: the extension without a dot; added unless the name has it.
     """
     exact = exact_name(preferred, default, extension)
     plain = _ascii(exact, extension) or _ascii(default, extension) or f"report.{extension}"
@@ -27,14 +31,18 @@ def content_disposition(preferred: str | None, default: str, extension: str) -> 
 
 
 def exact_name(preferred: str | None, default: str, extension: str) -> str:
-    """What a download is called, with every character that may be in a name."""
+    """Return the safe file name of a download in Unicode; the arguments are those of `content_disposition`."""
     return file_name(preferred or "", extension) or file_name(default, extension) or f"report.{extension}"
 
 
 def file_name(name: str, extension: str) -> str:
-    """A name without folders, control characters and what file systems refuse; empty if nothing is left."""
-    seen = "".join(map(_printable, unicodedata.normalize("NFC", name)))
-    parts = [part.strip() for part in re.split(r"[/\\]+", seen)]
+    """Return a name that every file system accepts, with the extension; empty if nothing is left of it.
+
+    Folders are joined by underscores, control and forbidden characters are removed or replaced by underscores, device
+    names of Windows get an underscore in front: `../a/b:c` becomes `a_b_c.csv`, and `con` becomes `_con.csv`.
+    """
+    printable = "".join(map(_printable, unicodedata.normalize("NFC", name)))
+    parts = [part.strip() for part in re.split(r"[/\\]+", printable)]
     stem = "_".join(part for part in parts if part.strip("."))
     stem = _FORBIDDEN.sub("_", stem)
     if stem.lower().endswith(f".{extension}"):
@@ -48,19 +56,19 @@ def file_name(name: str, extension: str) -> str:
 
 
 def _printable(letter: str) -> str:
-    # controls, marks of direction and half characters go; a space of any width becomes the plain one
+    # control characters, direction marks and single surrogates are removed; other spaces become an ASCII space
     if letter.isprintable():
         return letter
     return " " if unicodedata.category(letter) == "Zs" else ""
 
 
 def _shorten(stem: str, length: int) -> str:
-    # file systems count bytes, up to 255: that may be fewer characters
+    # file systems allow 255 bytes, which may be fewer characters
     return stem[:length].encode("utf-8")[:240].decode("utf-8", "ignore")
 
 
 def _ascii(name: str, extension: str) -> str:
-    # compatibility forms of slashes, dots and quotes become real ones here, so the name is made safe once more
-    parted = unicodedata.normalize("NFKD", name)
-    letters = (letter for letter in parted if not unicodedata.combining(letter))
+    # NFKD turns compatibility forms of slashes, dots and quotes into the ASCII ones: `file_name` has to run again
+    decomposed = unicodedata.normalize("NFKD", name)
+    letters = (letter for letter in decomposed if not unicodedata.combining(letter))
     return file_name("".join(letter if letter.isascii() else "_" for letter in letters), extension)

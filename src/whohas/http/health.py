@@ -1,4 +1,4 @@
-"""`/healthz`: the process answers. `/readyz`: each part that a run needs is there, or which one is not."""
+"""Health checks: `/healthz` (liveness) always answers 200; `/readyz` (readiness) checks each part that a run needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger("whohas.http")
 
 
 def health_routes(services: Services) -> APIRouter:
-    """The two routes; both answer without a token, and tell nothing that is anybody's business."""
+    """Return the routes of both health checks, which need no token and disclose nothing sensitive."""
     router = APIRouter(tags=["Health"])
     parts = _parts(services)
 
@@ -29,15 +29,15 @@ def health_routes(services: Services) -> APIRouter:
         return JSONResponse({"status": "ok"})
 
     def ready() -> Response:
-        found = {name: _fault(name, check) for name, check in parts.items()}
-        fine = not any(found.values())
-        content = {"status": "ready" if fine else "not ready", "parts": {n: f or "ok" for n, f in found.items()}}
-        return JSONResponse(content, 200 if fine else 503, {"Cache-Control": "no-store"})
+        faults = {name: _fault(name, check) for name, check in parts.items()}
+        all_ready = not any(faults.values())
+        content = {"status": "ready" if all_ready else "not ready", "parts": {n: f or "ok" for n, f in faults.items()}}
+        return JSONResponse(content, 200 if all_ready else 503, {"Cache-Control": "no-store"})
 
-    unready: dict[int | str, dict[str, Any]] = {503: {"description": "The parts that are not."}}
+    unready: dict[int | str, dict[str, Any]] = {503: {"description": "Some parts are not ready; `parts` says which."}}
     for path, endpoint, name, summary, answers in (
         ("/healthz", health, "health", "Whether the server is up", None),
-        ("/readyz", ready, "ready", "Whether every part is there", unready),
+        ("/readyz", ready, "ready", "Whether the server is ready to execute runs", unready),
     ):
         router.add_api_route(path, endpoint, methods=["GET"], name=name, summary=summary, responses=answers)
         router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
@@ -45,7 +45,7 @@ def health_routes(services: Services) -> APIRouter:
 
 
 def _parts(services: Services) -> dict[str, Callable[[], str]]:
-    """Checks by the part's name; each returns what is wrong, or nothing."""
+    """Return the check of each part by the part's name. A check returns its fault, or an empty text if all is well."""
     settings = services.settings
 
     def database() -> str:
@@ -70,6 +70,7 @@ def _parts(services: Services) -> dict[str, Callable[[], str]]:
 
 
 def _fault(name: str, check: Callable[[], str]) -> str:
+    """Run a check; an exception is logged, and its details are kept out of the public response."""
     try:
         return check()
     except Unavailable as error:
