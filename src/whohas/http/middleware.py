@@ -1,4 +1,4 @@
-"""What every request passes, as plain ASGI: nothing here holds a body or a file in memory."""
+"""The ASGI middlewares that every request passes; `whohas.http` lists their order. None buffers a body or a file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from whohas.http.errors import answer
 from whohas.tracing import Tracing
 
 TRACKING_HEADER = "SLPT-Request-ID"
-"""The header of every response that carries its tracking id; the name is the published service's."""
+"""The response header with the tracking id of the request; the name is that of the published service."""
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -31,16 +31,17 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Of every response; a page that needs more sets its own policy."""
+"""Headers of every response, unless the route has set another value, as the sign-in page does."""
 
 HTTPS_ONLY = "max-age=31536000"
-"""A year, told to browsers over HTTPS."""
+"""The value of Strict-Transport-Security over HTTPS: one year."""
 
 _PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""What machines ask for every few seconds."""
+"""Paths that monitoring requests every few seconds: logged at level debug, and not traced."""
 
 UNREAD_BYTES = 1 << 30
-"""How much of an unread body is taken before the connection is closed on it; for how long: `timeouts`."""
+"""The most bytes of an unread body that are read and dropped before the connection is closed; the most seconds are
+`timeouts.HTTP_UNREAD_SECONDS`."""
 
 log = structlog.get_logger("whohas.http")
 
@@ -49,15 +50,23 @@ Ts = TypeVarTuple("Ts")
 
 
 async def called(act: Callable[[*Ts], T], *arguments: *Ts, at_once: bool) -> T:
-    """What a call gives: on the spot where it waits for nothing, else from a thread, so that nobody waits for it."""
+    """Call a synchronous function and return its result, without blocking the event loop.
+
+    Args:
+        act: the function.
+        arguments: its arguments.
+        at_once: whether the function does not block, so that it is called directly; otherwise it runs in the thread
+            pool.
+    """
     return act(*arguments) if at_once else await anyio.to_thread.run_sync(act, *arguments)
 
 
 class Framing:
-    """Closes the connection after the answer to a request with two lengths: `Transfer-Encoding` and `Content-Length`.
+    """Middleware against request smuggling: closes the connection after a request with two lengths.
 
-    Such a request may be an attempt to smuggle a second one past a proxy that believes the other length. RFC 9112
-    (6.1) lets it be answered, by `Transfer-Encoding` alone, if nothing else is read from its connection.
+    A request with both `Transfer-Encoding` and `Content-Length` may hide a second request from a proxy that uses the
+    other length. RFC 9112 (6.1) allows to process it by `Transfer-Encoding` alone if the connection is closed after the
+    response, so that the rest is never parsed as a request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -74,13 +83,17 @@ class Framing:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        # the length that does not count is seen by nothing below either
-        kept = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
-        await self.app({**scope, "headers": kept}, receive, closing)
+        # Content-Length is removed, so that no other middleware uses it
+        other_headers = [pair for pair in scope["headers"] if pair[0] != b"content-length"]
+        await self.app({**scope, "headers": other_headers}, receive, closing)
 
 
 class Tracking:
-    """Gives a request its tracking id, and logs one line for it: never its query, headers or body."""
+    """Middleware that assigns the tracking id of a request, sets the security headers, and logs one line.
+
+    The id is 32 random hex digits in `scope["state"]["tracking_id"]`, in the response header `SLPT-Request-ID` and in
+    each log line of the request. Query, headers and body are never logged.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -92,7 +105,7 @@ class Tracking:
         tracking_id = uuid.uuid4().hex
         state = scope.setdefault("state", {})
         state["tracking_id"] = tracking_id
-        status = 499  # the caller went before there was an answer
+        status = 499  # the client disconnected before there was a response
         begun = time.perf_counter()
 
         async def tracked(message: Message) -> None:
@@ -126,7 +139,10 @@ class Tracking:
 
 
 class Traced:
-    """Makes a span of each request but the probes, within the caller's trace where it names one."""
+    """Middleware that records an OpenTelemetry span of each request except health checks and metrics.
+
+    The span belongs to the trace of the caller if the request has a header `traceparent`.
+    """
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self.app = app
@@ -136,28 +152,32 @@ class Traced:
         if scope["type"] != "http" or scope["path"] in _PROBES:
             await self.app(scope, receive, send)
             return
-        with self.tracing.span("request", Headers(scope=scope).get("traceparent", ""), server=True) as piece:
-            scope["state"]["traceparent"] = piece.traceparent
-            piece.tell(tracking_id=scope["state"]["tracking_id"])
+        with self.tracing.span("request", Headers(scope=scope).get("traceparent", ""), server=True) as span:
+            scope["state"]["traceparent"] = span.traceparent
+            span.tell(tracking_id=scope["state"]["tracking_id"])
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    piece.tell(status=message["status"])
+                    span.tell(status=message["status"])
                     if message["status"] >= 500:
-                        piece.fail(f"HTTP {message['status']}")
+                        span.fail(f"HTTP {message['status']}")
                 await send(message)
 
             try:
                 await self.app(scope, receive, watched)
             finally:
-                piece.rename(f"{scope['method']} {getattr(scope.get('route'), 'name', 'nothing')}")
+                span.rename(f"{scope['method']} {getattr(scope.get('route'), 'name', 'nothing')}")
 
 
 class UnreadBody:
-    """Takes what is left of a body once the answer is under way.
+    """Middleware that reads and drops the rest of a request body that the application did not read.
 
-    A server that answers early and closes the connection resets it under the caller's hands while that is still
-    sending, and the answer is lost. So the answer goes out first, then the rest is read and dropped, within limits.
+    If a server responds early, for example with 413, and closes the connection while the client is still sending, TCP
+    resets the connection and the client loses the response. Therefore all of the response but its last, empty part is
+    sent first, then the body is read up to `UNREAD_BYTES` and `HTTP_UNREAD_SECONDS`, then the response ends.
+
+    The body is not read if the client waits for `100 Continue` and the application did not ask for it: it will not be
+    sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -167,33 +187,36 @@ class UnreadBody:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self.app(scope, receive, send)
             return
-        waits_for_leave = "expect" in Headers(scope=scope)
-        asked = over = False
+        expects_continue = "expect" in Headers(scope=scope)
+        requested = complete = False
 
         async def watched() -> Message:
-            nonlocal asked, over
-            asked = True
+            nonlocal requested, complete
+            requested = True
             message = await receive()
-            over = message["type"] != "http.request" or not message.get("more_body", False)
+            complete = message["type"] != "http.request" or not message.get("more_body", False)
             return message
 
         async def finishing(message: Message) -> None:
             last = message["type"] == "http.response.body" and not message.get("more_body", False)
-            if not last or over or (waits_for_leave and not asked):
+            if not last or complete or (expects_continue and not requested):
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            taken = 0
+            dropped = 0
             with anyio.move_on_after(timeouts.HTTP_UNREAD_SECONDS):
-                while not over and taken < UNREAD_BYTES:
-                    taken += len((await watched()).get("body", b""))
+                while not complete and dropped < UNREAD_BYTES:
+                    dropped += len((await watched()).get("body", b""))
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self.app(scope, watched, finishing)
 
 
 class Refusals:
-    """Turns whatever is raised below into the contract's bodies."""
+    """Middleware that maps exceptions to error responses (`whohas.http.errors.answer`).
+
+    An exception after the response has begun is logged and raised again, which breaks off the connection.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -221,8 +244,11 @@ class Refusals:
 
 
 class Slashes:
-    """Reads several slashes as one: a base URL with a slash at its end makes clients send `//oauth/token`. One at the
-    end counts for nothing: `/oauth/token/` is answered at once, for a redirect would lose the body of a POST."""
+    """Middleware that normalizes the slashes of a path: `//oauth/token/` becomes `/oauth/token`.
+
+    Clients whose base URL ends with a slash send `//oauth/token`. A slash at the end is removed without a redirect,
+    because a redirect would lose the body of a POST.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -234,12 +260,18 @@ class Slashes:
 
 
 class Guard:
-    """Lets nobody in without a token; puts the caller into the request's state.
+    """Middleware that authenticates the caller of a request and stores it as `scope["state"]["caller"]`.
 
-    What a caller may do is decided where the route is known (`whohas.http.access`).
+    Authorization comes later, when the route is known (`whohas.http.access`).
 
     Args:
-        at_once: whether tokens are verified without waiting for anything, so that no other thread need do it.
+        app: the next application.
+        verify: returns the caller that a token authenticates.
+        open_paths: the paths that need no token.
+        at_once: whether `verify` does not block, so that it needs no thread.
+
+    Raises:
+        Unauthorized: the token is missing or not valid; for unknown paths too.
     """
 
     def __init__(
@@ -258,10 +290,15 @@ class Guard:
 
 
 class Limited:
-    """Counts each call of a caller under an API version, and refuses it where there are too many.
+    """Middleware with the rate limit: a number of calls for each client and API version in ten seconds.
 
     Args:
-        at_once: whether it is counted without waiting for anything.
+        app: the next application.
+        limit: the rate limit.
+        at_once: whether counting does not block, so that it needs no thread.
+
+    Raises:
+        QuotaExceeded: the client has used up its calls.
     """
 
     def __init__(self, app: ASGIApp, limit: RateLimit, at_once: bool) -> None:
@@ -273,32 +310,36 @@ class Limited:
         caller: Caller | None = scope.get("state", {}).get("caller")
         if caller is not None:
             version = VERSION.match(scope["path"])
-            of = version[1] if version else "v1"
-            await called(self.limit.check, caller.client, of, at_once=self.at_once)
+            name = version[1] if version else "v1"
+            await called(self.limit.check, caller.client, name, at_once=self.at_once)
         await self.app(scope, receive, send)
 
 
 VERSION = re.compile(r"/(v3|v\d{4}|beta|latest)/")
-"""The API version of a path, where it stands first; all else is counted together."""
+"""The API version at the begin of a path; paths without one are counted together, as `v1`."""
 
 
 def bearer_token(headers: Headers) -> str:
-    """The token of an Authorization header, perhaps empty.
+    """Return the token of the Authorization header; it may be empty.
 
     Raises:
-        Unauthorized: there is no such header, more than one, or another scheme.
+        Unauthorized: the header is missing, occurs more than once, or has another scheme than Bearer.
     """
-    given = headers.getlist("authorization")
-    if not given:
+    values = headers.getlist("authorization")
+    if not values:
         raise Unauthorized("The Authorization header is missing. Send `Authorization: Bearer <token>`.")
-    scheme, _, token = given[0].strip().partition(" ")
-    if len(given) > 1 or scheme.lower() != "bearer":
+    scheme, _, token = values[0].strip().partition(" ")
+    if len(values) > 1 or scheme.lower() != "bearer":
         raise Unauthorized("The Authorization header must be one, of the form `Bearer <token>`.")
     return token.strip()
 
 
 class BodyLimit:
-    """Refuses a body beyond a limit: by its announced length where there is one, else as soon as it is exceeded."""
+    """Middleware that refuses a body longer than `max_bytes`, by its Content-Length or as soon as more bytes arrive.
+
+    Raises:
+        TooLarge: the body is too long.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
@@ -308,16 +349,16 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self.max_bytes:
+        content_length = Headers(scope=scope).get("content-length", "")
+        if content_length.isdecimal() and int(content_length) > self.max_bytes:
             raise self._too_large()
-        taken = 0
+        received = 0
 
         async def counted() -> Message:
-            nonlocal taken
+            nonlocal received
             message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.max_bytes:
+            received += len(message.get("body", b""))
+            if received > self.max_bytes:
                 raise self._too_large()
             return message
 

@@ -1,4 +1,4 @@
-"""Which of two media types a caller would rather have: the header `Accept` of RFC 9110, 12.5.1."""
+"""Content negotiation between two media types by the header `Accept` (RFC 9110, 12.5.1)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ _BETWEEN = re.compile(r"[ \t]*(?:,[ \t]*)*")
 
 
 def prefers(header: str, wanted: str, usual: str) -> bool:
-    """Return whether a caller names a media type, or a range that it is in, and does not weigh the usual one higher.
+    """Return whether a caller asks for a media type, instead of the one that is sent by default.
 
-    A header that cannot be read, or has `*/*` alone, names nothing: the usual type is sent.
+    The header must name the type or its family (`application/*`) with a weight that is not lower than that of the
+    default. A header that is malformed, or has only `*/*`, gets the default. With `application/json` wanted and
+    `text/plain` as the default, `application/json` and `application/*, text/plain` give True, `*/*` and
+    `application/json;q=0.5, text/plain` give False.
 
     Args:
         header: `Accept`; several lines joined by commas; empty if the request has no such header.
-        wanted: such as `application/json`.
-        usual: what is sent to a caller who does not say.
+        wanted: a media type, such as `application/json`.
+        usual: the media type that is sent by default.
     """
     weights = _weights(header)
     if not {wanted, _family(wanted)} & weights.keys():
         return False
-    mine = _weight(weights, wanted)
-    return mine > 0 and mine >= _weight(weights, usual)
+    weight = _weight(weights, wanted)
+    return weight > 0 and weight >= _weight(weights, usual)
 
 
 def _family(media_type: str) -> str:
@@ -34,26 +37,29 @@ def _family(media_type: str) -> str:
 
 
 def _weight(weights: dict[str, float], media_type: str) -> float:
-    """Return the weight of the most specific range that a type is in."""
+    """Return the weight of the most specific media range that includes a type: the type, its family, or `*/*`."""
     return next((weights[name] for name in (media_type, _family(media_type), "*/*") if name in weights), 0)
 
 
 def _weights(header: str) -> dict[str, float]:
-    """Return the weight of each media range; none where the header cannot be read. Ranges with parameters of a type
-    (`text/plain;format=flowed`) are no types of ours."""
-    found: dict[str, float] = {}
-    at = 0
+    """Return the weight of each media range; an empty dict if the header is malformed.
+
+    Ranges with a parameter other than `charset` (`text/plain;format=flowed`) are left out: this server has no such
+    types. For example `text/*;q=0.3, application/json` gives `{"text/*": 0.3, "application/json": 1.0}`.
+    """
+    weights: dict[str, float] = {}
+    position = 0
     while True:
-        between = _BETWEEN.match(header, at)
+        between = _BETWEEN.match(header, position)
         assert between is not None
         if between.end() == len(header):
-            return found
+            return weights
         media_type = _RANGE.match(header, between.end())
-        if media_type is None or (at and "," not in between[0]):
+        if media_type is None or (position and "," not in between[0]):
             return {}
-        at, weight, plain = media_type.end(), 1.0, True
-        while parameter := _PARAMETER.match(header, at):
-            at = parameter.end()
+        position, weight, plain = media_type.end(), 1.0, True
+        while parameter := _PARAMETER.match(header, position):
+            position = parameter.end()
             if parameter[1] is None:
                 continue
             if parameter[1].lower() == "q":
@@ -62,9 +68,9 @@ def _weights(header: str) -> dict[str, float]:
                 weight = float(parameter[2])
                 break
             plain = plain and parameter[1].lower() == "charset"
-        # what follows a weight is an extension, which means nothing
-        while parameter := _PARAMETER.match(header, at):
-            at = parameter.end()
+        # parameters after the weight are extensions without a meaning (RFC 9110, 12.5.1)
+        while parameter := _PARAMETER.match(header, position):
+            position = parameter.end()
         if plain:
             name = media_type[1].lower()
-            found[name] = max(weight, found.get(name, 0.0))
+            weights[name] = max(weight, weights.get(name, 0.0))
