@@ -1,7 +1,7 @@
-"""JSON Patch (RFC 6902) of a task: the published API lets a caller change how a task ended, and nothing else.
+"""JSON Patch (RFC 6902) of a task. The published API allows to change only the completion status and its time.
 
-What a run came to is for its worker to say. So a patch can end a run, which is to cancel it, or say what is so
-already; it cannot make a success of a failure.
+Only the worker decides the outcome of a run. Therefore a patch can cancel a run, or repeat the outcome that it has; it
+cannot turn a failure into a success.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 
 MOST = 20
-"""Operations of one patch."""
+"""The most operations of a patch."""
 
 _COMPLETION = "/completionStatus"
 _COMPLETED = "/completed"
 
 
 def wanted_completion(body: object) -> TaskCompletion:
-    """The completion status that a patch asks for.
+    """Return the completion status that a patch sets; if it sets several, the last one.
+
+    `/completed` must be a time, which is ignored.
+
+    Args:
+        body: the parsed JSON body, such as `[{"op": "replace", "path": "/completionStatus", "value": "TERMINATED"}]`.
 
     Raises:
-        InvalidArguments: no patch, one of other fields, or one that asks for nothing.
+        InvalidArguments: the body is not a patch, has other operations or paths, or does not set the completion status.
     """
     if not isinstance(body, list):
         raise InvalidArguments(
@@ -36,28 +41,28 @@ def wanted_completion(body: object) -> TaskCompletion:
         raise InvalidArguments(f"The patch has {counted(len(operations), 'operation')}; {MOST} is the most.")
     wanted: TaskCompletion | None = None
     for number, operation in enumerate(operations, 1):
-        path, value = _replaced(number, operation)
+        path, value = _replacement(number, operation)
         if path == _COMPLETION:
             wanted = _completion(number, value)
         else:
-            _time(number, value)
+            _check_time(number, value)
     if wanted is None:
-        raise InvalidArguments(f"The patch says nothing of {_COMPLETION}.")
+        raise InvalidArguments(f"The patch says nothing of {_COMPLETION}. Add an operation with that path.")
     return wanted
 
 
-def _replaced(number: int, operation: object) -> tuple[str, object]:
+def _replacement(number: int, operation: object) -> tuple[str, object]:
     if not isinstance(operation, dict):
         raise InvalidArguments(f"Operation {number} of the patch must be an object.")
-    said = cast("dict[str, Any]", operation)
-    if said.get("op") not in ("replace", "add"):
+    members = cast("dict[str, Any]", operation)
+    if members.get("op") not in ("replace", "add"):
         raise InvalidArguments(f"Operation {number} of the patch must have the op replace or add.")
-    path = said.get("path")
+    path = members.get("path")
     if path not in (_COMPLETION, _COMPLETED):
         raise InvalidArguments(f"Operation {number} of the patch must have the path {_COMPLETION} or {_COMPLETED}.")
-    if "value" not in said:
+    if "value" not in members:
         raise InvalidArguments(f"Operation {number} of the patch has no value.")
-    return path, said["value"]
+    return path, members["value"]
 
 
 def _completion(number: int, value: object) -> TaskCompletion:
@@ -68,7 +73,7 @@ def _completion(number: int, value: object) -> TaskCompletion:
         raise InvalidArguments(f"The value of operation {number} of the patch must be one of {known}.") from None
 
 
-def _time(number: int, value: object) -> None:
+def _check_time(number: int, value: object) -> None:
     try:
         datetime.fromisoformat(str(value))
     except ValueError:

@@ -1,17 +1,17 @@
-"""Conditional requests on a file that never changes: If-Match and its kin, in the order of RFC 9110, 13.2.2.
+"""Preconditions of downloads: If-Match and the related headers, evaluated in the order of RFC 9110, 13.2.2.
 
 ====  ===================  ==============================================  ====================================
-step  header               is looked at                                    where it does not hold
+step  header               evaluated                                       result if it is false
 ====  ===================  ==============================================  ====================================
-1     If-Match             always; tags are compared strongly              412
-2     If-Unmodified-Since  where there is no If-Match                      412
-3     If-None-Match        always; tags are compared weakly                304
-4     If-Modified-Since    where there is no If-None-Match                 304
-5     If-Range             for GET with Range; a tag strongly, or a date   the range is ignored: the whole file
+1     If-Match             always; strong comparison of tags               412
+2     If-Unmodified-Since  without If-Match                                412
+3     If-None-Match        always; weak comparison of tags                 304
+4     If-Modified-Since    without If-None-Match                           304
+5     If-Range             for GET with Range; a tag (strong) or a date    the range is ignored: the whole file
 ====  ===================  ==============================================  ====================================
 
-A date that is none is ignored, as the RFC says. It leaves open what a list of tags is that cannot be read: here it has
-none of them, so that If-Match refuses and If-None-Match sends the file.
+An invalid date is ignored, as the RFC says. The RFC does not say how to treat a malformed list of tags: here no tag
+matches it, so that If-Match gives 412 and If-None-Match sends the file.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from enum import Enum, auto
 from starlette.datastructures import Headers
 
 CONDITIONS = ("if-match", "if-unmodified-since", "if-none-match", "if-modified-since", "if-range")
-"""The headers, as a page of another origin must be allowed to send them."""
+"""The names of the headers, for the list of headers that CORS allows."""
 
 
 class Outcome(Enum):
-    """What becomes of a request."""
+    """The response that the preconditions of a request require."""
 
     WHOLE = auto()
-    """The whole file is sent."""
+    """Send the whole file: 200."""
     RANGE = auto()
-    """What the header Range asks for is sent."""
+    """Send the range in the header Range: 206."""
     UNCHANGED = auto()
-    """The caller has it: 304."""
+    """The caller has the file already: 304."""
     FAILED = auto()
-    """What the caller relies on does not hold: 412."""
+    """If-Match or If-Unmodified-Since is false: 412."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """By what a file is recognised.
+    """The validators of a file (RFC 9110, 8.8).
 
     Attributes:
-        etag: its strong entity tag, with its quotes.
-        modified: its `Last-Modified`, to the second. No file is ever changed, so it is a strong validator too.
+        etag: its strong entity tag, including the quotes.
+        modified: its `Last-Modified`, in whole seconds. Files are never changed, so it is a strong validator too.
     """
 
     etag: str
@@ -54,10 +54,12 @@ class Validators:
 
 
 def evaluate(method: str, headers: Headers, file: Validators) -> Outcome:
-    """Return what becomes of a GET or HEAD of a file that is there.
+    """Evaluate the preconditions of a GET or HEAD of an existing file.
 
     Args:
         method: `GET` or `HEAD`.
+        headers: the headers of the request.
+        file: the validators of the file.
     """
     if_match, if_none_match = _joined(headers, "if-match"), _joined(headers, "if-none-match")
     if if_match is not None:
@@ -83,21 +85,25 @@ _BETWEEN = re.compile(r"[ \t]*(?:,[ \t]*)*")
 
 
 def _among(text: str, etag: str, *, weakly: bool) -> bool:
-    """Return whether a list of entity tags, or `*`, has a strong tag."""
+    """Return whether a list of entity tags contains a tag; `*` contains all, a malformed list none.
+
+    For the tag `"b"` the lists `"a", "b"` and `*` give True, `W/"b"` gives True if tags are compared weakly, and
+    `"a" "b"` without a comma gives False.
+    """
     if text == "*":
         return True
-    found = False
-    place, end = 0, len(text)
-    while (between := _BETWEEN.match(text, place)) is not None:
+    matches = False
+    position, end = 0, len(text)
+    while (between := _BETWEEN.match(text, position)) is not None:
         if between.end() == end:
-            return found
-        if place and "," not in between[0]:
+            return matches
+        if position and "," not in between[0]:
             return False
         tag = _TAG.match(text, between.end())
         if tag is None:
             return False
-        found = found or (tag[2] == etag and (weakly or tag[1] is None))
-        place = tag.end()
+        matches = matches or (tag[2] == etag and (weakly or tag[1] is None))
+        position = tag.end()
     return False
 
 
@@ -130,29 +136,34 @@ _LEAP_SECOND = 60
 
 
 def http_date(text: str, *, now: datetime | None = None) -> datetime | None:
-    """Read a date in any of the three forms of HTTP (RFC 9110, 5.6.7); None where it is none.
+    """Parse a date in any of the three formats of HTTP (RFC 9110, 5.6.7); None if it is not one.
+
+    `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994` are the same time.
+    A leap second (60) is taken as the next second.
 
     Args:
-        now: two digits of a year are never more than fifty years after it.
+        text: the date.
+        now: the present time. A year of two digits that would be more than fifty years after it is taken as one of the
+            century before.
     """
-    found = next((match for form in _DATES if (match := form.fullmatch(text))), None)
-    if found is None:
+    match = next((match for form in _DATES if (match := form.fullmatch(text))), None)
+    if match is None:
         return None
-    year, second = int(found["year"]), int(found["second"])
-    if len(found["year"]) == 2:
-        this = (now or datetime.now(UTC)).year
-        year += this // 100 * 100
-        year -= 100 if year > this + 50 else 0
+    year, second = int(match["year"]), int(match["second"])
+    if len(match["year"]) == 2:
+        current_year = (now or datetime.now(UTC)).year
+        year += current_year // 100 * 100
+        year -= 100 if year > current_year + 50 else 0
     try:
-        read = datetime(
+        time = datetime(
             year,
-            _MONTHS.index(found["month"]) + 1,
-            int(found["day"]),
-            int(found["hour"]),
-            int(found["minute"]),
+            _MONTHS.index(match["month"]) + 1,
+            int(match["day"]),
+            int(match["hour"]),
+            int(match["minute"]),
             min(second, _LEAP_SECOND - 1),
             tzinfo=UTC,
         )
-        return read + timedelta(seconds=1) if second == _LEAP_SECOND else read if second < _LEAP_SECOND else None
+        return time + timedelta(seconds=1) if second == _LEAP_SECOND else time if second < _LEAP_SECOND else None
     except (ValueError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""How a run found its rows, and whether it finds the same ones again; at paths of our own."""
+"""Routes for the SQL of a run, and for replaying a run to verify its rows; not in the published API."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JSON = "application/json"
 
 
 def record_routes(services: Services) -> APIRouter:
-    """The routes, to be mounted under `/whohas/runs`."""
+    """Return the routes `/{id}/statement` and `/{id}/replay`, to be mounted under `/whohas/runs`."""
     router = APIRouter(tags=["Records"])
 
     def statement(request: Request, id: str) -> Response:
@@ -43,12 +43,13 @@ def record_routes(services: Services) -> APIRouter:
         methods=["GET"],
         name="runStatement",
         dependencies=description.secured("runStatement"),
-        summary="The SQL that gives the rows of a run",
+        summary="The SQL statement that a run executed",
         response_class=Response,
         responses={
             200: {
-                "description": "SQL that runs as it is; with `Accept: application/json` each statement with its "
-                "parameters, the snapshot, the version that planned the run, and the digest of its rows.",
+                "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
+                "application/json` each statement with its parameters, the snapshot, the version that planned the run, "
+                "and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
             },
             **description.REFUSALS,
@@ -60,10 +61,10 @@ def record_routes(services: Services) -> APIRouter:
         methods=["POST"],
         name="replayRun",
         dependencies=description.secured("replayRun"),
-        summary="Run the statements of a run again over its snapshot, and say whether the rows are the same",
+        summary="Execute the statements of a run again on its snapshot, and compare the rows",
         responses={
             200: {
-                "description": "`same` is null where it cannot be told; `reason` then says why.",
+                "description": "`same` says whether the rows are equal; it is null if that is unknown: see `reason`.",
                 "content": {_JSON: {}},
             },
             **description.REFUSALS,

@@ -1,4 +1,7 @@
-"""The four operations on reports. They are the same under every version's prefix."""
+"""Routes of the four report operations: start a run, read its result, download its file, cancel it.
+
+They are mounted under the prefix of each API version (`PREFIXES`), and are the same under all of them.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +38,9 @@ Body = Annotated[dict[str, Any], Depends(json_object)]
 
 
 def report_routes(services: Services) -> APIRouter:
-    """The routes of the four operations, to be mounted under each of `PREFIXES`.
+    """Return the routes of the four operations, to be mounted under each of `PREFIXES`.
 
-    The functions are plain `def`: each runs in a thread, for the database is asked synchronously.
+    The endpoints are plain functions, so that FastAPI runs each in a thread: database queries block.
     """
     router = APIRouter(tags=["Reports Data Extraction"])
     runs = services.runs
@@ -72,8 +75,8 @@ def report_routes(services: Services) -> APIRouter:
     ) -> Response:
         run, artefact = runs.artefact(run_id(id), fileFormat, caller_of(request))
         request.state.download = (run.report_type, artefact.format)
-        usual = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
-        media_type = artefact.media_type or usual
+        default = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
+        media_type = artefact.media_type or default
 
         def begin(file_name: str, span: tuple[int, int] | None) -> None:
             if auditable or services.settings.audit_downloads == "all":
@@ -106,12 +109,12 @@ def report_routes(services: Services) -> APIRouter:
         methods=["POST"],
         name="startReport",
         dependencies=description.secured("startReport"),
-        summary="Start a report, or get the run that is already making it",
+        summary="Start a report, or get the active run of the same report and arguments",
         openapi_extra={
             **description.body(ReportDetails, description.START_EXAMPLES),
             **description.levels("startReport"),
         },
-        responses={200: {"model": TaskResultDetails, "description": "The run as it stands."}, **refusals},
+        responses={200: {"model": TaskResultDetails, "description": "The current state of the run."}, **refusals},
     )
     router.add_api_route("/run", only_post, methods=["GET", "HEAD"], name="startReport", include_in_schema=False)
     router.add_api_route(
@@ -120,8 +123,11 @@ def report_routes(services: Services) -> APIRouter:
         methods=["GET"],
         name="getReportResult",
         dependencies=description.secured("getReportResult"),
-        summary="What became of a run, or how far it is",
-        responses={200: {"model": ReportResults, "description": "Status null: not over."}, **refusals},
+        summary="The result of a run, or its progress",
+        responses={
+            200: {"model": ReportResults, "description": "The result; `status` is null until the run is over."},
+            **refusals,
+        },
     )
     router.add_api_route(
         "/{id:path}/cancel",
@@ -130,7 +136,7 @@ def report_routes(services: Services) -> APIRouter:
         status_code=204,
         name="cancelReport",
         dependencies=description.secured("cancelReport"),
-        summary="Cancel a run; no effect on one that is over",
+        summary="Cancel a run; no effect if it is over",
         responses=refusals,
     )
     router.add_api_route(
