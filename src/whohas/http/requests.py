@@ -1,4 +1,8 @@
-"""Reads what callers send: lenient about headers and spelling, exact about what is wrong."""
+"""Parsing of request bodies, run ids and query parameters.
+
+It is lenient about headers, upper and lower case and encodings, because clients differ in them, and strict about JSON.
+Messages say what is wrong and where.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +19,29 @@ from whohas.errors import InvalidArguments, NotFound
 from whohas.render.registry import find, formats
 
 DEEPEST = 32
-"""Levels of nesting in a body; the contract's bodies have four."""
+"""The most levels of nesting in a JSON body; the bodies of the contract have four."""
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object, whatever the headers call it.
+    """Return the body of a request as a JSON object, whatever its Content-Type; a FastAPI dependency.
 
     Raises:
-        InvalidArguments: empty, no JSON, no object, or with what JSON leaves undefined: a key twice, numbers
-            that are none, half a character; the message says where.
-        TooLarge: beyond the limit.
+        InvalidArguments: the body is empty, not JSON, or not an object, or has a key twice in one object, NaN, Infinity
+            or a number that is too large, NUL or a single surrogate, or too many levels of nesting.
+        TooLarge: the body is longer than the limit of the server.
     """
     return parse_object(await request.body())
 
 
 async def json_value(request: Request) -> object:
-    """The body as any JSON value, read with the same care."""
+    """Return the body of a request as any JSON value; otherwise like `json_object`."""
     return parse_value(await request.body())
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The same as `json_object`, of bytes at hand."""
+    """Parse bytes as a JSON object; `json_object` lists the errors."""
     value = parse_value(body)
     if not isinstance(value, dict):
         raise InvalidArguments(f"The body must be a JSON object, not {_kind(value)}.")
@@ -45,7 +49,11 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def parse_value(body: bytes) -> object:
-    """The JSON value of a body. Bytes that are not UTF-8 are read as ISO-8859-1, which PowerShell may send."""
+    """Parse bytes as a JSON value; `json_object` lists the errors.
+
+    Bytes that are not UTF-8 are decoded as ISO-8859-1, which older versions of PowerShell send. A byte order mark is
+    ignored.
+    """
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -70,12 +78,12 @@ _TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidArguments(f"The body has the key {twice[:60]!r} twice in one object. Send it once.")
-    return found
+    return members
 
 
 def _no_number(name: str) -> NoReturn:
@@ -96,6 +104,7 @@ def _integer(digits: str) -> int:
 
 
 def _check(value: object) -> None:
+    """Check depth and texts level by level rather than by recursion, which deep nesting would exhaust."""
     level: list[object] = [value]
     for _ in range(DEEPEST):
         level = [part for item in level for part in _parts(item)]
@@ -121,10 +130,10 @@ def _kind(value: object) -> str:
 
 
 def run_id(text: str) -> str:
-    """A run's id as the path has it.
+    """Return the run id of a path unchanged.
 
     Raises:
-        NotFound: it has not the form of one, so there is no such run.
+        NotFound: the id is malformed: it is not 32 lower-case hex digits.
     """
     if not RUN_ID.fullmatch(text):
         raise NotFound(f"There is no run with the id {text[:64]!r}. An id is 32 lower-case hex digits.")
@@ -132,7 +141,11 @@ def run_id(text: str) -> str:
 
 
 def read_flag(value: object) -> bool:
-    """A boolean of a query: `true` from most clients, `True` from PowerShell."""
+    """Parse a boolean query parameter: true, false, 1 or 0 in any case; PowerShell sends `True`.
+
+    Raises:
+        PydanticCustomError: it is another text; FastAPI makes it a 400.
+    """
     match str(value).strip().lower():
         case "true" | "1":
             return True
@@ -145,7 +158,11 @@ def read_flag(value: object) -> bool:
 
 
 def read_format(value: object) -> str:
-    """A file format of a query, in either case; one that can be made."""
+    """Parse a file format query parameter in any case, and return the name of the format, such as `csv`.
+
+    Raises:
+        PydanticCustomError: there is no such format; FastAPI makes it a 400.
+    """
     try:
         return find(str(value)).name
     except InvalidArguments:

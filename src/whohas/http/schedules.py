@@ -1,4 +1,7 @@
-"""Schedules over HTTP, at a path of our own: the published API has none."""
+"""Routes for schedules: list, create, read, change, delete, and run at once; not in the published API.
+
+The names of the endpoints below (`every`, `one`, `add`, …) are part of the route names in the table of access.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,15 @@ class _Asked(BaseModel):
 
 
 class NewSchedule(_Asked):
-    """The order for a schedule. `cron` has five fields, `timeZone` is an IANA name; the caller is its launcher."""
+    """The body of a request to create a schedule, whose launcher is the caller.
+
+    Attributes:
+        name: the name of the schedule.
+        reportType: the type of its report.
+        arguments: the arguments of its report.
+        cron: a cron expression of five fields, such as `0 6 * * MON`.
+        timeZone: the IANA name of the time zone of `cron`, such as `Europe/Berlin`.
+    """
 
     name: str
     reportType: str
@@ -44,7 +55,11 @@ class NewSchedule(_Asked):
 
 
 class ScheduleChange(_Asked):
-    """What is to change; what is absent stays."""
+    """The body of a request to change a schedule; a field that is absent or null is not changed.
+
+    Attributes:
+        paused: true to pause the schedule, false to resume it.
+    """
 
     name: str | None = None
     arguments: dict[str, Any] | None = None
@@ -54,7 +69,16 @@ class ScheduleChange(_Asked):
 
 
 class ScheduleAnswer(BaseModel):
-    """A schedule as it stands; `next` is null while it is paused."""
+    """The current state of a schedule.
+
+    Attributes:
+        launcher: the name of the user or application that created it.
+        paused: whether it starts no runs for now.
+        next: when it starts a run next; null while it is paused.
+        last: when it last started a run, or tried to; null before the first time.
+        lastRun: the id of the run that it started then; null if the start failed.
+        lastError: why the start failed, or why the schedule was paused; null if it succeeded.
+    """
 
     id: str
     name: str
@@ -72,12 +96,14 @@ class ScheduleAnswer(BaseModel):
 
 
 def schedule_routes(services: Services) -> APIRouter:
-    """The routes, to be mounted under `PREFIX`."""
+    """Return the routes of schedules, to be mounted under `PREFIX`."""
     router = APIRouter(tags=["Schedules"])
     schedules = services.schedules
 
     def every(request: Request) -> Response:
-        return JSONResponse([_answer(one).model_dump(mode="json") for one in schedules.list(caller_of(request))])
+        return JSONResponse(
+            [_answer(schedule).model_dump(mode="json") for schedule in schedules.list(caller_of(request))]
+        )
 
     def one(request: Request, id: str) -> Response:
         return json_response(_answer(schedules.get(id, caller_of(request))))
@@ -85,16 +111,16 @@ def schedule_routes(services: Services) -> APIRouter:
     def add(request: Request, body: Body) -> Response:
         caller = caller_of(request)
         new = _read(NewSchedule, body)
-        made = schedules.add(
+        created = schedules.add(
             new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, who(request)
         )
-        return json_response(_answer(made), 201, {"Location": f"{PREFIX}/{made.id}"})
+        return json_response(_answer(created), 201, {"Location": f"{PREFIX}/{created.id}"})
 
     def change(request: Request, id: str, body: Body) -> Response:
-        asked = _read(ScheduleChange, body).model_dump(exclude_none=True)
-        if "timeZone" in asked:
-            asked["time_zone"] = asked.pop("timeZone")
-        return json_response(_answer(schedules.change(id, asked, caller_of(request), who(request))))
+        changes = _read(ScheduleChange, body).model_dump(exclude_none=True)
+        if "timeZone" in changes:
+            changes["time_zone"] = changes.pop("timeZone")
+        return json_response(_answer(schedules.change(id, changes, caller_of(request), who(request))))
 
     def remove(request: Request, id: str) -> Response:
         schedules.remove(id, caller_of(request), who(request))
@@ -120,18 +146,20 @@ def schedule_routes(services: Services) -> APIRouter:
             **more,
         )
 
-    single = {200: {"model": ScheduleAnswer, "description": "The schedule as it stands."}}
-    several = {200: {"model": list[ScheduleAnswer], "description": "All of them, by name."}}
+    single = {200: {"model": ScheduleAnswer, "description": "The current state of the schedule."}}
+    several = {
+        200: {"model": list[ScheduleAnswer], "description": "The schedules that the caller may see, ordered by name."}
+    }
     made = {201: {"model": ScheduleAnswer, "description": "The schedule; Location has its path."}}
-    started = {200: {"model": TaskResultDetails, "description": "The run as it stands."}}
+    started = {200: {"model": TaskResultDetails, "description": "The current state of the run."}}
     new = description.body(NewSchedule, description.SCHEDULE_EXAMPLES)
     changed = description.body(ScheduleChange, {"pause": {"value": {"paused": True}}})
-    route("", "GET", every, "All schedules", responses=several)
-    route("", "POST", add, "Make a schedule", responses=made, status_code=201, openapi_extra=new)
-    route("/{id}", "GET", one, "A schedule, by its id or name", responses=single)
+    route("", "GET", every, "List schedules", responses=several)
+    route("", "POST", add, "Create a schedule", responses=made, status_code=201, openapi_extra=new)
+    route("/{id}", "GET", one, "Get a schedule by its id or name", responses=single)
     route("/{id}", "PATCH", change, "Change, pause or resume a schedule", responses=single, openapi_extra=changed)
-    route("/{id}", "DELETE", remove, "Remove a schedule; its runs stay", status_code=204)
-    route("/{id}/run", "POST", run, "Start its report now", responses=started)
+    route("/{id}", "DELETE", remove, "Delete a schedule; its runs are kept", status_code=204)
+    route("/{id}/run", "POST", run, "Start a run of the schedule's report now", responses=started)
     return router
 
 
@@ -143,19 +171,19 @@ def _read(model: type[Model], body: dict[str, Any]) -> Model:
         raise InvalidArguments(f"The body is wrong. {faults}.") from None
 
 
-def _answer(one: Schedule) -> ScheduleAnswer:
+def _answer(schedule: Schedule) -> ScheduleAnswer:
     return ScheduleAnswer(
-        id=one.id,
-        name=one.name,
-        reportType=one.report_type,
-        arguments=cast("dict[str, Any]", one.arguments),
-        cron=one.cron,
-        timeZone=one.time_zone,
-        launcher=one.launcher,
-        paused=one.paused,
-        created=one.created,
-        next=None if one.paused else one.next_at,
-        last=one.last_at,
-        lastRun=one.last_run,
-        lastError=one.last_error or None,
+        id=schedule.id,
+        name=schedule.name,
+        reportType=schedule.report_type,
+        arguments=cast("dict[str, Any]", schedule.arguments),
+        cron=schedule.cron,
+        timeZone=schedule.time_zone,
+        launcher=schedule.launcher,
+        paused=schedule.paused,
+        created=schedule.created,
+        next=None if schedule.paused else schedule.next_at,
+        last=schedule.last_at,
+        lastRun=schedule.last_run,
+        lastError=schedule.last_error or None,
     )

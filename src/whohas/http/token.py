@@ -1,7 +1,7 @@
-"""`/oauth/token` and what there is to know about it: clients trade id and secret, or a code, for a token.
+"""Routes of the OAuth endpoints `/oauth/token` and `/oauth/info`, and of the key set `/.well-known/jwks.json`.
 
-Clients send the same three fields in four ways: in the query, urlencoded, as multipart, and mixed. All are read
-alike; where a field is in both the query and the body, the body's counts.
+Clients send the fields of a token request in the query, as a urlencoded form, as multipart, as JSON, or mixed, and id
+and secret also by HTTP Basic. All are accepted; of a field in both the query and the body, the body's value is used.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 POD = "whohas"
+"""The value of the published field `pod`, the cluster of a tenant; it has no meaning here."""
 
 
 async def token_fields(request: Request) -> dict[str, str]:
-    """The fields of a token request, wherever they are.
+    """Return the fields of a token or sign-in request from query, body and Authorization header.
 
     Raises:
-        InvalidArguments: a body that cannot be read.
-        TooLarge: one beyond the limit.
+        InvalidArguments: the body cannot be parsed, or a value has a single surrogate.
+        TooLarge: the body is longer than the limit of the server.
     """
     fields = dict(request.query_params)
     fields.update(await _body_fields(request))
@@ -74,14 +75,15 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "wind
 
 
 def _check_charset(content_type: str) -> None:
-    # Python's codecs include escapes and compressions, some of which take a time that grows with the square
+    # the form parser passes the charset to Python's codecs, which include escapes and compressions; some of them take
+    # a time that grows with the square of the length
     for name in _CHARSET.findall(content_type):
         if name.lower() not in _CHARSETS:
-            raise InvalidArguments(f"A form in the charset {name[:40]!r} is not read. Send UTF-8.")
+            raise InvalidArguments(f"The form has the charset {name[:40]!r}, which is not supported. Send UTF-8.")
 
 
 def _basic(authorization: str) -> dict[str, str]:
-    # RFC 6749, 2.3.1: general OAuth libraries send id and secret this way unless told otherwise
+    # RFC 6749, 2.3.1: the default of general OAuth libraries
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return {}
@@ -96,7 +98,7 @@ Fields = Annotated[dict[str, str], Depends(token_fields)]
 
 
 def token_routes(services: Services) -> APIRouter:
-    """The routes of the token endpoint and of what there is to know about it."""
+    """Return the routes `/oauth/token`, `/oauth/info` and `/.well-known/jwks.json`."""
     router = APIRouter(tags=["Token"])
     access, org = services.access, services.settings.org
 
@@ -163,10 +165,13 @@ def token_routes(services: Services) -> APIRouter:
         info,
         methods=["GET"],
         name="oauthInfo",
-        summary="Where the endpoints of this installation are",
+        summary="The URLs of the OAuth endpoints",
         dependencies=description.secured("oauthInfo"),
         responses={
-            200: {"model": OAuthInfo, "description": "Empty texts: this server has no such endpoint."},
+            200: {
+                "model": OAuthInfo,
+                "description": "The URLs; an endpoint that this server does not have is an empty string.",
+            },
             **description.REFUSALS,
         },
     )
@@ -181,24 +186,26 @@ def token_routes(services: Services) -> APIRouter:
 
 
 def _base(request: Request) -> str:
-    """Return this server's address as the caller wrote it.
+    """Return the base URL of this server as the caller addressed it: the scheme and the header Host.
 
     Raises:
-        InvalidArguments: the header `Host` is none.
+        InvalidArguments: the header Host is missing or malformed.
     """
     address = addresses.parsed(f"{request.scope['scheme']}://{request.headers.get('host', '')}", services=True)
     if address is None or address.path or address.query or address.fragment:
-        raise InvalidArguments("The header Host is no HOST:PORT of an address, such as reports.example:8437.")
+        raise InvalidArguments("The header Host must have the form HOST:PORT, such as reports.example:8437.")
     return address.origin
 
 
 def _of_client(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+    """Issue a token for the id and secret of a client (RFC 6749, 4.4)."""
     client = access.clients.verify(fields.get("client_id", ""), fields.get("client_secret", ""))
     scopes = narrowed(client, fields.get("scope", ""))
     return access.tokens.issue(client, scopes=scopes), client.caller(scopes=scopes)
 
 
 def _of_code(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+    """Issue a token for an authorization code (RFC 6749, 4.1.3). A secret is optional, but verified if it is sent."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
     if secret:
         access.clients.verify(client_id, secret)
@@ -211,30 +218,42 @@ def _of_code(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
 
 CODE = "authorization_code"
 GRANTS = {"client_credentials": _of_client, CODE: _of_code}
-"""What can be traded for a token: how each is checked."""
+"""The grant types of `/oauth/token`, each with the function that verifies the request and issues the token."""
 
 
 def narrowed(client: Client, asked: str) -> tuple[str, ...]:
-    """The scopes of a token: those of its client, or fewer where the request asks for some of them by name.
+    """Return the scopes of a new token: those that the request names, or all scopes of the client if it names none.
+
+    A client with `sp:scopes:all` or `sp:scopes:default` may request any scope.
+
+    Args:
+        client: the client that gets the token.
+        asked: the parameter `scope` of the request: scopes separated by spaces, or empty.
 
     Raises:
-        Forbidden: it asks for one that the client does not have.
+        Forbidden: the client does not have a requested scope, or it does not exist.
     """
-    wanted = tuple(dict.fromkeys(asked.split()))
-    beyond = [scope for scope in wanted if scope not in client.scopes]
-    if beyond and not {ALL, DEFAULT} & {*client.scopes}:
-        raise Forbidden(f"The client does not have the scope {' '.join(beyond)[:200]}.")
-    unknown = [scope for scope in beyond if scope not in known_scopes]
+    requested = tuple(dict.fromkeys(asked.split()))
+    excess = [scope for scope in requested if scope not in client.scopes]
+    if excess and not {ALL, DEFAULT} & {*client.scopes}:
+        raise Forbidden(f"The client does not have the scope {' '.join(excess)[:200]}.")
+    unknown = [scope for scope in excess if scope not in known_scopes]
     if unknown:
         raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}.")
-    return wanted or client.scopes
+    return requested or client.scopes
 
 
 def address_of(request: Request) -> str:
-    """From where a request comes; behind proxies that are trusted, as they say."""
+    """Return the IP address of the client of a request, behind a trusted proxy the one that the proxy reports."""
     return request.client.host if request.client else ""
 
 
 def refuse(status: int, code: str, text: str) -> Response:
-    """A refusal of the token endpoint, with a code of RFC 6749."""
+    """Return an error response of the token endpoint (RFC 6749, 5.2).
+
+    Args:
+        status: 400 or 401.
+        code: an error code of RFC 6749, such as `invalid_grant`.
+        text: the error in whole sentences.
+    """
     return json_response(BadToken(error=code, error_description=text), status, NO_STORE)
