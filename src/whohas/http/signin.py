@@ -1,7 +1,8 @@
-"""Signing in: the authorization code flow of OAuth 2 with PKCE, and its one page.
+"""The sign-in page `/oauth/authorize`: the authorization code flow of OAuth 2 with PKCE (RFC 6749, 4.1; RFC 7636).
 
-A user comes with a request of a program that is registered here (`whohas client create NAME --redirect URL`), signs in
-on our page, and is sent back with a code. A request whose client or address is not known is never sent anywhere.
+A registered application (`whohas client create NAME --redirect URL`) sends the user's browser here with an
+authorization request. The user signs in on the page, and the browser is redirected to the application with a code. If
+the client or its redirect address is not registered, the browser is never redirected; an error page is shown.
 """
 
 from __future__ import annotations
@@ -64,28 +65,36 @@ PAGE = Environment(autoescape=True).from_string(
 </html>
 """
 )
+# the fields of an authorization request; the form repeats them as hidden fields
 KEPT = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
 LONGEST = 2_000
-"""Characters of a field; a state of a program has some dozens."""
+"""The maximum length of a field in characters; the `state` of most applications has a few dozen."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request to sign somebody in whose client and address are known."""
+    """An authorization request whose client and redirect address are registered.
+
+    Attributes:
+        client: the application.
+        redirect: the parsed `redirect_uri`.
+        fields: the fields of the request, those of `KEPT` that it has.
+    """
 
     client: Client
     redirect: Address
     fields: Mapping[str, str]
 
     def sent_back(self, **answer: str) -> Response:
+        """Return the redirect to the application with these parameters and the `state` of the request."""
         state = {"state": self.fields["state"]} if "state" in self.fields else {}
-        joint = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
-        address = f"{self.redirect.text}{joint}{urlencode([*answer.items(), *state.items()])}"
+        separator = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
+        address = f"{self.redirect.text}{separator}{urlencode([*answer.items(), *state.items()])}"
         return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
 def sign_in_routes(services: Services) -> APIRouter:
-    """The routes of signing in."""
+    """Return the routes of the sign-in page: GET shows the form, POST checks name and password."""
     router = APIRouter(tags=["Token"])
     access = services.access
     tokens = FormTokens(access.secrets)
@@ -155,12 +164,16 @@ def _asked(access: Access, fields: Mapping[str, str]) -> _Asked:
         raise InvalidArguments("The program that sent you here is not known to this server.")
     address = client.sends_back_to(redirect)
     if address is None:
-        raise InvalidArguments("The program that sent you here wants you back at an address that is not registered.")
+        raise InvalidArguments("The program that sent you here gave a redirect address that is not registered.")
     return _Asked(client, address, {name: fields[name] for name in KEPT if name in fields})
 
 
 def _refused(asked: _Asked) -> Response | None:
-    """The answer to a request that is known by its client and address, and wrong in something else."""
+    """Return the error response to an authorization request with another fault, or None if it is valid.
+
+    The error is sent to the application by a redirect (RFC 6749, 4.1.2.1); a request that is too long gets an error
+    page.
+    """
     fields = asked.fields
     if any(len(value) > LONGEST for value in fields.values()):
         return _page(None, "The request of the program that sent you here is too long.", 400)
@@ -178,21 +191,33 @@ def _refused(asked: _Asked) -> Response | None:
 def _page(
     asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None, token: str = ""
 ) -> Response:
+    """Return the page with the form, or without it if there is no request.
+
+    Args:
+        asked: the authorization request; None for an error page without a form.
+        message: an error to show; empty for none.
+        status: the status code.
+        headers: additional headers.
+        token: the CSRF token of the form.
+    """
     fields = None if asked is None else {**asked.fields, csrf.FIELD: token}
     text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
-    # after the form the browser is sent on, and some hold the form's policy to that address too
-    back = f" {_source(asked.redirect)}" if asked else ""
+    # the POST is answered by a redirect, to which some browsers apply the page's `form-action` as well
+    redirect = f" {_source(asked.redirect)}" if asked else ""
     style = b64encode(sha256(STYLE.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{back}; "
+        f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{redirect}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
-    # with no-referrer browsers would post the form with `Origin: null`
+    # with no-referrer, the default of this server, browsers would post the form with `Origin: null`
     referrer = {"Referrer-Policy": "same-origin"} if asked else {}
-    own = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **referrer}
-    return HTMLResponse(text, status, {**(headers or {}), **own})
+    page_headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **referrer}
+    return HTMLResponse(text, status, {**(headers or {}), **page_headers})
 
 
 def _source(address: Address) -> str:
-    """Return an address as a source of a Content-Security-Policy, which has no form for IPv6 addresses."""
+    """Return the origin of an address as a source expression of a Content-Security-Policy.
+
+    CSP has no syntax for IPv6 addresses; for these the scheme alone (`http:`) is allowed.
+    """
     return f"{address.scheme}:" if ":" in address.host else address.origin

@@ -1,4 +1,7 @@
-"""The task-status operations: every run is a task under the same id. They are the same under every prefix."""
+"""Routes of the task-status API, in which every run is a task of the same id: list, count, read and cancel tasks.
+
+They are mounted under the prefix of each API version (`PREFIXES`), and are the same under all of them.
+"""
 
 from __future__ import annotations
 
@@ -43,27 +46,29 @@ PREFIXES = (
 )
 
 MOST = 250
-"""Tasks of a page, as the contract has it."""
+"""The most tasks of a page, as in the contract."""
 
 _FARTHEST = 2**31 - 1
 
-Limit = Annotated[int, Query(ge=0, le=MOST, description="Tasks of a page.")]
-Offset = Annotated[int, Query(ge=0, le=_FARTHEST, description="Tasks before the page.")]
-Count = Annotated[Flag, Query(description="Whether the header X-Total-Count tells how many tasks there are in all.")]
+Limit = Annotated[int, Query(ge=0, le=MOST, description="The most tasks to return.")]
+Offset = Annotated[int, Query(ge=0, le=_FARTHEST, description="The number of tasks to skip.")]
+Count = Annotated[
+    Flag, Query(description="Whether to return the number of all matching tasks in the header X-Total-Count.")
+]
 
 
 def task_routes(services: Services) -> APIRouter:
-    """The routes of the operations, to be mounted under each of `PREFIXES`."""
+    """Return the routes of the task-status API, to be mounted under each of `PREFIXES`."""
     router = APIRouter(tags=["Task Management"])
     runs = services.runs
 
-    def answer(caller: Caller, asked: Listing, count: bool) -> Response:
-        seen = launches.seen_by(caller)
-        found = listing.page(services.database, asked, seen) if asked.limit else []
+    def answer(caller: Caller, query: Listing, count: bool) -> Response:
+        visible = launches.seen_by(caller)
+        page = listing.page(services.database, query, visible) if query.limit else []
         total = {}
-        if count or not asked.limit:
-            total = {"X-Total-Count": str(listing.count(services.database, asked, seen))}
-        return JSONResponse([task_status(run).model_dump(mode="json") for run in found], headers=total)
+        if count or not query.limit:
+            total = {"X-Total-Count": str(listing.count(services.database, query, visible))}
+        return JSONResponse([task_status(run).model_dump(mode="json") for run in page], headers=total)
 
     def every(
         request: Request,
@@ -71,7 +76,9 @@ def task_routes(services: Services) -> APIRouter:
         offset: Offset = 0,
         count: Count = False,
         filters: Annotated[str, Query(description=description.FILTERS)] = "",
-        sorters: Annotated[str, Query(description="`created` or `-created`, which is the default.")] = "",
+        sorters: Annotated[
+            str, Query(description="The order: `created`, or `-created` for the newest first, which is the default.")
+        ] = "",
     ) -> Response:
         return answer(caller_of(request), Listing(filters, sorters, limit=limit, offset=offset), count)
 
@@ -84,13 +91,13 @@ def task_routes(services: Services) -> APIRouter:
     def patch(request: Request, id: str, body: Annotated[object, Depends(json_value)]) -> Response:
         caller = caller_of(request)
         run = runs.get(run_id(id), caller)
-        wanted = wanted_completion(body)
+        completion = wanted_completion(body)
         if run.state.over:
-            if COMPLETION[run.state].value != wanted.value:
+            if COMPLETION[run.state].value != completion.value:
                 raise Conflict(f"This task is over: it ended as {COMPLETION[run.state].value}, and that stays.")
-        elif wanted not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
+        elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
             raise InvalidArguments(
-                f"A task that is not over cannot be given the status {wanted}: what it came to is for its worker to "
+                f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
                 f"say. {TaskCompletion.TERMINATED} cancels it."
             )
         else:
@@ -99,10 +106,10 @@ def task_routes(services: Services) -> APIRouter:
 
     refusals = description.REFUSALS
     several = {200: {"model": list[TaskStatus], "description": "A page of tasks."}, **refusals}
-    single = {200: {"model": TaskStatus, "description": "The task as it stands."}, **refusals}
-    # the contract allows it; an empty page is an empty list here
-    waiting = {**several, 204: {"description": "The contract's; this server sends an empty list instead."}}
-    headers = {**waiting, 200: {"description": "The headers of the page."}}
+    single = {200: {"model": TaskStatus, "description": "The current state of the task."}, **refusals}
+    # the contract has the status 204 for no tasks
+    pending_answers = {**several, 204: {"description": "Not used: this server sends 200 with an empty list instead."}}
+    headers = {**pending_answers, 200: {"description": "The headers of the page."}}
 
     def route(method: str, path: str, endpoint: Any, name: str, summary: str, answers: Any, **more: Any) -> None:
         router.add_api_route(
@@ -116,20 +123,20 @@ def task_routes(services: Services) -> APIRouter:
             **more,
         )
 
-    route("GET", "", every, "getTaskStatusList", "What became of tasks, newest first", several)
-    route("GET", "/pending-tasks", pending, "getPendingTasks", "The tasks that are not over", waiting)
-    route("HEAD", "/pending-tasks", pending, "getPendingTaskHeaders", "How many tasks are not over", headers)
-    route("GET", "/{id}", one, "getTaskStatus", "What became of a task", single)
+    route("GET", "", every, "getTaskStatusList", "List tasks, the newest first", several)
+    route("GET", "/pending-tasks", pending, "getPendingTasks", "List the tasks that are not over", pending_answers)
+    route("HEAD", "/pending-tasks", pending, "getPendingTaskHeaders", "Count the tasks that are not over", headers)
+    route("GET", "/{id}", one, "getTaskStatus", "Get the status of a task", single)
     changed = {**description.PATCH, **description.levels("updateTaskStatus")}
-    ended = "Cancel a task by giving it the completion status TERMINATED"
-    route("PATCH", "/{id}", patch, "updateTaskStatus", ended, single, openapi_extra=changed)
+    summary = "Cancel a task by setting its completion status to TERMINATED"
+    route("PATCH", "/{id}", patch, "updateTaskStatus", summary, single, openapi_extra=changed)
     for path, endpoint, name in (("", every, "getTaskStatusList"), ("/{id}", one, "getTaskStatus")):
         router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
     return router
 
 
 def task_status(run: Run) -> TaskStatus:
-    """A run as a task."""
+    """Return a run as a task of the task-status API."""
     return TaskStatus(
         id=run.id,
         type=TaskType.QUEUED_TASK,
@@ -153,6 +160,7 @@ def task_status(run: Run) -> TaskStatus:
 
 
 def _target(run: Run) -> Target | None:
+    """Return the source that a run is about, by its arguments; None if it is not about one source."""
     source = run.arguments.get("application") or run.arguments.get("authoritativeSource")
     if not isinstance(source, str):
         return None

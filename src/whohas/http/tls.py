@@ -1,7 +1,7 @@
-"""The certificate of the server, which is read again when its files change or the process gets SIGHUP.
+"""The TLS certificate of the server, reloaded when its files change or the process gets SIGHUP.
 
-A new pair is loaded and tried by itself first. Only then do new connections get it, all of it at once; those that are
-open stay as they are. One that cannot be used changes nothing, and the log says why.
+A new certificate and key are first loaded into a separate context and checked. If they are valid, new connections use
+them from then on; open connections are not affected. If they are not, the old ones stay in use, and the log says why.
 """
 
 from __future__ import annotations
@@ -17,51 +17,59 @@ import structlog
 from whohas.errors import InvalidArguments
 
 _NOT_YET, _EXPIRED = 9, 10
-"""X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED of OpenSSL."""
+"""OpenSSL's verification errors X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 
 log = structlog.get_logger("whohas.http")
 
 
 class Certificate:
-    """A certificate and its key, as two files that somebody replaces from time to time.
+    """The certificate and private key of the server, in two files that are replaced from time to time.
+
+    OpenSSL calls `sni_callback` of the listener's context at each handshake; the callback switches the connection to
+    the context with the newest certificate.
 
     Args:
         certificate: a PEM file with the certificate and its chain.
-        key: a PEM file with its private key.
+        key: a PEM file with the private key, not encrypted.
 
     Raises:
-        InvalidArguments: they cannot be used; the message says why.
+        InvalidArguments: the files cannot be read or do not fit together; the message says why. A certificate that has
+            expired is only logged.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._certificate = certificate
         self._key = key
         self._lock = threading.Lock()
-        self._asked = False
-        self._seen = self._stamp()
-        self._now = self._load()
-        if (fault := _out_of_date(self._now, certificate)) is not None:  # who does not look at dates can still call
+        self._requested = False
+        self._last_stamp = self._stamp()
+        self._current = self._load()
+        # not refused: clients that do not check dates can still connect
+        if (fault := _out_of_date(self._current, certificate)) is not None:
             log.error("certificate out of date", reason=f"{certificate} {fault}. Renew it: most clients refuse it.")
-        self._outer = self._load()
-        # OpenSSL asks for a context at each handshake, whether the client names a host or not
-        self._outer.sni_callback = self._switch
+        self._listener = self._load()
+        # called at each handshake, even if the client sends no server name
+        self._listener.sni_callback = self._switch
 
     def context(self, _config: Any = None, _default: Callable[[], ssl.SSLContext] | None = None) -> ssl.SSLContext:
-        """Return the context of the listener; each handshake gets the newest certificate. A factory for uvicorn."""
-        return self._outer
+        """Return the TLS context of the listening socket; has the signature of uvicorn's `ssl_context_factory`."""
+        return self._listener
 
     def ask(self) -> None:
-        """Have the files read at the next look, changed or not. Safe in a signal handler."""
-        self._asked = True
+        """Request that the next `look` reloads the files even if they did not change; safe in a signal handler."""
+        self._requested = True
 
     def look(self) -> None:
-        """Read the files again if they changed, or if that was asked for."""
+        """Reload the files if they changed since the last look, or if `ask` was called.
+
+        A certificate that cannot be used, has expired or is not yet valid is logged and not used.
+        """
         with self._lock:
-            asked, self._asked = self._asked, False
+            requested, self._requested = self._requested, False
             stamp = self._stamp()
-            if stamp == self._seen and not asked:
+            if stamp == self._last_stamp and not requested:
                 return
-            self._seen = stamp
+            self._last_stamp = stamp
             try:
                 loaded = self._load()
                 if (fault := _out_of_date(loaded, self._certificate)) is not None:
@@ -69,11 +77,11 @@ class Certificate:
             except InvalidArguments as error:
                 log.error("certificate not renewed", reason=f"{error.message} The one from before stays in use.")
                 return
-            self._now = loaded
+            self._current = loaded
             log.info("certificate renewed", certificate=str(self._certificate))
 
     def _switch(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self._now
+        connection.context = self._current
 
     def _stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_stamp(path) for path in (self._certificate, self._key))
@@ -81,14 +89,14 @@ class Certificate:
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            for path, mark, what in (
+            for path, marker, content in (
                 (self._certificate, "-----BEGIN CERTIFICATE-----", "certificate"),
                 (self._key, "PRIVATE KEY-----", "private key"),
             ):
                 text = path.read_text(encoding="latin-1")
-                if mark not in text:
-                    raise self._unusable(f"{path} holds no {what} in PEM form")
-                if what == "private key" and "ENCRYPTED" in text:
+                if marker not in text:
+                    raise self._unusable(f"{path} holds no {content} in PEM form")
+                if content == "private key" and "ENCRYPTED" in text:
                     raise self._unusable(f"{path} is encrypted, and nobody is there to enter its password")
             context.load_cert_chain(self._certificate, self._key, password=lambda: "")
         except OSError as error:  # SSLError is one
@@ -113,21 +121,25 @@ class Certificate:
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
+    return status.st_mtime_ns, status.st_ino, status.st_size
 
 
 def _out_of_date(server: ssl.SSLContext, certificate: Path) -> str | None:
-    """Say whether a certificate is expired or not yet valid, by a handshake in memory that trusts nothing else."""
+    """Return "has expired" or "is not valid yet" for a certificate that is out of date, else None.
+
+    A client that trusts this certificate and nothing else makes a handshake with the server in memory, in which OpenSSL
+    checks the dates.
+    """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    ours, theirs = ssl.MemoryBIO(), ssl.MemoryBIO()
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     try:
         client.load_verify_locations(certificate)
-        ends = (server.wrap_bio(ours, theirs, server_side=True), client.wrap_bio(theirs, ours))
+        ends = (server.wrap_bio(to_server, to_client, server_side=True), client.wrap_bio(to_client, to_server))
         for number in range(20):
             try:
                 ends[(number + 1) % 2].do_handshake()
@@ -135,6 +147,6 @@ def _out_of_date(server: ssl.SSLContext, certificate: Path) -> str | None:
                 continue
     except ssl.SSLCertVerificationError as error:
         return {_EXPIRED: "has expired", _NOT_YET: "is not valid yet"}.get(error.verify_code)
-    except OSError:  # what else clients may dislike is for them to say
+    except OSError:  # other faults, such as an unknown issuer, depend on the client
         return None
     return None

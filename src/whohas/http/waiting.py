@@ -1,4 +1,4 @@
-"""What a server answers while it waits for its database at the start."""
+"""The temporary ASGI application of a server that waits for its database at startup."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REASON = "it does not answer; this server waits for it before it serves, and it
 
 
 def create_waiting_app() -> ASGIApp:
-    """Return an application that says that it is up and not ready; every other request is refused with 503."""
+    """Return an application that answers `/healthz` with 200 and `/readyz` and all other requests with 503."""
     return Tracking(UnreadBody(_answer))
 
 
@@ -24,13 +24,13 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _response(scope: Scope) -> Response:
-    again = {"Retry-After": str(timeouts.DATABASE_CALLER_SECONDS), "Cache-Control": "no-store"}
+    headers = {"Retry-After": str(timeouts.DATABASE_CALLER_SECONDS), "Cache-Control": "no-store"}
     if scope["method"] in ("GET", "HEAD"):
         match scope["path"]:
             case "/healthz":
                 return JSONResponse({"status": "ok"})
             case "/readyz":
-                return JSONResponse({"status": "not ready", "parts": {"database": _REASON}}, 503, again)
+                return JSONResponse({"status": "not ready", "parts": {"database": _REASON}}, 503, headers)
             case _:
                 pass
-    return refusal(503, "The server has started and waits for its database. Try again in a minute.", scope, again)
+    return refusal(503, "The server has started and waits for its database. Try again in a minute.", scope, headers)

@@ -1,4 +1,7 @@
-"""A run in the contract's words. There is no RUNNING on the wire: a status is null until the run is over."""
+"""Maps runs to the response bodies of the contract.
+
+The contract has no status for a run that is queued or running: the status is null until the run is over.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from whohas.contract import (
 )
 from whohas.runs.model import Level, Message, Run, State
 
+# `completionStatus` of a start and of a task
 COMPLETION = {
     State.SUCCEEDED: CompletionStatus.SUCCESS,
     State.WARNED: CompletionStatus.WARNING,
@@ -19,6 +23,7 @@ COMPLETION = {
     State.CANCELLED: CompletionStatus.TERMINATED,
 }
 
+# `status` of a result
 STATUS = {
     State.SUCCEEDED: ResultStatus.SUCCESS,
     State.WARNED: ResultStatus.WARNING,
@@ -28,10 +33,11 @@ STATUS = {
 
 
 _MOST_MESSAGES = 20
+"""The most messages in a result; clients poll results, and a search export may have hundreds of messages."""
 
 
 def task_result_details(run: Run) -> TaskResultDetails:
-    """The answer to a start."""
+    """Return the response body of a start, with all messages of the run."""
     return TaskResultDetails(
         type=TaskType.QUEUED_TASK,
         id=run.id,
@@ -52,9 +58,9 @@ def task_result_details(run: Run) -> TaskResultDetails:
 
 
 def report_results(run: Run) -> ReportResults:
-    """The answer to the question what became of a run."""
+    """Return the response body of `GET /{id}/result`, with the first 20 messages of the run."""
     over = run.state.over
-    made = {artefact.format for artefact in run.artefacts}
+    finished = {artefact.format for artefact in run.artefacts}
     return ReportResults(
         reportType=run.report_type,
         taskDefName=run.report_name,
@@ -63,11 +69,10 @@ def report_results(run: Run) -> ReportResults:
         status=STATUS.get(run.state),
         duration=run.duration if over else None,
         rows=run.rows if over else None,
-        # the ones that were asked for: a client of the published API knows no others
-        availableFormats=[format.upper() for format in run.formats if format in made] if over else None,
+        # only formats that the start requested: a client of the published API may not know others made later
+        availableFormats=[format.upper() for format in run.formats if format in finished] if over else None,
         progress=run.progress,
         percentComplete=run.percent,
-        # a client asks many times, and a search may have hundreds
         messages=[_message(message) for message in run.messages[:_MOST_MESSAGES]],
         messageCount=len(run.messages),
         snapshot=run.snapshot,
