@@ -65,11 +65,11 @@ class PublishedKeys:
 
     @property
     def known(self) -> Published | None:
-        """The cached keys, or None if there are none yet; a new object after each successful fetch."""
+        """The cached keys, or None before the first fetch; a new object after each successful fetch."""
         return self._known
 
     def current(self) -> Published:
-        """Return the cached keys; fetch them first if there are none or if they are older than `KEPT_SECONDS`.
+        """Return the cached keys; fetch them first if none were fetched yet or if they are older than `KEPT_SECONDS`.
 
         If keys that are too old cannot be fetched again, they continue to be returned.
 

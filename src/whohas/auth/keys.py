@@ -72,7 +72,7 @@ class SigningKeys:
         self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS, version=self._version)
 
     def newest(self) -> SigningKey:
-        """Return the key for signing; create one if there is none, or if the newest is older than `period`.
+        """Return the key for signing; create one if no key exists, or if the newest is older than `period`.
 
         A key that is dated more than a day in the future was created while the clock was wrong. It is not used for
         signing, because it would not be replaced until that date.

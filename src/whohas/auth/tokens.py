@@ -75,7 +75,7 @@ class Tokens:
     Attributes:
         issuer: the claim `iss` of the tokens: the name of the organisation (WHOHAS_ORG).
         lifetime: the lifetime of a token in seconds. It is long, because most clients fetch only one token.
-        outside: the external OpenID Connect provider whose tokens are accepted too; None if there is none.
+        outside: the external OpenID Connect provider whose tokens are accepted too; None without one.
     """
 
     def __init__(

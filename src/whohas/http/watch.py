@@ -5,7 +5,7 @@ client gets only the newest state of each run instead of every change, so that i
 there are runs.
 
 The id of an event identifies the state of the run (`event_id`). A client that reconnects with `Last-Event-ID` gets the
-present state unless it has the same id. If its run was over then, the response is 204, which tells a browser not to
+present state unless it has the same id. If its run was over then, the response is 204, after which a browser does not
 reconnect:
 
     GET /whohas/runs/5f3c.../events                                  -> id: 5f3c...-0a1b  (running, 40 %)
