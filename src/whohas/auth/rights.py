@@ -123,6 +123,6 @@ def _checked(names: Iterable[str], known: tuple[str, ...], kind: str) -> tuple[s
     distinct = tuple(dict.fromkeys(names))
     unknown = [name for name in distinct if name not in known]
     if unknown or not distinct:
-        wrong = f"There is no {kind} {', '.join(map(repr, unknown))}." if unknown else f"A {kind} is missing."
+        wrong = f"There is no {kind} {', '.join(map(repr, unknown))}." if unknown else f"A client needs a {kind}."
         raise InvalidArguments(f"{wrong} Choose from {', '.join(known)}.")
     return distinct
