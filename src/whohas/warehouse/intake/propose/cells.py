@@ -35,18 +35,20 @@ def time_reading(column: Column) -> Reading:
     times = column.times
     name = quoted(column)
     if times is None or times.share < _ENOUGH:
-        read = f"only {times.read:,} of {counted(times.of, 'cell')}" if times else "no half of the cells"
+        read = f"only {times.read:,} of {counted(times.of, 'cell')}" if times else "fewer than half of the cells"
         shown = ", ".join(repr(value) for value, _ in column.frequent[:3])
-        return Reading(None, f"{name} has the name of a time, but {read} can be read as one ({shown}): an attribute")
+        return Reading(
+            None, f"{name} is named like a time, but {read} can be parsed as one ({shown}); kept as an attribute"
+        )
     forms = [form for form in times.formats if form != ISO]
     shown = [*forms, *(["RFC 3339"] if ISO in times.formats else [])]
     why = f"{' and '.join(shown)}: reads {count(times.read, times.of)}"
     if times.unread:
         why += f"; not {', '.join(map(repr, times.unread))}, which {_become(len(times.unread))} empty"
     if times.other:
-        why += f"; {times.other} reads as many: make sure which of day and month comes first"
+        why += f"; {times.other} reads as many: check whether the day or the month comes first"
     if times.local:
-        why += "; without an offset it is UTC unless zone says otherwise"
+        why += "; times without an offset are in UTC unless the key zone names a time zone"
     if not forms:
         return Reading(column.name, why)
     return Reading({"column": column.name, "times": forms}, why)
@@ -67,7 +69,7 @@ def boolean_reading(column: Column, negated: bool = False) -> Reading:
     if words is None or not all_in(words, TRUE | FALSE):
         unknown = [value for value, _ in column.frequent if word(value) not in TRUE | FALSE][:5]
         listed = ", ".join(map(repr, unknown)) or "many words"
-        return Reading(None, f"{quoted(column)}: {listed} cannot be told to mean yes or no: an attribute")
+        return Reading(None, f"{quoted(column)}: unknown whether {listed} means yes or no; kept as an attribute")
     yes = [value for value in words if word(value) in TRUE]
     no = [value for value in words if word(value) not in TRUE]
     seen = f"its words: {', '.join(f'{value} ({n:,})' for value, n in column.frequent)}"
@@ -89,7 +91,9 @@ def status_reading(column: Column) -> Reading:
     if words is None:
         return Reading(None, f"{quoted(column)} has {column.distinct:,} different values, too many for a status")
     if all_in(words, TRUE | FALSE) and not all_in(words, WORKING | ENDED):
-        return Reading(None, f"{quoted(column)}: {', '.join(map(repr, words))} do not say whether yes means in use")
+        return Reading(
+            None, f"{quoted(column)}: {', '.join(map(repr, words))} do not show whether yes means in use or disabled"
+        )
     unknown = [value for value in words if word(value) not in WORKING | ENDED]
     if unknown:
         listed = ", ".join(map(repr, unknown))

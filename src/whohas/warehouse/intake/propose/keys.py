@@ -116,7 +116,7 @@ def key_of(profile: Profile, look: Look) -> Key | None:
     """
     known = candidates(profile, look)
     if not profile.rows:
-        return Key((known or profile.columns)[0], True, "by its name alone, for the file has no rows")
+        return Key((known or profile.columns)[0], True, "by its name alone, because the file has no rows")
     sampled = "" if profile.whole else f" in a sample of {counted(profile.rows, 'row')}"
     for column in known:
         if profile.is_unique(column):
@@ -131,7 +131,7 @@ def key_of(profile: Profile, look: Look) -> Key | None:
     for column in known:
         if column.filled >= _NEARLY * profile.rows and column.distinct >= _NEARLY * column.filled:
             return Key(column, False, _mistakes(profile, column) + sampled, nearly=True)
-    first = f"the first column with a value of its own in each of {counted(profile.rows, 'row')}{sampled}"
+    first = f"the first column whose value is different in each of {counted(profile.rows, 'row')}{sampled}"
     # Columns with other known names are only used as a last resort: in a short file a role may be unique by chance.
     nameable = _nameable(profile)
     for others in (nameable, [] if known or nameable else profile.columns):

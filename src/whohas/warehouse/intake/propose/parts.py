@@ -31,7 +31,7 @@ class Accounts:
         key: the column that identifies its accounts.
         held: its columns, if it has one row for each account and entitlement.
         rights: the entitlement values in another file, in lower case: a column of the accounts' file with other values
-            contains no entitlements. None if there is no such file.
+            contains no entitlements. None without such a file.
 
     Attributes:
         used: the columns that a key other than `attributes` uses, and that are therefore not only attributes.
@@ -86,13 +86,13 @@ class Accounts:
         self.columns.add("nativeIdentity", key.column.name, key.why)
         if key.nearly:
             self.columns.comments.append(
-                f"{quoted(key.column)} is the column that tells the accounts apart, but for the rows named below: "
-                "put them right in the file, or leave them to be rejected and reported."
+                f"{quoted(key.column)} identifies the accounts, except for the rows described below. Correct them in "
+                "the file, or let the load reject and report them."
             )
         elif not key.unique:
             self.columns.comments.append(
-                f"NOT UNIQUE: no column has a value of its own in each row. {quoted(key.column)} comes nearest. "
-                "Put the rows right in the file, or name a column here that tells the accounts apart."
+                f"NOT UNIQUE: no column has a different value in each row. {quoted(key.column)} has the most. "
+                "Correct the rows in the file, or name a column here that identifies the accounts."
             )
         name = self._full_name or self.profile.first(Concept.LOGIN, Concept.UPN) or self._mail or key.column
         why = "the full name" if name is self._full_name else "the file has no column with full names"
@@ -171,7 +171,7 @@ class Accounts:
         status = self.profile.first(Concept.STATUS)
         if status is not None and status.words is not None:
             words = ", ".join(f"{value} ({n:,})" for value, n in status.frequent)
-            self._add_column(add, "lifecycleState", status, f"as the file words it: {words}")
+            self._add_column(add, "lifecycleState", status, f"the file's own words: {words}")
         self._time(add, "created", Concept.START, Concept.CREATED)
 
     def _managers(self) -> Section:
@@ -198,7 +198,7 @@ class Accounts:
             section.add(
                 "account", column.name, f"{known:,} of {counted(len(column.values), 'value')} found in {quoted(other)}"
             )
-            section.add("identity", ours, "where an identity has that value")
+            section.add("identity", ours, "the identities' field that has the same value")
             if ours != "employeeNumber":
                 section.add("ignoreCase", True, "mail addresses and names differ in case")
         elif columns:
@@ -223,7 +223,7 @@ class Accounts:
             why = f"filled in {number.filled:,} of {counted(self.profile.rows, 'row')}"
             why += "; it has leading zeros, which the identities' numbers must have too" if zeros else ""
             section.add("account", number.name, why)
-            section.add("identity", "employeeNumber", "where the identities of HR have it")
+            section.add("identity", "employeeNumber", "the field of HR's identities with the same value")
             section.add("ignoreCase", True)
             if mails:
                 section.comments.append(f'Or by mail address: account = {quoted(mails[0])}, identity = "email".')
@@ -231,16 +231,17 @@ class Accounts:
             section.add(
                 "account", mails[0].name, f"filled in {mails[0].filled:,} of {counted(self.profile.rows, 'row')}"
             )
-            section.add("identity", "email", "where the identities of HR have it")
+            section.add("identity", "email", "the field of HR's identities with the same value")
             section.add("ignoreCase", True, "mail addresses differ in case")
             if self._number is not None:
                 section.comments.append(
-                    f'Or by number, where it is filled: account = {quoted(self._number)}, identity = "employeeNumber".'
+                    f"Or by employee number, if it is filled: account = {quoted(self._number)}, "
+                    'identity = "employeeNumber".'
                 )
         else:
             section.comments.append(
-                "[correlation] is missing: no column has mail addresses or employee numbers, so that each account "
-                "would be uncorrelated. If a column has what identities have too, name it:"
+                "[correlation] is missing: no column has mail addresses or employee numbers, so every account will be "
+                "uncorrelated. If a column has values that identities have too, name it:"
             )
             section.comments += [
                 "[correlation]",
@@ -253,7 +254,9 @@ class Accounts:
     def _accounts(self, file: str) -> Section:
         section = Section("accounts")
         section.add(
-            "file", file, f"{counted(self.profile.rows, 'row')}{'' if self.profile.whole else ' of it were looked at'}"
+            "file",
+            file,
+            f"{counted(self.profile.rows, 'row')}{'' if self.profile.whole else ' of the file were examined'}",
         )
         secrets = [column.name for column in self.profile.of(Concept.SECRET)]
         if secrets:
@@ -299,8 +302,8 @@ def _separated(column: Column) -> str | None:
 def _names(profile: Profile) -> tuple[Column | None, Column | None, Column | None]:
     """Return the columns of first, last and full names, None for each that is missing.
 
-    Beside a column for first names, a column `Name` has last names. A column for first or last names alone has full
-    names.
+    If there is a column for first names, a column `Name` has last names. If there is only a column for first names, or
+    only one for last names, it has full names.
     """
     first = profile.first(Concept.FIRST_NAME)
     last = profile.first(Concept.LAST_NAME)

@@ -79,7 +79,7 @@ class Column:
 
     @property
     def words(self) -> tuple[str, ...] | None:
-        """All values, the most frequent first; None if there are none or more than 12, too many for states."""
+        """All values, the most frequent first; None for an empty column or more than 12 values, too many for states."""
         return tuple(value for value, _ in self.frequent) if 0 < self.distinct <= 12 else None
 
     def shape(self, name: str) -> float:

@@ -72,11 +72,11 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
         sections += account_sections
         if not any(column.concept in NAMES for column in roles.accounts.columns):
             notes.append(
-                f"{roles.accounts.path.name}: no column has the name of one for accounts or people, so that "
-                f"{quoted(roles.key.column)} is a guess. Does the file say who has what?"
+                f"{roles.accounts.path.name}: no column is named like one for accounts or people, so "
+                f"{quoted(roles.key.column)} is a guess. Check that the file lists accounts."
             )
         if not roles.key.unique:
-            begin = "" if roles.key.nearly else "no column is unique; nearest comes "
+            begin = "" if roles.key.nearly else "no column is unique; the one with most different values is "
             notes.append(f"{roles.accounts.path.name}: {begin}{quoted(roles.key.column)}: {roles.key.why}.")
         sections.insert(2, _values(roles.accounts, account_sections))
     if roles.entitlements is not None and roles.value is not None:
@@ -85,24 +85,27 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
         sections += _memberships(roles, file(roles.memberships))
     for profile in profiles:
         if not profile.rows:
-            notes.append(f"{profile.path.name} has no rows: the mapping goes by the names of its columns alone.")
+            notes.append(f"{profile.path.name} has no rows: the mapping is based on the names of its columns alone.")
         elif all(column.concept is None for column in profile.columns):
             notes.append(
                 f"{profile.path.name}: no column has a known name. Does the first line name the columns? "
                 f"It is: {', '.join(column.name for column in profile.columns[:6])}."
             )
-    notes += [f"{profile.path.name} is not used: no part of a mapping has such rows." for profile in roles.unused]
+    notes += [
+        f"{profile.path.name} is not used: it has neither accounts, entitlements nor memberships."
+        for profile in roles.unused
+    ]
     saved = target.name if target is not None else "map.toml"
     head = [
         f"A mapping for {', '.join(profile.path.name for profile in profiles)}, proposed by whohas map. "
-        "Each line has its reason. Read them, put right what is wrong, and add what is missing."
+        "Each line has its reason. Read them, correct wrong lines, and add missing ones."
     ]
     command = target if target is not None else Path(saved)
     tail = [
         *(f"Note: {note}" for note in notes),
         "What to do next:",
         *([] if target is not None else [f"  save this text as {saved} in this folder"]),
-        f"  whohas load {command} --check     (says what a load would do, and writes nothing)",
+        f"  whohas load {command} --check     (reports what a load would do, and writes nothing)",
         f"  whohas load {command}",
         "All keys: docs/how-to/load.md",
     ]
@@ -143,8 +146,8 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
             source = None
             section.comments.append(
                 f"{quoted(candidate)} separates {counted(candidate.distinct, 'system')}, and {lacking[0].path.name} "
-                "has no such column. One mapping cannot have both files: describe a system by itself, by files of its "
-                "rows."
+                "has no such column. One mapping cannot have both files: write a mapping for each system, with files "
+                "that only have its rows."
             )
     if source is not None and name is None:
         words = ", ".join(value for value, _ in source.frequent[:4])
@@ -156,15 +159,15 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         if candidate is not None and kind.look is not Look.HR and not section.comments:
             words = ", ".join(value for value, _ in candidate.frequent[:3])
             section.comments.append(
-                f"All rows become one source. If {quoted(candidate)} ({words}, …) says which system a row is of, write "
-                f"column = {text(candidate.name)} in place of name."
+                f"All rows become one source. If {quoted(candidate)} ({words}, …) names the system of each row, write "
+                f"column = {text(candidate.name)} instead of name."
             )
     hr = kind.look is Look.HR
     section.add("type", kind.look.value, "any text" if hr else kind.why or "a file with columns")
     if hr and roles.accounts is not None:
-        section.add("authoritative", True, f"each row makes an identity: {kind.why}")
+        section.add("authoritative", True, f"each row becomes an identity: {kind.why}")
     elif roles.accounts is not None and main.first(Concept.EMPLOYEE) is not None and kind.look is Look.OTHER:
-        section.comments.append("If this file is where your people come from: authoritative = true")
+        section.comments.append("If each row of this file is to become an identity: authoritative = true")
     return section
 
 
@@ -213,8 +216,8 @@ def _file_formats(profiles: Sequence[Profile]) -> list[Section]:
                     f"{profile.path.name}: {setting.value!r}, {setting.why}" for profile, setting in found
                 )
                 section.comments.append(
-                    f"The files differ in {key} ({listed}), and a mapping has one. Put them right by hand, or describe "
-                    "each file by a mapping of its own."
+                    f"The files differ in {key} ({listed}), but a mapping has one value for all. Export the files "
+                    "alike, or write a mapping for each file."
                 )
         sections.append(section)
     return sections
@@ -243,7 +246,7 @@ def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
     columns.add(
         "value",
         value.name,
-        "what the other file names the entitlements by" if not profile.is_unique(value) else "unique",
+        "by which the other file names the entitlements" if not profile.is_unique(value) else "unique",
     )
     coded = {"id", "key", "code", "no", "nr", "number", "guid"} & set(tokens(value.name))
     names = profile.of(Concept.DISPLAY_NAME) + (profile.of(Concept.ENTITLEMENT) if coded else [])
@@ -266,13 +269,13 @@ def _memberships(roles: Roles, file: str) -> list[Section]:
     section.add("file", file, f"{counted(profile.rows, 'row')}, one for each account and entitlement")
     if roles.accounts is None:
         section.comments.append(
-            "No file describes the accounts: they are made from these rows. With a file of accounts, call "
+            "No file describes the accounts: they are derived from these rows. If you have a file of accounts, call "
             "whohas map with both files."
         )
     dropped = [c for c in profile.columns if c.filled and c not in (held.account, held.entitlement, held.source)]
     alike = [column.name for column in dropped if column.name not in held.differing]
     if roles.accounts is None and alike:
-        section.add("attributes", alike, "alike in all rows of an account, which keeps them as attributes")
+        section.add("attributes", alike, "the same in all rows of an account, therefore kept as its attributes")
     elif alike:
         section.comments.append(f"Not loaded, for the other file describes the accounts: {_listed(alike)}.")
     if held.differing:

@@ -105,7 +105,7 @@ def _check(sample: Sample) -> None:
     if repeated:
         raise InvalidArguments(
             f"{sample.path}: the header names {', '.join(map(repr, repeated))} more than once. "
-            "A mapping could not tell these columns apart: rename one of them in the file."
+            "A mapping refers to columns by name: rename one of them in the file."
         )
 
 
@@ -116,7 +116,7 @@ def _named(sample: Sample) -> Sample:
         return sample
     nameless = ", ".join(str(number) for number, name in enumerate(sample.header, 1) if not name)
     rows = pa.table({str(number): sample.rows.column(index) for number, index in enumerate(indexes)})
-    note = f"Column {nameless} has values and no name in the header: it is passed over. Name it in the file to keep it."
+    note = f"Column {nameless} has values and no name in the header and is ignored. Name it in the file to keep it."
     header = tuple(sample.header[index] for index in indexes)
     return replace(sample, header=header, rows=rows, notes=(*sample.notes, note))
 
@@ -127,8 +127,8 @@ def text_table(columns: int, rows: Iterable[list[str]]) -> pa.Table:
     Surrounding blanks and Excel's notation `="…"` are removed from the cells; empty cells are null.
 
     Args:
-        columns: number of columns; each row has so many cells.
-        rows: the rows.
+        columns: number of columns.
+        rows: the rows, each with this number of cells.
     """
     lists: list[list[str | None]] = [[] for _ in range(columns)]
     for row in rows:
@@ -159,9 +159,7 @@ def _csv(path: Path) -> Sample:
     if encoding.startswith("utf-16"):
         whole, pieces = whole and not pieces, []
     if not marked and encoding != "utf-8":
-        settings.append(
-            Setting("encoding", encoding, "it is not UTF-8; look at letters such as ä and é after the load")
-        )
+        settings.append(Setting("encoding", encoding, "it is not UTF-8; after the load, check letters such as ä and é"))
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     delimiter, escape, skipped = _dialect(text, settings)
     records = list(_records(text, delimiter, escape))
@@ -193,7 +191,7 @@ def _csv(path: Path) -> Sample:
             f"the first is on line {odd[0]}."
         )
     if arranged.trailing:
-        notes.append("The header ends in a delimiter: the nameless column after it is empty and passed over.")
+        notes.append("The header ends in a delimiter: the nameless column after it is empty and ignored.")
     return Sample(
         path,
         "csv",

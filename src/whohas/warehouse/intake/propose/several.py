@@ -163,8 +163,8 @@ def _without_memberships(profiles: Sequence[Profile]) -> Roles:
     clash = [profile for profile in others if profile in people]
     if clash:
         raise NotOneSource(
-            f"{accounts.path.name} and {clash[0].path.name} both have accounts, and nothing binds them: they come from "
-            "different systems. A mapping has one system: call whohas map for each file by itself."
+            f"{accounts.path.name} and {clash[0].path.name} both have accounts, and no file joins them: they seem to "
+            "come from different systems. A mapping describes one system: call whohas map for each file by itself."
         )
     key = key_of(accounts, kind_of(accounts).look)
     return Roles(accounts, key, found[1] if found else None, found[2] if found else None, unused=tuple(others))
@@ -194,7 +194,7 @@ def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
 def _as_key(profile: Profile, column: Column) -> Key:
     """Return the key of a file of accounts, given the column by which another file refers to its accounts."""
     if profile.is_unique(column):
-        return Key(column, True, "unique, and what the other file names the accounts by")
+        return Key(column, True, "unique, and the other file names the accounts by it")
     source = next(
         (
             source
@@ -210,7 +210,7 @@ def _as_key(profile: Profile, column: Column) -> Key:
     own = key_of(profile, kind_of(profile).look)
     if own is not None and own.column is column:
         return own
-    return Key(column, False, "what the other file names the accounts by; rows that repeat a value are rejected")
+    return Key(column, False, "the other file names the accounts by it; rows that repeat a value are rejected")
 
 
 __all__ = ["NotOneSource", "Roles", "candidates", "roles_of"]
