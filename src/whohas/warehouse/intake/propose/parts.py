@@ -76,7 +76,7 @@ class Accounts:
         return [self._accounts(file), self.columns, self.lists, *([self.identities] if hr else []), *others]
 
     def _add_column(self, section: Section, ours: str, column: Column | None, why: str) -> None:
-        """Add a line `ours = "column"` to a section, unless the column is None, and mark the column as used."""
+        """Add a line `ours = "column"` to a section, unless there is no column, and mark the column as used."""
         if column is not None:
             section.add(ours, column.name, why)
             self.used.append(column)
