@@ -1,1 +1,1 @@
-"""Engines run a report's statement. Here: DuckDB, in the child process of a run."""
+"""Engines run the SQL statement of a report. The only one is DuckDB, in the child process of a run."""

@@ -1,4 +1,4 @@
-"""DuckDB, for one run: its own connection, its own memory limit, its own folder to spill to."""
+"""DuckDB as the engine of one run, with its own connection, memory limit and folder for temporary files."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 ENGINE = f"DuckDB {duckdb.__version__}"
 
 _NOTED = "whohas_noted"
-"""The function by which a statement notes the hashes of its rows, batch by batch."""
+"""The SQL function that a `noted` statement calls with the hashes of its rows; it calls back `RowSum._note`."""
 
 
 class RowSum:
-    """How many rows a statement gave, and the sum of their hashes, counted while they are written.
+    """The number of rows of a statement and the sum of their hashes, collected while the rows are written.
 
-    Equal rows have equal hashes, so the sum is the same in any order; a sum, unlike an exclusive or, tells two equal
-    rows from none. To DuckDB a text and a list of it alone are the same, and so are an empty list and a null.
+    Two executions with the same rows, in any order, have the same sum. A sum is used rather than an exclusive or, in
+    which two equal rows would cancel out. The hash does not distinguish a text from a list that contains only this
+    text, nor an empty list from null.
+
+    Attributes:
+        rows: number of rows.
+        sum: sum of their 64-bit hashes, unlimited in size.
     """
 
     def __init__(self) -> None:
@@ -38,18 +43,18 @@ class RowSum:
         self._lock = Lock()
 
     def count_on(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Count the rows of statements that were `noted` and run on this connection."""
+        """Register the SQL function, so that `noted` statements on this connection are counted here."""
 
         connection.create_function(
             _NOTED, self._note, ["UBIGINT"], "BOOLEAN", type=PythonUDFType.ARROW, side_effects=True
         )
 
     def _note(self, hashes: Any) -> Any:  # DuckDB evaluates the annotations, so they name nothing that is not loaded
-        """Add the hashes of a batch of rows, from any thread; true for each, so that each row keeps its first cell."""
+        """Add the hashes of a batch of rows; called from any of DuckDB's threads. Return true for each row."""
         import numpy as np
 
         values = hashes.to_numpy()
-        # 64 bits each: a batch's halves add up without an overflow
+        # Summed by halves of 32 bits: a sum of 64-bit numbers could overflow.
         low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
         with self._lock:
             self.rows += len(values)
@@ -58,11 +63,12 @@ class RowSum:
 
 
 _SQUARE = ("common_subexpressions",)
-"""Optimizers that compare each expression with each other one of the same form, such as the cells of a CSV."""
+"""DuckDB's optimizers that take quadratic time: this one compares each pair of similar expressions, such as the cells
+of a CSV."""
 
 
 def warm_up() -> None:
-    """Do once what takes longer at the first time: a connection, and a statement that is `noted`."""
+    """Open a connection and run a `noted` statement once, because both take longer the first time in a process."""
     with duckdb.connect(config={"threads": 1}) as connection:
         RowSum().count_on(connection)
         connection.execute(noted("SELECT 1", (Column("n", "integer"),))).fetchall()
@@ -76,31 +82,43 @@ def _trues(count: int) -> pa.Array:
 
 
 def noted(sql: str, columns: Sequence[Column]) -> str:
-    """Return a statement with the same rows that a `RowSum` counts on their way; see `DuckDB.copy`."""
-    # in a cell and not in a condition, after which the engine would gather the cells of each row once more
+    """Return a statement with the same rows, which passes the hash of each row to a `RowSum`; see `DuckDB.copy`.
+
+    Example for two columns::
+
+        SELECT CASE WHEN whohas_noted(hash(c1, c2)) THEN c1 END AS c1, c2 FROM (<sql>) AS report(c1, c2)
+
+    Args:
+        sql: the statement.
+        columns: the columns of its result; the new statement names them c1, c2, ….
+    """
+    # The call stands in a cell: in a WHERE clause it would make the engine copy the cells of each row once more.
     first = f"CASE WHEN {_NOTED}({_row_hash(columns)}) THEN c1 END AS c1"
-    others = (f"c{place}" for place in range(2, len(columns) + 1))
-    return f"SELECT {', '.join((first, *others))} FROM {_placed(sql, columns)}"
+    others = (f"c{number}" for number in range(2, len(columns) + 1))
+    return f"SELECT {', '.join((first, *others))} FROM {_numbered(sql, columns)}"
 
 
 def digest_of(sql: str, columns: Sequence[Column]) -> str:
-    """Return the statement that gives what a `RowSum` has after the rows of a statement: their number and their sum."""
-    return f"SELECT count(*), coalesce(sum({_row_hash(columns)}), 0) FROM {_placed(sql, columns)}"
+    """Return a statement whose one row is the number of rows of `sql` and the sum of their hashes, as in `RowSum`."""
+    return f"SELECT count(*), coalesce(sum({_row_hash(columns)}), 0) FROM {_numbered(sql, columns)}"
 
 
-def _placed(sql: str, columns: Sequence[Column]) -> str:
-    # by place: two columns may have one name
-    return f"(\n{sql}\n) AS report({', '.join(f'c{place}' for place in range(1, len(columns) + 1))})"
+def _numbered(sql: str, columns: Sequence[Column]) -> str:
+    # Columns are renamed to c1, c2, … because two columns of a report may have the same name.
+    return f"(\n{sql}\n) AS report({', '.join(f'c{number}' for number in range(1, len(columns) + 1))})"
 
 
 def _row_hash(columns: Sequence[Column]) -> str:
-    # a text and a list of it alone have the same hash, but are not combined alike with others
-    values = (f"hash(c{place})" if column.type == "texts" else f"c{place}" for place, column in enumerate(columns, 1))
+    # Lists are hashed on their own first. Alone, "a" and ["a"] have the same hash, but hash(…, "a") and hash(…, ["a"])
+    # differ; the hash of a row must not depend on whether a column gives a text or a list of one (`Column.single`).
+    values = (
+        f"hash(c{number})" if column.type == "texts" else f"c{number}" for number, column in enumerate(columns, 1)
+    )
     return f"hash({', '.join(values)})"
 
 
 class DuckDB:
-    """One connection on a set of tables. Made by `open_duckdb`."""
+    """A DuckDB connection that runs the statements of one run. Created by `open_duckdb`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
@@ -115,20 +133,27 @@ class DuckDB:
         wide: bool = False,
         on_percent: Callable[[float], None] = lambda _: None,
     ) -> int:
-        """Runs a COPY statement and returns how many rows it wrote.
+        """Run a COPY statement and return the number of rows that it wrote.
 
         Args:
+            statement: the statement.
+            parameters: the values of its named parameters.
             ordered: whether the rows keep the statement's order; costs memory.
-            joins_as_written: whether each join reads its left side in that side's order, so that rows come as the first
-                table has them; for tables that fit into memory.
-            sums: counts the rows of a statement that was `noted`.
-            wide: whether it has hundreds of columns: it is planned without what takes the square of their number.
-            on_percent: called a few times a second from another thread with 0 to 100.
+            joins_as_written: whether each join reads its left side in order, so that the rows come in the order of the
+                first table. Its right sides must fit into memory.
+            sums: collects the number and hashes of the rows of a `noted` statement.
+            wide: whether the statement has hundreds of columns; it is then planned without optimizers that take
+                quadratic time.
+            on_percent: called from another thread with the progress in percent, 0 to 100, every
+                `ENGINE_PROGRESS_SECONDS`.
+
+        Raises:
+            duckdb.Error: the statement failed or was interrupted.
         """
         self._connection.execute(f"SET preserve_insertion_order = {str(ordered).lower()}")
         disabled = list(_SQUARE) if wide else []
         if joins_as_written:
-            # else the engine makes the smaller side its hash table, and what has no partner comes last
+            # By default DuckDB builds its hash table from the smaller side, and rows without a match come last.
             disabled += ["join_order", "build_side_probe_side"]
         if disabled:
             self._connection.execute(f"SET disabled_optimizers = {literal(','.join(disabled))}")
@@ -141,7 +166,7 @@ class DuckDB:
                 try:
                     percent = self._connection.query_progress()
                 except duckdb.Error:
-                    return  # the statement has failed; its own error says why
+                    return  # the statement has failed; execute() below raises the error
                 on_percent(max(0.0, percent))
 
         watcher = Thread(target=watch, daemon=True)
@@ -154,25 +179,26 @@ class DuckDB:
         return int(row[0]) if row else 0
 
     def digest(self, statement: str, columns: Sequence[Column], parameters: Mapping[str, Any]) -> tuple[int, int]:
-        """Return how many rows a statement gives, and the sum of their hashes; see `RowSum`."""
+        """Run a statement and return the number of its rows and the sum of their hashes; see `RowSum`."""
         row = self._connection.execute(digest_of(statement, columns), dict(parameters) or None).fetchone()
         assert row is not None, "an aggregate gives a row"
         return int(row[0]), int(row[1])
 
     def count(self, statement: str, parameters: Mapping[str, Any]) -> int:
-        """How many rows a statement gives."""
+        """Return the number of rows of a statement."""
         row = self._connection.execute(f"SELECT count(*) FROM (\n{statement}\n)", dict(parameters) or None).fetchone()
         return int(row[0]) if row else 0
 
 
 @contextmanager
 def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:
-    """A connection that sees the tables and nothing else of the disk's databases.
+    """Open an in-memory database with a view of each table, and close it when the block ends.
 
     Args:
-        memory: bytes that it may use before it spills.
-        threads: how many it may run.
-        spill: a folder of its own; made when it is needed.
+        tables: the tables and their files.
+        memory: memory limit in bytes, beyond which DuckDB writes temporary files.
+        threads: number of threads.
+        spill: folder for temporary files, used by no other connection; created when needed.
     """
     connection = connect(memory, threads, spill)
     try:
@@ -186,8 +212,14 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
 
 
 def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
-    """A bare connection with limits of its own, as in `open_duckdb`; its clock is UTC, and it loads no extension."""
-    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB makes the last folder only
+    """Return a connection to an empty in-memory database in the time zone UTC that loads no extensions.
+
+    Args:
+        memory: memory limit in bytes, beyond which DuckDB writes temporary files.
+        threads: number of threads.
+        spill: folder for temporary files, used by no other connection; created when needed.
+    """
+    spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB creates only the last folder of the path
     connection = duckdb.connect(
         ":memory:",
         config={
@@ -203,7 +235,7 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
 
 
 def pattern_fault(patterns: Sequence[str]) -> tuple[int, str] | None:
-    """The first of several RE2 patterns that the engine does not take: its number, from 0, and the engine's reason."""
+    """Return the index of the first RE2 pattern that DuckDB rejects, and DuckDB's reason; None if it accepts all."""
     if not patterns:
         return None
     with duckdb.connect() as connection:
@@ -216,19 +248,19 @@ def pattern_fault(patterns: Sequence[str]) -> tuple[int, str] | None:
 
 
 def definition(table: TableFiles) -> str:
-    """The statement that makes a table known to the engine: a view of its files."""
+    """Return the statement that creates a table in DuckDB: a view of its files, or an empty table without files."""
     name = quote(table.name)
     if table.layouts:
         return f"CREATE VIEW {name} AS " + " UNION ALL ".join(
             _select(table.columns, layout) for layout in table.layouts
         )
-    # a table, though it has no rows: where a view selects nothing, the engine does not tell how far a statement is
+    # Not a view without rows: with one, DuckDB reports no progress of statements.
     return f"CREATE TABLE {name} ({', '.join(f'{quote(column)} {type}' for column, type in table.columns)})"
 
 
 def _select(columns: Sequence[tuple[str, str]], layout: Layout) -> str:
-    own = [
+    table_columns = [
         f"NULL::{type} AS {quote(column)}" if column in layout.lacks else quote(column) for column, type in columns
     ] or ["*"]
-    every = ", ".join((*own, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
-    return f"SELECT {every} FROM read_parquet([{', '.join(map(literal, layout.files))}])"
+    selected = ", ".join((*table_columns, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
+    return f"SELECT {selected} FROM read_parquet([{', '.join(map(literal, layout.files))}])"

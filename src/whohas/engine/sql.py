@@ -1,4 +1,4 @@
-"""Names and texts as SQL takes them, and statements with such parts replaced."""
+"""Quote identifiers and values for SQL, and replace parameters and attribute accesses in a statement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 _TOKEN: Final = re.compile(
-    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]*        # a text, a name, a comment: left alone
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]*        # string, quoted name, comment: not replaced
     | \$(?P<parameter>[A-Za-z_]\w*)
     | \battributes\[(?P<attribute>'(?:[^']|'')*')\]""",
     re.VERBOSE,
@@ -16,36 +16,45 @@ _TOKEN: Final = re.compile(
 
 
 _WORD: Final = re.compile(r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | [^\W\d]\w*""", re.VERBOSE)
-"""A text, a name in quotes, a word. A text names nothing, but may hold a quote."""
+"""A string literal, a quoted name or a word. Strings are matched so that quotes and words in them are not names."""
 
 
 def quote(name: str) -> str:
-    """An identifier, quoted."""
+    """Return an identifier in double quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text, quoted, for the places that take no parameter: file names, keys of a map."""
+    """Return a string literal, for places where SQL allows no parameter: file names, keys of a map."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def columns_named_by(columns: Iterable[str], *statements: str) -> list[int]:
-    """Return the places of those columns that statements may name, in quotes or as words; and the first in any case.
+    """Return the indexes of the columns that statements may name, and always index 0.
 
-    An engine takes time by the square of the columns of what it is given, and rows without any column have no number.
+    Used to give an engine only these columns: its planning time grows with the square of their number. The first
+    column is always included because a table without columns has no rows to count.
+
+    Args:
+        columns: names of the columns.
+        statements: SQL texts. A column counts as named if its name occurs as a word or in quotes, in any case.
     """
     words = {word.casefold() for sql in statements for word in _WORD.findall(sql)}
     words |= {word[1:-1].replace('""', '"') for word in words if word[0] == '"'}
-    return [place for place, name in enumerate(columns) if not place or name.casefold() in words]
+    return [index for index, name in enumerate(columns) if not index or name.casefold() in words]
 
 
 def listed(text: str) -> str:
-    """The SQL of a text as a list of one, and of a null as a null."""
+    """Return SQL that puts a text into a list of one, and gives null for null.
+
+    Args:
+        text: SQL of the text.
+    """
     return f"CASE WHEN {text} IS NOT NULL THEN [{text}] END"
 
 
 def constant(value: str | bool | int | float | datetime | None) -> str:
-    """Return a value as SQL writes it in a statement."""
+    """Return the SQL literal of a value. A time must have a time zone."""
     match value:
         case None:
             return "NULL"
@@ -60,27 +69,30 @@ def constant(value: str | bool | int | float | datetime | None) -> str:
 
 
 def with_values(sql: str, parameters: Mapping[str, Any]) -> str:
-    """Return a statement that needs no parameters: `$name` is replaced by the value of that name.
+    """Return the statement with each parameter `$name` replaced by the literal of its value.
+
+    Strings, quoted names and comments in the statement stay as they are.
 
     Raises:
         KeyError: a parameter of the statement has no value.
     """
-    return _replaced(sql, lambda found: constant(parameters[name]) if (name := found["parameter"]) else found[0])
+    return _replaced(sql, lambda match: constant(parameters[name]) if (name := match["parameter"]) else match[0])
 
 
 def with_columns(sql: str, attributes: Collection[str], column_of: Callable[[str], str]) -> str:
-    """Return a statement that reads attributes from columns: `attributes['x']` is replaced by a column's name.
+    """Return the statement with `attributes['x']` replaced by the name of the column of attribute `x`.
 
     Args:
-        attributes: the attributes that have a column; others are left in the map.
-        column_of: an attribute's name to that of its column.
+        sql: the statement.
+        attributes: the attributes that have a column; accesses to others stay as they are.
+        column_of: returns the name of an attribute's column.
     """
 
-    def column(found: re.Match[str]) -> str:
-        if (key := found["attribute"]) is None:
-            return found[0]
+    def column(match: re.Match[str]) -> str:
+        if (key := match["attribute"]) is None:
+            return match[0]
         name = key[1:-1].replace("''", "'")
-        return quote(column_of(name)) if name in attributes else found[0]
+        return quote(column_of(name)) if name in attributes else match[0]
 
     return _replaced(sql, column)
 

@@ -1,5 +1,7 @@
-"""A statement and what it reads: what a report asks for and an engine answers. Plain data, so that it can be sent to
-another process as JSON."""
+"""The plan of a report for an engine: the SQL statement, its result columns, and the tables and files that it reads.
+
+Plain data, so that it can be sent to another process as JSON.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +11,19 @@ from typing import Any, Literal
 from whohas.engine.sql import listed
 
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
-"""What a report's column holds; a time is UTC, texts are several values in order."""
+"""The type of a report's column. A `time` is in UTC; `texts` is a list of texts in a defined order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A named, typed column of a report.
+    """A column of a report's result.
 
     Attributes:
-        name: as the file's header has it.
-        doc: what it means, one line, for the reference.
-        key: whether it tells the rows apart for people: repeated where a printed table goes on to the right.
-        single: of texts that are never more than one: the statement gives the text itself rather than a list.
+        name: its name in the file's header.
+        type: its type.
+        doc: its meaning in one line, for the reference pages.
+        key: whether people recognize a row by it. A printed table that is too wide for one page repeats it on each.
+        single: only with the type `texts`: no row has more than one value, and the statement gives a text, not a list.
     """
 
     name: str
@@ -30,16 +33,16 @@ class Column:
     single: bool = False
 
     def value(self, place: str) -> str:
-        """The SQL of the column's value, of texts a list always.
+        """Return the SQL of the column's value, where `texts` are always a list.
 
         Args:
-            place: the SQL of what the statement gives.
+            place: the SQL of the column in the statement's result, such as its name.
         """
         return listed(place) if self.single else place
 
     @property
     def stored(self) -> Column:
-        """The column as a file of values has it, where texts are a list always."""
+        """The column as typed files (such as Parquet) have it, where `texts` are always a list."""
         return replace(self, single=False)
 
 
@@ -48,20 +51,21 @@ class Statement:
     """One SQL statement in DuckDB's dialect.
 
     Attributes:
-        sql: readable by an auditor; columns in the order of `columns`; values as named parameters (`$source`).
-        columns: its result. Times and lists come raw; the writer of a format gives them their text.
+        sql: the text, readable by an auditor. It selects `columns` in their order and takes its values as named
+            parameters (`$source`).
+        columns: the columns of its result. Times and lists stay typed; the writer of a format turns them into text.
         parameters: the values of the named parameters.
-        tables: the warehouse's tables that it names, each with the partitions that matter; None for all of them.
-        files: Parquet files beyond the warehouse's tables, each list a view: its name, and absolute paths, at least
-            one. No table has that name.
-        attributes: a table to the names in its map `attributes` that an engine may read from columns of their own,
-            where files have them; and each name to the column of the result that it is alone. The statement itself
-            writes `attributes['name']`, which runs on the table as documented.
-        ordered: whether its rows have an order that the file must keep. Order costs memory: a report that promises
-            none leaves it to the engine.
-        expected_rows: about how many rows it gives, for progress; 0 where nothing is known.
-        group: the column by which a printed report is divided: its equal values stand together, and are found in the
-            bookmarks; empty where there is none.
+        tables: name of each table of the warehouse that it reads, to the partitions that it needs; None for all.
+        files: further Parquet files that it reads: name of a view, to absolute paths, at least one. No table has the
+            name of a view.
+        attributes: name of a table, to the attributes that an engine may read from shredded columns instead of the
+            map `attributes`; each attribute's name to the result column that consists of it alone. `sql` itself
+            contains `attributes['name']`, so that it runs on the documented tables.
+        ordered: whether the file must keep the order of its rows. Order costs memory: a report that promises none
+            leaves it to the engine.
+        expected_rows: estimated number of rows, for the progress of the run; 0 if unknown.
+        group: the column by which a printed report is divided into groups, which are its bookmarks; the rows must
+            come sorted by group. Empty for no groups.
     """
 
     sql: str
@@ -77,12 +81,12 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Parquet files that are read in the same way.
+    """Parquet files of a table that are read with the same SELECT.
 
     Attributes:
         files: absolute paths, in the order in which rows are to be read.
-        more: columns beyond the table's own: the name of each, and the SQL over the files' columns that gives it.
-        lacks: columns of the table that these files do not have: they are null.
+        more: columns in addition to the table's: name of each, and the SQL that computes it from the files' columns.
+        lacks: columns of the table that these files do not have; they are read as null.
     """
 
     files: tuple[str, ...]
@@ -92,11 +96,11 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class TableFiles:
-    """One table as an engine finds it: its Parquet files, and its columns for when there are none.
+    """The Parquet files of a table for an engine, and the columns, which it needs if there are no files.
 
     Attributes:
-        name: the table.
-        columns: name and DuckDB type of each column; empty where the files alone say what they are.
+        name: the table's name.
+        columns: name and DuckDB type of each column; empty: all columns of the files, with their types.
         layouts: the files, in the order in which rows are to be read.
     """
 
@@ -106,4 +110,5 @@ class TableFiles:
 
     @property
     def files(self) -> tuple[str, ...]:
+        """The absolute paths of all files, in the order in which rows are to be read."""
         return tuple(path for layout in self.layouts for path in layout.files)

@@ -1,4 +1,10 @@
-"""A believable organisation of any size, for demonstrations, tests and measurements: all of it is made up."""
+"""Generator of test data: a fictional organisation of any size, for demonstrations, tests and benchmarks.
+
+`generate` in `writing` writes the files in chunks of identities. For each chunk, `people`, `holdings` and `grants`
+decide who exists and holds which access; `describe`, `accounts`, `happenings` and `badges` turn this into columns of
+text; `template` makes lines of JSON from them. `catalogue` and `inventory` have the sources, entitlements, roles and
+applications; `draws` is the seeded source of randomness.
+"""
 
 from whohas.generate.summary import SourceCounts, Summary
 from whohas.generate.writing import REFERENCE, generate

@@ -1,4 +1,4 @@
-"""Accounts as columns of text, and the shapes of their documents."""
+"""Generate accounts that belong to identities: columns of text, and the templates of their JSON documents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ _ZONE = words(["Europe/Berlin", "America/Toronto", "Asia/Singapore"])
 def account_template(
     catalogue: Catalogue, key: str, source: int, attributes: Mapping[str, object], correlated: bool = True
 ) -> Template:
-    """The document of accounts whose columns begin with `key`."""
+    """Return the template of an account's document.
+
+    Args:
+        catalogue: the catalogue, for the source's facts.
+        key: prefix of the names of the columns that fill the template, such as `ledger`.
+        source: index of the source.
+        attributes: the object `attributes` of the document, with slots.
+        correlated: whether the document names an identity.
+    """
     s = catalogue.sources[source]
     identity: dict[str, object] = {
         "identityId": Text("id"),
@@ -120,7 +128,7 @@ CRM_ATTRIBUTES: dict[str, object] = {
 
 
 def account_templates(catalogue: Catalogue) -> dict[str, Template]:
-    """The shape of the documents of each kind of account."""
+    """Return the template of each kind of account, by the key of its columns."""
     kinds = {
         "hr": (HR, {"employeeNumber": Text("hr.native"), **HR_ATTRIBUTES}),
         "former": (HR, {"employeeNumber": Text("former.native"), **HR_ATTRIBUTES}),
@@ -133,7 +141,14 @@ def account_templates(catalogue: Catalogue) -> dict[str, Template]:
 
 
 def common_columns(organisation: Organisation, kind: Held, at: Numbers, oldest: Numbers) -> dict[str, list[str]]:
-    """What every kind of account has; `oldest` is how many days ago it can have come to be."""
+    """Return the columns that every kind of account has.
+
+    Args:
+        organisation: the organisation.
+        kind: the accounts; its key is the prefix of the columns' names.
+        at: numbers of the accounts.
+        oldest: for each account, the largest number of days since it was created.
+    """
     key, draws, calendar, size = kind.key, organisation.draws, organisation.calendar, at.size
     age = np.maximum(oldest - draws.pick(f"{key} age", at, 30), 2)
     changed = 1 + draws.pick(f"{key} changed", at, np.minimum(age - 1, 200))
@@ -169,7 +184,15 @@ def account_columns(
     holdings: Holdings,
     identity: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
-    """What is told of the accounts that belong to these people."""
+    """Return the columns of all accounts of some identities.
+
+    Args:
+        organisation: the organisation.
+        grants: the bundles of access, as pieces of JSON.
+        people: the identities.
+        holdings: their accounts and access.
+        identity: the identities' columns, from `identity_columns`.
+    """
     p, h, access, draws = people, holdings, holdings.access, organisation.draws
     calendar = organisation.calendar
     columns: dict[str, list[str]] = {}

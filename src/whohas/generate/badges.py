@@ -1,4 +1,4 @@
-"""The badge system's export: a plain CSV file, as anyone's would be, and the mapping that reads it."""
+"""Generate the export of a badge system, a CSV file with irregularities as in real exports, and the mapping for it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,14 @@ _ACCESS = words(
 
 @dataclass(frozen=True, slots=True)
 class Badges:
-    """Rows of the file, and what they come to."""
+    """A part of the CSV file and its counts.
+
+    Attributes:
+        text: the rows as CSV.
+        rows: number of rows.
+        uncorrelated: number of badges whose email address belongs to no identity.
+        disabled: number of disabled badges.
+    """
 
     text: str
     rows: int
@@ -60,11 +67,18 @@ class Badges:
 
 
 def header() -> str:
+    """Return the first line of the file."""
     return _csv([HEADER])
 
 
 def badges(organisation: Organisation, people: People, columns: Mapping[str, list[str]]) -> Badges:
-    """The badges of these people; some have a second one."""
+    """Return the badges of some identities; a few have a second, void badge.
+
+    Args:
+        organisation: the organisation.
+        people: the identities.
+        columns: the identities' columns, from `identity_columns`.
+    """
     p, draws = people, organisation.draws
     present = (p.orphan != NO_ACCOUNTS) & (p.state != PREHIRE) & draws.chance("badge", p.at, 780)
     second = present & every(p.at, 61, 20)
@@ -95,7 +109,12 @@ def badges(organisation: Organisation, people: People, columns: Mapping[str, lis
 
 
 def visitors(organisation: Organisation, at: range) -> Badges:
-    """Badges of people whom nobody knows."""
+    """Return badges of visitors, who are no identities.
+
+    Args:
+        organisation: the organisation.
+        at: numbers of the visitors.
+    """
     numbers = np.arange(at.start, at.stop)
     days = organisation.calendar.dates(1 + organisation.draws.pick("visit", numbers, 300))
     rows = [

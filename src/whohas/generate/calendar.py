@@ -1,4 +1,4 @@
-"""Dates and times as text, counted back from the day of reference."""
+"""Dates and times as text, given as a number of days before the reference date."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import numpy as np
 from whohas.generate.draws import Draws, Numbers, Words, take, words
 
 LONGEST = 9000
-"""Days that a calendar goes back."""
+"""The number of days before the reference date that a calendar has."""
 AHEAD = 200
-"""Days that it goes on after the day of reference."""
+"""The number of days after the reference date that a calendar has."""
 _TIMES = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """Every text that a date can have.
+    """Precomputed texts of all dates and of a sample of times of day.
+
+    Creation times are in the morning and changes in the afternoon, so that a change on the day of creation comes later.
 
     Attributes:
-        draws: where the times of the day come from.
-        days: `YYYY-MM-DD`, from the last day back.
-        mornings: times before noon: when things are created.
-        evenings: times after noon: when they are changed.
+        draws: random numbers that choose the times of day.
+        days: the dates as `YYYY-MM-DD`, the latest first.
+        mornings: times of day from 06:00 to 11:00, as `THH:MM:SS.mmmZ`.
+        evenings: times of day from 13:00 to 18:00.
     """
 
     draws: Draws
@@ -34,20 +36,27 @@ class Calendar:
 
     @classmethod
     def of(cls, reference: date, draws: Draws) -> Calendar:
+        """Return the calendar around a reference date."""
         last = reference + timedelta(days=AHEAD)
         days = [(last - timedelta(days=n)).isoformat() for n in range(LONGEST + AHEAD)]
         return cls(draws, words(days), _times(draws, "morning", 6), _times(draws, "evening", 13))
 
     def dates(self, ago: Numbers) -> list[str]:
-        """Days `ago` before the day of reference, as dates."""
+        """Return the dates that are `ago` days before the reference date, as `YYYY-MM-DD`."""
         return take(self.days, ago + AHEAD)
 
     def early(self, stream: str, at: Numbers, ago: Numbers) -> list[str]:
-        """Days ago, in the morning, as RFC 3339."""
+        """Return times in the morning, `ago` days before the reference date, in RFC 3339.
+
+        Args:
+            stream: name of the random stream that chooses the times of day.
+            at: numbers of the objects.
+            ago: days before the reference date, one for each object.
+        """
         return self._moments(stream, at, ago, self.mornings)
 
     def late(self, stream: str, at: Numbers, ago: Numbers) -> list[str]:
-        """Days ago, after noon, as RFC 3339."""
+        """Return times in the afternoon; otherwise as `early`."""
         return self._moments(stream, at, ago, self.evenings)
 
     def _moments(self, stream: str, at: Numbers, ago: Numbers, times: Words) -> list[str]:

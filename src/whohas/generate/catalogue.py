@@ -1,7 +1,7 @@
-"""What there is to have: sources, entitlements, access profiles, roles and apps, and who answers for each.
+"""The catalogue of access: sources, entitlements, access profiles, roles and applications, with their owners.
 
-The catalogue grows with the square root of the organisation: 300 people share some 40 directory groups, a
-million some 800.
+Its size grows with the square root of the number of identities: 300 people share about 40 directory groups, a million
+about 800.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PERMISSION_SETS = (
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """An identity as others refer to it."""
+    """An identity that owns objects of the catalogue, with the values that documents repeat."""
 
     number: int
     id: str
@@ -74,7 +74,7 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An application that people see."""
+    """An application that identities can use."""
 
     id: str
     name: str
@@ -110,24 +110,24 @@ class Role:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that can be held.
+    """All objects that accounts and identities can hold, and their sources.
 
     Attributes:
-        sources: in the order HR, DIRECTORY, LEDGER, CRM.
-        apps: of the directory, the ledger and the customer system; the last is out of use.
-        staff: the groups of everybody: all staff, remote access.
-        powers: the privileged groups of the directory.
-        groups: each department's groups: its members, its files.
-        projects: one group each.
-        ledger_roles: in the order of `LEDGER_ROLES`.
-        books: ledger books, one role each.
-        crm_profiles: in the order of `CRM_PROFILES`.
-        permission_sets: in the order of `PERMISSION_SETS`.
-        basics: each department's access profile and role.
-        project_profiles: the access profile of a project, where it has one.
-        project_roles: the role of a project, where it has one.
-        ledger_profiles: for reading, posting and approving.
-        crm_access: access profiles of the customer system, in the order of its profiles.
+        sources: the sources in the order HR, DIRECTORY, LEDGER, CRM.
+        apps: applications of the directory, the ledger and the customer system, then a disabled one.
+        staff: directory groups for everybody: all staff, remote access.
+        powers: privileged groups of the directory.
+        groups: two groups for each department: its members, its shared files.
+        projects: one group for each project.
+        ledger_roles: roles of the ledger, in the order of `LEDGER_ROLES`.
+        books: one role for each ledger book.
+        crm_profiles: profiles of the customer system, in the order of `CRM_PROFILES`.
+        permission_sets: permission sets of the customer system, in the order of `PERMISSION_SETS`.
+        basics: the access profile and the role of each department.
+        project_profiles: number of a project to its access profile; some projects have none.
+        project_roles: number of a project to its role; some projects have none.
+        ledger_profiles: access profiles of the ledger: reading, posting, approving.
+        crm_access: access profiles of the customer system, in the order of `crm_profiles`.
     """
 
     sources: tuple[Source, ...]
@@ -163,13 +163,13 @@ class Catalogue:
 
 
 def group_name(common: str) -> str:
-    """A directory group's distinguished name."""
+    """Return the distinguished name of a directory group."""
     return f"CN={common.replace(',', chr(92) + ',')},OU=Groups,{company.DIRECTORY}"
 
 
 @dataclass
 class _Maker:
-    """Numbers things of each kind as they are made, and knows the owners."""
+    """Creates the catalogue's objects: gives each kind consecutive numbers for its ids, and finds owners."""
 
     organisation: Organisation
     made: dict[str, int] = field(default_factory=dict[str, int])
@@ -226,7 +226,7 @@ class _Maker:
 
 
 def catalogue(organisation: Organisation) -> Catalogue:
-    """Makes the catalogue of an organisation."""
+    """Return the catalogue of an organisation."""
     make = _Maker(organisation)
     sources = _sources(make)
     _, directory, ledger, crm = sources

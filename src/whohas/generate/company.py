@@ -1,4 +1,4 @@
-"""The words of the company: departments, titles, offices, projects, and what its systems call things."""
+"""Reference data of the fictional company: departments, titles, offices, projects, descriptions, error messages."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Department:
 
     Attributes:
         name: its name.
-        code: its cost centre, which may begin with zeros.
-        titles: what its people do.
-        ledger: how many of 1,000 have an account on the ledger.
-        crm: how many of 1,000 have an account on the customer system.
+        code: its cost centre, a text that may begin with zeros.
+        titles: job titles of its people.
+        ledger: number of its people, of 1,000, who have an account on the ledger.
+        crm: number of its people, of 1,000, who have an account on the customer system.
     """
 
     name: str
@@ -67,14 +67,14 @@ DEPARTMENTS = (
 EXECUTIVE = len(DEPARTMENTS) - 1
 IT = 4
 VICE_PRESIDENTS = (0, 1, 2, 3, 4, 5, 0, 1, 2, 6, 7, 8)
-"""Which department each of the twelve people under the chief executive leads."""
+"""The department that each of the twelve vice presidents leads: an index of `DEPARTMENTS`."""
 LEAD_TITLES = ("Chief Executive", "Vice President, {}", "Head of {}", "Manager, {}", "Team Lead, {}")
-"""By the level in the tree; deeper levels have the last."""
+"""Titles of managers by their level in the hierarchy; deeper levels have the last title."""
 
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Where people work; `addresses` have commas, quotes and line breaks, as addresses do."""
+    """An office. Its `addresses` have commas, quotes and line breaks, to test how reports escape them."""
 
     city: str
     country: str
@@ -144,7 +144,7 @@ DESCRIPTIONS = (
     "Shared with Réception; do not delete",
     "@finance: keep until year end",
 )
-"""What people write into description fields: quotes, commas, line breaks, and what looks like a formula."""
+"""Texts for description fields, with quotes, commas, line breaks and beginnings that spreadsheets take for formulas."""
 
 STAGES = (
     (
@@ -168,6 +168,6 @@ STAGES = (
         "InvalidDate: 31.02.2026\n\tat refresh.Lifecycle.state(33)",
     ),
 )
-"""Where processing failed, why, and the trace."""
+"""Failures of identity processing: the stage, the error message and the stack trace."""
 
 BUILDINGS = ("Main Gate", "Tower", "Lab 2", "Server Room", "Car Park", "Canteen", "Archive, Basement")

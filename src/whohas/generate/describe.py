@@ -1,4 +1,4 @@
-"""Identities as columns of text, and the shape of their documents."""
+"""Generate identities' search documents: columns of text, and the template that they fill."""
 
 from __future__ import annotations
 
@@ -19,20 +19,29 @@ _TITLES = 60
 
 
 def booleans(flags: Flags) -> list[str]:
+    """Return the flags as JSON: `true` or `false`."""
     return take(words(["false", "true"]), flags.astype(np.int64))
 
 
 def member(name: str, values: list[str], where: Flags) -> list[str]:
-    """A member with text for those at which `where` is true; the values are escaped."""
+    """Return `,"name":"value"` for each value for which `where` is true, else an empty text.
+
+    Args:
+        name: the member's name.
+        values: texts, escaped for JSON.
+        where: whether each document has the member.
+    """
     pairs = zip(values, where.tolist(), strict=True)
     return [f',"{name}":"{value}"' if there else "" for value, there in pairs]
 
 
 def reference(id: str, name: str) -> dict[str, str]:
+    """Return a reference to an object."""
     return {"id": id, "name": name}
 
 
 def profile_id(organisation: Organisation) -> str:
+    """Return the id of the only identity profile."""
     return organisation.draws.ids("identity profile", np.zeros(1, dtype=np.int64))[0]
 
 
@@ -65,7 +74,7 @@ _DESCRIPTION = words([escaped(text) for text in company.DESCRIPTIONS])
 
 
 def identity_template() -> Template:
-    """The search document of an identity, without its accounts."""
+    """Return the template of an identity's search document, without its accounts."""
     return Template.of(
         {
             "id": Text("id"),
@@ -127,7 +136,14 @@ def identity_template() -> Template:
 def identity_columns(
     organisation: Organisation, catalogue: Catalogue, owns: Mapping[int, str], people: People
 ) -> dict[str, list[str]]:
-    """What is told of identities, but for what they hold; `owns` comes from `owned`."""
+    """Return the columns of identities, apart from those of their access.
+
+    Args:
+        organisation: the organisation.
+        catalogue: its sources.
+        owns: the members for owned objects by the owner's number, from `owned`.
+        people: the identities.
+    """
     p, draws, calendar = people, organisation.draws, organisation.calendar
     names, bosses = organisation.names(p.at), np.maximum(p.boss, 0)
     boss_ids, boss_names = organisation.ids(bosses), organisation.names(bosses)
@@ -221,10 +237,10 @@ def _processing(organisation: Organisation, people: People) -> list[str]:
     stages = draws.pick("stage", at, len(company.STAGES)).tolist()
     retries = draws.pick("retries", at, 4).tolist()
     dates = organisation.calendar.late("failed", at, 1 + draws.pick("failed", at, 20))
-    for place, chosen, retry, date in zip(failed.tolist(), stages, retries, dates, strict=True):
+    for index, chosen, retry, date in zip(failed.tolist(), stages, retries, dates, strict=True):
         stage, message, trace = company.STAGES[chosen]
         details = {"date": date, "stage": stage, "retryCount": retry, "stackTrace": trace, "message": message}
-        texts[place] = f',"processingState":"ERROR","processingDetails":{encoded(details)}'
+        texts[index] = f',"processingState":"ERROR","processingDetails":{encoded(details)}'
     return texts
 
 
@@ -238,7 +254,14 @@ def _tags(people: People) -> list[str]:
 def holding_columns(
     catalogue: Catalogue, grants: Grants, holdings: Holdings, columns: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
-    """What is told of what identities hold; `columns` must have the accounts' ids and native identities."""
+    """Return the columns of identities that describe their access: counts and applications.
+
+    Args:
+        catalogue: the applications.
+        grants: the bundles of access.
+        holdings: the identities' accounts and access.
+        columns: the accounts' columns, from `account_columns`.
+    """
     h = holdings
     held = h.access.of(grants)
     counts = np.sum([pieces.counts[at] for pieces, at in held], axis=0)
@@ -262,13 +285,13 @@ def holding_columns(
 
 
 def access_column(grants: Grants, holdings: Holdings) -> list[bytes]:
-    """The access items of identities, in UTF-8."""
+    """Return the access items of each identity: JSON objects separated by commas, in UTF-8."""
     pieces = [part.access[at].tolist() for part, at in holdings.access.of(grants)]
     return [b"".join(items)[1:] for items in zip(*pieces, strict=True)]
 
 
 def owned(catalogue: Catalogue) -> dict[int, str]:
-    """What people own, by their number: the members `owns` and `ownsCount`."""
+    """Return the members `owns` and `ownsCount` of the documents of owners, by the owner's number."""
     c, things = catalogue, dict[int, dict[str, list[dict[str, str]]]]()
     everything = (
         [("sources", s) for s in c.sources]

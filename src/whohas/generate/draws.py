@@ -1,7 +1,7 @@
-"""Seeded chance without state: what is drawn for number n depends on the seed, a stream's name and n alone.
+"""Stateless random numbers: a draw for object number n depends only on the seed, the name of a stream and n.
 
-Any part of the organisation can therefore be worked out again at any time, and nothing has to be kept.
-The mixing function is the finaliser of SplitMix64.
+Any part of the organisation can therefore be computed again at any time, such as the name of an identity's manager in
+another chunk, and nothing has to be kept in memory. The mixing function is the finaliser of SplitMix64.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ def _key(seed: int, stream: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Draws of one seed."""
+    """A source of random numbers with one seed. Each method takes a stream's name and an array of object numbers."""
 
     seed: int
 
     def bits(self, stream: str, at: Numbers) -> npt.NDArray[np.uint64]:
-        """64 even bits for every number in `at`."""
+        """Return 64 uniformly distributed bits for every number in `at`."""
         mixed = (at.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.uint64(_key(self.seed, stream))
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
         mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
         return mixed ^ (mixed >> np.uint64(31))
 
     def pick(self, stream: str, at: Numbers, count: int | Numbers) -> Numbers:
-        """A whole number from 0 to `count` - 1 for every number in `at`."""
+        """Return an integer from 0 to `count` - 1 for every number in `at`."""
         return (self.bits(stream, at) >> np.uint64(33)).astype(np.int64) % count
 
     def chance(self, stream: str, at: Numbers, permille: int | Numbers) -> Flags:
-        """True for about `permille` of 1,000."""
+        """Return a boolean for every number in `at`, true for about `permille` of 1,000."""
         return self.pick(stream, at, 1000) < permille
 
     def ids(self, kind: str, at: Numbers) -> list[str]:
-        """Ids of 32 lower-case hex digits."""
+        """Return an id of 32 lower-case hex digits for every number in `at`."""
         halves = np.empty((at.size, 2), dtype=">u8")
         halves[:, 0] = self.bits(f"{kind}/high", at)
         halves[:, 1] = self.bits(f"{kind}/low", at)
@@ -58,17 +58,23 @@ class Draws:
 
 
 def numbers(*values: int) -> Numbers:
+    """Return an array of integers."""
     return np.array(values, dtype=np.int64)
 
 
 def words(values: list[str] | tuple[str, ...]) -> Words:
+    """Return an array of texts."""
     return np.array(values, dtype=object)
 
 
 def take(choices: Words, at: Numbers) -> list[str]:
+    """Return the choice at each index in `at`."""
     return choices[at].tolist()
 
 
 def every(at: Numbers, period: int, phase: int) -> Flags:
-    """True for one number in `period`, so that rare things are there in a small organisation too."""
+    """Return a boolean for every number in `at`: true for those with the remainder `phase` on division by `period`.
+
+    Used for rare cases instead of `chance`, so that even a small organisation has some.
+    """
     return at % period == phase

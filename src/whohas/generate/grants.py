@@ -1,4 +1,7 @@
-"""Bundles of access as ready pieces of text, for accounts and for the identities that hold them."""
+"""Bundles of access, encoded as JSON once: as values of account attributes and as access items of identities.
+
+Many people hold the same bundle, so documents are joined from these pieces rather than encoded one by one.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +16,20 @@ from whohas.generate.template import encoded
 
 PERMISSION_BUNDLES = ((0,), (1,), (1, 3), (2,), (2, 7), (3,), (1, 5), (6,), (0, 4), (0, 1, 5), (3, 6, 7))
 LEDGER_BUNDLES = ((0,), (0, 1), (0, 2), (0, 1, 2), (0, 3), (0, 4))
-"""By the numbers of `LEDGER_ROLES`; the fourth both posts and approves, which one person should not."""
+"""Bundles of ledger roles, as indexes of `LEDGER_ROLES`. The fourth both posts and approves, a violation of the
+segregation of duties."""
 _LEDGER_PROFILES = ((0,), (1,), (2,), (1, 2), (0,), (0,))
 POWER_BUNDLES = ((0,), (1, 2), (0, 3))
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """Bundles of one kind; the last holds nothing.
+    """The bundles of one kind. The last bundle is empty.
 
     Attributes:
-        values: the account attribute's values, as JSON, each with a comma before it.
-        access: the identity's access items, each with a comma before it, in UTF-8.
-        counts: how many entitlements, access profiles and roles each holds.
+        values: for each bundle, the values of the account attribute as JSON, each with a comma before it.
+        access: for each bundle, the identity's access items as JSON in UTF-8, each with a comma before it.
+        counts: for each bundle, the numbers of its entitlements, access profiles and roles.
     """
 
     values: Words
@@ -34,21 +38,22 @@ class Pieces:
 
     @property
     def nothing(self) -> int:
+        """The index of the empty bundle."""
         return len(self.values) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Every bundle that an account can have.
+    """All bundles that an account can have, by kind. The text after a colon says which bundle has which index.
 
     Attributes:
-        basics: by department x 4, + 2 with shared files, + 1 with remote access.
-        projects: by project.
-        powers: by `POWER_BUNDLES`.
-        ledger: by `LEDGER_BUNDLES`.
-        books: by ledger book.
-        crm: by profile of the customer system.
-        permissions: by `PERMISSION_BUNDLES`.
+        basics: groups of a department: 4 x department, + 2 with shared files, + 1 with remote access.
+        projects: the group of a project: the project.
+        powers: privileged groups: as in `POWER_BUNDLES`.
+        ledger: ledger roles: as in `LEDGER_BUNDLES`.
+        books: the role of a ledger book: the book.
+        crm: profiles of the customer system: as in `CRM_PROFILES`.
+        permissions: permission sets of the customer system: as in `PERMISSION_BUNDLES`.
     """
 
     basics: Pieces
@@ -61,6 +66,7 @@ class Grants:
 
     @classmethod
     def of(cls, catalogue: Catalogue) -> Grants:
+        """Return the bundles of a catalogue."""
         c = catalogue
         everybody, remote = c.staff[0], c.staff[1]
         basics = [

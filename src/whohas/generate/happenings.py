@@ -1,4 +1,4 @@
-"""What happened: one event for each identity, and a request for access for one in five."""
+"""Generate audit events, one for each identity, and account activities: an access request for one identity in five."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from whohas.generate.template import Members, Template, Text, Value, encoded, es
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
+    """A kind of event, with the values of its document. `actor` is `boss`, `self` or `system`."""
+
     name: str
     type: str
     action: str
@@ -57,7 +59,7 @@ def _field(name: str) -> Words:
 
 
 def event_template() -> Template:
-    """An event of the audit trail."""
+    """Return the template of an audit event's document."""
     return Template.of(
         {
             "id": Text("event.id"),
@@ -86,7 +88,7 @@ def event_template() -> Template:
 
 
 def activity_template(catalogue: Catalogue) -> Template:
-    """A request for a group of the directory, and what became of it."""
+    """Return the template of an account activity: a request for a directory group, and its outcome."""
     directory = catalogue.sources[DIRECTORY]
     source = {"id": directory.id, "name": directory.name, "type": directory.type}
     request = {"name": "memberOf", "op": "Add", "value": Value("request.value")}
@@ -140,7 +142,12 @@ def activity_template(catalogue: Catalogue) -> Template:
 
 
 def requested(people: People, with_directory: Flags) -> Flags:
-    """Who a request for access is about."""
+    """Return whether there is an access request, one flag for each identity.
+
+    Args:
+        people: the identities.
+        with_directory: whether each has a directory account, without which it gets no request.
+    """
     return every(people.at, 5, 2) & with_directory
 
 
@@ -151,7 +158,15 @@ def happening_columns(
     requests: Flags,
     columns: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
-    """What is told of events and of requests."""
+    """Return the columns of events and access requests.
+
+    Args:
+        organisation: the organisation.
+        catalogue: its sources and entitlements.
+        people: the identities.
+        requests: whether there is an access request for each, from `requested`.
+        columns: the identities' columns, from `identity_columns`.
+    """
     p, draws, calendar = people, organisation.draws, organisation.calendar
     kind = np.where(requests, 0, np.array(_COMMON)[draws.pick("event", p.at, len(_COMMON))])
     ago = draws.pick("event day", p.at, 360) + 1

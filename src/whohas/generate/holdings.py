@@ -1,7 +1,7 @@
-"""Which accounts people have, in which state, and with which access.
+"""Decide which accounts each identity has, their states, and their access.
 
-Numbers from real organisations: most who leave lose their accounts at once, and the rest is what an auditor
-looks for.
+The shares follow real organisations: most accounts of people who leave are disabled at once, and the others are what an
+auditor looks for.
 """
 
 from __future__ import annotations
@@ -40,13 +40,16 @@ _LEDGER_ADMIN, _CRM_ADMIN = len(LEDGER_BUNDLES) - 1, 4
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Accounts of one kind, one element for each person.
+    """The accounts of one kind: arrays with one element for each person.
 
     Attributes:
-        key: what the columns of these accounts begin with.
-        source: whose accounts they are.
-        present: who has one.
-        disabled, locked, chosen, privileged: in which state it is; `chosen` is manually correlated.
+        key: prefix of the names of these accounts' columns, such as `ledger`.
+        source: index of their source.
+        present: whether the person has such an account; the other arrays are false if not.
+        disabled: whether it is disabled.
+        locked: whether it is locked.
+        chosen: whether it was correlated manually.
+        privileged: whether it is privileged.
     """
 
     key: str
@@ -60,7 +63,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Which bundles people hold: indexes of the pieces of `Grants`."""
+    """The bundles that people hold: for each kind an array of indexes into `Grants`, one for each person.
+
+    `project` and `other_project` are both indexes of `Grants.projects`; `admin_powers` belongs to the administrator's
+    account, `powers` to the ordinary directory account.
+    """
 
     basics: Numbers
     project: Numbers
@@ -73,7 +80,7 @@ class Access:
     permissions: Numbers
 
     def of(self, grants: Grants) -> list[tuple[Pieces, Numbers]]:
-        """Every kind of bundle with what each person holds of it."""
+        """Return each kind of bundle with the index of the bundle that each person holds."""
         return [
             (grants.basics, self.basics),
             (grants.projects, self.project),
@@ -89,7 +96,17 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """Everything that some people hold."""
+    """The accounts and the access of some people.
+
+    Attributes:
+        hr: accounts in HR.
+        former: second accounts in HR, which one person in 59 has.
+        directory: accounts in the directory.
+        admin: administrators' accounts in the directory.
+        ledger: accounts on the ledger.
+        crm: accounts on the customer system.
+        access: the bundles of access.
+    """
 
     hr: Held
     former: Held
@@ -101,11 +118,18 @@ class Holdings:
 
     @property
     def kinds(self) -> tuple[Held, ...]:
+        """The accounts of every kind."""
         return (self.hr, self.former, self.directory, self.admin, self.ledger, self.crm)
 
 
 def holdings(organisation: Organisation, grants: Grants, people: People) -> Holdings:
-    """What these people hold."""
+    """Return the accounts and the access of some people.
+
+    Args:
+        organisation: the organisation.
+        grants: the bundles of access.
+        people: the identities.
+    """
     p, draws = people, organisation.draws
     chance, none = draws.chance, np.zeros(p.at.size, dtype=bool)
     gone, away, here = p.state == TERMINATED, p.state == LEAVE, p.state != PREHIRE

@@ -1,4 +1,4 @@
-"""The documents of what there is to have: sources, the identity profile, entitlements, bundles, apps."""
+"""Documents of sources, the identity profile, entitlements, access profiles, roles and applications."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ Document = dict[str, object]
 
 
 def inventory(organisation: Organisation, catalogue: Catalogue, identities: int) -> Iterator[tuple[str, list[bytes]]]:
-    """Each file's name with its lines; `identities` is how many the identity profile has."""
+    """Yield the name of each file, without `.ndjson`, and its lines.
+
+    Args:
+        organisation: the organisation.
+        catalogue: its sources, entitlements, access profiles, roles and applications.
+        identities: number of identities of the identity profile.
+    """
     dates = _Dates(organisation)
     files: dict[str, list[Document]] = {
         "sources": [_source(n, s, dates) for n, s in enumerate(catalogue.sources)],
@@ -31,7 +37,7 @@ def inventory(organisation: Organisation, catalogue: Catalogue, identities: int)
 
 
 class _Dates:
-    """When things of the catalogue came to be and changed."""
+    """The dates of the catalogue's objects: created, modified, synced."""
 
     def __init__(self, organisation: Organisation) -> None:
         self._organisation = organisation

@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - names are written in their own scripts
-"""Given and family names of people who do not exist.
+"""Given and family names of fictional people.
 
-Given names are common ones; family names are put together from two parts and mostly invented. A word may say
-how it is written in Latin letters: `Ветр=vetr`. Every pair of names has its own Latin form.
+Given names are common ones; family names are composed of two parts and mostly invented. A name may be followed by its
+form in Latin letters: `Ветр=vetr`. Every pair of given and family name has a different Latin form.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Culture:
-    """Names that go together.
+    """The names of one language. Lists of names are separated by semicolons.
 
     Attributes:
         given: given names.
         heads: first parts of family names.
-        tails: second parts of family names.
-        whole: family names that are not made of parts.
-        home: cities of `company.OFFICES` where most of these people work.
-        family_first: whether the family name is said first.
+        tails: second parts of family names; each is combined with each first part.
+        whole: family names that are not composed.
+        home: cities of `company.OFFICES` where most people with these names work.
+        family_first: whether the family name is written first.
     """
 
     given: str
@@ -34,7 +34,7 @@ class Culture:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name as it is shown and its Latin lower-case form."""
+    """A name: `shown` in its own script, `latin` in lower-case ASCII letters."""
 
     shown: str
     latin: str
@@ -58,7 +58,7 @@ _LATIN = str.maketrans(
 
 
 def name(word: str) -> Name:
-    """Reads `shown=latin` or `shown`."""
+    """Parse `shown=latin` or `shown`; without `latin` it is derived by removing accents."""
     shown, _, latin = word.partition("=")
     if latin:
         return Name(shown, latin)
@@ -67,14 +67,15 @@ def name(word: str) -> Name:
 
 
 def split(text: str) -> list[Name]:
+    """Parse a list of names separated by semicolons."""
     return [name(word) for word in text.split(";") if word]
 
 
 def families(culture: Culture) -> list[Name]:
-    """Every family name of a culture."""
+    """Return all family names of a culture: the composed ones, then the others."""
     tails = split(culture.tails) or [Name("", "")]
-    made = [Name(h.shown + t.shown, h.latin + t.latin) for h in split(culture.heads) for t in tails]
-    return made + split(culture.whole)
+    composed = [Name(h.shown + t.shown, h.latin + t.latin) for h in split(culture.heads) for t in tails]
+    return composed + split(culture.whole)
 
 
 CULTURES = (

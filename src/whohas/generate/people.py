@@ -1,7 +1,7 @@
-"""Who identity number n is, worked out from n alone.
+"""Generate identities: all properties of identity number n are computed from n and the seed.
 
-The tree: number 0 leads the company, twelve vice presidents follow, and one in nine leads others. Leads are
-numbered first, level by level; everybody else reports to one of them.
+The hierarchy: number 0 is the chief executive, 1 to 12 are vice presidents, and one person in nine is a manager.
+Managers have the lowest numbers, level by level (1, 12, 144, …); everybody else reports to one of them.
 """
 
 from __future__ import annotations
@@ -28,23 +28,24 @@ NOT_ORPHAN, LEFT_HR, EXTERNAL, NO_ACCOUNTS = range(4)
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Some identities, as numbers: one element of every array for each.
+    """A chunk of identities: arrays with one element for each identity.
 
     Attributes:
-        at: their numbers.
-        boss: the number of whom they report to, -1 for nobody.
-        lead: whether others report to them.
-        level: how far below the top a lead is.
-        department: an index of `company.DEPARTMENTS`.
-        office: an index of `company.OFFICES`.
+        at: number of the identity.
+        boss: number of its manager; -1 for none.
+        lead: whether it is a manager.
+        level: a manager's level in the hierarchy; 0 is the chief executive.
+        department: index of `company.DEPARTMENTS`.
+        office: index of `company.OFFICES`.
         state: ACTIVE, LEAVE, TERMINATED or PREHIRE.
-        orphan: NOT_ORPHAN, or why they have no account on the authoritative source.
-        failed: whether their last processing ended with an error.
-        locked: whether they are locked after failed sign-ins.
-        mailless: whether no mail address is known.
-        started: how many days ago they began; negative before they do.
-        created: how many days ago their identity came to be.
-        changed: how many days ago it last changed.
+        orphan: NOT_ORPHAN, or the reason for having no account on the authoritative source: LEFT_HR, EXTERNAL or
+            NO_ACCOUNTS (no account on any source).
+        failed: whether its last processing failed.
+        locked: whether it is locked after failed sign-ins.
+        mailless: whether it has no email address.
+        started: days since the first working day; negative if that day is still to come.
+        created: days since the identity was created.
+        changed: days since it was last changed.
     """
 
     at: Numbers
@@ -65,15 +66,15 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What people are called; every text but `plain` is escaped for JSON.
+    """The names of a chunk of identities; every text but `plain` is escaped for JSON.
 
     Attributes:
-        plain: the name that people read, as it is.
-        display: the same, escaped.
-        given: the given name.
-        family: the family name.
-        alias: the unique name, in Latin letters.
-        common: the name as part of a distinguished name, unique.
+        plain: display name, not escaped.
+        display: display name.
+        given: given name.
+        family: family name.
+        alias: unique name in Latin letters, such as `ann.smith`.
+        common: unique common name (CN) for a distinguished name.
     """
 
     plain: list[str]
@@ -86,12 +87,15 @@ class Names:
 
 @dataclass(frozen=True)
 class Organisation:
-    """A company of `identities` people.
+    """A generated company.
 
     Attributes:
-        identities: how many.
-        seed: chooses among all companies of that size.
-        reference: the day on which everything is as it is told.
+        identities: number of identities.
+        seed: seed of the random numbers.
+        reference: the day whose state is generated.
+        draws: the random numbers.
+        calendar: dates around the reference date.
+        leads: number of managers.
     """
 
     identities: int
@@ -111,7 +115,7 @@ class Organisation:
         return 1 + (self.identities - 1) // 9
 
     def people(self, at: Numbers) -> People:
-        """Who the identities with these numbers are."""
+        """Return the identities with some numbers."""
         draws, lead = self.draws, at < self.leads
         boss, level = self._boss(at, lead)
         slot = (np.where(lead | (self.leads == 1), at, boss) - 1) % _SPAN
@@ -157,7 +161,7 @@ class Organisation:
         return np.where(self.draws.chance("at home", at, 750), home, anywhere)
 
     def names(self, at: Numbers) -> Names:
-        """What people are called; numbers from `identities` on are people whom nobody knows."""
+        """Return the names of people; numbers from `identities` on are people without an identity."""
         culture, given, family = _WORDS.indexes(self, at)
         reversed_ = _FAMILY_FIRST[culture]
         again = at // _WORDS.pairs
@@ -179,6 +183,7 @@ class Organisation:
         )
 
     def ids(self, at: Numbers) -> list[str]:
+        """Return the ids of the identities with some numbers."""
         return self.draws.ids("identity", at)
 
 
@@ -202,7 +207,7 @@ class _Forms:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Every name, and where each culture's begin."""
+    """All given and family names, and the index at which the names of each culture begin."""
 
     given: _Forms
     family: _Forms
@@ -228,7 +233,11 @@ class _Words:
         )
 
     def indexes(self, organisation: Organisation, at: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """Culture, given name and family name: each pair once, then each once more, and so on."""
+        """Return the indexes of culture, given name and family name for each number.
+
+        Consecutive numbers step through all pairs of names, because the step is coprime to the number of pairs: a name
+        repeats only after all pairs have been used.
+        """
         step = _coprime(int(self.pairs * 0.6180339887), self.pairs)
         shift = organisation.seed * 7919
         pair = (at % self.pairs * step + shift) % self.pairs

@@ -1,4 +1,4 @@
-"""Accounts that belong to no identity: services, people whom HR no longer knows, partners, forgotten admins."""
+"""Generate uncorrelated accounts: services, people who left, batch jobs, partners, forgotten administrators."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whohas.generate.people import Organisation
 from whohas.generate.template import Members, Text, Value, encoded, escaped
 
 PERIODS = {"service": 40, "leaver": 75, "lost admin": 150, "batch": 60, "partner": 50}
-"""One account of a kind for so many identities, and at least one."""
+"""The kinds of uncorrelated accounts. There is one account for each of this number of identities, and at least one."""
 _SOURCES = {"service": DIRECTORY, "leaver": DIRECTORY, "lost admin": DIRECTORY, "batch": LEDGER, "partner": CRM}
 _WORK = words(["backup", "scanner", "sql", "print", "sync", "monitor", "deploy", "=report"])
 _PURPOSE = words(
@@ -28,7 +28,14 @@ _PURPOSE = words(
 def strays(
     organisation: Organisation, catalogue: Catalogue, grants: Grants, chunk: int
 ) -> Iterator[tuple[Held, list[bytes]]]:
-    """Accounts in chunks, each with their lines."""
+    """Yield the uncorrelated accounts in chunks of one kind, with their lines of NDJSON.
+
+    Args:
+        organisation: the organisation.
+        catalogue: its sources and entitlements.
+        grants: the bundles of access, as pieces of JSON.
+        chunk: the largest number of accounts in a chunk.
+    """
     for kind, period in PERIODS.items():
         total = max(1, organisation.identities // period)
         for start in range(0, total, chunk):

@@ -1,4 +1,4 @@
-"""What was generated, in numbers."""
+"""Counts of the generated objects, for the summary that is printed and for tests of reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whohas.generate.people import EXTERNAL, NO_ACCOUNTS, TERMINATED, People
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """The accounts of one source, and how many of them are as the other fields say."""
+    """The number of accounts of one source, in all and by state."""
 
     name: str
     accounts: int
@@ -28,12 +28,14 @@ class SourceCounts:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of everything.
+    """Counts of all generated objects.
 
     Attributes:
-        orphan_identities: identities without an account on the authoritative source; the next two are among them.
-        enabled_accounts_of_the_terminated: the accounts of terminated identities that still work.
-        by_source: the accounts of each source, the badge system last; `accounts` leaves the badges out.
+        orphan_identities: identities without an account on the authoritative source, for any reason.
+        identities_without_source: identities without an authoritative source; all are orphan identities.
+        enabled_accounts_of_the_terminated: accounts of terminated identities that are not disabled.
+        accounts: all accounts but those of the badge system.
+        by_source: the counts for each source, the badge system last.
     """
 
     identities: int
@@ -57,22 +59,24 @@ class Summary:
     by_source: tuple[SourceCounts, ...]
 
     def rows(self) -> list[tuple[str, int]]:
-        """Each count with its name in words."""
+        """Return the name of each count, in words, and its value; without the counts by source."""
         names = [field.name for field in fields(self) if field.name != "by_source"]
         return [(name.replace("_", " "), getattr(self, name)) for name in names]
 
 
 class Tally:
-    """Counts while chunks are written."""
+    """Collects the counts while chunks are written; `summary` returns them."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._of: dict[str, Counter[str]] = {name: Counter() for name in (*SOURCE_NAMES, BADGES)}
 
     def add(self, **counts: int | np.bool_ | np.int64) -> None:
+        """Add to counts, by their names in `Summary`."""
         self._counts.update({name: int(count) for name, count in counts.items()})
 
     def people(self, people: People, holdings: Holdings) -> None:
+        """Count some identities and their accounts."""
         p = people
         accounts = np.sum([kind.present for kind in holdings.kinds], axis=0)
         working = np.sum([kind.present & ~kind.disabled for kind in holdings.kinds], axis=0)
@@ -92,6 +96,7 @@ class Tally:
             self.accounts(kind)
 
     def accounts(self, kind: Held, uncorrelated: bool = False) -> None:
+        """Count accounts of one kind."""
         total = int(kind.present.sum())
         self.add(accounts=total, uncorrelated_accounts=total * uncorrelated)
         self._of[SOURCE_NAMES[kind.source]].update(
@@ -104,13 +109,16 @@ class Tally:
         )
 
     def badges(self, badges: Badges) -> None:
+        """Count badges as accounts of the badge system."""
         self._of[BADGES].update(accounts=badges.rows, uncorrelated=badges.uncorrelated, disabled=badges.disabled)
 
     @property
     def with_source(self) -> int:
+        """The number of identities counted so far that have an authoritative source."""
         return self._counts["identities"] - self._counts["identities_without_source"]
 
     def summary(self) -> Summary:
+        """Return the counts so far."""
         names = [field.name for field in fields(Summary) if field.name != "by_source"]
         measures = [field.name for field in fields(SourceCounts) if field.name != "name"]
         return Summary(

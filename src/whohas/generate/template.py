@@ -1,7 +1,10 @@
-"""Documents as templates: the shape is written once, and every line is filled in from columns.
+"""Templates of JSON documents that are filled from columns of text, one line for each document.
 
-A shape is a dictionary as `json.dumps` takes it, with slots where the values differ from line to line. Lines
-are made by joining fixed and filled pieces, so no Python code runs for a single document.
+A template is made from a shape: a dictionary as for `json.dumps`, with slots for values that differ between lines. The
+lines are joined from fixed and varying pieces by `zip` and `join`, so that no Python code runs for each document.
+
+Example: the shape `{"id": Text("id"), "big": True}` with the column `id` = ["a", "b"] gives the lines
+`{"id":"a","big":true}` and `{"id":"b","big":true}`.
 """
 
 from __future__ import annotations
@@ -14,28 +17,29 @@ from types import MappingProxyType
 from typing import cast
 
 Columns = Mapping[str, Sequence[str]]
-"""A column's name to its values, one for each number of the chunk."""
+"""The values of each column by its name, one for each document of a chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A slot for text: the column holds it escaped, without its quotes."""
+    """A slot for a JSON string. The column has it escaped, without the quotes."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A slot for any JSON value; alone in a list: for its elements, separated by commas."""
+    """A slot for any JSON value; as the only element of a list: for all its elements, separated by commas."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """A slot for members that only some documents have: each with a comma before it, or nothing.
+    """A slot for object members that only some documents have.
 
-    It cannot come first in its object; its key in the shape does not matter.
+    The column has `,"key":value` for each member, or an empty text. The slot must not be the first in its object; its
+    own key in the shape is not written.
     """
 
     column: str
@@ -43,20 +47,26 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """As `Value`, where the column is UTF-8 already: for large values that repeat."""
+    """A slot like `Value` whose column has bytes in UTF-8: for large values that repeat, encoded once."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A shape made ready: runs of text with slots, and between them the slots for what is encoded already."""
+    """A template of a document: runs of text with slots, and between the runs the slots of type `Encoded`.
+
+    Attributes:
+        runs: the runs, one more than `between`.
+        between: the name of the column of each `Encoded` slot.
+    """
 
     runs: tuple[_Run, ...]
     between: tuple[str, ...]
 
     @classmethod
     def of(cls, shape: Mapping[str, object]) -> Template:
+        """Return the template of a shape."""
         runs: list[tuple[list[str], list[str]]] = [([""], [])]
         between: list[str] = []
         for piece in _pieces(shape):
@@ -78,7 +88,13 @@ class Template:
         where: Sequence[bool] | None = None,
         encoded: Mapping[str, Sequence[bytes]] = MappingProxyType({}),
     ) -> Iterator[bytes]:
-        """One document for each value, or for those at which `where` is true."""
+        """Return the documents as lines in UTF-8, without line breaks.
+
+        Args:
+            columns: the columns of text.
+            where: write only the documents for which this is true; None for all.
+            encoded: the columns of `Encoded` slots.
+        """
         first, *others = (run.lines(columns, where) for run in self.runs)
         if not others:
             return first
@@ -118,15 +134,15 @@ def _pieces(shape: object) -> Iterator[str | Value | Members | Encoded]:
             yield shape
         case dict():
             yield "{"
-            for place, (key, value) in enumerate(cast("dict[str, object]", shape).items()):
+            for index, (key, value) in enumerate(cast("dict[str, object]", shape).items()):
                 if not isinstance(value, Members):
-                    yield ("," if place else "") + encoded(key) + ":"
+                    yield ("," if index else "") + encoded(key) + ":"
                 yield from _pieces(value)
             yield "}"
         case list():
             yield "["
-            for place, value in enumerate(cast("list[object]", shape)):
-                yield "," if place else ""
+            for index, value in enumerate(cast("list[object]", shape)):
+                yield "," if index else ""
                 yield from _pieces(value)
             yield "]"
         case _:
@@ -134,10 +150,10 @@ def _pieces(shape: object) -> Iterator[str | Value | Members | Encoded]:
 
 
 def encoded(value: object) -> str:
-    """A value as compact JSON, in its own script."""
+    """Return a value as compact JSON; letters outside ASCII are not escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def escaped(text: str) -> str:
-    """Text as it stands between the quotes of a JSON string."""
+    """Return a text as it is written between the quotes of a JSON string."""
     return encoded(text)[1:-1]

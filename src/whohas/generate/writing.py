@@ -1,4 +1,4 @@
-"""Writes an organisation, chunk by chunk."""
+"""Write the files of a generated organisation, in chunks of identities so that memory use does not grow."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from whohas.generate.strays import strays
 from whohas.generate.summary import Summary, Tally
 
 REFERENCE: Final = date(2026, 11, 1)
-"""The day on which a generated organisation is as it is told, unless another is given."""
+"""The default reference date: the day whose state the files describe."""
 CHUNK: Final = 2048
+"""The number of identities that are generated at a time."""
 
 
-def _silently(done: int) -> None:
+def _no_progress(done: int) -> None:
     del done
 
 
@@ -35,20 +36,23 @@ def generate(
     folder: Path,
     identities: int,
     seed: int = 1,
-    progress: Callable[[int], None] = _silently,
+    progress: Callable[[int], None] = _no_progress,
     *,
     reference: date = REFERENCE,
 ) -> Summary:
-    """Writes the documents of a fictional organisation into `folder`, which is made if need be.
+    """Write the files of a fictional organisation into a folder.
 
-    The same arguments give the same bytes. Memory does not grow with `identities`.
+    The same arguments give the same bytes. Memory use does not grow with `identities`.
 
     Args:
-        folder: where the files go; files of the same names are replaced.
-        identities: how many people, at least 1.
-        seed: chooses among all organisations of that size; not negative.
-        progress: is told, after each chunk, how many identities are written.
-        reference: the day that all dates are counted back from.
+        folder: the folder; it is created if needed, and files of the same names are replaced.
+        identities: number of identities, at least 1.
+        seed: seed of the random numbers, at least 0.
+        progress: called after each chunk with the number of identities written so far.
+        reference: the reference date: all dates are a number of days before it, or a few after it.
+
+    Returns:
+        The counts of what was written.
 
     Raises:
         ValueError: `identities` or `seed` is out of range.

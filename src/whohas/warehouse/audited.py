@@ -1,8 +1,9 @@
-"""The events of loads.
+"""Audit events of loads: data loaded, loss accepted, load stopped.
 
-A load is done once its manifest is there; no transaction of the database can hold a file. So the manifest itself says
-who loaded what, and the event is made of it: at the end of the load, or, where that was stopped or the database did not
-answer, by whichever server looks next. A manifest without its event gets one, once; what has no manifest gets none.
+A load is complete once its manifest exists, and no database transaction can include a file. Therefore the manifest
+records who loaded which files, and the audit event is derived from it: at the end of the load, or, if the process died
+or the database was not reachable then, by the next server that calls `tell_loads`. Each manifest gets its events
+exactly once.
 """
 
 from __future__ import annotations
@@ -19,19 +20,24 @@ from whohas.audit.outbox import knows_load, write, write_load
 from whohas.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
-    from whohas.warehouse.intake.report import LoadReport  # a server loads nothing, and needs none of it
+    from whohas.warehouse.intake.report import LoadReport  # not at run time: a server does no loads
 
 _FILES = 50
-"""Names of files that an event repeats."""
+"""The largest number of file names (and of losses) in an event; `fileCount` (`lossCount`) has the full number."""
 
 
 def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
-    """Writes the event of each load that has none; how many. Safe from many processes at once."""
+    """Write the audit events of each load that has none yet. Safe to call from several processes at once.
+
+    Returns:
+        The number of loads whose events were written.
+    """
     newest = warehouse.snapshot()
     if newest.number == 0:
         return 0
     with database.connect() as connection:
-        # loads end one after the other, and all that lack their event are told together
+        # Loads end one after the other and the missing events are written together, so if the newest load has its
+        # event, all have.
         if knows_load(connection, newest.load_id):
             return 0
     with database.begin() as connection:
@@ -39,7 +45,13 @@ def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
 
 
 def record_stop(database: sa.Engine, report: LoadReport, who: Who) -> None:
-    """Write the event of a load that was stopped."""
+    """Write the audit event of a load that stopped because it would have lost more data than its limits allow.
+
+    Args:
+        database: where the audit events are stored.
+        report: the report of the load.
+        who: who started the load.
+    """
     facts = {
         "loadId": report.load_id,
         **_files(file.name for file in report.files),
@@ -79,5 +91,5 @@ def _files(names: Iterable[str]) -> dict[str, Any]:
 
 
 def _losses(losses: Iterable[str]) -> dict[str, Any]:
-    found = [shortened(loss) for loss in losses]
-    return {"losses": found[:_FILES], "lossCount": len(found)}
+    texts = [shortened(loss) for loss in losses]
+    return {"losses": texts[:_FILES], "lossCount": len(texts)}

@@ -1,4 +1,4 @@
-"""What reports must know of a snapshot before they run: its sources, and how many rows a table has."""
+"""The catalog of a snapshot: its sources, the files and row counts of its tables, used to plan reports."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from whohas.warehouse.tables import SOURCES, TABLES
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source, as far as reports are planned by it.
+    """The facts of a source that the planning of reports needs.
 
     Attributes:
+        id: the source's id.
+        name: its name; its id if it has none.
+        authoritative: whether its accounts make identities.
         account_attributes: the names of its accounts' attributes, sorted.
-        loaded: when a load last brought its accounts; None where none did.
+        loaded: when its accounts were last loaded; None if never.
     """
 
     id: str
@@ -28,10 +31,14 @@ class Source:
 
 
 class Catalogue:
-    """A snapshot's sources and sizes, read once.
+    """The sources and the table files of a snapshot, read once and kept.
+
+    Attributes:
+        snapshot: the snapshot.
+        sources: its sources.
 
     Raises:
-        NotFound: the data of the snapshot is no longer kept.
+        NotFound: files of the snapshot have been deleted.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -52,12 +59,17 @@ class Catalogue:
                 row["loaded"],
             )
             for file in files
-            # not read_table(): it loads all of pyarrow.dataset, and pandas where it is installed
+            # Not read_table(), which imports pyarrow.dataset, and pandas where it is installed.
             for row in pq.ParquetFile(file.path).read(columns=wanted).to_pylist()
         )
 
     def gaps(self, tables: Collection[str], sources: Collection[str] | None = None) -> tuple[Gap, ...]:
-        """Return what loads could not take from the files of tables, for some sources or for all."""
+        """Return the gaps of tables: the data missing from their rows because loads could not read it.
+
+        Args:
+            tables: names of tables.
+            sources: ids of sources; gaps without a source are always included. None for all sources.
+        """
         return tuple(
             gap
             for gap in self.snapshot.gaps
@@ -65,13 +77,22 @@ class Catalogue:
         )
 
     def rows(self, table: str, partitions: frozenset[str] | None = None) -> int:
-        """How many rows a table has, or those of its partitions."""
+        """Return the number of rows of a table, or of some of its partitions.
+
+        Raises:
+            NotFound: the snapshot's version of the table no longer exists.
+        """
         return sum(file.rows for file in self.files(table, partitions))
 
     def files(self, table: str, partitions: frozenset[str] | None = None) -> tuple[DataFile, ...]:
-        """Return the files of a table, or of its partitions, in the order in which rows are read."""
+        """Return the files of a table, or of some of its partitions, in the order in which rows are read.
+
+        Raises:
+            NotFound: the snapshot's version of the table no longer exists.
+        """
         known = self._files.get((table, partitions))
-        if known is None:  # a start asks, and opening a table takes as long as the rest of it
+        # Kept, because every start of a run needs the files, and opening a Delta table takes as long as all the rest.
+        if known is None:
             known = tuple(self.snapshot.files(TABLES[table], partitions))
             self._files[table, partitions] = known
         return known
@@ -79,5 +100,9 @@ class Catalogue:
 
 @lru_cache(maxsize=8)
 def catalogue(snapshot: Snapshot) -> Catalogue:
-    """The catalogue of a snapshot; kept for the few that are in use."""
+    """Return the catalog of a snapshot; those of the 8 snapshots used last are cached.
+
+    Raises:
+        NotFound: files of the snapshot have been deleted.
+    """
     return Catalogue(snapshot)

@@ -1,4 +1,4 @@
-"""What tables are made of: types of columns, columns, tables."""
+"""The schema language of the warehouse: column types, `Column` and `Table`. `warehouse.tables` uses them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ INTEGER: Final = pa.int64()
 TIME: Final = pa.timestamp("us", tz="UTC")
 TEXTS: Final = pa.list_(pa.string())
 ATTRIBUTES: Final = pa.map_(pa.string(), pa.list_(pa.string()))
-"""Free attributes: a name to its values. One value is a list of one, so that "a;b" and ["a", "b"] differ."""
+"""Attributes of any name: a map from name to list of values. A single value is a list of one, so that the text "a;b"
+differs from the two values ["a", "b"]."""
 
 
 def objects(**fields: pa.DataType) -> pa.DataType:
-    """A list of small objects, for what hangs on its owner and is never asked for alone."""
+    """Return the type of a list of objects (structs) with these fields: data that is only read with its owner's row."""
     return pa.list_(pa.struct(list(fields.items())))
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column.
+    """A column of a table.
 
     Attributes:
         name: its name in the table and in reports.
-        type: its Arrow type; times are UTC, in microseconds.
-        doc: what it means, one line.
-        at: where a published document has the value: dotted paths, the first that is there wins.
+        type: its Arrow type; times are in UTC, in microseconds.
+        doc: its meaning in one line, for the reference pages.
+        at: dotted paths of the value in a published JSON document, such as `owner.id`; the first path that exists is
+            used. Empty: the path is the name.
         added: whether files of earlier versions lack it; see `warehouse.evolved`.
-        made: whether only a load fills it: no file and no document gives it.
+        made: whether only a load computes it: no file and no document contains it.
     """
 
     name: str
@@ -43,24 +45,27 @@ class Column:
 
     @property
     def paths(self) -> tuple[str, ...]:
+        """The dotted paths of the value in a published document, in order of preference."""
         return self.at or (self.name,)
 
 
 def made(name: str, type: pa.DataType, doc: str) -> Column:
-    """A column that warehouses of 0.1.0 lack and that only a load fills."""
+    """Return a column that warehouses of version 0.1.0 lack and that only a load computes."""
     return Column(name, type, doc, added=True, made=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table.
+    """A table of the warehouse.
 
     Attributes:
-        name: its name and its folder in the warehouse.
-        doc: what a row is.
-        columns: in the order in which they are stored.
-        partition: the column by which files are split: a load replaces whole partitions.
-        shredded: whether the files have the names in its map `attributes` as columns too; see `warehouse.shredded`.
+        name: its name, and that of its folder in the warehouse.
+        doc: the meaning of a row.
+        columns: its columns, in the order in which they are stored.
+        partition: the column by which files are divided: a load replaces whole partitions. None: it replaces all rows.
+        shredded: whether the files also store each name in the map `attributes` as a column; see
+            `warehouse.shredded`.
+        schema: the Arrow schema of the columns.
     """
 
     name: str
@@ -74,4 +79,5 @@ class Table:
         object.__setattr__(self, "schema", pa.schema([(c.name, c.type) for c in self.columns]))
 
     def column(self, name: str) -> Column:
+        """Return the column with this name; the table must have it."""
         return next(c for c in self.columns if c.name == name)

@@ -1,4 +1,8 @@
-"""Files of earlier versions, which lack columns that their table has today."""
+"""Reading table files that an earlier version of whohas wrote, without the columns that were added since.
+
+`Column.added` marks these columns. A load does not rewrite the files of sources that it does not replace, so old and
+new files lie side by side in a table; an old file's missing columns are read as null.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ from whohas.warehouse.columns import Table
 
 
 def lacking(path: Path, table: Table) -> tuple[str, ...]:
-    """The columns of the table that a file of it lacks. Only tables that have got columns cost a look at the file."""
+    """Return the names of the table's columns that one of its files lacks.
+
+    Opens the file only if the table has columns that were added after the first version.
+    """
     added = [column.name for column in table.columns if column.added]
     if not added:
         return ()
@@ -22,7 +29,7 @@ def lacking(path: Path, table: Table) -> tuple[str, ...]:
 
 
 def conform(data: pa.Table, table: Table) -> pa.Table:
-    """Return rows of a file in the schema of its table: columns that the file lacks are null."""
+    """Return rows of a file in the schema of the table: columns that the file lacks are null, extra ones dropped."""
     for column in table.columns:
         if column.added and column.name not in data.schema.names:
             data = data.append_column(column.name, pa.nulls(len(data), column.type))
@@ -30,25 +37,35 @@ def conform(data: pa.Table, table: Table) -> pa.Table:
 
 
 def scan(table: Table, files: Iterable[Path]) -> str:
-    """The SQL of all rows of some files of a table: what a file lacks is null."""
+    """Return a parenthesized SELECT of all rows of some files of a table; columns that a file lacks are null.
+
+    Args:
+        table: the table.
+        files: its Parquet files; without any, the SELECT has the table's columns and no rows.
+    """
     paths = list(files)
     if not paths:
         nulls = (f"NULL::{duckdb_type(column.type)} AS {quote(column.name)}" for column in table.columns)
         return f"(SELECT {', '.join(nulls)} WHERE false)"
-    lacks = [set(lacking(path, table)) for path in paths]
-    everywhere = set[str].intersection(*lacks)
+    missing = [set(lacking(path, table)) for path in paths]
+    # union_by_name fills the columns that some files lack, but knows none that all of them lack
+    everywhere = set[str].intersection(*missing)
     nulls = "".join(f", NULL::{duckdb_type(table.column(name).type)} AS {quote(name)}" for name in sorted(everywhere))
-    union = ", union_by_name = true" if any(one != everywhere for one in lacks) else ""
+    union = ", union_by_name = true" if any(columns != everywhere for columns in missing) else ""
     return f"(SELECT *{nulls} FROM read_parquet([{listed_paths(paths)}]{union}))"
 
 
 def listed_paths(paths: Sequence[Path]) -> str:
-    """Paths as SQL takes them in a list."""
+    """Return the paths as quoted SQL literals, separated by commas, without the brackets of the list."""
     return ", ".join(literal(str(path)) for path in paths)
 
 
 def duckdb_type(type: pa.DataType) -> str:
-    """DuckDB's name of an Arrow type that the tables use."""
+    """Return the DuckDB type for an Arrow type.
+
+    Raises:
+        KeyError: no table uses this type.
+    """
     if pa.types.is_map(type):
         return f"MAP({duckdb_type(type.key_type)}, {duckdb_type(type.item_type)})"
     if pa.types.is_list(type):

@@ -1,17 +1,26 @@
-"""Attributes as columns of their own, beside the map that holds them all.
+"""Shredding: additional Parquet columns, one for each attribute of the map column `attributes`.
 
-A map is what a table's schema promises, and what any reader of Delta Lake sees. To take one attribute out of it, an
-engine reads all of them and looks for the name row by row, which is most of what a report of a million accounts costs.
-So files of such a table have further columns, an attribute each, and say in their footer which:
+The table's schema has the attributes as a map from name to list of values, and this is how any reader of Delta Lake
+sees them. To read one attribute from a map, an engine reads all of them and searches each row for the name: for a
+report of a million accounts, this takes most of the time. Therefore the files of a shredded table contain each
+attribute a second time as a column, and their footer lists these columns:
 
 ::
 
     whohas.shredded = {"one": {"department": "shredded_0", …}, "many": {"memberOf": "shredded_1", …}, "rest": ["x"]}
 
-`one` are columns of texts, for attributes that never have more than one value in the file; `many` are columns of lists.
-The attributes in `rest` are in the map only; others do not occur in the file. The schema of the table does not know
-these columns, so other readers pass over them, and a file that somebody else has written lacks them: then the map is
-what there is.
+`one` lists text columns, for attributes that never have more than one value in a row of this file. `many` lists
+columns of lists of texts. The attributes in `rest` are in the map only. An attribute in none of the three does not
+occur in the file. The columns are not part of the table's schema, so other readers ignore them. A file without this
+footer, such as one that another program has written, is read by its map.
+
+Worked example, two accounts::
+
+    attributes                                        shredded_0 (department)   shredded_1 (memberOf)
+    {department: ["Sales"], memberOf: ["a", "b"]}     "Sales"                   ["a", "b"]
+    {memberOf: ["a"]}                                 null                      ["a"]
+
+A report that selects `attributes['department']` then reads `shredded_0` alone.
 """
 
 from __future__ import annotations
@@ -32,73 +41,82 @@ from whohas.engine.statement import Layout
 
 KEY: Final = b"whohas.shredded"
 MAP: Final = "attributes"
-"""The column that is shredded, in tables that say so."""
+"""The map column that is shredded, in tables whose `Table.shredded` is true."""
 MOST: Final = 16_384
-"""Attributes of a file that get columns, those that its first rows have most of: each costs its writer some 6 kB."""
+"""The largest number of attribute columns in a file. Each takes about 6 kB of memory while the file is written."""
 FEWEST: Final = 200
-"""So many get columns however many rows the file has."""
+"""The number of attributes that get columns in any case, however many rows the first batch has."""
 CELLS: Final = 1 << 25
-"""Cells of these columns that are made at a time. Attributes that few rows have would take memory for all rows, so a
-file of many rows has columns for fewer of them."""
+"""The largest number of cells of attribute columns in memory at a time. A column has a cell for each row, also for an
+attribute that few rows have, so fewer attributes get columns where there are many rows."""
 
 Indexes = np.ndarray[Any, np.dtype[np.int64]]
 _NONE: Final[Indexes] = np.empty(0, np.int64)
 
 
 class Shredding:
-    """What becomes of the attributes in one file; its first rows decide which get columns, and of which type.
+    """The attribute columns of one Parquet file while it is written.
 
-    An attribute that later turns out not to fit its column is left to the map, in the whole file.
+    The first batch of rows decides which attributes get columns, the most frequent first, and of which type. If a later
+    row does not fit its column (a second value in a text column, say), the footer lists the attribute in `rest`, and
+    readers use the map for the whole file.
     """
 
     def __init__(self) -> None:
-        self._begun = False
+        self._columns_chosen = False
         self._one: dict[str, str] = {}
         self._many: dict[str, str] = {}
         self._rest: set[str] = set()
 
     def widened(self, data: pa.Table) -> Iterator[pa.Table]:
-        """Yield the rows with the further columns, so many at a time as `CELLS` allows."""
-        parts = _flat(data)
-        if not self._begun:
-            self._begun = True
-            self._begin(parts, len(data))
+        """Yield the rows with the attribute columns added, in slices of at most `CELLS` cells of these columns.
+
+        Args:
+            data: a batch of rows with the column `attributes`.
+        """
+        chunks = _flat(data)
+        if not self._columns_chosen:
+            self._columns_chosen = True
+            self._choose_columns(chunks, len(data))
         size = max(1, CELLS // max(1, len(self._one) + len(self._many)))
         if len(data) <= size:
-            yield self._widen(data, parts)
+            yield self._widen(data, chunks)
             return
         for begin in range(0, len(data), size):
             rows = data.slice(begin, size)
             yield self._widen(rows, _flat(rows))
 
-    def _widen(self, data: pa.Table, parts: Sequence[_Flat]) -> pa.Table:
-        for part in parts:
-            self._rest.update(name for name in part.names if name not in self._one and name not in self._many)
-        # one table of all columns at the end: each column that is added to a table copies the list of the others
-        made = dict(zip(data.column_names, data.columns, strict=True))
-        kinds = ((self._one, _Flat.single, _Flat.texts), (self._many, _Flat.distinct, _Flat.lists))
-        for columns, fit, values in kinds:
+    def _widen(self, data: pa.Table, chunks: Sequence[_AttributeChunk]) -> pa.Table:
+        for chunk in chunks:
+            self._rest.update(name for name in chunk.names if name not in self._one and name not in self._many)
+        # Build the table once, from all columns: `append_column` would copy the list of columns for each of them.
+        arrays = dict(zip(data.column_names, data.columns, strict=True))
+        kinds = (
+            (self._one, _AttributeChunk.single, _AttributeChunk.texts),
+            (self._many, _AttributeChunk.distinct, _AttributeChunk.lists),
+        )
+        for columns, can_hold, values in kinds:
             for name, column in columns.items():
-                fits = all(fit(part, name) for part in parts)
-                made[column] = pa.chunked_array([values(part, name, fits) for part in parts])
+                fits = all(can_hold(chunk, name) for chunk in chunks)
+                arrays[column] = pa.chunked_array([values(chunk, name, fits) for chunk in chunks])
                 if not fits:
                     self._rest.add(name)
-        more = [pa.field(name, column.type) for name, column in made.items()][len(data.schema) :]
-        return pa.table(list(made.values()), schema=pa.schema([*data.schema, *more]))
+        added = [pa.field(name, column.type) for name, column in arrays.items()][len(data.schema) :]
+        return pa.table(list(arrays.values()), schema=pa.schema([*data.schema, *added]))
 
-    def _begin(self, parts: Sequence[_Flat], rows: int) -> None:
+    def _choose_columns(self, chunks: Sequence[_AttributeChunk], rows: int) -> None:
         counts = Counter[str]()
-        for part in parts:
-            counts.update(part.counts())
+        for chunk in chunks:
+            counts.update(chunk.counts())
         chosen = sorted(counts, key=lambda name: (-counts[name], name))[: max(FEWEST, min(MOST, CELLS // max(1, rows)))]
         for number, name in enumerate(sorted(chosen)):
-            if all(part.single(name) for part in parts):
+            if all(chunk.single(name) for chunk in chunks):
                 self._one[name] = f"shredded_{number}"
-            elif all(part.distinct(name) for part in parts):
+            elif all(chunk.distinct(name) for chunk in chunks):
                 self._many[name] = f"shredded_{number}"
 
     def facts(self) -> dict[str, str]:
-        """What the file's footer says."""
+        """Return the key and value for the file's footer, as the module's docstring shows them."""
         document = {
             "one": {name: column for name, column in self._one.items() if name not in self._rest},
             "many": {name: column for name, column in self._many.items() if name not in self._rest},
@@ -107,12 +125,27 @@ class Shredding:
         return {KEY.decode(): json.dumps(document)}
 
 
-def _flat(data: pa.Table) -> list[_Flat]:
-    return [_Flat(chunk) for chunk in data.column(MAP).chunks]
+def _flat(data: pa.Table) -> list[_AttributeChunk]:
+    return [_AttributeChunk(chunk) for chunk in data.column(MAP).chunks]
 
 
-class _Flat:
-    """The attributes of some rows, name by name."""
+class _AttributeChunk:
+    """The attributes of one Arrow chunk of rows, indexed by name.
+
+    An "entry" is one name with its list of values in one row; entries are numbered through all rows. Example, with
+    the rows `{a: ["x"], b: ["y", "z"]}` and `{b: ["w"]}`::
+
+        offsets  [0, 2, 3]      row 0 has the entries 0 and 1, row 1 has entry 2
+        keys     [a, b, b]      the names of the entries
+        codes    [0, 1, 1]      the names as numbers, their places in `names` = [a, b]
+        _values  [x, y, z, w]   the values of all entries
+        _begins  [0, 1, 3]      where the values of each entry begin
+        _lengths [1, 2, 1]      how many values each entry has
+        _entries {a: [0], b: [1, 2]}
+        _rows    [0, 0, 1]      the row of each entry
+
+    So `a` is a text column, ["x", null], because its entries have one value each; `b` is a column of lists.
+    """
 
     def __init__(self, attributes: pa.MapArray) -> None:
         offsets = np.asarray(attributes.offsets)
@@ -125,110 +158,123 @@ class _Flat:
         keys = attributes.keys.slice(begin, end - begin).dictionary_encode()
         codes = np.asarray(keys.indices)
         self.names: list[str] = keys.dictionary.to_pylist()
-        # the entries of each name, in the order of their rows
-        self._entries: dict[str, Indexes] = {}
-        self._rows: Indexes | None = None
+        self._entries: dict[str, Indexes] = {}  # in the order of the rows
+        self._rows: Indexes | None = None  # None if every row has every name, in the same order
         width = len(self.names)
         sizes = np.diff(offsets)
         if width and (sizes == width).all() and (codes.reshape(-1, width) == np.arange(width)).all():
-            # each row has every name, in the same order
-            self._entries = {name: np.arange(place, len(codes), width) for place, name in enumerate(self.names)}
+            # The usual case: every row has every name in the same order, so the entries need no sorting.
+            self._entries = {name: np.arange(index, len(codes), width) for index, name in enumerate(self.names)}
             return
         self._rows = np.repeat(np.arange(self._size), sizes)
-        # numbers of 16 bits are sorted in time that grows with their number only
+        # numpy sorts 16-bit integers by radix sort, in linear time
         order = np.argsort(codes.astype(np.uint16) if width < 1 << 16 else codes, kind="stable")
         ends = np.cumsum(np.bincount(codes, minlength=width))
         for code, name in enumerate(self.names):
             self._entries[name] = order[ends[code - 1] if code else 0 : ends[code]]
 
     def counts(self) -> dict[str, int]:
-        """How many entries each name has."""
+        """Return the number of entries of each name."""
         return {name: len(entries) for name, entries in self._entries.items()}
 
     def distinct(self, name: str) -> bool:
-        """Whether no row has that name twice."""
+        """Return whether no row has that name twice."""
         if self._rows is None:
             return True
         rows = self._rows[self._entries.get(name, _NONE)]
         return bool((rows[1:] != rows[:-1]).all())
 
     def single(self, name: str) -> bool:
-        """Whether each entry of that name is one text, and no row has two."""
+        """Return whether each entry of that name has exactly one value, not null, and no row has the name twice."""
         entries = self._entries.get(name, _NONE)
         if not ((self._lengths[entries] == 1).all() and self.distinct(name)):
             return False
         return self._values.null_count == 0 or self.texts(name).null_count == self._size - len(entries)
 
-    def texts(self, name: str, some: bool = True) -> pa.Array:
-        """The value of each row's entry; null where a row has none, or no row is to have any."""
-        entries = self._entries.get(name, _NONE) if some else _NONE
+    def texts(self, name: str, fits: bool = True) -> pa.Array:
+        """Return the text column of an attribute: the value for each row, null where a row lacks the attribute.
+
+        All cells are null if `fits` is false: readers then use the map.
+        """
+        entries = self._entries.get(name, _NONE) if fits else _NONE
         return self._values.take(self._by_row(entries, self._begins[entries]))
 
-    def lists(self, name: str, some: bool = True) -> pa.Array:
-        """The values of each row's entry; null where a row has none, or no row is to have any."""
-        entries = self._entries.get(name, _NONE) if some else _NONE
+    def lists(self, name: str, fits: bool = True) -> pa.Array:
+        """Return the list column of an attribute: the values for each row, null where a row lacks the attribute.
+
+        All cells are null if `fits` is false: readers then use the map.
+        """
+        entries = self._entries.get(name, _NONE) if fits else _NONE
         return self._items.take(self._by_row(entries, entries))
 
     def _by_row(self, entries: Indexes, indexes: Indexes) -> pa.Array:
+        """Spread the indexes of entries over all rows; rows without an entry get null."""
         if len(entries) == self._size:
             return pa.array(indexes)
-        whole = np.zeros(self._size, np.int64)
+        spread = np.zeros(self._size, np.int64)
         missing = np.ones(self._size, np.bool_)
         if len(entries):
-            assert self._rows is not None, "where every row has every name, every name has an entry a row"
+            assert self._rows is not None, "without row numbers, every name has one entry in each row"
             rows = self._rows[entries]
-            whole[rows] = indexes
+            spread[rows] = indexes
             missing[rows] = False
-        return pa.array(whole, mask=missing)
+        return pa.array(spread, mask=missing)
 
 
 def column_of(name: str) -> str:
-    """The name by which an engine is given the column of an attribute."""
+    """Return the name of an attribute's column in the view that an engine gets: `attributes.department`."""
     return f"{MAP}.{name}"
 
 
 def layouts(files: Sequence[Path], names: Sequence[str]) -> tuple[tuple[Layout, ...], frozenset[str]]:
-    """How an engine finds these attributes, in files that it reads in this order.
+    """Return the SQL that reads some attributes from the files of a table.
+
+    Args:
+        files: the table's files, in the order in which an engine is to read them.
+        names: the attributes that a statement reads.
 
     Returns:
-        The layouts, and the names that never have more than one value: those come as texts, the others as lists.
+        The layouts: neighbouring files with the same SQL for every attribute share one. And the attributes that are
+        texts, because they have a text column, or do not occur, in all files; the others are lists of texts.
     """
-    facts = [_facts(path) if names else None for path in files]
-    single = frozenset(name for name in names if all(_single(name, one) for one in facts))
-    found = groupby(
-        zip(files, facts, strict=True), key=lambda file: [_expression(name, file[1], name in single) for name in names]
+    footers = [_footer(path) if names else None for path in files]
+    single = frozenset(name for name in names if all(_is_single(name, footer) for footer in footers))
+    grouped = groupby(
+        zip(files, footers, strict=True),
+        key=lambda file: [_expression(name, file[1], name in single) for name in names],
     )
     return (
         tuple(
             Layout(tuple(str(path) for path, _ in group), tuple(zip(map(column_of, names), expressions, strict=True)))
-            for expressions, group in found
+            for expressions, group in grouped
         ),
         single,
     )
 
 
-_Facts = Mapping[str, Any]
+_Footer = Mapping[str, Any]
 
 
-def _facts(path: Path) -> _Facts | None:
-    """What the file's footer says; None where it says nothing."""
-    said = (pq.read_metadata(path).metadata or {}).get(KEY)
-    if said is None:
+def _footer(path: Path) -> _Footer | None:
+    """Return the list of attribute columns in the file's footer; None if it has no such list."""
+    value = (pq.read_metadata(path).metadata or {}).get(KEY)
+    if value is None:
         return None
-    facts = json.loads(said)
-    return {**facts, "rest": frozenset(facts["rest"])}
+    footer = json.loads(value)
+    return {**footer, "rest": frozenset(footer["rest"])}
 
 
-def _single(name: str, facts: _Facts | None) -> bool:
-    return facts is not None and name not in facts["many"] and name not in facts["rest"]
+def _is_single(name: str, footer: _Footer | None) -> bool:
+    return footer is not None and name not in footer["many"] and name not in footer["rest"]
 
 
-def _expression(name: str, facts: _Facts | None, single: bool) -> str:
-    if facts is None or name in facts["rest"]:
+def _expression(name: str, footer: _Footer | None, single: bool) -> str:
+    """Return the SQL that reads an attribute from one file: a text if `single`, else a list of texts."""
+    if footer is None or name in footer["rest"]:
         return f"{quote(MAP)}[{literal(name)}]"
-    if name in facts["many"]:
-        return quote(facts["many"][name])
-    if name not in facts["one"]:
+    if name in footer["many"]:
+        return quote(footer["many"][name])
+    if name not in footer["one"]:
         return "NULL::VARCHAR" if single else "NULL::VARCHAR[]"
-    column = quote(facts["one"][name])
+    column = quote(footer["one"][name])
     return column if single else listed(column)

@@ -1,18 +1,18 @@
-"""The warehouse: Delta tables in a folder, and manifests that bind their versions into snapshots.
+"""The warehouse: Delta Lake tables in a folder, and manifests that combine table versions into snapshots.
 
 ::
 
     warehouse/
-    ├── load.lock               held by the one load that may write
+    ├── load.lock               locked by the running load: only one load writes at a time
     ├── manifests/000000007.json  {"number": 7, "loadId": …, "sources": […], "versions": {"accounts": 12, …}}
-    └── accounts/               one Delta table a table of `tables.TABLES`
+    └── accounts/               one folder with a Delta table for each table of `tables.TABLES`
         ├── _delta_log/
         └── <load id>-<n>.parquet
 
-No Delta commit spans several tables, so a load commits table by table and writes its manifest last. Readers start
-from the newest manifest and never see a load in part; the next load first takes back what one that died had
-committed. The partition column is in the files as well as in the log, so that a plain list of files is enough to
-read a table.
+A Delta commit covers one table only, so a load commits table by table and writes its manifest last. Readers start
+from the newest manifest and therefore never see half a load. If a load dies between its first commit and its manifest,
+the next load restores the tables to the versions of the newest manifest before it writes. The Parquet files contain
+the partition column too, not only the Delta log, so that an engine can read a table from a plain list of its files.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class DataFile:
     """One Parquet file of a table.
 
     Attributes:
-        path: absolute.
-        rows: how many rows it has.
-        partition: the value of the table's partition column in all of its rows; None where a table has none.
+        path: absolute path.
+        rows: number of rows.
+        partition: the value of the table's partition column, the same in all of the file's rows; empty for null. None
+            if the table has no partition column.
     """
 
     path: Path
@@ -57,12 +58,12 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a load does to one table.
+    """The files that a load adds to one table and the partitions that it replaces.
 
     Attributes:
-        table: which.
+        table: the table to change.
         add: new files, already complete in the table's folder (see `Load.new_file`).
-        replace: partitions whose present files go; None takes the whole table.
+        replace: partitions whose current files are removed from the table; None removes all files of the table.
     """
 
     table: Table
@@ -72,14 +73,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What loads could not take from a source's files for the rows that a table has now.
+    """The data missing from a source's current rows of one table, because the load that wrote them could not read it.
 
     Attributes:
         table: the table's name.
-        source: the source's id; empty where the rows do not say.
-        rejected: rows that were rejected.
-        emptied: cells that could not be read and are null.
-        accepted: whether that load lost more than its limits allow, and somebody accepted it.
+        source: the source's id; empty if the rows name no source.
+        rejected: number of rows that were rejected.
+        emptied: number of cells that could not be read and are null.
+        accepted: whether that load lost more than its limits allow and an operator accepted the loss.
     """
 
     table: str
@@ -91,15 +92,18 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Identity data as one load left it: a version of every table.
+    """The identity data after one load: one version of every table.
+
+    Two snapshots are equal if their `root` and `number` are.
 
     Attributes:
-        number: counts loads, from 1; 0 is the empty warehouse before the first.
+        root: the warehouse's folder.
+        number: number of the load, counted from 1; 0 is the empty warehouse before the first load.
         loaded: when that load was published; None for number 0.
         load_id: that load's id.
-        sources: the ids of the sources it brought.
-        versions: table name to Delta version; a table that is missing is empty.
-        gaps: what the loads of its rows could not take from their files.
+        sources: the ids of the sources that the load replaced.
+        versions: table name to Delta version; a table without an entry is empty.
+        gaps: the data missing from the current rows because loads could not read it.
     """
 
     root: Path
@@ -111,14 +115,14 @@ class Snapshot:
     gaps: tuple[Gap, ...] = field(default=(), compare=False)
 
     def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[DataFile]:
-        """The files of a table, in the order in which they were added.
+        """Return the files of a table, in the order in which they were added.
 
         Args:
-            table: which table.
-            partitions: only files of these partitions; None for all.
+            table: the table.
+            partitions: return only the files of these partitions; None for all.
 
         Raises:
-            NotFound: the table's log no longer tells which files they were.
+            NotFound: the Delta log no longer has this version of the table.
         """
         from deltalake.exceptions import DeltaError
 
@@ -137,26 +141,27 @@ class Snapshot:
             for name, count, value in zip(names, rows, values, strict=True)
             if partitions is None or (value or "") in partitions
         ]
-        return sorted(found, key=lambda file: _order(file.path))
+        return sorted(found, key=lambda file: _write_order(file.path))
 
 
 def no_longer_kept(number: int, gone: Sequence[str]) -> NotFound:
-    """Return the error of a snapshot whose data is not all there any more.
+    """Return the error for a snapshot some of whose files have been deleted.
 
     Args:
-        gone: names of what is not there, at least one.
+        number: the snapshot's number.
+        gone: names of the missing files or table versions, at least one.
     """
-    what = f"{gone[0]} is" if len(gone) == 1 else f"{gone[0]} and {len(gone) - 1:,} more are"
+    missing = f"{gone[0]} is" if len(gone) == 1 else f"{gone[0]} and {len(gone) - 1:,} more are"
     return NotFound(
-        f"The data of snapshot {number} is no longer kept: {what} not there. Its tables were vacuumed, or "
+        f"The data of snapshot {number} is no longer kept: {missing} not there. Its tables were vacuumed, or "
         "files were removed."
     )
 
 
-def _order(path: Path) -> tuple[str, int]:
-    # a load's id begins with its time
-    load, _, number = path.stem.partition("-")
-    return load, int(number or 0)
+def _write_order(path: Path) -> tuple[str, int]:
+    # A file is named `<load id>-<number>.parquet`, and a load's id begins with its time.
+    load_id, _, number = path.stem.partition("-")
+    return load_id, int(number or 0)
 
 
 def _open(folder: Path, version: int | None = None) -> DeltaTable:
@@ -166,7 +171,10 @@ def _open(folder: Path, version: int | None = None) -> DeltaTable:
 
 
 def _add_columns(delta: DeltaTable, table: Table) -> None:
-    """Adds the columns that a table of an earlier version lacks; what its older files lack is null to every engine."""
+    """Add the columns that this version of whohas defines and the existing Delta table lacks.
+
+    Every engine reads such a column as null from the table's older files.
+    """
     from deltalake import Schema
 
     known = {field.name for field in delta.schema().fields}
@@ -177,17 +185,19 @@ def _add_columns(delta: DeltaTable, table: Table) -> None:
 
 
 class Load:
-    """A load under way: where to stage files, and how to publish them. Made by `Warehouse.load`.
+    """A load in progress: names the files to write, then publishes them. Created by `Warehouse.load`.
 
     Attributes:
-        id: 32 hex digits; begins the name of each staged file.
-        base: the snapshot that it builds on; no other load changes it meanwhile.
-        scratch: a folder for what is not published; it goes when the load ends.
+        id: 32 hex digits: 16 of microseconds since 1970, 16 random ones. The name of each staged file begins with it.
+        base: the snapshot that the load changes. It stays the newest one until this load publishes, because a load has
+            the warehouse's lock.
+        scratch: a folder for temporary files, removed when the load ends.
+        published: the snapshot that the load has published; None before `publish`.
     """
 
     def __init__(self, root: Path, base: Snapshot, *, shared: bool = False) -> None:
         self._shared = shared
-        # in the order of loads, also where the clock was set back
+        # Later than the previous load's id, even if the clock was set back: ids give the order of files.
         moment = max(time.time_ns() // 1000, int(base.load_id[:16] or "0", 16) + 1)
         self.id = f"{moment:016x}{uuid.uuid4().hex[:16]}"
         self.base = base
@@ -198,7 +208,7 @@ class Load:
         self.published: Snapshot | None = None
 
     def new_file(self, table: Table) -> Path:
-        """A fresh name in the table's folder, to write a Parquet file under."""
+        """Return an unused path in the table's folder for a Parquet file; create the folder if needed."""
         folder = self._root / table.name
         folder.mkdir(parents=True, exist_ok=True)
         self._staged += 1
@@ -211,13 +221,16 @@ class Load:
         by: Mapping[str, Any] | None = None,
         gaps: tuple[Gap, ...] = (),
     ) -> Snapshot:
-        """Commits the changes and binds them by the next manifest: afterwards all of it is seen, before nothing.
+        """Commit the changes to each table, then write the next manifest, which makes all of them visible at once.
 
         Args:
-            changes: at most one a table.
-            sources: ids of the sources that the load brought.
-            by: who loaded what, for the audit trail; it is kept with the manifest.
-            gaps: what could not be taken from the files of all rows as they are then.
+            changes: at most one for each table.
+            sources: ids of the sources that the load replaces.
+            by: who loaded which files, for the audit log: JSON values that are stored in the manifest.
+            gaps: the data missing from the tables' rows after this load, those of earlier loads included.
+
+        Returns:
+            The new snapshot.
         """
         versions = dict(self.base.versions)
         for change in changes:
@@ -232,11 +245,12 @@ class Load:
         return snapshot
 
     def discard(self) -> None:
-        """Removes what was staged and never published, and what was only needed meanwhile."""
+        """Remove the staged files unless they were published, and the scratch folder."""
         if self.published is None:
             for table in TABLES:
                 for path in (self._root / table).glob(f"{self.id}-*"):
-                    # a writer that failed may hold it open yet: its room is given back now, not when that ends
+                    # Truncate first: a failed writer may still have the file open, and unlinking alone would not free
+                    # the disk space before it closes the file.
                     os.truncate(path, 0)
                     path.unlink()
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -259,7 +273,7 @@ class Load:
                 description=table.doc,
                 partition_by=[table.partition] if table.partition else None,
             )
-        now = time.time_ns() // 1_000_000
+        now = time.time_ns() // 1_000_000  # milliseconds, as the Delta protocol has its times
         adds = [
             AddAction(
                 path=file.path.name,
@@ -292,10 +306,11 @@ class Load:
 
 
 class Warehouse:
-    """Identity data at rest, in the folder `root`; many readers, one load at a time.
+    """The stored identity data in the folder `root`, for any number of readers and one load at a time.
 
     Args:
-        shared: whether the tables, and nothing else, may be read by the group of that folder.
+        root: the warehouse's folder; the first load creates it.
+        shared: whether loads let the group that owns the folder read the tables, and nothing else.
     """
 
     def __init__(self, root: Path, *, shared: bool = False) -> None:
@@ -303,10 +318,13 @@ class Warehouse:
         self._shared = shared
 
     def snapshot(self, number: int | None = None) -> Snapshot:
-        """The newest snapshot, or the one of that number.
+        """Return the newest snapshot of the warehouse, or the snapshot with a given number.
+
+        Args:
+            number: the snapshot's number; None for the newest. Number 0 is always there, and empty.
 
         Raises:
-            NotFound: no load has that number.
+            NotFound: there is no snapshot with that number.
         """
         manifests = self.root / "manifests"
         if number is None:
@@ -325,27 +343,29 @@ class Warehouse:
             manifest["loadId"],
             tuple(manifest["sources"]),
             manifest["versions"],
-            # manifests of before have none
+            # Manifests of older versions of whohas have no gaps.
             tuple(Gap(**gap) for gap in manifest.get("gaps", ())),
         )
 
     def manifests(self) -> Generator[dict[str, Any]]:
-        """What is known of each snapshot, in their order."""
+        """Yield the manifest of each snapshot as parsed JSON, oldest first."""
         for path in sorted((self.root / "manifests").glob("*.json")):
             yield json.loads(path.read_text())
 
     @contextmanager
     def load(self, on_wait: Callable[[], None] = lambda: None) -> Generator[Load]:
-        """The right to write. What is staged and not published when it ends is removed.
+        """Take the write lock, yield a load, and remove the files that it has not published when the block ends.
+
+        Waits while another load is running. Removes what a load that died has left behind.
 
         Args:
-            on_wait: called once if another load has to end first.
+            on_wait: called once if another load has the lock.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         if self._shared:
             share_warehouse(self.root)
         with file_lock(self.root / "load.lock", on_wait):
-            base = self._take_back()
+            base = self._roll_back_dead_load()
             load = Load(self.root, base, shared=self._shared)
             try:
                 yield load
@@ -354,18 +374,26 @@ class Warehouse:
 
     @contextmanager
     def rehearse(self) -> Generator[Load]:
-        """A load that cannot be published: it stages into a temporary folder, and writes nothing here."""
+        """Yield a load for a dry run: it writes to a temporary folder and must not be published.
+
+        Takes no lock and writes nothing to the warehouse.
+        """
         with tempfile.TemporaryDirectory(prefix="whohas-check-") as folder:
             load = Load(Path(folder), self.snapshot())
             yield load
 
-    def _take_back(self) -> Snapshot:
-        """Undoes what a load that died had committed or staged, and returns the snapshot to build on."""
+    def _roll_back_dead_load(self) -> Snapshot:
+        """Undo the commits of a load that died before its manifest, remove its files, and return the newest snapshot.
+
+        Example: the newest manifest has `accounts` at version 12; a load committed version 13 and was killed. The table
+        is restored to version 12, which Delta records as version 14. The returned snapshot has version 14, whose files
+        are those of version 12.
+        """
         base = self.snapshot()
-        known = {json.loads(path.read_text())["loadId"] for path in (self.root / "manifests").glob("*.json")}
+        published = {json.loads(path.read_text())["loadId"] for path in (self.root / "manifests").glob("*.json")}
         versions = dict(base.versions)
-        for left in self.root.glob("load-*/"):
-            shutil.rmtree(left, ignore_errors=True)
+        for scratch in self.root.glob("load-*/"):
+            shutil.rmtree(scratch, ignore_errors=True)
         for name in TABLES:
             folder = self.root / name
             if (folder / "_delta_log").is_dir():
@@ -377,20 +405,24 @@ class Warehouse:
                     delta.update_incremental()
                 versions[name] = delta.version()
             for path in [*folder.glob("*.parquet"), *folder.glob("*.revised")]:
-                if path.stem.partition("-")[0] not in known:
+                if path.stem.partition("-")[0] not in published:
                     path.unlink()
         return replace(base, versions=versions)
 
 
 @contextmanager
 def _shared_table(folder: Path, shared: bool) -> Generator[None]:
-    """Let the warehouse's group read a table, if `shared`: its new files before the commit names them."""
+    """Let the warehouse's group read a table if `shared`: first its data files, after the commit its log.
+
+    The data files are shared before the block commits, so that the group never sees a commit whose files it cannot
+    read.
+    """
     if shared:
         share_table(folder)
     with sharing(shared):
         yield
     if shared:
-        share_table(folder)  # a new table's log
+        share_table(folder)  # again, because the commit may have created the table and its log
 
 
 def _manifest_path(root: Path, number: int) -> Path:
@@ -398,10 +430,11 @@ def _manifest_path(root: Path, number: int) -> Path:
 
 
 def _write_manifest(snapshot: Snapshot, by: Mapping[str, Any]) -> None:
-    """Creates the manifest whole or not at all; fails if another has taken its number."""
+    """Write the manifest atomically; fail if a manifest with this number exists."""
     path = _manifest_path(snapshot.root, snapshot.number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.remove_leftovers(path.parent)  # of loads that were killed: this one has the lock
+    # Temporary files of loads that were killed. This load has the lock, so they belong to no running load.
+    atomic.remove_leftovers(path.parent)
     assert snapshot.loaded is not None
     document = {
         "number": snapshot.number,

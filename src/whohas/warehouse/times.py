@@ -1,7 +1,11 @@
-"""Times out of texts, as SQL. A text of no documented form gives null; none is read as another form.
+"""SQL expressions for DuckDB that parse times: from texts in RFC 3339, LDAP's generalized time and numeric formats.
 
-DuckDB's casts take more than they should: a year of two digits behind blanks, `24:00:00`, an offset of 24 hours. So
-every text is held against a pattern before it is cast.
+A text in none of the documented formats gives null rather than a wrong time. DuckDB's own casts accept more than these
+formats: a two-digit year after blanks, `24:00:00`, an offset of 24 hours. Therefore every text is matched with a
+pattern before it is cast.
+
+The functions take and return SQL. An "arm" is one `WHEN … THEN …` of a CASE expression. A "zone" is the time zone of
+texts that name no offset from UTC; `local` lists its values.
 """
 
 from __future__ import annotations
@@ -12,23 +16,25 @@ from whohas.engine.sql import literal
 
 EARLIEST: Final = 1971
 LATEST: Final = 2099
-"""The years in which a number is believed to be a time. Seconds that are given as milliseconds lie before them,
-milliseconds that are given as seconds after, and so do the numbers 20240131 and 20240131120000."""
+"""The first and last year in which a number is accepted as a time. Most mistakes fall outside: seconds read as
+milliseconds lie in 1970, milliseconds read as seconds far after 2099, and so do the dates 20240131 (as seconds: 1970)
+and 20240131120000 (as milliseconds: the year 2611)."""
 
 NEVER: Final = ("0", "9223372036854775807")
-"""FILETIME values by which Active Directory says that something never happened, or never will."""
+"""FILETIME values that mean "never" in Active Directory, such as in `accountExpires` and `lastLogon`."""
 
 OFFSET: Final = r"[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?"
-"""A difference from UTC, as a pattern for RE2 and for Python: RFC 3339's, with or without colon and minutes."""
+"""Pattern of an offset from UTC, for RE2 and for Python: `+05:30` as in RFC 3339, also `+0530` and `+05`."""
 
 _SINCE_1970 = (31_536_000, 4_102_444_800)
-"""The start of the first of these years, and the end of the last, in seconds."""
+"""The start of the year `EARLIEST` and the end of the year `LATEST`, in seconds since 1970."""
 
 _FILETIME_EPOCH = 11_644_473_600
-"""Seconds from 1601, where FILETIME begins, to 1970."""
+"""Seconds from 1601-01-01, the zero of FILETIME, to 1970-01-01."""
 
 _YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
-"""The years 1 to 9999, which reports and queries can name, in microseconds since 1970."""
+"""The start of the year 1 and the end of the year 9999, the years that reports and queries support, in microseconds
+since 1970."""
 
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 _DAY = r"[12]\d{3}-\d\d-\d\d"
@@ -45,31 +51,38 @@ _GENERALIZED = (
     (rf"\d{{12}}(?:Z|{OFFSET})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:\5\6"),
     (rf"\d{{10}}(?:Z|{OFFSET})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:00\5"),
 )
-"""Generalized time of LDAP (RFC 4517, 3.3.13): its pattern, its parts, and these in the form of RFC 3339."""
+"""The forms of LDAP's generalized time (RFC 4517, 3.3.13): pattern of the whole text, pattern of its parts, and the
+replacement that puts the parts into RFC 3339. Example: `20240131120000Z` becomes `2024-01-31T12:00:00Z`."""
 
 
 def iso_time(text: str, zone: str | None = None, before: str = "", after: str = "", rare: bool = True) -> str:
-    """The time that a text is by RFC 3339, or by its forms without an offset, without seconds or without a time.
+    """Return SQL that parses a text in RFC 3339, also without an offset, without seconds or without a time of day.
 
     Args:
-        zone: of times without an offset, as `local` takes it.
-        before: arms for further forms, before all but the most usual ones of RFC 3339; likewise `after`.
-        rare: whether the spellings of `general` are read too. The engine plans the statement in a third of the time
-            without them; a text that only they read is null then.
+        text: SQL of the text.
+        zone: time zone of texts without an offset, as in `local`.
+        before: arms for further forms, tried after the three most frequent forms of RFC 3339 and before the
+            others.
+        after: arms for further forms, tried after those of RFC 3339 and before those of `general`.
+        rare: whether the spellings of `general` are parsed too. Without them a text in such a spelling gives null, but
+            DuckDB plans the statement in a third of the time.
     """
     others = f"{before}{_others(text, zone)}{after}" + (f"ELSE {general(text, zone)}" if rare else "")
-    # an arm that is entered and finds nothing goes on to the others: `…:60Z` looks usual, and is a leap second
-    return f"coalesce(CASE {_usual(text, zone)}END, CASE WHEN {text} IS NULL THEN NULL {others} END)"
+    # coalesce, because a frequent form may match and still give null: `2016-12-31T23:59:60Z` looks like one, but its
+    # leap second is only parsed by `general`.
+    return f"coalesce(CASE {_frequent(text, zone)}END, CASE WHEN {text} IS NULL THEN NULL {others} END)"
 
 
-def _usual(text: str, zone: str | None) -> str:
-    """Arms for what most times look like, without a regular expression, which costs six times as much.
+def _frequent(text: str, zone: str | None) -> str:
+    """Return arms for the most frequent forms: second or millisecond precision with Z, and a date alone.
 
-    LIKE takes any character for a digit. What the functions after it take beside digits are blanks and signs before
-    the year, and these sort before '0001'. A test tries every character in every place.
+    They use LIKE, because a regular expression takes six times as long. In LIKE, `_` matches any character, not only a
+    digit. The parsing functions reject everything else but blanks and signs before the year, and such texts sort before
+    '0001', so the comparison rejects them. A test tries every character at every position.
     """
     year = f"{text} >= '0001'"
-    inner = f"{text} >= '0002' AND {text} < '9999'" if zone else year  # a zone can move the others out of four digits
+    # a zone moves a date by up to a day, out of the four-digit years in the first and the last of them
+    inner = f"{text} >= '0002' AND {text} < '9999'" if zone else year
     second = _utc(f"try_strptime({text}, '%Y-%m-%dT%H:%M:%SZ')")
     millisecond = _utc(f"try_strptime({text}, '%Y-%m-%dT%H:%M:%S.%gZ')")
     day = local(f"try_cast({text} AS TIMESTAMP)", zone)
@@ -83,7 +96,7 @@ def _usual(text: str, zone: str | None) -> str:
 
 
 def _others(text: str, zone: str | None) -> str:
-    """Arms for all other forms that have nothing unusual in them."""
+    """Return arms for the other ordinary forms of RFC 3339: any offset, any number of decimals, no seconds."""
     if zone is None:
         return f"WHEN regexp_full_match({text}, {literal(_EITHER)}) THEN try_cast({text} AS TIMESTAMPTZ) "
     return (
@@ -93,11 +106,18 @@ def _others(text: str, zone: str | None) -> str:
 
 
 def general(text: str, zone: str | None) -> str:
-    """The time of RFC 3339 in any spelling: small letters, a blank before the offset, a leap second, blanks around.
+    """Return SQL that parses every spelling of RFC 3339: lower case, a blank before the offset, leap seconds, padding.
 
-    A leap second is the last microsecond of its month, so that it stays in its day; elsewhere than at the end of a
-    month in UTC there is none (RFC 3339, 5.7). `2016-12-31T23:59:60Z` is read as `…23:59:59Z` and then moved.
+    A leap second becomes the last microsecond before the next month, so that it stays on its day. At any other moment
+    than the end of a month in UTC there is no leap second (RFC 3339, 5.7), and the result is null. Example:
+    `2016-12-31t23:59:60z` → upper case → `:60` replaced by `:59` → 2016-12-31T23:59:59Z, which is the last second of a
+    month → 2016-12-31T23:59:59.999999Z.
+
+    Args:
+        text: SQL of the text.
+        zone: time zone of texts without an offset, as in `local`. None: such a text is in UTC.
     """
+    # list_transform([x], lambda v: …)[1] binds a value to a name, so that it is computed once
     plain = "regexp_replace(replace(u, ':60', ':59'), ' (Z|[+-])', '\\1')"
     aware = f"WHEN regexp_full_match(u, {literal(_ANY)}) THEN epoch_us(try_cast({plain} AS TIMESTAMPTZ)) "
     if zone is not None:
@@ -116,13 +136,15 @@ def general(text: str, zone: str | None) -> str:
 
 
 def local(time: str, zone: str | None) -> str:
-    """The moment at which clocks of a zone show a time: SQL of a TIMESTAMP to SQL of a TIMESTAMPTZ.
+    """Return SQL that turns a local time (TIMESTAMP) into the moment (TIMESTAMPTZ) at which a zone's clocks show it.
 
-    A time that clocks show twice is the first of the two; one that they skip counts by the clock from before the
-    change, which makes it as much later. So do Python's `datetime` and the dates of queries.
+    A time that occurs twice, when clocks are set back, is the first of the two. A time that clocks skip is read with
+    the offset from before the change: 02:30 in a night that skips 02:00 to 03:00 is 03:30 on the new clock. Python's
+    `datetime` (fold=0) and the dates in queries follow the same rule.
 
     Args:
-        zone: a name (`Europe/Berlin`), a difference from UTC (`+05:30`), or None for UTC.
+        time: SQL of a TIMESTAMP.
+        zone: a time zone's name (`Europe/Berlin`), an offset from UTC (`+05:30`), or None for UTC.
     """
     if zone is None:
         return _utc(time)
@@ -130,7 +152,9 @@ def local(time: str, zone: str | None) -> str:
         seconds = (int(zone[1:3]) * 60 + int(zone[4:6])) * 60 * (-1 if zone[0] == "-" else 1)
         return f"make_timestamptz(epoch_us({time}) - {seconds * 1_000_000})"
     name = literal(zone)
-    # of two moments the engine takes the later; the earlier one is by the difference from UTC of the day before
+    # Of two moments DuckDB returns the later. The earlier one is found with the offset of the day before: when Berlin
+    # sets its clocks back, DuckDB reads 02:30 as 01:30Z (+01:00); with the offset of the day before (+02:00) it is
+    # 00:30Z, and because Berlin's clocks show 02:30 then too, this is the result.
     earlier = (
         f"make_timestamptz(epoch_us(t) - epoch_us(timezone({name}, timezone({name}, t) - INTERVAL 1 DAY)) "
         f"+ epoch_us(timezone({name}, t) - INTERVAL 1 DAY))"
@@ -142,22 +166,27 @@ def local(time: str, zone: str | None) -> str:
 
 
 def generalized(text: str, zone: str | None) -> str:
-    """Arms for generalized time, as LDAP has it; without an offset it is in the zone."""
+    """Return arms that parse LDAP's generalized time (RFC 4517, 3.3.13), with a decimal point or comma.
+
+    Args:
+        text: SQL of the text.
+        zone: time zone of texts without an offset, as in `local`.
+    """
     bare = f"upper(trim({text}))"
     arms = ""
-    for pattern, parts, form in _GENERALIZED:
-        same = f"regexp_replace(replace({bare}, ',', '.'), {literal(parts)}, {literal(form)})"
-        arms += f"WHEN regexp_full_match({bare}, {literal(pattern)}) THEN {general(same, zone)} "
+    for pattern, parts, replacement in _GENERALIZED:
+        rfc3339 = f"regexp_replace(replace({bare}, ',', '.'), {literal(parts)}, {literal(replacement)})"
+        arms += f"WHEN regexp_full_match({bare}, {literal(pattern)}) THEN {general(rfc3339, zone)} "
     return arms
 
 
 def counted(text: str, unit: str, digits: str = "") -> str:
-    """An arm for a number of a unit: `seconds` or `milliseconds` since 1970, `filetime` (100 ns since 1601).
-
-    Numbers outside of the years that are believed are null.
+    """Return an arm that parses a number as a time; a number outside the years `EARLIEST` to `LATEST` gives null.
 
     Args:
-        digits: the pattern of what is a number, where it is not every one in these years.
+        text: SQL of the text.
+        unit: `seconds` or `milliseconds` since 1970, or `filetime`: steps of 100 ns since 1601.
+        digits: pattern of the numbers to parse; empty for the unit's own pattern, which fits those years.
     """
     first, end = _SINCE_1970
     bare = f"trim({text})"
@@ -179,11 +208,11 @@ def counted(text: str, unit: str, digits: str = "") -> str:
 
 
 def _utc(time: str) -> str:
-    # a cast would ask the calendar of the session's zone for each value
+    # A cast is slower: it looks up the session's time zone for each value.
     return f"make_timestamptz(epoch_us({time}))"
 
 
 def bounded(time: str) -> str:
-    """A time, or null where it lies outside the years 1 to 9999, out of which an offset can move it."""
+    """Return SQL that gives a time, or null if it lies outside the years 1 to 9999 (an offset can move it there)."""
     first, last = _YEARS
     return f"list_transform([{time}], lambda t: CASE WHEN epoch_us(t) BETWEEN {first} AND {last} THEN t END)[1]"

@@ -1,12 +1,12 @@
-"""Proposals: a mapping for somebody's files, made from what their columns are called and hold.
+"""Mapping proposals for `whohas map`: a TOML mapping derived from the column names and values of files.
 
-::
+The modules, in the order in which the data passes them::
 
-    sample     rows from all over a file (arranged: preamble, header, footer)
-    profile    counts and shapes of columns, by DuckDB (times, words)
-    keys, several   what names the accounts, what each file is
-    parts, cells    the sections of the mapping, and how columns are read
-    written    TOML with reasons
+    sample     rows from all parts of a file; `arranged` finds preamble, header and footer; `workbook` reads XLSX
+    profile    counts and shapes of columns, by DuckDB; `times` detects time formats, `words` knows column names
+    keys, several   the column that identifies accounts; whether a file has accounts, entitlements or memberships
+    parts, cells    the sections of the mapping; how columns are parsed as times and booleans
+    written    TOML with a reason for each line
 """
 
 from whohas.warehouse.intake.propose.propose import Proposal, proposal, propose

@@ -1,4 +1,4 @@
-"""Where the table lies in the rows of an export: preamble, header, rows, footer."""
+"""Locate the table in the rows of an export: lines before the header, header, rows of data, footer."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ Record = tuple[int, list[str]]
 """The physical line or row on which a record begins, from 1, and its cells."""
 
 _LOOKED_AT = 300
+"""The number of rows that decide the width of the table."""
 _FOOTERS = 10
+"""The largest number of footer rows."""
 _SHORT = 0.05
-"""The share of short rows above which they are no accident."""
+"""The share of rows with fewer cells than the header above which they count as intended, not as errors."""
 _NO_NAME = re.compile(r"[\d\s.,:/+-]*")
-"""A number or a date: no name of a column."""
+"""A number or a date, which cannot be the name of a column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """The table that was found.
+    """The table in an export.
 
     Attributes:
-        skip: physical lines before the header.
-        header: the names; without an empty last one.
-        trailing: whether the header ends in a delimiter, so that a nameless empty column follows.
-        rows: the rows, each as long as the header.
-        short: rows with fewer cells than the header, if so many have that they are written so.
-        odd: lines of rows with another number of cells that are not short.
-        footer: rows at the end that are no data.
+        skip: number of physical lines before the header.
+        header: the names of the columns, without an empty last one.
+        trailing: whether the header ends in a delimiter, so that an empty column without a name follows.
+        rows: the rows of data, each as long as the header.
+        short: number of rows with fewer cells than the header, if the file is written so; otherwise 0.
+        odd: line numbers of rows that have a wrong number of cells and are not in `rows`.
+        footer: number of rows at the end that are not data, such as totals.
     """
 
     skip: int
@@ -44,9 +46,10 @@ class Arranged:
 
 
 def arrange(records: Sequence[Record]) -> Arranged | None:
-    """Return the table in the records of a file, or None if it has no header.
+    """Return the table in the records of a file, or None if all records are empty.
 
-    The width is what most rows have; the header is the first row of about that width whose cells are mostly filled.
+    The table is as wide as most rows are. The header is the first row of about that width whose cells are mostly
+    filled.
 
     Example: `["Staff list"], [], ["No", "Name"], ["1", "Ann"], ["Total: 1"]` -> skip 2, header No and Name, one row,
     footer 1.
@@ -59,7 +62,7 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
     if _is_wide_header(filled[0][1], width, widest):
         start = 0
     else:
-        start = next((place for place, (_, cells) in enumerate(filled) if _is_header(cells, width)), 0)
+        start = next((index for index, (_, cells) in enumerate(filled) if _is_header(cells, width)), 0)
     line, header = filled[start]
     header = [name.strip() for name in header]
     trailing = len(header) > 1 and not header[-1]
@@ -87,13 +90,16 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
 
 
 def width_of(rows: Sequence[Sequence[str]]) -> int:
-    """Return the number of cells that most rows have; of two as frequent the larger."""
+    """Return the most frequent number of cells in a row; of two equally frequent numbers the larger. 0 without rows."""
     counts = Counter(len(cells) for cells in rows)
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
 def consistency(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
-    """Return how alike the rows of a reading are, as the share of rows of its width, and that width."""
+    """Return the share of rows that have the most frequent number of cells, and that number.
+
+    Used to compare delimiters: with the right one, most rows have the same number. The share is 0 for a width of 1.
+    """
     width = width_of(rows)
     return (sum(len(cells) == width for cells in rows) / len(rows) if rows and width > 1 else 0.0), width
 
@@ -108,9 +114,9 @@ def _is_header(cells: Sequence[str], width: int) -> bool:
 
 
 def _is_wide_header(cells: Sequence[str], width: int, widest: int) -> bool:
-    """Whether the first row names more columns than most rows have cells, as where empty cells at the end are left out.
+    """Return whether the first row is a header that is wider than most rows, because they omit empty cells at the end.
 
-    A line before the header may have more cells than the rows too, but hardly a name in each of them.
+    A line before the header may be wider than the rows too, but hardly has a different name in each of its cells.
     """
     names = [cell.strip().casefold() for cell in cells]
     return (
@@ -122,13 +128,20 @@ def _is_wide_header(cells: Sequence[str], width: int, widest: int) -> bool:
 
 
 def _has_short(data: Sequence[Record], width: int) -> bool:
-    """Whether so many rows have fewer cells than the header that these are no footers or accidents."""
+    """Return whether too many rows have fewer cells than the header for these to be footers or errors."""
     rows = data[:-_FOOTERS] if len(data) > _FOOTERS else data
     return sum(1 < len(cells) < width for _, cells in rows) > max(1, _SHORT * len(rows))
 
 
 def _is_footer(cells: Sequence[str], width: int, usual: float, short: bool) -> bool:
-    """Whether a row at the end is no data: too short, or nearly empty and worded like a total."""
+    """Return whether a row at the end is a footer: too short, or nearly empty and with words such as "Total".
+
+    Args:
+        cells: the row.
+        width: number of columns.
+        usual: average number of filled cells in a row.
+        short: whether the file's rows omit empty cells at the end, so that a short row may be data.
+    """
     if width == 1:
         return bool(FOOTER.match(cells[0].strip())) and " " in cells[0].strip()
     first = next(cell.strip() for cell in cells if cell.strip())
@@ -143,6 +156,7 @@ def _is_footer(cells: Sequence[str], width: int, usual: float, short: bool) -> b
 
 
 def _fitted(cells: list[str], width: int, short: bool) -> list[str] | None:
+    """Return the row with exactly `width` cells, or None if it has a wrong number of cells."""
     if len(cells) == width:
         return cells
     if short and len(cells) < width:

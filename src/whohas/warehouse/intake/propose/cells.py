@@ -1,4 +1,4 @@
-"""Times, booleans and lists: how a column is read, and why."""
+"""Propose how a mapping parses a column's cells as times or booleans, each with the reason."""
 
 from __future__ import annotations
 
@@ -11,37 +11,44 @@ from whohas.warehouse.intake.propose.words import BUILT_IN, ENDED, FALSE, TRUE, 
 from whohas.warehouse.intake.propose.written import Value
 
 _ENOUGH = 0.8
-"""The share of a column's cells that a form has to read for the column to be proposed as a time."""
+"""The share of a column's cells that time formats must parse for the column to be proposed as a time."""
 
 ACCOUNT_DISABLED = 2
-"""The bit of userAccountControl by which an account is disabled (ACCOUNTDISABLE)."""
+"""The bit ACCOUNTDISABLE of Active Directory's attribute userAccountControl."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a column's cells are read: what the mapping says, and why. Without a value only the reason counts."""
+    """A proposal for parsing a column's cells.
+
+    Attributes:
+        value: the value of the column's key in the mapping; None if the cells cannot be parsed.
+        why: the reason, or the reason why they cannot be parsed.
+    """
 
     value: Value | None
     why: str
 
 
 def time_reading(column: Column) -> Reading:
-    """Return how a column is read as times."""
+    """Return the proposal for a column whose name says that it has times."""
     times = column.times
     name = quoted(column)
     if times is None or times.share < _ENOUGH:
-        read = f"only {times.read:,} of {counted(times.of, 'cell')}" if times else "no half of the cells"
+        read = f"only {times.read:,} of {counted(times.of, 'cell')}" if times else "fewer than half of the cells"
         shown = ", ".join(repr(value) for value, _ in column.frequent[:3])
-        return Reading(None, f"{name} has the name of a time, but {read} can be read as one ({shown}): an attribute")
+        return Reading(
+            None, f"{name} is named like a time, but {read} can be parsed as one ({shown}); kept as an attribute"
+        )
     forms = [form for form in times.formats if form != ISO]
     shown = [*forms, *(["RFC 3339"] if ISO in times.formats else [])]
     why = f"{' and '.join(shown)}: reads {count(times.read, times.of)}"
     if times.unread:
         why += f"; not {', '.join(map(repr, times.unread))}, which {_become(len(times.unread))} empty"
     if times.other:
-        why += f"; {times.other} reads as many: make sure which of day and month comes first"
+        why += f"; {times.other} reads as many: check whether the day or the month comes first"
     if times.local:
-        why += "; without an offset it is UTC unless zone says otherwise"
+        why += "; times without an offset are in UTC unless the key zone names a time zone"
     if not forms:
         return Reading(column.name, why)
     return Reading({"column": column.name, "times": forms}, why)
@@ -52,38 +59,41 @@ def _become(count: int) -> str:
 
 
 def boolean_reading(column: Column, negated: bool = False) -> Reading:
-    """Return how a column of words that mean yes and no is read.
+    """Return the proposal for a column of words that mean yes and no.
 
     Args:
-        negated: whether the column means the opposite of ours, as `Enabled` does of `disabled`.
+        column: the column.
+        negated: whether it means the opposite of the warehouse's column, as `Enabled` does of `disabled`.
     """
     words = column.words
     if words is None or not all_in(words, TRUE | FALSE):
         unknown = [value for value, _ in column.frequent if word(value) not in TRUE | FALSE][:5]
         listed = ", ".join(map(repr, unknown)) or "many words"
-        return Reading(None, f"{quoted(column)}: {listed} cannot be told to mean yes or no: an attribute")
+        return Reading(None, f"{quoted(column)}: unknown whether {listed} means yes or no; kept as an attribute")
     yes = [value for value in words if word(value) in TRUE]
     no = [value for value in words if word(value) not in TRUE]
     seen = f"its words: {', '.join(f'{value} ({n:,})' for value, n in column.frequent)}"
-    own_yes = [value for value in yes if value.casefold() not in BUILT_IN]
-    own_no = [value for value in no if value.casefold() not in BUILT_IN]
-    if not own_yes and not own_no:
+    unusual_yes = [value for value in yes if value.casefold() not in BUILT_IN]
+    unusual_no = [value for value in no if value.casefold() not in BUILT_IN]
+    if not unusual_yes and not unusual_no:
         return Reading({"column": column.name, "not": True} if negated else column.name, seen)
-    if negated and len(own_yes) == len(yes) and len(own_no) == len(no):
-        return _lists(column, own_no, own_yes, seen)
-    reading = _lists(column, own_yes, own_no, seen)
+    if negated and len(unusual_yes) == len(yes) and len(unusual_no) == len(no):
+        return _lists(column, unusual_no, unusual_yes, seen)
+    reading = _lists(column, unusual_yes, unusual_no, seen)
     if negated and isinstance(reading.value, dict):
         return Reading({"column": column.name, "not": True, **reading.value}, seen)
     return reading
 
 
 def status_reading(column: Column) -> Reading:
-    """Return how a column of states says that an account is disabled."""
+    """Return the proposal for `disabled` from a column of states such as `active` and `terminated`."""
     words = column.words
     if words is None:
         return Reading(None, f"{quoted(column)} has {column.distinct:,} different values, too many for a status")
     if all_in(words, TRUE | FALSE) and not all_in(words, WORKING | ENDED):
-        return Reading(None, f"{quoted(column)}: {', '.join(map(repr, words))} do not say whether yes means in use")
+        return Reading(
+            None, f"{quoted(column)}: {', '.join(map(repr, words))} do not show whether yes means in use or disabled"
+        )
     unknown = [value for value in words if word(value) not in WORKING | ENDED]
     if unknown:
         listed = ", ".join(map(repr, unknown))
@@ -100,6 +110,7 @@ def status_reading(column: Column) -> Reading:
 
 
 def _lists(column: Column, yes: list[str], no: list[str], why: str) -> Reading:
+    """Return a proposal that lists the words for true and for false."""
     value: dict[str, Value] = {"column": column.name}
     if yes:
         value["true"] = sorted(yes, key=str.casefold)
@@ -109,7 +120,7 @@ def _lists(column: Column, yes: list[str], no: list[str], why: str) -> Reading:
 
 
 def disabled_readings(profile: Profile) -> list[Reading]:
-    """Return how a file says that an account is disabled: what can be read first, then what cannot."""
+    """Return the proposals for `disabled` from all columns of a file: those with a value first."""
     found: list[Reading] = []
     for column in profile.of(Concept.UAC):
         if column.shape("integer") == 1:
@@ -125,12 +136,13 @@ def disabled_readings(profile: Profile) -> list[Reading]:
 
 
 def is_time(column: Column) -> bool:
-    """Whether a column without a known name has times, and not just numbers that could be some."""
+    """Return whether a column has times by its cells alone, without plain numbers that only might be times."""
     times = column.times
     return times is not None and times.share >= _ENOUGH and not is_number(times)
 
 
 def quoted(column: Column) -> str:
+    """Return the column's name in double quotes, for a comment."""
     return f'"{column.name}"'
 
 

@@ -1,4 +1,4 @@
-"""Which column names the accounts of a file, which system the file comes from, and whose its accounts are."""
+"""Find the column that identifies a file's accounts, the kind of system it comes from, and its entitlements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whohas.warehouse.intake.propose.words import Concept, tokens
 
 
 class Look(StrEnum):
-    """The kind of system that a file looks like it comes from."""
+    """The kind of system from which a file seems to come. The value is proposed as the source's type."""
 
     HR = "HR"
     DIRECTORY = "Active Directory"
@@ -21,12 +21,18 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
+    """The kind of system from which a file seems to come, and the reason; the reason is empty for `Look.OTHER`."""
+
     look: Look
     why: str
 
 
 def kind_of(profile: Profile) -> Kind:
-    """Return the kind of system that a file's columns show."""
+    """Return the kind of system from which a file comes, by the names of its columns.
+
+    A directory has at least two of Active Directory's attribute names. HR has an employee number, a name, and a manager
+    or a start or end date, but none of the columns that applications have, such as the last login.
+    """
     directory = [
         column
         for column in profile.columns
@@ -57,17 +63,19 @@ _ORDERS = {
     Look.OTHER: (Concept.LOGIN, Concept.ID, Concept.UPN, Concept.EMAIL, Concept.EMPLOYEE, Concept.DN),
 }
 _NEARLY = 0.9
-"""The share of different values from which a column counts as unique but for mistakes."""
+"""The share of distinct values above which a column counts as unique with some errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The column that names the accounts.
+    """The column that identifies the accounts of a file.
 
     Attributes:
-        unique: whether each row has a value of its own.
-        source: the column within whose values it is unique, for a file of several sources.
-        nearly: whether it is unique but for single rows, as mistakes are.
+        column: the column.
+        unique: whether no two rows have the same value, or none of the same source.
+        why: the reason for choosing it.
+        source: the column of the rows' source, if the key is only unique within each source.
+        nearly: whether it is unique apart from a few rows, which are probably errors.
     """
 
     column: Column
@@ -78,22 +86,22 @@ class Key:
 
 
 def candidates(profile: Profile, look: Look) -> list[Column]:
-    """Return the columns that may name accounts, the most usual one first."""
+    """Return the columns whose names say that they identify accounts, in the order usual for the kind of system."""
     return [
         column for concept in _ORDERS[look] for column in profile.of(concept) if column.distinct > 1 or profile.rows < 3
     ]
 
 
 def _nameable(profile: Profile) -> list[Column]:
-    """Columns that may name accounts where none has the name of one: full names first, then names that say nothing."""
+    """Return columns that may identify accounts although their names do not say so: full names, then unknown names."""
     found = [c for c in profile.columns if c.concept in NAMING and c.concept not in KEYS and c.filled]
     return sorted(found, key=lambda column: column.concept is not Concept.DISPLAY_NAME)
 
 
 def _holders(profile: Profile) -> list[Column]:
-    """Columns that may name the accounts of a file of rights, where none has the name of one.
+    """Return columns that may identify the accounts in a file of entitlements if no name says so.
 
-    They are full names; or the only column beside one of rights, such as `who` in `who,role`.
+    They are columns of full names, or the only column next to one of entitlements, such as `who` in `who,role`.
     """
     rest = [c for c in profile.columns if c.concept not in (Concept.SOURCE, Concept.ID)]
     alone = len(rest) == 2 and len([c for c in rest if c.concept is Concept.ENTITLEMENT]) == 1
@@ -101,10 +109,14 @@ def _holders(profile: Profile) -> list[Column]:
 
 
 def key_of(profile: Profile, look: Look) -> Key | None:
-    """Return the column that names the accounts of a file; None where no column could."""
+    """Return the column that identifies the accounts of a file; None if all columns are empty.
+
+    In this order: a known name that is unique; unique within each source; unique apart from a few rows; another column
+    that is unique and not a time or a sentence; the column with the most distinct values.
+    """
     known = candidates(profile, look)
     if not profile.rows:
-        return Key((known or profile.columns)[0], True, "by its name alone, for the file has no rows")
+        return Key((known or profile.columns)[0], True, "by its name alone, because the file has no rows")
     sampled = "" if profile.whole else f" in a sample of {counted(profile.rows, 'row')}"
     for column in known:
         if profile.is_unique(column):
@@ -119,8 +131,8 @@ def key_of(profile: Profile, look: Look) -> Key | None:
     for column in known:
         if column.filled >= _NEARLY * profile.rows and column.distinct >= _NEARLY * column.filled:
             return Key(column, False, _mistakes(profile, column) + sampled, nearly=True)
-    first = f"the first column with a value of its own in each of {counted(profile.rows, 'row')}{sampled}"
-    # a role that no two rows share, in a file of few rows, names no account
+    first = f"the first column whose value is different in each of {counted(profile.rows, 'row')}{sampled}"
+    # Columns with other known names are only used as a last resort: in a short file a role may be unique by chance.
     nameable = _nameable(profile)
     for others in (nameable, [] if known or nameable else profile.columns):
         unique = [c for c in others if profile.is_unique(c) and c.times is None]
@@ -135,6 +147,7 @@ def key_of(profile: Profile, look: Look) -> Key | None:
 
 
 def _mistakes(profile: Profile, column: Column) -> str:
+    """Return the reason why rows will be rejected: empty and repeated values, with counts."""
     parts: list[str] = []
     if column.filled < profile.rows:
         empty = profile.rows - column.filled
@@ -152,11 +165,14 @@ def _mistakes(profile: Profile, column: Column) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file that has one row per account and entitlement.
+    """The columns of a file that has one row for each account and entitlement that it holds.
 
     Attributes:
-        alone: whether it says nothing else of the accounts.
-        differing: columns, other than the entitlement, in which rows of one account differ.
+        account: the column that identifies the account.
+        entitlement: the column that identifies the entitlement.
+        alone: whether no other column describes the account.
+        differing: other columns in which the rows of one account differ.
+        source: the column that names the source of the row; None without one, or if other columns describe the account.
     """
 
     account: Column
@@ -167,7 +183,7 @@ class Held:
 
 
 def held_of(profile: Profile, look: Look) -> Held | None:
-    """Return how a file has one row per account and entitlement, or None if it has not."""
+    """Return the columns of a file that has one row for each account and entitlement; None for any other file."""
     best: tuple[int, Held] | None = None
     for account in candidates(profile, look) or _holders(profile):
         if account.distinct >= profile.rows or account.filled < 0.5 * profile.rows:
@@ -197,7 +213,7 @@ def held_of(profile: Profile, look: Look) -> Held | None:
 
 
 def entitlement_columns(profile: Profile) -> list[Column]:
-    """Return the columns whose values are rights; of two that say the same thing the first."""
+    """Return the columns whose values are entitlements; of two with a one-to-one relation (code and name) the first."""
     found: list[Column] = []
     for column in profile.of(Concept.ENTITLEMENT):
         if column.times is not None or (column.words is not None and set(map(str.casefold, column.words)) <= _FLAGS):
@@ -212,6 +228,7 @@ _FLAGS = frozenset({"true", "false", "yes", "no", "y", "n", "1", "0", "ja", "nei
 
 
 def listed(columns: list[Column]) -> str:
+    """Return the quoted names of columns: `"a", "b" and "c"`."""
     names = list(dict.fromkeys(quoted(column) for column in columns))
     return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else names[0]
 

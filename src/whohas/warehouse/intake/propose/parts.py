@@ -1,4 +1,4 @@
-"""The sections that a file of accounts gives: columns, identities, correlation, managers."""
+"""Build the mapping's sections for a file of accounts: accounts, columns, lists, identities, manager, correlation."""
 
 from __future__ import annotations
 
@@ -16,20 +16,28 @@ from whohas.warehouse.intake.propose.words import Concept
 from whohas.warehouse.intake.propose.written import Section, named_columns
 
 _MAIL = 0.6
-"""The share of cells that have to look like mail addresses in a column of that name."""
+"""The share of cells that must look like email addresses for a column to be used as one."""
 
 _SHOWN = 40
-"""Attributes that the comment names."""
+"""The largest number of columns that the comment on columns without a mapping lists."""
 
 
 class Accounts:
-    """The sections for a file of accounts, made column by column; what is used no longer becomes an attribute alone.
+    """Builds the mapping's sections for a file of accounts. Create one for each file and call `sections` once.
 
     Args:
-        rights: the entitlements that another file names: a column with other values holds none of them.
+        profile: the file's profile.
+        kind: the kind of system that it comes from.
+        key: the column that identifies its accounts.
+        held: its columns, if it has one row for each account and entitlement.
+        rights: the entitlement values in another file, in lower case: a column of the accounts' file with other values
+            contains no entitlements. None without such a file.
 
     Attributes:
-        used: columns that a key other than `attributes` names.
+        used: the columns that a key other than `attributes` uses, and that are therefore not only attributes.
+        columns: the section `[accounts.columns]`.
+        identities: the section `[identities.columns]`.
+        lists: the section `[accounts.lists]`.
     """
 
     def __init__(
@@ -54,7 +62,11 @@ class Accounts:
         self._number = profile.first(Concept.EMPLOYEE)
 
     def sections(self, file: str) -> list[Section]:
-        """Return the sections, in the order in which they are written."""
+        """Return the sections, in the order in which they are written.
+
+        Args:
+            file: path of the file, as the mapping is to name it.
+        """
         hr = self.kind.look is Look.HR
         self._account_columns()
         self._account_lists()
@@ -63,7 +75,8 @@ class Accounts:
         others = [self._managers(), Section("correlation")] if hr else [self._correlation()]
         return [self._accounts(file), self.columns, self.lists, *([self.identities] if hr else []), *others]
 
-    def _take(self, section: Section, ours: str, column: Column | None, why: str) -> None:
+    def _add_column(self, section: Section, ours: str, column: Column | None, why: str) -> None:
+        """Add a line `ours = "column"` to a section, unless there is no column, and mark the column as used."""
         if column is not None:
             section.add(ours, column.name, why)
             self.used.append(column)
@@ -73,17 +86,17 @@ class Accounts:
         self.columns.add("nativeIdentity", key.column.name, key.why)
         if key.nearly:
             self.columns.comments.append(
-                f"{quoted(key.column)} is the column that tells the accounts apart, but for the rows named below: "
-                "put them right in the file, or leave them to be rejected and reported."
+                f"{quoted(key.column)} identifies the accounts, except for the rows described below. Correct them in "
+                "the file, or let the load reject and report them."
             )
         elif not key.unique:
             self.columns.comments.append(
-                f"NOT UNIQUE: no column has a value of its own in each row. {quoted(key.column)} comes nearest. "
-                "Put the rows right in the file, or name a column here that tells the accounts apart."
+                f"NOT UNIQUE: no column has a different value in each row. {quoted(key.column)} has the most. "
+                "Correct the rows in the file, or name a column here that identifies the accounts."
             )
         name = self._full_name or self.profile.first(Concept.LOGIN, Concept.UPN) or self._mail or key.column
         why = "the full name" if name is self._full_name else "the file has no column with full names"
-        self._take(self.columns, "name", name, why)
+        self._add_column(self.columns, "name", name, why)
         self._time(self.columns, "created", Concept.CREATED, *([Concept.START] if self.kind.look is Look.HR else []))
         self._time(self.columns, "modified", Concept.MODIFIED)
         self._time(self.columns, "passwordLastSet", Concept.PASSWORD_SET)
@@ -101,7 +114,7 @@ class Accounts:
                 else:
                     self.columns.add(ours, reading.value, reading.why)
         if self.kind.look is not Look.HR:
-            self._take(self.columns, "description", self.profile.first(Concept.DESCRIPTION), "by its name")
+            self._add_column(self.columns, "description", self.profile.first(Concept.DESCRIPTION), "by its name")
 
     def _time(self, section: Section, ours: str, *concepts: Concept) -> None:
         for column in (column for concept in concepts for column in self.profile.of(concept)):
@@ -140,21 +153,25 @@ class Accounts:
 
     def _identity_columns(self) -> None:
         add = self.identities
-        self._take(add, "displayName", self._full_name, "the full name")
+        self._add_column(add, "displayName", self._full_name, "the full name")
         if self._full_name is None:
-            made = self._first_name is not None or self._last_name is not None
-            name = "made of first and last name" if made else "the account's name"
+            has_names = self._first_name is not None or self._last_name is not None
+            name = "made of first and last name" if has_names else "the account's name"
             add.comments.append(f"No column has full names: displayName is {name}.")
-        self._take(add, "firstName", self._first_name, "by its name")
-        self._take(add, "lastName", self._last_name, "by its name")
+        self._add_column(add, "firstName", self._first_name, "by its name")
+        self._add_column(add, "lastName", self._last_name, "by its name")
         if self._mail is not None:
-            self._take(add, "email", self._mail, f"{self._mail.shape('email'):.0%} of its cells are mail addresses")
-        self._take(add, "phone", self.profile.first(Concept.PHONE), "by its name")
-        self._take(add, "employeeNumber", self._number, "by its name; other systems' accounts can be correlated by it")
+            self._add_column(
+                add, "email", self._mail, f"{self._mail.shape('email'):.0%} of its cells are mail addresses"
+            )
+        self._add_column(add, "phone", self.profile.first(Concept.PHONE), "by its name")
+        self._add_column(
+            add, "employeeNumber", self._number, "by its name; other systems' accounts can be correlated by it"
+        )
         status = self.profile.first(Concept.STATUS)
         if status is not None and status.words is not None:
             words = ", ".join(f"{value} ({n:,})" for value, n in status.frequent)
-            self._take(add, "lifecycleState", status, f"as the file words it: {words}")
+            self._add_column(add, "lifecycleState", status, f"the file's own words: {words}")
         self._time(add, "created", Concept.START, Concept.CREATED)
 
     def _managers(self) -> Section:
@@ -181,7 +198,7 @@ class Accounts:
             section.add(
                 "account", column.name, f"{known:,} of {counted(len(column.values), 'value')} found in {quoted(other)}"
             )
-            section.add("identity", ours, "where an identity has that value")
+            section.add("identity", ours, "the identities' field that has the same value")
             if ours != "employeeNumber":
                 section.add("ignoreCase", True, "mail addresses and names differ in case")
         elif columns:
@@ -206,7 +223,7 @@ class Accounts:
             why = f"filled in {number.filled:,} of {counted(self.profile.rows, 'row')}"
             why += "; it has leading zeros, which the identities' numbers must have too" if zeros else ""
             section.add("account", number.name, why)
-            section.add("identity", "employeeNumber", "where the identities of HR have it")
+            section.add("identity", "employeeNumber", "the field of HR's identities with the same value")
             section.add("ignoreCase", True)
             if mails:
                 section.comments.append(f'Or by mail address: account = {quoted(mails[0])}, identity = "email".')
@@ -214,16 +231,17 @@ class Accounts:
             section.add(
                 "account", mails[0].name, f"filled in {mails[0].filled:,} of {counted(self.profile.rows, 'row')}"
             )
-            section.add("identity", "email", "where the identities of HR have it")
+            section.add("identity", "email", "the field of HR's identities with the same value")
             section.add("ignoreCase", True, "mail addresses differ in case")
             if self._number is not None:
                 section.comments.append(
-                    f'Or by number, where it is filled: account = {quoted(self._number)}, identity = "employeeNumber".'
+                    f"Or by employee number, if it is filled: account = {quoted(self._number)}, "
+                    'identity = "employeeNumber".'
                 )
         else:
             section.comments.append(
-                "[correlation] is missing: no column has mail addresses or employee numbers, so that each account "
-                "would be uncorrelated. If a column has what identities have too, name it:"
+                "[correlation] is missing: no column has mail addresses or employee numbers, so every account will be "
+                "uncorrelated. If a column has values that identities have too, name it:"
             )
             section.comments += [
                 "[correlation]",
@@ -236,7 +254,9 @@ class Accounts:
     def _accounts(self, file: str) -> Section:
         section = Section("accounts")
         section.add(
-            "file", file, f"{counted(self.profile.rows, 'row')}{'' if self.profile.whole else ' of it were looked at'}"
+            "file",
+            file,
+            f"{counted(self.profile.rows, 'row')}{'' if self.profile.whole else ' of the file were examined'}",
         )
         secrets = [column.name for column in self.profile.of(Concept.SECRET)]
         if secrets:
@@ -258,13 +278,13 @@ class Accounts:
         ]
         if rest:
             more = f"; and {len(rest) - _SHOWN:,} more" if len(rest) > _SHOWN else ""
-            shown = "; ".join(_told(column) for column in rest[:_SHOWN])
+            shown = "; ".join(_described(column) for column in rest[:_SHOWN])
             section.comments.append(f"Only attributes: {shown}{more}.")
         return section
 
 
-def _told(column: Column) -> str:
-    """What an attribute's column has, as far as it is known."""
+def _described(column: Column) -> str:
+    """Return a column's name with its content in parentheses: empty, times or its concept, if known."""
     if not column.filled:
         return f"{quoted(column)} (empty)"
     if is_time(column) and column.times is not None:
@@ -280,7 +300,11 @@ def _separated(column: Column) -> str | None:
 
 
 def _names(profile: Profile) -> tuple[Column | None, Column | None, Column | None]:
-    """The columns of first, last and full names: `Name` is the last name where only the first one has a column too."""
+    """Return the columns of first, last and full names, None for each that is missing.
+
+    If there is a column for first names, a column `Name` has last names. If there is only a column for first names, or
+    only one for last names, it has full names.
+    """
     first = profile.first(Concept.FIRST_NAME)
     last = profile.first(Concept.LAST_NAME)
     full = profile.first(Concept.DISPLAY_NAME)

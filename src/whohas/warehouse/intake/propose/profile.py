@@ -1,4 +1,4 @@
-"""Profiles of columns: how filled and how distinct they are, and what their cells look like."""
+"""Profile the columns of a sample: how many cells are filled and distinct, and which patterns they match."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from whohas.warehouse.intake.propose.times import Times, times_of
 from whohas.warehouse.intake.propose.words import EMPTY, Concept, Named, concept_of
 
 _LOOKED_AT = 20_000
-"""Cells of a column whose form is looked at."""
+"""About the number of distinct values of a column that are matched with patterns."""
 
 _FREQUENT = 60
-"""Distinct values that a profile keeps with their counts."""
+"""The number of most frequent values that a profile keeps with their counts."""
 
 _KEPT = 50_000
-"""Distinct values that a profile keeps to compare files."""
+"""The number of distinct values that a profile keeps for comparisons with other files."""
 
 _SHAPES: Final = {
     "email": re.compile(r"[^@\s,;]+@[^@\s,;]+"),  # a host of an intranet may have no dot
@@ -34,12 +34,12 @@ _SHAPES: Final = {
 }
 
 KEYS: Final = (Concept.LOGIN, Concept.EMPLOYEE, Concept.UPN, Concept.EMAIL, Concept.DN, Concept.ID)
-"""Concepts of columns that may name a row's account."""
+"""Concepts of columns that may identify the account of a row."""
 
-_BESIDE: Final = (Concept.ENTITLEMENT, Concept.SOURCE)
+_COMBINED: Final = (Concept.ENTITLEMENT, Concept.SOURCE)
 
 NAMING: Final = (*KEYS, Concept.DISPLAY_NAME, Concept.FIRST_NAME, Concept.LAST_NAME, None)
-"""Concepts of columns that may name a row's account where no other does; None for names that are not known."""
+"""Concepts of columns that may identify the account of a row if none has one of `KEYS`; None: unknown name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,17 @@ class Column:
     """The profile of one column.
 
     Attributes:
-        filled: rows with a value.
-        distinct: different values.
-        frequent: the most frequent values and their counts; all of them where there are few.
-        shapes: share of the looked-at cells that look like a mail address, a DN, an integer or words.
-        times: the forms of time that the cells have.
-        empties: texts that mean no value.
-        separator: what separates several values in a cell.
-        several: looked-at cells that have several.
-        values: values in lower case, to compare with those of other columns.
+        name: its name in the header.
+        named: the concept that its name stands for; None if unknown.
+        filled: number of rows with a value.
+        distinct: number of different values.
+        frequent: the most frequent values with their counts, at most `_FREQUENT`.
+        shapes: pattern's name (`email`, `dn`, `integer`, `sentence`) to the share of examined cells that match it.
+        times: the time formats of the cells; None if the cells are not times.
+        empties: texts in the cells that mean "no value", such as `N/A`; not counted as filled.
+        separator: the separator of several values in a cell; None if cells have single values.
+        several: number of examined cells with several values.
+        values: values in lower case, at most `_KEPT`, for comparisons with other columns.
     """
 
     name: str
@@ -72,14 +74,16 @@ class Column:
 
     @property
     def concept(self) -> Concept | None:
+        """The concept that the column's name stands for; None if unknown."""
         return self.named.concept if self.named is not None else None
 
     @property
     def words(self) -> tuple[str, ...] | None:
-        """All values, the most frequent first, or None where there are more than a status has."""
+        """All values, the most frequent first; None for an empty column or more than 12 values, too many for states."""
         return tuple(value for value, _ in self.frequent) if 0 < self.distinct <= 12 else None
 
     def shape(self, name: str) -> float:
+        """Return the share of examined cells that match a pattern of `shapes`, 0 to 1."""
         return self.shapes.get(name, 0.0)
 
 
@@ -88,11 +92,18 @@ class Profile:
     """The profile of a file.
 
     Attributes:
-        rows: rows of the sample.
+        path: the file.
+        form: its format: `csv`, `xlsx` or `parquet`.
+        columns: the profiles of its columns.
+        rows: number of rows in the sample.
         whole: whether the sample is the whole file.
-        pairs: for two columns, or a key, an entitlement and a source, how many different combinations there are.
-        varying: for a column that repeats, the columns that differ between rows of one of its values.
-        repeated: for a column, some values that several rows have.
+        settings: keys of the mapping that are needed to read the file.
+        notes: remarks on the file for the user, in sentences.
+        pairs: names of two columns (a key or entitlement, and another), or of three (key, entitlement, source), to the
+            number of distinct combinations of their values.
+        varying: name of a key column with repeated values, to the columns whose values differ between rows of the same
+            key.
+        repeated: name of such a key column, to up to three repeated values.
     """
 
     path: Path
@@ -107,7 +118,7 @@ class Profile:
     repeated: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
     def of(self, concept: Concept) -> list[Column]:
-        """The columns of a concept that have values, or all where there are no rows; the most telling name first."""
+        """Return the columns of a concept, the most specific name first; without empty ones if there are rows."""
         found = [
             c
             for c in self.columns
@@ -116,38 +127,45 @@ class Profile:
         return sorted(found, key=lambda c: (not c.named.whole, c.named.rank) if c.named else (True, 0))
 
     def first(self, *concepts: Concept) -> Column | None:
+        """Return the first column of the first concept that has one, or None."""
         return next((column for concept in concepts for column in self.of(concept)), None)
 
     def is_unique(self, column: Column) -> bool:
+        """Return whether every row has a value in the column, different from that of every other row."""
         return 0 < self.rows == column.filled == column.distinct
 
 
 def profile_of(sample: Sample, connection: Any) -> Profile:
-    """Return the profile of a sample; DuckDB compares columns with one another."""
+    """Return the profile of a sample.
+
+    Args:
+        sample: the sample.
+        connection: a DuckDB connection, which counts the combinations of columns.
+    """
     connection.register("sampled", sample.rows)
     rows = sample.rows.num_rows
-    columns = tuple(_column(sample.rows.column(place), name, rows) for place, name in enumerate(sample.header))
-    places = {name: str(place) for place, name in enumerate(sample.header)}
+    columns = tuple(_column(sample.rows.column(index), name, rows) for index, name in enumerate(sample.header))
+    sampled_names = {name: str(index) for index, name in enumerate(sample.header)}
     keys = [c for c in columns if c.concept in KEYS and c.filled] or [
         c for c in columns if c.concept in NAMING and c.filled
     ]
-    beside = [c for c in columns if c.concept in _BESIDE and c.filled]
+    combined = [c for c in columns if c.concept in _COMBINED and c.filled]
     pairs: dict[tuple[str, ...], int] = {}
     for key in (*keys, *(c for c in columns if c.concept is Concept.ENTITLEMENT and c.filled)):
-        for other in beside:
+        for other in combined:
             if other is not key:
-                pairs[key.name, other.name] = _count(connection, places[key.name], places[other.name])
-    rights, sources = ([c for c in beside if c.concept is concept] for concept in _BESIDE)
+                pairs[key.name, other.name] = _count(connection, sampled_names[key.name], sampled_names[other.name])
+    rights, sources = ([c for c in combined if c.concept is concept] for concept in _COMBINED)
     for three in itertools.product(keys, rights, sources):
         names = [column.name for column in three]
-        pairs[tuple(names)] = _count(connection, *(places[name] for name in names))
+        pairs[tuple(names)] = _count(connection, *(sampled_names[name] for name in names))
     varying: dict[str, tuple[str, ...]] = {}
     repeated: dict[str, tuple[str, ...]] = {}
     for key in keys:
         if key.distinct < key.filled:
-            varying[key.name] = _varying(connection, places[key.name], sample.header)
+            varying[key.name] = _varying(connection, sampled_names[key.name], sample.header)
             repeated[key.name] = tuple(
-                value for value, count in _frequent(connection, places[key.name], 3) if count > 1
+                value for value, count in _frequent(connection, sampled_names[key.name], 3) if count > 1
             )
     connection.unregister("sampled")
     return Profile(
@@ -156,7 +174,7 @@ def profile_of(sample: Sample, connection: Any) -> Profile:
 
 
 def _column(cells: pa.ChunkedArray, name: str, rows: int) -> Column:
-    """The profile of a column; it works on distinct values, for a column of a million cells may have three."""
+    """Return the profile of a column. Works on distinct values: a column of a million cells may have three."""
     counts = {item["values"]: item["counts"] for item in pc.value_counts(cells).to_pylist()}
     counts.pop(None, None)
     empties = tuple(sorted(text for text in counts if text.lower() in EMPTY))
@@ -187,10 +205,11 @@ def _column(cells: pa.ChunkedArray, name: str, rows: int) -> Column:
 
 
 def _separator(cells: Sequence[tuple[str, int]]) -> tuple[str | None, int]:
-    """What separates several values in a column's cells, and in how many of them.
+    """Return the separator of several values in a column's cells, and the number of cells with several values.
 
-    A separator is believed where parts come again: `POST;APPROVE`, then `POST`. Commas are so common in texts that most
-    parts have to; within distinguished names they separate nothing.
+    A character counts as a separator if enough parts occur in other cells too: `POST;APPROVE` and `POST` share `POST`.
+    30 % of the parts must, but 80 % for commas, which are frequent in ordinary text. A column with distinguished names
+    (`CN=Ann,DC=example`) is never separated by commas.
     """
     best: tuple[str | None, int] = (None, 0)
     for separator in (";", "|", "\n", ","):
@@ -237,7 +256,7 @@ def _varying(connection: Any, key: str, header: tuple[str, ...]) -> tuple[str, .
 
 
 def parts_of(column: Column) -> frozenset[str]:
-    """Return the single values in a column's cells, in lower case."""
+    """Return the values in a column's cells, in lower case, with cells of several values split."""
     if column.separator is None:
         return column.values
     return frozenset(part.strip() for value in column.values for part in value.split(column.separator) if part.strip())

@@ -1,4 +1,4 @@
-"""Propose a mapping for files: from their profiles to the text of a TOML file."""
+"""The entry point of mapping proposals: sample and profile the files, then write the TOML text of a mapping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from whohas.warehouse.intake.propose.written import Section, named_columns, text
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A mapping as TOML, and what a person has to look at."""
+    """A proposed mapping.
+
+    Attributes:
+        text: the mapping as TOML, with a comment for each decision.
+        notes: the points that a person has to check, also part of `text`.
+    """
 
     text: str
     notes: tuple[str, ...]
@@ -31,8 +36,10 @@ def propose(paths: Sequence[Path], name: str | None = None, target: Path | None 
     """Propose a mapping for files of one system.
 
     Args:
-        name: the source's name; without one it is made from the first file's name.
-        target: where the mapping is to be kept: it names the files from there. Without it, from the current folder.
+        paths: the files, at least one.
+        name: the source's name; None derives it from the name of the main file (accounts, if there is such a file).
+        target: path at which the mapping will be saved: the mapping names its files relative to that folder. None:
+            relative to the current folder.
 
     Raises:
         InvalidArguments: a file cannot be read, or has no table.
@@ -48,7 +55,7 @@ def propose(paths: Sequence[Path], name: str | None = None, target: Path | None 
 
 
 def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path | None = None) -> Proposal:
-    """Propose a mapping from profiles of files; see `propose`."""
+    """Propose a mapping from profiles of files; arguments and errors as in `propose`."""
     roles = roles_of(profiles)
     folder = (target.parent if target is not None else Path()).resolve()
 
@@ -56,46 +63,49 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
         return Path(os.path.relpath(profile.path.resolve(), folder)).as_posix()
 
     main = roles.accounts or roles.memberships or roles.entitlements or profiles[0]
-    sections: list[Section] = [_source(roles, main, name), *_reading(profiles)]
+    sections: list[Section] = [_source(roles, main, name), *_file_formats(profiles)]
     notes = [f"{profile.path.name}: {note}" for profile in profiles for note in profile.notes]
     if roles.accounts is not None and roles.key is not None:
         per_row = roles.held if roles.memberships is None else None
         accounts = Accounts(roles.accounts, kind_of(roles.accounts), roles.key, per_row, _rights(roles))
-        made = accounts.sections(file(roles.accounts))
-        sections += made
+        account_sections = accounts.sections(file(roles.accounts))
+        sections += account_sections
         if not any(column.concept in NAMES for column in roles.accounts.columns):
             notes.append(
-                f"{roles.accounts.path.name}: no column has the name of one for accounts or people, so that "
-                f"{quoted(roles.key.column)} is a guess. Does the file say who has what?"
+                f"{roles.accounts.path.name}: no column is named like one for accounts or people, so "
+                f"{quoted(roles.key.column)} is a guess. Check that the file lists accounts."
             )
         if not roles.key.unique:
-            begin = "" if roles.key.nearly else "no column is unique; nearest comes "
+            begin = "" if roles.key.nearly else "no column is unique; the one with most different values is "
             notes.append(f"{roles.accounts.path.name}: {begin}{quoted(roles.key.column)}: {roles.key.why}.")
-        sections.insert(2, _values(roles.accounts, made))
+        sections.insert(2, _values(roles.accounts, account_sections))
     if roles.entitlements is not None and roles.value is not None:
         sections += _entitlements(roles.entitlements, roles.value, file(roles.entitlements))
     if roles.memberships is not None and roles.held is not None:
         sections += _memberships(roles, file(roles.memberships))
     for profile in profiles:
         if not profile.rows:
-            notes.append(f"{profile.path.name} has no rows: the mapping goes by the names of its columns alone.")
+            notes.append(f"{profile.path.name} has no rows: the mapping is based on the names of its columns alone.")
         elif all(column.concept is None for column in profile.columns):
             notes.append(
                 f"{profile.path.name}: no column has a known name. Does the first line name the columns? "
                 f"It is: {', '.join(column.name for column in profile.columns[:6])}."
             )
-    notes += [f"{profile.path.name} is not used: no part of a mapping has such rows." for profile in roles.unused]
+    notes += [
+        f"{profile.path.name} is not used: it has neither accounts, entitlements nor memberships."
+        for profile in roles.unused
+    ]
     saved = target.name if target is not None else "map.toml"
     head = [
         f"A mapping for {', '.join(profile.path.name for profile in profiles)}, proposed by whohas map. "
-        "Each line has its reason. Read them, put right what is wrong, and add what is missing."
+        "Each line has its reason. Read them, correct wrong lines, and add missing ones."
     ]
     command = target if target is not None else Path(saved)
     tail = [
         *(f"Note: {note}" for note in notes),
         "What to do next:",
         *([] if target is not None else [f"  save this text as {saved} in this folder"]),
-        f"  whohas load {command} --check     (says what a load would do, and writes nothing)",
+        f"  whohas load {command} --check     (reports what a load would do, and writes nothing)",
         f"  whohas load {command}",
         "All keys: docs/how-to/load.md",
     ]
@@ -103,7 +113,7 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
 
 
 def _rights(roles: Roles) -> frozenset[str] | None:
-    """The entitlements that files other than that of the accounts name; None where there is no such file."""
+    """Return the entitlement values in the files other than the accounts' file; None without such a file."""
     if roles.entitlements is not None and roles.value is not None:
         return roles.value.values
     if roles.memberships is not None and roles.held is not None:
@@ -112,6 +122,7 @@ def _rights(roles: Roles) -> frozenset[str] | None:
 
 
 def _source(roles: Roles, main: Profile, name: str | None) -> Section:
+    """Return the section `[source]`: one name for all rows, or a column that names the source of each row."""
     section = Section("source")
     kind = kind_of(main)
     source: Column | None = roles.key.source if roles.key is not None else None
@@ -119,23 +130,24 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         source = roles.held.source
     if roles.accounts is None and roles.held is None:
         source = roles.source
-    perhaps = next((column for column in main.of(Concept.SOURCE) if _separates(main, column)), None)
+    candidate = next((column for column in main.of(Concept.SOURCE) if _separates(main, column)), None)
     if (
         source is None
-        and perhaps is not None
+        and candidate is not None
         and kind.look is not Look.HR
-        and _NAMES_SYSTEMS & set(tokens(perhaps.name))
+        and _NAMES_SYSTEMS & set(tokens(candidate.name))
     ):
-        source = perhaps
+        source = candidate
     files = [profile for profile in (roles.accounts, roles.entitlements, roles.memberships) if profile is not None]
     if source is not None:
-        perhaps = source
-        lacking = [file for file in files if all(column.name != perhaps.name for column in file.columns)]
+        candidate = source
+        lacking = [file for file in files if all(column.name != candidate.name for column in file.columns)]
         if lacking:
             source = None
             section.comments.append(
-                f"{quoted(perhaps)} separates {counted(perhaps.distinct, 'system')}, and {lacking[0].path.name} has no "
-                "such column. One mapping cannot have both files: describe a system by itself, by files of its rows."
+                f"{quoted(candidate)} separates {counted(candidate.distinct, 'system')}, and {lacking[0].path.name} "
+                "has no such column. One mapping cannot have both files: write a mapping for each system, with files "
+                "that only have its rows."
             )
     if source is not None and name is None:
         words = ", ".join(value for value, _ in source.frequent[:4])
@@ -144,29 +156,30 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         section.add(
             "name", name or _title(main.path), "as you gave it" if name else "from the file's name: choose your own"
         )
-        if perhaps is not None and kind.look is not Look.HR and not section.comments:
-            words = ", ".join(value for value, _ in perhaps.frequent[:3])
+        if candidate is not None and kind.look is not Look.HR and not section.comments:
+            words = ", ".join(value for value, _ in candidate.frequent[:3])
             section.comments.append(
-                f"All rows become one source. If {quoted(perhaps)} ({words}, …) says which system a row is of, write "
-                f"column = {text(perhaps.name)} in place of name."
+                f"All rows become one source. If {quoted(candidate)} ({words}, …) names the system of each row, write "
+                f"column = {text(candidate.name)} instead of name."
             )
     hr = kind.look is Look.HR
     section.add("type", kind.look.value, "any text" if hr else kind.why or "a file with columns")
     if hr and roles.accounts is not None:
-        section.add("authoritative", True, f"each row makes an identity: {kind.why}")
+        section.add("authoritative", True, f"each row becomes an identity: {kind.why}")
     elif roles.accounts is not None and main.first(Concept.EMPLOYEE) is not None and kind.look is Look.OTHER:
-        section.comments.append("If this file is where your people come from: authoritative = true")
+        section.comments.append("If each row of this file is to become an identity: authoritative = true")
     return section
 
 
 _NAMES_SYSTEMS: Final = frozenset(
     "source application app system instance tenant anwendung mandant systeme aplicacion sistema".split()  # noqa: SIM905
 )
-"""Words of a column that surely names the system of a row; an organization may be a part of a company."""
+"""Words in the name of a column that certainly names the system of a row. Words such as "organization" are missing
+because such a column may name a department of the company."""
 
 
 def _separates(profile: Profile, column: Column) -> bool:
-    """Whether a column may say of which system a row is: it is filled, and has some values several times."""
+    """Return whether a column may name the system of each row: it is always filled and its values repeat."""
     return column.filled == profile.rows and 2 <= column.distinct <= profile.rows / 2
 
 
@@ -179,8 +192,11 @@ def _title(path: Path) -> str:
     return " ".join(known.get(word, word.capitalize()) for word in words)
 
 
-def _reading(profiles: Sequence[Profile]) -> list[Section]:
-    """How the files are written; where they differ, the comment says so, for a mapping has one such section."""
+def _file_formats(profiles: Sequence[Profile]) -> list[Section]:
+    """Return the sections `[csv]` and `[xlsx]`.
+
+    A mapping has one of each for all files, so a key in which the files differ becomes a comment, not a setting.
+    """
     sections: list[Section] = []
     for form in ("csv", "xlsx"):
         section = Section(form)
@@ -194,28 +210,31 @@ def _reading(profiles: Sequence[Profile]) -> list[Section]:
             if len(values) == 1 and len(found) == len(files):
                 section.add(key, found[0][1].value, found[0][1].why)
             elif key == "delimiter":
-                continue  # each file shows its own
+                continue  # a load detects the delimiter of each file
             else:
                 listed = "; ".join(
                     f"{profile.path.name}: {setting.value!r}, {setting.why}" for profile, setting in found
                 )
                 section.comments.append(
-                    f"The files differ in {key} ({listed}), and a mapping has one. Put them right by hand, or describe "
-                    "each file by a mapping of its own."
+                    f"The files differ in {key} ({listed}), but a mapping has one value for all. Export the files "
+                    "alike, or write a mapping for each file."
                 )
         sections.append(section)
     return sections
 
 
 def _values(profile: Profile, sections: Sequence[Section]) -> Section:
-    """The texts that mean no value in columns that have a type: there they would count as unreadable."""
+    """Return the section `[values]`: the texts that mean "no value", such as `N/A`, in columns that the mapping uses.
+
+    Without it, a load would report these cells as unreadable.
+    """
     section = Section("values")
     typed = ("accounts.columns", "identities.columns", "manager", "correlation")
     named = named_columns(*(part for part in sections if part.name in typed))
-    found = {text: column.name for column in profile.columns if column.name in named for text in column.empties}
-    if found:
-        where = ", ".join(f"{text!r} in {column!r}" for text, column in found.items())
-        section.add("empty", list(found), f"texts that mean no value: {where}")
+    meaningless = {text: column.name for column in profile.columns if column.name in named for text in column.empties}
+    if meaningless:
+        where = ", ".join(f"{text!r} in {column!r}" for text, column in meaningless.items())
+        section.add("empty", list(meaningless), f"texts that mean no value: {where}")
     return section
 
 
@@ -227,7 +246,7 @@ def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
     columns.add(
         "value",
         value.name,
-        "what the other file names the entitlements by" if not profile.is_unique(value) else "unique",
+        "by which the other file names the entitlements" if not profile.is_unique(value) else "unique",
     )
     coded = {"id", "key", "code", "no", "nr", "number", "guid"} & set(tokens(value.name))
     names = profile.of(Concept.DISPLAY_NAME) + (profile.of(Concept.ENTITLEMENT) if coded else [])
@@ -250,13 +269,13 @@ def _memberships(roles: Roles, file: str) -> list[Section]:
     section.add("file", file, f"{counted(profile.rows, 'row')}, one for each account and entitlement")
     if roles.accounts is None:
         section.comments.append(
-            "No file describes the accounts: they are made from these rows. With a file of accounts, call "
+            "No file describes the accounts: they are derived from these rows. If you have a file of accounts, call "
             "whohas map with both files."
         )
     dropped = [c for c in profile.columns if c.filled and c not in (held.account, held.entitlement, held.source)]
     alike = [column.name for column in dropped if column.name not in held.differing]
     if roles.accounts is None and alike:
-        section.add("attributes", alike, "alike in all rows of an account, which keeps them as attributes")
+        section.add("attributes", alike, "the same in all rows of an account, therefore kept as its attributes")
     elif alike:
         section.comments.append(f"Not loaded, for the other file describes the accounts: {_listed(alike)}.")
     if held.differing:

@@ -1,4 +1,7 @@
-"""A sample of a file, whatever its format: its header and rows from all over it, as text."""
+"""Read a sample of a CSV, XLSX or Parquet file: its header, and rows from all parts of it as text.
+
+A large file is read in pieces, so that a proposal takes about as long for 10 GB as for 10 MB.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,24 @@ from whohas.warehouse.intake.propose.arranged import Arranged, Record, arrange, 
 from whohas.warehouse.intake.propose.workbook import sheet_rows
 
 _WHOLE = 4 << 20
-"""Bytes up to which a CSV file is read whole."""
+"""The largest size of a CSV file, in bytes, that is read completely. Of a larger one `_HEAD` bytes at the start and
+`_PIECES` pieces of `_PIECE` bytes are read."""
 
 _HEAD = 2 << 20
 _PIECE = 256 << 10
 _PIECES = 12
 _DELIMITERS = ",;\t|"
 _GROUPS, _GROUP_ROWS = 12, 12_000
+"""The largest number of row groups of a Parquet file in a sample, and of rows of each."""
 _READ_THROUGH = 256 << 20
-"""Bytes of a Parquet file that is read through first, so that none of its pages takes more memory than there is."""
+"""The largest size of a Parquet file, in bytes, that is read through first to learn how much memory a row takes."""
 _MEMORY = 384_000_000
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key of `[csv]` or `[xlsx]` that the file needs, and why."""
+    """A key of the mapping's section `[csv]` or `[xlsx]` that the file needs, its value and the reason."""
 
     key: str
     value: str | int
@@ -48,14 +53,16 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows of a file.
+    """The header and some or all rows of a file.
 
     Attributes:
-        header: the columns' names.
-        rows: text columns named 0, 1, 2 and so on; an empty cell is null.
-        whole: whether these are all rows.
-        settings: keys for reading the file.
-        notes: what a reader of the mapping should know of the file.
+        path: the file.
+        form: its format: `csv`, `xlsx` or `parquet`.
+        header: the names of the columns.
+        rows: the cells as text, in columns named "0", "1", "2" and so on; an empty cell is null.
+        whole: whether these are all rows of the file.
+        settings: keys of the mapping that are needed to read the file.
+        notes: remarks on the file for the user, in sentences.
     """
 
     path: Path
@@ -68,10 +75,11 @@ class Sample:
 
 
 def sample_of(path: Path) -> Sample:
-    """Read a sample of a file; a large one is read in pieces, so that it takes no longer than a small one.
+    """Read a sample of a file, a large one in pieces. An unknown extension is read as CSV.
 
     Raises:
-        InvalidArguments: there is no such file, it is of a format that no mapping takes, or it holds no table.
+        InvalidArguments: the file does not exist or cannot be read, mappings do not support its format, it has no
+            header, or its header repeats a name.
     """
     if path.is_dir():
         raise InvalidArguments(f"{path} is a folder. Name the files that one mapping is to describe.")
@@ -97,24 +105,31 @@ def _check(sample: Sample) -> None:
     if repeated:
         raise InvalidArguments(
             f"{sample.path}: the header names {', '.join(map(repr, repeated))} more than once. "
-            "A mapping could not tell these columns apart: rename one of them in the file."
+            "A mapping refers to columns by name: rename one of them in the file."
         )
 
 
 def _named(sample: Sample) -> Sample:
-    """The sample without columns that have no name, which a load passes over."""
-    places = [place for place, name in enumerate(sample.header) if name]
-    if len(places) == len(sample.header):
+    """Return the sample without columns that have no name, which a load ignores."""
+    indexes = [index for index, name in enumerate(sample.header) if name]
+    if len(indexes) == len(sample.header):
         return sample
-    gone = ", ".join(str(place) for place, name in enumerate(sample.header, 1) if not name)
-    rows = pa.table({str(number): sample.rows.column(place) for number, place in enumerate(places)})
-    note = f"Column {gone} has values and no name in the header: it is passed over. Name it in the file to keep it."
-    header = tuple(sample.header[place] for place in places)
+    nameless = ", ".join(str(number) for number, name in enumerate(sample.header, 1) if not name)
+    rows = pa.table({str(number): sample.rows.column(index) for number, index in enumerate(indexes)})
+    note = f"Column {nameless} has values and no name in the header and is ignored. Name it in the file to keep it."
+    header = tuple(sample.header[index] for index in indexes)
     return replace(sample, header=header, rows=rows, notes=(*sample.notes, note))
 
 
 def text_table(columns: int, rows: Iterable[list[str]]) -> pa.Table:
-    """Return rows as text columns; blanks around a cell and Excel's `="…"` are taken off, empty cells are null."""
+    """Return rows as a table of text columns named "0", "1", ….
+
+    Surrounding blanks and Excel's notation `="…"` are removed from the cells; empty cells are null.
+
+    Args:
+        columns: number of columns.
+        rows: the rows, each with this number of cells.
+    """
     lists: list[list[str | None]] = [[] for _ in range(columns)]
     for row in rows:
         for cells, cell in zip(lists, row, strict=True):
@@ -144,9 +159,7 @@ def _csv(path: Path) -> Sample:
     if encoding.startswith("utf-16"):
         whole, pieces = whole and not pieces, []
     if not marked and encoding != "utf-8":
-        settings.append(
-            Setting("encoding", encoding, "it is not UTF-8; look at letters such as ä and é after the load")
-        )
+        settings.append(Setting("encoding", encoding, "it is not UTF-8; after the load, check letters such as ä and é"))
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     delimiter, escape, skipped = _dialect(text, settings)
     records = list(_records(text, delimiter, escape))
@@ -178,7 +191,7 @@ def _csv(path: Path) -> Sample:
             f"the first is on line {odd[0]}."
         )
     if arranged.trailing:
-        notes.append("The header ends in a delimiter: the nameless column after it is empty and passed over.")
+        notes.append("The header ends in a delimiter: the nameless column after it is empty and ignored.")
     return Sample(
         path,
         "csv",
@@ -209,7 +222,10 @@ def _xlsx(path: Path) -> Sample:
 
 
 def _bytes(path: Path) -> tuple[bytes, list[bytes], bool]:
-    """The head of a file, pieces of whole lines from all over the rest, and whether the head is all of it."""
+    """Return the head of a file, pieces from the rest of it, each of whole lines, and whether the head is all of it.
+
+    Of a compressed file only the head is read, because it allows no jumps.
+    """
     if path.suffix.lower() == ".gz":
         try:
             with gzip.open(path) as packed:
@@ -232,12 +248,16 @@ def _bytes(path: Path) -> tuple[bytes, list[bytes], bool]:
 
 
 def _cut(data: bytes) -> bytes:
-    """The whole lines of a piece; all of it where it has none."""
+    """Return the data up to its last line break; all of it if it has no line break."""
     return data[: data.rfind(b"\n") + 1] or data
 
 
 def _encoding(head: bytes, pieces: list[bytes], notes: list[str]) -> tuple[str, bool]:
-    """The encoding of a file, and whether a byte order mark says it."""
+    """Return the encoding of a file and whether a byte order mark names it.
+
+    Without a mark: UTF-8 if the bytes are valid, or if fewer than a tenth of the non-ASCII characters are not (with a
+    note for the user); otherwise Windows-1252.
+    """
     for mark, found in _MARKS:
         if head.startswith(mark):
             return found, True
@@ -254,19 +274,23 @@ def _encoding(head: bytes, pieces: list[bytes], notes: list[str]) -> tuple[str, 
 
 
 def _dialect(text: str, settings: list[Setting]) -> tuple[str, str | None, int]:
-    """The delimiter, the sign that escapes a quote, and the lines at the head that name either or a type."""
+    """Return the delimiter, the character that escapes a quote (or None), and the number of special lines at the start.
+
+    Special lines are Excel's `sep=;` and PowerShell's `#TYPE …`. Without `sep=`, the delimiter is the one with which
+    the largest share of the first 300 rows have the same number of cells; then the one with the most cells.
+    """
     first = text[: text.find("\n")].strip() if "\n" in text else text.strip()
     named = re.fullmatch(r'"?sep=(.)"?', first, re.IGNORECASE)
     skipped = 1 if named or first.startswith("#TYPE") else 0
     head = text[: 256 << 10]
     best: tuple[float, int, int] = (-1.0, 0, 0)
     chosen, escaped = ",", None
-    for place, delimiter in enumerate(named[1] if named else _DELIMITERS):
+    for rank, delimiter in enumerate(named[1] if named else _DELIMITERS):
         for escape in (None, "\\") if '\\"' in head else (None,):
             rows = [cells for line, cells in _records(head, delimiter, escape, 300) if line > skipped and any(cells)]
             share, width = consistency(rows)
-            if (round(share, 2) if width > 1 else 0.0, width, -place) > best:
-                best = (round(share, 2) if width > 1 else 0.0, width, -place)
+            if (round(share, 2) if width > 1 else 0.0, width, -rank) > best:
+                best = (round(share, 2) if width > 1 else 0.0, width, -rank)
                 chosen, escaped = delimiter, escape
     if named:
         chosen = named[1]

@@ -1,4 +1,7 @@
-"""Several files of one system: which are accounts, entitlements and memberships, and by which columns they meet."""
+"""Find the roles of one system's files: which has accounts, entitlements or memberships, and which columns join them.
+
+Two columns join if they share values: `_meeting` compares the values of the files' samples.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from whohas.warehouse.intake.propose.profile import KEYS, Column, Profile, parts
 from whohas.warehouse.intake.propose.words import Concept
 
 _MEETS = 0.5
-"""The share of one column's values that another has to have for the two to mean the same."""
+"""The share of values that two columns must have in common to be taken for the same thing, by the smaller of both."""
 
 
 class NotOneSource(InvalidArguments):
@@ -21,14 +24,17 @@ class NotOneSource(InvalidArguments):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """What each of several files is.
+    """The role of each file in a mapping.
 
     Attributes:
-        key: the column that names the accounts in the file of accounts.
-        value: the column that names the entitlements in the file of entitlements.
-        held: the columns of the file of memberships.
-        unused: files that no part of a mapping can have.
-        source: the column that names the source of each entitlement, where the file has nothing else.
+        accounts: the file with accounts.
+        key: its column that identifies the accounts.
+        entitlements: the file with entitlements.
+        value: its column that identifies the entitlements.
+        memberships: the file with one row for each account and entitlement that it holds.
+        held: the columns of the file of memberships, or of a file of accounts that has one row for each entitlement.
+        unused: files that have none of these roles.
+        source: the column that names the source of each entitlement, if there is only a file of entitlements.
     """
 
     accounts: Profile | None
@@ -42,10 +48,10 @@ class Roles:
 
 
 def roles_of(profiles: Sequence[Profile]) -> Roles:
-    """Return what each of the files is.
+    """Return the role of each file.
 
     Raises:
-        NotOneSource: two of them have accounts, and nothing binds them.
+        NotOneSource: two of the files have accounts, and no file of memberships joins them.
     """
     if len(profiles) == 1:
         return _single(profiles[0])
@@ -100,12 +106,15 @@ def _single(profile: Profile) -> Roles:
 
 
 def _numbers_rows(key: Key, held: Held) -> bool:
-    """Whether the unique column numbers rows, each an account's right: the account has a login name, which repeats."""
+    """Return whether the unique column only numbers the rows of memberships.
+
+    So it is if the unique column is an id, and accounts have a login name that repeats.
+    """
     return key.column.concept is Concept.ID and held.account.concept is Concept.LOGIN and held.alone
 
 
 NAMES: Final = (*KEYS[:-1], Concept.DISPLAY_NAME, Concept.ID)
-"""Concepts of columns that name an account or a person."""
+"""Concepts of columns that identify an account or a person."""
 
 
 def _per_right(held: Held) -> str:
@@ -113,7 +122,7 @@ def _per_right(held: Held) -> str:
 
 
 def _memberships(profiles: Sequence[Profile]) -> tuple[Profile | None, Held | None]:
-    """The file that binds accounts and entitlements, a row for each pair; of several the one that meets most others."""
+    """Return the file of memberships and its columns; of several, the one that joins with most of the other files."""
     found: list[tuple[int, Profile, Held]] = []
     for profile in profiles:
         held = held_of(profile, kind_of(profile).look)
@@ -132,7 +141,11 @@ def _memberships(profiles: Sequence[Profile]) -> tuple[Profile | None, Held | No
 
 
 def _without_memberships(profiles: Sequence[Profile]) -> Roles:
-    """Files of accounts and of entitlements, where the accounts' file says who holds what."""
+    """Return the roles of files without memberships: the accounts' file itself lists the entitlements.
+
+    Raises:
+        NotOneSource: two of the files have accounts.
+    """
     people = [profile for profile in profiles if any(c.concept in NAMES[:-1] for c in profile.columns)]
     if not people:
         people = list(profiles)
@@ -150,15 +163,23 @@ def _without_memberships(profiles: Sequence[Profile]) -> Roles:
     clash = [profile for profile in others if profile in people]
     if clash:
         raise NotOneSource(
-            f"{accounts.path.name} and {clash[0].path.name} both have accounts, and nothing binds them: they come from "
-            "different systems. A mapping has one system: call whohas map for each file by itself."
+            f"{accounts.path.name} and {clash[0].path.name} both have accounts, and no file joins them: they seem to "
+            "come from different systems. A mapping describes one system: call whohas map for each file by itself."
         )
     key = key_of(accounts, kind_of(accounts).look)
     return Roles(accounts, key, found[1] if found else None, found[2] if found else None, unused=tuple(others))
 
 
 def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
-    """The column of another file that has the values of this one, and how many of them."""
+    """Return the column of a file that has most values in common with a column of another file.
+
+    Args:
+        profile: the file whose columns are searched.
+        column: the column of the other file.
+
+    Returns:
+        The share of common values and the column; None if no share reaches `_MEETS`.
+    """
     parts = parts_of(column)
     best: tuple[float, Column] | None = None
     for other in profile.columns:
@@ -171,9 +192,9 @@ def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
 
 
 def _as_key(profile: Profile, column: Column) -> Key:
-    """The key of a file of accounts that another file names by that column."""
+    """Return the key of a file of accounts, given the column by which another file refers to its accounts."""
     if profile.is_unique(column):
-        return Key(column, True, "unique, and what the other file names the accounts by")
+        return Key(column, True, "unique, and the other file names the accounts by it")
     source = next(
         (
             source
@@ -189,7 +210,7 @@ def _as_key(profile: Profile, column: Column) -> Key:
     own = key_of(profile, kind_of(profile).look)
     if own is not None and own.column is column:
         return own
-    return Key(column, False, "what the other file names the accounts by; rows that repeat a value are rejected")
+    return Key(column, False, "the other file names the accounts by it; rows that repeat a value are rejected")
 
 
 __all__ = ["NotOneSource", "Roles", "candidates", "roles_of"]

@@ -1,4 +1,4 @@
-"""The forms in which exports write times, and which of them a column's cells have."""
+"""Detect the time formats in a column's cells, as `strptime` patterns or names that the mapping's key `times` takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 ISO: Final = ""
-"""The forms that a load understands without a key."""
+"""Stands for the formats that a load parses without the key `times`: RFC 3339 and its short forms."""
 
 _CLOCKS: Final = (
     ("", ""),
@@ -47,7 +47,7 @@ _NAMED: Final = (
 
 
 def _shapes() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The forms with the shape that a cell of each has."""
+    """Return each format with the pattern of its cells: first ISO, then each date with each clock, then numbers."""
     found = [(ISO, re.compile(_ISO))]
     for shape, form in _DATES:
         clocks = _CLOCKS if form != "%Y%m%d" else _CLOCKS[:1]
@@ -56,21 +56,21 @@ def _shapes() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 _SHAPES: Final = _shapes()
-_ORDER: Final = {form: place for place, (form, _) in enumerate(_SHAPES)}
+_ORDER: Final = {form: rank for rank, (form, _) in enumerate(_SHAPES)}
 _DIGITS: Final = str.maketrans("123456789", "0" * 9)
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """The forms of time that a column's cells have.
+    """The time formats of a column's cells.
 
     Attributes:
-        formats: forms for the key `times`; `ISO` for what needs no key. The one that reads most comes first.
-        read: cells that one of them reads.
-        of: filled cells that were looked at.
-        other: another order of day and month that reads as many cells, or None.
-        local: whether cells have a time of day without an offset.
-        unread: some cells that no form reads.
+        formats: formats for the key `times`, or `ISO`, which needs no key. The one that parses most cells comes first.
+        read: number of cells that one of the formats parses.
+        of: number of filled cells that were examined.
+        other: a format with day and month exchanged that parses as many cells, so that the order is uncertain; or None.
+        local: whether cells have a time of day without an offset from UTC.
+        unread: up to three cells that no format parses.
     """
 
     formats: tuple[str, ...]
@@ -82,13 +82,20 @@ class Times:
 
     @property
     def share(self) -> float:
+        """The share of examined cells that the formats parse, 0 to 1."""
         return self.read / self.of if self.of else 0.0
 
 
 def times_of(cells: Sequence[tuple[str, int]]) -> Times | None:
-    """Return the forms of time in the distinct values of a column, or None if fewer than half of the cells are times.
+    """Return the time formats of a column, or None if fewer than half of its cells are times.
 
-    A form is taken if it reads two cells or more that those before it do not, or one of fewer than ten.
+    Chooses formats greedily: the one that parses most cells first, then the one that parses most of the rest, and so
+    on. A format is only chosen for at least two new cells (one, in a column of fewer than ten cells), and only if it
+    does not contradict a chosen one. Example: `31.12.2024`, `01.02.2024`, `2024-03-01`, each five times, gives
+    `%d.%m.%Y` for ten cells and then `ISO` for five.
+
+    Args:
+        cells: the distinct values of the column, each with its number of cells.
     """
     of = sum(n for _, n in cells)
     likely = [(text, n) for text, n in cells if len(text) <= 40 and text[-1:] and any(map(str.isdigit, text))]
@@ -99,7 +106,8 @@ def times_of(cells: Sequence[tuple[str, int]]) -> Times | None:
     for text, n in cells:
         key = text.translate(_DIGITS)
         if key not in alike:
-            # shapes that want a certain digit are looked at again below, value by value
+            # Values that differ only in digits are tested once, except for patterns that require certain digits:
+            # those are kept as candidates here, and `_has` tests them for each value.
             alike[key] = [item for item in _SHAPES if item[1].fullmatch(text) or item[0] in _CERTAIN]
         left.append((text, n, frozenset(form for form, shape in alike[key] if _has(text, form, shape))))
     formats: list[str] = []
@@ -141,14 +149,15 @@ def _has(text: str, form: str, shape: re.Pattern[str]) -> bool:
     return True
 
 
-def _contradict(one: str, other: str) -> bool:
-    """Whether two forms read the same text as different days."""
+def _contradict(first: str, second: str) -> bool:
+    """Return whether two formats read the same text as different days, as `%d/%m/%Y` and `%m/%d/%Y` do."""
     pairs = (("%d/%m/", "%m/%d/"), ("%d-%m-", "%m-%d-"))
     return any(
-        (one.startswith(a) and other.startswith(b)) or (one.startswith(b) and other.startswith(a)) for a, b in pairs
+        (first.startswith(a) and second.startswith(b)) or (first.startswith(b) and second.startswith(a))
+        for a, b in pairs
     )
 
 
 def is_number(times: Times) -> bool:
-    """Whether a column's times are bare numbers, which only a name of the column makes times."""
+    """Return whether all formats are plain numbers, which are only taken for times if the column's name says so."""
     return set(times.formats) <= {"seconds", "milliseconds", "%Y%m%d", "filetime"} and "filetime" not in times.formats

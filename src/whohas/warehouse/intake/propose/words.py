@@ -1,4 +1,4 @@
-"""The words by which exports name their columns, in English, German, French and Spanish, and how they write values."""
+"""Vocabulary of exports in English, German, French and Spanish: names of columns and words for yes, no and states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 
 
 class Concept(StrEnum):
-    """What a column means, whatever it is called."""
+    """The meaning of a column, independent of its name."""
 
     EMPLOYEE = "employee number"
     LOGIN = "login name"
@@ -135,19 +135,21 @@ _PHRASES: Final[dict[Concept, str]] = {
 }
 
 _FIRST = (Concept.LAST_LOGIN, Concept.PASSWORD_SET, Concept.SECOND_FACTOR, Concept.MANAGER)
-"""Concepts that a part of a name gives, before any other: `manager email` is not the person's mail address."""
+"""Concepts that win over all others if their words are part of a name: `manager email` is about the manager, not an
+email address of the person."""
 
 _PARTIAL = frozenset(Concept) - {Concept.ID, Concept.SOURCE, Concept.SECRET, Concept.STATUS, Concept.PRIVILEGED}
-"""Concepts whose words may stand within a longer name; the others' words are too common for that."""
+"""Concepts that are recognized by a part of a column's name; the words of the others are too common for that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The concept of a column's name.
+    """The concept that was found in a column's name.
 
     Attributes:
-        rank: the place of its phrase among those of the concept: what comes first is the more telling name.
-        whole: whether the name is such a phrase, and does not only contain one.
+        concept: the concept.
+        rank: index of the matching phrase among the concept's phrases, which are sorted from specific to vague.
+        whole: whether the entire name is this phrase, rather than containing it.
     """
 
     concept: Concept
@@ -156,7 +158,10 @@ class Named:
 
 
 def tokens(name: str) -> tuple[str, ...]:
-    """Return the words of a column's name, folded: `Pers.-Nr.` -> pers nr, `whenCreated` -> when created."""
+    """Return the words of a column's name in lower case without accents or punctuation.
+
+    Examples: `Pers.-Nr.` → ("pers", "nr"); `whenCreated` → ("when", "created").
+    """
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
     return tuple(re.sub(r"[\W_]+", " ", plain.casefold()).split())
@@ -179,7 +184,11 @@ _WHOLE: Final = _index()
 
 
 def concept_of(name: str) -> Named | None:
-    """Return the concept that a column's name gives, or None if no word of it is known."""
+    """Return the concept of a column's name, or None if no known phrase is in it.
+
+    The whole name is looked up first; then concepts in `_FIRST`; then the longest phrase that the name contains, of two
+    equally long ones the later.
+    """
     words = tokens(name)
     joined = "".join(words)
     whole = _WHOLE.get(joined)
@@ -200,7 +209,7 @@ def concept_of(name: str) -> Named | None:
 
 
 def _within(words: tuple[str, ...], concept: Concept) -> tuple[int, int, int] | None:
-    """Length, rank and end of the longest phrase of a concept within a name; the later one of two as long."""
+    """Return word count, rank and end of the longest phrase of a concept within a name; of two as long, the later."""
     best: tuple[int, int, int] | None = None
     for rank, parts in enumerate(_phrases(concept)):
         for start in range(len(words) - len(parts) + 1):
@@ -224,7 +233,7 @@ FALSE: Final = _words(
     "inactivo inactiva deshabilitado never"
 )
 BUILT_IN: Final = _words("true t yes y 1 false f no n 0")
-"""What a load understands without any list."""
+"""Words that a load parses as booleans without a list in the mapping."""
 
 WORKING: Final = _words(
     "active enabled activated ok working employed current hired open valid normal live invited pending provisioned "
@@ -232,7 +241,7 @@ WORKING: Final = _words(
     "beschaftigt angestellt elternzeit mutterschutz ruhend eingeladen actif activee employe present conge enposte "
     "invite activo activa habilitado vigente licencia contratado a registered confirmed probation probezeit regular"
 )
-"""Words of a status by which the account is in use."""
+"""Values of a status column that mean the account is in use."""
 
 ENDED: Final = _words(
     "inactive disabled deactivated suspended terminated left leaver ended closed expired blocked locked deleted "
@@ -241,16 +250,17 @@ ENDED: Final = _words(
     "suspendu sorti parti termine bloque inactivo inactiva deshabilitado suspendido baja cesado bloqueado "
     "terminado removed revoked i t d"
 )
-"""Words of a status by which it is not."""
+"""Values of a status column that mean the account is disabled."""
 
 EMPTY: Final = _words("null nil none n/a #n/a na - -- --- <null> (null) (none) <leer> leer vide vacio \\n")
-"""Texts that mean no value, as a cell has them in lower case."""
+"""Texts that mean "no value", in lower case."""
 
 
 def word(text: str) -> str:
-    """Return a cell's word as the sets above have it: without case, marks, blanks and punctuation."""
+    """Return a cell's text in the form of the sets above: lower case, without accents, blanks and punctuation."""
     return "".join(tokens(text.strip().lower()))
 
 
 def all_in(words: Iterable[str], known: frozenset[str]) -> bool:
+    """Return whether all cell texts are in a set of words."""
     return all(word(text) in known for text in words)

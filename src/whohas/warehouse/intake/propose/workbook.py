@@ -1,4 +1,4 @@
-"""The rows of an XLSX workbook's sheet as text, for a proposal."""
+"""Read the rows of an XLSX workbook's largest sheet as text, for a proposal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from whohas.warehouse.intake.xlsx_scan import check_workbook, scan
 
 
 def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
-    """Return the sheet with the most cells that have a value, the names of all sheets that have some, and its rows.
+    """Read the sheet with the most filled cells.
+
+    Returns:
+        The name of that sheet, the names of all sheets with filled cells, and the rows of that sheet.
 
     Raises:
-        InvalidArguments: it is no workbook, or all its sheets are empty.
+        InvalidArguments: the file is not a workbook, or all its sheets are empty.
     """
     check_workbook(path)
     rows: list[Record] = []
@@ -27,7 +30,7 @@ def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
     with open_workbook(path) as book:
         names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
         for name in names:
-            scan(path, name)  # what it spans and holds has a limit
+            scan(path, name)  # raises an error if the sheet is too large to be read into memory
             sheet = book.get_sheet_by_name(name)
             if sheet.start is None:
                 continue
@@ -43,7 +46,7 @@ def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
 
 
 def _text(cell: Any) -> str:
-    """A cell's value as a load has it."""
+    """Return a cell's value as the text that a load gets."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):

@@ -1,4 +1,4 @@
-"""A proposal as TOML: each line with its reason, in the order in which the documentation has the keys."""
+"""Write a proposal as TOML text, each line with its reason as a comment."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Value = str | bool | int | Sequence[str] | Mapping[str, "Value"]
 
 _BARE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _LINE = 100
-"""The column up to which reasons stand behind their line; longer ones stand above it."""
+"""The width of comment lines. A reason stands behind its line if both fit into 20 characters more, else above it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A key, its value and why it is proposed."""
+    """A line of TOML: a key, its value and the reason for it, which becomes a comment."""
 
     key: str
     value: Value
@@ -25,18 +25,19 @@ class Line:
 
 @dataclass(slots=True)
 class Section:
-    """A section with comments at its head. Without lines only the comments are written."""
+    """A TOML table with comments below its header. Without lines, only the comments are written, without the header."""
 
     name: str
     lines: list[Line] = field(default_factory=list[Line])
     comments: list[str] = field(default_factory=list[str])
 
     def add(self, key: str, value: Value, why: str = "") -> None:
+        """Append a line."""
         self.lines.append(Line(key, value, why))
 
 
 def named_columns(*sections: Section) -> set[str]:
-    """Return the columns of the file that the lines of sections name."""
+    """Return the names of the file's columns that are values of lines, alone or as `{ column = … }`."""
     found: set[str] = set()
     for line in (line for section in sections for line in section.lines):
         value = line.value["column"] if isinstance(line.value, Mapping) else line.value
@@ -46,7 +47,13 @@ def named_columns(*sections: Section) -> set[str]:
 
 
 def toml(head: Sequence[str], sections: Sequence[Section], tail: Sequence[str]) -> str:
-    """Return the sections as TOML."""
+    """Return the sections as TOML text.
+
+    Args:
+        head: paragraphs of comments before the sections.
+        sections: the sections; those without lines and comments are left out.
+        tail: paragraphs of comments after the sections.
+    """
     out = [_comment(text) for text in head]
     for section in sections:
         if not section.lines and not section.comments:
@@ -70,18 +77,18 @@ def toml(head: Sequence[str], sections: Sequence[Section], tail: Sequence[str]) 
 
 
 def printable(text: str) -> str:
-    """Return a text for a comment, which may hold neither line breaks nor control characters."""
+    """Return the text with blanks for line breaks and control characters, which a TOML comment must not contain."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def text(value: Value) -> str:
-    """Return a value as TOML writes it."""
+    """Return a value in TOML syntax."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        # the escapes of JSON are those of TOML, but for the sign that only TOML wants escaped
+        # JSON's escapes are valid in TOML, but TOML also requires an escape for DEL (U+007F).
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(name)} = {text(item)}" for name, item in value.items()) + " }"
