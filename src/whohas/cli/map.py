@@ -1,4 +1,4 @@
-"""`whohas map`: a proposal for a mapping, from the files that it is to describe."""
+"""`whohas map`: propose a TOML mapping for data files of your own."""
 
 from __future__ import annotations
 
