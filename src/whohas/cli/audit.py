@@ -121,11 +121,11 @@ def status(
         return
     print(f"{counted(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
     print(
-        f"{backlog.waiting:,} on their way, the oldest for {backlog.oldest_seconds:,.0f} s; "
-        f"{backlog.unfiled:,} not in the trail yet"
+        f"{backlog.waiting:,} waiting for delivery, the oldest for {backlog.oldest_seconds:,.0f} s; "
+        f"{backlog.unfiled:,} not in the log file yet"
     )
     if backlog.fault:
-        print(plain(f"They wait: {backlog.fault}"))
+        print(plain(f"Last delivery error: {backlog.fault}"))
     for event, why in rejected:
         print(plain(f"Refused by Kafka: event {event.sequence}: {why}"))
 

@@ -110,7 +110,7 @@ def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its 
 
     with installation() as services:
         client = services.access.clients.revoke(client_id, operator())
-    print(f"{client.id} ({client.name}) may not call any more.")
+    print(f"{client.id} ({client.name}) is revoked.")
 
 
 def _show(made: NewClient, as_json: bool) -> None:

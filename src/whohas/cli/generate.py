@@ -27,7 +27,7 @@ def generate(
     if folder.exists() and not folder.is_dir():
         raise InvalidArguments(f"{folder} is a file; name a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):
-        raise InvalidArguments(f"{folder} is not empty; name another folder, or say --force to write into it")
+        raise InvalidArguments(f"{folder} is not empty; name another folder, or give --force to write into it")
 
     from whohas import generate as organisation
 

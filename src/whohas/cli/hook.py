@@ -25,7 +25,7 @@ def add(
         made, secret = services.hooks.add(url, None if report is None else report_named(report), operator())
     print(f"hook    {made.id}")
     print(f"secret  {secret}")
-    print("Messages are signed by it as Standard Webhooks says. It is not shown again.")
+    print("It signs the messages, as in Standard Webhooks. It is not shown again.")
 
 
 @hook_app.command("list")
@@ -58,4 +58,4 @@ def remove(hook_id: Annotated[str, typer.Argument(metavar="HOOK", help="Its id."
 
     with installation() as services:
         services.hooks.remove(hook_id, operator())
-    print(plain(f"{hook_id} is told nothing more."))
+    print(plain(f"Webhook {hook_id} removed."))

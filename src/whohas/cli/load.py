@@ -56,7 +56,7 @@ def load(
 
     def on_wait() -> None:
         if not quiet:
-            print("Another load is under way; this one waits for it.", file=sys.stderr)
+            print("Another load is in progress; this one starts when it has ended.", file=sys.stderr)
 
     try:
         with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:

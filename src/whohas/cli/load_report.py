@@ -37,7 +37,7 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
     read = sum(file.read for file in report.files)
     rate = f"{counted(read, 'row')} read in {report.seconds:.1f} s"
     if check:
-        print(f"{rate}. Nothing was written, for this was a check.")
+        print(f"{rate}. Nothing was written: this was a check.")
     elif stopped:
         print(f"{rate}. Nothing was published.")
     else:

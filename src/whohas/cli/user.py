@@ -75,7 +75,7 @@ def change(
     from whohas.errors import InvalidArguments
 
     if disable and enable:
-        raise InvalidArguments("Say --disable or --enable, not both.")
+        raise InvalidArguments("Give --disable or --enable, not both.")
     with installation() as services:
         person = services.access.people.change(
             name,

@@ -159,7 +159,7 @@ class Conversation:
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise Unavailable(
                     f"The run {run_id} is not over after {timeout:g} seconds "
-                    f"({result.progress or 'no progress told'}). It goes on; wait longer or cancel it."
+                    f"({result.progress or 'no progress reported'}). It is still active: wait longer or cancel it."
                 )
             yield Sleep(pause)
             pause = min(pause * 1.5, LAST_LOOK)

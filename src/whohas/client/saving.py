@@ -77,7 +77,7 @@ class PartFile:
             raise Unavailable(f"The download was cut short: {self._length:,} of {int(announced):,} bytes. Repeat it.")
         etag = re.fullmatch('"([0-9a-f]{64})"', self._headers.get("etag", ""))
         if etag and etag[1] != self._hash.hexdigest():
-            raise Unavailable("The download was damaged: its SHA-256 is not the one that the server told. Repeat it.")
+            raise Unavailable("The download was damaged: its SHA-256 is not the one that the server sent. Repeat it.")
         try:
             # not synced to disk: that takes long for a large file, and a download can be repeated
             self._draft.publish(sync=False)
