@@ -21,7 +21,7 @@ class Waiting:
 
     Attributes:
         count: the number of undelivered rows.
-        oldest_seconds: the age of the oldest of them; 0 if there is none.
+        oldest_seconds: the age of the oldest of them; 0 if the outbox is empty.
     """
 
     count: int

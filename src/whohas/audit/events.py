@@ -106,7 +106,7 @@ class Event:
         subject: the id of the object of the action, such as a run; events of one subject stay in order.
         who: the actor.
         outcome: `success`, `denied`, or a state, depending on the type.
-        facts: further details; entries that are None are left out.
+        facts: further details; None values are left out.
         id: unique; consumers use it to recognise an event that is delivered twice.
         time: when the action took place.
     """

@@ -78,7 +78,7 @@ class Filing:
 def end_of_trail(settings: Settings, connection: sa.Connection) -> tuple[Head, int]:
     """Return the event that the log file must end with, according to the database, and the size of the file in bytes.
 
-    The size tells `verify` where to stop, because other processes may append events afterwards.
+    `verify` reads the file only up to this size, because other processes may append events afterwards.
     """
     with locked(settings), connection.begin():
         head = outbox.read_head(connection)

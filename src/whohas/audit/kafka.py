@@ -43,7 +43,7 @@ class Outcome:
     Attributes:
         sent: events that Kafka acknowledged.
         refused: events that Kafka rejected permanently, each with the reason.
-        fault: the error because of which the remaining events must be sent again; empty if there is none.
+        fault: the error because of which the remaining events must be sent again; empty if all were sent or rejected.
     """
 
     sent: list[Pending] = field(default_factory=list[Pending])

@@ -79,7 +79,7 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A filter for events; attributes that are None match every event.
+    """A filter for events; None attributes match every event.
 
     Attributes:
         type: whole dotted parts of the type: `run`, `started`, `run.started`, `whohas.run.started`.

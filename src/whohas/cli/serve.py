@@ -231,7 +231,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
 
 
 def _certificate(settings: Settings) -> Certificate | None:
-    """Load the TLS certificate of the settings; return None if there is none.
+    """Load the TLS certificate of the settings; return None if TLS is off.
 
     Raises:
         InvalidArguments: the certificate or its key cannot be used.

@@ -65,7 +65,7 @@ class AsyncClient:
         return await self._do(self._conversation.start(report_type, arguments))
 
     async def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
-        """Return the state of a run; its `status` is None until the run has ended.
+        """Return the state of a run; until the run has ended, its `status` is empty (None).
 
         Args:
             completed: send `completed=true`, as the published API defines it.

@@ -82,7 +82,7 @@ class Client:
         return self._do(self._conversation.start(report_type, arguments))
 
     def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
-        """Return the state of a run; its `status` is None until the run has ended.
+        """Return the state of a run; until the run has ended, its `status` is empty (None).
 
         Args:
             completed: send `completed=true`, as the published API defines it.
