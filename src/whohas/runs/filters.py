@@ -4,9 +4,9 @@ Example: `completionStatus eq "SUCCESS" and id in ("a", "b")` becomes `state IN 
 
 The grammar (of the API's standard collection parameters; keywords in either case)::
 
-    filter  = all { "or" all }                        and binds tighter than or, not tighter than and
-    all     = one { "and" one }
-    one     = "not" one | "(" filter ")" | test
+    filter  = both { "or" both }                      and binds tighter than or, not tighter than and
+    both    = operand { "and" operand }
+    operand = "not" operand | "(" filter ")" | test
     test    = name "eq" text | name "ne" text | name "in" "(" text { "," text } ")" | name "isnull" | name "pr"
     text    = '"' characters '"'                      \\" is a quote in it, \\\\ a backslash
 
