@@ -136,7 +136,7 @@ def states(connection: sa.Connection) -> list[tuple[str, str, int]]:
 
 
 def overdue(connection: sa.Connection, at: datetime) -> Waiting:
-    """Return the number of messages that are due, and since when the oldest is due."""
+    """Return the number of messages that are due, and for how many seconds the oldest has been due."""
     return read_waiting(connection, _M.due, *_due(at))
 
 
