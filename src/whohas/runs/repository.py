@@ -47,11 +47,11 @@ def now() -> datetime:
 
 
 def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
-    """Insert a new run, and notify workers. Return False, and insert nothing, where an active run has the same key and
-    its report is not concurrent.
+    """Insert a new run, and notify workers. Return False, and insert nothing, where another run blocks its key.
 
     Args:
-        single_flight: whether at most one run with this key may be active.
+        single_flight: whether at most one run with this key may be active. A run that was itself inserted with
+            `single_flight` blocks its key while it is active.
     """
     values = {
         **{name: getattr(new, name) for name in _FIELDS},
