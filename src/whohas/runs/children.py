@@ -101,7 +101,7 @@ class Child:
         (self._process,) = descriptors
 
     def ended(self, seconds: float = 0.0) -> bool:
-        """Return whether the child has ended, after waiting for at most so many seconds."""
+        """Return whether the child has ended, after waiting for `seconds` at most."""
         with self._lock:
             return self._wait(seconds)
 
@@ -341,7 +341,7 @@ def died(child: Child, memory: MemoryWatch) -> WhohasError:
         text = f"The process of this run was killed ({_signal_name(-code)})"
         if -code in _FROM_OUTSIDE:
             return ChildKilled(f"{text} from outside, not by whohas.")
-        return WhohasError(f"{text}: it broke. The server's log says more.")
+        return WhohasError(f"{text}: it crashed. The server's log says more.")
     return WhohasError(
         f"The process of this run ended with code {code} before its work was done. The server's log says more."
     )
@@ -367,7 +367,7 @@ class _Lines:
         self.ended = False
 
     def read(self, seconds: float) -> list[dict[str, Any]]:
-        """Return the complete lines that arrive; an empty list if nothing arrives within so many seconds."""
+        """Return the complete lines that arrive; an empty list if nothing arrives within `seconds`."""
         if self.ended or not _readable(self._descriptor, seconds):
             return []
         data = os.read(self._descriptor, 1 << 16)

@@ -18,10 +18,10 @@ from whohas.settings import Settings
 from whohas.zones import UnknownZone, parse_zone, zone_name
 
 ARGUMENTS: Mapping[str, str] = {
-    "selectedFormats": "The files that are made, a list: CSV, PDF or any other format. Default: CSV and PDF "
+    "selectedFormats": "The formats of the files to make, a list: CSV, PDF or any other. Default: CSV and PDF "
     "(`WHOHAS_DEFAULT_FORMATS`), without PDF where there are more rows than `WHOHAS_PRINT_ROWS`; a report of several "
     "parts makes a zip of CSV files.",
-    "csvSeparator": "What stands between the cells of a CSV line: one character, or `tab`. Default: a comma.",
+    "csvSeparator": "The separator between the cells of a CSV line: one character, or `tab`. Default: a comma.",
     "csvBom": "true: a CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
     "csvDisarm": "true: a text in a CSV that a spreadsheet would run as a formula gets an apostrophe before it.",
     "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
@@ -86,7 +86,7 @@ def options(arguments: Mapping[str, Any], settings: Settings) -> Options:
 def default_formats(report: Report, plan: Plan, settings: Settings) -> tuple[str, ...]:
     """Return the formats of a run whose request selects none.
 
-    A zip of several parts holds CSV files. A report with default formats of its own has these. Any other has the
+    A zip of several parts holds CSV files. A report that defines default formats has these. Any other has the
     formats of the setting `default_formats`, without PDF where more than `print_rows` rows are expected.
     """
     if plan.zipped:

@@ -228,7 +228,10 @@ def ordering(text: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> list[sa.
     for name in names:
         bare = name.removeprefix("-")
         if bare not in fields:
-            raise InvalidArguments(f"sorters cannot be {name[:60]!r}. It may be: {', '.join(fields)}; `-` turns one.")
+            raise InvalidArguments(
+                f"sorters cannot be {name[:60]!r}. It may be: {', '.join(fields)}; "
+                "`-` before a name sorts in descending order."
+            )
         if bare in seen:
             raise InvalidArguments(f"sorters names {bare!r} twice.")
         seen[bare] = fields[bare].desc() if name.startswith("-") else fields[bare].asc()

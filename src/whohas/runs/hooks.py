@@ -69,7 +69,7 @@ class Sent:
         waiting: messages that are yet to be delivered.
         delivered: messages that the address accepted.
         dead: messages that were given up.
-        answer: the result of the last failed attempt, for people; empty where there is none.
+        answer: the result of the last failed attempt, for people; empty where none failed.
     """
 
     waiting: int = 0
@@ -211,7 +211,7 @@ class Hooks:
         outbox.note(connection, message, values)
         if answer.status == _GONE:
             off = sa.update(hook).where(hook.c.id == message.hook_id)
-            connection.execute(off.values(disabled="The address answered 410: it wants no more."))
+            connection.execute(off.values(disabled="The address answered 410 (Gone): it wants no messages."))
 
     def _wait(self, attempt: int, answer: Answer) -> float:
         """Return the seconds until the next attempt, with up to 20 % of jitter, so that messages to an address that was

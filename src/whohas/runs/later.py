@@ -43,7 +43,7 @@ class Replay:
 
     Attributes:
         run: the run that was replayed.
-        then: the digest that was stored with the run; None where there is none.
+        then: the digest that was stored with the run; None where none was.
         now: the digest of the rows that its statements yield now.
         analysers: the versions of the text analyser that made the search index, then and now; each None where the run
             reads no search index.

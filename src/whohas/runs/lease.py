@@ -290,7 +290,7 @@ def _locked(home: Path) -> Generator[None]:
     with locks.try_file_lock(home / "worker.lock") as acquired:
         if not acquired:
             raise Conflict(
-                f"Another whohas already works on {home}. Stop it, give this one a folder of its own (WHOHAS_HOME), or "
+                f"Another whohas already works on {home}. Stop it, give this one a separate folder (WHOHAS_HOME), or "
                 "use PostgreSQL (WHOHAS_DATABASE_URL), where any number may work."
             )
         yield
@@ -298,7 +298,7 @@ def _locked(home: Path) -> Generator[None]:
 
 @contextmanager
 def _beating(lease: FileLease | SessionLease, seconds: float) -> Generator[WorkerLease]:
-    """Begin a lease, and write its heartbeat every so many seconds until the context ends.
+    """Begin a lease, and write its heartbeat every `seconds` until the context ends.
 
     The heartbeat has a dedicated thread, so that no other task can delay it.
     """

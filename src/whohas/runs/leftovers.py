@@ -35,7 +35,7 @@ log = structlog.get_logger("whohas.leftovers")
 
 
 def remove_job_tables(database: sa.Engine, *, quiet: bool = False) -> None:
-    """Remove the tables of DBOS, unless they are still needed; do nothing where there are none.
+    """Remove the tables of DBOS, unless they are still needed; do nothing if they do not exist.
 
     They are kept, with a warning in the log that says why, where another application has jobs in them. On PostgreSQL
     they are kept while another session of whohas is connected, because it may be of a version that needs them: call

@@ -51,10 +51,12 @@ def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
             if not isinstance(error, NotFound):
                 _require(snapshot, plan.files, error)
                 if _missing(snapshot, plan.views):
-                    raise IndexChanged("The search index that this run reads was removed meanwhile.") from error
+                    raise IndexChanged("The search index of this run was removed while the run read it.") from error
             raise
         if plan.views and index_versions(snapshot) not in (before, None):
-            raise IndexChanged("The search index that this run reads was made again by another version meanwhile.")
+            raise IndexChanged(
+                "The search index of this run was rebuilt by another version of whohas while the run read it."
+            )
 
 
 class IndexChanged(WhohasError):
@@ -137,7 +139,8 @@ def refused_as_not_found(run: Run, format: str) -> Generator[None]:
     except (InvalidArguments, NotFound) as error:
         raise NotFound(f"{none_now(run, format)} {error.message}") from error
     except (DeltaError, FileNotFoundError) as error:
-        raise NotFound(f"{none_now(run, format)} The data of its snapshot {run.snapshot} is gone.") from error
+        gone = f"Data files of its snapshot {run.snapshot} have been removed."
+        raise NotFound(f"{none_now(run, format)} {gone}") from error
 
 
 def none_now(run: Run, format: str) -> str:

@@ -251,7 +251,7 @@ def opened(
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
     """Return statements in the form that the engine executes on given files, and each table that they read, once.
 
-    Some data files have an account's attributes not only as a map but also as columns of their own ("shredded", see
+    Some data files have an account's attributes not only as a map but also as separate columns ("shredded", see
     `warehouse.shredded`), which are faster to read. Lookups of such attributes are rewritten to read the columns.
 
     Example: `a.attributes['city']` becomes a reference to the column `column_of("city")`. Each `TableFiles` says for

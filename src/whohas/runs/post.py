@@ -47,7 +47,7 @@ class Answer:
         taken: whether the receiver accepted it: any status 2xx.
         status: the HTTP status; None where there was no response.
         text: the status or the error, for people.
-        retry_after: the seconds of the response's Retry-After header; 0 where there is none.
+        retry_after: the seconds of the response's Retry-After header; 0 without one.
     """
 
     taken: bool

@@ -96,12 +96,12 @@ def record(connection: sa.Connection, run_id: str) -> Record:
 
 
 def active(connection: sa.Connection, key: str) -> Run | None:
-    """Return the active run with a key that blocks others with the same key; None if there is none."""
+    """Return the active run with a key that blocks others with the same key, or None."""
     return _first_run(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
 
 
 def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> Run | None:
-    """Return a run by its id; None if there is none that meets the conditions."""
+    """Return a run by its id, or None where no run has this id and meets the conditions."""
     return _first_run(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
 
 
@@ -131,7 +131,7 @@ def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
 
 
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
-    """Return the run with a key that ended with files and reads the newest snapshot; None if there is none."""
+    """Return the run with a key that ended with files and reads the newest snapshot, or None."""
     ended = (State.SUCCEEDED.value, State.WARNED.value)
     # first by snapshot, whose numbers increase even where the clock was set back
     newest = run.c.snapshot.desc(), run.c.created.desc()
@@ -235,7 +235,7 @@ def kept_before(connection: sa.Connection, before: datetime) -> list[Kept]:
 
 
 def has_created(connection: sa.Connection, since: datetime | None, before: datetime) -> bool:
-    """Return whether any run was requested before a time and, unless it is None, at or after `since`."""
+    """Return whether any run was requested before a time and at or after `since` (None: at any time before)."""
     query = sa.select(run.c.id).where(run.c.created < before)
     if since is not None:
         query = query.where(run.c.created >= since)

@@ -164,7 +164,7 @@ class Schedules:
         """Return the schedule with an id or a name.
 
         Raises:
-            NotFound: there is none that the caller may see.
+            NotFound: the caller may see no such schedule.
         """
         either = sa.or_(schedule.c.id == which, schedule.c.name == which)
         with self.database.connect() as connection:

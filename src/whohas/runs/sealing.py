@@ -12,7 +12,7 @@ from typing import Any
 
 _BLOCK = 1 << 20
 _SYNC_BYTES = 1 << 26
-"""The file is synced to disk each time that it has grown by so many bytes, so that the last sync is short."""
+"""The file is synced to disk each time that it has grown by this many bytes, so that the last sync is short."""
 _WAIT_SECONDS = 0.02
 """The pause between two attempts to read more bytes of a growing file. It is no setting: nothing else depends on it."""
 

@@ -120,7 +120,8 @@ class Runs:
             InvalidArguments: the report is unknown or switched off, or its arguments are invalid.
             Forbidden: the caller is restricted to sources, and the run covers others.
             QuotaExceeded: too many runs are queued, or the launcher has too many active runs.
-            Unavailable: identical runs ended faster than this one could be inserted.
+            Unavailable: it is a search, and no snapshot has a search index yet; or identical runs ended faster than
+                this one could be inserted.
         """
         planned = self.planned(report_type, arguments, launcher, caller, attributes)
         run = planned.run
@@ -135,7 +136,9 @@ class Runs:
             if kept is not None:
                 self.wake()
                 return kept
-        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+        raise Unavailable(
+            "The run could not be started: identical runs end faster than it can be queued. Start it again."
+        )
 
     def planned(
         self,
@@ -153,6 +156,7 @@ class Runs:
         Raises:
             InvalidArguments: the report is unknown or switched off, or its arguments are invalid.
             Forbidden: the caller is restricted to sources, and the run covers others.
+            Unavailable: it is a search, and no snapshot has a search index yet.
         """
         if arguments is None:
             arguments = {}
@@ -238,8 +242,7 @@ class Runs:
         return run.report_type not in self.settings.concurrent_reports
 
     def _joined(self, key: str, launched_by: str | None, by: audit.Who) -> Run | None:
-        """Return the active run with a key, after recording the caller as one of its launchers; None if there is
-        none."""
+        """Return the active run with a key, after recording the caller as one of its launchers, or None."""
         with self.database.connect() as connection:
             holder = repository.active(connection, key)
             if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
@@ -322,8 +325,8 @@ class Runs:
         return None if off else run
 
     def newest_completed(self, run: Run, caller: Caller | None = None) -> Run | None:
-        """Return the newest run of the same report and arguments that ended with files and that the caller may see;
-        None if there is none."""
+        """Return the newest run of the same report and arguments that ended with files and that the caller may see,
+        or None."""
         with self.database.connect() as connection:
             return repository.newest_with_files(connection, run.key, *_seen_by(caller))
 

@@ -322,7 +322,7 @@ class Supervisor:
     def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:
         """Write the progress, unless it is empty, and return whether the run still belongs to this attempt.
 
-        While the database is unreachable, the attempt goes on as long as the worker's lease is not lost.
+        While the database is unreachable, the attempt continues until the worker's lease is lost.
         """
         try:
             if progress:
