@@ -1,8 +1,8 @@
-"""Web addresses that others chose, read strictly in one place: `http://` and `https://`, and a host with a port.
+"""A strict parser for HTTP URLs from outside (webhooks, redirects, issuers, collectors) and for HOST:PORT pairs.
 
-Browsers, proxies and libraries read sloppy addresses in different ways, so that one that looks harmless to a check may
-lead elsewhere, or change the header that it is written into. What is not exactly of the form below is no address here.
-The form is RFC 3986's, narrowed: no user, no blank port, hosts as DNS and IP have them, ASCII throughout.
+Browsers, proxies and libraries parse malformed URLs in different ways: a URL that passes a check may lead to another
+host, or inject into the header that it is written into. This parser accepts a subset of RFC 3986 and rejects
+everything else: ASCII only, no user or password, no empty port, a host that is a DNS name or an IP address.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from whohas.errors import InvalidArguments
 
 LONGEST = 2_000
-"""Characters of an address."""
+"""Maximum length of a URL, in characters."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Hosts that are this machine and no other."""
+"""Hosts that always mean this machine."""
 
 _CHARACTERS = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2}"
 _HOST = r"(?P<host>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[1-9][0-9]{0,4}))?"
@@ -37,16 +37,16 @@ _HIGHEST_PORT = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address that was read.
+    """A parsed HTTP URL.
 
     Attributes:
-        text: as it was given.
+        text: the URL as it was passed to `parse`.
         scheme: `http` or `https`.
-        host: in lower case; an IPv6 address is without brackets, in its shortest form.
-        port: as it was given; None where it is the scheme's own.
-        path: with its slash; empty where there is none.
-        query: with its question mark; empty where there is none.
-        fragment: with its hash; empty where there is none.
+        host: in lower case; an IPv6 address has no brackets and its shortest form.
+        port: None if the URL has no port.
+        path: with its leading slash, or empty.
+        query: with its question mark, or empty.
+        fragment: with its `#`, or empty.
     """
 
     text: str
@@ -59,40 +59,40 @@ class Address:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, with no character that has a meaning in a header."""
+        """Scheme, host and port, such as `https://console.example:8443`; safe to write into a header."""
         return f"{self.scheme}://{self.authority}"
 
     @property
     def authority(self) -> str:
-        """Host and port as an address and the header `Host` have them."""
+        """Host and port as in the header `Host`: `console.example:8443`, `[::1]:8437`, or the host alone."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
     @property
     def effective_port(self) -> int:
-        """The port that is connected to."""
+        """The port to connect to: `port`, or 443 for https and 80 for http."""
         return self.port or (443 if self.scheme == "https" else 80)
 
     @property
     def loopback(self) -> bool:
-        """Whether it is on this machine."""
+        """Whether the host is one of `LOOPBACK`."""
         return self.host in LOOPBACK
 
     @property
     def without_port(self) -> tuple[str, ...]:
-        """What two addresses have in common that differ in their port alone."""
+        """All parts but the port: equal for two URLs that differ only in their port."""
         return self.scheme, self.host, self.path, self.query, self.fragment
 
 
 def parse(text: str, *, services: bool = False) -> Address:
-    """Read an address.
+    """Parse an HTTP URL.
 
     Args:
         text: such as `https://console.example:8443/back?tab=1`.
-        services: whether names of a network of one's own, which may have underscores (`otel_collector`), are hosts.
+        services: also accept host names with underscores, as private networks have them (`otel_collector`).
 
     Raises:
-        InvalidArguments: it is not exactly of the form; the message says what is wrong with it.
+        InvalidArguments: the URL is malformed; the message says where.
     """
     address = parsed(text, services=services)
     if address is None:
@@ -101,31 +101,35 @@ def parse(text: str, *, services: bool = False) -> Address:
 
 
 def parsed(text: str, *, services: bool = False) -> Address | None:
-    """Read an address; None where it is none."""
-    found = _ADDRESS.fullmatch(text) if len(text) <= LONGEST else None
-    host = _host(found["host"], services) if found else None
-    port = int(found["port"]) if found and found["port"] else None
-    if found is None or host is None or (port or 0) > _HIGHEST_PORT:
+    """Parse an HTTP URL like `parse`, but return None if it is malformed."""
+    match = _ADDRESS.fullmatch(text) if len(text) <= LONGEST else None
+    host = _host(match["host"], services) if match else None
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or host is None or (port or 0) > _HIGHEST_PORT:
         return None
-    return Address(text, found["scheme"].lower(), host, port, found["path"], found["query"], found["fragment"])
+    return Address(text, match["scheme"].lower(), host, port, match["path"], match["query"], match["fragment"])
 
 
 def authority(text: str) -> tuple[str, int | None]:
-    """Read a host with a port, or without one, such as `kafka.acme.example:9092`.
+    """Parse HOST or HOST:PORT, such as `kafka.acme.example:9092`; return the host and the port or None.
 
     Raises:
-        InvalidArguments: it is none.
+        InvalidArguments: the text is neither.
     """
-    found = _AUTHORITY.fullmatch(text)
-    host = _host(found["host"], services=True) if found else None
-    port = int(found["port"]) if found and found["port"] else None
+    match = _AUTHORITY.fullmatch(text)
+    host = _host(match["host"], services=True) if match else None
+    port = int(match["port"]) if match and match["port"] else None
     if host is None or (port or 0) > _HIGHEST_PORT:
         raise InvalidArguments(f"{text[:200]!r} is no HOST:PORT, such as kafka.acme.example:9092.")
     return host, port
 
 
 def _host(text: str, services: bool) -> str | None:
-    """Return a host in its one form; None where it is none."""
+    """Return a host in its canonical form, or None if it is neither a DNS name nor an IP address.
+
+    Examples: `Console.Example` gives `console.example`, `[0:0::1]` gives `::1`, `127.0.0.1` stays; `0x7f.1`, `1.2` and
+    `a..b` give None.
+    """
     if text.startswith("["):
         try:
             return ipaddress.IPv6Address(text[1:-1]).compressed
@@ -133,7 +137,7 @@ def _host(text: str, services: bool) -> str | None:
             return None
     name = text.lower()
     labels = name.split(".")
-    # browsers and the C library read 1.2, 0x7f.1 and 2130706433 as IPv4 addresses: the plain form alone is one here
+    # browsers and the C library read 1.2, 0x7f.1 and 2130706433 as IPv4 addresses; only the dotted form is accepted
     if _NUMBER.fullmatch(labels[-1]):
         try:
             return str(ipaddress.IPv4Address(name))
@@ -144,7 +148,7 @@ def _host(text: str, services: bool) -> str | None:
 
 
 def fault(text: str, *, services: bool = False) -> str:
-    """Say what is wrong with a text that is no address; empty where it is one."""
+    """Return what is wrong with a malformed URL, as a clause for a message; empty if `parse` accepts the URL."""
     if parsed(text, services=services) is not None:
         return ""
     if len(text) > LONGEST:
@@ -154,20 +158,20 @@ def fault(text: str, *, services: bool = False) -> str:
     scheme, separator, rest = text.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         return "it must begin with https:// or http://, as https://example.com/path does"
-    place = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" in place:
+    host_and_port = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in host_and_port:
         return "it carries a user or a password, which has no place in an address"
-    found = _AUTHORITY.fullmatch(place)
-    if int((found and found["port"]) or 0) > _HIGHEST_PORT or (found is None and _BEFORE_PORT.fullmatch(place)):
+    match = _AUTHORITY.fullmatch(host_and_port)
+    if int((match and match["port"]) or 0) > _HIGHEST_PORT or (match is None and _BEFORE_PORT.fullmatch(host_and_port)):
         return "its port is not a number from 1 to 65535"
-    if found is not None and _host(found["host"], services) is not None:
+    if match is not None and _host(match["host"], services) is not None:
         return "its path, query or fragment has a character that must be written as %XX"
     return "its host is neither a plain name, such as console.example, nor an IP address in its usual form"
 
 
 @contextmanager
 def as_value_error() -> Generator[None]:
-    """Make an error of ours one of a value, so that it is told with the setting's name."""
+    """Turn InvalidArguments into ValueError, so that pydantic reports it together with the name of the setting."""
     try:
         yield
     except InvalidArguments as error:

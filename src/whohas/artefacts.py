@@ -1,14 +1,15 @@
-"""The finished files of runs, on a local disk.
+"""Storage of the files of runs (artifacts) on a local disk.
 
 ::
 
     artefacts/
     └── <run id>/
-        ├── 1-accounts.csv.part     what attempt 1 writes; never served
-        ├── 1-accounts.csv          the finished file: one atomic rename later
-        └── 1-extract-0.parquet     the rows of all its files, where there are several
+        ├── 1-accounts.csv.part     being written by attempt 1; never served
+        ├── 1-accounts.csv          finished: the same file after an atomic rename
+        └── 1-extract-0.parquet     the rows from which the run made several files
 
-A name begins with the attempt, so that an attempt that comes back from the dead cannot touch what a later one made.
+Each name begins with the number of the attempt. An attempt that was taken for lost and continues cannot overwrite the
+files of a later attempt.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from typing import Any
 from whohas import atomic
 
 ZIP = "application/zip"
-"""The media type of a zip, whatever the format of what is in it."""
+"""The media type of a zip, whatever the format of the files in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """One finished file of a run.
+    """A finished file of a run.
 
     Attributes:
-        format: the contract's name in lower case, such as `csv`.
-        name: the file's name within the run's folder.
-        media_type: its own type, such as `ZIP` for a search export; empty for the format's usual one.
-        bytes: its length.
-        rows: rows of data in it.
-        sha256: of its bytes, 64 hex digits.
+        format: the format's name in lower case, such as `csv`.
+        name: the file's name within the folder of the run.
+        media_type: `ZIP` for a zip, such as a search export; empty for the usual media type of the format.
+        bytes: its size.
+        rows: the number of data rows in it.
+        sha256: the SHA-256 of its content, 64 hex digits.
     """
 
     format: str
@@ -47,30 +48,46 @@ class Artefact:
 
     @property
     def zipped(self) -> bool:
-        """Whether it is a zip of files in its format."""
+        """Whether it is a zip whose members have the format."""
         return self.media_type == ZIP
 
 
 class Artefacts:
-    """The files under `root`, a folder a run."""
+    """The store of files of runs: one folder for each run under `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def part(self, run_id: str, attempt: int, name: str) -> Path:
-        """Where an attempt writes a file that is not yet finished; its folder is made."""
+        """Create the folder of a run, and return the path at which an attempt writes a file until it is finished.
+
+        Args:
+            name: the file's name without the number of the attempt, such as `accounts.csv`.
+        """
         folder = self.root / run_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{attempt}-{name}{atomic.PART}"
 
     def publish(self, part: Path) -> str:
-        """Gives a complete, synced part its final name, and returns that name."""
+        """Rename a complete file that is synced to disk to its final name, atomically; return that name.
+
+        Args:
+            part: a path from `part`.
+
+        Raises:
+            OSError: the file cannot be renamed.
+        """
         final = part.with_name(part.name.removesuffix(atomic.PART))
         atomic.publish(part, final)
         return final.name
 
     def published(self, file: Mapping[str, Any], zipped: bool) -> Artefact:
-        """Publishes a part that its maker tells of: `format`, `path`, `bytes`, `rows` and `sha256`."""
+        """Publish a file that a child process has finished, and return its description.
+
+        Args:
+            file: as the child process reported it: `format`, `path` (of the part), `bytes`, `rows`, `sha256`.
+            zipped: whether it is a zip.
+        """
         return Artefact(
             format=file["format"],
             name=self.publish(Path(file["path"])),
@@ -81,11 +98,14 @@ class Artefacts:
         )
 
     def path(self, run_id: str, artefact: Artefact) -> Path:
-        """Where a finished file lies."""
+        """Return the path of a finished file."""
         return self.root / run_id / artefact.name
 
     def sweep(self, run_id: str, attempt: int) -> None:
-        """Removes what attempts of a run up to this one have made; the run's folder too once it is empty."""
+        """Remove the files of a run that were written by this attempt or earlier ones, and the folder if it is empty.
+
+        No effect if the run has no folder.
+        """
         folder = self.root / run_id
         if folder.is_dir():
             for path in folder.iterdir():

@@ -1,8 +1,8 @@
-"""Atomic publication of files: at its name a file is there whole, as it was before or as it is now.
+"""Atomic writes: a reader of a path sees either the old file or the new one, never a part of it.
 
-Content is written to a temporary file in the same folder, brought to the disk, and then given its name in one step. A
-failure removes the temporary file. A process that is killed may leave one: its name begins with a dot and ends in
-`.part`, so that no reader takes it for a file, and `remove_leftovers` removes it.
+Content is written to a temporary file in the same folder, synced, and renamed in one step. On an error the temporary
+file is removed. A process that is killed may leave one; `remove_leftovers` removes it later. Its name begins with a
+dot and ends in `.part`, so no reader mistakes it for a finished file.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 from types import TracebackType
 
 PART = ".part"
-"""The end of the name of a file that is not complete yet."""
+"""The extension of files that are not complete yet."""
 
 _LONGEST_NAME = 180
-"""Bytes of a file's own name in that of its temporary file: most file systems take names of 255 bytes."""
+"""Bytes of the final name that the temporary name repeats; most file systems allow names of 255 bytes."""
 
 
 class Draft:
-    """A file in the making: `write` its content, then `publish` it. As a context it leaves nothing else behind.
+    """A file that is being written: call `write`, then `publish`. As a context manager it removes the temporary file.
 
-    Every OSError names the file, not its temporary one.
+    Every OSError names the final path, not the temporary one.
 
     Args:
-        path: the file. Its folder is there already.
-        mode: of the file, as far as the process's umask lets it.
+        path: the final path. Its folder must exist.
+        mode: the permissions of the file; the umask of the process still applies.
 
     Raises:
-        OSError: the folder cannot be written, or is not there.
+        OSError: the folder is missing or not writable.
     """
 
     def __init__(self, path: Path, *, mode: int = 0o666) -> None:
@@ -52,7 +52,7 @@ class Draft:
         self.discard()
 
     def write(self, content: bytes) -> None:
-        """Add to the content.
+        """Append bytes to the content.
 
         Raises:
             OSError: the disk is full or fails.
@@ -61,16 +61,18 @@ class Draft:
             self._file.write(content)
 
     def publish(self, *, replace: bool = True, sync: bool = True) -> None:
-        """Give the file its name. Where it raises, the file is whole all the same, in most cases as it was before.
+        """Rename the temporary file to the final path.
+
+        If it raises, the path holds a complete file or nothing: usually as it was before the call.
 
         Args:
-            replace: whether a file that is there already is replaced.
-            sync: whether the content is on the disk before, and the name when this returns, so that both outlive a
-                power cut. Without it the file is still whole after a crash of the process.
+            replace: replace an existing file.
+            sync: sync the content before the rename and the folder after it, so that the file survives a power cut.
+                Without it the file survives only a crash of the process.
 
         Raises:
-            FileExistsError: a file is there already, and `replace` is not set.
-            OSError: the disk is full or fails, or a folder is there.
+            FileExistsError: the path exists and `replace` is false.
+            OSError: the disk is full or fails, or the path is a folder.
         """
         with _naming(self.path):
             self._file.flush()
@@ -80,22 +82,24 @@ class Draft:
         publish(self._part, self.path, replace=replace, sync=sync)
 
     def discard(self) -> None:
-        """Remove the temporary file; without effect on what is published."""
-        with suppress(OSError):  # what could not be written need not be
+        """Remove the temporary file; no effect after `publish`."""
+        with suppress(OSError):  # closing flushes, which may fail; the content is thrown away anyhow
             self._file.close()
         with suppress(OSError):
             self._part.unlink(missing_ok=True)
 
 
 def write(path: Path, content: str | bytes, *, mode: int = 0o666, replace: bool = True) -> None:
-    """Write a file, whole or not at all, and return when it is on the disk. See `Draft`.
+    """Write a file atomically and sync it to disk; see `Draft`.
 
     Args:
-        content: text is written as UTF-8.
+        content: text is encoded as UTF-8.
+        mode: the permissions of the file; the umask still applies.
+        replace: replace an existing file.
 
     Raises:
-        FileExistsError: a file is there already, and `replace` is not set.
-        OSError: the disk is full or fails, or the folder cannot be written.
+        FileExistsError: the path exists and `replace` is false.
+        OSError: the disk is full or fails, or the folder is not writable.
     """
     with Draft(path, mode=mode) as draft:
         draft.write(content.encode() if isinstance(content, str) else content)
@@ -103,36 +107,37 @@ def write(path: Path, content: str | bytes, *, mode: int = 0o666, replace: bool 
 
 
 def publish(part: Path, path: Path, *, replace: bool = True, sync: bool = True) -> None:
-    """Give a file that is complete its name, in the same file system.
+    """Rename a complete file to its final path on the same file system.
 
     Args:
-        part: the file. With `sync`, its content is on the disk already.
-        replace: whether a file that is there already is replaced.
-        sync: whether the name is on the disk when this returns.
+        part: the complete file. With `sync`, the caller has synced its content already.
+        path: the final path.
+        replace: replace an existing file.
+        sync: sync the folder before returning, so that the rename survives a power cut.
 
     Raises:
-        FileExistsError: a file is there already, and `replace` is not set.
-        OSError: the file cannot get its name, and what was there before is still there; or the disk does not take the
-            name, and a file that replaces another may be lost again by a power cut.
+        FileExistsError: the path exists and `replace` is false.
+        OSError: the rename failed and the path is as it was; or the folder could not be synced. In the second case a
+            file that was replaced may come back after a power cut, and a new file (without `replace`) is removed.
     """
     with _naming(path):
         if replace:
             part.replace(path)
         else:
             os.link(part, path)  # a link, unlike a rename, never replaces a file
-            with suppress(OSError):  # it is published either way
+            with suppress(OSError):  # the file is published even if its temporary name stays
                 part.unlink()
         if sync:
             try:
                 sync_file(path.parent)
             except OSError:
                 if not replace:
-                    path.unlink()  # the caller takes it for not published
+                    path.unlink()  # the caller will treat the file as not published
                 raise
 
 
 def sync_file(path: Path) -> None:
-    """Bring a file to the disk, or the names in a folder.
+    """Sync a file to disk, or the entries of a folder (`fsync`).
 
     Raises:
         OSError: the disk fails.
@@ -145,21 +150,22 @@ def sync_file(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path, *, seconds: float = 0.0) -> None:
-    """Remove the temporary files that processes left in a folder when they were killed.
+    """Remove temporary files that killed processes left in a folder; files that cannot be removed are skipped.
 
     Args:
-        seconds: only those that were not written to for so long. 0 where the caller holds a lock on the folder's files.
+        seconds: remove only files that were last written to at least this long ago. 0 is safe only if the caller holds
+            a lock that keeps others from writing in the folder.
     """
     before = time.time() - seconds
     for left in folder.glob(f".*{PART}"):
-        with suppress(OSError):  # another process was quicker, or may remove it where this one may not
+        with suppress(OSError):  # another process has removed it, or this one lacks the permission
             if left.stat().st_mtime <= before:
                 left.unlink()
 
 
 @contextmanager
 def _naming(path: Path) -> Generator[None]:
-    """Make every OSError name a file, not its temporary one."""
+    """Re-raise every OSError with this path instead of that of the temporary file."""
     try:
         yield
     except OSError as error:

@@ -1,9 +1,9 @@
-"""One runner for the periodic tasks of a process.
+"""A scheduler for the periodic background tasks of a process.
 
-A runner has one thread, which does its tasks one after the other and sleeps until the next is due. Tasks that are due
-at the same time share one wakeup, so an idle process wakes up as often as its most frequent task. A task that may take
-long runs apart: in a thread that lasts as long as it does. What must never wait for another task has a runner of its
-own.
+A `Runner` has one thread, which runs the tasks that are due one after another and sleeps until the next is due. Tasks
+that are due at the same time share a wakeup, so an idle process wakes up only as often as its most frequent task.
+Slow tasks (`apart=True`) get a separate thread for each call. A task that must never wait for another one needs its
+own `Runner`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ log = structlog.get_logger("whohas.background")
 
 @dataclass(frozen=True, slots=True)
 class PeriodicTask:
-    """Something to do at intervals.
+    """A function that a `Runner` calls at intervals.
 
     Attributes:
-        name: by which the log and `wake` call it.
-        run: does it once. An error is logged; the next time comes all the same.
-        seconds: from the beginning of one time to the next; a function is asked after each time. Times that pass while
-            it still runs are left out.
-        at_start: whether the first time is at once, and not after the first interval.
-        apart: whether it may take long, and therefore runs in a thread of its own.
-        needed: a quick question before each time; where it returns false, `run` is not called.
-        jitter: the share of the interval by which each time may be later, at random, so that processes that were
-            started together do not all do it at once.
+        name: the name of the task in the log and for `Runner.wake`.
+        run: the function. An error is logged and does not stop the task.
+        seconds: the interval from the start of one call to the start of the next; a callable is evaluated after each
+            call. Calls that would have been due while one was still running are skipped.
+        at_start: whether the first call is due at once, not after the first interval.
+        apart: whether to call it in a separate thread, because it may take long.
+        needed: a quick check before each call; if it returns false, `run` is not called this time.
+        jitter: the largest random delay, as a fraction of the interval, so that processes that were started together
+            do not run the task at the same moment.
     """
 
     name: str
@@ -52,13 +52,13 @@ class PeriodicTask:
 
 @dataclass(slots=True)
 class _Entry:
-    """A task and how it stands.
+    """A task and its state in the runner.
 
     Attributes:
-        due: its next time, by the monotonic clock.
-        woken: whether it was woken since it began the last time.
-        busy: whether it is being done.
-        faults: how often it failed in a row.
+        due: when the next call is due, on the monotonic clock.
+        woken: whether `wake` was called since the last call began.
+        busy: whether a call is in progress.
+        faults: the number of consecutive failed calls.
     """
 
     task: PeriodicTask
@@ -69,7 +69,11 @@ class _Entry:
 
 
 class Runner:
-    """Does periodic tasks; see `running`."""
+    """A thread that runs periodic tasks until it is stopped; `running` starts and stops one as a context.
+
+    Args:
+        name: of the thread.
+    """
 
     def __init__(self, name: str, tasks: Sequence[PeriodicTask]) -> None:
         self._entries = [_Entry(task, math.inf) for task in tasks]
@@ -79,14 +83,14 @@ class Runner:
         self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin; the tasks that are done at the start are due now."""
+        """Start the thread. Tasks with `at_start` are due now, the others after their first interval."""
         now = time.monotonic()
         for entry in self._entries:
             entry.due = now if entry.task.at_start else now + _interval(entry.task)
         self._thread.start()
 
     def wake(self, name: str) -> None:
-        """Have a task done now, or once more if it is being done; no effect where there is none of that name."""
+        """Run a task now, or again right after the call in progress. Unknown names are ignored."""
         with self._changed:
             for entry in self._entries:
                 if entry.task.name == name:
@@ -94,7 +98,7 @@ class Runner:
                     self._changed.notify_all()
 
     def stop(self, seconds: float = timeouts.TASKS_STOP_SECONDS) -> bool:
-        """Begin no task any more, and wait for those in progress; return whether all ended in time."""
+        """Start no more tasks, and wait up to `seconds` for the calls in progress; return whether all of them ended."""
         until = time.monotonic() + seconds
         with self._changed:
             self._stopping = True
@@ -118,11 +122,11 @@ class Runner:
                 self._ended(entry)
 
     def _next(self) -> _Entry | None:
-        """Wait until a task is due, and mark it as busy; None once the runner stops."""
+        """Wait until a task is due, mark it as busy, and return it; return None once the runner is stopping."""
         with self._changed:
             while not self._stopping:
                 idle = [entry for entry in self._entries if not entry.busy]
-                entry = min(idle, key=lambda one: -math.inf if one.woken else one.due, default=None)
+                entry = min(idle, key=lambda entry: -math.inf if entry.woken else entry.due, default=None)
                 wait = None if entry is None else 0.0 if entry.woken else entry.due - time.monotonic()
                 if entry is not None and wait is not None and wait <= 0:
                     entry.busy, entry.woken = True, False
@@ -161,14 +165,14 @@ class Runner:
             self._note_fault(entry, error)
 
     def _note_fault(self, entry: _Entry, error: Exception) -> None:
-        # a database that is away fails each time: log the first time, the second, the fourth, the eighth …
+        # a database outage makes every call fail: log only failures 1, 2, 4, 8 … in a row
         entry.faults += 1
         if entry.faults & (entry.faults - 1) == 0:
             expected = isinstance(error, (SQLAlchemyError, WhohasError, OSError))
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            tell = log.warning if expected else log.error
-            facts = {} if expected else {"exc_info": error}
-            tell("task failed", task=entry.task.name, reason=reason, times=entry.faults, **facts)
+            log_failure = log.warning if expected else log.error
+            details = {} if expected else {"exc_info": error}
+            log_failure("task failed", task=entry.task.name, reason=reason, times=entry.faults, **details)
 
     def _ended(self, entry: _Entry) -> None:
         seconds = _interval(entry.task)
@@ -177,7 +181,8 @@ class Runner:
             if seconds <= 0:
                 entry.due = now
             elif entry.due <= now:
-                # stay in step with the other tasks: the next of the times that are a whole number of intervals away
+                # Stay in phase with the other tasks, so that they keep sharing wakeups: the next due time is a whole
+                # number of intervals after the last. Interval 5, due at 10, ended at 17: next due at 20, not 22.
                 entry.due += (math.floor((now - entry.due) / seconds) + 1) * seconds
             entry.busy = False
             self._changed.notify_all()
@@ -192,10 +197,11 @@ def _interval(task: PeriodicTask) -> float:
 def running(
     name: str, tasks: Sequence[PeriodicTask], stop_seconds: float = timeouts.TASKS_STOP_SECONDS
 ) -> Generator[Runner]:
-    """Do tasks until the context ends; those in progress have `stop_seconds` to end then.
+    """Run periodic tasks until the context ends.
 
     Args:
         name: of the thread.
+        stop_seconds: how long the end of the context waits for calls in progress.
     """
     runner = Runner(name, tasks)
     runner.start()

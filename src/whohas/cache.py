@@ -1,4 +1,4 @@
-"""The one cache of values that are found again by a key."""
+"""A bounded in-memory LRU cache, optionally with a maximum age or invalidated by every commit to the database."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """A bounded cache, safe from many threads; the entry that was not used for longest goes first.
+    """A thread-safe LRU cache: when it is full, the least recently used entry is dropped.
 
-    Values are made without the lock: two threads that miss at once both make one. A value of which the making began
-    before `clear`, or under an older version, is returned and not kept, so it never replaces a newer one.
+    Values are computed without holding the lock, so two threads that miss the same key at once both compute it. A value
+    whose computation began before `clear`, or under an older version, is returned but not stored: it never replaces a
+    newer one.
 
     Args:
-        size: how many entries are kept at most; 0 for none.
-        seconds: for how long an entry is kept; None for as long as there is room.
-        version: a number that is compared at each look: once it has changed, all entries are dropped. It is asked by
-            one thread at a time.
+        size: the maximum number of entries; 0 turns the cache off.
+        seconds: the maximum age of an entry; None for no limit.
+        version: called at each lookup, by one thread at a time; when its result has changed, all entries are dropped.
     """
 
     def __init__(self, size: int, *, seconds: float | None = None, version: Callable[[], object] | None = None) -> None:
@@ -39,10 +39,12 @@ class Cache(Generic[T]):
         self._entries: OrderedDict[Hashable, tuple[T, float]] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], T], *, seconds: float | None = None) -> T:
-        """Return the value that is kept under a key, or that of `make`, which is kept unless it raises.
+        """Return the cached value of a key; on a miss, call `make`, store its result and return it.
+
+        An error of `make` is raised, and nothing is stored.
 
         Args:
-            seconds: the greatest age of a value that will do; None for that of the cache.
+            seconds: the maximum age for this lookup; None for that of the cache.
         """
         if not self._size:
             return make()
@@ -62,10 +64,10 @@ class Cache(Generic[T]):
         return value
 
     def clear(self, then: Callable[[], object] = lambda: None) -> None:
-        """Forget all entries, those too that are being made now.
+        """Drop all entries. Values that are being computed now will not be stored.
 
         Args:
-            then: done before another thread looks.
+            then: called while the lock is still held, before another thread can look anything up.
         """
         with self._lock:
             self._forget()
@@ -87,9 +89,9 @@ class Cache(Generic[T]):
 
 
 def until_commit(database: sa.Engine, size: int = 10_000) -> Cache[Any]:
-    """Return a cache of what a database answered, which never gives what the database would not give now.
+    """Return a cache for query results that is cleared by every commit to the database, so it is never stale.
 
-    SQLite counts commits (see `Commits`). PostgreSQL does not say when there is one; there nothing is kept.
+    On SQLite, `Commits` detects commits of any process. PostgreSQL has no cheap counterpart: the cache is off there.
     """
     if database.dialect.name != "sqlite":
         return Cache(0)
@@ -97,7 +99,7 @@ def until_commit(database: sa.Engine, size: int = 10_000) -> Cache[Any]:
     cache = Cache[Any](size, version=commits.count)
 
     def close(_database: sa.Engine) -> None:
-        cache.clear(commits.close)  # another connection counts from another number
+        cache.clear(commits.close)  # the counts of another connection cannot be compared with those so far
 
     event.listen(database, "engine_disposed", close)
     return cache

@@ -1,6 +1,6 @@
-"""The database of runs, clients and settings of reports: SQLite with nothing to install, PostgreSQL for many workers.
+"""Connections to the database of runs, clients, users and schedules: SQLite by default, PostgreSQL for many workers.
 
-Each part defines its own tables on `metadata`, in the module that uses them; `migrations` makes them.
+Each package defines its tables on `metadata`, in the module that uses them. `migrations` creates them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 metadata = sa.MetaData()
 
 AWAY = (OperationalError, InterfaceError)
-"""What a database raises that does not answer, or answers that it cannot now: the same statement may go later."""
+"""Errors of a database that is unreachable or temporarily unable to serve; the same statement may succeed later."""
 
 _POSTGRES: dict[str, Any] = {
     "application_name": "whohas",
     "connect_timeout": timeouts.DATABASE_CONNECT_SECONDS,
-    # a peer that is gone without a word is found out on either side
+    # TCP keepalives on both sides detect a peer that vanished without closing the connection
     "keepalives_idle": timeouts.DATABASE_IDLE_SECONDS,
     "keepalives_interval": timeouts.DATABASE_PROBE_SECONDS,
     "keepalives_count": timeouts.DATABASE_PROBES,
@@ -38,7 +38,7 @@ _POSTGRES: dict[str, Any] = {
 
 
 class Instant(sa.TypeDecorator[datetime]):
-    """A time in UTC; SQLite forgets the zone, so it is put back on reading."""
+    """A column type for times in UTC. SQLite does not store the time zone, so it is added when a row is read."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
@@ -51,27 +51,27 @@ class Instant(sa.TypeDecorator[datetime]):
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine on the database, its file's folder made if need be.
+    """Return a SQLAlchemy engine for the database; no connection is opened yet.
 
     Args:
         url: of SQLite or PostgreSQL; see `with_driver`.
 
     Raises:
-        InvalidArguments: it is no such URL, or the driver of PostgreSQL is not installed.
+        InvalidArguments: the URL is of neither, or the driver of PostgreSQL is not installed.
     """
     parsed = with_driver(url)
     if parsed.get_backend_name() == "postgresql":
-        given = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
+        defaults = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
         try:
             return sa.create_engine(
-                parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=given
+                parsed, pool_pre_ping=True, pool_use_lifo=True, pool_size=5, max_overflow=15, connect_args=defaults
             )
         except ImportError as error:
             raise InvalidArguments(
                 "WHOHAS_DATABASE_URL names a PostgreSQL, and its driver cannot be loaded: "
                 f"{error}. Install it with `pip install 'whohas[postgres]'`."
             ) from error
-    # as many as are wanted at once: who only reads must not wait for those who wait for their turn to write
+    # no limit on connections: a reader must not wait for a connection behind writers that wait for the write lock
     engine = sa.create_engine(
         parsed, connect_args={"timeout": timeouts.SQLITE_BUSY_SECONDS}, pool_size=20, max_overflow=-1
     )
@@ -80,14 +80,16 @@ def connect(url: str) -> sa.Engine:
 
 
 def answers_at_once(database: sa.Engine) -> bool:
-    """Whether a row is read in microseconds, whoever writes meanwhile: from a file, that is, and not over a network.
-    Then the event loop itself can ask: a change of threads would take longer."""
+    """Return whether the database is a local SQLite file, which reads a row in microseconds even during writes.
+
+    The event loop may then query it directly: handing the query to a thread would take longer.
+    """
     return database.dialect.name == "sqlite"
 
 
 def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
-    """Return an INSERT in the dialect of the database: it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    # one of them alone is loaded: PostgreSQL's takes 3 MB of memory
+    """Return an INSERT in the dialect of the database; it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    # import only the dialect in use: that of PostgreSQL takes 3 MB of memory
     if database.dialect.name == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
@@ -96,10 +98,10 @@ def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.In
 
 
 class Commits:
-    """Tells when something has been committed to a SQLite database, whichever process did it.
+    """A detector of commits to a SQLite database, by any process.
 
-    SQLite counts, for each connection, what all others have committed (`PRAGMA data_version`). This is a connection of
-    its own, which never writes. For one thread at a time.
+    SQLite has a number for each connection that changes when another connection commits (`PRAGMA data_version`). This
+    class keeps a separate connection that never writes, so it sees every commit. Not thread-safe.
     """
 
     def __init__(self, database: sa.Engine) -> None:
@@ -107,7 +109,9 @@ class Commits:
         self._connection: Any = None
 
     def count(self) -> int:
-        """A number that has changed if, and only if, something was committed meanwhile; it takes three microseconds.
+        """Return a number that differs from that of the last call if, and only if, something was committed since.
+
+        Takes three microseconds. The first call opens the connection.
 
         Raises:
             sqlite3.Error: the database cannot be read.
@@ -119,17 +123,17 @@ class Commits:
         return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     def close(self) -> None:
-        """Lets go of the database; what is counted after that has another beginning."""
+        """Close the connection. Later counts cannot be compared with earlier ones."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
 
 
 def with_driver(url: str) -> sa.URL:
-    """A URL with the driver that is used here, whichever way PostgreSQL was named: `postgres://`, `postgresql://`.
+    """Parse the URL of a database and set the driver: psycopg for `postgres://` and `postgresql://`.
 
     Raises:
-        InvalidArguments: it is no URL of SQLite or PostgreSQL.
+        InvalidArguments: it is not the URL of a SQLite or PostgreSQL database.
     """
     try:
         parsed = sa.make_url(url.replace("postgres://", "postgresql://", 1) if url.startswith("postgres://") else url)
@@ -149,7 +153,7 @@ def with_driver(url: str) -> sa.URL:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # IMMEDIATE takes the write lock at the start of a transaction: two writers queue instead of failing half-way
+    # IMMEDIATE takes the write lock when a transaction begins to write: two writers queue instead of failing half-way
     connection.isolation_level = "IMMEDIATE"
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {timeouts.SQLITE_BUSY_SECONDS * 1000}")

@@ -1,27 +1,27 @@
-"""Everything that whohas refuses or cannot do, as one small hierarchy.
+"""The exceptions that whohas raises on purpose, with the HTTP status or exit code of each.
 
 ::
 
     WhohasError
-    ├── InvalidArguments   the caller asked for something that cannot be: 400
-    │   ├── TooLarge       a body beyond the size limit: 413
-    │   └── WrongUsage     a command that cannot be meant so: exit code 2
+    ├── InvalidArguments   invalid input: 400
+    │   ├── TooLarge       a request body beyond the size limit: 413
+    │   └── WrongUsage     a command line that makes no sense: exit code 2
     ├── Unauthorized       no valid token, or wrong client credentials: 401
-    ├── Forbidden          known, but without the right: 403
+    ├── Forbidden          a valid caller without the permission: 403
     ├── NotFound           no such run, file, source or report: 404
-    ├── Conflict           the state forbids it (another load, another server): 409
-    ├── QuotaExceeded      too much at once; `retry_after` seconds later it may go: 429
-    └── Unavailable        a part that is needed does not answer: 503
+    ├── Conflict           the present state does not allow it (another load, another server): 409
+    ├── QuotaExceeded      a limit is reached; retry after `retry_after` seconds: 429
+    └── Unavailable        a disk, a database or another dependency fails: 503
 
-A message says what was wrong, where, and what to do. `http.errors` maps the classes to the wire; the
-command line prints the message and exits with 1 (2 for wrong usage).
+A message says what was wrong, where, and what to do. `http.errors` maps the classes to HTTP responses; the command
+line prints the message and exits with 1 (2 for wrong usage).
 """
 
 from __future__ import annotations
 
 
 class WhohasError(Exception):
-    """The root: whatever whohas raises on purpose."""
+    """The base class of all errors that whohas raises on purpose."""
 
     @property
     def message(self) -> str:
@@ -29,15 +29,15 @@ class WhohasError(Exception):
 
 
 class InvalidArguments(WhohasError):
-    """What the caller sent is wrong; the message names the part and what would be right."""
+    """Invalid input from the caller; the message names the part that is wrong and a correct form."""
 
 
 class TooLarge(InvalidArguments):
-    """A body beyond `Settings.max_body_bytes`."""
+    """A request body longer than `Settings.max_body_bytes`."""
 
 
 class WrongUsage(InvalidArguments):
-    """A command line that cannot be carried out as it stands; nothing was done."""
+    """A command line that cannot be executed as typed; nothing was done."""
 
 
 class Unauthorized(WhohasError):
@@ -49,18 +49,18 @@ class Forbidden(WhohasError):
 
 
 class NotFound(WhohasError):
-    """Nothing under that id or name."""
+    """No object with that id or name, or none that the caller may see."""
 
 
 class Conflict(WhohasError):
-    """The present state does not allow it."""
+    """The operation is valid, but the present state does not allow it."""
 
 
 class QuotaExceeded(WhohasError):
-    """A limit of the server is reached.
+    """A limit of the server is reached, such as the number of queued runs.
 
     Attributes:
-        retry_after: whole seconds after which a repeat may succeed.
+        retry_after: whole seconds after which a retry may succeed.
     """
 
     def __init__(self, message: str, retry_after: int) -> None:
@@ -69,4 +69,4 @@ class QuotaExceeded(WhohasError):
 
 
 class Unavailable(WhohasError):
-    """A disk, a database or another part that is needed does not do its work."""
+    """A disk, a database or another dependency is missing, unreachable or failing."""

@@ -1,7 +1,7 @@
-"""What the system, the disk or the database refused, as one sentence: what, where, and what to do.
+"""Error messages for failures outside whohas: the operating system, the disk, the database, the engine.
 
-The commands, the server at its start and HTTP answers have these sentences in common. An error that is not known here
-is a fault of whohas itself, and stays one.
+Each message says what failed, where, and what to do. The command line, the start of a server and HTTP responses share
+them. An exception that this module does not recognise is treated as a bug of whohas and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ _OPEN_FILES = (errno.EMFILE, errno.ENFILE)
 _FULL_WORDS = ("no space left", "disk is full", "disk full", "quota exceeded", "os error 28", "file too large")
 _LONGEST = 300
 _LEAST = 1 << 16
-"""Bytes that SQLite wants free to open a database at all."""
+"""Free bytes below which a disk counts as full: SQLite needs about this much to open a database."""
 
 _FREE = "Free some, or give whohas a folder elsewhere (WHOHAS_HOME)."
 READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
-"""The rest of a sentence whose subject is a path."""
+"""The end of a message that begins with a path."""
 _LESS = "Ask for less at once, or give it more memory (WHOHAS_RUN_MEMORY)."
 
 
 def sentence(error: BaseException, database: str = "", home: str = "") -> str | None:
-    """Return what to tell of an error that is not whohas' own; None where it is.
+    """Return a message for an error of the system, the database or the engine; None for any other error.
 
     Args:
-        database: its address, as `address_of` gives it, where it is known.
-        home: the folder of the installation, where it is known.
+        error: the exception.
+        database: the database for the message, as `address_of` returns it; empty if unknown.
+        home: the home folder for the message; empty if unknown.
     """
     dbapi: Any = _class("sqlalchemy.exc", "DBAPIError")
     if dbapi is not None and isinstance(error, dbapi):
@@ -55,7 +56,7 @@ def sentence(error: BaseException, database: str = "", home: str = "") -> str | 
 
 
 def address_of(url: str) -> str:
-    """Return the address of a database without user and password."""
+    """Return the URL of a database without user and password; for SQLite the path of the file."""
     from sqlalchemy import make_url
 
     parsed = make_url(url)
@@ -78,13 +79,13 @@ def unusable(error: BaseException, url: str, home: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says; of the driver's own error where it has one."""
-    said = str(getattr(error, "orig", None) or error).strip()
-    return (said.splitlines() or [type(error).__name__])[0][:_LONGEST].rstrip(".")
+    """Return the first line of an error's message without its full stop; of the driver's error if it wraps one."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return (text.splitlines() or [type(error).__name__])[0][:_LONGEST].rstrip(".")
 
 
 def _class(module: str, name: str) -> Any:
-    # an error of a library can only be there where the library is loaded
+    # an error of a library can only occur once the library is loaded, so nothing is imported here
     return getattr(sys.modules.get(module), name, None)
 
 
@@ -112,44 +113,44 @@ def _is_read_only(file: str) -> bool:
 
 
 def _of_database(error: BaseException, address: str) -> str | None:
-    kind, said = type(error).__name__, first_line(error)
-    lower = said.lower()
+    kind, text = type(error).__name__, first_line(error)
+    lower = text.lower()
     named = f"The database {address}" if address else "The database"
     if "is full" in lower or _says_full(error):
         return _no_room(address or "the database")
     if ("readonly database" in lower or "unable to open" in lower) and _is_read_only(address):
         return f"{address} {READ_ONLY}"
     if "readonly database" in lower or "unable to open" in lower:
-        return f"{named} cannot be opened or written: {said}. Look at the rights of the file and its folder."
+        return f"{named} cannot be opened or written: {text}. Look at the rights of the file and its folder."
     if "disk i/o error" in lower:
         if _is_full(address):
             return _no_room(address)
-        return f"{named} cannot be read or written: {said}. Look whether its disk is full or broken."
+        return f"{named} cannot be read or written: {text}. Look whether its disk is full or broken."
     if "is locked" in lower:
-        return f"{named} is in use by another process, which has not let go of it. Try again in a minute."
+        return f"{named} is locked by another process. Try again in a minute."
     if "not a database" in lower or "malformed" in lower:
-        return f"{named} is damaged: {said}. Restore it from a backup."
+        return f"{named} is damaged: {text}. Restore it from a backup."
     if kind in ("OperationalError", "InterfaceError"):
-        return f"{named} does not answer: {said}. Start it, or correct WHOHAS_DATABASE_URL."
+        return f"{named} does not answer: {text}. Start it, or correct WHOHAS_DATABASE_URL."
     return None
 
 
 def _of_engine(error: BaseException) -> str | None:
-    said = first_line(error)
+    text = first_line(error)
     match type(error).__name__:
         case "OutOfMemoryException":
-            return f"It needs more memory than there is, or more room on the disk to spill to. {_LESS} ({said})"
+            return f"It needs more memory than there is, or more room on the disk to spill to. {_LESS} ({text})"
         case "IOException" if _says_full(error):
-            return f"No space is left on the disk to write to or to spill to. {_FREE} ({said})"
+            return f"No space is left on the disk to write to or to spill to. {_FREE} ({text})"
         case "IOException":
-            return f"A file could not be read or written. Look whether it is there and can be read. ({said})"
+            return f"A file could not be read or written. Look whether it is there and can be read. ({text})"
         case _:
             return None
 
 
 def _of_system(error: OSError, home: str) -> str:
     where = str(error.filename) if error.filename is not None else ""
-    place = Path(where) if where else None
+    path = Path(where) if where else None
     if error.errno in _FULL or (error.errno is None and _says_full(error)):
         return _no_room(where or home or "the home folder")
     if error.errno == errno.EFBIG:
@@ -163,5 +164,5 @@ def _of_system(error: OSError, home: str) -> str:
         return f"Too many files are open at once: {error.strerror}. Raise the limit (ulimit -n) and start again."
     if error.errno == errno.ENOMEM:
         return f"The system has no memory left for this: {error.strerror}. End other processes, or give it more."
-    what = error.strerror or first_line(error)
-    return f"{place or 'The system'} cannot be used: {what}." if place else f"The system refused a file: {what}."
+    reason = error.strerror or first_line(error)
+    return f"{path or 'The system'} cannot be used: {reason}." if path else f"The system refused a file: {reason}."

@@ -1,4 +1,4 @@
-"""Hints in messages: what was probably meant, and what of several."""
+"""Hints for error messages: spelling suggestions ("Did you mean …?") and lists of ambiguous matches."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from difflib import get_close_matches
 from whohas.errors import InvalidArguments
 
 _SHOWN = 10
-"""Matches that a message lists."""
+"""Number of ambiguous matches that a message lists."""
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, without regard to case; None where none is like it."""
-    folded: Mapping[str, str] = {one.casefold(): one for one in known}
-    found = get_close_matches(name[:200].casefold(), folded, 1)
-    return folded[found[0]] if found else None
+    """Return the known name that is most similar to a misspelled one, ignoring case; None if none is similar."""
+    by_folded: Mapping[str, str] = {candidate.casefold(): candidate for candidate in known}
+    matches = get_close_matches(name[:200].casefold(), by_folded, 1)
+    return by_folded[matches[0]] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence with the name that was probably meant, and a blank before it; empty where none is like it."""
-    found = near(name, known)
-    return f" Did you mean {found}?" if found else ""
+    """Return ` Did you mean NAME?`, with a leading blank, to append to a message; empty if no known name is similar."""
+    suggestion = near(name, known)
+    return f" Did you mean {suggestion}?" if suggestion else ""
 
 
 def ambiguous(beginning: str, matches: Sequence[str]) -> InvalidArguments:
-    """The error for the beginning of an id that several runs have.
+    """Return the error for an id prefix that several runs share.
 
     Args:
-        matches: a line each, with the id.
+        beginning: the prefix that the user typed.
+        matches: one line for each run, beginning with its id; the message shows the first ten.
     """
     shown = "".join(f"\n  {match}" for match in matches[:_SHOWN])
     more = "\n  and more" if len(matches) > _SHOWN else ""

@@ -1,12 +1,12 @@
-"""Exclusive locks: on files, and in the database. No other module takes one.
+"""All locks between processes: file locks and database locks. No other module acquires one.
 
-A file lock (`flock`) excludes other processes, and other threads of this one, that name the same file. A database lock
-excludes all that use the same database: on PostgreSQL it is an advisory lock, for a transaction or for a session. On
-SQLite, whose users are all on one machine, the lock of a transaction is the write lock of the database, of which there
-is one, and a file lock stands for the lock of a session.
+- A file lock (`flock`) excludes other processes, and other threads of this process, that lock the same path.
+- A database lock excludes all users of the same database. On PostgreSQL it is an advisory lock, held for a transaction
+  or a session. On SQLite, whose users share one machine, the write lock of the database serves for a transaction and a
+  file lock for a session.
 
-Servers and workers of two versions work side by side while an installation is upgraded. So the paths of files and the
-numbers below stay as they are: a process with another number would not be excluded.
+During an upgrade, processes of two versions run at the same time. So never change the paths of lock files or the
+numbers of advisory locks: a process that used another number would not be excluded.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def file_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Generator[None]:
-    """Hold the lock of a file; wait for it without end.
+    """Hold the exclusive lock of a file for the duration of the context; wait for it without a limit.
 
-    The file is made if need be, and stays. The lock ends with the context, or with the process however it ends. A child
-    that is forked meanwhile does not have it.
+    The file is created if it is missing, and is never removed. The lock is released at the end of the context, or when
+    the process ends, even by SIGKILL. A forked child does not inherit it.
 
     Args:
-        on_wait: called once if another holds it now.
+        on_wait: called once if another process or thread holds the lock now.
 
     Raises:
-        OSError: the file cannot be made or opened.
-        Unavailable: its file system has no locks.
+        OSError: the file cannot be created or opened.
+        Unavailable: its file system does not support locks.
     """
     with _opened(path) as file:
         if not _try(file, path):
@@ -54,13 +54,14 @@ def file_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Generat
 
 @contextmanager
 def shared_file_lock(path: Path) -> Generator[int]:
-    """Hold the lock of a file together with any number of others that share it; yield the file's descriptor.
+    """Hold a shared lock of a file, and yield the file descriptor.
 
-    Nobody holds it by `file_lock` or `try_file_lock` meanwhile; who does so now is waited for. The file is not made.
+    Any number of holders may share it. It excludes `file_lock` and `try_file_lock`, and waits for them without a limit.
+    The file must exist.
 
     Raises:
-        OSError: the file is not there, or cannot be opened.
-        Unavailable: its file system has no locks.
+        OSError: the file is missing or cannot be opened.
+        Unavailable: its file system does not support locks.
     """
     with _opened(path, os.O_RDONLY) as file:
         _flock(file, fcntl.LOCK_SH, path)
@@ -69,29 +70,29 @@ def shared_file_lock(path: Path) -> Generator[int]:
 
 @contextmanager
 def try_file_lock(path: Path, seconds: float = 0.0) -> Generator[bool]:
-    """Hold the lock of a file, unless another holds it; yield whether it is held. See `file_lock`.
+    """Try to acquire the exclusive lock of a file, and yield whether it was acquired. See `file_lock`.
 
     Args:
-        seconds: how long to wait for another to let go of it; 0 to try once.
+        seconds: how long to retry while another process or thread holds it; 0 to try once.
 
     Raises:
-        OSError: the file cannot be made or opened.
-        Unavailable: its file system has no locks.
+        OSError: the file cannot be created or opened.
+        Unavailable: its file system does not support locks.
     """
-    ends = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     with _opened(path) as file:
-        while not (held := _try(file, path)) and (left := ends - time.monotonic()) > 0:
+        while not (acquired := _try(file, path)) and (left := deadline - time.monotonic()) > 0:
             time.sleep(min(left, FILE_LOCK_POLL_SECONDS))
-        yield held
+        yield acquired
 
 
 _open_files: set[int] = set()
-"""The descriptors of this process on which locks are, or are waited for."""
+"""The descriptors on which this process holds a lock or waits for one."""
 
 
 @contextmanager
 def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Generator[int]:
-    # closed by `exec`: a program that is started meanwhile does not keep the lock
+    # O_CLOEXEC: a program that is started while the lock is held does not inherit the descriptor, nor the lock
     file = os.open(path, flags | os.O_CLOEXEC, 0o666)
     _open_files.add(file)
     process = os.getpid()
@@ -99,7 +100,8 @@ def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Generator[int]:
         yield file
     finally:
         if os.getpid() == process:
-            # unlocked rather than only closed: a child that is being forked has a copy of the descriptor for a moment
+            # Unlock explicitly, do not only close. The lock belongs to the open file, not to the descriptor, and a
+            # child that is just being forked has a copy of the descriptor until `_close_inherited` has run in it.
             with suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_UN)
             _open_files.discard(file)
@@ -107,7 +109,8 @@ def _opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Generator[int]:
 
 
 def _close_inherited() -> None:
-    # a lock lasts until all copies of its descriptor are closed: a forked child would keep it beyond its parent's end
+    # A lock lasts until every copy of its descriptor is closed. Example: a worker holds the lock of its home, forks a
+    # child and is killed; without this, the child's copy would keep the lock and no new worker could start.
     for file in _open_files:
         os.close(file)
     _open_files.clear()
@@ -141,10 +144,11 @@ def _flock(file: int, operation: int, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseLock:
-    """A lock that one transaction or session of a database holds at a time.
+    """A lock that at most one transaction or session of a database holds at a time.
 
     Attributes:
-        number: of the advisory lock, 64 bits with a sign; unlike that of all other locks.
+        purpose: what it protects; not used by the database.
+        number: the key of the advisory lock, a signed 64-bit integer that is unique among all locks.
     """
 
     purpose: str
@@ -152,31 +156,38 @@ class DatabaseLock:
 
 
 LAYOUT: Final = DatabaseLock("layout", 0x77686F68617331)
-"""Held while the layout of the database is upgraded."""
+"""Held while the schema of the database is upgraded."""
 RELAY: Final = DatabaseLock("relay", 0x77686F68617341)
 """Held by the one process that relays audit events."""
 
 
 def of_worker(executor: str) -> DatabaseLock:
-    """Return the lock that a worker holds for as long as it is alive."""
+    """Return the lock that a worker holds while it is alive.
+
+    Args:
+        executor: the worker's id.
+    """
     return _derived("worker", executor)
 
 
 def of_launcher(launcher: str) -> DatabaseLock:
-    """Return the lock under which the active runs of a launcher are counted."""
+    """Return the lock under which the active runs of a launcher are counted, so that two starts cannot both pass the
+    limit.
+    """
     return _derived("launcher", launcher)
 
 
 def _derived(purpose: str, name: str) -> DatabaseLock:
-    # 64 bits of a hash: a million of them have two alike with a probability of 3e-8, and the fixed ones begin with 00
+    # 64 bits of a hash: among a million locks, two collide with a probability of 3e-8. The fixed numbers above begin
+    # with the byte 00.
     digest = hashlib.sha256(f"{purpose} {name}".encode()).digest()
     return DatabaseLock(f"{purpose} {name}", int.from_bytes(digest[:8], signed=True))
 
 
 def lock_transaction(connection: sa.Connection, lock: DatabaseLock) -> None:
-    """Take a lock until the transaction ends; wait for it without end.
+    """Acquire a lock until the end of the transaction; wait for it without a limit.
 
-    On SQLite the transaction gets the database's write lock, which waits for as long as the connection is patient.
+    On SQLite this acquires the write lock of the database, and waits at most for the connection's busy timeout.
     """
     if connection.dialect.name == "sqlite":
         _begin_writing(connection)
@@ -185,9 +196,9 @@ def lock_transaction(connection: sa.Connection, lock: DatabaseLock) -> None:
 
 
 def try_lock_transaction(connection: sa.Connection, lock: DatabaseLock) -> bool:
-    """Take a lock until the transaction ends, unless another holds it; return whether it is held.
+    """Try to acquire a lock until the end of the transaction; return whether it was acquired.
 
-    On SQLite see `lock_transaction`: no other transaction can hold any lock then.
+    On SQLite this waits as `lock_transaction` does and returns True: the holder of the write lock excludes all others.
     """
     if connection.dialect.name == "sqlite":
         _begin_writing(connection)
@@ -196,31 +207,33 @@ def try_lock_transaction(connection: sa.Connection, lock: DatabaseLock) -> bool:
 
 
 def try_lock_session(session: sa.Connection, lock: DatabaseLock) -> bool:
-    """Take a lock of PostgreSQL until the session ends, unless another holds it; return whether it is held.
+    """Try to acquire an advisory lock of PostgreSQL until the session ends; return whether it was acquired.
 
     Args:
-        session: detached from its pool, which would lend the session and its lock to others.
+        session: a connection that is detached from its pool; the pool would hand the session, and with it the lock, to
+            other code.
     """
     return _ask(session, "pg_try_advisory_lock", lock)
 
 
 @contextmanager
 def try_session(database: sa.Engine, lock: DatabaseLock, file: Path) -> Generator[sa.Connection | None]:
-    """Open a connection that holds a lock, unless another holds it; yield None then.
+    """Open a connection that holds a lock, and yield it; yield None if another session holds the lock.
 
-    A process whose session broke has lost the lock, and can change nothing over that connection any more.
+    Do all work that the lock protects over this connection: if the session breaks, the lock is lost, and so is the
+    ability to write over it.
 
     Args:
-        file: whose lock stands for it on SQLite.
+        file: the lock file to use on SQLite.
 
     Raises:
-        OSError: the file cannot be made or opened.
-        Unavailable: its file system has no locks.
+        OSError: the lock file cannot be created or opened.
+        Unavailable: its file system does not support locks.
         SQLAlchemyError: the database does not answer.
     """
     if database.dialect.name == "sqlite":
-        with try_file_lock(file) as held:
-            if not held:
+        with try_file_lock(file) as acquired:
+            if not acquired:
                 yield None
                 return
             with database.connect() as connection:
@@ -232,15 +245,15 @@ def try_session(database: sa.Engine, lock: DatabaseLock, file: Path) -> Generato
     session.detach()
     try:
         with session.begin():
-            held = try_lock_session(session, lock)
-        yield session if held else None
+            acquired = try_lock_session(session, lock)
+        yield session if acquired else None
     finally:
         with suppress(SQLAlchemyError):
             session.close()
 
 
 def end_holder(connection: sa.Connection, lock: DatabaseLock) -> None:
-    """End the session of PostgreSQL that holds a lock, so that the lock is free; without effect where it is free."""
+    """Terminate the PostgreSQL session that holds a lock, so that the lock is released; no effect if it is free."""
     high, low = divmod(lock.number % (1 << 64), 1 << 32)
     connection.exec_driver_sql(_END_HOLDER, {"high": high, "low": low})
 
@@ -255,12 +268,12 @@ _END_HOLDER = (
 def _ask(connection: sa.Connection, function: str, lock: DatabaseLock) -> bool:
     from sqlalchemy import func, select
 
-    # nothing where the function returns nothing; it has waited then
+    # pg_advisory_xact_lock returns void, which reads as an empty value: it has waited, and the result is not used
     return bool(connection.execute(select(getattr(func, function)(lock.number))).scalar_one())
 
 
 def _begin_writing(connection: sa.Connection) -> None:
-    # the driver begins a transaction at the first change only, and then with the write lock: see `database.connect`
+    # the driver would begin the transaction only at the first change (see `database.connect`)
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

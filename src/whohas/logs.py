@@ -1,7 +1,7 @@
-"""The log of a server or worker: one JSON object a line on stderr, of ours and of libraries alike.
+"""Logging of servers and workers: one JSON object a line on stderr, from whohas and from libraries.
 
-That holds for what nobody logs on purpose too: warnings, exceptions that end a thread or the process, exceptions that
-Python can only report, lines that cannot be formatted, and what child processes write on their stderr.
+This includes output that is not logged on purpose: Python warnings, uncaught exceptions of threads and of the process,
+exceptions in destructors, log records that cannot be formatted, and everything that child processes write to stderr.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ import structlog
 from structlog.typing import Processor
 
 _LONGEST = 1 << 14
-"""Characters of a line of a child that are kept."""
+"""Maximum length of a line of a child process, in characters; the rest is cut off."""
 
 log = structlog.get_logger("whohas.faults")
 
 
 class JsonHandler(logging.StreamHandler[IO[str]]):
-    """Writes to stderr; a record that cannot be formatted becomes a line that says so."""
+    """A log handler that writes JSON lines; a record that cannot be formatted becomes a line that says so."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         error = sys.exception()
         if isinstance(error, OSError):
-            return  # there is nobody to tell: stderr is closed, or its disk is full
-        facts = {
+            return  # stderr is closed or its disk is full, so nothing can be reported
+        fields = {
             "event": "a line of the log could not be written",
             "reason": repr(error)[:500],
             "logger": record.name,
@@ -40,15 +40,17 @@ class JsonHandler(logging.StreamHandler[IO[str]]):
             "timestamp": datetime.now(UTC).isoformat(),
         }
         with suppress(OSError, ValueError):
-            self.stream.write(json.dumps(facts) + self.terminator)
+            self.stream.write(json.dumps(fields) + self.terminator)
             self.flush()
 
 
 def configure_logs(level: str) -> None:
-    """Send structlog, the standard library's loggers and whatever Python reports by itself to stderr as JSON.
+    """Log as JSON to stderr: structlog, the loggers of the standard library, warnings and uncaught exceptions.
+
+    Changes the logging configuration and the exception hooks of the whole process.
 
     Args:
-        level: the least that is logged.
+        level: the lowest level to log: `debug`, `info`, `warning` or `error`.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -76,8 +78,8 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name, least in LEAST.items():
-        logging.getLogger(name).setLevel(least)
+    for name, lowest in LEAST.items():
+        logging.getLogger(name).setLevel(lowest)
     logging.captureWarnings(True)
     sys.excepthook = _end_of_process
     threading.excepthook = _end_of_thread
@@ -85,14 +87,17 @@ def configure_logs(level: str) -> None:
 
 
 def are_json() -> bool:
-    """Return whether this process logs JSON: a server or a worker, not another command."""
+    """Return whether this process logs JSON, that is, whether `configure_logs` was called (servers and workers)."""
     return any(isinstance(handler, JsonHandler) for handler in logging.getLogger().handlers)
 
 
 def log_output(stream: IO[bytes]) -> None:
-    """Log each line that other processes write to a pipe, until all of them have closed it.
+    """Log each line that child processes write to a pipe; return when all of them have closed it.
 
-    What is a JSON object already is passed on as it is.
+    Lines that are JSON objects already are written to stderr unchanged.
+
+    Args:
+        stream: the reading end of the pipe; it is closed.
     """
     with stream:
         for line in stream:
@@ -138,4 +143,4 @@ LEAST = {
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
 }
-"""Loggers whose lesser lines say what our own say already, or nothing of use to operators."""
+"""Third-party loggers that are too noisy, and the lowest level that is logged of each."""

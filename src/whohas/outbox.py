@@ -1,7 +1,7 @@
-"""What the outboxes have in common: of audit events (`audit.outbox`) and of messages to webhooks (`runs.outbox`).
+"""Queries shared by the two transactional outboxes: audit events (`audit.outbox`) and webhook messages (`runs.outbox`).
 
-A row of an outbox is written in the transaction of what it tells of, so both are there or neither. It is passed on
-later, at least once, and marked in a transaction of its own.
+A row is inserted in the same transaction as the change that it reports, so either both are committed or neither. A
+background task delivers it later, at least once, and marks it in a separate transaction.
 """
 
 from __future__ import annotations
@@ -17,40 +17,47 @@ from whohas.database import Instant
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What of an outbox waits, and for how long the oldest of it has."""
+    """The undelivered rows of an outbox.
+
+    Attributes:
+        count: the number of undelivered rows.
+        oldest_seconds: the age of the oldest of them; 0 if the outbox is empty.
+    """
 
     count: int
     oldest_seconds: float
 
 
 def any_waits(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> bool:
-    """Return whether there is a row under these conditions."""
+    """Return whether a row matches all of these conditions."""
     return connection.execute(sa.select(sa.literal(1)).where(*conditions).limit(1)).first() is not None
 
 
 def read_waiting(
     connection: sa.Connection, since: sa.ColumnElement[datetime], *conditions: sa.ColumnElement[bool]
 ) -> Waiting:
-    """Return how much waits.
+    """Count the undelivered rows of an outbox, and measure the age of the oldest.
 
     Args:
-        since: the column of the time since which a row waits.
-        conditions: of the rows that wait.
+        since: the column with the time from which a row waits for delivery.
+        conditions: match the undelivered rows.
     """
-    oldest = sa.func.min(since, type_=Instant())
-    count, began = connection.execute(sa.select(sa.func.count(), oldest).where(*conditions)).one()
-    age = (datetime.now(UTC) - began).total_seconds() if began else 0.0
+    minimum = sa.func.min(since, type_=Instant())
+    count, oldest = connection.execute(sa.select(sa.func.count(), minimum).where(*conditions)).one()
+    age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
     return Waiting(count, max(0.0, age))
 
 
 def claimable(connection: sa.Connection, oldest: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
-    """Return a query for the same rows without those that another worker is taking, for an UPDATE that takes them.
+    """Return a query for the keys of rows to claim, to be used in the WHERE clause of an UPDATE that claims them.
+
+    On PostgreSQL it locks the rows and skips those that another worker is claiming now (`FOR UPDATE SKIP LOCKED`).
 
     Args:
-        oldest: selects the keys of the rows in their order, with a limit.
+        oldest: selects the keys of the rows in their order, with a LIMIT.
     """
     if connection.dialect.name == "sqlite":
-        return oldest  # one transaction writes at a time
-    # with its locks it must be a CTE, which is computed once: a subquery may be computed again for each row of the
-    # update, and then more are taken than the limit says
+        return oldest  # SQLite has one writer at a time, so no other worker can claim the same rows
+    # A CTE is evaluated once. A plain subquery with FOR UPDATE may be evaluated again for each row of the UPDATE;
+    # each time it skips the rows that are locked by now, so that more rows than the LIMIT would be claimed.
     return sa.select(*oldest.with_for_update(skip_locked=True).cte("oldest").c)

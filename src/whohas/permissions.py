@@ -1,15 +1,16 @@
-"""Who on this machine may read the home folder: its owner alone. Tables may be opened to a group, and nothing else.
+"""File permissions of the home folder: only the owner may read it. A group may be given the tables, nothing else.
 
 ::
 
                             private (default)   group
-    home/                   0700                0710    the group may pass, and see no names
+    home/                   0700                0710    the group may pass through, but not list names
     ├── warehouse/          0700                2750
-    │   └── accounts/       0700, files 0600    2750, files 0640, all of the group that `warehouse/` has
+    │   └── accounts/       0700, files 0600    2750, files 0640, all in the group of `warehouse/`
     └── everything else     0700, files 0600    0700, files 0600
 
-A process makes files under a umask of 077. Files of earlier versions, or of an owner who chose otherwise, are closed
-when a process starts: the home folder first, so that nobody gets at the rest while that is looked through.
+New files get these permissions by a umask of 077. Files with wider permissions, from earlier versions or changed by
+hand, are restricted when a process starts: first the home folder itself, so that nobody can reach the rest while the
+scan is in progress.
 """
 
 from __future__ import annotations
@@ -28,26 +29,27 @@ _PASS = 0o010
 _FOLDER, _FILE = 0o2750, 0o640
 _LOG = "_delta_log"
 _OURS = frozenset({"warehouse", "artefacts", "spill", "keys", "rejects"})
-"""Folders of the home folder that are looked through; any other is closed itself, which is enough."""
+"""Subfolders of the home folder that are scanned to the last file; of others only the folder itself is restricted,
+which is enough to keep everybody else out."""
 _LINKED = frozenset({"warehouse", "artefacts"})
-"""Those that may be a link to another disk."""
+"""Subfolders that may be a symbolic link to another disk, which is followed."""
 _FAULTS = 3
-"""Lines on permissions that cannot be changed, at most."""
+"""Maximum number of log lines on permissions that cannot be changed."""
 
 
 def restrict_process() -> None:
-    """Let nobody else read what this process and its children make from here on."""
+    """Set the umask of this process and its future children to 077: only the owner can read new files."""
     os.umask(_UMASK)
 
 
 @dataclass(slots=True)
 class Tightened:
-    """What was changed.
+    """Counts of the permissions that were changed, and the failures.
 
     Attributes:
-        closed: files and folders that others could reach, and no longer can.
-        opened: files and folders of tables that their group can now reach, or that got its number.
-        faults: what could not be changed, in sentences.
+        closed: the number of files and folders that other users could access before.
+        opened: the number of files and folders of tables that were opened to their group or moved to it.
+        faults: one sentence for each file or folder whose permissions could not be changed.
     """
 
     closed: int = 0
@@ -56,13 +58,14 @@ class Tightened:
 
 
 def tighten(home: Path, *, group: bool) -> Tightened:
-    """Give a home folder and what is right in it the permissions that they should have.
+    """Set the permissions of the home folder, of its direct entries and of the entries of the warehouse.
 
-    Nobody else gets at what is deeper then, but a group at tables; see `tighten_all`.
+    Afterwards nobody but the owner, and with `group` the group of the tables, can reach anything deeper, whatever the
+    permissions there are. Failures are reported in the result, never raised.
 
     Args:
-        home: is there.
-        group: whether the tables are open to the group of the warehouse's folder.
+        home: the home folder, which must exist.
+        group: whether the tables are open to the group of the warehouse folder.
     """
     done = Tightened()
     try:
@@ -94,9 +97,13 @@ def tighten(home: Path, *, group: bool) -> Tightened:
 
 
 def tighten_all(home: Path, done: Tightened, *, group: bool) -> Tightened:
-    """Go on from `tighten` to every file: a defence for the day on which the home folder is opened by mistake.
+    """Set the permissions of every file below the home folder too, in case somebody opens the home folder by mistake.
 
-    A hundred thousand files take seconds.
+    Call it after `tighten`. A hundred thousand files take seconds.
+
+    Args:
+        done: the result of `tighten`; it is updated and returned.
+        group: whether the tables are open to the group of the warehouse folder.
     """
     try:
         _everything(home, group, done)
@@ -106,21 +113,22 @@ def tighten_all(home: Path, done: Tightened, *, group: bool) -> Tightened:
 
 
 def share_warehouse(folder: Path) -> None:
-    """Let the group of the warehouse's folder see its tables; what is made in it gets that group."""
+    """Open the warehouse folder to its group; new entries inherit the group (set-group-ID)."""
     _set(folder, _FOLDER, Tightened())
 
 
 def share_table(folder: Path) -> None:
-    """Open a table to the group of the folder that it is in: its own folder, its log and its files."""
+    """Open a table (its folder, its Delta log and its files) to the group of the warehouse folder that contains it."""
     if folder.is_dir():
         _open_table(folder, folder.parent.stat().st_gid, Tightened())
 
 
 @contextmanager
 def sharing(shared: bool) -> Generator[None]:
-    """Make files that a group may read, if `shared`: engines that read a table see its log at once.
+    """With `shared`, create files that the group can read until the context ends.
 
-    The umask is the whole process's, so this is for the moment of a commit in a process that does nothing else.
+    Used for the commit of a table, so that other engines can read its log at once. It changes the umask of the whole
+    process: use it only for the moment of a commit, in a process that does nothing else.
     """
     if not shared:
         yield
@@ -133,7 +141,7 @@ def sharing(shared: bool) -> Generator[None]:
 
 
 def close_files(*paths: Path) -> Tightened:
-    """Close files that are not in the home folder; those that are not there are passed over."""
+    """Restrict files outside the home folder to their owner; missing files are skipped."""
     done = Tightened()
     for path in paths:
         if path.is_file():
@@ -142,8 +150,8 @@ def close_files(*paths: Path) -> Tightened:
 
 
 def _everything(home: Path, group: bool, done: Tightened) -> None:
-    # tables first: others wait for them
-    for top, is_folder in sorted(_entries(home, follow=_LINKED), key=lambda one: one[0].name != "warehouse"):
+    # the warehouse first: other engines may be waiting to read its tables
+    for top, is_folder in sorted(_entries(home, follow=_LINKED), key=lambda entry: entry[0].name != "warehouse"):
         if not is_folder or top.name not in _OURS:
             continue
         if top.name != "warehouse":
@@ -158,19 +166,19 @@ def _everything(home: Path, group: bool, done: Tightened) -> None:
 
 
 def _close_tree(folder: Path, done: Tightened) -> None:
-    # a home may have files of a hundred thousand runs: nothing is made for those that are as they should be
+    # a home folder may have the files of a hundred thousand runs: create no Path for files that need no change
     try:
-        with os.scandir(folder) as found:
-            for one in found:
-                if one.is_symlink():
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_symlink():
                     continue
                 with suppress(FileNotFoundError):
-                    mode = one.stat(follow_symlinks=False).st_mode
+                    mode = entry.stat(follow_symlinks=False).st_mode
                     if mode & _OTHERS:
-                        _set(Path(one.path), mode & 0o700, done)
+                        _set(Path(entry.path), mode & 0o700, done)
                     if stat.S_ISDIR(mode):
-                        _close_tree(Path(one.path), done)
-    except (FileNotFoundError, NotADirectoryError):  # runs and their folders come and go
+                        _close_tree(Path(entry.path), done)
+    except (FileNotFoundError, NotADirectoryError):  # other processes remove runs and their folders during the scan
         return
 
 
@@ -179,21 +187,21 @@ def _open_table(folder: Path, number: int, done: Tightened) -> None:
     for path, is_folder in _entries(folder):
         if is_folder:
             _open_table(path, number, done)
-        elif path.suffix == ".revised":  # a load's own draft
+        elif path.suffix == ".revised":  # the draft of a load in progress, not yet part of the table
             _close(path, done)
         else:
             _set(path, _FILE, done, number)
 
 
 def _entries(folder: Path, follow: frozenset[str] = frozenset()) -> Iterator[tuple[Path, bool]]:
-    """Yield what is in a folder, and whether it is a folder; links lead elsewhere and are not followed."""
+    """Yield each entry of a folder and whether it is a folder; skip symbolic links, except those named in `follow`."""
     try:
-        with os.scandir(folder) as found:
-            for one in found:
-                if not one.is_symlink():
-                    yield Path(one.path), one.is_dir()
-                elif one.name in follow and one.is_dir():
-                    yield Path(one.path), True
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if not entry.is_symlink():
+                    yield Path(entry.path), entry.is_dir()
+                elif entry.name in follow and entry.is_dir():
+                    yield Path(entry.path), True
     except (FileNotFoundError, NotADirectoryError):
         return
 
@@ -208,7 +216,7 @@ def _close(path: Path, done: Tightened) -> None:
 
 
 def _set(path: Path, wanted: int, done: Tightened, group: int | None = None) -> None:
-    """Give a file or folder its permissions, and a group if it is not of that group yet."""
+    """Set the permissions of a file or folder, and its group if given; count the change or the failure in `done`."""
     try:
         if group is not None and path.stat().st_gid != group:
             _give(path, group, done)
@@ -246,7 +254,7 @@ _OWNER = "Let its owner close it to others, or set WHOHAS_HOME to a folder of yo
 
 
 def log_changes(home: Path, done: Tightened) -> None:
-    """Log what was closed and opened in a home folder, and what could not be."""
+    """Log how many entries of a home folder were restricted or opened, and the first few failures."""
     import structlog
 
     log = structlog.get_logger("whohas.permissions")

@@ -1,4 +1,7 @@
-"""Everything an installation is made of, built once at the two doors: the HTTP server and the command line."""
+"""The objects of an installation (database, warehouse, runs, webhooks, audit log, …), created and wired together.
+
+The HTTP server, workers and commands call `open_services` once when they start and pass the result on.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ log = structlog.get_logger("whohas.services")
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of an installation; whatever needs one is given it."""
+    """The parts of an opened installation, as `open_services` creates them."""
 
     settings: Settings
     database: sa.Engine
@@ -65,9 +68,11 @@ class Services:
     relay: Relay
 
     def warm(self) -> None:
-        """Does now what the first calls would else wait for, half a second and more: imports of what reads tables, the
-        catalogue of the newest snapshot, connections to the database. What is missing or broken is for the calls to
-        tell."""
+        """Prepare what the first requests would otherwise wait for, half a second or more.
+
+        Opens connections to the database, imports the modules that read tables, and reads the catalog of the newest
+        snapshot. Failures are logged and ignored: the requests will report them.
+        """
         try:
             with ExitStack() as open_together:
                 for _ in range(_CONNECTIONS):
@@ -80,16 +85,21 @@ class Services:
 
     @contextmanager
     def worker(self) -> Generator[None]:
-        """Make this process a worker for as long as the context lasts: it carries out runs, starts what is scheduled,
-        sends what webhooks wait for, and removes what is kept no longer."""
-        sweeper = Sweeper(self.retention)  # looks at what there is before this process adds to it
+        """Make this process a worker until the context ends.
+
+        A worker executes runs, starts scheduled runs, delivers webhook messages, and sweeps what retention no longer
+        keeps.
+        """
+        sweeper = Sweeper(
+            self.retention
+        )  # created first: it checks the age of the newest run before this worker adds runs
         tasks = (
             PeriodicTask(
                 "schedules", self.schedules.tick, timeouts.TICK_SECONDS, apart=True, needed=self.schedules.any_due
             ),
             PeriodicTask("schedules put right", self.schedules.put_right, timeouts.CLOCK_LOOK_SECONDS, apart=True),
             PeriodicTask(AFTER_RUNS, self.hooks.deliver, timeouts.TICK_SECONDS, apart=True, needed=self.hooks.any_due),
-            # a sweep looks through the folders that all workers share
+            # a sweep scans folders that all workers share: jitter keeps workers from scanning them at the same time
             PeriodicTask("sweep", sweeper.sweep, self.settings.sweep_seconds, apart=True, jitter=_SWEEP_JITTER),
         )
         with self.runs.work(tasks):
@@ -97,7 +107,7 @@ class Services:
 
 
 def _check_names(settings: Settings) -> None:
-    """Refuse names of reports and formats that there are none of, which no run would notice before it is too late."""
+    """Reject settings that name unknown reports or formats; otherwise they would surface only when a run starts."""
     known = reports()
     for name in settings.concurrent_reports:
         if name not in known:
@@ -116,14 +126,14 @@ def _check_names(settings: Settings) -> None:
 
 @contextmanager
 def open_services(settings: Settings, *, serving: bool = False) -> Generator[Services]:
-    """Opens an installation, making its folder, its database and its keys if they are missing.
+    """Open an installation; create its home folder, database schema and signing keys if they are missing.
 
     Args:
-        serving: whether this process goes on for long (`Settings.make_home`).
+        serving: whether this is a long-running process (a server or worker); see `Settings.make_home`.
 
     Raises:
-        InvalidArguments: a setting names what there is none of.
-        Unavailable: the folder or the database cannot be made or opened.
+        InvalidArguments: a setting names an unknown report or format, or a package that is not installed is needed.
+        Unavailable: the home folder or the database cannot be created or opened.
     """
     _check_names(settings)
     try:
@@ -131,7 +141,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
         database = connect(settings.sqlalchemy_url)
         upgrade(database)
         if database.dialect.name == "postgresql":
-            remove_job_tables(database, quiet=True)  # now, while this process has but one session
+            remove_job_tables(database, quiet=True)  # now, while this process has only one session
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(unusable(error, settings.sqlalchemy_url, str(settings.home))) from error

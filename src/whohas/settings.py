@@ -1,7 +1,8 @@
-"""Every setting, in one class.
+"""All settings of whohas, in one class.
 
-A setting comes from, in this order: an argument of the constructor, the environment variable `WHOHAS_<NAME>`,
-the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home folder), the default below.
+The first of these sources that has a value wins: an argument of the constructor (from the command line), the
+environment variable `WHOHAS_<NAME>`, the TOML file that `WHOHAS_CONFIG` names (default: `whohas.toml` in the home
+folder), the default below.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ from whohas.zones import UnknownZone, parse_zone
 MiB = 1 << 20
 
 Names = Annotated[tuple[str, ...], NoDecode]
-"""Several names; in an environment variable they are separated by commas."""
+"""A list of names; in an environment variable they are separated by commas."""
 
 _ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
 
 
 class Settings(BaseSettings):
-    """What an installation can be told. Frozen: read once at the door, passed to whoever needs it."""
+    """The settings of an installation: immutable, read once at the start of a process and passed to its parts."""
 
     model_config = SettingsConfigDict(env_prefix="WHOHAS_", frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -48,20 +49,20 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None,
         description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
-        "default: the SQLite file `whohas.db` in the home folder, which serves one process.",
+        "default: the SQLite file `whohas.db` in the home folder, for one server.",
     )
     database_wait_seconds: float = Field(
         timeouts.DATABASE_START_SECONDS,
         ge=0,
         le=86400,
-        description="Seconds that a server or worker which starts waits for a PostgreSQL that does not answer; then it "
-        "gives up with exit code 1.",
+        description="Seconds that a starting server or worker waits for a PostgreSQL that does not answer, before it "
+        "exits with code 1.",
     )
     max_body_bytes: int = Field(1 * MiB, ge=1024, description="The longest request body that is read, in bytes.")
     token_lifetime: int = Field(
         timeouts.TOKEN_SECONDS,
         ge=60,
-        description="Seconds that an access token is valid; long, for no SDK fetches a second one.",
+        description="Seconds that an access token is valid; long, because SDKs never fetch a second one.",
     )
     token_key_days: int = Field(
         90, ge=0, description="Days after which a new key signs access tokens; 0 for never. Older tokens stay valid."
@@ -79,23 +80,24 @@ class Settings(BaseSettings):
     )
     oidc_issuer: str | None = Field(
         None,
-        description="The URL of an outside issuer (OpenID Connect) whose tokens are taken too, exactly as in their "
+        description="The URL of an external OpenID Connect issuer whose tokens are also accepted, exactly as in their "
         "claim `iss`.",
     )
-    oidc_audience: str | None = Field(None, description="What the claim `aud` of such a token must have.")
+    oidc_audience: str | None = Field(None, description="The value that the claim `aud` of such a token must contain.")
     oidc_algorithms: Names = Field(("RS256", "ES256"), description="The algorithms that may sign such a token.")
     oidc_name_claim: str = Field(
         "preferred_username",
         description="The claim with a user's name; a token without it stands for a program, which may not cancel.",
     )
     oidc_levels_claim: str = Field(
-        "groups", description="The claim that says what its holder is; dots lead into objects: `realm_access.roles`."
+        "groups",
+        description="The claim from which user levels are derived; dots lead into objects: `realm_access.roles`.",
     )
     oidc_levels: Names = Field(
-        (), description="What a value of that claim means, as `auditors=REPORT_ADMIN`; what is not named gives nothing."
+        (), description="User levels for values of that claim, such as `auditors=REPORT_ADMIN`; other values give none."
     )
     oidc_sources_claim: str = Field(
-        "sources", description="The claim with the ids of the sources that a source administrator is held to."
+        "sources", description="The claim with the ids of the sources that a source administrator is restricted to."
     )
     oidc_scopes: Names = Field(
         (),
@@ -108,7 +110,7 @@ class Settings(BaseSettings):
     )
     cors_origins: Names = Field((), description="Origins whose pages may call the API from a browser, or `*` for any.")
     concurrent_reports: Names = Field(
-        (), description="Report types of which several identical runs may go at once (no single flight)."
+        (), description="Report types of which several identical runs may be active at once (no single flight)."
     )
     default_formats: Names = Field(
         ("csv", "pdf"), description="The files of a run that selects none (`selectedFormats`), such as `csv`."
@@ -126,8 +128,8 @@ class Settings(BaseSettings):
     )
     keep_extracts: bool = Field(
         True,
-        description="Whether a run that makes several files keeps the rows that they are of, so that further formats "
-        "are made quickly later; without them its statement is run once more.",
+        description="Whether a run that makes several files also keeps its rows, so that further formats can be made "
+        "quickly later; otherwise its SQL is run again for them.",
     )
     search_phrases: bool = Field(
         False,
@@ -156,9 +158,7 @@ class Settings(BaseSettings):
     search_notes: int = Field(
         100, ge=1, description="The most notes about one search; of more, the number is reported."
     )
-    worker: bool = Field(
-        True, description="Whether `whohas serve` carries out runs too; without it `whohas worker` must, somewhere."
-    )
+    worker: bool = Field(True, description="Whether `whohas serve` also executes runs; if not, a `whohas worker` must.")
     load_rejected_percent: float = Field(
         5, ge=0, le=100, description="A load stops if it would reject more of the rows of a file or source than this."
     )
@@ -191,10 +191,10 @@ class Settings(BaseSettings):
     runs_at_once: int = Field(
         default_factory=lambda: max(1, (os.cpu_count() or 2) // 2),
         ge=1,
-        description="Runs that a worker carries out at the same time, in addition to small ones; the others wait.",
+        description="Runs that a worker executes at the same time, in addition to small ones; others stay queued.",
     )
     small_runs_at_once: int = Field(
-        1, ge=1, description="Small runs that a worker carries out in addition, so that they never wait for large ones."
+        1, ge=1, description="Small runs that a worker executes in addition, so that they never wait for large ones."
     )
     small_run: int = Field(
         20_000,
@@ -203,25 +203,23 @@ class Settings(BaseSettings):
         "PDF 6).",
     )
     runs_per_launcher: int = Field(
-        100, ge=1, description="Runs of one launcher that are not over; one more is refused with status 429."
+        100, ge=1, description="Active runs of one launcher; one more is refused with status 429."
     )
-    runs_waiting: int = Field(
-        10_000, ge=1, description="Runs in all that are queued; one more is refused with status 429."
-    )
+    runs_waiting: int = Field(10_000, ge=1, description="Queued runs in all; one more is refused with status 429.")
     run_seconds: int = Field(
         timeouts.RUN_SECONDS,
         ge=1,
-        description="Seconds that one attempt at a run may take; a longer one fails and says so.",
+        description="Seconds that one attempt at a run may take; a longer one fails with a message.",
     )
     drain_seconds: int = Field(
         timeouts.DRAIN_SECONDS,
         ge=0,
-        description="Seconds that a worker which is stopped (SIGTERM) gives its runs to end; then they go back to the "
+        description="Seconds that a stopping worker (SIGTERM) waits for its runs to end, before it returns them to the "
         "queue.",
     )
     spill: Path | None = Field(
         None,
-        description="The folder on this machine's own disk that engines spill to; default: `spill` in the home folder.",
+        description="A folder on a local disk for the temporary files of engines; default: `spill` in the home folder.",
     )
     run_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of one run's engine."
@@ -231,7 +229,7 @@ class Settings(BaseSettings):
     )
     run_attempts: int = Field(3, ge=1, description="Times that a run may lose its worker before it fails for good.")
     hook_private_targets: bool = Field(
-        False, description="Whether hooks may be addresses of this machine and of private networks."
+        False, description="Whether webhooks may be addresses of this machine and of private networks."
     )
     hook_attempts: int = Field(
         8, ge=1, le=20, description="Attempts to deliver a message to a webhook before it is given up."
@@ -240,19 +238,21 @@ class Settings(BaseSettings):
         timeouts.HOOK_RETRY_SECONDS,
         gt=0,
         le=3600,
-        description="Seconds from a hook's first attempt to its second; each wait is four times longer.",
+        description="Seconds from the first attempt at a message to the second; then each wait is four times longer.",
     )
     keep_files_days: float = Field(
-        90, ge=0, description="Days that the files of a run are kept after its end; 0: for ever. See `whohas hold`."
+        90, ge=0, description="Days that the files of a run are kept after its end; 0: forever. See `whohas hold`."
     )
     keep_files_bytes: int = Field(
-        0, ge=0, description="Bytes that the files of all runs may take together; beyond, the oldest go. 0: no limit."
+        0,
+        ge=0,
+        description="Bytes that the files of all runs may use; beyond that the oldest are deleted. 0: no limit.",
     )
     keep_runs_days: float = Field(
-        400, ge=0, description="Days that a run itself is kept after its end, and what is known of it; 0: for ever."
+        400, ge=0, description="Days that the record of a run is kept after its end; 0: forever."
     )
     sweep_seconds: float = Field(
-        timeouts.SWEEP_SECONDS, ge=1, description="Seconds from one sweep of what is not to be kept to the next."
+        timeouts.SWEEP_SECONDS, ge=1, description="Seconds between the sweeps that delete what is no longer kept."
     )
     warehouse_mode: str = Field(
         "private",
@@ -261,7 +261,7 @@ class Settings(BaseSettings):
         "folder (`group`), so that other engines can.",
     )
     min_free_bytes: int = Field(
-        256 * MiB, ge=0, description="Bytes that must be free where the home folder is for `/readyz` to say ready."
+        256 * MiB, ge=0, description="Free bytes that `/readyz` requires on the disk of the home folder."
     )
     metrics: str = Field(
         "open",
@@ -270,13 +270,13 @@ class Settings(BaseSettings):
     )
     otlp_endpoint: str | None = Field(
         None,
-        description="A collector that takes OpenTelemetry traces by OTLP over HTTP, such as `http://127.0.0.1:4318`; "
-        "needs `whohas[otel]`.",
+        description="The URL of an OpenTelemetry collector for traces (OTLP over HTTP), such as "
+        "`http://127.0.0.1:4318`; needs `whohas[otel]`.",
     )
     audit_downloads: str = Field(
         "auditable",
         pattern="^(auditable|all)$",
-        description="The downloads that the audit log records: those that ask for it (`auditable=true`), or `all`.",
+        description="The downloads that the audit log records: requests with `auditable=true` (`auditable`), or `all`.",
     )
     kafka_servers: Names = Field(
         (),
@@ -289,25 +289,27 @@ class Settings(BaseSettings):
     kafka_security: str = Field(
         "plaintext",
         pattern="^(plaintext|ssl|sasl_plaintext|sasl_ssl)$",
-        description="How brokers are spoken to: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.",
+        description="The protocol for the brokers: `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.",
     )
     kafka_sasl: str = Field("SCRAM-SHA-512", description="The SASL mechanism, such as `PLAIN` or `SCRAM-SHA-512`.")
     kafka_user: str | None = Field(None, description="The user for SASL.")
     kafka_password: SecretStr | None = Field(None, description="The user's password.")
     kafka_ca: Path | None = Field(
-        None, description="A PEM file with the authorities that vouch for brokers; default: the system's."
+        None, description="A PEM file with the certificate authorities for the brokers; default: the system's."
     )
-    kafka_certificate: Path | None = Field(None, description="A PEM file with our certificate, where brokers want one.")
-    kafka_key: Path | None = Field(None, description="A PEM file with its private key.")
+    kafka_certificate: Path | None = Field(
+        None, description="A PEM file with the client certificate, if brokers require one."
+    )
+    kafka_key: Path | None = Field(None, description="A PEM file with the private key of the client certificate.")
     kafka_options: Names = Field(
         (),
-        description="Further options of librdkafka, such as `compression.type=lz4`; those by which nothing is lost "
-        "stay as they are.",
+        description="Further options of librdkafka, such as `compression.type=lz4`; options that protect against loss "
+        "cannot be changed.",
     )
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
-        description="What the server's JSON log shows at the least.",
+        description="The lowest level that the JSON log of servers and workers contains.",
     )
 
     @field_validator(
@@ -338,7 +340,7 @@ class Settings(BaseSettings):
     @field_validator("kafka_topic")
     @classmethod
     def _topic_of_kafka(cls, value: str) -> str:
-        # org.apache.kafka.common.internals.Topic.validate: the names of two folders, which the pattern lets through
+        # rejected by org.apache.kafka.common.internals.Topic.validate, but accepted by the pattern
         if value in (".", ".."):
             raise ValueError(f"Kafka takes no topic named {value!r}; choose a name such as REPORT.cloud-audit")
         return value
@@ -355,10 +357,10 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if one != "*":
+        for network in value:
+            if network != "*":
                 try:
-                    ipaddress.ip_network(one)
+                    ipaddress.ip_network(network)
                 except ValueError as error:
                     raise ValueError(f"{error}; write an address or a network, as in 10.0.0.0/8") from None
         return value
@@ -366,18 +368,18 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not _ORIGIN.fullmatch(one):
-                raise ValueError(f"{one!r} is no origin; write scheme and host alone, as in https://reports.example")
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write scheme and host alone, as in https://reports.example")
         return value
 
     @field_validator("kafka_servers")
     @classmethod
     def _brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            protocol, separator, rest = one.rpartition("://")  # librdkafka takes a protocol before the host
+        for broker in value:
+            protocol, separator, rest = broker.rpartition("://")  # librdkafka accepts a protocol before the host
             if separator and protocol.lower() not in ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"):
-                raise ValueError(f"{one[:200]!r} begins with an unknown protocol; write HOST:PORT")
+                raise ValueError(f"{broker[:200]!r} begins with an unknown protocol; write HOST:PORT")
             with addresses.as_value_error():
                 addresses.authority(rest)
         return value
@@ -385,9 +387,9 @@ class Settings(BaseSettings):
     @field_validator("kafka_options")
     @classmethod
     def _pairs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not one.partition("=")[0].strip() or "=" not in one:
-                raise ValueError(f"{one!r} is no option; write name=value, as in compression.type=lz4")
+        for option in value:
+            if not option.partition("=")[0].strip() or "=" not in option:
+                raise ValueError(f"{option!r} is no option; write name=value, as in compression.type=lz4")
         return value
 
     @field_validator("kafka_ca", "kafka_certificate", "kafka_key")
@@ -429,15 +431,16 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     def make_home(self, *, serving: bool = False) -> None:
-        """Make the home folder if it is missing, for its owner alone, and close what is open to others; see
-        `permissions`. What is changed, and what cannot be, is logged.
+        """Create the home folder if it is missing, and restrict it to its owner; see `permissions`.
+
+        Also sets the umask of the process. Changed permissions, and failures to change them, are logged.
 
         Args:
-            serving: whether this process goes on for long. Every file is looked at then, beside what it does, and not
-                only where the uppermost folders were open.
+            serving: whether this is a long-running process. It then checks every file in a background thread; others
+                check every file only if the topmost folders had wrong permissions.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: the folder cannot be created.
         """
         permissions.restrict_process()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -461,46 +464,50 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_shared(self) -> bool:
-        """Whether the tables are open to a group."""
+        """Whether the tables are readable by the group of the warehouse folder."""
         return self.warehouse_mode == "group"
 
     @property
     def warehouse_path(self) -> Path:
-        """The Delta tables and their manifests."""
+        """The folder of the Delta tables and their manifests."""
         return self.home / "warehouse"
 
     @property
     def artefacts_path(self) -> Path:
-        """The finished files of runs."""
+        """The folder of the files of runs."""
         return self.home / "artefacts"
 
     @property
     def spill_path(self) -> Path:
-        """What engines spill, a folder a worker."""
+        """The folder for temporary files of engines, with a subfolder for each worker."""
         return self.spill or self.home / "spill"
 
     @property
     def trail_path(self) -> Path:
-        """The audit trail."""
+        """The file of the audit log."""
         return self.home / "audit.ndjson"
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database of runs, clients and settings of reports, as a URL with its driver."""
+        """The URL of the database, with its driver and password."""
         url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from arguments, environment and file.
+    """Read the settings from arguments, environment variables and the settings file.
+
+    Args:
+        overrides: settings that win over the environment and the file.
 
     Raises:
-        InvalidArguments: a setting is unknown or has an impossible value; the message names each.
+        InvalidArguments: settings are unknown or have invalid values (the message names each), or the file cannot be
+            read.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InvalidArguments(f"The settings are wrong. {faults}.") from None
-    except ValueError as error:  # a TOML file that is none
+    except ValueError as error:  # the file is not valid TOML
         raise InvalidArguments(f"The settings file cannot be read: {error}.") from None

@@ -1,11 +1,11 @@
-"""Every time that one part of whohas waits for another, in seconds, and how these times relate.
+"""All timeouts and intervals between parts of whohas, in seconds, and the relations that must hold between them.
 
-A time stands here if another one depends on it, in this module or elsewhere: what is longer than what, and why, is in
-`RELATIONS`. A value that follows from another is computed from it. A unit test evaluates each relation, and the page on
-the life of a run shows them. Settings that users change (`settings.py`) have their defaults here.
+A value belongs here if another one depends on it. `RELATIONS` states which must be longer than which, and why; a unit
+test evaluates each, and `docs/explanation` shows them. Values that follow from others are computed. Settings that users
+can change (`settings.py`) have their defaults here.
 
-What stays in a module of its own: `cli.serve.SWITCH_SECONDS` (a slice of processor time, nobody waits for it),
-`runs.sealing` (a pause in one loop over one file), and the times of `whohas.client`, which talks to other servers too.
+Not here: `cli.serve.SWITCH_SECONDS` (a slice of processor time), `runs.sealing` (a pause within one loop), and the
+timeouts of `whohas.client`, which also talks to other servers.
 """
 
 from __future__ import annotations
@@ -15,82 +15,86 @@ from typing import Final
 # The lease of a worker
 
 LEASE_BEAT_SECONDS: Final = 0.5
-"""From one heartbeat of a worker to the next on PostgreSQL, where its runs depend on them."""
+"""Interval of a worker's heartbeats on PostgreSQL, where its lease on runs depends on them."""
 LEASE_LOCAL_BEAT_SECONDS: Final = 10.0
-"""The same on SQLite, where heartbeats only show a worker that hangs: each is a commit, which wakes the queue."""
+"""Interval of heartbeats on SQLite. They only reveal a hung worker, and each is a commit that wakes the queue."""
 LEASE_PATIENCE_SECONDS: Final = 6 * LEASE_BEAT_SECONDS
-"""How long a worker whose heartbeats fail lets its children go on."""
+"""How long a worker may fail to write its heartbeat before it kills its child processes."""
 LEASE_MARGIN_SECONDS: Final = 0.5
-"""What it takes then until the children are gone, and what the commit of a heartbeat takes."""
+"""Allowance for killing the child processes and for the commit of a heartbeat."""
 LEASE_GONE_SECONDS: Final = LEASE_PATIENCE_SECONDS + LEASE_MARGIN_SECONDS
-"""How long after its last heartbeat a worker's children are gone, whatever became of it: it may be alive, and cut
-off."""
+"""Age of a worker's last heartbeat at which its child processes have certainly ended, even if the worker is alive but
+cut off from the database."""
 LEASE_SETTLE_SECONDS: Final = 4 * LEASE_BEAT_SECONDS
-"""How long a worker waits with taking over after it found the database: after an outage the others come back too."""
+"""How long a worker that has (re)connected to the database waits before it takes over runs: after an outage the other
+workers need time to renew their heartbeats."""
 LEASE_HERE_SECONDS: Final = 5.0
-"""How old the last heartbeat of a worker is at most to which the command line leaves its run."""
+"""Maximum age of a worker's heartbeat for the command line to leave its run to that worker."""
 LEASE_DEAD_SECONDS: Final = 2 * LEASE_LOCAL_BEAT_SECONDS
-"""After how much silence a worker is not counted as alive."""
+"""Age of the last heartbeat at which a worker is no longer counted as alive."""
 LEASE_HUNG_SECONDS: Final = 30.0
-"""How long a worker that holds its lock may be silent; then its session is ended, and it has lost its runs."""
+"""Age of the last heartbeat at which a worker that still holds its lock counts as hung: its database session is
+terminated, and it loses its runs."""
 RECOVERY_LOOK_SECONDS: Final = LEASE_BEAT_SECONDS
-"""How often workers that died are looked for."""
+"""Interval of the search for dead workers."""
 RECOVERY_TIDY_SECONDS: Final = 60.0
-"""How often files are looked for that lost attempts wrote after their run was over."""
+"""Interval of the search for files that lost attempts wrote after their run had ended."""
 RECOVERY_STRAY_SECONDS: Final = 600.0
-"""How long after its end the folder of a run is looked at for them."""
+"""How long after the end of a run its folder is searched for such files."""
 
-# Children, and the attempts that they carry out
+# Child processes, and the attempts at runs that they execute
 
 CHILD_WORD_SECONDS: Final = 1.0
-"""How often a child hears that its worker is there."""
+"""Interval of the messages by which a worker shows its child processes that it is alive."""
 CHILD_PARENT_SECONDS: Final = 15.0
-"""After so long without hearing it a child exits."""
+"""A child process exits if it has received no such message for this long."""
 CHILD_TERM_SECONDS: Final = 0.5
-"""How long a child has after SIGTERM before SIGKILL."""
+"""Time between SIGTERM and SIGKILL for a child process."""
 CHILD_EXIT_CODE_SECONDS: Final = 5.0
-"""How long after the end of a child its exit code is waited for."""
+"""How long to wait for the exit code of a child process that has ended."""
 CHILD_MEMORY_SECONDS: Final = 10.0
-"""How long before the end of a child that was killed memory may have been short for that to be the reason."""
+"""A killed child process counts as out of memory if the kernel killed a process for lack of memory within this time
+before its end."""
 CHILD_FORK_SECONDS: Final = 600.0
-"""How long a child is waited for: all libraries may have to be loaded first, by a process of low priority. On a machine
-with forty other busy processes that took more than two minutes."""
+"""How long to wait for a new child process. A low-priority process may have to load all libraries first, which took
+more than two minutes on a machine with forty other busy processes."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
-"""How often the engine is asked how far it is."""
+"""Interval at which the engine is asked for its progress."""
 ATTEMPT_LOOK_SECONDS: Final = 0.1
-"""How often the row of a run is asked whether it was cancelled: a cancel takes effect within this time."""
+"""Interval at which the row of a run is checked for a cancel: a cancel takes effect within this time."""
 ATTEMPT_NOTE_SECONDS: Final = 0.5
-"""How often progress is written to the row."""
+"""Interval at which progress is written to the row of a run."""
 ATTEMPT_AGAIN_SECONDS: Final = 0.25
-"""How long a database that does not take an attempt's end is left alone before the next try."""
+"""Pause between two tries to write the result of an attempt to a database that fails."""
 ATTEMPT_WRITE_SECONDS: Final = 60.0
-"""How long an attempt's end tries to get into the database; then recovery takes care of the run."""
+"""How long to try to write the result of an attempt; afterwards recovery takes care of the run."""
 ATTEMPT_STOPPING_SECONDS: Final = 2.0
-"""The same, while the worker shuts down."""
+"""The same while the worker shuts down."""
 RENDER_LOOK_SECONDS: Final = 1.0
-"""How often the child is asked that makes a file of a run that is over."""
+"""Interval at which a child process that makes another format of an ended run is checked."""
 RUN_SECONDS: Final = 6 * 3600
-"""How long one attempt may take (WHOHAS_RUN_SECONDS)."""
+"""Maximum duration of one attempt (WHOHAS_RUN_SECONDS)."""
 
 # The queue
 
 QUEUE_POLL_SECONDS: Final = 1.0
-"""How often queued runs are looked for without any hint."""
+"""Interval at which a worker polls for queued runs without a notification."""
 QUEUE_COMMITS_SECONDS: Final = 0.02
-"""How often SQLite is asked whether something was committed, while something is."""
+"""Interval at which SQLite is checked for new commits while there are some."""
 QUEUE_QUIET_SECONDS: Final = 0.1
-"""How often it is asked once nothing was committed for a while: an idle server takes next to no processor time."""
+"""The same after `QUEUE_QUIET_AFTER_SECONDS` without a commit, so that an idle server uses almost no processor time."""
 QUEUE_QUIET_AFTER_SECONDS: Final = 1.0
-"""How long that while is."""
+"""Time without commits after which a database counts as quiet."""
 START_RETRY_SECONDS: Final = 5
-"""After which a start that was refused for want of room may find some."""
+"""`Retry-After` for a start that was refused because too many runs are active or queued."""
 LEFTOVERS_LOCK_SECONDS: Final = 2
-"""How long the tables of an earlier version's queue may be in use before they are left for the next start."""
+"""How long to wait for the lock on the queue tables of an earlier version; then their removal is left to the next
+start."""
 
 # Shutting down, in this order
 
 STOP_LOOK_SECONDS: Final = 1.0
-"""How often a worker looks whether a signal came at the very moment at which it began to wait for one."""
+"""Maximum length of one wait for a signal; a signal that arrives just before the wait is noticed after it."""
 HTTP_GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end."""
 TASKS_STOP_SECONDS: Final = 10.0
@@ -98,9 +102,9 @@ TASKS_STOP_SECONDS: Final = 10.0
 DRAIN_SECONDS: Final = 10
 """How long runs in progress may take to end (WHOHAS_DRAIN_SECONDS)."""
 QUEUE_STOP_SECONDS: Final = 5.0
-"""How long runs may take to be handed back once they are stopped."""
+"""How long it may take to return stopped runs to the queue."""
 AUDIT_DRAIN_SECONDS: Final = 3.0
-"""How long a relay that stops waits for what Kafka has not yet acknowledged."""
+"""How long a relay that stops waits for acknowledgements from Kafka."""
 
 # The database
 
@@ -109,23 +113,23 @@ DATABASE_CONNECT_SECONDS: Final = 5
 DATABASE_START_SECONDS: Final = 120
 """How long a server or worker that starts waits for PostgreSQL (WHOHAS_DATABASE_WAIT_SECONDS)."""
 DATABASE_RETRY_SECONDS: Final = 1.0
-"""How long it leaves PostgreSQL alone before it tries again."""
+"""Pause between two attempts of such a start to connect."""
 DATABASE_CALLER_SECONDS: Final = 5
-"""After which a caller may try again whom it refuses meanwhile."""
+"""`Retry-After` for requests that are refused while the server waits for PostgreSQL."""
 DATABASE_IDLE_SECONDS: Final = 5
-"""After how much silence TCP asks the other side whether it is there."""
+"""Silence on a connection after which TCP sends keepalive probes."""
 DATABASE_PROBE_SECONDS: Final = 1
-"""From one such question to the next."""
+"""Interval of the keepalive probes."""
 DATABASE_PROBES: Final = 5
-"""How many such questions remain without an answer before the connection is given up. A number."""
+"""Number of unanswered keepalive probes after which the connection is closed; a count, not seconds."""
 DATABASE_PEER_GONE_SECONDS: Final = DATABASE_IDLE_SECONDS + DATABASE_PROBES * DATABASE_PROBE_SECONDS
-"""After which a peer that is gone without a word is found out, on either side."""
+"""Time after which either side notices that the other vanished without closing the connection."""
 DATABASE_TRANSACTION_SECONDS: Final = 60
-"""How long a transaction may do nothing before PostgreSQL ends it."""
+"""How long a transaction may be idle before PostgreSQL terminates it."""
 SQLITE_BUSY_SECONDS: Final = 30
-"""How long a change of SQLite waits for its turn."""
+"""How long a SQLite transaction waits for the write lock."""
 FILE_LOCK_POLL_SECONDS: Final = 0.05
-"""How often a lock on a file is tried for that is waited for, but not without end."""
+"""Interval between tries to acquire a file lock with a time limit."""
 
 # HTTP
 
@@ -134,122 +138,123 @@ HTTP_KEEP_ALIVE_SECONDS: Final = 65
 HTTP_HEAD_SECONDS: Final = 20
 """How long the headers of a request may take from their first byte on."""
 HTTP_BODY_SECONDS: Final = 30
-"""How long its body may take; a second more for each 4,096 bytes of it that came."""
+"""How long the body of a request may take, plus one second for each 4,096 bytes received."""
 HTTP_STALLED_SECONDS: Final = 60
-"""How long a client may take no byte at all of an answer."""
+"""How long a client may read nothing of a response before the connection is closed."""
 HTTP_LINGER_SECONDS: Final = 10
-"""How long a connection that is being closed may take to send what is left."""
+"""How long a closing connection may take to send the rest of a response."""
 HTTP_HANDSHAKE_SECONDS: Final = 60
-"""How long a TLS handshake may take: asyncio's own limit. Not ours to choose."""
+"""Limit of a TLS handshake. Set by asyncio, not by whohas."""
 HTTP_IDLE_LEAST_SECONDS: Final = 0.5
-"""How long a connection is idle at least before it is closed to make room for others."""
+"""Minimum idle time before a connection may be closed to make room for others."""
 HTTP_LOOK_SECONDS: Final = 1.0
-"""How often connections, and the files of the certificate, are looked at."""
+"""Interval at which connections, and the files of the certificate, are checked."""
 HTTP_CONNECTIONS_LOG_SECONDS: Final = 10
-"""From one line of the log on too many connections to the next."""
+"""Minimum interval between log lines about too many connections."""
 HTTP_UNREAD_SECONDS: Final = 60
-"""How long the rest of a body that nobody reads is taken before the connection is closed on it."""
+"""How long the rest of a request body is received and discarded before the connection is closed."""
 HTTP_PROXY_IDLE_SECONDS: Final = 60
-"""How long common proxies and load balancers leave a connection open on which nothing comes. Not ours to choose."""
+"""Idle timeout of common proxies and load balancers. Set by them, not by whohas."""
 WATCH_POLL_SECONDS: Final = 0.25
-"""How often live updates look for changes."""
+"""Interval at which live updates (server-sent events) check for changes."""
 WATCH_WAIT_SECONDS: Final = 1.0
-"""How long they wait at most before they look whether their client is still there, or the database is again."""
+"""Maximum wait of a stream before it checks whether its client is still connected, or the database is back."""
 WATCH_LOOK_BACK_SECONDS: Final = 5.0
-"""Runs that ended so long before a look are looked at: clocks of several servers differ, commits come late."""
+"""Each check includes runs that ended up to this long ago, because clocks of servers differ and commits may be late."""
 WATCH_HEARTBEAT_SECONDS: Final = 15.0
-"""How long a stream of live updates is silent at most: FastAPI then sends a comment. Not ours to choose."""
+"""Silence after which FastAPI sends a comment on a stream. Set by FastAPI, not by whohas."""
 WATCH_RIGHTS_SECONDS: Final = 5.0
-"""How often the token of a stream is looked at again: so long it may outlast a right that is taken away."""
+"""Interval at which the token of a stream is checked; a revoked permission takes effect within this time."""
 WATCH_LONGEST_SECONDS: Final = 3600.0
-"""A stream ends after this, so that its client comes back."""
+"""Maximum duration of a stream; its client then reconnects."""
 TRACES_SECONDS: Final = 5
-"""How long the collector of traces may take for a batch."""
+"""How long the trace collector may take to accept a batch."""
 
 # Tokens and keys
 
 TOKEN_SECONDS: Final = 12 * 3600
 """How long an access token is valid (WHOHAS_TOKEN_LIFETIME)."""
 CODE_SECONDS: Final = 60.0
-"""How long the code of a sign-in is valid."""
+"""How long the authorization code of a sign-in is valid."""
 KEYS_LOOK_SECONDS: Final = 5.0
-"""After which the folder of keys is read again: so soon every server knows what another one did."""
+"""Interval at which the folder of signing keys is read again; a server learns of another's rotation within it."""
 KEYS_UNKNOWN_SECONDS: Final = 0.2
-"""The same where a token names a key that is not known."""
+"""The minimum interval when a token names an unknown key."""
 ISSUER_KEYS_SECONDS: Final = 600
-"""How long the keys of another issuer are kept."""
+"""How long the keys of an external issuer (OpenID Connect) are cached."""
 ISSUER_AGAIN_SECONDS: Final = 5
-"""From one question for them to the next at least."""
+"""Minimum interval between two requests for these keys."""
 ISSUER_ANSWER_SECONDS: Final = 5
-"""How long the issuer may take to answer."""
+"""How long the issuer may take to respond."""
 ISSUER_LEEWAY_SECONDS: Final = 30
-"""How far its clock may differ from ours."""
+"""How far the issuer's clock may differ from ours."""
 LIMIT_CALLS_SECONDS: Final = 10
-"""The window in which a client's calls are counted."""
+"""The window of the rate limit for a client's requests."""
 LIMIT_GUESSES_SECONDS: Final = 300
 """The window in which wrong secrets and passwords are counted."""
 
 # The audit log
 
 AUDIT_POLL_SECONDS: Final = 0.25
-"""How long after its act an event may wait before it is looked for."""
+"""Interval at which the relay looks for new events in the outbox."""
 AUDIT_LEAD_SECONDS: Final = 1.0
-"""How often processes that do not relay events try to become the one that does."""
+"""Interval at which other processes try to become the relay."""
 AUDIT_AGAIN_SECONDS: Final = 1.0
-"""How long Kafka is left alone after an error."""
+"""Pause after an error of Kafka."""
 AUDIT_COLLECT_SECONDS: Final = 0.05
-"""How long Kafka's answer is waited for at a time."""
+"""How long one step of the relay waits for acknowledgements from Kafka."""
 AUDIT_FOLLOW_SECONDS: Final = 0.25
-"""How often `whohas audit --follow` looks for new events."""
+"""Interval at which `whohas audit list --follow` looks for new events."""
 AUDIT_LOADS_SECONDS: Final = 10.0
-"""How often loads are looked for that were stopped before their event was written."""
+"""Interval of the search for loads that ended before their audit event was written."""
 KAFKA_SECONDS: Final = 10
-"""How long Kafka may take for a batch; then it is sent again."""
+"""How long Kafka may take for a batch before it is sent again."""
 DENIALS_WINDOW_SECONDS: Final = 60.0
-"""The window in which denied requests of one kind are counted rather than written."""
+"""The window for denied requests of one caller or address: after the first few they are only counted."""
 DENIALS_FLUSH_SECONDS: Final = 1.0
-"""How often windows that are over are looked for."""
+"""Interval at which the summaries of ended windows are written."""
 
 # Webhooks, schedules, retention
 
 HOOK_ANSWER_SECONDS: Final = 20.0
-"""How long a webhook may take, from looking its name up to the headers of its answer."""
+"""How long a webhook may take in all, from the DNS lookup to the headers of its response."""
 HOOK_CONNECT_SECONDS: Final = HOOK_ANSWER_SECONDS / 2
-"""How long one step of that may take."""
+"""How long one step of a delivery may take."""
 HOOK_LEASE_SECONDS: Final = 120
-"""After which a message that a worker took and did not report on is sent again."""
+"""Time after which a message that a worker claimed without recording a result is sent again."""
 HOOK_RETRY_SECONDS: Final = 5.0
-"""From a message's first attempt to its second (WHOHAS_HOOK_RETRY_SECONDS)."""
+"""Time between the first and second attempt to deliver a message (WHOHAS_HOOK_RETRY_SECONDS)."""
 TICK_SECONDS: Final = 1.0
-"""How late a schedule or the message of a webhook may be."""
+"""Interval at which due schedules and webhook messages are looked for."""
 SWEEP_SECONDS: Final = 3600
-"""From one sweep of what is not to be kept to the next (WHOHAS_SWEEP_SECONDS)."""
+"""Interval of the sweeps that delete what retention no longer keeps (WHOHAS_SWEEP_SECONDS)."""
 UNFINISHED_SECONDS: Final = 3600.0
-"""A file that nobody owns is removed once it has not changed for so long: it may be in the making."""
+"""An orphaned file is removed only if it was not changed for this long: it may still be being written."""
 
 PERMISSIONS_WAIT_SECONDS: Final = 1.0
-"""How long a start waits for permissions deep in the home folder; they are gone through beside it, for as long as need
-be: the folder itself is closed before."""
+"""How long a start waits for the check of all file permissions, which otherwise continues in the background. The home
+folder itself is restricted before."""
 
 # A clock that jumps
 
 CLOCK_AHEAD_SECONDS: Final = 24 * 3600
-"""A time that lies further ahead than this was written under a clock that was wrong."""
+"""A stored time further in the future than this was written by a wrong clock."""
 CLOCK_STEP_SECONDS: Final = 1.0
-"""What a clock may gain or lose during a run without being taken for one that jumped."""
+"""Drift of the clock during a run that does not count as a jump."""
 CLOCK_BACK_SECONDS: Final = 3600
-"""By so much a clock may be set back before times of a schedule that it shows once more count once more."""
+"""If the clock is set back by up to this much, a schedule does not start again at times that it has started at
+already; beyond, it does."""
 CLOCK_LOOK_SECONDS: Final = 60.0
-"""How often it is looked for schedules that a clock which was set back would keep waiting."""
+"""Interval of the search for schedules that would wait too long because the clock was set back."""
 CLOCK_GAP_SECONDS: Final = 30 * 24 * 3600
-"""After so long without a run, a server that starts does not trust its clock at once."""
+"""After this long without a run, a server that starts does not trust its clock at first."""
 
 # The command line
 
 CLI_POLL_SECONDS: Final = 0.1
-"""How often a command looks at its run."""
+"""Interval at which a command checks the run that it waits for."""
 CLI_WATCH_SECONDS: Final = 0.25
-"""How often `whohas watch` looks at all runs."""
+"""Interval at which `whohas watch` reads the runs."""
 
 
 RELATIONS: Final = (
@@ -275,11 +280,11 @@ RELATIONS: Final = (
     ),
     (
         "LEASE_BEAT_SECONDS < LEASE_SETTLE_SECONDS",
-        "After an outage, each worker has taken its lock again before any is taken for dead.",
+        "After an outage, each worker has acquired its lock again before any worker is declared dead.",
     ),
     (
         "LEASE_GONE_SECONDS < LEASE_HERE_SECONDS",
-        "The command line leaves its run to a worker that may still have its runs, rather than to begin a second one.",
+        "The command line leaves its run to a worker that may still hold its lease, and does not start a second one.",
     ),
     (
         "LEASE_HERE_SECONDS < LEASE_HUNG_SECONDS",
@@ -291,7 +296,7 @@ RELATIONS: Final = (
     ),
     (
         "CHILD_WORD_SECONDS + max(ATTEMPT_LOOK_SECONDS, RENDER_LOOK_SECONDS) < CHILD_PARENT_SECONDS / 5",
-        "A child may miss several words of its worker on a busy machine.",
+        "A child may miss several signs of life of its worker on a busy machine.",
     ),
     (
         "CHILD_EXIT_CODE_SECONDS + RENDER_LOOK_SECONDS < CHILD_MEMORY_SECONDS",
@@ -311,11 +316,11 @@ RELATIONS: Final = (
     ),
     (
         "DATABASE_PEER_GONE_SECONDS < LEASE_HUNG_SECONDS",
-        "A machine that is gone is found out by TCP before its worker counts as hung.",
+        "TCP detects a machine that is gone before its worker counts as hung.",
     ),
     (
         "CHILD_PARENT_SECONDS + LEASE_HUNG_SECONDS < RECOVERY_STRAY_SECONDS",
-        "What a lost attempt writes late is still looked for.",
+        "Files that a lost attempt writes late are still found.",
     ),
     (
         "RECOVERY_TIDY_SECONDS * 5 < RECOVERY_STRAY_SECONDS",
@@ -361,7 +366,7 @@ RELATIONS: Final = (
     ),
     (
         "WATCH_HEARTBEAT_SECONDS < HTTP_STALLED_SECONDS",
-        "A stream whose client is gone is found out by the comments that it does not read.",
+        "The comments that a vanished client does not read end its stream.",
     ),
     (
         "WATCH_HEARTBEAT_SECONDS * 2 < HTTP_PROXY_IDLE_SECONDS",
@@ -385,7 +390,7 @@ RELATIONS: Final = (
     ),
     (
         "ISSUER_ANSWER_SECONDS <= ISSUER_AGAIN_SECONDS < ISSUER_KEYS_SECONDS",
-        "An issuer that does not answer is not asked again before that question is over.",
+        "An issuer that does not answer gets no second request while the first is in progress.",
     ),
     (
         "AUDIT_COLLECT_SECONDS < AUDIT_POLL_SECONDS <= AUDIT_LEAD_SECONDS",
@@ -393,7 +398,7 @@ RELATIONS: Final = (
     ),
     (
         "AUDIT_DRAIN_SECONDS < KAFKA_SECONDS",
-        "A relay that stops does not wait for a Kafka that is away; the events stay in the outbox.",
+        "A relay that stops does not wait for an unreachable Kafka; the events stay in the outbox.",
     ),
     (
         "DENIALS_FLUSH_SECONDS < DENIALS_WINDOW_SECONDS",
@@ -417,7 +422,7 @@ RELATIONS: Final = (
     ),
     (
         "RECOVERY_TIDY_SECONDS < UNFINISHED_SECONDS",
-        "Recovery removes what it knows of first; the sweep removes the rest.",
+        "Recovery first removes the files that it knows of; the sweep removes the rest.",
     ),
 )
-"""What must hold between them, as an expression, and why."""
+"""The relations that must hold, each as a Python expression and the reason."""

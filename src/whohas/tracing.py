@@ -1,7 +1,7 @@
-"""OpenTelemetry traces: where the time of a run goes, from the request that started it to the phases of its child.
+"""OpenTelemetry traces of runs, from the request that starts a run to the phases of its child process.
 
-Off unless `WHOHAS_OTLP_ENDPOINT` names a collector; then the extra `whohas[otel]` must be installed. Contexts go from
-one part to the next as W3C `traceparent` texts: from a caller's header, with the run's row, to whoever carries it out.
+Off unless `WHOHAS_OTLP_ENDPOINT` names a collector; the extra `whohas[otel]` must then be installed. The trace context
+travels as a W3C `traceparent` text: from the caller's header to the row of the run, and from there to the worker.
 """
 
 from __future__ import annotations
@@ -24,29 +24,34 @@ _NANOSECONDS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A span that is open; nothing happens where there are no traces."""
+    """An open span; all its methods do nothing if tracing is off.
+
+    Attributes:
+        span: None if tracing is off.
+    """
 
     span: Span | None = None
 
     @property
     def traceparent(self) -> str:
-        """What a part that comes later says to belong to it; empty where there are no traces."""
+        """The W3C `traceparent` of this span, by which later spans become its children; empty if tracing is off."""
         if self.span is None:
             return ""
         context = self.span.get_span_context()
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
     def tell(self, **facts: str | int | bool) -> None:
-        """Keeps facts with the span."""
+        """Set attributes of the span; each name gets the prefix `whohas.`."""
         if self.span is not None:
             self.span.set_attributes({f"whohas.{name}": value for name, value in facts.items()})
 
     def rename(self, name: str) -> None:
+        """Change the name of the span."""
         if self.span is not None:
             self.span.update_name(name)
 
     def fail(self, why: str) -> None:
-        """What the span is of went wrong."""
+        """Set the status of the span to ERROR, with a description."""
         if self.span is not None:
             from opentelemetry.trace import Status, StatusCode
 
@@ -55,17 +60,18 @@ class Piece:
 
 @dataclass(frozen=True)
 class Tracing:
-    """Makes spans; without a provider, none."""
+    """The tracer of a process; it creates no spans if it has no provider."""
 
     provider: TracerProvider | None = None
 
     @contextmanager
     def span(self, name: str, parent: str = "", *, server: bool = False) -> Generator[Piece]:
-        """A span for as long as the context lasts.
+        """Open a span for the duration of the context, and yield it.
 
         Args:
-            parent: the `traceparent` that it belongs to; one that is none begins a trace of its own.
-            server: whether it answers somebody's request.
+            parent: the `traceparent` of the parent span. If empty, the parent is the current span; if invalid, a new
+                trace begins.
+            server: whether the span covers an incoming request (span kind SERVER).
         """
         tracer = self._tracer
         if tracer is None:
@@ -78,7 +84,13 @@ class Tracing:
             yield Piece(span)
 
     def phases(self, parent: Piece, phases: Sequence[Mapping[str, Any]]) -> None:
-        """The phases of a child, which it timed itself: loading OpenTelemetry would cost it more than a small run."""
+        """Create the spans of a child process's phases after the fact, as children of a span.
+
+        The child process only measures times: importing OpenTelemetry there would take longer than a small run.
+
+        Args:
+            phases: each with `phase` (its name), `began` and `ended` (Unix times in seconds), and `rows`.
+        """
         tracer = self._tracer
         if tracer is None:
             return
@@ -89,7 +101,7 @@ class Tracing:
             span.end(end_time=ended)
 
     def close(self) -> None:
-        """Sends what is not sent yet; a collector that does not answer is waited for briefly."""
+        """Send the remaining spans, waiting up to 3 seconds for the collector, and stop."""
         if self.provider is not None:
             self.provider.force_flush(3000)
             self.provider.shutdown()
@@ -100,10 +112,11 @@ class Tracing:
 
 
 def open_tracing(endpoint: str | None, org: str) -> Tracing:
-    """Traces to a collector that speaks OTLP over HTTP; none where no endpoint is named.
+    """Set up tracing to a collector that accepts OTLP over HTTP.
 
     Args:
-        endpoint: the collector's address, such as `http://127.0.0.1:4318`.
+        endpoint: the URL of the collector, such as `http://127.0.0.1:4318`; None or empty turns tracing off.
+        org: the organisation's name, set as the resource attribute `whohas.org`.
 
     Raises:
         InvalidArguments: OpenTelemetry is not installed.
@@ -127,7 +140,7 @@ def open_tracing(endpoint: str | None, org: str) -> Tracing:
 
 
 def _context(traceparent: str) -> Context | None:
-    """The context that a text names; None, which is the present one, where it names none."""
+    """Return the context of a `traceparent`; None, which OpenTelemetry reads as the current context, if it is empty."""
     if not traceparent:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -1,10 +1,11 @@
-"""The audit trail: what was done, by whom, from where, in order, and so that a change of it shows.
+"""The audit log: an append-only, hash-chained record of who did what, when and from where.
 
 ::
 
-    an act's transaction    `write` puts its event into the outbox: both are there afterwards, or neither
-    the relay               gives each event its number and its hash, appends it to the trail, sends it to Kafka
-    the trail               `audit.ndjson` in the home folder, one event a line; `verify` looks for what was changed
+    write (outbox.py)     inserts an event into the outbox, in the transaction of the action that it records
+    Relay (relay.py)      gives each event a sequence number and a hash, appends it to the log file, sends it to Kafka
+    trail.py              the log file `audit.ndjson` in the home folder, one event a line
+    verify.py             finds lines of the log file that were changed, removed, added or moved
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The chain: each event names the hash of the one before it and has a hash of its own over that and all it says.
+"""The hash chain of the audit log: each event contains the hash of the event before it, and a hash over itself.
 
-So whoever changes, removes or adds a line has to write every later line anew, and the last hash differs from the one
-that others know: the head in the database, and each event in Kafka. `jq -cS 'del(.hash)'` and `sha256sum` check a line
-without us.
+Anybody who changes, removes or inserts a line must rewrite every later line. The last hash then differs from the copies
+elsewhere: the chain head in the database, and the events in Kafka. A line can be checked without whohas, by
+`jq -cS 'del(.hash)'` and `sha256sum`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from whohas.audit.events import canonical
 
 NOTHING = "0" * 64
-"""What the first event has for the hash of the one before it."""
+"""The previous hash of the first event."""
 
 DIGITS = 12
-"""Of a number in the chain: texts of this length sort as numbers do, as CloudEvents' `sequence` wants it."""
+"""Digits of a sequence number, padded with zeros so that the texts sort as numbers do (CloudEvents' `sequence`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the chain: the number and the hash of its last event; 0 and `NOTHING` before the first."""
+    """The head of the chain: sequence number and hash of its last event; 0 and `NOTHING` if the chain is empty."""
 
     sequence: int = 0
     hash: str = NOTHING
@@ -32,10 +32,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An event in the chain.
+    """An event with its place in the chain.
 
     Attributes:
-        text: its canonical JSON: what the trail and Kafka have.
+        sequence: its number in the chain, from 1.
+        hash: see `hash_of`.
+        text: its canonical JSON, as in the log file and in Kafka.
     """
 
     sequence: int
@@ -44,11 +46,12 @@ class Line:
 
 
 def chained(head: Head, event: str, source: str) -> Line:
-    """The next event of the chain.
+    """Append an event to the chain: return it with its sequence number, the previous hash and its own hash.
 
     Args:
-        event: as `Event.text` has it.
-        source: of the installation's events.
+        head: the head of the chain so far.
+        event: the JSON from `Event.text`.
+        source: the CloudEvents `source` of the installation, from `source_of`.
     """
     attributes: dict[str, Any] = json.loads(event)
     attributes["source"] = source
@@ -59,7 +62,7 @@ def chained(head: Head, event: str, source: str) -> Line:
 
 
 def hash_of(attributes: Mapping[str, Any]) -> str:
-    """What an event's `hash` must be: SHA-256 of its canonical JSON without it, in hex."""
+    """Compute the hash of an event: SHA-256 of its canonical JSON without the attribute `hash`, in hex."""
     return hashlib.sha256(
         canonical({name: value for name, value in attributes.items() if name != "hash"}).encode()
     ).hexdigest()

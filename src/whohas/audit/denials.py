@@ -1,9 +1,9 @@
-"""Requests that were denied, without a way to fill the trail for whoever may send as many as they like.
+"""Rate-limited audit events for denied requests (401 and 403), so that an attacker cannot flood the audit log.
 
-The first few of a caller, or of an address that nobody's token comes from, have an event each. Further ones within the
-same minute are counted, and one event tells how many there were, from when to when. Addresses are as many as somebody
-likes to have; beyond some number they are counted together. So a flood costs a bounded number of events a minute, and a
-bounded memory.
+In each window of one minute, the first denials of a caller (or of an address without a valid token) get one event each.
+Further ones are only counted; one summary event then gives their number and the times of the first and last. An
+attacker may have any number of addresses, so beyond `ADDRESSES` windows all others share one. A flood therefore costs a
+bounded number of events a minute and bounded memory.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from whohas.audit.events import Event, Type, Who, shortened, timestamp
 from whohas.audit.outbox import write
 
 OF_CALLER = 100
-"""Events of their own that a known caller's denials have in a window."""
+"""Individual events per window for an authenticated caller."""
 OF_ADDRESS = 10
-"""The same for an address without a caller."""
+"""Individual events per window for an address without a valid token."""
 OF_STRANGERS = 200
-"""The same for all addresses together."""
+"""Individual events per window for all addresses without a valid token together."""
 ADDRESSES = 1_000
-"""Windows that are kept; what comes beyond shares one."""
+"""Maximum number of windows; further callers and addresses share one window for each status."""
 
 log = structlog.get_logger("whohas.audit")
 
@@ -38,8 +38,9 @@ class Denial:
     """A request that was answered with 401 or 403.
 
     Attributes:
-        route: the name of the operation; empty where there is none.
-        tried: the client or user that somebody claimed to be.
+        who: the caller, or an unknown actor with only an address.
+        route: the name of the operation; empty if the path has no route.
+        tried: the client or user that the request claimed to come from, without proof; empty if none.
     """
 
     who: Who
@@ -51,6 +52,7 @@ class Denial:
     tried: str = ""
 
     def event(self) -> Event:
+        """Return the audit event of this one request."""
         facts = {
             "status": self.status,
             "method": self.method,
@@ -64,16 +66,25 @@ class Denial:
 
 @dataclass
 class _Window:
+    """The denials of a caller or address in one window of time.
+
+    Attributes:
+        last: the newest denial that was only counted; the summary event is made from it.
+        opened: when the window began, on the monotonic clock.
+        logged: denials with individual events.
+        more: denials that were only counted, from `since` to `until`.
+    """
+
     last: Denial
     opened: float
-    told: int = 0
+    logged: int = 0
     more: int = 0
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     until: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Denials:
-    """Writes the events of denied requests; `flush` must be called again and again."""
+    """The rate-limited log of denied requests; thread-safe. Call `flush` periodically to write the summary events."""
 
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
@@ -82,12 +93,15 @@ class Denials:
         self._strangers = _Allowance()
 
     def note(self, denial: Denial) -> None:
-        """Writes a denial's event, or counts it."""
+        """Write the audit event of a denial, or only count it if the limits of its window are reached.
+
+        If the database fails, the denial is counted and appears in the next summary event.
+        """
         with self._lock:
             window = self._window(denial)
-            own = window.told < (OF_CALLER if denial.who.id else OF_ADDRESS)
-            if own and (denial.who.id or self._strangers.take()):
-                window.told += 1
+            below_limit = window.logged < (OF_CALLER if denial.who.id else OF_ADDRESS)
+            if below_limit and (denial.who.id or self._strangers.take()):
+                window.logged += 1
             else:
                 self._count(window, denial)
                 return
@@ -95,21 +109,25 @@ class Denials:
             with self._database.begin() as connection:
                 write(connection, denial.event())
         except SQLAlchemyError as error:
-            # the request is denied all the same; it is told of when the database is back
+            # the request stays denied; its event is part of a summary once the database is back
             log.warning("a denial is counted for later", reason=str(error).splitlines()[0])
             with self._lock:
                 self._count(self._window(denial), denial)
 
     def flush(self, *, all: bool = False) -> None:
-        """Writes one event for each window that ended with denials which have none.
+        """Write a summary event for each ended window that has counted denials, and drop the ended windows.
+
+        If writing fails, the windows are kept and the error is raised.
 
         Args:
-            all: those of windows that have not ended, too.
+            all: treat all windows as ended, as when the server stops.
         """
         now = time.monotonic()
         with self._lock:
             ended = [
-                key for key, one in self._windows.items() if all or now - one.opened >= timeouts.DENIALS_WINDOW_SECONDS
+                key
+                for key, window in self._windows.items()
+                if all or now - window.opened >= timeouts.DENIALS_WINDOW_SECONDS
             ]
             windows = {key: self._windows.pop(key) for key in ended}
         counted = [window for window in windows.values() if window.more]
@@ -117,7 +135,7 @@ class Denials:
             if counted:
                 with self._database.begin() as connection:
                     for window in counted:
-                        write(connection, _together(window))
+                        write(connection, _summary(window))
         except BaseException:
             with self._lock:
                 for key, window in windows.items():
@@ -146,20 +164,21 @@ class Denials:
 
 
 class _Allowance:
-    """So many in a window of time."""
+    """The limit of individual events for all addresses without a valid token: `OF_STRANGERS` per window."""
 
     def __init__(self) -> None:
         self._opened = time.monotonic()
         self._taken = 0
 
     def take(self) -> bool:
+        """Count one event, and return whether it is within the limit."""
         if time.monotonic() - self._opened >= timeouts.DENIALS_WINDOW_SECONDS:
             self._opened, self._taken = time.monotonic(), 0
         self._taken += 1
         return self._taken <= OF_STRANGERS
 
 
-def _together(window: _Window) -> Event:
+def _summary(window: _Window) -> Event:
     event = window.last.event()
     facts = {**event.facts, "count": window.more, "since": timestamp(window.since), "until": timestamp(window.until)}
     return replace(event, facts=facts)

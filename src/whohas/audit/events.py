@@ -1,7 +1,8 @@
-"""What an event of the trail is: CloudEvents 1.0 in JSON, in one canonical form.
+"""Audit events: CloudEvents 1.0 in canonical JSON.
 
-An event tells who did what, from where, to what, and with which outcome. Its facts are texts, whole numbers, booleans,
-and lists and objects of these: a number has one way to be written, so the same event always has the same bytes.
+An event records an actor, the address, the action, its subject and its outcome. Details are strings, integers,
+booleans, lists and objects only. Without fractions each value has exactly one spelling, so the same event always
+serializes to the same bytes, as its hash requires.
 """
 
 from __future__ import annotations
@@ -18,24 +19,24 @@ from typing import Any, cast
 from urllib.parse import quote
 
 LONGEST = 1_000
-"""Characters of a text from outside that an event repeats; of a longer one it has the beginning."""
+"""Maximum length of a text from outside in an event, in characters; longer ones are cut off."""
 _SAFE = 1 << 53
-"""Whole numbers from here on are written as texts: JSON's readers may round them (RFC 8785, 3.2.2.3)."""
+"""Integers from here on are written as strings, because JSON parsers may round them (RFC 8785, 3.2.2.3)."""
 
 
 class Type(StrEnum):
-    """What was done."""
+    """The types of audit events."""
 
     RUN_STARTED = "whohas.run.started"
     """A run was accepted."""
     RUN_JOINED = "whohas.run.joined"
-    """A start got the run that was already making the same."""
+    """A start request was given an identical run that was already active (single flight)."""
     RUN_CANCELLED = "whohas.run.cancelled"
-    """Somebody had a run stopped; none for a run that was over."""
+    """Somebody cancelled an active run."""
     RUN_ENDED = "whohas.run.ended"
-    """A run is over; its outcome is its state."""
+    """A run ended; the outcome of the event is the state of the run."""
     REPORT_DOWNLOADED = "whohas.report.downloaded"
-    """Somebody was given a file, or a range of it."""
+    """A file of a run, or a range of it, was downloaded."""
     REQUEST_DENIED = "whohas.request.denied"
     """A request was answered with 401 or 403."""
     CLIENT_CREATED = "whohas.client.created"
@@ -46,10 +47,10 @@ class Type(StrEnum):
     REPORT_SWITCHED = "whohas.report.switched"
     """A report was switched off or on."""
     RUN_HELD = "whohas.run.held"
-    """A run is kept whatever the settings say."""
+    """A run was put under legal hold: retention does not delete it."""
     RUN_RELEASED = "whohas.run.released"
     RETENTION_SWEPT = "whohas.retention.swept"
-    """A sweep removed the files of a run, a run, or files that nobody owned; the outcome says which."""
+    """A sweep removed the files of a run, a run, or orphaned files; the outcome says which."""
     SCHEDULE_CREATED = "whohas.schedule.created"
     SCHEDULE_CHANGED = "whohas.schedule.changed"
     SCHEDULE_REMOVED = "whohas.schedule.removed"
@@ -65,15 +66,16 @@ class Type(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who did it, and from where.
+    """The actor of an event and the address that the request came from.
 
     Attributes:
         kind: `client` (a program), `user`, `operator` (the command line on the server's machine), `schedule`, `system`
-            (whohas by itself) or `unknown` (a request that nobody's token came with).
+            (whohas itself) or `unknown` (a request without a valid token).
+        name: of the client, user, operator or schedule.
         id: of the client or user; empty for others.
-        client: the client that a user used; empty elsewhere.
-        address: the peer's address, or the operator's host.
-        tracking_id: of the request, as its answer and the log have it.
+        client: the id of the client that a user used; otherwise empty.
+        address: the IP address of the peer, or the operator's host name.
+        tracking_id: of the request, as in its response and in the log.
     """
 
     kind: str
@@ -88,7 +90,7 @@ SYSTEM = Who("system", "whohas")
 
 
 def operator() -> Who:
-    """Whoever runs a command on this machine."""
+    """Return the actor for commands on this machine: the operating system's user and host name."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
@@ -98,12 +100,15 @@ def operator() -> Who:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that was done.
+    """An audit event, before it has a place in the chain.
 
     Attributes:
-        subject: the id of what it was done to; events of the same subject stay in order.
-        facts: what else is known; null ones are left out.
-        id: the event's own; whoever gets it twice knows it by this.
+        subject: the id of the object of the action, such as a run; events of one subject stay in order.
+        who: the actor.
+        outcome: `success`, `denied`, or a state, depending on the type.
+        facts: further details; None values are left out.
+        id: unique; consumers use it to recognise an event that is delivered twice.
+        time: when the action took place.
     """
 
     type: Type
@@ -115,7 +120,7 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def text(self) -> str:
-        """The event as JSON, without what `chained` adds."""
+        """Return the event as canonical JSON, without the attributes that `chained` adds."""
         who = self.who
         actor = {"kind": who.kind, "name": who.name, "id": who.id, "client": who.client}
         data = {
@@ -138,23 +143,25 @@ class Event:
 
 
 def timestamp(time: datetime) -> str:
-    """A time as RFC 3339 has it, in UTC with microseconds: texts sort as times do."""
+    """Format a time as RFC 3339 in UTC with microseconds, so that the texts sort as the times do."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def source_of(org: str) -> str:
-    """The attribute `source` of an installation's events."""
+    """Return the CloudEvents attribute `source` of an organisation's events: `/whohas/acme`."""
     return f"/whohas/{quote(org, safe='')}"
 
 
 def canonical(value: Any) -> str:
-    """JSON as RFC 8785 has it, for values without fractions. Its keys are ours and ASCII, so they sort alike by
-    characters and by UTF-16."""
+    """Serialize a value as canonical JSON (RFC 8785), without support for fractions.
+
+    RFC 8785 sorts keys by UTF-16 code units, Python by characters; the keys of events are ASCII, where both agree.
+    """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def shortened(text: str) -> str:
-    """A text from outside, as long as an event has room for."""
+    """Return a text from outside, cut off to `LONGEST` characters; an ellipsis marks the cut."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -165,11 +172,11 @@ def _plain(value: object) -> object:
         case int():
             return value if -_SAFE < value < _SAFE else str(value)
         case str():
-            return value.encode("utf-8", "replace").decode()  # half characters are none
+            return value.encode("utf-8", "replace").decode()  # lone surrogates cannot be encoded: they become `?`
         case Mapping():
             pairs = cast("Mapping[object, object]", value)
-            return {str(_plain(str(name))): _plain(one) for name, one in pairs.items()}
+            return {str(_plain(str(name))): _plain(item) for name, item in pairs.items()}
         case list() | tuple():
-            return [_plain(one) for one in cast("list[object]", value)]
+            return [_plain(item) for item in cast("list[object]", value)]
         case _:
             return str(value)

@@ -1,7 +1,8 @@
-"""Puts what is in the outbox into the chain and into the trail. Any process may: each step is locked where it matters.
+"""Moves events from the outbox into the hash chain and the log file.
 
-Filing holds a lock on `audit.lock` of the home folder from the look into the outbox to its change, so that no event is
-filed twice; the chain is locked in the database.
+Any process may do so. The chain is protected by a lock of its row in the database. The log file is protected by a file
+lock on `audit.lock` in the home folder, held from reading the outbox to marking its rows, so that no event is appended
+twice.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from whohas.locks import file_lock
 from whohas.settings import Settings
 
 AT_ONCE = 500
-"""Events of one transaction."""
+"""Maximum number of events in one transaction."""
 
 
 @dataclass
 class Filing:
-    """Chains and files events.
+    """The writer of the audit log: gives events their places in the chain and appends them to the log file.
 
     Attributes:
-        kafka: whether events are to go to Kafka too, and stay in the outbox until they have.
+        kafka: whether events also go to Kafka; if so, they stay in the outbox until Kafka has them.
     """
 
     settings: Settings
@@ -38,7 +39,7 @@ class Filing:
     _filed: int = field(default=0, init=False)
 
     def chain(self, connection: sa.Connection) -> int:
-        """Gives some events their places in the chain; how many."""
+        """Give up to `AT_ONCE` events their places in the chain; return how many."""
         with connection.begin():
             if not outbox.has_unchained(connection):
                 return 0
@@ -46,10 +47,10 @@ class Filing:
             return outbox.chain(connection, source_of(self.settings.org), AT_ONCE)
 
     def file(self, connection: sa.Connection) -> int:
-        """Appends some events to the trail; how many.
+        """Append up to `AT_ONCE` chained events to the log file, and mark them; return how many were processed.
 
         Raises:
-            OSError: the disk is full, or the trail cannot be written: it is as it was.
+            OSError: the disk is full or the log file cannot be written; the file is unchanged.
         """
         with connection.begin():
             if not outbox.unfiled(connection, self._filed, 1):
@@ -57,16 +58,17 @@ class Filing:
         path = self.settings.trail_path
         with locked(self.settings), connection.begin():
             waiting = outbox.unfiled(connection, self._filed, AT_ONCE)
-            # whoever was killed after it had appended could not say so any more
-            there = set[str]() if self._left == _state(path) else last_hashes(path, 2 * AT_ONCE)
-            append(path, [one.text for one in waiting if one.hash not in there])
+            # A process that was killed after `append` has not marked the events: look which ones the file has already.
+            # Not needed if the file is still as this object left it.
+            present = set[str]() if self._left == _state(path) else last_hashes(path, 2 * AT_ONCE)
+            append(path, [event.text for event in waiting if event.hash not in present])
             self._left = _state(path)
             outbox.note_filed(connection, waiting, kafka=self.kafka)
-        self._filed = max((one.sequence for one in waiting), default=self._filed)
+        self._filed = max((event.sequence for event in waiting), default=self._filed)
         return len(waiting)
 
     def settle(self, connection: sa.Connection) -> None:
-        """Chains and files all that there is now."""
+        """Chain all events of the outbox and append them to the log file."""
         while self.chain(connection) == AT_ONCE:
             pass
         while self.file(connection) == AT_ONCE:
@@ -74,12 +76,15 @@ class Filing:
 
 
 def end_of_trail(settings: Settings, connection: sa.Connection) -> tuple[Head, int]:
-    """The event with which the trail must end, as the outbox knows it, and how many bytes the file has then."""
+    """Return the event that the log file must end with, according to the database, and the size of the file in bytes.
+
+    `verify` reads the file only up to this size, because other processes may append events afterwards.
+    """
     with locked(settings), connection.begin():
         head = outbox.read_head(connection)
         waiting = outbox.unfiled(connection, 0, 2 * AT_ONCE)
-        there = last_hashes(settings.trail_path, 2 * AT_ONCE) if waiting else set[str]()
-        filed = [one for one in waiting if one.hash in there]
+        present = last_hashes(settings.trail_path, 2 * AT_ONCE) if waiting else set[str]()
+        filed = [event for event in waiting if event.hash in present]
         state = _state(settings.trail_path)
         if filed:
             head = Head(filed[-1].sequence, filed[-1].hash)
@@ -90,14 +95,15 @@ def end_of_trail(settings: Settings, connection: sa.Connection) -> tuple[Head, i
 
 @contextmanager
 def locked(settings: Settings) -> Generator[None]:
-    """Nobody else files meanwhile."""
+    """Hold the lock of the log file: no other process appends to it until the context ends."""
     with file_lock(settings.home / "audit.lock"):
         yield
 
 
 def _state(path: Path) -> tuple[int, int] | None:
+    """Return inode and size of a file, which change whenever another process appends to it or replaces it."""
     try:
-        facts = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return facts.st_ino, facts.st_size
+    return status.st_ino, status.st_size

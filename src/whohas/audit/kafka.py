@@ -1,8 +1,9 @@
-"""Kafka gets the events: structured CloudEvents, the trail's very lines, each under the id of what it is about.
+"""The Kafka producer for audit events: structured CloudEvents with the same JSON as in the log file.
 
-One window of events is under way at a time, small enough to be one batch a partition. Kafka takes or refuses a batch
-as a whole; where it refuses one, its events are sent again one by one, so that the one which is to blame is found and
-the others stay in order.
+The message key is the id of the run or other subject, so events of one subject stay in one partition and in order. One
+window of events is in flight at a time, small enough to be one batch for each partition. Kafka accepts or rejects a
+batch as a whole. The events of a rejected batch are sent again one by one, which finds the event that is to blame and
+keeps the others in order.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ HEADERS: list[tuple[str, str | bytes | None]] = [("content-type", b"application/
 WINDOW = 500
 WINDOW_BYTES = 400_000
 _LINGER_MS = 100
-"""Longer than it takes to hand a window over: it then is one batch a partition. `flush` ends the wait at once."""
+"""Longer than it takes to queue a window, so that it becomes one batch for each partition. `flush` sends at once."""
 _OF_THE_EVENT = (
     "CORRUPT_MESSAGE", "INVALID_MSG", "INVALID_MSG_SIZE", "INVALID_RECORD", "INVALID_TIMESTAMP", "MSG_SIZE_TOO_LARGE",
     "POLICY_VIOLATION", "RECORD_LIST_TOO_LARGE", "UNSUPPORTED_FOR_MESSAGE_FORMAT", "_BAD_MSG",
 )  # fmt: skip
-"""Errors that are an event's own: however often it is sent, Kafka will not take it."""
+"""Errors caused by the event itself: sending it again cannot succeed."""
 _ALWAYS = {"enable.idempotence": True, "acks": "all", "max.in.flight.requests.per.connection": 5}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of events that were sent.
+    """The result of sending a window of events.
 
     Attributes:
-        sent: Kafka has them.
-        refused: it does not take them, each with the reason.
-        fault: why the others must be sent again; empty where there are none.
+        sent: events that Kafka acknowledged.
+        refused: events that Kafka rejected permanently, each with the reason.
+        fault: the error because of which the remaining events must be sent again; empty if all were sent or rejected.
     """
 
     sent: list[Pending] = field(default_factory=list[Pending])
@@ -51,7 +52,10 @@ class Outcome:
 
 
 class Kafka:
-    """Sends windows of events, one after the other."""
+    """A producer that sends windows of events one after another: `send`, then `collect` until it returns a result.
+
+    A new producer is created after each failure.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._configuration = configuration(settings)
@@ -64,24 +68,26 @@ class Kafka:
 
     @property
     def busy(self) -> bool:
-        """Whether events are under way."""
+        """Whether events are in flight or queued to be sent one by one."""
         return bool(self._window or self._one_by_one)
 
     def send(self, events: Sequence[Pending]) -> None:
-        """Sends a window; `collect` tells what became of it."""
+        """Send a window of events; call `collect` for the result before the next `send`."""
         assert not self._window, "one window at a time"
         if self._producer is None:
             self._producer = _producer(self._configuration, self._note_trouble)
         self._window = list(events)
         self._reports = {}
-        for one in events:
-            self._produce(self._producer, one)
+        for event in events:
+            self._produce(self._producer, event)
 
     def collect(self, seconds: float) -> Outcome | None:
-        """What became of the window, once all of it is known; None until then.
+        """Return the result of the window in flight once all of it is known; None until then.
+
+        After a rejected batch, each further call sends and collects one of its events.
 
         Args:
-            seconds: how long to wait for it.
+            seconds: how long to wait for acknowledgements.
         """
         if not self._window:
             self.send([self._one_by_one.popleft()])
@@ -90,10 +96,10 @@ class Kafka:
         if len(self._reports) < len(self._window):
             return None
         window, self._window = self._window, []
-        sent = [one for one in window if self._reports[one.number] is None]
+        sent = [event for event in window if self._reports[event.number] is None]
         refused: list[tuple[Pending, str]] = []
-        for one in window:
-            error = self._reports[one.number]
+        for event in window:
+            error = self._reports[event.number]
             if error is None:
                 continue
             if error.name() not in _OF_THE_EVENT:
@@ -101,52 +107,53 @@ class Kafka:
                 self._give_up()
                 return Outcome(sent, refused, fault)
             if len(window) == 1:
-                refused.append((one, f"{error.name()}: {error.str()}"))
+                refused.append((event, f"{error.name()}: {error.str()}"))
             else:
-                self._one_by_one.append(one)
+                self._one_by_one.append(event)
         self._trouble = ""
         return Outcome(sent, refused)
 
     def close(self) -> None:
-        """Stops; what is under way and not yet known is sent again by whoever comes next."""
+        """Stop. Events without an acknowledgement stay in the outbox, and the next relay sends them again."""
         if self._producer is not None:
             self._producer.purge()
             self._producer.flush(1)
         self._give_up()
 
     def _give_up(self) -> None:
-        # a producer that failed once may have numbers of its own that Kafka does not expect: the next one starts afresh
+        # After a failure the sequence numbers of an idempotent producer may not be those that Kafka expects. A new
+        # producer gets a new id and starts from 0.
         self._window, self._producer = [], None
         self._one_by_one.clear()
 
-    def _produce(self, producer: Producer, one: Pending) -> None:
+    def _produce(self, producer: Producer, event: Pending) -> None:
         from confluent_kafka import KafkaException
 
         def report(error: KafkaError | None, _message: Message) -> None:
-            self._reports[one.number] = error
+            self._reports[event.number] = error
 
         try:
             producer.produce(
-                self._topic, value=one.text.encode(), key=key_of(one.text), headers=HEADERS, on_delivery=report
+                self._topic, value=event.text.encode(), key=key_of(event.text), headers=HEADERS, on_delivery=report
             )
-        except KafkaException as error:  # too large for any broker
-            self._reports[one.number] = error.args[0]
+        except KafkaException as error:  # such as an event that is too large for any broker
+            self._reports[event.number] = error.args[0]
 
     def _note_trouble(self, error: KafkaError) -> None:
         self._trouble = error.str()
 
 
 def key_of(line: str) -> str:
-    """The key of an event: the id of its run, else of what else it is about."""
+    """Return the Kafka message key of an event: the id of its run, or else its subject."""
     event: dict[str, Any] = json.loads(line)
     return str(event["data"].get("run") or event["subject"])
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """What librdkafka is told.
+    """Return the configuration of librdkafka; options that protect against loss cannot be overridden.
 
     Raises:
-        InvalidArguments: the driver is not installed, or settings contradict each other.
+        InvalidArguments: the driver is not installed, or settings are incomplete or malformed.
     """
     try:
         import confluent_kafka  # noqa: F401 # pyright: ignore[reportUnusedImport] - whether it is there
@@ -180,17 +187,16 @@ def configuration(settings: Settings) -> dict[str, Any]:
 
 
 def check(settings: Settings) -> None:
-    """Refuse settings that librdkafka does not take: options that it does not know, files that it cannot read. No
-    broker is waited for.
+    """Check the Kafka settings without waiting for a broker: unknown options, unreadable files.
 
     Raises:
-        InvalidArguments: the message says which.
+        InvalidArguments: a setting is wrong; the message names it.
     """
-    _producer(configuration(settings), _nobody_hears)
+    _producer(configuration(settings), _ignore_error)
 
 
-def _nobody_hears(_: object) -> None:
-    """What is wrong with a broker: none is asked anything."""
+def _ignore_error(_: object) -> None:
+    """Ignore errors of brokers: only the settings are checked."""
 
 
 _BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")

@@ -1,7 +1,8 @@
-"""The outbox: events that were written with their acts and are not yet everywhere where they belong.
+"""The transactional outbox of audit events, and all SQL on it.
 
-A row is put in by `write`, within the transaction of the act. The relay then gives it its place in the chain, appends
-it to the trail (`filed`), has Kafka take it (`sent`), and removes it. One that Kafka refuses stays, with the reason.
+`write` inserts an event in the transaction of the action that it records. The relay then gives it a place in the chain,
+appends it to the log file (`filed`), sends it to Kafka (`sent`), and deletes the row. The row of an event that Kafka
+rejects stays, with the reason (`refused`).
 """
 
 from __future__ import annotations
@@ -38,19 +39,25 @@ head_table = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Column("fault", sa.Text, nullable=False, comment="why events do not get on; empty while they do"),
 )
-"""One row: the end of the chain."""
+"""A single row: the head of the chain, and the last delivery error."""
 
 load_table = sa.Table("audit_load", metadata, sa.Column("load_id", sa.String(32), primary_key=True))
-"""The loads that have their event."""
+"""The loads whose audit events were written."""
 
 _E = event_table.c
 _MORE = 1_000
-"""Rows of a statement that names them one by one."""
+"""Maximum number of rows that one statement lists by their keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An event that has its place in the chain and is not yet everywhere."""
+    """A chained event that is not yet delivered everywhere.
+
+    Attributes:
+        number: the key of its row in the outbox.
+        sequence: its number in the chain.
+        text: its line of the log file.
+    """
 
     number: int
     sequence: int
@@ -60,15 +67,15 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is on its way.
+    """The state of the outbox.
 
     Attributes:
-        head: the end of the chain.
-        unfiled: events that are not in the trail.
-        waiting: events that are not yet everywhere: these, and those that Kafka does not have and has not refused.
-        oldest_seconds: how long the oldest of them has waited.
-        refused: events that Kafka refused.
-        fault: why events do not get on; empty while they do.
+        head: the head of the chain.
+        unfiled: the number of events that are not in the log file yet.
+        waiting: the number of events that are not in the log file or not in Kafka yet, without those it rejected.
+        oldest_seconds: the age of the oldest of these.
+        refused: the number of events that Kafka rejected.
+        fault: the last delivery error; empty if delivery works.
     """
 
     head: Head
@@ -80,7 +87,7 @@ class Backlog:
 
 
 def write(connection: sa.Connection, event: Event) -> None:
-    """Writes an event within the caller's transaction."""
+    """Insert an event into the outbox, in the caller's transaction."""
     connection.execute(_WRITE, {"created": event.time, "event": event.text(), "filed": False, "sent": False})
 
 
@@ -88,7 +95,7 @@ _WRITE = event_table.insert().inline()
 
 
 def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event]) -> bool:
-    """Writes a load's events unless it has them; whether it had none."""
+    """Write the events of a load, unless they were written before; return whether they were written now."""
     new = (
         upserting(connection, load_table)
         .values(load_id=load_id)
@@ -103,25 +110,27 @@ def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event])
 
 
 def knows_load(connection: sa.Connection, load_id: str) -> bool:
-    """Whether a load has its event."""
+    """Return whether the events of a load were written."""
     return any_waits(connection, load_table.c.load_id == load_id)
 
 
 def has_unchained(connection: sa.Connection) -> bool:
-    """Whether there are events without a place in the chain."""
+    """Return whether there are events without a place in the chain."""
     return any_waits(connection, _E.sequence.is_(None))
 
 
 def chain(connection: sa.Connection, source: str, most: int) -> int:
-    """Gives events that have none their places in the chain; how many.
+    """Give up to `most` events their places in the chain, in the caller's transaction; return how many.
 
-    Whoever else does so at the same time waits. Events get their places in the order in which they were written, of
-    those that are committed by now: one that was caused by another is written after that was committed, so it comes
-    after it.
+    Concurrent calls wait for each other on the row of the head. Committed events are chained in the order in which they
+    were written. An event that another one caused is written after that one was committed, so it also follows it in the
+    chain.
+
+    Args:
+        source: the CloudEvents `source` of the installation.
     """
-    connection.execute(
-        head_table.update().values(sequence=head_table.c.sequence)
-    )  # nobody else changes it from here on
+    # an UPDATE that changes nothing locks the row of the head until the transaction ends
+    connection.execute(head_table.update().values(sequence=head_table.c.sequence))
     rows = connection.execute(
         sa.select(_E.number, _E.event).where(_E.sequence.is_(None)).order_by(_E.number).limit(most)
     )
@@ -145,73 +154,73 @@ _CHAIN = (
 
 
 def read_head(connection: sa.Connection) -> Head:
-    """The end of the chain."""
+    """Return the head of the chain."""
     row = connection.execute(sa.select(head_table.c.sequence, head_table.c.hash)).one()
     return Head(row.sequence, row.hash)
 
 
 def before(event: Pending) -> Head:
-    """The end of the chain as it was before an event."""
+    """Return the head of the chain as it was before an event."""
     return Head(event.sequence - 1, str(json.loads(event.text)["previoushash"]))
 
 
 def unfiled(connection: sa.Connection, after: int, most: int) -> list[Pending]:
-    """Events beyond a place in the chain that are not in the trail, in their order."""
+    """Return up to `most` events that are not in the log file and follow the sequence number `after`, in order."""
     return _pending(connection, sa.and_(_E.filed.is_(False), _E.sequence > after), most)
 
 
 def unsent(connection: sa.Connection, most: int) -> list[Pending]:
-    """Events that Kafka does not have and has not refused, in the order of the chain."""
+    """Return up to `most` events that Kafka neither has nor has rejected, in the order of the chain."""
     return _pending(connection, sa.and_(_E.sent.is_(False), _E.refused.is_(None)), most)
 
 
 def refused(connection: sa.Connection) -> list[tuple[Pending, str]]:
-    """Events that Kafka refused, each with the reason."""
+    """Return the events that Kafka rejected, each with the reason, in the order of the chain."""
     rows = connection.execute(sa.select(event_table).where(_E.refused.is_not(None)).order_by(_E.sequence))
     return [(Pending(row.number, row.sequence, row.hash, row.event), row.refused) for row in rows]
 
 
 def note_filed(connection: sa.Connection, events: Sequence[Pending], *, kafka: bool) -> None:
-    """Events are in the trail.
+    """Mark events as written to the log file; delete those that are delivered everywhere.
 
     Args:
-        kafka: whether Kafka is to have them too; else they are done.
+        kafka: whether events go to Kafka too; if not, all of them are deleted.
     """
     _done(connection, events, {"filed": True}, _E.sent.is_(True) if kafka else sa.true())
 
 
 def note_sent(connection: sa.Connection, events: Sequence[Pending]) -> None:
-    """Kafka has events."""
+    """Mark events as acknowledged by Kafka; delete those that are in the log file too."""
     _done(connection, events, {"sent": True}, _E.filed.is_(True))
 
 
 def forget_unsent(connection: sa.Connection) -> None:
-    """Kafka is not to have events any more: those that only waited for it are done."""
+    """Delete the events that only wait for Kafka, after Kafka was removed from the settings."""
     connection.execute(event_table.delete().where(_E.filed.is_(True), _E.refused.is_(None)))
 
 
 def note_refused(connection: sa.Connection, event: Pending, why: str) -> None:
-    """Kafka does not take an event: it is set aside."""
+    """Mark an event as rejected by Kafka, with the reason; it is not sent again until `retry`."""
     connection.execute(event_table.update().where(_E.number == event.number).values(refused=why))
 
 
 def retry(connection: sa.Connection) -> int:
-    """Has what Kafka refused sent once more; how many events."""
+    """Queue the events that Kafka rejected to be sent again; return how many."""
     return connection.execute(event_table.update().where(_E.refused.is_not(None)).values(refused=None)).rowcount
 
 
 def read_fault(connection: sa.Connection) -> str:
-    """Why events do not get on; empty while they do."""
+    """Return the last delivery error; empty if delivery works."""
     return connection.execute(sa.select(head_table.c.fault)).scalar_one()
 
 
 def note_fault(connection: sa.Connection, fault: str) -> None:
-    """Says why events do not get on, or with an empty text that they do."""
+    """Store the last delivery error; empty means that delivery works."""
     connection.execute(head_table.update().where(head_table.c.fault != fault).values(fault=fault))
 
 
 def read_backlog(connection: sa.Connection) -> Backlog:
-    """How things stand."""
+    """Return the state of the outbox."""
     waits = sa.and_(_E.refused.is_(None), sa.or_(_E.filed.is_(False), _E.sent.is_(False)))
     waiting = read_waiting(connection, _E.created, waits)
     counts = sa.select(sa.func.count(sa.case((_E.filed.is_(False), 1))), sa.func.count(_E.refused))
@@ -229,8 +238,13 @@ def _pending(connection: sa.Connection, condition: sa.ColumnElement[bool], most:
 def _done(
     connection: sa.Connection, events: Sequence[Pending], change: dict[str, bool], elsewhere: sa.ColumnElement[bool]
 ) -> None:
-    """Events are where one of the two wants them: those that the other has too are removed."""
+    """Mark events as delivered to one target (log file or Kafka); delete those that the other target has too.
+
+    Args:
+        change: the column of the target, to be set.
+        elsewhere: matches the rows that need nothing from the other target.
+    """
     for start in range(0, len(events), _MORE):
-        these = _E.number.in_([one.number for one in events[start : start + _MORE]])
+        these = _E.number.in_([event.number for event in events[start : start + _MORE]])
         connection.execute(event_table.delete().where(these, elsewhere, _E.refused.is_(None)))
         connection.execute(event_table.update().where(these).values(change))

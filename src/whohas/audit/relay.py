@@ -1,9 +1,9 @@
-"""The relay: brings every event from the outbox into the chain, the trail and Kafka. One process at a time does so.
+"""The relay delivers audit events from the outbox to the hash chain, the log file and Kafka.
 
-Each server and worker is ready to be that one: on PostgreSQL by an advisory lock of a session, over which all of its
-work then goes, so that a relay that lost its lock can mark nothing any more; on SQLite by a lock on a file. A relay
-that dies loses nothing: what it had not marked is done again by the next one, and whoever gets an event twice knows it
-by its id.
+One process at a time, the leader, does so; every server and worker tries to become the leader. On PostgreSQL leadership
+is an advisory lock of a session, and all of the relay's work uses that session: a leader that lost its lock can mark
+nothing any more. On SQLite it is a file lock. If the leader dies, the next one repeats the work that was not marked.
+Kafka may then get an event twice; consumers recognise it by its id.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ log = structlog.get_logger("whohas.audit")
 
 @dataclass
 class Relay:
-    """Relays, or waits to.
+    """The relay of a process: delivers events if the process is the leader, otherwise tries to become it.
 
     Attributes:
-        tasks: what else is done again and again, in the same thread.
-        before_end: called before the relay brings its last events into the trail.
+        tasks: other periodic tasks to run in the same thread.
+        before_end: called when the relay stops, before it delivers the last events.
     """
 
     settings: Settings
@@ -48,19 +48,19 @@ class Relay:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that relays."""
+        """Whether this process is the leader."""
         return self._leader is not None
 
     @contextmanager
     def going_on(self) -> Generator[None]:
-        """Relay in a thread until the context ends; then bring into the trail what there is by then.
+        """Run the relay in a thread until the context ends, then write the remaining events to the log file.
 
         Raises:
             InvalidArguments: the settings for Kafka are wrong, or its driver is missing.
         """
         if self.settings.kafka_servers:
             check_kafka(self.settings)
-        # it waits for files and for Kafka, so no other task may wait for it
+        # a separate runner: the relay waits for the disk and for Kafka, and must not delay other tasks
         runner = Runner("audit", (PeriodicTask("audit relay", self._step, self._pause), *self.tasks))
         runner.start()
         try:
@@ -70,7 +70,7 @@ class Relay:
                 self._end()
 
     def settle(self) -> None:
-        """Brings all that there is into the trail, whoever relays."""
+        """Write all events of the outbox to the log file, even if another process is the leader."""
         with self.database.connect() as connection:
             self._filing().settle(connection)
 
@@ -78,7 +78,7 @@ class Relay:
         return Filing(self.settings, kafka=bool(self.settings.kafka_servers))
 
     def _step(self) -> None:
-        """Relay some events, or try to become the one that does."""
+        """Deliver some events if this process is the leader; otherwise try to become it."""
         if self._leader is None:
             self._lead()
         if self._leader is not None:
@@ -126,18 +126,22 @@ class Relay:
             self._let_go()
 
     def _leading(self) -> AbstractContextManager[sa.Connection | None]:
-        """A connection for the one that relays; None where that is another process."""
+        """Yield a connection that holds the leader's lock; None if another process is the leader."""
         return locks.try_session(self.database, locks.RELAY, self.settings.home / "audit-relay.lock")
 
 
 class _Leader:
-    """The one that relays, over a connection that has the lock."""
+    """The work of the leader, over the connection that holds the lock.
+
+    Attributes:
+        has_more: whether the last step moved events, or Kafka has some in flight, so that the next step is due at once.
+    """
 
     def __init__(self, settings: Settings, connection: sa.Connection, filing: Filing) -> None:
         self.has_more = False
         self._settings, self._connection, self._filing = settings, connection, filing
-        self._away = ""
-        self._rest = 0.0  # when Kafka's fault has been waited out
+        self._kafka_fault = ""
+        self._kafka_retry_at = 0.0  # on the monotonic clock; after an error Kafka is not tried before
         with connection.begin():
             self._fault = outbox.read_fault(connection)
             if not settings.kafka_servers:
@@ -145,43 +149,46 @@ class _Leader:
         self._kafka = Kafka(settings) if settings.kafka_servers else None
 
     def step(self) -> None:
-        """Chain, file and send some events; `has_more` says whether to go on at once."""
-        full = ""
+        """Chain some events, append them to the log file and send them to Kafka; set `has_more`."""
+        disk_fault = ""
         moved = self._filing.chain(self._connection)
         try:
             moved += self._filing.file(self._connection)
         except OSError as error:
-            full = f"{self._settings.trail_path}: {error.strerror}"
-        if self._kafka is not None and time.monotonic() >= self._rest:
-            settled, fault = self._send(self._kafka)
-            moved += settled
+            disk_fault = f"{self._settings.trail_path}: {error.strerror}"
+        if self._kafka is not None and time.monotonic() >= self._kafka_retry_at:
+            delivered, fault = self._send(self._kafka)
+            moved += delivered
             if fault:
-                self._rest = time.monotonic() + timeouts.AUDIT_AGAIN_SECONDS
-            self._away = fault or ("" if settled else self._away)
-        self._say(" ".join(filter(None, (full, self._away))))
+                self._kafka_retry_at = time.monotonic() + timeouts.AUDIT_AGAIN_SECONDS
+            self._kafka_fault = fault or ("" if delivered else self._kafka_fault)
+        self._note_fault(" ".join(filter(None, (disk_fault, self._kafka_fault))))
         self.has_more = bool(moved) or (self._kafka is not None and self._kafka.busy)
 
     def finish(self) -> None:
-        """Bring into the trail what there is, and into Kafka what it takes soon."""
+        """Write the remaining events to the log file, and send to Kafka what it accepts within seconds."""
         self._filing.settle(self._connection)
-        if self._kafka is not None and not self._away:
+        if self._kafka is not None and not self._kafka_fault:
             self._drain(self._kafka)
 
     def close(self) -> None:
-        """Let go of Kafka."""
+        """Close the Kafka producer."""
         if self._kafka is not None:
             self._kafka.close()
 
     def _drain(self, kafka: Kafka) -> None:
-        """Lets Kafka have what there is, within reason."""
+        """Send the remaining events to Kafka, for `AUDIT_DRAIN_SECONDS` at most; stop at the first error."""
         until = time.monotonic() + timeouts.AUDIT_DRAIN_SECONDS
         while time.monotonic() < until:
-            settled, fault = self._send(kafka)
-            if fault or (not settled and not kafka.busy):
+            delivered, fault = self._send(kafka)
+            if fault or (not delivered and not kafka.busy):
                 return
 
     def _send(self, kafka: Kafka) -> tuple[int, str]:
-        """Sends on, or looks what became of what is under way; how many events that settled, and what is wrong."""
+        """Send the next window to Kafka if none is in flight, and collect results.
+
+        Return the number of events that were acknowledged or rejected, and the error or an empty text.
+        """
         if not kafka.busy:
             with self._connection.begin():
                 events = window(outbox.unsent(self._connection, WINDOW))
@@ -198,8 +205,8 @@ class _Leader:
                 log.error("audit event refused by Kafka", sequence=event.sequence, reason=why)
         return len(outcome.sent) + len(outcome.refused), outcome.fault
 
-    def _say(self, fault: str) -> None:
-        """Keeps what is wrong where everybody can see it."""
+    def _note_fault(self, fault: str) -> None:
+        """Log a change of the delivery error, and store it in the database for the status command and metrics."""
         if fault == self._fault:
             return
         if fault:
@@ -212,10 +219,10 @@ class _Leader:
 
 
 def window(events: list[Pending]) -> list[Pending]:
-    """As many events, from the first, as go together."""
+    """Return the events from the beginning of a list that fit into one window (`WINDOW_BYTES`), at least one."""
     size = 0
-    for count, one in enumerate(events):
-        size += len(one.text)
+    for count, event in enumerate(events):
+        size += len(event.text)
         if size > WINDOW_BYTES and count:
             return events[:count]
     return events

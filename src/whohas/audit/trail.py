@@ -1,7 +1,7 @@
-"""The trail: `audit.ndjson` in the home folder, one event a line, to which lines are only ever added.
+"""The file of the audit log, `audit.ndjson` in the home folder: append-only, one event a line.
 
-A line that a crash or a full disk left unfinished is cut off before the next one is written; its event is still in the
-outbox then. Whoever moves the file away starts a new one: the chain goes on in it.
+An incomplete last line, left by a crash or a full disk, is cut off before the next append; its event is still in the
+outbox. To rotate the log, move the file away: a new file is created, and the hash chain continues in it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _BLOCK = 1 << 16
 
 
 def append(path: Path, lines: Sequence[str]) -> None:
-    """Adds lines, and returns when the disk has them: all of them, or none where it raises.
+    """Append lines to the file and sync it to disk; create the file if it is missing.
 
     Raises:
-        OSError: the disk is full, or the file cannot be written.
+        OSError: the disk is full or the file cannot be written; no line was added.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as file:
@@ -44,12 +44,15 @@ def append(path: Path, lines: Sequence[str]) -> None:
 
 
 def last_hashes(path: Path, most: int) -> set[str]:
-    """The hashes of the last lines: after a crash, those that are in the trail although the outbox does not say so."""
+    """Return the hashes of the last `most` events of the file.
+
+    After a crash, they show which events were appended but not yet marked in the outbox.
+    """
     return {str(event.get("hash")) for event in map(parsed, last_lines(path, most)) if event}
 
 
 def last_lines(path: Path, most: int) -> list[bytes]:
-    """The last whole lines, without their ends; none where there is no file."""
+    """Return the last `most` complete lines, without line ends; an empty list if the file is missing."""
     try:
         with path.open("rb") as file:
             end = start = _whole(file)
@@ -66,7 +69,7 @@ def last_lines(path: Path, most: int) -> list[bytes]:
 
 
 def parsed(line: bytes) -> dict[str, Any] | None:
-    """A line as an event; None where it is no JSON object."""
+    """Parse a line as an event; return None if it is not a JSON object."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
@@ -76,14 +79,14 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events to show; what is None is not asked for.
+    """A filter for events; None attributes match every event.
 
     Attributes:
-        type: the type, or its beginning or end: `run`, `run.started`, `whohas.run.started`.
-        run: the run's id.
-        who: a part of the actor's name, or their id.
-        since: an RFC 3339 time in UTC; events from then on.
-        until: events before then.
+        type: whole dotted parts of the type: `run`, `started`, `run.started`, `whohas.run.started`.
+        run: the id of a run.
+        who: a part of the actor's name in any case, or the id of the actor or of its client.
+        since: an RFC 3339 time in UTC; matches events at this time or later.
+        until: an RFC 3339 time in UTC; matches events before it.
     """
 
     type: str | None = None
@@ -93,6 +96,7 @@ class Wanted:
     until: str | None = None
 
     def fits(self, event: dict[str, Any]) -> bool:
+        """Return whether an event matches all attributes."""
         data: Any = event.get("data")
         facts: dict[str, Any] = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
         actor: Any = facts.get("actor") or {}
@@ -112,11 +116,12 @@ class Wanted:
 
 
 def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
-    """The lines that fit, in their order; what is no event is left out.
+    """Yield the lines of the events that match a filter, in order; lines that are not events are skipped.
 
     Args:
-        follow: asked at the end of the file whether to wait for more. A file that was moved away is read to its end,
-            then the new one from its beginning.
+        wanted: the filter.
+        follow: called at the end of the file; if it returns true, wait for more lines. If the file is moved away, it is
+            read to its end, then the new file from its beginning.
     """
     file: BinaryIO | None = None
     rest = b""
@@ -147,13 +152,13 @@ def _moved(file: BinaryIO, path: Path) -> bool:
     try:
         there = path.stat()
     except FileNotFoundError:
-        return False  # until there is a new one
+        return False  # moved away, but the new file does not exist yet
     mine = os.fstat(file.fileno())
     return (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino)
 
 
 def _whole(file: BinaryIO) -> int:
-    """How many bytes of a file are whole lines."""
+    """Return the size in bytes of the complete lines of a file, searching backwards for the last line end."""
     end = start = file.seek(0, os.SEEK_END)
     while start > 0:
         step = min(_BLOCK, start)

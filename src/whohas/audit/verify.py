@@ -1,7 +1,7 @@
-"""Whether a trail is what was written: which lines were changed, are missing, were added or stand elsewhere.
+"""Verification of the audit log: finds lines that were changed, removed, replaced, added or moved.
 
-A trail that is in order is read line by line. In one that is not, the chain is followed from its end back to its
-beginning, by what each event says of the one before it; whatever is not on this way does not belong there.
+An intact log is checked line by line in one pass. If that pass finds a problem, the chain is followed backwards from
+its head, by the previous hash of each event. Lines that are not reached this way do not belong to the log.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from whohas.audit.trail import parsed
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a trail is found to be.
+    """The result of a verification.
 
     Attributes:
-        lines: how many it has.
-        first: the number of its first event; 0 where it has none.
-        head: its last event.
-        faults: a sentence each; none where all is in order.
+        lines: the number of lines.
+        first: the sequence number of the first event; 0 if the log is empty.
+        head: sequence number and hash of the last line.
+        faults: one sentence for each problem; empty if the log is intact.
     """
 
     lines: int
@@ -35,11 +35,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A line as it is.
+    """A line of the log.
 
     Attributes:
-        place: the file's name and the number of the line.
-        sound: whether its hash is that of what it says.
+        place: the file's name and the line number, for messages.
+        sequence: the sequence number that it states; 0 if it is not an event.
+        previous: the previous hash that it states.
+        hash: the hash that it states.
+        sound: whether it is canonical JSON and the hash matches its content.
     """
 
     place: str
@@ -50,21 +53,24 @@ class _Seen:
 
 
 def verify(paths: Sequence[Path], head: Head | None = None, size: int | None = None) -> Verdict:
-    """Checks files that are one trail, the oldest first.
+    """Verify files that together are one audit log.
 
     Args:
-        head: the event with which the trail must end, as the database knows it; None where that is not known.
-        size: bytes of the last file up to there; None for all of it. What is being added meanwhile is not looked at.
+        paths: the files, the oldest first.
+        head: the event that the log must end with, according to the database; None if unknown, and then missing events
+            at the end cannot be detected.
+        size: how many bytes of the last file to read, so that lines that are being appended now are left out; None for
+            all.
 
     Raises:
         OSError: a file cannot be read.
     """
     lines, first, last, orderly = 0, 0, Head(), True
-    for one in _lines(paths, size):
-        follows = lines == 0 or (one.previous, one.sequence) == (last.hash, last.sequence + 1)
-        orderly = orderly and one.sound and follows
-        first = first if lines else one.sequence
-        last = Head(one.sequence, one.hash)
+    for line in _lines(paths, size):
+        follows = lines == 0 or (line.previous, line.sequence) == (last.hash, last.sequence + 1)
+        orderly = orderly and line.sound and follows
+        first = first if lines else line.sequence
+        last = Head(line.sequence, line.hash)
         lines += 1
     begins = first == 1 or lines == 0
     if orderly and begins and (head is None or head == last):
@@ -96,7 +102,7 @@ def _seen(place: str, line: bytes) -> _Seen:
 
 
 def _faults(seen: list[_Seen], head: Head | None) -> Iterator[str]:
-    """What is wrong, in the order of the chain; then what was added or moved, in the order of the lines."""
+    """Yield a sentence for each problem: missing, changed and replaced events, then added and moved lines."""
     found = _way_back(seen, head)
     for first, last in sorted(found.missing):
         yield f"The event {first} is missing." if first == last else f"The events {first} to {last} are missing."
@@ -115,7 +121,14 @@ def _faults(seen: list[_Seen], head: Head | None) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Lines by what they are, and the first and last numbers of what is not there."""
+    """The lines of a log (by index) that belong to the chain, sorted by their condition, and the missing events.
+
+    Attributes:
+        right: unchanged lines.
+        changed: lines whose hash does not match their content.
+        replaced: lines that carry the right sequence number but belong to another event.
+        missing: ranges of missing sequence numbers, each as first and last.
+    """
 
     right: list[int] = field(default_factory=list[int])
     changed: list[int] = field(default_factory=list[int])
@@ -124,6 +137,13 @@ class _Found:
 
 
 def _way_back(seen: list[_Seen], head: Head | None) -> _Found:
+    """Follow the chain backwards from its head, and sort the lines that it reaches.
+
+    Example: the lines are 1, 2, 3, 5 and the head is (5, hash of 5). Line 5 has the expected hash: right. Event 4 has
+    no line: missing, and the expected hash of event 3 is unknown. Line 3 is sound: right; its previous hash is that of
+    line 2, and so on. If line 2 was edited without a new hash, it still states the expected hash: changed. If it was
+    rewritten with a matching new hash, that hash is not the one line 3 expects: replaced.
+    """
     by_hash = {one.hash: line for line, one in enumerate(seen) if one.sound}
     by_number: dict[int, list[int]] = {}
     for line, one in enumerate(seen):
@@ -151,19 +171,25 @@ def _way_back(seen: list[_Seen], head: Head | None) -> _Found:
             found.replaced.append(line)
         number -= 1
         before = by_hash.get(one.previous)
-        # what a line that was changed says of the one before it counts only where there is such a one
+        # the previous hash in a changed line may be forged: trust it only if the line before it has that hash
         trusted = one.sound or (before is not None and seen[before].sequence == number)
         wanted = one.previous if trusted else ""
     return found
 
 
 def _meant(there: list[int], seen: list[_Seen], wanted: str) -> int | None:
-    """Of the lines with a number, the one that the chain means: by its hash, else one that is sound, else any."""
+    """Return the line that the chain most probably refers to: the one with the expected hash, else a sound one, else
+    the first; None if there is no line.
+    """
     return min(there, key=lambda line: (seen[line].hash != wanted, not seen[line].sound, line), default=None)
 
 
 def _moved(lines: list[int], seen: list[_Seen]) -> list[int]:
-    """The fewest lines by which the others are in order: all but a longest rising sequence."""
+    """Return the smallest set of lines whose removal leaves the others in order.
+
+    These are all lines outside a longest increasing subsequence of sequence numbers (patience sorting). Example: the
+    lines have the numbers 1, 4, 2, 3, 5; a longest increasing subsequence is 1, 2, 3, 5; the line with 4 was moved.
+    """
     ends: list[int] = []
     chosen: list[int] = []
     before: dict[int, int | None] = {}

@@ -1,6 +1,6 @@
-"""The command line: thin doors to the functions that the HTTP API calls too.
+"""The command line `whohas`, with Typer: one module a command or group, which call the same functions as the HTTP API.
 
-Command modules import nothing heavy at their top, so that `whohas --help` answers at once.
+Command modules import nothing heavy at module level, so that `whohas --help` responds at once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # else help and refusals are boxes of 80 columns, and values are broken in them
+    # rich prints help and usage errors in boxes of 80 columns, which break long values when a program reads them
     rich_markup_mode="rich" if is_terminal() and is_terminal(stderr=True) else None,
 )
 
@@ -73,13 +73,16 @@ def options(
 
 
 def main() -> None:
-    """Runs the command line; an error of whohas, of the system or of the database is one line on stderr and exit code
-    1, or 2 for wrong usage."""
+    """Run the command line of this process, and exit.
+
+    Known errors (of whohas, the system, the database) are printed as one line on stderr, with exit code 1, or 2 for
+    wrong usage. Other exceptions are bugs and keep their traceback. See `Exit` for all codes.
+    """
     restrict_process()
     try:
         _run()
     except WhohasError as error:
-        _tell(error.message)
+        _report(error.message)
         sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
@@ -92,7 +95,7 @@ def main() -> None:
         text = _of_output(error) or sentence(error)
         if text is None:
             raise
-        _tell(text)
+        _report(text)
         sys.exit(Exit.ERROR)
 
 
@@ -100,7 +103,7 @@ def _run() -> None:
     try:
         app()
     except SystemExit:
-        sys.stdout.flush()  # now, while it can be told that it was not taken
+        sys.stdout.flush()  # flush now: an error at the interpreter's exit could not be reported any more
         raise
 
 
@@ -108,19 +111,21 @@ _NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def _of_output(error: Exception) -> str | None:
-    """Return what to tell where standard output took no more; None where it did not fail."""
+    """Return a message if the error came from writing to standard output; otherwise None."""
     if not isinstance(error, OSError) or error.filename is not None or error.errno not in _NOT_TAKEN:
         return None
     try:
         print(flush=True)
     except OSError as fault:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter tries it once more
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # else the interpreter tries to flush it again at exit
         return f"The output could not be written: {fault.strerror}. Send it elsewhere."
     return None
 
 
-def _tell(text: str) -> None:
-    """Print why a command failed; as a line of its log where that is JSON, unless people read it."""
+def _report(text: str) -> None:
+    """Print why a command failed: as a JSON log line for servers and workers whose stderr is not a terminal."""
     logs = sys.modules.get("whohas.logs")
     if logs is not None and logs.are_json() and not sys.stderr.isatty():
         logs.log.critical("ended", reason=text)
@@ -128,4 +133,4 @@ def _tell(text: str) -> None:
     try:
         print(f"whohas: {text}", file=sys.stderr)
     except OSError:
-        sys.stderr = None  # the exit code says it
+        sys.stderr = None  # stderr is closed; the exit code still shows the failure

@@ -1,4 +1,4 @@
-"""Reports and their arguments as a command line names them."""
+"""Parsing of report types and report arguments (`--arg NAME=VALUE`) on the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def report_named(text: str) -> str:
-    """The type of a report that is named in any case, `search-export` too; a text that names none as it is."""
+    """Return the report type for a name in any case, with `-` or `_`: `search-export` gives `SEARCH_EXPORT`.
+
+    Unknown names are returned unchanged; starting the report then fails with a message.
+    """
     from whohas.reports import PUBLISHED, reports
 
     known = {name.casefold(): name for name in (*PUBLISHED, *reports())}
@@ -21,14 +24,15 @@ def report_named(text: str) -> str:
 
 
 def arguments_of(texts: Iterable[str], report_type: str) -> dict[str, Any]:
-    """The arguments of a report.
+    """Parse the arguments of a report, and check their names.
 
     Args:
-        texts: each NAME=VALUE.
+        texts: each NAME=VALUE; see `argument`.
+        report_type: as from `report_named`.
 
     Raises:
-        InvalidArguments: one is none.
-        WrongUsage: the report has no such argument, but one that was probably meant.
+        InvalidArguments: a text is not NAME=VALUE, or its value is malformed JSON.
+        WrongUsage: the report has no such argument, but one with a similar name.
     """
     arguments = dict(argument(text) for text in texts)
     for name in arguments:
@@ -37,15 +41,17 @@ def arguments_of(texts: Iterable[str], report_type: str) -> dict[str, Any]:
 
 
 def argument(text: str) -> tuple[str, Any]:
-    """An argument of a report as a command line has it: its name and its value.
+    """Parse NAME=VALUE, and return the name and the value.
+
+    The value is a string, unless it is `true`, `false`, `null` or begins with `[` or `{`: these are parsed as JSON.
 
     Raises:
-        InvalidArguments: it is none.
+        InvalidArguments: the text is not NAME=VALUE, or the value is malformed JSON.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InvalidArguments(f"--arg {text!r} is not NAME=VALUE.")
-    # ids that look like numbers stay texts; only what cannot be meant as a text is read as JSON
+    # numbers stay strings, because ids may consist of digits
     if value in ("true", "false", "null") or value[:1] in ("[", "{"):
         try:
             return name, json.loads(value)
@@ -55,11 +61,14 @@ def argument(text: str) -> tuple[str, Any]:
 
 
 def check_files(report_type: str, arguments: dict[str, Any], to: Output) -> None:
-    """Refuses a name for the file of a run before the run starts, as far as the report says which files it makes.
+    """Check, before a run starts, that its files fit the output name; see `Output.check`.
+
+    Args:
+        to: the output of the command.
 
     Raises:
         InvalidArguments: the arguments are wrong.
-        WrongUsage: the name does not fit; the message says which would.
+        WrongUsage: the name does not fit; the message suggests one that does.
     """
     from whohas.reports import PUBLISHED, Request, reports
 
@@ -78,6 +87,6 @@ def _check(name: str, report_type: str) -> None:
     report = reports().get(report_type)
     if report is None or name in argument_names(report, legacy=True):
         return
-    found = near(name, argument_names(report))
-    if found is not None:
-        raise WrongUsage(f"{report_type} has no argument {name}. Did you mean {found}?")
+    similar = near(name, argument_names(report))
+    if similar is not None:
+        raise WrongUsage(f"{report_type} has no argument {name}. Did you mean {similar}?")

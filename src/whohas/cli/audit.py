@@ -1,4 +1,4 @@
-"""`whohas audit`: the audit trail, and whether it is what was written."""
+"""`whohas audit`: list, follow and verify the audit log; state of its delivery; retry of rejected events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from whohas.runs.service import Runs
 
-audit_app = typer.Typer(no_args_is_help=True, help="Read the audit trail, and find out whether it was changed.")
+audit_app = typer.Typer(no_args_is_help=True, help="Read the audit log, and verify that it was not changed.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
 
@@ -34,7 +34,9 @@ def list_events(
     ] = None,
     until: Annotated[str | None, typer.Option(help="Before then, written in the same way.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="The number of newest events; 0 for all.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until stopped.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Then print new events as they come, until stopped.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print events, the oldest first."""
@@ -61,10 +63,10 @@ def list_events(
 def verify(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files that are one trail, the oldest first. Default: this installation's."),
+        typer.Argument(help="The files of one audit log, the oldest first. Default: this installation's."),
     ] = None,
 ) -> None:
-    """Find lines that were changed, are missing, were added or moved; exit code 1 where there are any."""
+    """Find lines of the audit log that were changed, removed, added or moved; exit code 1 if there are any."""
     from whohas.audit.filing import end_of_trail
     from whohas.audit.verify import verify as check
     from whohas.errors import NotFound
@@ -97,21 +99,21 @@ def verify(
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Print what is on its way, and what Kafka refused."""
+    """Print how many events wait for delivery, and which ones Kafka rejected."""
     import json
 
     from whohas.audit.outbox import read_backlog, refused
 
     with installation() as services, services.database.connect() as connection:
         backlog = read_backlog(connection)
-        aside = refused(connection)
+        rejected = refused(connection)
     facts: dict[str, Any] = {
         "events": backlog.head.sequence,
         "hash": backlog.head.hash,
         "waiting": backlog.waiting,
         "unfiled": backlog.unfiled,
         "oldestSeconds": round(backlog.oldest_seconds, 1),
-        "refused": [{"sequence": event.sequence, "reason": why} for event, why in aside],
+        "refused": [{"sequence": event.sequence, "reason": why} for event, why in rejected],
         "fault": backlog.fault or None,
     }
     if as_json:
@@ -119,18 +121,18 @@ def status(
         return
     print(f"{counted(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
     print(
-        f"{backlog.waiting:,} on their way, the oldest for {backlog.oldest_seconds:,.0f} s; "
-        f"{backlog.unfiled:,} not in the trail yet"
+        f"{backlog.waiting:,} waiting for delivery, the oldest for {backlog.oldest_seconds:,.0f} s; "
+        f"{backlog.unfiled:,} not in the log file yet"
     )
     if backlog.fault:
-        print(plain(f"They wait: {backlog.fault}"))
-    for event, why in aside:
+        print(plain(f"Last delivery error: {backlog.fault}"))
+    for event, why in rejected:
         print(plain(f"Refused by Kafka: event {event.sequence}: {why}"))
 
 
 @audit_app.command()
 def retry() -> None:
-    """Have what Kafka refused sent once more, as after a limit of the topic was raised."""
+    """Send the events again that Kafka rejected, for example after a limit of the topic was raised."""
     from whohas.audit.outbox import retry as send_again
 
     with installation() as services, services.database.begin() as connection:
@@ -139,7 +141,12 @@ def retry() -> None:
 
 
 def _run(beginning: str, runs: Runs, path: Path) -> str:
-    """The id of the only run whose id begins so; of those that are gone, one that the trail tells of."""
+    """Return the id of the only run with this prefix; look for deleted runs in the audit log.
+
+    Raises:
+        NotFound: no run has this prefix.
+        InvalidArguments: several runs have it.
+    """
     from whohas.audit.trail import Wanted, parsed, read
     from whohas.errors import NotFound
     from whohas.hints import ambiguous
@@ -161,7 +168,7 @@ def _run(beginning: str, runs: Runs, path: Path) -> str:
 
 
 def _time(text: str | None) -> str | None:
-    """A moment as events have it."""
+    """Convert a time or an age (`30m`, `12h`) to the format of events; a time without zone is in UTC."""
     import re
     from datetime import UTC, datetime, timedelta
 
@@ -181,7 +188,7 @@ def _time(text: str | None) -> str | None:
 
 
 def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
-    """The lines after one that was shown."""
+    """Yield the lines after the last one that was shown."""
     passed = last is None
     for line in lines:
         if passed:
@@ -199,8 +206,8 @@ def _print(line: bytes, as_json: bool) -> None:
     data: dict[str, Any] = event.get("data") or {}
     actor: dict[str, Any] = data.get("actor") or {}
     who = " ".join(filter(None, (actor.get("kind"), actor.get("name"))))
-    told = ("run", "report", "fileName", "range", "name", "path", "tried", "count", "snapshot", "rows", "reason")
-    facts = "  ".join(f"{name}={data[name]}" for name in told if data.get(name) is not None)
+    shown = ("run", "report", "fileName", "range", "name", "path", "tried", "count", "snapshot", "rows", "reason")
+    facts = "  ".join(f"{name}={data[name]}" for name in shown if data.get(name) is not None)
     time = str(event.get("time"))[:19].replace("T", " ")
     kind = str(event.get("type")).removeprefix("whohas.")
     print(one_line(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))

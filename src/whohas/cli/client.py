@@ -1,4 +1,4 @@
-"""`whohas client`: the programs that may call the server."""
+"""`whohas client`: create, list, rotate and revoke API clients."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 @client_app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What runs of an application name as their launcher.")],
+    name: Annotated[str, typer.Argument(help="The client's name; runs of an application have it as their launcher.")],
     user: Annotated[
-        str | None, typer.Option(help="Make it a personal client of this user, which acts as they do.")
+        str | None, typer.Option(help="Make it a personal client of this user, with the user's levels and sources.")
     ] = None,
     scope: Annotated[
         list[str] | None,
@@ -31,20 +31,22 @@ def create(
     ] = None,
     level: Annotated[
         list[str] | None,
-        typer.Option(help="What an application is, such as REPORT_ADMIN; may be repeated. Default: none."),
+        typer.Option(help="A user level of an application, such as REPORT_ADMIN; may be repeated. Default: none."),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(help="The id or name of a source that a SOURCE_ADMIN is held to; may be repeated."),
+        typer.Option(help="The id or name of a source that a SOURCE_ADMIN is restricted to; may be repeated."),
     ] = None,
     redirect: Annotated[
         list[str] | None,
-        typer.Option(help="Let users sign in at it and be sent back to this address; may be repeated."),
+        typer.Option(help="An address that users return to after they signed in (OAuth redirect); may be repeated."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a client and print its id and secret, this once. Defaults are the least rights: it may only read, and an
-    application without a level may do nothing yet."""
+    """Create a client, and print its id and secret; the secret is never shown again.
+
+    The defaults are the least rights: the scope allows reading only, and an application without a level may do nothing.
+    """
     from whohas.audit.events import operator
     from whohas.auth.rights import READ
     from whohas.errors import InvalidArguments
@@ -89,11 +91,11 @@ def list_clients() -> None:
 def rotate(
     client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")],
     end_tokens: Annotated[
-        bool, typer.Option("--end-tokens", help="End the tokens that it has, too, as after its secret was stolen.")
+        bool, typer.Option("--end-tokens", help="Also revoke its tokens, as after its secret was stolen.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a client a new secret and print it, this once; the old one stops to work at once."""
+    """Give a client a new secret, and print it; the old secret stops working at once."""
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -103,12 +105,12 @@ def rotate(
 
 @client_app.command()
 def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
-    """End a client's rights at once, those of its tokens too."""
+    """Revoke a client and its tokens at once."""
     from whohas.audit.events import operator
 
     with installation() as services:
         client = services.access.clients.revoke(client_id, operator())
-    print(f"{client.id} ({client.name}) may not call any more.")
+    print(f"{client.id} ({client.name}) is revoked.")
 
 
 def _show(made: NewClient, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`whohas generate`: writes the files of a made-up organisation."""
+"""`whohas generate`: write test data, the files of a fictional organisation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from whohas.errors import InvalidArguments
 
 
 def generate(
-    folder: Annotated[Path, typer.Argument(help="Where the files go; made if it is not there.")],
+    folder: Annotated[Path, typer.Argument(help="The folder for the files; created if it is missing.")],
     identities: Annotated[int, typer.Option(help="How many people the organisation has.")] = 300,
     seed: Annotated[int, typer.Option(help="Chooses the organisation: the same seed, the same files.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Write a made-up organisation: identities, accounts, access, events, and a CSV export to map."""
+    """Write a fictional organisation: identities, accounts, access, events, and a CSV export to map."""
     if identities < 1:
         raise InvalidArguments(f"--identities must be at least 1, not {identities}")
     if seed < 0:
@@ -27,7 +27,7 @@ def generate(
     if folder.exists() and not folder.is_dir():
         raise InvalidArguments(f"{folder} is a file; name a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):
-        raise InvalidArguments(f"{folder} is not empty; name another folder, or say --force to write into it")
+        raise InvalidArguments(f"{folder} is not empty; name another folder, or give --force to write into it")
 
     from whohas import generate as organisation
 

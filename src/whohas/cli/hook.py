@@ -1,4 +1,4 @@
-"""`whohas hook`: addresses that are told when a run ends."""
+"""`whohas hook`: add, list and remove webhooks, which are notified when a run ends."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from whohas.cli.arguments import report_named
 from whohas.cli.installation import installation
 from whohas.cli.terminal import plain, print_table
 
-hook_app = typer.Typer(no_args_is_help=True, help="Tell an address when a run ends, by a signed message.")
+hook_app = typer.Typer(no_args_is_help=True, help="Webhooks: send a signed message to an address when a run ends.")
 
 
 @hook_app.command()
 def add(
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where messages are posted to.")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address that messages are posted to.")],
     report: Annotated[str | None, typer.Option(help="Only runs of this report, such as ACCOUNTS.")] = None,
 ) -> None:
-    """Make a hook and print the secret that its messages are signed with, this once."""
+    """Add a webhook, and print the secret that signs its messages; the secret is never shown again."""
     from whohas.audit.events import operator
 
     with installation() as services:
         made, secret = services.hooks.add(url, None if report is None else report_named(report), operator())
     print(f"hook    {made.id}")
     print(f"secret  {secret}")
-    print("Messages are signed by it as Standard Webhooks says. It is not shown again.")
+    print("It signs the messages, as in Standard Webhooks. It is not shown again.")
 
 
 @hook_app.command("list")
 def list_hooks() -> None:
-    """Print all hooks, and how their messages stand."""
+    """Print all webhooks, with the number of delivered, waiting and failed messages."""
     with installation() as services:
         hooks = services.hooks.list()
     if not hooks:
@@ -38,24 +38,24 @@ def list_hooks() -> None:
         return
     rows = [
         (
-            one.id,
-            one.url,
-            one.report_type or "all",
-            f"{sent.delivered:,}",
-            f"{sent.waiting:,}",
-            f"{sent.dead:,}",
-            one.disabled or sent.answer,
+            hook.id,
+            hook.url,
+            hook.report_type or "all",
+            f"{stats.delivered:,}",
+            f"{stats.waiting:,}",
+            f"{stats.dead:,}",
+            hook.disabled or stats.answer,
         )
-        for one, sent in hooks
+        for hook, stats in hooks
     ]
     print_table(("Hook", "Address", "Report", "Delivered", "Waiting", "Given up", "Last fault"), rows, whole=1)
 
 
 @hook_app.command()
 def remove(hook_id: Annotated[str, typer.Argument(metavar="HOOK", help="Its id.")]) -> None:
-    """Remove a hook and its waiting messages."""
+    """Remove a webhook and its undelivered messages."""
     from whohas.audit.events import operator
 
     with installation() as services:
         services.hooks.remove(hook_id, operator())
-    print(plain(f"{hook_id} is told nothing more."))
+    print(plain(f"Webhook {hook_id} removed."))

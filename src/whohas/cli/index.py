@@ -1,4 +1,4 @@
-"""The search index from the command line: `whohas index`, and the end of every load."""
+"""`whohas index`: build, rebuild or check the search index; `whohas load` also builds it here."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _SHOWN = 5
 def index(
     number: Annotated[
         int | None,
-        typer.Option("--snapshot", min=0, metavar="N", help="Make the index of this snapshot again from its tables."),
+        typer.Option("--snapshot", min=0, metavar="N", help="Rebuild the index of this snapshot from its tables."),
     ] = None,
     check: Annotated[
         bool,
-        typer.Option("--check", help="Only compare the index that is there with one made again; change nothing."),
+        typer.Option("--check", help="Only compare the index with a rebuilt one; change nothing."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
-    """Make the search index of the newest data if it is missing, or that of any snapshot again, equal byte by byte."""
+    """Build the search index of the newest snapshot if it is missing, or rebuild that of any snapshot byte by byte."""
     from whohas.warehouse.store import Warehouse
 
     settings = read_settings()
@@ -45,10 +45,13 @@ def index(
 
 
 def make_index(warehouse: Warehouse, quiet: bool) -> None:
-    """Makes the index of the newest snapshot with its progress on the terminal, and says what it did.
+    """Build the search index of the newest snapshot if it is missing, show the progress, and print the result.
+
+    Args:
+        quiet: print nothing.
 
     Raises:
-        Unavailable: it cannot be made.
+        Unavailable: the index cannot be built.
     """
     from whohas.search.index import build, is_built
 
@@ -88,7 +91,7 @@ def _rebuild(warehouse: Warehouse, snapshot: Snapshot, check: bool, quiet: bool)
 
 
 def _found(rebuilt: Rebuilt) -> str:
-    """What a comparison found, in whole sentences."""
+    """Return the result of a comparison, in sentences."""
     from whohas.search.index import Versions
 
     files = f"{len(rebuilt.files)} files"

@@ -1,4 +1,4 @@
-"""This installation, opened for one command; nothing heavy is imported before it is asked for."""
+"""Settings and services of this installation for commands; heavy modules are imported only when they are needed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 def read_settings(**given: object) -> Settings:
-    """Return the settings, and name on stderr each variable of the environment that looks like one and is none.
+    """Read the settings for a command, and warn on stderr about unknown `WHOHAS_` variables. Logs go to stderr.
 
     Args:
-        given: settings that the command line gives; None where it says nothing.
+        given: settings from options of the command line; None for options that were not given.
+
+    Raises:
+        InvalidArguments: a setting is wrong.
     """
     from whohas.variables import unknown_variables
 
@@ -29,7 +32,7 @@ def read_settings(**given: object) -> Settings:
 
 
 def read_settings_of_server(**given: object) -> Settings:
-    """The same for a server or worker, whose log is JSON from here on."""
+    """Read the settings for a server or worker, and switch its log to JSON; otherwise like `read_settings`."""
     import structlog
 
     from whohas.logs import configure_logs
@@ -50,10 +53,10 @@ def _load(given: Mapping[str, object]) -> Settings:
 
 @contextmanager
 def installation(**given: object) -> Generator[Services]:
-    """The services of the home folder that settings and environment name.
+    """Open this installation, yield its services, and close it at the end of the context.
 
     Args:
-        given: settings that the command line gives; None where it says nothing.
+        given: settings from options of the command line; None for options that were not given.
     """
     from whohas.services import open_services
 
@@ -62,8 +65,8 @@ def installation(**given: object) -> Generator[Services]:
 
 
 def log_to_stderr() -> None:
-    """Log to stderr: what a command prints on stdout is its result alone."""
+    """Log to stderr, so that stdout contains only the result of a command."""
     import structlog
 
-    # the stream of each line's moment: one that is replaced, and then closed, would make later lines an error
+    # look up sys.stderr for each line: it may be replaced, and writing to the old, closed stream would fail
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))

@@ -1,4 +1,4 @@
-"""`whohas hold`, `release`, `holds` and `sweep`: what is kept, and what goes."""
+"""`whohas hold`, `release`, `holds` (legal holds of runs) and `sweep` (retention)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from whohas.plurals import counted
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
 
 
-def hold(run_id: Run, reason: Annotated[str, typer.Option(help="The reason, for later questions.")] = "") -> None:
-    """Keep a run and its files, whatever the settings say, until it is released."""
+def hold(run_id: Run, reason: Annotated[str, typer.Option(help="The reason, recorded with the hold.")] = "") -> None:
+    """Put a run under legal hold: it and its files are not deleted until it is released."""
     from whohas.audit.events import operator
 
     with installation() as services:
-        held = services.retention.hold(services.runs.id_of(run_id), getpass.getuser(), reason, operator())
-    print(plain(f"{held.run_id} is held by {held.holder}."))
+        placed = services.retention.hold(services.runs.id_of(run_id), getpass.getuser(), reason, operator())
+    print(plain(f"{placed.run_id} is held by {placed.holder}."))
 
 
 def release(run_id: Run) -> None:
-    """Let a held run be swept again."""
+    """End the legal hold of a run: retention may delete it again."""
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -34,23 +34,27 @@ def release(run_id: Run) -> None:
 
 
 def holds() -> None:
-    """Print the runs that are held."""
+    """Print the runs under legal hold."""
     with installation() as services:
-        held = services.retention.held()
-    if not held:
+        current = services.retention.held()
+    if not current:
         print("No run is held.")
         return
-    rows = [(one.run_id, one.holder, f"{one.held:%Y-%m-%d %H:%M:%S}", one.reason) for one in held]
+    rows = [(hold.run_id, hold.holder, f"{hold.held:%Y-%m-%d %H:%M:%S}", hold.reason) for hold in current]
     print_table(("Run", "Held by", "Since (UTC)", "Reason"), rows, whole=1)
 
 
-def sweep(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False) -> None:
-    """Remove what the settings say is not to be kept; the server does so by itself."""
+def sweep(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False,
+) -> None:
+    """Remove runs and files that the retention settings no longer keep; servers do so periodically."""
     from whohas.audit.events import operator
 
     with installation() as services:
-        gone = services.retention.sweep(dry=dry_run, by=operator())
-    for one in gone:
-        print(one_line(f"{one.kind.value:<6} {one.run_id} {one.bytes:>15,} bytes  {', '.join(one.names)}  {one.why}"))
+        removed = services.retention.sweep(dry=dry_run, by=operator())
+    for item in removed:
+        print(
+            one_line(f"{item.kind.value:<6} {item.run_id} {item.bytes:>15,} bytes  {', '.join(item.names)}  {item.why}")
+        )
     word = "would be removed" if dry_run else "removed"
-    print(f"{len(gone):,} {word}, {counted(sum(one.bytes for one in gone), 'byte')}.")
+    print(f"{len(removed):,} {word}, {counted(sum(item.bytes for item in removed), 'byte')}.")

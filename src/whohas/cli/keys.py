@@ -1,4 +1,4 @@
-"""`whohas keys`: the keys that sign access tokens."""
+"""`whohas keys`: list and rotate the keys that sign access tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ keys_app = typer.Typer(no_args_is_help=True, help="List and rotate the keys that
 
 @keys_app.command("list")
 def list_keys() -> None:
-    """Print the keys by whose signature a token is known, the newest, which signs, first."""
+    """Print the keys that are accepted for token verification; the first, newest one signs new tokens."""
     with installation() as services:
         for key in services.access.keys.all():
             print(f"{key.id}  {key.made:%Y-%m-%d %H:%M:%S} UTC")
@@ -22,10 +22,10 @@ def list_keys() -> None:
 @keys_app.command()
 def rotate(
     end_tokens: Annotated[
-        bool, typer.Option("--end-tokens", help="End all tokens that are out, as after a key was stolen.")
+        bool, typer.Option("--end-tokens", help="Revoke all existing tokens, as after a key was stolen.")
     ] = False,
 ) -> None:
-    """Make a new key that signs from now on; servers notice within seconds."""
+    """Create a new signing key; running servers use it within seconds."""
     with installation() as services:
         key = services.access.keys.rotate(end_tokens=end_tokens)
     print(f"{key.id} signs from now on.")

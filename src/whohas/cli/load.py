@@ -1,4 +1,4 @@
-"""`whohas load`: files into the warehouse."""
+"""`whohas load`: ingest files into the warehouse, and build the search index."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 def load(
     paths: Annotated[
-        list[Path], typer.Argument(help="Files and folders: data named after what it holds, TOML mappings.")
+        list[Path], typer.Argument(help="Files and folders: data files named after their table, and TOML mappings.")
     ],
-    check: Annotated[bool, typer.Option("--check", help="Say what would happen, and write nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Print what would happen, and write nothing.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first bad row or cell; nothing is loaded then.")
     ] = False,
@@ -50,13 +50,13 @@ def load(
     from whohas.warehouse.store import Warehouse
 
     settings = read_settings()
-    # before anything is read: a load whose event could not be written does not begin
+    # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
     who = operator()
 
     def on_wait() -> None:
         if not quiet:
-            print("Another load is under way; this one waits for it.", file=sys.stderr)
+            print("Another load is in progress; this one starts when it has ended.", file=sys.stderr)
 
     try:
         with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
@@ -103,10 +103,10 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _database(settings: Settings) -> sa.Engine:
-    """The database of an installation, which is made if need be.
+    """Create the home folder and the database if they are missing, migrate the database, and return its engine.
 
     Raises:
-        Unavailable: it does not answer, or cannot be made.
+        Unavailable: the folder or the database cannot be created or opened.
     """
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""How the command line prints the report of a load."""
+"""Printing of the report of a load."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> None:
-    """Print what a load did, or with `check` what it would do.
+    """Print the result of a load, or with `check` what a load would do.
 
     Args:
-        quiet: print on stderr what was lost, and nothing else.
+        report: the report of the load.
+        check: whether this was a check that wrote nothing.
+        quiet: print only losses (rejected rows, emptied cells), on stderr.
         stopped: whether the load was stopped, or would be, to protect data.
     """
     if quiet:
@@ -35,7 +37,7 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
     read = sum(file.read for file in report.files)
     rate = f"{counted(read, 'row')} read in {report.seconds:.1f} s"
     if check:
-        print(f"{rate}. Nothing was written, for this was a check.")
+        print(f"{rate}. Nothing was written: this was a check.")
     elif stopped:
         print(f"{rate}. Nothing was published.")
     else:
@@ -43,7 +45,7 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
 
 
 def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
-    """Lines on rejected rows, emptied cells and losses beyond the limits."""
+    """Yield lines about rejected rows, emptied cells and losses beyond the limits."""
     if report.rejected:
         verb = "would be" if check else "was" if report.rejected == 1 else "were"
         others = "" if check or stopped else "; the others are loaded"

@@ -1,4 +1,4 @@
-"""`whohas map`: a proposal for a mapping, from the files that it is to describe."""
+"""`whohas map`: propose a TOML mapping for data files of your own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def map_files(
 
     if output is not None and output.suffix.lower() != ".toml":
         raise typer.BadParameter(
-            f"{output} has to end in .toml, for whohas load knows mappings by that.", param_hint="-o"
+            f"{output} must end in .toml, because whohas load recognises mappings by this extension.", param_hint="-o"
         )
     if output is not None and output.exists() and not force:
         raise typer.BadParameter(f"{output} is there already. Choose another name, or give --force.", param_hint="-o")

@@ -1,4 +1,4 @@
-"""Where the file of a run goes, and in which format: what `--output` and `--format` say together."""
+"""The target of a downloaded file and its format, from the options `--output` and `--format`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _ZIP = ".zip"
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the file of a run goes.
+    """The target of the file of a run.
 
     Attributes:
-        format: of the file, or of each file of a zip.
-        path: the file, a folder, or a device; None where it is printed.
-        zipped: whether the name asks for a zip, None where it asks for nothing: a folder, a device, standard output.
-        kept: whether what is there now is written to rather than replaced: a device or a pipe.
+        format: of the file, or of each member of a zip.
+        path: a file, a folder, or a device; None for standard output.
+        zipped: whether the file name ends in .zip; None if there is no file name (folder, device, standard output).
+        kept: whether to write into the existing file instead of replacing it: a device or a named pipe.
     """
 
     format: str
@@ -32,13 +32,14 @@ class Output:
     kept: bool = False
 
     def check(self, report_type: str, parts: tuple[str, ...] | None) -> None:
-        """Refuses a name that the files of a report do not fit.
+        """Check that the output name fits the files that a report makes.
 
         Args:
-            parts: what its zip has a file of each; None where the report makes one file that is no zip.
+            report_type: for the message.
+            parts: the names of the members of its zip; None if the report makes a single file that is not zipped.
 
         Raises:
-            WrongUsage: they do not; the message says which name they fit.
+            WrongUsage: the name asks for a zip and there is a single file, or the reverse; the message suggests a name.
         """
         if self.path is None or self.zipped is None:
             return
@@ -52,10 +53,17 @@ class Output:
             )
 
     def save(self, file: Path, zipped: bool, report_type: str) -> Path | None:
-        """Moves a downloaded file to where it goes, out of its zip if need be; None where it was printed.
+        """Move a downloaded file to the target, and return its path; None if it was printed to standard output.
+
+        A zip with one member is unpacked if the target is not a zip and not a folder.
+
+        Args:
+            file: the downloaded file, in a temporary folder; see `folder`.
+            zipped: whether it is a zip.
+            report_type: for the message.
 
         Raises:
-            WrongUsage: it does not fit; see `check`.
+            WrongUsage: the file does not fit the output name; see `check`.
         """
         parts = _names(file) if zipped else None
         self.check(report_type, parts)
@@ -70,19 +78,21 @@ class Output:
                     shutil.copyfileobj(source, to)
                 return self.path
         to = self.path / file.name if self._is_folder else self.path
-        atomic.publish(file, to, sync=False)  # it can be saved again, and a long file is not waited for twice
+        atomic.publish(
+            file, to, sync=False
+        )  # not synced: that takes long for a large file, and the file can be downloaded again
         return to
 
     @property
     def folder(self) -> Path | None:
-        """The folder that the file will lie in; None where it lies in none."""
+        """The folder of the target file; None for a device or standard output."""
         if self.path is None or self.kept:
             return None
         return self.path if self._is_folder else self.path.parent
 
     @property
     def called(self) -> str | None:
-        """What the file is called there; None where the run says it."""
+        """The file name that the user chose; None if they chose none (folder or standard output)."""
         return self.path.name if self.path is not None and not self._is_folder else None
 
     @property
@@ -100,11 +110,14 @@ class Output:
 
 
 def output(given: str | None, format: str | None) -> Output:
-    """What `--output` and `--format` say.
+    """Parse the options `--output` and `--format`; a folder whose name ends with / is created.
+
+    Args:
+        given: a file, a folder, `-` for standard output, or None for the current folder.
+        format: the format; None to derive it from the extension of the file, or else `csv`.
 
     Raises:
-        WrongUsage: the name's ending is none that is known, or of another format than the one given; or there is no
-            such format.
+        WrongUsage: the format or the extension is unknown, or they contradict each other.
     """
     from whohas.render.registry import formats
 
@@ -142,7 +155,7 @@ def _names(file: Path) -> tuple[str, ...]:
 
 
 def _only(file: Path) -> Path:
-    """The only file of a zip, beside it."""
+    """Extract the only member of a zip into the same folder, and return its path."""
     with zipfile.ZipFile(file) as archive:
         (entry,) = archive.infolist()
         to = file.with_name("entry.part")

@@ -1,4 +1,4 @@
-"""`whohas reports`: which reports there are, and switching them off and on."""
+"""`whohas reports`: list the reports, and switch them off and on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""`whohas run` and `whohas download`: a report from its start to its file, or a file of an earlier run; on a server, or
-here without one."""
+"""`whohas run` (start a report, wait for it and save its file) and `whohas download` (save a file of an earlier run).
+
+Both work through a backend: a remote server over HTTP with `--server`, otherwise this installation.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 _FORMAT = Annotated[
     str | None,
-    typer.Option("--format", "-f", help="The file's format; default: as the output's name ends, else csv."),
+    typer.Option("--format", "-f", help="The file's format; default: from the extension of the output, or else csv."),
 ]
 _OUTPUT = Annotated[
     str | None,
@@ -46,15 +48,17 @@ _SERVER = Annotated[
 
 
 class _Door(Protocol):
-    """The operations, wherever the runs are."""
+    """The backend of a command: the operations on runs, of a server or of this installation."""
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str: ...
     def result(self, run_id: str) -> ReportResults: ...
     def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
-        """Saves a file into a folder, by the name that the server gives it; where, and whether it is a zip of files.
+        """Save a file of a run into a folder, under the name that the server suggests.
+
+        Return its path and whether it is a zip.
 
         Args:
-            called: what it will be called in the end, for the audit trail; None for that name.
+            called: the final file name, for the audit log; None for the suggested name.
         """
         ...
 
@@ -74,7 +78,7 @@ def run(
 ) -> None:
     """Run a report and save its file.
 
-    With a server, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say who asks. Ctrl-C cancels the run.
+    With --server, the variables SAIL_CLIENT_ID and SAIL_CLIENT_SECRET hold the credentials. Ctrl-C cancels the run.
     """
     report_type = report_named(report_type)
     arguments = arguments_of(arg or (), report_type)
@@ -106,7 +110,7 @@ def download(
     format: _FORMAT = None,
     server: _SERVER = None,
 ) -> None:
-    """Save a file of a run that is over. A format that was not made is made now, of the data as the run saw it."""
+    """Save a file of a run that has ended. A format that the run did not make is made now, from the same data."""
     to = output_of(output, format)
     with _there(server) if server else _here() as door:
         run_id = door.id_of(run_id)
@@ -135,11 +139,15 @@ def _texts(result: ReportResults) -> str:
 
 
 def _save(door: _Door, run_id: str, report_type: str, to: Output) -> Path | None:
-    """Where the file was saved; None where it was printed."""
+    """Download a file of a run and save it; return its path, or None if it was printed.
+
+    Raises:
+        Unavailable: the target cannot be written.
+    """
     try:
         if to.folder is not None:
             to.folder.mkdir(parents=True, exist_ok=True)
-        # where it will lie, so that it gets its name in one step
+        # a temporary folder on the target's file system, so that the file can be renamed atomically
         with TemporaryDirectory(dir=to.folder, prefix=".whohas-") as folder:
             file, zipped = door.download(run_id, to.format, Path(folder), to.called)
             return to.save(file, zipped, report_type)
@@ -165,6 +173,8 @@ def _there(server: str) -> Generator[_Door]:
 
 
 class _There:
+    """The backend of a remote server, over HTTP."""
+
     def __init__(self, client: Any) -> None:
         self._client = client
 
@@ -190,14 +200,14 @@ class _There:
 
 @contextmanager
 def _here() -> Generator[_Door]:
-    """This installation; carries out its own runs unless a server on the same home folder does."""
+    """Open this installation as the backend, and become its worker unless another process already is."""
     import logging
 
     import structlog
 
     from whohas.runs.lease import is_worked_on
 
-    # the command itself tells how the run ended; its worker's log is for servers
+    # the command itself reports how the run ended; log lines of the worker would only repeat it
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with ExitStack() as stack:
         services = stack.enter_context(installation())
@@ -207,12 +217,14 @@ def _here() -> Generator[_Door]:
 
 
 class _Here:
+    """The backend of this installation, without a server."""
+
     def __init__(self, services: Services) -> None:
         from whohas.audit.events import operator
 
         self._runs = services.runs
         self._by = operator()
-        self._tells = services.settings.audit_downloads == "all"
+        self._audit_downloads = services.settings.audit_downloads == "all"
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str:
         return self._runs.start(report_type, arguments, launcher=getpass.getuser(), by=self._by).id
@@ -228,7 +240,7 @@ class _Here:
         run, artefact = self._runs.artefact(run_id, format)
         ending = "zip" if artefact.zipped else artefact.format
         to = folder / (file_name(run.report_name, ending) or artefact.name)
-        if self._tells:
+        if self._audit_downloads:
             self._runs.downloaded(run, artefact, self._by, called or to.name)
         shutil.copyfile(self._runs.path(run, artefact), to)
         return to, artefact.zipped

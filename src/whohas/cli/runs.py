@@ -1,4 +1,4 @@
-"""`whohas runs`, `show`, `replay` and `cancel`: what became of runs in this installation, and stopping one."""
+"""`whohas runs`, `show`, `replay` and `cancel`: list, inspect, check and cancel runs of this installation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from whohas.cli.terminal import is_terminal, plain, print_table
 
 
 def runs(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, newest first.")] = 20,
-    filters: Annotated[str, typer.Option(help="Which: as the API's filters, such as 'completionStatus isnull'.")] = "",
-    pending: Annotated[bool, typer.Option("--pending", help="Only those that are not over.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The number of newest runs.")] = 20,
+    filters: Annotated[str, typer.Option(help="A filter as in the API, such as 'completionStatus isnull'.")] = "",
+    pending: Annotated[bool, typer.Option("--pending", help="Only active runs.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of tasks, as the API has them.")] = False,
 ) -> None:
     """Print the newest runs."""
@@ -49,9 +49,9 @@ def runs(
 
 def show(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")],
-    sql: Annotated[bool, typer.Option("--sql", help="Print its SQL alone, with all values put in.")] = False,
+    sql: Annotated[bool, typer.Option("--sql", help="Print only its SQL, with all parameters filled in.")] = False,
 ) -> None:
-    """Print all that is known of a run: its arguments, its files, the SQL that gave its rows."""
+    """Print a run: its arguments, state, files, digests, and the SQL that produced its rows."""
     import json
 
     with installation() as services:
@@ -88,9 +88,9 @@ def show(
 
 
 def replay(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
-    """Run the SQL of a run again over the data that it read, and say whether the rows are the same.
+    """Run the SQL of a run again on the same data, and print whether the rows are the same.
 
-    Exit code 1: they are not, or that is unknown. It is a check and no proof: digests of rows are compared.
+    Exit code 1: they are not, or that is unknown. This is a check, not a proof: digests of the rows are compared.
     """
     with installation() as services:
         found = services.runs.later.replay(services.runs.get(services.runs.id_of(run_id)))

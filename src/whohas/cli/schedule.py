@@ -1,4 +1,4 @@
-"""`whohas schedule`: reports that are started again and again."""
+"""`whohas schedule`: add, list, show, pause, resume, run and remove schedules of reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from whohas.runs.schedules import Schedule
 
 schedule_app = typer.Typer(
-    no_args_is_help=True, help="Start reports again and again, at the times of a cron expression."
+    no_args_is_help=True, help="Schedules: start reports periodically, at the times of a cron expression."
 )
 
 Which = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id.")]
@@ -31,9 +31,9 @@ def add(
         list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
     ] = None,
     zone: Annotated[str, typer.Option(help="The time zone of the expression, such as Europe/Berlin.")] = "UTC",
-    launcher: Annotated[str | None, typer.Option(help="Whom its runs name as theirs. Default: you.")] = None,
+    launcher: Annotated[str | None, typer.Option(help="The launcher of its runs. Default: you.")] = None,
 ) -> None:
-    """Make a schedule."""
+    """Add a schedule."""
     from whohas.audit.events import operator
 
     report_type = report_named(report_type)
@@ -60,15 +60,23 @@ def list_schedules() -> None:
         print("No schedule yet. Make one: whohas schedule add NAME '0 6 * * MON' REPORT")
         return
     rows = [
-        (one.name, one.report_type, one.cron, one.time_zone, _next(one), _time(one.last_at), one.last_error)
-        for one in schedules
+        (
+            schedule.name,
+            schedule.report_type,
+            schedule.cron,
+            schedule.time_zone,
+            _next(schedule),
+            _time(schedule.last_at),
+            schedule.last_error,
+        )
+        for schedule in schedules
     ]
     print_table(("Schedule", "Report", "Cron", "Zone", "Next", "Last", "Fault"), rows)
 
 
 @schedule_app.command()
 def show(which: Which) -> None:
-    """Print all that is known of a schedule."""
+    """Print a schedule: its report, arguments, times, last run and last error."""
     import json
 
     with installation() as services:
@@ -91,7 +99,7 @@ def show(which: Which) -> None:
 
 @schedule_app.command()
 def pause(which: Which) -> None:
-    """Start nothing until it is resumed."""
+    """Pause a schedule: it starts no runs until it is resumed."""
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -101,7 +109,7 @@ def pause(which: Which) -> None:
 
 @schedule_app.command()
 def resume(which: Which) -> None:
-    """End a pause; the times that passed in it are not made up for."""
+    """Resume a paused schedule; runs that were due during the pause are not started."""
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -111,7 +119,7 @@ def resume(which: Which) -> None:
 
 @schedule_app.command()
 def remove(which: Which) -> None:
-    """Remove a schedule; its runs stay."""
+    """Remove a schedule; runs that it started are kept."""
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -120,7 +128,7 @@ def remove(which: Which) -> None:
 
 @schedule_app.command()
 def run(which: Which) -> None:
-    """Start its report now; a server on this installation carries it out."""
+    """Queue a run of a schedule now; a server or worker of this installation executes it."""
     from whohas.audit.events import operator
 
     with installation() as services:

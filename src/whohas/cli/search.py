@@ -1,4 +1,4 @@
-"""`whohas search`: the first hits of a query as a table, or how it was understood."""
+"""`whohas search`: print the first hits of a query as a table, or explain how the query is interpreted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _COLUMNS = 6
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for, such as 'attributes.city:London'.")],
-    index: Annotated[str, typer.Option("--index", "-i", help="Where to look.")] = "identities",
-    columns: Annotated[str, typer.Option("--columns", "-c", help="Columns to show, with commas between.")] = "",
+    query: Annotated[str, typer.Argument(help="The query, such as 'attributes.city:London'.")],
+    index: Annotated[str, typer.Option("--index", "-i", help="The index to search.")] = "identities",
+    columns: Annotated[str, typer.Option("--columns", "-c", help="Columns to show, separated by commas.")] = "",
     sort: Annotated[str, typer.Option("--sort", "-s", help="Fields to sort by, - before one for descending.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")] = 20,
-    explain: Annotated[bool, typer.Option("--explain", help="Show how the query is understood, and its SQL.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how the query is interpreted, and its SQL.")] = False,
     phrases: Annotated[
         bool | None,
         typer.Option("--phrases/--words", help="Whether the words of an unquoted value must follow each other."),
@@ -94,7 +94,7 @@ def _show(statement: Statement, settings: Settings, limit: int) -> None:
 
 
 def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:
-    """The first rows as a file would have them, and how many there are."""
+    """Return the first `limit` rows, with cells as in a CSV file, and the total number of rows."""
     from whohas.engine.duckdb import open_duckdb
     from whohas.engine.statement import Layout, TableFiles
     from whohas.render.csv import copy_statement

@@ -1,4 +1,8 @@
-"""`whohas serve`: the server, its worker unless there are others, and, with `--dev`, a client to try it with."""
+"""`whohas serve`: the HTTP server, with a worker in the same process; `--dev` also creates an API client for trying it.
+
+Start: listen, open the services (waiting for PostgreSQL if need be), start relay and worker, serve. SIGTERM and SIGINT
+stop it gracefully, a second signal at once; SIGHUP reloads the TLS certificate.
+"""
 
 from __future__ import annotations
 
@@ -32,23 +36,23 @@ if TYPE_CHECKING:
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
 SWITCH_SECONDS = 0.0002
-"""How long a thread may keep the others of this process from running; Python's own 0.005 is a whole poll. No part
-waits for another here, so it does not stand among the timeouts."""
+"""Python's thread switch interval of the server. The default, 0.005, is as long as a whole poll request."""
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. [default: 8437]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 for any free port. [default: 8437]")] = None,
     dev: Annotated[
-        bool, typer.Option("--dev", help="Make a client, and write its address and credentials to dev.env.")
+        bool,
+        typer.Option("--dev", help="Create a client, and write the server's address and its credentials to dev.env."),
     ] = False,
     worker: Annotated[
         bool | None,
-        typer.Option("--worker/--no-worker", help="Whether to carry out runs too, or leave them to `whohas worker`."),
+        typer.Option("--worker/--no-worker", help="Whether to execute runs too, or leave them to `whohas worker`."),
     ] = None,
 ) -> None:
-    """Serve the API and carry out the runs, until stopped."""
-    gc.disable()  # what is loaded now stays: looking through it again and again would be a tenth of the start
+    """Serve the API and execute runs, until stopped."""
+    gc.disable()  # modules that are loaded now stay: collecting garbage in between takes a tenth of the start
     from whohas.http.app import create_app
     from whohas.services import open_services
 
@@ -64,15 +68,15 @@ def serve(
             server = _server(app, settings, certificate)
             services.warm()
             start.enter_context(services.relay.going_on())
-            # the worker comes first: it refuses a second server on this home, before that changes the dev client
+            # the worker starts first: it rejects a second server on this home before the dev client is changed
             if settings.worker:
                 start.enter_context(services.worker())
             if dev:
                 path = write_dev_env(services, url)
-                told = f"`. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it"
+                hint = f"`. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it"
             else:
-                told = "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes a client for it"
-            print(f"whohas serves {url}; {told}", flush=True)
+                hint = "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes a client for it"
+            print(f"whohas serves {url}; {hint}", flush=True)
             return app, server
 
         stopped = StopRequest()
@@ -81,33 +85,37 @@ def serve(
         with _signals(stopped.handle):
             with _waiting(listener, settings, certificate) as on_wait:
                 app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
-            gc.freeze()  # nor is it looked through while callers wait
+            gc.freeze()  # exclude loaded modules from later collections, which would delay requests
             gc.enable()
             sys.setswitchinterval(SWITCH_SECONDS)
 
             def stop(_signal: int, _frame: object) -> None:
                 server.force_exit = server.should_exit
                 server.should_exit = True
-                app.state.watch.close()  # streams that would go on for as long as somebody watches
+                app.state.watch.close()  # ends event streams, which would otherwise last as long as their clients
 
             with _signals(stop):
-                if not stopped.wait(0):  # it may have come while all was opened
+                if not stopped.wait(0):  # the signal may have arrived during the start
                     server.run(sockets=[listener])
-        gc.unfreeze()  # or libraries take what is never looked through for leaks, and say so on the way out
+        gc.unfreeze()  # else libraries report frozen objects as leaks at exit
 
 
 @contextmanager
 def _waiting(
     listener: socket.socket, settings: Settings, certificate: Certificate | None
 ) -> Generator[Callable[[], None]]:
-    """Answer that the server is up and not ready, from a call of the value on until the context ends."""
+    """Yield a function that starts a temporary server, which answers "not ready" until the context ends.
+
+    The function is called if the start has to wait for the database.
+    """
     with ExitStack() as stack:
 
         def on_wait() -> None:
             from whohas.http.waiting import create_waiting_app
 
             server = _server(create_waiting_app(), settings, certificate)
-            # a copy, which it closes at its end; callers who come in between wait at the other
+            # The temporary server closes its socket at the end, so it gets a duplicate. Connections that arrive before
+            # the real server starts wait in the queue of the original.
             thread = threading.Thread(target=server.run, args=([listener.dup()],), name="not ready", daemon=True)
             thread.start()
 
@@ -122,11 +130,11 @@ def _waiting(
 
 @contextmanager
 def listening(host: str, port: int) -> Generator[socket.socket]:
-    """A socket that listens; callers may connect from here on, and wait until they are served.
+    """Open a listening socket, and yield it; clients can connect from now on, and wait until they are served.
 
     Raises:
-        Conflict: the port is taken.
-        InvalidArguments: there is no such address here, or the port is reserved.
+        Conflict: the port is in use.
+        InvalidArguments: the address is not one of this machine, or the port is reserved.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -149,8 +157,9 @@ def listening(host: str, port: int) -> Generator[socket.socket]:
 
 
 def write_dev_env(services: Services, url: str) -> Path:
-    """Makes the user `dev` and a personal client of theirs, or gives it a new secret, and writes a file for a shell
-    to source; its path.
+    """Create the user `dev` and its personal client, or give the client a new secret, and write its credentials.
+
+    Return the path of the file, `dev.env` in the home folder, which a shell can source.
 
     Raises:
         Unavailable: the file cannot be written.
@@ -174,14 +183,14 @@ def write_dev_env(services: Services, url: str) -> Path:
 
 
 def _url(settings: Settings, listener: socket.socket) -> str:
-    # 0.0.0.0 and :: are every address of this machine; a client needs one
+    # 0.0.0.0 and :: listen on every address of this machine; the URL needs one that clients can connect to
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared
     scheme = "https" if settings.tls_certificate else "http"
     return f"{scheme}://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
 
 
 def _server(app: Any, settings: Settings, certificate: Certificate | None) -> LimitedServer:
-    """A server that is not started yet."""
+    """Return a configured server that is not started yet."""
     import uvicorn
 
     from whohas.http.connections import (
@@ -196,7 +205,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
 
     class Server(LimitedServer):
         def capture_signals(self) -> Any:
-            # uvicorn would raise the signal again when it is done, and end us before the worker is stopped
+            # uvicorn would re-raise the signal after it has stopped, and end the process before the worker is stopped
             return nullcontext()
 
     limits = Connections(most_connections(raise_file_limit()))
@@ -212,7 +221,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
         backlog=BACKLOG,
         timeout_keep_alive=timeouts.HTTP_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=timeouts.HTTP_GRACE_SECONDS,
-        # without proxies that are trusted nobody may say that they are somebody else
+        # without trusted proxies, ignore headers by which a client could pretend to be another address
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=list(settings.trusted_proxies),
         ssl_context_factory=certificate.context if certificate else None,
@@ -222,10 +231,10 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
 
 
 def _certificate(settings: Settings) -> Certificate | None:
-    """The certificate of the settings; None where there is none.
+    """Load the TLS certificate of the settings; return None if TLS is off.
 
     Raises:
-        InvalidArguments: it or its key cannot be used.
+        InvalidArguments: the certificate or its key cannot be used.
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
@@ -236,7 +245,7 @@ def _certificate(settings: Settings) -> Certificate | None:
 
 @contextmanager
 def _signals(stop: Callable[[int, Any], None]) -> Generator[None]:
-    """Have the signals to stop handled by a function."""
+    """Handle SIGTERM and SIGINT by a function until the context ends."""
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield

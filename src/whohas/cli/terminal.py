@@ -1,4 +1,4 @@
-"""What commands print: for people on a terminal, or for a program, which gets every value whole and a line a row."""
+"""Output of commands: formatted for a terminal, or unbroken with one line a row if it goes to a program or file."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _UNBROKEN = 10_000_000
-"""Columns of a line that goes to a program: more than any value has."""
+"""Line width, in columns, for output to programs: longer than any value, so that nothing is wrapped."""
 
 
 def plain(text: str) -> str:
-    """A text without what a terminal would obey; its line breaks stay."""
+    """Replace control characters, which could be terminal escape sequences, by blanks; keep line breaks."""
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def one_line(text: str) -> str:
-    """The same on one line."""
+    """Replace control characters and line breaks by blanks."""
     return plain(text).replace("\n", " ")
 
 
 def is_terminal(*, stderr: bool = False) -> bool:
-    """Whether people read what is printed, rather than a program or a file; no environment variable changes that."""
+    """Return whether stdout (or stderr) is a terminal; environment variables are ignored."""
     return (sys.stderr if stderr else sys.stdout).isatty()
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Where to print with rich: as wide as the terminal; elsewhere without wrapping, cutting or colours."""
+    """Return a rich console: as wide as the terminal, or without wrapping, truncation and colours elsewhere."""
     from rich.console import Console
 
     if is_terminal(stderr=stderr):
@@ -40,10 +40,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: int = 0) -> None:
-    """A table; where its lines go to a program, each row is one line.
+    """Print a table; if the output is not a terminal, each row is one line.
 
     Args:
-        whole: how many of the first columns are never broken on a terminal either, such as ids.
+        head: the names of the columns.
+        rows: the cells of each row.
+        whole: the number of leading columns, such as ids, that are never wrapped on a terminal either.
     """
     names = list(head)
     lines = [[one_line(cell) for cell in row] for row in rows]
@@ -54,8 +56,8 @@ def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: int =
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(names):
-        table.add_column(escape(name), no_wrap=place < whole, overflow="fold")
+    for position, name in enumerate(names):
+        table.add_column(escape(name), no_wrap=position < whole, overflow="fold")
     for line in lines:
         table.add_row(*map(escape, line))
     console().print(table)

@@ -1,4 +1,4 @@
-"""`whohas user`: the people who may sign in or have clients that act as they do."""
+"""`whohas user`: create, change and list users, who may sign in and own personal API clients."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 user_app = typer.Typer(no_args_is_help=True, help="Create, list and change the users who sign in.")
 
 Name = Annotated[str, typer.Argument(help="The name to sign in with, and the launcher of their runs.")]
-Levels = Annotated[list[str] | None, typer.Option("--level", help="Such as REPORT_ADMIN; may be repeated.")]
+Levels = Annotated[
+    list[str] | None, typer.Option("--level", help="A user level, such as REPORT_ADMIN; may be repeated.")
+]
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", help="The id or name of a source that a SOURCE_ADMIN is held to; may be repeated."),
+    typer.Option("--source", help="The id or name of a source that a SOURCE_ADMIN is restricted to; may be repeated."),
 ]
 Password = Annotated[
     bool,
@@ -33,8 +35,11 @@ Password = Annotated[
 
 @user_app.command()
 def create(name: Name, level: Levels = None, source: Sources = None, password: Password = False) -> None:
-    """Make a user, without a level unless one is given: they may then do nothing yet. Without a password they cannot
-    sign in, but may have personal clients."""
+    """Create a user.
+
+    Without a level the user may do nothing yet. Without a password the user cannot sign in, but may have personal
+    clients.
+    """
     from whohas.audit.events import operator
 
     with installation() as services:
@@ -42,7 +47,7 @@ def create(name: Name, level: Levels = None, source: Sources = None, password: P
             name,
             level or [],
             source_ids(services, source or []),
-            _asked_password() if password else None,
+            _read_password() if password else None,
             operator(),
         )
     if person.levels:
@@ -61,22 +66,22 @@ def change(
     source: Sources = None,
     password: Password = False,
     disable: Annotated[
-        bool, typer.Option("--disable", help="End all their rights at once, their clients' too.")
+        bool, typer.Option("--disable", help="Revoke all their rights at once, including their clients.")
     ] = False,
-    enable: Annotated[bool, typer.Option("--enable", help="Give them back.")] = False,
+    enable: Annotated[bool, typer.Option("--enable", help="Enable a disabled user again.")] = False,
 ) -> None:
-    """Change what is given; it holds at once, for tokens that are out too."""
+    """Change what the options name of a user, and nothing else; it applies at once, also to existing tokens."""
     from whohas.audit.events import operator
     from whohas.errors import InvalidArguments
 
     if disable and enable:
-        raise InvalidArguments("Say --disable or --enable, not both.")
+        raise InvalidArguments("Give --disable or --enable, not both.")
     with installation() as services:
         person = services.access.people.change(
             name,
             levels=level,
             sources=source_ids(services, source) if source else None,
-            password=_asked_password() if password else None,
+            password=_read_password() if password else None,
             disabled=True if disable else False if enable else None,
             by=operator(),
         )
@@ -100,10 +105,10 @@ def list_users() -> None:
 
 
 def source_ids(services: Services, given: Sequence[str]) -> list[str]:
-    """The ids of sources that were given by id or name.
+    """Return the ids of sources that are given by id or name.
 
     Raises:
-        InvalidArguments: there is no such source, or several of that name.
+        InvalidArguments: a source does not exist, or several have that name.
     """
     if not given:
         return []
@@ -112,12 +117,14 @@ def source_ids(services: Services, given: Sequence[str]) -> list[str]:
 
     known = catalogue(services.warehouse.snapshot())
     ids = {source.id for source in known.sources}
-    return [one if one in ids else named(one, known).id for one in given]
+    return [source if source in ids else named(source, known).id for source in given]
 
 
-def _asked_password() -> str:
-    """A password that nobody sees, from the terminal or else the first line of standard input: never an argument,
-    for those are in the list of processes and in the shell's history."""
+def _read_password() -> str:
+    """Read a password from the terminal without echo, or else from the first line of standard input.
+
+    It is never an argument: those are visible in the process list and in the shell's history.
+    """
     if sys.stdin.isatty():
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().rstrip("\r\n")

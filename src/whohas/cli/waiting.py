@@ -1,4 +1,4 @@
-"""The start of a server or worker: where PostgreSQL is away it waits, says so, and gives up after a limit."""
+"""Start of a server or worker: wait for an unreachable PostgreSQL, log it, and give up after a time limit."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ T = TypeVar("T")
 
 
 class StopRequest:
-    """Whether a signal has asked this process to stop.
+    """A flag that signal handlers set to request the end of the process.
 
-    No `threading.Event`: a handler that sets one waits for ever if the thread that it interrupts has just begun to wait
-    for it. `SimpleQueue.put` is made for handlers.
+    It does not use `threading.Event`: a handler that sets an event deadlocks if the thread that it interrupts has just
+    acquired the event's lock in order to wait. `SimpleQueue.put` is reentrant, and so safe in handlers.
 
-    Python runs a handler between two steps of the main thread. A signal that comes after the last step before a wait,
-    and before the system has begun to wait, does not interrupt it: its handler runs when the wait is over. So a long
-    wait consists of short ones.
+    Python runs handlers between two bytecode instructions of the main thread. A signal that arrives after the last
+    instruction before a blocking call, but before the call blocks, does not interrupt it: the handler runs only when
+    the call returns. So a long wait is made of short ones.
     """
 
     def __init__(self) -> None:
-        self._asked: SimpleQueue[None] = SimpleQueue()
+        self._requests: SimpleQueue[None] = SimpleQueue()
 
     def handle(self, _signal: int, _frame: object) -> None:
-        """The handler of a signal."""
-        self._asked.put(None)
+        """Set the flag; a signal handler."""
+        self._requests.put(None)
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for a signal, perhaps for some seconds only; whether one has come."""
+        """Wait until the flag is set, for `seconds` at most (None: no limit); return whether it is set."""
         ends = math.inf if seconds is None else time.monotonic() + seconds
         while True:
             left = max(0.0, ends - time.monotonic())
             try:
-                self._asked.get(timeout=min(left, timeouts.STOP_LOOK_SECONDS))
+                self._requests.get(timeout=min(left, timeouts.STOP_LOOK_SECONDS))
             except Empty:
                 if left <= timeouts.STOP_LOOK_SECONDS:
                     return False
             else:
-                self._asked.put(None)  # whoever asks again is told again
+                self._requests.put(None)  # keep the flag set for later calls
                 return True
 
 
 _FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied", "invalid")
-"""What PostgreSQL says where waiting does not help."""
+"""Parts of PostgreSQL's error messages for failures that waiting does not cure."""
 
 
 @contextmanager
@@ -65,15 +65,16 @@ def begun(
     stopped: StopRequest,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Generator[T]:
-    """Begin what needs the database, as soon as that answers; what `begin` has entered ends with the context.
+    """Call `begin`, repeatedly while PostgreSQL does not answer, and yield its result.
 
     Args:
-        begin: enters what it needs into a stack; it is called again where PostgreSQL did not answer.
-        stopped: ends the wait, with exit code 0.
-        on_wait: called when the wait begins.
+        begin: opens what needs the database, and enters it into the stack that it is given; the stack is closed after a
+            failed try, and at the end of the context.
+        stopped: a stop request ends the wait, and the process with exit code 0.
+        on_wait: called once, after the first failed try.
 
     Raises:
-        Unavailable: PostgreSQL has not answered for `database_wait_seconds`, or refuses for good.
+        Unavailable: PostgreSQL did not answer within `database_wait_seconds`, or its error is permanent.
     """
     import structlog
 
@@ -101,7 +102,7 @@ def begun(
         faults += 1
         if faults == 1:
             on_wait()
-        if faults & (faults - 1) == 0:  # the first time, the second, the fourth, the eighth …
+        if faults & (faults - 1) == 0:  # log only failures 1, 2, 4, 8 …
             left = round(max(0.0, ends - time.monotonic()))
             log.warning("waiting for the database", reason=reason, times=faults, gives_up_in_seconds=left)
         if stopped.wait(min(timeouts.DATABASE_RETRY_SECONDS, max(0.0, ends - time.monotonic()))):
@@ -109,7 +110,11 @@ def begun(
 
 
 def _reason(error: Exception, settings: Settings) -> str | None:
-    """Return why PostgreSQL is away, as a sentence; None for any other fault."""
+    """Return a message if the error means that PostgreSQL is unreachable; None for any other error.
+
+    Raises:
+        Unavailable: PostgreSQL answered with a permanent error, such as a wrong password.
+    """
     from whohas.database import AWAY
     from whohas.faults import address_of, sentence
 

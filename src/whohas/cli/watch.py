@@ -1,4 +1,4 @@
-"""`whohas watch`: runs as they go, in the terminal, until they are over."""
+"""`whohas watch`: show the progress of active runs until they have ended."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def watch(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its id, or the beginning of it; without one, all that go on.")
+        str | None, typer.Argument(metavar="RUN", help="Its id, or the beginning of it; without one, all active runs.")
     ] = None,
 ) -> None:
-    """Show runs as they go; ends when the run, or all of them, are over.
+    """Show the progress of a run, or of all active runs, until they have ended.
 
-    On a terminal each run is a line that changes; elsewhere each change of a run is a separate line.
+    On a terminal each run is one line that is updated; elsewhere each change of a run is a new line.
     """
     from rich.live import Live
     from rich.markup import escape
@@ -46,29 +46,29 @@ def watch(
 
         if is_terminal():
             with Live(console=console(), auto_refresh=False) as live:
-                goes_on = True
-                while goes_on:
-                    goes_on = look()
+                active = True
+                while active:
+                    active = look()
                     live.update(escape("\n".join(map(_line, watched.values()))) or "No run goes on.", refresh=True)
-                    if goes_on:
+                    if active:
                         time.sleep(timeouts.CLI_WATCH_SECONDS)
         else:
-            told: dict[str, str] = {}
-            while look() or told.keys() != watched.keys():
-                _print_news(watched, told)
+            printed: dict[str, str] = {}
+            while look() or printed.keys() != watched.keys():
+                _print_changes(watched, printed)
                 time.sleep(timeouts.CLI_WATCH_SECONDS)
-            _print_news(watched, told)
-            if not told:
+            _print_changes(watched, printed)
+            if not printed:
                 print("No run goes on.")
     if run_id is not None and watched[run_id].state not in ("succeeded", "warned"):
         raise WhohasError(f"The run {run_id} ended as {watched[run_id].state.value}.")
 
 
-def _print_news(watched: dict[str, Run], told: dict[str, str]) -> None:
+def _print_changes(watched: dict[str, Run], printed: dict[str, str]) -> None:
     for id, run in watched.items():
         line = _line(run)
-        if told.get(id) != line:
-            told[id] = line
+        if printed.get(id) != line:
+            printed[id] = line
             print(line, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""`whohas worker`: carries out runs, serves nobody."""
+"""`whohas worker`: execute runs without an HTTP server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def worker() -> None:
-    """Carry out runs, until stopped; any number on PostgreSQL."""
+    """Execute runs until stopped; on PostgreSQL any number of workers may run."""
     from whohas.services import open_services
 
     settings = read_settings_of_server()

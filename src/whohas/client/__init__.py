@@ -9,8 +9,8 @@
         result = client.wait(run.id, on_progress=lambda result: print(result.progress))
         client.download(run.id, "csv", "accounts.csv")
 
-`AsyncClient` has the same methods, to be awaited. Whatever goes wrong is one of the errors of `whohas.errors`, with
-the server's own text and its tracking id.
+`AsyncClient` has the same methods as coroutines. Failures raise the errors of `whohas.errors`, with the message and the
+tracking id of the server.
 """
 
 from whohas.client.asynchronous import AsyncClient

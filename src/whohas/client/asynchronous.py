@@ -1,4 +1,5 @@
-"""The client for code that awaits; `synchronous.py` has its twin, and the words on each method."""
+"""The asyncio client; its synchronous twin is in `synchronous.py`, and the protocol that both share in
+`conversation.py`."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ from whohas.errors import Unavailable
 
 
 class AsyncClient:
-    """`Client` with methods to be awaited; `on_progress` stays an ordinary function."""
+    """The asyncio version of `Client`, with the same arguments and errors; `on_progress` is an ordinary function."""
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
         self._conversation = Conversation(base_url, client_id, client_secret, prefix)
@@ -37,7 +38,11 @@ class AsyncClient:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> AsyncClient:
-        """A client as SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say."""
+        """Create a client from the variables SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET.
+
+        Raises:
+            InvalidArguments: a variable is missing.
+        """
         return cls(*variables(environ), prefix=prefix)
 
     async def __aenter__(self) -> AsyncClient:
@@ -49,34 +54,47 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._http.aclose()
 
     async def start(self, report_type: str, arguments: Mapping[str, Any] | None = None) -> TaskResultDetails:
-        """Starts a run, or gets the one that already makes the same; its `id` is what the other methods take."""
+        """Start a run, or join an identical run that is already active.
+
+        Return its description; pass its `id` to the other methods.
+        """
         return await self._do(self._conversation.start(report_type, arguments))
 
     async def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
-        """What became of a run; its `status` is None until it is over."""
+        """Return the state of a run; until the run has ended, its `status` is empty (None).
+
+        Args:
+            completed: send `completed=true`, as the published API defines it.
+        """
         return await self._do(self._conversation.result(run_id, completed))
 
     async def wait(
         self, run_id: str, on_progress: OnProgress | None = None, timeout: float | None = None
     ) -> ReportResults:
-        """The result once the run is over, however it ended.
+        """Wait until a run has ended, successfully or not, and return its result.
+
+        Args:
+            on_progress: called with each result that differs from the last.
+            timeout: the longest wait in seconds; None for no limit.
 
         Raises:
-            Unavailable: it is not over after `timeout` seconds; the run goes on.
+            Unavailable: the run has not ended after `timeout` seconds; it stays active.
         """
         return await self._do(self._conversation.wait(run_id, on_progress, timeout))
 
     async def download(self, run_id: str, format: str, to: str | PathLike[str], *, name: str | None = None) -> Path:
-        """Saves a file of a run, and returns where. Nothing is left at `to` unless the whole file arrived.
+        """Download a file of a run, and return the path where it was saved.
+
+        The file appears at `to` only when it is complete and its length and SHA-256 match the server's.
 
         Args:
-            format: csv, pdf or another that the server makes, such as xlsx.
-            to: the file, a text or a path; or a folder, in which the file gets the name that the server gives it.
-            name: the name to ask the server for.
+            format: `csv`, `pdf` or another format of the server, such as `xlsx`.
+            to: the path of the file, or an existing folder, in which the file gets the name that the server suggests.
+            name: a name to request from the server.
         """
         response = await self._do(self._conversation.file(run_id, format, name))
         try:
@@ -90,19 +108,20 @@ class AsyncClient:
             await response.aclose()
 
     async def find(self, beginning: str) -> str:
-        """The id of the only run whose id begins so; a whole id is returned as it is.
+        """Return the id of the only run whose id has this prefix; a complete id is returned unchanged.
 
         Raises:
-            NotFound: there is none that the client may see.
-            InvalidArguments: there are several; the message lists them.
+            NotFound: no run that the client may see has this prefix.
+            InvalidArguments: several runs have it; the message lists them.
         """
         return await self._do(self._conversation.find(beginning))
 
     async def cancel(self, run_id: str) -> None:
-        """Cancels a run; no effect on one that is over."""
+        """Cancel a run; no effect if it has ended."""
         await self._do(self._conversation.cancel(run_id))
 
     async def _do(self, steps: Steps[T]) -> T:
+        """Execute the steps of a protocol generator, and return its result; see `conversation.py`."""
         response: httpx2.Response | None = None
         error: Unavailable | None = None
         while True:

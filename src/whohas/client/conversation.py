@@ -1,7 +1,8 @@
-"""What both clients say to a server and make of its answers, without doing any input or output.
+"""The sans-I/O protocol of both clients: tokens, retries, polling and parsing, without any network access.
 
-A conversation is a generator: it yields what to do next (`Send`, `Sleep`) and is given the response. The clients
-differ only in how they do it. Here is all the rest: the token, the second try, the waiting.
+Each operation is a generator. It yields the next step, `Send` (a request) or `Sleep`; the client executes the step and
+sends the response back into the generator (None after a `Sleep`). The two clients differ only in how they execute
+steps.
 """
 
 from __future__ import annotations
@@ -26,34 +27,38 @@ T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
 
 OnProgress: TypeAlias = Callable[[ReportResults], object]
-"""Called with each result that tells something new."""
+"""A function that is called with each result of a run that differs from the last."""
 
 DEFAULT_PREFIX = "/v2025"
 TIMEOUT = httpx2.Timeout(60, connect=10)
 VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
 
 PAGE = 250
-"""Tasks of a page, the most that the contract has."""
+"""Tasks on a page of the task list; the published API allows no more."""
 
 MOST_REFUSALS = 5
-"""Times that a call waits for a server that says 429."""
+"""How often a call is retried after status 429."""
 
 PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before a read is tried again, where the server did not answer."""
+"""Seconds before each retry of a GET request that the server did not answer."""
 
 FIRST_LOOK = 0.05
 LAST_LOOK = 2.0
-"""Seconds between two looks at a run: few at first, for most runs are short, then up to this many."""
+"""First and longest interval between two polls of a run, in seconds; most runs are short, so it begins small."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this request, and come back with the response.
+    """A step: send an HTTP request, and resume the generator with the response.
 
     Attributes:
-        path: below the base URL, percent-encoded.
-        token: for the Authorization header; not part of a `repr`.
-        stream: leave the body of a success unread.
+        method: such as `GET`.
+        path: appended to the base URL; percent-encoded.
+        query: the query parameters.
+        json: the JSON body, if any.
+        form: the form fields of the body, if any; not shown in the `repr`, because they contain the secret.
+        token: for the Authorization header; not shown in the `repr`.
+        stream: do not read the body of a successful response.
     """
 
     method: str
@@ -65,10 +70,10 @@ class Send:
     stream: bool = False
 
     def parts(self, base_url: str) -> dict[str, Any]:
-        """The arguments of `build_request`."""
+        """Return the keyword arguments of httpx's `build_request`."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if self.stream:
-            headers["Accept-Encoding"] = "identity"  # its length and hash are to be compared
+            headers["Accept-Encoding"] = "identity"  # no compression: length and hash of the body are verified
         return {
             "method": self.method,
             "url": base_url + self.path,
@@ -81,7 +86,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Do nothing for so many seconds."""
+    """A step: wait for this many seconds, and resume the generator with None."""
 
     seconds: float
 
@@ -90,7 +95,7 @@ Steps: TypeAlias = Generator[Send | Sleep, httpx2.Response | None, T]
 
 
 class _Task(BaseModel):
-    """What is read of a task."""
+    """The fields of a task that the client reads."""
 
     id: str
     uniqueName: str | None = None
@@ -102,7 +107,13 @@ class _Tasks(RootModel[list[_Task]]):
 
 
 class Conversation:
-    """One client's side: where the server is, who we are, and the token once there is one."""
+    """The operations of one API client on one server, as generators of steps; holds the access token.
+
+    Args: as for `Client`, whose methods describe the operations.
+
+    Raises:
+        InvalidArguments: the base URL is not an HTTP URL.
+    """
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, prefix: str = DEFAULT_PREFIX) -> None:
         if not base_url.startswith(("http://", "https://")):
@@ -118,6 +129,7 @@ class Conversation:
         self._token: str | None = None
 
     def start(self, report_type: str, arguments: Mapping[str, Any] | None) -> Steps[TaskResultDetails]:
+        """Start a run; see `Client.start`."""
         details = ReportDetails(reportType=report_type, arguments=dict(arguments or {}))
         response = yield from self._call(Send("POST", f"{self._reports}/run", json=details.model_dump()))
         run = _read(response, TaskResultDetails)
@@ -126,11 +138,13 @@ class Conversation:
         return run
 
     def result(self, run_id: str, completed: bool) -> Steps[ReportResults]:
+        """Get the state of a run; see `Client.result`."""
         query = {"completed": "true"} if completed else None
         response = yield from self._call(Send("GET", f"{self._run(run_id)}/result", query))
         return _read(response, ReportResults)
 
     def wait(self, run_id: str, on_progress: OnProgress | None, timeout: float | None) -> Steps[ReportResults]:
+        """Poll a run until it has ended; see `Client.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
         pause, last = FIRST_LOOK, None
         while True:
@@ -145,19 +159,22 @@ class Conversation:
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise Unavailable(
                     f"The run {run_id} is not over after {timeout:g} seconds "
-                    f"({result.progress or 'no progress told'}). It goes on; wait longer or cancel it."
+                    f"({result.progress or 'no progress reported'}). It is still active: wait longer or cancel it."
                 )
             yield Sleep(pause)
             pause = min(pause * 1.5, LAST_LOOK)
 
     def file(self, run_id: str, format: str, name: str | None) -> Steps[httpx2.Response]:
+        """Request a file of a run; return the response with its body unread."""
         query = {"fileFormat": format.lower(), **({"name": name} if name else {})}
         return (yield from self._call(Send("GET", self._run(run_id), query, stream=True)))
 
     def cancel(self, run_id: str) -> Steps[None]:
+        """Cancel a run; see `Client.cancel`."""
         yield from self._call(Send("POST", f"{self._run(run_id)}/cancel"))
 
     def find(self, beginning: str) -> Steps[str]:
+        """Find a run by a prefix of its id, by paging through the task list; see `Client.find`."""
         text = beginning.strip().lower()
         if re.fullmatch("[0-9a-f]{32}", text):
             return text
@@ -174,7 +191,8 @@ class Conversation:
             ]
             if len(page) < PAGE:
                 break
-            # tasks that are started meanwhile push others onto the next page: one may come twice
+            # Tasks that start between two requests push others onto the next page, so that one may appear twice:
+            # page 1 has tasks 250 … 1 of 300; a task starts; page 2 begins with task 1 of page 1 again.
             offset += PAGE
         matches = list(dict.fromkeys(found))
         if not text or not matches:
@@ -187,18 +205,26 @@ class Conversation:
         return f"{self._reports}/{quote(run_id, safe='')}"
 
     def _call(self, send: Send) -> Steps[httpx2.Response]:
-        renewed, refused, silent = False, 0, 0
+        """Send a request with the access token, and return its successful response.
+
+        Retries once with a new token after 401, up to `MOST_REFUSALS` times after 429 (waiting as the server asks), and
+        GET requests without an answer after the `PAUSES`.
+
+        Raises:
+            WhohasError: the server refused, or did not answer.
+        """
+        renewed, refused, unanswered = False, 0, 0
         while True:
             try:
                 if self._token is None:
                     self._token = yield from self._fetch_token()
-                response = _given((yield replace(send, token=self._token)))
+                response = _received((yield replace(send, token=self._token)))
             except Unavailable:
-                # reading again harms nothing; a second start might make a second run
-                if send.method != "GET" or silent == len(PAUSES):
+                # only GET is retried: repeating the start of a run might start a second one
+                if send.method != "GET" or unanswered == len(PAUSES):
                     raise
-                yield Sleep(PAUSES[silent])
-                silent += 1
+                yield Sleep(PAUSES[unanswered])
+                unanswered += 1
                 continue
             if response.is_success:
                 return response
@@ -211,7 +237,7 @@ class Conversation:
                 raise error_of(response)
 
     def _fetch_token(self) -> Steps[str]:
-        response = _given((yield Send("POST", "/oauth/token", form=self._credentials)))
+        response = _received((yield Send("POST", "/oauth/token", form=self._credentials)))
         if response.status_code in (400, 401):
             raise Unauthorized(f"{self.base_url} gives no token: {error_of(response).message}")
         if not response.is_success:
@@ -220,10 +246,13 @@ class Conversation:
 
 
 def variables(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
-    """Base URL, client id and secret from the environment variables that all clients of the API read.
+    """Return base URL, client id and secret from the environment variables that the official SDKs use too.
+
+    Args:
+        environ: the variables; None for the environment of the process.
 
     Raises:
-        InvalidArguments: one is missing; the message names it.
+        InvalidArguments: a variable is missing; the message names it.
     """
     environ = os.environ if environ is None else environ
     missing = [name for name in VARIABLES if not environ.get(name)]
@@ -237,11 +266,11 @@ def variables(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
 
 
 def unreachable(base_url: str, error: Exception) -> Unavailable:
-    """The error for a server that did not answer."""
+    """Return the error for a server that could not be reached."""
     return Unavailable(f"{base_url} does not answer: {str(error) or type(error).__name__}. Is the server running?")
 
 
-def _given(response: httpx2.Response | None) -> httpx2.Response:
+def _received(response: httpx2.Response | None) -> httpx2.Response:
     assert response is not None, "a Send is answered with a response"
     return response
 

@@ -1,4 +1,4 @@
-"""A server's refusal as an error of `whohas.errors`, with the server's own text."""
+"""Mapping of HTTP error responses to the errors of `whohas.errors`, with the server's message and tracking id."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST_RETRY_AFTER = 300
 
 
 def error_of(response: httpx2.Response) -> WhohasError:
-    """The error that a response other than a success stands for."""
+    """Return the error for a response that is not a success."""
     text, tracking_id = _text_and_id(response)
     if tracking_id:
         text = f"{text} (tracking id {tracking_id})"
@@ -47,9 +47,9 @@ def error_of(response: httpx2.Response) -> WhohasError:
 
 
 def retry_after(response: httpx2.Response) -> int:
-    """Whole seconds that the server wants us to wait, within reason."""
-    given = response.headers.get("retry-after", "")
-    return min(int(given), LONGEST_RETRY_AFTER) if given.isdecimal() else DEFAULT_RETRY_AFTER
+    """Return the seconds of the header `Retry-After`: 300 at most, and 5 if it is missing or a date."""
+    header = response.headers.get("retry-after", "")
+    return min(int(header), LONGEST_RETRY_AFTER) if header.isdecimal() else DEFAULT_RETRY_AFTER
 
 
 def _text_and_id(response: httpx2.Response) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A download on its way to disk: a `.part` file that gets its name only when it is whole and as it was sent."""
+"""Saving of downloads: written to a `.part` file, verified, and only then renamed to the final path."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ CHUNK = 256 * 1024
 
 
 class PartFile:
-    """Receives the bytes of a response; `finish` makes them the file. As a context it leaves no part behind.
+    """A download in progress: call `write` for each chunk, then `finish`.
+
+    As a context manager it removes the incomplete file.
 
     Args:
-        to: the file, or a folder, in which the file gets the name that the server gives it.
+        response: its headers are read, not its body.
+        to: the path of the file, or an existing folder, in which the file gets the name that the server suggests.
 
     Raises:
-        InvalidArguments: the part cannot be made there.
+        InvalidArguments: no file can be created there.
     """
 
     def __init__(self, response: httpx2.Response, to: str | PathLike[str]) -> None:
@@ -48,10 +51,10 @@ class PartFile:
         self._draft.discard()
 
     def write(self, chunk: bytes) -> None:
-        """Takes the next bytes.
+        """Append a chunk to the file, and add it to the hash.
 
         Raises:
-            Unavailable: the disk does not take them.
+            Unavailable: the disk is full or fails.
         """
         try:
             self._draft.write(chunk)
@@ -61,10 +64,12 @@ class PartFile:
         self._length += len(chunk)
 
     def finish(self) -> Path:
-        """Verifies length and hash, as far as the server told them, and gives the file its name.
+        """Verify the length and the SHA-256 that the server sent, if any, and rename the file to its final path.
+
+        Return that path.
 
         Raises:
-            Unavailable: they differ: the download was cut short or damaged; or the disk is full.
+            Unavailable: length or hash differ, that is, the download was cut short or damaged; or the disk is full.
         """
         announced = self._headers.get("content-length", "")
         encoded = self._headers.get("content-encoding", "identity") != "identity"
@@ -72,9 +77,9 @@ class PartFile:
             raise Unavailable(f"The download was cut short: {self._length:,} of {int(announced):,} bytes. Repeat it.")
         etag = re.fullmatch('"([0-9a-f]{64})"', self._headers.get("etag", ""))
         if etag and etag[1] != self._hash.hexdigest():
-            raise Unavailable("The download was damaged: its SHA-256 is not the one that the server told. Repeat it.")
+            raise Unavailable("The download was damaged: its SHA-256 is not the one that the server sent. Repeat it.")
         try:
-            # not synced: a download can be repeated, and a long one is not waited for twice
+            # not synced to disk: that takes long for a large file, and a download can be repeated
             self._draft.publish(sync=False)
         except OSError as error:
             raise Unavailable(f"{self.path} cannot be written: {error.strerror}.") from error
@@ -86,5 +91,5 @@ def _name(response: httpx2.Response) -> str:
     exact = re.search(r"filename\*=UTF-8''([^;\s]+)", header, re.IGNORECASE)
     plain = re.search(r'filename="(.+?)"', header)
     name = unquote(exact[1]) if exact else plain[1] if plain else ""
-    # a server is believed about the name, not about the folder
+    # remove folders from the suggested name, so that a server cannot make the client write outside `to`
     return re.sub(r"[/\\\x00-\x1f]", "_", name).lstrip(".") or "report"

@@ -1,4 +1,5 @@
-"""The client for ordinary code; `asynchronous.py` has its twin."""
+"""The synchronous client; its asyncio twin is in `asynchronous.py`, and the protocol that both share in
+`conversation.py`."""
 
 from __future__ import annotations
 
@@ -29,15 +30,20 @@ from whohas.errors import Unavailable
 
 
 class Client:
-    """A client of one server. Fetches its token at the first call; close it, or use it as a context.
+    """A client for the reports of one server. Close it after use, or use it as a context manager.
+
+    The access token is fetched at the first call and renewed when the server rejects it.
 
     Args:
-        base_url: where the server is, such as `http://127.0.0.1:8437`.
-        prefix: the version of the API; `/reports/v1` for the one without a year.
+        base_url: the URL of the server, such as `http://127.0.0.1:8437`.
+        client_id: the id of the API client.
+        client_secret: its secret.
+        prefix: the version of the API in the path, such as `/v2025`; `/reports/v1` for the version without a year.
 
     Raises (every method):
-        InvalidArguments, Unauthorized, Forbidden, NotFound, QuotaExceeded: the server refuses; its text says why.
-        Unavailable: it does not answer, or not as the contract says.
+        InvalidArguments, Unauthorized, Forbidden, NotFound, QuotaExceeded: the server refused the request; the message
+            is the server's.
+        Unavailable: the server does not answer, fails, or its response does not match the published API.
     """
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
@@ -46,7 +52,14 @@ class Client:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> Client:
-        """A client as SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET say."""
+        """Create a client from the variables SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET.
+
+        Args:
+            environ: the variables; None for the environment of the process.
+
+        Raises:
+            InvalidArguments: a variable is missing.
+        """
         return cls(*variables(environ), prefix=prefix)
 
     def __enter__(self) -> Client:
@@ -58,32 +71,45 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._http.close()
 
     def start(self, report_type: str, arguments: Mapping[str, Any] | None = None) -> TaskResultDetails:
-        """Starts a run, or gets the one that already makes the same; its `id` is what the other methods take."""
+        """Start a run, or join an identical run that is already active.
+
+        Return its description; pass its `id` to the other methods.
+        """
         return self._do(self._conversation.start(report_type, arguments))
 
     def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
-        """What became of a run; its `status` is None until it is over."""
+        """Return the state of a run; until the run has ended, its `status` is empty (None).
+
+        Args:
+            completed: send `completed=true`, as the published API defines it.
+        """
         return self._do(self._conversation.result(run_id, completed))
 
     def wait(self, run_id: str, on_progress: OnProgress | None = None, timeout: float | None = None) -> ReportResults:
-        """The result once the run is over, however it ended.
+        """Wait until a run has ended, successfully or not, and return its result.
+
+        Args:
+            on_progress: called with each result that differs from the last.
+            timeout: the longest wait in seconds; None for no limit.
 
         Raises:
-            Unavailable: it is not over after `timeout` seconds; the run goes on.
+            Unavailable: the run has not ended after `timeout` seconds; it stays active.
         """
         return self._do(self._conversation.wait(run_id, on_progress, timeout))
 
     def download(self, run_id: str, format: str, to: str | PathLike[str], *, name: str | None = None) -> Path:
-        """Saves a file of a run, and returns where. Nothing is left at `to` unless the whole file arrived.
+        """Download a file of a run, and return the path where it was saved.
+
+        The file appears at `to` only when it is complete and its length and SHA-256 match the server's.
 
         Args:
-            format: csv, pdf or another that the server makes, such as xlsx.
-            to: the file, a text or a path; or a folder, in which the file gets the name that the server gives it.
-            name: the name to ask the server for.
+            format: `csv`, `pdf` or another format of the server, such as `xlsx`.
+            to: the path of the file, or an existing folder, in which the file gets the name that the server suggests.
+            name: a name to request from the server.
         """
         response = self._do(self._conversation.file(run_id, format, name))
         try:
@@ -97,19 +123,20 @@ class Client:
             response.close()
 
     def find(self, beginning: str) -> str:
-        """The id of the only run whose id begins so; a whole id is returned as it is.
+        """Return the id of the only run whose id has this prefix; a complete id is returned unchanged.
 
         Raises:
-            NotFound: there is none that the client may see.
-            InvalidArguments: there are several; the message lists them.
+            NotFound: no run that the client may see has this prefix.
+            InvalidArguments: several runs have it; the message lists them.
         """
         return self._do(self._conversation.find(beginning))
 
     def cancel(self, run_id: str) -> None:
-        """Cancels a run; no effect on one that is over."""
+        """Cancel a run; no effect if it has ended."""
         self._do(self._conversation.cancel(run_id))
 
     def _do(self, steps: Steps[T]) -> T:
+        """Execute the steps of a protocol generator, and return its result; see `conversation.py`."""
         response: httpx2.Response | None = None
         error: Unavailable | None = None
         while True:

@@ -1,9 +1,9 @@
-"""The layout of the database, step by step: what each version of whohas changed, and the way from any of them to here.
+"""Migrations of the database schema with Alembic, run when a process starts.
 
-The tables that the code uses are defined on `database.metadata`; a test holds them to what these steps come to. A
-change of a table is a new file in `versions/`, named after the next number, whose `down_revision` is the last one; then
-`HEAD` is set to it. Where two branches have each added a step, the one that lands later is renumbered behind the other:
-the steps are one line, without branches. Steps go up only: whoever has to go back restores a backup.
+The tables that the code uses are defined on `database.metadata`; a test checks that the migrations produce the same
+schema. To change a table, add a file in `versions/` with the next number, whose `down_revision` is the last one, and
+set `HEAD` to it. The history has no branches: if two branches of the code each added a migration, renumber the one that
+is merged later. There are no downgrades: to go back, restore a backup.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 HEAD: Final = "0008"
-"""The step that this code needs."""
+"""The migration that this code needs."""
 
 _FIRST: Final = "0001"
-"""What version 0.1.0 made; it did not write down which step it was."""
+"""The schema of version 0.1.0, which did not record its migration in `alembic_version`."""
 
 
 def upgrade(database: sa.Engine) -> None:
-    """Brings the database to the layout of this code; safe from many processes at once, cheap where it is there.
+    """Migrate the database to `HEAD`, in one transaction.
 
-    All or nothing: a step that fails leaves the layout as it was.
+    Many processes may call it at once; one of them migrates. If the schema is up to date, it costs one query.
 
     Raises:
-        Unavailable: a newer whohas has been at work on this database.
+        Unavailable: the database was used by a newer version of whohas.
     """
     with database.connect() as connection:
         if _step(connection) == HEAD:
             return
     with database.begin() as connection:
-        # looking and changing are two steps: one process at a time
+        # locked, because another process could migrate between the check and the change
         locks.lock_transaction(connection, locks.LAYOUT)
         _go_up(connection)
 
 
 def _step(connection: sa.Connection) -> str | None:
-    """The step that the database is at; None where it is empty."""
+    """Return the migration that the database is at; None if it is empty."""
     there = sa.inspect(connection)
     if there.has_table("alembic_version"):
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -52,7 +52,7 @@ def _step(connection: sa.Connection) -> str | None:
 
 
 def _go_up(connection: sa.Connection) -> None:
-    # imported here, for most starts have nothing to change
+    # imported here, because most starts have nothing to migrate
     from alembic import command
 
     config = _config()
@@ -70,14 +70,14 @@ def _go_up(connection: sa.Connection) -> None:
 
 
 def script() -> ScriptDirectory:
-    """Return the steps as Alembic has them."""
+    """Return Alembic's view of the migration scripts."""
     from alembic.script import ScriptDirectory
 
     return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:
-    """Return the settings for Alembic's commands; there is no alembic.ini, so that an installed wheel needs none."""
+    """Return the configuration of Alembic's commands, in code: an installed wheel has no alembic.ini."""
     from alembic.config import Config
 
     config = Config()

@@ -1,4 +1,4 @@
-"""Run the steps on the connection that `migrations.upgrade` hands over; Alembic's commands execute this file.
+"""Alembic's environment script: runs the migrations on the connection that `migrations.upgrade` passes in.
 
 `upgrade` owns the transaction and the lock, so nothing is begun, committed or closed here.
 """

@@ -1,10 +1,12 @@
-"""The process that makes the files of one run, forked from one that has all loaded that any work needs (see
-`forkserver`).
+"""The child process that makes the files of one run. It is forked by `forkserver`, which has loaded all modules.
 
-It waits on stdin for one line, the work as JSON; says on stdout, a JSON line each, how far it is and how it ended; and
-exits. When stdin closes, its worker is gone, and when no more empty lines come, its worker hangs: it exits at once, in
-the middle of whatever it does. SIGTERM ends it the same way. It leaves its unfinished files to the worker, which knows
-their names.
+The child reads one line from stdin, the `Work` as JSON. It writes JSON lines to stdout: progress, and at the end either
+the finished files or the reason of the failure. Then it exits.
+
+The worker writes an empty line to the child's stdin every few seconds as a heartbeat. The child exits at once with code
+`ALONE`, without cleaning up, when stdin is closed (the worker has ended) or when no heartbeat comes for
+`timeouts.CHILD_PARENT_SECONDS` (the worker hangs). SIGTERM ends it too. The worker removes unfinished files, whose
+names it chose.
 """
 
 from __future__ import annotations
@@ -38,33 +40,50 @@ from whohas.runs.sealing import Sealing
 from whohas.runs.work import ALONE, EXTRACT, Output, Part, Work
 
 _BEYOND_ENGINE = 2 << 30
-"""Bytes on top of the engine's own limit at which the system refuses more: a wall, not a plan. It counts address space,
-of which allocators keep what they have once had: a run of several formats holds twice as much as it uses."""
+"""Bytes on top of the engine's own memory limit that RLIMIT_DATA allows the process: a hard limit, not a budget. The
+limit counts address space, and allocators keep address space that they have freed: a run of several formats holds about
+twice as much as it uses."""
 _OOM_SCORE = 800
-"""How much sooner than others the kernel ends a child for want of memory, of 1,000."""
+"""The child's `oom_score_adj`, -1,000 to 1,000: the kernel's OOM killer prefers processes with a higher score."""
 _ORDERED_ROWS = 200_000
-"""Up to so many rows a file has them as their table has them."""
+"""A result of at most this many estimated rows is written in the order of its first table, ordered or not."""
 
 _WIDE = 200
-"""Columns above which a statement is planned as a wide one; see `DuckDB.copy`."""
+"""A statement with more columns than this is planned without the optimizers whose time grows with the square of the
+number of columns; see `DuckDB.copy`."""
 
 _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
 
 def carry_out(work: Work, say: Callable[..., None]) -> None:
-    """Makes every file of the work, and says how far it is: `progress`, `percent` (0 to 100), `rows` so far.
+    """Write every file of the work, and report progress.
 
-    The last word is `files`: bytes, rows and SHA-256 of each extract and output, synced to disk; and `notes`: what a
-    reader of the run should know; and `phases`: see `Progress.phases`; and `digest` of the rows of statements. A work
-    without outputs comes to its digest alone.
+    A work without outputs writes no file: its statements are executed for the digest of their rows alone.
+
+    Args:
+        say: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
+            `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
+            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see `Progress.phases`) and
+            `digest` (of the rows of the statements; None where no statement was executed).
+
+    Raises:
+        duckdb.Error: a statement failed, or it was out of memory.
+        OSError: a file could not be read or written.
+        WhohasError: a format cannot hold the rows.
     """
-    _Making(work, say).all()
+    _Making(work, say).run()
 
 
 @dataclass
 class _Made:
-    """The rows of a part as far as they are known: where they are, and how many."""
+    """The rows of a part, ready to be written to outputs.
+
+    Attributes:
+        rows: the query that yields them: the part's statement, or a scan of its extract.
+        ordered: whether the order of the rows must be kept.
+        count: the number of rows; an estimate where there is no extract.
+    """
 
     part: Part
     about: About
@@ -73,11 +92,11 @@ class _Made:
     ordered: bool
     count: int
     sums: RowSum | None = None
-    """Counts the rows of a statement that goes straight into its file."""
+    """The digest of the rows of a statement that is written to its file without an extract; None with an extract."""
 
 
 class _Making:
-    """The files of one work, under way."""
+    """Writes the files of one work."""
 
     def __init__(self, work: Work, say: Callable[..., None]) -> None:
         self._work = work
@@ -95,37 +114,42 @@ class _Making:
                 yield self._formats[output.format].weight * part.expected_rows
             yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
-    def all(self) -> None:
+    def run(self) -> None:
         if not self._work.outputs:
-            self._digest()
+            self._digest_only()
             return
-        made = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
+        sources = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
         files = [
-            {"format": EXTRACT, "path": one.part.extract, "rows": one.count, **Sealing(Path(one.part.extract)).seal()}
-            for one in made
-            if one.part.extract and one.part.sql
+            {
+                "format": EXTRACT,
+                "path": source.part.extract,
+                "rows": source.count,
+                **Sealing(Path(source.part.extract)).seal(),
+            }
+            for source in sources
+            if source.part.extract and source.part.sql
         ]
         for output in self._work.outputs:
             sealing = Sealing(Path(output.path))
-            rows = self._file(output, made, sealing)
+            rows = self._write_output(output, sources, sealing)
             self._progress.begin(f"Checking the {output.format.upper()}")
             self._progress.at(0.0, rows)
             files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.seal()})
-        for one in made:
-            if one.sums is not None:
-                self._add_digest(one.part, one.sums.rows, one.sums.sum)
-        self._end(files)
+        for source in sources:
+            if source.sums is not None:
+                self._add_digest(source.part, source.sums.rows, source.sums.sum)
+        self._report_end(files)
 
-    def _end(self, files: list[dict[str, Any]]) -> None:
+    def _report_end(self, files: list[dict[str, Any]]) -> None:
         digest = {"engine": ENGINE, "parts": self._digests} if self._digests else None
         self._say(files=files, notes=self._notes, phases=self._progress.phases(), digest=digest)
 
-    def _digest(self) -> None:
-        """Runs the statements for the digest of their rows alone."""
+    def _digest_only(self) -> None:
+        """Execute the statements without writing files, and report the digest of their rows."""
         for part in self._work.parts:
             with self._engine() as engine:
                 self._add_digest(part, *engine.digest(part.sql, part.columns, part.parameters))
-        self._end([])
+        self._report_end([])
 
     def _add_digest(self, part: Part, rows: int, sum: int) -> None:
         self._digests.append({"name": part.name, "rows": rows, "sum": str(sum)})
@@ -135,11 +159,12 @@ class _Making:
         return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowSum())
 
     def _noted(self, part: Part) -> Rows:
-        """The rows of a part's statement, which are counted on their way."""
+        """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
         return Rows(noted(part.sql, part.columns), part.columns, part.name, part.group)
 
     def _extracted(self, part: Part) -> _Made:
-        """The rows in a Parquet file, which is made unless it is there."""
+        """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from
+        there."""
         path = Path(part.extract)
         if not part.sql:
             about, rows, count = parquet.read(path)
@@ -156,50 +181,59 @@ class _Making:
         sums = RowSum()
         count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), sums)
         self._add_digest(part, sums.rows, sums.sum)
-        there = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
-        return _Made(part, self._about, there, {}, True, count)
+        extracted = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
+        return _Made(part, self._about, extracted, {}, True, count)
 
     @property
     def _about(self) -> About:
         assert self._work.about is not None, "a statement belongs to a run"
         return self._work.about
 
-    def _file(self, output: Output, made: list[_Made], sealing: Sealing) -> int:
+    def _write_output(self, output: Output, sources: list[_Made], sealing: Sealing) -> int:
+        """Write one output file, and return its number of rows."""
         format = self._formats[output.format]
         path = Path(output.path)
         if not output.zipped:
-            (one,) = made
+            (source,) = sources
             with sealing.on_the_way() if format.copy is not None else nullcontext():
-                return self._rows(format, one, path)
+                return self._write_rows(format, source, path)
         from whohas.render.zip import open_zip
 
         rows = 0
-        with open_zip(path, made[0].about.started_at) as archive:
-            for one in made:
-                with archive.entry(f"{one.rows.name}.{format.name}") as place, _beside(format, path, place) as to:
-                    rows += self._rows(format, one, to)
+        with open_zip(path, sources[0].about.started_at) as archive:
+            for source in sources:
+                name = f"{source.rows.name}.{format.name}"
+                with archive.entry(name) as pipe, _entry_target(format, path, pipe) as target:
+                    rows += self._write_rows(format, source, target)
         return rows
 
-    def _rows(self, format: Format, one: _Made, path: Path) -> int:
-        """Writes the rows of a part to a file, and returns how many they were."""
-        about, options = one.about, self._work.options
-        self._progress.begin(f"Writing the {format.name.upper()}" if one.part.extract else "Extracting")
-        if format is find("parquet") and one.part.extract and not any(column.single for column in one.rows.columns):
+    def _write_rows(self, format: Format, source: _Made, path: Path) -> int:
+        """Write the rows of a part to a file in a format, and return their number."""
+        about, options = source.about, self._work.options
+        self._progress.begin(f"Writing the {format.name.upper()}" if source.part.extract else "Extracting")
+        if (
+            format is find("parquet")
+            and source.part.extract
+            and not any(column.single for column in source.rows.columns)
+        ):
+            # the extract was written as the Parquet output, so a hard link saves writing it twice
             path.unlink(missing_ok=True)
-            os.link(one.part.extract, path)  # the extract is that file
+            os.link(source.part.extract, path)
         elif format.copy is not None:
-            header = format.uncounted(one.rows.columns)
-            with format.through(path) as place:
-                statement = format.copy(one.rows, place, about, options)
-                ordered = one.ordered or header > 0
-                columns = len(one.rows.columns)
-                return self._copy(statement, one.parameters, ordered, one.count, columns, one.sums) - header
+            header = format.uncounted(source.rows.columns)
+            with format.through(path) as target:
+                statement = format.copy(source.rows, target, about, options)
+                ordered = source.ordered or header > 0
+                columns = len(source.rows.columns)
+                return self._copy(statement, source.parameters, ordered, source.count, columns, source.sums) - header
         elif format.write is not None:
-            extract = Extract(Path(one.part.extract), one.rows, one.count, partial(self._wrote, one.count))
+            extract = Extract(
+                Path(source.part.extract), source.rows, source.count, partial(self._report_written, source.count)
+            )
             self._notes += format.write(extract, path, about, options)
-        return one.count
+        return source.count
 
-    def _wrote(self, count: int, rows: int) -> None:
+    def _report_written(self, count: int, rows: int) -> None:
         self._progress.at(rows / max(count, 1), rows)
 
     def _copy(
@@ -219,50 +253,57 @@ class _Making:
             return engine.copy(statement, parameters, ordered or small, small, sums, columns > _WIDE, on_percent)
 
     def _engine(self) -> AbstractContextManager[DuckDB]:
-        """An engine for one statement: what one keeps in memory, the next would lack."""
+        """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
+        need."""
         work = self._work
         return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill))
 
 
 @contextmanager
-def _beside(format: Format, path: Path, place: Path) -> Generator[Path]:
-    """Where a format writes a file of a zip: straight into it, or beside it first where it does not go from first byte
-    to last."""
+def _entry_target(format: Format, path: Path, pipe: Path) -> Generator[Path]:
+    """Yield the path to which a format writes an entry of a zip.
+
+    A format that writes from the first byte to the last writes to the pipe of the entry. Any other writes to a
+    temporary file next to the zip, which is copied to the pipe when the context ends.
+    """
     if format.streams:
-        yield place
+        yield pipe
         return
-    beside = path.with_name(f"{path.name}-entry")
+    temporary = path.with_name(f"{path.name}-entry")
     try:
-        yield beside
-        with beside.open("rb") as file, place.open("wb") as to:
-            shutil.copyfileobj(file, to, 1 << 20)
+        yield temporary
+        with temporary.open("rb") as file, pipe.open("wb") as target:
+            shutil.copyfileobj(file, target, 1 << 20)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _exit_with_worker() -> None:
+    """Read heartbeats from stdin; exit the process when it is closed or when they stop."""
     while select.select([0], [], [], timeouts.CHILD_PARENT_SECONDS)[0] and os.read(0, 1 << 12):
         pass
     os._exit(ALONE)
 
 
 def get_ready() -> None:
-    """Loads all that any work needs."""
-    formats()  # brings in their modules
+    """Load all modules and libraries that any work needs; called once, before the first fork."""
+    formats()  # imports the modules of all formats
     warm_up()
-    gc.freeze()  # what is loaded stays: no collection need look through it
+    # garbage collections in children skip the objects loaded here, so that their memory stays shared with the parent
+    gc.freeze()
 
 
-def _confine(memory: int) -> None:
-    wall = memory + _BEYOND_ENGINE
-    resource.setrlimit(resource.RLIMIT_DATA, (wall, wall))
+def _apply_limits(memory: int) -> None:
+    limit = memory + _BEYOND_ENGINE
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError):
-        # where memory is short the kernel is to end a run, and not the server that may have grown larger over the years
+        # where memory is short, the kernel is to kill a run rather than the server, even where the server is larger
         Path("/proc/self/oom_score_adj").write_text(f"{_OOM_SCORE}")
 
 
-def _reason(error: BaseException, columns: int) -> str:
+def _failure_reason(error: BaseException, columns: int) -> str:
+    """Return a message for the run's launcher: why the work failed and what to do."""
     match error:
         case duckdb.OutOfMemoryException() | MemoryError():
             wide = f"Its {columns:,} columns take 0.1 to 0.5 MB each. " if columns > _WIDE else ""
@@ -283,28 +324,32 @@ def _first_line(error: BaseException) -> str:
 
 
 def main() -> NoReturn:
-    """Does the work that its standard input tells, and ends the process; a fault of its own is left to `forkserver`."""
+    """Carry out the work that is read from stdin, report to stdout, and exit the process.
+
+    Expected errors (engine, disk, memory) are reported as `failed`. Any other exception is a bug: it is raised, and
+    `forkserver` logs it.
+    """
     line = sys.stdin.readline()
     if not line:
         os._exit(0)
     work = Work.from_line(line)
     lock = Lock()
-    # the worker reads nothing but our lines from this pipe, so whatever else prints goes to stderr
+    # the worker parses each line of this pipe as JSON, so output of libraries to descriptor 1 is redirected to stderr
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
 
-    def say(**facts: Any) -> None:
+    def report(**facts: Any) -> None:
         with lock:
             try:
                 out.write(json.dumps(facts) + "\n")
             except BrokenPipeError:
-                os._exit(ALONE)  # the worker is gone, which its other stream may tell only later
+                os._exit(ALONE)  # the worker has ended; stdin may be closed only later
 
     Thread(target=_exit_with_worker, daemon=True).start()
-    _confine(work.memory)
+    _apply_limits(work.memory)
     try:
-        carry_out(work, say)
+        carry_out(work, report)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
-        say(failed=_reason(error, max((len(part.columns) for part in work.parts), default=0)))
-    # no waiting for threads of libraries: everything is on disk and said
+        report(failed=_failure_reason(error, max((len(part.columns) for part in work.parts), default=0)))
+    # exit without waiting for threads of libraries: all files are synced and the end is reported
     os._exit(0)

@@ -1,9 +1,12 @@
-"""When a schedule is due: a cron expression in a time zone.
+"""Computes the next time of a cron expression in a time zone, with rules for the days when the clock changes.
 
-On the days when the clock changes, an expression whose hours are all 24 is due whenever the clock shows such a minute:
-not at what is skipped, and both times at what comes twice. Any other names times of day, however its fields are
-written. Each of these counts once a day: one that the clock skips is made up for at the moment of the change, several
-skipped ones together; one that comes twice counts the first time.
+- An expression whose hour field covers all 24 hours (such as `*/15 * * * *`) is due whenever the clock shows such a
+  minute: not in the hour that is skipped in spring, twice in the hour that is repeated in autumn.
+- Any other expression names times of day, each of which is due once a day. A time that is skipped is due at the moment
+  of the change, several skipped times only once together. A time that is repeated is due the first time.
+
+Example, Europe/Berlin: `30 2 * * *` is due on 29 March 2026 at 03:00 summer time (02:00 to 03:00 is skipped), and on
+25 October 2026 at the first of the two 02:30.
 """
 
 from __future__ import annotations
@@ -16,18 +19,19 @@ from whohas.errors import InvalidArguments
 from whohas.zones import UnknownZone, parse_zone
 
 LONGEST = 200
-"""Characters of an expression."""
+"""The largest number of characters of an expression."""
 
 
 def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
-    """The first time after another that an expression names, in UTC.
+    """Return the first time after an instant at which a cron expression is due, in UTC.
 
     Args:
         cron: five fields: minute, hour, day of the month, month, day of the week.
         time_zone: an IANA name, such as Europe/Berlin.
+        after: the instant; the result is later than it.
 
     Raises:
-        InvalidArguments: no such expression, no such zone, or a day that never comes.
+        InvalidArguments: the expression is malformed or never due (such as 30 February), or the time zone is unknown.
     """
     from cronsim import CronSim, CronSimError
 
@@ -47,7 +51,7 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
         if len(every.hours) == 24:
             minute, _, rest = cron.split(maxsplit=2)
             return next(CronSim(f"{minute} * {rest}", after.astimezone(zone))).astimezone(UTC)
-        # without a zone it walks along the clock on the wall
+        # a naive datetime makes cronsim yield local times without its own rules for clock changes
         return _first(CronSim(cron, after.astimezone(zone).replace(tzinfo=None)), zone, after)
     except CronSimError as error:
         raise InvalidArguments(
@@ -66,16 +70,20 @@ _NUMBERS = {
 
 
 def _without_step(span: re.Match[str]) -> str:
-    """Leave out the step of a span of one number: cronsim reads `6-6/2` as `6/2`, which has no end."""
+    """Remove the step of a range that has one value: `6-6/2` becomes `6`, because cronsim reads it as `6/2`, that is
+    every second value from 6 on. Other ranges stay as they are."""
     first, last = (int(_NUMBERS.get(name.upper(), name)) for name in span.group("first", "last"))
     return span["first"] if first == last else span[0]
 
 
 def _first(times: Iterator[datetime], zone: tzinfo, after: datetime) -> datetime:
-    """Return the first of some times of a wall clock that comes after an instant, in UTC.
+    """Return, in UTC, the first of some local times that is later than an instant.
 
-    Europe/Berlin skips 02:00 to 03:00 on 29 March 2026: 02:30 comes at 01:00 UTC, which is 03:00 there. On 25 October
-    it has 02:30 twice: 02:30 comes at 00:30 UTC, and not at 01:30 again.
+    Example, Europe/Berlin: on 29 March 2026 02:30 is skipped, so it is taken as 01:00 UTC, when the clock goes from
+    02:00 to 03:00. On 25 October 2026 02:30 is repeated: it is taken as 00:30 UTC, and not as 01:30 UTC again.
+
+    Args:
+        times: naive local times, in ascending order.
     """
     while True:
         instant = _instant(next(times), zone)
@@ -83,13 +91,16 @@ def _first(times: Iterator[datetime], zone: tzinfo, after: datetime) -> datetime
             return instant
 
 
-def _instant(wall: datetime, zone: tzinfo) -> datetime:
-    """Return when a clock on the wall first shows a time; where it never does, when it passes over it."""
-    first = wall.replace(tzinfo=zone).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None) == wall:
+def _instant(local: datetime, zone: tzinfo) -> datetime:
+    """Return the first instant, in UTC, at which a clock in the zone shows a local time; where the time is skipped, the
+    instant of the clock change, to the second."""
+    first = local.replace(tzinfo=zone).astimezone(UTC)
+    if first.astimezone(zone).replace(tzinfo=None) == local:
         return first
-    # it is skipped: read by the difference from UTC after the change it lies before the change, and the other way round
-    early, late = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), first
+    # The time is skipped. Read with the UTC offset after the change (fold=1) it lies before the change, and read with
+    # the one before (fold=0) after it: a binary search between the two finds the change. Berlin, 29 March 2026, 02:30:
+    # fold=1 (+02:00) gives 00:30 UTC, fold=0 (+01:00) gives 01:30 UTC, and the change is at 01:00 UTC.
+    early, late = local.replace(tzinfo=zone, fold=1).astimezone(UTC), first
     before = early.astimezone(zone).utcoffset()
     while late - early > timedelta(seconds=1):
         middle = early + timedelta(seconds=(late - early) // timedelta(seconds=2))

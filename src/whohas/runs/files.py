@@ -1,6 +1,7 @@
-"""What the arguments of a start say about its files: which formats, and how they are written.
+"""Parses the arguments that select a run's output formats and how its files are written.
 
-These arguments are the same for every report. `selectedFormats` is the published API's; the others are ours.
+These arguments are the same for every report. `selectedFormats` is defined by the published API; the others are
+extensions of whohas.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ from whohas.settings import Settings
 from whohas.zones import UnknownZone, parse_zone, zone_name
 
 ARGUMENTS: Mapping[str, str] = {
-    "selectedFormats": "The files that are made, a list: CSV, PDF or any other format. Default: CSV and PDF "
+    "selectedFormats": "The formats of the files to make, a list: CSV, PDF or any other. Default: CSV and PDF "
     "(`WHOHAS_DEFAULT_FORMATS`), without PDF where there are more rows than `WHOHAS_PRINT_ROWS`; a report of several "
     "parts makes a zip of CSV files.",
-    "csvSeparator": "What stands between the cells of a CSV line: one character, or `tab`. Default: a comma.",
+    "csvSeparator": "The separator between the cells of a CSV line: one character, or `tab`. Default: a comma.",
     "csvBom": "true: a CSV begins with a byte order mark, by which Excel knows that it is UTF-8.",
     "csvDisarm": "true: a text in a CSV that a spreadsheet would run as a formula gets an apostrophe before it.",
     "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
     "`WHOHAS_TIME_ZONE`, UTC.",
     "pageSize": "The paper of a PDF, and of an XLSX that is printed: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
 }
-"""The arguments that any report takes, each with its meaning."""
+"""The arguments on files that every report accepts, each with a description for the reference pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The files of a run.
+    """The output formats of a run, and its arguments on files in normalised form.
 
     Attributes:
-        formats: their names, each once.
-        arguments: what was said of files, normalised; without what is as it is by default.
+        formats: lower-case names of formats, each once, in the order of the format registry.
+        arguments: the arguments that differ from their defaults, normalised, so that equal requests have equal ones.
     """
 
     formats: tuple[str, ...]
@@ -44,33 +45,34 @@ class Wish:
 
 
 def wish(arguments: Mapping[str, Any], settings: Settings, default: Sequence[str]) -> Wish:
-    """The files that a start asks for.
+    """Return the output formats and the normalised arguments on files of a request to start a report.
 
     Args:
-        default: the formats where none are selected.
+        arguments: all arguments of the request; those of the report itself are ignored.
+        default: the formats where the request selects none.
 
     Raises:
-        InvalidArguments: a format, a separator, a zone or a page size that is none.
+        InvalidArguments: a format, a separator, a flag, a time zone or a page size is invalid.
     """
-    usual = _formats(list(default))
-    chosen = _formats(arguments.get("selectedFormats")) or usual
-    how = options(arguments, settings)
-    said = {
-        "selectedFormats": [name.upper() for name in chosen] if chosen != usual else None,
-        "csvSeparator": how.separator if how.separator != "," else None,
-        "csvBom": how.bom or None,
-        "csvDisarm": how.disarm or None,
-        "timeZone": how.zone if how.zone != settings.time_zone else None,
-        "pageSize": how.page if how.page != settings.page_size else None,
+    default_selection = _formats(list(default))
+    selected = _formats(arguments.get("selectedFormats")) or default_selection
+    write_options = options(arguments, settings)
+    normalised = {
+        "selectedFormats": [name.upper() for name in selected] if selected != default_selection else None,
+        "csvSeparator": write_options.separator if write_options.separator != "," else None,
+        "csvBom": write_options.bom or None,
+        "csvDisarm": write_options.disarm or None,
+        "timeZone": write_options.zone if write_options.zone != settings.time_zone else None,
+        "pageSize": write_options.page if write_options.page != settings.page_size else None,
     }
-    return Wish(chosen, {name: value for name, value in said.items() if value is not None})
+    return Wish(selected, {name: value for name, value in normalised.items() if value is not None})
 
 
 def options(arguments: Mapping[str, Any], settings: Settings) -> Options:
-    """How the files of a run are written.
+    """Return how the files of a run are written: the arguments of the request, or else the settings.
 
     Raises:
-        InvalidArguments: a separator, a flag, a zone or a page size that is none.
+        InvalidArguments: a separator, a flag, a time zone or a page size is invalid.
     """
     return Options(
         separator=_separator(arguments.get("csvSeparator")),
@@ -82,20 +84,24 @@ def options(arguments: Mapping[str, Any], settings: Settings) -> Options:
 
 
 def default_formats(report: Report, plan: Plan, settings: Settings) -> tuple[str, ...]:
-    """The formats of a run that selects none: nobody prints a large report without having asked for it."""
+    """Return the formats of a run whose request selects none.
+
+    A zip of several parts holds CSV files. A report that defines default formats has these. Any other has the
+    formats of the setting `default_formats`, without PDF where more than `print_rows` rows are expected.
+    """
     if plan.zipped:
         return ("csv",)
     if report.formats:
         return report.formats
     rows = sum(statement.expected_rows for statement in plan.statements)
-    kept = tuple(name for name in settings.default_formats if name != "pdf" or rows <= settings.print_rows)
-    return kept or settings.default_formats
+    selected = tuple(name for name in settings.default_formats if name != "pdf" or rows <= settings.print_rows)
+    return selected or settings.default_formats
 
 
-def _formats(chosen: object) -> tuple[str, ...]:
-    if chosen is None:
+def _formats(value: object) -> tuple[str, ...]:
+    if value is None:
         return ()
-    names = chosen.split(",") if isinstance(chosen, str) else chosen
+    names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
         raise InvalidArguments("The argument selectedFormats must be a list of formats, such as CSV and PDF.")
     wanted = {find(name).name for name in cast("list[str]", names) if name.strip()}

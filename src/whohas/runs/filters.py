@@ -1,14 +1,16 @@
-"""Filters and sorters of collections, as the published API has them: `completionStatus eq "SUCCESS" and id in ("a")`.
+"""Translates the API's standard collection parameters `filters` and `sorters` into SQL conditions and orderings.
+
+Example: `completionStatus eq "SUCCESS" and id in ("a", "b")` becomes `state IN (:s) AND id IN (:a, :b)`.
 
 The grammar (of the API's standard collection parameters; keywords in either case)::
 
-    filter  = all { "or" all }                        and binds tighter than or, not tighter than and
-    all     = one { "and" one }
-    one     = "not" one | "(" filter ")" | test
+    filter  = both { "or" both }                      and binds tighter than or, not tighter than and
+    both    = operand { "and" operand }
+    operand = "not" operand | "(" filter ")" | test
     test    = name "eq" text | name "ne" text | name "in" "(" text { "," text } ")" | name "isnull" | name "pr"
     text    = '"' characters '"'                      \\" is a quote in it, \\\\ a backslash
 
-This module knows the language, not the fields: the caller says which names with which operators there are.
+This module knows the language but no fields: callers pass the fields that a collection has; see `listing.FIELDS`.
 """
 
 from __future__ import annotations
@@ -23,23 +25,24 @@ import sqlalchemy as sa
 from whohas.errors import InvalidArguments
 
 LONGEST = 8_000
-"""Characters of a filter."""
+"""The largest number of characters of a filter."""
 DEEPEST = 20
-"""Levels of parentheses and nots."""
+"""The largest number of nested parentheses and `not`."""
 MOST_VALUES = 500
-"""Texts in one filter: each becomes a parameter of a statement."""
+"""The largest number of quoted texts in one filter: each becomes a bound parameter of the statement."""
 
 Test = Callable[[list[str]], sa.ColumnElement[bool]]
-"""Makes a condition of the texts of a test; raises ValueError, with what is wrong, for a text that cannot be."""
+"""Returns the condition that a field equals one of some texts. Raises ValueError, with a message that completes the
+sentence `filters is wrong at character 5: …`, where a text is no possible value of the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field that can be asked for.
+    """A field that filters can name.
 
     Attributes:
-        equals: whether it is one of some texts.
-        missing: whether it is null; None where `isnull` makes no sense of it.
+        equals: makes the condition for `eq`, `ne` and `in`.
+        missing: the condition for `isnull`, negated for `pr`; None where the field is never null.
     """
 
     equals: Test
@@ -60,18 +63,23 @@ class _Token:
 
 
 def condition(text: str, fields: Mapping[str, Field]) -> sa.ColumnElement[bool]:
-    """A filter as a condition of a statement, its texts bound.
+    """Parse a filter, and return it as an SQL condition with its texts as bound parameters.
+
+    Args:
+        text: the filter, not empty.
+        fields: the fields of the collection, by name.
 
     Raises:
-        InvalidArguments: it is no filter; the message says at which character.
+        InvalidArguments: the filter is malformed, names an unknown field or is too long; the message says at which
+            character.
     """
     if len(text) > LONGEST:
         raise InvalidArguments(f"filters has {len(text):,} characters; {LONGEST:,} is the most.")
-    return _Reading(text, fields).all()
+    return _Reading(text, fields).parse()
 
 
 class _Reading:
-    """A filter being read, from left to right."""
+    """A recursive-descent parser of one filter; one method for each rule of the grammar above."""
 
     def __init__(self, text: str, fields: Mapping[str, Field]) -> None:
         self._text = text
@@ -81,138 +89,149 @@ class _Reading:
         self._values = 0
 
     def _split(self) -> list[_Token]:
+        """Return the tokens of the filter, followed by one of the kind `end`."""
         tokens: list[_Token] = []
-        at = 0
+        position = 0
         end = len(self._text.rstrip())
-        while at < end:
-            match = _TOKEN.match(self._text, at)
+        while position < end:
+            match = _TOKEN.match(self._text, position)
             if match is None:
-                start = at + len(self._text[at:]) - len(self._text[at:].lstrip())
+                rest = self._text[position:]
+                start = position + len(rest) - len(rest.lstrip())
                 if self._text[start] == '"':
-                    self._wrong("the text that begins here has no closing quote", start)
-                self._wrong(f"{self._text[start]!r} has no meaning here; texts stand in double quotes", start)
+                    self._fail("the text that begins here has no closing quote", start)
+                self._fail(f"{self._text[start]!r} has no meaning here; texts stand in double quotes", start)
             kind = match.lastgroup or ""
             tokens.append(_Token(kind, match[kind], match.start(kind)))
-            at = match.end()
+            position = match.end()
         tokens.append(_Token("end", "", end))
         return tokens
 
-    def all(self) -> sa.ColumnElement[bool]:
+    def parse(self) -> sa.ColumnElement[bool]:
         if self._peek().kind == "end":
-            self._wrong("it is empty", 0)
-        found = self._either(0)
+            self._fail("it is empty", 0)
+        parsed = self._disjunction(0)
         if self._peek().kind != "end":
-            self._expected("`and`, `or` or the end")
-        return found
+            self._fail_expected("`and`, `or` or the end")
+        return parsed
 
-    def _either(self, depth: int) -> sa.ColumnElement[bool]:
-        found = [self._both(depth)]
-        while self._took("or"):
-            found.append(self._both(depth))
-        return sa.or_(*found) if len(found) > 1 else found[0]
+    def _disjunction(self, depth: int) -> sa.ColumnElement[bool]:
+        operands = [self._conjunction(depth)]
+        while self._accept_keyword("or"):
+            operands.append(self._conjunction(depth))
+        return sa.or_(*operands) if len(operands) > 1 else operands[0]
 
-    def _both(self, depth: int) -> sa.ColumnElement[bool]:
-        found = [self._one(depth)]
-        while self._took("and"):
-            found.append(self._one(depth))
-        return sa.and_(*found) if len(found) > 1 else found[0]
+    def _conjunction(self, depth: int) -> sa.ColumnElement[bool]:
+        operands = [self._operand(depth)]
+        while self._accept_keyword("and"):
+            operands.append(self._operand(depth))
+        return sa.and_(*operands) if len(operands) > 1 else operands[0]
 
-    def _one(self, depth: int) -> sa.ColumnElement[bool]:
+    def _operand(self, depth: int) -> sa.ColumnElement[bool]:
         if depth > DEEPEST:
-            self._wrong(f"it is nested more than {DEEPEST} levels deep", self._peek().at)
-        if self._took("not"):
-            return sa.not_(self._one(depth + 1))
-        if self._sign("("):
-            found = self._either(depth + 1)
-            self._need(")")
-            return found
+            self._fail(f"it is nested more than {DEEPEST} levels deep", self._peek().at)
+        if self._accept_keyword("not"):
+            return sa.not_(self._operand(depth + 1))
+        if self._accept_sign("("):
+            parsed = self._disjunction(depth + 1)
+            self._expect_sign(")")
+            return parsed
         return self._test()
 
     def _test(self) -> sa.ColumnElement[bool]:
-        name = self._take("word", "a field")
+        name = self._expect("word", "a field")
         field = self._fields.get(name.text)
         if field is None:
-            self._wrong(f"there is no field {name.text[:60]!r}; the fields are {', '.join(self._fields)}", name.at)
-        operator = self._take("word", "an operator (eq, ne, in, isnull, pr)")
+            self._fail(f"there is no field {name.text[:60]!r}; the fields are {', '.join(self._fields)}", name.at)
+        operator = self._expect("word", "an operator (eq, ne, in, isnull, pr)")
         match operator.text.lower():
             case "eq":
                 return self._equals(field, [self._literal()])
             case "ne":
                 return sa.not_(self._equals(field, [self._literal()]))
             case "in":
-                self._need("(")
+                self._expect_sign("(")
                 texts = [self._literal()]
-                while self._sign(","):
+                while self._accept_sign(","):
                     texts.append(self._literal())
-                self._need(")")
+                self._expect_sign(")")
                 return self._equals(field, texts)
             case "isnull" | "pr" if field.missing is not None:
                 return field.missing if operator.text.lower() == "isnull" else sa.not_(field.missing)
             case "isnull" | "pr":
-                self._wrong(f"{name.text} is never null", operator.at)
+                self._fail(f"{name.text} is never null", operator.at)
             case _:
-                self._wrong(f"there is no operator {operator.text[:60]!r} (eq, ne, in, isnull, pr)", operator.at)
+                self._fail(f"there is no operator {operator.text[:60]!r} (eq, ne, in, isnull, pr)", operator.at)
 
     def _equals(self, field: Field, texts: list[_Token]) -> sa.ColumnElement[bool]:
         self._values += len(texts)
         if self._values > MOST_VALUES:
-            self._wrong(f"it has more than {MOST_VALUES} texts", texts[-1].at)
+            self._fail(f"it has more than {MOST_VALUES} texts", texts[-1].at)
         try:
             return field.equals([re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL) for token in texts])
         except ValueError as error:
-            self._wrong(str(error), texts[0].at)
+            self._fail(str(error), texts[0].at)
 
     def _literal(self) -> _Token:
-        token = self._take("text", "a text in double quotes")
+        token = self._expect("text", "a text in double quotes")
         if "\0" in token.text or any("\ud800" <= letter <= "\udfff" for letter in token.text):
-            self._wrong("a text has a NUL or half a character", token.at)
+            self._fail("a text has a NUL or half a character", token.at)
         return token
 
     def _peek(self) -> _Token:
         return self._tokens[self._next]
 
-    def _took(self, keyword: str) -> bool:
-        found = self._peek().kind == "word" and self._peek().text.lower() == keyword
-        self._next += found
-        return found
+    def _accept_keyword(self, keyword: str) -> bool:
+        """Consume the next token if it is this keyword; return whether it is."""
+        matches = self._peek().kind == "word" and self._peek().text.lower() == keyword
+        self._next += matches
+        return matches
 
-    def _sign(self, sign: str) -> bool:
-        found = self._peek().kind == "sign" and self._peek().text == sign
-        self._next += found
-        return found
+    def _accept_sign(self, sign: str) -> bool:
+        """Consume the next token if it is this sign; return whether it is."""
+        matches = self._peek().kind == "sign" and self._peek().text == sign
+        self._next += matches
+        return matches
 
-    def _need(self, sign: str) -> None:
-        if not self._sign(sign):
-            self._expected(f"`{sign}`")
+    def _expect_sign(self, sign: str) -> None:
+        if not self._accept_sign(sign):
+            self._fail_expected(f"`{sign}`")
 
-    def _take(self, kind: str, what: str) -> _Token:
+    def _expect(self, kind: str, what: str) -> _Token:
         token = self._peek()
         if token.kind != kind:
-            self._expected(what)
+            self._fail_expected(what)
         self._next += 1
         return token
 
-    def _expected(self, what: str) -> NoReturn:
+    def _fail_expected(self, what: str) -> NoReturn:
         token = self._peek()
         found = "it ends" if token.kind == "end" else f"there is {token.text[:60]}"
-        self._wrong(f"{what} must come here, and {found}", token.at)
+        self._fail(f"{what} must come here, and {found}", token.at)
 
-    def _wrong(self, why: str, at: int) -> NoReturn:
+    def _fail(self, why: str, at: int) -> NoReturn:
         raise InvalidArguments(f"filters is wrong at character {at + 1}: {why}.")
 
 
 def ordering(text: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> list[sa.ColumnElement[Any]]:
-    """Sorters such as `-created`, the first weighing most.
+    """Parse sorters, and return them as the expressions of an ORDER BY, the most significant first.
+
+    Args:
+        text: comma-separated names of fields, each with a `-` before it for descending order, such as `-created,id`.
+        fields: the columns by which the collection can be sorted, by name.
 
     Raises:
-        InvalidArguments: a name that is not among the fields, or twice.
+        InvalidArguments: a name is unknown, or is given twice.
     """
     names = [name.strip() for name in text.split(",")] if text.strip() else []
     seen: dict[str, sa.ColumnElement[Any]] = {}
     for name in names:
         bare = name.removeprefix("-")
         if bare not in fields:
-            raise InvalidArguments(f"sorters cannot be {name[:60]!r}. It may be: {', '.join(fields)}; `-` turns one.")
+            raise InvalidArguments(
+                f"sorters cannot be {name[:60]!r}. It may be: {', '.join(fields)}; "
+                "`-` before a name sorts in descending order."
+            )
         if bare in seen:
             raise InvalidArguments(f"sorters names {bare!r} twice.")
         seen[bare] = fields[bare].desc() if name.startswith("-") else fields[bare].asc()

@@ -1,12 +1,19 @@
-"""The process that the children of runs are forked from: `python -m whohas.runs.forkserver`.
+"""The fork server: the process from which the child processes of runs are forked.
 
-It has loaded, once, all that any work needs, and has one thread only, so that a child of it is at work a few
-milliseconds after it was asked for and shares what is loaded with all others.
+Started by `children.ForkServer` as `python -m whohas.runs.forkserver`. It imports all modules once and has a single
+thread, so forking is safe, a child starts within a few milliseconds, and all children share the memory of the loaded
+modules.
 
-Its standard input is a socket. A message brings three descriptors: what the child reads and writes, and a socket that
-is told of it: first its process id, with a descriptor of the process; then, once it has ended, its exit code as Python
-counts it, negative for a signal. A child that cannot be forked is told as the negative number of the error. When the
-other end of the socket is closed, it ends; its children learn from their own streams that their worker is gone.
+Protocol: standard input is a SOCK_SEQPACKET socket. Each request is one byte with three descriptors: the child's stdin,
+its stdout, and a status socket. The status socket gets
+
+1. the child's process id as decimal text, with a pidfd; or the negative `errno` where the fork failed;
+2. once the child has ended, its exit code as decimal text, negative for a signal (as in `subprocess`).
+
+Example: `b"4711"` with a pidfd, later `b"0"`, or `b"-9"` after a SIGKILL; `b"-11"` alone where fork failed with EAGAIN.
+
+When the other end of standard input is closed, the fork server exits. Its children notice by their own stdin that their
+worker has ended.
 """
 
 from __future__ import annotations
@@ -25,63 +32,71 @@ from whohas.runs import child
 
 log = structlog.get_logger("whohas.child")
 
-_Told = dict[int, tuple[int, socket.socket]]
-"""By the descriptor of a child: its process id, and who is told of its end."""
+_Running = dict[int, tuple[int, socket.socket]]
+"""The children that have not ended: pidfd to process id and status socket."""
 
 
 def main() -> NoReturn:
+    """Serve requests for children until standard input is closed, then exit the process."""
     restrict_process()
     configure_logs("warning")
     child.get_ready()
-    asking = socket.socket(fileno=0)
-    told: _Told = {}
+    requests = socket.socket(fileno=0)
+    running: _Running = {}
     events = select.poll()
-    events.register(asking, select.POLLIN)
+    events.register(requests, select.POLLIN)
     while True:
         for descriptor, _ in events.poll():
-            if descriptor in told:
+            if descriptor in running:
                 events.unregister(descriptor)
-                _tell_end(descriptor, *told.pop(descriptor))
+                _report_exit(descriptor, *running.pop(descriptor))
                 continue
-            message, descriptors, _, _ = socket.recv_fds(asking, 1, 3)
+            message, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
             if not message:
-                os._exit(0)  # libraries would take for leaks what is frozen, and say so
-            work, words, tell = descriptors
-            with suppress(OSError):  # whoever asked is gone, or has been told why not
-                process = _fork(asking, told, work, words, socket.socket(fileno=tell))
+                os._exit(0)  # an ordinary exit would make libraries report the objects frozen by `gc.freeze` as leaks
+            stdin, stdout, status = descriptors
+            with suppress(OSError):  # the worker has ended, or has been sent the errno of the failed fork
+                process = _fork(requests, running, stdin, stdout, socket.socket(fileno=status))
                 events.register(process, select.POLLIN)
-            os.close(work)
-            os.close(words)
+            os.close(stdin)
+            os.close(stdout)
 
 
-def _fork(asking: socket.socket, told: _Told, work: int, words: int, tell: socket.socket) -> int:
-    """A child, of which the descriptor is returned."""
+def _fork(requests: socket.socket, running: _Running, stdin: int, stdout: int, status: socket.socket) -> int:
+    """Fork a child, add it to `running`, send its process id to the status socket, and return its pidfd.
+
+    In the child this does not return: the child carries out its work and exits.
+
+    Raises:
+        OSError: the fork failed; the status socket has got the negative errno.
+    """
     try:
         pid = os.fork()
     except OSError as error:
-        with tell:
-            tell.send(b"%d" % -(error.errno or 0))
+        with status:
+            status.send(b"%d" % -(error.errno or 0))
         raise
     if not pid:
-        tell.close()
-        asking.detach()
-        for descriptor, (_, other) in told.items():
+        # a child must not keep the sockets of others open: their ends are detected by these being closed
+        status.close()
+        requests.detach()
+        for descriptor, (_, other) in running.items():
             os.close(descriptor)
             other.close()
-        _work(work, words)
+        _run_child(stdin, stdout)
     process = os.pidfd_open(pid)
-    told[process] = pid, tell
+    running[process] = pid, status
     with suppress(OSError):
-        socket.send_fds(tell, [b"%d" % pid], [process])
+        socket.send_fds(status, [b"%d" % pid], [process])
     return process
 
 
-def _work(work: int, words: int) -> NoReturn:
+def _run_child(stdin: int, stdout: int) -> NoReturn:
     try:
-        os.dup2(work, 0)
-        os.dup2(words, 1)
-        os.close(work)
-        os.close(words)
+        os.dup2(stdin, 0)
+        os.dup2(stdout, 1)
+        os.close(stdin)
+        os.close(stdout)
         child.main()
     except BaseException:
         log.exception("internal fault")
@@ -89,11 +104,11 @@ def _work(work: int, words: int) -> NoReturn:
         os._exit(1)
 
 
-def _tell_end(process: int, pid: int, tell: socket.socket) -> None:
+def _report_exit(process: int, pid: int, status: socket.socket) -> None:
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(process)
-    with tell, suppress(OSError):
-        tell.send(b"%d" % code)
+    with status, suppress(OSError):
+        status.send(b"%d" % code)
 
 
 if __name__ == "__main__":

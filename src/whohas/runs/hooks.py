@@ -1,7 +1,8 @@
-"""Hooks: an address that is told when a run ends. Messages and signatures follow Standard Webhooks 1.0.
+"""Webhooks: addresses that get a message when a run ends. Messages and signatures follow Standard Webhooks 1.0.
 
-A message is kept with the run's end (`outbox`) and sent by the worker until the address takes it: at least once, with
-the same `webhook-id` each time, further and further apart, and no more after `hook_attempts`. No run waits for it.
+A message is written to the outbox (see `outbox`) by the transaction that ends the run. The worker's periodic task calls
+`Hooks.deliver`, which sends due messages. A message is delivered at least once, with the same `webhook-id` in each
+attempt; attempts are made at growing intervals, at most `hook_attempts` of them. Runs never wait for a delivery.
 """
 
 from __future__ import annotations
@@ -29,22 +30,28 @@ from whohas.runs.outbox import hook
 from whohas.runs.post import Answer, Letter, check, post_all
 from whohas.settings import Settings
 
-_AT_ONCE = 20
+_BATCH = 20
+"""Messages that are claimed and sent at the same time."""
 _LEASE_SECONDS = timeouts.HOOK_LEASE_SECONDS
 _LONGEST_WAIT = 12 * 3600
+"""The longest time between two attempts, in seconds."""
 _GROWTH = 4
+"""The factor by which the time between attempts grows with each attempt."""
 _GONE = 410
+"""The HTTP status by which a receiver unsubscribes."""
 
 log = structlog.get_logger("whohas.hooks")
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """An address that is told of the end of runs.
+    """A webhook: an address that gets a message when a run ends.
 
     Attributes:
-        report_type: it is told of this report alone; None for all.
-        disabled: why it is told nothing more; empty while it is.
+        id: 32 lower-case hex digits.
+        url: the address that messages are posted to.
+        report_type: the report whose runs it is notified of; None for all reports.
+        disabled: why it gets no messages any more; empty while it is enabled.
     """
 
     id: str
@@ -56,7 +63,14 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How the messages of a hook stand; `answer` is what came of its last attempt that failed."""
+    """The delivery statistics of a webhook.
+
+    Attributes:
+        waiting: messages that are yet to be delivered.
+        delivered: messages that the address accepted.
+        dead: messages that were given up.
+        answer: the result of the last failed attempt, for people; empty where none failed.
+    """
 
     waiting: int = 0
     delivered: int = 0
@@ -66,10 +80,10 @@ class Sent:
 
 @dataclass(frozen=True)
 class Hooks:
-    """The hooks of an installation.
+    """The webhooks of an installation: administration and delivery.
 
     Attributes:
-        key: from which each hook's secret is derived, so that the database holds none.
+        key: the key from which each webhook's secret is derived, so that no secret is stored in the database.
     """
 
     settings: Settings
@@ -77,10 +91,15 @@ class Hooks:
     key: bytes = field(repr=False)
 
     def add(self, url: str, report_type: str | None = None, by: audit.Who = SYSTEM) -> tuple[Hook, str]:
-        """Makes a hook; it and its secret, which is shown this once.
+        """Create a webhook, and return it with its secret. The secret is not shown again anywhere.
+
+        Args:
+            url: the address that messages are posted to.
+            report_type: the report whose runs it is notified of; None for all reports.
+            by: the actor for the audit log.
 
         Raises:
-            InvalidArguments: an address that is none or that no message would be sent to, or a report that is none.
+            InvalidArguments: the address is malformed or not allowed (see `post.check`), or the report is unknown.
         """
         from whohas import reports
 
@@ -97,26 +116,30 @@ class Hooks:
         return new, self.secret(new.id)
 
     def secret(self, hook_id: str) -> str:
-        """A hook's secret, in the form that Standard Webhooks gives it."""
+        """Return the secret of a webhook in the form of Standard Webhooks: `whsec_` and 32 bytes in base64."""
         derived = hmac.digest(self.key, f"webhook:{hook_id}".encode(), hashlib.sha256)
         return f"whsec_{base64.b64encode(derived).decode()}"
 
     def list(self) -> list[tuple[Hook, Sent]]:
-        """All hooks, the oldest first, each with how its messages stand."""
+        """Return all webhooks, the oldest first, each with its delivery statistics."""
         with self.database.connect() as connection:
             hooks = [Hook(**row) for row in connection.execute(sa.select(hook).order_by(hook.c.created)).mappings()]
-            counted: dict[str, dict[str, int]] = {}
+            counts: dict[str, dict[str, int]] = {}
             for id, state, count in outbox.states(connection):
-                counted.setdefault(id, {})[state] = count
+                counts.setdefault(id, {})[state] = count
             return [
-                (one, Sent(**counted.get(one.id, {}), answer=outbox.last_failure(connection, one.id))) for one in hooks
+                (webhook, Sent(**counts.get(webhook.id, {}), answer=outbox.last_failure(connection, webhook.id)))
+                for webhook in hooks
             ]
 
     def remove(self, hook_id: str, by: audit.Who = SYSTEM) -> None:
-        """Removes a hook and what it was still to be told.
+        """Remove a webhook and its undelivered messages.
+
+        Args:
+            by: the actor for the audit log.
 
         Raises:
-            NotFound: there is none with that id.
+            NotFound: there is no webhook with that id.
         """
         with self.database.begin() as connection:
             outbox.forget_hook(connection, hook_id)
@@ -126,40 +149,51 @@ class Hooks:
             audit.write(connection, _event(audit.Type.HOOK_REMOVED, Hook(**row), by))
 
     def any_due(self) -> bool:
-        """Return whether a message is due."""
+        """Return whether a message to any webhook is due."""
         with self.database.connect() as connection:
             return outbox.any_due(connection, repository.now())
 
     def deliver(self) -> int:
-        """Sends what is due; how many messages were sent. Safe from many processes at once."""
-        taken = self._take()
-        if not taken:
+        """Send due messages, at most 20, record the result of each, and return how many were attempted.
+
+        It may be called by many processes at once: each message is claimed by one of them.
+        """
+        claimed = self._take()
+        if not claimed:
             return 0
-        letters = [self._letter(one, run) for one, run, _ in taken]
+        letters = [self._letter(webhook, run) for webhook, run, _ in claimed]
         answers = post_all(letters, private=self.settings.hook_private_targets)
         with self.database.begin() as connection:
-            for (_, _, message), answer in zip(taken, answers, strict=True):
-                self._note(connection, message, answer)
-        return len(taken)
+            for (_, _, message), answer in zip(claimed, answers, strict=True):
+                self._record_result(connection, message, answer)
+        return len(claimed)
 
     def _take(self) -> list[tuple[Hook, Run, outbox.Claimed]]:
-        """Take due messages, which no other worker takes now, each with its webhook and its run."""
+        """Claim due messages, which no other worker gets until the claim expires, each with its webhook and its run.
+
+        Messages whose run has been removed are deleted.
+        """
         at = repository.now()
         with self.database.begin() as connection:
             if not outbox.any_due(connection, at):
                 return []
-            claimed = outbox.claim(connection, at, at + timedelta(seconds=_LEASE_SECONDS), _AT_ONCE)
-            found = [(message, repository.get(connection, message.run_id)) for message in claimed]
-            outbox.forget(connection, [message for message, run in found if run is None])
-            mine = sa.select(hook).where(hook.c.id.in_({message.hook_id for message in claimed}))
-            hooks = {row["id"]: Hook(**row) for row in connection.execute(mine).mappings()}
-        return [(hooks[message.hook_id], run, message) for message, run in found if run is not None]
+            claimed = outbox.claim(connection, at, at + timedelta(seconds=_LEASE_SECONDS), _BATCH)
+            messages = [(message, repository.get(connection, message.run_id)) for message in claimed]
+            outbox.forget(connection, [message for message, run in messages if run is None])
+            wanted = sa.select(hook).where(hook.c.id.in_({message.hook_id for message in claimed}))
+            hooks = {row["id"]: Hook(**row) for row in connection.execute(wanted).mappings()}
+        return [(hooks[message.hook_id], run, message) for message, run in messages if run is not None]
 
-    def _letter(self, one: Hook, run: Run) -> Letter:
+    def _letter(self, webhook: Hook, run: Run) -> Letter:
         body = json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")).encode()
-        return Letter(one.url, body, signed(self.secret(one.id), f"msg_{run.id}_{one.id}", repository.now(), body))
+        message_id = f"msg_{run.id}_{webhook.id}"
+        return Letter(webhook.url, body, signed(self.secret(webhook.id), message_id, repository.now(), body))
 
-    def _note(self, connection: sa.Connection, message: outbox.Claimed, answer: Answer) -> None:
+    def _record_result(self, connection: sa.Connection, message: outbox.Claimed, answer: Answer) -> None:
+        """Write the result of an attempt: delivered, dead after the last attempt or a status 410, or due again later.
+
+        A status 410 disables the webhook too.
+        """
         values: dict[str, Any] = {"answer": answer.text}
         if answer.taken:
             values |= {"state": "delivered", "delivered": repository.now()}
@@ -177,22 +211,25 @@ class Hooks:
         outbox.note(connection, message, values)
         if answer.status == _GONE:
             off = sa.update(hook).where(hook.c.id == message.hook_id)
-            connection.execute(off.values(disabled="The address answered 410: it wants no more."))
+            connection.execute(off.values(disabled="The address answered 410 (Gone): it wants no messages."))
 
     def _wait(self, attempt: int, answer: Answer) -> float:
+        """Return the seconds until the next attempt, with up to 20 % of jitter, so that messages to an address that was
+        down are not all sent at the same moment. With `hook_retry_seconds` 10, the third attempt fails: 160 to 192."""
         wait = self.settings.hook_retry_seconds * _GROWTH ** (attempt - 1)
-        # spread out, so that an address that comes back is not met by all at once
-        spread = wait * (1 + secrets.randbelow(1000) / 5000)
-        return min(max(spread, answer.retry_after), _LONGEST_WAIT)
+        with_jitter = wait * (1 + secrets.randbelow(1000) / 5000)
+        return min(max(with_jitter, answer.retry_after), _LONGEST_WAIT)
 
 
-def _event(type: audit.Type, one: Hook, by: audit.Who) -> audit.Event:
-    address = addresses.parsed(one.url, services=True)  # what follows the host may hold a secret of the receiver's
-    return audit.Event(type, one.id, by, facts={"host": address and address.host, "report": one.report_type})
+def _event(type: audit.Type, webhook: Hook, by: audit.Who) -> audit.Event:
+    # the host alone: path and query may hold a secret of the receiver
+    address = addresses.parsed(webhook.url, services=True)
+    return audit.Event(type, webhook.id, by, facts={"host": address and address.host, "report": webhook.report_type})
 
 
 def payload(run: Run) -> Mapping[str, Any]:
-    """What a hook is told of a run: what became of it, and never whom it is about."""
+    """Return the JSON body of the message on a run that is over: its outcome, and no arguments, which may name
+    people."""
     from whohas.runs.listing import COMPLETION
 
     ended = next(name for name, state in COMPLETION.items() if state is run.state)
@@ -216,7 +253,14 @@ def payload(run: Run) -> Mapping[str, Any]:
 
 
 def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
-    """The headers of a message by Standard Webhooks: HMAC-SHA-256 over `id.timestamp.body`, in base64."""
+    """Return the headers of a message by Standard Webhooks: id, timestamp and signature.
+
+    The signature is HMAC-SHA-256 over `id.timestamp.body`, in base64 after `v1,`.
+
+    Args:
+        secret: the webhook's secret, `whsec_` and the key in base64.
+        at: the time of this attempt.
+    """
     key = base64.b64decode(secret.removeprefix("whsec_"))
     timestamp = str(int(at.timestamp()))
     signature = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)

@@ -1,6 +1,7 @@
-"""Who started a run, so that they and the administrators see it, and nobody else does.
+"""Visibility: which callers may see a run, from the record of who started it (table `run_launch`).
 
-A run may have several launchers: an identical start gets the run that is already under way.
+A run is visible to its launchers and to administrators. It has several launchers where identical requests were answered
+with the run that was active already (single flight). A caller who administers certain sources sees only runs on these.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from whohas.runs.model import Run
 from whohas.runs.tables import run, run_launch
 
 Launches = set[tuple[str, str | None]]
-"""Of one run: each launcher, with the source that it is on."""
+"""The launches of one run: pairs of a launcher (`Caller.id`) and the id of the source that the run is on, or None."""
 
 SOURCE_ARGUMENTS = ("application", "authoritativeSource")
-"""The arguments of a run, normalised, that hold the id of the one source that it tells of."""
+"""The normalised arguments that hold the id of a source where a run covers that source alone."""
 
 
 def source_of(run: Run) -> str | None:
-    """The id of the source that a run is on; null where it is on all."""
+    """Return the id of the one source that a run covers; None where it covers all sources."""
     return next((str(run.arguments[name]) for name in SOURCE_ARGUMENTS if run.arguments.get(name)), None)
 
 
 def check_start(caller: Caller, run: Run) -> None:
-    """Lets a caller start a run, or refuses.
+    """Check that a caller may start a run.
 
     Raises:
-        Forbidden: they are held to sources, and it is on another one or on all.
+        Forbidden: the caller is restricted to sources, and the run covers another source or all sources.
     """
     if not caller.held_to_sources or source_of(run) in caller.sources:
         return
@@ -42,20 +43,27 @@ def check_start(caller: Caller, run: Run) -> None:
 
 
 def note(connection: sa.Connection, launcher: str, run: Run) -> bool:
-    """Keeps that a `Caller.id` started a run; whether that was new. A second time changes nothing."""
+    """Record that a caller started a run, unless that is recorded already.
+
+    Args:
+        launcher: the `Caller.id`.
+
+    Returns:
+        Whether a record was added.
+    """
     values = {"run": run.id, "launcher": launcher, "source": source_of(run)}
     new = upserting(connection, run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
     return connection.execute(new).first() is not None
 
 
 def is_noted(connection: sa.Connection, launcher: str, run: Run) -> bool:
-    """Whether a run is known to be started by a `Caller.id`."""
+    """Return whether it is recorded that a caller, given by `Caller.id`, started a run."""
     mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == launcher)
     return connection.execute(mine).first() is not None
 
 
 def sees(caller: Caller, launched: Launches) -> bool:
-    """`seen_by`, of a run whose launches are at hand."""
+    """Return whether a caller may see a run, from its launches: the rule of `seen_by` without a query."""
     return caller.sees_all or any(
         launcher == caller.id and (not caller.held_to_sources or source in caller.sources)
         for launcher, source in launched
@@ -63,10 +71,10 @@ def sees(caller: Caller, launched: Launches) -> bool:
 
 
 def seen_by(caller: Caller) -> sa.ColumnElement[bool]:
-    """The condition on the table of runs under which a caller sees one."""
+    """Return the SQL condition on the table `run` that selects the runs that a caller may see."""
     if caller.sees_all:
         return sa.true()
-    theirs = sa.select(run_launch.c.run).where(run_launch.c.run == run.c.id, run_launch.c.launcher == caller.id)
+    launched = sa.select(run_launch.c.run).where(run_launch.c.run == run.c.id, run_launch.c.launcher == caller.id)
     if caller.held_to_sources:
-        theirs = theirs.where(run_launch.c.source.in_(sorted(caller.sources)))
-    return theirs.exists()
+        launched = launched.where(run_launch.c.source.in_(sorted(caller.sources)))
+    return launched.exists()

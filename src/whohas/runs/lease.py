@@ -1,13 +1,16 @@
-"""The lease of a worker: how others know that it is alive, and how it knows itself that it is not any more.
+"""Worker leases: how a worker proves that it is alive, and how others find that it is dead and take over its runs.
 
-Each worker has one id, new with each start, and one row in the table `worker`, where its heartbeat says again and again
-that it is there. What makes it the owner of its runs is a lock.
+Each worker has an id, new with each start, and a row in the table `worker`, to which a thread writes a heartbeat every
+few seconds. A worker owns its runs as long as it holds a lock.
 
-On SQLite there is one worker, and it holds a lock on a file of the home folder. On PostgreSQL there are many. Each
-holds an advisory lock of its own for as long as its session lasts, and its heartbeat goes over that session. A lock
-that is free belongs to a worker that died or was cut off, and once its last heartbeat is so old that its children are
-gone either way, any other worker may take over its runs. Should that be wrong, no run has two outcomes for it: its row
-says whose attempt it is on, and an attempt that lost its run changes nothing.
+On SQLite there is one worker, which holds a lock on a file of the home folder (`FileLease`). On PostgreSQL there are
+many (`SessionLease`): each holds an advisory lock of its database session and writes its heartbeat over that session.
+Where the lock is free, the worker has died or has lost its connection. Any other worker may take over its runs once its
+last heartbeat is older than `timeouts.LEASE_GONE_SECONDS`, because its child processes have ended by then: those of a
+dead worker at once, and a worker that cannot write a heartbeat ends them itself after `LEASE_PATIENCE_SECONDS`. A
+worker that hangs keeps its lock; its children exit after `CHILD_PARENT_SECONDS`, and others end its session after
+`LEASE_HUNG_SECONDS`. If these assumptions fail, a run still cannot have two results: its row names worker and attempt,
+and statements of an attempt that lost its run change nothing.
 """
 
 from __future__ import annotations
@@ -48,13 +51,13 @@ worker = sa.Table(
     sa.Column("started", Instant, nullable=False),
     sa.Column("seen", Instant, nullable=False, comment="by the database's clock"),
 )
-"""One row a worker. The view `worker_beat` shows it to processes of an earlier version."""
+"""One row for each worker. Processes of an earlier version read it through the view `worker_beat`."""
 
 log = structlog.get_logger("whohas.lease")
 
 
 class WorkerLease(Protocol):
-    """A worker's proof of life.
+    """The lease by which a worker owns the runs that it executes.
 
     Attributes:
         executor: the worker's id, 32 lower-case hex digits; new with each start.
@@ -65,31 +68,38 @@ class WorkerLease(Protocol):
 
     @property
     def held(self) -> bool:
-        """Whether it is proven now: runs may be taken."""
+        """Whether the lease is valid now, so that the worker may claim runs."""
         ...
 
     @property
     def lost(self) -> bool:
-        """Whether it could not be proven for so long that others may have its runs: children must end."""
+        """Whether no heartbeat could be written for so long that other workers may take over the runs: the worker must
+        end its child processes."""
         ...
 
     @property
     def settled(self) -> bool:
-        """Whether those who have not shown up can be taken for dead."""
+        """Whether the lease has been held for long enough that workers which have written no heartbeat since can be
+        considered dead. After an outage of the database all heartbeats are old, and each worker needs time to write
+        one."""
         ...
 
     def is_dead(self, connection: sa.Connection, executor: str | None) -> bool:
-        """Return whether another worker is dead; if so, nobody else gets that answer until the transaction ends."""
+        """Return whether a worker is dead, given by its id (None: it is unknown, hence dead).
+
+        If it is, this transaction locks it: no other worker gets True for it until the transaction ends.
+        """
         ...
 
     def end_hung(self, connection: sa.Connection) -> None:
-        """End the sessions of workers that are silent, so that they are dead from then on."""
+        """End the database sessions of workers that hold a lock but write no heartbeats, so that their locks are
+        free."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileLease:
-    """The lease of the one worker on SQLite, which has the lock on the file; whoever else had a run is dead."""
+    """The lease of the only worker on SQLite. It holds the lock on the file, so every other worker is dead."""
 
     database: sa.Engine
     executor: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -103,13 +113,13 @@ class FileLease:
             _write(connection, self.executor)
 
     def begin(self) -> None:
-        """Write that this worker is alive, and that no other is."""
+        """Write the first heartbeat, and remove the rows of all workers before."""
         with self.database.begin() as connection:
             connection.execute(sa.delete(worker))
             _write(connection, self.executor)
 
     def end(self) -> None:
-        """Write that this worker is not there any more."""
+        """Remove the worker's row. An error of the database is ignored."""
         with suppress(SQLAlchemyError), self.database.begin() as connection:
             connection.execute(sa.delete(worker).where(worker.c.executor == self.executor))
 
@@ -121,14 +131,15 @@ class FileLease:
 
 
 class SessionLease:
-    """The lease of one of the workers on PostgreSQL: a session that has an advisory lock."""
+    """The lease of a worker on PostgreSQL: a database session that holds an advisory lock."""
 
     def __init__(self, database: sa.Engine) -> None:
         self.executor = uuid.uuid4().hex
-        self._beats: dict[str, tuple[datetime, float]] = {}
+        # of other workers: the last heartbeat that was seen, and since when by `time.monotonic`
+        self._seen_beats: dict[str, tuple[datetime, float]] = {}
         self._database = database
         self._session: sa.Connection | None = None
-        self._since = self._beat = time.monotonic()
+        self._session_since = self._last_beat = time.monotonic()
 
     @property
     def held(self) -> bool:
@@ -136,55 +147,55 @@ class SessionLease:
 
     @property
     def lost(self) -> bool:
-        return time.monotonic() - self._beat > timeouts.LEASE_PATIENCE_SECONDS
+        return time.monotonic() - self._last_beat > timeouts.LEASE_PATIENCE_SECONDS
 
     @property
     def settled(self) -> bool:
-        return self.held and time.monotonic() - self._since > timeouts.LEASE_SETTLE_SECONDS
+        return self.held and time.monotonic() - self._session_since > timeouts.LEASE_SETTLE_SECONDS
 
     def beat(self) -> None:
-        """Write that this worker is alive, over a new session where the one before is lost.
+        """Write a heartbeat, over a new session where the previous one is lost.
 
         Raises:
-            SQLAlchemyError: the database does not answer.
-            Unavailable: it has not ended the session before yet.
+            SQLAlchemyError: the database does not respond.
+            Unavailable: the database has not ended the previous session yet, which still holds the lock.
         """
         try:
             if self._session is None:
                 self.begin()
             else:
-                self._say(self._session)
+                self._write_heartbeat(self._session)
         except (SQLAlchemyError, Unavailable):
             self._drop()
             raise
 
     def begin(self) -> None:
-        """Open the session, and take its lock; raises what `beat` does."""
-        # a session of its own: the lock lasts as long as it does, and a pool would lend it to others
+        """Open a session, acquire the lock, and write the first heartbeat. Raises the same errors as `beat`."""
+        # Detached from the pool, which would lend the session to others: the lock lasts as long as the session.
         session = self._database.connect()
         session.detach()
         try:
             if not locks.try_lock_session(session, locks.of_worker(self.executor)):
                 raise Unavailable("The session of this worker before has not ended yet")
-            self._say(session)
+            self._write_heartbeat(session)
         except BaseException:
             session.close()
             raise
-        self._since = time.monotonic()
+        self._session_since = time.monotonic()
         self._session = session
 
     def end(self) -> None:
-        """Give the lock back, and write that this worker is not there any more."""
+        """Remove the worker's row, and close the session, which releases the lock."""
         if self._session is not None:
             with suppress(SQLAlchemyError):
                 self._session.execute(sa.delete(worker).where(worker.c.executor == self.executor))
                 self._session.commit()
         self._drop()
 
-    def _say(self, session: sa.Connection) -> None:
+    def _write_heartbeat(self, session: sa.Connection) -> None:
         _write(session, self.executor)
         session.commit()
-        self._beat = time.monotonic()
+        self._last_beat = time.monotonic()
 
     def _drop(self) -> None:
         session, self._session = self._session, None
@@ -199,21 +210,25 @@ class SessionLease:
             return True
         if not locks.try_lock_transaction(connection, locks.of_worker(executor)):
             return False
-        its = worker.c.executor == executor
-        old = sa.select(worker.c.seen, worker.c.seen < _before(connection, _GONE)).where(its)
-        # a clock that was set back makes an old heartbeat a later one: how long it stays the same is measured here too
-        for seen, is_old in connection.execute(old):
+        its_row = worker.c.executor == executor
+        heartbeat = sa.select(worker.c.seen, worker.c.seen < _before(connection, _GONE)).where(its_row)
+        # Where the database's clock was set back, an old heartbeat looks recent or in the future. So a worker is dead
+        # too once this process has seen the same heartbeat for that long by its own monotonic clock.
+        for seen, is_old in connection.execute(heartbeat):
             if not is_old and self._silent_seconds(executor, seen) < timeouts.LEASE_GONE_SECONDS:
                 return False
-        connection.execute(sa.delete(worker).where(its))
+        connection.execute(sa.delete(worker).where(its_row))
         return True
 
     def end_hung(self, connection: sa.Connection) -> None:
         beats = sa.select(worker.c.executor, worker.c.seen, worker.c.seen < _before(connection, _HUNG))
-        there = connection.execute(beats.where(worker.c.executor != self.executor)).all()
-        self._beats = {executor: self._beats[executor] for executor, _, _ in there if executor in self._beats}
-        for executor, seen, is_old in there:
-            # a clock that was set ahead makes every heartbeat old until the next one: some must be missed here as well
+        others = connection.execute(beats.where(worker.c.executor != self.executor)).all()
+        self._seen_beats = {
+            executor: self._seen_beats[executor] for executor, _, _ in others if executor in self._seen_beats
+        }
+        for executor, seen, is_old in others:
+            # Where the database's clock was set ahead, every heartbeat looks old until the next one. So this process
+            # must itself have seen no new heartbeat for a while.
             silent = self._silent_seconds(executor, seen)
             if silent < (timeouts.LEASE_SETTLE_SECONDS if is_old else timeouts.LEASE_HUNG_SECONDS):
                 continue
@@ -223,33 +238,42 @@ class SessionLease:
             locks.end_holder(connection, locks.of_worker(executor))
 
     def _silent_seconds(self, executor: str, seen: datetime) -> float:
-        """Return for how long this process has seen the same heartbeat of another worker, whatever clocks show."""
+        """Return for how many seconds this process has seen the same heartbeat of another worker, by its monotonic
+        clock.
+
+        Args:
+            seen: the heartbeat that is in the database now.
+        """
         now = time.monotonic()
-        before, since = self._beats.get(executor, (seen, now))
+        before, since = self._seen_beats.get(executor, (seen, now))
         if before != seen:
             since = now
-        self._beats[executor] = seen, since
+        self._seen_beats[executor] = seen, since
         return now - since
 
 
 def _clock(connection: sa.Connection) -> Any:
-    """Return the time by the clock that all workers of the database share."""
-    # SQLite's workers are on one machine
+    """Return the SQL expression of the present time by the clock that all workers share: that of PostgreSQL's
+    server."""
+    # with SQLite all processes are on one machine, so its clock is shared
     return sa.literal(now(), Instant) if connection.dialect.name == "sqlite" else sa.func.clock_timestamp()
 
 
 def _before(connection: sa.Connection, age: timedelta) -> Any:
-    """Return a time in the past by the same clock."""
+    """Return the SQL expression of a time in the past (of a negative age: in the future) by the clock of `_clock`."""
     return now() - age if connection.dialect.name == "sqlite" else sa.func.clock_timestamp() - age
 
 
 def _seen_within(connection: sa.Connection, age: timedelta) -> sa.ColumnElement[bool]:
-    """Return whether a worker's heartbeat is so new; one of the future is of before the clock was set back."""
+    """Return the condition that a worker's last heartbeat is no older than an age.
+
+    One that lies further than this in the future was written before the clock was set back, and does not count.
+    """
     return sa.and_(worker.c.seen > _before(connection, age), worker.c.seen < _before(connection, -age))
 
 
 def _write(connection: sa.Connection, executor: str) -> None:
-    """Write that a worker is alive."""
+    """Insert the row of a worker, or update the time of its last heartbeat."""
     values = {"host": socket.gethostname(), "process": os.getpid()}
     at = _clock(connection)
     new = upserting(connection, worker).values(executor=executor, started=at, seen=at, **values)
@@ -258,15 +282,15 @@ def _write(connection: sa.Connection, executor: str) -> None:
 
 @contextmanager
 def _locked(home: Path) -> Generator[None]:
-    """Hold the lock of the one worker on a home folder.
+    """Hold the file lock that allows one worker on a home folder.
 
     Raises:
-        Conflict: another process holds it.
+        Conflict: another process holds the lock.
     """
-    with locks.try_file_lock(home / "worker.lock") as held:
-        if not held:
+    with locks.try_file_lock(home / "worker.lock") as acquired:
+        if not acquired:
             raise Conflict(
-                f"Another whohas already works on {home}. Stop it, give this one a folder of its own (WHOHAS_HOME), or "
+                f"Another whohas already works on {home}. Stop it, give this one a separate folder (WHOHAS_HOME), or "
                 "use PostgreSQL (WHOHAS_DATABASE_URL), where any number may work."
             )
         yield
@@ -274,15 +298,18 @@ def _locked(home: Path) -> Generator[None]:
 
 @contextmanager
 def _beating(lease: FileLease | SessionLease, seconds: float) -> Generator[WorkerLease]:
-    """Begin a lease, and keep it until the context ends. Its heartbeat has a thread to itself, which waits for nothing
-    else."""
+    """Begin a lease, and write its heartbeat every `seconds` until the context ends.
+
+    The heartbeat has a dedicated thread, so that no other task can delay it.
+    """
     lease.begin()
     heartbeat = Runner("heartbeat", [PeriodicTask("heartbeat", lease.beat, seconds, at_start=False)])
     heartbeat.start()
     try:
         yield lease
     finally:
-        # where it is still at it, the database does not answer, and the session is in its hands
+        # Where the thread has not ended in time, the database does not respond, and the thread still uses the session:
+        # the lease is left to expire.
         if heartbeat.stop():
             lease.end()
 
@@ -292,7 +319,8 @@ def leased(settings: Settings, database: sa.Engine) -> Generator[WorkerLease]:
     """Hold a worker's lease for as long as the context lasts.
 
     Raises:
-        Conflict: another process works on this home folder, on SQLite.
+        Conflict: on SQLite, another worker uses this home folder.
+        SQLAlchemyError: the database does not respond.
     """
     if database.dialect.name == "sqlite":
         with _locked(settings.home), _beating(FileLease(database), timeouts.LEASE_LOCAL_BEAT_SECONDS) as lease:
@@ -303,14 +331,14 @@ def leased(settings: Settings, database: sa.Engine) -> Generator[WorkerLease]:
 
 
 def alive(database: sa.Engine) -> int:
-    """Return how many workers are alive."""
+    """Return the number of workers whose last heartbeat is no older than `timeouts.LEASE_DEAD_SECONDS`."""
     with database.connect() as connection:
         seen = _seen_within(connection, _DEAD_AFTER)
         return connection.execute(sa.select(sa.func.count()).select_from(worker).where(seen)).scalar_one()
 
 
 def is_worked_on(settings: Settings, database: sa.Engine) -> bool:
-    """Return whether some worker now carries out the runs of this database."""
+    """Return whether a worker is running for this database: on SQLite by its lock, else by a recent heartbeat."""
     if database.dialect.name == "sqlite":
         try:
             with _locked(settings.home):

@@ -1,4 +1,4 @@
-"""Runs as a list: filtered, sorted, a page at a time, counted."""
+"""Lists runs: a page of them, filtered and sorted, and the number of runs on all pages."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ COMPLETION = {
     "TERMINATED": State.CANCELLED,
     "TEMPERROR": None,
 }
-"""How the published API calls a run's end; no run of ours ends for the time being."""
+"""The published API's `completionStatus` values, each with the state of a run that it stands for. No run of whohas ever
+ends as TEMPERROR, so a filter for it selects nothing."""
 
 QUEUED_TASK = "QUEUED_TASK"
-"""The published API's word for the machinery behind every run."""
+"""The value of the field `type` that the published API gives to every report run: a filter for it selects all runs."""
 
 
 def _completion(texts: list[str]) -> sa.ColumnElement[bool]:
@@ -64,21 +65,21 @@ FIELDS: Mapping[str, Field] = {
     "launcher": Field(run.c.launcher.in_),
     "state": Field(_state),
 }
-"""What can be asked for. `state` is ours; the others are the published API's."""
+"""The fields that filters can name. `state` is an extension of whohas; the others are defined by the published API."""
 
 SORTERS: Mapping[str, sa.ColumnElement[Any]] = {"created": run.c.created}
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Which runs.
+    """A request for a page of runs.
 
     Attributes:
-        filters: in the language of `filters`; empty for all.
-        sorters: such as `-created`, which is also the default.
-        pending: only runs that are not over.
-        limit: runs of a page.
-        offset: runs before it.
+        filters: a filter as `filters.condition` parses it; empty for all runs.
+        sorters: sorters as `filters.ordering` parses them; empty for the newest first.
+        pending: whether only runs that are not over are wanted.
+        limit: the largest number of runs on the page.
+        offset: the number of runs to skip before the page.
     """
 
     filters: str = ""
@@ -89,26 +90,34 @@ class Listing:
 
 
 def page(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> list[Run]:
-    """The runs of a page, under further conditions.
+    """Return a page of runs. Runs that sort equal are ordered by id, so that pages do not overlap.
+
+    Example: with 5 runs and a limit of 2, the offsets 0, 2 and 4 give pages of 2, 2 and 1 runs.
+
+    Args:
+        seen: further conditions, such as `launches.seen_by`.
 
     Raises:
-        InvalidArguments: filters or sorters that are none.
+        InvalidArguments: filters or sorters are malformed.
     """
     order = ordering(asked.sorters, SORTERS) or [run.c.created.desc()]
-    chosen = sa.and_(*_conditions(asked), *seen)
+    selection = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
-        return repository.listed(connection, chosen, order, asked.limit, asked.offset)
+        return repository.listed(connection, selection, order, asked.limit, asked.offset)
 
 
 def count(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> int:
-    """How many runs there are on all pages, under further conditions.
+    """Return the number of runs on all pages; sorters, limit and offset are ignored.
+
+    Args:
+        seen: further conditions, such as `launches.seen_by`.
 
     Raises:
-        InvalidArguments: filters that are none.
+        InvalidArguments: the filters are malformed.
     """
-    chosen = sa.and_(*_conditions(asked), *seen)
+    selection = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
-        return repository.count(connection, chosen)
+        return repository.count(connection, selection)
 
 
 def _conditions(asked: Listing) -> Iterator[sa.ColumnElement[bool]]:

@@ -1,9 +1,10 @@
-"""Whether the kernel killed a process for want of memory, as the control group of this process tells.
+"""Detects that the kernel's OOM killer killed a child process, from the counters of the worker's control group
+(cgroup).
 
-Children are in the group of their worker, so its files speak of them too. Read are version 2 (`memory.events`,
-`memory.max`, `memory.current`) and version 1 (`memory.oom_control`, `memory.limit_in_bytes`, `memory.usage_in_bytes`).
-A machine without groups, or a process in the root group, counts what the kernel killed on the whole machine
-(`/proc/vmstat`).
+Child processes are in the cgroup of their worker, so its counters include them. cgroup version 2 (`memory.events`,
+`memory.max`, `memory.current`) and version 1 (`memory.oom_control`, `memory.limit_in_bytes`, `memory.usage_in_bytes`)
+are read. On a machine without cgroups, and for a process in the root cgroup, the OOM kills of the whole machine are
+counted (`oom_kill` in `/proc/vmstat`).
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ from pathlib import Path
 from whohas import timeouts
 
 _FULL = 0.97
-"""The share of the limit from which on memory is used up: the kernel kills before the last page is taken."""
+"""Memory counts as used up from this share of the limit on: the kernel kills before the last page is allocated."""
 _NO_LIMIT = 1 << 62
-"""Version 1 writes a number near 2**63 for no limit."""
+"""cgroup version 1 writes a number near 2**63 where there is no limit; anything from here on is read as no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """How a version of control groups names its files; `cache` is the entry of `memory.stat` that can be given back."""
+    """The names of the files of one cgroup version.
+
+    Attributes:
+        kills: the file with the counter `oom_kill`.
+        limit: the file with the limit in bytes.
+        usage: the file with the bytes in use, page cache included.
+        cache: the entry of `memory.stat` with the bytes of page cache that the kernel can reclaim.
+    """
 
     kills: str
     limit: str
@@ -38,10 +46,12 @@ _V2 = _Names("memory.events", "memory.max", "memory.current", "inactive_file")
 
 @dataclass(frozen=True, slots=True)
 class GroupMemory:
-    """The memory of the control group of this process. Made by `group_memory`.
+    """The memory counters of the cgroup of this process. Created by `group_memory`.
 
     Attributes:
-        groups: the folders of the group and of those around it, the innermost first; empty where there are none.
+        groups: the folders of the cgroup and its parents, the innermost first; empty on a machine without cgroups.
+        names: the names of the files in these folders.
+        vmstat: the file with the counters of the whole machine.
     """
 
     groups: tuple[Path, ...]
@@ -49,14 +59,15 @@ class GroupMemory:
     vmstat: Path
 
     def kills(self) -> int:
-        """Return how many processes the kernel has killed so far for want of memory."""
+        """Return how many processes the OOM killer has killed so far."""
         for folder in self.groups[:1]:
             if (count := _entry(folder / self.names.kills, "oom_kill")) is not None:
                 return count
         return _entry(self.vmstat, "oom_kill") or 0
 
     def is_full(self) -> bool:
-        """Return whether the group, or one around it, uses all the memory that it may have, caches of files aside."""
+        """Return whether the cgroup or a parent uses 97 % of its memory limit or more, reclaimable page cache
+        excluded."""
         for folder in self.groups:
             limit, usage = _number(folder / self.names.limit), _number(folder / self.names.usage)
             if limit is not None and usage is not None and 0 < limit < _NO_LIMIT:
@@ -67,7 +78,10 @@ class GroupMemory:
 
 
 class MemoryWatch:
-    """Tells of a process that was killed whether memory was short then. `look` is to be called every now and then."""
+    """Says whether memory was short around the time at which a process was killed.
+
+    Call `look` several times a second while the process runs, and `was_short` after it was killed.
+    """
 
     def __init__(self, memory: GroupMemory, clock: Callable[[], float] = time.monotonic) -> None:
         self._memory = memory
@@ -76,32 +90,34 @@ class MemoryWatch:
         self.look()
 
     def look(self) -> None:
-        """Note how things are now."""
+        """Record the present number of OOM kills, and whether memory is used up."""
         now = self._clock()
         self._seen.append((now, self._memory.kills(), self._memory.is_full()))
-        # the end of a large process takes a while: what was counted before it is compared, and not only the last look
+        # A large process takes a while to end, and the kill is counted at its beginning. So the count is compared with
+        # one from `CHILD_MEMORY_SECONDS` ago, and not with the last one, which may include the kill already.
         while len(self._seen) > 1 and now - self._seen[0][0] > timeouts.CHILD_MEMORY_SECONDS:
             self._seen.popleft()
 
     def was_short(self) -> bool:
-        """Return whether the kernel has killed for want of memory since shortly before, or memory was used up."""
+        """Return whether, within the last `timeouts.CHILD_MEMORY_SECONDS`, there was an OOM kill or memory was used
+        up."""
         self.look()
         return self._memory.kills() > self._seen[0][1] or any(full for _, _, full in self._seen)
 
 
 def group_memory(proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup")) -> GroupMemory:
-    """Find the control group of this process.
+    """Return the memory counters of the cgroup of this process.
 
     Args:
-        proc: where the kernel tells of processes.
-        mount: where control groups are.
+        proc: the mount point of procfs.
+        mount: the mount point of the cgroup file system.
     """
     vmstat = proc / "vmstat"
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         return GroupMemory((), _V2, vmstat)
-    # number:controllers:path; version 2 has the number 0 and no controllers
+    # a line is number:controllers:path, such as `4:memory:/system.slice` (version 1) or `0::/system.slice` (version 2)
     paths = {
         controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
     }
@@ -112,7 +128,11 @@ def group_memory(proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup"
 
 
 def _around(root: Path, path: str, file: str) -> tuple[Path, ...]:
-    """Return the folder of a group and those around it that have a file; in a container the group may be the root."""
+    """Return the folder of a cgroup and of its parents, the innermost first, as far as they have a file of that name.
+
+    In a container `/proc/self/cgroup` may name a path of the host; the root of the mount is the container's cgroup
+    then.
+    """
     inner = root / path.lstrip("/")
     inner = inner if inner.is_dir() and ".." not in inner.parts else root
     folders = [inner, *(folder for folder in inner.parents if folder == root or root in folder.parents)]
@@ -127,7 +147,7 @@ def _number(path: Path) -> int | None:
 
 
 def _entry(path: Path, name: str) -> int | None:
-    """Return the value of a name in a file of lines `name value`; None where it is not there."""
+    """Return the value of a name in a file of lines `name value`; None where the file or the name is missing."""
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run is: its states, its fields, its files. Nothing here does anything."""
+"""The data model of a run: its fields, its states and the transitions between them. No I/O, no behaviour."""
 
 from __future__ import annotations
 
@@ -12,53 +12,57 @@ from whohas.artefacts import Artefact
 from whohas.reports.definition import Level, Message
 
 RunId = NewType("RunId", str)
-"""32 lower-case hex digits; on the wire it is both `id` and `taskResultId`."""
+"""The id of a run, 32 lower-case hex digits; in the API it is both `id` and `taskResultId`."""
 
 
 __all__ = ["ACTIVE", "TRANSITIONS", "Artefact", "Level", "Message", "Run", "RunId", "State", "Transition", "origin"]
 
 
 class State(StrEnum):
-    """Where a run is in its life."""
+    """The state of a run; `TRANSITIONS` lists the changes from one to another."""
 
     QUEUED = "queued"
-    """Accepted and kept; no worker has it yet."""
+    """Stored in the database; no worker has claimed it yet."""
     RUNNING = "running"
-    """A worker has it, and a child process works on it."""
+    """Claimed by a worker, which carries it out in a child process."""
     CANCELLING = "cancelling"
-    """Cancel was asked for; its child has not yet ended."""
+    """Cancelling was requested; its child process has not ended yet."""
     SUCCEEDED = "succeeded"
-    """Over, with its files."""
+    """Over, with files."""
     WARNED = "warned"
-    """Over, with its files and messages that a reader should know."""
+    """Over, with files and with messages that warn their readers."""
     FAILED = "failed"
     """Over, without files; its messages say why."""
     CANCELLED = "cancelled"
-    """Over, without files, because somebody wanted so."""
+    """Over, without files, because somebody cancelled it."""
 
     @property
     def over(self) -> bool:
+        """Whether the run has ended: its state does not change any more."""
         return self not in ACTIVE
 
 
 def origin(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a run's attributes say of where it came from, as its log lines name it."""
+    """Return the fields that log lines on a run carry beyond its id: `tracking_id` and `schedule`, where the run's
+    attributes have them."""
     names = {"trackingId": "tracking_id", "schedule": "schedule"}
     return {names[name]: value for name, value in attributes.items() if name in names}
 
 
 ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)
-"""The states in which a run holds its key, so that an identical start gets this run."""
+"""The states in which a run is not over. While it is in one, an identical request gets this run instead of a new one
+(single flight), unless its report is concurrent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A way from one state to another.
+    """An allowed change of a run's state.
 
     Attributes:
-        before: None for the start.
-        by: the statement of `table` that takes it.
-        when: what happened, in a few words.
+        before: the state before; None for a new run.
+        after: the state after.
+        by: the name of the function of `repository` that makes the change.
+        when: the event that causes it, in a few words for the documentation.
     """
 
     before: State | None
@@ -80,7 +84,7 @@ TRANSITIONS = (
     Transition(State.CANCELLING, State.CANCELLED, "confirm_cancelled", "its child is gone"),
     Transition(State.CANCELLING, State.CANCELLED, "release", "its worker died, and its child with it"),
 )
-"""Every way that a run can go; there is no other. `table` has the statements, a test holds them to this."""
+"""All allowed changes of a run's state. `repository` has the statements; a test checks them against this list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +92,28 @@ class Run:
     """One execution of a report, as the database has it.
 
     Attributes:
-        report_type: the contract's name, such as ACCOUNTS.
-        report_name: the report's title, such as "Accounts Report" (`taskDefName` on the wire).
-        description: what the report shows, one sentence.
-        arguments: normalised: what makes the run what it is, nothing else.
-        key: report type and arguments; unique among active runs unless the report is concurrent.
-        attributes: free facts for the wire, such as `org`.
-        snapshot: the number of the warehouse's snapshot that it reads, pinned when it was started.
-        launcher: the name of the client or person who started it.
-        launched: when a worker first took it.
-        completed: when it was over.
-        rows: rows of its report, or so far.
+        report_type: the report's name in the published API, such as ACCOUNTS.
+        report_name: the report's title, such as "Accounts Report" (`taskDefName` in the API).
+        description: one sentence on what the report shows.
+        arguments: the normalised arguments: those of the report and on files that differ from their defaults.
+        key: SHA-256 of report type and arguments, in hex; unique among active runs unless the report is concurrent.
+        attributes: further facts that the API returns with the run, such as `org` and `schedule`.
+        snapshot: the number of the warehouse snapshot that it reads, fixed when it was started.
+        launcher: the name of the client or user who started it.
+        created: when it was requested.
+        launched: when a worker first claimed it.
+        completed: when it ended.
+        rows: the number of rows of its report; while it runs, those so far.
         progress: a sentence, such as "Extracting, 1,200,000 rows".
-        percent: 0 to 100.
-        attempt: how often a worker has taken it; each attempt has a number of its own, so that one that lost the run
-            changes nothing any more.
-        executor: the worker that has it, or had it last; null before the first.
-        lost: how many attempts ended because their worker did.
-        size: its estimated rows times the cost of its formats, in units of a row of CSV.
-        formats: the formats that it makes, lower case.
+        percent: the progress, 0 to 100.
+        attempt: how many times a worker has claimed it. Statements of an attempt are conditional on this number, so
+            that an attempt that lost the run cannot change it any more.
+        formats: the output formats that were requested, in lower case.
+        messages: notes, warnings and errors for readers of the run.
+        artefacts: its finished files, extracts included.
+        executor: the id of the worker that has it, or had it last; None before the first.
+        lost: how many attempts were lost because their worker died or their child process was killed.
+        size: the estimated effort: rows times the cost of its formats, in units of a row of CSV.
     """
 
     id: RunId
@@ -135,7 +142,8 @@ class Run:
 
     @property
     def duration(self) -> int | None:
-        """Milliseconds from launch to completion; null until it is over or where it was never launched."""
+        """Milliseconds from `launched` to `completed`; 0 where it ended without having been launched, None until it is
+        over."""
         if self.launched is None or self.completed is None:
             return 0 if self.completed is not None else None
         return max(0, round((self.completed - self.launched).total_seconds() * 1000))

@@ -1,7 +1,7 @@
-"""The outbox of webhooks: every statement on the messages that they are sent.
+"""The outbox of webhooks: the tables `hook` and `hook_message`, and all SQL statements on messages.
 
-A message is written in the transaction that ends a run (`run_ended`), taken by a worker for a while (`claim`), and
-either delivered, tried again later, or given up (`note`).
+A message is inserted by the transaction that ends a run (`run_ended`), claimed by a worker for a limited time
+(`claim`), and then marked as delivered, due again later, or dead (`note`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ hook = sa.Table(
     sa.Column("created", Instant, nullable=False),
     sa.Column("disabled", sa.Text, nullable=False),
 )
-"""One row a hook; `disabled` says why it is told nothing more, and is empty while it is told."""
+"""One row for each webhook. `disabled` says why it gets no messages any more; it is empty while it is enabled."""
 
 hook_message = sa.Table(
     "hook_message",
@@ -40,11 +40,17 @@ hook_message = sa.Table(
     sa.Column("answer", sa.Text, nullable=False),
     sa.Index("hook_message_due", "state", "due"),
 )
-"""One row for each run and hook; `state` is waiting, delivered or dead, `answer` what came of the last attempt."""
+"""One row for each run and webhook. `state` is waiting, delivered or dead; `due` is the time of the next attempt;
+`answer` is the result of the last attempt, for people."""
 
 
 def run_ended(connection: sa.Connection, run: sa.Table, run_id: str) -> None:
-    """Keeps a message to each hook that wants to know of a run, within the transaction that ends it."""
+    """Insert a message to each enabled webhook that is notified of this run's report. Call it in the transaction that
+    ends the run.
+
+    Args:
+        run: the table of runs.
+    """
     wanted = sa.select(
         hook.c.id,
         run.c.id,
@@ -63,7 +69,7 @@ def run_ended(connection: sa.Connection, run: sa.Table, run_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A message that a worker has taken, with the number of this attempt."""
+    """A message that a worker has claimed, with the number of this attempt, counted from 1."""
 
     hook_id: str
     run_id: str
@@ -75,33 +81,35 @@ _KEY = sa.tuple_(_M.hook_id, _M.run_id)
 
 
 def any_due(connection: sa.Connection, at: datetime) -> bool:
-    """Return whether a message is due."""
+    """Return whether a message is due at a time."""
     return any_waits(connection, *_due(at))
 
 
 def claim(connection: sa.Connection, at: datetime, until: datetime, most: int) -> list[Claimed]:
-    """Take due messages, the longest due first: one attempt more of each. No two workers take the same.
+    """Claim due messages, the longest due first, and count the attempt. No two workers claim the same message.
 
     Args:
-        until: when they are due again, should this worker not say what became of them.
+        at: the present time.
+        until: when the messages are due again if this worker records no result, because it has died.
+        most: the largest number of messages.
     """
     oldest = sa.select(_M.hook_id, _M.run_id).where(*_due(at)).order_by(_M.due).limit(most)
-    taken = (
+    claimed = (
         sa.update(hook_message)
         .where(_KEY.in_(claimable(connection, oldest)))
         .values(due=until, attempts=_M.attempts + 1)
         .returning(_M.hook_id, _M.run_id, _M.attempts)
     )
-    return [Claimed(*row) for row in connection.execute(taken)]
+    return [Claimed(*row) for row in connection.execute(claimed)]
 
 
 def note(connection: sa.Connection, message: Claimed, values: Mapping[str, Any]) -> None:
-    """Write what became of an attempt."""
+    """Update the columns of a message with the result of an attempt."""
     connection.execute(sa.update(hook_message).where(*_is(message)).values(values))
 
 
 def forget(connection: sa.Connection, messages: Sequence[Claimed]) -> None:
-    """Remove messages whose runs are gone: there is nothing left to tell."""
+    """Remove messages whose runs have been removed."""
     for message in messages:
         connection.execute(sa.delete(hook_message).where(*_is(message)))
 
@@ -117,30 +125,30 @@ def forget_hook(connection: sa.Connection, hook_id: str) -> None:
 
 
 def forget_done(connection: sa.Connection, before: datetime) -> None:
-    """Remove messages that were delivered, or given up, before a time."""
+    """Remove messages that are delivered or dead and whose last due time is before a time."""
     connection.execute(sa.delete(hook_message).where(_M.state != "waiting", _M.due < before))
 
 
 def states(connection: sa.Connection) -> list[tuple[str, str, int]]:
-    """Return how many messages there are of each webhook and state."""
+    """Return the number of messages for each webhook and state, as (webhook id, state, count)."""
     query = sa.select(_M.hook_id, _M.state, sa.func.count()).group_by(_M.hook_id, _M.state)
     return [(hook_id, state, count) for hook_id, state, count in connection.execute(query)]
 
 
 def overdue(connection: sa.Connection, at: datetime) -> Waiting:
-    """Return how many messages are due, and for how long the oldest has been."""
+    """Return the number of messages that are due, and for how many seconds the oldest has been due."""
     return read_waiting(connection, _M.due, *_due(at))
 
 
 def last_failure(connection: sa.Connection, hook_id: str) -> str:
-    """Return what came of the last attempt of a webhook that failed; empty where there is none."""
+    """Return the result of the last failed attempt to notify a webhook; empty where none failed."""
     failed = (_M.hook_id == hook_id, _M.state != "delivered", _M.answer != "")
     query = sa.select(_M.answer).where(*failed).order_by(_M.due.desc()).limit(1)
     return connection.execute(query).scalar() or ""
 
 
 def _due(at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    # no wait is so long: the clock was set back
+    # a message that is due further ahead than any wait was scheduled before the clock was set back: it is due now
     return _M.state == "waiting", sa.or_(_M.due <= at, _M.due > at + timedelta(seconds=timeouts.CLOCK_AHEAD_SECONDS))
 
 

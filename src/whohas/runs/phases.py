@@ -1,4 +1,5 @@
-"""Where the time of runs goes: by report and phase, added up in the database, for all servers and for good."""
+"""Totals of the time that runs spend in each phase, by report type: counters in the database that all servers add
+to."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ phase_total = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """All that a phase of a report has come to."""
+    """The totals of one phase of one report type, over all runs that ended with files.
+
+    Attributes:
+        count: how many times the phase was completed.
+        seconds: the sum of its durations.
+        rows: the sum of its rows.
+    """
 
     report_type: str
     phase: str
@@ -33,13 +40,13 @@ class Total:
 
 
 def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[str, Any]]) -> None:
-    """Counts the phases of a run that is over, within the transaction that ends it.
+    """Add the phases of a run to the totals, within the transaction that ends the run.
 
     Args:
-        phases: of each its `phase`, `began` and `ended` (seconds since 1970), and `rows`.
+        phases: for each phase its `phase` (name), `began` and `ended` (seconds since 1970), and `rows`.
     """
-    # in one order, so that two runs that end at once do not wait for each other
-    for phase in sorted(phases, key=lambda one: one["phase"]):
+    # rows are locked in one order, so that two runs that end at the same time cannot deadlock
+    for phase in sorted(phases, key=lambda facts: facts["phase"]):
         insert = upserting(connection, phase_total).values(
             report_type=report_type,
             phase=phase["phase"],
@@ -52,5 +59,5 @@ def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[st
 
 
 def totals(connection: sa.Connection) -> list[Total]:
-    """What every phase has come to."""
+    """Return the totals of every report type and phase."""
     return [Total(**row) for row in connection.execute(sa.select(phase_total)).mappings()]

@@ -1,4 +1,5 @@
-"""Making ready to carry out a plan, and plans of runs that an earlier version kept without one."""
+"""Prepares the execution of a stored plan: its snapshot is held and checked. Also plans runs of earlier versions, which
+stored none."""
 
 from __future__ import annotations
 
@@ -27,16 +28,18 @@ from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
 
 @contextmanager
 def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Snapshot]:
-    """Yield the snapshot of a run whose plan is about to be carried out: all files that the plan reads are there.
+    """Yield the snapshot of a run while its plan is executed, after checking that all files that the plan reads exist.
 
-    The search index that it reads is made again if need be, for only those of the newest snapshots are kept, and stays
-    until the context ends. Files of tables do not: a vacuum takes no account of runs. So an error that comes out of
-    the context is told as what it is where it comes from that.
+    Only the search indexes of the newest snapshots are kept. If the plan reads one, it is built again where it is
+    missing and is protected from removal until the context ends. Data files of tables are not protected: a vacuum may
+    remove them at any time. So where the body of the context raises an error and a file is missing, `NotFound` or
+    `IndexChanged` is raised instead, with that error as its cause.
 
     Raises:
-        NotFound: the snapshot is gone, or some of its data is, then or before the context ended.
-        IndexChanged: the search index was made again by another version, or removed, before the context ended.
-        Unavailable: the index is gone and cannot be made again now.
+        NotFound: the snapshot is no longer kept, or some of its data files were removed, before or while the plan was
+            executed.
+        IndexChanged: the search index was removed, or built again by another version, while the plan was executed.
+        Unavailable: the search index is missing and cannot be built now.
     """
     snapshot = warehouse.snapshot(run.snapshot)
     _require(snapshot, plan.files)
@@ -48,14 +51,16 @@ def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
             if not isinstance(error, NotFound):
                 _require(snapshot, plan.files, error)
                 if _missing(snapshot, plan.views):
-                    raise IndexChanged("The search index that this run reads was removed meanwhile.") from error
+                    raise IndexChanged("The search index of this run was removed while the run read it.") from error
             raise
         if plan.views and index_versions(snapshot) not in (before, None):
-            raise IndexChanged("The search index that this run reads was made again by another version meanwhile.")
+            raise IndexChanged(
+                "The search index of this run was rebuilt by another version of whohas while the run read it."
+            )
 
 
 class IndexChanged(WhohasError):
-    """The search index of a snapshot changed under a run that read it: another attempt may do better."""
+    """The search index of a snapshot was changed while a run read it: another attempt may succeed."""
 
 
 def _require(snapshot: Snapshot, files: Mapping[str, Sequence[str]], error: Exception | None = None) -> None:
@@ -68,7 +73,7 @@ def _missing(snapshot: Snapshot, files: Mapping[str, Sequence[str]]) -> list[str
 
 
 def about_of(run: Run, snapshot: Snapshot) -> About:
-    """Return what the files of a run say of it."""
+    """Return the metadata of a run that is written into its files."""
     return About(
         run=run.id,
         report=run.report_type,
@@ -85,30 +90,35 @@ def about_of(run: Run, snapshot: Snapshot) -> About:
 
 
 def planned_now(run: Run, warehouse: Warehouse, settings: Settings) -> RunPlan:
-    """Return the plan that this version makes of a run that was queued without one.
+    """Return a plan, made by this version, for a run that an earlier version queued without one.
 
     Raises:
-        NotFound: its snapshot is gone.
-        InvalidArguments: this version does not take its arguments.
+        NotFound: the run's snapshot is no longer kept.
+        InvalidArguments: this version does not accept the run's arguments.
     """
     return replace(RunPlan.of(*_planned(run, warehouse, settings), options(run.arguments, settings)), late=True)
 
 
 def planned_as_recorded(run: Run, statement: str, format: str, warehouse: Warehouse, settings: Settings) -> RunPlan:
-    """Return the plan of a run that ended without one, by the SQL that was recorded.
+    """Return a plan for a run of an earlier version that ended without one, from the SQL that was recorded with it.
+
+    The run is planned by this version. Where its SQL differs from the recorded SQL, ignoring white space and old
+    spellings of columns, the recorded SQL is used, provided that it yields the same columns.
 
     Args:
-        format: what is wanted, for the message.
+        statement: the recorded SQL.
+        format: the format that was asked for, for the error message.
 
     Raises:
-        NotFound: its snapshot is gone, or its result would have other columns than this version knows.
-        Unavailable: the search index that it read is gone and cannot be made again now.
+        NotFound: the run's snapshot is no longer kept, this version does not accept its arguments, or the recorded SQL
+            yields other columns than this version knows.
+        Unavailable: the search index that the run read is missing and cannot be built now.
     """
     with refused_as_not_found(run, format):
         plan, snapshot = _planned(run, warehouse, settings)
-        recorded = _ATTRIBUTE.sub(_in_the_map, statement)
-        if _spaced(_ALIAS.sub("", plan.text)) != _spaced(_ALIAS.sub("", recorded)):
-            if plan.statement is None or _names(recorded) != [column.name for column in plan.statement.columns]:
+        recorded = _OLD_ATTRIBUTE.sub(_as_map_lookup, statement)
+        if _one_spaced(_OLD_ALIAS.sub("", plan.text)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
+            if plan.statement is None or _column_names(recorded) != [column.name for column in plan.statement.columns]:
                 raise NotFound(
                     "Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again."
                 )
@@ -118,35 +128,42 @@ def planned_as_recorded(run: Run, statement: str, format: str, warehouse: Wareho
 
 @contextmanager
 def refused_as_not_found(run: Run, format: str) -> Generator[None]:
-    """Turn what keeps a run's rows from being had again into a `NotFound` that says what there is instead."""
+    """Convert errors that mean that a run's rows cannot be computed again into `NotFound`, with a message that lists
+    the formats that the run has.
+
+    Args:
+        format: the format that was asked for.
+    """
     try:
         yield
     except (InvalidArguments, NotFound) as error:
         raise NotFound(f"{none_now(run, format)} {error.message}") from error
     except (DeltaError, FileNotFoundError) as error:
-        raise NotFound(f"{none_now(run, format)} The data of its snapshot {run.snapshot} is gone.") from error
+        gone = f"Data files of its snapshot {run.snapshot} have been removed."
+        raise NotFound(f"{none_now(run, format)} {gone}") from error
 
 
 def none_now(run: Run, format: str) -> str:
-    """Return the beginning of a message: there is no such file, and which there are."""
-    made = ", ".join(one.format.upper() for one in run.artefacts if one.format != EXTRACT)
+    """Return the beginning of an error message: the run has no file in this format, and which formats it has."""
+    made = ", ".join(artefact.format.upper() for artefact in run.artefacts if artefact.format != EXTRACT)
     return f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now."
 
 
-_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')
-"""How versions before 0.2 named an attribute, by a column that no documented table has."""
+_OLD_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')
+"""How versions before 0.2 wrote an attribute in SQL: as a column that no documented table has."""
 
 
-def _in_the_map(found: re.Match[str]) -> str:
-    name = found[1].replace('""', '"')
+def _as_map_lookup(match: re.Match[str]) -> str:
+    """Return today's SQL for an attribute: `a."attributes.city"` becomes `a.attributes['city']`."""
+    name = match[1].replace('""', '"')
     return f"a.attributes[{literal(name)}]"
 
 
-_ALIAS = re.compile(r' AS "account\.[^"]*"')
-"""Names that IDENTITIES_DETAILS did not give its columns before plans were kept."""
+_OLD_ALIAS = re.compile(r' AS "account\.[^"]*"')
+"""Column aliases that the SQL of IDENTITIES_DETAILS did not have in the versions that stored no plans."""
 
 
-def _spaced(sql: str) -> str:
+def _one_spaced(sql: str) -> str:
     return " ".join(sql.split())
 
 
@@ -161,8 +178,8 @@ def _planned(run: Run, warehouse: Warehouse, settings: Settings) -> tuple[report
     return report.plan(request, catalogue(snapshot)), snapshot
 
 
-def _names(sql: str) -> list[str] | None:
-    """The names of a statement's columns; None where they cannot be told."""
+def _column_names(sql: str) -> list[str] | None:
+    """Return the names of the columns that a statement yields; None where it cannot be parsed or is no query."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError

@@ -1,7 +1,7 @@
-"""The plan of a run: made once, when the run is started, kept with it, and carried out as it was kept.
+"""The plan of a run: made once, when the run is started, stored with it as JSON, and executed as stored.
 
-A plan is plain data, so that another version of whohas carries out the very statements that the record shows. It names
-files by their place in the warehouse, which may be moved.
+Because a plan is plain data, a later version of whohas executes exactly the statements that were stored. Files are
+named relative to the warehouse's folder, so the warehouse can be moved.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from whohas.warehouse.tables import TABLES, Table
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run does.
+    """The plan of a run: statements, data files and output options.
 
     Attributes:
-        parts: its statements, each with the name of its file in a zip; one without a name where there is no zip. Their
-            `tables` and `files` are empty: the plan has them, as found at the snapshot.
-        files: table name to its Parquet files that any statement reads, in their order, relative to the warehouse.
-        views: name of a view of the search index to its files, likewise.
-        options: how its files are written.
+        parts: the statements, each with the name of its file in a zip; a single part with an empty name where there is
+            no zip. The fields `tables` and `files` of the statements are empty: `files` and `views` replace them.
+        files: for each table the Parquet files of the snapshot that any statement reads, in order, relative to the
+            warehouse's folder.
+        views: for each view of the search index its files, likewise.
+        options: how the output files are written.
         planner: the version of whohas that made the plan.
-        analyser: the version of the analyser whose words its search index has; None where it reads none.
-        late: whether it was made when the run was carried out, because an earlier version had queued it without one.
+        analyser: the version of the text analyser that made the search index; None where the run reads none.
+        late: whether the plan was made when the run was executed, because an earlier version queued it without one.
     """
 
     parts: tuple[Part, ...]
@@ -51,7 +52,11 @@ class RunPlan:
 
     @staticmethod
     def of(plan: reports.Plan, snapshot: Snapshot, options: Options) -> RunPlan:
-        """Return the plan of a run that carries out a report's plan over a snapshot."""
+        """Return the plan of a run from a report's plan, with the data files of a snapshot.
+
+        Args:
+            options: how the output files are written.
+        """
         parts = plan.parts or (Part("", plan.statements[0]),)
         files, views = _read(plan.statements, snapshot)
         root = snapshot.root
@@ -65,33 +70,35 @@ class RunPlan:
 
     @property
     def zipped(self) -> bool:
-        """Whether each file of the run is a zip with a file a part."""
+        """Whether each output of the run is a zip with one file for each part."""
         return bool(self.parts[0].name)
 
     @property
     def sql(self) -> str:
-        """Its SQL as it is recorded, with parameters; of several statements each under the name of its part."""
+        """The SQL with named parameters; of several statements each after a comment with the name of its part."""
         return joined([(part.name, part.statement.sql) for part in self.parts])
 
     @property
     def printed(self) -> str:
-        """Its SQL with every parameter's value put in, so that it runs as it is printed."""
+        """The SQL with the values of all parameters inserted as literals, so that it can be executed as printed."""
         return joined([(part.name, with_values(part.statement.sql, part.statement.parameters)) for part in self.parts])
 
     def parts_for(
         self, root: Path, extract: Callable[[int], str]
     ) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
-        """Return the parts of a child's work, and the tables that they read.
+        """Return the parts of a child's work, and the tables that they read with their files.
 
         Args:
-            root: the warehouse.
-            extract: where the rows of a part go on their way, by its number; empty where they go straight.
+            root: the warehouse's folder.
+            extract: returns the path of a part's extract from the part's number, counted from 0; an empty text where
+                the part has none. See `work.Part.extract`.
         """
         files = {name: [root / path for path in paths] for name, paths in self.files.items()}
         views = {name: [root / path for path in paths] for name, paths in self.views.items()}
         statements, tables = opened([part.statement for part in self.parts], files, views)
-        named = enumerate(zip(self.parts, statements, strict=True))
-        return tuple(_work_part(part.name, statement, extract(number)) for number, (part, statement) in named), tables
+        numbered = enumerate(zip(self.parts, statements, strict=True))
+        work_parts = (_work_part(part.name, statement, extract(number)) for number, (part, statement) in numbered)
+        return tuple(work_parts), tables
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
@@ -133,17 +140,17 @@ class RunPlan:
 
 
 _KEPT = ("sql", "parameters", "attributes", "ordered", "expected_rows", "group")
-"""The fields of a statement that a plan keeps as they are."""
+"""The fields of a statement that are stored unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartDigest:
-    """The rows of one part, in short.
+    """The digest of the rows of one part.
 
     Attributes:
-        name: the part's; empty where there is one.
-        rows: how many.
-        sum: of the engine's hashes of the rows, a decimal number; it does not depend on their order.
+        name: the part's name; empty where there is no zip.
+        rows: the number of rows.
+        sum: the sum of the engine's 64-bit hashes of the rows, as a decimal number. It does not depend on their order.
     """
 
     name: str
@@ -153,33 +160,36 @@ class PartDigest:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The rows of a run, in short: equal where the rows are equal, as far as one engine's hash can tell.
+    """The digest of the rows of a run. Equal rows, in any order, have equal digests by the same version of an engine.
 
-    It is a check, no proof: the hash is made for speed and not against forgery.
+    It detects differences but proves nothing: the hash is fast and not cryptographic.
 
     Attributes:
-        engine: what hashed, with its version: another version may hash otherwise.
+        engine: the engine that computed the hashes, with its version, because another version may hash differently.
+        parts: the digest of each part, in order.
     """
 
     engine: str
     parts: tuple[PartDigest, ...]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the digest as a JSON object."""
         return asdict(self)
 
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> Digest:
+        """Return the digest that `to_json` wrote."""
         return Digest(document["engine"], tuple(PartDigest(**part) for part in document["parts"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is kept of how a run's rows were found.
+    """The stored record of how a run's rows were computed.
 
     Attributes:
-        plan: None for a run of before plans were kept.
-        digest: of its rows; None where none was kept, or where it is not over.
-        statement: the SQL that a run of before plans was recorded with; empty otherwise.
+        plan: the plan; None for a run of an earlier version that stored none.
+        digest: the digest of the rows; None while the run is not over, and where none was stored.
+        statement: the SQL of a run that was stored without a plan; empty otherwise.
     """
 
     plan: RunPlan | None = None
@@ -188,82 +198,104 @@ class Record:
 
     @property
     def sql(self) -> str:
-        """The SQL as recorded, with parameters where it has any."""
+        """The SQL as stored, with named parameters."""
         return self.plan.sql if self.plan else self.statement
 
     @property
     def printed(self) -> str:
-        """The SQL without parameters; of a run of before plans as it was recorded."""
+        """The SQL with the values of parameters inserted; of a run without a plan the SQL as stored."""
         return self.plan.printed if self.plan else self.statement
 
 
 def joined(statements: Sequence[tuple[str, str]]) -> str:
-    """Return several statements as one text, each under its name; one alone as it is."""
+    """Return the SQL of several statements as one text, each after a comment with its name; a single one unchanged.
+
+    Args:
+        statements: pairs of a name and SQL.
+    """
     if len(statements) == 1:
         return statements[0][1]
     return "\n\n".join(f"-- {name}\n{sql};" for name, sql in statements)
 
 
 Files = Mapping[str, Sequence[Path]]
+"""Files by the name of a table or view."""
 
 
 def located(
     statements: Sequence[Statement], snapshot: Snapshot
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
-    """Return statements as an engine runs them over a snapshot, and the tables that they read; see `opened`."""
+    """Return statements in the form that the engine executes on a snapshot, and the tables that they read; see
+    `opened`."""
     return opened(statements, *_read(statements, snapshot))
 
 
 def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[Files, Files]:
-    """The files of the tables that statements read, of the partitions that matter to any of them; and of the views."""
+    """Return the data files that any of the statements reads: of the tables, restricted to the partitions that some
+    statement needs, and of the views of the search index."""
     partitions: dict[str, frozenset[str] | None] = {}
     views: dict[str, list[Path]] = {}
     for statement in statements:
-        for name, own in statement.tables.items():
+        for name, needed in statement.tables.items():  # None: all partitions
             known = partitions.get(name, frozenset())
-            partitions[name] = None if own is None or known is None else own | known
+            partitions[name] = None if needed is None or known is None else needed | known
         for name, files in statement.files.items():
             views[name] = list(dict.fromkeys((*views.get(name, ()), *map(Path, files))))
     known_files = catalogue(snapshot)
-    files = {name: [file.path for file in known_files.files(name, own)] for name, own in partitions.items()}
+    files = {name: [file.path for file in known_files.files(name, needed)] for name, needed in partitions.items()}
     return files, views
 
 
 def opened(
     statements: Sequence[Statement], files: Files, views: Files
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
-    """Return statements as an engine runs them over files, and the tables as it finds them, each once.
+    """Return statements in the form that the engine executes on given files, and each table that they read, once.
 
-    Attributes that files have as columns are read from these. How the files hold an attribute decides whether a column
-    of texts is `single`.
+    Some data files have an account's attributes not only as a map but also as separate columns ("shredded", see
+    `warehouse.shredded`), which are faster to read. Lookups of such attributes are rewritten to read the columns.
+
+    Example: `a.attributes['city']` becomes a reference to the column `column_of("city")`. Each `TableFiles` says for
+        every
+    group of files whether it has this column, and by which SQL the engine computes it where not. If the files always
+    hold one value of the attribute, the result column is marked as `single`.
+
+    Args:
+        files: the data files of each table.
+        views: the files of each view of the search index.
     """
     attributes: dict[str, tuple[str, ...]] = {}
     for statement in statements:
-        for name, asked in statement.attributes.items():
-            attributes[name] = tuple(dict.fromkeys((*attributes.get(name, ()), *asked)))
+        for name, wanted in statement.attributes.items():
+            attributes[name] = tuple(dict.fromkeys((*attributes.get(name, ()), *wanted)))
     tables: list[TableFiles] = []
     single: dict[str, frozenset[str]] = {}
     for name, paths in files.items():
-        asked = attributes.get(name, ())
-        found, single[name] = layouts(paths, asked)
+        wanted = attributes.get(name, ())
+        table_layouts, single[name] = layouts(paths, wanted)
         columns = [(field.name, duckdb_type(field.type)) for field in TABLES[name].schema]
-        more = [] if found else [(column_of(attribute), "VARCHAR") for attribute in asked]
-        tables.append(TableFiles(name, (*columns, *more), _with_lacks(found, TABLES[name])))
+        # without any file the columns must be declared, so that the rewritten statement still has them
+        more = [] if table_layouts else [(column_of(attribute), "VARCHAR") for attribute in wanted]
+        tables.append(TableFiles(name, (*columns, *more), _with_lacks(table_layouts, TABLES[name])))
     tables += (TableFiles(name, (), (Layout(tuple(map(str, paths))),)) for name, paths in views.items())
     return tuple(_with_columns(statement, single) for statement in statements), tuple(tables)
 
 
-def _with_lacks(found: Sequence[Layout], table: Table) -> tuple[Layout, ...]:
-    """The same layouts, with the columns that files of earlier versions lack."""
+def _with_lacks(table_layouts: Sequence[Layout], table: Table) -> tuple[Layout, ...]:
+    """Return the layouts with the columns that files of earlier versions lack, split so that the files of each layout
+    lack the same columns."""
     return tuple(
         Layout(tuple(files), layout.more, lacks)
-        for layout in found
+        for layout in table_layouts
         for lacks, files in groupby(layout.files, key=lambda file: lacking(Path(file), table))
     )
 
 
 def _with_columns(statement: Statement, single: Mapping[str, frozenset[str]]) -> Statement:
-    """The statement with attributes read from columns, and with those columns `single` that always are."""
+    """Return a statement that reads attributes from columns, with its result columns marked as `single` where they are.
+
+    Args:
+        single: for each table the attributes that never have more than one value.
+    """
     attributes = {attribute for columns in statement.attributes.values() for attribute in columns}
     names = {
         column
@@ -292,5 +324,5 @@ def _work_part(name: str, statement: Statement, extract: str) -> WorkPart:
 
 
 def _relative(path: Path, root: Path) -> str:
-    """A path in the warehouse relative to it, so that it may be moved; another one as it is."""
+    """Return a path inside the warehouse relative to its folder; any other path unchanged."""
     return str(path.relative_to(root) if path.is_relative_to(root) else path)

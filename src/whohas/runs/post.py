@@ -1,7 +1,8 @@
-"""Posts messages to addresses that somebody else chose: to hosts of the open internet alone, briefly, all at once.
+"""Sends webhook messages, protected against server-side request forgery (SSRF): users choose the addresses.
 
-A name is looked up once, every address that it has is judged, and the connection goes to the one that was judged: a
-name that changes its address in between leads nowhere. Redirects and the environment's proxies are not followed.
+A host name is resolved once. If any of its IP addresses is not public, nothing is sent; else the connection is made to
+the first one, not to the name, so that a name that resolves differently a moment later (DNS rebinding) has no effect.
+Redirects are not followed, and proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ _LONGEST_TEXT = 300
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message to post: JSON, with headers of its own."""
+    """A message to post.
+
+    Attributes:
+        url: the address of the receiver.
+        body: JSON in UTF-8.
+        headers: headers beyond Host, Content-Type and User-Agent: the id, timestamp and signature.
+    """
 
     url: str
     body: bytes
@@ -34,13 +41,13 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of it.
+    """The result of posting a message.
 
     Attributes:
-        taken: whether the address took it: any 2xx.
-        status: of the answer; None where there was none.
-        text: what came of it, for people.
-        retry_after: seconds that the address asks to be left alone.
+        taken: whether the receiver accepted it: any status 2xx.
+        status: the HTTP status; None where there was no response.
+        text: the status or the error, for people.
+        retry_after: the seconds of the response's Retry-After header; 0 without one.
     """
 
     taken: bool
@@ -50,14 +57,14 @@ class Answer:
 
 
 class _Refused(Exception):
-    """The address is none that is posted to; the message says why."""
+    """The address is malformed or not public; the message says why."""
 
 
 def post_all(letters: Sequence[Letter], *, private: bool) -> list[Answer]:
-    """Posts letters at the same time; an answer to each, in their order.
+    """Post messages concurrently, and return a result for each, in the same order. Errors are results too.
 
     Args:
-        private: whether addresses of this machine and of private networks are posted to as well.
+        private: whether addresses of this machine and of private networks are allowed.
     """
     return asyncio.run(_post_all(letters, private))
 
@@ -88,7 +95,7 @@ async def _post(client: httpx2.AsyncClient, letter: Letter, private: bool) -> An
 async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> Answer:
     try:
         to = addresses.parse(letter.url, services=True)
-    except InvalidArguments as error:  # made by an earlier version, which took more
+    except InvalidArguments as error:  # the webhook was created by an earlier version, which accepted more addresses
         raise _Refused(error.message) from None
     address = await _address(to, private)
     connected = replace(to, host=address)
@@ -102,7 +109,7 @@ async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> 
             "Content-Type": "application/json",
             "User-Agent": f"whohas/{__version__}",
         },
-        # the certificate must be the name's, though the connection goes to the address
+        # the connection is made to the IP address, but the certificate must be valid for the host name
         extensions={"sni_hostname": to.host},
     )
     answer = await client.send(request, stream=True)
@@ -112,27 +119,32 @@ async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> 
         seconds = float(wait) if wait.isdecimal() and len(wait) < 7 else 0.0
         return Answer(200 <= status < 300, status, f"HTTP {status}", seconds)
     finally:
-        await answer.aclose()  # its body is not read: nobody asked for it
+        await answer.aclose()  # without reading the body, which may be endless
 
 
 async def _address(to: Address, private: bool) -> str:
-    """Return the IP address to connect to, once each that the host has was judged."""
+    """Return the IP address to connect to: the first of the host, once all of them are known to be allowed."""
     loop = asyncio.get_running_loop()
-    found = _judged(to, await loop.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
-    return found[0]
+    resolved = await loop.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM)
+    return _require_public(to, resolved, private)[0]
 
 
 def check(url: str, *, private: bool) -> Address:
-    """Refuse at once an address that no message would be sent to. A name that is unknown now may be known later.
+    """Check an address when a webhook is created, and return it parsed.
+
+    A host name that does not resolve now is accepted, because it may resolve later.
+
+    Args:
+        private: whether addresses of this machine and of private networks are allowed.
 
     Raises:
-        InvalidArguments: it is no address, or its host is not of the open internet.
+        InvalidArguments: the address is malformed or has a fragment, or its host is not public.
     """
     to = addresses.parse(url, services=True)
     if to.fragment:
         raise InvalidArguments(f"{url[:200]!r} has a fragment, which is never sent. Leave out what follows the #.")
     try:
-        _judged(to, socket.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
+        _require_public(to, socket.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
     except _Refused as refused:
         raise InvalidArguments(str(refused)) from None
     except (OSError, UnicodeError):
@@ -140,34 +152,41 @@ def check(url: str, *, private: bool) -> Address:
     return to
 
 
-def _judged(to: Address, found: Sequence[tuple[Any, ...]], private: bool) -> list[str]:
-    """Return the addresses of a host.
+def _require_public(to: Address, resolved: Sequence[tuple[Any, ...]], private: bool) -> list[str]:
+    """Return the IP addresses of a host.
+
+    Args:
+        resolved: the result of `getaddrinfo`.
 
     Raises:
-        _Refused: one of them is not of the open internet.
+        _Refused: one of them is not public, and private ones are not allowed.
     """
-    known = [str(sockaddr[0]) for *_, sockaddr in found]
-    for address in known:
+    ip_addresses = [str(sockaddr[0]) for *_, sockaddr in resolved]
+    for address in ip_addresses:
         if not private and not is_public(address):
             raise _Refused(
                 f"{to.host} is {address}, on this machine or a private network. WHOHAS_HOOK_PRIVATE_TARGETS allows it."
             )
-    return known
+    return ip_addresses
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the open internet, and does not wrap one that does not."""
+    """Return whether an IP address is globally routable and not multicast.
+
+    An IPv6 address that embeds an IPv4 address (IPv4-mapped, 6to4, Teredo, NAT64) is judged by that address:
+    `::ffff:10.0.0.1` is not public.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or _translated(ip)
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None) or _nat64_address(ip)
         if inner is not None:
             return is_public(str(inner))
     return ip.is_global and not ip.is_multicast
 
 
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""RFC 6052: an IPv4 address behind a translator."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+"""RFC 6052: the well-known prefix of NAT64, whose last 32 bits are an IPv4 address."""
 
 
-def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _TRANSLATED else None
+def _nat64_address(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None

@@ -1,4 +1,4 @@
-"""How far a child is, over all that it has to do, and how long each of its phases took."""
+"""The progress of a child's work as one percentage over all its phases, and the duration of each phase."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 from whohas.plurals import counted
 
 _LAST = 99
-"""Percent until the files are sealed."""
+"""The highest percentage that is reported; 100 is written with the end of the run."""
 
 
 class Progress:
-    """How far the phases of a child's work are, taken together. It never goes back.
+    """Reports the progress of a child's work. The percentage and the number of rows never decrease.
+
+    Example: with the weights 3 and 1, a second phase that is half done has done 3.5 of 4: 1 + int(98 * 3.5 / 4) = 86 %.
 
     Args:
-        say: told `progress`, a sentence; `percent`, 0 to 99; `rows` of the report so far.
-        weights: of the phases in their order, each in any unit that they share.
+        say: called with `progress` (a sentence such as "Extracting, 1,200,000 rows"), `percent` (1 to 99) and `rows`
+            (of the report so far).
+        weights: the expected effort of each phase, in order, in a unit that all share.
     """
 
     def __init__(self, say: Callable[..., None], weights: list[float]) -> None:
@@ -32,7 +35,7 @@ class Progress:
         self._phases: list[dict[str, Any]] = []
 
     def begin(self, doing: str) -> None:
-        """The next phase begins, such as `Extracting`."""
+        """End the present phase and begin the next, with a name such as `Extracting`."""
         self._end()
         self._phase += 1
         self._doing = doing
@@ -41,21 +44,21 @@ class Progress:
         self.at(0.0, 0)
 
     def at(self, share: float, rows: int) -> None:
-        """The phase is so far: a share of 0 to 1, and rows."""
+        """Report that a share (0 to 1) of the present phase is done, and how many rows it has processed."""
         done = sum(self._weights[: self._phase]) + self._weights[self._phase] * min(max(share, 0.0), 1.0)
         self._percent = max(self._percent, 1 + int((_LAST - 1) * done / sum(self._weights)))
         self._rows = max(self._rows, rows)
         self._say(progress=f"{self._doing}, {counted(rows, 'row')}", percent=self._percent, rows=self._rows)
 
     def phases(self) -> list[dict[str, Any]]:
-        """The phases up to now, the present one ended: of each `phase`, `began` and `ended` (seconds since 1970),
-        and `rows` of the report by its end."""
+        """End the present phase, and return all phases so far: for each its `phase` (name), `began` and `ended`
+        (seconds since 1970), and `rows` (the highest number of rows reported by its end)."""
         self._end()
         return self._phases
 
     def _end(self) -> None:
         if self._phase >= 0 and self._began:
-            ended = self._began + time.monotonic() - self._clock  # whatever becomes of the clock on the wall
+            ended = self._began + time.monotonic() - self._clock  # right also where the system clock is set
             facts = {"phase": self._doing, "began": self._began, "ended": ended, "rows": self._rows}
             self._phases.append(facts)
             self._began = 0.0

@@ -1,12 +1,12 @@
-"""The queue: workers take queued runs from the table of runs, oldest first, in two lanes.
+"""The queue consumer of a worker: it claims queued runs, the oldest first, in two lanes by size.
 
-A queued run waits in its own row, so a run and its place in the queue are one fact. A worker looks for queued runs when
-it has room for one and
+The queue is the table of runs itself: a run in the state `queued` is waiting. A worker with a free slot looks for
+queued runs when
 
 - this process has queued a run (`Wakeup`);
-- on PostgreSQL, a `NOTIFY` says that another process has; it is sent by the transaction that queues the run;
-- on SQLite, something was committed to the database;
-- a second has passed: any of the other hints may be lost.
+- on PostgreSQL, a `NOTIFY` has arrived, which the transaction that queues a run sends (`NotificationHints`);
+- on SQLite, anything was committed to the database (`CommitHints`);
+- a second has passed, because any of the other hints may be lost.
 """
 
 from __future__ import annotations
@@ -38,12 +38,15 @@ log = structlog.get_logger("whohas.queue")
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A part of the queue by the size of runs, with room of its own in each worker.
+    """A part of the queue: runs of a range of sizes, for which each worker reserves slots.
+
+    With separate slots, small runs do not wait behind large ones.
 
     Attributes:
-        at_once: how many of its runs one worker carries out at the same time.
-        over: the size that its runs exceed.
-        up_to: the largest size of its runs; None for any.
+        name: the lane's name.
+        at_once: the number of its runs that one worker executes at the same time.
+        over: runs of the lane are larger than this; see `Run.size`.
+        up_to: the largest size of its runs; None for no limit.
     """
 
     name: str
@@ -57,7 +60,7 @@ class Lane:
 
 
 def lanes_of(settings: Settings) -> tuple[Lane, ...]:
-    """Return the lanes of a worker; each size of run belongs to exactly one."""
+    """Return the lanes of a worker, small and large runs. Each run belongs to exactly one."""
     return (
         Lane("small", settings.small_runs_at_once, up_to=settings.small_run),
         Lane("large", settings.runs_at_once, over=settings.small_run),
@@ -65,46 +68,56 @@ def lanes_of(settings: Settings) -> tuple[Lane, ...]:
 
 
 class Wakeup:
-    """A flag that ends a wait in another thread; one that is set before the wait ends it at once. One thread waits."""
+    """An event, based on an eventfd, that wakes one waiting thread; it can be waited for together with a socket.
+
+    If it is set while no thread waits, the next wait returns at once. Waiting clears it.
+    """
 
     def __init__(self) -> None:
         self._descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._alone = select.poll()  # not select(), which knows no descriptor above 1023
-        self._alone.register(self._descriptor, select.POLLIN)
-        # closed with the last reference, so that no thread sets it when its number belongs to another file
+        self._poll = select.poll()  # not select(), which accepts no descriptor above 1023
+        self._poll.register(self._descriptor, select.POLLIN)
+        # Closed with the last reference to this object. If it were closed earlier, a late `set` could write to another
+        # file that has got the same descriptor number.
         weakref.finalize(self, os.close, self._descriptor).atexit = False
 
     def set(self) -> None:
-        """End the wait that goes on, or else the next one."""
+        """Wake the waiting thread, or make the next wait return at once."""
         os.eventfd_write(self._descriptor, 1)
 
     def wait(self, seconds: float, other: int | None = None) -> bool:
-        """Wait until it is set or another descriptor is readable; return whether either is so in time."""
-        waiting = self._alone
+        """Wait until the event is set or another descriptor is readable, and return whether that happened in time.
+
+        Args:
+            seconds: the longest time to wait.
+            other: a file descriptor, such as that of a socket.
+        """
+        poll = self._poll
         if other is not None:
-            waiting = select.poll()
-            waiting.register(self._descriptor, select.POLLIN)
-            waiting.register(other, select.POLLIN)
-        ready = {descriptor for descriptor, _ in waiting.poll(max(0.0, seconds) * 1000)}
+            poll = select.poll()
+            poll.register(self._descriptor, select.POLLIN)
+            poll.register(other, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(max(0.0, seconds) * 1000)}
         if self._descriptor in ready:
             os.eventfd_read(self._descriptor)
         return bool(ready)
 
 
 class Hints(Protocol):
-    """What says that a run may have been queued."""
+    """A source of hints that a run may have been queued. Hints may be false or lost."""
 
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
-        """Return at the next hint, or when woken up, or after so many seconds."""
+        """Wait for the next hint, for `wakeup`, or until `seconds` have passed."""
         ...
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Close connections."""
         ...
 
 
 class CommitHints:
-    """Every commit to a SQLite database is a hint, whichever process it is of."""
+    """Hints on SQLite: every commit to the database, by any process. The commit counter is polled, every 20 ms, or
+    every 100 ms when the last commit is more than a second ago."""
 
     def __init__(self, database: sa.Engine) -> None:
         self._commits = Commits(database)
@@ -114,7 +127,7 @@ class CommitHints:
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
         now = time.monotonic()
         until = now + seconds
-        while not self._counted(now) and now < until:
+        while not self._has_commits(now) and now < until:
             quiet = now - self._counted_at > timeouts.QUEUE_QUIET_AFTER_SECONDS
             if wakeup.wait(min(until - now, timeouts.QUEUE_QUIET_SECONDS if quiet else timeouts.QUEUE_COMMITS_SECONDS)):
                 return
@@ -123,14 +136,14 @@ class CommitHints:
     def close(self) -> None:
         self._commits.close()
 
-    def _counted(self, now: float) -> bool:
-        """Return whether something was committed since the time before."""
+    def _has_commits(self, now: float) -> bool:
+        """Return whether anything was committed since the last call."""
         before = self._count
         try:
             self._count = self._commits.count()
         except (sqlite3.Error, SQLAlchemyError):
             self._commits.close()
-            return False  # the next look for runs says what is wrong with the database
+            return False  # the next claim reports what is wrong with the database
         if self._count == before:
             return False
         self._counted_at = now
@@ -138,8 +151,11 @@ class CommitHints:
 
 
 class NotificationHints:
-    """Each `NOTIFY` of PostgreSQL on our channel is a hint. It is heard over a session of its own, which is opened
-    again when it breaks; until then there are no hints."""
+    """Hints on PostgreSQL: every `NOTIFY` on the channel `CHANNEL`.
+
+    They are received over a dedicated session, which is opened again at the next wait when it is lost; until then there
+    are no hints.
+    """
 
     def __init__(self, database: sa.Engine) -> None:
         self._database = database
@@ -148,8 +164,8 @@ class NotificationHints:
 
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
         if self._session is None:
-            if self._listens():
-                return  # what was notified before this session listened is looked for now
+            if self._listen():
+                return  # notifications before this moment were missed, so look for queued runs now
             wakeup.wait(seconds)
         elif wakeup.wait(seconds, self._driver.fileno()):
             self._receive()
@@ -160,11 +176,12 @@ class NotificationHints:
             with suppress(SQLAlchemyError):
                 session.close()
 
-    def _listens(self) -> bool:
+    def _listen(self) -> bool:
+        """Open a session that receives notifications; return whether that succeeded."""
         session = None
         try:
             session = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
-            session.detach()  # from the pool, which would lend it to others
+            session.detach()  # from the pool, which would lend the session to others
             session.exec_driver_sql(f"LISTEN {CHANNEL}")
         except SQLAlchemyError as error:
             log.warning("queued runs are not notified", reason=_first_line(error))
@@ -176,31 +193,34 @@ class NotificationHints:
         return True
 
     def _receive(self) -> None:
-        """Take what has come; the contents say nothing beyond that it came."""
+        """Discard the notifications that have arrived: their arrival is the hint, they carry no data."""
         try:
             for _ in self._driver.notifies(timeout=0):
                 pass
         except self._database.dialect.loaded_dbapi.Error as error:
             log.warning("queued runs are not notified", reason=_first_line(error))
             session, self._session = self._session, None
-            assert session is not None, "there is one until here"
+            assert session is not None, "it is open while notifications are received"
             session.invalidate()
             session.close()
 
 
 def hints_of(database: sa.Engine) -> Hints:
-    """Return what this kind of database has for hints."""
+    """Return the source of hints for this kind of database."""
     return CommitHints(database) if database.dialect.name == "sqlite" else NotificationHints(database)
 
 
 @dataclass
 class Consumer:
-    """Takes queued runs whenever there is room, and has each carried out in a thread.
+    """Claims queued runs while there are free slots, and executes each in its own thread.
 
     Attributes:
-        claim: takes at most so many runs of each lane for this worker, and returns them.
-        carry_out: carries out a run that was claimed, to its end.
-        hand_back: puts a claimed run back that cannot be begun.
+        lanes: the lanes of the queue.
+        hints: when to look for queued runs.
+        wakeup: set when a slot becomes free or this process queues a run.
+        claim: claims at most the given number of runs of each lane for this worker, and returns them.
+        carry_out: executes a claimed run to its end.
+        hand_back: puts a claimed run back on the queue when no thread can be started for it.
     """
 
     lanes: tuple[Lane, ...]
@@ -215,11 +235,11 @@ class Consumer:
 
     @contextmanager
     def consuming(self, drain_seconds: float, stop: Callable[[], None]) -> Generator[None]:
-        """Take runs until the context ends; then wait for those in progress.
+        """Claim and execute runs until the context ends; then wait for those in progress.
 
         Args:
-            drain_seconds: how long they may go on.
-            stop: ends those that are left by then; called in any case.
+            drain_seconds: the time that runs in progress get to end by themselves.
+            stop: called then in any case; it must end the runs that are left.
         """
         thread = threading.Thread(target=self._consume, name="queue", daemon=True)
         thread.start()
@@ -239,23 +259,25 @@ class Consumer:
             self._changed.wait_for(lambda: not self._running.total(), seconds)
 
     def _consume(self) -> None:
-        faults = 0
+        failures = 0
         while not self._stopping.is_set():
             try:
-                if room := self._room():
-                    for run in self.claim(room):
+                if free := self._free_slots():
+                    for run in self.claim(free):
                         self._begin(run)
                 self.hints.wait(self.wakeup, timeouts.QUEUE_POLL_SECONDS)
-                faults = 0
+                failures = 0
             except Exception as error:
-                # a database that is away fails every look: log the first, then ever fewer
-                faults += 1
-                if faults & (faults - 1) == 0:
+                # while the database is unreachable every attempt fails: log the 1st, 2nd, 4th, 8th … failure in a row
+                failures += 1
+                if failures & (failures - 1) == 0:
                     expected = isinstance(error, SQLAlchemyError)
-                    log.warning("runs cannot be taken", reason=_first_line(error), times=faults, exc_info=not expected)
+                    log.warning(
+                        "runs cannot be taken", reason=_first_line(error), times=failures, exc_info=not expected
+                    )
                 self.wakeup.wait(timeouts.QUEUE_POLL_SECONDS)
 
-    def _room(self) -> dict[Lane, int]:
+    def _free_slots(self) -> dict[Lane, int]:
         with self._changed:
             return {lane: left for lane in self.lanes if (left := lane.at_once - self._running[lane]) > 0}
 
@@ -265,21 +287,21 @@ class Consumer:
             self._running[lane] += 1
         try:
             threading.Thread(target=self._carry_out, args=(run, lane), name=f"run {run.id}", daemon=True).start()
-        except RuntimeError as error:  # the system has no thread left
+        except RuntimeError as error:  # the operating system refused another thread
             log.warning("a run could not be begun", run_id=run.id, reason=str(error))
             self.hand_back(run)
-            self._ended(lane)
+            self._free_slot(lane)
 
     def _carry_out(self, run: Run, lane: Lane) -> None:
         try:
             self.carry_out(run)
         except Exception:
-            # `recovery` releases the run: its row says that this worker has it, which is not so any more
+            # `Recovery.take_over` puts the run back on the queue: its row names this worker, which does not execute it
             log.exception("internal fault", run_id=run.id)
         finally:
-            self._ended(lane)
+            self._free_slot(lane)
 
-    def _ended(self, lane: Lane) -> None:
+    def _free_slot(self, lane: Lane) -> None:
         with self._changed:
             self._running[lane] -= 1
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""What a worker does beside carrying out runs: it takes over those of workers that died, and puts right what was lost.
+"""Recovery: periodic tasks by which a worker takes over the runs of dead workers and removes files of lost attempts.
 
-All of it may be done by every worker at once, and again and again: each step looks first, and changes only what is
-still as it saw it.
+All workers do this at the same time and repeatedly. It is safe because each update is conditional on the state that was
+read before.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ log = structlog.get_logger("whohas.recovery")
 
 @dataclass(frozen=True)
 class Recovery:
-    """Attributes:
-    under_way: the ids of the runs that this process is busy with.
+    """The recovery tasks of a worker.
+
+    Attributes:
+        lease: the lease of this worker.
+        under_way: returns the ids of the runs that this process has claimed and not ended.
     """
 
     settings: Settings
@@ -43,32 +46,35 @@ class Recovery:
 
     @property
     def tasks(self) -> tuple[PeriodicTask, ...]:
-        """The periodic tasks of recovery."""
+        """The periodic tasks: taking over runs, and removing late files."""
         return (
             PeriodicTask("recovery", self.take_over, _LOOK_SECONDS, at_start=False),
-            # the file system may hang, and no dead worker would be found meanwhile
+            # in a separate thread: a hanging file system must not delay the search for dead workers
             PeriodicTask("late files", self.remove_late_files, _TIDY_SECONDS, at_start=False, apart=True),
         )
 
     def take_over(self) -> None:
-        """Put runs of dead workers back on the queue, or end them where they were being cancelled.
+        """Put runs of dead workers back on the queue, or end them as cancelled where they were being cancelled.
+
+        Runs that belong to this worker but that it does not execute are treated in the same way. Spill folders of dead
+        workers are removed. Database sessions of hung workers are ended first.
 
         Raises:
-            SQLAlchemyError: the database does not answer.
+            SQLAlchemyError: the database does not respond.
         """
         with self.database.begin() as connection:
             if self.lease.settled:
                 self.lease.end_hung(connection)
             held = repository.held(connection)
-        for executor in {one.executor for one in held}:
-            theirs = [one for one in held if one.executor == executor]
+        for executor in {run.executor for run in held}:
+            theirs = [run for run in held if run.executor == executor]
             if executor == self.lease.executor:
-                # nobody is busy with them here: what became of them could not be written down, or a thread broke
+                # Runs of this worker that no thread executes: their result could not be written, or a thread failed.
                 under_way = self.under_way()
-                forgotten = [one for one in theirs if one.id not in under_way]
-                if forgotten:
+                abandoned = [run for run in theirs if run.id not in under_way]
+                if abandoned:
                     with self.database.begin() as connection:
-                        self._release(connection, forgotten)
+                        self._release(connection, abandoned)
             elif self.lease.settled:
                 with self.database.begin() as connection:
                     if self.lease.is_dead(connection, executor):
@@ -77,18 +83,18 @@ class Recovery:
                             shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
 
     def _release(self, connection: sa.Connection, lost: list[repository.Held]) -> None:
-        for one in lost:
-            match repository.release(connection, one):
+        for run in lost:
+            match repository.release(connection, run):
                 case State.QUEUED:
-                    log.warning("run taken over", run_id=one.id, attempt=one.attempt)
+                    log.warning("run taken over", run_id=run.id, attempt=run.attempt)
                 case State.CANCELLED:
-                    log.info("run cancelled, its worker having died", run_id=one.id)
-                    self.artefacts.sweep(one.id, one.attempt)
+                    log.info("run cancelled, its worker having died", run_id=run.id)
+                    self.artefacts.sweep(run.id, run.attempt)
                 case _:
                     pass
 
     def remove_late_files(self) -> None:
-        """Remove what lost attempts wrote after their run was over."""
+        """Remove files that lost attempts wrote after their run was over, of runs that ended in the last 10 minutes."""
         with self.database.connect() as connection:
             over = repository.over_since(connection, repository.now() - _STRAY)
         for run in over:

@@ -1,4 +1,9 @@
-"""The repository of runs: every statement on their table, by name and purpose."""
+"""The repository of runs: all SQL statements on the tables `run` and `run_plan`, one function for each purpose.
+
+Every function takes the caller's connection and runs in its transaction. `seen` are further conditions on the table
+`run`, by which callers restrict results to the runs that a user may see (see `launches.seen_by`). Functions that take
+`mine`, a run as a worker claimed it, change its row only while it is on that attempt of that worker.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from whohas.runs.plans import Digest, Record, RunPlan
 from whohas.runs.tables import HOLDS_KEY, QUEUED, hold, report_switch, run, run_launch, run_plan
 
 CHANNEL = "whohas_run"
-"""The channel on PostgreSQL on which a transaction that queues a run says so."""
+"""The PostgreSQL notification channel to which a transaction that queues a run sends a `NOTIFY`."""
 
 _ACTIVE = tuple(s.value for s in ACTIVE)
 ACTIVE_RUNS = run.c.state.in_(_ACTIVE)
@@ -37,11 +42,17 @@ _BY_ID_WITH_SWITCH = _BY_ID.add_columns(
 
 
 def now() -> datetime:
+    """Return the present time in UTC."""
     return datetime.now(UTC)
 
 
 def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
-    """Keeps a new run, unless an active one holds its key; whether it was kept."""
+    """Insert a new run, and notify workers. Return False, and insert nothing, where another run blocks its key.
+
+    Args:
+        single_flight: whether at most one run with this key may be active. A run that was itself inserted with
+            `single_flight` blocks its key while it is active.
+    """
     values = {
         **{name: getattr(new, name) for name in _FIELDS},
         "single_flight": single_flight,
@@ -53,22 +64,22 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "artefacts": [],
     }
     statement = upserting(connection, run).values(values)
-    kept = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=HOLDS_KEY)
-    # not the count of rows: PostgreSQL's driver does not tell it of an insert
-    if connection.execute(kept.returning(run.c.id)).first() is None:
+    guarded = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=HOLDS_KEY)
+    # RETURNING, because PostgreSQL's driver gives no count of rows for an insert
+    if connection.execute(guarded.returning(run.c.id)).first() is None:
         return False
     _notify(connection)
     return True
 
 
 def keep_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
-    """Keep the plan of a run, unless it has one."""
+    """Store the plan of a run, unless it has one."""
     new = upserting(connection, run_plan).values(run=run_id, plan=plan.to_json())
     connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
 
 
 def record(connection: sa.Connection, run_id: str) -> Record:
-    """Return how a run finds its rows; an empty record where there is no such run."""
+    """Return the stored plan, digest and SQL of a run; an empty record where there is no such run."""
     query = (
         sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest)
         .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
@@ -85,46 +96,47 @@ def record(connection: sa.Connection, run_id: str) -> Record:
 
 
 def active(connection: sa.Connection, key: str) -> Run | None:
-    """The run that holds a key."""
-    return _one(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
+    """Return the active run with a key that blocks others with the same key, or None."""
+    return _first_run(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
 
 
 def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> Run | None:
-    """A run by its id, under further conditions."""
-    return _one(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
+    """Return a run by its id, or None where no run has this id and meets the conditions."""
+    return _first_run(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
 
 
 def with_beginning(connection: sa.Connection, beginning: str, most: int) -> list[Run]:
-    """The runs whose ids begin so, the newest first; some of them, where there are more."""
+    """Return runs whose ids start with a text, the newest first, at most `most`."""
     query = sa.select(run).where(run.c.id.startswith(beginning, autoescape=True)).order_by(run.c.created.desc())
-    return _several(connection.execute(query.limit(most)))
+    return _all_runs(connection.execute(query.limit(most)))
 
 
 def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> tuple[Run, bool] | None:
-    """A run by its id, under further conditions, and whether its report is switched off."""
+    """Return a run by its id and whether its report is switched off, in one query; None as `get` does."""
     query = _BY_ID_WITH_SWITCH.where(*seen) if seen else _BY_ID_WITH_SWITCH
     row = connection.execute(query, {"run_id": run_id}).mappings().first()
     return None if row is None else (_run(row), row["off"])
 
 
 def goes_on(connection: sa.Connection, mine: Run) -> bool:
-    """Whether a run is still running by this attempt; asked for ten times a second."""
+    """Return whether a run is still running on this attempt. Supervisors call this ten times a second for each run."""
     query = sa.select(run.c.id).where(*_attempt(mine), run.c.state == State.RUNNING.value)
     return connection.execute(query).first() is not None
 
 
 def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
-    """The runs that were over after a time."""
+    """Return the runs that ended after a time, in the order of their ends."""
     query = sa.select(run).where(run.c.completed > since).order_by(run.c.completed)
-    return _several(connection.execute(query))
+    return _all_runs(connection.execute(query))
 
 
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
-    """The newest run of a key that ended with files, under further conditions."""
+    """Return the run with a key that ended with files and reads the newest snapshot, or None."""
     ended = (State.SUCCEEDED.value, State.WARNED.value)
-    newest = run.c.snapshot.desc(), run.c.created.desc()  # snapshots are counted, whatever the clock says
+    # first by snapshot, whose numbers increase even where the clock was set back
+    newest = run.c.snapshot.desc(), run.c.created.desc()
     query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended), *seen).order_by(*newest)
-    return _one(connection.execute(query.limit(1)))
+    return _first_run(connection.execute(query.limit(1)))
 
 
 def listed(
@@ -134,46 +146,54 @@ def listed(
     limit: int | None = None,
     offset: int = 0,
 ) -> list[Run]:
-    """The runs of a condition, in an order; of a page, where there is a limit."""
+    """Return the runs that meet a condition, in an order, runs that sort equal by id.
+
+    Args:
+        limit: the largest number of runs; None for all.
+        offset: the number of runs to skip, where there is a limit.
+    """
     query = sa.select(run).where(chosen).order_by(*order, run.c.id)
     if limit is not None:
         query = query.limit(limit).offset(offset)
-    return _several(connection.execute(query))
+    return _all_runs(connection.execute(query))
 
 
 def count(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> int:
-    """How many runs a condition has."""
+    """Return the number of runs that meet a condition."""
     return connection.execute(sa.select(sa.func.count()).select_from(run).where(chosen)).scalar_one()
 
 
 def launches_of(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> dict[str, set[tuple[str, str | None]]]:
-    """By its id, the launchers of each run of a condition, with the sources that the run is on."""
+    """Return the launches of the runs that meet a condition: run id to pairs of a launcher and the run's source."""
     query = sa.select(run_launch).join(run, run.c.id == run_launch.c.run).where(chosen)
-    found: dict[str, set[tuple[str, str | None]]] = {}
+    launches: dict[str, set[tuple[str, str | None]]] = {}
     for row in connection.execute(query):
-        found.setdefault(row.run, set()).add((row.launcher, row.source))
-    return found
+        launches.setdefault(row.run, set()).add((row.launcher, row.source))
+    return launches
 
 
 def count_by_state(connection: sa.Connection) -> list[tuple[State, str, int]]:
-    """How many runs of each state and report type there are."""
+    """Return the number of runs for each state and report type, as (state, report type, count)."""
     query = sa.select(run.c.state, run.c.report_type, sa.func.count()).group_by(run.c.state, run.c.report_type)
     return [(State(state), report_type, runs) for state, report_type, runs in connection.execute(query)]
 
 
 def oldest_queued(connection: sa.Connection) -> datetime | None:
-    """When the oldest run that waits for a worker was started."""
+    """Return when the oldest queued run was requested; None if no run is queued."""
     oldest = sa.select(sa.func.min(run.c.created, type_=run.c.created.type))
     return connection.execute(oldest.where(run.c.state == State.QUEUED.value)).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a run keeps.
+    """The columns of a run that decide what retention may remove.
 
     Attributes:
+        id: the run's id.
         over: whether the run is over.
-        free: whether nobody holds it.
+        free: whether it is under no legal hold.
+        files: its artifacts.
+        messages: its messages.
     """
 
     id: str
@@ -187,17 +207,21 @@ _KEPT = sa.select(run.c.id, _OVER.label("over"), _FREE.label("free"), run.c.arte
 
 
 def kept(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Kept | None:
-    """What a run keeps.
+    """Return the retention facts of a run; None if there is no such run.
 
     Args:
-        lock: whether nobody else may hold or sweep the run until the transaction is over.
+        lock: whether to lock the row until the transaction ends, so that nobody else can hold or sweep the run.
     """
     row = connection.execute((_KEPT.with_for_update() if lock else _KEPT).where(run.c.id == run_id)).first()
     return None if row is None else _kept(row)
 
 
 def kept_by_all(connection: sa.Connection, *, since: datetime | None = None) -> list[Kept]:
-    """What the runs keep that are over, the oldest first; those alone that were over since a time or are held."""
+    """Return the retention facts of the runs that are over, the oldest first.
+
+    Args:
+        since: restrict the result to runs that ended after this time or are under a legal hold.
+    """
     query = _KEPT.where(_OVER).order_by(run.c.completed)
     if since is not None:
         query = query.where(sa.or_(run.c.completed > since, ~_FREE))
@@ -205,13 +229,13 @@ def kept_by_all(connection: sa.Connection, *, since: datetime | None = None) -> 
 
 
 def kept_before(connection: sa.Connection, before: datetime) -> list[Kept]:
-    """What the runs keep that were over before a time and that nobody holds, the oldest first."""
+    """Return the retention facts of the runs that ended before a time and are under no legal hold, the oldest first."""
     query = _KEPT.where(_OVER, run.c.completed < before, _FREE).order_by(run.c.completed)
     return [_kept(row) for row in connection.execute(query)]
 
 
 def has_created(connection: sa.Connection, since: datetime | None, before: datetime) -> bool:
-    """Whether a run was started before a time, and not before another one."""
+    """Return whether any run was requested before a time and at or after `since` (None: at any time before)."""
     query = sa.select(run.c.id).where(run.c.created < before)
     if since is not None:
         query = query.where(run.c.created >= since)
@@ -219,20 +243,25 @@ def has_created(connection: sa.Connection, since: datetime | None, before: datet
 
 
 def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
-    """A run has no files any more, and says why. The caller has locked it."""
+    """Remove the artifacts from a run's row, and add a message that says why. The caller must have locked the row."""
     values: dict[str, Any] = {"artefacts": [], "messages": _messages((*whose.messages, note))}
     connection.execute(sa.update(run).where(run.c.id == whose.id).values(values))
 
 
 def remove(connection: sa.Connection, run_id: str) -> None:
-    """Remove a run that the caller has locked, with all that is kept of it elsewhere."""
+    """Delete a run with its plan, launches and webhook messages. The caller must have locked the row."""
     outbox.forget_run(connection, run_id)
     connection.execute(sa.delete(run).where(run.c.id == run_id))
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A run that a worker has, or had when it died."""
+    """A run in the hands of a worker: running or being cancelled.
+
+    Attributes:
+        executor: the worker's id.
+        attempt: the number of the attempt.
+    """
 
     id: RunId
     executor: str | None
@@ -240,18 +269,22 @@ class Held:
 
 
 def held(connection: sa.Connection) -> list[Held]:
-    """Every run that some worker has."""
+    """Return all runs that are running or being cancelled."""
     query = sa.select(run.c.id, run.c.executor, run.c.attempt).where(run.c.state.in_(_HELD))
     return [Held(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
 
 
 def count_queued(connection: sa.Connection) -> int:
-    """How many runs wait for a worker."""
+    """Return the number of queued runs."""
     return connection.execute(sa.select(sa.func.count()).where(run.c.state == State.QUEUED.value)).scalar_one()
 
 
 def count_active(connection: sa.Connection, launcher: str) -> int:
-    """How many runs of a launcher are not over; until the transaction ends, nobody else counts this launcher's."""
+    """Return the number of active runs of a launcher, given by name.
+
+    Takes a lock on this launcher until the transaction ends, so that concurrent requests cannot exceed a limit
+    together.
+    """
     locks.lock_transaction(connection, locks.of_launcher(launcher))
     query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
     return connection.execute(query).scalar_one()
@@ -260,17 +293,20 @@ def count_active(connection: sa.Connection, launcher: str) -> int:
 def claim(
     connection: sa.Connection, executor: str, most: int, *, over: int = -1, up_to: int | None = None
 ) -> list[Run]:
-    """A worker takes queued runs, the oldest first: one attempt more of each. No two workers take the same run.
+    """Claim queued runs for a worker, the oldest first, and return them as running. No two workers claim the same run.
+
+    Claiming increments the attempt number of a run.
 
     Args:
-        most: how many it takes at most.
-        over: the size that they exceed.
-        up_to: their largest size; None for any.
+        executor: the worker's id.
+        most: the largest number of runs.
+        over: only runs larger than this are claimed; see `Run.size`.
+        up_to: the largest size of a run; None for no limit.
     """
     oldest = sa.select(run.c.id).where(QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
     if up_to is not None:
         oldest = oldest.where(run.c.size <= up_to)
-    # where there is none, which is usual, the lock to write is not asked for
+    # usually nothing is queued: then SQLite's write lock, which there is one of, is not requested
     if connection.dialect.name == "sqlite" and connection.execute(oldest.limit(1)).first() is None:
         return []
     statement = (
@@ -287,12 +323,16 @@ def claim(
         )
         .returning(*run.columns)
     )
-    return sorted(_several(connection.execute(statement)), key=lambda one: (one.created, one.id))
+    return sorted(_all_runs(connection.execute(statement)), key=lambda claimed: (claimed.created, claimed.id))
 
 
 def hand_back(connection: sa.Connection, mine: Run) -> bool:
-    """A worker that shuts down gives its run back; whether it had it. Nothing is counted as lost."""
-    statement = _of_attempt(mine).values(state=State.QUEUED.value, executor=None, progress="Queued", percent=0)
+    """Put a running run back on the queue, because its worker shuts down; return False where it was not on this
+    attempt.
+
+    The attempt is not counted as lost.
+    """
+    statement = _update_running(mine).values(state=State.QUEUED.value, executor=None, progress="Queued", percent=0)
     if connection.execute(statement).rowcount != 1:
         return False
     _notify(connection)
@@ -300,14 +340,15 @@ def hand_back(connection: sa.Connection, mine: Run) -> bool:
 
 
 def release(connection: sa.Connection, lost: Held) -> State | None:
-    """Takes a run from a worker that died: back to the queue, or over where it was being cancelled; None where the
-    worker did not have it any more."""
+    """Take a run from a worker that died: put it back on the queue and count a lost attempt, or end it as cancelled
+    where it was being cancelled. Return the new state; None, without a change, where it is not on that attempt any
+    more."""
     attempt = (run.c.id == lost.id, run.c.executor.is_not_distinct_from(lost.executor), run.c.attempt == lost.attempt)
     running = sa.update(run).where(*attempt, run.c.state == State.RUNNING.value)
-    again = running.values(
+    requeued = running.values(
         state=State.QUEUED.value, executor=None, lost=run.c.lost + 1, progress="Queued", percent=0, rows=None
     )
-    if connection.execute(again).rowcount:
+    if connection.execute(requeued).rowcount:
         _notify(connection)
         return State.QUEUED
     cancelling = sa.update(run).where(*attempt, run.c.state == State.CANCELLING.value)
@@ -315,7 +356,8 @@ def release(connection: sa.Connection, lost: Held) -> State | None:
 
 
 def note_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
-    connection.execute(_of_attempt(mine).values(progress=progress, percent=percent, rows=rows))
+    """Update the progress of a run that is running on this attempt."""
+    connection.execute(_update_running(mine).values(progress=progress, percent=percent, rows=rows))
 
 
 def finish(
@@ -329,10 +371,21 @@ def finish(
     phase_facts: Sequence[Mapping[str, Any]] = (),
     digest: Digest | None = None,
 ) -> bool:
-    """Ends a run that is still running by this attempt, keeps what hooks are to be told and the digest of its rows, and
-    counts its phases (see `phases.add`); whether it is ended so, by now or by a call before whose answer was lost."""
+    """End a run that is still running on this attempt, and return whether it has ended in this state.
+
+    In the same transaction the digest of its rows is stored, webhook messages and the audit event are written, and its
+    phases are added to the totals. A repeated call, after a commit whose response was lost, returns True and changes
+    nothing. False where the run was cancelled or taken over.
+
+    Args:
+        state: SUCCEEDED, WARNED or FAILED.
+        progress: the final progress text.
+        rows: the number of rows of the report; None where it failed.
+        messages: all messages of the run; they replace those that it has.
+        phase_facts: see `phases.add`.
+    """
     done = connection.execute(
-        _of_attempt(mine).values(
+        _update_running(mine).values(
             state=state.value,
             progress=progress,
             percent=100 if state in (State.SUCCEEDED, State.WARNED) else run.c.percent,
@@ -345,99 +398,110 @@ def finish(
     )
     if done.rowcount == 1:
         if digest is not None:
-            mine_too = run_plan.c.run == mine.id
-            connection.execute(sa.update(run_plan).where(mine_too).values(digest=digest.to_json()))
-        _tell_end(connection, mine.id)
+            its_plan = run_plan.c.run == mine.id
+            connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
+        _write_end_events(connection, mine.id)
         phases.add(connection, mine.report_type, phase_facts)
         return True
     return has_ended(connection, mine, state)
 
 
 def has_ended(connection: sa.Connection, mine: Run, *states: State) -> bool:
-    """Whether a run is over in one of these states, and by this attempt."""
-    wanted = [state.value for state in states]
-    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state.in_(wanted))
+    """Return whether a run has ended in one of these states on this attempt."""
+    values = [state.value for state in states]
+    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state.in_(values))
     return connection.execute(query).first() is not None
 
 
 def add_artefact(connection: sa.Connection, run_id: str, new: Artefact, messages: Iterable[Message]) -> Artefact:
-    """Keeps a file that was made after its run was over, and what is to be said of it; the one that is there already in
-    its format, if there is."""
+    """Add a file that was rendered after the run had ended, with messages about it, and return it. Where the run has a
+    file in this format already, change nothing and return that file."""
     query = sa.select(run.c.artefacts, run.c.messages).where(run.c.id == run_id).with_for_update()
-    there: list[dict[str, Any]]
-    said: list[dict[str, Any]]
-    there, said = connection.execute(query).one()
-    for one in there:
-        if one["format"] == new.format:
-            return Artefact(**one)
-    values = {"artefacts": [*there, asdict(new)], "messages": [*said, *_messages(messages)]}
+    old_artefacts: list[dict[str, Any]]
+    old_messages: list[dict[str, Any]]
+    old_artefacts, old_messages = connection.execute(query).one()
+    for artefact in old_artefacts:
+        if artefact["format"] == new.format:
+            return Artefact(**artefact)
+    values = {"artefacts": [*old_artefacts, asdict(new)], "messages": [*old_messages, *_messages(messages)]}
     connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
     return new
 
 
 def ask_to_cancel(connection: sa.Connection, run_id: str, by: audit.Who = SYSTEM) -> None:
-    """Cancels a queued run at once, asks a running one to stop."""
+    """Cancel a queued run at once, or mark a running one as being cancelled; its supervisor then ends the child. No
+    effect on a run in any other state.
+
+    Args:
+        by: the actor for the audit log.
+    """
     queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
     _cancel(connection, queued, by)
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
     if connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling")).rowcount:
-        audit.write(connection, trail.cancelled(_there(connection, run_id), by))
+        audit.write(connection, trail.cancelled(_get_existing(connection, run_id), by))
 
 
 def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
-    """The child of this attempt is gone: a run that was being cancelled is over."""
+    """End a run that is being cancelled on this attempt. Call it once the child process has ended."""
     _cancel(connection, sa.update(run).where(*_attempt(mine), run.c.state == State.CANCELLING.value))
 
 
 def disabled(connection: sa.Connection, report_type: str) -> bool:
-    """Whether a report is switched off."""
+    """Return whether a report is switched off."""
     query = sa.select(report_switch.c.report_type).where(report_switch.c.report_type == report_type)
     return connection.execute(query).first() is not None
 
 
 def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
-    """Switches a report off or on; no effect where it is so already."""
+    """Switch a report off or on."""
     connection.execute(sa.delete(report_switch).where(report_switch.c.report_type == report_type))
     if off:
         connection.execute(sa.insert(report_switch).values(report_type=report_type))
 
 
 def _notify(connection: sa.Connection) -> None:
-    """Tells workers, once this transaction is committed, that it has queued a run. Only a hint: see `queue`."""
+    """Notify workers, when this transaction is committed, that it has queued a run. Only on PostgreSQL; see `queue`."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
 
 
-def _tell_end(connection: sa.Connection, run_id: str) -> None:
-    """Keeps what hooks and the audit trail are to be told of a run that is over."""
+def _write_end_events(connection: sa.Connection, run_id: str) -> None:
+    """Write the webhook messages and the audit event of a run that has ended."""
     outbox.run_ended(connection, run, run_id)
-    audit.write(connection, trail.ended(_there(connection, run_id)))
+    audit.write(connection, trail.ended(_get_existing(connection, run_id)))
 
 
-def _there(connection: sa.Connection, run_id: str) -> Run:
-    found = get(connection, run_id)
-    assert found is not None, "its row was changed just now"
-    return found
+def _get_existing(connection: sa.Connection, run_id: str) -> Run:
+    existing = get(connection, run_id)
+    assert existing is not None, "this transaction has updated its row"
+    return existing
 
 
 def _attempt(mine: Run) -> tuple[sa.ColumnElement[bool], ...]:
     return run.c.id == mine.id, run.c.attempt == mine.attempt, run.c.executor == mine.executor
 
 
-def _of_attempt(mine: Run) -> sa.Update:
+def _update_running(mine: Run) -> sa.Update:
     return sa.update(run).where(*_attempt(mine), run.c.state == State.RUNNING.value)
 
 
 def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Who | None = None) -> bool:
-    """Ends the runs of an update as cancelled, at once by somebody or after they had asked; whether there was one."""
+    """Complete an UPDATE so that it ends its runs as cancelled, execute it, and write the events of each run. Return
+    whether there was one.
+
+    Args:
+        wanted: an UPDATE with its conditions and without values.
+        by: who cancelled a queued run, for the audit log; None where the event was written when it was requested.
+    """
     ended = wanted.values(
         state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[]
     ).returning(run.c.id)
     ids = connection.execute(ended).scalars().all()
     for run_id in ids:
         if by is not None:
-            audit.write(connection, trail.cancelled(_there(connection, run_id), by))
-        _tell_end(connection, run_id)
+            audit.write(connection, trail.cancelled(_get_existing(connection, run_id), by))
+        _write_end_events(connection, run_id)
     return bool(ids)
 
 
@@ -445,8 +509,8 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
     return [{"level": message.level.value, "key": message.key, "text": message.text} for message in messages]
 
 
-def _read_messages(kept: Iterable[Mapping[str, str]]) -> tuple[Message, ...]:
-    return tuple(Message(Level(one["level"]), one["key"], one["text"]) for one in kept)
+def _read_messages(stored: Iterable[Mapping[str, str]]) -> tuple[Message, ...]:
+    return tuple(Message(Level(message["level"]), message["key"], message["text"]) for message in stored)
 
 
 _FIELDS = tuple(column.name for column in run.columns if column.name not in ("single_flight", "statement"))
@@ -457,11 +521,11 @@ def _kept(row: Any) -> Kept:
     return Kept(row.id, bool(row.over), bool(row.free), files, _read_messages(row.messages))
 
 
-def _several(result: sa.CursorResult[Any]) -> list[Run]:
+def _all_runs(result: sa.CursorResult[Any]) -> list[Run]:
     return [_run(row) for row in result.mappings()]
 
 
-def _one(result: sa.CursorResult[Any]) -> Run | None:
+def _first_run(result: sa.CursorResult[Any]) -> Run | None:
     row = result.mappings().first()
     return None if row is None else _run(row)
 
@@ -476,5 +540,5 @@ def _run(row: sa.RowMapping) -> Run:
 
 
 def canonical(value: Any) -> str:
-    """JSON that is the same for the same value."""
+    """Return a value as canonical JSON: equal values give equal texts (sorted keys, no white space, no escapes)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

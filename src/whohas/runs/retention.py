@@ -1,9 +1,14 @@
-"""What is kept, and for how long: files by age and by their size together, runs for longer, held runs for ever.
+"""Retention: sweeps remove old files and runs; a legal hold protects a run from that.
 
-A sweep removes, in this order: files of runs that ended long ago, files beyond the room that all may take (the oldest
-first), runs that ended longer ago still, and what nobody owns: unfinished parts, folders without a run, spilled data.
-A run that is not over is never touched, nor is one that is held. `Removed` is the one account of what went; it is
-logged, and handed to whoever else wants to know.
+A sweep removes, in this order:
+
+1. files of runs that ended more than `keep_files_days` ago;
+2. files of the oldest runs, until all files together take at most `keep_files_bytes`;
+3. runs that ended more than `keep_runs_days` ago;
+4. orphaned files, which no run owns: unfinished files, folders without a run, spilled data.
+
+Runs that are not over and runs under a legal hold are never touched. `Removed` describes each thing that was removed;
+it is logged.
 """
 
 from __future__ import annotations
@@ -33,25 +38,26 @@ log = structlog.get_logger("whohas.retention")
 
 
 class Kind(StrEnum):
-    """What was removed."""
+    """The kind of a thing that a sweep removes."""
 
     FILES = "files"
-    """The files of a run; its row stays, with their names and hashes."""
+    """The files of a run; its row stays, with a message that lists their names and hashes."""
     RUN = "run"
-    """A run, with whatever files it still had."""
+    """A run, with the files that it still had."""
     STRAY = "stray"
-    """A file or a folder that nobody owns."""
+    """An orphaned file or folder: no run owns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """One thing that a sweep removed, or would.
+    """One thing that a sweep has removed, or would remove.
 
     Attributes:
-        run_id: whose it was; empty where that is not known.
-        names: of the files.
-        bytes: that this freed.
-        why: a sentence.
+        kind: the kind of thing.
+        run_id: the run that it belonged to; of an orphaned file, the id in the name of its folder.
+        names: the names of the files.
+        bytes: the size of the files.
+        why: the rule by which it was removed, a sentence.
     """
 
     kind: Kind
@@ -63,7 +69,14 @@ class Removed:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Why a run is never swept."""
+    """A legal hold: it protects a run and its files from sweeps.
+
+    Attributes:
+        run_id: the run.
+        holder: the name of who placed the hold.
+        reason: the reason that they gave; may be empty.
+        held: when it was placed.
+    """
 
     run_id: str
     holder: str
@@ -72,17 +85,17 @@ class Hold:
 
 
 def log_removed(removed: Sequence[Removed]) -> None:
-    """One line of the log for each thing that went."""
-    for one in removed:
-        log.info("removed", kind=one.kind.value, run_id=one.run_id, files=one.names, bytes=one.bytes, why=one.why)
+    """Write a log line for each thing that was removed."""
+    for item in removed:
+        log.info("removed", kind=item.kind.value, run_id=item.run_id, files=item.names, bytes=item.bytes, why=item.why)
 
 
 @dataclass(frozen=True)
 class Retention:
-    """Sweeps an installation, and holds runs.
+    """The retention service of an installation: sweeps and legal holds.
 
     Attributes:
-        tell: is told what a sweep removed, once it is gone.
+        tell: called with the things that a sweep has removed, if there are any.
     """
 
     settings: Settings
@@ -91,7 +104,11 @@ class Retention:
     tell: Callable[[Sequence[Removed]], None] = field(default=log_removed)
 
     def hold(self, run_id: str, holder: str, reason: str = "", by: audit.Who = SYSTEM) -> Hold:
-        """Keeps a run and its files until it is released. One that is held stays as it is.
+        """Place a legal hold on a run, and return it. Where the run is under a hold already, return that one unchanged.
+
+        Args:
+            holder: the name of who places the hold.
+            by: the actor for the audit log.
 
         Raises:
             NotFound: there is no such run, or its files have been removed.
@@ -113,10 +130,13 @@ class Retention:
         return held
 
     def release(self, run_id: str, by: audit.Who = SYSTEM) -> None:
-        """Lets a held run be swept again.
+        """Remove the legal hold on a run, so that sweeps apply to it again.
+
+        Args:
+            by: the actor for the audit log.
 
         Raises:
-            NotFound: it is not held.
+            NotFound: the run is under no hold.
         """
         with self.database.begin() as connection:
             if connection.execute(sa.delete(hold).where(hold.c.run_id == run_id)).rowcount == 0:
@@ -125,33 +145,35 @@ class Retention:
         log.info("released", run_id=run_id)
 
     def held(self) -> list[Hold]:
-        """The runs that are held, the newest first."""
+        """Return all legal holds, the newest first."""
         with self.database.connect() as connection:
             rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
             return [Hold(**row) for row in rows]
 
     def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM, by_age: bool = True) -> list[Removed]:
-        """Removes what is not to be kept, and returns what that was. Safe from many processes at once.
+        """Remove what is no longer to be kept, and return what was removed. Many processes may do this at the same
+        time.
 
         Args:
-            dry: remove nothing, only say what would go.
-            by: who the audit trail says swept.
-            by_age: whether anything goes for its age; else only files beyond the room that all may take.
+            dry: remove nothing, and return what would be removed.
+            by: the actor for the audit log.
+            by_age: whether to apply the rules on age (1, 3 and 4 of the list above); else only the limit on the size of
+                all files is applied.
         """
-        gone: list[Removed] = []
-        for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_room()):
-            gone += self._remove_files(run_id, why, dry, by)
-        emptied = {one.run_id for one in gone}
+        removed: list[Removed] = []
+        for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_size_limit()):
+            removed += self._remove_files(run_id, why, dry, by)
+        emptied = {item.run_id for item in removed}
         for run_id, why in self._old_runs() if by_age else ():
-            gone += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
+            removed += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
         if by_age:
-            gone += self._told_strays(dry, by)
+            removed += self._remove_orphaned_files(dry, by)
         if not dry:
             if by_age:
                 self._forget_messages()
-            if gone:
-                self.tell(gone)
-        return gone
+            if removed:
+                self.tell(removed)
+        return removed
 
     def _old_files(self) -> Iterator[tuple[str, str]]:
         days = self.settings.keep_files_days
@@ -159,43 +181,49 @@ class Retention:
             with self.database.connect() as connection:
                 old = repository.kept_before(connection, repository.now() - timedelta(days=days))
             why = f"Files are kept for {days} days (WHOHAS_KEEP_FILES_DAYS)."
-            yield from ((one.id, why) for one in old if one.files)
+            yield from ((run.id, why) for run in old if run.files)
 
-    def _beyond_room(self) -> Iterator[tuple[str, str]]:
-        room = self.settings.keep_files_bytes
-        if not room:
+    def _beyond_size_limit(self) -> Iterator[tuple[str, str]]:
+        """Yield the runs whose files are to be removed so that all files fit into the limit, the oldest first.
+
+        Example: files of 5, 3 and 4 GB, the oldest first, under a limit of 8 GB: 12 are used; removing the first leaves
+            7.
+        """
+        limit = self.settings.keep_files_bytes
+        if not limit:
             return
         since = None
-        if self.settings.keep_files_days:  # older files are gone already, or would be
+        if self.settings.keep_files_days:  # older files have been removed by now, or would have been in a dry run
             since = repository.now() - timedelta(days=self.settings.keep_files_days)
         with self.database.connect() as connection:
             runs = repository.kept_by_all(connection, since=since)
-        taken = sum(_size(one.files) for one in runs)
-        why = f"All files together are kept to {room:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
-        for one in runs:
-            if taken <= room:
+        used = sum(_size(run.files) for run in runs)
+        why = f"All files together are kept to {limit:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
+        for run in runs:
+            if used <= limit:
                 return
-            if one.free and (size := _size(one.files)):
-                taken -= size
-                yield one.id, why
+            if run.free and (size := _size(run.files)):
+                used -= size
+                yield run.id, why
 
     def _old_runs(self) -> Iterator[tuple[str, str]]:
         days = self.settings.keep_runs_days
         if days:
             with self.database.connect() as connection:
                 old = repository.kept_before(connection, repository.now() - timedelta(days=days))
-            yield from ((one.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for one in old)
+            yield from ((run.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run in old)
 
     def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Who) -> list[Removed]:
-        """The row first, then the files: what is left of them after a crash is a stray."""
+        """Remove the files of a run. The row is changed first: after a crash in between, the files are orphaned, and
+        the next sweep removes them."""
         with self.database.begin() as connection:
             kept = repository.kept(connection, run_id, lock=True)
             if kept is None or not kept.files or not kept.free:
                 return []
             if not dry:
                 audit.write(connection, trail.swept(run_id, Kind.FILES, kept.files, why, by))
-                told = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
-                text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {told}."
+                listed = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
+                text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {listed}."
                 repository.forget_files(connection, kept, Message(Level.INFO, "files.removed", text))
         return self._removed(Kind.FILES, run_id, kept.files, why, dry)
 
@@ -215,19 +243,21 @@ class Retention:
             shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
         return [Removed(kind, run_id, tuple(file.name for file in files), _size(files), why)]
 
-    def _told_strays(self, dry: bool, by: audit.Who) -> list[Removed]:
-        """No row goes with a stray: its event comes first, and who is killed then removes it the next time."""
-        strays = self._strays(dry=True)
-        if strays and not dry:
-            names = [name for one in strays for name in one.names]
+    def _remove_orphaned_files(self, dry: bool, by: audit.Who) -> list[Removed]:
+        """Write the audit event, then remove orphaned files, and return them. No row of the database changes with them,
+        so where the process is killed in between, the next sweep writes another event and removes them."""
+        orphaned = self._orphaned_files(dry=True)
+        if orphaned and not dry:
+            names = [name for item in orphaned for name in item.names]
             with self.database.begin() as connection:
-                audit.write(connection, trail.swept_strays(names, sum(one.bytes for one in strays), by))
-            return self._strays(dry=False)
-        return strays
+                audit.write(connection, trail.swept_strays(names, sum(item.bytes for item in orphaned), by))
+            return self._orphaned_files(dry=False)
+        return orphaned
 
-    def _strays(self, dry: bool) -> list[Removed]:
-        settled = time.time() - timeouts.UNFINISHED_SECONDS
-        gone: list[Removed] = []
+    def _orphaned_files(self, dry: bool) -> list[Removed]:
+        """Find, and unless `dry` remove, files that no run owns and that have not changed for a while."""
+        unchanged_since = time.time() - timeouts.UNFINISHED_SECONDS
+        removed: list[Removed] = []
         for folder in _folders(self.artefacts.root):
             owner = self._owner(folder.name)
             if owner is not None and not owner.over:
@@ -236,23 +266,25 @@ class Retention:
             for path in sorted(folder.iterdir()):
                 if path.name not in owned:
                     why = "No run owns it." if owner is None else "Its run is over and does not own it."
-                    gone += _stray(path, folder.name, settled, why, dry)
-            if not dry and _changed(folder) < settled:
+                    removed += _remove_orphan(path, folder.name, unchanged_since, why, dry)
+            if not dry and _last_change(folder) < unchanged_since:
                 with suppress(OSError):
                     folder.rmdir()
-        # of each worker, and of files that are made later
-        for folder in (one for whose in _folders(self.settings.spill_path) for one in _folders(whose)):
-            owner = self._owner(folder.name[:32])
+        # spill folders: `<worker id>/<run id>-<attempt>`, and `later/<run id>-<token>` of formats rendered on demand
+        for folder in (inner for outer in _folders(self.settings.spill_path) for inner in _folders(outer)):
+            run_id = folder.name[:32]
+            owner = self._owner(run_id)
             if owner is None or owner.over:
-                gone += _stray(folder, folder.name[:32], settled, "It was spilled by an attempt that is over.", dry)
-        return gone
+                why = "It was spilled by an attempt that is over."
+                removed += _remove_orphan(folder, run_id, unchanged_since, why, dry)
+        return removed
 
     def _owner(self, run_id: str) -> repository.Kept | None:
         with self.database.connect() as connection:
             return repository.kept(connection, run_id)
 
     def _forget_messages(self) -> None:
-        """What hooks were told, and gave up on, is forgotten with the files that it was about."""
+        """Remove delivered and dead webhook messages that are older than `keep_files_days`."""
         days = self.settings.keep_files_days
         if days:
             with self.database.begin() as connection:
@@ -272,24 +304,26 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 
 
-def _changed(path: Path) -> float:
-    """When anything in it last changed; now where it goes away meanwhile."""
+def _last_change(path: Path) -> float:
+    """Return the newest modification time of a path and everything in it, in seconds since 1970; the present time where
+    it is being removed."""
     try:
         return max([path.lstat().st_mtime, *(inner.lstat().st_mtime for inner in path.rglob("*"))])
     except OSError:
         return time.time()
 
 
-def _stray(path: Path, run_id: str, settled: float, why: str, dry: bool) -> list[Removed]:
-    if _changed(path) >= settled:
+def _remove_orphan(path: Path, run_id: str, unchanged_since: float, why: str, dry: bool) -> list[Removed]:
+    """Remove a file or folder (unless `dry`), and return it; nothing where it changed recently or cannot be removed."""
+    if _last_change(path) >= unchanged_since:
         return []
     try:
-        size = sum(one.lstat().st_size for one in [path, *path.rglob("*")] if not one.is_dir())
+        size = sum(file.lstat().st_size for file in [path, *path.rglob("*")] if not file.is_dir())
         if not dry:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-    except OSError:  # another server was quicker, or the disk refuses: the next sweep sees
+    except OSError:  # another server removed it, or the disk failed: the next sweep tries again
         return []
     return [Removed(Kind.STRAY, run_id, (path.name,), size, why)]

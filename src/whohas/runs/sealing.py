@@ -1,4 +1,4 @@
-"""A finished file of a run: on the disk, and known by its bytes."""
+"""The size and SHA-256 of a file of a run, synced to disk. The file is hashed while it is written where possible."""
 
 from __future__ import annotations
 
@@ -12,31 +12,40 @@ from typing import Any
 
 _BLOCK = 1 << 20
 _SYNC_BYTES = 1 << 26
-"""So much at a time goes to the disk while a file is written, so that little is left to wait for at its end."""
+"""The file is synced to disk each time that it has grown by this many bytes, so that the last sync is short."""
 _WAIT_SECONDS = 0.02
-"""How long the next bytes of a file that is written are waited for. Nothing else depends on it, so it stands here."""
+"""The pause between two attempts to read more bytes of a growing file. It is no setting: nothing else depends on it."""
 
 
 class Sealing:
-    """One file that is being made, and its seal once it is complete."""
+    """Computes the digest of one file and makes it durable.
+
+    Call `seal` once the file is complete. Wrapping the writing in `on_the_way` makes `seal` quick.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._digest = hashlib.sha256()
         self._file: tuple[int, int] = (0, 0)
-        self._taken = 0
+        self._hashed = 0
 
     @contextmanager
     def on_the_way(self) -> Generator[None]:
-        """Hashes the file and brings it to the disk while somebody else writes it, who begins it anew and writes each
-        byte once.
+        """Hash and sync the file in a thread while the body of the context writes it.
 
-        The threads of an engine each write to a place of their own in a file, so that it has its length before it has
-        all its bytes. But a byte that has not been written yet is read as zero: up to the first zero, all are there. A
-        text has none; what follows a zero is hashed at the end.
+        The writer must create the file (an existing one is removed first) and write each byte exactly once, in any
+        order.
+
+        DuckDB's threads write to different offsets of a file at the same time, so the file has its full length before
+        it has all its bytes. A byte that has not been written yet reads as zero, so all bytes before the first zero
+        have been written: only these are hashed. Text files contain no zero byte. In a binary file, hashing stops at
+        its first zero byte until the writer has finished; the rest is hashed when the context ends.
+
+        Example: `b"id,na\\0\\0\\0smith\\n"` is read while a thread has yet to write bytes 5 to 7. The first five bytes
+        are hashed; the next read starts at offset 5.
 
         Raises:
-            OSError: the file cannot be read, or does not come to the disk.
+            OSError: the file cannot be read or synced.
         """
         self._path.unlink(missing_ok=True)
         over = Event()
@@ -44,7 +53,7 @@ class Sealing:
 
         def follow() -> None:
             try:
-                self._follow(over)
+                self._hash_until(over)
             except OSError as fault:
                 faults.append(fault)
 
@@ -58,7 +67,8 @@ class Sealing:
         if faults:
             raise faults[0]
 
-    def _follow(self, over: Event) -> None:
+    def _hash_until(self, over: Event) -> None:
+        """Hash the file as it grows, until the event is set and all its bytes are hashed."""
         complete = over.is_set()
         while not self._path.exists():
             if complete:
@@ -70,26 +80,29 @@ class Sealing:
             self._file = _identity(file.fileno())
             while True:
                 complete = over.is_set()
-                there = os.preadv(file.fileno(), [block], self._taken)
-                if not complete and (zero := block.find(0, 0, there)) >= 0:
-                    there = zero
-                self._digest.update(memoryview(block)[:there])
-                self._taken += there
+                length = os.preadv(file.fileno(), [block], self._hashed)
+                if not complete and (zero := block.find(0, 0, length)) >= 0:
+                    length = zero
+                self._digest.update(memoryview(block)[:length])
+                self._hashed += length
                 if (size := os.fstat(file.fileno()).st_size) - synced >= _SYNC_BYTES:
                     os.fdatasync(file.fileno())
                     synced = size
-                if not there:
+                if not length:
                     if complete:
                         return
                     over.wait(_WAIT_SECONDS)
 
     def seal(self) -> dict[str, Any]:
-        """The `bytes` and `sha256` of the file, which is complete and has come to the disk when this returns."""
+        """Sync the complete file to disk, and return its `bytes` and `sha256` (lower-case hex digits).
+
+        The digest of `on_the_way` is used where it covers the same file to its end; else the file is read again.
+        """
         with self._path.open("rb") as file:
             os.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
-            followed = self._file == _identity(file.fileno()) and self._taken == size
-            digest = self._digest if followed else hashlib.file_digest(file, "sha256")
+            hashed = self._file == _identity(file.fileno()) and self._hashed == size
+            digest = self._digest if hashed else hashlib.file_digest(file, "sha256")
             return {"bytes": size, "sha256": digest.hexdigest()}
 
 

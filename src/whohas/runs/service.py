@@ -1,4 +1,7 @@
-"""What people do with runs: start, look, fetch, cancel. Both doors, HTTP and the command line, come in here."""
+"""The service for runs, used by the HTTP API and the command line: start, get, download and cancel runs.
+
+`Runs.planned` validates a request and plans the run; `Runs.keep` inserts it, which queues it; workers execute it.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +39,22 @@ from whohas.warehouse.catalogue import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
+"""Attempts to insert a run or find the active one, where the active one ends in between each time."""
 _AGAIN = " Start the report again."
 _LISTED = 11
-"""Runs that are looked for by the beginning of an id: more than a message lists."""
+"""The largest number of runs that are searched by a prefix of their id: one more than an error message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A run that may be kept, and what it is to do."""
+    """A validated and planned run that is not stored yet.
+
+    Attributes:
+        run: the run.
+        plan: the report's plan: statements, parameters and columns.
+        snapshot: the warehouse snapshot that it reads.
+        options: how its files are written.
+    """
 
     run: Run
     plan: reports.Plan
@@ -51,24 +62,27 @@ class Planned:
     options: Options
 
     def to_keep(self) -> RunPlan:
-        """Return the plan as it is kept with the run. It finds files, so no transaction should wait for it."""
+        """Return the plan in the form that is stored with the run. Call it outside of transactions: it reads the
+        catalogue and the footers of data files, which takes time."""
         return RunPlan.of(self.plan, self.snapshot, self.options)
 
 
 class Working(Protocol):
-    """See `worker.working`."""
+    """The type of `worker.working` with all arguments but the periodic tasks bound."""
 
     def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of an installation.
+    """The service for the runs of an installation.
+
+    A `caller` of None stands for the operator of the server, who sees all runs.
 
     Attributes:
-        later: makes files that were not made with their run.
-        wake: lets a worker of this process look for queued runs; called after a run was committed.
-        work: carries out runs in this process, and does periodic tasks beside, for as long as the context lasts; see
+        later: renders files in formats that were not made with their run.
+        wake: wakes the worker of this process to look for queued runs; called after a run was committed.
+        work: executes queued runs in this process, and does periodic tasks, while the context lasts; see
             `worker.working`.
     """
 
@@ -89,25 +103,31 @@ class Runs:
         attributes: Mapping[str, Any] | None = None,
         by: audit.Who = SYSTEM,
     ) -> Run:
-        """Starts a report, or returns the run that is already making it (single flight).
+        """Queue a run of a report, and return it; or return the active run of the same report and arguments (single
+        flight).
 
-        The run reads the newest snapshot. It is queued by being kept.
+        The run reads the newest snapshot; a search, the newest that has a search index. The caller is recorded as a
+        launcher, so that they see the run.
 
         Args:
-            caller: who will see it; null for whoever runs the server.
-            attributes: facts of this start that the run is to tell, such as its tracking id.
-            by: who the audit trail says started it.
+            report_type: the report, as the request has it.
+            arguments: its arguments, as the request has them; None for none.
+            launcher: the caller's name, stored with the run.
+            attributes: further attributes of the run, such as its tracking id.
+            by: the actor for the audit log.
 
         Raises:
-            InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
-            Forbidden: it is not on a source that the caller is held to.
-            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+            InvalidArguments: the report is unknown or switched off, or its arguments are invalid.
+            Forbidden: the caller is restricted to sources, and the run covers others.
+            QuotaExceeded: too many runs are queued, or the launcher has too many active runs.
+            Unavailable: it is a search, and no snapshot has a search index yet; or identical runs ended faster than
+                this one could be inserted.
         """
         planned = self.planned(report_type, arguments, launcher, caller, attributes)
         run = planned.run
         launched_by = caller.id if caller else None
         for _ in range(_TRIES):
-            # most identical starts find the run so, and write nothing
+            # a shortcut without a write transaction, which answers most identical requests
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
             plan = planned.to_keep()
@@ -116,7 +136,9 @@ class Runs:
             if kept is not None:
                 self.wake()
                 return kept
-        raise Unavailable("The run could not be kept: identical runs end faster than this one can start.")
+        raise Unavailable(
+            "The run could not be started: identical runs end faster than it can be queued. Start it again."
+        )
 
     def planned(
         self,
@@ -126,19 +148,22 @@ class Runs:
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
     ) -> Planned:
-        """The run that a start would make, and its plan; nothing of it is kept yet.
+        """Validate a request to start a report, and return the run that it would queue, with its plan. Nothing is
+        stored.
+
+        The arguments are those of `start`.
 
         Raises:
-            InvalidArguments: the report type or its arguments are wrong, or the report is switched off.
-            Forbidden: it is not on a source that the caller is held to.
-            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+            InvalidArguments: the report is unknown or switched off, or its arguments are invalid.
+            Forbidden: the caller is restricted to sources, and the run covers others.
+            Unavailable: it is a search, and no snapshot has a search index yet.
         """
         if arguments is None:
             arguments = {}
         if not isinstance(arguments, Mapping):
             raise InvalidArguments("arguments must be an object of names and values.")
-        sent = cast("Mapping[str, Any]", arguments)
-        report = reports.find(report_type, sent)
+        requested = cast("Mapping[str, Any]", arguments)
+        report = reports.find(report_type, requested)
         with self.database.connect() as connection:
             if repository.disabled(connection, report.type):
                 raise InvalidArguments(
@@ -148,18 +173,18 @@ class Runs:
         created = repository.now()
         snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
         request = reports.Request(
-            report.type, sent, created, launcher, self.settings.search_phrases, Limits.of(self.settings)
+            report.type, requested, created, launcher, self.settings.search_phrases, Limits.of(self.settings)
         )
         plan = report.plan(request, catalogue(snapshot))
-        files = wish(sent, self.settings, default_formats(report, plan, self.settings))
-        asked = {**plan.arguments, **files.arguments}
+        files = wish(requested, self.settings, default_formats(report, plan, self.settings))
+        normalised = {**plan.arguments, **files.arguments}
         run = Run(
             id=RunId(uuid.uuid4().hex),
             report_type=report.type,
             report_name=report.name,
             description=report.description,
-            arguments=asked,
-            key=_key(report.type, asked),
+            arguments=normalised,
+            key=_key(report.type, normalised),
             attributes={"org": self.settings.org, **plan.attributes, **(attributes or {})},
             state=State.QUEUED,
             snapshot=snapshot.number,
@@ -175,29 +200,31 @@ class Runs:
             messages=(
                 *plan.messages,
                 *incomplete(plan, catalogue(snapshot)),
-                *_foreign(report, sent),
-                *_older(snapshot, self.warehouse),
+                *_unknown_arguments(report, requested),
+                *_older_snapshot(snapshot, self.warehouse),
             ),
             artefacts=(),
             size=_size(plan, catalogue(snapshot), files.formats),
         )
         if caller is not None:
             launches.check_start(caller, run)
-        return Planned(run, plan, snapshot, options(sent, self.settings))
+        return Planned(run, plan, snapshot, options(requested, self.settings))
 
     def keep(
         self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Who = SYSTEM
     ) -> Run | None:
-        """Keeps a run with its plan, which queues it, in the caller's transaction, or finds the run that holds its key.
+        """Insert a run with its plan, which queues it, and return it; or return the active run with the same key.
 
-        None where that run ended at this moment: try again in another transaction.
+        Both in the caller's transaction, with the record of the launcher and the audit event. None where the active run
+        ended at this moment: try again in a new transaction.
 
         Args:
-            launched_by: the `Caller.id` of who will see it; null for whoever runs the server.
-            by: who the audit trail says started it.
+            launched_by: the `Caller.id` of the launcher, who will see the run; None for the operator of the server.
+            by: the actor for the audit log.
 
         Raises:
-            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+            QuotaExceeded: too many runs are queued, or the launcher has too many active runs. The caller must roll
+                back.
         """
         kept: Run | None = run
         if repository.insert(connection, run, self._single_flight(run)):
@@ -215,7 +242,7 @@ class Runs:
         return run.report_type not in self.settings.concurrent_reports
 
     def _joined(self, key: str, launched_by: str | None, by: audit.Who) -> Run | None:
-        """The run that makes it already, which is this launcher's too from now on; None if there is none."""
+        """Return the active run with a key, after recording the caller as one of its launchers, or None."""
         with self.database.connect() as connection:
             holder = repository.active(connection, key)
             if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
@@ -226,10 +253,10 @@ class Runs:
         return holder
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
-        """Whether there is room for the run that was just kept; where there is none, the transaction ends without it.
+        """Check the quotas after a run was inserted, itself included. The error rolls the transaction back.
 
         Raises:
-            QuotaExceeded: too many runs wait, or the launcher has too many that are not over.
+            QuotaExceeded: too many runs are queued, or the launcher has too many active runs.
         """
         if repository.count_active(connection, launcher) > self.settings.runs_per_launcher:
             has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
@@ -245,13 +272,10 @@ class Runs:
             )
 
     def get(self, run_id: str, caller: Caller | None = None) -> Run:
-        """A run as it stands.
-
-        Args:
-            caller: who asks; null for whoever runs the server.
+        """Return a run.
 
         Raises:
-            NotFound: there is no run with that id, or none that the caller may see.
+            NotFound: there is no run with that id that the caller may see.
         """
         with self.database.connect() as connection:
             run = repository.get(connection, run_id, *_seen_by(caller))
@@ -260,16 +284,19 @@ class Runs:
         return run
 
     def record(self, run: Run) -> Record:
-        """How a run finds its rows: its plan, and the digest of its rows."""
+        """Return the stored plan of a run and the digest of its rows."""
         with self.database.connect() as connection:
             return repository.record(connection, run.id)
 
     def id_of(self, beginning: str) -> RunId:
-        """The id of the only run whose id begins so; a whole id is its own.
+        """Return the full id of the one run whose id starts with a text.
+
+        Args:
+            beginning: 1 to 32 hex digits, in upper or lower case.
 
         Raises:
-            NotFound: there is none.
-            InvalidArguments: there are several; the message lists them.
+            NotFound: no run's id starts so, or the text is malformed.
+            InvalidArguments: several runs' ids do; the message lists them.
         """
         text = beginning.strip().lower()
         if not re.fullmatch("[0-9a-f]{1,32}", text):
@@ -280,15 +307,15 @@ class Runs:
             raise _no_run(beginning) if len(text) == 32 else NotFound(f"There is no run whose id begins with {text!r}.")
         if len(found) > 1:
             raise ambiguous(
-                text, [f"{one.id}  {one.report_type}  {one.created:%Y-%m-%d %H:%M:%S} UTC" for one in found]
+                text, [f"{run.id}  {run.report_type}  {run.created:%Y-%m-%d %H:%M:%S} UTC" for run in found]
             )
         return found[0].id
 
     def polled(self, run_id: str, caller: Caller | None = None) -> Run | None:
-        """A run as it stands, and in the same look whether its report is switched off: None, where it is.
+        """Return a run; None where its report is switched off. One query, for clients that poll.
 
         Raises:
-            NotFound: there is no run with that id, or none that the caller may see.
+            NotFound: there is no run with that id that the caller may see.
         """
         with self.database.connect() as connection:
             found = repository.get_with_switch(connection, run_id, *_seen_by(caller))
@@ -298,18 +325,19 @@ class Runs:
         return None if off else run
 
     def newest_completed(self, run: Run, caller: Caller | None = None) -> Run | None:
-        """The newest run of the same report and arguments that ended with files and that the caller may see; None if
-        there is none."""
+        """Return the newest run of the same report and arguments that ended with files and that the caller may see,
+        or None."""
         with self.database.connect() as connection:
             return repository.newest_with_files(connection, run.key, *_seen_by(caller))
 
     def artefact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artefact]:
-        """A run and its finished file in a format; one that was not made with it is made now.
+        """Return a run and its file in a format, after rendering the file if it was not made with the run.
 
         Raises:
-            NotFound: no such run that the caller may see, it is not over, or it has no file in that format and none can
-                be made.
-            Unavailable: the file could not be made now.
+            InvalidArguments: the format is unknown.
+            NotFound: there is no such run that the caller may see, it is not over, its files were removed, or it has no
+                file in that format and none can be rendered.
+            Unavailable: rendering failed; the message says why.
         """
         run = self.get(run_id, caller)
         if not run.state.over:
@@ -317,52 +345,60 @@ class Runs:
                 f"The {format.upper()} file of this run is not ready: {run.progress.lower()}. "
                 "Ask for its result until it has a status, then for the file."
             )
-        found = next((one for one in run.artefacts if one.format == format), None) or self.later.make(run, format)
-        if found is not None:
-            if not self.artefacts.path(run.id, found).is_file():
+        file = next((made for made in run.artefacts if made.format == format), None) or self.later.make(run, format)
+        if file is not None:
+            if not self.artefacts.path(run.id, file).is_file():
                 raise NotFound("The file of this run has been removed. Start the report again.")
-            return run, found
+            return run, file
         removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
         if removed is not None:
             raise NotFound(f"{removed} Start the report again.")
         why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
         ended = "was cancelled" if run.state is State.CANCELLED else "failed"
-        what = "" if why.endswith(_AGAIN) else _AGAIN
-        raise NotFound(f"This run {ended} and has no file.{why}{what}")
+        advice = "" if why.endswith(_AGAIN) else _AGAIN
+        raise NotFound(f"This run {ended} and has no file.{why}{advice}")
 
     def path(self, run: Run, artefact: Artefact) -> Path:
-        """Where a finished file lies."""
+        """Return the path of a file of a run."""
         return self.artefacts.path(run.id, artefact)
 
     def downloaded(
         self, run: Run, artefact: Artefact, by: audit.Who, name: str, span: tuple[int, int] | None = None
     ) -> None:
-        """Writes the event of a download; only once this returns may any byte of the file be handed out.
+        """Write the audit event of a download. Send no byte of the file before this has returned.
 
         Args:
-            name: what the file is called where it goes.
-            span: the bytes of it that are asked for, the end exclusive; None for all.
+            by: the actor for the audit log.
+            name: the file name that the client is given.
+            span: the requested range of bytes, the end exclusive; None for the whole file.
         """
         with self.database.begin() as connection:
             audit.write(connection, trail.downloaded(run, artefact, by, name, span))
 
     def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> None:
-        """Cancels a run: a queued one at once, a running one once its child is gone. No effect on one that is over.
+        """Cancel a run. A queued run ends at once, a running one as soon as its child process has ended. No effect on a
+        run that is over.
+
+        Args:
+            by: the actor for the audit log.
 
         Raises:
-            NotFound: there is no run with that id, or none that the caller may see.
+            NotFound: there is no run with that id that the caller may see.
         """
         self.get(run_id, caller)
         with self.database.begin() as connection:
             repository.ask_to_cancel(connection, run_id, by)
 
     def disabled(self, report_type: str) -> bool:
-        """Whether a report is switched off."""
+        """Return whether a report is switched off."""
         with self.database.connect() as connection:
             return repository.disabled(connection, report_type)
 
     def switch(self, report_type: str, *, off: bool, by: audit.Who = SYSTEM) -> None:
-        """Switches a report off or on.
+        """Switch a report off or on for all callers.
+
+        Args:
+            by: the actor for the audit log.
 
         Raises:
             InvalidArguments: there is no such report.
@@ -383,7 +419,8 @@ def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:
     return () if caller is None or caller.sees_all else (launches.seen_by(caller),)
 
 
-def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
+def _older_snapshot(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
+    """Return a warning where a search reads a snapshot that is not the newest, whose search index is not ready yet."""
     newest = warehouse.snapshot()
     if snapshot.number == newest.number:
         return ()
@@ -395,7 +432,14 @@ def _older(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
 
 
 def _size(plan: reports.Plan, sizes: Catalogue, formats: tuple[str, ...]) -> int:
-    """About how much there is to do, in units of a row of CSV; what is not known is taken for all that is read."""
+    """Return the estimated effort of a run: rows times the weights of its formats, in units of a row of CSV.
+
+    For a statement without an estimate of its result, the rows of all tables that it reads are counted. Example: 1,000
+    expected rows as CSV (weight 1) and a format of weight 3 give 4,000.
+
+    Args:
+        sizes: the catalogue, for the number of rows of tables.
+    """
     rows = sum(
         statement.expected_rows or sum(sizes.rows(name, parts) for name, parts in statement.tables.items())
         for statement in plan.statements
@@ -408,25 +452,28 @@ def _key(report_type: str, arguments: Mapping[str, Any]) -> str:
 
 
 _LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *ARGUMENTS})
-"""Arguments that older clients send with every report, and that newer ones put in by themselves."""
+"""Arguments that clients of the published API send with every report: accepted without a message that they are
+ignored."""
 
 
 def argument_names(report: reports.Report, *, legacy: bool = False) -> frozenset[str]:
-    """The names of the arguments that a report takes, those of its files too.
+    """Return the names of the arguments that a report accepts, those on its files included.
 
     Args:
-        legacy: those that are accepted without effect too.
+        legacy: whether to include those that are accepted without effect, because clients send them with every report.
     """
     return frozenset((*report.arguments, *ARGUMENTS, *(_LEGACY if legacy else ())))
 
 
-def _foreign(report: reports.Report, sent: Mapping[str, Any]) -> tuple[Message, ...]:
-    names = sorted(name for name in sent if name not in argument_names(report, legacy=True))
+def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> tuple[Message, ...]:
+    """Return a message that names the arguments which the report does not have and which are ignored, if there are
+    any."""
+    names = sorted(name for name in requested if name not in argument_names(report, legacy=True))
     if not names:
         return ()
     known = ", ".join(report.arguments) or "none"
-    meant = {name: found for name in names if (found := near(name, argument_names(report)))}
-    hint = "".join(f" Did you mean {found} by {name[:60]}?" for name, found in meant.items())
+    similar = {name: known_name for name in names if (known_name := near(name, argument_names(report)))}
+    hint = "".join(f" Did you mean {known_name} by {name[:60]}?" for name, known_name in similar.items())
     text = f"{report.type} has no argument {', '.join(name[:60] for name in names)}: ignored.{hint}"
     text = f"{text} Its arguments: {known}."
     return (Message(Level.INFO, "arguments.ignored", text),)

@@ -1,7 +1,8 @@
-"""One attempt at a run: a child process does the work, this thread watches over it.
+"""Executes one attempt at a run: a child process does the work while a thread of the worker supervises it.
 
-Only here does a run go from running to over. The row says whose attempt it is, so that an attempt that lost its run
-(to a cancel, or to a later attempt) changes nothing. A database that does not answer for a while is waited for.
+Only this module ends a running run (apart from recovery after a worker's death). Each update is conditional on the
+worker and attempt number in the run's row, so an attempt that has lost its run, to a cancellation or to a later
+attempt, changes nothing. While the database is unreachable, writes are retried.
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ _JUMP = timedelta(seconds=timeouts.CLOCK_STEP_SECONDS)
 
 
 def _timed(run: Run, claimed: float) -> Run:
-    """Return a run whose launch is as long ago as it is, also where the clock jumped since: its duration is right.
+    """Return the run with its launch time corrected where the system clock jumped while it ran, so that its duration is
+    right.
+
+    Example: claimed 60 s ago by the monotonic clock, but `launched` is an hour ago by the system clock: `launched`
+    becomes now minus 60 s.
 
     Args:
         claimed: when this attempt was claimed, by `time.monotonic`.
@@ -56,12 +61,12 @@ def _timed(run: Run, claimed: float) -> Run:
 
 
 class _Stopped(Exception):
-    """The attempt ends before its work is done: `cancelled`, lost, or the worker shuts down."""
+    """The attempt must end early: its run was cancelled or taken over, or the worker shuts down."""
 
 
 @dataclass
 class Supervisor:
-    """Carries out runs, each with a child of its own; `begin` comes first."""
+    """Executes the runs that this worker claims, each in a child process. Call `begin` first."""
 
     settings: Settings
     database: sa.Engine
@@ -71,36 +76,42 @@ class Supervisor:
     tracing: Tracing = field(default_factory=Tracing)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: dict[str, float] = field(default_factory=dict[str, float])
-    """When each run that is carried out here was claimed, by `time.monotonic`."""
+    """The runs that are claimed and not ended: run id to the time of the claim, by `time.monotonic`."""
     _claiming: threading.Lock = field(default_factory=threading.Lock)
     _lease: WorkerLease | None = None
 
     @property
     def lease(self) -> WorkerLease:
-        assert self._lease is not None, "a worker begins before it carries out anything"
+        """The lease of this worker."""
+        assert self._lease is not None, "`begin` was not called"
         return self._lease
 
     def begin(self, lease: WorkerLease) -> None:
-        """Makes ready to carry out runs as this worker."""
+        """Set the worker's lease, and start the fork server."""
         self._lease = lease
         self._stopping.clear()
         self.children.fork_server.start()
 
     def stop(self) -> None:
-        """The worker shuts down: attempts end now, their runs go back to the queue."""
+        """End all attempts, because the worker shuts down: their runs go back to the queue."""
         self._stopping.set()
         self.children.end_all()
 
     def under_way(self) -> list[str]:
-        """The ids of the runs that are being carried out here, and of those that were claimed for it."""
+        """Return the ids of the runs that this worker has claimed and not ended."""
         with self._claiming:
             return list(self._busy)
 
     def claim(self, room: Mapping[Lane, int]) -> list[Run]:
-        """Take queued runs for this worker, at most so many of each lane; none while its lease is not proven."""
+        """Claim queued runs for this worker; none while its lease is not valid or it shuts down.
+
+        Args:
+            room: the number of free slots of each lane.
+        """
         if not self.lease.held or self._stopping.is_set():
             return []
-        # `recovery` takes a run of ours that is not under way for forgotten: it has to wait until it is
+        # `Recovery.take_over` releases runs of this worker that are not in `under_way`. With the lock it cannot see a
+        # run between the claim and its entry in `_busy`.
         with self._claiming:
             with self.database.begin() as connection:
                 runs = [
@@ -112,20 +123,20 @@ class Supervisor:
         return runs
 
     def carry_out(self, run: Run) -> None:
-        """One attempt at a run that was claimed, to its end."""
+        """Execute an attempt at a claimed run to its end; errors of the run are written to its row, not raised."""
         try:
-            self._claimed(run)
+            self._execute(run)
         finally:
             del self._busy[run.id]
 
     def hand_back(self, run: Run) -> None:
-        """Puts a run that was claimed back on the queue."""
+        """Put a claimed run back on the queue."""
         try:
-            self._let_go(run)
+            self._release(run)
         finally:
             del self._busy[run.id]
 
-    def _claimed(self, run: Run) -> None:
+    def _execute(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
             self.artefacts.sweep(run.id, run.attempt - 1)
             if run.lost >= self.settings.run_attempts:
@@ -138,11 +149,11 @@ class Supervisor:
                     ),
                 )
                 return
-            with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as piece:
-                piece.tell(run=run.id, report=run.report_type, attempt=run.attempt)
-                self._attempt(run, piece)
+            with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as span:
+                span.tell(run=run.id, report=run.report_type, attempt=run.attempt)
+                self._attempt(run, span)
 
-    def _attempt(self, run: Run, piece: Piece) -> None:
+    def _attempt(self, run: Run, span: Piece) -> None:
         started = time.monotonic()
         claimed = self._busy[run.id]
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
@@ -150,15 +161,15 @@ class Supervisor:
             run, plan = self._with_plan(run)
             artefacts, done = self._make(run, plan, spill)
         except _Stopped:
-            self._let_go(run)
+            self._release(run)
         except (ChildKilled, IndexChanged) as error:
-            piece.fail(error.message)
+            span.fail(error.message)
             self._try_again(run, error.message)
         except NotFound as error:
-            piece.fail(error.message)
+            span.fail(error.message)
             self._fail(_timed(run, claimed), "data", f"{error.message} Start the report again.")
         except WhohasError as error:
-            piece.fail(error.message)
+            span.fail(error.message)
             self._fail(_timed(run, claimed), "engine", error.message)
         except OSError as error:
             self._fail(
@@ -172,16 +183,17 @@ class Supervisor:
                 "An internal fault ended it. The server's log has it under the run's id.",
             )
         else:
-            self.tracing.phases(piece, done.phases)
+            self.tracing.phases(span, done.phases)
             if self._succeed(_timed(run, claimed), artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
-                self._let_go(run)
+                self._release(run)
         finally:
             shutil.rmtree(spill, ignore_errors=True)
 
     def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
-        """Has a child make the run's files, and publishes them; when it returns or raises, the child is gone."""
+        """Have a child process write the run's files, and publish them. The child has ended when this returns or
+        raises."""
         child = self.children.take()
         try:
             with held_snapshot(run, plan, self.warehouse) as snapshot:
@@ -198,21 +210,31 @@ class Supervisor:
         finally:
             self.children.end(child)
 
-    def _let_go(self, run: Run) -> None:
-        """The attempt is over without an outcome of its own: cancelled, lost to a later attempt, or handed back."""
+    def _release(self, run: Run) -> None:
+        """End an attempt without a result: remove its files, then put the run back on the queue, or mark it as
+        cancelled where that was requested. No effect on the row where a later attempt has the run."""
         self.artefacts.sweep(run.id, run.attempt)
         if not self._write(lambda connection: repository.hand_back(connection, run)):
             self._write(lambda connection: repository.confirm_cancelled(connection, run))
 
     def _try_again(self, run: Run, reason: str) -> None:
-        """Puts a run back on the queue whose process was killed, as if its worker had died: the attempt is lost."""
+        """Put a run whose child was killed back on the queue, and count the attempt as lost, as if its worker had
+        died."""
         self.artefacts.sweep(run.id, run.attempt)
         lost = repository.Held(run.id, self.lease.executor, run.attempt)
         state = self._write(lambda connection: repository.release(connection, lost))
         log.warning("attempt lost", report=run.report_type, reason=reason, queued=state is State.QUEUED)
 
     def _write(self, write: Callable[[sa.Connection], T]) -> T:
-        """Writes in one transaction, which may be tried twice: `write` must come to the same then."""
+        """Execute a function in a transaction, and retry while the database is unreachable; return its result.
+
+        A commit may have succeeded although its response was lost. So `write` must be idempotent: called again after
+        that, it must return the same result and change nothing.
+
+        Raises:
+            SQLAlchemyError: the database was unreachable for `ATTEMPT_WRITE_SECONDS`, or `ATTEMPT_STOPPING_SECONDS`
+                while the worker shuts down; or any other error of the database.
+        """
         began = time.monotonic()
         while True:
             try:
@@ -229,7 +251,7 @@ class Supervisor:
         extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
         parts, tables = plan.parts_for(
             self.warehouse.root,
-            lambda number: self._place(run, f"extract-{number}.parquet") if extracts else "",
+            lambda number: self._unfinished_path(run, f"extract-{number}.parquet") if extracts else "",
         )
         return Work(
             parts=parts,
@@ -243,7 +265,8 @@ class Supervisor:
         )
 
     def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
-        """The run and its plan; one that an earlier version queued without a plan is planned now, and says so."""
+        """Return the run and its plan. Where an earlier version queued the run without a plan, plan it now, store the
+        plan, and add a message that says so."""
         with self.database.connect() as connection:
             plan = repository.record(connection, run.id).plan
         if plan is None:
@@ -259,21 +282,23 @@ class Supervisor:
 
     def _output(self, run: Run, format: str, zipped: bool) -> Output:
         return Output(
-            format, self._place(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"), zipped
+            format,
+            self._unfinished_path(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"),
+            zipped,
         )
 
-    def _place(self, run: Run, name: str) -> str:
+    def _unfinished_path(self, run: Run, name: str) -> str:
         return str(self.artefacts.part(run.id, run.attempt, name))
 
     def _watch(self, run: Run, child: Child, work: Work) -> Done:
-        """Gives the child its work, and follows it.
+        """Send the child its work, write its progress to the run's row every 0.5 s, and return its result.
 
         Raises:
-            _Stopped: the run was cancelled, lost, or the worker shuts down.
+            _Stopped: the run was cancelled or taken over, or the worker shuts down.
             ChildKilled: the child was killed from outside.
-            WhohasError: the child failed; the message says why.
+            WhohasError: the child failed, or the run took longer than `run_seconds`; the message says why.
         """
-        began = noted = time.monotonic()
+        began = last_written = time.monotonic()
         memory = MemoryWatch(group_memory())
         for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
             memory.look()
@@ -286,20 +311,25 @@ class Supervisor:
                     f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
                     "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
-            note = facts if facts and time.monotonic() - noted > timeouts.ATTEMPT_NOTE_SECONDS else {}
-            noted = time.monotonic() if note else noted
-            if not self._goes_on(run, note):
+            progress = facts if facts and time.monotonic() - last_written > timeouts.ATTEMPT_NOTE_SECONDS else {}
+            last_written = time.monotonic() if progress else last_written
+            if not self._is_still_running(run, progress):
                 raise _Stopped
         if self._stopping.is_set():
-            raise _Stopped  # that was us
+            raise _Stopped  # `stop` has ended the child
         raise died(child, memory)
 
-    def _goes_on(self, run: Run, note: dict[str, Any]) -> bool:
-        """Whether the run is still this attempt's; writes down how far it is, if told."""
+    def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:
+        """Write the progress, unless it is empty, and return whether the run still belongs to this attempt.
+
+        While the database is unreachable, the attempt continues until the worker's lease is lost.
+        """
         try:
-            if note:
+            if progress:
                 with self.database.begin() as connection:
-                    repository.note_progress(connection, run, note["progress"], note["percent"], note["rows"])
+                    repository.note_progress(
+                        connection, run, progress["progress"], progress["percent"], progress["rows"]
+                    )
             with self.database.connect() as connection:
                 return repository.goes_on(connection, run)
         except AWAY:
@@ -330,4 +360,4 @@ class Supervisor:
         if self._write(lambda connection: repository.finish(connection, run, State.FAILED, "Failed", None, messages)):
             log.warning("run failed", report=run.report_type, reason=text)
         else:
-            self._let_go(run)
+            self._release(run)

@@ -1,14 +1,16 @@
-"""The periodic sweep of a worker, which trusts a clock that jumped only after a day.
+"""The periodic retention sweep of a worker, guarded against a wrong system clock.
 
-A clock that is a year ahead by mistake makes all files too old to be kept. So nothing is removed for its age for a day
-of running time
+A system clock that is a year ahead by mistake would make all files too old to be kept. So nothing is removed because of
+its age for a day of running time
 
-- after the clock moved ahead, or back, by more than a day against the time that has passed while this process ran;
-- after a start where the newest run, leaving aside the last day, is more than a month old: either the installation was
-  idle, which loses nothing by a day, or the clock is wrong.
+- after the system clock moved by more than a day, forwards or backwards, relative to the time that has passed since the
+  sweep before;
+- after a start where the newest run, apart from those of the last day, is more than a month old: either the
+installation
+  was idle, and waiting a day does no harm, or the clock is wrong.
 
-Running time is measured by the clock that nobody sets. `whohas sweep` removes what it says at once: somebody is there
-who can look at the clock.
+Running time is measured by the boot-time clock, which cannot be set. The command `whohas sweep` has no such guard: the
+administrator who runs it can look at the clock.
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ log = structlog.get_logger("whohas.retention")
 
 @dataclass
 class Sweeper:
-    """Sweep periodically, as long as the clock can be trusted.
+    """Sweeps periodically; removes by age only while the system clock can be trusted.
 
-    Args:
-        wall: the clock that may jump.
-        steady: seconds that have passed since some moment, times of suspension included.
+    Attributes:
+        retention: carries out the sweep.
+        wall: returns the time of the system clock, which may be set.
+        steady: returns the seconds since a fixed moment, such as the boot, times of suspension included.
     """
 
     retention: Retention
@@ -50,10 +53,11 @@ class Sweeper:
             self._doubt("no run was started for a month before the last day")
 
     def sweep(self) -> list[Removed]:
-        """Remove what is not to be kept, for its age only where the clock can be trusted."""
+        """Sweep, and return what was removed; by age only where the system clock can be trusted."""
         return self.retention.sweep(by_age=self._is_trusted())
 
     def _is_trusted(self) -> bool:
+        """Compare both clocks with the last call, and return whether no jump was found for a day."""
         (wall_before, steady_before), self._looked = self._looked, (self.wall(), self.steady())
         wall, steady = self._looked
         jump = (wall - wall_before).total_seconds() - (steady - steady_before)

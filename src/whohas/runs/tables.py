@@ -1,4 +1,4 @@
-"""The tables of runs; `repository` has the statements on them."""
+"""The database tables of runs, plans, launchers, legal holds and report switches; `repository` has the statements."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ run = sa.Table(
     sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
 )
-"""One row a run. `formats` to `artefacts` are JSON: they are read and written whole. `statement` is the SQL of a run
-that was kept without a plan, by an earlier version; it is empty otherwise."""
+"""One row for each run; see `model.Run`. The columns `formats` to `artefacts` are JSON because they are always read and
+written whole. `statement` is the SQL of a run that an earlier version stored without a plan; it is empty otherwise."""
 
 run_plan = sa.Table(
     "run_plan",
@@ -46,11 +46,12 @@ run_plan = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
     sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
 )
-"""How runs find their rows; not in `run`, whose rows are read at every poll."""
+"""The plan of each run and the digest of its rows. Not columns of `run`, whose rows are read at every poll and must be
+small."""
 
-# literal values, because an index takes no parameters
+# literals, because the condition of an index cannot have parameters
 HOLDS_KEY = sa.text(f"single_flight AND state IN ({', '.join(repr(state.value) for state in ACTIVE)})")
-"""The condition of the index below: an active run of a report that has one run at a time."""
+"""The condition of the unique index below (single flight): an active run of a report that is not concurrent."""
 
 sa.Index(
     "run_single_flight",
@@ -62,8 +63,8 @@ sa.Index(
 
 sa.Index("run_state", run.c.state, run.c.created)
 
-QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # no parameter, for the index below is to be used
-# in the order of the queue, with the size, by which the lanes are told apart without a look into the rows
+QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # a literal, so that the database uses the index below
+# in the order of the queue, and with the size, so that the runs of a lane are found from the index alone
 sa.Index(
     "run_queued",
     run.c.created,
@@ -80,7 +81,7 @@ run_launch = sa.Table(
     sa.Column("launcher", sa.String(32), primary_key=True, comment="`Caller.id` of who started it"),
     sa.Column("source", sa.Text, nullable=True, comment="the id of the source that it is on, if it is on one"),
 )
-"""Who started runs; see `launches`."""
+"""The launchers of each run, which decide who may see it; see `launches`."""
 
 hold = sa.Table(
     "hold",
@@ -90,7 +91,7 @@ hold = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("held", Instant, nullable=False),
 )
-"""The runs that are held; see `retention`."""
+"""The runs under a legal hold; see `retention`."""
 
 report_switch = sa.Table("report_switch", metadata, sa.Column("report_type", sa.Text, primary_key=True))
-"""The report types that are switched off."""
+"""The report types that an administrator has switched off."""

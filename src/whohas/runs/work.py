@@ -1,4 +1,4 @@
-"""What a worker tells the child of a run: all that it needs to know, as plain data on one line."""
+"""The message that a worker sends to the child process of a run: a `Work`, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from whohas.engine.statement import Column, Layout, TableFiles
 from whohas.render.definition import About, Options
 
 EXTRACT = "extract"
-"""The format of an extract among a run's files; no name of a format that can be asked for."""
+"""The `format` of an extract in the list of a run's artifacts. It is not a format that a caller can ask for."""
 ALONE = 75
-"""The exit code of a child whose worker is gone, or silent for too long."""
+"""The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file to make.
+    """One file that the child is to write.
 
     Attributes:
-        format: of the file, or of each file in it where it is a zip.
-        zipped: whether it is a zip with a file a part.
+        format: the format of the file; of a zip, that of each file in it.
+        path: the file to write.
+        zipped: whether the file is a zip that holds one file for each part.
     """
 
     format: str
@@ -31,14 +32,18 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One statement, and what is known of its rows.
+    """One statement of a run, with what the child must know of its result.
 
     Attributes:
-        name: of its file in a zip, without an extension; empty where there is no zip.
-        sql: the statement; empty where the rows have been extracted before.
-        expected_rows: for progress; 0 where nothing is known.
-        group: the column whose equal values stand together in an extract; empty where none does.
-        extract: the Parquet file that its rows go through on their way to each output; empty where they go straight.
+        name: the name of its file in a zip, without an extension; empty where there is no zip.
+        sql: the statement; empty where an earlier run has written its rows to `extract`.
+        parameters: the values of the statement's named parameters.
+        columns: the columns of the result, in order.
+        ordered: whether the order of the rows must be kept.
+        expected_rows: an estimate, for progress; 0 where unknown.
+        group: the column by which the rows of an extract are sorted, so that equal values are adjacent; empty for none.
+        extract: the Parquet file to which the rows are written first and from which each output is then made; empty
+            where the statement is written directly to the one output.
     """
 
     name: str
@@ -52,22 +57,30 @@ class Part:
 
     @staticmethod
     def of_extract(path: str, rows: int) -> Part:
-        """A part whose rows have been extracted before; the file itself says what they are."""
+        """Return a part whose rows are in an extract of an earlier run. Columns and run metadata are read from the
+        file.
+
+        Args:
+            path: the extract, a Parquet file.
+            rows: its number of rows.
+        """
         return Part("", "", {}, (), True, rows, extract=path)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a child does: all that it needs to know, as plain data.
+    """The work of one child process.
 
     Attributes:
-        parts: at least one; more only for a zip.
-        tables: what any of them reads.
-        outputs: none where only the digest of their rows is wanted.
-        about: the run that its files are of; None where extracts that are there tell it, or there are none.
-        options: how they are written.
-        memory: bytes for the engine.
-        spill: a folder that the engine may make and spill to.
+        parts: the statements; more than one only for a zip.
+        tables: the tables that the statements read, with their files.
+        outputs: the files to write; empty where only the digest of the rows is wanted.
+        about: the run metadata that is written into the files; None where it is read from the extracts, or where no
+            file is written.
+        options: how the files are written: separator, time zone, page size and so on.
+        memory: the engine's memory limit, in bytes.
+        threads: the engine's number of threads.
+        spill: a folder that the engine creates where it must spill to disk.
     """
 
     parts: tuple[Part, ...]
@@ -80,10 +93,12 @@ class Work:
     spill: str
 
     def to_line(self) -> str:
+        """Return the work as one line of JSON, with the newline."""
         return json.dumps(asdict(self)) + "\n"
 
     @staticmethod
     def from_line(line: str) -> Work:
+        """Return the work that `to_line` wrote."""
         raw: dict[str, Any] = json.loads(line)
         raw["parts"] = tuple(_part(**part) for part in raw["parts"])
         raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])

@@ -1,4 +1,5 @@
-"""A worker: takes queued runs, carries them out, and looks after those of workers that died."""
+"""A worker: holds a lease, consumes the queue, executes runs, recovers those of dead workers, and does periodic
+tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from whohas.runs.supervise import Supervisor
 from whohas.settings import Settings
 
 AFTER_RUNS = "webhooks"
-"""The periodic task that is done at once when a run has ended, where there is one of that name."""
+"""The name of the periodic task that is also done at once when a run has ended, if there is a task of this name."""
 
 
 @contextmanager
@@ -29,21 +30,24 @@ def working(
     wakeup: Wakeup,
     tasks: Sequence[PeriodicTask] = (),
 ) -> Generator[None]:
-    """Carry out runs in this process until the context ends. Then those in progress have `drain_seconds` to end; what
-    is not done by then goes back to the queue.
+    """Execute queued runs in this process until the context ends. Runs in progress then have `drain_seconds` to end;
+    those that have not ended go back to the queue.
 
-    First it takes up what workers before it left behind: one that was killed, too.
+    Before it claims the first run, it takes over the runs of workers that died.
 
     Args:
-        tasks: further periodic tasks, done in the thread that looks for dead workers.
+        supervisor: executes each run.
+        wakeup: to be set when this process has queued a run.
+        tasks: further periodic tasks, done in the background thread that looks for dead workers.
 
     Raises:
-        Conflict: on SQLite, another process already works on this home folder.
-        SQLAlchemyError: the database does not answer now; later that is logged.
+        Conflict: on SQLite, another worker already uses this home folder.
+        SQLAlchemyError: the database does not respond at the start; later failures are logged and retried.
     """
     with leased(settings, database) as lease:
         if database.dialect.name == "sqlite":
-            shutil.rmtree(settings.spill_path, ignore_errors=True)  # nobody else has anything there
+            # this is the only worker on the home folder, so nothing in the spill folder is in use
+            shutil.rmtree(settings.spill_path, ignore_errors=True)
         remove_job_tables(database)
         supervisor.begin(lease)
         recovery = Recovery(settings, database, supervisor.artefacts, lease, supervisor.under_way)

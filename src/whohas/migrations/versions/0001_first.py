@@ -1,4 +1,4 @@
-"""What version 0.1.0 made."""
+"""The schema of version 0.1.0: runs, switched-off reports, API clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who carries a run out, how often it was lost, and how large it is: for many workers on one database."""
+"""Several workers on one database: the worker of a run, how often it was lost, its size, and a table of workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.add_column("run", sa.Column("executor", sa.String(32)))
     op.add_column("run", sa.Column("lost", sa.Integer, nullable=False, server_default="0"))
     op.add_column("run", sa.Column("size", sa.BigInteger, nullable=False, server_default="0"))
-    # before, the attempt that a run was on counted as lost when the next one began
+    # until this version, an attempt counted as lost when the next one began
     op.execute("UPDATE run SET lost = attempt WHERE state = 'queued'")
     op.execute("UPDATE run SET lost = attempt - 1 WHERE state = 'running' AND attempt > 0")
     op.create_index("run_state", "run", ["state", "created"])

@@ -1,6 +1,6 @@
-"""Users, what clients may do and on which sources, codes of a sign-in, counts of calls, and who launched which run.
+"""Access control: users, levels and sources of clients, authorization codes, rate-limit counters, launchers of runs.
 
-A client that was there before could do everything, and goes on so.
+Existing clients could do everything; they get the level ORG_ADMIN and keep that right.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def upgrade() -> None:
                 comment="tokens that were issued before are over",
             )
         )
-    # from here on whoever makes a client says all of it
+    # the defaults were only for existing rows: new clients set all columns
     with op.batch_alter_table("client") as client:
         for name in ("levels", "sources", "redirects", "tokens_from"):
             client.alter_column(name, server_default=None)

@@ -1,4 +1,4 @@
-"""Schedules, hooks and their messages, runs that are held, signs of life of workers, and where runs' time goes."""
+"""Schedules, webhooks and their messages, legal holds, heartbeats of workers, and durations of phases of runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outbox of audit events, the end of their chain, and the loads that have their event."""
+"""The outbox of audit events, the head of their hash chain, and the loads whose audit events were written."""
 
 from __future__ import annotations
 

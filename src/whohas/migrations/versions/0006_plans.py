@@ -1,4 +1,4 @@
-"""The plans of runs, and the digests of their rows."""
+"""The plans of runs (SQL, parameters, files) and the digests of their rows."""
 
 from __future__ import annotations
 

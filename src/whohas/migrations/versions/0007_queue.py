@@ -1,4 +1,4 @@
-"""An index in the order of the queue: workers take runs from their table."""
+"""An index of queued runs in their order, because workers now claim runs from the table of runs."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One table of workers: `worker_beat`, where each said a second time that it was alive, becomes a view of `worker`.
+"""One table of heartbeats: `worker_beat` becomes a view of `worker`, which had nearly the same content.
 
-Processes of the version before may still be at work. They read the view, and so count every worker. On PostgreSQL
-they have a row in `worker` themselves, so what they write to the view is dropped. On SQLite it is their only sign of
-life, so it is written to `worker`. A later step may remove the view.
+Processes of the previous version may still run. They read the view and so see every worker. On PostgreSQL they also
+have a row in `worker`, so their writes to the view are ignored. On SQLite the view is the only place for their
+heartbeats, so writes to it go to `worker`. A later migration may remove the view.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ON_POSTGRESQL = [
 _ON_SQLITE = [
     f"CREATE TRIGGER worker_beat_{kind.lower()} INSTEAD OF {kind} ON worker_beat BEGIN {statement}; END"
     for kind, statement in {
-        # a change through a view counts as no row, so the version before inserts its row each time
+        # an UPDATE through a view reports 0 changed rows, so the previous version inserts its row each time
         "INSERT": "INSERT OR REPLACE INTO worker VALUES (NEW.id, NEW.host, NEW.process, NEW.started, NEW.seen)",
         "UPDATE": "UPDATE worker SET seen = NEW.seen WHERE executor = OLD.id",
         "DELETE": "DELETE FROM worker WHERE executor = OLD.id",
