@@ -40,7 +40,7 @@ modified = "modified"
 LOAD = """
 import json, resource, sys, time
 from pathlib import Path
-from whohas.warehouse.intake import load
+from whohas.ingest import load
 from whohas.warehouse.store import Warehouse
 started = time.monotonic()
 report = load(Warehouse(Path(sys.argv[1])), [Path(sys.argv[2])])

@@ -22,16 +22,16 @@ from bench.peer_tables import TARGET
 
 from whohas.engine.duckdb import definition
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Options, Rows
-from whohas.render.parquet import copy_statement
-from whohas.render.registry import find as format_named
-from whohas.reports.definition import Request
+from whohas.execution.processes import Children, Done, ForkServer, follow
+from whohas.execution.protocol import Output, Part, Work
+from whohas.formats.base import About, Options, Rows
+from whohas.formats.parquet import copy_statement
+from whohas.formats.registry import find as format_named
+from whohas.reports.base import Request
 from whohas.reports.registry import find
-from whohas.runs.children import Children, Done, ForkServer, follow
 from whohas.runs.plans import located
-from whohas.runs.work import Output, Part, Work
 from whohas.settings import Settings
-from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.catalog import catalogue
 from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS: Final = 0.01
@@ -42,7 +42,7 @@ _LEAVE: Final = ("SAIL_", "WHOHAS_")
 _LOAD: Final = """
 import sys, time
 from pathlib import Path
-from whohas.warehouse.intake import load
+from whohas.ingest import load
 from whohas.warehouse.store import Warehouse
 started = time.monotonic()
 report = load(Warehouse(Path(sys.argv[1]) / "warehouse"), [Path(sys.argv[2])])
@@ -249,7 +249,7 @@ def write(python: Path, extract: Path, rows: int, format: str, target: Path) -> 
         parts=(Part.of_extract(str(extract), rows),), tables=(), outputs=(Output(format, str(target)),), about=None,
         options=Options(), memory=limits.run_memory, threads=limits.run_threads, spill=f"{target}-spill",
     )  # fmt: skip
-    children = Children(ForkServer((str(python), "-m", "whohas.runs.forkserver")))
+    children = Children(ForkServer((str(python), "-m", "whohas.execution.forkserver")))
     children.end(children.take())  # as in a server that has carried out a run before, with its libraries loaded
     child = children.take()
     with peak_of_children(os.getpid()) as peak:

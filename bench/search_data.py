@@ -13,8 +13,8 @@ import duckdb
 
 from whohas.engine.sql import quote
 from whohas.warehouse.evolved import duckdb_type
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, IDENTITY_ACCESS, SOURCES, Table
 from whohas.warehouse.store import Change, DataFile, Snapshot, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, IDENTITY_ACCESS, SOURCES, Table
 
 _FIRST = (
     "adam anna alice boris carla david elena frank grace henry irene james john julia karen laura mark nina oscar paul"

@@ -12,18 +12,18 @@ from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
 from whohas import reports, timeouts
-from whohas.render.html.write import BYTES as PAGE_BYTES
-from whohas.render.html.write import ROWS as PAGE_ROWS
-from whohas.render.registry import formats
-from whohas.render.xlsx.long import CELL_LENGTH
-from whohas.render.xlsx.write import COLUMNS as SHEET_COLUMNS
-from whohas.render.xlsx.write import ROWS as SHEET_ROWS
+from whohas.formats.html.writer import BYTES as PAGE_BYTES
+from whohas.formats.html.writer import ROWS as PAGE_ROWS
+from whohas.formats.registry import formats
+from whohas.formats.xlsx.long_texts import CELL_LENGTH
+from whohas.formats.xlsx.writer import COLUMNS as SHEET_COLUMNS
+from whohas.formats.xlsx.writer import ROWS as SHEET_ROWS
 from whohas.reports.accounts import MOST_COLUMNS
-from whohas.runs.files import ARGUMENTS
-from whohas.runs.model import TRANSITIONS
+from whohas.runs.models import TRANSITIONS
+from whohas.runs.output_options import ARGUMENTS
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
-from whohas.warehouse.tables import TABLES
+from whohas.warehouse.schema import TABLES
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"

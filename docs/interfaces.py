@@ -12,11 +12,11 @@ from typing import Any
 
 from typer.main import get_command
 
+from whohas.api.app import create_app
+from whohas.api.routes.metrics import Metrics
 from whohas.audit.events import Type
 from whohas.cli import app
-from whohas.http.app import create_app
-from whohas.http.metrics import Metrics
-from whohas.runs.model import TRANSITIONS, State
+from whohas.runs.models import TRANSITIONS, State
 from whohas.services import open_services
 from whohas.settings import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whohas.search.fields import INDICES, Element, Field, FieldKind
 from whohas.search.index import WORDS, view
-from whohas.warehouse.tables import OWNED, TABLES
+from whohas.warehouse.schema import OWNED, TABLES
 
 INTRODUCTION = (Path(__file__).parent / "search-tables.in.md").read_text()
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from factories import publish
 from ready import ready
-from whohas.artefacts import Artefacts
-from whohas.database import connect
-from whohas.runs.children import Children, ForkServer
-from whohas.runs.later import Later
-from whohas.runs.lease import FileLease
-from whohas.runs.model import Run
-from whohas.runs.queue import Lane
+from whohas.db.engine import connect
+from whohas.execution.lease import FileLease
+from whohas.execution.on_demand import Later
+from whohas.execution.processes import Children, ForkServer
+from whohas.execution.queue import Lane
+from whohas.execution.supervisor import Supervisor
+from whohas.runs.models import Run
 from whohas.runs.service import Runs
-from whohas.runs.supervise import Supervisor
 from whohas.settings import load_settings
+from whohas.storage import Artefacts
 from whohas.warehouse.store import Warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]

@@ -15,8 +15,8 @@ from ready import ready
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.outbox import event_table, read_backlog
 from whohas.audit.relay import Relay
-from whohas.database import connect
-from whohas.migrations import upgrade
+from whohas.db.engine import connect
+from whohas.db.migrations import upgrade
 from whohas.settings import Settings
 
 SOMEBODY = Who("client", "a script", "c" * 32, address="192.0.2.7", tracking_id="t" * 32)

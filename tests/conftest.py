@@ -22,7 +22,7 @@ from kafka import Broker, kafka_broker
 from postgres import Postgres, postgres_server, programs
 from ready import ready
 from support import ACME, SHARED, Server, serving, whohas
-from whohas.runs.children import ForkServer
+from whohas.execution.processes import ForkServer
 
 _SAME = hypothesis_settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)

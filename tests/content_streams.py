@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from pdf_objects import TOKEN, Font, Malformed, Name, Page, PdfFile
-from whohas.render.pdf.layout import FOOTER, MARGIN
+from whohas.formats.pdf.layout import FOOTER, MARGIN
 
 _OPERANDS = {
     b"q": "", b"Q": "", b"BT": "", b"ET": "", b"f": "", b"T*": "", b"EMC": "",

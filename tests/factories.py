@@ -18,13 +18,12 @@ import pyarrow.parquet as pq
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
-from whohas.render.csv import copy_statement, header_rows
-from whohas.render.definition import Rows as FileRows
-from whohas.runs.model import Run, RunId, State
+from whohas.formats.base import Rows as FileRows
+from whohas.formats.csv import copy_statement, header_rows
+from whohas.runs.models import Run, RunId, State
 from whohas.runs.plans import located
-from whohas.warehouse.catalogue import catalogue
-from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
-from whohas.warehouse.tables import (
+from whohas.warehouse.catalog import catalogue
+from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
     ACCOUNTS,
     ENTITLEMENTS,
@@ -33,6 +32,7 @@ from whohas.warehouse.tables import (
     SOURCES,
     Table,
 )
+from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
 
 MILLION = 1_000_000
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from whohas.warehouse.intake import LoadReport, load
+from whohas.ingest import LoadReport, load
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import TABLES
 
 BADGES = """
 [source]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from whohas.search.tree import Clause, Fuzzy, Group, Nested, Node, Phrase, Range, Regexp, Term, Wildcard
+from whohas.search.ast import Clause, Fuzzy, Group, Nested, Node, Phrase, Range, Regexp, Term, Wildcard
 
 SPECIAL = set('+-!():^[]"{}~*?\\/&| \t\n\r\u3000')
 

@@ -13,8 +13,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from whohas.database import connect
-from whohas.migrations import upgrade
+from whohas.db.engine import connect
+from whohas.db.migrations import upgrade
 from whohas.settings import Settings
 
 _NAME = "whohas.db"

@@ -17,9 +17,9 @@ from content_streams import checked
 from whohas.engine.duckdb import DuckDB, connect
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Extract, Options, Rows
-from whohas.render.registry import find
-from whohas.runs.sealing import Sealing
+from whohas.execution.digest import Sealing
+from whohas.formats.base import About, Extract, Options, Rows
+from whohas.formats.registry import find
 
 STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
 ABOUT = About(

@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 
 from whohas.engine.statement import Statement
-from whohas.search.ask import Answer, Asked, ask
+from whohas.ingest import load
 from whohas.search.index import open_index, searchable
-from whohas.warehouse.intake import load
+from whohas.search.service import Answer, Asked, ask
 from whohas.warehouse.store import Warehouse
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, tzinfo=UTC)

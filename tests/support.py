@@ -85,7 +85,7 @@ def whohas(
 
 def fork_servers(process: int) -> list[psutil.Process]:
     """What a server or worker has its children forked from: one process, or none."""
-    return [one for one in psutil.Process(process).children() if "whohas.runs.forkserver" in one.cmdline()]
+    return [one for one in psutil.Process(process).children() if "whohas.execution.forkserver" in one.cmdline()]
 
 
 def children(process: int) -> list[psutil.Process]:

@@ -2,7 +2,7 @@
 
 Run by hand, with fontTools, where a font is to be renewed or added; what it makes is kept in the repository. Each font
 is brought to a form in which glyphs can be copied as they lie: 1,000 units to the em, no hints, every glyph by itself.
-Where the fonts come from: src/whohas/render/fonts/README.md.
+Where the fonts come from: src/whohas/formats/fonts/README.md.
 """
 
 from __future__ import annotations

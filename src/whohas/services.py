@@ -15,33 +15,33 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas import timeouts
-from whohas.artefacts import Artefacts
 from whohas.audit.denials import Denials
 from whohas.audit.relay import Relay
 from whohas.auth import Access, open_access
 from whohas.background import PeriodicTask
-from whohas.database import connect
+from whohas.db.engine import connect
+from whohas.db.migrations import upgrade
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
+from whohas.execution.legacy_jobs import remove_job_tables
+from whohas.execution.on_demand import Later
+from whohas.execution.processes import Children
+from whohas.execution.queue import Wakeup
+from whohas.execution.supervisor import Supervisor
+from whohas.execution.sweeper import Sweeper
+from whohas.execution.worker import AFTER_RUNS, working
 from whohas.faults import unusable
+from whohas.formats.registry import find
 from whohas.hints import did_you_mean
-from whohas.migrations import upgrade
-from whohas.render.registry import find
+from whohas.ingest.audit_events import tell_loads
 from whohas.reports.registry import reports
-from whohas.runs.children import Children
-from whohas.runs.hooks import Hooks
-from whohas.runs.later import Later
-from whohas.runs.leftovers import remove_job_tables
-from whohas.runs.queue import Wakeup
-from whohas.runs.retention import Retention
-from whohas.runs.schedules import Schedules
+from whohas.retention.service import Retention
 from whohas.runs.service import Runs
-from whohas.runs.supervise import Supervisor
-from whohas.runs.sweeper import Sweeper
-from whohas.runs.worker import AFTER_RUNS, working
+from whohas.schedules.service import Schedules
 from whohas.settings import Settings
+from whohas.storage import Artefacts
 from whohas.tracing import Tracing, open_tracing
-from whohas.warehouse.audited import tell_loads
 from whohas.warehouse.store import Warehouse
+from whohas.webhooks.service import Hooks
 
 _SWEEP_JITTER = 0.1
 _CONNECTIONS = 4

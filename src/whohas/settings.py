@@ -20,10 +20,10 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from pydantic_settings.sources import TomlConfigSettingsSource
 from sqlalchemy import make_url
 
-from whohas import addresses, permissions, timeouts
-from whohas.database import with_driver
+from whohas import addresses, file_modes, timeouts
+from whohas.db.engine import with_driver
 from whohas.errors import InvalidArguments
-from whohas.permissions import Tightened
+from whohas.file_modes import Tightened
 from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
@@ -442,12 +442,12 @@ class Settings(BaseSettings):
         Raises:
             OSError: the folder cannot be created.
         """
-        permissions.restrict_process()
+        file_modes.restrict_process()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        done = permissions.tighten(self.home, group=self.warehouse_shared)
+        done = file_modes.tighten(self.home, group=self.warehouse_shared)
         url = make_url(self.sqlalchemy_url)
         if url.get_backend_name() == "sqlite" and url.database and Path(url.database).parent != self.home:
-            files = permissions.close_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))
+            files = file_modes.close_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))
             done.closed += files.closed
             done.faults += files.faults
         if serving:
@@ -457,10 +457,10 @@ class Settings(BaseSettings):
         elif done.closed or done.opened:
             self._tighten_all(done)
         else:
-            permissions.log_changes(self.home, done)
+            file_modes.log_changes(self.home, done)
 
     def _tighten_all(self, done: Tightened) -> None:
-        permissions.log_changes(self.home, permissions.tighten_all(self.home, done, group=self.warehouse_shared))
+        file_modes.log_changes(self.home, file_modes.tighten_all(self.home, done, group=self.warehouse_shared))
 
     @property
     def warehouse_shared(self) -> bool:

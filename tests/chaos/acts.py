@@ -22,7 +22,7 @@ from cluster import Cluster
 from patience import until
 from support import whohas
 from whohas.audit.verify import verify
-from whohas.runs.model import ACTIVE, TRANSITIONS, State
+from whohas.runs.models import ACTIVE, TRANSITIONS, State
 from whohas.runs.tables import run
 
 ROWS = 60_000

@@ -25,12 +25,12 @@ import support
 from cluster import Cluster, Node, running_cluster
 from factories import many_accounts
 from postgres import Postgres, postgres_server, programs
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.settings import Settings
 
 SETTINGS = {"WHOHAS_DRAIN_SECONDS": "1", "WHOHAS_SMALL_RUN": str(ROWS)}
 """One CSV is a small run, everything else a large one: both queues are used."""
-COMMAND = "import whohas.runs.recovery as it; it._TIDY_SECONDS = 5.0; from whohas.cli import main; main()"
+COMMAND = "import whohas.execution.recovery as it; it._TIDY_SECONDS = 5.0; from whohas.cli import main; main()"
 """whohas that looks for stray files as often as things go wrong here, not once a minute."""
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fuzz.application import STATUSES, Client
 from fuzz.drawing import fuzzed, latin
 from fuzz.target import Check, measured, single
-from whohas.http.negotiation import prefers
+from whohas.api.negotiation import prefers
 
 _JSON, _TEXT = "application/json", "text/plain"
 

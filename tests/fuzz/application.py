@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from whohas.api.app import create_app
 from whohas.auth import ALL
-from whohas.http.app import create_app
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from fuzz.application import STATUSES, Client
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured, single
+from whohas.api.requests import DEEPEST, parse_value
 from whohas.errors import InvalidArguments
-from whohas.http.requests import DEEPEST, parse_value
 
 _CLIENT = Client()
 _whole = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

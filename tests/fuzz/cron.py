@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured, single
 from whohas.errors import InvalidArguments
-from whohas.runs.cron import next_time
+from whohas.schedules.cron import next_time
 
 _ZONES = (
     "UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "Pacific/Apia", "America/Havana",

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured, single
 from whohas.errors import WhohasError
-from whohas.warehouse.intake import load
-from whohas.warehouse.intake.mapping import SourceMapping, read_mapping
+from whohas.ingest import load
+from whohas.ingest.mapping import SourceMapping, read_mapping
 from whohas.warehouse.store import Warehouse
 
 _ROWS = {

@@ -21,10 +21,10 @@ from fuzz.target import Check, measured, single
 from queries import bare, inside_of, printed
 from searching import Corpus
 from whohas.errors import InvalidArguments
+from whohas.search.ast import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard
 from whohas.search.explain import explain
 from whohas.search.fields import INDICES
 from whohas.search.parser import parse
-from whohas.search.tree import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard
 
 _WORDS = ("a", "b", "ab", "ba", "abc", "bca", "aab", "x1", "7", "07", "data", "date")
 _VALUES = ("a", "a b", "ab ba abc", "Data A", "x1 7", "", "abc-bca", "07", "B", "a b a")

@@ -20,8 +20,8 @@ from starlette.requests import Request
 
 from fuzz.drawing import fuzzed, latin
 from fuzz.target import Check, measured, single
-from whohas.http.downloads import Download, byte_range, serve
-from whohas.http.errors import PreconditionFailed, RangeNotSatisfiable
+from whohas.api.downloads import Download, byte_range, serve
+from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
 
 _DIGEST = "ab" * 32
 _MINE = f'"{_DIGEST}"'

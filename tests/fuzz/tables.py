@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured
 from whohas.errors import WhohasError
-from whohas.warehouse.intake import load
-from whohas.warehouse.intake.mapping import read_mapping
-from whohas.warehouse.intake.propose import propose
+from whohas.ingest import load
+from whohas.ingest.mapping import read_mapping
+from whohas.ingest.proposals import propose
 from whohas.warehouse.store import Warehouse
 
 _cell = st.sampled_from(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured
 from whohas.addresses import LONGEST, authority, fault, parsed
-from whohas.auth.rights import checked_levels, checked_scopes, known_scopes
+from whohas.auth.callers import checked_levels, checked_scopes, known_scopes
 from whohas.errors import InvalidArguments, WhohasError
 from whohas.search.dates import DateFault, span
 from whohas.settings import Settings

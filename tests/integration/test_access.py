@@ -19,11 +19,11 @@ from joserfc.jwk import OctKey
 import asking
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from support import Server, serving
+from whohas.api.app import create_app
+from whohas.api.dependencies import open_paths
 from whohas.auth import ROUTES, Level, open_keys
-from whohas.auth.access import Needs
-from whohas.auth.rights import DEFAULT, known_scopes
-from whohas.http.access import open_paths
-from whohas.http.app import create_app
+from whohas.auth.callers import DEFAULT, known_scopes
+from whohas.auth.permissions import Needs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

@@ -13,10 +13,10 @@ import sqlalchemy as sa
 
 from postgres import Postgres
 from whohas.auth import Caller, Clients, Codes, Guesses, Level, People, RateLimit
-from whohas.auth.limits import GUESSES, CountsInDatabase, open_counts
-from whohas.database import connect
+from whohas.auth.throttle import GUESSES, CountsInDatabase, open_counts
+from whohas.db.engine import connect
 from whohas.errors import QuotaExceeded, Unauthorized
-from whohas.runs import launches, repository
+from whohas.runs import repository, visibility
 
 BACK = "https://console.example/back"
 
@@ -81,7 +81,7 @@ def test_the_condition_under_which_a_run_is_seen_is_understood(database: sa.Engi
     for level in (Level.ORG_ADMIN, Level.CERT_ADMIN, Level.SOURCE_ADMIN):
         caller = Caller("0" * 32, "ann", frozenset(), frozenset({level}), "0" * 32, frozenset({"ad"}), user=True)
         with database.connect() as connection:
-            assert repository.get(connection, "f" * 32, launches.seen_by(caller)) is None
+            assert repository.get(connection, "f" * 32, visibility.seen_by(caller)) is None
 
 
 def _at_once(act: Callable[[], object], times: int) -> None:

@@ -24,13 +24,13 @@ from support import Server, result_when_over, serving, whohas
 from whohas.audit import Type, Who
 from whohas.auth import Caller
 from whohas.errors import WhohasError
+from whohas.execution.processes import ForkServer
+from whohas.ingest import LoadReport, Loss
+from whohas.ingest.audit_events import record_stop, tell_loads
 from whohas.runs import tables
-from whohas.runs.children import ForkServer
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
-from whohas.warehouse.audited import record_stop, tell_loads
-from whohas.warehouse.intake import LoadReport, Loss
 from whohas.warehouse.store import Warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]

@@ -32,7 +32,7 @@ from whohas.settings import Settings
 RELAY = """
 import sys, time
 from whohas.audit.relay import Relay
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.settings import load_settings
 settings = load_settings()
 with Relay(settings, connect(settings.sqlalchemy_url)).going_on():

@@ -22,7 +22,7 @@ from whohas.warehouse.store import Warehouse
 LOAD = """
 import sys, time
 from pathlib import Path
-from whohas.warehouse.intake import load
+from whohas.ingest import load
 from whohas.warehouse.store import Warehouse
 load(Warehouse(Path(sys.argv[1])), [Path(sys.argv[2])], by={"user": "ann", "host": "here"})
 print("published", flush=True)
@@ -30,8 +30,8 @@ time.sleep(60)
 """
 FORKS = """
 import os, sys
-import whohas.cli.load, whohas.database, whohas.migrations, whohas.settings
-import whohas.warehouse.audited, whohas.warehouse.intake
+import whohas.cli.load, whohas.db.engine, whohas.db.migrations, whohas.settings
+import whohas.ingest.audit_events, whohas.ingest
 from whohas.cli import main
 for _ in sys.stdin:
     if not (child := os.fork()):

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from patience import PATIENCE_SECONDS, until
 from whohas import timeouts
-from whohas.http.connections import Connections, LimitedServer, limited, limited_by, most_connections
+from whohas.api.connections import Connections, LimitedServer, limited, limited_by, most_connections
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"

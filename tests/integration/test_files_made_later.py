@@ -21,7 +21,7 @@ from patience import until
 from support import ACME, whohas
 from whohas.errors import NotFound
 from whohas.runs import tables
-from whohas.runs.model import Run
+from whohas.runs.models import Run
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 
@@ -64,7 +64,7 @@ def runs(services: Services) -> dict[str, Run]:
 
 
 def sources(services: Services) -> Any:
-    from whohas.warehouse.catalogue import catalogue
+    from whohas.warehouse.catalog import catalogue
 
     return catalogue(services.warehouse.snapshot()).sources
 

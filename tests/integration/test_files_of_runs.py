@@ -21,7 +21,7 @@ from openpyxl import load_workbook
 from factories import many_accounts
 from rendering import unzstd
 from support import Server, result_when_over, serving, whohas
-from whohas.render.html.write import ROWS
+from whohas.formats.html.writer import ROWS
 
 SOURCE = {"sourceName": "Nimbus CRM"}
 

@@ -19,9 +19,9 @@ from htmlpage import read_page
 from patience import PATIENCE_SECONDS
 from rendering import ABOUT, extract, file_of
 from whohas.engine.statement import Column
-from whohas.render.definition import Options
-from whohas.runs.child import carry_out
-from whohas.runs.work import Output, Part, Work
+from whohas.execution.child import carry_out
+from whohas.execution.protocol import Output, Part, Work
+from whohas.formats.base import Options
 
 TIME = datetime(2026, 7, 1, 10, 0, 5, 123_000, UTC)
 COLUMNS = (
@@ -103,7 +103,7 @@ def test_more_rows_than_a_sheet_has_go_on_on_another(tmp_path: Path) -> None:
     import pyarrow as pa
 
     from rendering import Extract, Rows
-    from whohas.render.xlsx.write import write
+    from whohas.formats.xlsx.writer import write
 
     count = 1_048_576 + 10
     pq.write_table(pa.table({"n": pa.array(range(count))}), tmp_path / "rows.parquet")

@@ -20,15 +20,15 @@ from patience import PATIENCE_SECONDS
 from ready import ready
 from receiving import Receiver, receiving
 from support import result_when_over, serving, whohas
+from whohas.db.outbox import Waiting
 from whohas.errors import InvalidArguments, NotFound
-from whohas.outbox import Waiting
-from whohas.runs import outbox, repository, tables
-from whohas.runs.hooks import Hooks, signed
-from whohas.runs.model import State
-from whohas.runs.outbox import hook, hook_message
-from whohas.runs.post import Letter, is_public, post_all
+from whohas.runs import repository, tables, webhook_messages
+from whohas.runs.models import State
+from whohas.runs.webhook_messages import hook, hook_message
 from whohas.services import Services, open_services
 from whohas.settings import Settings
+from whohas.webhooks.sender import Letter, is_public, post_all
+from whohas.webhooks.service import Hooks, signed
 
 OPEN = {"WHOHAS_HOOK_PRIVATE_TARGETS": "true", "WHOHAS_HOOK_RETRY_SECONDS": "0.05"}
 
@@ -203,12 +203,12 @@ def test_workers_share_the_messages_and_take_none_twice(services: Services) -> N
     at, until = repository.now(), repository.now() + timedelta(seconds=60)
     ready = threading.Barrier(4)
 
-    def work(_: int) -> list[outbox.Claimed]:
-        mine: list[outbox.Claimed] = []
+    def work(_: int) -> list[webhook_messages.Claimed]:
+        mine: list[webhook_messages.Claimed] = []
         ready.wait()
         for _ in range(20):
             with services.database.begin() as connection:
-                batch = outbox.claim(connection, at, until, 3)
+                batch = webhook_messages.claim(connection, at, until, 3)
             assert len(batch) <= 3
             mine += batch
         return mine
@@ -218,8 +218,8 @@ def test_workers_share_the_messages_and_take_none_twice(services: Services) -> N
     assert len(taken) == len({(one.hook_id, one.run_id) for one in taken}) == 20
     assert {one.attempt for one in taken} == {1}
     with services.database.connect() as connection:
-        assert not outbox.any_due(connection, at)
-        assert outbox.any_due(connection, until)
+        assert not webhook_messages.any_due(connection, at)
+        assert webhook_messages.any_due(connection, until)
 
 
 def test_a_message_about_a_run_that_is_gone_is_forgotten(services: Services, receiver: Receiver) -> None:
@@ -236,14 +236,14 @@ def test_a_message_about_a_run_that_is_gone_is_forgotten(services: Services, rec
 def test_the_age_of_what_is_due_is_that_of_the_oldest(services: Services) -> None:
     services.hooks.add("https://example.com/")
     with services.database.connect() as connection:
-        assert outbox.overdue(connection, repository.now()) == Waiting(0, 0.0)
+        assert webhook_messages.overdue(connection, repository.now()) == Waiting(0, 0.0)
     for zone, age in ((1, 30), (2, 90)):
         run_id = ended_run(services, timeZone=f"+{zone:02}:00")
         at = repository.now() - timedelta(seconds=age)
         with services.database.begin() as connection:
             connection.execute(sa.update(hook_message).where(hook_message.c.run_id == run_id).values(due=at))
     with services.database.connect() as connection:
-        waiting = outbox.overdue(connection, repository.now())
+        waiting = webhook_messages.overdue(connection, repository.now())
     assert (waiting.count, round(waiting.oldest_seconds, -1)) == (2, 90)
 
 

@@ -19,7 +19,7 @@ import asking
 from factories import publish
 from patience import until
 from support import Server, result_when_over, serving, whohas
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.warehouse.store import Warehouse
 
 HOSTILE = [

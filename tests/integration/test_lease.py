@@ -22,21 +22,23 @@ from postgres import Postgres
 from processes import python
 from ready import ready
 from support import environment
-from whohas import locks, timeouts
-from whohas.artefacts import Artefacts
+from whohas import timeouts
 from whohas.background import PeriodicTask, running
-from whohas.database import connect
+from whohas.db import locks
+from whohas.db.engine import connect
 from whohas.errors import Conflict
-from whohas.runs import lease, repository
-from whohas.runs.lease import WorkerLease, alive, is_worked_on, leased, worker
-from whohas.runs.model import Run
-from whohas.runs.recovery import Recovery
+from whohas.execution import lease
+from whohas.execution.lease import WorkerLease, alive, is_worked_on, leased, worker
+from whohas.execution.recovery import Recovery
+from whohas.runs import repository
+from whohas.runs.models import Run
 from whohas.settings import Settings, load_settings
+from whohas.storage import Artefacts
 
 OLD_EXECUTOR, OLD_BEAT = "a" * 32, "b" * 32
 """The two ids of a worker of the version before."""
 LEASE_AND_WAIT = (
-    "import sys, time; from whohas.database import connect; from whohas.runs.lease import leased; "
+    "import sys, time; from whohas.db.engine import connect; from whohas.execution.lease import leased; "
     "from whohas.settings import load_settings\n"
     "s = load_settings()\n"
     "with leased(s, connect(s.sqlalchemy_url)) as lease: print(lease.executor, flush=True); time.sleep(600)"

@@ -13,8 +13,8 @@ import pytest
 
 from intake import Rig
 from support import GITHUB_MAPPING
-from whohas.search.ask import Asked, ask
 from whohas.search.index import open_index, searchable
+from whohas.search.service import Asked, ask
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from patience import until
 from whohas.errors import Unavailable
 from whohas.warehouse.store import Warehouse
 
-LOAD = "import sys; from pathlib import Path; from whohas.warehouse.store import Warehouse; from whohas.warehouse.intake import load\nload(Warehouse(Path(sys.argv[1])), [Path(sys.argv[2])])"
+LOAD = "import sys; from pathlib import Path; from whohas.warehouse.store import Warehouse; from whohas.ingest import load\nload(Warehouse(Path(sys.argv[1])), [Path(sys.argv[2])])"
 
 
 @pytest.fixture

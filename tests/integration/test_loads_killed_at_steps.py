@@ -13,8 +13,8 @@ import pytest
 from patience import PATIENCE_SECONDS
 from support import environment, whohas
 from whohas.search.index import is_built
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES
 
 STEPS = {
     # the function before which the process is killed, and whether the load is published by then
@@ -22,12 +22,12 @@ STEPS = {
     "between commits": ("whohas.warehouse.store", "Load._commit", 2, False),
     "before the manifest": ("whohas.warehouse.store", "_write_manifest", 1, False),
     "before cleaning up": ("whohas.warehouse.store", "Load.discard", 1, True),
-    "before its event": ("whohas.warehouse.audited", "tell_loads", 1, True),
+    "before its event": ("whohas.ingest.audit_events", "tell_loads", 1, True),
     "before the index": ("whohas.cli.load", "make_index", 1, True),
     "in the index": ("whohas.search.index", "sync_file", 1, True),
     "before the index is there": ("whohas.search.index", "_publish", 1, True),
     "in the sweep of indexes": ("whohas.search.index", "_sweep", 1, True),
-    "before the rejects": ("whohas.warehouse.intake.rejects", "Rejects.finish", 1, False),
+    "before the rejects": ("whohas.ingest.rejects", "Rejects.finish", 1, False),
 }
 KILLED = """
 import importlib, os, signal, sys

@@ -15,14 +15,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from patience import until
 from postgres import Postgres
-from whohas import locks
-from whohas.database import connect
-from whohas.locks import file_lock, try_file_lock
+from whohas.db import locks
+from whohas.db.engine import connect
+from whohas.db.locks import file_lock, try_file_lock
 
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from whohas.locks import file_lock, try_file_lock
+from whohas.db.locks import file_lock, try_file_lock
 
 with file_lock(Path(sys.argv[1])):
     {then}

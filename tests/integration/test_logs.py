@@ -13,7 +13,7 @@ import pytest
 
 from patience import PATIENCE_SECONDS, until
 from support import environment, fork_servers, serving
-from whohas.runs.work import ALONE
+from whohas.execution.protocol import ALONE
 
 BEGIN = "import logging, sys, threading, warnings\nfrom whohas.logs import configure_logs\nconfigure_logs('info')\n"
 BY_WHOM = {
@@ -84,7 +84,7 @@ def test_a_server_that_cannot_start_says_so_in_json(home: Path) -> None:
 GONE = """
 import os, sys, tempfile, time
 from pathlib import Path
-from whohas.runs.children import Children
+from whohas.execution.processes import Children
 from test_child import work
 
 children = Children()

@@ -17,12 +17,12 @@ from patience import PATIENCE_SECONDS, until
 from postgres import Postgres
 from processes import python
 from support import ROOT, environment, result_when_over, serving
-from whohas import migrations
-from whohas.database import connect, metadata
+from whohas.db import migrations
+from whohas.db.engine import connect, metadata
 from whohas.errors import Unavailable
+from whohas.execution.lease import worker
+from whohas.execution.legacy_jobs import remove_job_tables
 from whohas.runs import repository
-from whohas.runs.lease import worker
-from whohas.runs.leftovers import remove_job_tables
 from whohas.warehouse.store import Warehouse
 
 FIRST = ROOT / "tests" / "migrations" / "0.1.0.sql"

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import asking
 from support import Server, result_when_over, serving
-from whohas.http.app import create_app
+from whohas.api.app import create_app
 from whohas.services import open_services
 from whohas.settings import Settings
 

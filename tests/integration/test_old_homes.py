@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from support import ROOT, whohas
+from whohas.warehouse.schema import IDENTITY_ACCESS
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import IDENTITY_ACCESS
 
 MADE = ROOT / "tests" / "migrations" / "57d70df.tar.gz"
 """What the commit 57d70df made by `whohas load` and `whohas run`: `home`, with the `data` it loaded and the `reports`.

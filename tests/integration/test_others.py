@@ -16,10 +16,10 @@ from fastapi.routing import iter_route_contexts
 import asking
 from ready import ready
 from support import ACME, Server, result_when_over, serving
+from whohas.api.app import create_app
 from whohas.auth import ROUTES, Access, Caller, Level, check_access
-from whohas.auth.rights import ALL, MANAGE, OLD_RESULT, READ, TASKS_READ, TASKS_WRITE
+from whohas.auth.callers import ALL, MANAGE, OLD_RESULT, READ, TASKS_READ, TASKS_WRITE
 from whohas.errors import Forbidden
-from whohas.http.app import create_app
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

@@ -18,8 +18,8 @@ from patience import PATIENCE_SECONDS
 from printed import plain_text, program
 from rendering import extract
 from whohas.engine.statement import Column
-from whohas.render.definition import Options
-from whohas.render.pdf.write import write
+from whohas.formats.base import Options
+from whohas.formats.pdf.writer import write
 
 TEXTS: Mapping[str, Sequence[str]] = {"names": people.names(3), "composed": tuple(people.COMPOSED.values())}
 _COLUMNS = (Column("id", "text"), Column("text", "text"))

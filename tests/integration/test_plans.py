@@ -22,15 +22,15 @@ from support import ACME, Server, result_when_over, whohas
 from whohas.engine.duckdb import RowSum, noted
 from whohas.engine.sql import quote
 from whohas.engine.statement import Column
+from whohas.execution.processes import ForkServer
 from whohas.reports import orphan_identities
 from whohas.runs import tables
-from whohas.runs.children import ForkServer
-from whohas.runs.model import Run, State
+from whohas.runs.models import Run, State
 from whohas.runs.plans import Digest, PartDigest, RunPlan
-from whohas.search.analysis import ANALYSER_VERSION
+from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.services import Services, open_services
 from whohas.settings import Settings
-from whohas.warehouse.tables import TABLES
+from whohas.warehouse.schema import TABLES
 
 REPORTS: dict[str, dict[str, Any]] = {
     "ACCOUNTS": {"sourceName": "Nimbus CRM"},
@@ -66,7 +66,7 @@ def carried_out(services: Services, run: Run) -> Run:
 def started(services: Services, report: str = "ORPHAN_IDENTITIES", formats: tuple[str, ...] = ("CSV",)) -> Run:
     arguments = dict(REPORTS[report])
     if report == "IDENTITY_PROFILE_IDENTITY_ERROR":
-        from whohas.warehouse.catalogue import catalogue
+        from whohas.warehouse.catalog import catalogue
 
         found = catalogue(services.warehouse.snapshot()).sources
         arguments = {"authoritativeSource": next(one.id for one in found if one.authoritative)}

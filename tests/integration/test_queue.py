@@ -20,10 +20,10 @@ from patience import NEVER_SECONDS, until
 from postgres import Postgres
 from ready import ready
 from whohas import timeouts
-from whohas.database import connect
+from whohas.db.engine import connect
+from whohas.execution.queue import Consumer, Lane, Wakeup, hints_of
 from whohas.runs import repository, tables
-from whohas.runs.model import State
-from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of
+from whohas.runs.models import State
 
 ME = "e" * 32
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN whohas_run'"
@@ -124,7 +124,7 @@ def test_a_run_queued_by_another_process_is_heard(
     database: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys; from factories import queued_run; from whohas.database import connect; "
+        "import sys; from factories import queued_run; from whohas.db.engine import connect; "
         "from whohas.runs import repository\n"
         "with connect(sys.argv[1]).begin() as c: assert repository.insert(c, queued_run(1), single_flight=False)"
     )

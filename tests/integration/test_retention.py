@@ -15,13 +15,13 @@ import sqlalchemy as sa
 
 from patience import until
 from support import result_when_over, serving, whohas
-from whohas.artefacts import Artefact
 from whohas.errors import NotFound
+from whohas.retention.service import Kind, Removed, Retention
 from whohas.runs import repository, tables
-from whohas.runs.model import State
-from whohas.runs.retention import Kind, Removed, Retention
+from whohas.runs.models import State
 from whohas.services import Services, open_services
 from whohas.settings import Settings
+from whohas.storage import Artefact
 
 SHA = "0" * 64
 LONG_AGO = time.time() - 7200

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from support import ACME
 from whohas.auth import Caller, Person
-from whohas.auth.people import person_table
-from whohas.auth.rights import ALL, READ, Level
+from whohas.auth.callers import ALL, READ, Level
+from whohas.auth.users import person_table
 from whohas.errors import NotFound
 from whohas.runs.repository import now
-from whohas.runs.schedules import schedule
 from whohas.runs.tables import run
+from whohas.schedules.service import schedule
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

@@ -15,12 +15,12 @@ import sqlalchemy as sa
 
 from patience import until
 from support import Server, serving, whohas
-from whohas.database import connect
-from whohas.runs.model import Run
+from whohas.db.engine import connect
+from whohas.runs.models import Run
 from whohas.runs.repository import now
-from whohas.runs.schedules import schedule
 from whohas.runs.service import Runs
 from whohas.runs.tables import run
+from whohas.schedules.service import schedule
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 

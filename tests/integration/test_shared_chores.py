@@ -16,10 +16,10 @@ from patience import until
 from postgres import Postgres
 from receiving import receiving
 from support import whohas
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.runs import repository, tables
-from whohas.runs.outbox import hook_message
-from whohas.runs.schedules import schedule
+from whohas.runs.webhook_messages import hook_message
+from whohas.schedules.service import schedule
 
 DUE = 6
 MANY = {

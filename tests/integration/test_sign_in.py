@@ -17,7 +17,7 @@ import pytest
 import asking
 from support import Server, serving
 from whohas.auth.clients import client_table
-from whohas.auth.limits import GUESSES
+from whohas.auth.throttle import GUESSES
 from whohas.services import open_services
 from whohas.settings import Settings
 

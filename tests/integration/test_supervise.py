@@ -11,11 +11,11 @@ import pytest
 
 from attempts import Bench
 from whohas.errors import NotFound, QuotaExceeded
+from whohas.execution.lease import FileLease
+from whohas.execution.processes import ForkServer
+from whohas.execution.queue import Lane
 from whohas.runs import listing
-from whohas.runs.children import ForkServer
-from whohas.runs.lease import FileLease
-from whohas.runs.model import Run, State
-from whohas.runs.queue import Lane
+from whohas.runs.models import Run, State
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from ready import ready
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.runs import repository
-from whohas.runs.model import TRANSITIONS, Run, RunId, State
-from whohas.runs.outbox import hook, hook_message
+from whohas.runs.models import TRANSITIONS, Run, RunId, State
+from whohas.runs.webhook_messages import hook, hook_message
 
 ME = "e" * 32
 ENDS = (State.SUCCEEDED, State.WARNED, State.FAILED)

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 import asking
 from patience import PATIENCE_SECONDS
 from support import environment, serving
-from whohas.auth.limits import GUESSES
+from whohas.auth.throttle import GUESSES
 
 
 def certificate(folder: Path) -> dict[str, str]:

@@ -23,11 +23,11 @@ from factories import publish
 from patience import until
 from support import result_when_over, serving
 from whohas.errors import NotFound
-from whohas.runs.model import Run, State
-from whohas.runs.queue import Lane
+from whohas.execution.queue import Lane
+from whohas.runs.models import Run, State
 from whohas.search import index
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import TABLES
 
 GONE = r"The data of snapshot 1 is no longer kept: accounts/\S+ (is|and \d+ more are) not there"
 WAITING = """

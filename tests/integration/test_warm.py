@@ -12,7 +12,7 @@ from whohas.settings import Settings
 
 FIRST_START = """
 import sys
-from whohas.http.app import create_app
+from whohas.api.app import create_app
 from whohas.services import open_services
 from whohas.settings import load_settings
 

@@ -19,8 +19,8 @@ import asking
 from factories import many_accounts
 from patience import PATIENCE_SECONDS, until
 from support import Server, result_when_over, serving, whohas
-from whohas.http.app import create_app
-from whohas.http.watch import PREFIX
+from whohas.api.app import create_app
+from whohas.api.routes.events import PREFIX
 from whohas.services import open_services
 from whohas.settings import Settings
 

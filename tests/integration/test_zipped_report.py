@@ -17,15 +17,15 @@ from factories import publish
 from support import Server, result_when_over, serving, whohas
 from whohas.client import Client
 from whohas.engine.statement import Column, Statement, TableFiles
-from whohas.reports.definition import Part, Plan
+from whohas.reports.base import Part, Plan
 from whohas.runs.plans import located
 from whohas.settings import load_settings
 from whohas.warehouse.store import Warehouse
 
 FILE = """
 from whohas.engine.statement import Column, Statement
-from whohas.reports.definition import Part, Plan, Report, Request
-from whohas.warehouse.catalogue import Catalogue
+from whohas.reports.base import Part, Plan, Report, Request
+from whohas.warehouse.catalog import Catalogue
 
 COLUMNS = (Column("name", "text"), Column("sourceId", "text"))
 

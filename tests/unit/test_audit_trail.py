@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from auditing import act, an_event, left, lines, outbox, settle
 from whohas.audit import Event, Type, Who
 from whohas.audit.chain import Head
-from whohas.audit.filing import Filing, end_of_trail
-from whohas.audit.trail import Wanted, append, last_hashes, last_lines, read
+from whohas.audit.log_file import Wanted, append, last_hashes, last_lines, read
 from whohas.audit.verify import verify
+from whohas.audit.writer import Filing, end_of_trail
 from whohas.settings import Settings
 
 

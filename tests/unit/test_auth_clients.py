@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from ready import ready
 from whohas.auth import Clients, People, known_scopes
-from whohas.auth.access import ROUTES, check_access
 from whohas.auth.clients import client_table
-from whohas.database import connect
+from whohas.auth.permissions import ROUTES, check_access
+from whohas.db.engine import connect
 from whohas.errors import Forbidden, InvalidArguments, NotFound, Unauthorized
 
 

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OctKey
 
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from whohas.auth import Issuer, Level, Trust
-from whohas.auth.issuer import AGAIN_SECONDS, KEPT_SECONDS, LEEWAY_SECONDS
+from whohas.auth.oidc import AGAIN_SECONDS, KEPT_SECONDS, LEEWAY_SECONDS
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from patience import PATIENCE_SECONDS
 from ready import ready
 from whohas import timeouts
-from whohas.auth.limits import (
+from whohas.auth.throttle import (
     GUESSES,
     GUESSES_OF_ADDRESS,
     GUESSES_OF_NAME,
@@ -21,7 +21,7 @@ from whohas.auth.limits import (
     Guesses,
     RateLimit,
 )
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.errors import QuotaExceeded
 
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from ready import ready
 from whohas.auth import Level, People
-from whohas.auth.people import person_table
-from whohas.database import connect
+from whohas.auth.users import person_table
+from whohas.db.engine import connect
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
 
 PASSWORD = "correct horse battery"

@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey
 from ready import ready
 from whohas.auth import ROUTES, Caller, Client, Clients, Level, People, SigningKeys, Tokens, check_access, open_keys
 from whohas.auth.keys import SigningKey
-from whohas.database import connect
+from whohas.db.engine import connect
 from whohas.errors import Forbidden, Unauthorized
 
 ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from patience import PATIENCE_SECONDS
-from whohas.cache import Cache, until_commit
-from whohas.database import connect
+from whohas.db.cache import Cache, until_commit
+from whohas.db.engine import connect
 
 
 @pytest.fixture

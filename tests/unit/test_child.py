@@ -26,13 +26,13 @@ from rendering import ABOUT
 from whohas import timeouts
 from whohas.engine.statement import Column
 from whohas.errors import WhohasError
-from whohas.render.definition import Options
-from whohas.render.pdf import write as pdf
-from whohas.render.xlsx import write as xlsx
-from whohas.runs.child import carry_out
-from whohas.runs.children import Child, Children, Done, ForkServer, died, follow
-from whohas.runs.memory import MemoryWatch, group_memory
-from whohas.runs.work import ALONE, Output, Part, Work
+from whohas.execution.child import carry_out
+from whohas.execution.memory import MemoryWatch, group_memory
+from whohas.execution.processes import Child, Children, Done, ForkServer, died, follow
+from whohas.execution.protocol import ALONE, Output, Part, Work
+from whohas.formats.base import Options
+from whohas.formats.pdf import writer as pdf
+from whohas.formats.xlsx import writer as xlsx
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
@@ -232,7 +232,7 @@ def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
 
 
 def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
-    code = "from whohas.runs.children import Children; Children().take(); import os; os.kill(os.getpid(), 9)"
+    code = "from whohas.execution.processes import Children; Children().take(); import os; os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (-9, b"", b"")
 

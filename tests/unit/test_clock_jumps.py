@@ -11,27 +11,29 @@ import sqlalchemy as sa
 
 from clocks import Clock
 from factories import publish, queued_run
-from whohas.artefacts import Artefacts
 from whohas.auth import clients as clients_module
 from whohas.auth import codes as codes_module
 from whohas.auth import keys as keys_module
-from whohas.auth import limits, tokens
+from whohas.auth import throttle, tokens
 from whohas.auth.clients import Clients
 from whohas.auth.codes import Codes
 from whohas.auth.keys import SigningKeys, open_keys
-from whohas.auth.limits import CountsInDatabase
-from whohas.auth.people import People
+from whohas.auth.throttle import CountsInDatabase
 from whohas.auth.tokens import Tokens
-from whohas.database import connect
+from whohas.auth.users import People
+from whohas.db.engine import connect
+from whohas.db.migrations import upgrade
 from whohas.errors import Unauthorized
-from whohas.migrations import upgrade
-from whohas.runs import lease, outbox, progress, repository, schedules, sweeper
-from whohas.runs.lease import SessionLease
-from whohas.runs.model import State
-from whohas.runs.retention import Retention
-from whohas.runs.schedules import Schedules, schedule
-from whohas.runs.sweeper import Sweeper
+from whohas.execution import lease, progress, sweeper
+from whohas.execution.lease import SessionLease
+from whohas.execution.sweeper import Sweeper
+from whohas.retention.service import Retention
+from whohas.runs import repository, webhook_messages
+from whohas.runs.models import State
+from whohas.schedules import service
+from whohas.schedules.service import Schedules, schedule
 from whohas.settings import Settings
+from whohas.storage import Artefacts
 from whohas.warehouse import store
 from whohas.warehouse.store import Warehouse
 
@@ -51,7 +53,7 @@ def database(tmp_path: Path) -> Iterator[sa.Engine]:
 def test_a_window_of_a_limit_ends_when_the_clock_goes_back(
     database: sa.Engine, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
-    clock, counts = Clock(monkeypatch, limits), CountsInDatabase(database)
+    clock, counts = Clock(monkeypatch, throttle), CountsInDatabase(database)
     clock.set(days=days)
     assert [counts.add("a", 300).events for _ in range(3)] == [1, 2, 3]
     clock.set()
@@ -65,7 +67,7 @@ def test_a_window_of_a_limit_ends_when_the_clock_goes_back(
 def test_clocks_of_servers_that_differ_a_little_share_a_window(
     database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, counts = Clock(monkeypatch, limits), CountsInDatabase(database)
+    clock, counts = Clock(monkeypatch, throttle), CountsInDatabase(database)
     for seconds, events in ((4, 1), (0, 2), (4, 3)):
         clock.set(seconds=seconds)
         assert counts.add("a", 10).events == events
@@ -181,23 +183,23 @@ def test_a_schedule_does_not_wait_for_a_clock_that_was_ahead(
 ) -> None:
     at = repository.now()
     wrong = at + timedelta(days=days)
-    insert(database, cron, schedules.next_time(cron, "UTC", wrong), wrong)
+    insert(database, cron, service.next_time(cron, "UTC", wrong), wrong)
     planned.put_right()
-    assert due(database) == [schedules.next_time(cron, "UTC", at)]
+    assert due(database) == [service.next_time(cron, "UTC", at)]
     assert planned.put_right() == 0
 
 
 def test_times_that_a_clock_repeats_for_minutes_do_not_count_again(database: sa.Engine, planned: Schedules) -> None:
     for back in (timedelta(seconds=2), timedelta(minutes=59)):
         fired = repository.now() + back
-        insert(database, "* * * * *", schedules.next_time("* * * * *", "UTC", fired), fired)
+        insert(database, "* * * * *", service.next_time("* * * * *", "UTC", fired), fired)
     assert planned.put_right() == 0
 
 
 def test_schedules_that_are_right_stay(database: sa.Engine, planned: Schedules) -> None:
     at = repository.now()
     for cron in ("* * * * *", "0 6 * * *", "30 2 1 1 *"):
-        insert(database, cron, schedules.next_time(cron, "UTC", at), at - timedelta(days=3))
+        insert(database, cron, service.next_time(cron, "UTC", at), at - timedelta(days=3))
     insert(database, "1 1 1 1 *", at + timedelta(days=900), None, paused=True)
     before = due(database)
     assert planned.put_right() == 0 and due(database) == before
@@ -208,11 +210,13 @@ def test_a_message_of_a_webhook_waits_no_longer_than_a_day(database: sa.Engine, 
     at = repository.now()
     with database.begin() as connection:
         hook = {"id": "h" * 32, "url": "https://example.com/", "report_type": None, "created": at, "disabled": ""}
-        connection.execute(sa.insert(outbox.hook).values(hook))
+        connection.execute(sa.insert(webhook_messages.hook).values(hook))
         message = {"hook_id": "h" * 32, "run_id": "r" * 32, "state": "waiting", "attempts": 1, "answer": ""}
-        connection.execute(sa.insert(outbox.hook_message).values({**message, "due": at + timedelta(days=days)}))
-        assert outbox.any_due(connection, at) is comes
-        assert len(outbox.claim(connection, at, at + timedelta(seconds=120), 10)) == int(comes)
+        connection.execute(
+            sa.insert(webhook_messages.hook_message).values({**message, "due": at + timedelta(days=days)})
+        )
+        assert webhook_messages.any_due(connection, at) is comes
+        assert len(webhook_messages.claim(connection, at, at + timedelta(seconds=120), 10)) == int(comes)
 
 
 def test_a_run_that_a_wrong_clock_created_or_ended_ends_after_it_began(database: sa.Engine) -> None:

@@ -16,10 +16,10 @@ from factories import queued_run
 from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
 from ready import ready
 from whohas import timeouts
-from whohas.database import Commits, connect
+from whohas.db.engine import Commits, connect
+from whohas.execution.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
 from whohas.runs import repository
-from whohas.runs.model import Run
-from whohas.runs.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
+from whohas.runs.models import Run
 from whohas.settings import Settings
 
 LANES = (Lane("small", 1, up_to=100), Lane("large", 2, over=100))

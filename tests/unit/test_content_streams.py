@@ -14,8 +14,8 @@ from content_streams import findings, page_findings
 from pdf_objects import Page, PdfFile
 from rendering import extract
 from whohas.engine.statement import Column
-from whohas.render.definition import Options
-from whohas.render.pdf.write import write
+from whohas.formats.base import Options
+from whohas.formats.pdf.writer import write
 
 ID_NAME_NOTE = (Column("id", "text"), Column("name", "text"), Column("note", "text"))
 RAISED = ["Anna", "مصطفیٰ", "Zoe", "Bob"]

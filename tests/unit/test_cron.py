@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whohas.errors import InvalidArguments
-from whohas.runs.cron import next_time
+from whohas.schedules.cron import next_time
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

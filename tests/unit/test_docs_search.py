@@ -11,11 +11,11 @@ import pytest
 
 from support import ROOT, whohas
 from whohas.errors import InvalidArguments
-from whohas.search.ask import Answer, Asked, ask
 from whohas.search.explain import explain
 from whohas.search.fields import INDICES
 from whohas.search.index import SearchIndex, open_index, searchable
 from whohas.search.parser import parse
+from whohas.search.service import Answer, Asked, ask
 from whohas.warehouse.store import Warehouse
 
 PAGE = (ROOT / "docs" / "reference" / "search.md").read_text()

@@ -14,8 +14,8 @@ import pytest
 from docs.search_tables import INTRODUCTION, chapters
 
 from support import ACME
+from whohas.ingest import load
 from whohas.search.index import open_index, write_index
-from whohas.warehouse.intake import load
 from whohas.warehouse.store import Warehouse
 
 TYPES = {"text": pa.string(), "boolean": pa.bool_(), "integer": pa.int64(), "time": pa.timestamp("us", "UTC")}

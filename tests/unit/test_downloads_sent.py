@@ -13,8 +13,8 @@ import pytest
 from starlette.requests import Request
 
 from patience import PATIENCE_SECONDS
+from whohas.api.downloads import CHUNK, Download, serve
 from whohas.errors import WhohasError
-from whohas.http.downloads import CHUNK, Download, serve
 
 
 @dataclass

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whohas.api.requests import parse_object
 from whohas.errors import InvalidArguments
-from whohas.http.requests import parse_object
 
 
 def test_a_body_in_utf8_with_or_without_a_mark_is_read() -> None:

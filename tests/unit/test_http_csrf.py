@@ -8,8 +8,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from whohas.api.csrf import FormTokens
 from whohas.errors import Forbidden
-from whohas.http.csrf import FormTokens
 
 FIELDS = {"client_id": "0" * 32, "redirect_uri": "https://console.example/back", "state": "x"}
 TOKENS = FormTokens(b"k" * 32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whohas.http.negotiation import prefers
+from whohas.api.negotiation import prefers
 
 JSON, TEXT = "application/json", "text/plain"
 

@@ -12,7 +12,7 @@ import pytest
 import asking
 from patience import until
 from support import Server, result_when_over, serving, whohas
-from whohas.http.reports import PREFIXES
+from whohas.api.routes.reports import PREFIXES
 
 NOBODYS = "0123456789abcdef0123456789abcdef"
 SECRETS = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b")

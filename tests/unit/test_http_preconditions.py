@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import Headers
 
-from whohas.http.preconditions import Outcome, Validators, evaluate, http_date
+from whohas.api.preconditions import Outcome, Validators, evaluate, http_date
 
 MINE = f'"{"ab" * 32}"'
 OTHER = '"other"'

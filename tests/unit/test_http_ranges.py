@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from whohas.http.downloads import byte_range
-from whohas.http.errors import RangeNotSatisfiable
+from whohas.api.downloads import byte_range
+from whohas.api.errors import RangeNotSatisfiable
 
 
 @pytest.mark.parametrize(

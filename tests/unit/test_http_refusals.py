@@ -13,7 +13,7 @@ import sqlalchemy.exc
 from starlette.types import Receive, Scope, Send
 
 from whohas import errors
-from whohas.http.middleware import Refusals, Tracking
+from whohas.api.middleware import Refusals, Tracking
 
 
 def answered(error: Exception, *, after_start: bool = False) -> httpx2.Response:

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from whohas.artefacts import Artefact
-from whohas.http.wire import report_results, task_result_details
-from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.api.mappers import report_results, task_result_details
+from whohas.runs.models import Level, Message, Run, RunId, State
+from whohas.storage import Artefact
 
 CREATED = datetime(2026, 3, 1, 9, 30, 0, 123_456, tzinfo=timezone(timedelta(hours=2)))
 RUN = Run(

@@ -23,8 +23,8 @@ from intake import Rig
 from whohas.search.index import open_index, searchable
 from whohas.warehouse.columns import Table
 from whohas.warehouse.evolved import scan
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Change, DataFile
-from whohas.warehouse.tables import TABLES
 
 ACCOUNTS = "Login,Mail\npat,pat@x\nquinn,quinn@x\n"
 HOLDS = "Login,Role\npat,POST\npat,APPROVE\nquinn,POST\n"

@@ -13,13 +13,13 @@ import pytest
 
 from intake import Rig
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake import xlsx_scan
-from whohas.warehouse.intake.batches import Batch
-from whohas.warehouse.intake.csv_stream import Dialect
-from whohas.warehouse.intake.discover import discover
-from whohas.warehouse.intake.opened import Written, open_file
-from whohas.warehouse.intake.propose.sample import sample_of
-from whohas.warehouse.tables import ACCOUNTS
+from whohas.ingest.discover import discover
+from whohas.ingest.proposals.sample import sample_of
+from whohas.ingest.readers import xlsx_scan
+from whohas.ingest.readers.batches import Batch
+from whohas.ingest.readers.csv_stream import Dialect
+from whohas.ingest.readers.open_file import Written, open_file
+from whohas.warehouse.schema import ACCOUNTS
 
 _BOOK = (
     '<workbook xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>{}</sheets>'

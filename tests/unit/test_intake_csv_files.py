@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from intake import Rig
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake import csv_files
-from whohas.warehouse.intake.csv_files import CsvFile
-from whohas.warehouse.intake.csv_head import plain
-from whohas.warehouse.intake.csv_stream import Dialect
+from whohas.ingest.readers import csv as csv_files
+from whohas.ingest.readers.csv import CsvFile
+from whohas.ingest.readers.csv_head import plain
+from whohas.ingest.readers.csv_stream import Dialect
 
 MAPPING = '[source]\nname = "HR"\n[accounts]\nfile = "in.csv"\n[accounts.columns]\nnativeIdentity = "uid"\n'
 

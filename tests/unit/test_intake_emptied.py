@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from intake import Rig
-from whohas.warehouse.intake import LoadStopped
+from whohas.ingest import LoadStopped
 
 HR = """
 [source]

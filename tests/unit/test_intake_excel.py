@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.mapping import SheetOptions
-from whohas.warehouse.intake.xlsx_files import XlsxFile
+from whohas.ingest.mapping import SheetOptions
+from whohas.ingest.readers.xlsx import XlsxFile
 
 MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

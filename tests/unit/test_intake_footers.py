@@ -10,8 +10,8 @@ import openpyxl
 import pytest
 
 from intake import Rig
-from whohas.warehouse.intake.footers import is_footer
-from whohas.warehouse.intake.propose import propose
+from whohas.ingest.proposals import propose
+from whohas.ingest.readers.footers import is_footer
 
 MAPPING = '[source]\nname = "S"\n[accounts]\nfile = "users.{}"\n[accounts.columns]\nnativeIdentity = "user"\n'
 ROWS = [["user", "name", "mail", "site"], ["u1", "Ann", "a@x", "Rome"], ["u2", "Bob", "b@x", "Oslo"]]

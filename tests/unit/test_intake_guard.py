@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intake import BADGES, Rig
-from whohas.warehouse.intake import Limits, LoadReport, LoadStopped
+from whohas.ingest import Limits, LoadReport, LoadStopped
 
 HR = """
 [source]

@@ -175,7 +175,7 @@ def test_a_load_with_the_same_ids_leaves_other_tables_alone(rig: Rig) -> None:
     after = rig.warehouse.snapshot()
     assert rig.report.rejected == 0
     badges = next(row["id"] for row in rig.rows("sources") if row["name"] == "Badges")
-    from whohas.warehouse.tables import ACCOUNTS
+    from whohas.warehouse.schema import ACCOUNTS
 
     own = frozenset({badges})
     assert [f.path for f in before.files(ACCOUNTS, own)] == [f.path for f in after.files(ACCOUNTS, own)]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from intake import BADGES, Rig
 from whohas.errors import InvalidArguments
-from whohas.warehouse.tables import EVENTS
+from whohas.warehouse.schema import EVENTS
 
 EXAMPLES = "contract/search-document-examples.json"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.batches import Batch
-from whohas.warehouse.intake.json_files import LONGEST, json_batches, ndjson_batches
+from whohas.ingest.readers.batches import Batch
+from whohas.ingest.readers.json import LONGEST, json_batches, ndjson_batches
 
 LONG = "x" * (LONGEST + 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from intake import Rig
-from whohas.warehouse.intake.propose import propose
+from whohas.ingest.proposals import propose
 
 HR = """
 [source]

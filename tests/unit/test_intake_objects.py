@@ -12,9 +12,9 @@ import pytest
 
 from intake import Rig
 from whohas.engine.duckdb import connect
+from whohas.ingest import LoadStopped
+from whohas.ingest.objects import read_lists
 from whohas.warehouse.columns import INTEGER, TEXT, TIME, Column, objects
-from whohas.warehouse.intake import LoadStopped
-from whohas.warehouse.intake.objects import read_lists
 
 
 @pytest.fixture

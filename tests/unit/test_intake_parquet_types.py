@@ -16,8 +16,8 @@ import pytest
 
 from whohas.engine.duckdb import connect
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.parquet_files import ParquetFile
-from whohas.warehouse.intake.propose.sample import sample_of
+from whohas.ingest.proposals.sample import sample_of
+from whohas.ingest.readers.parquet import ParquetFile
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake import parquet_files
-from whohas.warehouse.intake.parquet_files import ParquetFile
-from whohas.warehouse.intake.rows import Typing
-from whohas.warehouse.intake.sources import Sources
+from whohas.ingest.convert import Typing
+from whohas.ingest.readers import parquet
+from whohas.ingest.readers.parquet import ParquetFile
+from whohas.ingest.sources import Sources
+from whohas.warehouse.schema import IDENTITIES
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import IDENTITIES
 
 
 def test_rows_are_typed_from_the_columns_that_are_named(tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_parquet_columns_are_read_some_at_a_time(tmp_path: Path, monkeypatch: py
     pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
     with duckdb.connect() as connection:
         whole = list(ParquetFile(tmp_path / "rows.parquet", connection).batches(frozenset({"c"})))
-        monkeypatch.setattr(parquet_files, "_COLUMNS", 2)
-        monkeypatch.setattr(parquet_files, "_CELLS", 5)
+        monkeypatch.setattr(parquet, "_COLUMNS", 2)
+        monkeypatch.setattr(parquet, "_CELLS", 5)
         parts = list(ParquetFile(tmp_path / "rows.parquet", connection).batches(frozenset({"c"})))
     assert [batch.data.num_rows for batch in parts] == [1, 1]
     assert [row for batch in parts for row in batch.data.to_pylist()] == whole[0].data.to_pylist()

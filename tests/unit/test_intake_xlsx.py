@@ -13,9 +13,9 @@ import pytest
 
 from intake import BADGES, Rig
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake import xlsx_scan
-from whohas.warehouse.intake.mapping import SheetOptions
-from whohas.warehouse.intake.xlsx_files import XlsxFile
+from whohas.ingest.mapping import SheetOptions
+from whohas.ingest.readers import xlsx_scan
+from whohas.ingest.readers.xlsx import XlsxFile
 
 MAPPING = (
     '[source]\nname = "HR"\n[accounts]\nfile = "in.xlsx"\n[accounts.columns]\nnativeIdentity = "uid"\nname = "name"\n'

@@ -23,7 +23,7 @@ from issuers import AUDIENCE, OutsideIssuer, encoded, new_key, outside_issuer
 from patience import until
 from whohas import timeouts
 from whohas.auth import Issuer, Level, Trust
-from whohas.auth.issuer_keys import MOST_WAITING
+from whohas.auth.oidc_keys import MOST_WAITING
 from whohas.errors import Unauthorized, Unavailable
 
 FOREIGN = new_key()

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from patience import PATIENCE_SECONDS
-from whohas import locks
-from whohas.database import connect
+from whohas.db import locks
+from whohas.db.engine import connect
+from whohas.db.locks import file_lock, try_file_lock
 from whohas.errors import Unavailable
-from whohas.locks import file_lock, try_file_lock
 
 
 def open_files() -> int:

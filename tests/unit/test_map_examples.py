@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from support import ROOT
-from whohas.warehouse.intake import LoadReport, load
-from whohas.warehouse.intake.propose import propose
+from whohas.ingest import LoadReport, load
+from whohas.ingest.proposals import propose
 from whohas.warehouse.store import Warehouse
 
 EXAMPLES = ROOT / "examples"

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from support import ACME
 from whohas.cli import app
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.propose import NotOneSource, Proposal, propose
-from whohas.warehouse.intake.propose.times import times_of
-from whohas.warehouse.intake.propose.words import Concept, concept_of
+from whohas.ingest.proposals import NotOneSource, Proposal, propose
+from whohas.ingest.proposals.times import times_of
+from whohas.ingest.proposals.words import Concept, concept_of
 
 PEOPLE = "Employee ID,Last Name,First Name,Email,Manager,Start Date,Status\n"
 

@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 from intake import Rig
-from whohas.warehouse.intake.propose import Proposal, propose
+from whohas.ingest.proposals import Proposal, propose
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import openpyxl
 import pytest
 
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake import load
-from whohas.warehouse.intake.propose import propose
+from whohas.ingest import load
+from whohas.ingest.proposals import propose
 from whohas.warehouse.store import Warehouse
 
 USERS = [

@@ -9,7 +9,7 @@ import pytest
 
 from intake import Rig
 from whohas.errors import InvalidArguments
-from whohas.warehouse.intake.mapping import SourceMapping, read_mapping
+from whohas.ingest.mapping import SourceMapping, read_mapping
 
 
 @pytest.fixture

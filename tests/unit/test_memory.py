@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from whohas import timeouts
-from whohas.runs.memory import MemoryWatch, group_memory
+from whohas.execution.memory import MemoryWatch, group_memory
 
 MiB = 1 << 20
 

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from factories import publish
-from whohas.permissions import Tightened, sharing, tighten, tighten_all
+from whohas.file_modes import Tightened, sharing, tighten, tighten_all
 from whohas.settings import Settings
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
-from whohas.warehouse.tables import TABLES
 
 GROUPS = [12345] if os.geteuid() == 0 else [one for one in os.getgroups() if one != os.getgid()]
 

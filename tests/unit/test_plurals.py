@@ -11,9 +11,9 @@ import pytest
 
 from intake import Rig
 from whohas.cli.load_report import print_load
+from whohas.ingest import LoadStopped
+from whohas.ingest.proposals import propose
 from whohas.plurals import counted
-from whohas.warehouse.intake import LoadStopped
-from whohas.warehouse.intake.propose import propose
 
 HR = """
 [source]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
-from whohas.render.csv import copy_statement, header_rows
-from whohas.render.definition import Options, Rows
+from whohas.formats.base import Options, Rows
+from whohas.formats.csv import copy_statement, header_rows
 
 MEMORY = 256 << 20
 

@@ -16,8 +16,8 @@ import pytest
 from htmlpage import Page, read_page
 from rendering import ABOUT, TYPES, extract, file_of
 from whohas.engine.statement import Column
-from whohas.render.definition import Extract, Options
-from whohas.render.html import write
+from whohas.formats.base import Extract, Options
+from whohas.formats.html import writer
 
 TEXT = (Column("text", "text"),)
 ALL = tuple(Column(type, type) for type in TYPES)  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def test_a_screen_reader_finds_the_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
 def test_each_colour_of_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
     """WCAG 2.2, 1.4.6: a contrast of 7 for all text, which is the level AAA."""
-    css = Path(write.__file__).with_name("page.css").read_text()
+    css = Path(writer.__file__).with_name("page.css").read_text()
     found = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)]
     colours = dict(zip(("light", "dark", "print"), found, strict=True))[scheme]
     for ink, papers in {"ink": ("paper", "head", "zebra", "told"), "quiet": ("paper",)}.items():
@@ -108,10 +108,10 @@ def test_a_report_without_rows_says_so(tmp_path: Path) -> None:
 def test_rows_beyond_the_limit_are_counted_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(write, "ROWS", 10)
+    monkeypatch.setattr(writer, "ROWS", 10)
     said: list[int] = []
     rows = extract(tmp_path, TEXT, *[[f"row {n}"] for n in range(count)], on_rows=said.append)
-    notes = write.write(rows, path := tmp_path / "out.html", ABOUT, Options())
+    notes = writer.write(rows, path := tmp_path / "out.html", ABOUT, Options())
     made = read_page(path)
     assert made.rows == [[f"row {n}"] for n in range(10)] and said == [10]
     more = "1 more is" if count == 11 else f"{count - 10} more are"
@@ -124,16 +124,16 @@ def test_rows_beyond_the_limit_are_counted_and_not_shown(
 
 
 def test_long_texts_fill_a_page_sooner_but_never_cut_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "BYTES", 10_000)
+    monkeypatch.setattr(writer, "BYTES", 10_000)
     made = page(extract(tmp_path, TEXT, *[["é" * 1_500] for _ in range(9)]))
     assert made.rows == [["é" * 1_500]] * 3
     assert page(extract(tmp_path, TEXT, ["x" * 20_000], ["y"])).rows == [["x" * 20_000]]
 
 
 def test_the_note_of_a_part_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "ROWS", 1)
+    monkeypatch.setattr(writer, "ROWS", 1)
     rows = extract(tmp_path, TEXT, ["x"], ["y"], ["z"], name="Identities")
-    (note,) = write.write(rows, tmp_path / "out.html", ABOUT, Options())
+    (note,) = writer.write(rows, tmp_path / "out.html", ABOUT, Options())
     assert note.startswith("Identities: the HTML page shows the first row of 3 rows; 2 more")
 
 
@@ -150,5 +150,5 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_format_loads_nothing_heavy_before_it_writes() -> None:
-    code = "import sys, whohas.render.html; print({'pyarrow', 'numpy', 'jinja2'} & {*sys.modules})"
+    code = "import sys, whohas.formats.html; print({'pyarrow', 'numpy', 'jinja2'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

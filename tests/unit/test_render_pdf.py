@@ -25,8 +25,8 @@ from printed import Printed, plain_text, program
 from rendering import extract
 from verapdf_jars import judged
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Extract, Options
-from whohas.render.pdf.write import write
+from whohas.formats.base import About, Extract, Options
+from whohas.formats.pdf.writer import write
 
 ABOUT = dataclasses.replace(
     rendering.ABOUT,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from content_streams import operations
 from pdf_objects import TOKEN
-from whohas.render.pdf.operators import joined, operation, shown
+from whohas.formats.pdf.operators import joined, operation, shown
 
 _TOKENS = st.sampled_from(
     [b"Tj", b"EMC", b"-0.308", b"25", b"-101", b"0", b".5", b"/R", b"/Span", b"(a)", b"(\\))", b"[", b"]", b"<<", b">>", b"<00>"]

@@ -16,8 +16,8 @@ from content_streams import checked
 from pdf_objects import PdfFile
 from rendering import extract
 from whohas.engine.statement import Column
-from whohas.render.definition import About, Options
-from whohas.render.pdf.write import write
+from whohas.formats.base import About, Options
+from whohas.formats.pdf.writer import write
 
 _SCRIPTS = (
     "\u0020\u0041\u0069 ",

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-import whohas.render
+import whohas.formats
 from rendering import extract, file_of
 from whohas.engine.statement import Column
 from whohas.errors import InvalidArguments
-from whohas.render.registry import PUBLISHED, find, formats
+from whohas.formats.registry import PUBLISHED, find, formats
 
 FILE = """
-from whohas.render.definition import Format
+from whohas.formats.base import Format
 
 
 def write(extract, path, about, options):
@@ -32,10 +32,10 @@ FORMATS = (Format("tsv", "text/tab-separated-values", "Tabs between the cells.",
 @pytest.fixture
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "tsv.py").write_text(FILE)
-    monkeypatch.setattr(whohas.render, "__path__", [*whohas.render.__path__, str(tmp_path)])
+    monkeypatch.setattr(whohas.formats, "__path__", [*whohas.formats.__path__, str(tmp_path)])
     formats.cache_clear()
     yield
-    sys.modules.pop("whohas.render.tsv", None)
+    sys.modules.pop("whohas.formats.tsv", None)
     formats.cache_clear()
 
 

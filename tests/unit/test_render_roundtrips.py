@@ -26,8 +26,8 @@ from htmlpage import read_page
 from rendering import extract, file_of, unzstd
 from whohas.engine.sql import literal
 from whohas.engine.statement import Column
-from whohas.render.definition import Options
-from whohas.render.naming import distinct
+from whohas.formats.base import Options
+from whohas.formats.column_names import distinct
 
 Grid = list[list[Any]]
 """The header, then the rows."""

@@ -14,8 +14,8 @@ from openpyxl import load_workbook
 from htmlpage import read_page
 from rendering import extract, file_of
 from whohas.engine.statement import Column
-from whohas.render.definition import Options
-from whohas.render.texts import texts
+from whohas.formats.base import Options
+from whohas.formats.display import texts
 
 COLUMNS = (Column("time", "time"),)
 LOCAL = {

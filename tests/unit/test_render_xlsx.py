@@ -26,11 +26,11 @@ from patience import PATIENCE_SECONDS
 from rendering import ABOUT, STARTED, TYPES, extract
 from whohas.engine.statement import Column
 from whohas.errors import InvalidArguments
-from whohas.render.definition import About, Extract, Options
-from whohas.render.registry import find
-from whohas.render.xlsx import long, write
-from whohas.render.xlsx.cells import column_letters
-from whohas.render.xlsx.names import Names
+from whohas.formats.base import About, Extract, Options
+from whohas.formats.registry import find
+from whohas.formats.xlsx import long_texts, writer
+from whohas.formats.xlsx.cells import column_letters
+from whohas.formats.xlsx.sheet_names import Names
 
 TEXT = (Column("text", "text"),)
 ALL = tuple(Column(type, type) for type in TYPES)  # type: ignore[arg-type]
@@ -40,7 +40,7 @@ NASTY = st.lists(st.sampled_from([*PIECES, *"<>&;'\"=é北😀\u2028\x85"])).map
 
 def made(rows: Extract, about: About = ABOUT, options: Options = Options()) -> tuple[Path, Sequence[str]]:  # noqa: B008
     path = rows.path.with_name("out.xlsx")
-    return path, write.write(rows, path, about, options)
+    return path, writer.write(rows, path, about, options)
 
 
 def book(rows: Extract, about: About = ABOUT, options: Options = Options()) -> Workbook:  # noqa: B008
@@ -203,7 +203,7 @@ def test_times_are_local(tmp_path: Path, zone: str, time: datetime, cell: object
 def test_more_rows_than_a_sheet_has_go_on_in_further_sheets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(write, "ROWS", 10)
+    monkeypatch.setattr(writer, "ROWS", 10)
     columns = (Column("n", "integer"), Column("text", "text"))
     path, notes = made(extract(tmp_path, columns, *[(n, f"row {n}") for n in range(count)]))
     workbook = load_workbook(path)
@@ -218,18 +218,18 @@ def test_more_rows_than_a_sheet_has_go_on_in_further_sheets(
 
 
 def test_how_many_rows_are_written_is_told_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "_CELLS", 100)
+    monkeypatch.setattr(writer, "_CELLS", 100)
     said: list[int] = []
     rows = extract(tmp_path, TEXT, *[[str(n)] for n in range(1000)], on_rows=said.append)
-    write.write(rows, tmp_path / "out.xlsx", ABOUT, Options())
+    writer.write(rows, tmp_path / "out.xlsx", ABOUT, Options())
     assert said == list(range(100, 1001, 100))
 
 
 def test_heavy_rows_are_taken_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "_BYTES", 60_000)
+    monkeypatch.setattr(writer, "_BYTES", 60_000)
     said: list[int] = []
     texts = [str(n) for n in range(300)] + [str(n) * 10_000 for n in range(10, 20)]
-    write.write(
+    writer.write(
         extract(tmp_path, TEXT, *zip(texts), on_rows=said.append), path := tmp_path / "out.xlsx", ABOUT, Options()
     )
     assert said[-1] == 310 and all(after - before <= 3 for before, after in pairwise(said[-3:]))
@@ -248,7 +248,7 @@ def units(text: str) -> int:
 
 @pytest.mark.parametrize("letter", ["x", "é", "北", "😀", "\0", "&"])
 def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path, letter: str) -> None:
-    fits = letter * (long.CELL_LENGTH // units(letter))
+    fits = letter * (long_texts.CELL_LENGTH // units(letter))
     text = "y" + fits * 2 + "end"
     rows = extract(tmp_path, (*TEXT, Column("texts", "texts")), (fits, None), ("z", [text, "b"]), (text, [fits + "zz"]))
     path, notes = made(rows)
@@ -259,7 +259,7 @@ def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path
     assert header == ["Sheet", "Cell", "Part", "Text"]
     wholes: dict[str, str] = {}
     for sheet, cell, part, piece in pieces:
-        assert sheet == "Accounts" and units(piece) <= long.CELL_LENGTH
+        assert sheet == "Accounts" and units(piece) <= long_texts.CELL_LENGTH
         assert bool(wholes.get(cell)) == (part > 1)
         wholes[cell] = wholes.get(cell, "") + piece
     assert wholes == {"B3": text + "; b", "A4": text, "B4": fits + "zz"}
@@ -269,7 +269,7 @@ def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path
         begin, _, told = cells[row][place].rpartition("… see 'Long texts' row ")
         assert wholes[cell].startswith(begin) and begin
         assert pieces[int(told) - 2][1:3] == [cell, 1]
-        assert long.CELL_LENGTH - 1 <= units(cells[row][place]) <= long.CELL_LENGTH
+        assert long_texts.CELL_LENGTH - 1 <= units(cells[row][place]) <= long_texts.CELL_LENGTH
     assert notes == [
         "3 texts are longer than the 32,767 characters that a cell holds: the cell shows the begin, and the sheet "
         "'Long texts' has all of it in pieces."
@@ -278,8 +278,8 @@ def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path
 
 
 def test_long_texts_of_many_pieces_go_on_in_further_sheets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "ROWS", 4)
-    monkeypatch.setattr(long, "CELL_LENGTH", 100)
+    monkeypatch.setattr(writer, "ROWS", 4)
+    monkeypatch.setattr(long_texts, "CELL_LENGTH", 100)
     texts = [str(n) * 250 for n in range(5)]
     workbook = book(extract(tmp_path, TEXT, *[[text] for text in texts]))
     assert [name for name in workbook.sheetnames if name.startswith("Long")] == [
@@ -385,9 +385,9 @@ def test_columns_beyond_z_have_two_letters_and_more(tmp_path: Path) -> None:
 
 
 def test_columns_that_no_sheet_has_room_for_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write, "COLUMNS", 2)
+    monkeypatch.setattr(writer, "COLUMNS", 2)
     with pytest.raises(InvalidArguments, match="2 columns at most, and this report has 5: choose another format"):
-        write.write(extract(tmp_path, ALL), tmp_path / "out.xlsx", ABOUT, Options())
+        writer.write(extract(tmp_path, ALL), tmp_path / "out.xlsx", ABOUT, Options())
 
 
 def test_two_columns_may_have_one_name(tmp_path: Path) -> None:
@@ -455,7 +455,7 @@ def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
     assert header == list(TYPES)
     short = [[text, "TRUE", str(1 << 52), "2026-07-01 12:00:05", f"{text}; b"] for text in texts[:-1]]
     assert found[:-1] == short
-    assert found[-1][0].endswith("… see 'Long texts' row 2") and len(found[-1][0]) == long.CELL_LENGTH
+    assert found[-1][0].endswith("… see 'Long texts' row 2") and len(found[-1][0]) == long_texts.CELL_LENGTH
     assert "".join(row[3] for row in sheets["Long texts"][1:]) == texts[-1] * 2 + "; b"
     assert ["Rows", str(len(texts))] in sheets["About"]
 
@@ -470,5 +470,5 @@ def test_the_format_is_found_and_loads_nothing_heavy_before_it_writes(tmp_path: 
     assert (one.name, one.streams, one.copy) == ("xlsx", False, None) and one.write is not None
     one.write(extract(tmp_path, TEXT, ["x"]), path := tmp_path / "out.xlsx", ABOUT, Options())
     assert values(load_workbook(path)) == [["text"], ["x"]]
-    code = "import sys, whohas.render.xlsx; print({'pyarrow', 'numpy', 'isal'} & {*sys.modules})"
+    code = "import sys, whohas.formats.xlsx; print({'pyarrow', 'numpy', 'isal'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -22,11 +22,11 @@ from patience import PATIENCE_SECONDS
 from rendering import ABOUT
 from whohas.engine.duckdb import DuckDB, open_duckdb
 from whohas.engine.statement import Column
-from whohas.render import zip
-from whohas.render.csv import copy_statement
-from whohas.render.definition import Options, Rows
-from whohas.runs.children import Children
-from whohas.runs.work import Output, Part, Work
+from whohas.execution.processes import Children
+from whohas.execution.protocol import Output, Part, Work
+from whohas.formats import zip
+from whohas.formats.base import Options, Rows
+from whohas.formats.csv import copy_statement
 
 NOISE = random.Random(1)
 """Bytes that do not pack, the same in each run."""
@@ -228,5 +228,5 @@ def test_the_child_of_a_run_ends_when_a_later_part_fails(tmp_path: Path) -> None
 
 
 def test_a_child_loads_what_compresses_only_for_a_zip() -> None:
-    code = "import sys, whohas.runs.child; print('isal' in sys.modules)"
+    code = "import sys, whohas.execution.child; print('isal' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

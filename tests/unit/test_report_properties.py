@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factories import publish, report_rows
-from whohas.reports.definition import Request
+from whohas.reports.base import Request
 from whohas.reports.registry import find
-from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.catalog import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

@@ -14,8 +14,8 @@ from factories import report_rows
 from intake import Rig
 from searching import Corpus
 from whohas.warehouse.columns import Table
+from whohas.warehouse.schema import IDENTITIES, SOURCES
 from whohas.warehouse.store import Change, DataFile
-from whohas.warehouse.tables import IDENTITIES, SOURCES
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from whohas.warehouse.store import Warehouse
 
 FILE = """
 from whohas.engine.statement import Column, Statement
-from whohas.reports.definition import Plan, Report, Request
-from whohas.warehouse.catalogue import Catalogue
+from whohas.reports.base import Plan, Report, Request
+from whohas.warehouse.catalog import Catalogue
 
 COLUMNS = (Column("name", "text", "The source's name."),)
 

@@ -12,8 +12,8 @@ import pytest
 
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.sql import literal
-from whohas.runs import sealing
-from whohas.runs.sealing import Sealing
+from whohas.execution import digest
+from whohas.execution.digest import Sealing
 
 LONG = b"who has what?\n" * 300_000
 
@@ -81,7 +81,7 @@ def test_a_file_that_lies_there_is_sealed_by_reading_it(tmp_path: Path) -> None:
 
 
 def test_several_threads_of_the_engine_come_to_one_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealing, "_SYNC_BYTES", 1 << 20)
+    monkeypatch.setattr(digest, "_SYNC_BYTES", 1 << 20)
     path = tmp_path / "rows.csv"
     one = Sealing(path)
     with open_duckdb((), 1 << 29, 4, tmp_path / "spill") as engine, one.on_the_way():
@@ -98,7 +98,7 @@ def test_what_does_not_come_to_the_disk_is_told(tmp_path: Path, monkeypatch: pyt
     def refuse(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(sealing, "_SYNC_BYTES", 1 << 20)
+    monkeypatch.setattr(digest, "_SYNC_BYTES", 1 << 20)
     monkeypatch.setattr(os, "fdatasync", refuse)
     path = tmp_path / "file"
     with pytest.raises(OSError, match="Input/output error"), Sealing(path).on_the_way():

@@ -16,8 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from searching import Corpus
-from whohas.search.analysis import ANALYSER_VERSION, MAX_TOKEN, VALUE_BREAK, VALUE_SEPARATOR, tokens
-from whohas.search.words import words
+from whohas.search.analyzer import ANALYSER_VERSION, MAX_TOKEN, VALUE_BREAK, VALUE_SEPARATOR, tokens
+from whohas.search.tokenize import words
 
 # Each expectation is what Lucene 8.11.4 says.
 CASES = {
@@ -85,7 +85,7 @@ def test_a_text_has_the_tokens_lucene_gives_it(text: str, expected: list[str]) -
 
 
 def test_tokens_cost_nothing_to_import() -> None:
-    code = "import sys, whohas.search.analysis; print(*sys.modules)"
+    code = "import sys, whohas.search.analyzer; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert {"pyarrow", "numpy", "whohas.search.characters"}.isdisjoint(loaded)
 

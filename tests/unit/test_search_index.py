@@ -12,10 +12,10 @@ import pytest
 from factories import publish
 from searching import Corpus
 from whohas.errors import NotFound, Unavailable
+from whohas.ingest import load
 from whohas.search import index
 from whohas.search.fields import INDICES
 from whohas.search.index import build, is_built, newest_built, open_index, searchable
-from whohas.warehouse.intake import load
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [{"id": "hr", "name": "HR", "authoritative": True}, {"id": "ad", "name": "AD", "authoritative": False}]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from chance import chance
 from queries import bare, inside_of, printed
 from whohas.errors import InvalidArguments
+from whohas.search.ast import Clause, Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
 from whohas.search.explain import explain
 from whohas.search.parser import parse, unescape
-from whohas.search.tree import Clause, Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
 
 text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 plain = st.text("abcxyzé王09.'_@=<>#$%", min_size=1, max_size=8).filter(lambda t: t not in ("AND", "OR", "NOT"))

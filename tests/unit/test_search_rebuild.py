@@ -19,8 +19,9 @@ from searching import Corpus
 from support import ACME
 from whohas.errors import NotFound
 from whohas.generate import generate
+from whohas.ingest import load
 from whohas.search import index, indexing
-from whohas.search.analysis import ANALYSER_VERSION
+from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.search.fields import INDICES
 from whohas.search.index import (
     Versions,
@@ -34,9 +35,8 @@ from whohas.search.index import (
     write_index,
 )
 from whohas.search.indexing import Resources
-from whohas.warehouse.intake import load
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, SOURCES, TABLES, Table
 from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, SOURCES, TABLES, Table
 
 HR = {"id": "hr", "name": "HR", "authoritative": True}
 

@@ -20,14 +20,14 @@ from factories import publish, report_plan, report_rows, stage, write_csv
 from whohas.engine.duckdb import definition
 from whohas.engine.sql import quote
 from whohas.engine.statement import Column, TableFiles
+from whohas.ingest import load
+from whohas.ingest.rewrite import rewrite
+from whohas.ingest.staging import ParquetFile
 from whohas.runs.plans import located
-from whohas.warehouse import shredded
-from whohas.warehouse.intake import load
-from whohas.warehouse.intake.revision import rewrite
-from whohas.warehouse.intake.staging import ParquetFile
-from whohas.warehouse.shredded import FEWEST, KEY, column_of, layouts
+from whohas.warehouse import attribute_columns
+from whohas.warehouse.attribute_columns import FEWEST, KEY, column_of, layouts
+from whohas.warehouse.schema import ACCOUNTS, SOURCES
 from whohas.warehouse.store import Change, DataFile, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, SOURCES
 
 Attributes = list[tuple[str, list[str | None]]]
 
@@ -100,7 +100,7 @@ def test_an_attribute_that_gets_a_second_value_later_is_left_to_the_map(tmp_path
 
 
 def test_only_the_commonest_attributes_get_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shredded, "MOST", FEWEST)
+    monkeypatch.setattr(attribute_columns, "MOST", FEWEST)
     rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(FEWEST)], [("a9", ["y"])], [("rare", ["z"])]]
     path = written(tmp_path / "a.parquet", rows, [[("a9", ["y"])]])
     said = facts(path)
@@ -117,15 +117,15 @@ def test_no_attribute_of_a_wide_file_is_read_from_the_map(tmp_path: Path) -> Non
 
 
 def test_a_file_of_many_rows_has_columns_for_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shredded, "FEWEST", 2)
-    monkeypatch.setattr(shredded, "CELLS", 12)
+    monkeypatch.setattr(attribute_columns, "FEWEST", 2)
+    monkeypatch.setattr(attribute_columns, "CELLS", 12)
     rows: list[Attributes | None] = [[(f"a{n}", [str(row)]) for n in range(9)] for row in range(4)]
     said = facts(written(tmp_path / "a.parquet", rows))
     assert sorted(said["one"]) == ["a0", "a1", "a2"] and len(said["rest"]) == 6
 
 
 def test_rows_of_many_columns_are_written_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shredded, "CELLS", 12)
+    monkeypatch.setattr(attribute_columns, "CELLS", 12)
     part: list[Attributes | None] = [[(f"a{n}", [str(n)]) for n in range(4)]]
     path = written(tmp_path / "a.parquet", part, part * 7)
     metadata = pq.read_metadata(path)
@@ -207,4 +207,4 @@ def test_a_warehouse_of_before_and_an_empty_one_are_reported_too(tmp_path: Path,
 
 def test_a_name_of_a_column_is_no_name_of_the_table() -> None:
     assert not [name for name in ACCOUNTS.schema.names if name.startswith("shredded_")]
-    assert shredded.MAP in ACCOUNTS.schema.names
+    assert attribute_columns.MAP in ACCOUNTS.schema.names

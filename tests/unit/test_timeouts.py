@@ -11,8 +11,8 @@ import pytest
 
 import whohas
 from whohas import timeouts
-from whohas.client import conversation, refusals
-from whohas.database import connect
+from whohas.client import _errors, _protocol
+from whohas.db.engine import connect
 from whohas.settings import Settings
 
 SOURCES = Path(whohas.__file__).parent
@@ -83,9 +83,9 @@ def test_settings_have_their_times_from_here() -> None:
 
 def test_the_client_waits_as_long_as_a_server_asks() -> None:
     """The client has its own times, for it talks to other servers too."""
-    assert refusals.DEFAULT_RETRY_AFTER == timeouts.START_RETRY_SECONDS
-    assert timeouts.LIMIT_GUESSES_SECONDS <= refusals.LONGEST_RETRY_AFTER
-    assert conversation.LAST_LOOK < refusals.DEFAULT_RETRY_AFTER
+    assert _errors.DEFAULT_RETRY_AFTER == timeouts.START_RETRY_SECONDS
+    assert timeouts.LIMIT_GUESSES_SECONDS <= _errors.LONGEST_RETRY_AFTER
+    assert _protocol.LAST_LOOK < _errors.DEFAULT_RETRY_AFTER
 
 
 def test_sqlite_is_as_patient_as_said(tmp_path: Path) -> None:

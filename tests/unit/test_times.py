@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from whohas.ingest.forms import Form, FormFault, ambiguous, read_form, read_zone, reads_iso
+from whohas.ingest.values import present, typed
 from whohas.warehouse.columns import TIME, Column
-from whohas.warehouse.intake.forms import Form, FormFault, ambiguous, read_form, read_zone, reads_iso
-from whohas.warehouse.intake.values import present, typed
 
 COLUMN = Column("created", TIME, "")
 CONNECTION = duckdb.connect(config={"autoload_known_extensions": "false", "threads": 1})

@@ -14,8 +14,8 @@ from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from certificates import HOUR, pair, written
+from whohas.api.tls import Certificate
 from whohas.errors import InvalidArguments
-from whohas.http.tls import Certificate
 
 
 def shown(certificate: Certificate, host: str | None = None) -> str:

@@ -15,8 +15,8 @@ from deltalake import DeltaTable
 from factories import publish, stage
 from patience import PATIENCE_SECONDS
 from whohas.errors import NotFound
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, ROLES
 from whohas.warehouse.store import Change, Snapshot, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES, ROLES
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from factories import stage
 from whohas.warehouse.store import Change, Load, Warehouse
-from whohas.warehouse.tables import ACCOUNTS, IDENTITIES
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES
 
 class Dying(Load):
     commits = 0

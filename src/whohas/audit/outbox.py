@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from whohas.audit.chain import Head, Line, chained
 from whohas.audit.events import Event
-from whohas.database import Instant, metadata, upserting
-from whohas.outbox import any_waits, read_waiting
+from whohas.db.engine import Instant, metadata, upserting
+from whohas.db.outbox import any_waits, read_waiting
 
 event_table = sa.Table(
     "audit_event",

@@ -17,13 +17,14 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from whohas import locks, timeouts
+from whohas import timeouts
 from whohas.audit import outbox
-from whohas.audit.filing import Filing
 from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka
 from whohas.audit.kafka import check as check_kafka
 from whohas.audit.outbox import Pending
+from whohas.audit.writer import Filing
 from whohas.background import PeriodicTask, Runner
+from whohas.db import locks
 from whohas.errors import WhohasError
 from whohas.settings import Settings
 

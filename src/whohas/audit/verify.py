@@ -13,7 +13,7 @@ from pathlib import Path
 
 from whohas.audit.chain import Head, hash_of
 from whohas.audit.events import canonical
-from whohas.audit.trail import parsed
+from whohas.audit.log_file import parsed
 
 
 @dataclass(frozen=True, slots=True)

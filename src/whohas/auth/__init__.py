@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from whohas.auth.access import ROUTES, Needs, check_access
+from whohas.auth.callers import ALL, DEFAULT, Caller, Level, checked_levels, known_scopes
 from whohas.auth.clients import Client, Clients, NewClient
 from whohas.auth.codes import Codes, Grant
-from whohas.auth.issuer import Issuer, Trust
 from whohas.auth.keys import Keys, SigningKeys, open_keys, public_set
-from whohas.auth.limits import Guesses, RateLimit, open_counts
+from whohas.auth.oidc import Issuer, Trust
 from whohas.auth.owners import owner_of
-from whohas.auth.people import People, Person
-from whohas.auth.rights import ALL, DEFAULT, Caller, Level, checked_levels, known_scopes
+from whohas.auth.permissions import ROUTES, Needs, check_access
+from whohas.auth.throttle import Guesses, RateLimit, open_counts
 from whohas.auth.tokens import Token, Tokens
+from whohas.auth.users import People, Person
 from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 

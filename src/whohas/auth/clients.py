@@ -27,10 +27,10 @@ from whohas import addresses
 from whohas.addresses import Address
 from whohas.audit import Event, Type, Who, write
 from whohas.audit.events import SYSTEM
-from whohas.auth.people import BESIDE, Person, person_beside, person_of, person_table
-from whohas.auth.rights import ALL, DEFAULT, READ, Caller, Level, checked_levels, checked_name, checked_scopes
-from whohas.cache import Cache, until_commit
-from whohas.database import Instant, metadata
+from whohas.auth.callers import ALL, DEFAULT, READ, Caller, Level, checked_levels, checked_name, checked_scopes
+from whohas.auth.users import BESIDE, Person, person_beside, person_of, person_table
+from whohas.db.cache import Cache, until_commit
+from whohas.db.engine import Instant, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
 
 client_table = sa.Table(

@@ -18,8 +18,8 @@ import sqlalchemy as sa
 
 from whohas import timeouts
 from whohas.auth.clients import Client, Clients
-from whohas.auth.people import Person
-from whohas.database import Instant, metadata
+from whohas.auth.users import Person
+from whohas.db.engine import Instant, metadata
 from whohas.errors import NotFound, Unauthorized
 
 code_table = sa.Table(

@@ -24,7 +24,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from whohas import atomic, timeouts
-from whohas.cache import Cache
+from whohas.db.cache import Cache
 from whohas.errors import Unavailable
 from whohas.faults import READ_ONLY
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from whohas.auth.callers import ALL, Caller
 from whohas.auth.clients import Client, client_of
-from whohas.auth.people import person_of, person_table
-from whohas.auth.rights import ALL, Caller
+from whohas.auth.users import person_of, person_table
 from whohas.errors import Forbidden
 
 

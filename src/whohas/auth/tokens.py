@@ -18,12 +18,12 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmError
 
 from whohas import timeouts
+from whohas.auth.callers import Caller
 from whohas.auth.clients import Client, Clients
-from whohas.auth.issuer import Issuer
 from whohas.auth.keys import SigningKeys
-from whohas.auth.people import Person
-from whohas.auth.rights import Caller
-from whohas.cache import Cache
+from whohas.auth.oidc import Issuer
+from whohas.auth.users import Person
+from whohas.db.cache import Cache
 from whohas.errors import NotFound, Unauthorized
 
 ALGORITHM = "ES256"

@@ -34,7 +34,7 @@ from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
 from whohas.errors import WhohasError, WrongUsage
-from whohas.permissions import restrict_process
+from whohas.file_modes import restrict_process
 
 app = typer.Typer(
     name="whohas",

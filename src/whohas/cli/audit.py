@@ -42,7 +42,7 @@ def list_events(
     """Print events, the oldest first."""
     import collections
 
-    from whohas.audit.trail import Wanted, read
+    from whohas.audit.log_file import Wanted, read
 
     with installation() as services:
         services.relay.settle()
@@ -67,8 +67,8 @@ def verify(
     ] = None,
 ) -> None:
     """Find lines of the audit log that were changed, removed, added or moved; exit code 1 if there are any."""
-    from whohas.audit.filing import end_of_trail
     from whohas.audit.verify import verify as check
+    from whohas.audit.writer import end_of_trail
     from whohas.errors import NotFound
 
     with installation() as services:
@@ -147,7 +147,7 @@ def _run(beginning: str, runs: Runs, path: Path) -> str:
         NotFound: no run has this prefix.
         InvalidArguments: several runs have it.
     """
-    from whohas.audit.trail import Wanted, parsed, read
+    from whohas.audit.log_file import Wanted, parsed, read
     from whohas.errors import NotFound
     from whohas.hints import ambiguous
 
@@ -197,7 +197,7 @@ def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
 
 
 def _print(line: bytes, as_json: bool) -> None:
-    from whohas.audit.trail import parsed
+    from whohas.audit.log_file import parsed
 
     if as_json:
         sys.stdout.write(line.decode("utf-8", "replace") + "\n")

@@ -48,7 +48,7 @@ def create(
     The defaults are the least rights: the scope allows reading only, and an application without a level may do nothing.
     """
     from whohas.audit.events import operator
-    from whohas.auth.rights import READ
+    from whohas.auth.callers import READ
     from whohas.errors import InvalidArguments
 
     if user and (level or source or redirect):
@@ -136,7 +136,7 @@ def _show(made: NewClient, as_json: bool) -> None:
 
 
 def _least_scope(client: Client) -> str:
-    from whohas.auth.rights import READ
+    from whohas.auth.callers import READ
 
     return ", the least: it may read results and download files" if client.scopes == (READ,) else ""
 

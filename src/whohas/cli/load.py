@@ -18,8 +18,8 @@ from whohas.cli.load_report import print_load
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from whohas.ingest import Limits, Progress
     from whohas.settings import Settings
-    from whohas.warehouse.intake import Limits, Progress
 
 
 def load(
@@ -44,9 +44,9 @@ def load(
     cells emptied. With --check the exit code is the one that the load would have.
     """
     from whohas.audit.events import operator
-    from whohas.warehouse.audited import record_stop, tell_loads
-    from whohas.warehouse.intake import LoadStopped
-    from whohas.warehouse.intake import load as load_files
+    from whohas.ingest import LoadStopped
+    from whohas.ingest import load as load_files
+    from whohas.ingest.audit_events import record_stop, tell_loads
     from whohas.warehouse.store import Warehouse
 
     settings = read_settings()
@@ -90,7 +90,7 @@ def load(
 
 
 def _limits(settings: Settings) -> Limits:
-    from whohas.warehouse.intake import Limits
+    from whohas.ingest import Limits
 
     return Limits(
         rejected=settings.load_rejected_percent,
@@ -110,10 +110,10 @@ def _database(settings: Settings) -> sa.Engine:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from whohas.database import connect
+    from whohas.db.engine import connect
+    from whohas.db.migrations import upgrade
     from whohas.errors import Unavailable
     from whohas.faults import unusable
-    from whohas.migrations import upgrade
 
     try:
         settings.make_home()

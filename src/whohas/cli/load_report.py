@@ -10,7 +10,7 @@ from whohas.cli.terminal import one_line, plain
 from whohas.plurals import counted
 
 if TYPE_CHECKING:
-    from whohas.warehouse.intake import LoadReport, Rejection
+    from whohas.ingest import LoadReport, Rejection
 
 
 def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> None:

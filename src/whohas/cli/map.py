@@ -21,7 +21,7 @@ def map_files(
 ) -> None:
     """Propose a mapping for your own files, with the reason of each line."""
     from whohas.errors import InvalidArguments
-    from whohas.warehouse.intake.propose import NotOneSource, propose
+    from whohas.ingest.proposals import NotOneSource, propose
 
     if output is not None and output.suffix.lower() != ".toml":
         raise typer.BadParameter(

@@ -119,7 +119,7 @@ def output(given: str | None, format: str | None) -> Output:
     Raises:
         WrongUsage: the format or the extension is unknown, or they contradict each other.
     """
-    from whohas.render.registry import formats
+    from whohas.formats.registry import formats
 
     if format is not None:
         format = format.strip().lower()

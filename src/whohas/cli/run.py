@@ -205,7 +205,7 @@ def _here() -> Generator[_Door]:
 
     import structlog
 
-    from whohas.runs.lease import is_worked_on
+    from whohas.execution.lease import is_worked_on
 
     # the command itself reports how the run ended; log lines of the worker would only repeat it
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -230,12 +230,12 @@ class _Here:
         return self._runs.start(report_type, arguments, launcher=getpass.getuser(), by=self._by).id
 
     def result(self, run_id: str) -> ReportResults:
-        from whohas.http.wire import report_results
+        from whohas.api.mappers import report_results
 
         return report_results(self._runs.get(run_id))
 
     def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
-        from whohas.http.filenames import file_name
+        from whohas.api.filenames import file_name
 
         run, artefact = self._runs.artefact(run_id, format)
         ending = "zip" if artefact.zipped else artefact.format

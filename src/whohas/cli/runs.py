@@ -26,7 +26,7 @@ def runs(
     if as_json:
         import json
 
-        from whohas.http.tasks import task_status
+        from whohas.api.routes.tasks import task_status
 
         print(json.dumps([task_status(run).model_dump(mode="json") for run in newest], ensure_ascii=False))
         return

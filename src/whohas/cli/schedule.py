@@ -13,7 +13,7 @@ from whohas.cli.installation import installation
 from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
-    from whohas.runs.schedules import Schedule
+    from whohas.schedules.service import Schedule
 
 schedule_app = typer.Typer(
     no_args_is_help=True, help="Schedules: start reports periodically, at the times of a cron expression."

@@ -14,7 +14,7 @@ from whohas.cli.terminal import plain, print_table
 
 if TYPE_CHECKING:
     from whohas.engine.statement import Statement
-    from whohas.search.ask import Answer
+    from whohas.search.service import Answer
     from whohas.settings import Settings
 
 _COLUMNS = 6
@@ -37,10 +37,10 @@ def search(
     from datetime import UTC, datetime
 
     from whohas.errors import InvalidArguments
-    from whohas.search.ask import Asked, ask
     from whohas.search.fields import INDICES
     from whohas.search.index import held_index, open_index, searchable
     from whohas.search.limits import Limits
+    from whohas.search.service import Asked, ask
     from whohas.warehouse.store import Warehouse
 
     if index not in INDICES:
@@ -97,8 +97,8 @@ def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[l
     """Return the first `limit` rows, with cells as in a CSV file, and the total number of rows."""
     from whohas.engine.duckdb import open_duckdb
     from whohas.engine.statement import Layout, TableFiles
-    from whohas.render.csv import copy_statement
-    from whohas.render.definition import Rows
+    from whohas.formats.base import Rows
+    from whohas.formats.csv import copy_statement
 
     tables = [TableFiles(name, (), (Layout(files),)) for name, files in statement.files.items()]
     with (

@@ -28,8 +28,8 @@ from whohas.errors import Conflict, InvalidArguments, Unavailable
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from whohas.http.connections import LimitedServer
-    from whohas.http.tls import Certificate
+    from whohas.api.connections import LimitedServer
+    from whohas.api.tls import Certificate
     from whohas.services import Services
     from whohas.settings import Settings
 
@@ -53,7 +53,7 @@ def serve(
 ) -> None:
     """Serve the API and execute runs, until stopped."""
     gc.disable()  # modules that are loaded now stay: collecting garbage in between takes a tenth of the start
-    from whohas.http.app import create_app
+    from whohas.api.app import create_app
     from whohas.services import open_services
 
     settings = read_settings_of_server(host=host, port=port, worker=worker)
@@ -111,7 +111,7 @@ def _waiting(
     with ExitStack() as stack:
 
         def on_wait() -> None:
-            from whohas.http.waiting import create_waiting_app
+            from whohas.api.startup import create_waiting_app
 
             server = _server(create_waiting_app(), settings, certificate)
             # The temporary server closes its socket at the end, so it gets a duplicate. Connections that arrive before
@@ -193,7 +193,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
     """Return a configured server that is not started yet."""
     import uvicorn
 
-    from whohas.http.connections import (
+    from whohas.api.connections import (
         BACKLOG,
         Connections,
         LimitedServer,
@@ -238,7 +238,7 @@ def _certificate(settings: Settings) -> Certificate | None:
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    from whohas.http.tls import Certificate
+    from whohas.api.tls import Certificate
 
     return Certificate(settings.tls_certificate, settings.tls_key)
 

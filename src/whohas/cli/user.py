@@ -113,7 +113,7 @@ def source_ids(services: Services, given: Sequence[str]) -> list[str]:
     if not given:
         return []
     from whohas.reports.sources import named
-    from whohas.warehouse.catalogue import catalogue
+    from whohas.warehouse.catalog import catalogue
 
     known = catalogue(services.warehouse.snapshot())
     ids = {source.id for source in known.sources}

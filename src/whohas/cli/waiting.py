@@ -115,7 +115,7 @@ def _reason(error: Exception, settings: Settings) -> str | None:
     Raises:
         Unavailable: PostgreSQL answered with a permanent error, such as a wrong password.
     """
-    from whohas.database import AWAY
+    from whohas.db.engine import AWAY
     from whohas.faults import address_of, sentence
 
     cause = error.__cause__ if isinstance(error, WhohasError) else error

@@ -13,7 +13,7 @@ from whohas.cli.terminal import console, is_terminal, one_line
 from whohas.errors import WhohasError
 
 if TYPE_CHECKING:
-    from whohas.runs.model import Run
+    from whohas.runs.models import Run
 
 
 def watch(

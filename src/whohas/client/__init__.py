@@ -13,7 +13,7 @@
 tracking id of the server.
 """
 
-from whohas.client.asynchronous import AsyncClient
-from whohas.client.synchronous import Client
+from whohas.client._async import AsyncClient
+from whohas.client._sync import Client
 
 __all__ = ["AsyncClient", "Client"]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from whohas.generate import company
+from whohas.generate import reference_data
+from whohas.generate.assignments import Held, Holdings
 from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER, Catalogue
 from whohas.generate.describe import booleans, member
-from whohas.generate.draws import Numbers, every, take, words
 from whohas.generate.grants import Grants
-from whohas.generate.holdings import Held, Holdings
 from whohas.generate.people import Organisation, People
+from whohas.generate.rng import Numbers, every, take, words
 from whohas.generate.template import Members, Template, Text, Value
 
 _CONTRACT = words(["permanent", "permanent", "permanent", "fixed-term", "part-time, 60 %", ""])
@@ -222,9 +222,9 @@ def account_columns(
         "hr.name": identity["display"],
         "former.native": ["F" + number[1:] for number in identity["number"]],
         "former.name": identity["display"],
-        "directory.native": [f"CN={c},OU={d},OU={o},{company.DIRECTORY}" for c, d, o in places],
+        "directory.native": [f"CN={c},OU={d},OU={o},{reference_data.DIRECTORY}" for c, d, o in places],
         "directory.name": alias,
-        "directory.principal": [f"{a}@corp.{company.DOMAIN}" for a in alias],
+        "directory.principal": [f"{a}@corp.{reference_data.DOMAIN}" for a in alias],
         "directory.mail": [mail.upper() if shout else mail for mail, shout in mails],
         "directory.groups": groups,
         "directory.entitled": ["true" if group else "false" for group in groups],
@@ -234,7 +234,7 @@ def account_columns(
         "directory.note": notes,
         "directory.description": [f'"{text}"' if there else "null" for text, there in pairs],
         "directory.extension": member("extensionAttribute4", identity["code"], draws.chance("extension", p.at, 150)),
-        "admin.native": [f"CN=adm-{a},OU=Admins,{company.DIRECTORY}" for a in alias],
+        "admin.native": [f"CN=adm-{a},OU=Admins,{reference_data.DIRECTORY}" for a in alias],
         "admin.name": [f"adm-{a}" for a in alias],
         "admin.groups": _listed(take(grants.powers.values, access.admin_powers)),
         "admin.entitled": ["true"] * p.at.size,
@@ -247,7 +247,7 @@ def account_columns(
         "ledger.logon": member("LAST_LOGIN", logon, draws.chance("ledger logon", p.at, 850)),
         "ledger.comment": member("COMMENTS", identity["description"], every(p.at, 21, 4)),
         "crm.native": [f"005{id[:15]}" for id in columns["crm.id"]],
-        "crm.name": [f"{a}@{company.DOMAIN}" for a in alias],
+        "crm.name": [f"{a}@{reference_data.DOMAIN}" for a in alias],
         "crm.active": booleans(~h.crm.disabled),
         "crm.profile": [text[1:] for text in take(grants.crm.values, access.crm)],
         "crm.permissions": [text[1:] for text in take(grants.permissions.values, access.permissions)],
@@ -255,7 +255,10 @@ def account_columns(
         "crm.zone": take(_ZONE, p.at % len(_ZONE)),
         "crm.signature": member(
             "signature",
-            [f"{d}\\n{t}, {company.COMPANY}" for d, t in zip(identity["display"], identity["title"], strict=True)],
+            [
+                f"{display}\\n{title}, {reference_data.COMPANY}"
+                for display, title in zip(identity["display"], identity["title"], strict=True)
+            ],
             draws.chance("signature", p.at, 120),
         ),
     }  # fmt: skip

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whohas.generate import company
+from whohas.generate import reference_data
 from whohas.generate.catalogue import BADGES
-from whohas.generate.draws import every, take, words
 from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, Organisation, People
+from whohas.generate.rng import every, take, words
 
 HEADER = ("Badge No", "Holder", "Email", "Building Access", "Disabled", "Issued", "Note")
 VISITOR_PERIOD = 25
@@ -43,8 +43,8 @@ ignoreCase = true
 _NOTES = words(['Lost, see "desk book"', "=SUM(1,2)", "Replaced\n(photo, new name)", "-", "+1 guest"])
 _ACCESS = words(
     [
-        ";".join(b for n, b in enumerate(company.BUILDINGS) if bits >> n & 1)
-        for bits in range(2 ** len(company.BUILDINGS))
+        ";".join(b for n, b in enumerate(reference_data.BUILDINGS) if bits >> n & 1)
+        for bits in range(2 ** len(reference_data.BUILDINGS))
     ]
 )
 

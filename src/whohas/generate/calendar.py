@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from whohas.generate.draws import Draws, Numbers, Words, take, words
+from whohas.generate.rng import Draws, Numbers, Words, take, words
 
 LONGEST = 9000
 """The number of days before the reference date that a calendar has."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from math import isqrt
 
-from whohas.generate import company
-from whohas.generate.draws import numbers
+from whohas.generate import reference_data
 from whohas.generate.people import Organisation
+from whohas.generate.rng import numbers
 
 HR, DIRECTORY, LEDGER, CRM = range(4)
 SOURCE_NAMES = ("Workforce HR", "Active Directory", "Ledger Database", "Nimbus CRM")
@@ -164,7 +164,7 @@ class Catalogue:
 
 def group_name(common: str) -> str:
     """Return the distinguished name of a directory group."""
-    return f"CN={common.replace(',', chr(92) + ',')},OU=Groups,{company.DIRECTORY}"
+    return f"CN={common.replace(',', chr(92) + ',')},OU=Groups,{reference_data.DIRECTORY}"
 
 
 @dataclass
@@ -186,12 +186,12 @@ class _Maker:
             at = numbers(number)
             names = self.organisation.names(at)
             alias = names.alias[0]
-            email = f"{alias}@{company.DOMAIN}"
+            email = f"{alias}@{reference_data.DOMAIN}"
             self.known[number] = Person(number, self.organisation.ids(at)[0], alias, names.plain[0], email)
         return self.known[number]
 
     def head(self, department: int) -> Person:
-        leaders = company.VICE_PRESIDENTS
+        leaders = reference_data.VICE_PRESIDENTS
         return self.person(leaders.index(department) + 1 if department in leaders else 0)
 
     def any_lead(self, stream: str, number: int) -> Person:
@@ -239,9 +239,10 @@ def catalogue(organisation: Organisation) -> Catalogue:
         make.group(directory, "Remote Desktop Users", None),
     )
     powers = tuple(
-        make.group(directory, name, f"{name}: handle with care", make.head(company.IT)) for name in PRIVILEGED_GROUPS
+        make.group(directory, name, f"{name}: handle with care", make.head(reference_data.IT))
+        for name in PRIVILEGED_GROUPS
     )
-    groups = tuple(_department(make, directory, number) for number in range(len(company.DEPARTMENTS)))
+    groups = tuple(_department(make, directory, number) for number in range(len(reference_data.DEPARTMENTS)))
     projects = tuple(_project(make, directory, number) for number in range(max(2, min(3000, root * 3 // 4))))
     roles = tuple(
         make.entitlement(ledger, "ROLES", name, privileged=name == "LEDGER_ADMIN", owner=make.head(3))
@@ -305,7 +306,7 @@ def _sources(make: _Maker) -> tuple[Source, ...]:
         Source(
             make.id("source"), directory, "Active Directory - Direct", "active-directory", "direct",
             "The corporate directory, corp.acme.example",
-            ("AUTHENTICATE", "ENABLE", "UNLOCK", "PROVISIONING", "PASSWORD", "SEARCH"), make.head(company.IT),
+            ("AUTHENTICATE", "ENABLE", "UNLOCK", "PROVISIONING", "PASSWORD", "SEARCH"), make.head(reference_data.IT),
         ),
         Source(
             make.id("source"), ledger, "JDBC", "jdbc", "direct", 'General ledger; "the books"',
@@ -329,7 +330,7 @@ def _apps(make: _Maker, sources: tuple[Source, ...]) -> tuple[App, ...]:
 
 
 def _department(make: _Maker, directory: Source, number: int) -> tuple[Entitlement, Entitlement]:
-    department = company.DEPARTMENTS[number].name
+    department = reference_data.DEPARTMENTS[number].name
     return (
         make.group(directory, department, f"Members of {department}"),
         make.group(directory, f"{department}, Shared Files", None, make.head(number)),
@@ -337,13 +338,13 @@ def _department(make: _Maker, directory: Source, number: int) -> tuple[Entitleme
 
 
 def _project(make: _Maker, directory: Source, number: int) -> Entitlement:
-    first, second = company.PROJECT_FIRST, company.PROJECT_SECOND
+    first, second = reference_data.PROJECT_FIRST, reference_data.PROJECT_SECOND
     again, place = divmod(number, len(first) * len(second))
     name = f"Project {first[place % len(first)]} {second[place % len(second)]}" + (f" {again + 1}" if again else "")
     return make.group(directory, name, None, make.any_lead("project owner", number))
 
 
 def _basics(make: _Maker, number: int, staff: Entitlement, members: Entitlement) -> tuple[AccessProfile, Role]:
-    department, owner = company.DEPARTMENTS[number].name, make.head(number)
+    department, owner = reference_data.DEPARTMENTS[number].name, make.head(number)
     profile = make.profile(f"{department} Basics", f"What everybody in {department} has", owner, staff, members)
     return profile, Role(make.id("role"), department, f"Everybody in {department}", owner, (profile,))

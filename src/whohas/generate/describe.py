@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from whohas.generate import company
+from whohas.generate import reference_data
+from whohas.generate.assignments import Holdings
 from whohas.generate.catalogue import HR, Catalogue
-from whohas.generate.draws import Flags, Numbers, Words, every, take, words
 from whohas.generate.grants import Grants
-from whohas.generate.holdings import Holdings
 from whohas.generate.people import PREHIRE, TERMINATED, Organisation, People
+from whohas.generate.rng import Flags, Numbers, Words, every, take, words
 from whohas.generate.template import Encoded, Members, Template, Text, Value, encoded, escaped
 
 PROFILE = "Employees"
@@ -46,31 +46,31 @@ def profile_id(organisation: Organisation) -> str:
 
 
 def _titles() -> Words:
-    rows = [[escaped(d.titles[n % len(d.titles)]) for n in range(_TITLES)] for d in company.DEPARTMENTS]
+    rows = [[escaped(d.titles[n % len(d.titles)]) for n in range(_TITLES)] for d in reference_data.DEPARTMENTS]
     return np.array(rows, dtype=object)
 
 
 def _lead_titles() -> Words:
-    rows = [[title.format(d.name) for d in company.DEPARTMENTS] for title in company.LEAD_TITLES]
+    rows = [[title.format(d.name) for d in reference_data.DEPARTMENTS] for title in reference_data.LEAD_TITLES]
     return np.array(rows, dtype=object)
 
 
 def _addresses() -> Words:
-    rows = [[escaped(o.addresses[n % len(o.addresses)]) for n in range(2)] for o in company.OFFICES]
+    rows = [[escaped(o.addresses[n % len(o.addresses)]) for n in range(2)] for o in reference_data.OFFICES]
     return np.array(rows, dtype=object)
 
 
-_DEPARTMENT = words([d.name for d in company.DEPARTMENTS])
-_CODE = words([d.code for d in company.DEPARTMENTS])
-_CITY = words([o.city for o in company.OFFICES])
-_COUNTRY = words([o.country for o in company.OFFICES])
-_REGION = words([o.region for o in company.OFFICES])
-_DIAL = words([o.dial for o in company.OFFICES])
+_DEPARTMENT = words([d.name for d in reference_data.DEPARTMENTS])
+_CODE = words([d.code for d in reference_data.DEPARTMENTS])
+_CITY = words([o.city for o in reference_data.OFFICES])
+_COUNTRY = words([o.country for o in reference_data.OFFICES])
+_REGION = words([o.region for o in reference_data.OFFICES])
+_DIAL = words([o.dial for o in reference_data.OFFICES])
 _TITLE, _LEAD_TITLE, _ADDRESS = _titles(), _lead_titles(), _addresses()
 _STATE = words(["active", "leave", "terminated", "prehire"])
 _IDENTITY_STATE = words(["ACTIVE", "INACTIVE_SHORT_TERM", "INACTIVE_LONG_TERM", "INACTIVE_SHORT_TERM"])
 _STATUS = words(["ACTIVE", "ERROR", "TERMINATED", "LOCKED", "PENDING", "UNREGISTERED"])
-_DESCRIPTION = words([escaped(text) for text in company.DESCRIPTIONS])
+_DESCRIPTION = words([escaped(text) for text in reference_data.DESCRIPTIONS])
 
 
 def identity_template() -> Template:
@@ -149,7 +149,7 @@ def identity_columns(
     boss_ids, boss_names = organisation.ids(bosses), organisation.names(bosses)
     gone, employed = p.state == TERMINATED, p.boss >= 0
     from_hr = p.orphan <= 1
-    emails = [f"{a}@{company.DOMAIN}" for a in names.alias]
+    emails = [f"{a}@{reference_data.DOMAIN}" for a in names.alias]
     emails = ["" if less else email for email, less in zip(emails, p.mailless.tolist(), strict=True)]
     numbers_ = [f"{number + 100:07d}" for number in p.at.tolist()]
     lines = (draws.pick("phone", p.at, 9000) + 1000).tolist()
@@ -234,11 +234,11 @@ def _processing(organisation: Organisation, people: People) -> list[str]:
     texts, failed = [""] * people.at.size, np.flatnonzero(people.failed)
     at = people.at[failed]
     draws = organisation.draws
-    stages = draws.pick("stage", at, len(company.STAGES)).tolist()
+    stages = draws.pick("stage", at, len(reference_data.STAGES)).tolist()
     retries = draws.pick("retries", at, 4).tolist()
     dates = organisation.calendar.late("failed", at, 1 + draws.pick("failed", at, 20))
     for index, chosen, retry, date in zip(failed.tolist(), stages, retries, dates, strict=True):
-        stage, message, trace = company.STAGES[chosen]
+        stage, message, trace = reference_data.STAGES[chosen]
         details = {"date": date, "stage": stage, "retryCount": retry, "stackTrace": trace, "message": message}
         texts[index] = f',"processingState":"ERROR","processingDetails":{encoded(details)}'
     return texts

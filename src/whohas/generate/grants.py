@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whohas.generate.catalogue import AccessProfile, Catalogue, Entitlement, Person, Role
-from whohas.generate.draws import Numbers, Words, words
+from whohas.generate.rng import Numbers, Words, words
 from whohas.generate.template import encoded
 
 PERMISSION_BUNDLES = ((0,), (1,), (1, 3), (2,), (2, 7), (3,), (1, 5), (6,), (0, 4), (0, 1, 5), (3, 6, 7))

@@ -8,8 +8,8 @@ import numpy as np
 
 from whohas.generate.catalogue import DIRECTORY, HR, AccessProfile, App, Catalogue, Entitlement, Person, Role, Source
 from whohas.generate.describe import PROFILE, profile_id, reference
-from whohas.generate.draws import Numbers
 from whohas.generate.people import Organisation
+from whohas.generate.rng import Numbers
 from whohas.generate.template import encoded
 
 Document = dict[str, object]

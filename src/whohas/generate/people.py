@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from whohas.generate import company
+from whohas.generate import reference_data
 from whohas.generate.calendar import Calendar
-from whohas.generate.draws import Draws, Flags, Numbers, Words, every, numbers, take, words
 from whohas.generate.names import CULTURES, Name, families, split
+from whohas.generate.rng import Draws, Flags, Numbers, Words, every, numbers, take, words
 from whohas.generate.template import escaped
 
-_SPAN = len(company.VICE_PRESIDENTS)
+_SPAN = len(reference_data.VICE_PRESIDENTS)
 _LEVELS = np.array([(_SPAN**level - 1) // (_SPAN - 1) for level in range(10)], dtype=np.int64)
 _TOP = 1 + _SPAN
 
@@ -123,8 +123,8 @@ class Organisation:
         orphan = np.where(every(at, 40, 17) & ordinary, 1 + at // 40 % 3, NOT_ORPHAN)
         chance = draws.pick("state", at, 1000)
         state = np.select([chance < 60, chance < 85, chance < 100], [TERMINATED, LEAVE, PREHIRE], ACTIVE)
-        department = np.where(at == 0, company.EXECUTIVE, numbers(*company.VICE_PRESIDENTS)[slot])
-        state = np.where((department == company.IT) & every(at, 25, 12), TERMINATED, state)
+        department = np.where(at == 0, reference_data.EXECUTIVE, numbers(*reference_data.VICE_PRESIDENTS)[slot])
+        state = np.where((department == reference_data.IT) & every(at, 25, 12), TERMINATED, state)
         state = np.where((at < _TOP) | ((state == PREHIRE) & (lead | (orphan > 0))), ACTIVE, state)
         span = np.where(lead, 1500 + draws.pick("start", at, 7000), 20 + draws.pick("start", at, 5000))
         started = np.where(state == PREHIRE, -1 - draws.pick("start", at, 60), span)
@@ -156,7 +156,7 @@ class Organisation:
 
     def _office(self, at: Numbers) -> Numbers:
         culture, _, _ = _WORDS.indexes(self, at)
-        anywhere = self.draws.pick("office", at, len(company.OFFICES))
+        anywhere = self.draws.pick("office", at, len(reference_data.OFFICES))
         home = _HOMES[culture, self.draws.pick("home", at, _HOMES.shape[1])]
         return np.where(self.draws.chance("at home", at, 750), home, anywhere)
 
@@ -258,7 +258,7 @@ def _coprime(wanted: int, to: int) -> int:
 
 
 def _homes() -> Numbers:
-    cities = [office.city for office in company.OFFICES]
+    cities = [office.city for office in reference_data.OFFICES]
     return np.array([[cities.index(c.home[i % len(c.home)]) for i in range(4)] for c in CULTURES])
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from whohas.generate.assignments import Held, Holdings
 from whohas.generate.badges import Badges
 from whohas.generate.catalogue import BADGES, SOURCE_NAMES
-from whohas.generate.holdings import Held, Holdings
 from whohas.generate.people import EXTERNAL, NO_ACCOUNTS, TERMINATED, People
 
 

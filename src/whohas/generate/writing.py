@@ -11,16 +11,16 @@ from typing import IO, Final
 import numpy as np
 
 from whohas.generate.accounts import account_columns, account_templates
+from whohas.generate.activity import activity_template, event_template, happening_columns, requested
+from whohas.generate.assignments import holdings
 from whohas.generate.badges import MAPPING, VISITOR_PERIOD, badges, header, visitors
 from whohas.generate.catalogue import Catalogue, catalogue
 from whohas.generate.describe import access_column, holding_columns, identity_columns, identity_template, owned
 from whohas.generate.grants import Grants
-from whohas.generate.happenings import activity_template, event_template, happening_columns, requested
-from whohas.generate.holdings import holdings
 from whohas.generate.inventory import inventory
 from whohas.generate.people import Organisation
-from whohas.generate.strays import strays
 from whohas.generate.summary import Summary, Tally
+from whohas.generate.uncorrelated import strays
 
 REFERENCE: Final = date(2026, 11, 1)
 """The default reference date: the day whose state the files describe."""

@@ -9,8 +9,8 @@ from whohas.engine.sql import literal, quote
 from whohas.engine.statement import Column, Statement
 from whohas.errors import InvalidArguments
 from whohas.reports import sources
-from whohas.reports.definition import Plan, Report, Request
-from whohas.warehouse.catalogue import Catalogue, Source
+from whohas.reports.base import Plan, Report, Request
+from whohas.warehouse.catalog import Catalogue, Source
 
 _COLUMNS = (
     Column("id", "text", "The account's id."),

@@ -6,9 +6,9 @@ import textwrap
 
 from whohas.engine.statement import Column, Statement
 from whohas.reports import sources
-from whohas.reports.definition import Plan, Report, Request
+from whohas.reports.base import Plan, Report, Request
 from whohas.reports.identities import CORRELATED_ONLY, IDENTITY_COLUMNS, IDENTITY_SQL, TABLES
-from whohas.warehouse.catalogue import Catalogue
+from whohas.warehouse.catalog import Catalogue
 
 _ACCOUNT_COLUMNS = (
     Column("account.id", "text", "An account of the identity; empty where it has none."),

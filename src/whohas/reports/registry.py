@@ -11,7 +11,7 @@ from typing import Any, Final
 import whohas.reports
 from whohas.errors import InvalidArguments
 from whohas.hints import did_you_mean, near
-from whohas.reports.definition import Report
+from whohas.reports.base import Report
 
 PUBLISHED: Final[Mapping[str, tuple[str, ...]]] = {
     "ACCOUNTS": ("application", "sourceName"),

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from whohas.errors import InvalidArguments
-from whohas.reports.definition import Level, Message, Part, Plan, Report, Request
+from whohas.reports.base import Level, Message, Part, Plan, Report, Request
 from whohas.search.fields import INDICES
 from whohas.search.index import open_index
-from whohas.warehouse.catalogue import Catalogue
+from whohas.warehouse.catalog import Catalogue
 
 if TYPE_CHECKING:
-    from whohas.search.ask import Asked
+    from whohas.search.service import Asked
 
 _EVERY = "*"
 _LONGEST_QUERY = 500_000
 
 
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    from whohas.search.ask import ask  # here, for it brings sqlglot, 9 MB that a server without searches spares
+    from whohas.search.service import ask  # here, for it brings sqlglot, 9 MB that a server without searches spares
 
     asked, ignored = _asked(request)
     answer = ask(asked, open_index(catalogue.snapshot), request.now)
@@ -48,7 +48,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 
 def _asked(request: Request) -> tuple[Asked, tuple[Message, ...]]:
     """The arguments as they are meant, in either of their published forms."""
-    from whohas.search.ask import Asked
+    from whohas.search.service import Asked
 
     query = request.arguments.get("query")
     given: Mapping[str, Any] = {}

@@ -9,10 +9,10 @@ from typing import Final
 
 from whohas.errors import InvalidArguments
 from whohas.plurals import counted
-from whohas.reports.definition import Level, Message, Plan
-from whohas.warehouse.catalogue import Catalogue, Source
+from whohas.reports.base import Level, Message, Plan
+from whohas.warehouse.catalog import Catalogue, Source
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Gap
-from whohas.warehouse.tables import TABLES
 
 STALE: Final = timedelta(days=365)
 """A source that was not loaded for so long is told of: its accounts say how things were, not how they are."""

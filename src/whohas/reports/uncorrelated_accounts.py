@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from whohas.engine.statement import Column, Statement
 from whohas.reports import sources
-from whohas.reports.definition import Plan, Report, Request
-from whohas.warehouse.catalogue import Catalogue
+from whohas.reports.base import Plan, Report, Request
+from whohas.warehouse.catalog import Catalogue
 
 _COLUMNS = (
     Column("id", "text", "The account's id."),

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from whohas.runs import repository
 from whohas.runs.filters import Field, condition, ordering
-from whohas.runs.model import Run, State
+from whohas.runs.models import Run, State
 from whohas.runs.repository import ACTIVE_RUNS
 from whohas.runs.tables import run
 

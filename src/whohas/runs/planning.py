@@ -13,16 +13,16 @@ from deltalake.exceptions import DeltaError
 from whohas import reports
 from whohas.engine.sql import literal
 from whohas.errors import InvalidArguments, NotFound, WhohasError
-from whohas.render.definition import About
+from whohas.execution.protocol import EXTRACT
+from whohas.formats.base import About
 from whohas.reports.sources import INCOMPLETE
-from whohas.runs.files import options
-from whohas.runs.model import Run
+from whohas.runs.models import Run
+from whohas.runs.output_options import options
 from whohas.runs.plans import RunPlan
-from whohas.runs.work import EXTRACT
 from whohas.search.index import build, held_index, index_versions
 from whohas.search.limits import Limits
 from whohas.settings import Settings
-from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.catalog import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
 
 

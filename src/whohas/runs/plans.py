@@ -15,15 +15,15 @@ from typing import Any
 from whohas import __version__, reports
 from whohas.engine.sql import with_columns, with_values
 from whohas.engine.statement import Column, Layout, Statement, TableFiles
-from whohas.render.definition import Options
-from whohas.reports.definition import Part
-from whohas.runs.work import Part as WorkPart
+from whohas.execution.protocol import Part as WorkPart
+from whohas.formats.base import Options
+from whohas.reports.base import Part
 from whohas.search.index import index_versions
-from whohas.warehouse.catalogue import catalogue
+from whohas.warehouse.attribute_columns import column_of, layouts
+from whohas.warehouse.catalog import catalogue
 from whohas.warehouse.evolved import duckdb_type, lacking
-from whohas.warehouse.shredded import column_of, layouts
+from whohas.warehouse.schema import TABLES, Table
 from whohas.warehouse.store import Snapshot
-from whohas.warehouse.tables import TABLES, Table
 
 
 @dataclass(frozen=True, slots=True)

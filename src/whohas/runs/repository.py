@@ -15,15 +15,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas import audit, locks
-from whohas.artefacts import Artefact
+from whohas import audit
 from whohas.audit.events import SYSTEM
-from whohas.database import Instant, upserting
-from whohas.outbox import claimable
-from whohas.runs import outbox, phases, trail
-from whohas.runs.model import ACTIVE, Level, Message, Run, RunId, State
+from whohas.db import locks
+from whohas.db.engine import Instant, upserting
+from whohas.db.outbox import claimable
+from whohas.runs import audit_events, phase_totals, webhook_messages
+from whohas.runs.models import ACTIVE, Level, Message, Run, RunId, State
 from whohas.runs.plans import Digest, Record, RunPlan
 from whohas.runs.tables import HOLDS_KEY, QUEUED, hold, report_switch, run, run_launch, run_plan
+from whohas.storage import Artefact
 
 CHANNEL = "whohas_run"
 """The PostgreSQL notification channel to which a transaction that queues a run sends a `NOTIFY`."""
@@ -250,7 +251,7 @@ def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
 
 def remove(connection: sa.Connection, run_id: str) -> None:
     """Delete a run with its plan, launches and webhook messages. The caller must have locked the row."""
-    outbox.forget_run(connection, run_id)
+    webhook_messages.forget_run(connection, run_id)
     connection.execute(sa.delete(run).where(run.c.id == run_id))
 
 
@@ -401,7 +402,7 @@ def finish(
             its_plan = run_plan.c.run == mine.id
             connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
         _write_end_events(connection, mine.id)
-        phases.add(connection, mine.report_type, phase_facts)
+        phase_totals.add(connection, mine.report_type, phase_facts)
         return True
     return has_ended(connection, mine, state)
 
@@ -439,7 +440,7 @@ def ask_to_cancel(connection: sa.Connection, run_id: str, by: audit.Who = SYSTEM
     _cancel(connection, queued, by)
     running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
     if connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling")).rowcount:
-        audit.write(connection, trail.cancelled(_get_existing(connection, run_id), by))
+        audit.write(connection, audit_events.cancelled(_get_existing(connection, run_id), by))
 
 
 def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
@@ -468,8 +469,8 @@ def _notify(connection: sa.Connection) -> None:
 
 def _write_end_events(connection: sa.Connection, run_id: str) -> None:
     """Write the webhook messages and the audit event of a run that has ended."""
-    outbox.run_ended(connection, run, run_id)
-    audit.write(connection, trail.ended(_get_existing(connection, run_id)))
+    webhook_messages.run_ended(connection, run, run_id)
+    audit.write(connection, audit_events.ended(_get_existing(connection, run_id)))
 
 
 def _get_existing(connection: sa.Connection, run_id: str) -> Run:
@@ -500,7 +501,7 @@ def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Who | None =
     ids = connection.execute(ended).scalars().all()
     for run_id in ids:
         if by is not None:
-            audit.write(connection, trail.cancelled(_get_existing(connection, run_id), by))
+            audit.write(connection, audit_events.cancelled(_get_existing(connection, run_id), by))
         _write_end_events(connection, run_id)
     return bool(ids)
 

@@ -17,25 +17,25 @@ from typing import Any, Protocol, cast
 import sqlalchemy as sa
 
 from whohas import audit, reports, timeouts
-from whohas.artefacts import Artefact, Artefacts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.background import PeriodicTask
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
+from whohas.execution.on_demand import Later
+from whohas.formats.base import Options
+from whohas.formats.registry import find
 from whohas.hints import ambiguous, did_you_mean, near
 from whohas.plurals import counted
-from whohas.render.definition import Options
-from whohas.render.registry import find
 from whohas.reports.sources import incomplete
-from whohas.runs import launches, repository, trail
-from whohas.runs.files import ARGUMENTS, default_formats, options, wish
-from whohas.runs.later import Later
-from whohas.runs.model import Level, Message, Run, RunId, State
+from whohas.runs import audit_events, repository, visibility
+from whohas.runs.models import Level, Message, Run, RunId, State
+from whohas.runs.output_options import ARGUMENTS, default_formats, options, wish
 from whohas.runs.plans import Record, RunPlan
 from whohas.search.index import searchable
 from whohas.search.limits import Limits
 from whohas.settings import Settings
-from whohas.warehouse.catalogue import Catalogue, catalogue
+from whohas.storage import Artefact, Artefacts
+from whohas.warehouse.catalog import Catalogue, catalogue
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
@@ -207,7 +207,7 @@ class Runs:
             size=_size(plan, catalogue(snapshot), files.formats),
         )
         if caller is not None:
-            launches.check_start(caller, run)
+            visibility.check_start(caller, run)
         return Planned(run, plan, snapshot, options(requested, self.settings))
 
     def keep(
@@ -230,12 +230,12 @@ class Runs:
         if repository.insert(connection, run, self._single_flight(run)):
             repository.keep_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
-            audit.write(connection, trail.started(run, by))
+            audit.write(connection, audit_events.started(run, by))
         else:
             kept = repository.active(connection, run.key)
-        new = kept is not None and launched_by is not None and launches.note(connection, launched_by, kept)
+        new = kept is not None and launched_by is not None and visibility.note(connection, launched_by, kept)
         if new and kept is not None and kept is not run:
-            audit.write(connection, trail.joined(kept, by))
+            audit.write(connection, audit_events.joined(kept, by))
         return kept
 
     def _single_flight(self, run: Run) -> bool:
@@ -245,11 +245,11 @@ class Runs:
         """Return the active run with a key, after recording the caller as one of its launchers, or None."""
         with self.database.connect() as connection:
             holder = repository.active(connection, key)
-            if holder is None or launched_by is None or launches.is_noted(connection, launched_by, holder):
+            if holder is None or launched_by is None or visibility.is_noted(connection, launched_by, holder):
                 return holder
         with self.database.begin() as connection:
-            if launches.note(connection, launched_by, holder):
-                audit.write(connection, trail.joined(holder, by))
+            if visibility.note(connection, launched_by, holder):
+                audit.write(connection, audit_events.joined(holder, by))
         return holder
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
@@ -373,7 +373,7 @@ class Runs:
             span: the requested range of bytes, the end exclusive; None for the whole file.
         """
         with self.database.begin() as connection:
-            audit.write(connection, trail.downloaded(run, artefact, by, name, span))
+            audit.write(connection, audit_events.downloaded(run, artefact, by, name, span))
 
     def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> None:
         """Cancel a run. A queued run ends at once, a running one as soon as its child process has ended. No effect on a
@@ -408,7 +408,7 @@ class Runs:
             raise InvalidArguments(f"There is no report {report_type!r}.{hint} The reports are: {reports.names()}.")
         with self.database.begin() as connection:
             repository.switch(connection, report_type, off)
-            audit.write(connection, trail.switched(report_type, by, off=off))
+            audit.write(connection, audit_events.switched(report_type, by, off=off))
 
 
 def _no_run(run_id: str) -> NotFound:
@@ -416,7 +416,7 @@ def _no_run(run_id: str) -> NotFound:
 
 
 def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if caller is None or caller.sees_all else (launches.seen_by(caller),)
+    return () if caller is None or caller.sees_all else (visibility.seen_by(caller),)
 
 
 def _older_snapshot(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from whohas.database import Instant, metadata
-from whohas.runs.model import ACTIVE, State
+from whohas.db.engine import Instant, metadata
+from whohas.runs.models import ACTIVE, State
 
 run = sa.Table(
     "run",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whohas.search.tree import Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
+from whohas.search.ast import Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
 
 _COUNTS = {Occur.MUST: "must", Occur.SHOULD: "may", Occur.MUST_NOT: "must not"}
 

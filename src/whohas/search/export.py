@@ -11,13 +11,13 @@ from sqlglot import exp
 
 from whohas.engine.statement import Column, ColumnType, Statement
 from whohas.errors import InvalidArguments
+from whohas.search.ast import Node
 from whohas.search.conditions import column_of, table_of, together
 from whohas.search.criteria import Count
 from whohas.search.fields import Element, Field, Index
 from whohas.search.index import SearchIndex, view
 from whohas.search.limits import DEFAULT, Limits
 from whohas.search.predicate import Findings, Options, predicate
-from whohas.search.tree import Node
 
 SPREAD = ".spread"
 

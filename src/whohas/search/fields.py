@@ -13,7 +13,7 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from whohas.engine.sql import literal, quote
-from whohas.warehouse import tables
+from whohas.warehouse import schema
 from whohas.warehouse.columns import Table
 from whohas.warehouse.times import iso_time
 
@@ -246,7 +246,7 @@ _IDENTITIES = Index(
             "",
             _IDENTITY_ROWS,
             _fields(
-                tables.IDENTITIES,
+                schema.IDENTITIES,
                 "id name displayName firstName lastName email phone created modified synced inactive protected status "
                 "lifecycleState employeeNumber manager.id=managerId manager.name=managerName "
                 "manager.displayName=managerDisplayName isManager identityProfile.id=identityProfileId "
@@ -276,7 +276,7 @@ _IDENTITIES = Index(
             "accounts",
             "(SELECT *, identityId AS holder FROM accounts WHERE identityId IS NOT NULL)",
             _fields(
-                tables.ACCOUNTS,
+                schema.ACCOUNTS,
                 "id name accountId=nativeIdentity source.id=sourceId source.name=sourceName source.type=sourceType "
                 "disabled locked privileged manuallyCorrelated passwordLastSet created supportsPasswordChange",
             ),
@@ -291,7 +291,7 @@ _IDENTITIES = Index(
             "access",
             "(SELECT *, identityId AS holder FROM identity_access)",
             _fields(
-                tables.IDENTITY_ACCESS,
+                schema.IDENTITY_ACCESS,
                 "id name displayName description type source.id=sourceId source.name=sourceName owner.id=ownerId "
                 "owner.name=ownerName owner.displayName=ownerDisplayName revocable privileged attribute value schema "
                 "standalone disabled enabled requestable cloudEligible cloudGoverned",
@@ -307,7 +307,7 @@ _IDENTITIES = Index(
             "apps",
             "(SELECT *, identityId AS holder FROM identity_apps)",
             _fields(
-                tables.IDENTITY_APPS,
+                schema.IDENTITY_APPS,
                 "id name source.id=sourceId source.name=sourceName account.id=accountId "
                 "account.accountId=accountNativeIdentity",
             ),
@@ -325,7 +325,7 @@ _IDENTITIES = Index(
                     Field("type", "text", "t.e.type"),
                     *(
                         Field(f"{list}.{name}", kind, f"CASE WHEN t.e.type = {literal(type)} THEN t.e.{name} END")
-                        for list, type in tables.OWNED.items()
+                        for list, type in schema.OWNED.items()
                         for name, kind in _NAMED
                     ),
                 )
@@ -348,7 +348,7 @@ _ACCESS_PROFILES = Index(
             "",
             "access_profiles",
             _fields(
-                tables.ACCESS_PROFILES,
+                schema.ACCESS_PROFILES,
                 f"id name description created modified synced enabled requestable requestCommentsRequired {_PERSON} "
                 "source.id=sourceId source.name=sourceName tags",
                 _OWNER_TYPE,
@@ -357,7 +357,7 @@ _ACCESS_PROFILES = Index(
             ),
             depends=("access_profiles",),
         ),
-        **_lists(tables.ACCESS_PROFILES, "entitlements", "segments", "apps"),
+        **_lists(schema.ACCESS_PROFILES, "entitlements", "segments", "apps"),
     },
 )  # fmt: skip
 
@@ -373,7 +373,7 @@ _ROLES = Index(
             "",
             "roles",
             _fields(
-                tables.ROLES,
+                schema.ROLES,
                 f"id name description created modified synced enabled requestable requestCommentsRequired {_PERSON} "
                 "tags dimensional dimensionSchemaAttributeCount",
                 _OWNER_TYPE,
@@ -384,7 +384,7 @@ _ROLES = Index(
             depends=("roles",),
         ),
         **_lists(
-            tables.ROLES, "accessProfiles", "entitlements", "segments", "dimensions", "dimensionSchemaAttributes"
+            schema.ROLES, "accessProfiles", "entitlements", "segments", "dimensions", "dimensionSchemaAttributes"
         ),
     },
 )  # fmt: skip
@@ -401,7 +401,7 @@ _ENTITLEMENTS = Index(
             "",
             "entitlements",
             _fields(
-                tables.ENTITLEMENTS,
+                schema.ENTITLEMENTS,
                 "id name displayName description modified synced created source.id=sourceId source.name=sourceName "
                 "source.type=sourceType requestable cloudGoverned privileged tags attribute value "
                 "sourceSchemaObjectType schema hash truncatedAttributes containsDataAccess "
@@ -418,7 +418,7 @@ _ENTITLEMENTS = Index(
             {"attributes": "attributes"},
             ("entitlements",),
         ),
-        **_lists(tables.ENTITLEMENTS, "segments", "permissions"),
+        **_lists(schema.ENTITLEMENTS, "segments", "permissions"),
     },
 )  # fmt: skip
 
@@ -434,7 +434,7 @@ _EVENTS = Index(
             "",
             "events",
             _fields(
-                tables.EVENTS,
+                schema.EVENTS,
                 "id name created synced action type actor.name=actorName target.name=targetName stack trackingNumber "
                 "ipAddress details objects operation status technicalName",
             ),
@@ -456,7 +456,7 @@ _ACTIVITIES = Index(
             "",
             "account_activities",
             _fields(
-                tables.ACCOUNT_ACTIVITIES,
+                schema.ACCOUNT_ACTIVITIES,
                 "id action created modified synced stage status requester.id=requesterId "
                 "requester.name=requesterName requester.type=requesterType recipient.id=recipientId "
                 "recipient.name=recipientName recipient.type=recipientType trackingNumber errors warnings sources",
@@ -464,7 +464,7 @@ _ACTIVITIES = Index(
             depends=("account_activities",),
         ),
         **_lists(
-            tables.ACCOUNT_ACTIVITIES, "approvals", "originalRequests", "expansionItems", "accountRequests"
+            schema.ACCOUNT_ACTIVITIES, "approvals", "originalRequests", "expansionItems", "accountRequests"
         ),
     },
 )  # fmt: skip

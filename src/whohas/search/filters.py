@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from whohas.errors import InvalidArguments
+from whohas.search.ast import Clause, Group, Nested, Node, Occur, Phrase, Range, Term
 from whohas.search.fields import INDICES
-from whohas.search.tree import Clause, Group, Nested, Node, Occur, Phrase, Range, Term
 
 
 def filters_node(filters: Mapping[str, Any]) -> Node:

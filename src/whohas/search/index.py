@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whohas import __version__
 from whohas.atomic import sync_file
+from whohas.db.locks import file_lock, shared_file_lock, try_file_lock
 from whohas.errors import NotFound, Unavailable
-from whohas.locks import file_lock, shared_file_lock, try_file_lock
-from whohas.search.analysis import ANALYSER_VERSION
+from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.search.fields import INDICES, Element, Field, Index
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
-from whohas.warehouse.tables import TABLES
 
 if TYPE_CHECKING:
     from whohas.search.indexing import Resources

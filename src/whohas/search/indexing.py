@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 
 from whohas.engine.duckdb import connect
 from whohas.engine.sql import literal, quote
-from whohas.search.analysis import VALUE_SEPARATOR
+from whohas.search.analyzer import VALUE_SEPARATOR
 from whohas.search.fields import Element, Index
-from whohas.search.words import words
+from whohas.search.tokenize import words
+from whohas.warehouse.arrow import pc
 from whohas.warehouse.evolved import scan
-from whohas.warehouse.intake.arrow import pc
+from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Snapshot
-from whohas.warehouse.tables import TABLES
 
 _BATCH = 60_000
 """Rows that are worked on at once, and of a row group of most files. Another number makes other files."""

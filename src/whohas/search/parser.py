@@ -16,8 +16,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from whohas.search.ast import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard
 from whohas.search.lexer import Kind, Token, broken, tokens
-from whohas.search.tree import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard
 
 MAX_DEPTH: Final = 100
 """Groups in groups; more is no query that a person or a program means."""

@@ -17,7 +17,21 @@ from typing import Final
 from sqlglot import exp
 
 from whohas.search import dates, patterns
-from whohas.search.analysis import lower, tokens
+from whohas.search.analyzer import lower, tokens
+from whohas.search.ast import (
+    Fuzzy,
+    Group,
+    Leaf,
+    Nested,
+    Node,
+    Occur,
+    Phrase,
+    Range,
+    Regexp,
+    Term,
+    Wildcard,
+    bind,
+)
 from whohas.search.conditions import column_of, moment, near, there, together
 from whohas.search.criteria import (
     EVERY,
@@ -40,21 +54,7 @@ from whohas.search.criteria import (
 from whohas.search.fields import Element, Field, Index
 from whohas.search.index import WORDS, SearchIndex, view
 from whohas.search.lexer import broken
-from whohas.search.lowering import lowered
-from whohas.search.tree import (
-    Fuzzy,
-    Group,
-    Leaf,
-    Nested,
-    Node,
-    Occur,
-    Phrase,
-    Range,
-    Regexp,
-    Term,
-    Wildcard,
-    bind,
-)
+from whohas.search.sql import lowered
 
 _COMPARED: Final = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _EXACT: Final = ".exact"

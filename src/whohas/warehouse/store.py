@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whohas import atomic
+from whohas.db.locks import file_lock
 from whohas.errors import NotFound
-from whohas.locks import file_lock
-from whohas.permissions import share_table, share_warehouse, sharing
-from whohas.warehouse.tables import TABLES, Table
+from whohas.file_modes import share_table, share_warehouse, sharing
+from whohas.warehouse.schema import TABLES, Table
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable

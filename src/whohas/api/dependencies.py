@@ -1,0 +1,44 @@
+"""Authorization of requests by the table of access (`whohas.auth.permissions`), which must contain every route."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import Request
+
+from whohas.auth import ROUTES, Caller, check_access
+
+
+async def allowed(request: Request) -> None:
+    """Check that the caller of a request has the rights that its route needs; a dependency of every route.
+
+    Raises:
+        Forbidden: the caller lacks a scope or level, or the route is for users only.
+    """
+    name = request.scope["route"].name
+    if ROUTES.get(name, True) is not None:
+        check_access(caller_of(request), name)
+
+
+def caller_of(request: Request) -> Caller:
+    """Return the authenticated caller of a request, which the middleware `Guard` has stored in its state."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def open_paths(app: FastAPI) -> frozenset[str]:
+    """Return the paths that need no token according to the table of access.
+
+    Raises:
+        RuntimeError: a route is not in the table; add it there with the rights that it needs. Also a route that needs
+            rights but is not a FastAPI operation, such as a mounted application: the dependency `allowed` does not run
+            for it, so that its caller would not be authorized.
+    """
+    paths: set[str] = set()
+    for route in iter_route_contexts(app.routes):
+        name, path = str(route.name), str(route.path)
+        if name not in ROUTES or (ROUTES[name] is not None and not isinstance(route.original_route, APIRoute)):
+            raise RuntimeError(f"The route {name!r} at {path} is not in the table of access (whohas.auth.permissions).")
+        if ROUTES[name] is None:
+            paths.add(path)
+    return frozenset(paths)

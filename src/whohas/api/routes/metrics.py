@@ -1,0 +1,223 @@
+"""Metrics for Prometheus: `/metrics` in the text format, and the middleware that counts requests.
+
+Metrics of requests are counted in this process. Metrics of runs, webhooks and the audit log are read from the database
+at each scrape, so that every server reports the same values for the whole installation: take those of one server, or
+the maximum, never the sum. Labels have few values: routes instead of paths, report types, states, formats.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from whohas.api import openapi
+from whohas.audit.outbox import read_backlog
+from whohas.execution.lease import alive
+from whohas.runs import phase_totals, repository, webhook_messages
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS", "PUT"})
+# upper limits in seconds
+_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+log = structlog.get_logger("whohas.http")
+
+
+class Metrics:
+    """The metrics of this process, and the collector of those in the database.
+
+    Attributes:
+        registry: the Prometheus registry of all of them.
+        requests: requests by method, route and status.
+        seconds: seconds from the request to the begin of its response, by route.
+        downloads: downloads by report type and format.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter(
+            "whohas_http_requests",
+            "HTTP requests that were answered; status 499 if the client disconnected before.",
+            labels,
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "whohas_http_seconds",
+            "Seconds from a request to the first byte of its response.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.downloads = Counter(
+            "whohas_downloads",
+            "Downloads of files that were started.",
+            ("report_type", "format"),
+            registry=self.registry,
+        )
+        self.registry.register(_Stored(services))
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def route(self, open: bool) -> APIRouter:
+        """Return the route `/metrics`.
+
+        Args:
+            open: whether it needs no token.
+        """
+        router = APIRouter(tags=["Health"])
+
+        def metrics() -> Response:
+            return Response(self.text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+        name = "metrics" if open else "metricsWithToken"
+        router.add_api_route(
+            "/metrics",
+            metrics,
+            methods=["GET"],
+            name=name,
+            summary="Metrics for Prometheus",
+            dependencies=openapi.secured(name),
+        )
+        return router
+
+
+class Counted:
+    """Middleware that counts requests by route, and downloads by report type and format.
+
+    The route of a download stores its report type and format in `request.state.download`.
+
+    Args:
+        app: the next application.
+        metrics: the metrics to update.
+        prefixes: the prefixes under which routers are mounted, because a route knows only the rest of its path.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, prefixes: Iterable[str]) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.prefixes = sorted(prefixes, key=len, reverse=True)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status = 499  # the client disconnected before there was a response
+        answered: float | None = None
+
+        async def watched(message: Message) -> None:
+            nonlocal status, answered
+            if message["type"] == "http.response.start":
+                status, answered = message["status"], time.perf_counter()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            route = self._route(scope)
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self.metrics.requests.labels(method, route, str(status)).inc()
+            if answered is not None:
+                self.metrics.seconds.labels(route).observe(answered - begun)
+            download = scope.get("state", {}).get("download")
+            if download is not None and answered is not None and str(status) in ("200", "206") and method == "GET":
+                self.metrics.downloads.labels(*download).inc()
+
+    def _route(self, scope: Scope) -> str:
+        """Return the path of a request's route with its prefix, such as `/v2025/reports/{id:path}/result`."""
+        rest: str | None = getattr(scope.get("route"), "path", None)
+        if rest is None:
+            return "none"
+        path: str = scope["path"]
+        return next((prefix for prefix in self.prefixes if f"{path}/".startswith(f"{prefix}/")), "") + rest
+
+
+class _Stored(Collector):
+    """Reads the metrics of runs, webhooks, audit log, workers and disk at each scrape.
+
+    Without the database only `whohas_database_up` (0) and the free disk space are reported.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterable[Metric]:
+        database_up = GaugeMetricFamily("whohas_database_up", "1 if the database answers, otherwise 0.")
+        try:
+            stored = list(self._from_database())
+        except Exception as error:
+            log.warning("metrics without the database", exc_info=error)
+            stored = []
+            database_up.add_metric([], 0)
+        else:
+            database_up.add_metric([], 1)
+        yield database_up
+        yield from stored
+        free = shutil.disk_usage(self._services.settings.home).free
+        yield GaugeMetricFamily("whohas_disk_free_bytes", "Free bytes on the disk of the home folder.", free)
+
+    def _from_database(self) -> Iterable[Metric]:
+        with self._services.database.connect() as connection:
+            runs = GaugeMetricFamily("whohas_runs", "Runs in the database.", labels=("state", "report_type"))
+            for state, report_type, count in repository.count_by_state(connection):
+                runs.add_metric([state.value, report_type], count)
+            yield runs
+            oldest = repository.oldest_queued(connection)
+            age = max(0.0, (datetime.now(UTC) - oldest).total_seconds()) if oldest else 0.0
+            yield GaugeMetricFamily("whohas_queue_age_seconds", "Seconds that the oldest queued run has waited.", age)
+            seconds = CounterMetricFamily(
+                "whohas_phase_seconds", "Seconds that phases of runs took, in all.", labels=("report_type", "phase")
+            )
+            rows = CounterMetricFamily(
+                "whohas_phase_rows", "Rows that phases of runs processed, in all.", labels=("report_type", "phase")
+            )
+            times = CounterMetricFamily("whohas_phases", "Phases of runs that ended.", labels=("report_type", "phase"))
+            for total in phase_totals.totals(connection):
+                labels = [total.report_type, total.phase]
+                seconds.add_metric(labels, total.seconds)
+                rows.add_metric(labels, total.rows)
+                times.add_metric(labels, total.count)
+            yield from (seconds, rows, times)
+            backlog = read_backlog(connection)
+            for name, meaning, value in (
+                ("events", "Events in the audit log.", backlog.head.sequence),
+                ("waiting", "Audit events that are not yet delivered to the audit log and to Kafka.", backlog.waiting),
+                (
+                    "oldest_seconds",
+                    "Seconds that the oldest of the undelivered audit events has waited.",
+                    backlog.oldest_seconds,
+                ),
+                ("refused", "Audit events that Kafka rejected.", backlog.refused),
+            ):
+                yield GaugeMetricFamily(f"whohas_audit_{name}", meaning, value)
+            messages = GaugeMetricFamily(
+                "whohas_hook_messages", "Messages to webhooks in the database.", labels=("state",)
+            )
+            totals: dict[str, int] = {}
+            for _, state, count in webhook_messages.states(connection):
+                totals[state] = totals.get(state, 0) + count
+            for state, count in totals.items():
+                messages.add_metric([state], count)
+            yield messages
+            overdue_seconds = webhook_messages.overdue(connection, datetime.now(UTC)).oldest_seconds
+            meaning = "Seconds that the oldest unsent message to a webhook has been due."
+            yield GaugeMetricFamily("whohas_hook_oldest_seconds", meaning, overdue_seconds)
+        count = alive(self._services.database)
+        yield GaugeMetricFamily("whohas_workers_alive", "Workers with a recent heartbeat.", count)

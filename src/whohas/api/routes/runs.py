@@ -1,0 +1,105 @@
+"""Routes for the SQL of a run, and for replaying a run to verify its rows; not in the published API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from whohas.api import openapi
+from whohas.api.dependencies import caller_of
+from whohas.api.negotiation import prefers
+from whohas.api.requests import run_id
+from whohas.execution.on_demand import Replay
+from whohas.runs.models import Run
+from whohas.runs.plans import Digest, Record
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+_JSON = "application/json"
+
+
+def record_routes(services: Services) -> APIRouter:
+    """Return the routes `/{id}/statement` and `/{id}/replay`, to be mounted under `/whohas/runs`."""
+    router = APIRouter(tags=["Records"])
+
+    def statement(request: Request, id: str) -> Response:
+        run = services.runs.get(run_id(id), caller_of(request))
+        record = services.runs.record(run)
+        headers = {"Vary": "Accept"}
+        if prefers(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
+            return JSONResponse(_statement(run, record), headers=headers)
+        return PlainTextResponse(f"{record.printed}\n", headers=headers)
+
+    def replay(request: Request, id: str) -> Response:
+        run = services.runs.get(run_id(id), caller_of(request))
+        return JSONResponse(_replay(services.runs.later.replay(run)))
+
+    router.add_api_route(
+        "/{id}/statement",
+        statement,
+        methods=["GET"],
+        name="runStatement",
+        dependencies=openapi.secured("runStatement"),
+        summary="The SQL statement that a run executed",
+        response_class=Response,
+        responses={
+            200: {
+                "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
+                "application/json` each statement with its parameters, the snapshot, the version that planned the run, "
+                "and the digest of its rows.",
+                "content": {"text/plain": {}, _JSON: {}},
+            },
+            **openapi.REFUSALS,
+        },
+    )
+    router.add_api_route(
+        "/{id}/replay",
+        replay,
+        methods=["POST"],
+        name="replayRun",
+        dependencies=openapi.secured("replayRun"),
+        summary="Execute the statements of a run again on its snapshot, and compare the rows",
+        responses={
+            200: {
+                "description": "`same` says whether the rows are equal; it is null if that is unknown: see `reason`.",
+                "content": {_JSON: {}},
+            },
+            **openapi.REFUSALS,
+        },
+    )
+    return router
+
+
+def _statement(run: Run, record: Record) -> dict[str, Any]:
+    plan = record.plan
+    statements = (
+        [{"name": part.name, "sql": part.statement.sql, "parameters": part.statement.parameters} for part in plan.parts]
+        if plan
+        else [{"name": "", "sql": record.statement, "parameters": None}]
+    )
+    return {
+        "id": run.id,
+        "snapshot": run.snapshot,
+        "planner": plan.planner if plan else None,
+        "analyser": plan.analyser if plan else None,
+        "statements": statements,
+        "digest": _digest(record.digest),
+    }
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    return {
+        "id": replay.run.id,
+        "snapshot": replay.run.snapshot,
+        "same": replay.same,
+        "reason": replay.why or None,
+        "then": _digest(replay.then),
+        "now": _digest(replay.now),
+    }
+
+
+def _digest(digest: Digest | None) -> dict[str, Any] | None:
+    return None if digest is None else digest.to_json()

@@ -1,0 +1,223 @@
+"""The sign-in page `/oauth/authorize`: the authorization code flow of OAuth 2 with PKCE (RFC 6749, 4.1; RFC 7636).
+
+A registered application (`whohas client create NAME --redirect URL`) sends the user's browser here with an
+authorization request. The user signs in on the page, and the browser is redirected to the application with a code. If
+the client or its redirect address is not registered, the browser is never redirected; an error page is shown.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from jinja2 import Environment
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from whohas.addresses import Address
+from whohas.api import csrf
+from whohas.api.csrf import FormTokens
+from whohas.api.errors import note_refusal
+from whohas.api.middleware_audit import claim
+from whohas.api.routes.oauth import Fields, address_of, narrowed
+from whohas.auth import Access, Client
+from whohas.auth.codes import CHALLENGE
+from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
+
+if TYPE_CHECKING:
+    from whohas.services import Services
+
+STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;min-height:100vh;"
+    "background:#f4f5f7;color:#1c1e21}main{background:#fff;padding:2rem;border-radius:.5rem;width:20rem;"
+    "box-shadow:0 1px 4px #0003}h1{font-size:1.25rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem}"
+    "input{box-sizing:border-box;width:100%;padding:.5rem;font:inherit;border:1px solid #767a80;border-radius:.25rem}"
+    "button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;border:0;border-radius:.25rem;"
+    "background:#0b57a4;color:#fff}p[role=alert]{color:#a3120c}"
+)
+PAGE = Environment(autoescape=True).from_string(
+    """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sign in to whohas</title>
+<style>{{ style | safe }}</style>
+<main>
+<h1>Sign in to whohas</h1>
+{% if message %}<p role="alert">{{ message }}</p>{% endif %}
+{% if fields is not none %}
+<p>{{ client }} asks you to sign in.</p>
+<form method="post" action="authorize">
+{% for name, value in fields.items() %}<input type="hidden" name="{{ name }}" value="{{ value }}">
+{% endfor %}
+<label for="user">Name</label>
+<input id="user" name="user" autocomplete="username" autofocus required maxlength="200">
+<label for="password">Password</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required maxlength="1024">
+<button>Sign in</button>
+</form>
+{% endif %}
+</main>
+</html>
+"""
+)
+# the fields of an authorization request; the form repeats them as hidden fields
+KEPT = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
+LONGEST = 2_000
+"""The maximum length of a field in characters; the `state` of most applications has a few dozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An authorization request whose client and redirect address are registered.
+
+    Attributes:
+        client: the application.
+        redirect: the parsed `redirect_uri`.
+        fields: the fields of the request, those of `KEPT` that it has.
+    """
+
+    client: Client
+    redirect: Address
+    fields: Mapping[str, str]
+
+    def sent_back(self, **answer: str) -> Response:
+        """Return the redirect to the application with these parameters and the `state` of the request."""
+        state = {"state": self.fields["state"]} if "state" in self.fields else {}
+        separator = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
+        address = f"{self.redirect.text}{separator}{urlencode([*answer.items(), *state.items()])}"
+        return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
+
+
+def sign_in_routes(services: Services) -> APIRouter:
+    """Return the routes of the sign-in page: GET shows the form, POST checks name and password."""
+    router = APIRouter(tags=["Token"])
+    access = services.access
+    tokens = FormTokens(access.secrets)
+
+    def page(
+        request: Request, asked: _Asked, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        nonce = tokens.nonce(request)
+        response = _page(asked, message, status, headers, tokens.token(nonce, asked.fields))
+        tokens.give(request, response, nonce)
+        return response
+
+    def authorize(request: Request) -> Response:
+        fields = dict(request.query_params)
+        try:
+            asked = _asked(access, fields)
+        except InvalidArguments as error:
+            return _page(None, error.message, 400)
+        return _refused(asked) or page(request, asked)
+
+    def sign_in(request: Request, fields: Fields) -> Response:
+        try:
+            asked = _asked(access, fields)
+        except InvalidArguments as error:
+            return _page(None, error.message, 400)
+        refused = _refused(asked)
+        if refused is not None:
+            return refused
+        name, address = fields.get("user", "").strip(), address_of(request)
+        claim(request, name)
+        try:
+            tokens.check(request, asked.fields, fields.get(csrf.FIELD, ""))
+            access.guesses.check(name, address, person=True)
+            person = access.people.sign_in(name, fields.get("password", ""))
+        except QuotaExceeded as error:
+            return page(request, asked, error.message, 429, {"Retry-After": str(error.retry_after)})
+        except Forbidden as error:
+            note_refusal(request.scope, error.message)
+            return _page(None, error.message, 403)
+        except Unauthorized as error:
+            access.guesses.wrong_password(name, address)
+            note_refusal(request.scope, error.message)
+            return page(request, asked, error.message, 401)
+        scopes = narrowed(asked.client, fields.get("scope", ""))
+        code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
+        return asked.sent_back(code=code)
+
+    router.add_api_route(
+        "/oauth/authorize",
+        authorize,
+        methods=["GET"],
+        name="authorize",
+        summary="The page where a user signs in (authorization code with PKCE)",
+        response_class=HTMLResponse,
+    )
+    router.add_api_route("/oauth/authorize", sign_in, methods=["POST"], name="signIn", include_in_schema=False)
+    return router
+
+
+def _asked(access: Access, fields: Mapping[str, str]) -> _Asked:
+    client_id, redirect = fields.get("client_id", ""), fields.get("redirect_uri", "")
+    try:
+        client = access.clients.get(client_id)
+    except NotFound:
+        client = None
+    if client is None or client.revoked is not None or client.person is not None:
+        raise InvalidArguments("The program that sent you here is not known to this server.")
+    address = client.sends_back_to(redirect)
+    if address is None:
+        raise InvalidArguments("The program that sent you here gave a redirect address that is not registered.")
+    return _Asked(client, address, {name: fields[name] for name in KEPT if name in fields})
+
+
+def _refused(asked: _Asked) -> Response | None:
+    """Return the error response to an authorization request with another fault, or None if it is valid.
+
+    The error is sent to the application by a redirect (RFC 6749, 4.1.2.1); a request that is too long gets an error
+    page.
+    """
+    fields = asked.fields
+    if any(len(value) > LONGEST for value in fields.values()):
+        return _page(None, "The request of the program that sent you here is too long.", 400)
+    if fields.get("response_type") != "code":
+        return asked.sent_back(error="unsupported_response_type")
+    if fields.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(fields.get("code_challenge", "")):
+        return asked.sent_back(error="invalid_request", error_description="PKCE with S256 is needed")
+    try:
+        narrowed(asked.client, fields.get("scope", ""))
+    except Forbidden:
+        return asked.sent_back(error="invalid_scope")
+    return None
+
+
+def _page(
+    asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None, token: str = ""
+) -> Response:
+    """Return the page with the form, or without it if there is no request.
+
+    Args:
+        asked: the authorization request; None for an error page without a form.
+        message: an error to show; empty for none.
+        status: the status code.
+        headers: additional headers.
+        token: the CSRF token of the form.
+    """
+    fields = None if asked is None else {**asked.fields, csrf.FIELD: token}
+    text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
+    # the POST is answered by a redirect, to which some browsers apply the page's `form-action` as well
+    redirect = f" {_source(asked.redirect)}" if asked else ""
+    style = b64encode(sha256(STYLE.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{redirect}; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+    # with no-referrer, the default of this server, browsers would post the form with `Origin: null`
+    referrer = {"Referrer-Policy": "same-origin"} if asked else {}
+    page_headers = {"Content-Security-Policy": policy, "Cache-Control": "no-store", **referrer}
+    return HTMLResponse(text, status, {**(headers or {}), **page_headers})
+
+
+def _source(address: Address) -> str:
+    """Return the origin of an address as a source expression of a Content-Security-Policy.
+
+    CSP has no syntax for IPv6 addresses; for these the scheme alone (`http:`) is allowed.
+    """
+    return f"{address.scheme}:" if ":" in address.host else address.origin

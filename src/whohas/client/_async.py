@@ -1,0 +1,147 @@
+"""The asyncio client; its synchronous twin is in `synchronous.py`, and the protocol that both share in
+`conversation.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from whohas.client._download import CHUNK, PartFile
+from whohas.client._protocol import (
+    DEFAULT_PREFIX,
+    TIMEOUT,
+    Conversation,
+    OnProgress,
+    Send,
+    Sleep,
+    Steps,
+    T,
+    unreachable,
+    variables,
+)
+from whohas.contract import ReportResults, TaskResultDetails
+from whohas.errors import Unavailable
+
+
+class AsyncClient:
+    """The asyncio version of `Client`, with the same arguments and errors; `on_progress` is an ordinary function."""
+
+    def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
+        self._conversation = Conversation(base_url, client_id, client_secret, prefix)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=True)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, *, prefix: str = DEFAULT_PREFIX) -> AsyncClient:
+        """Create a client from the variables SAIL_BASE_URL, SAIL_CLIENT_ID and SAIL_CLIENT_SECRET.
+
+        Raises:
+            InvalidArguments: a variable is missing.
+        """
+        return cls(*variables(environ), prefix=prefix)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def start(self, report_type: str, arguments: Mapping[str, Any] | None = None) -> TaskResultDetails:
+        """Start a run, or join an identical run that is already active.
+
+        Return its description; pass its `id` to the other methods.
+        """
+        return await self._do(self._conversation.start(report_type, arguments))
+
+    async def result(self, run_id: str, *, completed: bool = False) -> ReportResults:
+        """Return the state of a run; until the run has ended, its `status` is empty (None).
+
+        Args:
+            completed: send `completed=true`, as the published API defines it.
+        """
+        return await self._do(self._conversation.result(run_id, completed))
+
+    async def wait(
+        self, run_id: str, on_progress: OnProgress | None = None, timeout: float | None = None
+    ) -> ReportResults:
+        """Wait until a run has ended, successfully or not, and return its result.
+
+        Args:
+            on_progress: called with each result that differs from the last.
+            timeout: the longest wait in seconds; None for no limit.
+
+        Raises:
+            Unavailable: the run has not ended after `timeout` seconds; it stays active.
+        """
+        return await self._do(self._conversation.wait(run_id, on_progress, timeout))
+
+    async def download(self, run_id: str, format: str, to: str | PathLike[str], *, name: str | None = None) -> Path:
+        """Download a file of a run, and return the path where it was saved.
+
+        The file appears at `to` only when it is complete and its length and SHA-256 match the server's.
+
+        Args:
+            format: `csv`, `pdf` or another format of the server, such as `xlsx`.
+            to: the path of the file, or an existing folder, in which the file gets the name that the server suggests.
+            name: a name to request from the server.
+        """
+        response = await self._do(self._conversation.file(run_id, format, name))
+        try:
+            with PartFile(response, to) as part:
+                async for chunk in response.aiter_bytes(CHUNK):
+                    await asyncio.to_thread(part.write, chunk)
+                return part.finish()
+        except httpx2.RequestError as error:
+            raise Unavailable(f"The download was cut short: {error}. Repeat it.") from error
+        finally:
+            await response.aclose()
+
+    async def find(self, beginning: str) -> str:
+        """Return the id of the only run whose id has this prefix; a complete id is returned unchanged.
+
+        Raises:
+            NotFound: no run that the client may see has this prefix.
+            InvalidArguments: several runs have it; the message lists them.
+        """
+        return await self._do(self._conversation.find(beginning))
+
+    async def cancel(self, run_id: str) -> None:
+        """Cancel a run; no effect if it has ended."""
+        await self._do(self._conversation.cancel(run_id))
+
+    async def _do(self, steps: Steps[T]) -> T:
+        """Execute the steps of a protocol generator, and return its result; see `conversation.py`."""
+        response: httpx2.Response | None = None
+        error: Unavailable | None = None
+        while True:
+            try:
+                step = steps.send(response) if error is None else steps.throw(error)
+            except StopIteration as end:
+                return end.value
+            response = error = None
+            if isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                response = await self._send(step)
+            except (httpx2.RequestError, httpx2.InvalidURL) as fault:
+                error = unreachable(self._conversation.base_url, fault)
+
+    async def _send(self, step: Send) -> httpx2.Response:
+        request = self._http.build_request(**step.parts(self._conversation.base_url))
+        response = await self._http.send(request, stream=step.stream)
+        if step.stream and not response.is_success:
+            await response.aread()
+            await response.aclose()
+        return response

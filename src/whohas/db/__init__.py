@@ -1,0 +1,1 @@
+"""The database: engine, locks, caches, outbox and migrations."""

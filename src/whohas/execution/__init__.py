@@ -1,0 +1,1 @@
+"""Execution: workers claim queued runs and carry each out in a child process."""

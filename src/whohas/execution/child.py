@@ -1,0 +1,355 @@
+"""The child process that makes the files of one run. It is forked by `forkserver`, which has loaded all modules.
+
+The child reads one line from stdin, the `Work` as JSON. It writes JSON lines to stdout: progress, and at the end either
+the finished files or the reason of the failure. Then it exits.
+
+The worker writes an empty line to the child's stdin every few seconds as a heartbeat. The child exits at once with code
+`ALONE`, without cleaning up, when stdin is closed (the worker has ended) or when no heartbeat comes for
+`timeouts.CHILD_PARENT_SECONDS` (the worker hangs). SIGTERM ends it too. The worker removes unfinished files, whose
+names it chose.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import resource
+import select
+import shutil
+import sys
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, NoReturn
+
+import duckdb
+
+from whohas import timeouts
+from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb, warm_up
+from whohas.engine.sql import literal
+from whohas.errors import WhohasError
+from whohas.execution.digest import Sealing
+from whohas.execution.progress import Progress
+from whohas.execution.protocol import ALONE, EXTRACT, Output, Part, Work
+from whohas.formats import parquet
+from whohas.formats.base import About, Extract, Format, Rows
+from whohas.formats.registry import find, formats
+
+_BEYOND_ENGINE = 2 << 30
+"""Bytes on top of the engine's own memory limit that RLIMIT_DATA allows the process: a hard limit, not a budget. The
+limit counts address space, and allocators keep address space that they have freed: a run of several formats holds about
+twice as much as it uses."""
+_OOM_SCORE = 800
+"""The child's `oom_score_adj`, -1,000 to 1,000: the kernel's OOM killer prefers processes with a higher score."""
+_ORDERED_ROWS = 200_000
+"""A result of at most this many estimated rows is written in the order of its first table, ordered or not."""
+
+_WIDE = 200
+"""A statement with more columns than this is planned without the optimizers whose time grows with the square of the
+number of columns; see `DuckDB.copy`."""
+
+_EXTRACT_WEIGHT = 1.5
+_SEAL_WEIGHT = 0.1
+
+
+def carry_out(work: Work, say: Callable[..., None]) -> None:
+    """Write every file of the work, and report progress.
+
+    A work without outputs writes no file: its statements are executed for the digest of their rows alone.
+
+    Args:
+        say: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
+            `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
+            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see `Progress.phases`) and
+            `digest` (of the rows of the statements; None where no statement was executed).
+
+    Raises:
+        duckdb.Error: a statement failed, or it was out of memory.
+        OSError: a file could not be read or written.
+        WhohasError: a format cannot hold the rows.
+    """
+    _Making(work, say).run()
+
+
+@dataclass
+class _Made:
+    """The rows of a part, ready to be written to outputs.
+
+    Attributes:
+        rows: the query that yields them: the part's statement, or a scan of its extract.
+        ordered: whether the order of the rows must be kept.
+        count: the number of rows; an estimate where there is no extract.
+    """
+
+    part: Part
+    about: About
+    rows: Rows
+    parameters: dict[str, Any]
+    ordered: bool
+    count: int
+    sums: RowSum | None = None
+    """The digest of the rows of a statement that is written to its file without an extract; None with an extract."""
+
+
+class _Making:
+    """Writes the files of one work."""
+
+    def __init__(self, work: Work, say: Callable[..., None]) -> None:
+        self._work = work
+        self._say = say
+        self._formats = {output.format: find(output.format) for output in work.outputs}
+        self._progress = Progress(say, list(self._weights()))
+        self._notes: list[str] = []
+        self._digests: list[dict[str, Any]] = []
+
+    def _weights(self) -> Generator[float]:
+        work = self._work
+        yield from (_EXTRACT_WEIGHT * part.expected_rows for part in work.parts if part.extract and part.sql)
+        for output in work.outputs:
+            for part in work.parts:
+                yield self._formats[output.format].weight * part.expected_rows
+            yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
+
+    def run(self) -> None:
+        if not self._work.outputs:
+            self._digest_only()
+            return
+        sources = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
+        files = [
+            {
+                "format": EXTRACT,
+                "path": source.part.extract,
+                "rows": source.count,
+                **Sealing(Path(source.part.extract)).seal(),
+            }
+            for source in sources
+            if source.part.extract and source.part.sql
+        ]
+        for output in self._work.outputs:
+            sealing = Sealing(Path(output.path))
+            rows = self._write_output(output, sources, sealing)
+            self._progress.begin(f"Checking the {output.format.upper()}")
+            self._progress.at(0.0, rows)
+            files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.seal()})
+        for source in sources:
+            if source.sums is not None:
+                self._add_digest(source.part, source.sums.rows, source.sums.sum)
+        self._report_end(files)
+
+    def _report_end(self, files: list[dict[str, Any]]) -> None:
+        digest = {"engine": ENGINE, "parts": self._digests} if self._digests else None
+        self._say(files=files, notes=self._notes, phases=self._progress.phases(), digest=digest)
+
+    def _digest_only(self) -> None:
+        """Execute the statements without writing files, and report the digest of their rows."""
+        for part in self._work.parts:
+            with self._engine() as engine:
+                self._add_digest(part, *engine.digest(part.sql, part.columns, part.parameters))
+        self._report_end([])
+
+    def _add_digest(self, part: Part, rows: int, sum: int) -> None:
+        self._digests.append({"name": part.name, "rows": rows, "sum": str(sum)})
+
+    def _straight(self, part: Part) -> _Made:
+        rows = self._noted(part)
+        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowSum())
+
+    def _noted(self, part: Part) -> Rows:
+        """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
+        return Rows(noted(part.sql, part.columns), part.columns, part.name, part.group)
+
+    def _extracted(self, part: Part) -> _Made:
+        """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from
+        there."""
+        path = Path(part.extract)
+        if not part.sql:
+            about, rows, count = parquet.read(path)
+            return _Made(part, about, rows, {}, True, count)
+        rows = self._noted(part)
+        columns = rows.columns
+        if any(output.format == "parquet" for output in self._work.outputs):  # the extract is that file
+            columns = tuple(column.stored for column in columns)
+            statement = parquet.copy_statement(rows, path, self._about, self._work.options)
+        else:
+            statement = parquet.extract_statement(rows, path, self._about)
+        self._progress.begin("Extracting")
+        ordered = part.ordered or bool(part.group)
+        sums = RowSum()
+        count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), sums)
+        self._add_digest(part, sums.rows, sums.sum)
+        extracted = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
+        return _Made(part, self._about, extracted, {}, True, count)
+
+    @property
+    def _about(self) -> About:
+        assert self._work.about is not None, "a statement belongs to a run"
+        return self._work.about
+
+    def _write_output(self, output: Output, sources: list[_Made], sealing: Sealing) -> int:
+        """Write one output file, and return its number of rows."""
+        format = self._formats[output.format]
+        path = Path(output.path)
+        if not output.zipped:
+            (source,) = sources
+            with sealing.on_the_way() if format.copy is not None else nullcontext():
+                return self._write_rows(format, source, path)
+        from whohas.formats.zip import open_zip
+
+        rows = 0
+        with open_zip(path, sources[0].about.started_at) as archive:
+            for source in sources:
+                name = f"{source.rows.name}.{format.name}"
+                with archive.entry(name) as pipe, _entry_target(format, path, pipe) as target:
+                    rows += self._write_rows(format, source, target)
+        return rows
+
+    def _write_rows(self, format: Format, source: _Made, path: Path) -> int:
+        """Write the rows of a part to a file in a format, and return their number."""
+        about, options = source.about, self._work.options
+        self._progress.begin(f"Writing the {format.name.upper()}" if source.part.extract else "Extracting")
+        if (
+            format is find("parquet")
+            and source.part.extract
+            and not any(column.single for column in source.rows.columns)
+        ):
+            # the extract was written as the Parquet output, so a hard link saves writing it twice
+            path.unlink(missing_ok=True)
+            os.link(source.part.extract, path)
+        elif format.copy is not None:
+            header = format.uncounted(source.rows.columns)
+            with format.through(path) as target:
+                statement = format.copy(source.rows, target, about, options)
+                ordered = source.ordered or header > 0
+                columns = len(source.rows.columns)
+                return self._copy(statement, source.parameters, ordered, source.count, columns, source.sums) - header
+        elif format.write is not None:
+            extract = Extract(
+                Path(source.part.extract), source.rows, source.count, partial(self._report_written, source.count)
+            )
+            self._notes += format.write(extract, path, about, options)
+        return source.count
+
+    def _report_written(self, count: int, rows: int) -> None:
+        self._progress.at(rows / max(count, 1), rows)
+
+    def _copy(
+        self,
+        statement: str,
+        parameters: dict[str, Any],
+        ordered: bool,
+        expected: int,
+        columns: int,
+        sums: RowSum | None,
+    ) -> int:
+        def on_percent(percent: float) -> None:
+            self._progress.at(percent / 100, round(expected * min(percent, 100.0) / 100))
+
+        small = 0 < expected <= _ORDERED_ROWS
+        with self._engine() as engine:
+            return engine.copy(statement, parameters, ordered or small, small, sums, columns > _WIDE, on_percent)
+
+    def _engine(self) -> AbstractContextManager[DuckDB]:
+        """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
+        need."""
+        work = self._work
+        return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill))
+
+
+@contextmanager
+def _entry_target(format: Format, path: Path, pipe: Path) -> Generator[Path]:
+    """Yield the path to which a format writes an entry of a zip.
+
+    A format that writes from the first byte to the last writes to the pipe of the entry. Any other writes to a
+    temporary file next to the zip, which is copied to the pipe when the context ends.
+    """
+    if format.streams:
+        yield pipe
+        return
+    temporary = path.with_name(f"{path.name}-entry")
+    try:
+        yield temporary
+        with temporary.open("rb") as file, pipe.open("wb") as target:
+            shutil.copyfileobj(file, target, 1 << 20)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _exit_with_worker() -> None:
+    """Read heartbeats from stdin; exit the process when it is closed or when they stop."""
+    while select.select([0], [], [], timeouts.CHILD_PARENT_SECONDS)[0] and os.read(0, 1 << 12):
+        pass
+    os._exit(ALONE)
+
+
+def get_ready() -> None:
+    """Load all modules and libraries that any work needs; called once, before the first fork."""
+    formats()  # imports the modules of all formats
+    warm_up()
+    # garbage collections in children skip the objects loaded here, so that their memory stays shared with the parent
+    gc.freeze()
+
+
+def _apply_limits(memory: int) -> None:
+    limit = memory + _BEYOND_ENGINE
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError):
+        # where memory is short, the kernel is to kill a run rather than the server, even where the server is larger
+        Path("/proc/self/oom_score_adj").write_text(f"{_OOM_SCORE}")
+
+
+def _failure_reason(error: BaseException, columns: int) -> str:
+    """Return a message for the run's launcher: why the work failed and what to do."""
+    match error:
+        case duckdb.OutOfMemoryException() | MemoryError():
+            wide = f"Its {columns:,} columns take 0.1 to 0.5 MB each. " if columns > _WIDE else ""
+            return (
+                "It needs more memory than a run may have, or more room on the disk than there is to spill to. "
+                f"{wide}Raise WHOHAS_RUN_MEMORY, or free the disk. ({_first_line(error)})"
+            )
+        case WhohasError():
+            return error.message
+        case duckdb.IOException() | OSError():
+            return f"A file could not be read or written: is the disk full? ({_first_line(error)})"
+        case _:
+            return f"The engine could not run the report's statement. ({_first_line(error)})"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def main() -> NoReturn:
+    """Carry out the work that is read from stdin, report to stdout, and exit the process.
+
+    Expected errors (engine, disk, memory) are reported as `failed`. Any other exception is a bug: it is raised, and
+    `forkserver` logs it.
+    """
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(0)
+    work = Work.from_line(line)
+    lock = Lock()
+    # the worker parses each line of this pipe as JSON, so output of libraries to descriptor 1 is redirected to stderr
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def report(**facts: Any) -> None:
+        with lock:
+            try:
+                out.write(json.dumps(facts) + "\n")
+            except BrokenPipeError:
+                os._exit(ALONE)  # the worker has ended; stdin may be closed only later
+
+    Thread(target=_exit_with_worker, daemon=True).start()
+    _apply_limits(work.memory)
+    try:
+        carry_out(work, report)
+    except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
+        report(failed=_failure_reason(error, max((len(part.columns) for part in work.parts), default=0)))
+    # exit without waiting for threads of libraries: all files are synced and the end is reported
+    os._exit(0)

@@ -1,0 +1,126 @@
+"""The message that a worker sends to the child process of a run: a `Work`, as one line of JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from whohas.engine.statement import Column, Layout, TableFiles
+from whohas.formats.base import About, Options
+
+EXTRACT = "extract"
+"""The `format` of an extract in the list of a run's artifacts. It is not a format that a caller can ask for."""
+ALONE = 75
+"""The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One file that the child is to write.
+
+    Attributes:
+        format: the format of the file; of a zip, that of each file in it.
+        path: the file to write.
+        zipped: whether the file is a zip that holds one file for each part.
+    """
+
+    format: str
+    path: str
+    zipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One statement of a run, with what the child must know of its result.
+
+    Attributes:
+        name: the name of its file in a zip, without an extension; empty where there is no zip.
+        sql: the statement; empty where an earlier run has written its rows to `extract`.
+        parameters: the values of the statement's named parameters.
+        columns: the columns of the result, in order.
+        ordered: whether the order of the rows must be kept.
+        expected_rows: an estimate, for progress; 0 where unknown.
+        group: the column by which the rows of an extract are sorted, so that equal values are adjacent; empty for none.
+        extract: the Parquet file to which the rows are written first and from which each output is then made; empty
+            where the statement is written directly to the one output.
+    """
+
+    name: str
+    sql: str
+    parameters: dict[str, Any]
+    columns: tuple[Column, ...]
+    ordered: bool
+    expected_rows: int
+    group: str = ""
+    extract: str = ""
+
+    @staticmethod
+    def of_extract(path: str, rows: int) -> Part:
+        """Return a part whose rows are in an extract of an earlier run. Columns and run metadata are read from the
+        file.
+
+        Args:
+            path: the extract, a Parquet file.
+            rows: its number of rows.
+        """
+        return Part("", "", {}, (), True, rows, extract=path)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The work of one child process.
+
+    Attributes:
+        parts: the statements; more than one only for a zip.
+        tables: the tables that the statements read, with their files.
+        outputs: the files to write; empty where only the digest of the rows is wanted.
+        about: the run metadata that is written into the files; None where it is read from the extracts, or where no
+            file is written.
+        options: how the files are written: separator, time zone, page size and so on.
+        memory: the engine's memory limit, in bytes.
+        threads: the engine's number of threads.
+        spill: a folder that the engine creates where it must spill to disk.
+    """
+
+    parts: tuple[Part, ...]
+    tables: tuple[TableFiles, ...]
+    outputs: tuple[Output, ...]
+    about: About | None
+    options: Options
+    memory: int
+    threads: int
+    spill: str
+
+    def to_line(self) -> str:
+        """Return the work as one line of JSON, with the newline."""
+        return json.dumps(asdict(self)) + "\n"
+
+    @staticmethod
+    def from_line(line: str) -> Work:
+        """Return the work that `to_line` wrote."""
+        raw: dict[str, Any] = json.loads(line)
+        raw["parts"] = tuple(_part(**part) for part in raw["parts"])
+        raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
+        raw["tables"] = tuple(
+            TableFiles(
+                table["name"],
+                tuple((name, type) for name, type in table["columns"]),
+                tuple(
+                    Layout(
+                        tuple(layout["files"]),
+                        tuple((name, sql) for name, sql in layout["more"]),
+                        tuple(layout["lacks"]),
+                    )
+                    for layout in table["layouts"]
+                ),
+            )
+            for table in raw["tables"]
+        )
+        raw["about"] = About(**raw["about"]) if raw["about"] else None
+        raw["options"] = Options(**raw["options"])
+        return Work(**raw)
+
+
+def _part(columns: list[dict[str, Any]], **others: Any) -> Part:
+    return Part(columns=tuple(Column(**column) for column in columns), **others)

@@ -1,0 +1,363 @@
+"""Executes one attempt at a run: a child process does the work while a thread of the worker supervises it.
+
+Only this module ends a running run (apart from recovery after a worker's death). Each update is conditional on the
+worker and attempt number in the run's row, so an attempt that has lost its run, to a cancellation or to a later
+attempt, changes nothing. While the database is unreachable, writes are retried.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from whohas import timeouts
+from whohas.db.engine import AWAY
+from whohas.errors import NotFound, WhohasError
+from whohas.execution.lease import WorkerLease
+from whohas.execution.memory import MemoryWatch, group_memory
+from whohas.execution.processes import Child, ChildKilled, Children, Done, died, follow
+from whohas.execution.protocol import EXTRACT, Output, Work
+from whohas.execution.queue import Lane
+from whohas.formats.registry import find
+from whohas.plurals import counted
+from whohas.runs import repository
+from whohas.runs.models import Level, Message, Run, State, origin
+from whohas.runs.planning import IndexChanged, about_of, held_snapshot, planned_now
+from whohas.runs.plans import RunPlan
+from whohas.settings import Settings
+from whohas.storage import Artefact, Artefacts
+from whohas.tracing import Piece, Tracing
+from whohas.warehouse.store import Snapshot, Warehouse
+
+log = structlog.get_logger("whohas.runs")
+
+T = TypeVar("T")
+_JUMP = timedelta(seconds=timeouts.CLOCK_STEP_SECONDS)
+
+
+def _timed(run: Run, claimed: float) -> Run:
+    """Return the run with its launch time corrected where the system clock jumped while it ran, so that its duration is
+    right.
+
+    Example: claimed 60 s ago by the monotonic clock, but `launched` is an hour ago by the system clock: `launched`
+    becomes now minus 60 s.
+
+    Args:
+        claimed: when this attempt was claimed, by `time.monotonic`.
+    """
+    if run.launched is None:
+        return run
+    launched = repository.now() - timedelta(seconds=time.monotonic() - claimed)
+    return run if abs(launched - run.launched) < _JUMP else replace(run, launched=launched)
+
+
+class _Stopped(Exception):
+    """The attempt must end early: its run was cancelled or taken over, or the worker shuts down."""
+
+
+@dataclass
+class Supervisor:
+    """Executes the runs that this worker claims, each in a child process. Call `begin` first."""
+
+    settings: Settings
+    database: sa.Engine
+    warehouse: Warehouse
+    artefacts: Artefacts
+    children: Children = field(default_factory=Children)
+    tracing: Tracing = field(default_factory=Tracing)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _busy: dict[str, float] = field(default_factory=dict[str, float])
+    """The runs that are claimed and not ended: run id to the time of the claim, by `time.monotonic`."""
+    _claiming: threading.Lock = field(default_factory=threading.Lock)
+    _lease: WorkerLease | None = None
+
+    @property
+    def lease(self) -> WorkerLease:
+        """The lease of this worker."""
+        assert self._lease is not None, "`begin` was not called"
+        return self._lease
+
+    def begin(self, lease: WorkerLease) -> None:
+        """Set the worker's lease, and start the fork server."""
+        self._lease = lease
+        self._stopping.clear()
+        self.children.fork_server.start()
+
+    def stop(self) -> None:
+        """End all attempts, because the worker shuts down: their runs go back to the queue."""
+        self._stopping.set()
+        self.children.end_all()
+
+    def under_way(self) -> list[str]:
+        """Return the ids of the runs that this worker has claimed and not ended."""
+        with self._claiming:
+            return list(self._busy)
+
+    def claim(self, room: Mapping[Lane, int]) -> list[Run]:
+        """Claim queued runs for this worker; none while its lease is not valid or it shuts down.
+
+        Args:
+            room: the number of free slots of each lane.
+        """
+        if not self.lease.held or self._stopping.is_set():
+            return []
+        # `Recovery.take_over` releases runs of this worker that are not in `under_way`. With the lock it cannot see a
+        # run between the claim and its entry in `_busy`.
+        with self._claiming:
+            with self.database.begin() as connection:
+                runs = [
+                    run
+                    for lane, most in room.items()
+                    for run in repository.claim(connection, self.lease.executor, most, over=lane.over, up_to=lane.up_to)
+                ]
+            self._busy.update((run.id, time.monotonic()) for run in runs)
+        return runs
+
+    def carry_out(self, run: Run) -> None:
+        """Execute an attempt at a claimed run to its end; errors of the run are written to its row, not raised."""
+        try:
+            self._execute(run)
+        finally:
+            del self._busy[run.id]
+
+    def hand_back(self, run: Run) -> None:
+        """Put a claimed run back on the queue."""
+        try:
+            self._release(run)
+        finally:
+            del self._busy[run.id]
+
+    def _execute(self, run: Run) -> None:
+        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
+            self.artefacts.sweep(run.id, run.attempt - 1)
+            if run.lost >= self.settings.run_attempts:
+                self._fail(
+                    run,
+                    "attempts",
+                    (
+                        f"It was tried {run.lost} times, and each time its worker or its process was ended before it "
+                        "was done. The server's log says more."
+                    ),
+                )
+                return
+            with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as span:
+                span.tell(run=run.id, report=run.report_type, attempt=run.attempt)
+                self._attempt(run, span)
+
+    def _attempt(self, run: Run, span: Piece) -> None:
+        started = time.monotonic()
+        claimed = self._busy[run.id]
+        spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
+        try:
+            run, plan = self._with_plan(run)
+            artefacts, done = self._make(run, plan, spill)
+        except _Stopped:
+            self._release(run)
+        except (ChildKilled, IndexChanged) as error:
+            span.fail(error.message)
+            self._try_again(run, error.message)
+        except NotFound as error:
+            span.fail(error.message)
+            self._fail(_timed(run, claimed), "data", f"{error.message} Start the report again.")
+        except WhohasError as error:
+            span.fail(error.message)
+            self._fail(_timed(run, claimed), "engine", error.message)
+        except OSError as error:
+            self._fail(
+                _timed(run, claimed), "system", f"The system refused a file or a process: {error.strerror or error}."
+            )
+        except Exception:
+            log.exception("internal fault", report=run.report_type)
+            self._fail(
+                _timed(run, claimed),
+                "internal",
+                "An internal fault ended it. The server's log has it under the run's id.",
+            )
+        else:
+            self.tracing.phases(span, done.phases)
+            if self._succeed(_timed(run, claimed), artefacts, done):
+                log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
+            else:
+                self._release(run)
+        finally:
+            shutil.rmtree(spill, ignore_errors=True)
+
+    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
+        """Have a child process write the run's files, and publish them. The child has ended when this returns or
+        raises."""
+        child = self.children.take()
+        try:
+            with held_snapshot(run, plan, self.warehouse) as snapshot:
+                work = self._work(run, plan, snapshot, spill)
+                done = self._watch(run, child, work)
+            zipped = {output.path for output in work.outputs if output.zipped}
+            artefacts: list[Artefact] = []
+            for file in done.files:
+                if file["format"] == EXTRACT and not self.settings.keep_extracts:
+                    Path(file["path"]).unlink()
+                else:
+                    artefacts.append(self.artefacts.published(file, file["path"] in zipped))
+            return tuple(artefacts), done
+        finally:
+            self.children.end(child)
+
+    def _release(self, run: Run) -> None:
+        """End an attempt without a result: remove its files, then put the run back on the queue, or mark it as
+        cancelled where that was requested. No effect on the row where a later attempt has the run."""
+        self.artefacts.sweep(run.id, run.attempt)
+        if not self._write(lambda connection: repository.hand_back(connection, run)):
+            self._write(lambda connection: repository.confirm_cancelled(connection, run))
+
+    def _try_again(self, run: Run, reason: str) -> None:
+        """Put a run whose child was killed back on the queue, and count the attempt as lost, as if its worker had
+        died."""
+        self.artefacts.sweep(run.id, run.attempt)
+        lost = repository.Held(run.id, self.lease.executor, run.attempt)
+        state = self._write(lambda connection: repository.release(connection, lost))
+        log.warning("attempt lost", report=run.report_type, reason=reason, queued=state is State.QUEUED)
+
+    def _write(self, write: Callable[[sa.Connection], T]) -> T:
+        """Execute a function in a transaction, and retry while the database is unreachable; return its result.
+
+        A commit may have succeeded although its response was lost. So `write` must be idempotent: called again after
+        that, it must return the same result and change nothing.
+
+        Raises:
+            SQLAlchemyError: the database was unreachable for `ATTEMPT_WRITE_SECONDS`, or `ATTEMPT_STOPPING_SECONDS`
+                while the worker shuts down; or any other error of the database.
+        """
+        began = time.monotonic()
+        while True:
+            try:
+                with self.database.begin() as connection:
+                    return write(connection)
+            except AWAY:
+                if time.monotonic() - began > (
+                    timeouts.ATTEMPT_STOPPING_SECONDS if self._stopping.is_set() else timeouts.ATTEMPT_WRITE_SECONDS
+                ):
+                    raise
+                time.sleep(timeouts.ATTEMPT_AGAIN_SECONDS)
+
+    def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path) -> Work:
+        extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
+        parts, tables = plan.parts_for(
+            self.warehouse.root,
+            lambda number: self._unfinished_path(run, f"extract-{number}.parquet") if extracts else "",
+        )
+        return Work(
+            parts=parts,
+            tables=tables,
+            outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
+            about=about_of(run, snapshot),
+            options=plan.options,
+            memory=self.settings.run_memory,
+            threads=self.settings.run_threads,
+            spill=str(spill),
+        )
+
+    def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
+        """Return the run and its plan. Where an earlier version queued the run without a plan, plan it now, store the
+        plan, and add a message that says so."""
+        with self.database.connect() as connection:
+            plan = repository.record(connection, run.id).plan
+        if plan is None:
+            plan = late = planned_now(run, self.warehouse, self.settings)
+            self._write(lambda connection: repository.keep_plan(connection, run.id, late))
+        if plan.late:
+            text = (
+                "An earlier version of whohas queued this run. "
+                f"Version {plan.planner} planned it when it was carried out."
+            )
+            run = replace(run, messages=(*run.messages, Message(Level.INFO, "plan.late", text)))
+        return run, plan
+
+    def _output(self, run: Run, format: str, zipped: bool) -> Output:
+        return Output(
+            format,
+            self._unfinished_path(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"),
+            zipped,
+        )
+
+    def _unfinished_path(self, run: Run, name: str) -> str:
+        return str(self.artefacts.part(run.id, run.attempt, name))
+
+    def _watch(self, run: Run, child: Child, work: Work) -> Done:
+        """Send the child its work, write its progress to the run's row every 0.5 s, and return its result.
+
+        Raises:
+            _Stopped: the run was cancelled or taken over, or the worker shuts down.
+            ChildKilled: the child was killed from outside.
+            WhohasError: the child failed, or the run took longer than `run_seconds`; the message says why.
+        """
+        began = last_written = time.monotonic()
+        memory = MemoryWatch(group_memory())
+        for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
+            memory.look()
+            if isinstance(facts, Done):
+                return facts
+            if self._stopping.is_set():
+                raise _Stopped
+            if time.monotonic() - began > self.settings.run_seconds:
+                raise WhohasError(
+                    f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
+                    "Ask for less, or raise WHOHAS_RUN_SECONDS."
+                )
+            progress = facts if facts and time.monotonic() - last_written > timeouts.ATTEMPT_NOTE_SECONDS else {}
+            last_written = time.monotonic() if progress else last_written
+            if not self._is_still_running(run, progress):
+                raise _Stopped
+        if self._stopping.is_set():
+            raise _Stopped  # `stop` has ended the child
+        raise died(child, memory)
+
+    def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:
+        """Write the progress, unless it is empty, and return whether the run still belongs to this attempt.
+
+        While the database is unreachable, the attempt continues until the worker's lease is lost.
+        """
+        try:
+            if progress:
+                with self.database.begin() as connection:
+                    repository.note_progress(
+                        connection, run, progress["progress"], progress["percent"], progress["rows"]
+                    )
+            with self.database.connect() as connection:
+                return repository.goes_on(connection, run)
+        except AWAY:
+            return not self.lease.lost
+
+    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
+        rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
+        messages = (*run.messages, *done.messages)
+        warned = any(message.level is not Level.INFO for message in messages)
+        state = State.WARNED if warned else State.SUCCEEDED
+        return self._write(
+            lambda connection: repository.finish(
+                connection,
+                run,
+                state,
+                f"Done, {counted(rows, 'row')}",
+                rows,
+                messages,
+                artefacts,
+                done.phases,
+                done.digest,
+            )
+        )
+
+    def _fail(self, run: Run, key: str, text: str) -> None:
+        self.artefacts.sweep(run.id, run.attempt)
+        messages = (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text))
+        if self._write(lambda connection: repository.finish(connection, run, State.FAILED, "Failed", None, messages)):
+            log.warning("run failed", report=run.report_type, reason=text)
+        else:
+            self._release(run)

@@ -1,0 +1,25 @@
+"""HTML: one self-contained page. Here only what it is called; the parts are loaded when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from whohas.formats.base import About, Extract, Format, Options
+
+
+def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+    from whohas.formats.html.writer import write
+
+    return write(extract, path, about, options)
+
+
+FORMATS = (
+    Format(
+        "html",
+        "text/html; charset=utf-8",
+        "One page for a browser or a mail: the first rows of a report, all of a small one; no script, nothing to load.",
+        write=_write,
+        weight=2.0,
+    ),
+)

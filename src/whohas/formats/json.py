@@ -1,0 +1,73 @@
+"""JSON and NDJSON: an object a row, with the documents' own nesting, types as they are.
+
+A column `account.source.name` is a key in an object in an object; several values are an array, a null is `null`.
+A time is a text in UTC, RFC 3339 with milliseconds.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from whohas.engine.sql import literal, quote
+from whohas.engine.statement import Column
+from whohas.formats.base import About, Format, Options, Rows
+from whohas.formats.column_names import distinct
+
+_Tree = dict[str, "str | _Tree"]
+
+
+def copy_statement(rows: Rows, path: Path, _: About, options: Options, array: bool = False) -> str:
+    """The DuckDB statement that writes rows to a JSON file, in their order.
+
+    Args:
+        array: whether the file is one array, rather than a line an object.
+    """
+    places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
+    cells = [_cell(place, column) for place, column in zip(places, rows.columns, strict=True)]
+    tree = _nested(dict(zip(distinct(rows.columns), cells, strict=True)))
+    named = ", ".join(f"{_value(value)} AS {quote(name)}" for name, value in tree.items())
+    return (
+        f"COPY (SELECT {named} FROM (\n{rows.sql}\n) AS report({', '.join(places)})) TO {literal(str(path))} "
+        f"(FORMAT json, ARRAY {str(array).lower()})"
+    )
+
+
+def _nested(cells: dict[str, str]) -> _Tree:
+    """Cells by dotted names, as objects in objects. A name that is the begin of another stays as it is."""
+    names = {name.casefold() for name in cells}
+    tree: _Tree = {}
+    for name, cell in cells.items():
+        *above, last = _path(name, names)
+        place = tree
+        for part in above:
+            key = next((known for known in place if known.casefold() == part.casefold()), part)
+            inner = place.setdefault(key, {})
+            assert isinstance(inner, dict)
+            place = inner
+        place[last] = cell
+    return tree
+
+
+def _path(name: str, names: set[str]) -> list[str]:
+    parts = name.split(".")
+    begins = {".".join(parts[:n]).casefold() for n in range(1, len(parts))}
+    return [name] if begins & names or not all(parts) else parts
+
+
+def _value(value: str | _Tree) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{{{', '.join(f'{literal(name)}: {_value(inner)}' for name, inner in value.items())}}}"
+
+
+def _cell(place: str, column: Column) -> str:
+    if column.type == "time":
+        return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
+    return column.value(place)
+
+
+FORMATS = (
+    Format("json", "application/json", "One array of objects.", copy=partial(copy_statement, array=True), weight=1.5),
+    Format("ndjson", "application/x-ndjson", "An object a line.", copy=copy_statement, weight=1.5),
+)

@@ -1,0 +1,88 @@
+"""Parquet: typed columns, zstd, and what the file is of in its metadata.
+
+Times are UTC with microseconds, several values are lists. The metadata's keys begin with `whohas.`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from whohas.engine.sql import literal, quote
+from whohas.engine.statement import Column
+from whohas.formats.base import About, Format, Options, Rows
+from whohas.formats.column_names import distinct
+
+
+def copy_statement(rows: Rows, path: Path, about: About, options: Options) -> str:
+    """The DuckDB statement that writes rows to a Parquet file, in their order; those of a group together."""
+    return _copy(rows, tuple(column.stored for column in rows.columns), path, about)
+
+
+def extract_statement(rows: Rows, path: Path, about: About) -> str:
+    """Return the statement that writes rows for other formats: texts that are `single` stay texts."""
+    return _copy(rows, rows.columns, path, about)
+
+
+def _copy(rows: Rows, columns: tuple[Column, ...], path: Path, about: About) -> str:
+    places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
+    named = list(zip(places, distinct(rows.columns), strict=True))
+    values = [
+        place if kept.single else column.value(place)
+        for place, column, kept in zip(places, rows.columns, columns, strict=True)
+    ]
+    cells = ", ".join(f"{value} AS {quote(name)}" for value, (_, name) in zip(values, named, strict=True))
+    order = "".join(f" ORDER BY {place} NULLS LAST" for place, name in named if rows.group == name)
+    facts = ", ".join(f"{quote(key)}: {literal(value)}" for key, value in _facts(rows, columns, about).items())
+    return (
+        f"COPY (SELECT {cells} FROM (\n{rows.sql}\n) AS report({', '.join(places)}){order}) TO {literal(str(path))} "
+        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{facts}}})"
+    )
+
+
+def read(path: Path) -> tuple[About, Rows, int]:
+    """What a file that `copy_statement` wrote is of, what its rows are, and how many it has."""
+    from pyarrow import parquet
+
+    metadata = parquet.read_metadata(path)
+    facts = {key.decode(): value.decode() for key, value in (metadata.metadata or {}).items()}
+    about = json.loads(facts[f"{_PREFIX}about"])
+    columns = tuple(Column(**column) for column in json.loads(facts[f"{_PREFIX}columns"]))
+    sql = f"SELECT * FROM read_parquet({literal(str(path))})"
+    return About(**about), Rows(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
+
+
+_PREFIX = "whohas."
+
+
+def _facts(rows: Rows, columns: tuple[Column, ...], about: About) -> dict[str, str]:
+    facts: dict[str, Any] = {
+        "run": about.run,
+        "report": about.report,
+        "arguments": dict(about.arguments),
+        "snapshot": about.snapshot,
+        # these are enough to make further files of this one
+        "about": asdict(about),
+        "columns": [asdict(column) for column in columns],
+        "rows": {"name": rows.name, "group": rows.group},
+    }
+    texts = {key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}
+    return {f"{_PREFIX}{key}": value for key, value in texts.items()}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)  # pure ASCII: metadata takes no NUL
+
+
+FORMATS = (
+    Format(
+        "parquet",
+        "application/vnd.apache.parquet",
+        "Apache Parquet: typed columns, zstd, the run's id, arguments and snapshot in its metadata.",
+        copy=copy_statement,
+        streams=False,
+        weight=1.2,
+    ),
+)

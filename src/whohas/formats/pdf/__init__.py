@@ -1,0 +1,25 @@
+"""PDF: what an auditor prints and files. Here only what it is called; the parts are loaded when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from whohas.formats.base import About, Extract, Format, Options
+
+
+def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+    from whohas.formats.pdf.writer import write
+
+    return write(extract, path, about, options)
+
+
+FORMATS = (
+    Format(
+        "pdf",
+        "application/pdf",
+        "A printed report: a title page, every character of every cell, page x of y; PDF/A-2.",
+        write=_write,
+        weight=6.0,
+    ),
+)

@@ -1,0 +1,180 @@
+"""Where things stand on the paper: which way it lies, how wide the columns are, which of them share a page.
+
+Lengths are in points unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from whohas.engine.statement import Column
+from whohas.formats.base import PageSize
+
+PAPER: dict[PageSize, tuple[float, float]] = {"a4": (595.28, 841.89), "letter": (612.0, 792.0)}
+MARGIN = 28.0
+FOOTER = 16.0
+"""What the line at the foot of a page takes."""
+
+SIZES = (7.0, 6.0)
+"""Of the type: the larger one where everything fits."""
+LEADING = 1.2
+"""From line to line, in ems."""
+ABOVE_AND_BELOW = 0.24
+"""What a row has more than its lines, in ems."""
+BASELINE = ABOVE_AND_BELOW + 0.93
+"""From a row's top to the line that its first text stands on, in ems."""
+SIDES = 0.8
+"""Between one column's text and the next one's, in ems."""
+
+_LEAST = 5.5
+"""The narrowest text of a column, in ems; the number of a character that no font has fits."""
+_USUAL = 0.95
+"""The share of cells that are on one line where columns go on on further pages."""
+_WIDEST = 0.5
+"""A column takes at most this share of a page where there are others; a repeated one `_KEY`, all of them `_KEYS`."""
+_KEY = 0.2
+_KEYS = 0.4
+_LINES = 3.0
+"""More lines a row than this, and the columns go on on further pages instead, where that takes less paper."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How wide a column is, in ems: its header on one line, the header's longest part, and some of its cells."""
+
+    header: float
+    part: float
+    cells: np.ndarray
+
+    @property
+    def most(self) -> float:
+        return max(self.header, float(self.cells.max(initial=0.0)), _LEAST)
+
+    @property
+    def least(self) -> float:
+        return min(self.most, max(self.part, _LEAST))
+
+    def usual(self, limit: float) -> float:
+        """What most cells need, up to a limit."""
+        cells = float(np.quantile(self.cells, _USUAL)) if self.cells.size else 0.0
+        return max(self.least, min(limit - SIDES, max(self.header, cells)))
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The columns that stand on one page, with the width of each one's text, in ems."""
+
+    columns: tuple[int, ...]
+    widths: tuple[float, ...]
+
+    def steps(self) -> tuple[float, ...]:
+        """From where each column's text begins to where the next one's does, and from the last to the edge, in ems."""
+        return tuple(width + SIDES for width in self.widths)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A report on paper.
+
+    Attributes:
+        size: of the type.
+        panels: at least one; pages of the second have the same rows as those of the first before them.
+    """
+
+    width: float
+    height: float
+    size: float
+    panels: tuple[Panel, ...]
+
+    @property
+    def inner(self) -> float:
+        """Between the margins."""
+        return self.width - 2 * MARGIN
+
+    @property
+    def top(self) -> float:
+        """Where a page begins, from below."""
+        return self.height - MARGIN
+
+    @property
+    def bottom(self) -> float:
+        """Where the rows have to end, from below."""
+        return MARGIN + FOOTER
+
+
+def lay_out(columns: Sequence[Column], measures: Sequence[Measure], paper: PageSize) -> Layout:
+    """The first of these that holds the columns: upright, then lying, on one line; then on several; then panels."""
+    short, long = PAPER[paper]
+    natural = [measure.most for measure in measures]
+    for size in SIZES:
+        for width, height in ((short, long), (long, short)):
+            room = (width - 2 * MARGIN) / size - SIDES * len(columns)
+            if sum(natural) <= room:
+                return Layout(width, height, size, (_panel(range(len(columns)), natural, room),))
+    inner = (long - 2 * MARGIN) / SIZES[-1]
+    room = inner - SIDES * len(columns)
+    panels = tuple(_panels(columns, measures, inner))
+    if sum(measure.least for measure in measures) <= room:
+        widths = _squeezed(measures, room)
+        if _lines(measures, widths) <= max(_LINES, _paper(measures, panels)):
+            panels = (_panel(range(len(columns)), widths, room),)
+    return Layout(long, short, SIZES[-1], panels)
+
+
+def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Panel:
+    """What is left over goes to all columns alike, up to half as much again."""
+    spread = min(1.5, room / sum(widths))
+    return Panel(tuple(columns), tuple(width * spread for width in widths))
+
+
+def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
+    """Widths that fill the room: every column gets what it needs, up to a width that is the same for all."""
+    low, high = 0.0, room
+    for _ in range(40):
+        limit = (low + high) / 2
+        if sum(min(one.most, max(one.least, limit)) for one in measures) <= room:
+            low = limit
+        else:
+            high = limit
+    return [min(one.most, max(one.least, low)) for one in measures]
+
+
+def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
+    """How many lines a row will have, on average."""
+    count = min(len(measure.cells) for measure in measures)
+    if not count:
+        return 1.0
+    rows = [np.ceil(one.cells[:count] / width) for one, width in zip(measures, widths, strict=True)]
+    return float(np.maximum.reduce(rows).clip(1).mean())
+
+
+def _paper(measures: Sequence[Measure], panels: Sequence[Panel]) -> float:
+    """What a row takes where its columns go on on further pages, in lines of one page."""
+    on_each = [_lines([measures[n] for n in panel.columns], panel.widths) for panel in panels]
+    return max(on_each) * len(panels)
+
+
+def _panels(columns: Sequence[Column], measures: Sequence[Measure], inner: float) -> list[Panel]:
+    named = [n for n, column in enumerate(columns) if column.key] or [0]
+    widths = [measure.usual(inner * (_KEY if n in named else _WIDEST)) for n, measure in enumerate(measures)]
+    keys: list[int] = []
+    for number in named:
+        if sum(widths[key] + SIDES for key in (*keys, number)) <= inner * _KEYS:
+            keys.append(number)
+    room = inner - sum(widths[key] + SIDES for key in keys)
+    shared: list[list[int]] = [[]]
+    for number in range(len(columns)):
+        if number in keys:
+            continue
+        if shared[-1] and sum(widths[one] + SIDES for one in (*shared[-1], number)) > room:
+            shared.append([])
+        shared[-1].append(number)
+    panels: list[Panel] = []
+    for some in shared:
+        every = sorted(keys + some)
+        chosen = [widths[one] for one in every]
+        panels.append(_panel(every, chosen, max(inner - SIDES * len(every), sum(chosen))))
+    return panels

@@ -1,0 +1,449 @@
+"""Rows to pages: which rows stand on which page, and what each page draws.
+
+A batch's rows become one Arrow column of operators, so that what a page draws is a slice of its bytes.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+
+from whohas.engine.statement import Column, ColumnType
+from whohas.formats.display import texts
+from whohas.formats.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, MARGIN, SIDES, Layout, Panel
+from whohas.formats.pdf.operators import joined, number, operation
+from whohas.formats.pdf.title import BLACK, LIGHT, REGULAR, Header
+from whohas.formats.pdf.typesetter import NEXT_LINE, Laid, Setter
+
+compute: Any = pyarrow.compute
+"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+
+_MOST_BYTES = 1 << 25
+"""Bytes of rows that are set at once: their operators have to be found with 32 bits."""
+_MOST_BOOKMARKS = 10_000
+_NO_GROUP = "(none)"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of one panel, or of the title block alone.
+
+    Attributes:
+        panel: which; None for the title block alone.
+        first: whether it is the first of its panel, whose header a screen reader reads.
+        top: where the header row begins, in points from below.
+        rows: how many it shows.
+        ground: what it draws below the rows, `body` for the rows.
+    """
+
+    panel: int | None
+    first: bool
+    top: float
+    rows: int
+    ground: bytes
+    body: bytes
+    title: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bookmark leads: a page, counted from 0, and how high on it, in points from below."""
+
+    text: str
+    page: int
+    top: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What all pages have in common.
+
+    Attributes:
+        group: the number of the column whose values have bookmarks; None where there is none.
+        marks: how many marks a screen reader finds in the title block; None where nothing is marked.
+    """
+
+    columns: Sequence[Column]
+    group: int | None
+    layout: Layout
+    headers: Sequence[Header]
+    zone: str
+    marks: int | None
+
+    @cached_property
+    def rooms(self) -> list[int]:
+        """How wide each column's text may be, in thousandths of an em: where it stands on several pages, the least."""
+        return [
+            min(
+                int(width * 1000)
+                for panel in self.layout.panels
+                for number, width in zip(panel.columns, panel.widths, strict=True)
+                if number == column
+            )
+            for column in range(len(self.columns))
+        ]
+
+    @cached_property
+    def header(self) -> float:
+        """How high the header row is, in points: in all panels alike, so that rows stand side by side."""
+        return max(header.height for header in self.headers)
+
+    def room(self, top: float) -> float:
+        """For rows, where the header row begins at `top`; in ems."""
+        return (top - self.header - self.layout.bottom) / self.layout.size
+
+
+@dataclass(slots=True)
+class _Open:
+    """The page that rows are added to, in all its panels; heights in ems.
+
+    Attributes:
+        lines: of its rows, a byte each.
+    """
+
+    top: float
+    room: float
+    first: bool
+    parts: list[list[memoryview]]
+    title: bytes = b""
+    lines: bytes = b""
+    used: float = 0.0
+
+    @property
+    def rows(self) -> int:
+        return len(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows of a batch that stand on one page, the first of them as its `row`.
+
+    Attributes:
+        above: how high the batch's rows before them are, in ems; `height` how high they are.
+    """
+
+    start: int
+    end: int
+    row: int
+    above: float
+    height: float
+    ends_page: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows whose cells are set, a column each in `laid`; `groups` has the group that each is of, if there are any."""
+
+    count: int
+    laid: Sequence[Laid]
+    groups: pa.StringArray | None
+
+
+def set_rows(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Setter) -> Generator[Batch]:
+    """Sets the cells of batches. Nothing of it depends on pages, so that another thread can be ahead of them."""
+    columns = [
+        _Column(setter, column.type, frame.zone, room) for column, room in zip(frame.columns, frame.rooms, strict=True)
+    ]
+    for batch in batches:
+        for some in _divided_batch(batch):
+            laid = [column.lay(some.column(n)) for n, column in enumerate(columns)]
+            groups = None
+            if frame.group is not None:
+                groups = texts(some.column(frame.group), frame.columns[frame.group].type, frame.zone)
+            yield Batch(some.num_rows, laid, groups)
+
+
+def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
+    if batch.num_rows < 2 or sum(map(_size, batch.columns)) <= _MOST_BYTES:
+        yield batch
+        return
+    half = batch.num_rows // 2
+    yield from _divided_batch(batch.slice(0, half))
+    yield from _divided_batch(batch.slice(half))
+
+
+def _size(column: pa.Array) -> int:
+    """Of a column's cells, in bytes, each as often as it is there."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column.nbytes
+    return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
+
+
+class _Column:
+    """Sets a column, batch after batch. Of a dictionary, which batches may share, each text is set once.
+
+    Args:
+        room: how wide a line may be, in thousandths of an em.
+    """
+
+    def __init__(self, setter: Setter, type: ColumnType, zone: str, room: int) -> None:
+        self._setter, self._zone, self._room = setter, zone, room
+        self._type: ColumnType = type
+        self._known: pa.Array = pa.array([], pa.string())
+        self._laid = Laid(pa.array([], pa.binary()), None)
+
+    def lay(self, column: pa.Array) -> Laid:
+        if self._type in ("boolean", "integer"):
+            column = column.dictionary_encode()
+        if not isinstance(column, pa.DictionaryArray):
+            return self._set(column)
+        if not column.dictionary.equals(self._known):
+            self._known = column.dictionary
+            # a null is a last, empty text
+            self._laid = self._set(pa.concat_arrays([self._known, pa.nulls(1, self._known.type)]))
+        which = column.indices.fill_null(len(self._known))
+        lines = self._laid.lines
+        return Laid(self._laid.cells.take(which), None if lines is None else lines[np.asarray(which)])
+
+    def _set(self, column: pa.Array) -> Laid:
+        return self._setter.lay(texts(column, self._type, self._zone), self._room, self._type == "integer")
+
+
+class Pages:
+    """The pages of a report, one after another.
+
+    Args:
+        top: where the header row of the first page of rows begins, in points from below; `title` stands above it.
+        before: pages that the title block alone has filled.
+        out: takes each page when it is full.
+
+    Attributes:
+        groups: where each group begins.
+        starts: the first row of each page of the first panel, counted from 0; `numbers` has that page.
+    """
+
+    def __init__(
+        self, frame: Frame, setter: Setter, top: float, title: bytes, before: int, out: Callable[[Page], None]
+    ) -> None:
+        self._frame = frame
+        self._setter = setter
+        self._out = out
+        self._count = before
+        self._rows = 0
+        self._group: str | None = None
+        self.groups: list[Place] = []
+        self.starts = array("Q")
+        self.numbers = array("L")
+        self._most_lines = max(1, int((frame.room(frame.layout.top) - 2 * ABOVE_AND_BELOW) / LEADING))
+        self._open = self._begin(top, True)
+        self._open.title = title
+
+    def add(self, batch: Batch) -> None:
+        """Places rows."""
+        frame, laid = self._frame, batch.laid
+        lines = _most(laid, batch.count)
+        begins = self._begins(batch)
+        cells = [one.cells for one in laid]
+        if int(lines.max(initial=1)) > self._most_lines:
+            cells, lines, begins = self._divided(cells, lines, begins)
+        ends = np.cumsum(_heights(lines))
+        chunks = list(self._chunks(ends))
+        drawn = [self._drawn(n, panel, cells, lines, chunks) for n, panel in enumerate(frame.layout.panels)]
+        places = np.flatnonzero(begins)
+        shown = lines.astype(np.uint8).tobytes()  # no page holds more
+        for chunk, *pieces in zip(chunks, *(_cut(rows, chunks) for rows in drawn), strict=True):
+            if places.size:
+                self._bookmark(places[slice(*places.searchsorted((chunk.start, chunk.end)))].tolist(), chunk, ends)
+            self._place(chunk, pieces, shown[chunk.start : chunk.end])
+
+    def finish(self) -> int:
+        """Ends the last page, and returns how many pages there are."""
+        if self._open.rows or self._open.title:
+            self._turn()
+        return self._count
+
+    # --- which rows stand where
+
+    def _begin(self, top: float, first: bool) -> _Open:
+        return _Open(top, self._frame.room(top), first, [[] for _ in self._frame.layout.panels])
+
+    def _chunks(self, ends: np.ndarray) -> Generator[_Chunk]:
+        start, row, above = 0, self._open.rows, 0.0
+        room = self._open.room - self._open.used
+        full = self._frame.room(self._frame.layout.top)
+        count = len(ends)
+        while start < count:
+            end = int(ends.searchsorted(above + room + 1e-6, side="right"))
+            below = float(ends[end - 1]) if end else 0.0
+            yield _Chunk(start, end, row, above, below - above, end < count)
+            start, row, room, above = end, 0, full, below
+
+    def _place(self, chunk: _Chunk, pieces: Sequence[memoryview], lines: bytes) -> None:
+        page = self._open
+        if not page.lines and lines:
+            self.starts.append(self._rows)
+            self.numbers.append(self._count)
+        for part, piece in zip(page.parts, pieces, strict=True):
+            part.append(piece)
+        page.lines += lines
+        page.used += chunk.height
+        self._rows += len(lines)
+        if chunk.ends_page:
+            self._turn()
+
+    def _turn(self) -> None:
+        page, frame = self._open, self._frame
+        if not page.rows:
+            self._out(Page(None, False, page.top, 0, b"", b"", page.title))
+            self._count += 1
+        else:
+            size = frame.layout.size
+            start = page.top - frame.header
+            stripes = _stripes(page.lines, start, size, frame.layout.inner)
+            before = _before_rows(start, size)
+            for panel, parts in enumerate(page.parts):
+                # only the first panel's first page shares its paper with the title block
+                title = page.title if not panel else b""
+                body = b"".join((before, *parts, b"ET\n"))
+                self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title))
+            self._count += len(page.parts)
+        self._open = self._begin(frame.layout.top, page.first and not page.rows)
+
+    # --- groups
+
+    def _begins(self, batch: Batch) -> np.ndarray:
+        """Which rows begin a group. The names of the groups are kept for `_bookmark`."""
+        names, count = batch.groups, batch.count
+        begins = np.zeros(count, bool)
+        if names is None or not count:
+            return begins
+        begins[0] = names[0].as_py() != self._group
+        begins[1:] = np.asarray(compute.not_equal(names.slice(1), names.slice(0, count - 1)))
+        self._group = names[count - 1].as_py()
+        self._names = {int(place): names[int(place)].as_py() for place in np.flatnonzero(begins)}
+        return begins
+
+    def _bookmark(self, rows: Sequence[int], chunk: _Chunk, ends: np.ndarray) -> None:
+        """Keeps where groups begin on the page that is open."""
+        for row in rows[: _MOST_BOOKMARKS - len(self.groups)]:
+            down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
+            top = self._open.top - self._frame.header - down * self._frame.layout.size
+            self.groups.append(Place(self._names[row] or _NO_GROUP, self._count, top))
+
+    # --- what rows draw
+
+    def _divided(
+        self, cells: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray
+    ) -> tuple[list[pa.BinaryArray], np.ndarray, np.ndarray]:
+        """Rows that no page holds, as several rows one after another."""
+        most = self._most_lines
+        counts = -(-lines // most)
+        divided = [self._divided_cells(column, counts) for column in cells]
+        parts = [min(most, left) for line in lines.tolist() for left in range(line, 0, -most)]
+        first = np.concatenate(([0], np.cumsum(counts)[:-1]))
+        shifted = np.zeros(int(counts.sum()), bool)
+        shifted[first] = begins
+        self._names = {int(first[row]): name for row, name in self._names.items()} if begins.any() else {}
+        return divided, np.array(parts, np.int64), shifted
+
+    def _divided_cells(self, column: pa.BinaryArray, counts: np.ndarray) -> pa.BinaryArray:
+        most = self._most_lines
+        divided: list[bytes] = []
+        for cell, count in zip(column.to_pylist(), counts.tolist(), strict=True):
+            if count == 1:
+                divided.append(cell)
+                continue
+            lines = cell.split(NEXT_LINE)
+            if len(lines) > 1:
+                lines[-1] = lines[-1].removesuffix(self._setter.tail(len(lines)))
+            for part in range(count):
+                some = lines[part * most : (part + 1) * most]
+                divided.append(NEXT_LINE.join(some) + self._setter.tail(len(some)))
+        return pa.array(divided, pa.binary())
+
+    def _drawn(
+        self, panel_number: int, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, chunks: list[_Chunk]
+    ) -> pa.BinaryArray:
+        """What each row draws, from the first text's begin to the next row's."""
+        steps = panel.steps()
+        parts: list[pa.BinaryArray | pa.BinaryScalar] = []
+        marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
+        close = b")Tj" if marks is None else b")Tj EMC"
+        for place, column in enumerate(panel.columns):
+            move = joined(close, operation(b"Td", steps[place - 1], 0)) if place else b""
+            if marks is None:
+                parts.append(_scalar(joined(move, b"(")))
+            else:
+                opened = joined(move, b"/TD<</MCID %d>>BDC", b"(")
+                parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
+            parts.append(cells[column])
+        # as the moves to the right are written, so that rows do not drift
+        back = -sum(round(step, 3) for step in steps[:-1])
+        high, which = np.unique(lines, return_inverse=True)
+        ends = [joined(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
+        parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
+        return compute.binary_join_element_wise(*parts, b"")
+
+    def _marks(self, panel: int, columns: int, count: int, chunks: Sequence[_Chunk]) -> np.ndarray | None:
+        """The number of the mark of each row's first cell."""
+        if self._frame.marks is None:
+            return None
+        marks = np.empty(count, np.int64)
+        first, title = self._open.first, bool(self._open.title) and not panel
+        for chunk in chunks:
+            before = columns * (first + chunk.row) + self._frame.marks * title
+            marks[chunk.start : chunk.end] = before + columns * np.arange(chunk.end - chunk.start)
+            first = first and chunk.end == chunk.start and not chunk.row
+            title = False
+        return marks
+
+
+def _heights(lines: np.ndarray) -> np.ndarray:
+    return lines * LEADING + 2 * ABOVE_AND_BELOW
+
+
+def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
+    most = np.ones(count, np.int64)
+    for one in laid:
+        if one.lines is not None:
+            np.maximum(most, one.lines, out=most)
+    return most
+
+
+@lru_cache(4)
+def _before_rows(start: float, size: float) -> bytes:
+    """What sets the pen for the text of rows that begin at `start`."""
+    at = (MARGIN + SIDES / 2 * size, start - BASELINE * size)
+    font, place = operation(b"Tf", REGULAR, 1), operation(b"Tm", size, 0, 0, size, *at)
+    return joined(b"BT", font, place, operation(b"TL", LEADING), b"\n")
+
+
+@lru_cache(1 << 10)
+def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
+    """Every second row's bar; the rows begin at `start`."""
+    before = 0
+    bars: list[bytes] = []
+    for row, (above, own) in enumerate(zip(lines[::2], lines[1::2], strict=False)):
+        before += above
+        bars.append(_bar(2 * row + 1, before, own, start, size, inner))
+        before += own
+    return joined(LIGHT, b" ".join(bars), b"f", BLACK, b"\n") if bars else b""
+
+
+@lru_cache(1 << 14)
+def _bar(rows: int, before: int, own: int, start: float, size: float, inner: float) -> bytes:
+    """Behind a row of `own` lines that so many rows with so many lines stand before."""
+    top = start - (before * LEADING + rows * 2 * ABOVE_AND_BELOW) * size
+    height = (own * LEADING + 2 * ABOVE_AND_BELOW) * size
+    return b"%b %.3f %b %.3f re" % (number(MARGIN), top - height, number(inner), height)
+
+
+def _cut(rows: pa.BinaryArray, chunks: Sequence[_Chunk]) -> list[memoryview]:
+    """What each chunk draws."""
+    _, places, data = rows.buffers()
+    offsets = np.frombuffer(places, np.int32)[rows.offset :]
+    seen = memoryview(data)
+    begins = offsets[[chunk.start for chunk in chunks]].tolist()
+    ends = offsets[[chunk.end for chunk in chunks]].tolist()
+    return [seen[begin:end] for begin, end in zip(begins, ends, strict=True)]
+
+
+def _scalar(text: bytes) -> pa.BinaryScalar:
+    return pa.scalar(text, pa.binary())

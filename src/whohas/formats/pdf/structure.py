@@ -1,0 +1,105 @@
+"""What a screen reader finds: a heading, paragraphs, and a table with its header (ISO 32000-1, 14.7 and 14.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from whohas.formats.pdf.document import Document
+
+MOST_CELLS = 100_000
+"""Reports with more are not tagged: it takes three times the time, four times the file, and memory that grows with the
+rows (measured: docs/reference/pdf.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a page has marked, in the order of its marks: lines of the title block, header cells, rows of cells.
+
+    Attributes:
+        lines: the roles of the lines; empty where one goes on with the element before it.
+        panel: whose cells it has.
+        header: whether the header cells are marked.
+    """
+
+    lines: Sequence[str]
+    panel: int
+    header: bool
+    rows: int
+
+
+class _Tree:
+    """Elements under way."""
+
+    def __init__(self, document: Document, pages: Sequence[int], columns: Sequence[int]) -> None:
+        self.document = document
+        self.pages = pages
+        self.columns = columns
+        self.top = document.reserve()
+        self.kids: list[int] = []
+        self.tables = [document.reserve() for _ in columns]
+        self.rows: list[list[int]] = [[] for _ in columns]
+        self.texts: list[tuple[int, str, list[tuple[int, int]]]] = []
+
+    def page(self, page: int, marked: Marked) -> list[int]:
+        """The elements that the marks of a page belong to, in their order."""
+        owners = [self.line(role, page, mark) for mark, role in enumerate(marked.lines)]
+        if marked.header:
+            owners += self.row(b"/TH", b"/A<</O/Table/Scope/Column>>", page, marked.panel, len(owners))
+        for _ in range(marked.rows):
+            owners += self.row(b"/TD", b"", page, marked.panel, len(owners))
+        return owners
+
+    def line(self, role: str, page: int, mark: int) -> int:
+        if role or not self.texts:
+            self.texts.append((self.document.reserve(), role or "P", []))
+        number, _, parts = self.texts[-1]
+        parts.append((self.pages[page], mark))
+        return number
+
+    def row(self, role: bytes, more: bytes, page: int, panel: int, mark: int) -> range:
+        count = self.columns[panel]
+        row = self.document.reserve(count + 1)
+        cells = range(row + 1, row + 1 + count)
+        self.rows[panel].append(row)
+        refs = b" ".join(b"%d 0 R" % cell for cell in cells)
+        self.document.small(row, b"<</S/TR/P %d 0 R/K[%b]>>" % (self.tables[panel], refs))
+        for place, cell in enumerate(cells):
+            facts = (role, more, row, self.pages[page], mark + place)
+            self.document.small(cell, b"<</S%b%b/P %d 0 R/Pg %d 0 R/K %d>>" % facts)
+        return cells
+
+    def close(self, root: int) -> None:
+        for number, role, parts in self.texts:
+            refs = b"".join(b"<</Type/MCR/Pg %d 0 R/MCID %d>>" % part for part in parts)
+            self.document.small(number, b"<</S/%b/P %d 0 R/K[%b]>>" % (role.encode(), self.top, refs))
+            self.kids.append(number)
+        for table, rows in zip(self.tables, self.rows, strict=True):
+            if rows:
+                refs = b" ".join(b"%d 0 R" % row for row in rows)
+                self.document.small(table, b"<</S/Table/P %d 0 R/K[%b]>>" % (self.top, refs))
+                self.kids.append(table)
+        refs = b" ".join(b"%d 0 R" % kid for kid in self.kids)
+        self.document.small(self.top, b"<</S/Document/P %d 0 R/K[%b]>>" % (root, refs))
+
+
+def write_structure(document: Document, pages: Sequence[int], marked: Sequence[Marked], columns: Sequence[int]) -> int:
+    """Writes the tree of a document's elements, and returns the number of its root.
+
+    Args:
+        pages: the number of each page's object.
+        marked: what each page has marked.
+        columns: how many each panel has.
+    """
+    root = document.reserve(2)
+    parents = root + 1
+    tree = _Tree(document, pages, columns)
+    numbers: list[bytes] = []
+    for page, marks in enumerate(marked):
+        owners = b" ".join(b"%d 0 R" % owner for owner in tree.page(page, marks))
+        numbers.append(b"%d[%b]" % (page, owners))
+    tree.close(root)
+    document.small(parents, b"<</Nums[%b]>>" % b"\n".join(numbers))
+    facts = (tree.top, parents, len(marked))
+    document.small(root, b"<</Type/StructTreeRoot/K %d 0 R/ParentTree %d 0 R/ParentTreeNextKey %d>>" % facts)
+    return root

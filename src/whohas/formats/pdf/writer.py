@@ -1,0 +1,368 @@
+"""A report as a PDF: PDF/A-2, with everything in it that it needs."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.engine.statement import Column
+from whohas.formats import fonts
+from whohas.formats.base import About, Extract, Options
+from whohas.formats.display import texts
+from whohas.formats.pdf.document import Document, grey_profile, text_string
+from whohas.formats.pdf.layout import LEADING, MARGIN, Layout, Measure, lay_out
+from whohas.formats.pdf.metadata import information, xmp
+from whohas.formats.pdf.operators import joined, number
+from whohas.formats.pdf.pages import Batch, Frame, Page, Pages, Place, set_rows
+from whohas.formats.pdf.structure import MOST_CELLS, Marked, write_structure
+from whohas.formats.pdf.title import FOOT, Header, Line, foot, header, page_number, title_block
+from whohas.formats.pdf.typeface import Typeface
+from whohas.formats.pdf.typesetter import Setter
+
+_CELLS, _BYTES = 3 << 16, 1 << 25
+"""Of a batch of rows, at most, about."""
+_SAMPLE, _PLACES = 20_000, 5
+"""Rows that the widths of columns are taken from, and from how many places all over the report."""
+_LONGEST_PART = 25.0
+"""A header's part beyond this is broken, in ems."""
+_NODE = 256
+"""Pages of one node of the page tree."""
+_AT_ONCE = 256
+"""Pages that are handed over to be compressed."""
+_BOOKMARKS = 100
+"""Bookmarks of a report without groups, at most."""
+_TOTAL = 28.0
+"""What the number of pages takes at the right of a page's foot, in points."""
+
+
+def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+    """Writes the rows of an extract."""
+    columns = extract.rows.columns
+    regular = Setter(Typeface("R", fonts.REGULAR), LEADING)
+    bold = Setter(Typeface("B", fonts.BOLD), LEADING)
+    layout = lay_out(columns, _measures(extract, regular, bold, options.zone), options.page)
+    headers = [header(columns, panel, layout, bold.shaper) for panel in layout.panels]
+    cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
+    tagged = cells <= MOST_CELLS
+    lines = title_block(about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper)
+    titles = list(_titles(lines, layout, tagged))
+    with path.open("wb", buffering=1 << 20) as file:
+        book = _Book(Document(file), layout, headers, [title.roles for title in titles], tagged, about, regular)
+        with _aside(book.add) as out:
+            for title in titles[:-1]:
+                out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
+            last = titles[-1]
+            group = next((n for n, column in enumerate(columns) if column.name == extract.rows.group), None)
+            frame = Frame(columns, group, layout, headers, options.zone, len(last.roles) if tagged else None)
+            pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
+            done = 0
+            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True)
+            for batch in _ahead(set_rows(batches, frame, regular)):
+                pages.add(batch)
+                done += batch.count
+                extract.on_rows(done)
+            pages.finish()
+        book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face))
+    return ()
+
+
+def _measures(extract: Extract, regular: Setter, bold: Setter, zone: str) -> list[Measure]:
+    columns = extract.rows.columns
+    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE))
+    return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
+
+
+def _measure(
+    column: Column, place: int, samples: Sequence[pa.RecordBatch], regular: Setter, bold: Setter, zone: str
+) -> Measure:
+    cells = [regular.widths(texts(batch.column(place), column.type, zone)) for batch in samples]
+    return Measure(
+        header=bold.shaper.width(column.name) / 1000,
+        part=min(_LONGEST_PART, bold.shaper.longest(column.name) / 1000),
+        # a little more than the cells are wide, for widths are rounded
+        cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
+    )
+
+
+class _Title:
+    """The part of the title block that stands on one page."""
+
+    def __init__(self, lines: Sequence[Line], layout: Layout, tagged: bool) -> None:
+        self.roles: list[str] = []
+        self.bottom = layout.top
+        drawn: list[bytes] = []
+        for line in lines:
+            one = line.draw(self.bottom)
+            if one and tagged:
+                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.roles))
+                one = joined(mark, one, b"EMC\n")
+                self.roles.append(line.role)
+            drawn.append(one)
+            self.bottom -= line.height
+        self.drawn = b"".join(drawn)
+
+
+def _titles(lines: Sequence[Line], layout: Layout, tagged: bool) -> Generator[_Title]:
+    """The title block page by page; it goes on where its arguments are longer than a page."""
+    some: list[Line] = []
+    room = layout.top - layout.bottom
+    for line in lines:
+        if some and sum(one.height for one in some) + line.height > room:
+            yield _Title(some, layout, tagged)
+            some = []
+        some.append(line)
+    yield _Title(some, layout, tagged)
+
+
+def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
+    """Bookmarks where there are no groups: by rows."""
+    if not rows:
+        return []
+    step = -(-len(pages.starts) // _BOOKMARKS)
+    starts = list(pages.starts[::step])
+    ends = [*starts, rows][1:]
+    return [
+        Place(f"Rows {start + 1:,} to {end:,}", page, top)
+        for start, end, page in zip(starts, ends, pages.numbers[::step], strict=True)
+    ]
+
+
+def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
+    """The same, each read and set while the one before it is placed."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = pool.submit(next, batches, None)
+            yield batch
+
+
+@contextmanager
+def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
+    """Has pages taken by a thread of its own, in their order, many at a time."""
+    queue: Queue[list[Page]] = Queue(1)
+    faults: list[Exception] = []
+    waiting: list[Page] = []
+
+    def follow() -> None:
+        while pages := queue.get():
+            if faults:
+                continue  # the other side must not wait for ever
+            try:
+                for page in pages:
+                    take(page)
+            except Exception as fault:
+                faults.append(fault)
+
+    def put(page: Page) -> None:
+        nonlocal waiting
+        if faults:
+            raise faults[0]
+        waiting.append(page)
+        if len(waiting) == _AT_ONCE:
+            queue.put(waiting)
+            waiting = []
+
+    thread = Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield put
+        if waiting:
+            queue.put(waiting)
+    finally:
+        queue.put([])
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+class _Book:
+    """The document that pages are bound to."""
+
+    def __init__(
+        self,
+        document: Document,
+        layout: Layout,
+        headers: Sequence[Header],
+        roles: Sequence[Sequence[str]],
+        tagged: bool,
+        about: About,
+        regular: Setter,
+    ) -> None:
+        self._document = document
+        self._about = about
+        self._left = foot(about, layout, regular.shaper)
+        self._layout = layout
+        self._headers = headers
+        self._roles = list(roles)
+        self._tagged = tagged
+        self._root = document.reserve()
+        self._catalogue = document.reserve()
+        self._resources = document.reserve()
+        self._nodes: list[int] = []
+        self._pages = array("L")
+        self._marked: list[Marked] = []
+        self._numbered = layout.width - MARGIN - _TOTAL
+        self._advance = {char: regular.shaper.width(char) for char in "Page of,0123456789"}
+
+    # --- pages
+
+    def add(self, page: Page) -> None:
+        """Writes a page."""
+        document = self._document
+        if len(self._pages) % _NODE == 0:
+            self._nodes.append(document.reserve())
+        place = len(self._pages)
+        streams = [document.reserve()]
+        if page.title:
+            # as it is: what differs from run to run has the same length, so that everything else stays in its place
+            document.stream(streams[0], page.title, packed=False)
+            streams.append(document.reserve())
+        document.stream(streams[-1], self._drawn(page, place))
+        number_of = document.reserve()
+        self._pages.append(number_of)
+        refs = b" ".join(b"%d 0 R" % one for one in streams)
+        more = b"/StructParents %d/Tabs/S" % place if self._tagged else b""
+        document.small(number_of, b"<</Type/Page/Parent %d 0 R/Resources %d 0 R/Contents[%b]%b>>" % (
+            self._nodes[-1], self._resources, refs, more,
+        ))  # fmt: skip
+        if self._tagged:
+            lines = self._roles.pop(0) if page.title else ()
+            self._marked.append(Marked(lines, page.panel or 0, page.first, page.rows))
+
+    def _drawn(self, page: Page, place: int) -> bytes:
+        return joined(
+            b"/Artifact BMC\n", page.ground, b"EMC\n", self._header(page), page.body,
+            b"/Artifact BMC ", self._foot(place), b"EMC\n",
+        )  # fmt: skip
+
+    def _header(self, page: Page) -> bytes:
+        if page.panel is None:
+            return b""
+        shown = self._headers[page.panel]
+        if not page.first:
+            return joined(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
+        count = len(shown.cells)
+        first = len(self._roles[0]) if page.title and self._roles else 0
+        marks = [b"/TH<</MCID %d>>BDC" % (first + n) if self._tagged else b"" for n in range(count)]
+        return joined(b"/Artifact BMC ", shown.ground(page.top), b"EMC\n", shown.text(page.top, marks))
+
+    def _foot(self, place: int) -> bytes:
+        text = f"Page {place + 1:,} of "
+        left = self._numbered - sum(map(self._advance.__getitem__, text)) * FOOT / 1000
+        return joined(b"/F Do", page_number(text, left), b"/T Do")
+
+    # --- everything else
+
+    def close(self, bookmarks: Sequence[Place], faces: Sequence[Typeface]) -> None:
+        """Writes what the pages have in common, and where everything is."""
+        document = self._document
+        fonts_of = b"".join(b"/%b %d 0 R" % (face.name.encode(), _font(document, face)) for face in faces)
+        forms = [
+            (b"F", self._left, False),
+            (b"T", self._total(), True),
+            *((b"H%d" % n, self._repeated(shown), True) for n, shown in enumerate(self._headers)),
+        ]
+        named = b"".join(b"/%b %d 0 R" % (name, self._form(drawn, packed, fonts_of)) for name, drawn, packed in forms)
+        document.small(self._resources, b"<</Font<<%b>>/XObject<<%b>>>>" % (fonts_of, named))
+        self._tree()
+        facts = self._outline(bookmarks)
+        if self._tagged:
+            columns = [len(panel.columns) for panel in self._layout.panels]
+            root = write_structure(document, self._pages, self._marked, columns)
+            facts += b"/StructTreeRoot %d 0 R/MarkInfo<</Marked true>>" % root
+        metadata, profile, intent, info = (document.reserve() for _ in range(4))
+        document.stream(metadata, xmp(self._about, self._tagged), b"/Type/Metadata/Subtype/XML", packed=False)
+        document.stream(profile, grey_profile(), b"/N 1")
+        document.small(
+            intent,
+            b"<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(Grey, gamma 2.2)/Info(Grey, gamma 2.2)"
+            b"/DestOutputProfile %d 0 R>>" % profile,
+        )
+        document.small(
+            self._catalogue,
+            b"<</Type/Catalog/Pages %d 0 R/Metadata %d 0 R/OutputIntents[%d 0 R]/Lang(en)"
+            b"/ViewerPreferences<</DisplayDocTitle true>>%b>>" % (self._root, metadata, intent, facts),
+        )
+        document.put(info, information(self._about))
+        document.finish(self._catalogue, info, self._about.run.encode())
+
+    def _tree(self) -> None:
+        count = len(self._pages)
+        for n, node in enumerate(self._nodes):
+            kids = self._pages[n * _NODE : (n + 1) * _NODE]
+            refs = b" ".join(b"%d 0 R" % kid for kid in kids)
+            facts = (self._root, len(kids), refs)
+            self._document.small(node, b"<</Type/Pages/Parent %d 0 R/Count %d/Kids[%b]>>" % facts)
+        refs = b" ".join(b"%d 0 R" % node for node in self._nodes)
+        box = b" ".join(map(number, (0, 0, self._layout.width, self._layout.height)))
+        self._document.small(
+            self._root,
+            b"<</Type/Pages/Count %d/Kids[%b]/MediaBox[%b]>>" % (count, refs, box),
+        )
+
+    def _form(self, drawn: bytes, packed: bool, fonts_of: bytes) -> int:
+        box = b" ".join(map(number, (0, 0, self._layout.width, self._layout.height)))
+        form = self._document.reserve()
+        facts = b"/Type/XObject/Subtype/Form/BBox[%b]/Resources<</Font<<%b>>>>" % (box, fonts_of)
+        self._document.stream(form, drawn, facts, packed)
+        return form
+
+    def _total(self) -> bytes:
+        return page_number(f"{len(self._pages):,}", self._numbered)
+
+    def _repeated(self, shown: Header) -> bytes:
+        top = self._layout.top
+        return joined(shown.ground(top), shown.text(top, [b""] * len(shown.cells)))
+
+    def _outline(self, bookmarks: Sequence[Place]) -> bytes:
+        if not bookmarks:
+            return b""
+        document = self._document
+        root = document.reserve()
+        first = document.reserve(len(bookmarks))
+        last = first + len(bookmarks) - 1
+        for n, place in enumerate(bookmarks, first):
+            around = (b"/Prev %d 0 R" % (n - 1) if n > first else b"") + (
+                b"/Next %d 0 R" % (n + 1) if n < last else b""
+            )
+            where = (text_string(place.text), root, around, self._pages[place.page], number(place.top))
+            document.small(n, b"<</Title %b/Parent %d 0 R%b/Dest[%d 0 R/XYZ null %b null]>>" % where)
+        document.small(root, b"<</Type/Outlines/First %d 0 R/Last %d 0 R/Count %d>>" % (first, last, len(bookmarks)))
+        return b"/Outlines %d 0 R/PageMode/UseOutlines" % root
+
+
+def _font(document: Document, face: Typeface) -> int:
+    """Writes a typeface with the glyphs that were used."""
+    font, descendant, descriptor, program, codes, unicode = (document.reserve() for _ in range(6))
+    name = b"WHOHAS+whohas-%b" % face.name.encode()
+    data = face.to_truetype()
+    document.stream(program, data, b"/Length1 %d" % len(data))
+    system = b"/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
+    document.stream(codes, face.to_cmap(), b"/Type/CMap/CMapName/%b-codes%b" % (face.name.encode(), system))
+    document.stream(unicode, face.to_unicode())
+    box = b" ".join(b"%d" % one for one in face.box())
+    document.small(
+        descriptor,
+        b"<</Type/FontDescriptor/FontName/%b/Flags 4/FontBBox[%b]/ItalicAngle 0/Ascent 1069/Descent -293"
+        b"/CapHeight 714/StemV 80/FontFile2 %d 0 R>>" % (name, box, program),
+    )
+    widths = b" ".join(b"%d" % width for width in face.slot_widths)
+    document.small(
+        descendant,
+        b"<</Type/Font/Subtype/CIDFontType2/BaseFont/%b%b/FontDescriptor %d 0 R/CIDToGIDMap/Identity/W[0[%b]]>>"
+        % (name, system, descriptor, widths),
+    )
+    document.small(
+        font,
+        b"<</Type/Font/Subtype/Type0/BaseFont/%b/Encoding %d 0 R/DescendantFonts[%d 0 R]/ToUnicode %d 0 R>>"
+        % (name, codes, descendant, unicode),
+    )
+    return font

@@ -1,0 +1,26 @@
+"""XLSX: a workbook of the rows with typed cells. Here only what it is called; the parts are loaded when one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from whohas.formats.base import About, Extract, Format, Options
+
+
+def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+    from whohas.formats.xlsx.writer import write
+
+    return write(extract, path, about, options)
+
+
+FORMATS = (
+    Format(
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "An Excel workbook: typed cells, a frozen header with filters, and a sheet that describes the run.",
+        write=_write,
+        streams=False,
+        weight=3.0,
+    ),
+)

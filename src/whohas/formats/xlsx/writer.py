@@ -1,0 +1,201 @@
+"""Writes a workbook: sheets of the rows, of the texts that are too long for a cell, and of the run, in this order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.engine.statement import ColumnType
+from whohas.errors import InvalidArguments
+from whohas.formats.base import About, Extract, Options, PageSize
+from whohas.formats.display import moment, texts
+from whohas.formats.xlsx import long_texts
+from whohas.formats.xlsx.arrow import pc
+from whohas.formats.xlsx.cells import column_letters, header_xml, row_xml, rows_xml, shown
+from whohas.formats.xlsx.long_texts import CELL_LENGTH, LongTexts
+from whohas.formats.xlsx.parts import WRAPPED, Sheet, parts_after, parts_before
+from whohas.formats.xlsx.sheet_names import Names
+from whohas.formats.zip import Archive, open_zip
+from whohas.plurals import counted
+
+ROWS = 1_048_576
+COLUMNS = 16_384
+"""What a sheet can have, the header's row with it."""
+
+_ABOUT = "About"
+_CELLS = 1 << 16
+"""Of a batch, at most: what it takes of memory does not grow with how wide a report is."""
+_BYTES = 16 << 20
+"""Of a batch's values, at most."""
+_SAMPLE, _SAMPLE_BATCH = 4_000, 500
+_NARROWEST, _WIDEST = 8, 60
+_TIME_WIDTH = len("2026-11-23 14:05:09")
+
+
+def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+    """Writes the rows to an XLSX file, and returns what a reader should know of it.
+
+    Raises:
+        InvalidArguments: there are more columns than a sheet can have.
+    """
+    columns = extract.rows.columns
+    if len(columns) > COLUMNS:
+        raise InvalidArguments(
+            f"An XLSX sheet has {COLUMNS:,} columns at most, and this report has {len(columns):,}: choose another "
+            "format, such as CSV."
+        )
+    names = Names(_ABOUT, long_texts.NAME)
+    sheets = _row_sheets(extract, names, about, options)
+    with closing(LongTexts(path.parent, names, ROWS)) as kept, open_zip(path, about.started_at) as archive:
+        for name, text in parts_before(about).items():
+            _put(archive, name, text)
+        _write_rows(archive, extract, sheets, kept, options)
+        facts = _fitting(_facts(extract, about, options), kept)
+        notes = _notes(sheets, kept)
+        facts += (("Note", note) for note in notes)
+        sheets += _write_long_texts(archive, len(sheets) + 1, kept, options.page)
+        sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
+        for name, text in parts_after(sheets).items():
+            _put(archive, name, text)
+    return notes
+
+
+def _row_sheets(extract: Extract, names: Names, about: About, options: Options) -> list[Sheet]:
+    widths = _widths(extract, options.zone)
+    last = column_letters(len(widths) - 1)
+    sheets: list[Sheet] = []
+    for start in range(0, extract.count or 1, ROWS - 1):
+        rows = min(ROWS, 1 + extract.count - start)
+        name = names.new(extract.rows.name or about.title)
+        sheets.append(Sheet(len(sheets) + 1, name, f"A1:{last}{rows}", widths, True, options.page))
+    return sheets
+
+
+def _write_rows(archive: Archive, extract: Extract, sheets: Sequence[Sheet], kept: LongTexts, options: Options) -> None:
+    columns = extract.rows.columns
+    types: list[ColumnType] = [column.type for column in columns]
+    names = [kept.fit(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)]
+    batches, done = _batches(extract), 0
+    for sheet in sheets:
+        with archive.entry(sheet.path) as place, place.open("wb") as file:
+            file.write((sheet.head + header_xml(names)).encode())
+            row = 2
+            while row <= ROWS and (batch := next(batches, None)) is not None:
+                values = kept.fit_columns(shown(batch, columns, options.zone), sheet.name, row)
+                file.write(rows_xml(values, types, row, options.zone))
+                row += len(batch)
+                done += len(batch)
+                extract.on_rows(done)
+            file.write(sheet.foot.encode())
+
+
+def _batches(extract: Extract) -> Iterator[pa.RecordBatch]:
+    """The rows in batches that are neither large nor on two sheets."""
+    left = ROWS - 1
+    for batch in extract.batches(extract.batch_size(_CELLS, _BYTES)):
+        start = 0
+        while start < len(batch):
+            size = min(left, len(batch) - start)
+            while size > 1 and batch.slice(start, size).nbytes > _BYTES:
+                size //= 2
+            yield batch.slice(start, size)
+            start += size
+            left = left - size or ROWS - 1
+
+
+def _widths(extract: Extract, zone: str) -> list[int]:
+    """The width of each column, in characters, after some of the rows."""
+    columns = extract.rows.columns
+    widths = [_width(pa.array([column.name])) + 2 for column in columns]  # room for the filter's button
+    for batch in extract.batches(min(_SAMPLE_BATCH, extract.batch_size(_CELLS, _BYTES)), _SAMPLE):
+        for place, (values, column) in enumerate(zip(batch.columns, columns, strict=True)):
+            width = _TIME_WIDTH if column.type == "time" else _width(texts(values, column.type, zone))
+            widths[place] = max(widths[place], width)
+    return [min(max(width + 1, _NARROWEST), _WIDEST) for width in widths]
+
+
+def _width(values: pa.StringArray) -> int:
+    """The widest text's; a letter of three bytes, as of Chinese, counts for two."""
+    sizes = np.asarray(pc.binary_length(values)) + np.asarray(pc.utf8_length(values))
+    return (int(sizes.max(initial=0)) + 1) // 2
+
+
+def _notes(sheets: Sequence[Sheet], kept: LongTexts) -> list[str]:
+    notes: list[str] = []
+    if len(sheets) > 1:
+        notes.append(f"The rows are on {len(sheets)} sheets: one holds {ROWS:,}, its header with them.")
+    if kept.count:
+        texts = counted(kept.count, "text is", "texts are")
+        notes.append(
+            f"{texts} longer than the {CELL_LENGTH:,} characters that a cell holds: the cell shows the begin, and the "
+            f"sheet '{long_texts.NAME}' has all of it in pieces."
+        )
+    return notes
+
+
+def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, str | int]]:
+    part = [("Part", extract.rows.name)] if extract.rows.name else []
+    loaded = [("Loaded", moment(about.loaded_at, options.zone))] if about.loaded else []
+    gaps = [("Data", about.gaps)] if about.gaps else []
+    org = [("Organisation", about.org)] if about.org else []
+    return [
+        ("Report", about.title),
+        *part,
+        ("Description", about.description),
+        ("Type", about.report),
+        *((f"Argument {name}", _said(value)) for name, value in about.arguments.items()),
+        ("Launched by", about.launcher),
+        ("Started", moment(about.started_at, options.zone)),
+        ("Snapshot", about.snapshot),
+        *loaded,
+        *gaps,
+        ("Time zone", options.zone),
+        ("Rows", extract.count),
+        ("Run", about.run),
+        *org,
+    ]
+
+
+def _said(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _fitting(facts: Sequence[tuple[str, str | int]], kept: LongTexts) -> list[tuple[str, str | int]]:
+    return [
+        (_whole(fact), kept.fit(_whole(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
+        for row, (fact, value) in enumerate(facts, 2)
+    ]
+
+
+def _whole(text: str) -> str:
+    """Halves of characters, which JSON can have and UTF-8 cannot, as one writes them: `\\ud800`."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _write_long_texts(archive: Archive, number: int, kept: LongTexts, page: PageSize) -> list[Sheet]:
+    sheets: list[Sheet] = []
+    for one in kept.sheets:
+        sheet = Sheet(number + len(sheets), one.name, f"A1:D{one.rows}", (31, 12, 8, _WIDEST), page=page)
+        with archive.entry(sheet.path) as place, place.open("wb") as file:
+            file.write((sheet.head + header_xml(long_texts.COLUMNS)).encode())
+            kept.copy_rows(one, file)
+            file.write(sheet.foot.encode())
+        sheets.append(sheet)
+    return sheets
+
+
+def _write_about(archive: Archive, number: int, facts: Sequence[tuple[str, str | int]], page: PageSize) -> Sheet:
+    sheet = Sheet(number, _ABOUT, f"A1:B{len(facts) + 1}", (24, 100), page=page)
+    rows = "".join(row_xml(row, fact, WRAPPED) for row, fact in enumerate(facts, 2))
+    _put(archive, sheet.path, sheet.head + header_xml(("Fact", "Value")) + rows + sheet.foot)
+    return sheet
+
+
+def _put(archive: Archive, name: str, text: str) -> None:
+    with archive.entry(name) as place:
+        place.write_bytes(text.encode())

@@ -1,0 +1,175 @@
+"""ZIP: several files in one, compressed on the way, so that none of them is ever on the disk uncompressed.
+
+APPNOTE.TXT 6.3: names in UTF-8, deflate, and the records of ZIP64 only where a size or a place needs them, so that a
+small file opens everywhere. Each entry has its time twice: as DOS has it, and in UTC with its zone told.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from isal import isal_zlib
+
+from whohas.formats.streaming import BLOCK, pipe
+
+_LEVEL = 1
+"""Of ISA-L: 2 and 3 make it hardly smaller, 3 takes twice as long, 0 is no faster and makes it half as large again."""
+
+_TOO_LARGE = _ELSEWHERE = 0xFFFFFFFF
+"""The first size or place that 32 bits cannot tell, for there the number says: look into the record of ZIP64."""
+_TOO_MANY = _ELSEWHERE_16 = 0xFFFF
+
+_DEFLATE = 8
+_UTF8 = 1 << 11
+_UNIX = 3 << 8
+_PLAIN_FILE = 0o100644 << 16
+_VERSION, _VERSION_64 = 20, 45
+
+_ZIP64, _TIME, _ROOM = 0x0001, 0x5455, 0xA220
+
+
+@dataclass(slots=True)
+class _Entry:
+    name: bytes
+    place: int
+    crc: int = 0
+    length: int = 0
+    packed: int = 0
+
+
+class Archive:
+    """A zip file under way. Made by `open_zip`."""
+
+    def __init__(self, file: BinaryIO, time: datetime) -> None:
+        self._file = file
+        self._entries: list[_Entry] = []
+        time = max(time.astimezone(UTC), datetime(1980, 1, 1, tzinfo=UTC))  # DOS knows no earlier one
+        self._dos_time = time.hour << 11 | time.minute << 5 | time.second // 2
+        self._dos_date = (time.year - 1980) << 9 | time.month << 5 | time.day
+        self._time = struct.pack("<HHBI", _TIME, 5, 1, int(time.timestamp()) & 0xFFFFFFFF)
+
+    @contextmanager
+    def entry(self, name: str) -> Generator[Path]:
+        """A place to write the bytes of a file of the zip to, from the first to the last; one entry at a time.
+
+        Raises:
+            OSError: the zip cannot be written. It is told rather than what the writer of the entry made of it.
+        """
+        entry = _Entry(name.encode(), self._file.tell())
+        with pipe(partial(self._take, entry)) as place:
+            yield place
+        self._entries.append(entry)
+
+    def _take(self, entry: _Entry, stream: BinaryIO) -> None:
+        self._file.write(self._local_header(entry))
+        start = self._file.tell()
+        deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
+        while block := stream.read(BLOCK):
+            entry.crc = isal_zlib.crc32(block, entry.crc)
+            entry.length += len(block)
+            self._file.write(deflate.compress(block))
+        self._file.write(deflate.flush())
+        end = self._file.tell()
+        entry.packed = end - start
+        self._file.seek(entry.place)
+        self._file.write(self._local_header(entry))
+        self._file.seek(end)
+
+    def _local_header(self, entry: _Entry) -> bytes:
+        """As long before the sizes are known as after."""
+        if large := max(entry.length, entry.packed) >= _TOO_LARGE:
+            extra = struct.pack("<HHQQ", _ZIP64, 16, entry.length, entry.packed)
+        else:
+            extra = struct.pack("<HHHH12x", _ROOM, 16, 0xA028, 0)  # room for it, which readers pass over
+        extra += self._time
+        return (
+            struct.pack(
+                "<4sHHHHHIIIHH",
+                b"PK\3\4",
+                _VERSION_64 if large else _VERSION,
+                _UTF8,
+                _DEFLATE,
+                self._dos_time,
+                self._dos_date,
+                entry.crc,
+                _ELSEWHERE if large else entry.packed,
+                _ELSEWHERE if large else entry.length,
+                len(entry.name),
+                len(extra),
+            )
+            + entry.name
+            + extra
+        )
+
+    def _central_header(self, entry: _Entry) -> bytes:
+        numbers = (entry.length, entry.packed, entry.place)
+        large = [number for number in numbers if number >= _TOO_LARGE]
+        version = _VERSION_64 if large else _VERSION
+        extra = struct.pack(f"<HH{len(large)}Q", _ZIP64, 8 * len(large), *large) if large else b""
+        extra += self._time
+        length, packed, place = map(_told, numbers)
+        return (
+            struct.pack(
+                "<4sHHHHHHIIIHHHHHII",
+                b"PK\1\2",
+                _UNIX | version,
+                version,
+                _UTF8,
+                _DEFLATE,
+                self._dos_time,
+                self._dos_date,
+                entry.crc,
+                packed,
+                length,
+                len(entry.name),
+                len(extra),
+                0,
+                0,
+                0,
+                _PLAIN_FILE,
+                place,
+            )
+            + entry.name
+            + extra
+        )
+
+    def finish(self) -> None:
+        """Writes the directory, without which the file is no zip."""
+        place = self._file.tell()
+        for entry in self._entries:
+            self._file.write(self._central_header(entry))
+        end = self._file.tell()
+        size, count = end - place, len(self._entries)
+        if max(size, place) >= _TOO_LARGE or count >= _TOO_MANY:
+            made_by, needs = _UNIX | _VERSION_64, _VERSION_64
+            self._file.write(
+                struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, made_by, needs, 0, 0, count, count, size, place)
+            )
+            self._file.write(struct.pack("<4sIQI", b"PK\6\7", 0, end, 1))
+        few = count if count < _TOO_MANY else _ELSEWHERE_16
+        self._file.write(struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, few, few, _told(size), _told(place), 0))
+
+
+@contextmanager
+def open_zip(path: Path, time: datetime) -> Generator[Archive]:
+    """A zip file to be filled; without its directory, and so no zip, where the body fails.
+
+    Args:
+        path: the file; an existing one is overwritten.
+        time: the time of each of its files.
+    """
+    with path.open("wb") as file:
+        archive = Archive(file, time)
+        yield archive
+        archive.finish()
+
+
+def _told(number: int) -> int:
+    return number if number < _TOO_LARGE else _ELSEWHERE

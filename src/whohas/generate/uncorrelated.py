@@ -1,0 +1,157 @@
+"""Generate uncorrelated accounts: services, people who left, batch jobs, partners, forgotten administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from whohas.generate import reference_data
+from whohas.generate.accounts import account_template, common_columns
+from whohas.generate.assignments import Held
+from whohas.generate.catalogue import CRM, DIRECTORY, LEDGER, Catalogue
+from whohas.generate.describe import member
+from whohas.generate.grants import Grants
+from whohas.generate.people import Organisation
+from whohas.generate.rng import Flags, Numbers, every, take, words
+from whohas.generate.template import Members, Text, Value, encoded, escaped
+
+PERIODS = {"service": 40, "leaver": 75, "lost admin": 150, "batch": 60, "partner": 50}
+"""The kinds of uncorrelated accounts. There is one account for each of this number of identities, and at least one."""
+_SOURCES = {"service": DIRECTORY, "leaver": DIRECTORY, "lost admin": DIRECTORY, "batch": LEDGER, "partner": CRM}
+_WORK = words(["backup", "scanner", "sql", "print", "sync", "monitor", "deploy", "=report"])
+_PURPOSE = words(
+    [escaped(text) for text in ("Nightly backup, tapes 1-4", 'Owner "unknown"', "", *reference_data.DESCRIPTIONS)]
+)
+
+
+def strays(
+    organisation: Organisation, catalogue: Catalogue, grants: Grants, chunk: int
+) -> Iterator[tuple[Held, list[bytes]]]:
+    """Yield the uncorrelated accounts in chunks of one kind, with their lines of NDJSON.
+
+    Args:
+        organisation: the organisation.
+        catalogue: its sources and entitlements.
+        grants: the bundles of access, as pieces of JSON.
+        chunk: the largest number of accounts in a chunk.
+    """
+    for kind, period in PERIODS.items():
+        total = max(1, organisation.identities // period)
+        for start in range(0, total, chunk):
+            at = np.arange(start, min(start + chunk, total))
+            yield _lines(organisation, catalogue, grants, kind, at)
+
+
+def _lines(
+    organisation: Organisation, catalogue: Catalogue, grants: Grants, kind: str, at: Numbers
+) -> tuple[Held, list[bytes]]:
+    draws, everyone, nobody = organisation.draws, np.ones(at.size, dtype=bool), np.zeros(at.size, dtype=bool)
+    disabled = draws.chance(f"{kind} off", at, {"leaver": 400, "partner": 200}.get(kind, 60))
+    held = Held(
+        key=kind,
+        source=_SOURCES[kind],
+        present=everyone,
+        disabled=disabled,
+        locked=draws.chance(f"{kind} locked", at, 0 if kind == "partner" else 80) & ~disabled,
+        chosen=nobody,
+        privileged=_privileged(kind, at),
+    )
+    columns = common_columns(organisation, held, at, 60 + draws.pick(f"{kind} oldest", at, 2900))
+    attributes, more = _attributes(organisation, catalogue, grants, held, at)
+    template = account_template(catalogue, kind, held.source, attributes, correlated=False)
+    return held, list(template.lines(columns | more))
+
+
+def _privileged(kind: str, at: Numbers) -> Flags:
+    return {"service": every(at, 3, 0), "lost admin": every(at, 1, 0)}.get(kind, every(at, 1, 1))
+
+
+def _attributes(
+    organisation: Organisation, catalogue: Catalogue, grants: Grants, held: Held, at: Numbers
+) -> tuple[dict[str, object], dict[str, list[str]]]:
+    kind, draws = held.key, organisation.draws
+    unknown = organisation.names(at + organisation.identities)
+    numbers = at.tolist()
+    control = take(words(["512", "514"]), held.disabled.astype(np.int64))
+    purpose = take(_PURPOSE, draws.pick(f"{kind} purpose", at, len(_PURPOSE)))
+    powers = take(grants.powers.values, np.where(held.privileged, at % grants.powers.nothing, grants.powers.nothing))
+    in_directory: dict[str, object] = {
+        "sAMAccountName": Text("account"),
+        "memberOf": [Value("rights")],
+        "userAccountControl": Text("control"),
+        "description": Members("purpose"),
+    }
+    match kind:
+        case "service":
+            names = [f"svc-{work}-{n:03d}" for work, n in zip(take(_WORK, at % len(_WORK)), numbers, strict=True)]
+            owner = catalogue.sources[DIRECTORY].owner
+            owners = "," + encoded({"ownerIdentity": {"type": "IDENTITY", "id": owner.id, "name": owner.name}})[1:-1]
+            return in_directory | {"servicePrincipalName": Value("principals")}, {
+                **_named(kind, names, [f"CN={n},OU=Service Accounts,{reference_data.DIRECTORY}" for n in names]),
+                f"{kind}.machine": ["true"] * at.size,
+                f"{kind}.owner": [owners if n % 2 else "" for n in numbers],
+                f"{kind}.description": [f'"{text}"' if text else "null" for text in purpose],
+                "principals": [f'["HOST/{n}","HTTP/{n}.corp.{reference_data.DOMAIN}:8443"]' for n in names],
+                "control": control,
+                "purpose": member("description", purpose, every(at, 2, 0)),
+                **_rights(kind, powers),
+            }
+        case "leaver":
+            everybody = "," + encoded(catalogue.staff[0].value)
+            return in_directory | {"displayName": Text("display")}, {
+                **_named(
+                    kind, unknown.alias, [f"CN={c},OU=Leavers,{reference_data.DIRECTORY}" for c in unknown.common]
+                ),
+                "display": unknown.display,
+                "control": control,
+                "purpose": member("description", purpose, every(at, 3, 1)),
+                **_rights(kind, [everybody if n % 3 else "" for n in numbers]),
+            }
+        case "lost admin":
+            names = [f"adm-{alias}" for alias in unknown.alias]
+            return in_directory | {"adminCount": "1"}, {
+                **_named(kind, names, [f"CN={n},OU=Admins,{reference_data.DIRECTORY}" for n in names]),
+                "control": control,
+                "purpose": [""] * at.size,
+                **_rights(kind, powers),
+            }
+        case "batch":
+            names = [f"BATCH_{n:03d}" if n % 3 else unknown.alias[i].upper() for i, n in enumerate(numbers)]
+            bundles = take(grants.ledger.values, draws.pick("batch roles", at, grants.ledger.nothing - 1))
+            return {
+                "USERNAME": Text("account"),
+                "ACCOUNT_STATUS": Text("status"),
+                "ROLES": [Value("rights")],
+                "PROFILE": "BATCH, no expiry",
+            }, {
+                **_named(kind, names, [f"B{n:07d}" for n in numbers]),
+                "status": take(words(["OPEN", "LOCKED", "DISABLED"]), np.where(held.locked, 1, held.disabled * 2)),
+                **_rights(kind, bundles),
+            }
+        case _:
+            names = [f"{alias}@partner.example" for alias in unknown.alias]
+            return {
+                "username": Text("account"),
+                "email": Text("account"),
+                "active": Text("active"),
+                "profile": "Read Only",
+                "permissionSets": [],
+                "partnerCompany": Text("partner"),
+            }, {
+                **_named(kind, names, [f"00P{n:015d}" for n in numbers]),
+                "active": ["false" if off else "true" for off in held.disabled.tolist()],
+                "partner": take(words(["Globex, Ltd.", 'Initech \\"East\\"', "Umbra & Söhne", ""]), at % 4),
+                f"{kind}.entitled": ["true"] * at.size,
+            }
+
+
+def _named(kind: str, names: list[str], native: list[str]) -> dict[str, list[str]]:
+    return {"account": names, f"{kind}.name": names, f"{kind}.native": native}
+
+
+def _rights(kind: str, pieces: list[str]) -> dict[str, list[str]]:
+    return {
+        "rights": [piece[1:] for piece in pieces],
+        f"{kind}.entitled": ["true" if piece else "false" for piece in pieces],
+    }

@@ -1,0 +1,201 @@
+"""The columns of a file that a mapping names, and how their cells are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.forms import USUAL, Form, FormFault, Written, ambiguous, read_form, read_zone, reads_iso
+from whohas.warehouse.columns import BOOLEAN, TIME, Table
+
+KEYS: Final = ("column", "not", "flag", "times", "zone", "true", "false")
+"""Keys of a column's inline table."""
+
+VALUES: Final = ("times", "zone", "true", "false", "empty")
+"""Keys of the section [values]."""
+
+Raise = Callable[[str], InvalidArguments]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSource:
+    """The column of a file that a column of a table comes from.
+
+    Attributes:
+        column: its name in the file's header.
+        form: how its cells are written.
+    """
+
+    column: str
+    form: Form = USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What a mapping's [values] says of all its files.
+
+    Attributes:
+        form: how cells are written where a column says nothing else.
+        empty: texts that mean that there is no value.
+    """
+
+    form: Form = USUAL
+    empty: tuple[str, ...] = ()
+
+
+_OPPOSITES: Final = {
+    "disabled": (("enabled", "active", "activated", "aktiv", "aktiviert", "actif", "activo"), ("disabled", "inactive")),
+    "inactive": (("enabled", "active", "activated", "aktiv", "aktiviert", "actif", "activo"), ("disabled", "inactive")),
+    "locked": (("unlocked", "enabled", "active"), ("locked", "lockedout")),
+    "correlated": (("uncorrelated",), ("correlated",)),
+    "uncorrelated": (("correlated",), ("uncorrelated",)),
+}
+"""Our columns, to words in a column's name that say the opposite, and that say the same."""
+
+_FLAGS: Final = {
+    "useraccountcontrol": {"disabled": 2, "inactive": 2, "locked": 16},
+    "msdsuseraccountcontrolcomputed": {"locked": 16},
+}
+"""Columns of Active Directory that hold flags, and the flags that are ours."""
+
+
+class ColumnReader:
+    """Reads what a mapping says of columns.
+
+    Args:
+        fault: makes an error of a message.
+
+    Attributes:
+        notes: what is probably a mistake, for people.
+    """
+
+    def __init__(self, fault: Raise) -> None:
+        self._fault = fault
+        self._values = Values()
+        self.notes: list[str] = []
+
+    def values(self, section: Mapping[str, Any]) -> Values:
+        """The section [values], which holds for all columns that are read after it."""
+        form = self._form(section, "values", USUAL)
+        self._values = Values(form, self._texts(section, "values", "empty", USUAL.true))
+        return self._values
+
+    def column(self, key: str, given: object, kind: Any) -> ColumnSource | None:
+        """What a key of [accounts.columns] and the like says; None where it is neither a text nor an inline table.
+
+        Args:
+            key: where it stands, such as `accounts.columns.disabled`.
+            kind: the type of our column.
+        """
+        if not isinstance(given, (str, dict)):
+            return None
+        table = {"column": given} if isinstance(given, str) else cast("dict[str, Any]", given)
+        for name in table:
+            if name not in KEYS:
+                raise self._fault(f"{key}.{name} is not known; there are: {', '.join(KEYS)}")
+        column = table.get("column")
+        if not isinstance(column, str) or not column:
+            if isinstance(given, str):
+                return None
+            raise self._fault(f'{key} names no column: write {{ column = "…" }}')
+        self._check_kind(key, table, kind)
+        form = self._form(table, key, self._values.form)
+        if kind == BOOLEAN:
+            self._check_boolean(key, column, table, form)
+        return ColumnSource(column, form)
+
+    def _check_kind(self, key: str, table: Mapping[str, Any], kind: Any) -> None:
+        for names, type, what in (
+            (("times", "zone"), TIME, "a time"),
+            (("not", "flag", "true", "false"), BOOLEAN, "true or false"),
+        ):
+            for name in names:
+                if name in table and kind != type:
+                    raise self._fault(f"{key}.{name} is for columns that are {what}, which this one is not")
+
+    def _check_boolean(self, key: str, column: str, table: Mapping[str, Any], form: Form) -> None:
+        ours, plain = key.rpartition(".")[2], re.sub(r"[^a-z]", "", column.lower())
+        flag = _FLAGS.get(plain, {}).get(ours)
+        worded = "true" in table or "false" in table
+        if form.flag is None and plain in _FLAGS and not worded:
+            hint = f': write {ours} = {{ column = "{column}", flag = {flag} }}' if flag else "; name one by flag"
+            raise self._fault(f"{key} is true or false, and {column} holds an integer of flags{hint}")
+        opposite, same = _OPPOSITES.get(ours, ((), ()))
+        words = _words(column)
+        if form.flag is not None or worded or not words or {"not", "non", "no", "nicht"} & words:
+            return
+        if words & set(opposite) and not words & set(same) and not form.negated:
+            self.notes.append(
+                f"{key} is read from {column!r}, whose name says the opposite: if it does, write "
+                f'{ours} = {{ column = "{column}", not = true }}.'
+            )
+        if words & set(same) and not words & set(opposite) and form.negated:
+            self.notes.append(
+                f"{key} is read from {column!r} with not = true, though its name says the same: is the not right?"
+            )
+
+    def _form(self, table: Mapping[str, Any], key: str, base: Form) -> Form:
+        form = base
+        if "times" in table:
+            form = replace(form, times=self._times(table["times"], key))
+        if "zone" in table:
+            try:
+                form = replace(form, zone=read_zone(table["zone"]))
+            except FormFault as error:
+                raise self._fault(f"{key}.zone: {error}") from None
+        form = replace(
+            form,
+            true=self._texts(table, key, "true", form.true),
+            false=self._texts(table, key, "false", form.false),
+        )
+        both = {word.strip().lower() for word in form.true} & {word.strip().lower() for word in form.false}
+        if both:
+            raise self._fault(f"{key}: {min(both)!r} is both in true and in false")
+        negated, flag = table.get("not", False), table.get("flag")
+        if not isinstance(negated, bool):
+            raise self._fault(f"{key}.not is neither true nor false")
+        if flag is not None:
+            if isinstance(flag, bool) or not isinstance(flag, int) or flag <= 0 or flag & (flag - 1) or flag >= 1 << 62:
+                raise self._fault(f"{key}.flag is no bit: write 1, 2, 4, 8 and so on, or 0x10")
+            if "true" in table or "false" in table:
+                raise self._fault(f"{key} has flag and words for true or false: keep one")
+        return replace(form, negated=negated, flag=flag, iso=reads_iso(form.times))
+
+    def _times(self, given: object, key: str) -> tuple[str | Written, ...]:
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+            raise self._fault(f'{key}.times takes a list of forms, such as ["%d.%m.%Y", "ldap"]')
+        try:
+            times = tuple(dict.fromkeys(read_form(text) for text in texts))
+        except FormFault as error:
+            raise self._fault(f"{key}.times: {error}") from None
+        if found := ambiguous(times):
+            one, other, text = found
+            raise self._fault(f"{key}.times is ambiguous: {one} and {other} read {text!r} as different times; keep one")
+        return times
+
+    def _texts(self, table: Mapping[str, Any], key: str, name: str, base: tuple[str, ...]) -> tuple[str, ...]:
+        texts = table.get(name)
+        if texts is None:
+            return base
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise self._fault(f'{key}.{name} takes a list of texts, such as {name} = ["{_EXAMPLES[name]}"]')
+        return tuple(dict.fromkeys(texts))
+
+
+_EXAMPLES: Final = {"true": "enabled", "false": "disabled", "empty": "n/a"}
+
+
+def kind_of(table: Table | None, name: str) -> Any:
+    """The type of a column of a table, for a key of its section; None where it is a text that refers to something."""
+    if table is None:
+        return None
+    return table.column("correlated" if name == "uncorrelated" else name).type
+
+
+def _words(column: str) -> set[str]:
+    """The words in a column's name: `isActive`, `is_active`, `IS ACTIVE`, `AccountEnabled`."""
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", column)} - {"is", "has", "account"}

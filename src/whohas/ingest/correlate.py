@@ -1,0 +1,139 @@
+"""Correlation: which identity holds an account, by a mapping's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.engine.sql import literal, quote
+from whohas.errors import InvalidArguments
+from whohas.ingest.mapping import Correlation, SourceMapping
+from whohas.warehouse.arrow import one, pc, with_column
+from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, TEXT
+
+
+class IdentityIndex:
+    """Identities by the value that a rule compares, on disk, to be asked for many values at once.
+
+    The values are sorted by their hashes; a hash found is confirmed by comparing the value.
+
+    Args:
+        connection: DuckDB.
+        files: the Parquet files of all identities.
+        identity: where an identity has the value: a column, or `attributes.<name>`.
+        scratch: a folder to keep the index in.
+    """
+
+    def __init__(self, connection: Any, files: Sequence[Path], identity: str, ignore_case: bool, scratch: Path) -> None:
+        self._connection = connection
+        self._fold = ignore_case
+        path = scratch / f"index-{len(list(scratch.glob('index-*')))}.arrow"
+        empty = pa.table({"h": pa.array([], pa.uint64()), "key": pa.array([], TEXT), "id": pa.array([], TEXT)})
+        value = value_of(identity)
+        key = f"lower({value})" if ignore_case else value
+        with pa.OSFile(str(path), "wb") as sink:
+            if files:
+                paths = ", ".join(literal(str(file)) for file in files)
+                reader = connection.sql(
+                    "SELECT hash(key) AS h, key, CASE WHEN count(*) = 1 THEN any_value(id) ELSE '' END AS id "
+                    f"FROM (SELECT {key} AS key, id FROM read_parquet([{paths}])) "
+                    "WHERE key IS NOT NULL AND key <> '' GROUP BY key ORDER BY h"
+                ).to_arrow_reader(100_000)
+                with pa.ipc.new_file(sink, reader.schema) as out:
+                    for batch in reader:
+                        out.write_batch(batch)
+            else:
+                with pa.ipc.new_file(sink, empty.schema) as out:
+                    out.write_table(empty)
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+        self._hashes = table.column("h").to_numpy()
+        self._keys, self._ids = table.column("key"), table.column("id")
+        self.ambiguous = 0
+
+    def find(self, values: pa.Array) -> pa.Array:
+        """The identity's id for each value; null where there is none, or several (counted in `ambiguous`)."""
+        self._connection.register("looked_up", pa.table({"v": values}))
+        key = "lower(v)" if self._fold else "v"
+        asked = self._connection.sql(f"SELECT hash({key}) AS h, {key} AS key FROM looked_up").to_arrow_table()
+        if not len(self._hashes):
+            return pa.nulls(len(values), TEXT)
+        places = np.searchsorted(self._hashes, asked.column("h").to_numpy())
+        places = pa.array(np.minimum(places, len(self._hashes) - 1))
+        same = pc.equal(self._keys.take(places), asked.column("key")).fill_null(False)
+        found = pc.if_else(same, self._ids.take(places), pa.scalar(None, TEXT))
+        several = pc.equal(found, "").fill_null(False)
+        self.ambiguous += pc.sum(several).as_py() or 0
+        return one(pc.if_else(several, pa.scalar(None, TEXT), found))
+
+
+def correlated(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> pa.Table:
+    """The same accounts with the identities that the rule gives them.
+
+    An account that made an identity, and one whose identity a person chose, keep theirs.
+    """
+    values = compared(accounts, rule.account)
+    keep = pc.or_(
+        accounts.column("authoritative").fill_null(False), accounts.column("manuallyCorrelated").fill_null(False)
+    )
+    ids = pc.if_else(keep, accounts.column("identityId"), index.find(one(values)))
+    accounts = with_column(accounts, "identityId", ids)
+    return with_column(accounts, "correlated", pc.is_valid(ids))
+
+
+def compared(rows: pa.Table, place: str) -> Any:
+    """The value that a rule compares of each account or identity: a column's, or the first of an attribute's."""
+    if not place.startswith("attributes."):
+        return rows.column(place)
+    lists = pc.map_lookup(rows.column("attributes"), pa.scalar(place.removeprefix("attributes.")), "first")
+    return pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
+
+
+def stored_rule(mapping: SourceMapping) -> Correlation | None:
+    """A mapping's rule, its account side told by where accounts keep the value.
+
+    Raises:
+        InvalidArguments: the accounts do not keep that column.
+    """
+    rule = mapping.correlation
+    if rule is None or mapping.accounts is None:
+        return None
+    for ours, theirs in mapping.accounts.columns.items():
+        if theirs.column == rule.account and ACCOUNTS.schema.names.count(ours) and ACCOUNTS.column(ours).type == TEXT:
+            return Correlation(ours, rule.identity, rule.ignore_case)
+    if mapping.accounts.attributes is None or rule.account in mapping.accounts.attributes:
+        return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
+    raise InvalidArguments(
+        f"The mapping {mapping.path} is wrong: correlation.account {rule.account!r} is not kept with the accounts, "
+        "so later loads could not correlate them. Name it in accounts.attributes or accounts.columns."
+    )
+
+
+def stored_manager(mapping: SourceMapping) -> Correlation | None:
+    """A mapping's rule of managers, its own side told by where identities keep the value.
+
+    Raises:
+        InvalidArguments: the identities do not keep that column.
+    """
+    rule = mapping.manager
+    if rule is None or mapping.accounts is None:
+        return None
+    if mapping.accounts.attributes is None or rule.account in mapping.accounts.attributes:
+        return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
+    for ours, theirs in mapping.identities.items():
+        if theirs.column == rule.account and ours != "id" and IDENTITIES.column(ours).type == TEXT:
+            return Correlation(ours, rule.identity, rule.ignore_case)
+    raise InvalidArguments(
+        f"The mapping {mapping.path} is wrong: manager.account {rule.account!r} is not kept with the identities, "
+        "so later loads could not find their managers. Name it in accounts.attributes."
+    )
+
+
+def value_of(place: str) -> str:
+    """SQL: the value that a rule compares, of an account or identity."""
+    if place.startswith("attributes."):
+        return f"attributes[{literal(place.removeprefix('attributes.'))}][1]"
+    return f"{quote(place)}::VARCHAR"

@@ -1,0 +1,234 @@
+"""The guard of a load: finds data that would be lost beyond its limits, before anything is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from whohas.errors import WhohasError
+from whohas.ingest.pipeline import Reading
+from whohas.ingest.publish import MERGED
+from whohas.ingest.report import LoadReport, Loss
+from whohas.warehouse.evolved import listed_paths
+from whohas.warehouse.schema import (
+    ACCOUNT_ENTITLEMENTS,
+    ACCOUNTS,
+    ENTITLEMENTS,
+    IDENTITY_ACCESS,
+    OVERRULED_ACCESS,
+    SOURCES,
+    Table,
+)
+from whohas.warehouse.store import Change, DataFile, Load
+
+_EXAMPLES = 5
+
+_KEYS = {
+    "accounts": ("id", "nativeIdentity"),
+    "identities": ("id", "name"),
+    "entitlements": ("id", "coalesce(attribute, '') || chr(0) || coalesce(value, id)"),
+    "account_entitlements": (
+        "accountId || chr(0) || coalesce(attribute, '') || chr(0) || coalesce(value, entitlementId)",
+    ),
+}
+"""What a row is known by within its partition: it is kept if a new row has any of these. Of other tables: the id.
+
+A source whose export gains ids loses nobody, for its accounts keep their native identities.
+"""
+
+_EXAMPLE = {
+    "accounts": "nativeIdentity",
+    "identities": "coalesce(name, id)",
+    "entitlements": "coalesce(value, name, id)",
+    "account_entitlements": "accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a load may lose before it stops. Shares are percentages.
+
+    Attributes:
+        rejected: of the rows of a file, or of a source's rows in one table, that may be rejected.
+        unreadable: of the filled cells of a column that may be unreadable.
+        few: so many rejected rows or unreadable cells never stop a load, unless every row of the file is concerned.
+        removed: of the keys of a table that may be removed for a source.
+        small: below so many rows, `small_removed` counts instead of `removed`.
+        small_removed: keys that may be removed from a small table, as long as some are left.
+    """
+
+    rejected: float = 5
+    unreadable: float = 5
+    few: int = 2
+    removed: float = 20
+    small: int = 50
+    small_removed: int = 10
+
+
+class LoadStopped(WhohasError):
+    """A load was stopped to protect data; nothing was published.
+
+    Attributes:
+        report: what the load would have done; `losses` says why it stopped.
+    """
+
+    def __init__(self, report: LoadReport) -> None:
+        super().__init__(
+            "The load was stopped to protect data, and nothing was published: "
+            + "; ".join(map(str, report.losses))
+            + ". If this is right, load again with --accept-loss."
+        )
+        self.report = report
+
+
+def losses(reading: Reading, load: Load, changes: Iterable[Change], limits: Limits) -> tuple[Loss, ...]:
+    """Return what a load would lose beyond its limits; nothing where it may be published."""
+    return (*_rejected(reading, limits), *_unreadable(reading, limits), *_removed(reading, load, changes, limits))
+
+
+def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
+    """Rows that cannot be loaded, by file; then by source, where the file as a whole has few."""
+    found: list[Loss] = []
+    limit = f"{limits.rejected:g} %"
+    rejects = reading.rejects
+    bad: dict[tuple[str, str], int] = {}
+    numbers: dict[tuple[str, str], int] = {}
+    for number, path, table, read in reading.files:
+        parts = {part: count for (file, part), count in rejects.items.items() if file == number}
+        for part, count in parts.items():
+            items = reading.items[number][part]
+            if _beyond(count, items, limits.rejected, limits.few):
+                subject = f"{path}, items of {part}"
+                found.append(Loss("rejected", subject, count, items, limit, rejects.samples(number, f"/{part}")))
+        count = rejects.counts[number] - sum(parts.values())
+        if count and (count == read or _beyond(count, read, limits.rejected, limits.few)):
+            found.append(Loss("rejected", str(path), count, read, limit, rejects.samples(number)))
+            continue
+        for (file, source), counts in rejects.by_source.items():
+            if file == number and source and table.partition == "sourceId" and counts["rejected"]:
+                key = (table.name, source)
+                bad[key] = bad.get(key, 0) + counts["rejected"]
+                numbers.setdefault(key, number)
+    for (name, source), count in bad.items():
+        stage = reading.stages.get(name)
+        kept = sum(file.rows for file in stage.files if file.partition == source) if stage else 0
+        if not kept or _beyond(count, kept + count, limits.rejected, limits.few):
+            subject = f"{reading.sources.name(source)}, {name}"
+            samples = rejects.samples(numbers[name, source])
+            found.append(Loss("rejected", subject, count, kept + count, limit, samples))
+    return found
+
+
+def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
+    found: list[Loss] = []
+    files = {number: (path, read) for number, path, _, read in reading.files}
+    for (number, column), count in reading.rejects.by_column.items():
+        path, read = files[number]
+        filled = max(reading.filled[number].get(column, read), count)  # of texts it is not counted
+        if count >= max(read, filled) or _beyond(count, filled, limits.unreadable, limits.few):
+            samples = reading.rejects.samples(number, column)
+            subject = f"{path}, column {column}"
+            found.append(Loss("unreadable", subject, count, filled, f"{limits.unreadable:g} %", samples))
+    return found
+
+
+def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Limits) -> list[Loss]:
+    found: list[Loss] = []
+    for change in changes:
+        table = change.table
+        if table.name in MERGED or table in (SOURCES, IDENTITY_ACCESS, OVERRULED_ACCESS):
+            continue
+        old = [file for file in load.base.files(table, change.replace) if file.rows]
+        if not old:
+            continue
+        totals: dict[str, int] = {}
+        for file in old:
+            totals[file.partition or ""] = totals.get(file.partition or "", 0) + file.rows
+        keep = _accounts(load, changes) if table is ACCOUNT_ENTITLEMENTS else None
+        for partition, (count, shown) in _gone(reading.connection, table, old, change.add, keep).items():
+            total = totals[partition]
+            small = total < limits.small
+            if small and (count > limits.small_removed or count == total):
+                limit = f"{limits.small_removed} of fewer than {limits.small}, and never all"
+            elif not small and 100 * count > limits.removed * total:
+                limit = f"{limits.removed:g} %"
+            else:
+                continue
+            named = table is ACCOUNT_ENTITLEMENTS
+            examples = _memberships(reading.connection, load, partition, shown) if named else shown
+            name = reading.sources.name(partition) if partition in reading.sources.rows else ""
+            subject = f"{name}, {table.name}" if name else table.name
+            found.append(Loss("removed", subject, count, total, limit, examples))
+    return found
+
+
+def _memberships(connection: Any, load: Load, source: str, examples: Iterable[str]) -> tuple[str, ...]:
+    """Examples of memberships as their source names them: the account's native identity, the entitlement's value."""
+    found = [example.split("\0") for example in examples]
+    accounts = _named(connection, load, ACCOUNTS, source, "nativeIdentity", [account for account, _, _ in found])
+    wanted = [id for _, id, value in found if not value]
+    values = _named(connection, load, ENTITLEMENTS, source, "coalesce(value, name, id)", wanted)
+    return tuple(
+        sorted(f"{accounts.get(account, account)}: {value or values.get(id, id)}" for account, id, value in found)
+    )
+
+
+def _named(connection: Any, load: Load, table: Table, source: str, name: str, ids: Sequence[str]) -> dict[str, str]:
+    """The names that rows with some ids have in the snapshot that the load builds on."""
+    files = load.base.files(table, frozenset({source}))
+    if not files or not ids:
+        return {}
+    sql = (
+        f"SELECT id, {name} FROM read_parquet([{listed_paths([f.path for f in files])}]) WHERE list_contains($ids, id)"
+    )
+    return dict(connection.execute(sql, {"ids": list(ids)}).fetchall())
+
+
+def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:
+    """The files of all accounts as they will be.
+
+    What an account held is only missed where the account is still there: its own loss is told already.
+    """
+    change = next((change for change in changes if change.table is ACCOUNTS), None)
+    files = load.base.files(ACCOUNTS)
+    if change is None:
+        return [file.path for file in files]
+    gone = {file.path for file in load.base.files(ACCOUNTS, change.replace)}
+    return [file.path for file in (*files, *change.add) if file.path not in gone]
+
+
+def _gone(
+    connection: Any, table: Table, old: Sequence[DataFile], new: Sequence[DataFile], accounts: list[Path] | None
+) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """Count the keys of each partition that have no row any more, with examples.
+
+    Hashes are compared instead of keys: they are small, and two that collide hide one loss among many.
+    """
+    keys = _KEYS.get(table.name, ("id",))
+    partition = f"coalesce({table.partition}, '')" if table.partition else "''"
+    before, after = (listed_paths([file.path for file in files]) for files in (old, new))
+    missing: list[str] = []
+    ctes: list[str] = []
+    hashes = ", ".join(f"hash({key}) AS k{n}" for n, key in enumerate(keys))
+    example = _EXAMPLE.get(table.name, "coalesce(name, id)" if "name" in table.schema.names else "id")
+    still = ", accountId AS held_by" if accounts is not None else ""
+    ctes.append(f"o AS (SELECT {partition} AS p, {example} AS example, {hashes}{still} FROM read_parquet([{before}]))")
+    if new:
+        ctes.append(f"n AS MATERIALIZED (SELECT {partition} AS p, {hashes} FROM read_parquet([{after}]))")
+        missing += [f"NOT EXISTS (FROM n WHERE n.p = o.p AND n.k{n} = o.k{n})" for n in range(len(keys))]
+    if accounts is not None:
+        if not accounts:
+            return {}
+        missing.append(f"held_by IN (SELECT id FROM read_parquet([{listed_paths(accounts)}]))")
+    where = f" WHERE {' AND '.join(missing)}" if missing else ""
+    found = connection.sql(
+        f"WITH {', '.join(ctes)} SELECT p, count(*), min(example, {_EXAMPLES}) FROM o{where} GROUP BY p ORDER BY p"
+    ).fetchall()
+    return {p: (int(count), tuple(str(text) for text in examples or () if text)) for p, count, examples in found}
+
+
+def _beyond(count: int, total: int, percent: float, few: int) -> bool:
+    """Whether more than a few, and more than a share of the total, are lost."""
+    return count > few and 100 * count > percent * total

@@ -1,0 +1,416 @@
+"""Mappings: TOML files that say what the columns of somebody's CSV or Parquet files are."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.column_sources import VALUES, ColumnReader, ColumnSource, kind_of
+from whohas.ingest.readers.csv_stream import Dialect
+from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
+
+ACCOUNT = "account"
+ENTITLEMENT = "entitlement"
+"""The columns of memberships: native identity of an account, value of an entitlement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a mapping.
+
+    Attributes:
+        columns: column of the table to the column of the file that it comes from.
+        attributes: the file's columns that become attributes; None for all.
+        lists: column of the file to what separates several values in its cells.
+        entitlements: columns of a file of accounts whose values are entitlements.
+    """
+
+    file: Path
+    columns: Mapping[str, ColumnSource]
+    attributes: tuple[str, ...] | None = ()
+    lists: Mapping[str, str] | None = None
+    entitlements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """The rule by which accounts of a source get their identity, or the identities of a source their manager.
+
+    Attributes:
+        account: where an account has the value: a column of accounts, or `attributes.<name>`. Of a manager's rule:
+            where the identity has the value that names its manager.
+        identity: where the identity that is looked for has it, likewise.
+        ignore_case: whether upper and lower case count as the same.
+    """
+
+    account: str
+    identity: str
+    ignore_case: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps({"account": self.account, "identity": self.identity, "ignoreCase": self.ignore_case})
+
+    @classmethod
+    def from_json(cls, text: str) -> Correlation:
+        rule = json.loads(text)
+        return cls(rule["account"], rule["identity"], rule["ignoreCase"])
+
+
+@dataclass(frozen=True, slots=True)
+class SheetOptions:
+    """Which rows of a workbook are data.
+
+    Attributes:
+        name: the sheet; None for the only one that has cells.
+        skip: rows before the header that are no data.
+        footer: rows at the end that are no data; None to look for such as begin with a word like Total.
+    """
+
+    name: str | None = None
+    skip: int = 0
+    footer: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMapping:
+    """What one TOML file says.
+
+    Attributes:
+        name: the source's name, where all rows belong to one.
+        column: the column whose value names each row's source, where a file has many.
+        authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
+        identities: column of identities to the column of the accounts' file that it comes from.
+        manager: the rule by which the identities find their managers.
+        empty: texts that mean no value in its files.
+        notes: what is probably a mistake in it.
+    """
+
+    path: Path
+    name: str | None
+    column: str | None
+    id: str | None
+    type: str | None
+    description: str | None
+    authoritative: bool | frozenset[str]
+    accounts: Part | None
+    identities: Mapping[str, ColumnSource]
+    correlation: Correlation | None
+    manager: Correlation | None
+    entitlements: Part | None
+    memberships: Part | None
+    dialect: Dialect
+    sheet: SheetOptions
+    empty: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> list[Part]:
+        return [part for part in (self.accounts, self.entitlements, self.memberships) if part is not None]
+
+    @property
+    def one_file(self) -> bool:
+        """Whether the file of accounts is the file of memberships too."""
+        accounts, members = self.accounts, self.memberships
+        return accounts is not None and members is not None and accounts.file.resolve() == members.file.resolve()
+
+    @property
+    def entitled(self) -> frozenset[str]:
+        """Columns of the file of accounts whose values are entitlements."""
+        found = set(self.accounts.entitlements) if self.accounts is not None else set[str]()
+        if self.memberships is not None and self.one_file:
+            found.add(self.memberships.columns[ENTITLEMENT].column)
+        return frozenset(found)
+
+    @property
+    def carriers(self) -> frozenset[str]:
+        """Columns of the file of accounts in which the rows of one account may differ, for it has all their values."""
+        if self.accounts is None:
+            return frozenset()
+        found = {*self.entitled, *(self.accounts.lists or {})}
+        if self.memberships is not None and self.one_file and "attribute" in self.memberships.columns:
+            found.add(self.memberships.columns["attribute"].column)
+        return frozenset(found - {self.accounts.columns["nativeIdentity"].column})
+
+    @property
+    def account_lists(self) -> dict[str, str]:
+        """What separates several values in the cells of the file of accounts, by column."""
+        lists = dict((self.accounts.lists if self.accounts is not None else None) or {})
+        if self.memberships is not None and self.one_file:
+            lists = {**(self.memberships.lists or {}), **lists}
+        return lists
+
+
+def read_mapping(path: Path) -> SourceMapping:
+    """Reads a mapping.
+
+    Raises:
+        InvalidArguments: it is no TOML, has an unknown key, lacks one that it needs, or names a file that is not there.
+    """
+    try:
+        document = tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArguments(f"{path} is no TOML: {error}.") from None
+    except ValueError:  # Python reads no longer ones, and so does no reader of TOML
+        raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
+    except RecursionError:
+        raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
+    return _Reader(path).read(document)
+
+
+_LARGEST = 4 << 20
+"""Bytes of a mapping."""
+
+
+def _text(path: Path) -> str:
+    """The text of a mapping; the byte order mark that Windows' editors write is left out."""
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise InvalidArguments(f"{path} is longer than {_LARGEST >> 20} MiB, and no mapping is: is it a file of data?")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidArguments(f"{path} is UTF-16, as its byte order mark says. TOML is UTF-8: save the file as UTF-8.")
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        around = data[max(error.start - 15, 0) : error.start + 15].decode(errors="backslashreplace")
+        raise InvalidArguments(
+            f"{path} is no TOML: line {line} is not UTF-8 ({around!r}). Save the file as UTF-8."
+        ) from None
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.column_reader = ColumnReader(self.fault)
+
+    def read(self, document: dict[str, Any]) -> SourceMapping:
+        sections = (
+            *("source", "accounts", "identities", "correlation", "manager", "entitlements", "memberships"),
+            *("csv", "xlsx", "values"),
+        )
+        self.keys("", document, sections)
+        source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
+        name, column = self.text(source, "source.name"), self.text(source, "source.column")
+        if (name is None) == (column is None):
+            raise self.fault(
+                "[source] needs either name (all rows belong to one source) or column (which names each row's)"
+            )
+        authoritative = source.get("authoritative", False)
+        if isinstance(authoritative, list):
+            authoritative = frozenset(map(str, authoritative))
+        elif not isinstance(authoritative, bool):
+            raise self.fault("source.authoritative is neither true, false nor a list of source names")
+        values = self.column_reader.values(self.section(document, "values", VALUES))
+        mapping = SourceMapping(
+            path=self.path,
+            name=name,
+            column=column,
+            id=self.text(source, "source.id"),
+            type=self.text(source, "source.type"),
+            description=self.text(source, "source.description"),
+            authoritative=authoritative,
+            accounts=self.part(
+                document, "accounts", ACCOUNTS, (*_names(ACCOUNTS), "uncorrelated"), ("nativeIdentity",)
+            ),
+            identities=self.columns(
+                self.section(document, "identities", ("columns",)), "identities", IDENTITIES, _names(IDENTITIES), ()
+            ),
+            correlation=self.correlation(document, "correlation"),
+            manager=self.correlation(document, "manager"),
+            entitlements=self.part(document, "entitlements", ENTITLEMENTS, _names(ENTITLEMENTS), ("value",)),
+            memberships=self.part(
+                document, "memberships", None, (ACCOUNT, ENTITLEMENT, "attribute"), (ACCOUNT, ENTITLEMENT)
+            ),
+            dialect=self.dialect(document),
+            sheet=self.sheet(document),
+            empty=values.empty,
+        )
+        mapping = replace(mapping, notes=tuple(f"{self.path.name}: {note}" for note in self.column_reader.notes))
+        self.check(mapping)
+        return mapping
+
+    def check(self, mapping: SourceMapping) -> None:
+        if not mapping.parts:
+            raise self.fault("it names no file: give [accounts], [entitlements] or [memberships] a file")
+        if (
+            mapping.correlation is not None
+            and mapping.accounts is not None
+            and "identityId" in mapping.accounts.columns
+        ):
+            raise self.fault(
+                "accounts.columns.identityId and [correlation] both say which identity holds an account: keep one"
+            )
+        if mapping.identities and mapping.authoritative is False:
+            raise self.fault("[identities] needs source.authoritative, for only such accounts make identities")
+        if mapping.manager is not None and (mapping.authoritative is False or mapping.accounts is None):
+            raise self.fault(
+                "[manager] needs [accounts] and source.authoritative, for only such accounts make identities"
+            )
+        if mapping.manager is not None and "managerId" in mapping.identities:
+            raise self.fault("identities.columns.managerId and [manager] both say who the manager is: keep one")
+        self.check_members(mapping)
+        if mapping.id is not None and mapping.column is not None:
+            raise self.fault("source.id is for one source; source.column names many")
+
+    def check_members(self, mapping: SourceMapping) -> None:
+        accounts, members = mapping.accounts, mapping.memberships
+        if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
+            native = accounts.columns["nativeIdentity"].column
+            raise self.fault(f"accounts.entitlements names {native!r}, which is the nativeIdentity")
+        if members is None:
+            return
+        split = [members.columns[ours].column for ours in (ACCOUNT, ENTITLEMENT)]
+        for column in members.lists or {}:
+            if column not in split:
+                raise self.fault(
+                    f"memberships.lists names {column!r}: only the columns of accounts and of entitlements may hold "
+                    f"several values, here {split[0]!r} and {split[1]!r}"
+                )
+        if accounts is not None and members.attributes != ():
+            raise self.fault(
+                "memberships.attributes is for accounts that are made from memberships; here [accounts] brings them, "
+                "so name these columns in accounts.attributes"
+            )
+
+    def dialect(self, document: dict[str, Any]) -> Dialect:
+        csv = self.section(document, "csv", ("delimiter", "encoding", "skip", "footer", "comment", "escape", "short"))
+        delimiter, escape = self.text(csv, "csv.delimiter"), self.text(csv, "csv.escape")
+        for key, value in (("delimiter", delimiter), ("escape", escape)):
+            if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
+                raise self.fault(f"csv.{key} is not one character, of ASCII and neither a quote nor a line break")
+        if escape is not None and escape == delimiter:
+            raise self.fault("csv.escape and csv.delimiter are the same character")
+        comment, encoding = self.text(csv, "csv.comment"), self.text(csv, "csv.encoding")
+        if comment is not None and (comment[0] in f'"{escape or ""}' or any(c in "\r\n" for c in comment)):
+            raise self.fault("csv.comment begins with a quote or an escape, or has a line break")
+        try:
+            b"\0\0\0\0".decode(encoding or "utf-8", "replace")  # LookupError too for codecs that are none of text
+        except (LookupError, UnicodeError):
+            raise self.fault(f"csv.encoding {encoding!r} is not known") from None
+        skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None
+        short = csv.get("short", False)
+        if not isinstance(short, bool):
+            raise self.fault("csv.short is neither true nor false")
+        return Dialect(delimiter, encoding, skip, footer, comment, escape, short)
+
+    def sheet(self, document: dict[str, Any]) -> SheetOptions:
+        xlsx = self.section(document, "xlsx", ("sheet", "skip", "footer"))
+        footer = self.count(xlsx, "xlsx.footer") if "footer" in xlsx else None
+        return SheetOptions(self.text(xlsx, "xlsx.sheet"), self.count(xlsx, "xlsx.skip"), footer)
+
+    def count(self, section: Mapping[str, Any], name: str) -> int:
+        value = section.get(name.rpartition(".")[2], 0)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self.fault(f"{name} is no number of lines, such as 3")
+        return value
+
+    def part(
+        self, document: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> Part | None:
+        if name not in document:
+            return None
+        more = ("entitlements",) if name == "accounts" else ()
+        section = self.section(document, name, ("file", "columns", "attributes", "lists", *more))
+        file = self.text(section, f"{name}.file")
+        if file is None:
+            raise self.fault(f"[{name}] names no file")
+        path = self.path.parent / file
+        if not path.is_file():
+            raise self.fault(f"{name}.file names {path}, and there is no such file")
+        attributes = section.get("attributes", "*" if name == "accounts" else [])
+        if attributes != "*" and not (isinstance(attributes, list) and all(isinstance(a, str) for a in attributes)):
+            raise self.fault(f'{name}.attributes is neither "*" nor a list of column names')
+        lists = section.get("lists", {})
+        if not isinstance(lists, dict) or not all(isinstance(v, str) and v for v in lists.values()):
+            raise self.fault(f'[{name}.lists] takes columns and what separates their values, such as "Groups" = ";"')
+        entitlements = section.get("entitlements", [])
+        if not isinstance(entitlements, list) or not all(isinstance(e, str) and e for e in entitlements):
+            raise self.fault(f'{name}.entitlements is no list of column names, such as ["memberOf"]')
+        return Part(
+            path,
+            self.columns(section, name, table, allowed, needed),
+            None if attributes == "*" else tuple(attributes),
+            dict(lists),
+            tuple(dict.fromkeys(entitlements)),
+        )
+
+    def columns(
+        self, section: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
+    ) -> dict[str, ColumnSource]:
+        columns = section.get("columns", {})
+        found: dict[str, ColumnSource] = {}
+        if isinstance(columns, dict):
+            self.keys(f"{name}.columns", columns, tuple(allowed))
+            for ours, given in columns.items():
+                source = self.column_reader.column(f"{name}.columns.{ours}", given, kind_of(table, ours))
+                if source is not None:
+                    found[ours] = source
+        if not isinstance(columns, dict) or len(found) < len(columns):
+            raise self.fault(
+                f"[{name}.columns] takes our column's name and the file's, such as nativeIdentity = \"Badge No\""
+            )
+        for column in needed:
+            if column not in found:
+                raise self.fault(f"[{name}.columns] does not say which column is {column}")
+        return found
+
+    def correlation(self, document: dict[str, Any], name: str) -> Correlation | None:
+        if name not in document:
+            return None
+        section = self.section(document, name, ("account", "identity", "ignoreCase"))
+        account, identity = self.text(section, f"{name}.account"), self.text(section, f"{name}.identity")
+        if account is None or identity is None:
+            raise self.fault(f"[{name}] needs account (a column of the accounts' file) and identity")
+        ignore = section.get("ignoreCase", False)
+        if not isinstance(ignore, bool):
+            raise self.fault(f"{name}.ignoreCase is neither true nor false")
+        if not identity.startswith("attributes."):
+            allowed = _names(IDENTITIES)
+            if identity not in allowed:
+                raise self.fault(f"{name}.identity {identity!r} is no column of identities{near(identity, allowed)}")
+        return Correlation(account, identity, ignore)
+
+    def section(self, document: dict[str, Any], name: str, allowed: Iterable[str]) -> dict[str, Any]:
+        section = document.get(name, {})
+        if not isinstance(section, dict):
+            raise self.fault(f"{name} is a value; it has to be a section, [{name}]")
+        self.keys(name, section, tuple(allowed))
+        return section
+
+    def keys(self, where: str, section: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+        for key in section:
+            if key not in allowed:
+                full = f"{where}.{key}" if where else key
+                raise self.fault(f"{full} is not known{near(key, allowed)}")
+
+    def text(self, section: Mapping[str, Any], name: str) -> str | None:
+        value = section.get(name.rpartition(".")[2])
+        if value is not None and (not isinstance(value, str) or not value):
+            raise self.fault(f"{name} is not a text")
+        return value
+
+    def fault(self, message: str) -> InvalidArguments:
+        return InvalidArguments(f"The mapping {self.path} is wrong: {message}.")
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What else there is, the nearest first: for the end of a message."""
+    known = list(known)
+    folded = {other.casefold(): other for other in known}
+    found = get_close_matches(name.casefold(), folded, 1)
+    hint = f"; did you mean {folded[found[0]]!r}?" if found else ";"
+    more = f" and {len(known) - 50} more" if len(known) > 50 else ""
+    return f"{hint} There are: {', '.join(known[:50])}{more}"
+
+
+def _names(table: Table) -> tuple[str, ...]:
+    given = ("sourceId", "sourceName", "sourceType", "owned")
+    return tuple(c.name for c in table.columns if c.type != ATTRIBUTES and c.name not in given)

@@ -1,0 +1,260 @@
+"""Memberships of a mapping: who holds what, told by native identities and values, made into ids."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.engine.sql import literal
+from whohas.ingest.distinguished import LOOKS_LIKE_ONE, first_value
+from whohas.ingest.lists import split_cells
+from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT
+from whohas.ingest.readers.batches import Batch, Fault, Numbers
+from whohas.ingest.shaped import Shaped
+from whohas.ingest.sources import Sources
+from whohas.ingest.staging import Stage, StagedFile
+from whohas.ingest.text_rows import Columns, Layout, TextRows
+from whohas.ingest.values import made_id
+from whohas.warehouse.arrow import one, pc, with_column
+from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
+
+Reject = Callable[[pa.Table], None]
+"""Takes memberships that mean nothing: their `origin`, whether the `account` is missing (else the entitlement is), its
+`value`, which is what the file calls it, and the `attribute`."""
+
+# An entitlement without an attribute fits a membership of any; one that fits exactly comes first. Without regard to
+# case only one may fit, unless the text is the same.
+_MEANT = """
+CREATE OR REPLACE TEMP TABLE meant AS
+SELECT t.sourceId, t.attribute, t.value, e.id, e.attribute AS known
+FROM (SELECT DISTINCT sourceId, attribute, entitlementId AS value FROM members) t
+JOIN ({given}) e ON e.sourceId = t.sourceId AND {same}
+    AND (t.attribute IS NULL OR e.attribute IS NULL OR e.attribute = t.attribute)
+QUALIFY row_number() OVER (
+    PARTITION BY t.sourceId, t.attribute, t.value ORDER BY e.value <> t.value, e.attribute IS NULL, e.n, e.id) = 1
+    AND (e.value = t.value OR count(*) OVER (PARTITION BY t.sourceId, t.attribute, t.value) = 1)
+"""
+_RESOLVE = """
+SELECT m.n, m.sourceId, m.accountId AS account, m.entitlementId AS entitlement,
+    coalesce(a.id, f.id) AS accountId, e.id AS entitlementId, coalesce(m.attribute, e.known) AS attribute
+FROM members m
+LEFT JOIN held_by a ON a.sourceId = m.sourceId AND a.native = m.accountId
+LEFT JOIN held_by_folded f ON f.sourceId = m.sourceId AND f.native = lower(m.accountId)
+LEFT JOIN meant e
+    ON e.sourceId = m.sourceId AND e.value = m.entitlementId AND e.attribute IS NOT DISTINCT FROM m.attribute
+ORDER BY m.n
+"""
+
+
+class MemberRows:
+    """Shapes batches of a file into memberships, whose ids are what the file calls accounts and entitlements by.
+
+    Args:
+        layout: which columns are `account`, `entitlement` and `attribute`; its lists hold several values in a cell.
+        attribute: the account attribute of all of them; None where the file says.
+        known: whether the rows are read as accounts too, so that what is wrong with them is known.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        file: Columns,
+        layout: Layout,
+        sources: Sources,
+        source: str | None,
+        attribute: str | None = None,
+        known: bool = False,
+    ) -> None:
+        ids = {ACCOUNT: "accountId", ENTITLEMENT: "entitlementId"}
+        columns = {ids.get(ours, ours): theirs for ours, theirs in layout.columns.items()}
+        self._connection = connection
+        self._file = file
+        self._attribute = attribute
+        self._known = known
+        self._separators = {ours: layout.lists.get(theirs[0]) for ours, theirs in columns.items()}
+        self._account = layout.columns[ACCOUNT][0]
+        self._rows = TextRows(
+            connection,
+            ACCOUNT_ENTITLEMENTS,
+            file,
+            Layout(columns, empty=layout.empty),
+            sources,
+            source,
+            references=True,
+        )
+        self.without = 0
+        """How many rows name an account and no entitlement."""
+
+    @property
+    def filled(self) -> Counter[str]:
+        """How many cells of a column have a text; see `TextRows.filled`."""
+        return self._rows.filled
+
+    def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+        found, bad = self._rows(batch)
+        members = [self._split(item, batch, bad) for item in found]
+        return members, [] if self._known else bad
+
+    def _split(self, item: Shaped, batch: Batch, bad: list[Fault]) -> Shaped:
+        data, records = item.data, item.records
+        if self._attribute is not None:
+            data = with_column(data, "attribute", pa.repeat(pa.scalar(self._attribute, pa.string()), len(data)))
+        if self._separators["accountId"] is not None:
+            data, places = self._taken_apart(data, "accountId")
+            bad += self._nameless(batch, np.setdiff1d(records, records[places]))
+            records = records[places]
+        filled = len(data)
+        data, places = self._taken_apart(data, "entitlementId")
+        self.without += filled - (len(places) and 1 + int(np.count_nonzero(np.diff(places))))
+        return Shaped(item.table, data, records[places])
+
+    def _taken_apart(self, data: pa.Table, column: str) -> tuple[pa.Table, Numbers]:
+        """A row for each value of a column's cells, and the places of the rows that they come from."""
+        values, places = split_cells(self._connection, one(data.column(column)), self._separators[column])
+        if len(places) != len(data) or (np.diff(places) != 1).any():
+            data = data.take(pa.array(places))
+        return with_column(data, column, values), places
+
+    def _nameless(self, batch: Batch, records: Numbers) -> list[Fault]:
+        """Rows whose account has separators only."""
+        found: list[Fault] = []
+        for place in np.flatnonzero(np.isin(batch.records, records)).tolist():
+            text = self._file.text([column[place].as_py() for column in batch.data.columns])
+            found.append(Fault(int(batch.records[place]), self._account, "no value", text))
+        return found
+
+
+def make_entitlements(
+    connection: Any, asked: Sequence[StagedFile], given: Sequence[Path], stage: Stage, sources: Sources
+) -> int:
+    """Stages the entitlements that only memberships name, and returns how many they are.
+
+    Args:
+        given: files of the entitlements that this load brings of the same sources; these are not made again.
+    """
+    total = 0
+    for file in asked:
+        origins = file.read_origins()
+        _members(connection, file)
+        unknown = ""
+        if given:
+            _meant(connection, given, ignore_case=False)
+            unknown = (
+                "WHERE NOT EXISTS (FROM meant e WHERE e.sourceId = m.sourceId AND e.value = m.entitlementId "
+                "AND e.attribute IS NOT DISTINCT FROM m.attribute) "
+            )
+        made = connection.sql(
+            f"SELECT {made_id('sourceId', _ATTRIBUTE, 'entitlementId')} AS id, "
+            "entitlementId AS name, entitlementId AS value, attribute, sourceId, min(n) AS n, "
+            f"regexp_full_match(any_value(entitlementId), {literal(LOOKS_LIKE_ONE)}, 's') AS distinguished "
+            f"FROM members m {unknown}"
+            "GROUP BY entitlementId, attribute, sourceId ORDER BY n"
+        ).to_arrow_table()
+        rows = made.num_rows
+        columns = {name: made.column(name) for name in ("id", "value", "attribute", "sourceId")}
+        columns["name"] = _names(made)
+        names = [sources.name(id) for id in made.column("sourceId").to_pylist()]
+        columns["sourceName"] = pa.array(names, pa.string())
+        data = pa.table(
+            [columns.get(c.name, pa.nulls(rows, c.type)) for c in ENTITLEMENTS.columns], ENTITLEMENTS.schema
+        )
+        stage.add(data, origins[made.column("n").to_numpy()])
+        total += rows
+    return total
+
+
+_ATTRIBUTE = "coalesce(attribute, '')"
+
+
+def _names(made: pa.Table) -> pa.Array:
+    """The names of entitlements: of a distinguished name the value of its first component, else the whole text."""
+    texts = one(made.column("name"))
+    places = np.flatnonzero(made.column("distinguished").to_numpy())
+    if not len(places):
+        return texts
+    mask = np.zeros(len(texts), dtype=bool)
+    mask[places] = True
+    found = [first_value(text) or text for text in texts.filter(pa.array(mask)).to_pylist()]
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(found, pa.string()))
+
+
+def resolve(
+    connection: Any,
+    asked: Sequence[StagedFile],
+    accounts: Sequence[Path],
+    entitlements: Sequence[Path],
+    ignore_case: bool,
+    stage: Stage,
+    reject: Reject,
+) -> None:
+    """Stages memberships with the ids of their accounts and entitlements.
+
+    Args:
+        asked: memberships whose ids are native identities and values.
+        accounts: the files of the accounts that they can mean.
+        entitlements: likewise.
+        ignore_case: whether a name that differs in case only means the same, if just one does.
+        stage: of `account_entitlements`.
+        reject: takes those that mean nothing.
+    """
+    _held_by(connection, accounts, ignore_case)
+    for file in asked:
+        origins = file.read_origins()
+        _members(connection, file)
+        _meant(connection, entitlements, ignore_case)
+        for batch in connection.sql(_RESOLVE).to_arrow_reader(50_000):
+            rows = pa.Table.from_batches([batch])
+            origin = origins[rows.column("n").to_numpy()]
+            good = pc.and_(*(pc.is_valid(one(rows.column(f"{name}Id"))) for name in (ACCOUNT, ENTITLEMENT)))
+            mask = good.to_numpy(zero_copy_only=False)
+            columns = [rows.column(name) for name in ("accountId", "entitlementId", "sourceId", "attribute")]
+            data = pa.table([*columns, rows.column("entitlement")], schema=ACCOUNT_ENTITLEMENTS.schema)
+            if mask.all():
+                stage.add(data, origin)
+                continue
+            stage.add(data.filter(good), origin[mask])
+            bad = rows.filter(pc.invert(good))
+            nobody = pc.is_null(one(bad.column("accountId")))
+            value = pc.if_else(nobody, bad.column(ACCOUNT), bad.column(ENTITLEMENT))
+            found = {"origin": origin[~mask], "account": nobody, "value": value, "attribute": bad.column("attribute")}
+            reject(pa.table(found))
+
+
+def _members(connection: Any, file: StagedFile) -> None:
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW members AS SELECT *, file_row_number AS n "
+        f"FROM read_parquet({literal(str(file.path))}, file_row_number = true)"
+    )
+
+
+def _meant(connection: Any, files: Sequence[Path], ignore_case: bool) -> None:
+    """A table of the entitlement that each value means: exactly, or without regard to case where just one fits."""
+    given = _rows(files, "sourceId", "value", "id", "attribute")
+    same = "lower(e.value) = lower(t.value)" if ignore_case else "e.value = t.value"
+    connection.execute(_MEANT.format(given=given, same=same))
+
+
+def _held_by(connection: Any, files: Sequence[Path], ignore_case: bool) -> None:
+    """Tables of the accounts that can be meant, exactly and, where just one fits, without regard to case."""
+    given = _rows(files, "sourceId", "nativeIdentity", "id")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE held_by AS SELECT sourceId, nativeIdentity AS native, any_value(id) AS id "
+        f"FROM ({given}) GROUP BY sourceId, nativeIdentity"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE held_by_folded AS SELECT sourceId, lower(native) AS native, any_value(id) AS id "
+        f"FROM held_by WHERE {'true' if ignore_case else 'false'} GROUP BY sourceId, lower(native) HAVING count(*) = 1"
+    )
+
+
+def _rows(files: Sequence[Path], *columns: str) -> str:
+    """SQL of some columns of files, and `n`, the place of a row in its file."""
+    if not files:
+        return f"SELECT {', '.join(f'NULL::VARCHAR AS {column}' for column in columns)}, 0 AS n WHERE false"
+    paths = ", ".join(literal(str(path)) for path in files)
+    return f"SELECT {', '.join(columns)}, file_row_number AS n FROM read_parquet([{paths}], file_row_number = true)"

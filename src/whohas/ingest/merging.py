@@ -1,0 +1,242 @@
+"""Rows of one account, made one account: they may differ in the columns that carry its entitlements.
+
+An example: of the rows `u1,Ann,admin` and `u1,Ann,audit`, where the third column carries entitlements, the first is
+kept with the attribute `groups` = [admin, audit], and the second is left out. A row `u1,Anne,audit` is rejected: an
+account has one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.engine.sql import literal, quote
+from whohas.ingest.readers.batches import Numbers
+from whohas.ingest.rewrite import Change, revise
+from whohas.ingest.staging import FILE_BITS, Stage, StagedFile
+from whohas.warehouse.arrow import one, with_column
+from whohas.warehouse.schema import ATTRIBUTES
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """How the rows of an input file are compared.
+
+    Attributes:
+        key: the file's column that names an account.
+        columns: column of the table to column of the file: rows of one account have to agree in them.
+        carriers: attributes in which they may differ; None for all.
+    """
+
+    key: str
+    columns: Mapping[str, str]
+    carriers: frozenset[str] | None
+
+
+class Merging:
+    """Finds what becomes of rows whose key an earlier row of their stage has.
+
+    Args:
+        connection: DuckDB; its tables `again` and `merged` are this object's until the next one is made.
+        files: the staged files, of which `found` has the places of such rows.
+        key: SQL over the files' columns.
+        inputs: how the rows of each input file are compared; rows of other files are never made one.
+
+    Attributes:
+        gone: the origins of all rows whose key an earlier one has.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        files: Sequence[StagedFile],
+        found: Mapping[int, Numbers],
+        key: str,
+        inputs: Mapping[int, Rows],
+    ) -> None:
+        self._connection = connection
+        self._inputs = inputs
+        self._columns = sorted({ours for rows in inputs.values() for ours in rows.columns})
+        origins = [files[place].read_origins()[rows] for place, rows in found.items()]
+        self.gone = np.concatenate(origins) if origins else np.empty(0, np.int64)
+        self._read(files, found, key)
+        self._compare()
+        self._merge()
+
+    def taken(self) -> Numbers:
+        """The origins of rows that became part of an earlier one, sorted."""
+        found = self._connection.sql("SELECT origin FROM compared WHERE same ORDER BY origin").fetchnumpy()
+        return np.asarray(found["origin"], dtype=np.int64)
+
+    def apply(self, stage: Stage, drop: Mapping[int, Numbers]) -> None:
+        """Gives the rows that are kept their values, and leaves out others.
+
+        Args:
+            stage: of accounts, or of the identities that they make.
+            drop: per place among the stage's files the places of rows.
+        """
+        changed = self._connection.sql("SELECT origin FROM merged ORDER BY origin").fetchnumpy()["origin"]
+        for place, file in enumerate(stage.files):
+            rows = drop.get(place)
+            kept = file.read_origins()
+            kept = kept if rows is None else np.delete(kept, rows)
+            if rows is not None or (len(changed) and np.isin(kept, changed).any()):
+                revise(file, stage.table, rows, self._change(kept) if len(changed) else None)
+
+    def reasons(self) -> Iterator[tuple[int, str, str]]:
+        """The origin of each row that is rejected, its column, and in which other column it differs."""
+        selected = "".join(
+            f", a.{quote(c)} AS {quote('a.' + c)}, h.{quote(c)} AS {quote('h.' + c)}" for c in self._columns
+        )
+        reader = self._connection.sql(
+            "SELECT c.origin, a.attributes AS mine, h.attributes AS first, a.file AS file, h.file AS other"
+            f"{selected} FROM compared c JOIN again a ON a.seq = c.seq JOIN again h ON h.seq = a.head "
+            "WHERE NOT c.same ORDER BY c.seq"
+        ).to_arrow_reader(10_000)
+        for batch in reader:
+            for row in batch.to_pylist():
+                rows = self._inputs.get(row["file"])
+                if rows is not None:
+                    yield row["origin"], rows.key, self._difference(rows, row)
+
+    def _difference(self, rows: Rows, row: Mapping[str, Any]) -> str:
+        same = f"an earlier row has the same {rows.key}"
+        if row["file"] != row["other"]:
+            return f"{same}, in another file of this source"
+        mine, first = dict(row["mine"] or ()), dict(row["first"] or ())
+        names = sorted({*mine, *first} - (rows.carriers or set()))
+        pairs = [(name, mine.get(name), first.get(name)) for name in names]
+        pairs += [(theirs, row[f"a.{ours}"], row[f"h.{ours}"]) for ours, theirs in rows.columns.items()]
+        for name, here, there in pairs:
+            if here != there:
+                return (
+                    f"{same}, but {_text(there)} in column {name}, where this one has {_text(here)}; "
+                    "if an account may have several, name the column in [accounts.lists]"
+                )
+        return same
+
+    def _read(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str) -> None:
+        """Makes the table `again`: all rows of keys that come several times, each with the first of its key."""
+        paths = ", ".join(literal(str(file.path)) for file in files)
+        columns = "".join(f", f.{quote(c)}" for c in self._columns)
+        self._connection.register("numbered", self._numbered(files, found, key, paths))
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE again AS SELECT w.seq, w.origin, w.file, w.head, f.attributes"
+            f"{columns} FROM read_parquet([{paths}], filename = true, file_row_number = true) f "
+            "JOIN file_order o ON o.path = f.filename "
+            "JOIN numbered w ON w.place = o.place AND w.n = f.file_row_number"
+        )
+        self._connection.unregister("numbered")
+
+    def _numbered(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str, paths: str) -> pa.Table:
+        narrow = self._connection.sql(
+            "SELECT o.place, f.file_row_number AS n, first_value(o.place) OVER w AS head_place, "
+            "first_value(f.file_row_number) OVER w AS head_n "
+            f"FROM read_parquet([{paths}], filename = true, file_row_number = true) f "
+            f"JOIN file_order o ON o.path = f.filename WHERE hash({key}) IN (SELECT h FROM twice) "
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY o.place, f.file_row_number)"
+        ).fetchnumpy()
+        place, n, head_place, head_n = (
+            np.asarray(narrow[name], dtype=np.int64) for name in ("place", "n", "head_place", "head_n")
+        )
+        origin = np.zeros(len(n), dtype=np.int64)
+        for number, file in enumerate(files):
+            mine = place == number
+            if mine.any():
+                origin[mine] = file.read_origins()[n[mine]]
+        columns = {"place": place, "n": n, "seq": (place << FILE_BITS) | n, "head": (head_place << FILE_BITS) | head_n}
+        columns |= {"origin": origin, "file": origin >> FILE_BITS}
+        return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+    def _compare(self) -> None:
+        """Makes the table `compared`: each later row, and whether it becomes part of the first of its key."""
+        arms = " ".join(
+            f"WHEN {number} THEN {_rest('a', rows)} IS NOT DISTINCT FROM {_rest('h', rows)}"
+            + "".join(f" AND a.{quote(c)} IS NOT DISTINCT FROM h.{quote(c)}" for c in rows.columns)
+            for number, rows in self._inputs.items()
+            if rows.carriers is None or rows.carriers
+        )
+        same = f"a.file = h.file AND CASE a.file {arms} ELSE false END" if arms else "false"
+        self._connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE compared AS SELECT a.seq, a.origin, a.head, {same} AS same "
+            "FROM again a JOIN again h ON h.seq = a.head WHERE a.seq <> a.head"
+        )
+
+    def _merge(self) -> None:
+        """Makes the table `merged`: the attributes of accounts that have those of later rows too, by origin."""
+
+        def entries(table: str, negated: str) -> str:
+            arms = " ".join(
+                f"WHEN {number} THEN list_filter(map_entries({table}.attributes), "
+                f"lambda e: {negated}({_carried('e.key', rows)}))"
+                for number, rows in self._inputs.items()
+            )
+            return f"CASE {table}.file {arms} END" if arms else f"map_entries({table}.attributes)"
+
+        # the values of the carriers alone are taken apart; one number orders them by row, then by their place in a cell
+        self._connection.execute(
+            "CREATE OR REPLACE TEMP TABLE merged AS WITH heads AS (SELECT DISTINCT head FROM compared WHERE same), "
+            "members AS ("
+            f"  SELECT a.seq, a.head, unnest({entries('a', '')}) AS e FROM again a SEMI JOIN heads h ON h.head = a.seq"
+            f"  UNION ALL SELECT a.seq, a.head, unnest({entries('a', '')}) AS e FROM again a "
+            "  JOIN compared c ON c.seq = a.seq WHERE c.same"
+            "), texts AS ("
+            "  SELECT seq::HUGEINT * 4294967296 + generate_subscripts(e.value, 1) AS nth, head, e.key AS key, "
+            "    unnest(e.value) AS v FROM members"
+            "), firsts AS (SELECT head, key, v, min(nth) AS nth FROM texts GROUP BY head, key, v), "
+            "lists AS (SELECT head, key, list(v ORDER BY nth) AS value FROM firsts GROUP BY head, key), "
+            "maps AS (SELECT head, list(struct_pack(key := key, value := value)) AS entries FROM lists GROUP BY head) "
+            "SELECT a.origin, map_from_entries(list_sort(list_concat("
+            f"coalesce({entries('a', 'NOT ')}, []), coalesce(m.entries, [])))) AS attributes "
+            "FROM again a SEMI JOIN heads h ON h.head = a.seq LEFT JOIN maps m ON m.head = a.seq ORDER BY a.origin"
+        )
+
+    def _change(self, kept: Numbers) -> Change:
+        """A change of attributes for a file whose rows have these origins."""
+        start = 0
+
+        def apply(data: pa.Table) -> pa.Table:
+            nonlocal start
+            mine = kept[start : start + data.num_rows]
+            start += data.num_rows
+            self._connection.register("changing", pa.table({"origin": mine, "i": np.arange(len(mine), dtype=np.int64)}))
+            found = self._connection.sql(
+                "SELECT c.i, m.attributes FROM changing c JOIN merged m ON m.origin = c.origin ORDER BY c.i"
+            ).to_arrow_table()
+            self._connection.unregister("changing")
+            if not found.num_rows:
+                return data
+            old = one(data.column("attributes"))
+            places = np.arange(len(old), dtype=np.int64)
+            places[found.column("i").to_numpy()] = len(old) + np.arange(found.num_rows)
+            both = pa.concat_arrays([old, one(found.column("attributes").cast(ATTRIBUTES))])
+            return with_column(data, "attributes", both.take(pa.array(places)))
+
+        return apply
+
+
+def _carried(key: str, rows: Rows) -> str:
+    """SQL: whether rows of one account may differ in the attribute of that name."""
+    if rows.carriers is None:
+        return "true"
+    names = ", ".join(map(literal, sorted(rows.carriers)))
+    return f"{key} IN ({names})" if names else "false"
+
+
+def _rest(table: str, rows: Rows) -> str:
+    """SQL: the attributes in which rows of one account have to agree."""
+    return f"list_filter(map_entries({table}.attributes), lambda e: NOT ({_carried('e.key', rows)}))"
+
+
+def _text(value: Any) -> str:
+    """A value as a reason shows it."""
+    if value is None or value == []:
+        return "nothing"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")

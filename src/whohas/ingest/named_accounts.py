@@ -1,0 +1,85 @@
+"""Accounts that only memberships name, for a source that no file of accounts ever described."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.lists import first_of_each, split_cells
+from whohas.ingest.mapping import ACCOUNT, Correlation, SourceMapping
+from whohas.ingest.readers.batches import Batch
+from whohas.ingest.shaped import Shaped
+from whohas.ingest.sources import Sources
+from whohas.ingest.text_rows import Columns, Layout, TextRows
+from whohas.warehouse.arrow import one
+from whohas.warehouse.schema import ACCOUNTS
+
+
+class NamedAccounts:
+    """Shapes batches of memberships into accounts, whose native identity and name are what the file calls them by.
+
+    An account may come in several batches, and with several values of an attribute in one.
+
+    Args:
+        layout: of the memberships; its attributes are those of the accounts.
+    """
+
+    def __init__(self, connection: Any, file: Columns, layout: Layout, sources: Sources, source: str | None) -> None:
+        self._connection = connection
+        account = layout.columns[ACCOUNT]
+        columns = {"nativeIdentity": account, "name": account}
+        if "sourceName" in layout.columns:
+            columns["sourceName"] = layout.columns["sourceName"]
+        shown = Layout(columns, layout.attributes, layout.lists, empty=layout.empty)
+        self._rows = TextRows(connection, ACCOUNTS, file, shown, sources, source, notes=False)
+        place = {name: number for number, name in enumerate(file.header)}
+        self._account = place[account[0]]
+        self._separator = layout.lists.get(account[0])
+        used = {name for names in columns.values() for name in names} | set(layout.attributes.values())
+        self._used = sorted(place[name] for name in used)
+
+    def __call__(self, batch: Batch) -> list[Shaped]:
+        data, records = batch.data, batch.records
+        if self._separator is not None:
+            values, places = split_cells(self._connection, one(data.column(self._account)), self._separator)
+            data, records = data.take(pa.array(places)), records[places]
+            data = data.set_column(self._account, data.schema.field(self._account), values)
+        first = first_of_each([one(data.column(place)) for place in self._used])
+        if len(first) < data.num_rows:
+            data, records = data.take(pa.array(first)), records[first]
+        return self._rows(Batch(data, records))[0]
+
+
+def kept_attributes(
+    mapping: SourceMapping, attributes: Sequence[str], account: str, header: Sequence[str]
+) -> list[str]:
+    """Return the attributes of accounts that memberships name: the mapping's, and the one that correlates them."""
+    kept = list(attributes)
+    rule = mapping.correlation
+    if rule is not None and rule.account != account and rule.account in header and rule.account not in kept:
+        kept.append(rule.account)
+    return kept
+
+
+def named_rule(mapping: SourceMapping, account: str, attributes: Sequence[str]) -> Correlation | None:
+    """Return a mapping's rule for accounts that its memberships name.
+
+    Raises:
+        InvalidArguments: the memberships have no such column.
+    """
+    rule = mapping.correlation
+    if rule is None:
+        return None
+    if rule.account == account:
+        return Correlation("nativeIdentity", rule.identity, rule.ignore_case)
+    if rule.account in attributes:
+        return Correlation(f"attributes.{rule.account}", rule.identity, rule.ignore_case)
+    assert mapping.memberships is not None
+    raise InvalidArguments(
+        f"The mapping {mapping.path} is wrong: correlation.account names the column {rule.account!r}, which "
+        f"{mapping.memberships.file} does not have. The accounts are made from this file, for no file of accounts "
+        "describes the source."
+    )

@@ -1,0 +1,70 @@
+"""Accounts that are nested in identities, beside those that a file of accounts brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from whohas.engine.sql import literal
+from whohas.ingest.staging import Stage, StagedFile
+from whohas.warehouse.arrow import pc
+
+FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
+"""Columns that only the nested form of an account has."""
+
+
+def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]) -> list[StagedFile]:
+    """Moves the nested rows of partitions that nothing else brings into the stage; returns what is left."""
+    left: list[StagedFile] = []
+    for file in nested.files:
+        partition = file.partition or ""
+        if partition in stage.touched or not takes(partition):
+            left.append(file)
+            continue
+        file.path = file.path.rename(new_file())
+        stage.files.append(file)
+    adopted = {file.partition for file in nested.files} - {file.partition for file in left}
+    stage.touched |= {partition for partition in adopted if partition is not None}
+    return left
+
+
+def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
+    """A change that fills null columns of accounts from their nested form, which has the same id or native identity."""
+    paths = ", ".join(literal(str(file.path)) for file in files)
+    columns = ", ".join(FILLED)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE nested_accounts AS "
+        f"SELECT DISTINCT ON (id) id, sourceId, nativeIdentity, {columns} FROM read_parquet([{paths}])"
+    )
+    cells = ", ".join(f"coalesce(i.{c}, j.{c}) AS {c}" for c in FILLED)
+
+    def fill(accounts: pa.Table) -> pa.Table:
+        asked = accounts.select(["id", "sourceId", "nativeIdentity"])
+        connection.register("filled", asked.append_column("n", pa.array(range(len(asked)), pa.int64())))
+        found = connection.sql(
+            f"SELECT a.n, {cells} FROM filled a LEFT JOIN nested_accounts i ON i.id = a.id "
+            "LEFT JOIN nested_accounts j "
+            "ON i.id IS NULL AND j.sourceId = a.sourceId AND j.nativeIdentity = a.nativeIdentity "
+            "QUALIFY row_number() OVER (PARTITION BY a.n) = 1 ORDER BY a.n"
+        ).to_arrow_table()
+        for name in FILLED:
+            place = accounts.schema.get_field_index(name)
+            field = accounts.schema.field(name)
+            old = accounts.column(name)
+            if old.null_count:
+                new = found.column(name).cast(field.type).combine_chunks()
+                filled = pc.if_else(pc.is_null(old), new, old) if not pa.types.is_map(field.type) else _maps(old, new)
+                accounts = accounts.set_column(place, field, filled)
+        return accounts
+
+    return fill
+
+
+def _maps(old: pa.ChunkedArray, new: pa.Array) -> pa.Array:
+    """`if_else` has no form for maps: the rows are chosen by place."""
+    both = pa.concat_arrays([old.combine_chunks(), new])
+    rows = len(new)
+    places = pc.if_else(pc.is_null(old.combine_chunks()), pa.array(range(rows, 2 * rows)), pa.array(range(rows)))
+    return both.take(places)

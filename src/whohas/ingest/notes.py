@@ -1,0 +1,255 @@
+"""Notes of a load: references and rules that find nobody, with numbers and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from whohas.engine.sql import literal
+from whohas.ingest.amend import final_files
+from whohas.ingest.correlate import value_of
+from whohas.ingest.mapping import Correlation
+from whohas.ingest.pipeline import Reading
+from whohas.plurals import counted
+from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, Table
+from whohas.warehouse.store import Change, DataFile
+
+_WANTED = """
+CREATE OR REPLACE TEMP TABLE wanted AS
+SELECT {value} AS v, count(*) FILTER (WHERE {condition}) AS n FROM read_parquet([{files}]) GROUP BY 1 HAVING n > 0
+"""
+"""Not WHERE: DuckDB 2.0.0 finds every row null where a file's statistics have one value and a few nulls."""
+
+_OFFERED = """
+CREATE OR REPLACE TEMP TABLE offered AS
+SELECT {value} AS v, count(*) AS n FROM read_parquet([{files}]) GROUP BY 1
+"""
+_COMPARE = """
+WITH w AS (FROM wanted WHERE v <> ''),
+o AS (FROM offered WHERE v <> ''),
+folded AS (SELECT lower(v) AS v, sum(n) AS n FROM o GROUP BY 1)
+SELECT
+    (SELECT coalesce(sum(n), 0) FROM w)::BIGINT,
+    (SELECT count(*) FROM o),
+    (SELECT coalesce(sum(w.n), 0) FROM w JOIN folded f ON f.v = lower(w.v) ANTI JOIN o ON o.v = w.v
+        WHERE f.n = 1)::BIGINT,
+    (SELECT coalesce(sum(w.n), 0) FROM w JOIN {known} f ON f.v = {key} WHERE f.n > 1)::BIGINT,
+    (SELECT list(v ORDER BY v) FROM (SELECT v FROM w ORDER BY v LIMIT 2)),
+    (SELECT list(v ORDER BY v) FROM (SELECT v FROM o ORDER BY v LIMIT 2))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unmatched:
+    """What a rule did not find.
+
+    Attributes:
+        rows: rows that have a value, and were not matched by it.
+        offered: different values that identities have.
+        by_case: of these rows, those that one identity's value differs from in case only.
+        ambiguous: of these rows, those whose value several identities have.
+        examples: values of these rows.
+        identities: values of identities.
+    """
+
+    rows: int
+    offered: int
+    by_case: int
+    ambiguous: int
+    examples: Sequence[str]
+    identities: Sequence[str]
+
+
+class Notes:
+    """Looks at the tables as a load leaves them.
+
+    Args:
+        changes: what the load does to each table.
+    """
+
+    def __init__(self, reading: Reading, changes: Sequence[Change]) -> None:
+        self._reading = reading
+        self._connection: Any = reading.connection
+        self._changes = changes
+        self._identities = final_files(reading.load, changes, IDENTITIES)
+        self._identities_changed = IDENTITIES.name in reading.stages
+        self._brought = self._touched(ACCOUNTS)
+
+    def all(self) -> list[str]:
+        """All notes, in the order of their weight."""
+        return [
+            *self._authoritative(),
+            *self._correlations(),
+            *self._managers(),
+            *self._lost_managers(),
+            *self._lost_holders(),
+            *self._memberships(),
+        ]
+
+    def _touched(self, table: Table) -> set[str]:
+        stage = self._reading.stages.get(table.name)
+        return set(stage.touched) if stage is not None else set()
+
+    def _files(self, table: Table, partition: str) -> list[DataFile]:
+        return [f for f in final_files(self._reading.load, self._changes, table) if f.partition == partition]
+
+    def _counts(self, files: Sequence[DataFile]) -> tuple[int, int]:
+        """Accounts, and how many of them have an identity."""
+        if not files:
+            return 0, 0
+        sql = f"SELECT count(*), count(*) FILTER (WHERE correlated) FROM read_parquet([{_paths(files)}])"
+        return self._connection.execute(sql).fetchall()[0]
+
+    def _authoritative(self) -> list[str]:
+        found = [
+            f"{mapping.path.name}: source.authoritative lets accounts make identities, and there is no [accounts]."
+            for mapping in self._reading.inputs.mappings
+            if mapping.authoritative and mapping.accounts is None
+        ]
+        for id in sorted(self._brought):
+            row = self._reading.sources.rows[id]
+            if row["authoritative"]:
+                rows, held = self._counts(self._files(ACCOUNTS, id))
+                if rows and not held:
+                    name = repr(row["name"] or id)
+                    found.append(
+                        f"The source {name} is authoritative, and none of its accounts ({rows:,}) has an identity."
+                    )
+        return found
+
+    def _correlations(self) -> list[str]:
+        found: list[str] = []
+        for id, row in sorted(self._reading.sources.rows.items()):
+            if row["correlation"] is None or not (id in self._brought or self._identities_changed):
+                continue
+            rule, files = Correlation.from_json(row["correlation"]), self._files(ACCOUNTS, id)
+            rows, held = self._counts(files)
+            if not rows or held == rows or (held and rule.ignore_case):
+                continue
+            left = self._compare(files, "NOT correlated", rule)
+            name, side = repr(row["name"] or id), _side(rule.account)
+            if not held:
+                found.append(f"0 of {counted(rows, 'account')} of {name} are correlated: {self._why(left, rule)}")
+            elif left.by_case:
+                stay = "stays" if left.by_case == 1 else "stay"
+                found.append(
+                    f"{counted(left.by_case, 'account')} of {name} {stay} uncorrelated whose {side} differs from an "
+                    f"identity's {rule.identity} in upper and lower case only: "
+                    "correlation.ignoreCase = true correlates them."
+                )
+        return found
+
+    def _managers(self) -> list[str]:
+        found: list[str] = []
+        for id, row in sorted(self._reading.sources.rows.items()):
+            if row["managerCorrelation"] is None or not self._identities_changed:
+                continue
+            rule, files = Correlation.from_json(row["managerCorrelation"]), self._files(IDENTITIES, id)
+            rows = sum(file.rows for file in files)
+            if not rows:
+                continue
+            left = self._compare(files, "managerId IS NULL", rule)
+            named = left.rows
+            name = repr(row["name"] or id)
+            if named:
+                why = self._why(left, rule)
+                are = "is without its" if named == 1 else "are without their"
+                whole = counted(rows, "identity", "identities")
+                found.append(f"{named:,} of {whole} of {name} {are} manager: {why}")
+            elif not self._any(files, f"{value_of(rule.account)} <> ''"):
+                found.append(f"No identity of {name} has a manager: none of them has a value of {_side(rule.account)}.")
+        return found
+
+    def _why(self, left: _Unmatched, rule: Correlation) -> str:
+        """Why values found no identity, as the end of a sentence and what may help."""
+        side = f"their {_side(rule.account)}"
+        if not left.rows:
+            return f"none of them has a value of {_side(rule.account)}."
+        if not self._identities:
+            return f"{side} {_such(left.examples)} is compared with identities, and there are none yet."
+        if not left.offered:
+            return f"{side} {_such(left.examples)} is compared with {rule.identity}, which no identity has."
+        if left.by_case and not rule.ignore_case:
+            return (
+                f"{side} {_such(left.examples)} differs from an identity's {rule.identity} "
+                f"{_such(left.identities)} in upper and lower case only for {left.by_case:,} of them; "
+                "ignoreCase = true finds these."
+            )
+        several = f" ({left.ambiguous:,} of them: several identities have it)" if left.ambiguous else ""
+        return (
+            f"{side} {_such(left.examples)} is the {rule.identity} of no one identity{several}; "
+            f"identities have {_such(left.identities)} there."
+        )
+
+    def _compare(self, files: Sequence[DataFile], condition: str, rule: Correlation) -> _Unmatched:
+        """The values that a rule compares: of rows that it did not match, and of identities."""
+        self._connection.execute(_WANTED.format(value=value_of(rule.account), files=_paths(files), condition=condition))
+        if self._identities:
+            self._connection.execute(_OFFERED.format(value=value_of(rule.identity), files=_paths(self._identities)))
+        else:
+            self._connection.execute(
+                "CREATE OR REPLACE TEMP TABLE offered AS SELECT '' AS v, 0::BIGINT AS n WHERE false"
+            )
+        known, key = ("folded", "lower(w.v)") if rule.ignore_case else ("o", "w.v")
+        row: Any = self._connection.execute(_COMPARE.format(known=known, key=key)).fetchall()[0]
+        return _Unmatched(row[0], row[1], row[2], row[3], row[4] or [], row[5] or [])
+
+    def _any(self, files: Sequence[DataFile], condition: str) -> bool:
+        sql = f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {condition} LIMIT 1"
+        return bool(self._connection.execute(sql).fetchall())
+
+    def _lost_managers(self) -> list[str]:
+        if not self._identities_changed or not self._identities:
+            return []
+        count, examples = self._lost(self._identities, "managerId")
+        if not count:
+            return []
+        hint = ""
+        if self._reading.named_managers:
+            hint = " A mapping's [manager] says by which column of identities a manager is found."
+        identities = counted(count, "identity has", "identities have")
+        return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
+
+    def _lost_holders(self) -> list[str]:
+        files = final_files(self._reading.load, self._changes, ACCOUNTS)
+        if not self._identities_changed:
+            files = [file for file in files if file.partition in self._brought]
+        if not files or not self._identities:
+            return []
+        count, examples = self._lost(files, "identityId")
+        if not count:
+            return []
+        accounts = counted(count, "account has", "accounts have")
+        return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}."]
+
+    def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
+        """Rows whose reference no identity has, and up to three of these references."""
+        sql = (
+            f"WITH lost AS (SELECT r.{column} AS v, count(*) AS n FROM read_parquet([{_paths(files)}]) r "
+            f"WHERE r.{column} <> '' GROUP BY 1), "
+            f"gone AS (SELECT * FROM lost ANTI JOIN read_parquet([{_paths(self._identities)}]) i ON i.id = lost.v) "
+            "SELECT coalesce(sum(n), 0)::BIGINT, "
+            "(SELECT list(v ORDER BY v) FROM (SELECT v FROM gone ORDER BY v LIMIT 3)) FROM gone"
+        )
+        count, examples = self._connection.execute(sql).fetchall()[0]
+        return count, examples or []
+
+    def _memberships(self) -> list[str]:
+        return [
+            f"Not one row of {file.name} ({file.read:,} in all) could be loaded: nobody holds what it names."
+            for file in self._reading.counts()
+            if file.holds == ACCOUNT_ENTITLEMENTS.name and file.read and file.rejected >= file.read
+        ]
+
+
+def _side(account: str) -> str:
+    return account.removeprefix("attributes.")
+
+
+def _such(examples: Sequence[str]) -> str:
+    return f"(such as {' and '.join(repr(value[:60]) for value in examples)})"
+
+
+def _paths(files: Sequence[DataFile]) -> str:
+    return ", ".join(literal(str(file.path)) for file in files)

@@ -1,0 +1,243 @@
+"""Lists of objects in a cell, such as the entitlements of an access profile, read by the rules of ordinary cells.
+
+An example: in the cell `[{"id": "e1", "privileged": 5}, "e2"]` the item e1 is kept, its `privileged` is null and
+reported, and the item "e2" is rejected, for it is a text instead of an object.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from whohas.engine.sql import literal, quote
+from whohas.ingest.values import BAD_ID, bad_id, typed
+from whohas.warehouse.arrow import nulls, one, pc
+from whohas.warehouse.schema import TEXT, Column
+
+Places = npt.NDArray[np.int64]
+
+MANY: Final = "an object or array instead of a single value"
+KINDS: Final = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
+"""DuckDB's names of the types of JSON, for people; all others are numbers."""
+
+_OBJECTS: Final = frozenset({"entitlements", "accessProfiles", "segments", "apps", "owned", "dimensions"})
+"""Lists whose items are objects of their own, so that one without id and name is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A value within a cell that cannot be read and becomes null, or an item of its list that is rejected.
+
+    Attributes:
+        place: the row.
+        column: the column of the table.
+        within: where in the column's objects, such as `.privileged`; empty for an item as a whole.
+        value: the text that cannot be read; None where the item is rejected.
+    """
+
+    place: int
+    column: str
+    within: str
+    reason: str
+    value: str | None
+
+
+@dataclass(slots=True)
+class Lists:
+    """What was read of the cells of one column.
+
+    Attributes:
+        data: the lists, in the column's type.
+        faults: in the order of their rows.
+        filled: by place within the objects that not every text fits, how many have a text there.
+        items: how many items the lists had.
+    """
+
+    data: pa.Array
+    faults: list[Inner]
+    filled: Counter[str]
+    items: int
+
+
+def read_lists(connection: Any, column: Column, texts: pa.Array) -> Lists:
+    """Read the cells of a column whose type is a list of objects.
+
+    Args:
+        connection: DuckDB.
+        texts: a JSON array of objects, or one object, in each cell; or null.
+    """
+    if texts.null_count == len(texts):
+        return Lists(nulls(len(texts), column.type), [], Counter(), 0)
+    reader = _Reader(connection, column.name)
+    data = reader.read(texts, column.type, "", np.arange(len(texts), dtype=np.int64), column.name)
+    reader.faults.sort(key=lambda fault: fault.place)
+    return Lists(data, reader.faults, reader.filled, reader.items)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads one column, level by level: the items of all lists of a level are one table."""
+
+    connection: Any
+    column: str
+    faults: list[Inner] = field(default_factory=list[Inner])
+    filled: Counter[str] = field(default_factory=Counter[str])
+    items: int = 0
+
+    def read(self, texts: pa.Array, kind: Any, within: str, places: Places, name: str) -> pa.Array:
+        """The lists in some texts.
+
+        Args:
+            within: the lists' place in the column's objects; empty for the column itself.
+            places: the row of each text.
+            name: what the list is called.
+        """
+        found = self._ask(
+            "SELECT CASE json_type(doc) WHEN 'ARRAY' THEN json_extract(doc, '$[*]')::VARCHAR[] "
+            # PowerShell and converters of XML write a list of one as the one
+            "WHEN 'OBJECT' THEN [doc] END AS items FROM objects",
+            texts,
+        )
+        lists = one(found.column("items")).cast(pa.list_(pa.string()))
+        docs, parents = lists.flatten(), pc.list_parent_indices(lists).to_numpy().astype(np.int64)
+        if not within:
+            self.items += len(docs)
+        good = self._good(docs, kind.value_type, within, places[parents], name)
+        docs, parents = docs.filter(pa.array(good)), parents[good]
+        values = self._objects(docs, kind.value_type, within, places[parents])
+        offsets = np.zeros(len(texts) + 1, np.int32)
+        np.cumsum(np.bincount(parents, minlength=len(texts)), out=offsets[1:])
+        return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=pc.is_null(lists))
+
+    def _good(self, docs: pa.Array, kind: Any, within: str, places: Places, name: str) -> Any:
+        """Which items are objects that are known by something; the others are rejected."""
+        names = {member.name for member in kind}
+        known = [member for member in ("id", "name", "value") if member in names]
+        cells = "".join(f", {_text(member)} AS {quote(member)}" for member in known)
+        wrong = f"{bad_id(_text('id'))} OR {_many('id')}" if "id" in names else "false"
+        many = _many("id") if "id" in names else "NULL"
+        sql = f"SELECT json_type(doc) AS kind, coalesce({wrong}, false) AS wrong, {many} AS many{cells} FROM objects"
+        found = self._ask(sql, docs)
+        kinds = one(found.column("kind"))
+        good = pc.equal(kinds, "OBJECT").fill_null(False).to_numpy(zero_copy_only=False)
+        bad = ~good | one(found.column("wrong")).to_numpy(zero_copy_only=False)
+        nameless = np.zeros(len(docs), dtype=bool)
+        if name in _OBJECTS and "id" in names:
+            for number, member in enumerate(known):
+                empty = one(found.column(member)).is_null().to_numpy(zero_copy_only=False)
+                nameless = empty if number == 0 else nameless & empty
+        for place in np.flatnonzero(bad | nameless).tolist():
+            kind_of = kinds[place].as_py()
+            if kind_of != "OBJECT":
+                where, reason = within, f"{_shown(docs[place])}{KINDS.get(kind_of, 'a number')} instead of an object"
+            elif bad[place]:
+                text = found.column("id")[place].as_py()
+                several = found.column("many")[place].as_py()
+                where, reason = f"{within}.id", MANY if several else f"{text[:60]!r} is {BAD_ID}"
+            else:
+                where, reason = within, f"neither {' nor '.join(known)}"
+            self.faults.append(Inner(int(places[place]), self.column, where, reason, None))
+        return ~(bad | nameless)
+
+    def _objects(self, docs: pa.Array, kind: Any, within: str, places: Places) -> pa.Array:
+        """Some JSON objects, member by member; null where there is none."""
+        if docs.null_count == len(docs):
+            return nulls(len(docs), kind)
+        found = self._ask(_members(kind), docs)
+        arrays: list[pa.Array] = []
+        for member in kind:
+            name, where = member.name, f"{within}.{member.name}"
+            texts, value = one(found.column(f"t.{name}")), one(found.column(f"v.{name}"))
+            many = one(found.column(f"m.{name}")).fill_null(False).to_numpy(zero_copy_only=False)
+            if _is_object(member.type):
+                self._tell(many, texts, places, where, "a single value or array instead of an object")
+                arrays.append(self._objects(value, member.type, where, places))
+                continue
+            if _is_objects(member.type):
+                self._tell(many, texts, places, where, "a single value instead of an array of objects")
+                arrays.append(self.read(value, member.type, where, places, name))
+                continue
+            self._tell(many, texts, places, where, MANY)
+            reason = typed(Column(name, member.type, ""), "''").reason
+            if reason is not None:
+                full = pc.not_equal(pc.utf8_trim_whitespace(texts), "").fill_null(False)
+                full = full.to_numpy(zero_copy_only=False)
+                self.filled[where] += int(full.sum())
+                empty = value.is_null().to_numpy(zero_copy_only=False)
+                self._tell(full & empty & ~many, texts, places, where, reason)
+            arrays.append(value if value.type == member.type else value.cast(member.type))
+        return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=docs.is_null())
+
+    def _tell(self, wrong: Any, texts: pa.Array, places: Places, within: str, reason: str) -> None:
+        for place in np.flatnonzero(wrong).tolist():
+            text = texts[place].as_py()
+            if text:
+                why = f"{text[:60]!r} is {reason}"
+                self.faults.append(Inner(int(places[place]), self.column, within, why, text))
+
+    def _ask(self, sql: str, docs: pa.Array) -> pa.Table:
+        self.connection.register("objects", pa.table({"doc": docs}))
+        found = self.connection.sql(sql).to_arrow_table()
+        self.connection.unregister("objects")
+        return found
+
+
+def _members(kind: Any) -> str:
+    """SQL: of each object and member its text `t`, its value `v`, and whether it is of another form, `m`."""
+    paths = ", ".join(literal(f"$.{member.name}") for member in kind)
+    texts = ", ".join(f"p[{number}] AS {quote('t.' + member.name)}" for number, member in enumerate(kind, 1))
+    forms: list[str] = []
+    values: list[str] = []
+    for member in kind:
+        text, form = (quote(f"{letter}.{member.name}") for letter in "tm")
+        path = literal(f"$.{member.name}")
+        if _is_object(member.type) or _is_objects(member.type):
+            right = "'OBJECT'" if _is_object(member.type) else "'OBJECT', 'ARRAY'"
+            forms.append(f"json_type(doc, {path}) NOT IN ({right}, 'NULL') AS {form}")
+            values.append(f"CASE WHEN NOT {form} THEN json_extract(doc, {path})::VARCHAR END")
+        else:
+            single = not pa.types.is_nested(member.type)
+            forms.append(f"{_many(member.name, text) if single else 'false'} AS {form}")
+            given = f"nullif({text}, '')" if member.name == "id" or member.type != TEXT else text
+            value = typed(Column(member.name, member.type, ""), given, rare=True).sql
+            values.append(f"CASE WHEN NOT {form} THEN {value} END")
+    named = ", ".join(f"{sql} AS {quote('v.' + member.name)}" for sql, member in zip(values, kind, strict=True))
+    return (
+        f"WITH p AS (SELECT doc, json_extract_string(doc, [{paths}]) AS p FROM objects), "
+        f"t AS (SELECT doc, {texts} FROM p), m AS (SELECT *, {', '.join(forms)} FROM t) SELECT *, {named} FROM m"
+    )
+
+
+def _text(member: str) -> str:
+    return f"nullif(json_extract_string(doc, {literal('$.' + member)}), '')"
+
+
+def _many(member: str, text: str | None = None) -> str:
+    """SQL: whether a member that is to be a single value is an object or an array."""
+    text = text or _text(member)
+    kind = f"json_type(doc, {literal('$.' + member)})"
+    return f"(({text} LIKE '{{%' OR {text} LIKE '[%') AND {kind} IN ('OBJECT', 'ARRAY'))"
+
+
+def _shown(doc: pa.Scalar) -> str:
+    text = str(doc.as_py())
+    return "" if text == "null" else f"{text[:60]} is "
+
+
+def _is_object(kind: pa.DataType) -> bool:
+    return pa.types.is_struct(kind)
+
+
+def _is_objects(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
+
+
+def object_columns(columns: tuple[Column, ...]) -> Iterator[Column]:
+    """Yield the columns that are lists of objects."""
+    return (column for column in columns if _is_objects(column.type))

@@ -1,0 +1,499 @@
+"""The reading half of a load: every input file, in the order that correlation needs, into stages."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.ingest.correlate import IdentityIndex, correlated, stored_manager, stored_rule
+from whohas.ingest.discover import Input, Inputs, why
+from whohas.ingest.documents import DocumentRows
+from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT, Correlation, Part, SourceMapping
+from whohas.ingest.memberships import MemberRows
+from whohas.ingest.merging import Rows
+from whohas.ingest.named_accounts import NamedAccounts, kept_attributes
+from whohas.ingest.readers.batches import Batch, Fault, ahead
+from whohas.ingest.readers.open_file import OpenedFile, open_file, open_mapped
+from whohas.ingest.records import InputRecords, compared_rows
+from whohas.ingest.rejects import Rejects
+from whohas.ingest.report import FileCount, Progress
+from whohas.ingest.rewrite import leave_out
+from whohas.ingest.shaped import Shaped
+from whohas.ingest.sources import Sources
+from whohas.ingest.staging import Stage, Writer, origins
+from whohas.ingest.text_rows import Layout, TextRows, known_columns, mapped_layout, named_columns, own_layout
+from whohas.plurals import counted
+from whohas.warehouse.arrow import pc
+from whohas.warehouse.schema import (
+    ACCOUNT_ENTITLEMENTS,
+    ACCOUNTS,
+    ENTITLEMENTS,
+    IDENTITIES,
+    SOURCES,
+    Table,
+)
+from whohas.warehouse.store import Load
+
+Keep = Callable[[Batch, int], list[Fault]]
+"""What is done with a batch of the file of that number; gives the rows that are rejected."""
+
+Also = Callable[[Batch, Shaped, int], None]
+"""What is done with a batch and its rows of the file's own table besides."""
+
+Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
+
+_ORDER = ("sources", "identity_profiles", "identities")
+"""Tables whose files are read before all others."""
+
+
+class Reading:
+    """What a load has read: stages by table, sources, counts. Its files are read by `read`.
+
+    Attributes:
+        files: the files that were read: number, path, table and how many records each has.
+    """
+
+    def __init__(
+        self, connection: Any, load: Load, inputs: Inputs, rejects: Rejects, on_progress: Callable[[Progress], None]
+    ) -> None:
+        self.connection = connection
+        self.load = load
+        self.inputs = inputs
+        self.rejects = rejects
+        self.records = InputRecords(connection, rejects)
+        self.sources = Sources(load.base)
+        self.stages: dict[str, Stage] = {}
+        self.nested: dict[str, Stage] = {}
+        self.memberships: list[tuple[SourceMapping, Stage]] = []
+        self.warnings: list[str] = [f"{path} was passed over: {why(path)}." for path in inputs.passed_over]
+        self.warnings += [note for mapping in inputs.mappings for note in mapping.notes]
+        self.unknown: dict[str, tuple[str, ...]] = {}
+        self.rules: dict[str, Correlation] = {}
+        self.late: set[str] = set()
+        self.given_ids = False
+        self.named_managers: set[str] = set()
+        self.described: set[str] = set()
+        self.named: Stage | None = None
+        self.named_rules: dict[str, tuple[SourceMapping, str, tuple[str, ...]]] = {}
+        self.rows = 0
+        self.files: list[tuple[int, Path, Table, int]] = []
+        self._writer = Writer()
+        self._done = 0
+        self._told = 0.0
+        self._on_progress = on_progress
+        self.filled: dict[int, Counter[str]] = {}
+        self.items: dict[int, Counter[str]] = {}
+        self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    @property
+    def has_identity_ids(self) -> bool:
+        """Whether a mapping names a column of ids for the identities that it makes."""
+        return bool(self.records.id_columns)
+
+    @property
+    def brought(self) -> set[str]:
+        """The ids of the sources whose rows the load replaces."""
+        named = ("accounts", "entitlements", "account_entitlements", "identities")
+        return {id for name in named if name in self.stages for id in self.stages[name].touched if id}
+
+    def read(self) -> None:
+        """Reads all files into stages."""
+        before = [file for file in self.inputs.files if file.table.name in _ORDER]
+        for file in sorted(before, key=lambda file: _ORDER.index(file.table.name)):
+            self._own(file)
+        self._announce_mappings()
+        mapped = [mapping for mapping in self.inputs.mappings if mapping.accounts is not None]
+        for mapping in sorted(mapped, key=lambda mapping: mapping.authoritative is not True):
+            if mapping.authoritative:
+                self._accounts(mapping)
+        if self.records.id_columns or any(mapping.authoritative and mapping.carriers for mapping in mapped):
+            self._finish_made()
+        self.finish(IDENTITIES)
+        for file in self.inputs.files:
+            if file.table.name not in _ORDER:
+                self._own(file)
+        for mapping in mapped:
+            if not mapping.authoritative:
+                self._accounts(mapping)
+        for mapping in self.inputs.mappings:
+            if mapping.entitlements is not None:
+                self._part(mapping, mapping.entitlements, "entitlements", ENTITLEMENTS)
+        for mapping in self.inputs.mappings:
+            if mapping.memberships is not None:
+                self._members(mapping, mapping.memberships)
+
+    def stage(self, table: Table) -> Stage:
+        """The stage of a table, made when it is first needed."""
+        if table.name not in self.stages:
+            self.stages[table.name] = self.fresh_stage(table)
+        return self.stages[table.name]
+
+    def fresh_stage(self, table: Table) -> Stage:
+        """A further stage of a table, for rows that are made of others."""
+        return Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
+
+    def aside(self, table: Table, name: str) -> Stage:
+        """A stage whose files are not published as they are."""
+        folder = self.load.scratch / name
+        folder.mkdir(exist_ok=True)
+        numbers = iter(range(1_000_000))
+        return Stage(table, lambda: folder / f"{next(numbers)}.parquet", folder, self._writer)
+
+    def finish(self, table: Table) -> None:
+        """Completes the stage of a table; rows whose id came before are rejected."""
+        stage = self.stages.get(table.name)
+        if stage is None:
+            return
+        stage.finish(self.connection)
+        gone = self.records.drop_duplicates(stage, "id", "id")
+        accounts = self.stages.get(ACCOUNTS.name)
+        if table is IDENTITIES and accounts is not None and self.records.id_columns:
+            # identities with ids of their own: an account and the identity that it makes are rejected together
+            leave_out(accounts, gone)
+
+    def _finish_made(self) -> None:
+        """Completes the accounts read so far, and gives the identities that they make what several rows gave them."""
+        accounts, identities = self.stages.get(ACCOUNTS.name), self.stages.get(IDENTITIES.name)
+        if accounts is None or identities is None:
+            return
+        accounts.finish(self.connection)
+        identities.finish(self.connection)
+        merging = self.records.merge_accounts(accounts)
+        if merging is not None:
+            merging.apply(identities, {})
+            if self.records.id_columns:
+                leave_out(identities, merging.gone)
+
+    def identity_files(self) -> list[Path]:
+        """The files of all identities as they will be; the stage of identities has to be finished."""
+        stage = self.stages.get(IDENTITIES.name)
+        touched = stage.touched if stage else set[str]()
+        kept = [file.path for file in self.load.base.files(IDENTITIES) if (file.partition or "") not in touched]
+        return kept + ([file.path for file in stage.files if file.rows] if stage else [])
+
+    def index(self, rule: Correlation) -> IdentityIndex:
+        """The identities by what a rule compares."""
+        key = (rule.identity, rule.ignore_case)
+        if key not in self._indexes:
+            self._indexes[key] = IdentityIndex(
+                self.connection, self.identity_files(), rule.identity, rule.ignore_case, self.load.scratch
+            )
+        return self._indexes[key]
+
+    def indexes(self) -> list[tuple[tuple[str, bool], IdentityIndex]]:
+        """The indexes that were asked, with what they compare."""
+        return list(self._indexes.items())
+
+    def counts(self) -> tuple[FileCount, ...]:
+        """What became of each file's records."""
+        return tuple(
+            FileCount(path.name, table.name, read, self.rejects.counts[number], self.rejects.emptied[number])
+            for number, path, table, read in self.files
+        )
+
+    def _announce_mappings(self) -> None:
+        for mapping in self.inputs.mappings:
+            rule = stored_rule(mapping)
+            described = {"type": mapping.type, "description": mapping.description}
+            if mapping.name is not None:
+                id = self.sources.resolve(mapping.id, mapping.name)
+                self._describe(id, bool(mapping.authoritative), rule, described, mapping)
+            elif isinstance(mapping.authoritative, frozenset):
+                for name in sorted(mapping.authoritative):
+                    self.sources.resolve(None, name)
+
+    def _describe(
+        self,
+        id: str,
+        authoritative: bool,
+        rule: Correlation | None,
+        described: dict[str, str | None],
+        mapping: SourceMapping,
+    ) -> None:
+        self.sources.update(id, authoritative=authoritative, **described)
+        if mapping.accounts is not None:
+            self.described.add(id)
+            self.sources.rows[id]["correlation"] = None if authoritative or rule is None else rule.to_json()
+            if rule is not None and not authoritative:
+                self.rules[id] = rule
+            manager = stored_manager(mapping) if authoritative else None
+            self.sources.rows[id]["managerCorrelation"] = None if manager is None else manager.to_json()
+
+    def _own(self, file: Input) -> None:
+        known = known_columns(file.table)
+        opened = open_file(file.path, file.format, file.table, self.connection, known=known)
+        if not opened.header:
+            self.given_ids = True
+            shape = DocumentRows(self.connection, file.table, self.sources)
+            keep = self._keeper(file.table, shape, fan=True)
+            self.items[self._run(opened, file.table, keep, shape.filled)] = shape.items
+            return
+        layout = own_layout(file.path, file.table, opened.header, opened.lists)
+        self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
+        if layout.unknown:
+            self.unknown[file.path.name] = layout.unknown
+        shape = TextRows(self.connection, file.table, opened, layout, self.sources)
+        self.items[self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)] = shape.items
+
+    def _accounts(self, mapping: SourceMapping) -> None:
+        assert mapping.accounts is not None
+        rule = stored_rule(mapping)
+        index = self.index(rule) if rule is not None and not mapping.authoritative else None
+        self.given_ids |= "id" in mapping.accounts.columns
+        self._part(mapping, mapping.accounts, "accounts", ACCOUNTS, rule, index)
+
+    def _part(
+        self,
+        mapping: SourceMapping,
+        part: Part,
+        section: str,
+        table: Table,
+        rule: Correlation | None = None,
+        index: IdentityIndex | None = None,
+    ) -> None:
+        needed = frozenset(name for _, name in named_columns(mapping, part, section))
+        opened = open_mapped(part.file, table, mapping, self.connection, needed)
+        layout = mapped_layout(mapping, part, section, opened.header, opened.lists)
+        source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
+        authoritative = mapping.authoritative if section == "accounts" else False
+        if isinstance(authoritative, frozenset):
+            authoritative = frozenset(self.sources.resolve(None, name) for name in authoritative)
+        shape = TextRows(
+            self.connection,
+            table,
+            opened,
+            layout,
+            self.sources,
+            source,
+            authoritative,
+            mapping.identities if section == "accounts" else None,
+        )
+        target = self.stage(table)
+        before = set(target.touched)
+        also = self._carried(mapping, part, opened, layout, source) if part.entitlements else None
+        keep = self._keeper(table, shape, rule, index, also=also)
+        number = self._run(opened, table, keep, shape.filled, layout, source or "")
+        self.items[number] = shape.items
+        if section == "accounts":
+            self.records.compared[number] = compared_rows(mapping, layout)
+            if authoritative and "id" in mapping.identities:
+                self.records.id_columns[number] = mapping.identities["id"].column
+                self._tell_made_ids(part.file.name, mapping.identities["id"].column, shape.without_id)
+        if source is not None:
+            target.touch(source)
+            if authoritative:
+                self.stage(IDENTITIES).touch(source)
+            if authoritative and "managerId" in mapping.identities:
+                self.named_managers.add(source)
+            if section == "accounts":
+                self.sources.add_attributes(source, layout.attributes)
+                if not any(file.partition == source for file in target.files):
+                    self.warnings.append(
+                        f"{part.file.name} has no accounts: the source {mapping.name!r} is now without any."
+                    )
+        elif section == "accounts":
+            named = target.touched - before
+            if index is None and rule is not None:
+                self.late |= named
+            for id in sorted(named):
+                mine = authoritative is True or (authoritative is not False and id in authoritative)
+                self._describe(id, mine, rule, {"type": mapping.type, "description": mapping.description}, mapping)
+                if mine and "managerId" in mapping.identities:
+                    self.named_managers.add(id)
+            for id in sorted((authoritative if isinstance(authoritative, frozenset) else frozenset()) - named):
+                self.warnings.append(
+                    f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row."
+                )
+
+    def _tell_made_ids(self, file: str, column: str, count: int) -> None:
+        if count:
+            named = f"{counted(count, 'row has', 'rows have')} no {column}, which identities.columns.id names"
+            made = "the ids of their identities are made from source and native identity"
+            self.warnings.append(f"{file}: {named}: {made}.")
+
+    def _carried(
+        self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
+    ) -> Also:
+        """What takes the entitlements that columns of accounts carry: memberships, whose attribute is the column."""
+        aside = self._aside_members(mapping)
+        target = self.stage(ACCOUNT_ENTITLEMENTS)
+        if source is not None:
+            target.touch(source)
+        shapes: list[MemberRows] = []
+        for column in part.entitlements:
+            columns = {ACCOUNT: layout.columns["nativeIdentity"], ENTITLEMENT: (column,)}
+            columns |= {name: layout.columns[name] for name in ("sourceName",) if name in layout.columns}
+            mine = Layout(columns, lists=layout.lists)
+            shapes.append(MemberRows(self.connection, opened, mine, self.sources, source, column, known=True))
+
+        def take(batch: Batch, accounts: Shaped, number: int) -> None:
+            self.records.quiet.add(number)
+            target.touched.update(pc.unique(accounts.data.column("sourceId")).to_pylist())
+            if len(accounts.records) < len(batch.records):
+                good = np.isin(batch.records, accounts.records)
+                batch = Batch(batch.data.filter(pa.array(good)), batch.records[good])
+            for shape in shapes:
+                for item in shape(batch)[0]:
+                    aside.add(item.data, origins(number, item.records))
+
+        return take
+
+    def _aside_members(self, mapping: SourceMapping) -> Stage:
+        aside = self.aside(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
+        self.memberships.append((mapping, aside))
+        return aside
+
+    def _members(self, mapping: SourceMapping, part: Part) -> None:
+        needed = frozenset(name for _, name in named_columns(mapping, part, "memberships"))
+        opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping, self.connection, needed)
+        layout = mapped_layout(mapping, part, "memberships", opened.header, opened.lists)
+        account = layout.columns[ACCOUNT][0]
+        source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
+        shape = MemberRows(self.connection, opened, layout, self.sources, source, known=mapping.one_file)
+        attributes = kept_attributes(mapping, list(layout.attributes), account, opened.header)
+        named: list[tuple[NamedAccounts, Stage]] = []
+        if mapping.accounts is None and (source is None or self.may_name(source)):
+            shown = replace(layout, attributes={name: name for name in attributes})
+            self.named = self.named or self.aside(ACCOUNTS, "named")
+            named.append((NamedAccounts(self.connection, opened, shown, self.sources, source), self.named))
+        aside = self._aside_members(mapping)
+        touched = set[str]()
+
+        def keep(batch: Batch, number: int) -> list[Fault]:
+            found, bad = shape(batch)
+            for item in found:
+                aside.add(item.data, origins(number, item.records))
+            for accounts, stage in named:
+                for item in accounts(batch):
+                    touched.update(pc.unique(item.data.column("sourceId")).to_pylist())
+                    stage.add(item.data, origins(number, item.records))
+            return bad
+
+        number = self._run(
+            opened, ACCOUNT_ENTITLEMENTS, keep, shape.filled, layout, source or "", known=mapping.one_file
+        )
+        aside.finish(self.connection)
+        if mapping.one_file or layout.lists or (mapping.accounts is not None and mapping.accounts.entitlements):
+            self.records.quiet.add(number)
+        self.records.compared[number] = Rows(account, {}, None)
+        for id in touched:
+            self.named_rules.setdefault(id, (mapping, account, tuple(attributes)))
+        target = self.stage(ACCOUNT_ENTITLEMENTS)
+        target.touched |= aside.touched
+        if source is not None:
+            target.touch(source)
+        if shape.without and not mapping.one_file:
+            rows = counted(shape.without, "row has", "rows have")
+            self.warnings.append(
+                f"{part.file.name}: {rows} no {layout.columns[ENTITLEMENT][0]}, and so no entitlement."
+            )
+
+    def may_name(self, id: str) -> bool:
+        """Return whether memberships may make the accounts of a source: it has none, or such as they made before."""
+        if self.sources.rows[id]["loadId"] is not None:
+            return False
+        if self.sources.has_named_accounts(id):
+            return True
+        nested = self.nested.get(ACCOUNTS.name)
+        return not self.load.base.files(ACCOUNTS, frozenset({id})) and (nested is None or id not in nested.touched)
+
+    def _keeper(
+        self,
+        table: Table,
+        shape: Shape,
+        rule: Correlation | None = None,
+        index: IdentityIndex | None = None,
+        fan: bool = False,
+        also: Also | None = None,
+    ) -> Keep:
+        """What is done with each batch of a file: its rows go to the stages of their tables."""
+        if table is not SOURCES:
+            self.stage(table)
+
+        def keep(batch: Batch, number: int) -> list[Fault]:
+            found, bad = shape(batch)
+            for item in found:
+                data = item.data
+                if item.table is SOURCES:
+                    self.sources.put(_described(data))
+                    continue
+                if rule is not None and index is not None and item.table is ACCOUNTS:
+                    data = correlated(data, rule, index)
+                aside = fan and item.table is not table and item.table in (ACCOUNTS, ACCOUNT_ENTITLEMENTS)
+                stage = self._nested(item.table) if aside else self.stage(item.table)
+                stage.add(data, origins(number, item.records))
+                if also is not None and item.table is table:
+                    also(batch, item, number)
+            return bad
+
+        return keep
+
+    def _nested(self, table: Table) -> Stage:
+        if table.name not in self.nested:
+            self.nested[table.name] = self.aside(table, f"nested-{table.name}")
+        return self.nested[table.name]
+
+    def _run(
+        self,
+        file: OpenedFile,
+        table: Table,
+        keep: Keep,
+        filled: Counter[str],
+        layout: Layout | None = None,
+        source: str = "",
+        known: bool = False,
+    ) -> int:
+        """Reads a file and returns its number.
+
+        Args:
+            filled: takes how many cells of a column have a text; see `TextRows.filled`.
+            source: the id of the source of all its rows; empty where they say it.
+            known: whether records that cannot be read are rejected already.
+        """
+        number = self.rejects.open_file(str(file.path), file.line_of)
+        self.filled[number] = filled
+        joined = frozenset(layout.lists) if layout is not None else frozenset[str]()
+        self.records.opened(number, table, lambda: file.batches(joined), file.text, layout)
+        read = 0
+        with contextlib.closing(ahead(file.batches(joined))) as items:
+            for batch in items:
+                bad = keep(batch, number)
+                unread = () if known else (replace(fault, source=source) for fault in batch.faults)
+                for fault in sorted((*unread, *bad), key=lambda fault: fault.record):
+                    self.rejects.put(number, fault)
+                count = len(batch.records) + sum(fault.value is None for fault in batch.faults)
+                read += count
+                self.rows += count
+                self._tell(file.path, batch.position)
+        self.warnings += file.notes()
+        self.files.append((number, file.path, table, read))
+        self._done += file.path.stat().st_size
+        if not read and table is not SOURCES:
+            self.warnings.append(f"{file.path.name} has no rows.")
+        return number
+
+    def _tell(self, path: Path, position: int) -> None:
+        now = time.monotonic()
+        if now - self._told > 0.1:
+            self._told = now
+            self._on_progress(Progress("reading", path.name, self._done + position, self.inputs.size, self.rows))
+
+
+def _described(data: pa.Table) -> list[dict[str, Any]]:
+    """Sources as a file describes them; what only a load can know is left out."""
+    own = {"accountAttributes", "correlation", "managerCorrelation", "holdingsFrom", "loaded", "loadId"}
+    return [{k: v for k, v in row.items() if k not in own} for row in data.to_pylist()]

@@ -1,0 +1,349 @@
+"""CSV files as batches of text columns, in flat memory, with every record's place known."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from array import array
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.readers.batches import Batch, Fault, Numbers
+from whohas.ingest.readers.csv_head import LONGEST_ROW, encoding_hint, lines_of, open_csv, read_head
+from whohas.ingest.readers.csv_rows import (
+    OddRow,
+    as_text,
+    ends_in_quotes,
+    with_odd,
+    without,
+    without_blanks,
+    without_formulas,
+    without_headers,
+    without_last,
+)
+from whohas.ingest.readers.csv_stream import UNDECODABLE, CsvStream, Dialect, original
+from whohas.ingest.readers.footers import Footer, footer_note
+from whohas.ingest.readers.streams import line_starts
+from whohas.plurals import counted
+from whohas.warehouse.arrow import pc
+
+_BLOCK = LONGEST_ROW
+"""Bytes that are read at once, and the longest row; small enough for the processor's cache."""
+
+_BLOCKS = 2
+"""Blocks in a batch."""
+
+
+class CsvFile:
+    """One CSV file. Records are counted from 1, lines before the header and the header too, as lines are.
+
+    Attributes:
+        header: the columns' names; columns without one are left out.
+        delimiter: what separates cells.
+
+    Args:
+        needed: columns that the file has to have.
+        known: columns that it may have; with the needed ones they show what separates cells.
+
+    Raises:
+        InvalidArguments: the file is empty, or its header has no or repeated names.
+    """
+
+    def __init__(self, path: Path, dialect: Dialect, needed: Collection[str] = (), known: Collection[str] = ()) -> None:
+        self.path = path
+        self._dialect = dialect
+        self._lines_are_records: bool | None = None
+        self._doubtful = False
+        self._starts: array[int] | None = None
+        self._head = read_head(path, dialect, needed, known)
+        self._width = len(self._head.names) + self._head.extra
+        self._named = [place for place, name in enumerate(self._head.names) if name]
+        self.delimiter = self._head.delimiter
+        self.header = [name for name in self._head.names if name]
+        self._seen = _Seen(Footer(self.text, "[csv] footer"))
+
+    def batches(self) -> Iterator[Batch]:
+        """The rows, column by column as UTF-8 text; rows without any value are passed over.
+
+        Raises:
+            InvalidArguments: the file cannot be read as CSV.
+        """
+        self._seen = seen = _Seen(Footer(self.text, "[csv] footer"))
+        with open_csv(self.path, self._dialect, self._head) as stream:
+            stream.discard(self._head.size)
+            blocks = (self._decoded(block, stream, seen) for block in self._read(stream, seen))
+            kept = without_last(blocks, self._dialect.footer) if self._dialect.footer else blocks
+            if self._dialect.footer is None:
+                kept = seen.footer.without(kept)
+            while group := list(itertools.islice(kept, _BLOCKS)):
+                yield _joined(group)
+            self._lines_are_records = stream.lines == seen.records
+            self._doubtful = stream.returns
+            if stream.quoted:
+                raise InvalidArguments(self._unclosed(seen.records))
+            seen.stream = stream
+
+    def notes(self) -> list[str]:
+        """What was seen in the last reading that is no fault of a row, for the report of the load."""
+        found: list[str] = []
+        seen, name = self._seen, self.path.name
+        for place, count in sorted(seen.nameless.items()):
+            found.append(
+                f"{name}: column {place + 1} has no name in the header and was passed over with "
+                f"{counted(count, 'value')}. Name it in the header to load it."
+            )
+        if seen.headers:
+            found.append(f"{name}: the header stands again in {counted(seen.headers, 'later row')}, passed over.")
+        if seen.formulas:
+            found.append(
+                f'{name}: {counted(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.'
+            )
+        if seen.footer.rows:
+            found.append(footer_note(name, "line", seen.footer.rows, "[csv] footer"))
+        elif seen.short and seen.short == seen.records - seen.good and not self._dialect.footer:
+            lines = seen.records - seen.good
+            found.append(
+                f"{name}: the last {'line has' if lines == 1 else f'{lines} lines have'} fewer cells than the header. "
+                f"If that is a footer, set [csv] footer = {lines} in the mapping."
+            )
+        if seen.stream is None:
+            return found
+        if seen.stream.stray.count:
+            hint = (
+                "" if self._dialect.escape else ' If a backslash escapes quotes in this file, set csv.escape = "\\\\".'
+            )
+            found.append(
+                f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
+                f"({counted(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
+            )
+        if seen.stream.marks.count:
+            found.append(
+                f"{name}, line {seen.stream.marks.first}: a byte order mark inside the file was passed over "
+                f"({seen.stream.marks.count} in all)."
+            )
+        if seen.stream.nulls.count:
+            found.append(
+                f"{name}, line {seen.stream.nulls.first}: the file holds NUL bytes ({seen.stream.nulls.count}), "
+                "kept in their cells."
+            )
+        return found
+
+    def _read(self, stream: CsvStream, seen: _Seen) -> Iterator[Batch]:
+        import pyarrow.csv as reading
+
+        before = self._head.lines + 1
+        seen.records = seen.good = before
+        if stream.ended(_BLOCK):
+            return
+        odd: list[OddRow] = []
+        caught: list[InvalidArguments] = []
+
+        def handler(row: reading.InvalidRow) -> str:
+            try:  # an exception out of a handler is printed and lost
+                number = before + row.number
+                text = row.text
+                if '"' in text and "\n" in text and ends_in_quotes(text, self.delimiter):
+                    raise InvalidArguments(self._unclosed(number))
+                odd.append(self._odd(number, text))
+                return "skip"
+            except InvalidArguments as error:
+                caught.append(error)
+                return "error"
+
+        names = [str(i) for i in range(self._width)]
+        try:
+            reader = reading.open_csv(
+                pa.PythonFile(stream, mode="r"),
+                # one thread, for only then are bad rows numbered
+                read_options=reading.ReadOptions(block_size=_BLOCK, use_threads=False, column_names=names),
+                parse_options=reading.ParseOptions(
+                    delimiter=self.delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=handler,
+                ),
+                convert_options=reading.ConvertOptions(
+                    column_types={name: pa.binary() for name in names}, strings_can_be_null=False
+                ),
+            )
+            for data in reader:
+                start, end = seen.records + 1, seen.records + data.num_rows
+                now: list[OddRow] = []
+                for row in odd:
+                    if row.record > end + 1:  # not between these rows, nor right behind them
+                        break
+                    now.append(row)
+                    end += 1
+                del odd[: len(now)]
+                numbers = _numbers(start, data.num_rows, now)
+                seen.follow(numbers, end, now)
+                yield with_odd(Batch(pa.Table.from_batches([data]), numbers, (), stream.position), now)
+            if odd:
+                seen.follow(np.empty(0, np.int64), seen.records + len(odd), odd)
+                rest = pa.table({name: pa.array([], pa.binary()) for name in names})
+                yield with_odd(Batch(rest, np.empty(0, np.int64), (), stream.position), odd)
+        except pa.ArrowInvalid as error:
+            if caught:
+                raise caught[0] from None
+            raise InvalidArguments(self._unreadable(str(error))) from None
+
+    def _odd(self, record: int, text: str) -> OddRow:
+        """A row with another number of cells than the header, as far as nothing is lost by taking it."""
+        if not text.strip():
+            return OddRow(record, [], None)
+        cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
+        names, width = self._head.names, self._width
+        if not any(map(str.strip, cells[width:])) and (self._dialect.short or not any(names[len(cells) :])):
+            return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
+        reason = f"{counted(len(cells), 'cell')} instead of {len(names)}"
+        shown = original(text).decode(errors="backslashreplace")
+        return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
+
+    def _decoded(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
+        data = batch.data
+        if len(self._named) < self._width:
+            for place in set(range(self._width)).difference(self._named):
+                count = pc.sum(pc.greater(pc.binary_length(data.column(place)), 0)).as_py() or 0
+                if count:
+                    seen.nameless[place] += count
+            data = data.select(self._named)
+        data = data.rename_columns([str(i) for i in range(len(self._named))])
+        batch = Batch(data, batch.records, batch.faults, batch.position)
+        batch = as_text(batch) if stream.valid else self._checked(as_text(batch))
+        if stream.formulas:
+            batch = without_formulas(batch, seen)
+        return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
+
+    def _checked(self, batch: Batch) -> Batch:
+        """A batch whose cells that are no UTF-8 are empty; they become faults. A row with nothing else is rejected."""
+        wrong = [pc.match_substring_regex(column, UNDECODABLE).to_numpy() for column in batch.data.columns]
+        rows = np.flatnonzero(np.logical_or.reduce(wrong))
+        if not len(rows):
+            return batch
+        faults = list(batch.faults)
+        gone: list[int] = []
+        for row in rows.tolist():
+            cells = [original(column[row].as_py()) for column in batch.data.columns]
+            text = [cell.decode(errors="backslashreplace") for cell in cells]
+            bad = [place for place in range(len(cells)) if wrong[place][row]]
+            alone = not any(cell.strip() for place, cell in enumerate(cells) if place not in bad)
+            if alone:
+                gone.append(row)
+            for place in bad[:1] if alone else bad:
+                reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
+                value = None if alone else text[place]
+                record = int(batch.records[row])
+                faults.append(Fault(record, self.header[place], reason, self.text(text), value=value))
+        faults.sort(key=lambda fault: fault.record)
+        columns = [
+            pc.if_else(pa.array(wrong[place]), pa.scalar("", pa.string()), column)
+            for place, column in enumerate(batch.data.columns)
+        ]
+        data = pa.table(columns, names=batch.data.column_names)
+        return without(replace(batch, data=data, faults=tuple(faults)), np.array(gone, dtype=np.int64))
+
+    def text(self, cells: list[str]) -> str:
+        """A row as a line of this file, to be kept and, once put right, loaded again."""
+        row = [""] * len(self._head.names)
+        for place, cell in zip(self._named, cells, strict=True):
+            row[place] = cell
+        out = io.StringIO()
+        escape = self._dialect.escape
+        written = csv.writer(
+            out, delimiter=self.delimiter, lineterminator="", escapechar=escape, doublequote=escape is None
+        )
+        written.writerow(row)
+        return out.getvalue()
+
+    def line_of(self, record: int) -> int:
+        """The physical line on which a record starts. Reads the file again if cells hold line breaks."""
+        if self._doubtful and self._lines_are_records:
+            self._lines_are_records = not self._has_lone_returns()
+            self._doubtful = False
+        if self._lines_are_records or record <= self._head.lines:
+            return record
+        place = record - self._head.lines
+        if self._starts is None:
+            with open_csv(self.path, self._dialect, self._head) as stream:
+                starts = line_starts(lines_of(stream), lambda taken: csv.reader(taken, delimiter=self.delimiter))
+                enough = itertools.islice(starts, place) if self._lines_are_records is None else starts
+                found = array("q", enough)
+            if self._lines_are_records is not None:
+                self._starts = found
+        else:
+            found = self._starts
+        return self._head.lines + (found[place - 1] if place <= len(found) else place)
+
+    def _has_lone_returns(self) -> bool:
+        """Whether carriage returns alone end lines, which are not counted while the file is read."""
+        with open_csv(self.path, self._dialect, self._head) as stream:
+            last = b""
+            while data := stream.read(_BLOCK):
+                data = last + data
+                if data.count(b"\r") - data.endswith(b"\r") != data.count(b"\r\n"):
+                    return True
+                last = b"\r" if data.endswith(b"\r") else b""
+        return bool(last)
+
+    def _unclosed(self, record: int) -> str:
+        return (
+            f"{self.path}, line {self.line_of(record)}: a quoted cell that begins here never ends. "
+            "Nothing can be read after it."
+        )
+
+    def _unreadable(self, message: str) -> str:
+        if "straddling" in message:
+            size = f"{_BLOCK >> 20} MiB"
+            return f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends."
+        return f"{self.path} cannot be read as CSV: {message}."
+
+
+class _Seen:
+    """What a reading has seen.
+
+    Attributes:
+        records: the number of the last record.
+        good: the number of the last record that has all cells.
+        short: records behind that one with fewer cells than the header.
+        nameless: columns without a name, with how many values they have.
+    """
+
+    def __init__(self, footer: Footer) -> None:
+        self.footer = footer
+        self.records = 0
+        self.good = 0
+        self.short = 0
+        self.nameless: Counter[int] = Counter()
+        self.headers = 0
+        self.formulas = 0
+        self.stream: CsvStream | None = None
+
+    def follow(self, numbers: Numbers, last: int, odd: list[OddRow]) -> None:
+        """Counts records up to `last`, of which `numbers` are whole."""
+        self.records = last
+        good = max((row.record for row in odd if row.cells), default=0)
+        good = max(good, int(numbers[-1]) if len(numbers) else 0)
+        if good:
+            self.good, self.short = good, 0
+        self.short += sum(row.short for row in odd if row.record > self.good)
+
+
+def _joined(group: list[Batch]) -> Batch:
+    faults = tuple(fault for batch in group for fault in batch.faults)
+    data = pa.concat_tables([batch.data for batch in group])
+    return Batch(data, np.concatenate([batch.records for batch in group]), faults, group[-1].position)
+
+
+def _numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
+    """Record numbers of `rows` good rows from `start`, leaving out those of the odd ones in between."""
+    numbers = np.arange(start, start + rows, dtype=np.int64)
+    for row in odd:
+        numbers[np.searchsorted(numbers, row.record) :] += 1
+    return numbers

@@ -1,0 +1,257 @@
+"""The head of a CSV file: lines before the header, the character that separates cells, the columns' names."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+import sys
+from collections import Counter
+from collections.abc import Collection, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.readers.csv_stream import UNDECODABLE, CsvStream, Dialect, original
+from whohas.ingest.readers.streams import ByteStream, open_bytes
+from whohas.plurals import counted
+
+_HEAD = 1 << 20
+LONGEST_ROW = 4 << 20
+"""Bytes of a row, the header among them."""
+_SAMPLE = 200
+"""Lines by which a file is judged."""
+
+_DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=([!#-~\t ])\1*"?', re.IGNORECASE)
+_TYPE_LINE = re.compile(r'"?#TYPE ')
+_BLANK = ' ",;\t|'
+FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+"""A text that Excel is to leave as it is: ="0001"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What comes before the data.
+
+    Attributes:
+        delimiter: what separates cells.
+        names: the header's cells; empty where a column has no name.
+        lines: lines before the header.
+        skipped: bytes of these lines.
+        size: bytes of the header, as `CsvStream` hands it on.
+        extra: empty cells that the rows have behind the header's last one.
+    """
+
+    delimiter: str
+    names: tuple[str, ...]
+    lines: int
+    skipped: int
+    size: int
+    extra: int
+
+
+def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Collection[str]) -> Head:
+    """Reads the head of a file.
+
+    Args:
+        needed: columns that the file has to have.
+        known: columns that it may have.
+
+    Raises:
+        InvalidArguments: the file is empty, has no header that can be read, or a later line is the header.
+    """
+    lift_field_limit()
+    with open_bytes(path, dialect.encoding) as stream:
+        head = stream.read(_HEAD)
+    if not head.strip(b"\xef\xbb\xbf \t\r\n\0"):
+        raise InvalidArguments(f"{path} is empty. A CSV file begins with a header that names its columns.")
+    text = head.decode(errors="surrogateescape")
+    lines = list(itertools.islice(io.StringIO(text, newline=""), dialect.skip + _SAMPLE))
+    before, named = _preamble(lines, dialect)
+    if before >= len(lines):
+        why = f"csv.skip is {dialect.skip}, and " if dialect.skip else ""
+        raise InvalidArguments(
+            f"{path} has no header: {why}there is nothing but {counted(len(lines), 'line')} without data."
+        )
+    rows = lines[before:]
+    delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
+    skipped = len("".join(lines[:before]).encode(errors="surrogateescape"))
+    with open_bytes(path, dialect.encoding) as stream:
+        names, size = _header(path, lines_of(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
+    _check(path, names, lines[before], before + 1, dialect)
+    names = [plain(name) if name.strip() else "" for name in names]
+    sample = [row for row in csv.reader(rows, delimiter=delimiter) if any(map(str.strip, row))]
+    later = _later_header(path, lines, before, delimiter, names, needed, known)
+    if later:
+        raise InvalidArguments(later)
+    if not any(names):
+        raise InvalidArguments(f"{path} has no header: line {before + 1} is empty.")
+    repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
+    if repeated:
+        raise InvalidArguments(f"{path}: the header names {', '.join(map(repr, repeated))} more than once.")
+    return Head(delimiter, tuple(names), before, skipped, size, _extra(sample, len(names)))
+
+
+@contextmanager
+def open_csv(path: Path, dialect: Dialect, head: Head) -> Generator[CsvStream]:
+    """Opens a file at its header."""
+    with open_bytes(path, dialect.encoding) as stream:
+        yield CsvStream(stream, head.delimiter, dialect, head.skipped)
+
+
+def lines_of(stream: CsvStream) -> io.TextIOWrapper:
+    """The lines of what a stream hands on, with their ends."""
+    return io.TextIOWrapper(
+        io.BufferedReader(_Readable(stream)), encoding="utf-8", errors="surrogateescape", newline=""
+    )
+
+
+def plain(cell: str) -> str:
+    """A cell's text where it is written as Excel's text formula, else the cell."""
+    found = FORMULA.fullmatch(cell)
+    return found[1].replace('""', '"') if found else cell
+
+
+def lift_field_limit() -> None:
+    csv.field_size_limit(sys.maxsize)
+
+
+def encoding_hint(data: bytes) -> str:
+    """What the bytes show of an encoding that is not UTF-8: the end of a message."""
+    even, odd = data[::2].count(0), data[1::2].count(0)
+    if even + odd > len(data) // 8:
+        if odd > 8 * even:
+            return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-le".'
+        if even > 8 * odd:
+            return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-be".'
+        return "It is no text."
+    if b"\0" not in data:
+        try:
+            data.decode("windows-1252")
+        except UnicodeDecodeError:
+            pass
+        else:
+            if not any(byte < 32 and byte not in b"\t\r\n" for byte in data):
+                return 'If it is Windows-1252 (Western Europe), set [csv] encoding = "windows-1252" in a mapping.'
+    return "If it has another encoding, set it in a mapping: [csv] encoding = …"
+
+
+def _preamble(lines: list[str], dialect: Dialect) -> tuple[int, str | None]:
+    """How many lines come before the header, and the delimiter that one of them names."""
+    before, delimiter = min(dialect.skip, len(lines)), None
+    while before < len(lines):
+        line = lines[before].lstrip("\ufeff").rstrip("\r\n")
+        if found := _SEPARATOR_LINE.fullmatch(line):
+            delimiter = found[1]
+        elif not (
+            _TYPE_LINE.match(line) or not line.strip(_BLANK) or (dialect.comment and line.startswith(dialect.comment))
+        ):
+            break
+        before += 1
+    return before, delimiter
+
+
+def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[str], int]:
+    size = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal size
+        while line := lines.readline(LONGEST_ROW + 1):
+            size += len(line.encode(errors="surrogateescape"))
+            if size > LONGEST_ROW:
+                raise InvalidArguments(
+                    f"{path} cannot be read as CSV: its header is longer than {LONGEST_ROW >> 20} MiB, or a quoted "
+                    "cell in it never ends."
+                )
+            yield line
+
+    return next(csv.reader(counted(), delimiter=delimiter), []), size
+
+
+def _check(path: Path, names: list[str], line: str, number: int, dialect: Dialect) -> None:
+    wrong = re.search(rf"{UNDECODABLE}|\0", "".join(names))
+    if wrong is None:
+        return
+    found = original(wrong[0])
+    whole = line.encode(errors="surrogateescape")
+    around = whole[max(whole.find(found) - 20, 0) :][:40]
+    with open_bytes(path, dialect.encoding) as stream:
+        hint = encoding_hint(stream.read(1 << 16))
+    shown = around.decode(errors="backslashreplace").rstrip()
+    raise InvalidArguments(f"{path} is no CSV file in UTF-8: line {number} cannot be read ({shown!r}). {hint}")
+
+
+def _delimiter(text: str, wanted: Collection[str]) -> str:
+    """What separates cells: what yields the wanted columns, else what splits the rows alike into the most cells."""
+
+    def score(delimiter: str) -> tuple[int, bool, bool, float]:
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
+        names = {plain(name) for name in rows[0]}
+        width = len(rows[0])
+        alike = sum(len(row) == width for row in rows[1:]) / max(len(rows) - 1, 1) if len(rows) > 1 else 1.0
+        data = io.BytesIO(text.encode(errors="surrogateescape"))
+        quotes = CsvStream(ByteStream(Path(), data, data, None), delimiter, Dialect())
+        while quotes.read():
+            pass
+        regular = not (quotes.literal or quotes.stray.count)
+        return len(names & set(wanted)), width > 1, regular, alike * (width - 1)
+
+    return max(_DELIMITERS, key=score)
+
+
+def _extra(rows: list[list[str]], width: int) -> int:
+    """How many empty cells most rows have behind the header's last."""
+    wider = Counter(len(row) - width for row in rows[1:] if len(row) > width and not any(row[width:]))
+    found = wider.most_common(1)
+    return found[0][0] if found and 2 * found[0][1] > len(rows) - 1 else 0
+
+
+def _later_header(
+    path: Path,
+    lines: list[str],
+    before: int,
+    delimiter: str,
+    names: list[str],
+    needed: Collection[str],
+    known: Collection[str],
+) -> str | None:
+    """The message for a file whose header is a later line."""
+    missing = [name for name in needed if name not in names]
+    if not (missing if needed else known and not set(names) & set(known)):
+        return None
+    for number in range(before + 1, len(lines)):
+        for separator in (delimiter, *_DELIMITERS):
+            cells = {plain(cell) for cell in next(csv.reader([lines[number]], delimiter=separator), [])}
+            if (cells >= set(needed)) if needed else len(cells & set(known)) > 1:
+                return (
+                    f"{path}: the header is line {number + 1}, and lines before it are no data. Set [csv] skip = "
+                    f"{number} in a mapping."
+                )
+    widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
+    usual, times = Counter(widths[before:]).most_common(1)[0]
+    if needed and usual > 1 and usual != len(names) and 2 * times > len(lines) - before:
+        return (
+            f"{path}: the header, line {before + 1}, has no column {missing[0]!r} but {counted(len(names), 'cell')}, "
+            f"and most lines have {usual}. If the header is line "
+            f"{widths.index(usual, before) + 1}, set [csv] skip = {widths.index(usual, before)} in the mapping."
+        )
+    return None
+
+
+class _Readable(io.RawIOBase):
+    def __init__(self, stream: CsvStream) -> None:
+        self._stream = stream
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._left or self._stream.read(_HEAD)
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        self._left = data[size:]
+        return size

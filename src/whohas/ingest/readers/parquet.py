@@ -1,0 +1,247 @@
+"""Parquet files as batches of text columns, like CSV files."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections import Counter
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.readers.batches import Batch, Fault, Numbers
+from whohas.ingest.readers.parquet_bounds import rows_at_once
+from whohas.ingest.readers.parquet_texts import cell, is_list, plain, refuse_unreadable
+from whohas.warehouse.arrow import one, pc
+
+SEPARATOR = "\x1f"
+"""Stands between the values of a list column's cell."""
+
+_ROWS = 50_000
+_CELLS = 1 << 23
+"""Of a batch, at most, unless they are of one row."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read ahead; without it Arrow reads a whole row group."""
+_COLUMNS = 1_000
+"""That an engine is given at a time: it takes time by the square of their number."""
+
+
+class ParquetFile:
+    """One Parquet file. Records are its rows, from 1.
+
+    Attributes:
+        header: the columns' names.
+        lists: the columns that are lists of single values.
+        schema: the columns' names and types.
+        rows, groups: how many rows and row groups it has.
+
+    Args:
+        connection: DuckDB, whose limit of memory holds for what a page of each column takes.
+
+    Raises:
+        InvalidArguments: it is not a Parquet file, repeats a column's name, or has a column of a type that is not read.
+    """
+
+    def __init__(self, path: Path, connection: Any) -> None:
+        self.path = path
+        self._connection = connection
+        self._raw = path.open("rb")
+        # by its number: a name may be no UTF-8, or a pattern to the engine, and the file may be replaced under it
+        self._source = f"/dev/fd/{self._raw.fileno()}"
+        with self._readable("is not a Parquet file"):
+            self._file = self._opened()
+        self.schema: pa.Schema = self._file.schema_arrow
+        self.rows: int = self._file.metadata.num_rows
+        self.groups: int = self._file.num_row_groups
+        self.header: list[str] = self.schema.names
+        if not self.header:
+            raise InvalidArguments(f"{path} has no columns.")
+        repeated = sorted(name for name, count in Counter(self.header).items() if count > 1)
+        if repeated:
+            raise InvalidArguments(f"{path} has several columns named {', '.join(map(repr, repeated))}.")
+        try:
+            for field in self.schema:
+                refuse_unreadable(field.name, field.type)
+        except InvalidArguments as error:
+            raise InvalidArguments(f"{path}: {error.message}. Write it as text, or leave it out.") from None
+        self._nested = {f.name for f in self.schema if pa.types.is_nested(f.type)}
+        self.lists = [f.name for f in self.schema if is_list(f.type) and not pa.types.is_nested(f.type.value_type)]
+        leaves = [self._file.schema.column(place) for place in range(len(self._file.schema))]
+        self._intervals = frozenset(leaf.path for leaf in leaves if leaf.converted_type == "INTERVAL")
+        old = [f"{leaf.path}." for leaf in leaves if leaf.physical_type == "INT96"]
+        self._old_times = [name for name in self.header if any(path.startswith(f"{name}.") for path in old)]
+
+    def _opened(self, **options: Any) -> pq.ParquetFile:
+        return pq.ParquetFile(
+            self._source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **options
+        )
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether it holds whole identities, with what is nested in them."""
+        return bool(self._nested & {"accounts", "access", "apps", "owns"})
+
+    def batches(self, joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
+        """The rows as text; nested values as JSON.
+
+        Args:
+            joined: list columns whose values are joined by `SEPARATOR` instead.
+        """
+        cells = [
+            cell(field, str(place), SEPARATOR if field.name in joined and field.name in self.lists else None)
+            for place, field in enumerate(self.schema)
+        ]
+        yield from self._select(cells, [str(place) for place in range(len(self.header))], joined)
+
+    def documents(self) -> Iterator[Batch]:
+        """The rows as JSON objects."""
+        yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
+
+    def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
+        size, start = self.path.stat().st_size, 1
+        with self._readable("cannot be read as Parquet"):
+            most = rows_at_once(self.path, self._source, self.schema, self._connection)
+            for batch in self._read(max(1, min(_ROWS, _CELLS // len(self.header), most))):
+                numbers = np.arange(start, start + batch.num_rows, dtype=np.int64)
+                start += batch.num_rows
+                raw, faults = self._checked(self._plain(batch), numbers)
+                self._refuse_separators(raw, joined)
+                data = self._selected(raw.rename_columns(names), cells)
+                yield Batch(data, numbers, faults, size * start // max(self.rows, 1))
+
+    def _read(self, size: int, **options: Any) -> Iterator[pa.Table]:
+        """The rows, so many at a time; times of the old type INT96 in the unit that has room for them."""
+        batches = self._file.iter_batches(size, **options)
+        if not self._old_times:
+            yield from (pa.Table.from_batches([batch]) for batch in batches)
+            return
+        # nanoseconds have room for 1677 to 2262 only, and Arrow lets what is beyond begin again at the other end
+        old = [place for place, name in enumerate(self.header) if name in self._old_times]
+        coarse = self._opened(coerce_int96_timestamp_unit="us").iter_batches(size, **options)
+        for fine_batch, coarse_batch in zip(batches, coarse, strict=True):
+            table = pa.Table.from_batches([fine_batch])
+            for place in old:
+                fine, rough = fine_batch.column(place), coarse_batch.column(place)
+                if pa.types.is_nested(fine.type) or _differ(fine, rough):
+                    table = table.set_column(place, pa.field(self.header[place], rough.type), rough)
+            yield table
+
+    def sample(self, groups: Sequence[int], rows: int, size: int) -> pa.Table:
+        """Return rows of some row groups as text, with columns named 0, 1, 2 and so on; lists are joined by `;`.
+
+        Args:
+            rows: of a group, at most.
+            size: bytes of a file up to which it is read through, to know how much memory a row takes.
+        """
+        names = [str(place) for place in range(len(self.header))]
+        cells = [cell(field, names[place], ";" if field.name in self.lists else None)
+                 for place, field in enumerate(self.schema)]  # fmt: skip
+        parts: list[pa.Table] = []
+        with self._readable("cannot be read as Parquet"):
+            most = _ROWS
+            if self.path.stat().st_size <= size:
+                most = rows_at_once(self.path, self._source, self.schema, self._connection)
+            rows = max(1, min(rows, _CELLS // len(self.header) // max(len(groups), 1), most // max(len(groups), 1)))
+            for group in groups:
+                for batch in islice(self._read(rows, row_groups=[group]), 1):
+                    raw, _ = self._checked(self._plain(batch), np.arange(batch.num_rows))
+                    parts.append(self._selected(raw.rename_columns(names), cells))
+        return pa.concat_tables(parts) if parts else pa.table({name: pa.array([], pa.string()) for name in names})
+
+    def _plain(self, batch: pa.Table) -> pa.Table:
+        try:
+            columns = [
+                plain(name, column, name in self._intervals)
+                for name, column in zip(self.header, batch.columns, strict=True)
+            ]
+        except InvalidArguments as error:
+            raise InvalidArguments(f"{self.path}: {error.message}. Write it as text, or leave it out.") from None
+        return pa.table(columns, names=[str(place) for place in range(len(columns))]).rename_columns(self.header)
+
+    def _checked(self, batch: pa.Table, numbers: Numbers) -> tuple[pa.Table, tuple[Fault, ...]]:
+        """A batch whose texts that are no UTF-8 are empty; they become faults."""
+        try:
+            batch.validate(full=True)
+            return batch, ()
+        except pa.ArrowInvalid:
+            pass
+        faults: list[Fault] = []
+        for place, name in enumerate(self.header):
+            column = one(batch.column(place))
+            try:
+                column.validate(full=True)
+                continue
+            except pa.ArrowInvalid as error:
+                if not pa.types.is_string(column.type):
+                    raise InvalidArguments(
+                        f"{self.path}, column {name!r}: {str(error).splitlines()[0]}. Write the file again."
+                    ) from None
+            data = column.view(pa.binary()).to_pylist()
+            texts = [_decoded(value) for value in data]
+            for row, (value, text) in enumerate(zip(data, texts, strict=True)):
+                if value is not None and text is None:
+                    shown = value.decode(errors="backslashreplace")
+                    reason = f"no valid UTF-8: {shown[:80]}"
+                    faults.append(Fault(int(numbers[row]), name, reason, json.dumps({name: shown}), value=shown))
+            batch = batch.set_column(place, name, pa.array(texts, pa.string()))
+        return batch, tuple(sorted(faults, key=lambda fault: fault.record))
+
+    def _refuse_separators(self, batch: pa.Table, joined: frozenset[str]) -> None:
+        for name in joined.intersection(self.lists):
+            values = one(batch.column(name)).flatten()
+            if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, SEPARATOR)).as_py():
+                raise InvalidArguments(
+                    f"{self.path}, column {name!r}: a value of a list holds the character U+001F, which stands between "
+                    "values while they are loaded. Take it out."
+                )
+
+    @contextmanager
+    def _readable(self, what: str) -> Generator[None]:
+        """Raise an error of one sentence for a file that cannot be read."""
+        try:
+            yield
+        except (pa.ArrowException, duckdb.Error, OSError, ValueError, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno and error.errno != errno.EIO:
+                raise
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InvalidArguments(f"{self.path} {what}: {first.replace(self._source, self.path.name)}") from None
+
+    def _selected(self, raw: pa.Table, cells: list[str]) -> pa.Table:
+        if len(cells) == 1 or len(cells) <= _COLUMNS:
+            self._connection.register("raw", raw)
+            return self._connection.sql(f"SELECT {', '.join(cells)} FROM raw").to_arrow_table()
+        # each cell is of the column at its place
+        parts = [
+            self._selected(raw.select(range(begin, min(begin + _COLUMNS, len(cells)))), cells[begin : begin + _COLUMNS])
+            for begin in range(0, len(cells), _COLUMNS)
+        ]
+        fields = [field for part in parts for field in part.schema]
+        return pa.table([column for part in parts for column in part.columns], schema=pa.schema(fields))
+
+    def line_of(self, record: int) -> int:
+        return record
+
+    def text(self, cells: list[str]) -> str:
+        """A row as JSON, to be kept."""
+        return json.dumps(dict(zip(self.header, cells, strict=True)), ensure_ascii=False)
+
+
+def _differ(fine: pa.Array, rough: pa.Array) -> bool:
+    """Whether times in nanoseconds are others than the same in microseconds."""
+    return pc.all(pc.equal(pc.cast(fine, rough.type, safe=False), rough)).as_py() is False
+
+
+def _decoded(value: bytes | None) -> str | None:
+    """The text of bytes; None where they are no UTF-8."""
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,271 @@
+"""The settling half of a load: duplicates, memberships, nested accounts, correlation; then what changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.errors import InvalidArguments
+from whohas.ingest import memberships
+from whohas.ingest import nested_accounts as nested
+from whohas.ingest.access import derive
+from whohas.ingest.amend import Amendments, all_of
+from whohas.ingest.correlate import correlated
+from whohas.ingest.emptied import emptied_columns
+from whohas.ingest.given import FILE, recognise
+from whohas.ingest.managers import Managers
+from whohas.ingest.mapping import Correlation
+from whohas.ingest.named_accounts import named_rule
+from whohas.ingest.notes import Notes
+from whohas.ingest.pipeline import Reading
+from whohas.ingest.publish import MERGED, merged, replaced, write_rows
+from whohas.ingest.references import follow, moved
+from whohas.ingest.rewrite import Change as Revision
+from whohas.ingest.rewrite import revise
+from whohas.ingest.staging import Stage, StagedFile
+from whohas.plurals import counted
+from whohas.warehouse.arrow import pc
+from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, SOURCES
+from whohas.warehouse.store import Change
+
+Counts = dict[str, tuple[int, int]]
+"""By source: accounts after the load, and how many of them have an identity."""
+
+
+def settle(reading: Reading) -> tuple[list[Change], Counts]:
+    """Makes of what was read what is published.
+
+    Returns:
+        The changes, and the accounts of each source that the load touches.
+    """
+    for name in ("accounts", "entitlements"):
+        if name in reading.stages:
+            reading.stages[name].finish(reading.connection)
+    from_file = set(reading.stages["accounts"].touched) if "accounts" in reading.stages else set[str]()
+    if "accounts" in reading.stages:
+        reading.records.merge_accounts(reading.stages["accounts"])
+        if reading.given_ids:
+            reading.records.drop_duplicates(reading.stages["accounts"], "id", "id")
+    if "entitlements" in reading.stages:
+        reading.records.drop_duplicates(reading.stages["entitlements"], "id", "id")
+    recognise(reading.connection, reading.load.base, reading.sources.rows)
+    named = _named_accounts(reading)
+    _memberships(reading, named)
+    holdings = reading.stages.get(ACCOUNT_ENTITLEMENTS.name)
+    told = set(holdings.touched) if holdings is not None else set[str]()
+    left = _nested(reading, from_file | named.keys())
+    for name, stage in reading.stages.items():
+        if name not in ("identities", "accounts", "entitlements"):
+            stage.finish(reading.connection)
+            if name == ACCOUNT_ENTITLEMENTS.name:
+                _drop_repeated(reading, stage)
+            elif stage.table.schema.names[0] == "id":
+                reading.records.drop_duplicates(stage, "id", "id")
+    accounts = reading.stages.get(ACCOUNTS.name)
+    if accounts is not None:
+        _revise_accounts(reading, accounts, left)
+    managers = Managers(reading)
+    managers.find()
+    gone = moved(reading)
+    amendments = Amendments(reading.load, _changes(reading))
+    if gone is not None:
+        follow(reading, gone, amendments)
+    managers.find_again(amendments)
+    _correlate_again(reading, amendments)
+    changes = derive(reading, amendments.apply(), from_file | named.keys(), told)
+    reading.warnings += Notes(reading, changes).all()
+    reading.warnings += emptied_columns(reading, changes)
+    now = datetime.now(UTC)
+    nested = (accounts.touched if accounts is not None else set[str]()) - from_file - named.keys()
+    rows = reading.sources.finish(from_file, now, reading.load.id, named, nested)
+    if rows.num_rows:
+        changes.append(write_rows(reading.load, SOURCES, rows))
+    for rule, index in reading.indexes():
+        if index.ambiguous:
+            stay = counted(index.ambiguous, "account stays", "accounts stay")
+            reading.warnings.append(f"{stay} uncorrelated, for several identities have the same {rule[0]}.")
+    return changes, _counts(changes)
+
+
+def _drop_repeated(reading: Reading, stage: Stage) -> None:
+    repeated = reading.records.drop_repeated_memberships(stage)
+    for number, path, _, _ in reading.files:
+        if count := repeated[number]:
+            rows, they = counted(count, "row names", "rows name"), "it counts" if count == 1 else "they count"
+            reading.warnings.append(
+                f"{path.name}: {rows} an account and an entitlement that an earlier row names too; {they} once."
+            )
+
+
+def _changes(reading: Reading) -> list[Change]:
+    changes: list[Change] = []
+    for name, stage in reading.stages.items():
+        if name in MERGED:
+            changes.append(merged(reading.connection, reading.load, stage))
+        elif stage.touched or stage.table.partition is None:
+            changes.append(replaced(stage))
+    return changes
+
+
+def _named_accounts(reading: Reading) -> dict[str, int]:
+    """Takes the accounts that only memberships name; returns how many, by source."""
+    stage = reading.named
+    if stage is None:
+        return {}
+    stage.finish(reading.connection)
+    reading.records.merge_accounts(stage)
+    accounts = reading.stage(ACCOUNTS)
+    left = nested.adopt(stage, accounts, reading.may_name, lambda: reading.load.new_file(ACCOUNTS))
+    made: dict[str, int] = {}
+    for file in stage.files:
+        if file not in left:
+            made[file.partition or ""] = made.get(file.partition or "", 0) + file.rows
+    for id in made:
+        mapping, account, attributes = reading.named_rules[id]
+        row = reading.sources.rows[id]
+        if row["authoritative"]:
+            raise InvalidArguments(
+                f"The mapping {mapping.path} is wrong: the source {reading.sources.name(id)!r} is authoritative, so "
+                "its accounts make identities, and no file of accounts describes it. Give [accounts] a file."
+            )
+        rule = named_rule(mapping, account, attributes)
+        row["correlation"] = None if rule is None else rule.to_json()
+        if rule is not None:
+            reading.rules[id] = rule
+            reading.late.add(id)
+        reading.sources.add_attributes(id, attributes)
+    return made
+
+
+def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
+    if not reading.memberships:
+        return
+    stage = reading.stage(ENTITLEMENTS)
+    for _, asked in reading.memberships:
+        asked.finish(reading.connection)
+    brought = [file.path for file in stage.files if file.rows]
+    for mapping, asked in reading.memberships:
+        made = 0
+        if mapping.entitlements is None:
+            made = memberships.make_entitlements(reading.connection, asked.files, brought, stage, reading.sources)
+            stage.touched |= asked.touched
+        accounts = sum(count for id, count in named.items() if reading.named_rules[id][0] is mapping)
+        if accounts and mapping.memberships is not None:
+            reading.warnings.append(
+                f"{counted(accounts, 'account')} and {counted(made, 'entitlement')} were made from "
+                f"{mapping.memberships.file.name}, "
+                "for no file of accounts describes the source."
+            )
+    stage.finish(reading.connection)
+    reading.records.drop_duplicates(stage, "id", "id", silent=True)
+    bad: list[pa.Table] = []
+    for mapping, asked in reading.memberships:
+        ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
+        memberships.resolve(
+            reading.connection,
+            asked.files,
+            _files(reading, ACCOUNTS.name, asked.touched),
+            _files(reading, ENTITLEMENTS.name, asked.touched),
+            ignore_case,
+            reading.stage(ACCOUNT_ENTITLEMENTS),
+            bad.append,
+        )
+    reading.records.reject_memberships(bad)
+
+
+def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
+    """The files of these sources as they will be."""
+    stage = reading.stages.get(name)
+    table = ACCOUNTS if name == ACCOUNTS.name else ENTITLEMENTS
+    touched = stage.touched if stage is not None else set[str]()
+    kept = [file.path for file in reading.load.base.files(table, frozenset(partitions - touched))]
+    staged = (
+        [file.path for file in stage.files if file.partition in partitions and file.rows] if stage is not None else []
+    )
+    return kept + staged
+
+
+def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
+    """Takes nested accounts for sources without a file of accounts; returns those of the other sources."""
+    rows, new_file = reading.sources.rows, reading.load.new_file
+
+    def only_nested(id: str) -> bool:
+        return rows[id]["loadId"] is None
+
+    def speaks(id: str) -> bool:
+        return (only_nested(id) or id in from_file) and rows[id]["holdingsFrom"] != FILE
+
+    held = reading.nested.get(ACCOUNT_ENTITLEMENTS.name)
+    if held is not None:
+        held.finish(reading.connection)
+        nested.adopt(held, reading.stage(ACCOUNT_ENTITLEMENTS), speaks, lambda: new_file(ACCOUNT_ENTITLEMENTS))
+    accounts = reading.nested.get(ACCOUNTS.name)
+    if accounts is None:
+        return []
+    accounts.finish(reading.connection)
+    reading.records.drop_duplicates(accounts, "id", "accounts.id")
+    rest = nested.adopt(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
+    out = [file for file in rest if file.partition not in from_file]
+    if out:
+        count = sum(file.rows for file in out)
+        reading.warnings.append(
+            f"{counted(count, 'account nested in identities was', 'accounts nested in identities were')} left out: "
+            "an earlier load brought a file of accounts of their sources, which has more to it."
+        )
+    return [file for file in rest if file.partition in from_file]
+
+
+def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> None:
+    """Fills accounts from their nested form, and correlates those that were read before all identities were known."""
+    fill = nested.filler(reading.connection, left) if left else None
+    nested_sources = {file.partition for file in left}
+    for file in stage.files:
+        id = file.partition or ""
+        rule = reading.rules.get(id) if id in reading.late else None
+        steps: list[Revision] = []
+        if fill is not None and id in nested_sources:
+            steps.append(fill)
+        if rule is not None:
+            steps.append(_by_rule(reading, rule))
+        if steps:
+            revise(file, ACCOUNTS, change=all_of(steps))
+
+
+def _by_rule(reading: Reading, rule: Correlation) -> Revision:
+    index = reading.index(rule)
+
+    def apply(data: pa.Table) -> pa.Table:
+        return correlated(data, rule, index)
+
+    return apply
+
+
+def _correlate_again(reading: Reading, amendments: Amendments) -> None:
+    """Correlates accounts that the load does not bring, where it brings identities and a source has a rule."""
+    if IDENTITIES.name not in reading.stages:
+        return
+    for id in amendments.kept(ACCOUNTS):
+        row = reading.sources.rows.get(id)
+        if row is not None and row["correlation"] is not None:
+            step = _by_rule(reading, Correlation.from_json(row["correlation"]))
+            amendments.add(ACCOUNTS, id, (step, "identityId"))
+
+
+def _counts(changes: list[Change]) -> Counts:
+    counts: Counts = {}
+    for change in changes:
+        if change.table is not ACCOUNTS:
+            continue
+        counts.update(dict.fromkeys(change.replace or (), (0, 0)))
+        for file in change.add:
+            held = 0
+            with pq.ParquetFile(file.path) as parquet:
+                for batch in parquet.iter_batches(200_000, columns=["correlated"]):
+                    held += pc.sum(batch.column(0)).as_py() or 0
+            rows, before = counts.get(file.partition or "", (0, 0))
+            counts[file.partition or ""] = (rows + file.rows, before + held)
+    return counts

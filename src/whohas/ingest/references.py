@@ -1,0 +1,106 @@
+"""References to identities whose ids a load changes, as where a mapping begins or ceases to name a column of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from whohas.engine.sql import literal, quote
+from whohas.ingest.amend import Amendments, renamed
+from whohas.ingest.pipeline import Reading
+from whohas.ingest.values import made_id
+from whohas.warehouse.arrow import one
+from whohas.warehouse.schema import (
+    ACCESS_PROFILES,
+    ACCOUNT_ACTIVITIES,
+    ACCOUNTS,
+    APPS,
+    ENTITLEMENTS,
+    IDENTITIES,
+    IDENTITY_ACCESS,
+    IDENTITY_APPS,
+    IDENTITY_PROFILES,
+    OVERRULED_ACCESS,
+    ROLES,
+    Table,
+)
+
+REFERENCES: dict[Table, tuple[str, ...]] = {
+    IDENTITIES: ("managerId",),
+    ACCOUNTS: ("identityId", "ownerIdentityId"),
+    IDENTITY_ACCESS: ("identityId", "ownerId"),
+    OVERRULED_ACCESS: ("identityId", "ownerId"),
+    IDENTITY_APPS: ("identityId",),
+    IDENTITY_PROFILES: ("ownerId",),
+    ENTITLEMENTS: ("ownerId",),
+    ACCESS_PROFILES: ("ownerId",),
+    ROLES: ("ownerId",),
+    APPS: ("ownerId",),
+    ACCOUNT_ACTIVITIES: ("requesterId", "recipientId"),
+}
+"""The columns that hold ids of identities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Identities whose ids a load changes: the old id of each and its new one."""
+
+    old: pa.Array
+    new: pa.Array
+
+
+def moved(reading: Reading) -> Moved | None:
+    """The identities that get another id; None where none does.
+
+    An account that is loaded again tells it: the identity that was made from it, and the one that is made from it now.
+    """
+    stage = reading.stages.get(ACCOUNTS.name)
+    if stage is None or IDENTITIES.name not in reading.stages:
+        return None
+    made = reading.stages[IDENTITIES.name].touched & stage.touched
+    base = [file.path for file in reading.load.base.files(ACCOUNTS, frozenset(made))]
+    staged = [file.path for file in stage.files if file.partition in made and file.rows]
+    if not base or not staged or not (reading.has_identity_ids or _had_ids(reading.connection, base)):
+        return None
+    found = reading.connection.sql(
+        "SELECT b.identityId AS old, any_value(n.identityId) AS new "
+        f"FROM read_parquet([{_paths(base)}]) b JOIN read_parquet([{_paths(staged)}]) n "
+        "ON n.sourceId = b.sourceId AND n.nativeIdentity = b.nativeIdentity "
+        "WHERE b.authoritative AND n.authoritative AND b.identityId <> n.identityId GROUP BY 1"
+    ).to_arrow_table()
+    return Moved(one(found.column("old")), one(found.column("new"))) if found.num_rows else None
+
+
+def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
+    """Lets every reference that the load does not bring follow to the new ids."""
+    reading.connection.register("moved_ids", pa.table({"old": gone.old}))
+    for table, columns in REFERENCES.items():
+        for partition, files in amendments.kept(table).items():
+            for column in columns:
+                if _refers(reading.connection, [file.path for file in files], column):
+                    amendments.add(table, partition, (renamed(column, gone.old, gone.new), column))
+    new = dict(zip(gone.old.to_pylist(), gone.new.to_pylist(), strict=True))
+    for row in reading.sources.rows.values():
+        row["ownerId"] = new.get(row["ownerId"], row["ownerId"])
+
+
+def _had_ids(connection: Any, files: Sequence[Path]) -> bool:
+    """Whether identities had ids of their own before."""
+    given = f"authoritative AND identityId <> {made_id('sourceId', 'nativeIdentity')}"
+    found = connection.execute(f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {given} LIMIT 1").fetchall()
+    return bool(found)
+
+
+def _refers(connection: Any, files: Sequence[Path], column: str) -> bool:
+    found = connection.execute(
+        f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {quote(column)} IN (SELECT old FROM moved_ids) LIMIT 1"
+    ).fetchall()
+    return bool(found)
+
+
+def _paths(paths: Sequence[Path]) -> str:
+    return ", ".join(literal(str(path)) for path in paths)

@@ -1,0 +1,74 @@
+"""What shapers hand to the stages: rows of a table, and rows that are rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from whohas.ingest.convert import Typed
+from whohas.ingest.readers.batches import Fault, Numbers
+from whohas.warehouse.schema import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """Rows of a table, in its schema, with the record of their file that each comes from."""
+
+    table: Table
+    data: pa.Table
+    records: Numbers
+
+
+def shaped(table: Table, typed: Typed, records: Numbers) -> Shaped:
+    """The good rows of what was typed."""
+    data = pa.table([typed.data[name] for name in table.schema.names], schema=table.schema)
+    good = typed.wrong < 0
+    if good.all():
+        return Shaped(table, data, records)
+    return Shaped(table, data.filter(pa.array(good)), records[good])
+
+
+def faults(
+    typed: Typed,
+    records: Numbers,
+    column_of: Callable[[str], str],
+    value_of: Callable[[int, str], str],
+    row_of: Callable[[int], str],
+) -> list[Fault]:
+    """List the bad rows of what was typed, and what could not be read in the other rows: cells, and items of lists.
+
+    Args:
+        column_of: from a table's column to what the file calls it.
+        value_of: from a row's place and a table's column to the text that is there.
+        row_of: from a row's place to the row as text.
+    """
+
+    def source_of(place: int) -> str:
+        return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
+
+    found: list[Fault] = []
+    for place in np.flatnonzero(typed.wrong >= 0).tolist():
+        column, reason = typed.reasons[typed.wrong[place]]
+        value = value_of(place, column)
+        shown = _shown(value, reason) if value else reason
+        found.append(Fault(int(records[place]), column_of(column), shown, row_of(place), source_of(place)))
+    for cells in typed.unreadable:
+        for place in cells.places[typed.wrong[cells.places] < 0].tolist():
+            value = value_of(place, cells.column)
+            shown = _shown(value, cells.reason)
+            name = column_of(cells.column)
+            found.append(Fault(int(records[place]), name, shown, row_of(place), source_of(place), value))
+    for cell in typed.inner:
+        place = cell.place
+        if typed.wrong[place] < 0:
+            name = column_of(cell.column)
+            where, row, source = f"{name}{cell.within}", row_of(place), source_of(place)
+            found.append(Fault(int(records[place]), where, cell.reason, row, source, cell.value, name))
+    return found
+
+
+def _shown(value: str, reason: str) -> str:
+    return f"{value[:60]!r} is {reason}"

@@ -1,0 +1,125 @@
+"""The sources of a load: which there are, under which id, and what the load brought of each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.errors import InvalidArguments
+from whohas.ingest.values import MAX_ID
+from whohas.warehouse.schema import SOURCES
+from whohas.warehouse.store import Snapshot
+
+Row = dict[str, Any]
+
+
+class Sources:
+    """The sources of a snapshot, and those that a load adds or changes.
+
+    A source is known by its id or by its name. One that is known only by a name has the id of the source of that
+    name in the snapshot, or else one made from the name. Within a load, one id has one name and one name one id.
+    """
+
+    def __init__(self, base: Snapshot) -> None:
+        self.rows: dict[str, Row] = {}
+        for file in base.files(SOURCES):
+            for row in pq.read_table(file.path, schema=SOURCES.schema).to_pylist():
+                self.rows[row["id"]] = row
+        self._base_ids = {row["name"]: id for id, row in self.rows.items() if row["name"]}
+        self._ids: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+        self._attributes: dict[str, set[str]] = {}
+        self._pairs: dict[tuple[str | None, str | None], str] = {}
+
+    def resolve(self, id: str | None, name: str | None) -> str:
+        """The id of the source that a file names by id, name or both; it is added if it is new.
+
+        Raises:
+            InvalidArguments: the id belongs to another name, or the name to another id.
+        """
+        known = self._pairs.get((id, name))
+        if known is None:
+            known = self._pairs[id, name] = self._resolve(id, name)
+        return known
+
+    def _resolve(self, id: str | None, name: str | None) -> str:
+        if id is None:
+            assert name is not None
+            id = (
+                self._ids.get(name)
+                or self._base_ids.get(name)
+                or hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+            )
+        if len(id) > MAX_ID or any(ord(c) < 32 or ord(c) == 127 for c in id):
+            raise InvalidArguments(
+                f"The source id {id[:40]!r}… is longer than {MAX_ID} characters or has control characters."
+            )
+        if name is None:
+            self.rows.setdefault(id, _row(id, None))
+            return id
+        if self._names.setdefault(id, name) != name:
+            raise InvalidArguments(
+                f"The source {id} has two names in what is loaded: {self._names[id]!r} and {name!r}. Give it one."
+            )
+        other = self._ids.setdefault(name, id)
+        if other == id and (held := self._base_ids.get(name, id)) != id and self._names.get(held, name) == name:
+            other = held
+        if other != id:
+            raise InvalidArguments(
+                f"The source {name!r} has two ids: {other} and {id}. Load it under one id, or under its name alone."
+            )
+        self.rows.setdefault(id, _row(id, name))["name"] = name
+        return id
+
+    def put(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds or changes sources as a file of sources has them: what it leaves out stays as it was."""
+        for row in rows:
+            id = self.resolve(row["id"], row["name"])
+            self.rows[id].update({k: v for k, v in row.items() if v is not None and k != "id"})
+
+    def update(self, id: str, **values: Any) -> None:
+        """Sets what a mapping says of a source."""
+        self.rows[id].update({k: v for k, v in values.items() if v is not None})
+
+    def name(self, id: str) -> str:
+        return self.rows[id]["name"] or id
+
+    def add_attributes(self, id: str, names: Iterable[str]) -> None:
+        """Notes attributes that accounts of a source have, or could have."""
+        self._attributes.setdefault(id, set()).update(names)
+
+    def has_named_accounts(self, id: str) -> bool:
+        """Return whether the source's accounts were made from memberships: it was loaded, but by no file of them."""
+        return self.rows[id]["loaded"] is not None and self.rows[id]["loadId"] is None
+
+    def finish(
+        self, brought: Iterable[str], loaded: datetime, load_id: str, named: Iterable[str], nested: Iterable[str]
+    ) -> pa.Table:
+        """All sources as the table's rows.
+
+        Args:
+            brought: ids of those whose accounts the load replaced by a file of accounts.
+            named: by accounts that memberships name.
+            nested: by accounts that are nested in identities.
+        """
+        for id in nested:
+            self.rows[id]["loaded"] = None
+        for id in named:
+            self.rows[id]["loaded"] = loaded
+        for id in brought:
+            self.rows[id].update(loaded=loaded, loadId=load_id, accountAttributes=sorted(self._attributes.get(id, ())))
+        for id, names in self._attributes.items():
+            if self.rows[id]["loadId"] is None:
+                self.rows[id]["accountAttributes"] = sorted(names)
+        for id, row in self.rows.items():
+            row["name"] = row["name"] or id
+        return pa.Table.from_pylist(list(self.rows.values()), schema=SOURCES.schema)
+
+
+def _row(id: str, name: str | None) -> Row:
+    return {**dict.fromkeys(SOURCES.schema.names), "id": id, "name": name}

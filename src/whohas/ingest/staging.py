@@ -1,0 +1,338 @@
+"""Rows on their way into Parquet files, one file a partition, in flat memory."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from whohas.engine.sql import literal, quote
+from whohas.errors import Unavailable
+from whohas.ingest.readers.batches import Numbers
+from whohas.warehouse.arrow import pc
+from whohas.warehouse.attribute_columns import Shredding
+from whohas.warehouse.schema import Table
+
+ROW_GROUP = 122_880
+MOST_OPEN = 48
+"""Partitions that are written at the same time; rows of further ones wait in one file and are sorted at the end."""
+
+_PENDING_GROUP = 100_000
+_PENDING_ROWS = 300_000
+_PENDING_BYTES = 256 << 20
+"""Of one file: rows of thousands of attributes are large, and wait in smaller groups."""
+_REPEATING = (
+    "sourceId",
+    "sourceName",
+    "sourceType",
+    "attributes.key_value.key",
+    "entitlementAttributes.key_value.key",
+    "connectionType",
+    "features",
+    "origin",
+    "attribute",
+    "schema",
+    "type",
+    "status",
+    "month",
+    "lifecycleState",
+)
+FILE_BITS = 40
+"""Origins are numbers: the input file above these bits, the record below."""
+
+
+def origins(file: int, records: Numbers) -> Numbers:
+    """Where rows come from, as one number each."""
+    return records | (file << FILE_BITS)
+
+
+def origin_number(file: int, record: int) -> int:
+    """Return the origin of one record of an input file."""
+    return record | (file << FILE_BITS)
+
+
+def origin_of(number: int) -> tuple[int, int]:
+    """The input file and the record of an origin."""
+    return number >> FILE_BITS, number & ((1 << FILE_BITS) - 1)
+
+
+@dataclass(slots=True)
+class StagedFile:
+    """A complete Parquet file that waits to be published.
+
+    Attributes:
+        partition: the value of the table's partition column; None where the table has none.
+        origins: beside it, the origin of each row (int64).
+    """
+
+    path: Path
+    partition: str | None
+    rows: int
+    origins: Path
+
+    def read_origins(self) -> Numbers:
+        return np.fromfile(self.origins, dtype=np.int64)
+
+
+class Writer:
+    """Writes row groups in a thread of its own, one after the other.
+
+    Raises:
+        Unavailable: the disk is full; told by the next call.
+    """
+
+    def __init__(self) -> None:
+        self._queue: Queue[Callable[[], None] | None] = Queue(2)
+        self._error: BaseException | None = None
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def put(self, job: Callable[[], None]) -> None:
+        self._raise()
+        self._queue.put(job)
+
+    def wait(self) -> None:
+        """Returns when all is written."""
+        self._queue.put(None)
+        self._thread.join()
+        self._raise()
+        self._thread = Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            if self._error is None:
+                try:
+                    job()
+                except BaseException as error:
+                    self._error = error
+
+
+@dataclass(slots=True)
+class _Open:
+    file: StagedFile
+    parquet: ParquetFile | None = None
+    pending: list[tuple[pa.Table, Numbers]] = field(default_factory=list[tuple[pa.Table, Numbers]])
+    waiting: int = 0
+    bytes: int = 0
+
+
+class Stage:
+    """The rows of one table that a load brings, split into partitions.
+
+    Args:
+        new_file: gives a fresh path for a Parquet file of this table.
+        scratch: a folder for what is not published.
+    """
+
+    def __init__(self, table: Table, new_file: Callable[[], Path], scratch: Path, writer: Writer) -> None:
+        self.table = table
+        self.files: list[StagedFile] = []
+        self.touched: set[str] = set()
+        self._new_file = new_file
+        self._scratch = scratch
+        self._writer = writer
+        self._open: dict[str | None, _Open] = {}
+        self._late: _Open | None = None
+        self._late_values: set[str] = set()
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
+
+    def touch(self, partition: str) -> None:
+        """Notes that the load brings this partition, even if it has no row."""
+        self.touched.add(partition)
+
+    def add(self, data: pa.Table, origin: Numbers) -> None:
+        """Stages rows in the table's schema."""
+        if not data.num_rows:
+            return
+        if self.table.partition is None:
+            self._put(None, data, origin)
+            return
+        column = data.column(self.table.partition).combine_chunks()
+        values = pc.unique(column).to_pylist()
+        self.touched.update(values)
+        if len(values) == 1 and values[0] not in self._late_values and len(self._open) < MOST_OPEN:
+            self._put(values[0], data, origin)
+            return
+        codes = pc.index_in(column, pa.array(values, pa.string())).to_numpy()
+        order = np.argsort(codes, kind="stable")
+        edges = np.searchsorted(codes[order], np.arange(len(values) + 1))
+        data = data.take(pa.array(order))
+        origin = origin[order]
+        for number, value in enumerate(values):
+            begin, end = edges[number], edges[number + 1]
+            part = data.slice(begin, end - begin)
+            if value in self._open or (value not in self._late_values and len(self._open) < MOST_OPEN):
+                self._put(value, part, origin[begin:end])
+            else:
+                self._late_values.add(value)
+                self._put_late(part, origin[begin:end])
+
+    def finish(self, connection: Any) -> None:
+        """Completes the files.
+
+        Args:
+            connection: DuckDB, to sort the rows of partitions that found no place.
+        """
+        self._close_all()
+        self._split_late(connection)
+        self._close_all()
+        self._writer.wait()
+
+    def _close_all(self) -> None:
+        for held in self._open.values():
+            self._flush(held)
+            self._close(held)
+        self._open.clear()
+
+    def _put(self, partition: str | None, data: pa.Table, origin: Numbers) -> None:
+        held = self._open.get(partition)
+        if held is None:
+            path = self._new_file()
+            file = StagedFile(path, partition, 0, self._scratch / f"{self.table.name}-{path.stem}.origins")
+            held = self._open[partition] = _Open(file)
+            self.files.append(file)
+        self._hold(held, data, origin)
+
+    def _put_late(self, data: pa.Table, origin: Numbers) -> None:
+        if self._late is None:
+            path = self._scratch / f"{self.table.name}.late"
+            self._late = _Open(StagedFile(path, None, 0, path.with_suffix(".origins")))
+        self._hold(self._late, data, origin)
+
+    def _hold(self, held: _Open, data: pa.Table, origin: Numbers) -> None:
+        held.pending.append((data, origin))
+        held.waiting += data.num_rows
+        held.bytes += data.nbytes
+        if held.waiting >= _PENDING_GROUP or held.bytes >= _PENDING_BYTES:
+            self._flush(held)
+        elif sum(other.waiting for other in self._open.values()) > _PENDING_ROWS:
+            self._flush(max(self._open.values(), key=lambda other: other.waiting))
+
+    def _flush(self, held: _Open) -> None:
+        if not held.pending:
+            return
+        pending, held.pending, held.waiting, held.bytes = held.pending, [], 0, 0
+        file = held.file
+        file.rows += sum(data.num_rows for data, _ in pending)
+
+        def write() -> None:
+            with disk_space(file.path):
+                if held.parquet is None:
+                    held.parquet = ParquetFile(file.path, self.table)
+                held.parquet.write(pa.concat_tables([data for data, _ in pending]))
+                with file.origins.open("ab") as out:
+                    for _, origin in pending:
+                        out.write(origin.astype(np.int64, copy=False).tobytes())
+
+        self._writer.put(write)
+
+    def _close(self, held: _Open) -> None:
+        def close() -> None:
+            with disk_space(held.file.path):
+                if held.parquet is not None:
+                    held.parquet.close()
+
+        self._writer.put(close)
+
+    def _split_late(self, connection: Any) -> None:
+        late, self._late = self._late, None
+        if late is None:
+            return
+        self._flush(late)
+        self._close(late)
+        self._writer.wait()
+        place = late.file.read_origins()
+        name = self.table.partition
+        assert name is not None
+        ordered = connection.sql(
+            f"SELECT * FROM read_parquet({literal(str(late.file.path))}, file_row_number = true) "
+            f"ORDER BY {quote(name)}, file_row_number"
+        ).to_arrow_reader(20_000)
+        for batch in ordered:
+            data = pa.Table.from_batches([batch])
+            origin = place[data.column("file_row_number").to_numpy()]
+            rows = data.select(self.table.schema.names).cast(self.table.schema)
+            runs = pc.run_end_encode(rows.column(name).combine_chunks())
+            begin = 0
+            for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+                if value not in self._open:
+                    self._close_all()
+                self._put(value, rows.slice(begin, end - begin), origin[begin:end])
+                begin = end
+        late.file.path.unlink()
+
+
+class ParquetFile:
+    """A file of a table, being written. Only what repeats is kept as a dictionary, for that costs time."""
+
+    def __init__(self, path: Path, table: Table) -> None:
+        self._path = path
+        self._table = table
+        self._shredding = Shredding() if table.shredded else None
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, data: pa.Table) -> None:
+        """Writes rows in the table's schema."""
+        if data.num_rows:
+            for rows in [data] if self._shredding is None else self._shredding.widened(data):
+                self._open(rows.schema).write_table(rows, row_group_size=ROW_GROUP)
+
+    def close(self) -> None:
+        """Completes the file; one without rows is a file all the same."""
+        writer = self._open(self._table.schema)
+        if self._shredding is not None:
+            writer.add_key_value_metadata(self._shredding.facts())
+        writer.close()
+
+    def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
+        if self._writer is None:
+            own = frozenset(self._table.schema.names)
+            measured = [field.name for field in self._table.schema if _has_order(field.type)]
+            # of columns with texts of one kind a dictionary makes less to compress
+            more = [field.name for field in schema if field.name not in own]
+            options: dict[str, Any] = {"use_dictionary": [*_REPEATING, *more], "write_statistics": measured}
+            self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", store_schema=False, **options)
+        return self._writer
+
+
+def _has_order(type: pa.DataType) -> bool:
+    return pa.types.is_string(type) or pa.types.is_timestamp(type)
+
+
+@contextmanager
+def disk_space(path: Path) -> Generator[None]:
+    """Tells a full disk in plain words.
+
+    Raises:
+        Unavailable: it is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise Unavailable(
+            f"The disk is full: {path.parent} takes no more. Nothing was loaded, and what was written is removed."
+        ) from error

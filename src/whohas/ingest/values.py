@@ -1,0 +1,157 @@
+"""From text to typed values, as SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whohas.engine.sql import literal
+from whohas.ingest.forms import USUAL, Clock, Form, Written
+from whohas.warehouse.schema import BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column
+from whohas.warehouse.times import EARLIEST, LATEST, NEVER, bounded, counted, generalized, iso_time, local
+
+MAX_ID = 128
+"""The longest id, in characters."""
+
+_TRUE = r"(?i)\s*(true|t|yes|y|1)\s*"
+_FALSE = r"(?i)\s*(false|f|no|n|0)\s*"
+_INTEGER = r"[+-]?\d{1,18}(?:\.0)?"
+"""An integer, also with the `.0` that pandas writes where a column has gaps; `1.000` could be a thousand."""
+
+_FLAGS = r"[+-]?\d{1,18}|0[xX][0-9A-Fa-f]{1,8}"
+_MILLISECONDS = r"\d{13}"
+"""The only number that is a time without a mapping's word: fewer or more digits have other meanings too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """SQL for one column's value.
+
+    Attributes:
+        sql: the value; null where the text is null, or wrong.
+        reason: what the text then is not; None where no text is wrong.
+    """
+
+    sql: str
+    reason: str | None = None
+
+
+def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL, rare: bool = True) -> Value:
+    """The value of a column from SQL that gives its text, null where it is empty; of a list of objects its text.
+
+    Args:
+        separator: what separates several values in one text; None where only a JSON array has several.
+        form: how the text is written.
+        rare: whether rare spellings of times are read; see `times.iso_time`.
+    """
+    if column.type == TEXT:
+        return Value(text)
+    if column.type == BOOLEAN:
+        value = _flag(text, form.flag) if form.flag is not None else _boolean(text, form)
+        return Value(f"NOT ({value.sql})", value.reason) if form.negated else value
+    if column.type == INTEGER:
+        whole = f"replace(trim({text}), '.0', '')"
+        sql = f"CASE WHEN regexp_full_match(trim({text}), '{_INTEGER}') THEN try_cast({whole} AS BIGINT) END"
+        return Value(sql, "no integer; write 1000, not 1,000 or 1.000")
+    if column.type == TIME:
+        return _time(text, form, rare)
+    if column.type == TEXTS:
+        return Value(_texts(text, separator))
+    # a list of objects, which `objects.read_lists` reads
+    sql = f"CASE WHEN json_valid({text}) AND json_type({text}) IN ('ARRAY', 'OBJECT') THEN {text} END"
+    return Value(sql, "no JSON array of objects")
+
+
+def present(column: Column, text: str, form: Form) -> str:
+    """SQL: a text, null where it says that there is no value."""
+    if column.type == TIME and "filetime" in form.times:
+        never = " OR ".join(f"trim({text}) = '{value}'" for value in NEVER)
+        return f"CASE WHEN {never} THEN NULL ELSE {text} END"
+    return text
+
+
+def _boolean(text: str, form: Form) -> Value:
+    own = "".join(
+        f"WHEN lower(trim({text})) = lower({literal(word)}) THEN {value} "
+        for value, words in (("true", form.true), ("false", form.false))
+        for word in words
+    )
+    # the usual words first, for folding costs more than all the rest; no IN, which DuckDB makes a join of
+    sql = (
+        f"CASE WHEN {text} IS NULL THEN NULL {own}WHEN {text} = 'false' THEN false WHEN {text} = 'true' THEN true "
+        f"WHEN regexp_full_match({text}, '{_FALSE}') THEN false "
+        f"WHEN regexp_full_match({text}, '{_TRUE}') THEN true END"
+    )
+    words = ", ".join(map(repr, (*form.true, *form.false)))
+    among = f" (nor one of {words})" if words else ""
+    return Value(sql, f"neither true nor false{among}; for other words set true and false in a mapping's [values]")
+
+
+def _flag(text: str, flag: int) -> Value:
+    number = f"CASE WHEN regexp_full_match(trim({text}), '{_FLAGS}') THEN try_cast(trim({text}) AS BIGINT) END"
+    return Value(f"(({number}) & {flag}) <> 0", f"no integer, of which the flag {flag} is a bit")
+
+
+def _time(text: str, form: Form, rare: bool) -> Value:
+    arms = "".join(_written(text, given, form.zone) for given in form.times)
+    milliseconds = counted(text, "milliseconds", _MILLISECONDS)
+    if form.iso:
+        sql = iso_time(text, form.zone, arms, milliseconds, rare)
+    else:
+        sql = f"CASE WHEN {text} IS NULL THEN NULL {arms}{milliseconds}END"
+    numbers = f"a number only of the years {EARLIEST} to {LATEST}"
+    if not form.times:
+        return Value(
+            sql,
+            "no time; write 2026-08-21T07:30:00Z or 2026-08-21; for other forms, such as %d.%m.%Y, ldap, filetime, "
+            f"seconds or milliseconds ({numbers}), set times in a mapping's [values]",
+        )
+    names = ", ".join(given if isinstance(given, str) else given.text for given in form.times)
+    iso = " or 2026-08-21T07:30:00Z" if form.iso else ""
+    return Value(sql, f"no time of the form {names}{iso} ({numbers}); set times for it, in [values] or at the column")
+
+
+def _written(text: str, given: str | Written, zone: str | None) -> str:
+    if given == "ldap":
+        return generalized(text, zone)
+    if isinstance(given, str):
+        return counted(text, given)
+    arms = ""
+    bare = f"trim({text})"
+    # the engine takes six digits of a second
+    exact = f"regexp_replace({bare}, '([.,]\\d{{6}})\\d+', '\\1')" if "%f" in given.pieces else bare
+    for one in given.formats:
+        time = read = f"try_strptime({exact}, {literal(one.format)})"
+        if one.clock is not Clock.OFFSET:
+            time = local(read, zone if one.clock is Clock.ZONE else None)
+        time = bounded(time)
+        if given.weekday is not None:
+            # the engine takes any name of a day
+            named = f"regexp_extract({bare}, {literal(one.pattern)}, 1)"
+            time = f"CASE WHEN lower({named}) = lower(strftime({read}, {literal(given.weekday)})) THEN {time} END"
+        arms += f"WHEN regexp_full_match({bare}, {literal(one.pattern)}) THEN {time} "
+    return arms
+
+
+def _texts(text: str, separator: str | None) -> str:
+    one = f"string_split({text}, {literal(separator)})" if separator else f"[{text}]"
+    return (
+        f"CASE WHEN {text} IS NULL THEN NULL "
+        f"WHEN starts_with({text}, '[') AND json_valid({text}) THEN json_extract_string({text}, '$[*]') "
+        # an object of flags, such as manuallyUpdatedFields: the names of those that are true
+        f"WHEN starts_with({text}, '{{') AND json_valid({text}) "
+        f"THEN list_filter(json_keys({text}), lambda k: ({text} ->> k) = 'true') "
+        f"ELSE {one} END"
+    )
+
+
+def bad_id(text: str) -> str:
+    """SQL: whether a text cannot be an id."""
+    return f"(length({text}) > {MAX_ID} OR regexp_matches({text}, '[\\x00-\\x1f\\x7f]'))"
+
+
+BAD_ID = f"no id: longer than {MAX_ID} characters, or with control characters"
+
+
+def made_id(*parts: str) -> str:
+    """SQL: the id of what has none, made from what it is known by; the same for the same parts."""
+    return f"md5({' || chr(0) || '.join(parts)})"

@@ -1,0 +1,329 @@
+"""Retention: sweeps remove old files and runs; a legal hold protects a run from that.
+
+A sweep removes, in this order:
+
+1. files of runs that ended more than `keep_files_days` ago;
+2. files of the oldest runs, until all files together take at most `keep_files_bytes`;
+3. runs that ended more than `keep_runs_days` ago;
+4. orphaned files, which no run owns: unfinished files, folders without a run, spilled data.
+
+Runs that are not over and runs under a legal hold are never touched. `Removed` describes each thing that was removed;
+it is logged.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+
+from whohas import audit, timeouts
+from whohas.audit.events import SYSTEM
+from whohas.errors import NotFound
+from whohas.runs import audit_events, repository, webhook_messages
+from whohas.runs.models import Level, Message
+from whohas.runs.tables import hold
+from whohas.settings import Settings
+from whohas.storage import Artefact, Artefacts
+
+log = structlog.get_logger("whohas.retention")
+
+
+class Kind(StrEnum):
+    """The kind of a thing that a sweep removes."""
+
+    FILES = "files"
+    """The files of a run; its row stays, with a message that lists their names and hashes."""
+    RUN = "run"
+    """A run, with the files that it still had."""
+    STRAY = "stray"
+    """An orphaned file or folder: no run owns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """One thing that a sweep has removed, or would remove.
+
+    Attributes:
+        kind: the kind of thing.
+        run_id: the run that it belonged to; of an orphaned file, the id in the name of its folder.
+        names: the names of the files.
+        bytes: the size of the files.
+        why: the rule by which it was removed, a sentence.
+    """
+
+    kind: Kind
+    run_id: str
+    names: tuple[str, ...]
+    bytes: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A legal hold: it protects a run and its files from sweeps.
+
+    Attributes:
+        run_id: the run.
+        holder: the name of who placed the hold.
+        reason: the reason that they gave; may be empty.
+        held: when it was placed.
+    """
+
+    run_id: str
+    holder: str
+    reason: str
+    held: datetime
+
+
+def log_removed(removed: Sequence[Removed]) -> None:
+    """Write a log line for each thing that was removed."""
+    for item in removed:
+        log.info("removed", kind=item.kind.value, run_id=item.run_id, files=item.names, bytes=item.bytes, why=item.why)
+
+
+@dataclass(frozen=True)
+class Retention:
+    """The retention service of an installation: sweeps and legal holds.
+
+    Attributes:
+        tell: called with the things that a sweep has removed, if there are any.
+    """
+
+    settings: Settings
+    database: sa.Engine
+    artefacts: Artefacts
+    tell: Callable[[Sequence[Removed]], None] = field(default=log_removed)
+
+    def hold(self, run_id: str, holder: str, reason: str = "", by: audit.Who = SYSTEM) -> Hold:
+        """Place a legal hold on a run, and return it. Where the run is under a hold already, return that one unchanged.
+
+        Args:
+            holder: the name of who places the hold.
+            by: the actor for the audit log.
+
+        Raises:
+            NotFound: there is no such run, or its files have been removed.
+        """
+        with self.database.begin() as connection:
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None:
+                raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
+            if any(message.key == "files.removed" for message in kept.messages):
+                raise NotFound("The files of this run have been removed; there is nothing left to hold.")
+            held = _held(connection, run_id)
+            if held is None:
+                held = Hold(run_id, holder, reason.strip(), repository.now())
+                values = {column.name: getattr(held, column.name) for column in hold.columns}
+                connection.execute(sa.insert(hold).values(values))
+                facts = {"run": run_id, "reason": held.reason or None}
+                audit.write(connection, audit.Event(audit.Type.RUN_HELD, run_id, by, facts=facts))
+        log.info("held", run_id=run_id, holder=held.holder, reason=held.reason)
+        return held
+
+    def release(self, run_id: str, by: audit.Who = SYSTEM) -> None:
+        """Remove the legal hold on a run, so that sweeps apply to it again.
+
+        Args:
+            by: the actor for the audit log.
+
+        Raises:
+            NotFound: the run is under no hold.
+        """
+        with self.database.begin() as connection:
+            if connection.execute(sa.delete(hold).where(hold.c.run_id == run_id)).rowcount == 0:
+                raise NotFound(f"The run {run_id[:64]!r} is not held.")
+            audit.write(connection, audit.Event(audit.Type.RUN_RELEASED, run_id, by, facts={"run": run_id}))
+        log.info("released", run_id=run_id)
+
+    def held(self) -> list[Hold]:
+        """Return all legal holds, the newest first."""
+        with self.database.connect() as connection:
+            rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
+            return [Hold(**row) for row in rows]
+
+    def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM, by_age: bool = True) -> list[Removed]:
+        """Remove what is no longer to be kept, and return what was removed. Many processes may do this at the same
+        time.
+
+        Args:
+            dry: remove nothing, and return what would be removed.
+            by: the actor for the audit log.
+            by_age: whether to apply the rules on age (1, 3 and 4 of the list above); else only the limit on the size of
+                all files is applied.
+        """
+        removed: list[Removed] = []
+        for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_size_limit()):
+            removed += self._remove_files(run_id, why, dry, by)
+        emptied = {item.run_id for item in removed}
+        for run_id, why in self._old_runs() if by_age else ():
+            removed += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
+        if by_age:
+            removed += self._remove_orphaned_files(dry, by)
+        if not dry:
+            if by_age:
+                self._forget_messages()
+            if removed:
+                self.tell(removed)
+        return removed
+
+    def _old_files(self) -> Iterator[tuple[str, str]]:
+        days = self.settings.keep_files_days
+        if days:
+            with self.database.connect() as connection:
+                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
+            why = f"Files are kept for {days} days (WHOHAS_KEEP_FILES_DAYS)."
+            yield from ((run.id, why) for run in old if run.files)
+
+    def _beyond_size_limit(self) -> Iterator[tuple[str, str]]:
+        """Yield the runs whose files are to be removed so that all files fit into the limit, the oldest first.
+
+        Example: files of 5, 3 and 4 GB, the oldest first, under a limit of 8 GB: 12 are used; removing the first leaves
+            7.
+        """
+        limit = self.settings.keep_files_bytes
+        if not limit:
+            return
+        since = None
+        if self.settings.keep_files_days:  # older files have been removed by now, or would have been in a dry run
+            since = repository.now() - timedelta(days=self.settings.keep_files_days)
+        with self.database.connect() as connection:
+            runs = repository.kept_by_all(connection, since=since)
+        used = sum(_size(run.files) for run in runs)
+        why = f"All files together are kept to {limit:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
+        for run in runs:
+            if used <= limit:
+                return
+            if run.free and (size := _size(run.files)):
+                used -= size
+                yield run.id, why
+
+    def _old_runs(self) -> Iterator[tuple[str, str]]:
+        days = self.settings.keep_runs_days
+        if days:
+            with self.database.connect() as connection:
+                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
+            yield from ((run.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run in old)
+
+    def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Who) -> list[Removed]:
+        """Remove the files of a run. The row is changed first: after a crash in between, the files are orphaned, and
+        the next sweep removes them."""
+        with self.database.begin() as connection:
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None or not kept.files or not kept.free:
+                return []
+            if not dry:
+                audit.write(connection, audit_events.swept(run_id, Kind.FILES, kept.files, why, by))
+                listed = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
+                text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {listed}."
+                repository.forget_files(connection, kept, Message(Level.INFO, "files.removed", text))
+        return self._removed(Kind.FILES, run_id, kept.files, why, dry)
+
+    def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Who, *, emptied: bool) -> list[Removed]:
+        with self.database.begin() as connection:
+            kept = repository.kept(connection, run_id, lock=True)
+            if kept is None or not kept.free:
+                return []
+            files = () if emptied else kept.files
+            if not dry:
+                repository.remove(connection, run_id)
+                audit.write(connection, audit_events.swept(run_id, Kind.RUN, files, why, by))
+        return self._removed(Kind.RUN, run_id, files, why, dry)
+
+    def _removed(self, kind: Kind, run_id: str, files: Sequence[Artefact], why: str, dry: bool) -> list[Removed]:
+        if not dry:
+            shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
+        return [Removed(kind, run_id, tuple(file.name for file in files), _size(files), why)]
+
+    def _remove_orphaned_files(self, dry: bool, by: audit.Who) -> list[Removed]:
+        """Write the audit event, then remove orphaned files, and return them. No row of the database changes with them,
+        so where the process is killed in between, the next sweep writes another event and removes them."""
+        orphaned = self._orphaned_files(dry=True)
+        if orphaned and not dry:
+            names = [name for item in orphaned for name in item.names]
+            with self.database.begin() as connection:
+                audit.write(connection, audit_events.swept_strays(names, sum(item.bytes for item in orphaned), by))
+            return self._orphaned_files(dry=False)
+        return orphaned
+
+    def _orphaned_files(self, dry: bool) -> list[Removed]:
+        """Find, and unless `dry` remove, files that no run owns and that have not changed for a while."""
+        unchanged_since = time.time() - timeouts.UNFINISHED_SECONDS
+        removed: list[Removed] = []
+        for folder in _folders(self.artefacts.root):
+            owner = self._owner(folder.name)
+            if owner is not None and not owner.over:
+                continue
+            owned = {file.name for file in owner.files} if owner else set[str]()
+            for path in sorted(folder.iterdir()):
+                if path.name not in owned:
+                    why = "No run owns it." if owner is None else "Its run is over and does not own it."
+                    removed += _remove_orphan(path, folder.name, unchanged_since, why, dry)
+            if not dry and _last_change(folder) < unchanged_since:
+                with suppress(OSError):
+                    folder.rmdir()
+        # spill folders: `<worker id>/<run id>-<attempt>`, and `later/<run id>-<token>` of formats rendered on demand
+        for folder in (inner for outer in _folders(self.settings.spill_path) for inner in _folders(outer)):
+            run_id = folder.name[:32]
+            owner = self._owner(run_id)
+            if owner is None or owner.over:
+                why = "It was spilled by an attempt that is over."
+                removed += _remove_orphan(folder, run_id, unchanged_since, why, dry)
+        return removed
+
+    def _owner(self, run_id: str) -> repository.Kept | None:
+        with self.database.connect() as connection:
+            return repository.kept(connection, run_id)
+
+    def _forget_messages(self) -> None:
+        """Remove delivered and dead webhook messages that are older than `keep_files_days`."""
+        days = self.settings.keep_files_days
+        if days:
+            with self.database.begin() as connection:
+                webhook_messages.forget_done(connection, repository.now() - timedelta(days=days))
+
+
+def _size(files: Sequence[Artefact]) -> int:
+    return sum(file.bytes for file in files)
+
+
+def _held(connection: sa.Connection, run_id: str) -> Hold | None:
+    row = connection.execute(sa.select(hold).where(hold.c.run_id == run_id)).mappings().first()
+    return None if row is None else Hold(**row)
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+
+
+def _last_change(path: Path) -> float:
+    """Return the newest modification time of a path and everything in it, in seconds since 1970; the present time where
+    it is being removed."""
+    try:
+        return max([path.lstat().st_mtime, *(inner.lstat().st_mtime for inner in path.rglob("*"))])
+    except OSError:
+        return time.time()
+
+
+def _remove_orphan(path: Path, run_id: str, unchanged_since: float, why: str, dry: bool) -> list[Removed]:
+    """Remove a file or folder (unless `dry`), and return it; nothing where it changed recently or cannot be removed."""
+    if _last_change(path) >= unchanged_since:
+        return []
+    try:
+        size = sum(file.lstat().st_size for file in [path, *path.rglob("*")] if not file.is_dir())
+        if not dry:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError:  # another server removed it, or the disk failed: the next sweep tries again
+        return []
+    return [Removed(Kind.STRAY, run_id, (path.name,), size, why)]

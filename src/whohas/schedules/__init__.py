@@ -1,0 +1,1 @@
+"""Schedules: reports that start at set times."""

@@ -1,0 +1,1 @@
+"""Webhooks: addresses that are notified when a run ends."""
