@@ -59,6 +59,7 @@ class Services:
     warehouse: Warehouse
     artefacts: Artefacts
     runs: Runs
+    on_demand: Later
     access: Access
     schedules: Schedules
     hooks: Hooks
@@ -155,7 +156,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
     def work(tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]:
         return working(settings, database, supervisor, wakeup, tasks)
 
-    later = Later(settings, database, artefacts, warehouse, children)
+    on_demand = Later(settings, database, artefacts, warehouse, children)
     denials = Denials(database)
     relay = Relay(
         settings,
@@ -171,7 +172,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
         ),
         partial(denials.flush, all=True),
     )
-    runs = Runs(settings, database, warehouse, artefacts, later, wakeup.set, work)
+    runs = Runs(settings, database, warehouse, artefacts, on_demand, wakeup.set, work)
     try:
         yield Services(
             settings=settings,
@@ -179,6 +180,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             warehouse=warehouse,
             artefacts=artefacts,
             runs=runs,
+            on_demand=on_demand,
             access=access,
             schedules=Schedules(database, runs, outsiders=settings.oidc_issuer is not None),
             hooks=Hooks(settings, database, access.secrets),

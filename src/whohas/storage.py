@@ -22,6 +22,8 @@ from typing import Any
 
 from whohas import atomic
 
+EXTRACT = "extract"
+"""The format of an extract among the files of a run; no request can name it."""
 ZIP = "application/zip"
 """The media type of a zip, whatever the format of the files in it."""
 

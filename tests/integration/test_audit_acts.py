@@ -43,7 +43,7 @@ ME = Who("operator", "ann", address="here")
 def services(home: Path, database_url: str, fork_server: ForkServer) -> Iterator[Services]:
     ready(home)
     with open_services(Settings(home=home, database_url=database_url or None, keep_files_days=1)) as services:
-        services.runs.later.children.fork_server = fork_server
+        services.on_demand.children.fork_server = fork_server
         publish(services.warehouse, SOURCES, ACCOUNTS)
         tell_loads(services.warehouse, services.database)
         services.relay.settle()

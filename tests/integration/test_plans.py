@@ -54,7 +54,7 @@ def services(acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterat
     (tmp_path / "home").mkdir()
     link_copy(acme_home / "warehouse", tmp_path / "home")
     with open_services(Settings(home=tmp_path / "home", keep_extracts=False)) as opened:
-        opened.runs.later.children.fork_server = fork_server
+        opened.on_demand.children.fork_server = fork_server
         yield opened
 
 
@@ -145,7 +145,7 @@ def test_recorded_sql_runs_as_printed_on_the_documented_tables(
 def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
     over = carried_out(services, started(services, report))
     assert whohas(services.settings.home, "load", "-q", ACME / "accounts.ndjson").returncode == 0
-    replay = services.runs.later.replay(over)
+    replay = services.on_demand.replay(over)
     assert replay.same is True, replay
     assert sum(part.rows for part in replay.now.parts) == over.rows
 
@@ -156,13 +156,13 @@ def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Se
     record = services.runs.record(run)
     assert record.plan is not None and record.plan.analyser == ANALYSER_VERSION
     shutil.rmtree(services.settings.warehouse_path / "search")
-    replay = services.runs.later.replay(over)
+    replay = services.on_demand.replay(over)
     assert replay.same is True and len(replay.now.parts) > 1
     with services.database.begin() as connection:
         older = replace(record.plan, analyser=ANALYSER_VERSION - 1).to_json()
         digest = replace(replay.now, parts=(replace(replay.now.parts[0], sum="1"), *replay.now.parts[1:])).to_json()
         connection.execute(sa.update(tables.run_plan).values(plan=older, digest=digest))
-    replay = services.runs.later.replay(over)
+    replay = services.on_demand.replay(over)
     assert replay.same is None
     assert replay.why.startswith("Version 0 of the analyser made the words of the search index then, and version 1 ")
 
@@ -179,15 +179,15 @@ def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -
             connection.execute(sa.update(tables.run_plan).values(digest=value))
 
     keep(Digest(kept.engine, (PartDigest("", part.rows, str(int(part.sum) + 1)),)))
-    assert services.runs.later.replay(over).same is False
+    assert services.on_demand.replay(over).same is False
     done = whohas(services.settings.home, "replay", over.id[:8])
     assert done.returncode == 1
     assert "The rows are not the same." in done.stderr
     keep(Digest("DuckDB 0.1", kept.parts))
-    replay = services.runs.later.replay(over)
+    replay = services.on_demand.replay(over)
     assert replay.same is None and "DuckDB 0.1, " in replay.why
     keep(Digest("DuckDB 0.1", (PartDigest("", part.rows + 1, part.sum),)))
-    assert services.runs.later.replay(over).same is False
+    assert services.on_demand.replay(over).same is False
     keep(None)
     done = whohas(services.settings.home, "replay", over.id)
     assert done.returncode == 1

@@ -93,7 +93,7 @@ def replay(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or
     Exit code 1: they are not, or that is unknown. This is a check, not a proof: digests of the rows are compared.
     """
     with installation() as services:
-        found = services.runs.later.replay(services.runs.get(services.runs.id_of(run_id)))
+        found = services.on_demand.replay(services.runs.get(services.runs.id_of(run_id)))
     rows = sum(part.rows for part in found.now.parts)
     if found.same:
         print(f"The same {rows:,} rows." if rows != 1 else "The same row.")

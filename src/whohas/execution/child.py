@@ -34,10 +34,11 @@ from whohas.engine.sql import literal
 from whohas.errors import WhohasError
 from whohas.execution.digest import Sealing
 from whohas.execution.progress import Progress
-from whohas.execution.protocol import ALONE, EXTRACT, Output, Part, Work
+from whohas.execution.protocol import ALONE, Output, Part, Work
 from whohas.formats import parquet
 from whohas.formats.base import About, Extract, Format, Rows
 from whohas.formats.registry import find, formats
+from whohas.storage import EXTRACT
 
 _BEYOND_ENGINE = 2 << 30
 """Bytes on top of the engine's own memory limit that RLIMIT_DATA allows the process: a hard limit, not a budget. The

@@ -22,7 +22,8 @@ from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.execution.memory import MemoryWatch, group_memory
 from whohas.execution.processes import Children, Done, died, follow
-from whohas.execution.protocol import EXTRACT, Output, Part, Work
+from whohas.execution.protocol import Output, Part, Work
+from whohas.execution.work import parts_of
 from whohas.formats.base import About, Options
 from whohas.formats.registry import find
 from whohas.plurals import counted
@@ -33,7 +34,7 @@ from whohas.runs.planning import about_of, held_snapshot, none_now, planned_as_r
 from whohas.runs.plans import Digest, Record
 from whohas.search.index import index_versions
 from whohas.settings import Settings
-from whohas.storage import Artefact, Artefacts
+from whohas.storage import EXTRACT, Artefact, Artefacts
 from whohas.warehouse.store import Warehouse
 
 
@@ -181,8 +182,8 @@ class Later:
         plan = record.plan or planned_as_recorded(run, record.statement, format, self.warehouse, self.settings)
         through = find(format).copy is None
         with refused_as_not_found(run, format), held_snapshot(run, plan, self.warehouse) as snapshot:
-            parts, tables = plan.parts_for(
-                self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
+            parts, tables = parts_of(
+                plan, self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
             )
             return self._carry_out(run, token, parts, tables, about_of(run, snapshot), plan.options, (output,))
 
@@ -202,7 +203,7 @@ class Later:
         with self._slots:
             try:
                 with held_snapshot(run, record.plan, self.warehouse) as snapshot:
-                    parts, tables = record.plan.parts_for(self.warehouse.root, lambda _: "")
+                    parts, tables = parts_of(record.plan, self.warehouse.root, lambda _: "")
                     done = self._carry_out(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
             except NotFound as error:
                 raise NotFound(f"This run cannot be replayed. {error.message}") from error

@@ -9,8 +9,6 @@ from typing import Any
 from whohas.engine.statement import Column, Layout, TableFiles
 from whohas.formats.base import About, Options
 
-EXTRACT = "extract"
-"""The `format` of an extract in the list of a run's artifacts. It is not a format that a caller can ask for."""
 ALONE = 75
 """The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
 

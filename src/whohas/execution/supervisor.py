@@ -25,8 +25,9 @@ from whohas.errors import NotFound, WhohasError
 from whohas.execution.lease import WorkerLease
 from whohas.execution.memory import MemoryWatch, group_memory
 from whohas.execution.processes import Child, ChildKilled, Children, Done, died, follow
-from whohas.execution.protocol import EXTRACT, Output, Work
+from whohas.execution.protocol import Output, Work
 from whohas.execution.queue import Lane
+from whohas.execution.work import parts_of
 from whohas.formats.registry import find
 from whohas.plurals import counted
 from whohas.runs import repository
@@ -34,7 +35,7 @@ from whohas.runs.models import Level, Message, Run, State, origin
 from whohas.runs.planning import IndexChanged, about_of, held_snapshot, planned_now
 from whohas.runs.plans import RunPlan
 from whohas.settings import Settings
-from whohas.storage import Artefact, Artefacts
+from whohas.storage import EXTRACT, Artefact, Artefacts
 from whohas.tracing import Piece, Tracing
 from whohas.warehouse.store import Snapshot, Warehouse
 
@@ -249,7 +250,8 @@ class Supervisor:
 
     def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path) -> Work:
         extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
-        parts, tables = plan.parts_for(
+        parts, tables = parts_of(
+            plan,
             self.warehouse.root,
             lambda number: self._unfinished_path(run, f"extract-{number}.parquet") if extracts else "",
         )

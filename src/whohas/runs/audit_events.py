@@ -11,8 +11,8 @@ from typing import Any
 
 from whohas.audit import Event, Type, Who
 from whohas.audit.events import SYSTEM, canonical, shortened
-from whohas.execution.protocol import EXTRACT
 from whohas.runs.models import Artefact, Run
+from whohas.storage import EXTRACT
 
 _LONGEST_ARGUMENTS = 4_000
 """An event contains the arguments of a run up to this many characters of JSON; of longer ones, their SHA-256."""

@@ -13,7 +13,6 @@ from deltalake.exceptions import DeltaError
 from whohas import reports
 from whohas.engine.sql import literal
 from whohas.errors import InvalidArguments, NotFound, WhohasError
-from whohas.execution.protocol import EXTRACT
 from whohas.formats.base import About
 from whohas.reports.sources import INCOMPLETE
 from whohas.runs.models import Run
@@ -22,6 +21,7 @@ from whohas.runs.plans import RunPlan
 from whohas.search.index import build, held_index, index_versions
 from whohas.search.limits import Limits
 from whohas.settings import Settings
+from whohas.storage import EXTRACT
 from whohas.warehouse.catalog import catalogue
 from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
 

@@ -6,7 +6,7 @@ named relative to the warehouse's folder, so the warehouse can be moved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 from whohas import __version__, reports
 from whohas.engine.sql import with_columns, with_values
 from whohas.engine.statement import Column, Layout, Statement, TableFiles
-from whohas.execution.protocol import Part as WorkPart
 from whohas.formats.base import Options
 from whohas.reports.base import Part
 from whohas.search.index import index_versions
@@ -83,22 +82,11 @@ class RunPlan:
         """The SQL with the values of all parameters inserted as literals, so that it can be executed as printed."""
         return joined([(part.name, with_values(part.statement.sql, part.statement.parameters)) for part in self.parts])
 
-    def parts_for(
-        self, root: Path, extract: Callable[[int], str]
-    ) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
-        """Return the parts of a child's work, and the tables that they read with their files.
-
-        Args:
-            root: the warehouse's folder.
-            extract: returns the path of a part's extract from the part's number, counted from 0; an empty text where
-                the part has none. See `work.Part.extract`.
-        """
+    def statements_at(self, root: Path) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
+        """Return the statement of each part, and the tables that they read, for a warehouse in the folder `root`."""
         files = {name: [root / path for path in paths] for name, paths in self.files.items()}
         views = {name: [root / path for path in paths] for name, paths in self.views.items()}
-        statements, tables = opened([part.statement for part in self.parts], files, views)
-        numbered = enumerate(zip(self.parts, statements, strict=True))
-        work_parts = (_work_part(part.name, statement, extract(number)) for number, (part, statement) in numbered)
-        return tuple(work_parts), tables
+        return opened([part.statement for part in self.parts], files, views)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
@@ -307,19 +295,6 @@ def _with_columns(statement: Statement, single: Mapping[str, frozenset[str]]) ->
         statement,
         sql=with_columns(statement.sql, attributes, column_of),
         columns=tuple(replace(column, single=column.name in names) for column in statement.columns),
-    )
-
-
-def _work_part(name: str, statement: Statement, extract: str) -> WorkPart:
-    return WorkPart(
-        name=name,
-        sql=statement.sql,
-        parameters=statement.parameters,
-        columns=statement.columns,
-        ordered=statement.ordered,
-        expected_rows=statement.expected_rows,
-        group=statement.group,
-        extract=extract,
     )
 
 

@@ -21,7 +21,6 @@ from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.background import PeriodicTask
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
-from whohas.execution.on_demand import Later
 from whohas.formats.base import Options
 from whohas.formats.registry import find
 from whohas.hints import ambiguous, did_you_mean, near
@@ -67,8 +66,14 @@ class Planned:
         return RunPlan.of(self.plan, self.snapshot, self.options)
 
 
+class FileMaker(Protocol):
+    """Makes files that were not made with their run; see `execution.on_demand`."""
+
+    def make(self, run: Run, format: str, /) -> Artefact | None: ...
+
+
 class Working(Protocol):
-    """The type of `worker.working` with all arguments but the periodic tasks bound."""
+    """The type of `execution.worker.working` with all arguments but the periodic tasks bound."""
 
     def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
 
@@ -80,17 +85,17 @@ class Runs:
     A `caller` of None stands for the operator of the server, who sees all runs.
 
     Attributes:
-        later: renders files in formats that were not made with their run.
+        files: renders files in formats that were not made with their run.
         wake: wakes the worker of this process to look for queued runs; called after a run was committed.
         work: executes queued runs in this process, and does periodic tasks, while the context lasts; see
-            `worker.working`.
+            `execution.worker.working`.
     """
 
     settings: Settings
     database: sa.Engine
     warehouse: Warehouse
     artefacts: Artefacts
-    later: Later
+    files: FileMaker
     wake: Callable[[], None]
     work: Working
 
@@ -345,7 +350,7 @@ class Runs:
                 f"The {format.upper()} file of this run is not ready: {run.progress.lower()}. "
                 "Ask for its result until it has a status, then for the file."
             )
-        file = next((made for made in run.artefacts if made.format == format), None) or self.later.make(run, format)
+        file = next((made for made in run.artefacts if made.format == format), None) or self.files.make(run, format)
         if file is not None:
             if not self.artefacts.path(run.id, file).is_file():
                 raise NotFound("The file of this run has been removed. Start the report again.")

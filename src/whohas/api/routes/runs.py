@@ -35,7 +35,7 @@ def record_routes(services: Services) -> APIRouter:
 
     def replay(request: Request, id: str) -> Response:
         run = services.runs.get(run_id(id), caller_of(request))
-        return JSONResponse(_replay(services.runs.later.replay(run)))
+        return JSONResponse(_replay(services.on_demand.replay(run)))
 
     router.add_api_route(
         "/{id}/statement",
