@@ -140,7 +140,7 @@ def _import() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     for module in pkgutil.walk_packages(whohas.__path__, "whohas."):
-        if module.name.split(".")[1] not in ("__main__", "cli", "migrations"):
+        if not {"__main__", "cli", "migrations"}.intersection(module.name.split(".")):
             importlib.import_module(module.name)
     gc.collect()
     gc.freeze()  # what was imported stays: no process looks through it again
