@@ -95,7 +95,7 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
     endless = (
-        "import time; from whohas.runs import child, forkserver; "
+        "import time; from whohas.execution import child, forkserver; "
         "child.main = lambda: time.sleep(1000); forkserver.main()"
     )
     bench = Bench(home, database_url, ForkServer((sys.executable, "-c", endless)), run_seconds=1)

@@ -33,7 +33,7 @@ GONE = r"The data of snapshot 1 is no longer kept: accounts/\S+ (is|and \d+ more
 WAITING = """
 import sys, time
 from pathlib import Path
-from whohas.runs import child, forkserver
+from whohas.execution import child, forkserver
 main = child.main
 def waiting():
     Path({here!r}).touch()

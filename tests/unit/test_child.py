@@ -36,11 +36,11 @@ from whohas.formats.xlsx import writer as xlsx
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
-SOON = "from whohas import timeouts; timeouts.CHILD_PARENT_SECONDS = 3.0; from whohas.runs import forkserver; forkserver.main()"
+SOON = "from whohas import timeouts; timeouts.CHILD_PARENT_SECONDS = 3.0; from whohas.execution import forkserver; forkserver.main()"
 LATE = SOON.replace("3.0", str(NEVER_SECONDS))
 LOADED = """
 import sys
-from whohas.runs import child, forkserver
+from whohas.execution import child, forkserver
 made = child.carry_out
 def carry_out(work, say):
     before = set(sys.modules)
@@ -49,7 +49,7 @@ def carry_out(work, say):
 child.carry_out = carry_out
 forkserver.main()
 """
-WALLED = "from whohas.runs import child, forkserver; child._BEYOND_ENGINE = -15 << 28; forkserver.main()"
+WALLED = "from whohas.execution import child, forkserver; child._BEYOND_ENGINE = -15 << 28; forkserver.main()"
 
 
 def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
@@ -218,7 +218,7 @@ def test_where_the_process_that_forks_is_lost_another_takes_its_place(
 
 
 def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
-    refused = "import os; from whohas.runs import forkserver\ndef fork(): raise OSError(11, '')\nos.fork = fork; forkserver.main()"
+    refused = "import os; from whohas.execution import forkserver\ndef fork(): raise OSError(11, '')\nos.fork = fork; forkserver.main()"
     children = Children(ForkServer((sys.executable, "-c", refused)))
     before = descriptors()
     with pytest.raises(BlockingIOError, match="Resource temporarily unavailable"):

@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 from sqlalchemy.exc import OperationalError
 
+import whohas
 from patience import PATIENCE_SECONDS
 from whohas.db import locks
 from whohas.db.engine import connect
@@ -178,6 +179,6 @@ def test_a_file_stands_for_a_session_of_sqlite(tmp_path: Path) -> None:
 
 
 def test_the_names_of_lock_files_stay_for_rolling_upgrades() -> None:
-    sources = "".join(path.read_text() for path in Path(locks.__file__).parent.rglob("*.py"))
+    sources = "".join(path.read_text() for path in Path(whohas.__file__).parent.rglob("*.py"))
     names = {"audit-relay.lock", "audit.lock", "build.lock", "load.lock", "worker.lock"}
     assert set(re.findall(r'"([a-z-]+\.lock)"', sources)) == names

@@ -19,7 +19,7 @@ SOURCES = Path(whohas.__file__).parent
 TIMES = {name: value for name, value in vars(timeouts).items() if name.endswith("_SECONDS")}
 ELSEWHERE = {
     ("cli/serve.py", "SWITCH_SECONDS"),  # a slice of processor time
-    ("runs/sealing.py", "_WAIT_SECONDS"),  # a pause of one loop over one file
+    ("execution/digest.py", "_WAIT_SECONDS"),  # a pause of one loop over one file
     ("reports/sources.py", "STALE"),  # a rule about data
 }
 
