@@ -1,8 +1,8 @@
 """The fork server: the process from which the child processes of runs are forked.
 
 Started by `processes.ForkServer` as `python -m whohas.execution.forkserver`. It imports all modules once and has a
-single thread, so forking is safe, a child starts within a few milliseconds, and all children share the memory of the loaded
-modules.
+single thread, so forking is safe, a child starts within a few milliseconds, and all children share the memory of the
+loaded modules.
 
 Protocol: standard input is a SOCK_SEQPACKET socket. Each request is one byte with three descriptors: the child's stdin,
 its stdout, and a status socket. The status socket gets
