@@ -1,4 +1,4 @@
-"""A PDF file under way: objects, streams, and at the end where each of them lies (ISO 32000-1, 7.5)."""
+"""A sequential PDF writer: objects, streams and the cross-reference data (ISO 32000-1, 7.5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Document:
         self._bundle: list[tuple[int, bytes]] = []
 
     def reserve(self, count: int = 1) -> int:
-        """The first of so many new numbers."""
+        """Reserve consecutive object numbers and return the first."""
         first = len(self._kinds)
         self._kinds.extend([_FREE] * count)
         self._places.extend([0] * count)
@@ -37,7 +37,7 @@ class Document:
         return first
 
     def put(self, number: int, body: bytes) -> None:
-        """Writes an object as it is."""
+        """Write an object uncompressed."""
         self._begin(number)
         self._write(b"%d 0 obj\n%b\nendobj\n" % (number, body))
 
@@ -108,7 +108,7 @@ class Document:
 
 
 def text_string(text: str) -> bytes:
-    """A text as a PDF object."""
+    """Return a text as a PDF string object."""
     return b"<feff" + text.encode("utf-16-be", "surrogatepass").hex().encode() + b">"
 
 

@@ -1,4 +1,4 @@
-"""Where things stand on the paper: which way it lies, how wide the columns are, which of them share a page.
+"""Page layout: orientation of the paper, widths of columns, and distribution of columns over pages.
 
 Lengths are in points unless they say otherwise.
 """
@@ -91,7 +91,7 @@ class Layout:
 
     @property
     def inner(self) -> float:
-        """Between the margins."""
+        """Width between the margins."""
         return self.width - 2 * MARGIN
 
     @property
@@ -143,7 +143,7 @@ def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
 
 
 def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
-    """How many lines a row will have, on average."""
+    """Return the expected average number of lines of a row."""
     count = min(len(measure.cells) for measure in measures)
     if not count:
         return 1.0
