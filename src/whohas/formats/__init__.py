@@ -1,1 +1,1 @@
-"""Rows to files: one module a format."""
+"""Writers of report files, one module or package per format."""

@@ -1,4 +1,4 @@
-"""What a format is, and what a file is told of the run whose rows it holds."""
+"""Data classes shared by all formats: the format itself, its rows, write options and metadata of the run."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 PageSize = Literal["a4", "letter"]
 
 _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
-"""Encodings of a Parquet column whose texts are all in its dictionary; the last two are of what is null."""
+"""Encodings of a Parquet column whose texts are all in its dictionary; the last two encode which cells are null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How files are written, where a reader may choose.
+    """Write options that a user may choose.
 
     Attributes:
-        separator: between the cells of a CSV line, one character.
-        bom: whether a CSV begins with U+FEFF, by which Excel knows UTF-8.
-        disarm: whether a CSV text that a spreadsheet would run gets an apostrophe before it.
+        separator: the character between the cells of a CSV line.
+        bom: whether a CSV begins with U+FEFF, by which Excel recognizes UTF-8.
+        disarm: whether a CSV text that a spreadsheet would execute as a formula is prefixed with an apostrophe.
         zone: the IANA time zone of times in files for people: PDF, XLSX, HTML.
-        page: the paper of a PDF, and of an XLSX that is printed.
+        page: the paper size of a PDF and of a printed XLSX.
     """
 
     separator: str = ","
@@ -41,19 +41,20 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The run that a file is of.
+    """Metadata of the run whose rows a file has.
 
     Attributes:
-        run: its id, 32 hex digits.
-        report: the report's type; `title` its name as people read it.
-        description: what the report shows, one sentence.
-        arguments: normalised.
-        launcher: who started it.
-        started: when, seconds since 1970.
-        snapshot: the number of the load as of which it tells; `loaded` is when that was published, in the same
-            seconds.
-        org: the organisation.
-        gaps: what loads could not take from the files of the data, one sentence; empty where all is in.
+        run: the id of the run, 32 hex digits.
+        report: the type of the report, such as `ACCOUNTS`.
+        title: the display name of the report.
+        description: one sentence about the content of the report.
+        arguments: the normalised arguments of the run.
+        launcher: the name of the account that started the run.
+        started: start of the run, in seconds since 1970.
+        snapshot: number of the snapshot that the report was read from.
+        loaded: publication of that snapshot, in seconds since 1970; 0 if there is none.
+        org: the organisation; empty if none is set.
+        gaps: one sentence about input rows that loads rejected; empty if all rows were loaded.
     """
 
     run: str
@@ -79,12 +80,13 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one file as a statement's answer.
+    """The rows of one file, as a SQL query.
 
     Attributes:
-        sql: gives them; columns by position.
-        name: what they are, in a zip of several: an index's title; empty where there is one file.
-        group: the column whose equal values stand together; empty where none does.
+        sql: the query; its columns are matched with `columns` by position.
+        columns: name and type of each column.
+        name: title of the index, if a run has several files in a zip; empty if it has one file.
+        group: name of the column by which rows are grouped; empty if they are not grouped.
     """
 
     sql: str
@@ -95,12 +97,13 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """Rows that were extracted once, in a Parquet file, to be read as often as a format needs.
+    """Query results in a temporary Parquet file, which a format may read several times.
 
     Attributes:
-        rows: what they are; `sql` is not looked at.
-        count: how many there are.
-        on_rows: to be called now and then with how many have been written.
+        path: the Parquet file.
+        rows: columns, name and group of the rows; `rows.sql` is not used.
+        count: number of rows.
+        on_rows: progress callback, called from time to time with the number of rows written.
     """
 
     path: Path
@@ -109,13 +112,15 @@ class Extract:
     on_rows: Callable[[int], None] = lambda _: None
 
     def batches(self, size: int, most: int | None = None, dictionaries: bool = False) -> Iterator[pa.RecordBatch]:
-        """The rows in their order, a field a column: string, bool, int64, timestamp[us, UTC] or
-        list<string>; of texts that are `single` a string.
+        """Yield the rows in their order as record batches with one field per column.
+
+        Types are string, bool, int64, timestamp[us, UTC] and list<string>; a column of texts that is `single` is a
+        string.
 
         Args:
-            size: rows of a batch at most.
-            most: where not all are needed: about so many, from places all over the file.
-            dictionaries: whether columns of few different texts come as dictionary<string>, as the file has them.
+            size: maximum number of rows of a batch.
+            most: sample size; if the file has more rows, about this many are returned, spread over the whole file.
+            dictionaries: whether columns that the file stores as dictionaries are returned as dictionary<string>.
         """
         from pyarrow import parquet
 
@@ -132,7 +137,7 @@ class Extract:
                     yield batch
 
     def _repeated(self) -> list[str]:
-        """The columns of text that the file keeps as dictionaries from its first row to its last."""
+        """Return the text columns that are dictionary-encoded in every row group of the file."""
         from pyarrow import parquet
 
         metadata = parquet.read_metadata(self.path)
@@ -151,13 +156,13 @@ class Extract:
         ]
 
     def batch_size(self, cells: int, size: int) -> int:
-        """Rows to read at a time, at least one, so that a batch is large neither by its columns nor by long texts.
+        """Return the number of rows, at least 1, by which a batch stays below a limit of cells and of bytes.
 
-        A page of the Parquet file is read whole all the same: one of many long texts takes what it takes.
+        This does not limit the memory for reading: a page of the Parquet file is always read whole.
 
         Args:
-            cells: of a batch, at most.
-            size: of a batch's values, in bytes, about.
+            cells: maximum number of cells of a batch.
+            size: approximate maximum size of the values of a batch, in bytes.
         """
         from pyarrow import parquet
 
@@ -168,19 +173,18 @@ class Extract:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One kind of file. It has `copy`, a statement for the engine, or `write`, which reads an extract.
+    """A file format. It has either `copy` (DuckDB writes the file) or `write` (Python writes it from an extract).
 
     Attributes:
-        name: what `fileFormat` asks for, lower case; also the file's extension.
-        media_type: what a download says it is.
-        doc: one line for the reference.
-        copy: rows, path, what they are of and options, to a COPY statement of DuckDB.
-        uncounted: how many of the rows that COPY counts are none of the report's.
-        write: extract, path, what it is of and options; writes the file, and returns what a reader of the run should
-            know of it.
-        through: opens the file for what COPY writes, where it goes on its way through something else.
-        streams: whether the file is written from its first byte to its last, and the same through a pipe.
-        weight: how long it takes for as many rows, in units of a CSV.
+        name: value of `fileFormat`, lower case; also the file extension.
+        media_type: value of `Content-Type` of a download.
+        doc: one line for the reference pages.
+        copy: returns the COPY statement of DuckDB for rows, path, metadata and options.
+        uncounted: returns how many rows that COPY counts are header rows.
+        write: writes an extract to a path, with metadata and options; returns notes for readers of the run.
+        through: context manager that yields the path for COPY to write to, such as a pipe to a compressor.
+        streams: whether the file is written sequentially, so that a pipe receives the same bytes.
+        weight: relative time to write a number of rows; 1.0 is the time of CSV.
     """
 
     name: str

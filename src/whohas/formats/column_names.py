@@ -1,4 +1,4 @@
-"""The names of columns where a format is stricter than a header line."""
+"""Unique column names, for formats that allow no empty or duplicate names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from whohas.engine.statement import Column
 
 
 def distinct(columns: Sequence[Column]) -> list[str]:
-    """Names that differ without regard to case, none empty, as engines want them: `mail`, `Mail_2`, `column_3`."""
+    """Return one name per column: none is empty, and no two are equal apart from case.
+
+    `mail`, `Mail` and an empty name give `mail`, `Mail_2` and `column_3`.
+    """
     wanted = [column.name or f"column_{place}" for place, column in enumerate(columns, 1)]
     names: list[str] = []
     taken = {name.casefold() for name in wanted}
@@ -19,7 +22,7 @@ def distinct(columns: Sequence[Column]) -> list[str]:
             number += 1
             name = f"{first}_{number}"
             if name.casefold() in taken and name.casefold() not in seen:
-                name = first  # another column is called so: count on
+                name = first  # another column has this name: try the next number
         seen.add(name.casefold())
         names.append(name)
     return names

@@ -1,11 +1,11 @@
 """CSV: RFC 4180 quoting, UTF-8, `\\n` at line ends, one header line.
 
-A null is an empty cell; an empty text is one in quotes, `""`, which most readers take for the same. Where there is
-one column only, a null is in quotes too, or its line would be empty and readers would pass over it. A first column
-whose name begins with U+FEFF is in quotes, or readers would take that for a byte order mark. A boolean is `true` or
-`false`; a time is UTC in RFC 3339 with milliseconds; several values are joined with `;`. Options: a byte order mark,
-another separator, and an apostrophe before a text or a column's name that a spreadsheet would run as a formula (OWASP,
-"CSV Injection").
+A null is an empty cell; an empty text is `""`, which most readers treat like a null. If there is only one column, a
+null is written as `""` too, because its line would be empty otherwise and readers would skip it. If the name of the
+first column begins with U+FEFF, it is quoted, because readers would treat that character as a byte order mark. A
+boolean is `true` or `false`; a time is UTC in RFC 3339 with milliseconds; several values are joined with `;`.
+Options: a byte order mark, another separator, and an apostrophe before a text or a column's name that a spreadsheet
+would execute as a formula (OWASP, "CSV Injection").
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from whohas.formats.streaming import BLOCK, pipe
 
 LIST_SEPARATOR = ";"
 _ARMED = ("=+-@", "\t\r\n", "\uff1d\uff0b\uff0d\uff20")
-"""What a text that is run begins with; the last are wide forms, which some spreadsheets run too."""
+"""First characters of a text that a spreadsheet executes. The last are full-width forms, which some execute too."""
 _BOM = "\ufeff"
 _GZIP_LEVEL = 1
 
 
 def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: str = "") -> str:  # noqa: B008 - frozen
-    """The DuckDB statement that writes rows to a CSV file, in their order.
+    """Return the DuckDB COPY statement that writes rows to a CSV file in their order.
 
     Args:
-        path: the file; an existing one is overwritten.
-        more: further options of the COPY.
+        path: the file to write; an existing file is overwritten.
+        more: SQL text of further COPY options, appended to the list; it begins with a comma.
     """
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     values = [f"{_value(place, column)} AS {place}" for place, column in zip(places, rows.columns, strict=True)]
     source = f"FROM (SELECT {', '.join(values)} FROM (\n{rows.sql}\n) AS report({', '.join(places)}))"
-    # on top of the values, since a value that is named three times would be made three times
+    # in an outer SELECT: an expression that is named three times would be computed three times
     cells = [
         _disarmed(place) if options.disarm and column.type in ("text", "texts") else place
         for place, column in zip(places, rows.columns, strict=True)
@@ -47,7 +47,7 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
         cells = [f"coalesce(({cells[0]})::VARCHAR, '')"]
     names = [_disarmed_name(column.name) if options.disarm else column.name for column in rows.columns]
     if header_rows(rows.columns):
-        # DuckDB tells column names apart without regard to case, and wants one; a header that is a row keeps them all
+        # DuckDB compares column names without regard to case and refuses empty ones; a header row keeps them
         texts = ", ".join(f"({cell})::VARCHAR" for cell in cells)
         header = ", ".join(f"{literal(name)} AS {place}" for name, place in zip(names, places, strict=True))
         body, begin, first = f"SELECT {header} UNION ALL SELECT {texts} {source}", "HEADER false, ", places[0]
@@ -55,8 +55,8 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
         titled = ", ".join(f"{cell} AS {quote(name)}" for cell, name in zip(cells, names, strict=True))
         body, begin, first = f"SELECT {titled} {source}", "" if options.bom else "HEADER true, ", quote(names[0])
     if options.bom:
-        # before the header, and before its quotes; DuckDB wants to know then how the file ends, and writes a header
-        # unless it is told not to
+        # The prefix precedes the header and its quotes. DuckDB requires a suffix with a prefix, and writes a header
+        # unless HEADER is false
         begin += f"PREFIX '{_BOM}', SUFFIX '\n', "
     if names[0].startswith(_BOM):
         # a file that begins with EF BB BF begins with a byte order mark, but one that begins with a quote does not; the
@@ -67,9 +67,10 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
 
 
 def header_rows(columns: Sequence[Column]) -> int:
-    """How many of the rows that `copy_statement` writes are the header: 0, or 1 where the header is a row.
+    """Return how many rows of the statement of `copy_statement` are header rows: 0 or 1.
 
-    Where it is 1, the statement must run in order, so that the header stays first.
+    It is 1 if names are empty or equal apart from case, which DuckDB allows in no header: the header is then selected
+    as a row. Such a statement must preserve the order of rows, so that the header stays first.
     """
     names = {column.name.casefold() for column in columns}
     return int(len(names) != len(columns) or "" in names)
@@ -80,7 +81,7 @@ def _value(place: str, column: Column) -> str:
         case "time":
             return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
         case "texts" if not column.single:
-            # most lists are of one value, and to join is what takes its time
+            # most lists have one value, and array_to_string is the slow part
             joined = f"array_to_string({place}, {literal(LIST_SEPARATOR)})"
             return f"CASE WHEN len({place}) = 1 THEN {place}[1] ELSE {joined} END"
         case _:
@@ -88,9 +89,9 @@ def _value(place: str, column: Column) -> str:
 
 
 def _disarmed(text: str) -> str:
-    # nearly every text begins with a letter or a digit, which a comparison or two tells sooner than what it begins with
+    # nearly every text begins with a letter or a digit; comparisons find that faster than ascii() does
     other = f"({text} < 'A' OR {text} > '\uff00') AND ({text} < '.' OR {text} > '<')"
-    # several short lists: of one of more than five the engine makes a join
+    # several short lists, because DuckDB turns an IN list of more than five values into a join
     armed = [f"ascii({text}) IN ({', '.join(str(ord(letter)) for letter in some)})" for some in _ARMED]
     return f"CASE WHEN {other} AND ({' OR '.join(armed)}) THEN concat('''', {text}) ELSE {text} END"
 
@@ -105,7 +106,7 @@ def _copy(rows: Rows, path: Path, _: About, options: Options, more: str = "") ->
 
 @contextmanager
 def _gzipped(path: Path) -> Generator[Path]:
-    """Compressed by ISA-L, ten times as fast as by the engine itself."""
+    """Yield the path of a pipe whose bytes are gzipped into `path` by ISA-L, ten times as fast as DuckDB does it."""
     from isal import igzip
 
     def take(stream: BinaryIO) -> None:
@@ -141,7 +142,7 @@ FORMATS = (
         "CSV, compressed with Zstandard.",
         copy=partial(_copy, more=", COMPRESSION zstd"),
         uncounted=header_rows,
-        streams=False,  # the engine compresses nothing that it writes to a pipe
+        streams=False,  # DuckDB does not compress output to a pipe
         weight=1.5,
     ),
 )

@@ -1,4 +1,4 @@
-"""The text of typed cells, for files that people read: a column of an Arrow batch to a column of texts."""
+"""Conversion of typed Arrow columns to display texts, for PDF, XLSX and HTML."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LIST_SEPARATOR = "; "
 
 
 def moment(time: datetime, zone: str) -> str:
-    """A time as people read it: `2026-11-23 14:05:09`, in a zone."""
+    """Return a time in a zone as display text: `2026-11-23 14:05:09`."""
     local = time.astimezone(parse_zone(zone))
     return f"{local.year:04}-{local:%m-%d %H:%M:%S}"
 
 
 def texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
-    """Each cell as people read it; a null is an empty text.
+    """Return the display text of each cell; a null is an empty text.
 
     Texts are lists, or single texts where an extract has no more than one in a cell. Times are local in `zone`, to the
     second, or to the millisecond where they have such; several values are joined with `; `.

@@ -1,7 +1,7 @@
-"""JSON and NDJSON: an object a row, with the documents' own nesting, types as they are.
+"""JSON and NDJSON: one object per row, nested by the dots of column names, with typed values.
 
-A column `account.source.name` is a key in an object in an object; several values are an array, a null is `null`.
-A time is a text in UTC, RFC 3339 with milliseconds.
+A column `account.source.name` becomes `{"account": {"source": {"name": …}}}`; several values are an array, a null is
+`null`. A time is a text in UTC, RFC 3339 with milliseconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _Tree = dict[str, "str | _Tree"]
 
 
 def copy_statement(rows: Rows, path: Path, _: About, options: Options, array: bool = False) -> str:
-    """The DuckDB statement that writes rows to a JSON file, in their order.
+    """Return the DuckDB COPY statement that writes rows to a JSON file in their order.
 
     Args:
-        array: whether the file is one array, rather than a line an object.
+        array: whether the file is one array of objects (JSON) or has one object per line (NDJSON).
     """
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     cells = [_cell(place, column) for place, column in zip(places, rows.columns, strict=True)]
@@ -34,7 +34,10 @@ def copy_statement(rows: Rows, path: Path, _: About, options: Options, array: bo
 
 
 def _nested(cells: dict[str, str]) -> _Tree:
-    """Cells by dotted names, as objects in objects. A name that is the begin of another stays as it is."""
+    """Return SQL expressions by dotted name as a tree of objects.
+
+    A name one of whose prefixes is a column too is not split: `a` and `a.b` give `{"a": …, "a.b": …}`.
+    """
     names = {name.casefold() for name in cells}
     tree: _Tree = {}
     for name, cell in cells.items():

@@ -1,4 +1,4 @@
-"""What a file for people says of its run: who, what, when, as of when."""
+"""Metadata lines of a run (report, arguments, launcher, times, snapshot) for PDF, XLSX and HTML files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from whohas.formats.display import moment
 
 
 def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
-    """Labels and values. What differs between two runs over the same data has the same length: run id and times."""
+    """Return pairs of label and value that describe a run.
+
+    Run id and times, which differ between two runs over the same data, have a fixed length.
+
+    Args:
+        rows: number of rows of the file.
+        zone: the IANA time zone of times.
+    """
     loaded = f", loaded {moment(about.loaded_at, zone)} {zone}" if about.loaded else ""
     gaps = [("Data", about.gaps)] if about.gaps else []
     named = [("Organisation", about.org)] if about.org else []
@@ -30,13 +37,13 @@ def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
 
 
 def in_words(arguments: Mapping[str, Any]) -> str:
-    """Arguments as people read them: `source name: Payroll; correlated only: yes`."""
-    told = [f"{_words(name)}: {_value(value)}" for name, value in arguments.items()]
-    return "; ".join(told) or "none"
+    """Return arguments as a text for people: `source name: Payroll; correlated only: yes`."""
+    pairs = [f"{_words(name)}: {_value(value)}" for name, value in arguments.items()]
+    return "; ".join(pairs) or "none"
 
 
 def _words(name: str) -> str:
-    """`correlatedOnly` to `correlated only`."""
+    """Return `correlated only` for `correlatedOnly`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 

@@ -1,6 +1,6 @@
-"""Parquet: typed columns, zstd, and what the file is of in its metadata.
+"""Parquet: typed columns, zstd, and metadata of the run in the key-value metadata of the file.
 
-Times are UTC with microseconds, several values are lists. The metadata's keys begin with `whohas.`.
+Times are UTC with microseconds; several values are lists. Keys of the metadata begin with `whohas.`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from whohas.formats.column_names import distinct
 
 
 def copy_statement(rows: Rows, path: Path, about: About, options: Options) -> str:
-    """The DuckDB statement that writes rows to a Parquet file, in their order; those of a group together."""
+    """Return the DuckDB COPY statement that writes rows to a Parquet file, sorted by the group if there is one."""
     return _copy(rows, tuple(column.stored for column in rows.columns), path, about)
 
 
 def extract_statement(rows: Rows, path: Path, about: About) -> str:
-    """Return the statement that writes rows for other formats: texts that are `single` stay texts."""
+    """Return the COPY statement of an extract for other formats: `single` texts stay strings instead of lists."""
     return _copy(rows, rows.columns, path, about)
 
 
@@ -43,7 +43,7 @@ def _copy(rows: Rows, columns: tuple[Column, ...], path: Path, about: About) -> 
 
 
 def read(path: Path) -> tuple[About, Rows, int]:
-    """What a file that `copy_statement` wrote is of, what its rows are, and how many it has."""
+    """Return metadata of the run, columns and number of rows of a file written by `copy_statement`."""
     from pyarrow import parquet
 
     metadata = parquet.read_metadata(path)
@@ -63,7 +63,7 @@ def _facts(rows: Rows, columns: tuple[Column, ...], about: About) -> dict[str, s
         "report": about.report,
         "arguments": dict(about.arguments),
         "snapshot": about.snapshot,
-        # these are enough to make further files of this one
+        # `read` needs these three to render other formats from this file
         "about": asdict(about),
         "columns": [asdict(column) for column in columns],
         "rows": {"name": rows.name, "group": rows.group},
@@ -73,7 +73,7 @@ def _facts(rows: Rows, columns: tuple[Column, ...], about: About) -> dict[str, s
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)  # pure ASCII: metadata takes no NUL
+    return json.dumps(value, sort_keys=True)  # ASCII only: the metadata cannot contain NUL
 
 
 FORMATS = (

@@ -1,4 +1,4 @@
-"""Which formats there are: each module of this package with `FORMATS` brings some."""
+"""Lookup of formats, collected from `FORMATS` of each module of this package."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from whohas.errors import InvalidArguments
 from whohas.formats.base import Format
 
 PUBLISHED = ("csv", "pdf")
-"""The formats that the published API knows."""
+"""Names of the formats of the published API."""
 
 
 @cache
 def formats() -> Mapping[str, Format]:
-    """Every format by its name; those of the published API first."""
+    """Return all formats by name, those of the published API first."""
     modules = (
         importlib.import_module(f"{whohas.formats.__name__}.{module.name}")
         for module in pkgutil.iter_modules(whohas.formats.__path__)
     )
-    found: list[Format] = [one for module in modules for one in getattr(module, "FORMATS", ())]
+    found: list[Format] = [item for module in modules for item in getattr(module, "FORMATS", ())]
     order = {name: number for number, name in enumerate(PUBLISHED)}
-    return {one.name: one for one in sorted(found, key=lambda one: (order.get(one.name, len(order)), one.name))}
+    return {item.name: item for item in sorted(found, key=lambda item: (order.get(item.name, len(order)), item.name))}
 
 
 def find(name: str) -> Format:
-    """The format of a name, in either case.
+    """Return the format of a name, without regard to case.
 
     Raises:
-        InvalidArguments: there is none.
+        InvalidArguments: no format has this name.
     """
     found = formats().get(name.strip().lower())
     if found is None:

@@ -1,4 +1,4 @@
-"""A file that is written by somebody else and changed on its way to the disk."""
+"""An anonymous pipe that processes the output of a writer, such as DuckDB, on its way to the disk."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ BLOCK = 1 << 20
 
 @contextmanager
 def pipe(take: Callable[[BinaryIO], None]) -> Generator[Path]:
-    """A place to write bytes to, from the first to the last; `take` reads them in a thread of its own meanwhile.
+    """Yield a path to write bytes to sequentially, while `take` reads them in another thread.
 
     Raises:
-        Exception: what `take` raised. It is told rather than what the writer made of it.
+        Exception: the error of `take`; it replaces the error that the writer got because of it.
     """
-    # A pipe rather than a named one: it has an end as soon as both sides are closed, even if nobody opened it,
-    # so neither side can wait for ever, and nothing has to be removed.
+    # Anonymous rather than named: the reader gets the end of file when the writing end is closed, even if nobody
+    # wrote, so neither side can wait for ever, and there is no file to remove.
     reading, writing = os.pipe()
-    with suppress(OSError):  # fewer turns between the two sides, where the system grants so much
+    with suppress(OSError):  # a larger buffer means fewer switches between the threads
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, BLOCK)
     faults: list[Exception] = []
 
     def follow() -> None:
         try:
-            # whole blocks, however slowly they come: what packs them makes other bytes of other blocks. Closed at the
-            # end, whatever happens: a writer with nobody to read is refused instead of waiting
+            # Always read whole blocks: the compressed bytes depend on the size of the blocks. The reading end is always
+            # closed, so that a writer without a reader gets an error instead of waiting
             with os.fdopen(reading, "rb", buffering=BLOCK) as stream:
                 take(stream)
         except Exception as fault:

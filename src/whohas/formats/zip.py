@@ -1,7 +1,7 @@
-"""ZIP: several files in one, compressed on the way, so that none of them is ever on the disk uncompressed.
+"""ZIP archives whose entries are compressed while they are written, so that no uncompressed file is on disk.
 
-APPNOTE.TXT 6.3: names in UTF-8, deflate, and the records of ZIP64 only where a size or a place needs them, so that a
-small file opens everywhere. Each entry has its time twice: as DOS has it, and in UTC with its zone told.
+APPNOTE.TXT 6.3: names in UTF-8, deflate, and the records of ZIP64 only if a size or an offset needs them, so that a
+small file opens everywhere. Each entry has two times: the DOS time, and UTC in an extended timestamp.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Entry:
 
 
 class Archive:
-    """A zip file under way. Made by `open_zip`."""
+    """An open zip file. `open_zip` creates it."""
 
     def __init__(self, file: BinaryIO, time: datetime) -> None:
         self._file = file
@@ -57,10 +57,10 @@ class Archive:
 
     @contextmanager
     def entry(self, name: str) -> Generator[Path]:
-        """A place to write the bytes of a file of the zip to, from the first to the last; one entry at a time.
+        """Yield a path to write the bytes of one entry to, sequentially. Only one entry can be open at a time.
 
         Raises:
-            OSError: the zip cannot be written. It is told rather than what the writer of the entry made of it.
+            OSError: the zip cannot be written; it replaces the error that the writer of the entry got because of it.
         """
         entry = _Entry(name.encode(), self._file.tell())
         with pipe(partial(self._take, entry)) as place:
@@ -83,11 +83,11 @@ class Archive:
         self._file.seek(end)
 
     def _local_header(self, entry: _Entry) -> bytes:
-        """As long before the sizes are known as after."""
+        """Return the local header. Its length does not depend on the sizes, so that it can be overwritten later."""
         if large := max(entry.length, entry.packed) >= _TOO_LARGE:
             extra = struct.pack("<HHQQ", _ZIP64, 16, entry.length, entry.packed)
         else:
-            extra = struct.pack("<HHHH12x", _ROOM, 16, 0xA028, 0)  # room for it, which readers pass over
+            extra = struct.pack("<HHHH12x", _ROOM, 16, 0xA028, 0)  # padding for the ZIP64 field, which readers skip
         extra += self._time
         return (
             struct.pack(
@@ -141,7 +141,7 @@ class Archive:
         )
 
     def finish(self) -> None:
-        """Writes the directory, without which the file is no zip."""
+        """Write the central directory, without which the file is not a valid zip."""
         place = self._file.tell()
         for entry in self._entries:
             self._file.write(self._central_header(entry))
@@ -159,11 +159,11 @@ class Archive:
 
 @contextmanager
 def open_zip(path: Path, time: datetime) -> Generator[Archive]:
-    """A zip file to be filled; without its directory, and so no zip, where the body fails.
+    """Yield a new zip file. If the body raises, the central directory is missing, so the file is not a valid zip.
 
     Args:
-        path: the file; an existing one is overwritten.
-        time: the time of each of its files.
+        path: the file to write; an existing file is overwritten.
+        time: modification time of all entries.
     """
     with path.open("wb") as file:
         archive = Archive(file, time)

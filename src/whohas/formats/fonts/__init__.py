@@ -1,4 +1,4 @@
-"""The fonts of printed reports. README.md says where each comes from; `tools/fonts.py` makes them."""
+"""Font files of PDF reports. README.md lists their origin; `tools/fonts.py` generates them."""
 
 from __future__ import annotations
 

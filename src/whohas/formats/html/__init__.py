@@ -1,4 +1,4 @@
-"""HTML: one self-contained page. Here only what it is called; the parts are loaded when one is made."""
+"""HTML: one self-contained page. The modules that write it are imported on first use."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ _NUL = Markup('<abbr title="NUL">\u2400</abbr>')
 
 
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
-    """Writes the page, and returns a note where it does not show all rows."""
+    """Write the page; return a note if it does not show all rows."""
     columns = extract.rows.columns
     shown = _fitting(extract, options.zone)
     note = _note(extract, shown)
@@ -72,7 +72,7 @@ def _note(extract: Extract, shown: int) -> str:
 
 
 def _fitting(extract: Extract, zone: str) -> int:
-    """How many rows a page has room for."""
+    """Return the number of rows that a page can show."""
     size = 0
     for number, row in enumerate(islice(_values(extract, zone), ROWS)):
         size += sum(len(text.encode()) for text in row)

@@ -1,4 +1,4 @@
-"""PDF: what an auditor prints and files. Here only what it is called; the parts are loaded when one is made."""
+"""PDF/A: a document to print and archive. The modules that write it are imported on first use."""
 
 from __future__ import annotations
 

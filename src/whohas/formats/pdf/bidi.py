@@ -1,4 +1,4 @@
-"""Which way each character of a line runs: the Unicode Bidirectional Algorithm (UAX #9, revision 50).
+"""Text direction of each character of a line: the Unicode Bidirectional Algorithm (UAX #9, revision 50).
 
 Explicit codes (embeddings, overrides, isolates) have no effect here: a report shows them as what they are, since they
 make a text look like another one.
@@ -30,7 +30,10 @@ def levels(text: str) -> list[int]:
 
 
 def visual(found: Sequence[int]) -> list[int]:
-    """The places of things with these levels, from left to right (rule L2)."""
+    """Return indexes in visual order, from left to right, of items with these levels (rule L2).
+
+    Example: levels `[0, 1, 1, 0]` give `[0, 2, 1, 3]`.
+    """
     order = list(range(len(found)))
     for level in range(max(found, default=0), 0, -1):
         start = 0
@@ -77,7 +80,7 @@ def _weak(kinds: list[str], edge: str) -> None:
 
 
 def _brackets(text: str, kinds: list[str], original: list[str], edge: str) -> None:
-    """Rule N0: both brackets of a pair run as what they enclose."""
+    """Apply rule N0: both brackets of a pair get the direction of the text that they enclose."""
     for start, end in _pairs(text, kinds):
         inside = {_strong(kind) for kind in kinds[start + 1 : end]} - {""}
         if edge in inside:

@@ -1,4 +1,4 @@
-"""A PDF file under way: objects, streams, and at the end where each of them lies (ISO 32000-1, 7.5)."""
+"""A sequential PDF writer: objects, streams and the cross-reference data (ISO 32000-1, 7.5)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from isal import isal_zlib
 _HEADER = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
 _LEVEL = 1
 _BUNDLE = 200
-"""Small objects of one object stream."""
+"""Number of small objects in one object stream."""
 _FREE, _PLAIN, _BUNDLED = 0, 1, 2
 
 
 class Document:
-    """Objects are numbered first, and written in any order; nothing that was written is kept in memory."""
+    """A PDF file being written: reserve object numbers, then write the objects in any order.
+
+    Written objects are not kept in memory, apart from small ones that wait for their object stream.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -29,7 +32,7 @@ class Document:
         self._bundle: list[tuple[int, bytes]] = []
 
     def reserve(self, count: int = 1) -> int:
-        """The first of so many new numbers."""
+        """Reserve consecutive object numbers and return the first."""
         first = len(self._kinds)
         self._kinds.extend([_FREE] * count)
         self._places.extend([0] * count)
@@ -37,22 +40,25 @@ class Document:
         return first
 
     def put(self, number: int, body: bytes) -> None:
-        """Writes an object as it is."""
+        """Write an object uncompressed."""
         self._begin(number)
         self._write(b"%d 0 obj\n%b\nendobj\n" % (number, body))
 
     def small(self, number: int, body: bytes) -> None:
-        """Writes an object together with others, compressed; not one whose length differs from run to run."""
+        """Add an object to a compressed object stream.
+
+        Objects that differ between runs over the same data must be written by `put`: their compressed length varies.
+        """
         self._bundle.append((number, body))
         if len(self._bundle) == _BUNDLE:
             self._flush()
 
     def stream(self, number: int, data: bytes, facts: bytes = b"", packed: bool = True) -> None:
-        """Writes a stream.
+        """Write a stream object.
 
         Args:
-            facts: more of its dictionary.
-            packed: whether it is compressed.
+            facts: further entries of the stream dictionary.
+            packed: whether to compress the data.
         """
         if packed:
             data = isal_zlib.compress(data, _LEVEL)
@@ -108,7 +114,7 @@ class Document:
 
 
 def text_string(text: str) -> bytes:
-    """A text as a PDF object."""
+    """Return a text as a PDF string object."""
     return b"<feff" + text.encode("utf-16-be", "surrogatepass").hex().encode() + b">"
 
 

@@ -1,4 +1,4 @@
-"""Where things stand on the paper: which way it lies, how wide the columns are, which of them share a page.
+"""Page layout: orientation of the paper, widths of columns, and distribution of columns over pages.
 
 Lengths are in points unless they say otherwise.
 """
@@ -58,30 +58,33 @@ class Measure:
         return min(self.most, max(self.part, _LEAST))
 
     def usual(self, limit: float) -> float:
-        """What most cells need, up to a limit."""
+        """Return the width that most cells need, at most `limit`."""
         cells = float(np.quantile(self.cells, _USUAL)) if self.cells.size else 0.0
         return max(self.least, min(limit - SIDES, max(self.header, cells)))
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """The columns that stand on one page, with the width of each one's text, in ems."""
+    """The columns that share a page, with the width of the text of each, in ems."""
 
     columns: tuple[int, ...]
     widths: tuple[float, ...]
 
     def steps(self) -> tuple[float, ...]:
-        """From where each column's text begins to where the next one's does, and from the last to the edge, in ems."""
+        """Return the distance from the start of each column to the start of the next one, or to the edge, in ems."""
         return tuple(width + SIDES for width in self.widths)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A report on paper.
+    """The page layout of a report.
+
+    A wide report has several panels: each range of rows is printed on one page per panel, one after another.
 
     Attributes:
-        size: of the type.
-        panels: at least one; pages of the second have the same rows as those of the first before them.
+        width: width of the paper; `height` is its height.
+        size: font size.
+        panels: at least one group of columns.
     """
 
     width: float
@@ -91,22 +94,27 @@ class Layout:
 
     @property
     def inner(self) -> float:
-        """Between the margins."""
+        """Width between the margins."""
         return self.width - 2 * MARGIN
 
     @property
     def top(self) -> float:
-        """Where a page begins, from below."""
+        """Height of the upper margin's edge, measured from the bottom of the paper."""
         return self.height - MARGIN
 
     @property
     def bottom(self) -> float:
-        """Where the rows have to end, from below."""
+        """Height below which no rows are printed, measured from the bottom of the paper."""
         return MARGIN + FOOTER
 
 
 def lay_out(columns: Sequence[Column], measures: Sequence[Measure], paper: PageSize) -> Layout:
-    """The first of these that holds the columns: upright, then lying, on one line; then on several; then panels."""
+    """Choose the layout of a report.
+
+    The first that fits is used: every cell on one line, by font size and then portrait before landscape; landscape in
+    the smallest size with cells of several lines; landscape with the columns divided into panels. Panels are also used
+    if they need less paper than cells of many lines would.
+    """
     short, long = PAPER[paper]
     natural = [measure.most for measure in measures]
     for size in SIZES:
@@ -125,7 +133,7 @@ def lay_out(columns: Sequence[Column], measures: Sequence[Measure], paper: PageS
 
 
 def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Panel:
-    """What is left over goes to all columns alike, up to half as much again."""
+    """Return a panel whose columns are widened by one factor, at most 1.5, to fill the page."""
     spread = min(1.5, room / sum(widths))
     return Panel(tuple(columns), tuple(width * spread for width in widths))
 
@@ -143,7 +151,7 @@ def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
 
 
 def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
-    """How many lines a row will have, on average."""
+    """Return the expected average number of lines of a row."""
     count = min(len(measure.cells) for measure in measures)
     if not count:
         return 1.0

@@ -1,4 +1,4 @@
-"""What a document says of itself: once for PDF (Info), once more for PDF/A (XMP), word for word the same."""
+"""Document metadata, as the Info dictionary (PDF) and as XMP (PDF/A), with identical values."""
 
 from __future__ import annotations
 

@@ -309,7 +309,11 @@ class Pages:
     # --- groups
 
     def _begins(self, batch: Batch) -> np.ndarray:
-        """Which rows begin a group. The names of the groups are kept for `_bookmark`."""
+        """Return a boolean per row: whether it is the first of a group.
+
+        As a side effect, `_names` maps each such row to the name of its group, for `_bookmark`. Example: the groups
+        `A, A, B` after a batch that ended in `A` give `False, False, True` and `{2: "B"}`.
+        """
         names, count = batch.groups, batch.count
         begins = np.zeros(count, bool)
         if names is None or not count:
@@ -321,7 +325,7 @@ class Pages:
         return begins
 
     def _bookmark(self, rows: Sequence[int], chunk: _Chunk, ends: np.ndarray) -> None:
-        """Keeps where groups begin on the page that is open."""
+        """Add bookmarks to `groups` for the groups that begin on the open page."""
         for row in rows[: _MOST_BOOKMARKS - len(self.groups)]:
             down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
             top = self._open.top - self._frame.header - down * self._frame.layout.size
@@ -332,7 +336,14 @@ class Pages:
     def _divided(
         self, cells: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray
     ) -> tuple[list[pa.BinaryArray], np.ndarray, np.ndarray]:
-        """Rows that no page holds, as several rows one after another."""
+        """Split rows that are higher than a page into several rows.
+
+        Example: with at most 50 lines per page, a row of 120 lines becomes rows of 50, 50 and 20 lines, and only the
+        first of them can begin a group. `_names` is renumbered accordingly.
+
+        Returns:
+            The cells by column, the number of lines of each row, and whether each row begins a group.
+        """
         most = self._most_lines
         counts = -(-lines // most)
         divided = [self._divided_cells(column, counts) for column in cells]
@@ -361,7 +372,7 @@ class Pages:
     def _drawn(
         self, panel_number: int, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, chunks: list[_Chunk]
     ) -> pa.BinaryArray:
-        """What each row draws, from the first text's begin to the next row's."""
+        """Return the operators of each row. They move from the start of its first text to that of the next row."""
         steps = panel.steps()
         parts: list[pa.BinaryArray | pa.BinaryScalar] = []
         marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
@@ -374,7 +385,7 @@ class Pages:
                 opened = joined(move, b"/TD<</MCID %d>>BDC", b"(")
                 parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
             parts.append(cells[column])
-        # as the moves to the right are written, so that rows do not drift
+        # sum the moves as they are written, rounded, so that rows do not drift
         back = -sum(round(step, 3) for step in steps[:-1])
         high, which = np.unique(lines, return_inverse=True)
         ends = [joined(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
@@ -382,7 +393,7 @@ class Pages:
         return compute.binary_join_element_wise(*parts, b"")
 
     def _marks(self, panel: int, columns: int, count: int, chunks: Sequence[_Chunk]) -> np.ndarray | None:
-        """The number of the mark of each row's first cell."""
+        """Return the marked-content id (MCID) of the first cell of each row; None if the document is not tagged."""
         if self._frame.marks is None:
             return None
         marks = np.empty(count, np.int64)
@@ -409,7 +420,7 @@ def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
 
 @lru_cache(4)
 def _before_rows(start: float, size: float) -> bytes:
-    """What sets the pen for the text of rows that begin at `start`."""
+    """Return the operators that begin the text of rows at the height `start`."""
     at = (MARGIN + SIDES / 2 * size, start - BASELINE * size)
     font, place = operation(b"Tf", REGULAR, 1), operation(b"Tm", size, 0, 0, size, *at)
     return joined(b"BT", font, place, operation(b"TL", LEADING), b"\n")
@@ -417,7 +428,7 @@ def _before_rows(start: float, size: float) -> bytes:
 
 @lru_cache(1 << 10)
 def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
-    """Every second row's bar; the rows begin at `start`."""
+    """Return operators that draw a gray bar behind every second row; the rows begin at the height `start`."""
     before = 0
     bars: list[bytes] = []
     for row, (above, own) in enumerate(zip(lines[::2], lines[1::2], strict=False)):
@@ -429,14 +440,18 @@ def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
 
 @lru_cache(1 << 14)
 def _bar(rows: int, before: int, own: int, start: float, size: float, inner: float) -> bytes:
-    """Behind a row of `own` lines that so many rows with so many lines stand before."""
+    """Return the rectangle behind a row of `own` lines.
+
+    Args:
+        rows: number of rows above it on the page; `before` is the number of their lines.
+    """
     top = start - (before * LEADING + rows * 2 * ABOVE_AND_BELOW) * size
     height = (own * LEADING + 2 * ABOVE_AND_BELOW) * size
     return b"%b %.3f %b %.3f re" % (number(MARGIN), top - height, number(inner), height)
 
 
 def _cut(rows: pa.BinaryArray, chunks: Sequence[_Chunk]) -> list[memoryview]:
-    """What each chunk draws."""
+    """Return the operators of each chunk, as slices of the buffer of `rows`."""
     _, places, data = rows.buffers()
     offsets = np.frombuffer(places, np.int32)[rows.offset :]
     seen = memoryview(data)

@@ -1,4 +1,4 @@
-"""What a screen reader finds: a heading, paragraphs, and a table with its header (ISO 32000-1, 14.7 and 14.8)."""
+"""Structure tree of a tagged PDF, for screen readers: heading, paragraphs, table (ISO 32000-1, 14.7 and 14.8)."""
 
 from __future__ import annotations
 

@@ -33,11 +33,11 @@ _BREAK[IDEOGRAMS:] = True
 
 @dataclass(frozen=True, slots=True)
 class Laid:
-    """A column's cells, set.
+    """The typeset cells of a column.
 
     Attributes:
-        cells: each as it stands between the parentheses of a string.
-        lines: how many each has; None where each has one.
+        cells: content of each cell, to be written between the parentheses of a PDF string.
+        lines: number of lines of each cell; None if each has one line.
     """
 
     cells: pa.BinaryArray
@@ -45,7 +45,7 @@ class Laid:
 
 
 class Setter:
-    """Sets columns of texts in a typeface."""
+    """Typesets columns of texts in a typeface."""
 
     def __init__(self, face: Typeface, leading: float) -> None:
         self.face = face
@@ -56,18 +56,18 @@ class Setter:
         self._scratch = np.empty(0, np.int64)
 
     def widths(self, column: pa.StringArray) -> np.ndarray:
-        """Of each cell on one line, in thousandths of an em."""
+        """Return the width of each cell on one line, in thousandths of an em."""
         plain, care = self._plain_widths(column)
         if care.size:
             plain[care] = _Decoded(self.face, column.take(pa.array(care))).widths()
         return plain
 
     def lay(self, column: pa.StringArray, room: int, right: bool = False) -> Laid:
-        """Sets the cells of a column.
+        """Typeset the cells of a column.
 
         Args:
-            room: how wide a line may be, in thousandths of an em.
-            right: whether cells end at the right.
+            room: maximum width of a line, in thousandths of an em.
+            right: whether cells are aligned to the right.
         """
         widths, care = self._plain_widths(column)
         cells = _right(column, np.maximum(room - widths, 0)) if right else column.cast(pa.binary())
@@ -87,15 +87,18 @@ class Setter:
         return Laid(cells, lines if lines.max() > 1 else None)
 
     def tail(self, lines: int) -> bytes:
-        """The end of a cell's last line, and back to its first."""
+        """Return operators that end a cell of several lines and move back to its first line; empty for one line."""
         back = b"%.3f" % ((lines - 1) * self._leading)
         return joined(b")Tj", operation(b"Td", 0, back), b"(") if lines > 1 else b""
 
     def _plain_widths(self, column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Of each cell as if it were ASCII, and which cells are not so, or have something to escape."""
+        """Return the width of each cell as if it were ASCII, and the indexes of cells that are not plain ASCII.
+
+        Cells with control characters, or with characters that a PDF string must escape, do not count as plain.
+        """
         data, offsets = _parts(column)
         if len(data) > len(self._scratch):
-            self._scratch = np.empty(len(data), np.int64)  # kept: to get new memory costs more than to fill it
+            self._scratch = np.empty(len(data), np.int64)  # kept, because allocating it costs more than filling it
         weights = np.take(self._weights, data, mode="clip", out=self._scratch[: len(data)])
         begins = offsets[:-1]
         there = offsets[1:] > begins

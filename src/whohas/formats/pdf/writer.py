@@ -1,4 +1,4 @@
-"""A report as a PDF: PDF/A-2, with everything in it that it needs."""
+"""Entry point of the PDF writer: self-contained PDF/A-2 files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TOTAL = 28.0
 
 
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
-    """Writes the rows of an extract."""
+    """Write the rows of an extract to a PDF file."""
     columns = extract.rows.columns
     regular = Setter(Typeface("R", fonts.REGULAR), LEADING)
     bold = Setter(Typeface("B", fonts.BOLD), LEADING)
@@ -93,7 +93,7 @@ def _measure(
 
 
 class _Title:
-    """The part of the title block that stands on one page."""
+    """The part of the title block that is on one page."""
 
     def __init__(self, lines: Sequence[Line], layout: Layout, tagged: bool) -> None:
         self.roles: list[str] = []
@@ -111,7 +111,7 @@ class _Title:
 
 
 def _titles(lines: Sequence[Line], layout: Layout, tagged: bool) -> Generator[_Title]:
-    """The title block page by page; it goes on where its arguments are longer than a page."""
+    """Yield the title block page by page; long arguments need more than one page."""
     some: list[Line] = []
     room = layout.top - layout.bottom
     for line in lines:
@@ -123,7 +123,7 @@ def _titles(lines: Sequence[Line], layout: Layout, tagged: bool) -> Generator[_T
 
 
 def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
-    """Bookmarks where there are no groups: by rows."""
+    """Return bookmarks to ranges of rows, such as `Rows 1 to 500`, for reports without groups."""
     if not rows:
         return []
     step = -(-len(pages.starts) // _BOOKMARKS)
@@ -136,7 +136,7 @@ def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
 
 
 def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
-    """The same, each read and set while the one before it is placed."""
+    """Prefetch: yield the same batches, each read and typeset by a thread while the previous one is used."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -146,7 +146,11 @@ def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
 
 @contextmanager
 def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
-    """Has pages taken by a thread of its own, in their order, many at a time."""
+    """Yield a function that queues a page; a thread calls `take` with the pages in their order.
+
+    Raises:
+        Exception: the first error of `take`.
+    """
     queue: Queue[list[Page]] = Queue(1)
     faults: list[Exception] = []
     waiting: list[Page] = []
@@ -154,7 +158,7 @@ def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
     def follow() -> None:
         while pages := queue.get():
             if faults:
-                continue  # the other side must not wait for ever
+                continue  # empty the queue, or the producer would wait for ever
             try:
                 for page in pages:
                     take(page)
@@ -184,7 +188,7 @@ def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
 
 
 class _Book:
-    """The document that pages are bound to."""
+    """Writes pages into a PDF document, and the objects that all pages share."""
 
     def __init__(
         self,
@@ -215,7 +219,7 @@ class _Book:
     # --- pages
 
     def add(self, page: Page) -> None:
-        """Writes a page."""
+        """Write a page."""
         document = self._document
         if len(self._pages) % _NODE == 0:
             self._nodes.append(document.reserve())
@@ -262,7 +266,7 @@ class _Book:
     # --- everything else
 
     def close(self, bookmarks: Sequence[Place], faces: Sequence[Typeface]) -> None:
-        """Writes what the pages have in common, and where everything is."""
+        """Write the objects that all pages share and finish the file."""
         document = self._document
         fonts_of = b"".join(b"/%b %d 0 R" % (face.name.encode(), _font(document, face)) for face in faces)
         forms = [
@@ -340,7 +344,7 @@ class _Book:
 
 
 def _font(document: Document, face: Typeface) -> int:
-    """Writes a typeface with the glyphs that were used."""
+    """Write a font with the glyphs that were used."""
     font, descendant, descriptor, program, codes, unicode = (document.reserve() for _ in range(6))
     name = b"WHOHAS+whohas-%b" % face.name.encode()
     data = face.to_truetype()

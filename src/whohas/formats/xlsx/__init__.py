@@ -1,4 +1,4 @@
-"""XLSX: a workbook of the rows with typed cells. Here only what it is called; the parts are loaded when one is made."""
+"""XLSX: a workbook of the rows with typed cells. The modules that write it are imported on first use."""
 
 from __future__ import annotations
 

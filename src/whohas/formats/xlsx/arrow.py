@@ -1,4 +1,4 @@
-"""What is needed of Arrow for texts as bytes."""
+"""Access to the bytes and offsets of Arrow text columns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def constant(text: str) -> pa.StringScalar:
 
 
 def offsets(texts: pa.StringArray) -> np.ndarray:
-    """Where each text begins in the data of all of them, and where the last one ends."""
+    """Return the byte offset of each text in the data buffer, and the end of the last one."""
     return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
 
 

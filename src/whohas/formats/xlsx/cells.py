@@ -32,7 +32,7 @@ _FORMULA = np.isin(np.arange(256), np.frombuffer(b"=+-@", np.uint8))
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """What stands in the cells of a column; null where there is no such cell."""
+    """XML content of the cells of a column; null if there is no such cell."""
 
     attributes: str
     values: pa.StringArray
@@ -67,7 +67,7 @@ def shown(batch: pa.RecordBatch, columns: Sequence[Column], zone: str) -> list[p
 
 
 def row_xml(number: int, values: Sequence[str | int], style: int = 0) -> str:
-    """One row of texts and numbers."""
+    """Return the XML of one row of texts and numbers."""
     cells = "".join(_cell_xml(number, place, value, style) for place, value in enumerate(values))
     return f'<row r="{number}">{cells}</row>\n'
 

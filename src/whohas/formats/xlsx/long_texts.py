@@ -126,7 +126,7 @@ def _units(text: str) -> int:
 
 
 def _pieces(text: str, units: int) -> Iterator[str]:
-    """The text in pieces of so many UTF-16 units, or one less rather than half a character."""
+    """Split a text by a number of UTF-16 units, one less where a surrogate pair would be split."""
     data = text.encode("utf-16-le")
     start = 0
     while start < len(data):

@@ -34,7 +34,7 @@ class Names:
 
 
 def quoted(name: str) -> str:
-    """A sheet's name as a formula has it."""
+    """Return the name of a sheet, quoted for use in a formula."""
     return "'" + name.replace("'", "''") + "'"
 
 

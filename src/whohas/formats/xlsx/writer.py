@@ -95,7 +95,7 @@ def _write_rows(archive: Archive, extract: Extract, sheets: Sequence[Sheet], kep
 
 
 def _batches(extract: Extract) -> Iterator[pa.RecordBatch]:
-    """The rows in batches that are neither large nor on two sheets."""
+    """Yield the rows in small batches, none of which spans two sheets."""
     left = ROWS - 1
     for batch in extract.batches(extract.batch_size(_CELLS, _BYTES)):
         start = 0
