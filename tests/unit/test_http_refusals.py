@@ -13,7 +13,8 @@ import sqlalchemy.exc
 from starlette.types import Receive, Scope, Send
 
 from whohas import errors
-from whohas.api.middleware import Refusals, Tracking
+from whohas.api.middleware.exceptions import ExceptionMiddleware
+from whohas.api.middleware.request_id import RequestIdMiddleware
 
 
 def answered(error: Exception, *, after_start: bool = False) -> httpx2.Response:
@@ -25,7 +26,7 @@ def answered(error: Exception, *, after_start: bool = False) -> httpx2.Response:
         raise error
 
     async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(Tracking(Refusals(app)))
+        transport = httpx2.ASGITransport(RequestIdMiddleware(ExceptionMiddleware(app)))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get("/anything?secret=hidden")
 

@@ -17,26 +17,24 @@ from whohas import __version__
 from whohas.api import openapi
 from whohas.api.dependencies import allowed, open_paths
 from whohas.api.errors import handle
-from whohas.api.middleware import (
-    TRACKING_HEADER,
-    BodyLimit,
-    Framing,
-    Guard,
-    Limited,
-    Refusals,
-    Slashes,
-    Traced,
-    Tracking,
-    UnreadBody,
-)
-from whohas.api.middleware_audit import Denied
-from whohas.api.middleware_codings import Codings
-from whohas.api.middleware_polls import Polls
+from whohas.api.middleware.authentication import AuthenticationMiddleware
+from whohas.api.middleware.body_size import BodySizeLimitMiddleware
+from whohas.api.middleware.content_coding import ContentCodingMiddleware
+from whohas.api.middleware.denied_requests import DeniedRequestAuditMiddleware
+from whohas.api.middleware.drain_body import DrainBodyMiddleware
+from whohas.api.middleware.exceptions import ExceptionMiddleware
+from whohas.api.middleware.framing import MessageFramingMiddleware
+from whohas.api.middleware.metrics import MetricsMiddleware
+from whohas.api.middleware.normalize_path import NormalizePathMiddleware
+from whohas.api.middleware.rate_limit import RateLimitMiddleware
+from whohas.api.middleware.request_id import TRACKING_HEADER, RequestIdMiddleware
+from whohas.api.middleware.result_fast_path import ResultFastPathMiddleware
+from whohas.api.middleware.tracing import TracingMiddleware
 from whohas.api.preconditions import CONDITIONS
 from whohas.api.routes.events import PREFIX as RUNS
 from whohas.api.routes.events import Watch, watch_routes
 from whohas.api.routes.health import health_routes
-from whohas.api.routes.metrics import Counted, Metrics
+from whohas.api.routes.metrics import Metrics
 from whohas.api.routes.oauth import token_routes
 from whohas.api.routes.reports import PREFIXES, report_routes
 from whohas.api.routes.runs import record_routes
@@ -135,18 +133,23 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
     limit = services.access.rate_limit
     local = answers_at_once(services.database)
     return [
-        Middleware(Framing),
-        Middleware(Tracking),
-        *([Middleware(Traced, tracing=services.tracing)] if services.tracing.provider else []),
-        Middleware(Counted, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
-        Middleware(Denied, denials=services.denials),
-        Middleware(UnreadBody),
+        Middleware(MessageFramingMiddleware),
+        Middleware(RequestIdMiddleware),
+        *([Middleware(TracingMiddleware, tracing=services.tracing)] if services.tracing.provider else []),
+        Middleware(MetricsMiddleware, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
+        Middleware(DeniedRequestAuditMiddleware, denials=services.denials),
+        Middleware(DrainBodyMiddleware),
         *(cors if origins else []),
-        Middleware(Refusals),
-        Middleware(Slashes),
-        Middleware(Guard, verify=tokens.verify, open_paths=without_token, at_once=local and tokens.outside is None),
-        *([Middleware(Limited, limit=limit, at_once=local)] if limit.calls else []),
-        Middleware(Codings),
-        Middleware(BodyLimit, max_bytes=services.settings.max_body_bytes),
-        Middleware(Polls, runs=services.runs, at_once=local),
+        Middleware(ExceptionMiddleware),
+        Middleware(NormalizePathMiddleware),
+        Middleware(
+            AuthenticationMiddleware,
+            verify=tokens.verify,
+            open_paths=without_token,
+            inline=local and tokens.outside is None,
+        ),
+        *([Middleware(RateLimitMiddleware, limit=limit, inline=local)] if limit.calls else []),
+        Middleware(ContentCodingMiddleware),
+        Middleware(BodySizeLimitMiddleware, max_bytes=services.settings.max_body_bytes),
+        Middleware(ResultFastPathMiddleware, runs=services.runs, inline=local),
     ]

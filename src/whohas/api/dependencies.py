@@ -21,7 +21,7 @@ async def allowed(request: Request) -> None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Return the authenticated caller of a request, which the middleware `Guard` has stored in its state."""
+    """Return the authenticated caller of a request, which `AuthenticationMiddleware` has stored in its state."""
     caller: Caller = request.state.caller
     return caller
 

@@ -204,7 +204,8 @@ application_auth = OAuth2(
     description="An application, a client that does not act for a user.",
     auto_error=False,
 )
-# Both only appear in the description, and check nothing: `Guard` authenticates, the dependency `allowed` authorizes.
+# Both only appear in the description, and check nothing: `AuthenticationMiddleware` authenticates,
+# the dependency `allowed` authorizes.
 
 
 def secured(route: str) -> list[Any]:

@@ -7,14 +7,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whohas import timeouts
 from whohas.api.errors import refusal
-from whohas.api.middleware import Tracking, UnreadBody
+from whohas.api.middleware.drain_body import DrainBodyMiddleware
+from whohas.api.middleware.request_id import RequestIdMiddleware
 
 _REASON = "it does not answer; this server waits for it before it serves, and its log says more"
 
 
 def create_waiting_app() -> ASGIApp:
     """Return an application that answers `/healthz` with 200 and `/readyz` and all other requests with 503."""
-    return Tracking(UnreadBody(_answer))
+    return RequestIdMiddleware(DrainBodyMiddleware(_answer))
 
 
 async def _answer(scope: Scope, receive: Receive, send: Send) -> None:

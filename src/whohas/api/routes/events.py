@@ -38,7 +38,7 @@ from whohas import timeouts
 from whohas.api import openapi
 from whohas.api.dependencies import caller_of
 from whohas.api.mappers import report_results
-from whohas.api.middleware import bearer_token
+from whohas.api.middleware.authentication import bearer_token
 from whohas.api.requests import run_id
 from whohas.auth import Caller, check_access
 from whohas.errors import Forbidden, NotFound, QuotaExceeded, Unauthorized, Unavailable

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 
 from whohas import addresses
 from whohas.api import openapi
+from whohas.api.actors import remember_claim
 from whohas.api.errors import json_response, note_refusal
-from whohas.api.middleware_audit import claim
 from whohas.api.requests import parse_object
 from whohas.auth import ALL, DEFAULT, Access, Caller, Client, Token, known_scopes, public_set
 from whohas.contract import BadToken, OAuthInfo, TokenResponse
@@ -109,7 +109,7 @@ def token_routes(services: Services) -> APIRouter:
         if grant not in GRANTS:
             return refuse(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
         client_id, address = fields.get("client_id", ""), address_of(request)
-        claim(request, client_id)
+        remember_claim(request, client_id)
         access.guesses.check(client_id, address)
         try:
             issued, caller = GRANTS[grant](access, fields)

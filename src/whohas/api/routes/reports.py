@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from whohas.api import openapi
+from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
 from whohas.api.downloads import Download, serve
 from whohas.api.errors import NotAllowed, json_response, origin
 from whohas.api.mappers import report_results, task_result_details
-from whohas.api.middleware_audit import who
 from whohas.api.requests import Flag, Format, json_object, run_id
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
@@ -49,7 +49,7 @@ def report_routes(services: Services) -> APIRouter:
         caller = caller_of(request)
         with services.tracing.span("start"):
             run = runs.start(
-                _report_type(body), _arguments(body), caller.name, caller, origin(request.scope), who(request)
+                _report_type(body), _arguments(body), caller.name, caller, origin(request.scope), request_actor(request)
             )
         return json_response(task_result_details(run))
 
@@ -80,7 +80,7 @@ def report_routes(services: Services) -> APIRouter:
 
         def begin(file_name: str, span: tuple[int, int] | None) -> None:
             if auditable or services.settings.audit_downloads == "all":
-                runs.downloaded(run, artefact, who(request), file_name, span)
+                runs.downloaded(run, artefact, request_actor(request), file_name, span)
 
         return serve(
             request,
@@ -96,7 +96,7 @@ def report_routes(services: Services) -> APIRouter:
         )
 
     def cancel(request: Request, id: str) -> Response:
-        runs.cancel(run_id(id), caller_of(request), who(request))
+        runs.cancel(run_id(id), caller_of(request), request_actor(request))
         return Response(status_code=204)
 
     def only_post() -> Response:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import JSONResponse, Response
 
 from whohas.api import openapi
+from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
 from whohas.api.errors import json_response, origin
 from whohas.api.mappers import task_result_details
-from whohas.api.middleware_audit import who
 from whohas.api.requests import json_object
 from whohas.contract import TaskResultDetails, WireTime
 from whohas.errors import InvalidArguments
@@ -112,7 +112,7 @@ def schedule_routes(services: Services) -> APIRouter:
         caller = caller_of(request)
         new = _read(NewSchedule, body)
         created = schedules.add(
-            new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, who(request)
+            new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, request_actor(request)
         )
         return json_response(_answer(created), 201, {"Location": f"{PREFIX}/{created.id}"})
 
@@ -120,15 +120,15 @@ def schedule_routes(services: Services) -> APIRouter:
         changes = _read(ScheduleChange, body).model_dump(exclude_none=True)
         if "timeZone" in changes:
             changes["time_zone"] = changes.pop("timeZone")
-        return json_response(_answer(schedules.change(id, changes, caller_of(request), who(request))))
+        return json_response(_answer(schedules.change(id, changes, caller_of(request), request_actor(request))))
 
     def remove(request: Request, id: str) -> Response:
-        schedules.remove(id, caller_of(request), who(request))
+        schedules.remove(id, caller_of(request), request_actor(request))
         return Response(status_code=204)
 
     def run(request: Request, id: str) -> Response:
         return json_response(
-            task_result_details(schedules.run(id, caller_of(request), origin(request.scope), who(request)))
+            task_result_details(schedules.run(id, caller_of(request), origin(request.scope), request_actor(request)))
         )
 
     def route(path: str, method: str, endpoint: Callable[..., Response], summary: str, **more: Any) -> None:

@@ -20,9 +20,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from whohas.addresses import Address
 from whohas.api import csrf
+from whohas.api.actors import remember_claim
 from whohas.api.csrf import FormTokens
 from whohas.api.errors import note_refusal
-from whohas.api.middleware_audit import claim
 from whohas.api.routes.oauth import Fields, address_of, narrowed
 from whohas.auth import Access, Client
 from whohas.auth.codes import CHALLENGE
@@ -124,7 +124,7 @@ def sign_in_routes(services: Services) -> APIRouter:
         if refused is not None:
             return refused
         name, address = fields.get("user", "").strip(), address_of(request)
-        claim(request, name)
+        remember_claim(request, name)
         try:
             tokens.check(request, asked.fields, fields.get(csrf.FIELD, ""))
             access.guesses.check(name, address, person=True)

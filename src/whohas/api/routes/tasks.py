@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, Response
 
 from whohas import reports
 from whohas.api import openapi
+from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
 from whohas.api.errors import json_response
 from whohas.api.json_patch import wanted_completion
 from whohas.api.mappers import COMPLETION
-from whohas.api.middleware_audit import who
 from whohas.api.requests import Flag, json_value, run_id
 from whohas.auth import Caller
 from whohas.contract import TaskType
@@ -101,7 +101,7 @@ def task_routes(services: Services) -> APIRouter:
                 f"say. {TaskCompletion.TERMINATED} cancels it."
             )
         else:
-            runs.cancel(run.id, caller, who(request))
+            runs.cancel(run.id, caller, request_actor(request))
         return json_response(task_status(runs.get(run.id, caller)))
 
     refusals = openapi.REFUSALS

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from whohas.api.concurrency import call_maybe_in_thread
 from whohas.api.mappers import report_results
-from whohas.api.middleware import called
 from whohas.api.routes.reports import PREFIXES
 from whohas.auth import Caller, check_access
 from whohas.db.cache import Cache, until_commit
@@ -35,23 +35,23 @@ class _Route:
 _ROUTE = _Route()
 
 
-class Polls:
-    """Middleware that answers `GET /{id}/result` without a query; `Guard` has authenticated the caller before.
+class ResultFastPathMiddleware:
+    """Middleware that answers `GET /{id}/result` without a query, for a caller who is authenticated already.
 
     Args:
         app: the next application, which gets all other requests.
         runs: the service with the runs.
-        at_once: whether database queries do not block, so that they need no thread.
+        inline: whether database queries do not block, so that they need no thread.
 
     Raises:
         Forbidden: the caller may not read results.
         NotFound: the run does not exist, or the caller may not see it.
     """
 
-    def __init__(self, app: ASGIApp, runs: Runs, at_once: bool) -> None:
+    def __init__(self, app: ASGIApp, runs: Runs, inline: bool) -> None:
         self.app = app
         self.runs = runs
-        self.at_once = at_once
+        self.inline = inline
         self._bodies: Cache[bytes] = until_commit(runs.database)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +64,7 @@ class Polls:
         scope["route"] = _ROUTE
         caller: Caller = scope["state"]["caller"]
         check_access(caller, _ROUTE.name)
-        body = await called(self._body, match[1], caller, at_once=self.at_once)
+        body = await call_maybe_in_thread(self._body, match[1], caller, inline=self.inline)
         await Response(body, media_type="application/json")(scope, receive, send)
 
     def _body(self, run_id: str, caller: Caller) -> bytes:

@@ -11,7 +11,7 @@ _PLAIN = frozenset({"", "identity", "utf-8", "utf8", "iso-8859-1", "us-ascii"})
 """Values of Content-Encoding that leave the body unchanged. Some scripts send the name of a charset, by mistake."""
 
 
-class Codings:
+class ContentCodingMiddleware:
     """Middleware that refuses a request body in a content coding (`Content-Encoding: gzip`) with 415, as RFC 9110
     (15.5.16) describes. A request without a body passes.
 

@@ -1,0 +1,38 @@
+"""The actor of a request, as the audit log names it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from starlette.requests import Request
+from starlette.types import Scope
+
+from whohas.audit import Who
+from whohas.auth import Caller
+
+
+def request_actor(request: Request) -> Who:
+    """Return the actor of a request for audit events: the caller, `unknown` before authentication, and the address."""
+    return actor_of(request.scope)
+
+
+def remember_claim(request: Request, tried: str) -> None:
+    """Remember the identity that a request claims, for the audit event if the request is denied.
+
+    Args:
+        request: a request to sign in or to get a token.
+        tried: the name of the user or the id of the client, not yet verified.
+    """
+    request.state.tried = tried
+
+
+def actor_of(scope: Scope) -> Who:
+    """Return the actor of a request from its ASGI scope."""
+    state = scope["state"]
+    address = str(scope["client"][0]) if scope.get("client") else ""
+    tracking_id = cast("str", state["tracking_id"])
+    caller: Caller | None = state.get("caller")
+    if caller is None:
+        return Who("unknown", address=address, tracking_id=tracking_id)
+    kind = "user" if caller.user else "client"
+    return Who(kind, caller.name, caller.id, caller.client if caller.user else "", address, tracking_id)
