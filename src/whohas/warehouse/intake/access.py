@@ -41,7 +41,9 @@ _TABLES_BY_SOURCE = (ACCOUNTS, ACCOUNT_ENTITLEMENTS, ENTITLEMENTS)
 """Tables that affect only the sources of their changed rows."""
 
 
-def derive(reading: Reading, changes: list[Change], from_file: set[str], told: set[str]) -> list[Change]:
+def derive(
+    reading: Reading, changes: list[Change], from_file: set[str], entitlements_from_file: set[str]
+) -> list[Change]:
     """Return a load's changes plus those that follow from them.
 
     Two kinds of rows are added: account entitlements of sources whose access is known from identity documents only, and
@@ -51,13 +53,13 @@ def derive(reading: Reading, changes: list[Change], from_file: set[str], told: s
     Args:
         changes: the changes of the load so far.
         from_file: ids of sources whose accounts are loaded from a file.
-        told: ids of sources whose account entitlements are loaded from a file.
+        entitlements_from_file: ids of sources whose account entitlements are loaded from a file.
     """
     rows = reading.sources.rows
     before = {id: row["holdingsFrom"] for id, row in rows.items()}
     after = After(reading.load.base, changes)
     for id in after.replaced(ACCOUNT_ENTITLEMENTS):
-        rows[id]["holdingsFrom"] = FILE if id in told else rows[id]["holdingsFrom"] or DOCUMENTS
+        rows[id]["holdingsFrom"] = FILE if id in entitlements_from_file else rows[id]["holdingsFrom"] or DOCUMENTS
     linked = _sources_to_link(reading, after, from_file)
     if linked:
         changes = _with_change(changes, _entitlement_links(reading, after, linked))
