@@ -138,7 +138,7 @@ class ColumnReader:
         flag = _FLAGS.get(letters, {}).get(target)
         has_words = "true" in table or "false" in table
         if form.flag is None and letters in _FLAGS and not has_words:
-            hint = f': write {target} = {{ column = "{column}", flag = {flag} }}' if flag else "; name one by flag"
+            hint = f': write {target} = {{ column = "{column}", flag = {flag} }}' if flag else "; choose one with flag"
             raise self._fault(f"{key} is true or false, and {column} holds an integer of flags{hint}")
         opposite, same = _OPPOSITES.get(target, ((), ()))
         words = _words(column)
@@ -151,7 +151,8 @@ class ColumnReader:
             )
         if words & set(same) and not words & set(opposite) and form.negated:
             self.notes.append(
-                f"{key} is read from {column!r} with not = true, though its name says the same: is the not right?"
+                f"{key} is read from {column!r} with not = true, although its name says the same: "
+                "check whether not = true is right."
             )
 
     def _form(self, table: Mapping[str, Any], key: str, base: Form) -> Form:
@@ -184,7 +185,7 @@ class ColumnReader:
     def _times(self, given: object, key: str) -> tuple[str | Written, ...]:
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise self._fault(f'{key}.times takes a list of forms, such as ["%d.%m.%Y", "ldap"]')
+            raise self._fault(f'{key}.times takes a list of formats, such as ["%d.%m.%Y", "ldap"]')
         try:
             times = tuple(dict.fromkeys(read_form(text) for text in texts))
         except FormFault as error:

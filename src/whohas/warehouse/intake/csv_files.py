@@ -129,7 +129,8 @@ class CsvFile:
             )
             found.append(
                 f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
-                f"({counted(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
+                f"({counted(seen.stream.stray.count, 'cell')} like this); "
+                f"the cell was read up to the next delimiter.{hint}"
             )
         if seen.stream.marks.count:
             found.append(

@@ -131,7 +131,7 @@ def encoding_hint(data: bytes) -> str:
             return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-le".'
         if even > 8 * odd:
             return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-be".'
-        return "It is no text."
+        return "It is not text."
     if b"\0" not in data:
         try:
             data.decode("windows-1252")
@@ -237,7 +237,7 @@ def _later_header(
             cells = {plain(cell) for cell in next(csv.reader([lines[number]], delimiter=separator), [])}
             if (cells >= set(needed)) if needed else len(cells & set(known)) > 1:
                 return (
-                    f"{path}: the header is line {number + 1}, and lines before it are no data. Set [csv] skip = "
+                    f"{path}: the header is line {number + 1}, and the lines before it are not data. Set [csv] skip = "
                     f"{number} in a mapping."
                 )
     widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]

@@ -139,7 +139,7 @@ def read_zone(given: object) -> str | None:
         FormFault: the value is not text, or no such time zone exists.
     """
     if not isinstance(given, str):
-        raise FormFault('it is no text; write zone = "Europe/Berlin"')
+        raise FormFault('it is not text; write zone = "Europe/Berlin"')
     if given == "Etc/UTC":
         return None
     try:
@@ -205,7 +205,7 @@ def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
     if "%j" not in directives and (("%b" in directives) == ("%m" in directives) or "%d" not in directives):
         raise FormFault(f"{text!r} gives no date: it needs one of %m, %b and %B, and %d")
     if ("%I" in directives) != ("%p" in directives) or {"%H", "%I"} <= set(directives):
-        raise FormFault(f"{text!r} gives no clear hour: %H alone, or %I with %p")
+        raise FormFault(f"{text!r} gives no clear hour: use %H alone, or %I with %p")
     if "%f" in pieces and pieces[pieces.index("%f") - 1] not in (".", ","):
         raise FormFault(f"{text!r} has %f, a fraction of any length, without . or , before it")
     for part, before in (("%M", ("%H", "%I")), ("%S", ("%M",)), ("%f", ("%S",)), ("%z", ("%H", "%I"))):
