@@ -182,12 +182,11 @@ def _input(path: Path) -> Input:
     refuse_other_workbooks(path)
     if form is None:
         raise InvalidArguments(
-            f"{path} cannot be loaded, because of its extension: "
-            "use a CSV, XLSX, Parquet, JSON or NDJSON file, or a TOML mapping."
+            f"{path} is no file that can be loaded: use a CSV, XLSX, Parquet, JSON or NDJSON file, or a TOML mapping."
         )
     table = _table(path)
     if table is None:
-        raise InvalidArguments(f"The table that {path} belongs to cannot be derived from its name. {_naming_hint()}")
+        raise InvalidArguments(f"It cannot be told what {path} holds. {_naming_hint()}")
     return Input(path, table, form)
 
 
