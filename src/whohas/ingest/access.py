@@ -1,4 +1,8 @@
-"""Access that is derived: what a load makes of `identity_access` once its other tables are settled."""
+"""Derive access at the end of a load: rebuild the rows of `identity_access` that follow from what accounts hold.
+
+`derive` decides which sources are affected, `deriving.Deriving` computes the rows in SQL, and the helpers here turn the
+result into changes of `account_entitlements`, `identity_access` and `overruled_access`.
+"""
 
 from __future__ import annotations
 
@@ -30,75 +34,82 @@ from whohas.warehouse.schema import (
 )
 from whohas.warehouse.store import Change
 
-_FOR_ALL = frozenset(table.name for table in (IDENTITIES, IDENTITY_ACCESS, ACCESS_PROFILES, ROLES))
-"""Tables whose change can change what is held on any source."""
+_GLOBAL_TABLES = frozenset(table.name for table in (IDENTITIES, IDENTITY_ACCESS, ACCESS_PROFILES, ROLES))
+"""Tables that affect the derived access of every source when they change."""
 
-_BY_SOURCE = (ACCOUNTS, ACCOUNT_ENTITLEMENTS, ENTITLEMENTS)
-"""Tables whose change concerns the sources of the rows only."""
+_TABLES_BY_SOURCE = (ACCOUNTS, ACCOUNT_ENTITLEMENTS, ENTITLEMENTS)
+"""Tables that affect only the sources of their changed rows."""
 
 
-def derive(reading: Reading, changes: list[Change], from_file: set[str], told: set[str]) -> list[Change]:
-    """Adds to a load's changes what follows from them: account entitlements of documents, and derived access.
+def derive(
+    reading: Reading, changes: list[Change], from_file: set[str], entitlements_from_file: set[str]
+) -> list[Change]:
+    """Return a load's changes plus those that follow from them.
+
+    Two kinds of rows are added: account entitlements of sources whose access is known from identity documents only, and
+    derived rows of `identity_access` with the `overruled_access` that belongs to them. Sets `holdingsFrom` of the
+    sources, and appends to `reading.warnings`.
 
     Args:
-        changes: what the load changes so far.
-        from_file: sources whose accounts a file of the load brings.
-        told: sources of which a file of the load says what their accounts hold.
+        changes: the changes of the load so far.
+        from_file: ids of sources whose accounts are loaded from a file.
+        entitlements_from_file: ids of sources whose account entitlements are loaded from a file.
     """
     rows = reading.sources.rows
-    known = {id: row["holdingsFrom"] for id, row in rows.items()}
+    before = {id: row["holdingsFrom"] for id, row in rows.items()}
     after = After(reading.load.base, changes)
     for id in after.replaced(ACCOUNT_ENTITLEMENTS):
-        rows[id]["holdingsFrom"] = FILE if id in told else rows[id]["holdingsFrom"] or DOCUMENTS
-    fresh = _hold(reading, after, from_file)
-    if fresh:
-        changes = _with(changes, _held(reading, after, fresh))
+        rows[id]["holdingsFrom"] = FILE if id in entitlements_from_file else rows[id]["holdingsFrom"] or DOCUMENTS
+    linked = _sources_to_link(reading, after, from_file)
+    if linked:
+        changes = _with_change(changes, _entitlement_links(reading, after, linked))
         after = After(reading.load.base, changes)
-        for id in fresh:
+        for id in linked:
             rows[id]["holdingsFrom"] = DOCUMENTS
-    moved = any(row["holdingsFrom"] != known.get(id) for id, row in rows.items())
-    scope = _scope(reading, after, from_file, fresh, moved or _first(reading))
+    origin_changed = any(row["holdingsFrom"] != before.get(id) for id, row in rows.items())
+    scope = _scope(reading, after, from_file, linked, origin_changed or _never_derived(reading))
     if scope is None:
         return changes
     names = {id: reading.sources.name(id) for id in rows}
     deriving = Deriving(reading.connection, after, scope, reading.load.scratch, names)
     try:
         deriving.run()
-        _note(reading, deriving)
-        return _published(reading, deriving, after, changes)
+        _add_warnings(reading, deriving)
+        return _with_derived(reading, deriving, after, changes)
     finally:
         deriving.close()
 
 
-def _first(reading: Reading) -> bool:
-    """Whether the warehouse is of a version that derived nothing."""
+def _never_derived(reading: Reading) -> bool:
+    """Return whether the loaded sources were written by a version that did not derive access yet."""
     return any(lacking(file.path, SOURCES) for file in reading.load.base.files(SOURCES))
 
 
-def _own(reading: Reading, from_file: set[str]) -> set[str]:
-    """The sources whose accounts decide: those that ever had a file of accounts or memberships."""
+def _deciding_sources(reading: Reading, from_file: set[str]) -> set[str]:
+    """Return the ids of sources whose accounts decide access: those with a file of accounts or memberships, ever."""
     rows = reading.sources.rows
     return {id for id, row in rows.items() if row["loadId"] is not None or id in from_file} | {
         id for id, row in rows.items() if row["holdingsFrom"] == FILE
     }
 
 
-def _hold(reading: Reading, after: After, from_file: set[str]) -> set[str]:
-    """The sources whose account entitlements are to be made of what documents give."""
-    access = IDENTITY_ACCESS.name in after.changed
-    if not access and not after.files(IDENTITY_ACCESS):
+def _sources_to_link(reading: Reading, after: After, from_file: set[str]) -> set[str]:
+    """Return the ids of sources whose account entitlements have to be built from identity documents."""
+    access_changed = IDENTITY_ACCESS.name in after.changed
+    if not access_changed and not after.files(IDENTITY_ACCESS):
         return set()
     replaced = after.replaced(ACCOUNT_ENTITLEMENTS)
     candidates = {
         id
-        for id in _own(reading, from_file) - replaced
+        for id in _deciding_sources(reading, from_file) - replaced
         if reading.sources.rows[id]["holdingsFrom"] != FILE
-        and (access or (id in from_file and not after.files(ACCOUNT_ENTITLEMENTS, frozenset({id}))))
+        and (access_changed or (id in from_file and not after.files(ACCOUNT_ENTITLEMENTS, frozenset({id}))))
     }
     return {id for id in candidates if after.files(ACCOUNTS, frozenset({id}))}
 
 
-def _held(reading: Reading, after: After, sources: set[str]) -> Change:
+def _entitlement_links(reading: Reading, after: After, sources: set[str]) -> Change:
+    """Build the account entitlements of some sources from identity documents."""
     stage = reading.fresh_stage(ACCOUNT_ENTITLEMENTS)
     accounts = after.files(ACCOUNTS, frozenset(sources))
     stage_held(reading.connection, given(after), accounts, sources, stage)
@@ -106,35 +117,40 @@ def _held(reading: Reading, after: After, sources: set[str]) -> Change:
     return Change(ACCOUNT_ENTITLEMENTS, data_files(stage), frozenset(sources))
 
 
-def _scope(reading: Reading, after: After, from_file: set[str], fresh: set[str], everything: bool) -> Scope | None:
-    """The sources to look at; None where nothing that the load changes can change what is held."""
-    own = _own(reading, from_file)
+def _scope(reading: Reading, after: After, from_file: set[str], linked: set[str], everything: bool) -> Scope | None:
+    """Return the sources to derive access for, or None if nothing that the load changes can affect access."""
+    deciding = _deciding_sources(reading, from_file)
     changed = after.changed
-    everything = everything or bool(changed & _FOR_ALL) or _newly(reading, own)
-    touched = own if everything else own & {id for table in _BY_SOURCE for id in after.replaced(table)}
-    if not everything and touched and _mixed(reading, after):
-        everything, touched = True, own
+    everything = everything or bool(changed & _GLOBAL_TABLES) or _has_new_source(reading, deciding)
+    touched = deciding if everything else deciding & {id for table in _TABLES_BY_SOURCE for id in after.replaced(table)}
+    if not everything and touched and _has_mixed_profile(reading, after):
+        everything, touched = True, deciding
     if not touched and not (everything and after.files(ROLES) + after.files(ACCESS_PROFILES)):
         return None
-    if not after.files(ACCOUNT_ENTITLEMENTS, frozenset(touched)) and not _spoken(reading, after, touched, everything):
+    if not after.files(ACCOUNT_ENTITLEMENTS, frozenset(touched)) and not _has_access_rows(
+        reading, after, touched, everything
+    ):
         return None
     file = frozenset(id for id in touched if reading.sources.rows[id]["holdingsFrom"] == FILE)
-    return Scope(file, frozenset(touched) - file, frozenset(fresh & touched), everything)
+    return Scope(file, frozenset(touched) - file, frozenset(linked & touched), everything)
 
 
-def _newly(reading: Reading, own: set[str]) -> bool:
-    """Whether a source had neither accounts nor memberships of its own before this load."""
+def _has_new_source(reading: Reading, deciding: set[str]) -> bool:
+    """Return whether a source gets its first accounts or memberships from a file by this load."""
     before = {
         row["id"]
         for file in reading.load.base.files(SOURCES)
         for row in pq.read_table(file.path, columns=["id", "loadId"]).to_pylist()
         if row["loadId"] is not None
     }
-    return any(id not in before and reading.sources.rows[id]["holdingsFrom"] != FILE for id in own)
+    return any(id not in before and reading.sources.rows[id]["holdingsFrom"] != FILE for id in deciding)
 
 
-def _mixed(reading: Reading, after: After) -> bool:
-    """Whether an access profile has entitlements of several sources, so that none can be looked at alone."""
+def _has_mixed_profile(reading: Reading, after: After) -> bool:
+    """Return whether an access profile has entitlements of another source.
+
+    Then no source can be derived alone, so the scope becomes all sources.
+    """
     profiles = after.files(ACCESS_PROFILES)
     if not profiles:
         return False
@@ -145,57 +161,69 @@ def _mixed(reading: Reading, after: After) -> bool:
     return bool(found)
 
 
-def _spoken(reading: Reading, after: After, sources: set[str], everything: bool) -> bool:
-    """Whether any row of access is of these sources; with `everything` of any."""
+def _has_access_rows(reading: Reading, after: After, sources: set[str], everything: bool) -> bool:
+    """Return whether rows of access exist for these sources, or for any source if `everything` is set."""
     if not after.files(IDENTITY_ACCESS) and not after.overruled():
         return False
-    which = "true" if everything else f"list_contains({listed(sources)}, sourceId)"
-    held = f"SELECT sourceId FROM {after.scan(IDENTITY_ACCESS)} UNION ALL SELECT sourceId FROM {given(after)}"
-    return bool(reading.connection.sql(f"SELECT 1 FROM ({held}) WHERE {which} LIMIT 1").fetchall())
+    condition = "true" if everything else f"list_contains({listed(sources)}, sourceId)"
+    rows = f"SELECT sourceId FROM {after.scan(IDENTITY_ACCESS)} UNION ALL SELECT sourceId FROM {given(after)}"
+    return bool(reading.connection.sql(f"SELECT 1 FROM ({rows}) WHERE {condition} LIMIT 1").fetchall())
 
 
-def _published(reading: Reading, deriving: Deriving, after: After, changes: list[Change]) -> list[Change]:
+def _with_derived(reading: Reading, deriving: Deriving, after: After, changes: list[Change]) -> list[Change]:
+    """Return the changes with the partitions of derived and overruled access that differ from the snapshot."""
     partitions = deriving.changed()
     if not partitions:
-        return _dropped(reading, after, changes)
-    # all is written before `_with` removes staged files that it takes the place of
-    more = [_staged(reading, IDENTITY_ACCESS, partitions, deriving.access)]
+        return _without_stale_overruled(reading, after, changes)
+    # stage both tables first: they read files that `_with_change` deletes
+    derived = [_stage_rows(reading, IDENTITY_ACCESS, partitions, deriving.access)]
     if after.overruled() or deriving.count("SELECT count(*) FROM verdicts"):
-        more.append(_staged(reading, OVERRULED_ACCESS, partitions, deriving.overruled))
-    for change in more:
-        changes = _with(changes, change)
-    return _dropped(reading, after, changes)
+        derived.append(_stage_rows(reading, OVERRULED_ACCESS, partitions, deriving.overruled))
+    for change in derived:
+        changes = _with_change(changes, change)
+    return _without_stale_overruled(reading, after, changes)
 
 
-def _dropped(reading: Reading, after: After, changes: list[Change]) -> list[Change]:
-    """The changes, without overruled rows of partitions that got other documents."""
+def _without_stale_overruled(reading: Reading, after: After, changes: list[Change]) -> list[Change]:
+    """Return the changes without overruled rows that are out of date.
+
+    Rows of `overruled_access` belong to the documents of a partition; when the load replaces these documents, the
+    partition's overruled rows are deleted.
+    """
     gone = {
         file.partition or ""
         for file in reading.load.base.files(OVERRULED_ACCESS)
         if (file.partition or "") in after.replaced(IDENTITY_ACCESS)
     }
-    return _with(changes, Change(OVERRULED_ACCESS, (), frozenset(gone))) if gone else changes
+    return _with_change(changes, Change(OVERRULED_ACCESS, (), frozenset(gone))) if gone else changes
 
 
-def _staged(
-    reading: Reading, table: Table, partitions: set[str], hand: Callable[[set[str], Callable[[pa.Table], None]], None]
+def _stage_rows(
+    reading: Reading,
+    table: Table,
+    partitions: set[str],
+    write_rows: Callable[[set[str], Callable[[pa.Table], None]], None],
 ) -> Change:
+    """Stage the rows that `write_rows` produces for some partitions, and return the change that replaces them."""
     stage = reading.fresh_stage(table)
 
-    def take(data: pa.Table) -> None:
+    def add(data: pa.Table) -> None:
         stage.add(data, np.zeros(data.num_rows, dtype=np.int64))
 
-    hand(partitions, take)
+    write_rows(partitions, add)
     stage.finish(reading.connection)
     return Change(table, data_files(stage), frozenset(partitions))
 
 
-def _with(changes: list[Change], more: Change) -> list[Change]:
-    """The changes with a further one, which takes the place of rows that the load brought to its partitions."""
-    found: list[Change] = []
+def _with_change(changes: list[Change], more: Change) -> list[Change]:
+    """Return the changes with one more, which overrides files that the load staged for the same partitions.
+
+    The staged files that are overridden are deleted from disk.
+    """
+    others: list[Change] = []
     for change in changes:
         if change.table is not more.table:
-            found.append(change)
+            others.append(change)
             continue
         assert change.replace is not None and more.replace is not None
         kept = []
@@ -205,32 +233,31 @@ def _with(changes: list[Change], more: Change) -> list[Change]:
             else:
                 Path(file.path).unlink()
         more = Change(more.table, (*kept, *more.add), change.replace | more.replace)
-    return [*found, more]
+    return [*others, more]
 
 
-def _note(reading: Reading, deriving: Deriving) -> None:
-    """Warns of what documents give and accounts do not have, and of what cannot be derived."""
-    fallen = deriving.count("SELECT count(*) FROM verdicts WHERE NOT holds")
-    if fallen:
-        items = counted(fallen, "access item that documents give does", "access items that documents give do")
+def _add_warnings(reading: Reading, deriving: Deriving) -> None:
+    """Append warnings on overruled items and on rows for which access cannot be derived."""
+    overruled = deriving.count("SELECT count(*) FROM verdicts WHERE NOT holds")
+    if overruled:
+        items = counted(overruled, "access item that documents give does", "access items that documents give do")
         reading.warnings.append(
-            f"{items} not hold, for the accounts of the sources say otherwise: see the table overruled_access."
+            f"{items} not hold, because the accounts of their sources do not have them: see the table overruled_access."
         )
-    lost = deriving.count("SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)")
-    if lost:
+    unknown_accounts = deriving.count("SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)")
+    if unknown_accounts:
         reading.warnings.append(
-            f"{counted(lost, 'account entitlement names', 'account entitlements name')} an account that is not there: "
-            "nobody holds what is named there. Load the accounts."
+            f"{counted(unknown_accounts, 'account entitlement names', 'account entitlements name')} "
+            "an account that is not there: they are assigned to nobody. Load the accounts."
         )
-    strangers = deriving.count(
+    unknown_identities = deriving.count(
         "SELECT count(*) FROM (SELECT DISTINCT accountId FROM carried) c JOIN owned a ON a.id = c.accountId "
         "ANTI JOIN people p ON p.id = a.identityId"
     )
-    if strangers:
-        accounts = counted(strangers, "account with entitlements belongs", "accounts with entitlements belong")
+    if unknown_identities:
+        accounts = counted(unknown_identities, "account with entitlements belongs", "accounts with entitlements belong")
         reading.warnings.append(
-            f"{accounts} to identities that are not there: what they hold cannot be found by identity. "
-            "Load the identities."
+            f"{accounts} to identities that are not there: no access is derived from them. Load the identities."
         )
     empty = deriving.count("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:

@@ -1,4 +1,7 @@
-"""Changes to rows that a load does not bring, where what it brings changes what they refer to."""
+"""Rewrite rows that a load does not bring, where they refer to something that the load changes.
+
+Example: a load changes the id of an identity, so the `identityId` of accounts of other sources has to follow.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,15 @@ from whohas.warehouse.schema import Table
 from whohas.warehouse.store import Change, DataFile, Load
 
 Step = tuple[Revision, str]
-"""What becomes of rows, and the column of text that it may change."""
+"""A change of a table's rows, and the name of the only text column that it may change."""
 
 
 class Amendments:
     """Steps that are applied to partitions of the snapshot that a load builds on.
 
     Args:
-        changes: what the load does to each table; partitions that it replaces are passed over.
+        load: the load, which creates the new files.
+        changes: the changes of the load so far; partitions that it replaces are not amended.
     """
 
     def __init__(self, load: Load, changes: Sequence[Change]) -> None:
@@ -32,30 +36,40 @@ class Amendments:
         self._tables: dict[str, Table] = {}
 
     def kept(self, table: Table) -> dict[str, list[DataFile]]:
-        """The files that the load leaves as they are, by partition; of a table without partitions by an empty text."""
+        """Return the files of a table that the load does not replace, by partition.
+
+        The partition is the empty text for a table without partitions.
+        """
         change = self._changes.get(table.name)
-        found: dict[str, list[DataFile]] = {}
+        files: dict[str, list[DataFile]] = {}
         if change is not None and change.replace is None:
-            return found
+            return files
         for file in self._load.base.files(table):
             if change is None or (file.partition or "") not in (change.replace or ()):
-                found.setdefault(file.partition or "", []).append(file)
-        return found
+                files.setdefault(file.partition or "", []).append(file)
+        return files
 
     def add(self, table: Table, partition: str, step: Step) -> None:
-        """Notes a step; those of one partition follow each other."""
+        """Add a step for a partition; the steps of one partition are applied in the order in which they were added."""
         self._tables[table.name] = table
         self._steps.setdefault((table.name, partition), []).append(step)
 
     def apply(self) -> list[Change]:
-        """The load's changes, with files written anew where a step changes a row."""
+        """Return the load's changes, with those partitions rewritten in which a step changes a row.
+
+        Files are compared first, so partitions that would stay the same are not written.
+        """
         for name, table in self._tables.items():
             kept = self.kept(table)
-            steps = {partition: found for (other, partition), found in self._steps.items() if other == name}
-            for partition, found in steps.items():
+            steps = {
+                partition: partition_steps
+                for (other, partition), partition_steps in self._steps.items()
+                if other == name
+            }
+            for partition, partition_steps in steps.items():
                 files = kept.get(partition, [])
-                apply = all_of([step for step, _ in found])
-                columns = sorted({column for _, column in found})
+                apply = all_of([step for step, _ in partition_steps])
+                columns = sorted({column for _, column in partition_steps})
                 if any(_differs(file, table, apply, columns) for file in files):
                     self._replace(table, partition, files, apply)
         return list(self._changes.values())
@@ -71,7 +85,7 @@ class Amendments:
 
 
 def all_of(steps: Sequence[Revision]) -> Revision:
-    """Several changes, one after the other."""
+    """Return one change that applies several in order."""
 
     def apply(data: pa.Table) -> pa.Table:
         for step in steps:
@@ -82,20 +96,26 @@ def all_of(steps: Sequence[Revision]) -> Revision:
 
 
 def renamed(column: str, old: pa.Array, new: pa.Array) -> Revision:
-    """A change that puts new ids in place of old ones; other texts stay."""
+    """Return a change that replaces ids in a column; values that are not among the old ids stay.
+
+    Args:
+        column: a column of text.
+        old: the ids to replace.
+        new: their replacements, at the same positions.
+    """
 
     def apply(data: pa.Table) -> pa.Table:
         values = one(data.column(column))
-        places = pc.index_in(values, old)
-        if places.null_count == len(places):
+        positions = pc.index_in(values, old)
+        if positions.null_count == len(positions):
             return data
-        return with_column(data, column, pc.coalesce(new.take(places), values))
+        return with_column(data, column, pc.coalesce(new.take(positions), values))
 
     return apply
 
 
 def final_files(load: Load, changes: Iterable[Change], table: Table) -> list[DataFile]:
-    """The files of a table as the load leaves them."""
+    """Return the files of a table as they will be when the load is published, without empty files of the load."""
     for change in changes:
         if change.table is table:
             if change.replace is None:
@@ -106,6 +126,7 @@ def final_files(load: Load, changes: Iterable[Change], table: Table) -> list[Dat
 
 
 def _differs(file: DataFile, table: Table, step: Callable[[pa.Table], pa.Table], columns: Sequence[str]) -> bool:
+    """Return whether a step changes a value of the given columns in a file; null and empty text count as equal."""
     with pq.ParquetFile(file.path) as parquet:
         for batch in parquet.iter_batches(60_000):
             data = conform(pa.Table.from_batches([batch]), table)

@@ -1,6 +1,6 @@
-"""Free attributes: from columns, or from JSON objects, to a map of names to lists of values.
+"""Build the `attributes` map (name to list of texts) of rows, from columns of a file or from JSON objects.
 
-Arrow's arrays are put together by index, for a map built row by row is several times slower.
+The Arrow arrays are assembled by index arithmetic, because building a map row by row is several times slower.
 """
 
 from __future__ import annotations
@@ -25,25 +25,37 @@ FROM flat
 
 
 def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str, str]) -> pa.Array:
-    """The attributes of rows whose attributes are columns; empty cells are left out.
+    """Return the attributes of rows whose attributes are columns; empty cells are left out.
 
     Args:
-        columns: name to texts, or to lists of texts that are not empty, all of one length.
-        separators: what separates the values within a column's cells.
+        columns: name to texts, or to lists of texts that are not empty, all of the same length.
+        separators: by column, the text that separates several values within a cell.
+
+    Returns:
+        A map array with the names in alphabetical order in each row.
+
+    Example, with the separator ";" for `groups`::
+
+        columns       dept = ["IT", ""]    groups = ["a;b", "c"]
+        parts         ["IT", "", "a", "b", "c"]   (the values of all columns, one column after the other)
+        starts        dept [0, 1]   groups [2, 4]
+        sizes         dept [1, 0]   groups [2, 1]
+        index         row 0: 0, 2, 3   row 1: 4
+        result        {dept: [IT], groups: [a, b]}, {groups: [c]}
     """
     names = sorted(columns)
     rows, width = len(columns[names[0]]), len(names)
-    # where each cell's values begin among all values, and how many they are: a row a name, for they come name by name
+    # per name and row: the position of a cell's first value in `parts`, and the number of its values
     starts, sizes = np.empty((width, rows), np.int32), np.empty((width, rows), np.int32)
     parts: list[pa.Array] = []
     begin = 0
-    for place, name in enumerate(names):
+    for number, name in enumerate(names):
         cells = one(columns[name])
         if name in separators or pa.types.is_list(cells.type):
-            cells, edges = _taken(cells) if pa.types.is_list(cells.type) else _split(cells, separators[name])
-            starts[place], sizes[place] = begin + edges[:-1], np.diff(edges)
+            cells, edges = _flattened(cells) if pa.types.is_list(cells.type) else _split(cells, separators[name])
+            starts[number], sizes[number] = begin + edges[:-1], np.diff(edges)
         else:
-            starts[place], sizes[place] = np.arange(begin, begin + rows, dtype=np.int32), _lengths(cells) > 0
+            starts[number], sizes[number] = np.arange(begin, begin + rows, dtype=np.int32), _lengths(cells) > 0
         parts.append(cells)
         begin += len(cells)
     counts = sizes.T.ravel()
@@ -57,29 +69,34 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     return pa.MapArray.from_arrays(_offsets((sizes > 0).sum(0)), keys, values)
 
 
-def _taken(lists: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
-    """The values of lists, and where each list's begin and end among them."""
+def _flattened(lists: pa.Array) -> tuple[pa.Array, np.ndarray[Any, Any]]:
+    """Return the values of a list array, and the offsets of each list in them (one more than there are lists)."""
     return lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
 
 
 def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, Any]]:
-    """The values in cells that hold several, and where each cell's begin and end among them; none of them is empty."""
+    """Split cells that hold several values; empty values are dropped.
+
+    Returns:
+        The values, and the offsets of each cell's values in them: `["a;;b", "c"]` gives `[a, b, c]` and `[0, 2, 3]`.
+    """
     lists = one(pc.split_pattern(cells, separator))
     values, edges = lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
-    held = _lengths(values) > 0
-    if held.all():
+    filled = _lengths(values) > 0
+    if filled.all():
         return values, edges
-    return values.filter(pa.array(held)), np.concatenate(([0], np.cumsum(held)))[edges]
+    return values.filter(pa.array(filled)), np.concatenate(([0], np.cumsum(filled)))[edges]
 
 
 def from_json(connection: Any, texts: pa.Array) -> pa.Array:
-    """The attributes of rows whose attributes are JSON objects.
+    """Return the attributes of rows whose attributes are JSON objects.
 
-    Empty text is a value; null, `[]` and `[null]` are none and left out, as Elasticsearch's `exists` has it.
+    An empty text is a value. Null, `[]` and `[null]` are not values, and their attributes are left out; Elasticsearch's
+    `exists` query treats them in the same way.
 
     Args:
-        connection: DuckDB, to read the JSON.
-        texts: an object each, or null.
+        connection: DuckDB, which parses the JSON.
+        texts: one JSON object per row, or null. A text that is not a JSON object gives no attributes.
     """
     connection.register("texts", pa.table({"t": texts}))
     table = connection.sql(
@@ -104,10 +121,10 @@ def from_json(connection: Any, texts: pa.Array) -> pa.Array:
 
 
 def names_by(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
-    """The names of the attributes that are more than empty text somewhere, by the owner of their rows.
+    """Return the names of attributes that have a value other than empty text, by owner.
 
     Args:
-        owners: a text a row, such as its source; rows without one are passed over.
+        owners: the owner of each row, such as its source id; rows where it is null are ignored.
         attributes: the attributes of each row.
     """
     offsets = attributes.offsets.to_numpy()
@@ -121,20 +138,20 @@ def names_by(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
     counts = np.diff(offsets)
     if attributes.null_count:
         counts = np.where(attributes.is_null().to_numpy(zero_copy_only=False), 0, counts)
-    of = owners.dictionary_encode()
-    codes = of.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    owner_codes = owners.dictionary_encode()
+    codes = owner_codes.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     owner = np.repeat(codes, counts).astype(np.int64)
-    some = (full[edges[1:]] > full[edges[:-1]]) & (owner >= 0)
-    pairs = np.unique(owner[some] * len(keys.dictionary) + keys.indices.to_numpy(zero_copy_only=False)[some])
-    found: dict[str, set[str]] = {}
+    counted = (full[edges[1:]] > full[edges[:-1]]) & (owner >= 0)
+    pairs = np.unique(owner[counted] * len(keys.dictionary) + keys.indices.to_numpy(zero_copy_only=False)[counted])
+    names: dict[str, set[str]] = {}
     for pair in pairs.tolist():
-        place, key = divmod(pair, len(keys.dictionary))
-        found.setdefault(of.dictionary[place].as_py(), set()).add(keys.dictionary[key].as_py())
-    return found
+        owner_code, key = divmod(pair, len(keys.dictionary))
+        names.setdefault(owner_codes.dictionary[owner_code].as_py(), set()).add(keys.dictionary[key].as_py())
+    return names
 
 
 def nothing(rows: int) -> pa.Array:
-    """No attributes, for so many rows."""
+    """Return a column of null attributes with the given number of rows."""
     return pa.nulls(rows, ATTRIBUTES)
 
 

@@ -1,4 +1,7 @@
-"""The columns of a file that a mapping names, and how their cells are written."""
+"""Read the parts of a mapping that name a file's columns and say how the text of their cells is to be converted.
+
+`ColumnReader` checks the tables `[values]` and `[accounts.columns]` (and similar ones) of the TOML file.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,21 @@ from whohas.ingest.forms import USUAL, Form, FormFault, Written, ambiguous, read
 from whohas.warehouse.columns import BOOLEAN, TIME, Table
 
 KEYS: Final = ("column", "not", "flag", "times", "zone", "true", "false")
-"""Keys of a column's inline table."""
+"""Keys of the inline table that describes one column, such as `{ column = "enabled", not = true }`."""
 
 VALUES: Final = ("times", "zone", "true", "false", "empty")
-"""Keys of the section [values]."""
+"""Keys of the table [values]."""
 
 Raise = Callable[[str], InvalidArguments]
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """The column of a file that a column of a table comes from.
+    """The column of a file from which a column of a table is read.
 
     Attributes:
         column: its name in the file's header.
-        form: how its cells are written.
+        form: how to convert the text of its cells.
     """
 
     column: str
@@ -35,11 +38,11 @@ class ColumnSource:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What a mapping's [values] says of all its files.
+    """The defaults that a mapping's table [values] sets for all its columns.
 
     Attributes:
-        form: how cells are written where a column says nothing else.
-        empty: texts that mean that there is no value.
+        form: how to convert cells of columns that set nothing else.
+        empty: texts that are read as an empty cell.
     """
 
     form: Form = USUAL
@@ -53,23 +56,26 @@ _OPPOSITES: Final = {
     "correlated": (("uncorrelated",), ("correlated",)),
     "uncorrelated": (("correlated",), ("uncorrelated",)),
 }
-"""Our columns, to words in a column's name that say the opposite, and that say the same."""
+"""By column of a table: words in the name of a file's column that mean the opposite, and words that mean the same.
+
+They serve to warn: `disabled` read from a column `isActive` probably lacks `not = true`.
+"""
 
 _FLAGS: Final = {
     "useraccountcontrol": {"disabled": 2, "inactive": 2, "locked": 16},
     "msdsuseraccountcontrolcomputed": {"locked": 16},
 }
-"""Columns of Active Directory that hold flags, and the flags that are ours."""
+"""Columns of Active Directory that hold an integer of bit flags, with the bit for each column of a table."""
 
 
 class ColumnReader:
-    """Reads what a mapping says of columns.
+    """Reads and checks the columns of a mapping.
 
     Args:
-        fault: makes an error of a message.
+        fault: creates the error for a message, with the mapping's path.
 
     Attributes:
-        notes: what is probably a mistake, for people.
+        notes: messages about settings that are valid, but probably a mistake.
     """
 
     def __init__(self, fault: Raise) -> None:
@@ -78,17 +84,28 @@ class ColumnReader:
         self.notes: list[str] = []
 
     def values(self, section: Mapping[str, Any]) -> Values:
-        """The section [values], which holds for all columns that are read after it."""
+        """Read the table [values], whose settings become the defaults of columns that are read afterwards.
+
+        Raises:
+            InvalidArguments: a value is not valid.
+        """
         form = self._form(section, "values", USUAL)
         self._values = Values(form, self._texts(section, "values", "empty", USUAL.true))
         return self._values
 
     def column(self, key: str, given: object, kind: Any) -> ColumnSource | None:
-        """What a key of [accounts.columns] and the like says; None where it is neither a text nor an inline table.
+        """Read the value of a key in [accounts.columns] or a similar table.
 
         Args:
-            key: where it stands, such as `accounts.columns.disabled`.
-            kind: the type of our column.
+            key: the key's full path, such as `accounts.columns.disabled`, for messages.
+            given: the value: the name of a column, or an inline table of `KEYS`.
+            kind: the type of the table's column.
+
+        Returns:
+            None if the value is neither text nor an inline table, or is an empty text.
+
+        Raises:
+            InvalidArguments: a key of the inline table is unknown, has a wrong value or does not fit the column's type.
         """
         if not isinstance(given, (str, dict)):
             return None
@@ -108,33 +125,34 @@ class ColumnReader:
         return ColumnSource(column, form)
 
     def _check_kind(self, key: str, table: Mapping[str, Any], kind: Any) -> None:
-        for names, type, what in (
+        for names, type, description in (
             (("times", "zone"), TIME, "a time"),
             (("not", "flag", "true", "false"), BOOLEAN, "true or false"),
         ):
             for name in names:
                 if name in table and kind != type:
-                    raise self._fault(f"{key}.{name} is for columns that are {what}, which this one is not")
+                    raise self._fault(f"{key}.{name} is for columns that are {description}, which this one is not")
 
     def _check_boolean(self, key: str, column: str, table: Mapping[str, Any], form: Form) -> None:
-        ours, plain = key.rpartition(".")[2], re.sub(r"[^a-z]", "", column.lower())
-        flag = _FLAGS.get(plain, {}).get(ours)
-        worded = "true" in table or "false" in table
-        if form.flag is None and plain in _FLAGS and not worded:
-            hint = f': write {ours} = {{ column = "{column}", flag = {flag} }}' if flag else "; name one by flag"
+        target, letters = key.rpartition(".")[2], re.sub(r"[^a-z]", "", column.lower())
+        flag = _FLAGS.get(letters, {}).get(target)
+        has_words = "true" in table or "false" in table
+        if form.flag is None and letters in _FLAGS and not has_words:
+            hint = f': write {target} = {{ column = "{column}", flag = {flag} }}' if flag else "; choose one with flag"
             raise self._fault(f"{key} is true or false, and {column} holds an integer of flags{hint}")
-        opposite, same = _OPPOSITES.get(ours, ((), ()))
+        opposite, same = _OPPOSITES.get(target, ((), ()))
         words = _words(column)
-        if form.flag is not None or worded or not words or {"not", "non", "no", "nicht"} & words:
+        if form.flag is not None or has_words or not words or {"not", "non", "no", "nicht"} & words:
             return
         if words & set(opposite) and not words & set(same) and not form.negated:
             self.notes.append(
                 f"{key} is read from {column!r}, whose name says the opposite: if it does, write "
-                f'{ours} = {{ column = "{column}", not = true }}.'
+                f'{target} = {{ column = "{column}", not = true }}.'
             )
         if words & set(same) and not words & set(opposite) and form.negated:
             self.notes.append(
-                f"{key} is read from {column!r} with not = true, though its name says the same: is the not right?"
+                f"{key} is read from {column!r} with not = true, although its name says the same: "
+                "check whether not = true is right."
             )
 
     def _form(self, table: Mapping[str, Any], key: str, base: Form) -> Form:
@@ -167,14 +185,16 @@ class ColumnReader:
     def _times(self, given: object, key: str) -> tuple[str | Written, ...]:
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-            raise self._fault(f'{key}.times takes a list of forms, such as ["%d.%m.%Y", "ldap"]')
+            raise self._fault(f'{key}.times takes a list of formats, such as ["%d.%m.%Y", "ldap"]')
         try:
             times = tuple(dict.fromkeys(read_form(text) for text in texts))
         except FormFault as error:
             raise self._fault(f"{key}.times: {error}") from None
-        if found := ambiguous(times):
-            one, other, text = found
-            raise self._fault(f"{key}.times is ambiguous: {one} and {other} read {text!r} as different times; keep one")
+        if clash := ambiguous(times):
+            first, second, text = clash
+            raise self._fault(
+                f"{key}.times is ambiguous: {first} and {second} read {text!r} as different times; keep one"
+            )
         return times
 
     def _texts(self, table: Mapping[str, Any], key: str, name: str, base: tuple[str, ...]) -> tuple[str, ...]:
@@ -190,12 +210,12 @@ _EXAMPLES: Final = {"true": "enabled", "false": "disabled", "empty": "n/a"}
 
 
 def kind_of(table: Table | None, name: str) -> Any:
-    """The type of a column of a table, for a key of its section; None where it is a text that refers to something."""
+    """Return the type of the column of a table that a mapping's key fills, or None if there is no table."""
     if table is None:
         return None
     return table.column("correlated" if name == "uncorrelated" else name).type
 
 
 def _words(column: str) -> set[str]:
-    """The words in a column's name: `isActive`, `is_active`, `IS ACTIVE`, `AccountEnabled`."""
+    """Return the words in a column's name, without is, has and account: `isActive` and `is_active` give {"active"}."""
     return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", column)} - {"is", "has", "account"}

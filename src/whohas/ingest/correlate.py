@@ -1,4 +1,7 @@
-"""Correlation: which identity holds an account, by a mapping's rule."""
+"""Correlate accounts with identities by the rule of a mapping: the account's value equals the identity's value.
+
+`IdentityIndex` looks up many values at once; `correlated` applies it to a table of accounts.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,20 @@ from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, TEXT
 
 
 class IdentityIndex:
-    """Identities by the value that a rule compares, on disk, to be asked for many values at once.
+    """An index on disk from the value that a rule compares to the identity's id.
 
-    The values are sorted by their hashes; a hash found is confirmed by comparing the value.
+    The values are sorted by a 64-bit hash. A lookup is a binary search by hash and a comparison of the value itself; a
+    value whose hash collides with that of another value may not be found.
 
     Args:
         connection: DuckDB.
         files: the Parquet files of all identities.
-        identity: where an identity has the value: a column, or `attributes.<name>`.
-        scratch: a folder to keep the index in.
+        identity: the side of the identity: a column, or `attributes.<name>`.
+        ignore_case: whether values are compared in lower case.
+        scratch: a folder for the index; it is not removed here.
+
+    Attributes:
+        ambiguous: how many looked-up values belong to several identities.
     """
 
     def __init__(self, connection: Any, files: Sequence[Path], identity: str, ignore_case: bool, scratch: Path) -> None:
@@ -55,25 +63,28 @@ class IdentityIndex:
         self.ambiguous = 0
 
     def find(self, values: pa.Array) -> pa.Array:
-        """The identity's id for each value; null where there is none, or several (counted in `ambiguous`)."""
+        """Return the identity's id for each value.
+
+        The id is null where no identity has the value, or where several have it (counted in `ambiguous`).
+        """
         self._connection.register("looked_up", pa.table({"v": values}))
         key = "lower(v)" if self._fold else "v"
-        asked = self._connection.sql(f"SELECT hash({key}) AS h, {key} AS key FROM looked_up").to_arrow_table()
+        lookups = self._connection.sql(f"SELECT hash({key}) AS h, {key} AS key FROM looked_up").to_arrow_table()
         if not len(self._hashes):
             return pa.nulls(len(values), TEXT)
-        places = np.searchsorted(self._hashes, asked.column("h").to_numpy())
-        places = pa.array(np.minimum(places, len(self._hashes) - 1))
-        same = pc.equal(self._keys.take(places), asked.column("key")).fill_null(False)
-        found = pc.if_else(same, self._ids.take(places), pa.scalar(None, TEXT))
-        several = pc.equal(found, "").fill_null(False)
-        self.ambiguous += pc.sum(several).as_py() or 0
-        return one(pc.if_else(several, pa.scalar(None, TEXT), found))
+        positions = np.searchsorted(self._hashes, lookups.column("h").to_numpy())
+        positions = pa.array(np.minimum(positions, len(self._hashes) - 1))
+        same = pc.equal(self._keys.take(positions), lookups.column("key")).fill_null(False)
+        found = pc.if_else(same, self._ids.take(positions), pa.scalar(None, TEXT))
+        ambiguous = pc.equal(found, "").fill_null(False)
+        self.ambiguous += pc.sum(ambiguous).as_py() or 0
+        return one(pc.if_else(ambiguous, pa.scalar(None, TEXT), found))
 
 
 def correlated(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> pa.Table:
-    """The same accounts with the identities that the rule gives them.
+    """Return the accounts with `identityId` and `correlated` set by the rule.
 
-    An account that made an identity, and one whose identity a person chose, keep theirs.
+    Accounts on authoritative sources and manually correlated accounts keep their identity.
     """
     values = compared(accounts, rule.account)
     keep = pc.or_(
@@ -85,7 +96,12 @@ def correlated(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> p
 
 
 def compared(rows: pa.Table, place: str) -> Any:
-    """The value that a rule compares of each account or identity: a column's, or the first of an attribute's."""
+    """Return the value of each row that a rule compares: a column, or an attribute's first value.
+
+    Args:
+        rows: accounts or identities.
+        place: a column, or `attributes.<name>`.
+    """
     if not place.startswith("attributes."):
         return rows.column(place)
     lists = pc.map_lookup(rows.column("attributes"), pa.scalar(place.removeprefix("attributes.")), "first")
@@ -93,7 +109,10 @@ def compared(rows: pa.Table, place: str) -> Any:
 
 
 def stored_rule(mapping: SourceMapping) -> Correlation | None:
-    """A mapping's rule, its account side told by where accounts keep the value.
+    """Return a mapping's correlation rule in terms of stored columns, or None if it has no rule.
+
+    The rule of a mapping names a column of the file. Later loads only have the stored accounts, so the name is replaced
+    by the column, or the `attributes.<name>`, in which accounts keep the value.
 
     Raises:
         InvalidArguments: the accounts do not keep that column.
@@ -113,7 +132,9 @@ def stored_rule(mapping: SourceMapping) -> Correlation | None:
 
 
 def stored_manager(mapping: SourceMapping) -> Correlation | None:
-    """A mapping's rule of managers, its own side told by where identities keep the value.
+    """Return a mapping's rule for managers in terms of stored columns, or None if it has none.
+
+    As `stored_rule`, but the name is replaced by the place where identities keep the value.
 
     Raises:
         InvalidArguments: the identities do not keep that column.
@@ -133,7 +154,11 @@ def stored_manager(mapping: SourceMapping) -> Correlation | None:
 
 
 def value_of(place: str) -> str:
-    """SQL: the value that a rule compares, of an account or identity."""
+    """Return the SQL expression for the value that a rule compares.
+
+    Args:
+        place: a column of accounts or identities, or `attributes.<name>`.
+    """
     if place.startswith("attributes."):
         return f"attributes[{literal(place.removeprefix('attributes.'))}][1]"
     return f"{quote(place)}::VARCHAR"

@@ -1,14 +1,14 @@
-"""What identities hold by what their accounts hold: set by set, in SQL that spills to disk.
+"""Derive what identities hold from what their accounts hold, in SQL steps whose results are Parquet files on disk.
 
-Two sets of rows go in, and what holds comes out::
+The rows that identity documents give are compared with the entitlements of accounts::
 
     identity_access (rows that documents gave)      ┐
-    overruled_access (those that accounts overrule) ┴─ claims ── verdicts: a claim falls, or has `standalone` filled in
+    overruled_access (those that accounts overrule) ┴─ claims ── verdicts: a claim falls, or gets its `standalone`
     account_entitlements and accounts ── borne ─────── additions: rows that no document gave
 
-A claim on a source whose accounts are known falls unless an account bears it. An addition is an entitlement that an
-account bears, or an access profile whose entitlements are all held. `scope` names the sources that are looked at;
-rows of other sources stay as they are.
+A claim is a row of access that a document gave. It falls (does not hold) if the accounts of its source are known and
+none of them has the entitlement. An addition is an entitlement that an account has, or an access profile all of whose
+entitlements the identity holds. `Scope` names the sources to derive; rows of other sources stay as they are.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from whohas.warehouse.schema import (
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The sources that are looked at, by what says what their accounts hold.
+    """The sources to derive access for, by the origin of their account entitlements.
 
     Attributes:
-        file: a file or memberships say it.
-        documents: identities' documents say it.
-        fresh: those of `documents` whose account entitlements were just made of all documents: they can add nothing.
-        everything: whether rows of all sources are looked at.
+        file: sources whose account entitlements come from a file of entitlements or memberships.
+        documents: sources whose account entitlements are built from identity documents.
+        fresh: those of `documents` whose account entitlements were just built from all documents, so they add nothing.
+        everything: whether rows of access of all sources are examined.
     """
 
     file: frozenset[str]
@@ -56,7 +56,7 @@ class Scope:
         return self.file | self.documents
 
 
-_CATALOGUE = {
+_PREPARATION = {
     "people": """
         SELECT id, any_value(coalesce(displayName, name)) AS displayName, min(coalesce(sourceId, '')) AS partition
         FROM identities GROUP BY id
@@ -85,7 +85,7 @@ _CATALOGUE = {
         UNION SELECT 'ROLE', id, 'ENTITLEMENT', entitlement FROM lone WHERE entitlement IS NOT NULL
         UNION SELECT 'ROLE', r.id, 'ENTITLEMENT', c.id FROM parts r JOIN contents c ON c.profile = r.profile
     """,
-    # of entitlements that no file of entitlements describes, what bundles and accounts say of them
+    # entitlements without a row in `entitlements` are described by access profiles, roles and account entitlements
     "described": """
         SELECT DISTINCT ON (id) id, name, displayName, description, sourceId, ownerId, ownerName, attribute, value,
             schema, privileged, requestable, cloudGoverned FROM entitlements
@@ -149,7 +149,7 @@ _STEPS = {
         ) ANTI JOIN fallenProfiles USING (identityId, type, id)
         WHERE type = 'ACCESS_PROFILE'
     """,
-    # documents that give all entitlements of an access profile, and not the profile, know what they leave out
+    # if documents give all entitlements of an access profile, but not the profile, the identity does not hold it
     "addedProfiles": """
         SELECT w.identityId, w.id, p.sourceId FROM whole w JOIN profiles p ON p.id = w.id
         SEMI JOIN people i ON i.id = w.identityId
@@ -161,7 +161,7 @@ _STEPS = {
         UNION ALL SELECT identityId, 'ACCESS_PROFILE', id FROM addedProfiles
         UNION ALL SELECT DISTINCT identityId, type, id FROM stored WHERE type = 'ROLE'
     """,
-    # of a source of which nothing else says who holds what, a bundle that is held says it
+    # a held access profile or role gives its contents on sources about which no other data says who holds what
     "through": """
         SELECT h.identityId, v.type, v.id, coalesce(e.sourceId, p.sourceId) AS sourceId
         FROM holders h JOIN via v USING (holder, holderId)
@@ -185,7 +185,7 @@ _STEPS = {
             ) k USING (identityId, type, id)
         ORDER BY identityId, type, id
     """,
-    # claims without `standalone` get one where accounts decide
+    # claims without `standalone` get a value on sources that are derived
     "bare": """
         SELECT DISTINCT c.identityId, c.type, c.id FROM claims c LEFT JOIN profiles p ON p.id = c.id
         ANTI JOIN fallen f ON f.identityId = c.identityId AND f.type = c.type AND f.id = c.id
@@ -226,7 +226,23 @@ _STEPS = {
         LEFT JOIN named s ON s.id = coalesce(d.sourceId, e.sourceId)
     """,
 }
-"""Each step is written to a file before the next one reads it."""
+"""The SQL of the derivation, by the name of the view that each step creates.
+
+The steps run in this order, and each result is written to a file before the next step reads it.
+
+- `borne`: entitlements that accounts of an identity have.
+- `fallen`, `fallenProfiles`: claims that do not hold, of entitlements and of access profiles.
+- `standing`, `standingProfiles`: stored rows and claims that hold.
+- `added`, `addedProfiles`: rows that no document gave.
+- `whole`: access profiles all of whose entitlements an identity holds.
+- `holders`: the access profiles and roles of each identity.
+- `through`: contents of held access profiles and roles, on sources about which nothing else is known.
+- `additions`: all new rows.
+- `bare`: claims without a value of `standalone`.
+- `contained`: rows that the identity also holds through an access profile or role; they are not standalone.
+- `verdicts`: the decision on each claim that falls or gets its `standalone`.
+- `made`: the additions with all columns of `identity_access`.
+"""
 
 _CHANGED = """
 WITH new AS (
@@ -250,24 +266,31 @@ SELECT partition FROM new FULL JOIN old USING (partition) WHERE new.h IS DISTINC
 UNION
 SELECT partition FROM decided d FULL JOIN before b USING (partition) WHERE d.h IS DISTINCT FROM b.h OR d.n <> b.n
 """
+"""Selects the partitions whose derived rows or verdicts differ from the stored ones.
 
-_GIVEN = """
+The rows of a partition are compared by their count and the sum of their hashes.
+"""
+
+_DOCUMENT_ROWS = """
 SELECT s.* EXCLUDE (inScope) REPLACE (coalesce(v.standalone, s.standalone) AS standalone, false AS derived)
 FROM stored s LEFT JOIN verdicts v USING ({key})
 WHERE s.derived IS NOT TRUE AND coalesce(v.holds, true) AND {here}
 """
-_RETURNED = """
+"""Rows of documents that hold, in the partitions `{here}`."""
+_REINSTATED_ROWS = """
 SELECT s.* EXCLUDE (inScope) REPLACE (coalesce(v.standalone, s.standalone) AS standalone), false AS derived
 FROM overruled s LEFT JOIN verdicts v USING ({key})
 ANTI JOIN (FROM stored WHERE derived IS NOT TRUE) b USING ({key})
 WHERE s.inScope AND coalesce(v.holds, true) AND {here}
 """
-_DERIVED = """
+"""Rows that were overruled before and hold now."""
+_DERIVED_ROWS = """
 FROM made s WHERE {here}
 UNION ALL BY NAME
 SELECT * EXCLUDE (inScope) FROM stored s WHERE s.derived IS TRUE AND NOT s.inScope AND {here}
 """
-_OVERRULED = """
+"""Additions, and derived rows of sources outside the scope."""
+_OVERRULED_ROWS = """
 SELECT s.* EXCLUDE (inScope) FROM overruled s WHERE NOT s.inScope AND {here}
 UNION ALL BY NAME
 SELECT s.* EXCLUDE (inScope) FROM overruled s SEMI JOIN verdicts v USING ({key}) WHERE s.inScope AND {here}
@@ -276,13 +299,16 @@ SELECT s.* EXCLUDE (inScope, derived) FROM stored s SEMI JOIN verdicts v USING (
 ANTI JOIN overruled o USING ({key})
 WHERE s.derived IS NOT TRUE AND {here}
 """
+"""Rows of documents that have a verdict, and overruled rows of sources outside the scope."""
 
 
 class Deriving:
-    """One derivation, on the tables as a load leaves them.
+    """One derivation of access, on the tables as the load will leave them.
 
     Args:
-        scratch: a folder for what is known between the steps.
+        connection: DuckDB, in which temporary views are created.
+        after: the tables as the load will leave them.
+        scratch: a folder for the results of the steps.
         names: the names of sources by id.
     """
 
@@ -296,28 +322,28 @@ class Deriving:
             "$fresh": listed(scope.fresh),
             "$everything": str(scope.everything).lower(),
         }
-        own = scope.sources
+        in_scope = scope.sources
         for table in (ACCESS_PROFILES, ROLES, ENTITLEMENTS, IDENTITIES):
             self._view(table.name, f"FROM {after.scan(table)}")
-        self._view("carried", f"FROM {after.scan(ACCOUNT_ENTITLEMENTS, own)}")
-        accounts = after.scan(ACCOUNTS, own)
+        self._view("carried", f"FROM {after.scan(ACCOUNT_ENTITLEMENTS, in_scope)}")
+        accounts = after.scan(ACCOUNTS, in_scope)
         self._view("present", f"SELECT id FROM {accounts}")
         self._view("owned", f"SELECT id, identityId, sourceId FROM {accounts} WHERE identityId IS NOT NULL")
         connection.register("sourceNames", pa.table({"id": list(names), "name": list(names.values())}))
         self._view("named", "FROM sourceNames")
-        for name, sql in _CATALOGUE.items():
-            self._keep(name, sql)
-        other = f"NOT list_contains({listed(own)}, p.sourceId)"
-        known = f"(SELECT p.id FROM profiles p WHERE {other})"
-        within = (
+        for name, sql in _PREPARATION.items():
+            self._materialize(name, sql)
+        outside = f"NOT list_contains({listed(in_scope)}, p.sourceId)"
+        outside_profiles = f"(SELECT p.id FROM profiles p WHERE {outside})"
+        condition = (
             "type <> 'ROLE'"
             if scope.everything
-            else f"(type = 'ENTITLEMENT' AND list_contains({listed(own)}, sourceId) "
-            f"OR type = 'ACCESS_PROFILE' AND id NOT IN {known})"
+            else f"(type = 'ENTITLEMENT' AND list_contains({listed(in_scope)}, sourceId) "
+            f"OR type = 'ACCESS_PROFILE' AND id NOT IN {outside_profiles})"
         )
-        within = f"coalesce({within}, false) AS inScope"
-        self._view("stored", f"SELECT *, {within} FROM {after.scan(IDENTITY_ACCESS)}")
-        self._view("overruled", f"SELECT *, {within} FROM {scan(OVERRULED_ACCESS, after.overruled())}")
+        condition = f"coalesce({condition}, false) AS inScope"
+        self._view("stored", f"SELECT *, {condition} FROM {after.scan(IDENTITY_ACCESS)}")
+        self._view("overruled", f"SELECT *, {condition} FROM {scan(OVERRULED_ACCESS, after.overruled())}")
         columns = f"{KEY}, sourceId, identitySourceId, standalone IS NULL AND type <> 'ROLE' AS bare"
         self._view(
             "claims",
@@ -328,35 +354,44 @@ class Deriving:
         self._view("spoken", "SELECT DISTINCT sourceId FROM claims WHERE type = 'ENTITLEMENT'")
 
     def run(self) -> None:
-        """Works out what falls and what is added."""
+        """Run the steps; afterwards the views `verdicts` and `made` hold the result."""
         for name, sql in _STEPS.items():
-            self._keep(name, sql)
+            self._materialize(name, sql)
 
     def changed(self) -> set[str]:
-        """The partitions whose rows are other ones than before."""
+        """Return the partitions of `identity_access` whose rows differ from the stored ones."""
         columns = ", ".join(quote(column.name) for column in IDENTITY_ACCESS.columns)
         return {partition for (partition,) in self._query(_CHANGED.format(columns=columns, key=KEY)).fetchall()}
 
     def count(self, sql: str) -> int:
-        """The only number that a statement over the steps gives."""
+        """Return the single number that a statement over the views selects."""
         ((number,),) = self._query(sql).fetchall()
         return int(number)
 
     def access(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
-        """Hands over the rows of some partitions that hold, those of documents first, in their order."""
-        for sql in (_GIVEN, _RETURNED, _DERIVED):
-            self._hand(sql, partitions, IDENTITY_ACCESS.schema, take)
+        """Pass the rows of `identity_access` that hold to `take`, in batches.
+
+        Rows that documents gave come first, in their order.
+
+        Args:
+            partitions: the partitions to write.
+            take: is called with each batch.
+        """
+        for sql in (_DOCUMENT_ROWS, _REINSTATED_ROWS, _DERIVED_ROWS):
+            self._write_batches(sql, partitions, IDENTITY_ACCESS.schema, take)
 
     def overruled(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
-        """Hands over the rows of some partitions that accounts overrule."""
-        self._hand(_OVERRULED, partitions, OVERRULED_ACCESS.schema, take)
+        """Pass the rows of `overruled_access` of some partitions to `take`, in batches."""
+        self._write_batches(_OVERRULED_ROWS, partitions, OVERRULED_ACCESS.schema, take)
 
     def close(self) -> None:
-        """Removes the files of the steps."""
+        """Delete the files of the steps."""
         for path in self._scratch.glob("access-*.parquet"):
             path.unlink()
 
-    def _hand(self, sql: str, partitions: Iterable[str], schema: pa.Schema, take: Callable[[pa.Table], None]) -> None:
+    def _write_batches(
+        self, sql: str, partitions: Iterable[str], schema: pa.Schema, take: Callable[[pa.Table], None]
+    ) -> None:
         here = f"list_contains({listed(partitions)}, coalesce(s.identitySourceId, ''))"
         for batch in self._connection.sql(sql.format(key=KEY, here=here)).to_arrow_reader(50_000):
             take(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
@@ -364,7 +399,7 @@ class Deriving:
     def _view(self, name: str, sql: str) -> None:
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {sql}")
 
-    def _keep(self, name: str, sql: str) -> None:
+    def _materialize(self, name: str, sql: str) -> None:
         path = self._scratch / f"access-{name}.parquet"
         self._query(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet)")
         self._view(name, f"FROM read_parquet({literal(str(path))})")

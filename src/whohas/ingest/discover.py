@@ -1,4 +1,8 @@
-"""Which files a load reads, and what each of them holds."""
+"""Find the files that a load reads, and determine the table and the format of each.
+
+A file is assigned to a table by its name (`accounts.csv`, `identity-access-part1.ndjson.gz`) or by a mapping
+(`.toml`).
+"""
 
 from __future__ import annotations
 
@@ -23,36 +27,42 @@ _FORMATS = {
     ".jsonl": "ndjson",
 }
 _WORKBOOKS = (".xls", ".xlsb", ".ods", ".numbers")
-"""Endings of workbooks that are not read."""
+"""File extensions of workbooks that cannot be read."""
 
-_LOADED = {name: table for name, table in TABLES.items() if table is not OVERRULED_ACCESS}
-_KNOWN = {name.replace("_", ""): table for name, table in _LOADED.items()}
-_SINGULAR = {
+_LOADABLE = {name: table for name, table in TABLES.items() if table is not OVERRULED_ACCESS}
+_TABLES_BY_NAME = {name.replace("_", ""): table for name, table in _LOADABLE.items()}
+_TABLES_BY_SINGULAR = {
     name.removesuffix("ies") + "y" if name.endswith("ies") else name.removesuffix("s"): table
-    for name, table in _KNOWN.items()
+    for name, table in _TABLES_BY_NAME.items()
     if name.endswith("s") and name != "identityaccess"
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file that holds rows of a table, named as the table's columns or documents are."""
+    """A file with rows of one table, in the format "csv", "xlsx", "parquet", "json" or "ndjson".
+
+    Its columns have the names of the table's columns, or its documents have the structure of the public API's.
+    """
 
     path: Path
     table: Table
     format: str
 
 
-_NOTES = ("", ".md", ".rst", ".txt")
-"""What people put beside data to explain it: passed over in silence."""
+_IGNORED_EXTENSIONS = ("", ".md", ".rst", ".txt")
+"""Extensions of files that explain the data; they are ignored without a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Everything that a load reads.
+    """All files that a load reads.
 
     Attributes:
-        passed_over: files of folders that no mapping names and that are not read by their names.
+        files: files whose names say which table they hold.
+        mappings: the mappings, each with its files.
+        passed_over: files in the folders that are not loaded, because no mapping names them and their names say
+            nothing.
     """
 
     files: tuple[Input, ...]
@@ -61,29 +71,31 @@ class Inputs:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
+        """The total size of all files in bytes, as they are on disk."""
         parts = [part.file for mapping in self.mappings for part in mapping.parts]
         return sum(path.stat().st_size for path in (*(file.path for file in self.files), *parts))
 
 
 def discover(paths: Sequence[Path]) -> Inputs:
-    """Finds the files behind paths.
+    """Find the files of a load in files and folders; folders are not searched recursively.
+
+    Hidden files and the lock files of Excel (`~$…`) are ignored.
 
     Raises:
-        InvalidArguments: a path is not there, a folder has no data, or it cannot be told what a file holds.
+        InvalidArguments: a path does not exist, a folder has no data, or the table of a file cannot be determined.
     """
     found: dict[Path, Path] = {}
     passed_over: list[Path] = []
     for path in paths:
         if path.is_dir():
-            shown = [p for p in sorted(path.iterdir()) if not p.name.startswith((".", "~$"))]
-            inside = [p for p in shown if p.is_file()]
-            if odd := [p for p in shown if not p.is_file() and not p.is_dir() and _is_input(p)]:
-                raise InvalidArguments(no_file(odd[0]))
+            visible = [p for p in sorted(path.iterdir()) if not p.name.startswith((".", "~$"))]
+            inside = [p for p in visible if p.is_file()]
+            if special := [p for p in visible if not p.is_file() and not p.is_dir() and _is_input(p)]:
+                raise InvalidArguments(no_file(special[0]))
             data = [p for p in inside if _is_input(p)]
             if not data:
-                raise InvalidArguments(f"There is nothing to load in the folder {path}. {_names()}")
-            passed_over += [p for p in inside if p not in data and p.suffix.lower() not in _NOTES]
+                raise InvalidArguments(f"There is nothing to load in the folder {path}. {_naming_hint()}")
+            passed_over += [p for p in inside if p not in data and p.suffix.lower() not in _IGNORED_EXTENSIONS]
             found.update((p.resolve(), p) for p in data)
         elif path.is_file():
             found.setdefault(path.resolve(), path)
@@ -97,7 +109,7 @@ def discover(paths: Sequence[Path]) -> Inputs:
     return Inputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
 
 
-_KINDS = (
+_FILE_TYPES = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a device"),
@@ -107,7 +119,11 @@ _KINDS = (
 
 
 def no_file(path: Path, begin: str = "There is no file") -> str:
-    """Return why a path is no file that can be read: a sentence, and what to do."""
+    """Return a message on why a path is not a readable file, and what to do.
+
+    Args:
+        begin: the beginning of the message for a path that does not exist.
+    """
     try:
         mode = path.stat().st_mode
     except OSError as error:
@@ -117,19 +133,22 @@ def no_file(path: Path, begin: str = "There is no file") -> str:
                 return f"{path} is a symbolic link that leads back to itself ({target}). Replace it by the file."
             return f"{path} is a symbolic link to {target}, which is not there. Replace it by the file."
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            return f"{path} cannot be looked at: {error.strerror}."
+            return f"{path} cannot be accessed: {error.strerror}."
         return f"{begin} {path}."
-    kind = next((name for tells, name in _KINDS if tells(mode)), "no regular file")
+    kind = next((name for is_type, name in _FILE_TYPES if is_type(mode)), "not a regular file")
     return f"{path} is {kind}; files are read more than once. Save the data to a file, and load that."
 
 
 def format_of(path: Path) -> str | None:
-    """The format that a file's name tells; None if it is none that is read."""
+    """Return the format implied by a file's extension, or None if it is not supported.
+
+    The extension may be followed by .gz, except for XLSX and Parquet: `accounts.csv.gz` gives "csv".
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = suffixes[-1:] == [".gz"]
-    name = suffixes[-2 if packed else -1 :][:1]
-    found = _FORMATS.get(name[0]) if name else None
-    return None if packed and found in ("parquet", "xlsx") else found
+    compressed = suffixes[-1:] == [".gz"]
+    extension = suffixes[-2 if compressed else -1 :][:1]
+    format = _FORMATS.get(extension[0]) if extension else None
+    return None if compressed and format in ("parquet", "xlsx") else format
 
 
 def _is_input(path: Path) -> bool:
@@ -137,13 +156,13 @@ def _is_input(path: Path) -> bool:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file of a folder is to be loaded; a workbook only if its name says what it holds."""
+    """Return whether a file in a folder is to be loaded; a workbook only if its name is that of a table."""
     form = format_of(path)
     return form is not None and (form != "xlsx" or _table(path) is not None)
 
 
 def why(path: Path) -> str:
-    """Why a file of a folder was passed over: the end of a message."""
+    """Return why a file in a folder was not loaded, as the end of a sentence."""
     if path.suffix.lower() in _WORKBOOKS:
         return f"{path.suffix} is not read; save it as .xlsx or CSV"
     if format_of(path) is not None:
@@ -153,7 +172,7 @@ def why(path: Path) -> str:
 
 
 def refuse_other_workbooks(path: Path) -> None:
-    """Raises InvalidArguments for a workbook of a kind that is not read."""
+    """Raise InvalidArguments for a workbook of an unsupported format, such as .xls."""
     if path.suffix.lower() in _WORKBOOKS:
         raise InvalidArguments(f"{path}: {path.suffix} is not read. Save the sheet as .xlsx or CSV.")
 
@@ -163,28 +182,34 @@ def _input(path: Path) -> Input:
     refuse_other_workbooks(path)
     if form is None:
         raise InvalidArguments(
-            f"{path} is no file that can be loaded: give CSV, XLSX, Parquet, JSON, NDJSON or a TOML mapping."
+            f"{path} is no file that can be loaded: use a CSV, XLSX, Parquet, JSON or NDJSON file, or a TOML mapping."
         )
     table = _table(path)
     if table is None:
-        raise InvalidArguments(f"It cannot be told what {path} holds. {_names()}")
+        raise InvalidArguments(f"It cannot be told what {path} holds. {_naming_hint()}")
     return Input(path, table, form)
 
 
 def _table(path: Path) -> Table | None:
+    """Return the table that a file's name stands for, or None.
+
+    Case, punctuation and a part number are ignored: `Account-Entitlements_part2.csv.gz` gives `account_entitlements`,
+    and the singular is accepted.
+    """
     stem = path.name.removesuffix(".gz").removesuffix(".GZ").rpartition(".")[0]
-    plain = re.sub(r"[-_. ]", "", stem).lower()
-    plain = re.sub(r"(part)?\d+$", "", plain)
-    return _KNOWN.get(plain) or _SINGULAR.get(plain)
+    letters = re.sub(r"[-_. ]", "", stem).lower()
+    letters = re.sub(r"(part)?\d+$", "", letters)
+    return _TABLES_BY_NAME.get(letters) or _TABLES_BY_SINGULAR.get(letters)
 
 
 def _order(file: Input) -> tuple[str, list[int], str]:
+    """Return the sort key of files: by table, and by the numbers in the name, so that part2 precedes part10."""
     return file.table.name, [int(n) for n in re.findall(r"\d+", file.path.name)], file.path.name
 
 
-def _names() -> str:
+def _naming_hint() -> str:
     return (
-        f"Name files after what they hold ({', '.join(_LOADED)}) with .csv, .xlsx, .parquet, .json, .ndjson or .jsonl, "
-        "or write a mapping, a .toml file that says what the columns of a CSV, XLSX or Parquet file are: "
+        f"Name files after what they hold ({', '.join(_LOADABLE)}) with .csv, .xlsx, .parquet, .json, .ndjson or "
+        ".jsonl, or write a mapping, a .toml file that says what the columns of a CSV, XLSX or Parquet file are: "
         "docs/how-to/load.md."
     )

@@ -1,4 +1,7 @@
-r"""The name in a distinguished name: `CN=Ledger Post,OU=Groups,DC=example` is called "Ledger Post" (RFC 4514)."""
+"""Extract a name to show from a distinguished name (RFC 4514).
+
+`CN=Ledger Post,OU=Groups,DC=example` gives "Ledger Post".
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ _ALONE = r"(?:CN|OU|UID|2\.5\.4\.\d+)"
 _TYPE = r"(?:[A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)"
 _VALUE = r'(?:"(?:[^"\\]|\\.)*+"\s*+|[^,;+"<>\\]*+(?:\\.[^,;+"<>\\]*+)*+)'
 _PAIR = rf"\s*+{_TYPE}\s*+=\s*+{_VALUE}"
-# possessive throughout, for a long text that is no name has to be found out in one pass
+# possessive quantifiers throughout: a long text that is not a name must be rejected without backtracking
 _NAME = re.compile(
     rf"\s*+(?:{_ALONE}\s*+=\s*+(?P<only>{_VALUE})|{_FIRST}\s*+=\s*+(?P<value>{_VALUE})(?:[,;+]{_PAIR})++)",
     re.IGNORECASE | re.DOTALL,
@@ -17,7 +20,7 @@ _NAME = re.compile(
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
 LOOKS_LIKE_ONE = rf"(?i)\s*{_FIRST}\s*=.*"
-"""What every distinguished name with a name in it matches; RE2 and Python read it alike."""
+"""A regular expression that matches every text for which `first_value` may return a name; valid in RE2 and Python."""
 
 
 def first_value(text: str) -> str | None:
@@ -26,8 +29,8 @@ def first_value(text: str) -> str | None:
     `CN=Smith\, Ann,OU=Staff` gives "Smith, Ann", `CN=M\C3\BCller,DC=example` gives "Müller".
 
     Returns:
-        None where the text is no distinguished name, or its value cannot be shown as text. A single component counts
-        as one with the types CN, OU and UID only, for `c=3` or `o=all` may mean anything.
+        None if the text is not a distinguished name, or if its value cannot be shown as text. A single component is
+        only accepted with the types CN, OU and UID, because texts such as `c=3` or `o=all` may mean anything.
     """
     found = _NAME.fullmatch(text)
     if found is None:

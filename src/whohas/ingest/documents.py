@@ -1,4 +1,8 @@
-"""Rows of the tables out of documents, as the public API and the search index give them."""
+"""Convert JSON documents of the public API, or of the search index, to rows of the tables.
+
+DuckDB extracts the paths of each column as text, `rows.Typing` converts the texts, and nested lists of identities
+(accounts, access, apps) are converted to rows of their tables by further `DocumentRows`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ from whohas.warehouse.schema import (
     Table,
 )
 
-_HELD = """
+_LINKS = """
 WITH listed AS (
     SELECT record, id, sourceId, unnest(map_entries(entitlementAttributes)) AS e FROM nested
 ), carried AS (
@@ -48,18 +52,25 @@ LEFT JOIN lone l ON l.record = x.record AND l.sourceId = x.sourceId
 WHERE x.type = 'ENTITLEMENT' AND x.sourceId IS NOT NULL AND coalesce(c.id, l.id) IS NOT NULL
 ORDER BY x.record
 """
+"""The entitlements of an identity's document, each with the nested account that has it.
+
+That is the account of the same source that lists the attribute and value among its entitlements, or else the only
+account of that source in the document.
+"""
 
 
 _SINGLE = "['VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE', 'BOOLEAN']"
-"""DuckDB's names of JSON's single values, as SQL."""
+"""DuckDB's type names of JSON values that are neither objects, arrays nor null, as an SQL list."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Nested:
-    """An object or array in the place of a single value.
+    """An object or array where the table has a single value.
 
     Attributes:
-        place: the document's place in its batch.
+        place: the index of the document in its batch.
+        column: the column of the table.
+        value: the object or array, as JSON text.
     """
 
     place: int
@@ -68,14 +79,18 @@ class _Nested:
 
 
 class DocumentRows:
-    """Shapes batches of documents of one kind.
+    """Converts batches of documents of one kind to rows.
 
     Args:
-        given: further text columns of the batch, by the column of the table that they give.
-        nested: where in another document these lie, for messages; empty for whole documents.
+        connection: DuckDB.
+        table: the table that the documents describe.
+        sources: the sources of the load; attribute names that occur are added to them.
+        given: by column of the table, a text column of the batch from which it is filled.
+        nested: the name of the list that contains the documents in another document, such as "access", for messages;
+            empty for whole documents.
 
     Attributes:
-        filled: by path that not every text fits, how many documents have a text there.
+        filled: by path whose values have to be converted, how many documents have a text there.
         items: by list in the documents, such as `access`, how many items were read.
     """
 
@@ -95,10 +110,10 @@ class DocumentRows:
         self._sql = self._extraction()
         texts = {name: quote(name) for name in (*self._columns, *self._given)}
         self._typing = Typing(connection, table, texts, sources)
-        self._fans: list[tuple[str, DocumentRows]] = []
+        self._nested_lists: list[tuple[str, DocumentRows]] = []
         if table is IDENTITIES:
             owner = {"identityId": "_id", "identitySourceId": "_source"}
-            self._fans = [
+            self._nested_lists = [
                 (
                     "accounts",
                     DocumentRows(
@@ -110,7 +125,10 @@ class DocumentRows:
             ]
 
     def _object_paths(self) -> list[str]:
-        """The names under which documents have objects or lists of them, out of which columns are taken."""
+        """Return the names of members that should be objects or lists of objects.
+
+        Columns with a path such as `source.name` are read from them, as are nested rows.
+        """
         single = {path for column in self._table.columns for path in column.paths}
         found = [path.split(".")[0] for column in self._table.columns for path in column.paths if "." in path]
         lists = ["accounts", "access", "apps"] if self._table is IDENTITIES else []
@@ -118,27 +136,38 @@ class DocumentRows:
         return [*names, "owns"] if self._table is IDENTITIES else names
 
     def _extraction(self) -> str:
-        names = [c for c in self._table.columns if c.name not in self._given and not c.made]
-        self._columns = [c.name for c in names] + (["uncorrelated"] if self._table is ACCOUNTS else [])
+        """Return the SQL that extracts the text of each column from the documents in `docs`.
+
+        All paths are extracted at once into the list `p`, and each column selects from it. For `displayName` of
+        identities, with the paths `displayName` and `attributes.displayName`, the statement has::
+
+            json_extract_string(doc, ['$.displayName', '$.attributes.displayName', …]) AS p
+            coalesce(nullif(p[1], ''), nullif(p[2], ''), p[1], p[2]) AS "displayName"
+
+        Two more columns flag errors: `_nested` names a column that has an object or array instead of a single value,
+        and `_misplaced` is true where a single value stands instead of an object.
+        """
+        columns = [c for c in self._table.columns if c.name not in self._given and not c.made]
+        self._columns = [c.name for c in columns] + (["uncorrelated"] if self._table is ACCOUNTS else [])
         cells: list[str] = []
         nested: list[str] = []
         flags: list[str] = []
-        for column in names:
+        for column in columns:
             if column.name == "owned" and self._table is IDENTITIES:
-                cells.append(f"{_owned()} AS owned")
+                cells.append(f"{_owned_sql()} AS owned")
                 continue
-            found = [self._text(path) for path in column.paths]
-            cells.append(f"{self._value(column)} AS {quote(column.name)}")
+            found = [self._path_sql(path) for path in column.paths]
+            cells.append(f"{self._column_sql(column)} AS {quote(column.name)}")
             if not pa.types.is_nested(column.type):
-                many = [
+                is_nested = [
                     f"({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
                     "IN ('OBJECT', 'ARRAY')"
                     for text, path in zip(found, column.paths, strict=True)
                 ]
-                nested += [f"WHEN {sql} THEN {literal(column.name)}" for sql in many]
-                flags.append(f"{' OR '.join(many)} AS {quote(column.name)}")
+                nested += [f"WHEN {sql} THEN {literal(column.name)}" for sql in is_nested]
+                flags.append(f"{' OR '.join(is_nested)} AS {quote(column.name)}")
         if self._table is ACCOUNTS:
-            cells.append(f"{self._text('uncorrelated')} AS uncorrelated")
+            cells.append(f"{self._path_sql('uncorrelated')} AS uncorrelated")
         cells += [f"{quote(column)} AS {quote(name)}" for name, column in self._given.items()]
         wrong = f"CASE {' '.join(nested)} END" if nested else "NULL::VARCHAR"
         paths = ", ".join(literal(f"$.{path}") for path in self._paths)
@@ -148,28 +177,32 @@ class DocumentRows:
         misplaced = f"list_has_any(json_type(doc, [{objects}]), {_SINGLE})" if objects else "false"
         return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", {misplaced} AS "_misplaced", doc FROM x'
 
-    def _value(self, column: Column) -> str:
-        """The text of a column: the first path that has more than empty text, else empty text where a path has that."""
-        found = [self._text(path) for path in column.paths]
+    def _column_sql(self, column: Column) -> str:
+        """Return the SQL for the text of a column: the first path with a text that is not empty.
+
+        Without such a path, the value is empty text if a path has that and the column is free text, else null.
+        """
+        texts = [self._path_sql(path) for path in column.paths]
         if (column.type == TEXT and not names_something(self._table, column)) or column.type == TEXTS:
             # p[1], 'a' and '' -> coalesce(nullif(p[1], ''), nullif(p[2], ''), p[1], p[2])
-            found = found if len(found) > 1 else []
-            found += [f"p[{self._paths[path]}]" for path in column.paths]
-        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
+            texts = texts if len(texts) > 1 else []
+            texts += [f"p[{self._paths[path]}]" for path in column.paths]
+        return texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
 
-    def _text(self, path: str) -> str:
-        place = self._paths.setdefault(path, len(self._paths) + 1)
-        return f"nullif(p[{place}], '')"
+    def _path_sql(self, path: str) -> str:
+        index = self._paths.setdefault(path, len(self._paths) + 1)
+        return f"nullif(p[{index}], '')"
 
     def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
-        """The rows of a batch of documents, and the documents that are rejected."""
-        data, records, bad = self._objects(batch.data, batch.records)
+        """Return the rows of a batch of documents, by table, and its errors."""
+        data, records, errors = self._objects(batch.data, batch.records)
         if not data.num_rows:
-            return [], bad
-        found, more = self._shape(data, records)
-        return found, bad + more
+            return [], errors
+        rows, more_errors = self._convert(data, records)
+        return rows, errors + more_errors
 
     def _objects(self, data: pa.Table, records: Numbers) -> tuple[pa.Table, Numbers, list[Fault]]:
+        """Return the valid JSON objects with their record numbers, and an error for each other text."""
         self._connection.register("docs", data)
         kinds = (
             self._connection.sql(
@@ -178,22 +211,23 @@ class DocumentRows:
             .to_arrow_table()
             .column("k")
         )
-        good = pc.equal(kinds, "OBJECT")
-        if pc.all(good).as_py():
+        valid = pc.equal(kinds, "OBJECT")
+        if pc.all(valid).as_py():
             return data, records, []
-        bad: list[Fault] = []
-        for place, kind in enumerate(kinds.to_pylist()):
+        errors: list[Fault] = []
+        for index, kind in enumerate(kinds.to_pylist()):
             if kind != "OBJECT":
                 reason = "no valid JSON" if kind == "invalid" else f"{KINDS.get(kind, 'a number')} instead of an object"
-                bad.append(Fault(int(records[place]), "", reason, data.column("doc")[place].as_py()))
-        return data.filter(good), records[good.to_numpy()], bad
+                errors.append(Fault(int(records[index]), "", reason, data.column("doc")[index].as_py()))
+        return data.filter(valid), records[valid.to_numpy()], errors
 
-    def _shape(self, data: pa.Table, records: Numbers) -> tuple[list[Shaped], list[Fault]]:
+    def _convert(self, data: pa.Table, records: Numbers) -> tuple[list[Shaped], list[Fault]]:
+        """Return the rows of documents that are JSON objects, nested ones included, and the errors."""
         self._connection.register("docs", data)
         texts = self._connection.sql(self._sql).to_arrow_table()
-        texts, nested = self._single(texts)
+        texts, nested = self._without_nested(texts)
         typed = self._typing(texts)
-        bad = self._faults(typed, texts, records, nested) + self._misplaced(typed, texts, records)
+        errors = self._faults(typed, texts, records, nested) + self._misplaced_values(typed, texts, records)
         for name in self._maps:
             column = one(texts.column(name))
             if column.null_count < len(column):
@@ -202,33 +236,40 @@ class DocumentRows:
                     for id, names in attributes.names_by(typed.data["sourceId"], typed.data[name]).items():
                         self._sources.add_attributes(id, names)
         rows = shaped(self._table, typed, records)
-        found = [rows]
-        if self._fans:
-            good = pa.array(typed.wrong < 0)
+        by_table = [rows]
+        if self._nested_lists:
+            valid = pa.array(typed.wrong < 0)
             parents = pa.table(
                 {
-                    "doc": texts.column("doc").filter(good),
+                    "doc": texts.column("doc").filter(valid),
                     "_id": rows.data.column("id"),
                     "_name": rows.data.column("name"),
                     "_source": rows.data.column("sourceId"),
                     "_record": pa.array(rows.records),
                 }
             )
-            for name, fan in self._fans:
-                more, faulty = fan.fan_out(parents, name)
-                self.filled.update(fan.filled)
-                self.items.update(fan.items)
-                fan.filled.clear()
-                fan.items.clear()
-                found += more
-                bad += [replace(fault, part=name) if fault.value is None else fault for fault in faulty]
-            found += self._held(found)
-        return found, bad
+            for name, list_rows in self._nested_lists:
+                nested_rows, nested_errors = list_rows.fan_out(parents, name)
+                self.filled.update(list_rows.filled)
+                self.items.update(list_rows.items)
+                list_rows.filled.clear()
+                list_rows.items.clear()
+                by_table += nested_rows
+                errors += [replace(fault, part=name) if fault.value is None else fault for fault in nested_errors]
+            by_table += self._entitlement_links(by_table)
+        return by_table, errors
 
     def fan_out(self, parents: pa.Table, name: str) -> tuple[list[Shaped], list[Fault]]:
-        """The rows of what is nested in documents under a name."""
+        """Return the rows of the items of a list that is nested in documents, and their errors.
+
+        A single object in place of the list counts as a list of one.
+
+        Args:
+            parents: the documents, with the columns that `given` refers to and their record numbers.
+            name: the list, such as "access".
+        """
         self._connection.register("parents", parents)
-        # PowerShell and converters of XML write a list of one as the one
+        # PowerShell and XML converters write a list of one item as the item itself
         items = (
             f"CASE json_type(doc, '$.{name}') WHEN 'ARRAY' THEN json_extract(doc, '$.{name}[*]') "
             f"WHEN 'OBJECT' THEN [json_extract(doc, '$.{name}')] END"
@@ -240,15 +281,15 @@ class DocumentRows:
             return [], []
         self.items[name] += inner.num_rows
         records = inner.column("_record").to_numpy()
-        data, kept, bad = self._objects(inner, records)
+        data, kept_records, errors = self._objects(inner, records)
         if not data.num_rows:
-            return [], bad
-        found, more = self._shape(data, kept)
-        return found, bad + more
+            return [], errors
+        found, more_errors = self._convert(data, kept_records)
+        return found, errors + more_errors
 
-    def _held(self, found: list[Shaped]) -> list[Shaped]:
-        """Which of an identity's nested accounts holds which of its entitlements, as far as the document tells."""
-        rows = {item.table.name: item for item in found}
+    def _entitlement_links(self, by_table: list[Shaped]) -> list[Shaped]:
+        """Return rows of `account_entitlements` that link the nested accounts to the nested entitlements."""
+        rows = {item.table.name: item for item in by_table}
         accounts, access = rows.get(ACCOUNTS.name), rows.get(IDENTITY_ACCESS.name)
         if accounts is None or access is None:
             return []
@@ -258,50 +299,53 @@ class DocumentRows:
         )
         columns = ["id", "sourceId", "type", "attribute", "value"]
         self._connection.register("held", access.data.select(columns).append_column("record", pa.array(access.records)))
-        table = self._connection.sql(_HELD).to_arrow_table()
+        table = self._connection.sql(_LINKS).to_arrow_table()
         data = table.select(ACCOUNT_ENTITLEMENTS.schema.names).cast(ACCOUNT_ENTITLEMENTS.schema)
         return [Shaped(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
 
-    def _misplaced(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
-        """The single values that stand where documents have objects or lists of them: nothing is read of them."""
+    def _misplaced_values(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
+        """Return an error for each single value that stands in place of an object or a list of objects.
+
+        Nothing can be read from such a value; the rest of the document is kept.
+        """
         flagged = texts.column("_misplaced").fill_null(False).to_numpy()
-        places = np.flatnonzero(flagged & (typed.wrong < 0))
-        if not len(places):
+        indexes = np.flatnonzero(flagged & (typed.wrong < 0))
+        if not len(indexes):
             return []
-        self._connection.register("docs", texts.take(pa.array(places)).select(["doc"]))
-        bad: list[Fault] = []
+        self._connection.register("docs", texts.take(pa.array(indexes)).select(["doc"]))
+        errors: list[Fault] = []
         for name in self._objects_at:
             path = literal(f"$.{name}")
             values = self._connection.sql(
                 f"SELECT CASE WHEN list_contains({_SINGLE}, json_type(doc, {path})) "
                 f"THEN json_extract_string(doc, {path}) END AS v FROM docs"
             ).to_arrow_table()
-            for place, value in zip(places.tolist(), values.column("v").to_pylist(), strict=True):
+            for index, value in zip(indexes.tolist(), values.column("v").to_pylist(), strict=True):
                 if value:
-                    source = typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
+                    source = typed.data["sourceId"][index].as_py() or "" if "sourceId" in typed.data else ""
                     where = f"{self._nested}.{name}" if self._nested else name
-                    document = str(texts.column("doc")[place].as_py())
+                    document = str(texts.column("doc")[index].as_py())
                     reason = f"{value[:60]!r} is a single value instead of an object"
-                    bad.append(Fault(int(records[place]), where, reason, document, source, value))
-        return bad
+                    errors.append(Fault(int(records[index]), where, reason, document, source, value))
+        return errors
 
-    def _single(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
+    def _without_nested(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
         """Empty the optional cells that hold an object or array where the table has a single value.
 
         Returns:
-            The texts, and where such a value is, in an optional cell or in one that identifies the row.
+            The texts, and the position of each such value, in optional columns and in columns that identify the row.
         """
         flagged = texts.column("_nested")
         if flagged.null_count == len(flagged):
             return texts, []
-        places = np.flatnonzero(flagged.is_valid().to_numpy())
-        self._connection.register("docs", texts.take(pa.array(places)).select(["doc"]))
+        indexes = np.flatnonzero(flagged.is_valid().to_numpy())
+        self._connection.register("docs", texts.take(pa.array(indexes)).select(["doc"]))
         flags = self._connection.sql(self._nested_sql).to_arrow_table()
         found: list[_Nested] = []
         for column in flags.column_names:
-            wrong = places[one(flags.column(column)).fill_null(False).to_numpy(zero_copy_only=False)]
+            wrong = indexes[one(flags.column(column)).fill_null(False).to_numpy(zero_copy_only=False)]
             values = texts.column(column)
-            found += [_Nested(place, column, str(values[place].as_py())) for place in wrong.tolist()]
+            found += [_Nested(index, column, str(values[index].as_py())) for index in wrong.tolist()]
             if len(wrong) and column not in identifying(self._table):
                 empty = np.zeros(len(texts), dtype=bool)
                 empty[wrong] = True
@@ -310,6 +354,12 @@ class DocumentRows:
         return texts, found
 
     def _faults(self, typed: Typed, texts: pa.Table, records: Numbers, nested: list[_Nested]) -> list[Fault]:
+        """Return the errors of the converted documents, and update `filled` and `items`.
+
+        A document is rejected if a column that identifies it has an object or array; in other columns only the cell is
+        lost.
+        """
+
         def value_of(place: int, column: str) -> str:
             return str(texts.column(column)[place].as_py() or "") if column in texts.column_names else ""
 
@@ -320,38 +370,44 @@ class DocumentRows:
             return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
 
         def fault(cell: _Nested, value: str | None) -> Fault:
-            where, row = self._called(cell.column), document_of(cell.place)
-            return Fault(int(records[cell.place]), where, MANY, row, source_of(cell.place), value)
+            path, row = self._path_of(cell.column), document_of(cell.place)
+            return Fault(int(records[cell.place]), path, MANY, row, source_of(cell.place), value)
 
         for column, count in typed.filled.items():
-            self.filled[self._called(column)] += count
+            self.filled[self._path_of(column)] += count
         for (column, within), count in typed.inner_filled.items():
-            self.filled[f"{self._called(column)}{within}"] += count
+            self.filled[f"{self._path_of(column)}{within}"] += count
         for column, count in typed.items.items():
-            self.items[self._called(column)] += count
+            self.items[self._path_of(column)] += count
         rejecting = {cell.place: cell for cell in nested if cell.column in identifying(self._table)}
-        bad = [fault(cell, None) for cell in rejecting.values()]
-        places = list(rejecting)
-        typed.wrong[places] = -1
-        bad += faults(typed, records, self._called, value_of, document_of)
+        errors = [fault(cell, None) for cell in rejecting.values()]
+        rejected_indexes = list(rejecting)
+        # marked as valid here, so that `faults` does not report them again; marked as rejected below
+        typed.wrong[rejected_indexes] = -1
+        errors += faults(typed, records, self._path_of, value_of, document_of)
         for cell in nested:
             if cell.place not in rejecting and typed.wrong[cell.place] < 0:
-                self.filled[self._called(cell.column)] += 1
-                bad.append(fault(cell, cell.value))
-        typed.wrong[places] = 0
-        return bad
+                self.filled[self._path_of(cell.column)] += 1
+                errors.append(fault(cell, cell.value))
+        typed.wrong[rejected_indexes] = 0
+        return errors
 
-    def _called(self, column: str) -> str:
+    def _path_of(self, column: str) -> str:
+        """Return the path of a column in the whole document, for messages: `access.source.id`."""
         path = column if column == "uncorrelated" else self._table.column(column).paths[0]
         return f"{self._nested}.{path}" if self._nested else path
 
 
-def _owned() -> str:
+def _owned_sql() -> str:
+    """Return the SQL for the objects that an identity owns.
+
+    The lists under `owns`, one for each kind of object, are joined to one JSON list of objects with id, name and type.
+    """
     lists = [
-        f"list_transform(json_extract(doc, '$.owns{place}.{name}[*]'), "
+        f"list_transform(json_extract(doc, '$.owns{suffix}.{name}[*]'), "
         f"lambda x: {{'id': x -> 'id', 'name': x -> 'name', 'type': '{kind}'}})"
         for name, kind in OWNED.items()
-        for place in ("[*]", "")  # an object in place of a list is a list of one
+        for suffix in ("[*]", "")  # an object in place of a list is a list of one
     ]
     joined = lists[0]
     for other in lists[1:]:

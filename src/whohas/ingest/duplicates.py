@@ -1,4 +1,4 @@
-"""Rows that come twice: the first counts, the others are rejected."""
+"""Find rows whose key occurs more than once in the files of a load; all but the first are rejected."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from whohas.ingest.staging import StagedFile
 
 
 def duplicates(connection: Any, files: Sequence[StagedFile], key: str) -> dict[int, Numbers]:
-    """Finds rows whose key an earlier row has.
+    """Return the rows whose key an earlier row has.
 
-    Hashes of the keys are compared first: they are small, and spill to disk where they are many.
+    Hashes of the keys are compared first, because they are small, and DuckDB spills them to disk if there are many.
 
     Args:
-        key: SQL over the files' columns; rows where it is null are never the same.
+        connection: DuckDB.
+        files: staged files, in the order in which rows count as earlier.
+        key: an SQL expression over the files' columns; rows where it is null are never duplicates.
 
     Returns:
-        Per place in `files` the places of such rows in that file.
+        By index in `files`, the row numbers of duplicates in that file, from 0, ascending.
     """
     if not files:
         return {}

@@ -1,7 +1,7 @@
-"""Columns that had values before a load and have none after it: a note, for an export may have lost them.
+"""Note columns that had values before a load and have none after it, because an export may have lost them.
 
-The guard looks after rows that are rejected and cells that are unreadable. A column whose cells are all empty, or that
-is missing, has neither.
+The guard counts rejected rows and unreadable cells. A column that is missing, or whose cells are all empty, causes
+neither.
 """
 
 from __future__ import annotations
@@ -34,12 +34,15 @@ from whohas.warehouse.schema import (
 from whohas.warehouse.store import Change
 
 _TABLES = (ACCOUNTS, IDENTITIES, ENTITLEMENTS, ACCESS_PROFILES, ROLES, APPS, IDENTITY_PROFILES)
-_OTHERS = frozenset({"id", "sourceId", "sourceName", "sourceType", "identityId", "managerId"})
-"""Columns that keys and rules fill: the guard and other notes speak of them."""
+_NOT_COMPARED = frozenset({"id", "sourceId", "sourceName", "sourceType", "identityId", "managerId"})
+"""Columns that are not compared: keys, and columns that rules fill. The guard and other notes report on them."""
 
 
 def emptied_columns(reading: Reading, changes: Iterable[Change]) -> list[str]:
-    """Return a note for each column of a file that had values in the snapshot before and has none any more."""
+    """Return a note for each column of a file that had values in the snapshot before, and has none after the load.
+
+    Only partitions are compared that have rows before and after.
+    """
     lost: dict[tuple[str, str], tuple[int, int]] = {}
     for change in sorted(changes, key=lambda change: change.table.name):
         stage = reading.stages.get(change.table.name)
@@ -50,12 +53,12 @@ def emptied_columns(reading: Reading, changes: Iterable[Change]) -> list[str]:
         for partition in sorted(old.keys() & new.keys()):
             if change.table.partition is not None and partition not in stage.touched:
                 continue
-            called = _called(reading, change.table, partition)
+            file_columns = _file_columns(reading, change.table, partition)
             # attributes of identities that accounts make are those of the accounts
             mapped = change.table is IDENTITIES and partition in reading.described
-            rows, found = _emptied(reading.connection, change.table, old[partition], new[partition], not mapped)
-            for column, count in found.items():
-                key = (_name(reading, partition) or change.table.name, called.get(column, column))
+            rows, emptied = _emptied(reading.connection, change.table, old[partition], new[partition], not mapped)
+            for column, count in emptied.items():
+                key = (_source_name(reading, partition) or change.table.name, file_columns.get(column, column))
                 lost[key] = max(lost.get(key, (0, 0)), (count, rows))
     return [
         f"{name}: the column {column!r} has no value any more in {counted(rows, 'row')}; "
@@ -72,31 +75,35 @@ def _partitions(files: Iterable[Any]) -> dict[str, list[Path]]:
     return found
 
 
-def _name(reading: Reading, partition: str) -> str:
+def _source_name(reading: Reading, partition: str) -> str:
     return reading.sources.name(partition) if partition in reading.sources.rows else ""
 
 
 def _emptied(
     connection: Any, table: Table, old: Sequence[Path], new: Sequence[Path], attributes: bool
 ) -> tuple[int, dict[str, int]]:
-    """The rows of the new files; and of columns and attributes that are empty in them, the values of the old ones."""
-    columns = [c for c in table.columns if not c.made and c.name not in _OTHERS and c.type != ATTRIBUTES]
-    lacks = {name for path in old for name in lacking(path, table)}
-    names = [column.name for column in columns if column.name not in lacks]
-    filled = _filled(connection, table, new, names)
+    """Compare the files of a partition before and after the load.
+
+    Returns:
+        The number of new rows; and by column or attribute without values in the new files, the number of old values.
+    """
+    columns = [c for c in table.columns if not c.made and c.name not in _NOT_COMPARED and c.type != ATTRIBUTES]
+    missing = {name for path in old for name in lacking(path, table)}
+    names = [column.name for column in columns if column.name not in missing]
+    filled = _value_counts(connection, table, new, names)
     empty = [name for name in names if not filled[name]]
-    before = _filled(connection, table, old, empty)
+    before = _value_counts(connection, table, old, empty)
     found = {name: before[name] for name in empty if before[name]}
     if attributes and "attributes" in table.schema.names:
-        now = _attributes(connection, new)
-        gone = {name for name in _attributes(connection, old) if name not in now}
-        found |= _counts(connection, old, gone)
+        present = _attribute_names(connection, new)
+        lost = {name for name in _attribute_names(connection, old) if name not in present}
+        found |= _attribute_counts(connection, old, lost)
     rows = sum(pq.read_metadata(path).num_rows for path in new)
     return rows, found
 
 
-def _filled(connection: Any, table: Table, paths: Sequence[Path], names: Sequence[str]) -> dict[str, int]:
-    """How many rows have a value of each column: from the files' statistics, else by reading the column."""
+def _value_counts(connection: Any, table: Table, paths: Sequence[Path], names: Sequence[str]) -> dict[str, int]:
+    """Return how many rows have a value in each column: from the statistics of the files, or by reading the column."""
     found = dict.fromkeys(names, 0)
     flat = [name for name in names if not pa.types.is_nested(table.column(name).type)]
     known = dict(
@@ -115,21 +122,22 @@ def _filled(connection: Any, table: Table, paths: Sequence[Path], names: Sequenc
     return found
 
 
-def _attributes(connection: Any, paths: Sequence[Path]) -> set[str]:
-    """The attributes that occur in some files: as their footers say it, else by reading them."""
-    found: set[str] = set()
+def _attribute_names(connection: Any, paths: Sequence[Path]) -> set[str]:
+    """Return the names of the attributes in some files: from the files' footers, or by reading them."""
+    names: set[str] = set()
     for path in paths:
-        said = (pq.read_metadata(path).metadata or {}).get(KEY)
-        if said is None:
+        footer = (pq.read_metadata(path).metadata or {}).get(KEY)
+        if footer is None:
             sql = f"SELECT DISTINCT unnest(map_keys(attributes)) FROM read_parquet([{listed_paths([path])}])"
-            found |= {name for (name,) in connection.execute(sql).fetchall()}
+            names |= {name for (name,) in connection.execute(sql).fetchall()}
         else:
-            facts = json.loads(said)
-            found |= {*facts["one"], *facts["many"], *facts["rest"]}
-    return found
+            facts = json.loads(footer)
+            names |= {*facts["one"], *facts["many"], *facts["rest"]}
+    return names
 
 
-def _counts(connection: Any, paths: Sequence[Path], names: Collection[str]) -> dict[str, int]:
+def _attribute_counts(connection: Any, paths: Sequence[Path], names: Collection[str]) -> dict[str, int]:
+    """Return how many rows have each of some attributes, without attributes that no row has."""
     if not names:
         return {}
     return dict(
@@ -141,17 +149,18 @@ def _counts(connection: Any, paths: Sequence[Path], names: Collection[str]) -> d
     )
 
 
-def _called(reading: Reading, table: Table, source: str) -> Mapping[str, str]:
-    """What the file of a source calls our columns, where a mapping says it."""
+def _file_columns(reading: Reading, table: Table, source: str) -> Mapping[str, str]:
+    """Return, by column of a table, the name that the file of a source has for it, as far as mappings name them."""
     found: dict[str, str] = {}
     for mapping in reading.inputs.mappings:
         if mapping.column is None and reading.sources.resolve(mapping.id, mapping.name) != source:
             continue
-        found |= _columns(mapping, table)
+        found |= _mapped_columns(mapping, table)
     return found
 
 
-def _columns(mapping: SourceMapping, table: Table) -> dict[str, str]:
+def _mapped_columns(mapping: SourceMapping, table: Table) -> dict[str, str]:
+    """Return, by column of a table, the column of the file that a mapping reads it from."""
     accounts = {} if mapping.accounts is None else {o: t.column for o, t in mapping.accounts.columns.items()}
     if table is ACCOUNTS:
         return accounts

@@ -1,4 +1,8 @@
-"""How a column's cells are written: forms of times, words of booleans. Mappings say it; without one it is `USUAL`."""
+"""Parse the settings of a mapping for the text of cells: formats of times, time zones, words of booleans.
+
+`read_form` and `read_zone` parse settings, `ambiguous` and `reads_iso` compare formats. Cells of columns without such
+settings are read by `USUAL`.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,20 @@ from whohas.warehouse.times import OFFSET
 from whohas.zones import UnknownZone, parse_zone, unknown_zone, zone_name
 
 NUMBERS: Final = ("seconds", "milliseconds", "filetime")
+"""Keywords for times that are numbers: since 1970 in seconds or milliseconds, and Windows FILETIME."""
 KEYWORDS: Final = ("ldap", *NUMBERS)
+"""Keywords for formats of times; `ldap` is generalized time, such as `20240131120000Z`."""
 
 TRUE: Final = ("true", "t", "yes", "y", "1")
 FALSE: Final = ("false", "f", "no", "n", "0")
 
 
 class FormFault(ValueError):
-    """A form that is none; its text says what is wrong with it."""
+    """An invalid format or time zone; its text says why."""
 
 
 class Clock(Enum):
-    """The clock that a text's time is by."""
+    """The time zone in which a text gives a time."""
 
     ZONE = "the column's zone"
     OFFSET = "the offset in the text"
@@ -35,11 +41,12 @@ class Clock(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A form of times for the engine.
+    """A format of times for DuckDB.
 
     Attributes:
-        pattern: the only texts that are read by it, for RE2.
-        format: for `try_strptime`.
+        pattern: an RE2 pattern that a text has to match to be parsed with the format.
+        format: the format for `try_strptime`.
+        clock: the time zone of the result.
     """
 
     pattern: str
@@ -49,13 +56,14 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A form of times in strptime's notation.
+    """A format of times in the notation of strptime.
 
     Attributes:
-        text: as the mapping has it.
-        pieces: its directives and the characters between them.
-        formats: for the engine; several where it has `%z`, which may be `Z` too.
-        weekday: `%a` or `%A` if it names the day, the only group of the pattern; it has to be that of the date.
+        text: the format as the mapping has it.
+        pieces: its directives, and the characters between them.
+        formats: the formats for DuckDB; there are two if it has `%z`, because the offset may also be written as `Z`.
+        weekday: `%a` or `%A` if it has the day of the week, which is the only group of the pattern and has to fit the
+            date.
     """
 
     text: str
@@ -66,15 +74,16 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the cells of a column are written.
+    """The settings for the text of a column's cells.
 
     Attributes:
-        times: further forms of times: strptime's, or keywords.
-        zone: of times without an offset; None for UTC.
-        true: words for true, in addition to the usual ones; likewise `false`.
-        negated: whether the column says the opposite.
-        flag: the bit of an integer that a boolean is.
-        iso: whether times are read as RFC 3339 too; not where a form of `times` reads the same texts otherwise.
+        times: formats of times in addition to RFC 3339: parsed strptime formats, or keywords.
+        zone: the time zone of times without an offset; None for UTC.
+        true: words for true, in addition to the usual ones.
+        false: words for false, in addition to the usual ones.
+        negated: whether the column means the opposite.
+        flag: the bit of an integer that holds a boolean; None if the cell is not an integer of flags.
+        iso: whether times in RFC 3339 are accepted; false if a format of `times` reads such texts as other times.
     """
 
     times: tuple[str | Written, ...] = ()
@@ -87,6 +96,7 @@ class Form:
 
 
 USUAL: Final = Form()
+"""The settings of columns for which a mapping sets nothing."""
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
@@ -101,7 +111,7 @@ def _names(names: Sequence[str]) -> str:
 
 _SHORT = {"%F": "%Y-%m-%d", "%T": "%H:%M:%S", "%R": "%H:%M"}
 _ONE_OR_TWO = frozenset({"%d", "%m", "%H", "%I"})
-"""Directives that may be one digit, unless another digit is beside them."""
+"""Directives that accept a single digit, unless a digit or a directive of digits is next to them."""
 
 _PATTERNS = {
     "%Y": r"\d{4}", "%y": r"\d\d", "%m": r"\d\d", "%d": r"\d\d", "%H": r"\d\d", "%I": r"\d\d", "%M": r"\d\d",
@@ -109,12 +119,12 @@ _PATTERNS = {
     "%b": _names([name[:3] for name in _MONTHS]), "%B": _names(_MONTHS),
     "%a": _names([name[:3] for name in _DAYS]), "%A": _names(_DAYS),
 }  # fmt: skip
-_SAME = {"%B": "%b", "%A": "%a", "%Y": "%y"}
-"""Directives that say the same as another."""
+_EQUIVALENT = {"%B": "%b", "%A": "%a", "%Y": "%y"}
+"""Directives that are equivalent to another one when directives are checked for repetition."""
 
 
 def read_form(text: str) -> str | Written:
-    """A form of times: a keyword, or strptime's notation.
+    """Return a format of times: a keyword as it is, another text parsed as a strptime format.
 
     Raises:
         FormFault: it is neither.
@@ -123,13 +133,13 @@ def read_form(text: str) -> str | Written:
 
 
 def read_zone(given: object) -> str | None:
-    """A time zone's name, or a difference from UTC as `+05:30`; None for UTC.
+    """Return the name of a time zone, or an offset such as `+05:30`; None for UTC.
 
     Raises:
-        FormFault: there is none of that name.
+        FormFault: the value is not text, or no such time zone exists.
     """
     if not isinstance(given, str):
-        raise FormFault('it is no text; write zone = "Europe/Berlin"')
+        raise FormFault('it is not text; write zone = "Europe/Berlin"')
     if given == "Etc/UTC":
         return None
     try:
@@ -139,24 +149,27 @@ def read_zone(given: object) -> str | None:
     name = zone_name(zone)
     if name == "UTC":
         return None
-    # abbreviations and countries are refused: CET is no place, and DuckDB does not know all of them
+    # names without a slash are refused: CET is ambiguous, and DuckDB does not know all abbreviations and countries
     if isinstance(zone, ZoneInfo) and "/" not in name and name not in ("EST", "MST", "HST"):
         raise FormFault(str(unknown_zone(given)))
     return name
 
 
 def read_format(text: str) -> Written:
-    """A form in strptime's notation.
+    r"""Parse a format in the notation of strptime.
+
+    `%d.%m.%Y` has the pieces `%d`, `.`, `%m`, `.`, `%Y` and the pattern
+    `(?i)(?:\d{1,2})(?:\.)(?:\d{1,2})(?:\.)(?:\d{4})`.
 
     Raises:
-        FormFault: it has a directive that is not known or makes no sense there, or gives no date.
+        FormFault: a directive is unknown, repeated or incomplete, or the format has no date.
     """
     if "%" not in text:
         near = get_close_matches(text.casefold(), KEYWORDS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise FormFault(f"{text!r} is neither a form with % such as %d.%m.%Y nor one of {', '.join(KEYWORDS)}{hint}")
     pieces = tuple(_pieces(text))
-    _check(text, pieces)
+    _check_directives(text, pieces)
     weekday = next((piece for piece in pieces if piece in ("%a", "%A")), None)
     formats = [Format(_pattern(pieces), _format(pieces), Clock.OFFSET if "%z" in pieces else Clock.ZONE)]
     if "%z" in pieces:
@@ -166,6 +179,7 @@ def read_format(text: str) -> Written:
 
 
 def _pieces(text: str) -> Iterator[str]:
+    """Yield the directives of a format, and the characters between them; expand %F, %T and %R."""
     for name, short in _SHORT.items():
         text = re.sub(rf"(?<!%)((?:%%)*){name}", lambda found, short=short: found[1] + short, text)
     for found in re.finditer(r"%-?(.?)|[^%]", text, re.DOTALL):
@@ -180,21 +194,22 @@ def _pieces(text: str) -> Iterator[str]:
             raise FormFault(f"{text!r} has {piece!r}, which is no directive{why}. There are: {known}")
 
 
-def _check(text: str, pieces: tuple[str, ...]) -> None:
-    given = [_SAME.get(piece, piece) for piece in pieces if _is_directive(piece)]
-    twice = sorted({piece for piece in given if given.count(piece) > 1})
-    if twice:
-        raise FormFault(f"{text!r} gives {twice[0]} twice")
-    if "%y" not in given or ("%j" in given) == bool({"%b", "%m", "%d"} & set(given)):
+def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
+    """Raise FormFault if the directives of a format repeat each other, or do not give a date and a definite time."""
+    directives = [_EQUIVALENT.get(piece, piece) for piece in pieces if _is_directive(piece)]
+    repeated = sorted({piece for piece in directives if directives.count(piece) > 1})
+    if repeated:
+        raise FormFault(f"{text!r} gives {repeated[0]} twice")
+    if "%y" not in directives or ("%j" in directives) == bool({"%b", "%m", "%d"} & set(directives)):
         raise FormFault(f"{text!r} gives no date: it needs %Y or %y, with %m (or %b, %B) and %d, or with %j")
-    if "%j" not in given and (("%b" in given) == ("%m" in given) or "%d" not in given):
+    if "%j" not in directives and (("%b" in directives) == ("%m" in directives) or "%d" not in directives):
         raise FormFault(f"{text!r} gives no date: it needs one of %m, %b and %B, and %d")
-    if ("%I" in given) != ("%p" in given) or {"%H", "%I"} <= set(given):
-        raise FormFault(f"{text!r} gives no clear hour: %H alone, or %I with %p")
+    if ("%I" in directives) != ("%p" in directives) or {"%H", "%I"} <= set(directives):
+        raise FormFault(f"{text!r} gives no clear hour: use %H alone, or %I with %p")
     if "%f" in pieces and pieces[pieces.index("%f") - 1] not in (".", ","):
         raise FormFault(f"{text!r} has %f, a fraction of any length, without . or , before it")
     for part, before in (("%M", ("%H", "%I")), ("%S", ("%M",)), ("%f", ("%S",)), ("%z", ("%H", "%I"))):
-        if part in given and not set(before) & set(given):
+        if part in directives and not set(before) & set(directives):
             raise FormFault(f"{text!r} gives {part} without {' or '.join(before)}")
 
 
@@ -202,21 +217,21 @@ def _is_directive(piece: str) -> bool:
     return len(piece) == 2
 
 
-def _parts(pieces: tuple[str, ...]) -> list[tuple[str, str | None]]:
-    """The pattern of each piece, and the directive that it is."""
-    found: list[tuple[str, str | None]] = []
-    for place, piece in enumerate(pieces):
+def _piece_patterns(pieces: tuple[str, ...]) -> list[tuple[str, str | None]]:
+    """Return the regular expression of each piece, and its directive (None for other characters)."""
+    patterns: list[tuple[str, str | None]] = []
+    for index, piece in enumerate(pieces):
         if not _is_directive(piece):
-            found.append((re.escape(piece), None))
+            patterns.append((re.escape(piece), None))
             continue
-        beside = (*pieces[max(place - 1, 0) : place], *pieces[place + 1 : place + 2])
-        digits = any("\\d" in _PATTERNS[b] if _is_directive(b) else b.isdigit() for b in beside)
-        found.append((r"\d{1,2}" if piece in _ONE_OR_TWO and not digits else _PATTERNS[piece], piece))
-    return found
+        neighbours = (*pieces[max(index - 1, 0) : index], *pieces[index + 1 : index + 2])
+        digits = any("\\d" in _PATTERNS[b] if _is_directive(b) else b.isdigit() for b in neighbours)
+        patterns.append((r"\d{1,2}" if piece in _ONE_OR_TWO and not digits else _PATTERNS[piece], piece))
+    return patterns
 
 
 def _pattern(pieces: tuple[str, ...]) -> str:
-    parts = (f"({part})" if name in ("%a", "%A") else f"(?:{part})" for part, name in _parts(pieces))
+    parts = (f"({part})" if name in ("%a", "%A") else f"(?:{part})" for part, name in _piece_patterns(pieces))
     return "(?i)" + "".join(parts)
 
 
@@ -224,8 +239,8 @@ def _format(pieces: tuple[str, ...]) -> str:
     return "".join("%%" if piece == "%" else piece for piece in pieces)
 
 
-def _named(pieces: tuple[str, ...]) -> re.Pattern[str]:
-    parts = (f"(?P<{name[1]}>{part})" if name else part for part, name in _parts(pieces))
+def _named_pattern(pieces: tuple[str, ...]) -> re.Pattern[str]:
+    parts = (f"(?P<{name[1]}>{part})" if name else part for part, name in _piece_patterns(pieces))
     return re.compile("(?i)" + "".join(parts), re.ASCII)
 
 
@@ -236,20 +251,21 @@ _ISO = tuple(
         *(f"%Y-%m-%d{t}{c}{z}" for t in "T " for c in ("%R", "%T", "%T.%f") for z in ("", "%z", "Z", " %z", " Z")),
     )
 )
-"""The forms that are always read, for comparison with those of a mapping."""
+"""The formats that are accepted in every column, to compare a mapping's formats with."""
 
 _SAMPLES = (datetime(2010, 11, 12, 1, 2, 3), datetime(2001, 2, 3, 10, 11, 12), datetime(2012, 12, 11, 9, 10, 11))  # noqa: DTZ001
-"""Times whose parts can be taken for each other."""
+"""Times whose parts can be confused, because the day is also valid as a month, and so on."""
 
 
 def ambiguous(times: Sequence[str | Written]) -> tuple[str, str, str] | None:
-    """Two of a list of forms that read a text as different times, and such a text.
+    """Return two formats of a list that read the same text as different times, and such a text, or None.
 
-    A text that RFC 3339 reads otherwise than a form is none: the form counts then, see `reads_iso`.
+    For `%d/%m/%Y` and `%m/%d/%Y` the text is `12/11/2010`. RFC 3339 is not compared here: if a format conflicts with
+    it, the format takes precedence, see `reads_iso`.
     """
     written = [form for form in times if isinstance(form, Written)]
     readers: list[tuple[str, Callable[[str], object]]] = [(form.text, _reader(form.pieces)) for form in written]
-    readers += [(form, _counts(form)) for form in times if isinstance(form, str)]
+    readers += [(form, _keyword_reader(form)) for form in times if isinstance(form, str)]
     for form in written:
         for text in _texts(form.pieces):
             mine = _reader(form.pieces)(text)
@@ -261,7 +277,10 @@ def ambiguous(times: Sequence[str | Written]) -> tuple[str, str, str] | None:
 
 
 def reads_iso(times: Sequence[str | Written]) -> bool:
-    """Whether RFC 3339 can be read beside these forms: none of them reads its texts as other times."""
+    """Return whether RFC 3339 can be accepted in addition to these formats.
+
+    That is the case if no format reads a text in RFC 3339 as another time.
+    """
     for form in times:
         if not isinstance(form, Written):
             continue
@@ -275,12 +294,17 @@ def reads_iso(times: Sequence[str | Written]) -> bool:
 
 
 def _texts(pieces: tuple[str, ...]) -> Iterator[str]:
+    """Yield the sample times in a format."""
     for sample in _SAMPLES:
         yield "".join("+00:00" if t == "%z" else sample.strftime(t) if _is_directive(t) else t for t in pieces)
 
 
 def _reader(pieces: tuple[str, ...]) -> Callable[[str], object]:
-    pattern = _named(pieces)
+    """Return a function that parses a text by a format, to compare formats.
+
+    It returns the time and the fraction of a second in nanoseconds, or None if the text does not fit.
+    """
+    pattern = _named_pattern(pieces)
 
     def read(text: str) -> object:
         found = pattern.fullmatch(text)
@@ -308,8 +332,11 @@ def _reader(pieces: tuple[str, ...]) -> Callable[[str], object]:
     return read
 
 
-def _counts(keyword: str) -> Callable[[str], object]:
-    """Whether a number or a generalized time may be what a text is."""
+def _keyword_reader(keyword: str) -> Callable[[str], object]:
+    """Return a function that reads a text by a keyword, to compare it with formats.
+
+    It returns the time for generalized time to the second, the keyword for numbers, and None if the text does not fit.
+    """
     pattern = {
         "seconds": r"\d{9,10}(\.\d+)?",
         "milliseconds": r"\d{11,13}",

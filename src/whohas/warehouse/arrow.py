@@ -1,4 +1,4 @@
-"""Arrow's functions, which have no types of their own, and what is needed of them everywhere."""
+"""Helpers for pyarrow arrays and tables, and `pyarrow.compute` for type checkers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ import pyarrow as pa
 import pyarrow.compute
 
 pc: Final[Any] = pyarrow.compute
-"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+"""`pyarrow.compute`, typed as Any.
+
+Its functions are generated when it is imported, so type checkers do not find them.
+"""
 
 
 def one(column: Any) -> pa.Array:
-    """A column as one array."""
+    """Return a column as one contiguous array."""
     if not isinstance(column, pa.ChunkedArray):
         return column
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
 def nulls(rows: int, type: pa.DataType) -> pa.Array:
-    """An array of nulls; those of a type share their memory, for fresh memory costs time."""
+    """Return an array of nulls.
+
+    Arrays of one type are slices of one cached array, because allocating memory for each batch takes time.
+    """
     longest = _shared.get(type)
     if longest is None or len(longest) < rows:
         longest = _shared[type] = pa.nulls(rows, type)
@@ -30,5 +36,5 @@ _shared: dict[pa.DataType, pa.Array] = {}
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
-    """The same table with other values in a column."""
+    """Return the table with the values of one column replaced; its position and field stay."""
     return table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)

@@ -1,4 +1,4 @@
-"""The form in which every reader hands on what it read, and a reader's work beside its consumer's."""
+"""Batches of rows, as every reader of input files yields them, and `ahead`, which reads in a second thread."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A row that is rejected, or an optional cell that cannot be read and becomes null.
+    """An error in a row: the row is rejected, or one optional cell of it cannot be read and becomes null.
 
     Attributes:
-        record: the record's number as its reader counts.
-        column: the file's column that is wrong; empty where the whole row is.
-        row: the row as it stands in the file.
-        source: the id of the row's source; empty where it is not known.
+        record: the record's number as its reader counts it.
+        column: the file's column of the error; empty where the whole row is wrong.
+        reason: what is wrong, for people.
+        row: the row as the file has it.
+        source: the id of the row's source; empty where it is unknown.
         value: the text of the cell that becomes null; None where the row is rejected.
-        part: the list that a rejected item, or the item of the value, lies in, such as `access` of an identity; empty
+        part: the list in a document that contains the rejected item or the cell, such as `access` of an identity; empty
             for whole rows and their own cells.
     """
 
@@ -41,13 +42,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records, as text.
+    """A batch of records, as text.
 
     Attributes:
-        data: the columns of a CSV file, empty text where a cell is empty; or one column `doc` of JSON objects.
-        records: each record's number as its reader counts: `line_of` of the reader makes it a line.
-        faults: records in between that could not be read, and cells of the records that could not.
-        position: bytes of the file that have been read so far.
+        data: the columns of a CSV file, with empty text for empty cells; or one column `doc` of JSON objects.
+        records: the number of each record as its reader counts it; the reader's `line_of` converts it to a line number.
+        faults: records between these that could not be read, and cells of these records that could not be read.
+        position: how many bytes of the file have been read so far.
     """
 
     data: pa.Table
@@ -57,10 +58,12 @@ class Batch:
 
 
 def ahead(items: Iterator[T], depth: int = 1) -> Generator[T]:
-    """The same items, made in another thread while the consumer works on those before.
+    """Yield the same items, produced in a background thread while the consumer works on earlier ones.
+
+    An exception of the producer is raised to the consumer. Closing the generator stops the thread.
 
     Args:
-        depth: how many may wait.
+        depth: how many finished items may wait for the consumer.
     """
     queue: Queue[tuple[str, Any]] = Queue(depth)
     over = Event()
@@ -80,7 +83,7 @@ def ahead(items: Iterator[T], depth: int = 1) -> Generator[T]:
                 if not put("item", item):
                     return
             put("end", None)
-        except BaseException as error:  # whatever it is, the consumer raises it
+        except BaseException as error:  # raised again in the consumer's thread
             put("error", error)
 
     thread = Thread(target=work, daemon=True)

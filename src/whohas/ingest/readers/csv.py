@@ -1,4 +1,8 @@
-"""CSV files as batches of text columns, in flat memory, with every record's place known."""
+"""Read CSV files as batches of text columns, with constant memory and with the record number of each row.
+
+`csv_head` reads the header, `csv_stream` prepares the bytes, pyarrow parses them, and the steps of `csv_rows` clean up
+each batch.
+"""
 
 from __future__ import annotations
 
@@ -35,63 +39,67 @@ from whohas.plurals import counted
 from whohas.warehouse.arrow import pc
 
 _BLOCK = LONGEST_ROW
-"""Bytes that are read at once, and the longest row; small enough for the processor's cache."""
+"""Bytes per read, which is also the length of the longest row; small enough for the processor's cache."""
 
 _BLOCKS = 2
-"""Blocks in a batch."""
+"""How many blocks make one batch."""
 
 
 class CsvFile:
-    """One CSV file. Records are counted from 1, lines before the header and the header too, as lines are.
+    """A reader of one CSV file.
+
+    Records are numbered from 1. Lines before the header count as one record each, and so does the header. A record may
+    span several lines if a quoted cell has line breaks; `line_of` converts numbers of records to lines.
 
     Attributes:
-        header: the columns' names; columns without one are left out.
-        delimiter: what separates cells.
+        header: the names of the columns, without columns that have no name.
+        delimiter: the character between cells.
 
     Args:
-        needed: columns that the file has to have.
-        known: columns that it may have; with the needed ones they show what separates cells.
+        dialect: the settings of the table [csv] of a mapping.
+        needed: columns that the file must have.
+        known: columns that it may have; the needed and the known ones help to detect the delimiter.
 
     Raises:
-        InvalidArguments: the file is empty, or its header has no or repeated names.
+        InvalidArguments: the file is empty, or its header is missing or repeats a name.
     """
 
     def __init__(self, path: Path, dialect: Dialect, needed: Collection[str] = (), known: Collection[str] = ()) -> None:
         self.path = path
         self._dialect = dialect
         self._lines_are_records: bool | None = None
-        self._doubtful = False
+        self._may_have_lone_returns = False
         self._starts: array[int] | None = None
         self._head = read_head(path, dialect, needed, known)
         self._width = len(self._head.names) + self._head.extra
-        self._named = [place for place, name in enumerate(self._head.names) if name]
+        self._named_columns = [place for place, name in enumerate(self._head.names) if name]
         self.delimiter = self._head.delimiter
         self.header = [name for name in self._head.names if name]
         self._seen = _Seen(Footer(self.text, "[csv] footer"))
 
     def batches(self) -> Iterator[Batch]:
-        """The rows, column by column as UTF-8 text; rows without any value are passed over.
+        """Yield the rows as columns of text; rows without any value are skipped.
 
         Raises:
-            InvalidArguments: the file cannot be read as CSV.
+            InvalidArguments: the file cannot be parsed as CSV.
         """
         self._seen = seen = _Seen(Footer(self.text, "[csv] footer"))
         with open_csv(self.path, self._dialect, self._head) as stream:
             stream.discard(self._head.size)
-            blocks = (self._decoded(block, stream, seen) for block in self._read(stream, seen))
+            blocks = (self._cleaned(block, stream, seen) for block in self._read(stream, seen))
             kept = without_last(blocks, self._dialect.footer) if self._dialect.footer else blocks
             if self._dialect.footer is None:
                 kept = seen.footer.without(kept)
             while group := list(itertools.islice(kept, _BLOCKS)):
-                yield _joined(group)
+                yield _concatenated(group)
             self._lines_are_records = stream.lines == seen.records
-            self._doubtful = stream.returns
+            self._may_have_lone_returns = stream.returns
             if stream.quoted:
-                raise InvalidArguments(self._unclosed(seen.records))
+                raise InvalidArguments(self._unclosed_quote_message(seen.records))
             seen.stream = stream
 
     def notes(self) -> list[str]:
-        """What was seen in the last reading that is no fault of a row, for the report of the load."""
+        """Return observations of the last reading that are not errors of single rows, for the report of the load."""
         found: list[str] = []
         seen, name = self._seen, self.path.name
         for place, count in sorted(seen.nameless.items()):
@@ -121,7 +129,8 @@ class CsvFile:
             )
             found.append(
                 f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
-                f"({counted(seen.stream.stray.count, 'cell')} like this); the cell was read on to its end.{hint}"
+                f"({counted(seen.stream.stray.count, 'cell')} like this); "
+                f"the cell was read up to the next delimiter.{hint}"
             )
         if seen.stream.marks.count:
             found.append(
@@ -138,30 +147,30 @@ class CsvFile:
     def _read(self, stream: CsvStream, seen: _Seen) -> Iterator[Batch]:
         import pyarrow.csv as reading
 
-        before = self._head.lines + 1
-        seen.records = seen.good = before
+        header_record = self._head.lines + 1
+        seen.records = seen.good = header_record
         if stream.ended(_BLOCK):
             return
         odd: list[OddRow] = []
-        caught: list[InvalidArguments] = []
+        errors: list[InvalidArguments] = []
 
         def handler(row: reading.InvalidRow) -> str:
-            try:  # an exception out of a handler is printed and lost
-                number = before + row.number
+            try:  # pyarrow prints and discards an exception of a handler
+                number = header_record + row.number
                 text = row.text
                 if '"' in text and "\n" in text and ends_in_quotes(text, self.delimiter):
-                    raise InvalidArguments(self._unclosed(number))
-                odd.append(self._odd(number, text))
+                    raise InvalidArguments(self._unclosed_quote_message(number))
+                odd.append(self._classify(number, text))
                 return "skip"
             except InvalidArguments as error:
-                caught.append(error)
+                errors.append(error)
                 return "error"
 
         names = [str(i) for i in range(self._width)]
         try:
             reader = reading.open_csv(
                 pa.PythonFile(stream, mode="r"),
-                # one thread, for only then are bad rows numbered
+                # pyarrow numbers invalid rows only with a single thread
                 read_options=reading.ReadOptions(block_size=_BLOCK, use_threads=False, column_names=names),
                 parse_options=reading.ParseOptions(
                     delimiter=self.delimiter,
@@ -175,27 +184,31 @@ class CsvFile:
             )
             for data in reader:
                 start, end = seen.records + 1, seen.records + data.num_rows
-                now: list[OddRow] = []
+                odd_in_batch: list[OddRow] = []
                 for row in odd:
-                    if row.record > end + 1:  # not between these rows, nor right behind them
+                    if row.record > end + 1:  # belongs to a later batch
                         break
-                    now.append(row)
+                    odd_in_batch.append(row)
                     end += 1
-                del odd[: len(now)]
-                numbers = _numbers(start, data.num_rows, now)
-                seen.follow(numbers, end, now)
-                yield with_odd(Batch(pa.Table.from_batches([data]), numbers, (), stream.position), now)
+                del odd[: len(odd_in_batch)]
+                numbers = _record_numbers(start, data.num_rows, odd_in_batch)
+                seen.follow(numbers, end, odd_in_batch)
+                yield with_odd(Batch(pa.Table.from_batches([data]), numbers, (), stream.position), odd_in_batch)
             if odd:
                 seen.follow(np.empty(0, np.int64), seen.records + len(odd), odd)
                 rest = pa.table({name: pa.array([], pa.binary()) for name in names})
                 yield with_odd(Batch(rest, np.empty(0, np.int64), (), stream.position), odd)
         except pa.ArrowInvalid as error:
-            if caught:
-                raise caught[0] from None
-            raise InvalidArguments(self._unreadable(str(error))) from None
+            if errors:
+                raise errors[0] from None
+            raise InvalidArguments(self._unreadable_message(str(error))) from None
 
-    def _odd(self, record: int, text: str) -> OddRow:
-        """A row with another number of cells than the header, as far as nothing is lost by taking it."""
+    def _classify(self, record: int, text: str) -> OddRow:
+        """Classify a row whose number of cells differs from the header's.
+
+        The row is accepted if that loses no data: surplus cells are blank, and missing cells are allowed (`[csv]
+        short`) or belong to columns without a name. Otherwise it is rejected.
+        """
         if not text.strip():
             return OddRow(record, [], None)
         cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
@@ -206,54 +219,57 @@ class CsvFile:
         shown = original(text).decode(errors="backslashreplace")
         return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
 
-    def _decoded(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
+    def _cleaned(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
         data = batch.data
-        if len(self._named) < self._width:
-            for place in set(range(self._width)).difference(self._named):
+        if len(self._named_columns) < self._width:
+            for place in set(range(self._width)).difference(self._named_columns):
                 count = pc.sum(pc.greater(pc.binary_length(data.column(place)), 0)).as_py() or 0
                 if count:
                     seen.nameless[place] += count
-            data = data.select(self._named)
-        data = data.rename_columns([str(i) for i in range(len(self._named))])
+            data = data.select(self._named_columns)
+        data = data.rename_columns([str(i) for i in range(len(self._named_columns))])
         batch = Batch(data, batch.records, batch.faults, batch.position)
-        batch = as_text(batch) if stream.valid else self._checked(as_text(batch))
+        batch = as_text(batch) if stream.valid else self._with_valid_text(as_text(batch))
         if stream.formulas:
             batch = without_formulas(batch, seen)
         return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
 
-    def _checked(self, batch: Batch) -> Batch:
-        """A batch whose cells that are no UTF-8 are empty; they become faults. A row with nothing else is rejected."""
-        wrong = [pc.match_substring_regex(column, UNDECODABLE).to_numpy() for column in batch.data.columns]
-        rows = np.flatnonzero(np.logical_or.reduce(wrong))
+    def _with_valid_text(self, batch: Batch) -> Batch:
+        """Replace cells that are not valid UTF-8 by empty text, and add an error for each of them.
+
+        A row that has nothing else is rejected.
+        """
+        invalid = [pc.match_substring_regex(column, UNDECODABLE).to_numpy() for column in batch.data.columns]
+        rows = np.flatnonzero(np.logical_or.reduce(invalid))
         if not len(rows):
             return batch
         faults = list(batch.faults)
-        gone: list[int] = []
+        rejected: list[int] = []
         for row in rows.tolist():
             cells = [original(column[row].as_py()) for column in batch.data.columns]
             text = [cell.decode(errors="backslashreplace") for cell in cells]
-            bad = [place for place in range(len(cells)) if wrong[place][row]]
-            alone = not any(cell.strip() for place, cell in enumerate(cells) if place not in bad)
-            if alone:
-                gone.append(row)
-            for place in bad[:1] if alone else bad:
-                reason = f"no valid UTF-8: {text[place][:80]}. {encoding_hint(cells[place])}"
-                value = None if alone else text[place]
+            invalid_columns = [number for number in range(len(cells)) if invalid[number][row]]
+            nothing_else = not any(cell.strip() for number, cell in enumerate(cells) if number not in invalid_columns)
+            if nothing_else:
+                rejected.append(row)
+            for number in invalid_columns[:1] if nothing_else else invalid_columns:
+                reason = f"no valid UTF-8: {text[number][:80]}. {encoding_hint(cells[number])}"
+                value = None if nothing_else else text[number]
                 record = int(batch.records[row])
-                faults.append(Fault(record, self.header[place], reason, self.text(text), value=value))
+                faults.append(Fault(record, self.header[number], reason, self.text(text), value=value))
         faults.sort(key=lambda fault: fault.record)
         columns = [
-            pc.if_else(pa.array(wrong[place]), pa.scalar("", pa.string()), column)
-            for place, column in enumerate(batch.data.columns)
+            pc.if_else(pa.array(invalid[number]), pa.scalar("", pa.string()), column)
+            for number, column in enumerate(batch.data.columns)
         ]
         data = pa.table(columns, names=batch.data.column_names)
-        return without(replace(batch, data=data, faults=tuple(faults)), np.array(gone, dtype=np.int64))
+        return without(replace(batch, data=data, faults=tuple(faults)), np.array(rejected, dtype=np.int64))
 
     def text(self, cells: list[str]) -> str:
-        """A row as a line of this file, to be kept and, once put right, loaded again."""
+        """Return a row as a line in the file's dialect, so that rejected rows can be corrected and loaded again."""
         row = [""] * len(self._head.names)
-        for place, cell in zip(self._named, cells, strict=True):
-            row[place] = cell
+        for position, cell in zip(self._named_columns, cells, strict=True):
+            row[position] = cell
         out = io.StringIO()
         escape = self._dialect.escape
         written = csv.writer(
@@ -263,10 +279,13 @@ class CsvFile:
         return out.getvalue()
 
     def line_of(self, record: int) -> int:
-        """The physical line on which a record starts. Reads the file again if cells hold line breaks."""
-        if self._doubtful and self._lines_are_records:
+        """Return the physical line on which a record starts.
+
+        Reads the file again if cells contain line breaks, because record numbers and line numbers then differ.
+        """
+        if self._may_have_lone_returns and self._lines_are_records:
             self._lines_are_records = not self._has_lone_returns()
-            self._doubtful = False
+            self._may_have_lone_returns = False
         if self._lines_are_records or record <= self._head.lines:
             return record
         place = record - self._head.lines
@@ -282,7 +301,7 @@ class CsvFile:
         return self._head.lines + (found[place - 1] if place <= len(found) else place)
 
     def _has_lone_returns(self) -> bool:
-        """Whether carriage returns alone end lines, which are not counted while the file is read."""
+        """Return whether some lines end in a carriage return alone; the stream counts line feeds only."""
         with open_csv(self.path, self._dialect, self._head) as stream:
             last = b""
             while data := stream.read(_BLOCK):
@@ -292,13 +311,13 @@ class CsvFile:
                 last = b"\r" if data.endswith(b"\r") else b""
         return bool(last)
 
-    def _unclosed(self, record: int) -> str:
+    def _unclosed_quote_message(self, record: int) -> str:
         return (
             f"{self.path}, line {self.line_of(record)}: a quoted cell that begins here never ends. "
             "Nothing can be read after it."
         )
 
-    def _unreadable(self, message: str) -> str:
+    def _unreadable_message(self, message: str) -> str:
         if "straddling" in message:
             size = f"{_BLOCK >> 20} MiB"
             return f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends."
@@ -306,13 +325,17 @@ class CsvFile:
 
 
 class _Seen:
-    """What a reading has seen.
+    """Counts and observations of one reading of a file.
 
     Attributes:
+        footer: detects footer rows at the end.
         records: the number of the last record.
         good: the number of the last record that has all cells.
-        short: records behind that one with fewer cells than the header.
-        nameless: columns without a name, with how many values they have.
+        short: how many records after `good` have too few cells.
+        nameless: by position of a column without a name, how many values it has.
+        headers: how many later rows repeat the header.
+        formulas: how many cells were written as `="…"`.
+        stream: the stream, once the file was read to its end.
     """
 
     def __init__(self, footer: Footer) -> None:
@@ -326,7 +349,12 @@ class _Seen:
         self.stream: CsvStream | None = None
 
     def follow(self, numbers: Numbers, last: int, odd: list[OddRow]) -> None:
-        """Counts records up to `last`, of which `numbers` are whole."""
+        """Update the counts up to the record `last`.
+
+        Args:
+            numbers: the numbers of the records that pyarrow parsed.
+            odd: the records with another number of cells.
+        """
         self.records = last
         good = max((row.record for row in odd if row.cells), default=0)
         good = max(good, int(numbers[-1]) if len(numbers) else 0)
@@ -335,14 +363,17 @@ class _Seen:
         self.short += sum(row.short for row in odd if row.record > self.good)
 
 
-def _joined(group: list[Batch]) -> Batch:
+def _concatenated(group: list[Batch]) -> Batch:
     faults = tuple(fault for batch in group for fault in batch.faults)
     data = pa.concat_tables([batch.data for batch in group])
     return Batch(data, np.concatenate([batch.records for batch in group]), faults, group[-1].position)
 
 
-def _numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
-    """Record numbers of `rows` good rows from `start`, leaving out those of the odd ones in between."""
+def _record_numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
+    """Return the record numbers of `rows` parsed rows from `start` on, without the numbers of odd rows between them.
+
+    `_record_numbers(5, 3, [odd row 6])` gives 5, 7, 8.
+    """
     numbers = np.arange(start, start + rows, dtype=np.int64)
     for row in odd:
         numbers[np.searchsorted(numbers, row.record) :] += 1

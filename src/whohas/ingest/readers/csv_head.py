@@ -1,4 +1,4 @@
-"""The head of a CSV file: lines before the header, the character that separates cells, the columns' names."""
+"""Read the head of a CSV file: lines before the header, the delimiter, and the names of the columns."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from whohas.plurals import counted
 
 _HEAD = 1 << 20
 LONGEST_ROW = 4 << 20
-"""Bytes of a row, the header among them."""
+"""The most bytes that a row, or the header, may have."""
 _SAMPLE = 200
-"""Lines by which a file is judged."""
+"""How many lines are examined to detect the delimiter and the header."""
 
 _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=([!#-~\t ])\1*"?', re.IGNORECASE)
 _TYPE_LINE = re.compile(r'"?#TYPE ')
 _BLANK = ' ",;\t|'
 FORMULA = re.compile(r'="((?:[^"]|"")*)"')
-"""A text that Excel is to leave as it is: ="0001"."""
+"""A cell written as a text formula, so that Excel keeps it as text: ="0001"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What comes before the data.
+    """The head of a CSV file.
 
     Attributes:
-        delimiter: what separates cells.
+        delimiter: the character between cells.
         names: the header's cells; empty where a column has no name.
-        lines: lines before the header.
-        skipped: bytes of these lines.
-        size: bytes of the header, as `CsvStream` hands it on.
-        extra: empty cells that the rows have behind the header's last one.
+        lines: how many lines come before the header.
+        skipped: how many bytes these lines have.
+        size: how many bytes the header has in the output of `CsvStream`.
+        extra: how many empty cells the rows have after the header's last one.
     """
 
     delimiter: str
@@ -54,14 +54,17 @@ class Head:
 
 
 def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Collection[str]) -> Head:
-    """Reads the head of a file.
+    """Read the head of a file.
+
+    The delimiter is the mapping's, else the one of a `sep=;` line, else it is detected in the first lines.
 
     Args:
-        needed: columns that the file has to have.
+        dialect: the settings of the table [csv] of a mapping.
+        needed: columns that the file must have.
         known: columns that it may have.
 
     Raises:
-        InvalidArguments: the file is empty, has no header that can be read, or a later line is the header.
+        InvalidArguments: the file is empty, its header is unreadable or repeats a name, or a later line is the header.
     """
     lift_field_limit()
     with open_bytes(path, dialect.encoding) as stream:
@@ -81,7 +84,7 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     skipped = len("".join(lines[:before]).encode(errors="surrogateescape"))
     with open_bytes(path, dialect.encoding) as stream:
         names, size = _header(path, lines_of(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
-    _check(path, names, lines[before], before + 1, dialect)
+    _check_header(path, names, lines[before], before + 1, dialect)
     names = [plain(name) if name.strip() else "" for name in names]
     sample = [row for row in csv.reader(rows, delimiter=delimiter) if any(map(str.strip, row))]
     later = _later_header(path, lines, before, delimiter, names, needed, known)
@@ -92,42 +95,43 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
     if repeated:
         raise InvalidArguments(f"{path}: the header names {', '.join(map(repr, repeated))} more than once.")
-    return Head(delimiter, tuple(names), before, skipped, size, _extra(sample, len(names)))
+    return Head(delimiter, tuple(names), before, skipped, size, _surplus_cells(sample, len(names)))
 
 
 @contextmanager
 def open_csv(path: Path, dialect: Dialect, head: Head) -> Generator[CsvStream]:
-    """Opens a file at its header."""
+    """Open a file, positioned at its header."""
     with open_bytes(path, dialect.encoding) as stream:
         yield CsvStream(stream, head.delimiter, dialect, head.skipped)
 
 
 def lines_of(stream: CsvStream) -> io.TextIOWrapper:
-    """The lines of what a stream hands on, with their ends."""
+    """Return a text file over a stream, whose lines keep their line ends."""
     return io.TextIOWrapper(
         io.BufferedReader(_Readable(stream)), encoding="utf-8", errors="surrogateescape", newline=""
     )
 
 
 def plain(cell: str) -> str:
-    """A cell's text where it is written as Excel's text formula, else the cell."""
+    """Return the text of a cell that is written as Excel's text formula (`="0001"` gives `0001`), else the cell."""
     found = FORMULA.fullmatch(cell)
     return found[1].replace('""', '"') if found else cell
 
 
 def lift_field_limit() -> None:
+    """Allow cells of any length in Python's csv module, for the whole process."""
     csv.field_size_limit(sys.maxsize)
 
 
 def encoding_hint(data: bytes) -> str:
-    """What the bytes show of an encoding that is not UTF-8: the end of a message."""
+    """Return a sentence that suggests the encoding of bytes that are not UTF-8, for the end of a message."""
     even, odd = data[::2].count(0), data[1::2].count(0)
     if even + odd > len(data) // 8:
         if odd > 8 * even:
             return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-le".'
         if even > 8 * odd:
             return 'It looks like UTF-16: in a mapping, set [csv] encoding = "utf-16-be".'
-        return "It is no text."
+        return "It is not text."
     if b"\0" not in data:
         try:
             data.decode("windows-1252")
@@ -140,7 +144,7 @@ def encoding_hint(data: bytes) -> str:
 
 
 def _preamble(lines: list[str], dialect: Dialect) -> tuple[int, str | None]:
-    """How many lines come before the header, and the delimiter that one of them names."""
+    """Return how many lines come before the header, and the delimiter if one of them is a `sep=` line."""
     before, delimiter = min(dialect.skip, len(lines)), None
     while before < len(lines):
         line = lines[before].lstrip("\ufeff").rstrip("\r\n")
@@ -155,6 +159,7 @@ def _preamble(lines: list[str], dialect: Dialect) -> tuple[int, str | None]:
 
 
 def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[str], int]:
+    """Return the header's cells, and its size in bytes."""
     size = 0
 
     def counted() -> Iterator[str]:
@@ -171,39 +176,44 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
     return next(csv.reader(counted(), delimiter=delimiter), []), size
 
 
-def _check(path: Path, names: list[str], line: str, number: int, dialect: Dialect) -> None:
-    wrong = re.search(rf"{UNDECODABLE}|\0", "".join(names))
-    if wrong is None:
+def _check_header(path: Path, names: list[str], line: str, number: int, dialect: Dialect) -> None:
+    """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8."""
+    invalid = re.search(rf"{UNDECODABLE}|\0", "".join(names))
+    if invalid is None:
         return
-    found = original(wrong[0])
-    whole = line.encode(errors="surrogateescape")
-    around = whole[max(whole.find(found) - 20, 0) :][:40]
+    bad_bytes = original(invalid[0])
+    line_bytes = line.encode(errors="surrogateescape")
+    excerpt = line_bytes[max(line_bytes.find(bad_bytes) - 20, 0) :][:40]
     with open_bytes(path, dialect.encoding) as stream:
         hint = encoding_hint(stream.read(1 << 16))
-    shown = around.decode(errors="backslashreplace").rstrip()
+    shown = excerpt.decode(errors="backslashreplace").rstrip()
     raise InvalidArguments(f"{path} is no CSV file in UTF-8: line {number} cannot be read ({shown!r}). {hint}")
 
 
 def _delimiter(text: str, wanted: Collection[str]) -> str:
-    """What separates cells: what yields the wanted columns, else what splits the rows alike into the most cells."""
+    """Return the most likely delimiter of a text.
+
+    Ranked by: wanted column names in the header, more than one column, quotes placed as in RFC 4180, and the number of
+    columns weighted by the share of rows that have as many cells as the header.
+    """
 
     def score(delimiter: str) -> tuple[int, bool, bool, float]:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
         names = {plain(name) for name in rows[0]}
         width = len(rows[0])
-        alike = sum(len(row) == width for row in rows[1:]) / max(len(rows) - 1, 1) if len(rows) > 1 else 1.0
+        equal_share = sum(len(row) == width for row in rows[1:]) / max(len(rows) - 1, 1) if len(rows) > 1 else 1.0
         data = io.BytesIO(text.encode(errors="surrogateescape"))
         quotes = CsvStream(ByteStream(Path(), data, data, None), delimiter, Dialect())
         while quotes.read():
             pass
-        regular = not (quotes.literal or quotes.stray.count)
-        return len(names & set(wanted)), width > 1, regular, alike * (width - 1)
+        quotes_regular = not (quotes.literal or quotes.stray.count)
+        return len(names & set(wanted)), width > 1, quotes_regular, equal_share * (width - 1)
 
     return max(_DELIMITERS, key=score)
 
 
-def _extra(rows: list[list[str]], width: int) -> int:
-    """How many empty cells most rows have behind the header's last."""
+def _surplus_cells(rows: list[list[str]], width: int) -> int:
+    """Return how many empty cells most rows have after the header's last one, or 0."""
     wider = Counter(len(row) - width for row in rows[1:] if len(row) > width and not any(row[width:]))
     found = wider.most_common(1)
     return found[0][0] if found and 2 * found[0][1] > len(rows) - 1 else 0
@@ -218,7 +228,7 @@ def _later_header(
     needed: Collection[str],
     known: Collection[str],
 ) -> str | None:
-    """The message for a file whose header is a later line."""
+    """Return the error message if the header seems to be a later line, else None."""
     missing = [name for name in needed if name not in names]
     if not (missing if needed else known and not set(names) & set(known)):
         return None
@@ -227,7 +237,7 @@ def _later_header(
             cells = {plain(cell) for cell in next(csv.reader([lines[number]], delimiter=separator), [])}
             if (cells >= set(needed)) if needed else len(cells & set(known)) > 1:
                 return (
-                    f"{path}: the header is line {number + 1}, and lines before it are no data. Set [csv] skip = "
+                    f"{path}: the header is line {number + 1}, and the lines before it are not data. Set [csv] skip = "
                     f"{number} in a mapping."
                 )
     widths = [len(next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
@@ -244,14 +254,14 @@ def _later_header(
 class _Readable(io.RawIOBase):
     def __init__(self, stream: CsvStream) -> None:
         self._stream = stream
-        self._left = b""
+        self._buffered = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._left or self._stream.read(_HEAD)
+        data = self._buffered or self._stream.read(_HEAD)
         size = min(len(buffer), len(data))
         buffer[:size] = data[:size]
-        self._left = data[size:]
+        self._buffered = data[size:]
         return size

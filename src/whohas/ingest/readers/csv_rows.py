@@ -1,4 +1,8 @@
-"""Steps that batches of a CSV file go through: rows with odd numbers of cells, and rows and cells that are none."""
+"""Steps that clean up the batches of a CSV file.
+
+They insert rows with an unusual number of cells, unwrap Excel's text formulas, and drop repeated headers, blank rows
+and the footer.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,12 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class OddRow:
-    """A row with another number of cells than its file has columns.
+    """A row whose number of cells differs from the number of columns.
 
     Attributes:
-        cells: its cells, if nothing is lost by taking it; none if it holds only blanks.
-        fault: what is wrong with it otherwise.
+        record: the record's number.
+        cells: its cells, padded or cut, if that loses no data; empty for a blank row; None if the row is rejected.
+        fault: the error, if the row is rejected.
         short: whether it has too few cells.
     """
 
@@ -38,14 +43,14 @@ class OddRow:
 
 
 class Seen(Protocol):
-    """Counts that the steps add to."""
+    """Counters that the steps increase: repeated headers, and cells written as text formulas."""
 
     headers: int
     formulas: int
 
 
 def ends_in_quotes(text: str, delimiter: str) -> bool:
-    """Whether the last cell's quotes are never closed."""
+    """Return whether the text of a row ends within quotes that are never closed."""
     data = io.BytesIO(text.encode(errors="surrogateescape"))
     stream = CsvStream(ByteStream(Path(), data, data, None), delimiter, Dialect())
     while stream.read():
@@ -54,30 +59,30 @@ def ends_in_quotes(text: str, delimiter: str) -> bool:
 
 
 def with_odd(batch: Batch, odd: list[OddRow]) -> Batch:
-    """A batch with the odd rows that were read together with it, in the file's order."""
+    """Return a batch with the accepted odd rows inserted in the file's order, and the others as errors."""
     if not odd:
         return batch
     faults = tuple(row.fault for row in odd if row.fault is not None)
-    taken = [row for row in odd if row.cells]
-    if not taken:
+    accepted = [row for row in odd if row.cells]
+    if not accepted:
         return replace(batch, faults=faults)
-    columns = zip(*(row.cells for row in taken if row.cells), strict=True)
+    columns = zip(*(row.cells for row in accepted if row.cells), strict=True)
     added = [pa.array([cell.encode(errors="surrogateescape") for cell in cells], pa.binary()) for cells in columns]
-    records = np.concatenate([batch.records, np.array([row.record for row in taken], dtype=np.int64)])
+    records = np.concatenate([batch.records, np.array([row.record for row in accepted], dtype=np.int64)])
     order = np.argsort(records, kind="stable")
     data = pa.concat_tables([batch.data, pa.table(added, names=batch.data.column_names)])
     return Batch(data.take(pa.array(order)).combine_chunks(), records[order], faults, batch.position)
 
 
 def as_text(batch: Batch) -> Batch:
-    """A batch of bytes, which are known to be UTF-8, as text."""
+    """Return a batch of bytes as text, without checking that they are UTF-8, as `CsvStream` has done that."""
     options = pc.CastOptions(target_type=pa.string(), allow_invalid_utf8=True)
     columns = [pc.cast(column, options=options) for column in batch.data.columns]
     return replace(batch, data=pa.table(columns, names=batch.data.column_names))
 
 
 def without_formulas(batch: Batch, seen: Seen) -> Batch:
-    """A batch whose cells of the form ="text" are that text."""
+    """Return a batch in which cells of the form `="0001"` are replaced by `0001`."""
     columns: list[pa.ChunkedArray] = []
     for column in batch.data.columns:
         found = pc.starts_with(column, '="')
@@ -92,28 +97,29 @@ def without_formulas(batch: Batch, seen: Seen) -> Batch:
 
 
 def without_headers(batch: Batch, header: list[str], joined: bool, seen: Seen) -> Batch:
-    """A batch without rows that repeat the header, as files have that were put together of several.
+    """Return a batch without rows that repeat the header, as in files that were concatenated.
 
     Args:
-        joined: whether marks show that the file was put together; else a single column's name may be a value.
+        joined: whether byte order marks show that the file was concatenated. Otherwise a file with a single column
+            keeps such rows, as the name may be a value.
     """
     if len(header) < 2 and not joined:
         return batch
-    again: npt.NDArray[np.int64] = np.empty(0, np.int64)
-    for place, name in enumerate(header):
-        column = batch.data.column(place)
-        if place:
-            column = column.take(pa.array(again))
+    repeated: npt.NDArray[np.int64] = np.empty(0, np.int64)
+    for position, name in enumerate(header):
+        column = batch.data.column(position)
+        if position:
+            column = column.take(pa.array(repeated))
         same = pc.equal(column, name).to_numpy()
-        again = again[same] if place else np.flatnonzero(same)
-        if not len(again):
+        repeated = repeated[same] if position else np.flatnonzero(same)
+        if not len(repeated):
             return batch
-    seen.headers += len(again)
-    return without(batch, again)
+    seen.headers += len(repeated)
+    return without(batch, repeated)
 
 
 def without_blanks(batch: Batch) -> Batch:
-    """A batch without rows whose cells are all empty or blank."""
+    """Return a batch without rows whose cells are all empty or blank."""
     if not batch.data.num_rows:
         return batch
     blank = _perhaps_blank(one(batch.data.column(0)))
@@ -126,26 +132,30 @@ def without_blanks(batch: Batch) -> Batch:
 
 
 def without_last(batches: Iterator[Batch], count: int) -> Iterator[Batch]:
-    """The batches without their last records, whether these are rows or faults."""
-    held: list[Batch] = []
+    """Yield the batches without the last `count` records, whether these are rows or errors.
+
+    As many batches are held back as are needed to know that a record is not among the last.
+    """
+    waiting: list[Batch] = []
     for batch in batches:
-        held.append(batch)
-        while sum(_size(later) for later in held[1:]) >= count:
-            yield held.pop(0)
-    numbers = [np.concatenate([b.records, [fault.record for fault in b.faults]]) for b in held]
+        waiting.append(batch)
+        while sum(_size(later) for later in waiting[1:]) >= count:
+            yield waiting.pop(0)
+    numbers = [np.concatenate([b.records, [fault.record for fault in b.faults]]) for b in waiting]
     last = np.unique(np.concatenate(numbers))[-count:] if numbers else np.empty(0)
-    for batch in held:
-        gone = np.flatnonzero(np.isin(batch.records, last))
+    for batch in waiting:
+        dropped = np.flatnonzero(np.isin(batch.records, last))
         faults = tuple(fault for fault in batch.faults if fault.record not in last)
-        yield replace(without(batch, gone), faults=faults)
+        yield replace(without(batch, dropped), faults=faults)
 
 
 def _size(batch: Batch) -> int:
+    """Return the number of records of a batch, rejected rows included."""
     return len(batch.records) + sum(fault.value is None for fault in batch.faults)
 
 
 def _perhaps_blank(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Rows whose cell is empty or begins with a blank."""
+    """Return the positions of rows whose cell is empty or begins with whitespace or a control character."""
     _, ends, text = column.buffers()
     offsets = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1]
     empty = offsets[:-1] == offsets[1:]
@@ -156,7 +166,7 @@ def _perhaps_blank(column: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def without(batch: Batch, rows: npt.NDArray[np.int64]) -> Batch:
-    """A batch without some rows, by their places."""
+    """Return a batch without the rows at some positions."""
     keep = np.ones(len(batch.records), dtype=bool)
     keep[rows] = False
     return replace(batch, data=batch.data.filter(pa.array(keep)), records=batch.records[keep])

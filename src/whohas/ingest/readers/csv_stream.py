@@ -1,7 +1,7 @@
-"""The text of a CSV file on its way to a parser: comments, escapes and marks inside the file are dealt with here.
+"""Prepare the bytes of a CSV file for parsers: remove comments and byte order marks, rewrite escapes, follow quotes.
 
-Two parsers read it, pyarrow for the data and Python's csv module for the header and for lines. Both get the same
-bytes, so that they cannot disagree.
+Two parsers read the output: pyarrow for the data, and Python's csv module for the header and for line numbers. Both get
+the same bytes, so they see the same records.
 """
 
 from __future__ import annotations
@@ -24,21 +24,25 @@ _BREAKS = b"\r\n"
 _STAND_INS = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}
 _BYTES = {stand_in: escaped for escaped, stand_in in _STAND_INS.items()}
 UNDECODABLE = "[\U0010ff80-\U0010ffff]"
-"""What stands for bytes that are no UTF-8, for pyarrow raises on these where it reports a row."""
+"""A regular expression for the characters that stand for bytes that are not UTF-8.
+
+The bytes are replaced because pyarrow raises an exception when it has to report an invalid row that contains them. Byte
+0x80 becomes U+10FF80, 0xFF becomes U+10FFFF; `original` turns them back.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV file is written.
+    """The settings of a mapping's table [csv].
 
     Attributes:
-        delimiter: one character; None takes the one that the first rows show.
-        encoding: a name that Python knows; None for UTF-8. A byte order mark overrules it.
-        skip: lines before the header that are no data.
-        footer: records at the end that are no data; None to look for such as begin with a word like Total.
-        comment: lines that begin with it are passed over.
-        escape: a character that takes the meaning from a quote after it, within quotes; None as in RFC 4180.
-        short: whether a row may have fewer cells than the header; the missing ones, at its end, are empty.
+        delimiter: one character; None to detect it.
+        encoding: a name of a Python codec; None for UTF-8. A byte order mark takes precedence.
+        skip: how many lines before the header to skip.
+        footer: how many records at the end to drop; None to detect rows that begin with a word such as Total.
+        comment: lines that begin with this text are skipped.
+        escape: a character that escapes quotes within quoted cells; None for doubled quotes as in RFC 4180.
+        short: whether a row may have fewer cells than the header; the cells missing at its end are empty.
     """
 
     delimiter: str | None = None
@@ -51,27 +55,30 @@ class Dialect:
 
 
 class CsvStream(io.RawIOBase):
-    """The bytes of a CSV file, quotes followed throughout.
+    """A readable file of a CSV file's bytes as the parsers are to get them.
 
-    Blocks end behind a quote's successor, so that each can be judged by itself:
+    It tracks the quotes across blocks. No block ends in a quote, so the byte that follows a quote is in the same
+    block, and each quote can be classified by its neighbours:
 
-        "a""b",c      quotes 0, 1, 2, 3: even ones open (or go on after a doubled quote), odd ones close
+        "a""b",c      quotes 0, 1, 2, 3: even ones open (or continue after a doubled quote), odd ones close
         5" disk,c     a quote that opens nothing: text
         "abc"def,c    a quote that closes before its cell ends: a parser reads abcdef; counted as stray
 
     Attributes:
-        quoted: whether what was read so far ends within quotes.
-        valid: whether what was read so far is UTF-8 throughout; for bytes that are not, characters stand that
-            `UNDECODABLE` matches.
-        returns: whether quotes and carriage returns were seen, so that lines and records may be as many by chance.
-        formulas: whether a cell may have been written as Excel's text formula, `="0001"`.
-        literal: quotes in the middle of cells that have no quotes.
-        stray: lines (the first few) with a quote that closes before its cell ends, and how many such quotes.
-        marks: lines (the first few) that begin with a byte order mark, which is left out, and how many.
-        nulls: NUL bytes.
+        quoted: whether the bytes read so far end within quotes.
+        valid: whether all bytes read so far are UTF-8; others were replaced by characters that match `UNDECODABLE`.
+        returns: whether both quotes and carriage returns were read. Then the number of lines may equal the number of
+            records by chance, although records span several lines.
+        formulas: whether a cell may be written as Excel's text formula, `="0001"`.
+        literal: how many quotes stand in cells that are not quoted.
+        stray: where quotes close before their cell ends.
+        marks: where lines begin with a byte order mark, which is removed.
+        nulls: where NUL bytes are.
 
     Args:
-        skipped: bytes before the header that are left out.
+        stream: the decompressed file in UTF-8.
+        delimiter: the character between cells.
+        skipped: how many bytes before the header to leave out.
     """
 
     def __init__(self, stream: ByteStream, delimiter: str, dialect: Dialect, skipped: int = 0) -> None:
@@ -80,18 +87,18 @@ class CsvStream(io.RawIOBase):
         self._escape = (dialect.escape or "").encode()
         self._comment = (dialect.comment or "").encode()
         self._opens = self._separators + b'"'
-        self._held_back = frozenset(b'"' + self._escape)
+        self._incomplete_ends = frozenset(b'"' + self._escape)
         tokens = [b'"', _MARK]
         if self._escape:
             tokens.insert(0, re.escape(self._escape) + b"[" + re.escape(self._escape) + b'"]')
         if self._comment:
             tokens.append(re.escape(self._comment))
         self._tokens = re.compile(b"|".join(tokens))
-        self._always = bool(self._escape or self._comment)
+        self._rewrites = bool(self._escape or self._comment)
         self._last = b"\n"
         self._rest = b""
-        self._part = b""
-        self._first = _behind(stream, skipped)
+        self._partial_line = b""
+        self._first = _skip_bytes(stream, skipped)
         self.quoted = False
         self.valid = True
         self._quotes = False
@@ -125,12 +132,12 @@ class CsvStream(io.RawIOBase):
             data = self._block(size)
             if not data:
                 return b""
-            data = self._checked(data)
+            data = self._prepared(data)
             if data:
                 return data
 
     def discard(self, size: int) -> None:
-        """Reads that many bytes and drops them."""
+        """Read a number of bytes and drop them."""
         while size > 0:
             data = self.read(max(size, 1 << 16))
             if not data:
@@ -139,38 +146,40 @@ class CsvStream(io.RawIOBase):
             size -= len(data)
 
     def ended(self, size: int) -> bool:
-        """Whether nothing is left; reads up to `size` bytes ahead to know it."""
+        """Return whether the stream is at its end; buffers up to `size` bytes to find out."""
         self._rest = self.read(size)
         return not self._rest
 
     def _block(self, size: int) -> bytes:
-        """The next bytes, which end neither in a quote nor in half a token."""
+        """Return the next bytes, extended so that they do not end in a quote, an escape or half a character."""
         first, self._first = self._first, b""
         data = first or self._stream.read(size)
         if self._comment:
             return self._whole_lines(data, size)
-        while data and (short := _short(data) or data[-1] in self._held_back):
-            more = self._stream.read(int(short))
+        while data and (missing := _missing_bytes(data) or data[-1] in self._incomplete_ends):
+            more = self._stream.read(int(missing))
             if not more:
                 break
             data += more
         return data
 
     def _whole_lines(self, data: bytes, size: int) -> bytes:
-        more, data = data, self._part + data
+        """Return the next bytes up to the last line end, so that a comment is never split; keep the rest for later."""
+        more, data = data, self._partial_line + data
         while more:
             end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
             if end:
-                self._part = data[end:]
+                self._partial_line = data[end:]
                 return data[:end]
             if len(data) > _LONGEST_LINE:
-                break  # no parser takes such a row: it is handed on, and refused
+                break  # longer than any parser accepts: pass it on, the parser reports it
             more = self._stream.read(size)
             data += more
-        self._part = b""
+        self._partial_line = b""
         return data
 
-    def _checked(self, data: bytes) -> bytes:
+    def _prepared(self, data: bytes) -> bytes:
+        """Return a block as the parsers get it, and update the attributes."""
         ascii_only = data.isascii()
         if not (ascii_only or _is_utf8(data)):
             self.valid = False
@@ -179,18 +188,22 @@ class CsvStream(io.RawIOBase):
             self.nulls.add(self._line(data) + data.count(b"\n", 0, data.find(b"\0")), data.count(b"\0"))
         self._carriage = self._carriage or b"\r" in data
         self._quotes = self._quotes or b'"' in data
-        if self._always or (not ascii_only and b"\xef" in data and _MARK in data):
+        if self._rewrites or (not ascii_only and b"\xef" in data and _MARK in data):
             return self._walk(data)
         if b'"' not in data:
             self._last = data[-1:]
             return data
-        if not self._strict(data):
+        if not self._follows_rfc4180(data):
             return self._walk(data)
         self._last = data[-1:]
         return data
 
-    def _strict(self, data: bytes) -> bool:
-        """Whether all quotes stand as RFC 4180 wants them; follows them if so."""
+    def _follows_rfc4180(self, data: bytes) -> bool:
+        """Return whether all quotes of a block are placed as in RFC 4180; if so, update `quoted`.
+
+        An opening quote has to follow a separator, and a closing quote has to precede one; the two quotes of a doubled
+        quote may touch. This checks a block with a few array operations; `_walk` handles the blocks that fail.
+        """
         text = np.frombuffer(data, np.uint8)
         quotes = np.flatnonzero(text == _QUOTE)
         opening = quotes[int(self.quoted) :: 2]
@@ -200,7 +213,7 @@ class CsvStream(io.RawIOBase):
                 return False
             opening = opening[1:]
         if len(closing) and closing[-1] == len(text) - 1:
-            closing = closing[:-1]  # the end of the file, for blocks do not end in a quote
+            closing = closing[:-1]  # the end of the file: other blocks do not end in a quote
         before, behind = text[opening - 1].tobytes(), text[closing + 1].tobytes()
         if before.translate(None, self._opens) or behind.translate(None, self._opens):
             return False
@@ -209,63 +222,66 @@ class CsvStream(io.RawIOBase):
         return True
 
     def _line(self, data: bytes) -> int:
-        """The line on which the bytes that were read last begin."""
+        """Return the number of the line on which the bytes that were read last begin."""
         return self._stream.breaks - data.count(b"\n") + 1
 
     def _walk(self, data: bytes) -> bytes:
-        """Follows the quotes one by one; leaves out marks and comments, turns escapes into doubled quotes."""
+        r"""Follow the quotes one by one; remove byte order marks and comments, and turn escapes into doubled quotes.
+
+        With the escape "\" and the comment "#", `# export` becomes an empty line, and `"a\"b",c` becomes `"a""b",c`.
+        """
         out: list[bytes] = []
-        done = 0  # data up to here is in `out` or left out
-        free = 0  # tokens before this place are dealt with
-        fresh = -1  # a place that a mark left out makes the start of a line
-        lined, line = 0, self._line(data)  # the line of a place that was asked for
+        copied = 0  # data up to here is in `out` or removed
+        handled = 0  # tokens before this position are handled
+        after_mark = -1  # the position after a removed mark, which counts as the start of a line
+        line_position, line = 0, self._line(data)  # a position in data, and the number of its line
         for match in self._tokens.finditer(data):
             start, token = match.start(), match[0]
-            if start < free:
+            if start < handled:
                 continue
             last = data[start - 1 : start] or self._last
-            at_line = start == fresh or last in (b"\n", b"\r")
+            at_line = start == after_mark or last in (b"\n", b"\r")
             if token == b'"':
                 if self.quoted:
                     follower = data[start + 1 : start + 2]
                     if follower == b'"':
-                        free = start + 2
+                        handled = start + 2
                         continue
                     self.quoted = False
                     if follower and follower not in self._separators:
-                        line, lined = line + data.count(b"\n", lined, start), start
+                        line, line_position = line + data.count(b"\n", line_position, start), start
                         self.stray.add(line)
-                elif start == fresh or last in self._separators:
+                elif start == after_mark or last in self._separators:
                     self.quoted = True
                 else:
                     self.literal += 1
                     self.formulas = self.formulas or last == b"="
             elif token == _MARK:
                 if at_line and not self.quoted:
-                    line, lined = line + data.count(b"\n", lined, start), start
+                    line, line_position = line + data.count(b"\n", line_position, start), start
                     self.marks.add(line)
-                    out.append(data[done:start])
-                    done = fresh = match.end()
+                    out.append(data[copied:start])
+                    copied = after_mark = match.end()
             elif token == self._comment and len(token) > 0:
                 if at_line and not self.quoted:
                     end = _line_end(data, start)
-                    out.append(data[done:start])
-                    done = free = end
+                    out.append(data[copied:start])
+                    copied = handled = end
             elif self.quoted:
-                out += data[done:start], b'""' if token[-1] == _QUOTE else self._escape
-                done = match.end()
+                out += data[copied:start], b'""' if token[-1] == _QUOTE else self._escape
+                copied = match.end()
         self.formulas = self.formulas or b'"=""' in data
         self._last = data[-1:]
-        if not done:
+        if not copied:
             return data
-        out.append(data[done:])
-        if fresh == len(data):
+        out.append(data[copied:])
+        if after_mark == len(data):
             self._last = b"\n"
         return b"".join(out)
 
 
 class Places:
-    """Lines on which something was seen: the first of them, and how many times it was."""
+    """The first line on which something was found, and how many times it was found."""
 
     def __init__(self) -> None:
         self.first = 0
@@ -277,12 +293,12 @@ class Places:
 
 
 def original(text: str) -> bytes:
-    """The bytes of a text in which characters stand for undecodable bytes."""
+    """Return the bytes of a text, with the original bytes for characters that match `UNDECODABLE`."""
     return text.translate(_BYTES).encode(errors="surrogateescape")
 
 
-def _behind(stream: ByteStream, skipped: int) -> bytes:
-    """What is behind the first bytes of a stream in the block that they end in."""
+def _skip_bytes(stream: ByteStream, skipped: int) -> bytes:
+    """Skip the first bytes of a stream, and return the rest of the block in which they end."""
     rest = b""
     while skipped > 0:
         block = stream.read(max(skipped, 1 << 16))
@@ -294,7 +310,10 @@ def _behind(stream: ByteStream, skipped: int) -> bytes:
 
 
 def _is_utf8(data: bytes) -> bool:
-    """Whether bytes are UTF-8; Arrow's check of one text takes a fifth of the time of decoding it."""
+    """Return whether bytes are valid UTF-8.
+
+    Uses Arrow's validation, which takes a fifth of the time of decoding.
+    """
     ends = pa.py_buffer(np.array([0, len(data)], dtype=np.int32))
     try:
         pa.Array.from_buffers(pa.binary(), 1, [None, ends, pa.py_buffer(data)]).cast(pa.string())
@@ -303,8 +322,8 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _short(data: bytes) -> int:
-    """How many bytes the last character of a text lacks."""
+def _missing_bytes(data: bytes) -> int:
+    """Return how many bytes the last character of a UTF-8 text lacks."""
     for length in range(1, min(len(data), 3) + 1):
         byte = data[-length]
         if byte < 0x80:
@@ -316,5 +335,6 @@ def _short(data: bytes) -> int:
 
 
 def _line_end(data: bytes, start: int) -> int:
+    """Return the position of the next line end from `start` on, or the length of the data."""
     found = [place for place in (data.find(b"\n", start), data.find(b"\r", start)) if place >= 0]
     return min(found, default=len(data))

@@ -1,4 +1,4 @@
-"""Rows at the end of a table that are no data, such as `Total,2,,`: told by their words and by their empty cells."""
+"""Detect footer rows at the end of a table, such as `Total,2,,`, by their words and their empty cells."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ FOOTER = re.compile(
     r"generado|g[ée]n[ée]r[ée]|vertraulich|confidential|\*{3,}|-{3,}|={3,})(?!\w)",
     re.IGNORECASE,
 )
+"""Matches the beginning of a cell that is typical of a footer."""
 _NUMBER = re.compile(r"[\d.,:/%'\s+-]*\d[\d.,:/%'\s+-]*")
-_WORDS = 3
-"""Words of a first cell that is a sentence, and no name."""
-_MOST = 5
-"""Rows at the end that are looked at."""
+_SENTENCE_WORDS = 3
+"""How many words a first cell needs at least to be a sentence instead of a name."""
+_MOST_ROWS = 5
+"""How many rows at the end are examined."""
 _SAMPLE = 100
+"""How many rows are examined for the usual number of filled cells."""
 
 
 def is_footer(cells: Sequence[str], usual: float) -> bool:
-    """Return whether a last row is a footer that has all cells of a row, most of them empty.
+    """Return whether a row at the end of a table, with as many cells as other rows, is a footer.
 
-    It has fewer filled cells than the rows before, begins with a word such as Total, and has nothing but numbers
-    besides, or is one sentence.
+    Its first filled cell begins with a word such as Total, and it has fewer filled cells than other rows. All other
+    filled cells are numbers. It has a digit, or its only filled cell is a sentence.
 
     Args:
         usual: how many cells of other rows are filled.
@@ -39,18 +41,20 @@ def is_footer(cells: Sequence[str], usual: float) -> bool:
         return False
     if not all(_NUMBER.fullmatch(cell) for cell in filled[1:]):
         return False
-    return any(c.isdigit() for cell in filled for c in cell) or (len(filled) == 1 and len(filled[0].split()) >= _WORDS)
+    return any(c.isdigit() for cell in filled for c in cell) or (
+        len(filled) == 1 and len(filled[0].split()) >= _SENTENCE_WORDS
+    )
 
 
 class Footer:
-    """Takes a footer that has all cells of a row out of the batches of a file, and rejects its rows.
+    """Rejects the footer rows of a file, as far as they have as many cells as other rows.
 
     Args:
-        text: a row as it stands in the file.
-        key: what to set in a mapping, such as `[csv] footer`.
+        text: formats a row as in the file, for the rejection.
+        key: the setting in a mapping that controls the footer, such as `[csv] footer`.
 
     Attributes:
-        rows: how many rows at the end are such a footer, those with too few cells behind it included.
+        rows: how many rows at the end were rejected from the first footer row on, those with too few cells included.
     """
 
     def __init__(self, text: Callable[[list[str]], str], key: str) -> None:
@@ -59,42 +63,42 @@ class Footer:
         self.rows = 0
 
     def without(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches, the footer's rows as faults; one batch is held back."""
-        held: list[Batch] = []
+        """Yield the batches, with footer rows as errors; the last batch with rows is held back to examine it."""
+        waiting: list[Batch] = []
         counts: list[int] = []
         for batch in batches:
             if batch.data.num_rows:
                 if len(counts) < _SAMPLE:
-                    counts += _filled(batch.data.slice(0, _SAMPLE))
-                yield from held
-                held = []
-            held.append(batch)
-        if held:
-            yield self._checked(held[0], counts)
-            yield from held[1:]
+                    counts += _filled_cells(batch.data.slice(0, _SAMPLE))
+                yield from waiting
+                waiting = []
+            waiting.append(batch)
+        if waiting:
+            yield self._without_footer(waiting[0], counts)
+            yield from waiting[1:]
         if self.rows:
-            self.rows += sum(fault.value is None for batch in held[1:] for fault in batch.faults)
+            self.rows += sum(fault.value is None for batch in waiting[1:] for fault in batch.faults)
 
-    def _checked(self, batch: Batch, counts: list[int]) -> Batch:
+    def _without_footer(self, batch: Batch, counts: list[int]) -> Batch:
         rows = batch.data.num_rows
         if len(counts) < 2 or batch.data.num_columns < 2:
             return batch
-        found: list[Fault] = []
+        footers: list[Fault] = []
         usual = float(np.median(counts))
-        for place in range(rows - 1, max(rows - 1 - _MOST, -1), -1):
-            cells = [column[place].as_py() for column in batch.data.columns]
+        for row in range(rows - 1, max(rows - 1 - _MOST_ROWS, -1), -1):
+            cells = [column[row].as_py() for column in batch.data.columns]
             if not is_footer(cells, usual):
                 break
             reason = f"looks like a footer; if it is data, set {self._key} = 0 in a mapping"
-            found.append(Fault(int(batch.records[place]), "", reason, self._text(cells)))
-        if not found:
+            footers.append(Fault(int(batch.records[row]), "", reason, self._text(cells)))
+        if not footers:
             return batch
-        first = min(fault.record for fault in found)
-        gone = {fault.record for fault in found}
-        faults = [fault for fault in batch.faults if fault.record not in gone]
-        self.rows = len(found) + sum(fault.value is None and fault.record > first for fault in faults)
-        kept = rows - len(found)
-        faults = sorted((*faults, *found), key=lambda fault: fault.record)
+        first = min(fault.record for fault in footers)
+        rejected = {fault.record for fault in footers}
+        faults = [fault for fault in batch.faults if fault.record not in rejected]
+        self.rows = len(footers) + sum(fault.value is None and fault.record > first for fault in faults)
+        kept = rows - len(footers)
+        faults = sorted((*faults, *footers), key=lambda fault: fault.record)
         return replace(batch, data=batch.data.slice(0, kept), records=batch.records[:kept], faults=tuple(faults))
 
 
@@ -104,8 +108,8 @@ def footer_note(where: str, noun: str, rows: int, key: str) -> str:
     return f"{where}: the last {looks} rejected. Set {key} = {rows} in a mapping."
 
 
-def _filled(data: pa.Table) -> list[int]:
-    """How many cells of each row are filled."""
+def _filled_cells(data: pa.Table) -> list[int]:
+    """Return how many cells of each row are filled."""
     filled = np.zeros(data.num_rows, dtype=np.int64)
     for column in data.columns:
         filled += [bool(text.strip()) for text in column.to_pylist()]
