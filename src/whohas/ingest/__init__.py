@@ -1,13 +1,16 @@
-"""Intake: files of identity data into the warehouse, each load all of it or none.
+"""Ingest: load files of identity data into the warehouse. Each load is atomic: it publishes one snapshot or nothing.
 
-::
+The modules, in the order in which a load uses them::
 
-    discover   which files there are, and what they hold; mapping reads the TOML files
-    streams    bytes, unpacked -> csv_files, json_files, parquet_files: batches of text
-    text_rows  columns -> rows; documents: JSON documents -> rows of several tables (values, rows, attributes)
-    staging    rows -> Parquet files, one a partition; duplicates, correlate, memberships, nested settle them
-    guard      data that would be lost beyond the limits; gaps: what the files did not give
-    publish    what changes in each table; the store commits it
+    discover   finds the input files and the tables they belong to; mapping parses the TOML mapping files
+    streams    decompresses and decodes bytes; csv_files, xlsx_files, json_files, parquet_files yield batches of text
+    text_rows  converts text columns to table rows; documents converts JSON documents to rows of several tables
+               (both use values, rows and attributes)
+    reading    runs all of the above for every input file
+    staging    writes the rows to Parquet files, one per partition, before they are published
+    settle     reconciles the staged rows: duplicates, correlate, memberships, nested
+    guard      stops a load that would lose more data than the limits allow; gaps records what could not be loaded
+    publish    lists the changes of each table; the store commits them
 """
 
 from whohas.ingest.guard import Limits, LoadStopped

@@ -1,4 +1,4 @@
-"""From columns of text to the rows of a table: typed, with ids, with their source, the bad ones told apart."""
+"""Convert batches of text columns to rows of a table: values, ids and sources, with errors of bad rows and cells."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def identifying(table: Table) -> frozenset[str]:
 
 
 class Typing:
-    """Turns text into the rows of one table.
+    """Converts batches of text to rows of one table, by one generated SQL statement.
 
     Args:
         connection: DuckDB.

@@ -1,4 +1,4 @@
-"""Which account holds which entitlement, where only identities say what they hold."""
+"""Derive account entitlements for sources whose entitlements are given by identity documents only."""
 
 from __future__ import annotations
 
@@ -35,15 +35,17 @@ ORDER BY sourceId
 
 
 def stage_held(connection: Any, given: str, accounts: Sequence[Path], sources: set[str], stage: Stage) -> None:
-    """Stages account entitlements of some sources, from what identities hold and which accounts they have.
+    """Stage account entitlements of some sources, derived from the access and the accounts of identities.
 
-    An identity's only account on a source holds what the identity holds there; of several, those whose attribute has
-    the entitlement's value.
+    If an identity has one account on a source, the account holds all entitlements that the identity has there. If it
+    has several, an entitlement goes to each account that has the entitlement's value in the attribute of that name.
 
     Args:
-        given: SQL of the rows of access that documents gave.
+        connection: DuckDB.
+        given: SQL table expression for the rows of access that documents gave.
         accounts: files of the accounts of these sources.
-        stage: of `account_entitlements`.
+        sources: ids of the sources.
+        stage: stage of the table `account_entitlements`, to which the rows are added.
     """
     statement = _HELD.format(given=given, accounts=listed_paths(accounts))
     found = connection.sql(statement, params={"sources": sorted(sources)})

@@ -1,4 +1,4 @@
-"""Gaps: rows and cells that loads could not take from the files of a source. Reports of the snapshot name them."""
+"""Gaps of a snapshot: the numbers of rejected rows and emptied cells, by table and source. Reports show them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from whohas.warehouse.store import Gap
 def gaps(reading: Reading, accepted: bool) -> tuple[Gap, ...]:
     """Return the gaps of the snapshot that a load publishes.
 
-    Those of the rows that it replaces go, those of all others stay.
+    Gaps of earlier loads are dropped for the tables and sources that this load replaces, and kept for all others.
 
     Args:
-        accepted: whether the load loses more than its limits allow, and that is accepted.
+        accepted: whether the load exceeds its loss limits and was accepted nevertheless.
     """
     stages = reading.stages
     kept = [

@@ -1,4 +1,7 @@
-"""The tables as a load leaves them, and what documents give identities among them."""
+"""The tables as they will be after a load, and the rows of access that identity documents gave.
+
+Access that documents gave is kept apart from access that the load derives from account entitlements.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ from whohas.warehouse.schema import (
 from whohas.warehouse.store import Change, Snapshot
 
 FILE, DOCUMENTS = "FILE", "DOCUMENTS"
-"""Values of `sources.holdingsFrom`."""
+"""Values of `sources.holdingsFrom`: account entitlements come from a file of them, or from identities' documents."""
 
 
 class After:
-    """The tables as they will be when the changes so far are published."""
+    """The tables as they will be once some changes are published on top of a base snapshot."""
 
     def __init__(self, base: Snapshot, changes: Iterable[Change]) -> None:
         self._base = base
@@ -30,34 +33,37 @@ class After:
 
     @property
     def changed(self) -> frozenset[str]:
-        """The names of the tables that change."""
+        """The names of the tables that have a change."""
         return frozenset(self._changes)
 
     def replaced(self, table: Table) -> set[str]:
-        """The partitions of a table that get other rows."""
+        """Return the partitions of a table that the changes replace or add files to."""
         change = self._changes.get(table.name)
         if change is None:
             return set()
         return {*(change.replace or ()), *(file.partition or "" for file in change.add)}
 
     def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[Path]:
-        """The files of a table that have rows, those of some partitions or all."""
+        """Return the paths of a table's files that have rows, of the given partitions or (None) of all."""
         change = self._changes.get(table.name)
         kept = self._base.files(table, partitions)
         added = ()
         if change is not None:
-            gone = change.replace
-            kept = [file for file in kept if gone is not None and (file.partition or "") not in gone]
+            dropped = change.replace
+            kept = [file for file in kept if dropped is not None and (file.partition or "") not in dropped]
             added = change.add
-        found = [*kept, *(file for file in added if partitions is None or (file.partition or "") in partitions)]
-        return [file.path for file in found if file.rows]
+        files = [*kept, *(file for file in added if partitions is None or (file.partition or "") in partitions)]
+        return [file.path for file in files if file.rows]
 
     def scan(self, table: Table, partitions: frozenset[str] | None = None) -> str:
-        """The SQL of a table's rows."""
+        """Return an SQL table expression for a table's rows, of the given partitions or (None) of all."""
         return scan(table, self.files(table, partitions))
 
     def overruled(self) -> list[Path]:
-        """The files of `overruled_access` that stay: those of partitions that get no other documents."""
+        """Return the files of `overruled_access` that stay valid.
+
+        These are the files of the partitions for which the load brings no new rows of `identity_access`.
+        """
         touched = self.replaced(IDENTITY_ACCESS)
         return [
             file.path
@@ -67,11 +73,15 @@ class After:
 
 
 KEY = "identityId, type, id"
-"""The columns that tell rows of access apart."""
+"""The columns that together identify a row of access."""
 
 
 def given(after: After) -> str:
-    """The SQL of all rows of access that documents gave, those that accounts overrule among them."""
+    """Return an SQL table expression for all rows of access that documents gave.
+
+    Rows that were replaced by account entitlements are included, as the documents gave them; they are kept in
+    `overruled_access`.
+    """
     rows = f"FROM {after.scan(IDENTITY_ACCESS)} WHERE derived IS NOT TRUE"
     overruled = after.overruled()
     if not overruled:
@@ -84,10 +94,15 @@ def given(after: After) -> str:
 
 
 def recognise(connection: Any, base: Snapshot, sources: Mapping[str, dict[str, Any]]) -> None:
-    """Finds out, for sources of an earlier version, what said which entitlements their accounts hold.
+    """Set `holdingsFrom` of the sources that an earlier version of whohas loaded without setting it.
 
-    What a load made of identities' documents can be told from them: if a document gives each entitlement to the
-    identity of the account that holds it, it was made of documents, else a file brought it.
+    A source gets `DOCUMENTS` if every one of its account entitlements is explained by a document that gives the
+    entitlement to the account's identity, and `FILE` otherwise. Sources without account entitlements are not changed.
+
+    Args:
+        connection: DuckDB.
+        base: the snapshot to inspect.
+        sources: rows of the table `sources` by id; they are changed in place.
     """
     unknown = [
         id
@@ -96,24 +111,24 @@ def recognise(connection: Any, base: Snapshot, sources: Mapping[str, dict[str, A
     ]
     if not unknown:
         return
-    some = frozenset(unknown)
+    unknown_ids = frozenset(unknown)
     after = After(base, ())
-    accounts = listed_paths(after.files(ACCOUNTS, some))
+    accounts = listed_paths(after.files(ACCOUNTS, unknown_ids))
     explained = (
         f"SELECT a.id AS accountId, g.id AS entitlementId FROM (FROM read_parquet([{accounts}])) a "
         f"JOIN {given(after)} g ON g.identityId = a.identityId AND g.type = 'ENTITLEMENT'"
         if accounts
         else "SELECT NULL::VARCHAR AS accountId, NULL::VARCHAR AS entitlementId WHERE false"
     )
-    found = connection.sql(
-        f"SELECT DISTINCT h.sourceId FROM {after.scan(ACCOUNT_ENTITLEMENTS, some)} h "
+    unexplained = connection.sql(
+        f"SELECT DISTINCT h.sourceId FROM {after.scan(ACCOUNT_ENTITLEMENTS, unknown_ids)} h "
         f"ANTI JOIN ({explained}) e USING (accountId, entitlementId)"
     ).fetchall()
-    from_file = {id for (id,) in found}
+    from_file = {id for (id,) in unexplained}
     for id in unknown:
         sources[id]["holdingsFrom"] = FILE if id in from_file else DOCUMENTS
 
 
 def listed(values: Iterable[str]) -> str:
-    """Texts as a list in SQL."""
+    """Return texts as an SQL list literal of type VARCHAR[], sorted."""
     return f"[{', '.join(map(literal, sorted(values)))}]::VARCHAR[]"

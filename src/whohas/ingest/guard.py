@@ -1,4 +1,4 @@
-"""The guard of a load: finds data that would be lost beyond its limits, before anything is published."""
+"""The guard of a load: compares the data that the load would lose with its limits, before anything is published."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ _KEYS = {
         "accountId || chr(0) || coalesce(attribute, '') || chr(0) || coalesce(value, entitlementId)",
     ),
 }
-"""What a row is known by within its partition: it is kept if a new row has any of these. Of other tables: the id.
+"""SQL expressions of a row's keys within its partition; tables that are not listed have the key `id`.
 
-A source whose export gains ids loses nobody, for its accounts keep their native identities.
+A row counts as kept if a new row has any one of its keys. If a source's export begins to contain ids, all accounts
+get new ids, but none counts as removed, because their native identities are the same.
 """
 
 _EXAMPLE = {
@@ -48,15 +49,15 @@ _EXAMPLE = {
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a load may lose before it stops. Shares are percentages.
+    """How much a load may lose before it stops.
 
     Attributes:
-        rejected: of the rows of a file, or of a source's rows in one table, that may be rejected.
-        unreadable: of the filled cells of a column that may be unreadable.
-        few: so many rejected rows or unreadable cells never stop a load, unless every row of the file is concerned.
-        removed: of the keys of a table that may be removed for a source.
-        small: below so many rows, `small_removed` counts instead of `removed`.
-        small_removed: keys that may be removed from a small table, as long as some are left.
+        rejected: largest percentage of rejected rows, of a file or of a source's rows in one table.
+        unreadable: largest percentage of unreadable cells among the filled cells of a column.
+        few: number of rejected rows or unreadable cells that never stops a load, unless all rows of a file are bad.
+        removed: largest percentage of the keys of a source in one table that may be removed.
+        small: number of rows below which `small_removed` applies instead of `removed`.
+        small_removed: largest number of keys that may be removed from such a small table; never all of them.
     """
 
     rejected: float = 5
@@ -68,10 +69,10 @@ class Limits:
 
 
 class LoadStopped(WhohasError):
-    """A load was stopped to protect data; nothing was published.
+    """A load exceeded its loss limits and was stopped; nothing was published.
 
     Attributes:
-        report: what the load would have done; `losses` says why it stopped.
+        report: the report of the stopped load; its `losses` are the reasons.
     """
 
     def __init__(self, report: LoadReport) -> None:
@@ -84,12 +85,18 @@ class LoadStopped(WhohasError):
 
 
 def losses(reading: Reading, load: Load, changes: Iterable[Change], limits: Limits) -> tuple[Loss, ...]:
-    """Return what a load would lose beyond its limits; nothing where it may be published."""
+    """Return the losses that exceed the limits of a load; empty if the load may be published.
+
+    Args:
+        reading: the load's files, read and reconciled.
+        load: the open load, for the snapshot that it builds on.
+        changes: the changes that it would publish.
+    """
     return (*_rejected(reading, limits), *_unreadable(reading, limits), *_removed(reading, load, changes, limits))
 
 
 def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
-    """Rows that cannot be loaded, by file; then by source, where the file as a whole has few."""
+    """Check rejected rows per file, then per source and table for files that are within the limit as a whole."""
     found: list[Loss] = []
     limit = f"{limits.rejected:g} %"
     rejects = reading.rejects
@@ -126,7 +133,8 @@ def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
     files = {number: (path, read) for number, path, _, read in reading.files}
     for (number, column), count in reading.rejects.by_column.items():
         path, read = files[number]
-        filled = max(reading.filled[number].get(column, read), count)  # of texts it is not counted
+        # cells of text columns are not counted, since every text is readable: then all rows count as filled
+        filled = max(reading.filled[number].get(column, read), count)
         if count >= max(read, filled) or _beyond(count, filled, limits.unreadable, limits.few):
             samples = reading.rejects.samples(number, column)
             subject = f"{path}, column {column}"
@@ -165,7 +173,11 @@ def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Li
 
 
 def _memberships(connection: Any, load: Load, source: str, examples: Iterable[str]) -> tuple[str, ...]:
-    """Examples of memberships as their source names them: the account's native identity, the entitlement's value."""
+    r"""Return examples of memberships as `nativeIdentity: value`, as their source names them.
+
+    Args:
+        examples: texts `accountId\0entitlementId\0value` (see `_EXAMPLE`), value empty where there is none.
+    """
     found = [example.split("\0") for example in examples]
     accounts = _named(connection, load, ACCOUNTS, source, "nativeIdentity", [account for account, _, _ in found])
     wanted = [id for _, id, value in found if not value]
@@ -176,7 +188,11 @@ def _memberships(connection: Any, load: Load, source: str, examples: Iterable[st
 
 
 def _named(connection: Any, load: Load, table: Table, source: str, name: str, ids: Sequence[str]) -> dict[str, str]:
-    """The names that rows with some ids have in the snapshot that the load builds on."""
+    """Return the names of a source's rows by id, from the snapshot that the load builds on.
+
+    Args:
+        name: SQL expression for a row's name.
+    """
     files = load.base.files(table, frozenset({source}))
     if not files or not ids:
         return {}
@@ -187,9 +203,9 @@ def _named(connection: Any, load: Load, table: Table, source: str, name: str, id
 
 
 def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:
-    """The files of all accounts as they will be.
+    """Return the files of all accounts as they will be after the load.
 
-    What an account held is only missed where the account is still there: its own loss is told already.
+    A removed membership counts as lost only if its account remains, because removed accounts are counted already.
     """
     change = next((change for change in changes if change.table is ACCOUNTS), None)
     files = load.base.files(ACCOUNTS)
@@ -202,9 +218,13 @@ def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:
 def _gone(
     connection: Any, table: Table, old: Sequence[DataFile], new: Sequence[DataFile], accounts: list[Path] | None
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Count the keys of each partition that have no row any more, with examples.
+    """Return, by partition, the number of rows whose keys all disappear, and up to five examples.
 
-    Hashes are compared instead of keys: they are small, and two that collide hide one loss among many.
+    Hashes are compared instead of keys because they take less memory. A collision would hide a single removed row.
+
+    Args:
+        accounts: for memberships, the files of the remaining accounts: only memberships of these count. None for
+            other tables.
     """
     keys = _KEYS.get(table.name, ("id",))
     partition = f"coalesce({table.partition}, '')" if table.partition else "''"
@@ -230,5 +250,5 @@ def _gone(
 
 
 def _beyond(count: int, total: int, percent: float, few: int) -> bool:
-    """Whether more than a few, and more than a share of the total, are lost."""
+    """Return whether `count` exceeds both the number `few` and `percent` of the total."""
     return count > few and 100 * count > percent * total

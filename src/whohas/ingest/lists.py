@@ -1,4 +1,4 @@
-"""Cells that hold several values, taken apart."""
+"""Split cells that hold several values, separated by a character or as a JSON array."""
 
 from __future__ import annotations
 
@@ -12,74 +12,87 @@ from whohas.warehouse.arrow import one, pc
 
 _DISTINGUISHED = r"(?i)^\s*(cn|ou|o|uid|dc|l|st|c|street)\s*="
 _BACKSLASHES, _SEPARATOR = "\x1d", "\x1e"
-"""Stand for an escaped backslash and an escaped separator while a cell is split."""
+r"""Placeholders for `\\` and for the escaped separator while a cell is split; see `_split`."""
 
 
 def split_cells(connection: Any, cells: pa.Array, separator: str | None) -> tuple[pa.Array, Numbers]:
-    r"""Split cells into their values: without the blanks around them, without empty and repeated ones.
+    r"""Split cells into their values. Values are trimmed; empty and repeated values of a cell are left out.
 
-    A cell that holds a JSON array has its elements, whatever the separator. A distinguished name is not split where
-    a backslash escapes the separator (`CN=Sales\;East,OU=Groups`), since no name ends with a lone backslash.
+    A cell with a JSON array yields its elements, whatever the separator. In distinguished names an escaped separator
+    does not split (`CN=Sales\;East,OU=Groups` is one value), since no name ends with a single backslash.
+
+    An example: the cells `["b; a;b", "", "c"]` with the separator `;` yield the values `["b", "a", "c"]` and the
+    indexes `[0, 0, 2]`.
 
     Args:
-        connection: DuckDB, to read JSON.
-        cells: texts, null or empty where a cell has no value.
-        separator: what separates values; None where only a JSON array holds several: other cells are kept as they are.
+        connection: DuckDB, to parse JSON.
+        cells: texts; null or empty if a cell has no value.
+        separator: the separator of values; None if cells without a JSON array hold one value each.
 
     Returns:
-        All values in order, and for each the place of its cell.
+        All values in order, and for each the index of its cell.
     """
     arrays = _arrays(connection, cells)
     if arrays is None and separator is None:
-        held = _filled(cells)
-        return cells.filter(pa.array(held)), np.flatnonzero(held).astype(np.int64)
+        filled = _filled(cells)
+        return cells.filter(pa.array(filled)), np.flatnonzero(filled).astype(np.int64)
     lists = _split(cells, separator)
     if arrays is not None:
         lists = pc.coalesce(arrays, lists)
-    values, places = lists.flatten(), pc.list_parent_indices(lists).to_numpy().astype(np.int64)
+    values, cell_indexes = lists.flatten(), pc.list_parent_indices(lists).to_numpy().astype(np.int64)
     values = pc.utf8_trim_whitespace(values)
-    held = _filled(values)
-    if not held.all():
-        values, places = values.filter(pa.array(held)), places[held]
-    first = _first_of_each(values, places)
-    return (values, places) if first is None else (values.take(pa.array(first)), places[first])
+    filled = _filled(values)
+    if not filled.all():
+        values, cell_indexes = values.filter(pa.array(filled)), cell_indexes[filled]
+    first = _first_of_each(values, cell_indexes)
+    return (values, cell_indexes) if first is None else (values.take(pa.array(first)), cell_indexes[first])
 
 
 def as_lists(connection: Any, cells: pa.Array, separator: str | None) -> pa.Array:
-    """Return the values of cells as one list a cell; see `split_cells`."""
-    values, places = split_cells(connection, cells, separator)
+    """Return the values of cells as an array of lists, one list per cell; see `split_cells`."""
+    values, cell_indexes = split_cells(connection, cells, separator)
     offsets = np.zeros(len(cells) + 1, np.int32)
-    np.cumsum(np.bincount(places, minlength=len(cells)), out=offsets[1:])
+    np.cumsum(np.bincount(cell_indexes, minlength=len(cells)), out=offsets[1:])
     return pa.ListArray.from_arrays(pa.array(offsets), values)
 
 
 def has_arrays(cells: pa.Array) -> bool:
-    """Return whether a cell may hold a JSON array."""
+    """Return whether any cell begins with `[`, so that it may hold a JSON array."""
     return bool(pc.any(pc.starts_with(cells, "[")).as_py())
 
 
 def first_of_each(columns: list[pa.Array]) -> Numbers:
-    """Return the places of the first row of each combination of values, in order."""
+    """Return the index of the first row of each distinct combination of values, ascending.
+
+    The columns are combined into one number per row. An example: of the columns `[x, y, x, x]` and `[p, p, q, p]` the
+    codes are `[1, 2, 1, 1]` and `[1, 1, 2, 1]`, the combined numbers `[1, 4, 2, 1]`, the result `[0, 1, 2]`.
+    """
     combined: Any = None
     for column in columns:
         codes = one(column).dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64) + 1
         if combined is None:
             combined = codes
         else:
-            # numbers without gaps after each step, so that the product stays below 64 bits
+            # renumbered without gaps at each step, so that the product fits into 64 bits
             combined = np.unique(combined, return_inverse=True)[1].astype(np.int64) * (int(codes.max(initial=0)) + 1)
             combined += codes
     return np.sort(np.unique(combined, return_index=True)[1])
 
 
-def _first_of_each(values: pa.Array, places: Numbers) -> Numbers | None:
-    """The first of equal values of each cell; None where no cell has several values."""
-    if not len(places) or not (np.diff(places) == 0).any():
+def _first_of_each(values: pa.Array, cell_indexes: Numbers) -> Numbers | None:
+    """Return the indexes of the values without repeats within a cell; None if no cell has several values."""
+    if not len(cell_indexes) or not (np.diff(cell_indexes) == 0).any():
         return None
-    return first_of_each([values, pa.array(places)])
+    return first_of_each([values, pa.array(cell_indexes)])
 
 
 def _split(cells: pa.Array, separator: str | None) -> pa.Array:
+    r"""Split cells at a separator, except at escaped separators of distinguished names.
+
+    An example, with the separator `;`: in `CN=A\;B;CN=C` the escaped separator is replaced by U+001E, the text is
+    split into `CN=A<U+001E>B` and `CN=C`, and the placeholder is replaced by `\;` again: `CN=A\;B`, `CN=C`. Escaped
+    backslashes are hidden first, so that the separator in `CN=A\\;CN=B` is not taken for an escaped one.
+    """
     if separator is None:
         return pa.ListArray.from_arrays(pa.array(np.arange(len(cells) + 1, dtype=np.int32)), cells)
     escaped = "\\" + separator
@@ -97,7 +110,7 @@ def _split(cells: pa.Array, separator: str | None) -> pa.Array:
 
 
 def _arrays(connection: Any, cells: pa.Array) -> pa.Array | None:
-    """The elements of cells that hold JSON arrays, null for other cells; None if no cell does."""
+    """Return the elements of cells that hold JSON arrays, null for other cells; None if no cell holds one."""
     if not has_arrays(cells):
         return None
     connection.register("cells", pa.table({"t": cells}))
@@ -109,5 +122,5 @@ def _arrays(connection: Any, cells: pa.Array) -> pa.Array | None:
 
 
 def _filled(values: pa.Array) -> Any:
-    held = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0).fill_null(False)
-    return held.to_numpy(zero_copy_only=False)
+    filled = pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0).fill_null(False)
+    return filled.to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""A load, from first to last."""
+"""Run a load: discover and read the input files, reconcile the rows, check the loss limits, publish a snapshot."""
 
 from __future__ import annotations
 
@@ -37,28 +37,29 @@ def load(
     rejects: Path | None = None,
     by: Mapping[str, str] | None = None,
 ) -> LoadReport:
-    """Loads files into the warehouse as one snapshot.
+    """Load files into the warehouse and publish them as one snapshot.
 
     Args:
-        paths: files and folders: data named after what it holds, and TOML mappings.
-        check: find out what would happen, and write nothing.
-        strict: end at the first bad row or cell instead of leaving it out.
-        accept_loss: publish even if more is lost than the limits allow.
-        limits: how much may be lost before the load stops.
-        on_progress: told a few times a second how far it is.
-        on_wait: called once if another load has to end first.
-        rejects: the folder for the file of rejected rows; default: `rejects` beside the warehouse's folder.
-        by: the `user` who loads and their `host`, for the audit trail.
+        warehouse: the warehouse to load into.
+        paths: files and folders: data files named after their table, and TOML mappings with the files they name.
+        check: dry run: report what the load would do, and publish nothing.
+        strict: fail at the first bad row or cell instead of leaving it out.
+        accept_loss: publish even if the losses exceed the limits.
+        limits: how much data may be lost before the load stops.
+        on_progress: called with the progress, while reading at most ten times a second.
+        on_wait: called once if the load has to wait for another load to end.
+        rejects: the folder for the file of rejected rows; default: the folder `rejects` next to the warehouse.
+        by: the `user` and `host` that started the load, for the audit log.
 
     Returns:
-        What was done; bad rows and cells are in it and in the file of rejects. A check says in `losses` why the load
-        would stop.
+        The report of the load. Its `rejections` and `emptied_cells` are the first bad rows and cells; the file of
+        rejects has all of them. Of a check, `losses` are the reasons why the load would stop.
 
     Raises:
-        LoadStopped: more would be lost than the limits allow, and that is not accepted. Nothing was published.
-        InvalidArguments: a file as a whole cannot be loaded, sources contradict each other, or a row is bad and the
-            load is strict. Nothing was loaded.
-        Unavailable: the disk is full. Nothing was loaded.
+        LoadStopped: the losses exceed the limits, and `accept_loss` is not set. Nothing was published.
+        InvalidArguments: a whole file cannot be loaded, sources contradict each other, or the load is strict and a
+            row or cell is bad. Nothing was published.
+        Unavailable: the disk is full. Nothing was published.
     """
     from whohas.engine.duckdb import connect
 
@@ -116,7 +117,10 @@ def load(
 
 @contextmanager
 def _frugal_memory() -> Generator[None]:
-    """Lets Arrow keep the memory of one batch for the next: giving it back each time costs a fifth of a load."""
+    """Use jemalloc as Arrow's allocator, if there is one, so that memory of one batch is reused for the next.
+
+    Returning the memory to the system after each batch costs a fifth of a load's time.
+    """
     import pyarrow as pa
 
     before = pa.default_memory_pool()

@@ -1,4 +1,4 @@
-"""The managers of identities: by a mapping's rule, or by the native identity that a mapping's `managerId` names."""
+"""Set the managers of identities, by a mapping's [manager] rule or by native identities in the column `managerId`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Managers:
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
     def find(self) -> None:
-        """Sets `managerId` of the identities that the load brings."""
+        """Set `managerId` of the identities that the load brings, in their staged files."""
         stage = self._reading.stages.get(IDENTITIES.name)
         if stage is None:
             return
@@ -47,7 +47,7 @@ class Managers:
                 self._by_native(file)
 
     def find_again(self, amendments: Amendments) -> None:
-        """Likewise of identities that stay, where the load brings others."""
+        """Schedule the rules for the identities that the load keeps, if it brings other identities."""
         if IDENTITIES.name in self._reading.stages:
             for partition in amendments.kept(IDENTITIES):
                 rule = self.rule(partition)

@@ -1,4 +1,4 @@
-"""Mappings: TOML files that say what the columns of somebody's CSV or Parquet files are."""
+"""Parse mappings: TOML files that assign the columns of CSV, XLSX or Parquet files to columns of tables."""
 
 from __future__ import annotations
 

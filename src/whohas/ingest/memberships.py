@@ -1,4 +1,7 @@
-"""Memberships of a mapping: who holds what, told by native identities and values, made into ids."""
+"""Memberships (which account has which entitlement) of a mapping.
+
+The files name accounts by native identity and entitlements by value; `resolve` replaces these by ids.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +135,7 @@ class MemberRows:
 def make_entitlements(
     connection: Any, asked: Sequence[StagedFile], given: Sequence[Path], stage: Stage, sources: Sources
 ) -> int:
-    """Stages the entitlements that only memberships name, and returns how many they are.
+    """Stage the entitlements that only memberships name, and return their number.
 
     Args:
         given: files of the entitlements that this load brings of the same sources; these are not made again.
@@ -192,7 +195,7 @@ def resolve(
     stage: Stage,
     reject: Reject,
 ) -> None:
-    """Stages memberships with the ids of their accounts and entitlements.
+    """Resolve memberships to ids of accounts and entitlements, and stage them.
 
     Args:
         asked: memberships whose ids are native identities and values.
@@ -200,7 +203,7 @@ def resolve(
         entitlements: likewise.
         ignore_case: whether a name that differs in case only means the same, if just one does.
         stage: of `account_entitlements`.
-        reject: takes those that mean nothing.
+        reject: called with the memberships whose account or entitlement does not exist.
     """
     _held_by(connection, accounts, ignore_case)
     for file in asked:

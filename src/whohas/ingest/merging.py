@@ -1,4 +1,4 @@
-"""Rows of one account, made one account: they may differ in the columns that carry its entitlements.
+"""Merge several rows of one account into one. The rows may differ only in the columns that hold its entitlements.
 
 An example: of the rows `u1,Ann,admin` and `u1,Ann,audit`, where the third column carries entitlements, the first is
 kept with the attribute `groups` = [admin, audit], and the second is left out. A row `u1,Anne,audit` is rejected: an
@@ -40,7 +40,7 @@ class Rows:
 
 
 class Merging:
-    """Finds what becomes of rows whose key an earlier row of their stage has.
+    """Decides for each row with the key of an earlier row of its stage whether it is merged into it or rejected.
 
     Args:
         connection: DuckDB; its tables `again` and `merged` are this object's until the next one is made.
@@ -70,16 +70,16 @@ class Merging:
         self._merge()
 
     def taken(self) -> Numbers:
-        """The origins of rows that became part of an earlier one, sorted."""
+        """Return the origins of the rows that are merged into an earlier row, sorted."""
         found = self._connection.sql("SELECT origin FROM compared WHERE same ORDER BY origin").fetchnumpy()
         return np.asarray(found["origin"], dtype=np.int64)
 
     def apply(self, stage: Stage, drop: Mapping[int, Numbers]) -> None:
-        """Gives the rows that are kept their values, and leaves out others.
+        """Rewrite a stage's files: set the merged attributes of kept rows, and drop rows.
 
         Args:
             stage: of accounts, or of the identities that they make.
-            drop: per place among the stage's files the places of rows.
+            drop: indexes of the rows to drop, by the index of the file in `stage.files`.
         """
         changed = self._connection.sql("SELECT origin FROM merged ORDER BY origin").fetchnumpy()["origin"]
         for place, file in enumerate(stage.files):

@@ -1,4 +1,4 @@
-"""Accounts that only memberships name, for a source that no file of accounts ever described."""
+"""Make accounts from memberships, for sources without any file of accounts."""
 
 from __future__ import annotations
 

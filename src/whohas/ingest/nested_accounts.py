@@ -1,4 +1,4 @@
-"""Accounts that are nested in identities, beside those that a file of accounts brings."""
+"""Accounts nested in identity documents: loaded for sources without a file of accounts, else used to fill nulls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPas
 
 
 def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]) -> list[StagedFile]:
-    """Moves the nested rows of partitions that nothing else brings into the stage; returns what is left."""
+    """Move files of nested rows into a stage, and return the files that were not moved.
+
+    A file is moved if its partition is not in the stage yet and `takes` accepts the partition.
+    """
     left: list[StagedFile] = []
     for file in nested.files:
         partition = file.partition or ""

@@ -1,4 +1,4 @@
-"""The reading half of a load: every input file, in the order that correlation needs, into stages."""
+"""Read every input file of a load into stages, in the order that correlation needs: identities before accounts."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Reading:
 
     @property
     def brought(self) -> set[str]:
-        """The ids of the sources whose rows the load replaces."""
+        """The ids of the sources whose rows the load replaces, in any of the tables partitioned by source."""
         named = ("accounts", "entitlements", "account_entitlements", "identities")
         return {id for name in named if name in self.stages for id in self.stages[name].touched if id}
 
@@ -147,7 +147,7 @@ class Reading:
         return Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
 
     def aside(self, table: Table, name: str) -> Stage:
-        """A stage whose files are not published as they are."""
+        """Return a stage in a scratch folder, whose files are not published as they are."""
         folder = self.load.scratch / name
         folder.mkdir(exist_ok=True)
         numbers = iter(range(1_000_000))

@@ -1,4 +1,4 @@
-"""What a load changes in each table."""
+"""Build the change of each table that a load publishes: replaced partitions, or rows merged by id."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MERGED = frozenset({"account_activities", "events"})
 
 
 def replaced(stage: Stage) -> Change:
-    """The change that puts a stage's rows in place of all rows of its partitions, or of the whole table."""
+    """Return the change that replaces the stage's partitions, or the whole table if it has none, by its rows."""
     return Change(stage.table, data_files(stage), frozenset(stage.touched) if stage.table.partition else None)
 
 
 def merged(connection: Any, load: Load, stage: Stage) -> Change:
-    """The change that adds a stage's rows, each in place of an older one with its id in the same partition."""
+    """Return the change that adds a stage's rows and drops older rows of the same partitions with the same ids."""
     table = stage.table
     add = list(data_files(stage))
     touched = frozenset(stage.touched) if table.partition else None

@@ -1,4 +1,4 @@
-"""The settling half of a load: duplicates, memberships, nested accounts, correlation; then what changes."""
+"""Reconcile the staged rows of a load: duplicates, memberships, nested accounts, correlation; then list the changes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,12 @@ Counts = dict[str, tuple[int, int]]
 
 
 def settle(reading: Reading) -> tuple[list[Change], Counts]:
-    """Makes of what was read what is published.
+    """Reconcile what was read, and return the changes to publish.
+
+    Warnings are added to `reading.warnings`, and bad rows to `reading.rejects`.
 
     Returns:
-        The changes, and the accounts of each source that the load touches.
+        The changes, and by touched source the numbers of accounts and of correlated accounts.
     """
     for name in ("accounts", "entitlements"):
         if name in reading.stages:

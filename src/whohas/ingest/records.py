@@ -1,4 +1,4 @@
-"""The records of input files that a load comes back to: to reject one when all files are read, it is read once more."""
+"""Reject records after all files were read (duplicates, unknown accounts): their files are read a second time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References to identities whose ids a load changes, as where a mapping begins or ceases to name a column of ids."""
+"""Update references to identities whose ids a load changes, as when a mapping begins or stops naming an id column."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ class Moved:
 
 
 def moved(reading: Reading) -> Moved | None:
-    """The identities that get another id; None where none does.
+    """Return the identities whose ids the load changes; None if there are none.
 
-    An account that is loaded again tells it: the identity that was made from it, and the one that is made from it now.
+    They are found by authoritative accounts in the snapshot and in the load that have the same source and native
+    identity, but different identity ids.
     """
     stage = reading.stages.get(ACCOUNTS.name)
     if stage is None or IDENTITIES.name not in reading.stages:
@@ -76,7 +77,7 @@ def moved(reading: Reading) -> Moved | None:
 
 
 def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
-    """Lets every reference that the load does not bring follow to the new ids."""
+    """Replace old identity ids by new ones in all rows that the load keeps, and in the owners of sources."""
     reading.connection.register("moved_ids", pa.table({"old": gone.old}))
     for table, columns in REFERENCES.items():
         for partition, files in amendments.kept(table).items():

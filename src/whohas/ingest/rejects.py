@@ -1,5 +1,4 @@
-"""Rows that are not loaded and cells that became null: kept with file, line, column and reason, or the end of a strict
-load."""
+"""Collect rejected rows and emptied cells with file, line, column and reason; in a strict load, fail at the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staged or published files written anew, with rows left out or changed."""
+"""Rewrite staged or published Parquet files, with rows dropped or changed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Change = Callable[[pa.Table], pa.Table]
 
 
 def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None, change: Change | None = None) -> int:
-    """Writes a file of a table anew and returns how many rows it has.
+    """Write a copy of a table's file to `target`, and return its number of rows.
 
     Args:
-        drop: the places of rows that are left out.
-        change: what becomes of the others, row group by row group, their number and order unchanged.
+        drop: indexes of the rows to leave out.
+        change: called with batches of the other rows; returns as many rows, in the same order.
     """
     rows = start = 0
     with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
@@ -42,7 +42,7 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
 
 
 def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: Change | None = None) -> None:
-    """Writes a staged file anew in its own place."""
+    """Rewrite a staged file in place, and drop the origins of dropped rows; see `rewrite`."""
     target = file.path.with_suffix(".revised")
     try:
         file.rows = rewrite(file.path, target, table, drop, change)
@@ -54,7 +54,7 @@ def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: 
 
 
 def leave_out(stage: Stage, origins: Numbers) -> None:
-    """Leaves out the staged rows that have one of these origins."""
+    """Drop the staged rows that have one of these origins."""
     if not len(origins):
         return
     for file in stage.files:

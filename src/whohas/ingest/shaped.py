@@ -1,4 +1,4 @@
-"""What shapers hand to the stages: rows of a table, and rows that are rejected."""
+"""Converted rows of a table with their record numbers, and the errors of rejected rows and unreadable cells."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shaped:
 
 
 def shaped(table: Table, typed: Typed, records: Numbers) -> Shaped:
-    """The good rows of what was typed."""
+    """Return the rows of a converted batch without an error that rejects the row."""
     data = pa.table([typed.data[name] for name in table.schema.names], schema=table.schema)
     good = typed.wrong < 0
     if good.all():

@@ -1,4 +1,4 @@
-"""Rows on their way into Parquet files, one file a partition, in flat memory."""
+"""Stage rows in Parquet files, one file per partition, with bounded memory, before they are published."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ FILE_BITS = 40
 
 
 def origins(file: int, records: Numbers) -> Numbers:
-    """Where rows come from, as one number each."""
+    """Return the origins of some records of an input file, one number per record."""
     return records | (file << FILE_BITS)
 
 
@@ -159,7 +159,7 @@ class Stage:
         return sum(file.rows for file in self.files)
 
     def touch(self, partition: str) -> None:
-        """Notes that the load brings this partition, even if it has no row."""
+        """Mark a partition as replaced by the load, even if it gets no rows."""
         self.touched.add(partition)
 
     def add(self, data: pa.Table, origin: Numbers) -> None:
@@ -285,7 +285,7 @@ class Stage:
 
 
 class ParquetFile:
-    """A file of a table, being written. Only what repeats is kept as a dictionary, for that costs time."""
+    """A Parquet file being written. Only columns with repeated values get a dictionary: dictionaries are slow."""
 
     def __init__(self, path: Path, table: Table) -> None:
         self._path = path
@@ -323,7 +323,7 @@ def _has_order(type: pa.DataType) -> bool:
 
 @contextmanager
 def disk_space(path: Path) -> Generator[None]:
-    """Tells a full disk in plain words.
+    """Convert errors of a full disk to `Unavailable`.
 
     Raises:
         Unavailable: it is full.

@@ -1,4 +1,4 @@
-"""Rows of a table out of a file with columns: CSV or Parquet, mapped or with our own column names."""
+"""Convert files with columns (CSV, XLSX, Parquet) to table rows, by a mapping or by whohas' own column names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From text to typed values, as SQL."""
+"""SQL expressions that convert text to typed values."""
 
 from __future__ import annotations
 
@@ -153,5 +153,5 @@ BAD_ID = f"no id: longer than {MAX_ID} characters, or with control characters"
 
 
 def made_id(*parts: str) -> str:
-    """SQL: the id of what has none, made from what it is known by; the same for the same parts."""
+    """Return SQL for a derived id: the MD5 hash of the parts, joined by a zero character."""
     return f"md5({' || chr(0) || '.join(parts)})"

@@ -1,4 +1,7 @@
-"""JSON documents, one a line (NDJSON) or in an array, as batches of their text."""
+"""Read files of JSON documents as batches of text: one document per line (NDJSON), or the elements of an array.
+
+Documents are cut out of the file here and parsed later, by `documents`.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,26 @@ from whohas.ingest.readers.streams import ByteStream, open_bytes
 
 _BLOCK = 8 << 20
 LONGEST = 16 << 20
-"""Bytes of a document. No identity or account has as many; a file without line ends has."""
+"""Largest size of a document in bytes. Identities and accounts are far smaller; a file without line breaks is not."""
 _SHOWN = 200
-"""Characters of a document that is too long which the list of rejected rows shows."""
+"""Number of bytes of an overlong document that the list of rejected rows shows."""
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[{}\[\],]', re.DOTALL)
-"""What structure is made of, and whole strings, so that nothing in them is taken for it. Its repeats are
-possessive: others note each character for the way back, a hundred times the memory of a long string."""
+"""The tokens that give JSON its structure. Whole strings are tokens too, so that brackets in them do not count.
+
+The repeats are possessive (`*+`): ordinary ones remember a position per character for backtracking, which takes a
+hundred times the memory of a long string.
+"""
 
 
 def ndjson_batches(path: Path) -> Iterator[Batch]:
-    """A document a line; records are lines. Blank lines are passed over, and lines that are too long are rejected
-    without being held in memory."""
+    """Yield the documents of an NDJSON file. Record numbers are line numbers, from 1.
+
+    Blank lines are skipped. Lines longer than `LONGEST` are rejected without being kept in memory.
+    """
     with open_bytes(path) as stream:
         number, rest = 1, b""
         while block := stream.read(_BLOCK):
-            if len(rest) > LONGEST:  # the rest of that line is of no interest
+            if len(rest) > LONGEST:  # the line is rejected anyway: skip to its end
                 _, end, block = block.partition(b"\n")
                 if not end:
                     continue
@@ -45,12 +53,13 @@ def ndjson_batches(path: Path) -> Iterator[Batch]:
 
 
 def json_batches(path: Path) -> Iterator[Batch]:
-    """The documents of an array, of an object that holds one array of documents, or a single one.
+    """Yield the documents of a JSON file. Record numbers are the lines on which documents start, from 1.
 
-    Records are the lines on which documents start.
+    The file holds an array of documents, an object with one array of documents among its values (such as
+    `{"count": 2, "items": [{...}, {...}]}`), a single document, or in spite of its name one document per line.
 
     Raises:
-        InvalidArguments: the file ends in the middle, or is no JSON.
+        InvalidArguments: the file is truncated, is not valid JSON, or has an overlong document.
     """
     with open_bytes(path) as stream:
         start = stream.read(_BLOCK)
@@ -68,16 +77,16 @@ def json_batches(path: Path) -> Iterator[Batch]:
 
 
 def _form(path: Path, start: bytes) -> str:
-    """Whether a file that begins with `{` is one document, a wrapper around an array of them, or lines."""
+    """Classify a file that begins with `{`: `document`, `wrapper` (around an array of documents) or `lines`."""
     if len(start) == _BLOCK:
         line = start.split(b"\n", 1)[0]
         return "lines" if _is_object(line) else "wrapper"
     try:
-        # numbers as texts: Python reads none of thousands of digits, and here they mean nothing
+        # numbers stay texts: Python refuses integers of thousands of digits, and their values do not matter here
         whole: Any = json.loads(start, parse_int=str)
     except RecursionError:
         if start.split(b"\n", 1)[0].rstrip().endswith(b"}"):
-            return "lines"  # of which each is judged alone
+            return "lines"  # each line is checked when it is parsed
         raise InvalidArguments(f"{path} is nested too deep to be read.") from None
     except json.JSONDecodeError as error:
         if "Extra data" in error.msg or _is_object(start.split(b"\n", 1)[0]):
@@ -97,7 +106,13 @@ def _is_object(text: bytes) -> bool:
 
 
 def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterator[Batch]:
-    """Cuts the text into the elements of the first array whose elements lie at depth `level`."""
+    """Yield the elements of the first array of documents at nesting depth `level`, without parsing them.
+
+    An example: `[{"id": "a", "x": [1]}, {"id": "b"}]` at level 1. The tokens are `[` (depth 1: the array begins),
+    `{` (2), strings, `[` (3), `]` (2), `}` (1), `,` (1: the first element ends here), and so on until `]` (0), which
+    ends the last element and the array. Of an element that goes beyond the block, the text from its start is kept
+    and scanned again together with the next block.
+    """
     line, depth, inside = 1, 0, False
     while True:
         found: list[bytes] = []
@@ -138,7 +153,7 @@ def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterat
                 "bracket is missing, or take the long value out."
             )
         text = text[element:] + block
-        if inside:  # what is left is the start of an element, and is looked at again with what follows
+        if inside:  # the remaining text begins with an element, so it is scanned again from the array's own depth
             depth = level
 
 

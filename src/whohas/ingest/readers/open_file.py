@@ -1,4 +1,4 @@
-"""An input file, opened: where its batches come from, whatever its format."""
+"""Open input files of any format (CSV, XLSX, JSON, Parquet) behind one interface, `OpenedFile`."""
 
 from __future__ import annotations
 

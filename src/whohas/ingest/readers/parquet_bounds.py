@@ -1,4 +1,4 @@
-"""How much memory a Parquet file takes, found by the engine, whose memory has a limit, before Arrow reads it.
+"""Measure how much memory a Parquet file takes, with DuckDB, whose memory is limited, before Arrow reads it.
 
 A few kilobytes may hold a page of gigabytes, or a text of a megabyte that a dictionary repeats in each row; what the
 file itself says of its sizes may be false. The engine keeps such texts once, and fails where a page has no room.

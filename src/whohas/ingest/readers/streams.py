@@ -1,4 +1,4 @@
-"""Bytes of an input file as UTF-8: unpacked, without a byte order mark, counted on the way."""
+"""Read input files as UTF-8: decompressed, decoded, without a byte order mark, with a count of lines."""
 
 from __future__ import annotations
 
