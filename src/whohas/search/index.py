@@ -12,7 +12,7 @@
 
 Documents are numbered (`num`) in the order of their ids. Files whose tables have not changed since an earlier index
 are hard-linked from there, not built again. Builds are reproducible: a snapshot and the same software versions give the
-same bytes, whatever the time, machine and number of threads. `docs/reference/tables.md` describes them for readers of SQL.
+same bytes, whatever the time, machine and number of threads. `docs/reference/tables.md` describes the files.
 """
 
 from __future__ import annotations
@@ -286,8 +286,8 @@ def _build_folder(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
             yield part
         except (OSError, duckdb.Error) as error:
             raise Unavailable(
-                f"The search index of snapshot {snapshot.number} could not be built: is the disk full? Free some space, "
-                f"then run `whohas index`. ({str(error).splitlines()[0][:300]})"
+                f"The search index of snapshot {snapshot.number} could not be built: is the disk full? Free space "
+                f"and run `whohas index`. ({str(error).splitlines()[0][:300]})"
             ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)

@@ -341,7 +341,7 @@ def _with_tokens(data: pa.Table, element: Element, attributes: Sequence[Attribut
 
 
 def _join_tokens(token_columns: Sequence[pa.Array], rows: int) -> pa.Array:
-    """Join the token columns of several texts as if they were the values of one: `" a b "` and `" c "` give `" a b | c "`.
+    """Join the tokens of several texts as if they were the values of one: `" a b "` and `" c "` give `" a b | c "`.
 
     Args:
         token_columns: the columns of tokens; empty texts in them are left out.
