@@ -419,7 +419,7 @@ def write_index(
         "madeWith": asdict(versions),
         "elements": {},
     }
-    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _all_elements())
+    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _elements())
     done = 0
     with Indexing.open(snapshot, folder, resources or Resources()) as indexing:
         for index in INDICES.values():
@@ -462,5 +462,5 @@ def _require_data(snapshot: Snapshot) -> None:
         raise no_longer_kept(snapshot.number, missing)
 
 
-def _all_elements() -> list[Element]:
+def _elements() -> list[Element]:
     return [element for index in INDICES.values() for element in index.elements.values()]

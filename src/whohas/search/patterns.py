@@ -102,7 +102,7 @@ def fuzzy(text: str, edits: int, ends: str = WORD_ENDS) -> str:
         ValueError: the word is longer than `LONGEST_FUZZY`.
     """
     if len(text) > LONGEST_FUZZY:
-        raise ValueError(f"a fuzzy word may have at most {LONGEST_FUZZY} characters")
+        raise ValueError(f"a fuzzy word may have {LONGEST_FUZZY} characters at the most")
     cache: dict[tuple[int, int], str] = {}
     any = f"[^{ends}]"
 
