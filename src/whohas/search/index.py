@@ -216,7 +216,7 @@ class Rebuilt:
     Attributes:
         files: the names of the files of both indexes.
         differing: the names of files that differ in a byte, or that only one index has.
-        before: the versions that built the previous index; None if there was none.
+        before: the versions that built the previous index; None if the snapshot had no index.
     """
 
     files: tuple[str, ...]

@@ -246,6 +246,6 @@ class _Parser:
 
 
 def _number(slop: Token | None) -> float | None:
-    """Return the number after `~`; None if there is none, or one that Lucene ignores because it is malformed."""
+    """Return the number after `~`; None if it is missing, or malformed so that Lucene ignores it."""
     match = None if slop is None else _NUMBER.fullmatch(slop.image[1:])
     return None if match is None else min(float(match[1]), _LARGEST_FLOAT)

@@ -74,7 +74,7 @@ def fuzzy_edits(text: str, edits: float | None) -> int:
 
     Args:
         text: the word.
-        edits: the number after `~`; None if there is none. The edits then depend on the word's length, as with
+        edits: the number after `~`; None if it is missing. The edits then depend on the word's length, as with
             Elasticsearch's AUTO: 0 below 3 characters, 1 up to 5, 2 above. A number below 1 is a similarity, as in
             Lucene's `FuzzyQuery.floatToEdits`: 0.8 allows 20% of the word's length.
     """

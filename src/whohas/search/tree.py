@@ -1,6 +1,6 @@
 """The syntax tree of a query.
 
-A leaf tests one field, or every text field if its `field` is None. A group combines clauses as Lucene does: each is
+A leaf tests one field, or every text field if it names no field. A group combines clauses as Lucene does: each is
 required, optional or prohibited. In all nodes, `text` is the user's text without escapes, and `at` is the position of
 the node's first character in the query, counted from 0.
 """
@@ -54,7 +54,7 @@ class Fuzzy:
     """A word with `~`, which also finds similar words; see `patterns.fuzzy_edits`.
 
     Attributes:
-        edits: the number that the user wrote: edits, or (below 1) a similarity; None if there is none.
+        edits: the number that the user wrote: edits, or (below 1) a similarity; None if it is missing.
     """
 
     field: str | None
