@@ -43,8 +43,8 @@ def stale(sources: Iterable[Source], now: datetime) -> tuple[Message, ...]:
 def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
     """Return a message about the rows and cells that loads left out of a plan's data, or an empty tuple.
 
-    It is a warning if a load left out more than its limits allow and a person accepted that (`--accept-loss`); otherwise it
-    is only information.
+    It is a warning if a load left out more than its limits allow and a person accepted that (`--accept-loss`);
+    otherwise it is only information.
     """
     gaps: set[Gap] = set()
     for statement in plan.statements:
