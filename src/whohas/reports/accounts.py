@@ -23,7 +23,11 @@ _COLUMNS = (
         "text",
         "The id of the identity that the account is correlated to; empty for an uncorrelated account.",
     ),
-    Column("identityName", "text", "The display name of that identity."),
+    Column(
+        "identityName",
+        "text",
+        "That identity's display name, else its unique name, else its name in the account's data.",
+    ),
     Column("correlated", "boolean", "Whether the account is correlated to an identity."),
     Column("manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
     Column("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
@@ -119,7 +123,7 @@ REPORT = Report(
     name="Accounts Report",
     description="The accounts of one source with the identities that they belong to, and a column for each attribute.",
     arguments={
-        "application": "The source's id. It takes precedence over sourceName.",
+        "application": "The source's id. Required unless sourceName is given.",
         "sourceName": "The source's name, which is sufficient if it is unique. If application is given too, both must "
         "mean the same source.",
     },
