@@ -1,4 +1,4 @@
-"""The reports: one module a report type, found by its `REPORT`."""
+"""The report types, one module each; the registry finds a module by its constant `REPORT`."""
 
 from whohas.reports.base import Plan, Report, Request
 from whohas.reports.registry import PUBLISHED, find, names, reports

@@ -1,4 +1,4 @@
-"""What a report is: arguments in, one statement out, or several where its file is a zip."""
+"""The report definition: a report turns arguments into a plan of one SQL statement, or of several for a zip."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from whohas.warehouse.catalog import Catalogue
 
 
 class Level(StrEnum):
-    """How grave a message is, in the contract's words."""
+    """The severity of a message, in the words of the published API."""
 
     INFO = "INFO"
     WARN = "WARN"
@@ -24,11 +24,12 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something that a reader of the run should know.
+    """A message that a run shows to its users, such as a warning about old data.
 
     Attributes:
-        key: a stable short name of its kind, for programs.
-        text: a sentence, for people.
+        level: its severity.
+        key: a stable short name of its kind, for programs, such as `source.stale`.
+        text: one or two sentences, for people.
     """
 
     level: Level
@@ -38,11 +39,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of a report whose file is a zip.
+    """One file in the zip of a report.
 
     Attributes:
-        name: the file's name in the zip, without its extension, such as `identities`.
-        statement: what gives its rows.
+        name: the file's name in the zip, without its extension, such as `Identities`.
+        statement: the SQL statement that gives its rows.
     """
 
     name: str
@@ -51,14 +52,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a start of a report comes to: one statement, or the parts of a zip.
+    """The statements that a run executes: a single one, or one for each file of a zip.
 
     Attributes:
-        arguments: normalised: two starts with the same are the same run.
-        statement: what gives its rows; None where `parts` do.
-        messages: what a reader of the run should know.
-        parts: the files of the zip, in their order; empty where there is one statement.
-        attributes: what the contract's `attributes` say of it beside the organisation.
+        arguments: the arguments in normalised form. Two requests with equal ones ask for the same run.
+        statement: the SQL statement that gives the rows; None if `parts` give them.
+        messages: the messages of the run.
+        parts: the files of the zip, in order; empty if there is a single statement.
+        attributes: what the field `attributes` of the published API contains in addition to the organisation.
+
+    Raises:
+        ValueError: it has both a statement and parts, or neither; or two parts have the same name.
     """
 
     arguments: Mapping[str, Any]
@@ -69,23 +73,23 @@ class Plan:
 
     def __post_init__(self) -> None:
         if (self.statement is None) != bool(self.parts):
-            raise ValueError("A plan has one statement, or parts.")
+            raise ValueError("A plan must have either a statement or parts.")
         if len({part.name for part in self.parts}) != len(self.parts):
-            raise ValueError("Each part of a plan has a name of its own.")
+            raise ValueError("The parts of a plan must have different names.")
 
     @property
     def zipped(self) -> bool:
-        """Whether each of its files is a zip."""
+        """Whether the run's files are zips, with one entry for each part."""
         return bool(self.parts)
 
     @property
     def statements(self) -> tuple[Statement, ...]:
-        """What gives its rows, in their order; at least one."""
+        """Its SQL statements in order; at least one."""
         return (self.statement,) if self.statement is not None else tuple(part.statement for part in self.parts)
 
     @property
     def text(self) -> str:
-        """Its SQL, for people to read; several statements each with the name of its part."""
+        """Its SQL, for people to read. Several statements have the name of their part in a comment above."""
         if len(self.statements) == 1:
             return self.statements[0].sql
         return "\n\n".join(f"-- {part.name}\n{part.statement.sql};" for part in self.parts)
@@ -93,22 +97,19 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report type.
+    """A report type.
 
     Attributes:
-        type: the contract's name.
-        name: its title, also the default name of its files.
-        description: what it shows, one sentence.
-        arguments: the arguments that mean something to it, each with its meaning.
+        type: its name in the published API, such as `ACCOUNTS`.
+        name: its title, and the default name of its files.
+        description: its content, in one sentence.
+        arguments: the arguments that it reads, each with its description.
         columns: the columns that it always has, in order.
-        plan: arguments as they were sent and the data they are about, to a plan.
-        searches: whether it reads the search index, so that it needs a snapshot that has one.
-        parts: arguments as they were sent, to what its zip has a file of each; None where it makes one file that is no
-            zip.
-        formats: what is made where none are selected, as far as the published API says so; empty where it does not.
-
-    Raises (by `plan`):
-        InvalidArguments: an argument is missing, has the wrong type or names what is not there.
+        plan: returns the plan for a request and the catalogue of a snapshot. It raises InvalidArguments if an argument
+            is missing, has the wrong type, or names something that does not exist.
+        searches: whether it reads the search index, so that it needs a snapshot with one.
+        formats: the formats made if the request selects none, as the published API defines them; empty if it does not.
+        parts: returns the names of the indices of which its zip has a file each; None for a report that makes no zip.
     """
 
     type: str
@@ -124,14 +125,15 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A start of a report.
+    """A request to run a report.
 
     Attributes:
-        arguments: as they were sent.
-        now: when it was started; what `now` means in a query.
-        launcher: who started it.
+        report_type: the type of the report.
+        arguments: the arguments as sent.
+        now: the time of the request, which `now` stands for in a query.
+        launcher: the user or client who sent the request.
         phrases: the setting `search_phrases`.
-        limits: how much a search may ask for.
+        limits: the largest search that is accepted.
     """
 
     report_type: str
@@ -142,32 +144,38 @@ class Request:
     limits: Limits = DEFAULT
 
     def text(self, name: str) -> str | None:
-        """An argument that is a text; None where it is absent, null or empty.
+        """Return the stripped value of a text argument; None if it is absent, null or blank.
 
         Raises:
-            InvalidArguments: it is something else.
+            InvalidArguments: the value is not a text.
         """
         value = self.arguments.get(name)
         if value is None:
             return None
         if not isinstance(value, str):
-            raise InvalidArguments(f"The argument {name} of {self.report_type} must be a text, not {_kind(value)}.")
+            raise InvalidArguments(
+                f"The argument {name} of {self.report_type} must be a text, not {_json_type(value)}."
+            )
         return value.strip() or None
 
     def flag(self, name: str) -> bool:
-        """An argument that is true or false; false where it is absent or null. Texts that say so count too.
+        """Return the value of a boolean argument, as `flag` converts it; False if it is absent.
 
         Raises:
-            InvalidArguments: it is something else.
+            InvalidArguments: the value is not true or false.
         """
         return flag(name, self.arguments.get(name))
 
 
 def flag(name: str, value: object) -> bool:
-    """The value of an argument that is true or false; false where it is null. Texts that say so count too.
+    """Return a boolean argument's value. Null is False; the texts "true" and "false" are accepted in any case.
+
+    Args:
+        name: the argument's name, for the message.
+        value: the value as sent.
 
     Raises:
-        InvalidArguments: it is something else.
+        InvalidArguments: the value is not true or false.
     """
     match value:
         case None:
@@ -180,7 +188,7 @@ def flag(name: str, value: object) -> bool:
             raise InvalidArguments(f"The argument {name} must be true or false, not {str(value)[:60]!r}.")
 
 
-def _kind(value: object) -> str:
+def _json_type(value: object) -> str:
     match value:
         case bool():
             return "a boolean"

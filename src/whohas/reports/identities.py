@@ -1,4 +1,4 @@
-"""IDENTITIES: every identity, or those with an account on an authoritative source."""
+"""IDENTITIES: all identities, or only those with an account on an authoritative source."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from whohas.warehouse.catalog import Catalogue
 IDENTITY_COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read.", key=True),
-    Column("firstName", "text", "Given name."),
-    Column("lastName", "text", "Family name."),
-    Column("email", "text", "Mail address."),
+    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    Column("firstName", "text", "Its given name."),
+    Column("lastName", "text", "Its family name."),
+    Column("email", "text", "Its email address."),
     Column("status", "text", "Its registration status."),
-    Column("lifecycleState", "text", "Where it is in its life, such as active or terminated."),
-    Column("identityProfile", "text", "The profile that made it."),
-    Column("source", "text", "The authoritative source it comes from."),
-    Column("manager", "text", "Its manager: as its document names it, else by the manager's own name."),
-    Column("isManager", "boolean", "Whether others report to it."),
+    Column("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
+    Column("identityProfile", "text", "The name of its identity profile, which created it."),
+    Column("source", "text", "The name of the authoritative source that it comes from."),
+    Column(
+        "manager", "text", "Its manager's name: as given for the identity, otherwise from the manager's own identity."
+    ),
+    Column("isManager", "boolean", "Whether it is the manager of other identities; empty where the data does not say."),
     Column("employeeNumber", "text", "Its number in the authoritative source."),
-    Column("accountCount", "integer", "How many accounts it has."),
+    Column("accountCount", "integer", "The number of its accounts."),
     Column("correlated", "boolean", "Whether it has an account on an authoritative source."),
-    Column("created", "time", "When it came to be."),
-    Column("modified", "time", "When it last changed."),
+    Column("created", "time", "When it was created."),
+    Column("modified", "time", "When it was last modified."),
 )
 
 IDENTITY_SQL = """
@@ -59,13 +61,16 @@ LEFT JOIN managers m ON m.id = i.managerId
 LEFT JOIN managers o ON o.id = i.id
 LEFT JOIN sources s ON s.id = i.sourceId
 """.strip()
-"""Identities with what their accounts, their managers and those they manage say of them: one row an identity.
+"""The identities, one row each, with figures from their accounts and from the identities that they manage.
 
-What a document says of a manager stands. Where it says nothing, a manager is whom another identity's `managerId` names;
-as long as no identity names any, `isManager` stays unknown.
+Values that the loaded data gives for `manager` and `isManager` take precedence. Otherwise `manager` is the name of the
+identity that `managerId` refers to, and `isManager` is whether another identity's `managerId` refers to this one. If no
+`managerId` refers to a loaded identity, `isManager` is null.
 """
 
-CORRELATED_ONLY = {"correlatedOnly": "true: only identities with an account on an authoritative source."}
+CORRELATED_ONLY = {
+    "correlatedOnly": "true: only identities with an account on an authoritative source (default: all identities)."
+}
 
 TABLES = {"identities": None, "accounts": None, "sources": None}
 
@@ -87,7 +92,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 REPORT = Report(
     type="IDENTITIES",
     name="Identities Report",
-    description="The identities, each with how many accounts it has and whether an authoritative source knows it.",
+    description="The identities, each with the number of its accounts and whether it is on an authoritative source.",
     arguments=CORRELATED_ONLY,
     columns=IDENTITY_COLUMNS,
     plan=_plan,

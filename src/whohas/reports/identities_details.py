@@ -1,4 +1,4 @@
-"""IDENTITIES_DETAILS: identities with each of their accounts, and what those hold."""
+"""IDENTITIES_DETAILS: identities with each of their accounts and its entitlements."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from whohas.reports.identities import CORRELATED_ONLY, IDENTITY_COLUMNS, IDENTIT
 from whohas.warehouse.catalog import Catalogue
 
 _ACCOUNT_COLUMNS = (
-    Column("account.id", "text", "An account of the identity; empty where it has none."),
+    Column("account.id", "text", "The id of an account of the identity; empty for an identity without accounts."),
     Column("account.name", "text", "The account's name."),
-    Column("account.accountId", "text", "How the source itself names the account."),
-    Column("account.source.name", "text", "The account's source."),
-    Column("account.source.type", "text", "The kind of system that the source is."),
-    Column("account.disabled", "boolean", "Whether the account may not sign in."),
+    Column("account.accountId", "text", "The account's identifier on its source, such as a distinguished name."),
+    Column("account.source.name", "text", "The name of the account's source."),
+    Column("account.source.type", "text", "The type of the source, such as Active Directory."),
+    Column("account.disabled", "boolean", "Whether the account is disabled and cannot sign in."),
     Column("account.locked", "boolean", "Whether the account is locked."),
-    Column("account.privileged", "boolean", "Whether the account can do more than ordinary ones."),
-    Column("account.manuallyCorrelated", "boolean", "Whether a person chose that identity for it."),
+    Column("account.privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
+    Column("account.manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
     Column("account.passwordLastSet", "time", "When its password was last set."),
-    Column("account.entitlements", "texts", "The names of the entitlements that the account holds, sorted."),
+    Column("account.entitlements", "texts", "The names of the account's entitlements, sorted."),
 )
 
 _SQL = f"""
@@ -68,7 +68,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 REPORT = Report(
     type="IDENTITIES_DETAILS",
     name="Identities Details Report",
-    description="The identities with their accounts, a row each, and the entitlements that each account holds.",
+    description="The identities with one row for each of their accounts, and the entitlements of each account.",
     arguments=CORRELATED_ONLY,
     columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
     plan=_plan,

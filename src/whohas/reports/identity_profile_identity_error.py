@@ -10,13 +10,13 @@ from whohas.warehouse.catalog import Catalogue
 _COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read.", key=True),
-    Column("profile", "text", "The identity profile that made it."),
-    Column("processingState", "text", "ERROR."),
+    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    Column("profile", "text", "The name of its identity profile."),
+    Column("processingState", "text", "The state of its last processing: always ERROR."),
     Column("date", "time", "When the processing failed."),
     Column("stage", "text", "The stage at which it failed."),
-    Column("retryCount", "integer", "How often it was tried again."),
-    Column("message", "text", "The reason of the failure."),
+    Column("retryCount", "integer", "The number of retries."),
+    Column("message", "text", "The error message."),
 )
 
 _SQL = """
@@ -47,8 +47,8 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 REPORT = Report(
     type="IDENTITY_PROFILE_IDENTITY_ERROR",
     name="Identity Profile Identity Error Report",
-    description="The identities of the profile on one authoritative source whose last processing failed, and why.",
-    arguments={"authoritativeSource": "The id of the authoritative source that the identity profile is on."},
+    description="The identities of one authoritative source's profile whose last processing failed, and why.",
+    arguments={"authoritativeSource": "The id of the authoritative source of the identity profile."},
     columns=_COLUMNS,
     plan=_plan,
 )

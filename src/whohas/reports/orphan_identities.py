@@ -1,4 +1,4 @@
-"""ORPHAN_IDENTITIES: identities that no authoritative source knows, and where they do have accounts."""
+"""ORPHAN_IDENTITIES: identities without an account on an authoritative source, and the sources of their accounts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from whohas.warehouse.catalog import Catalogue
 _COLUMNS = (
     Column("id", "text", "The identity's id."),
     Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "The name that people read.", key=True),
-    Column("email", "text", "Mail address."),
+    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    Column("email", "text", "Its email address."),
     Column("status", "text", "Its registration status."),
-    Column("lifecycleState", "text", "Where it is in its life, such as active or terminated."),
-    Column("accountSources", "texts", "The sources on which it does have accounts, sorted."),
-    Column("created", "time", "When it came to be."),
-    Column("modified", "time", "When it last changed."),
+    Column("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
+    Column("accountSources", "texts", "The names of the sources of its accounts, none of them authoritative; sorted."),
+    Column("created", "time", "When it was created."),
+    Column("modified", "time", "When it was last modified."),
 )
 
 _SQL = """

@@ -1,4 +1,4 @@
-"""Which reports there are: each module of this package with a `REPORT` is one."""
+"""The registry of reports: each module of `whohas.reports` with a constant `REPORT` is a report type."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PUBLISHED: Final[Mapping[str, tuple[str, ...]]] = {
     "SEARCH_EXPORT": ("query",),
     "UNCORRELATED_ACCOUNTS": (),
 }
-"""The report types of the published API, each with the arguments of which one at least must be there."""
+"""The report types of the published API, each with the arguments of which at least one must be given."""
 
 
 @cache
 def reports() -> Mapping[str, Report]:
-    """Every report by its type."""
+    """Return every report by its type, in the order of the types."""
     modules = (
         importlib.import_module(f"{whohas.reports.__name__}.{module.name}")
         for module in pkgutil.iter_modules(whohas.reports.__path__)
@@ -37,39 +37,43 @@ def reports() -> Mapping[str, Report]:
 
 
 def names() -> str:
-    """The types that can be started, for a message."""
+    """Return the types of the reports on this server as a text for messages, separated by commas."""
     return ", ".join(reports())
 
 
 def find(report_type: object, arguments: Mapping[str, Any]) -> Report:
-    """The report of a type, once the arguments that the published API requires are there.
+    """Return the report of a type, after a check that the required arguments are given.
+
+    Args:
+        report_type: the type as sent.
+        arguments: the arguments as sent.
 
     Raises:
-        InvalidArguments: no such type, not on this server, or a required argument is missing.
+        InvalidArguments: the type is missing, unknown or not on this server, or a required argument is missing.
     """
     if not isinstance(report_type, str) or not report_type:
-        raise InvalidArguments(f"reportType is missing or not a text. It is one of: {', '.join(PUBLISHED)}.")
+        raise InvalidArguments(f"reportType is missing or not a text. It must be one of: {', '.join(PUBLISHED)}.")
     if report_type not in PUBLISHED and report_type not in reports():
         hint = did_you_mean(report_type, (*PUBLISHED, *reports()))
         raise InvalidArguments(
-            f"There is no report type {report_type[:100]!r}.{hint} It is one of: {', '.join(PUBLISHED)}."
+            f"There is no report type {report_type[:100]!r}.{hint} The types are: {', '.join(PUBLISHED)}."
         )
     required = PUBLISHED.get(report_type, ())
     if required and all(arguments.get(name) in (None, "") for name in required):
-        raise InvalidArguments(_missing(report_type, required, arguments))
+        raise InvalidArguments(_missing_argument(report_type, required, arguments))
     if report_type not in reports():
         raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {names()}.")
     return reports()[report_type]
 
 
-def _missing(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
-    meant = {name: found for name in arguments if name not in required and (found := near(name, required))}
-    hint = "".join(f" Did you mean {found} by {name[:60]}?" for name, found in meant.items())
+def _missing_argument(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
+    misspelt = {name: similar for name in arguments if name not in required and (similar := near(name, required))}
+    hint = "".join(f" Did you mean {similar} by {name[:60]}?" for name, similar in misspelt.items())
     text = f"{report_type} needs the argument {' or '.join(required)}.{hint}"
     if report_type == "ACCOUNTS":
         return text
     return (
-        f"{text} If you sent it with the Python SDK: ReportDetails.from_json and from_dict replace the arguments of "
-        "this report by others before they are sent; give ReportDetails a ReportDetailsArguments of the report's own "
-        "class instead."
+        f"{text} With the Python SDK: ReportDetails.from_json and from_dict replace the arguments of this report "
+        "by those of another one before they are sent. Construct ReportDetails with a ReportDetailsArguments of this "
+        "report's own class instead."
     )

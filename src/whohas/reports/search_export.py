@@ -1,4 +1,4 @@
-"""SEARCH_EXPORT: what a query finds in the chosen indices, a CSV file an index."""
+"""SEARCH_EXPORT: the documents that match a query in the chosen indices, one CSV file for each index in a zip."""
 
 from __future__ import annotations
 
@@ -16,124 +16,133 @@ from whohas.warehouse.catalog import Catalogue
 if TYPE_CHECKING:
     from whohas.search.service import Asked
 
-_EVERY = "*"
-_LONGEST_QUERY = 500_000
+_ALL_INDICES = "*"
+_MAX_QUERY_LENGTH = 500_000
 
 
 def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    from whohas.search.service import ask  # here, for it brings sqlglot, 9 MB that a server without searches spares
+    from whohas.search.service import ask  # imports sqlglot: 9 MB that a server without searches saves
 
-    asked, ignored = _asked(request)
-    answer = ask(asked, open_index(catalogue.snapshot), request.now)
-    notes = [Message(Level.WARN, f"search.{note.kind}", note.text) for note in answer.notes]
-    arguments = _arguments(asked)
+    search, warnings = _parse_request(request)
+    planned = ask(search, open_index(catalogue.snapshot), request.now)
+    notes = [Message(Level.WARN, f"search.{note.kind}", note.text) for note in planned.notes]
+    arguments = _normalised_arguments(search)
     return Plan(
         arguments=arguments,
-        parts=tuple(Part(INDICES[name].title, statement) for name, statement in answer.statements.items()),
-        messages=(*ignored, *notes),
+        parts=tuple(Part(INDICES[name].title, statement) for name, statement in planned.statements.items()),
+        messages=(*warnings, *notes),
         attributes={
             "queryHash": hashlib.sha1(
                 json.dumps(arguments, sort_keys=True).encode(), usedforsecurity=False
             ).hexdigest(),
             "queryParams": {
-                "columns": ",".join(asked.columns),
-                "indices": ",".join(asked.indices),
+                "columns": ",".join(search.columns),
+                "indices": ",".join(search.indices),
                 "ownerId": request.launcher,
-                "query": asked.query,
-                "sort": ",".join(asked.sort),
+                "query": search.query,
+                "sort": ",".join(search.sort),
             },
         },
     )
 
 
-def _asked(request: Request) -> tuple[Asked, tuple[Message, ...]]:
-    """The arguments as they are meant, in either of their published forms."""
+def _parse_request(request: Request) -> tuple[Asked, tuple[Message, ...]]:
+    """Parse the arguments in either of their published forms: `query` as a text, or as an object with more fields.
+
+    Returns:
+        The request, and messages about indices that this server does not have.
+
+    Raises:
+        InvalidArguments: an argument is missing or has the wrong type.
+    """
     from whohas.search.service import Asked
 
     query = request.arguments.get("query")
-    given: Mapping[str, Any] = {}
+    query_object: Mapping[str, Any] = {}
     if isinstance(query, Mapping):
-        given = cast("Mapping[str, Any]", query)
-        query = given.get("query")
+        query_object = cast("Mapping[str, Any]", query)
+        query = query_object.get("query")
     if not isinstance(query, str) or not query.strip():
-        raise InvalidArguments("The argument query of SEARCH_EXPORT must be a text; * finds everything.")
-    if len(query) > _LONGEST_QUERY:
-        raise InvalidArguments(f"The query is longer than {_LONGEST_QUERY:,} characters.")
-    indices, ignored = _indices(request)
-    zone = request.arguments.get("timeZone", given.get("timeZone")) or "UTC"
+        raise InvalidArguments(
+            "The argument query of SEARCH_EXPORT must be a text that is not empty; * finds everything."
+        )
+    if len(query) > _MAX_QUERY_LENGTH:
+        raise InvalidArguments(f"The query has {len(query):,} characters; at most {_MAX_QUERY_LENGTH:,} are allowed.")
+    indices, warnings = _indices(request)
+    zone = request.arguments.get("timeZone", query_object.get("timeZone")) or "UTC"
     filters = request.arguments.get("filters") or {}
     if not isinstance(zone, str):
         raise InvalidArguments("timeZone must be a text, such as America/Chicago or +01:00.")
     if not isinstance(filters, Mapping):
-        raise InvalidArguments("The argument filters of SEARCH_EXPORT must be an object of fields and filters.")
-    asked = Asked(
+        raise InvalidArguments("The argument filters of SEARCH_EXPORT must be an object with a filter for each field.")
+    search = Asked(
         query=query,
         indices=indices,
         columns=_names("columns", request.arguments.get("columns")),
         sort=_names("sort", request.arguments.get("sort")),
         filters=cast("Mapping[str, Any]", filters),
-        fields=_names("fields", request.arguments.get("fields", given.get("fields"))),
+        fields=_names("fields", request.arguments.get("fields", query_object.get("fields"))),
         zone=zone,
-        inner=_inner(request.arguments.get("innerHit", given.get("innerHit"))),
+        inner=_inner_hit(request.arguments.get("innerHit", query_object.get("innerHit"))),
         phrases=request.flag("phrases") or request.phrases,
         limits=request.limits,
     )
-    return asked, ignored
+    return search, warnings
 
 
-def _arguments(asked: Asked) -> dict[str, Any]:
-    """The arguments as two starts of the same search have them; what says nothing is left out."""
-    arguments: dict[str, Any] = {"query": asked.query, "indices": list(asked.indices)}
-    inner = None if asked.inner is None else {"type": asked.inner[0], "query": asked.inner[1]}
+def _normalised_arguments(search: Asked) -> dict[str, Any]:
+    """Return the arguments in normalised form, equal for equal searches; those with a default value are left out."""
+    arguments: dict[str, Any] = {"query": search.query, "indices": list(search.indices)}
+    inner = None if search.inner is None else {"type": search.inner[0], "query": search.inner[1]}
     optional = {
-        "columns": ",".join(asked.columns),
-        "sort": list(asked.sort),
-        "filters": dict(asked.filters),
-        "fields": list(asked.fields),
-        "timeZone": "" if asked.zone == "UTC" else asked.zone,
+        "columns": ",".join(search.columns),
+        "sort": list(search.sort),
+        "filters": dict(search.filters),
+        "fields": list(search.fields),
+        "timeZone": "" if search.zone == "UTC" else search.zone,
         "innerHit": inner,
-        "phrases": asked.phrases,
+        "phrases": search.phrases,
     }
     return arguments | {name: value for name, value in optional.items() if value}
 
 
 def _indices(request: Request) -> tuple[tuple[str, ...], tuple[Message, ...]]:
-    names = _names("indices", request.arguments.get("indices")) or (_EVERY,)
-    unknown = [name for name in names if name not in INDICES and name not in (_EVERY, *_UNSTORED)]
+    names = _names("indices", request.arguments.get("indices")) or (_ALL_INDICES,)
+    unknown = [name for name in names if name not in INDICES and name not in (_ALL_INDICES, *_UNSUPPORTED)]
     if unknown:
         raise InvalidArguments(
-            f"There is no index {unknown[0][:60]!r}. The indices are: {', '.join(INDICES)}, {_EVERY}."
+            f"There is no index {unknown[0][:60]!r}. The indices are: {', '.join(INDICES)}, {_ALL_INDICES}."
         )
-    unstored = [name for name in names if name in _UNSTORED]
-    found = tuple(name for name in INDICES if name in names or _EVERY in names)
-    if not found:
-        raise InvalidArguments(f"This server keeps no {unstored[0]}. It keeps: {', '.join(INDICES)}.")
-    text = f"This server keeps no {', '.join(unstored)}: the export is without."
-    return found, (Message(Level.WARN, "search.index", text),) if unstored else ()
+    unstored = [name for name in names if name in _UNSUPPORTED]
+    indices = tuple(name for name in INDICES if name in names or _ALL_INDICES in names)
+    if not indices:
+        raise InvalidArguments(f"This server has no index {unstored[0]}. The indices are: {', '.join(INDICES)}.")
+    text = f"This server has no index {', '.join(unstored)}: the export does not contain it."
+    return indices, (Message(Level.WARN, "search.index", text),) if unstored else ()
 
 
-_UNSTORED = ("workflowsummaries",)
-"""Indices of the published API whose documents no export has."""
+_UNSUPPORTED = ("workflowsummaries",)
+"""Indices of the published API that whohas does not have. They are accepted and left out with a warning."""
 
 
 def _names(argument: str, value: object) -> tuple[str, ...]:
-    """Names in a list, or in one text with commas; each once."""
+    """Return the names in a list, or in a text separated by commas, stripped and without duplicates."""
     if value is None:
         return ()
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not all(isinstance(part, str) for part in cast("list[object]", parts)):
         raise InvalidArguments(
-            f"The argument {argument} of SEARCH_EXPORT must be a text with commas or a list of texts."
+            f"The argument {argument} of SEARCH_EXPORT must be a text with commas between names, or a list of texts."
         )
     names = (part.strip() for part in cast("list[str]", parts))
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _inner(value: object) -> tuple[str, str] | None:
+def _inner_hit(value: object) -> tuple[str, str] | None:
     if value is None:
         return None
-    given = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
-    path, query = given.get("type"), given.get("query")
+    parts = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    path, query = parts.get("type"), parts.get("query")
     if not isinstance(path, str) or not isinstance(query, str) or not path or not query:
         raise InvalidArguments("innerHit must be an object with a type, such as access, and a query.")
     return path, query
@@ -142,20 +151,20 @@ def _inner(value: object) -> tuple[str, str] | None:
 REPORT = Report(
     type="SEARCH_EXPORT",
     name="Search Export",
-    description="What a query finds in the search indices, a CSV file for each.",
+    description="The documents that match a query in the search indices, in one CSV file for each index.",
     arguments={
-        "query": "What to look for, in the query language (search.md); or an object with query, fields and timeZone.",
-        "indices": "Where: identities, accessprofiles, entitlements, roles, events, accountactivities; all of them "
-        "where it is left out or has `*`.",
-        "columns": "Technical names with commas between, such as `displayName,attributes.city`; `access.spread` and "
-        "the like give a row for each object of a list.",
-        "sort": "Fields to sort by, each with `+` or `-` before it if need be.",
+        "query": "The query (language: search.md), or an object with query, fields, timeZone and innerHit.",
+        "indices": "The indices to search: identities, accessprofiles, entitlements, roles, events, accountactivities; "
+        "all of them if it is left out or contains `*`.",
+        "columns": "Technical names separated by commas, such as `displayName,attributes.city`; `access.spread` and "
+        "the like give one row for each object of a list.",
+        "sort": "Fields to sort by; `-` before a name means descending order, `+` or nothing ascending.",
         "filters": "The search API's filters, by field.",
-        "fields": "The fields of words that name none; without it every text.",
-        "timeZone": "The time zone of dates that name none; default UTC.",
-        "innerHit": "An object with a type (a list, such as access) and a query that one of its objects fulfils.",
-        "includeNested": "Accepted and without effect: name lists in columns to have them in the file.",
-        "phrases": "true: several words of an unquoted value must follow each other (default: any of them; "
+        "fields": "The fields in which words without a field name are searched (default: every text field).",
+        "timeZone": "The time zone of dates that are written without one (default: UTC).",
+        "innerHit": "An object with a type (a list, such as access) and a query that one of its objects must match.",
+        "includeNested": "Accepted without effect: name the lists in columns to have them in the file.",
+        "phrases": "true: the words of an unquoted value must be adjacent and in order (default: any of them matches; "
         "`WHOHAS_SEARCH_PHRASES` changes the default).",
     },
     columns=(),

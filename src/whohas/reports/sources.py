@@ -1,4 +1,4 @@
-"""The source that an argument of a report means, and what a reader should know of sources."""
+"""Look up the source that a report's argument names, and make the messages about the age and gaps of sources' data."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Gap
 
 STALE: Final = timedelta(days=365)
-"""A source that was not loaded for so long is told of: its accounts say how things were, not how they are."""
+"""A run warns about sources last loaded this long ago or longer, because their data may be out of date."""
 
 INCOMPLETE: Final = "data.incomplete"
-"""The key of the message on rows and cells that loads could not take."""
+"""The key of the message about rows and cells that loads rejected or emptied."""
 
 _NAMED = 3
+"""The most sources that a message names; it gives the number of the others."""
 
 
 def stale(sources: Iterable[Source], now: datetime) -> tuple[Message, ...]:
-    """A warning that names the sources whose accounts are old; nothing where none are.
+    """Return a warning that names the sources not loaded for `STALE`; an empty tuple if all were loaded since.
 
     Args:
-        sources: those that the report reads.
-        now: when the run was started.
+        sources: the sources that the report reads.
+        now: the time at which the run was started.
     """
     old = sorted((source.loaded, source.name) for source in sources if source.loaded and now - source.loaded >= STALE)
     if not old:
         return ()
-    named = ", ".join(f"{name} (last loaded on {loaded:%Y-%m-%d})" for loaded, name in old[:_NAMED])
+    listed = ", ".join(f"{name} (last loaded on {loaded:%Y-%m-%d})" for loaded, name in old[:_NAMED])
     more = f" and {len(old) - _NAMED} more" if len(old) > _NAMED else ""
-    text = f"Not loaded for a year or longer: {named}{more}. What the report says of them may be out of date."
+    text = f"Not loaded for a year or longer: {listed}{more}. Their data in the report may be out of date."
     return (Message(Level.WARN, "source.stale", text),)
 
 
 def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
-    """Return a message on what loads could not take from the files of the data that a plan reads; none where all is in.
+    """Return a message about the rows and cells that loads left out of a plan's data, or an empty tuple.
 
-    It is a warning where a load lost more than its limits allow and somebody accepted that.
+    It is a warning if a load left out more than its limits allow and a person accepted that (`--accept-loss`);
+    otherwise it is only information.
     """
     gaps: set[Gap] = set()
     for statement in plan.statements:
         if statement.tables:
-            for table, own in statement.tables.items():
-                gaps.update(catalogue.gaps({table}, own))
-        else:  # the search index is made of all tables
+            for table, partitions in statement.tables.items():
+                gaps.update(catalogue.gaps({table}, partitions))
+        else:  # the search index is built from all tables
             gaps.update(catalogue.gaps(TABLES))
     counts: dict[str, tuple[int, int]] = {}
     for gap in gaps:
@@ -58,11 +60,13 @@ def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
     if not counts:
         return ()
     names = {source.id: source.name for source in catalogue.sources}
-    told = sorted((names.get(id, "rows of no known source"), *count) for id, count in counts.items())
-    named = "; ".join(f"{name}: {_gap(*count)}" for name, *count in told[:_NAMED])
-    more = f"; and {counted(len(told) - _NAMED, 'more source')}" if len(told) > _NAMED else ""
+    incomplete_sources = sorted((names.get(id, "rows of an unknown source"), *count) for id, count in counts.items())
+    listed = "; ".join(f"{name}: {_gap(*count)}" for name, *count in incomplete_sources[:_NAMED])
+    more = (
+        f"; and {counted(len(incomplete_sources) - _NAMED, 'more source')}" if len(incomplete_sources) > _NAMED else ""
+    )
     level = Level.WARN if any(gap.accepted for gap in gaps) else Level.INFO
-    return (Message(level, INCOMPLETE, f"Left out when the data was loaded: {named}{more}."),)
+    return (Message(level, INCOMPLETE, f"Left out when the data was loaded: {listed}{more}."),)
 
 
 def _gap(rejected: int, emptied: int) -> str:
@@ -75,14 +79,16 @@ def _gap(rejected: int, emptied: int) -> str:
 
 
 def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = None) -> Source:
-    """The source with an id.
+    """Return the source with an id.
 
     Args:
-        argument: the argument that gives it, for the message.
-        like: what else the caller knows of it, to guess which was meant.
+        id: the id.
+        argument: the name of the report's argument that contains it, for the message.
+        catalogue: the catalogue of the snapshot.
+        like: the name of the source if the caller gave one, to suggest a similar source; None to use the id.
 
     Raises:
-        InvalidArguments: there is none; the message says which it may have been.
+        InvalidArguments: no source has the id; the message suggests a similar source or lists the sources.
     """
     for source in catalogue.sources:
         if source.id == id:
@@ -93,15 +99,17 @@ def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = Non
 
 
 def named(name: str, catalogue: Catalogue) -> Source:
-    """The one source of a name.
+    """Return the source with a name.
 
     Raises:
-        InvalidArguments: there is none, or several.
+        InvalidArguments: no source has the name, or several have.
     """
     found = [source for source in catalogue.sources if source.name == name]
     if len(found) > 1:
         ids = ", ".join(source.id for source in found)
-        raise InvalidArguments(f"Several sources are named {name!r}. Say which by its id: {ids}.")
+        raise InvalidArguments(
+            f"Several sources are named {name!r}. Pass the id of one of them as the argument application: {ids}."
+        )
     if not found:
         raise InvalidArguments(f"There is no source named {name!r}.{_hint(name, catalogue)}")
     return found[0]
@@ -111,9 +119,9 @@ def _hint(text: str, catalogue: Catalogue) -> str:
     if not catalogue.sources:
         return " No data has been loaded yet: see `whohas load --help`."
     names = {source.name.casefold(): source for source in catalogue.sources}
-    near = get_close_matches(text.casefold(), names, 1)
-    if near:
-        source = names[near[0]]
+    similar = get_close_matches(text.casefold(), names, 1)
+    if similar:
+        source = names[similar[0]]
         return f" Did you mean {source.name!r} ({source.id})?"
     shown = sorted(source.name for source in catalogue.sources)[:10]
     more = ", …" if len(catalogue.sources) > len(shown) else ""

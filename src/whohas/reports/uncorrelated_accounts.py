@@ -1,4 +1,4 @@
-"""UNCORRELATED_ACCOUNTS: accounts of all sources that nobody holds."""
+"""UNCORRELATED_ACCOUNTS: the accounts of all sources that belong to no identity."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from whohas.warehouse.catalog import Catalogue
 _COLUMNS = (
     Column("id", "text", "The account's id."),
     Column("name", "text", "The account's name.", key=True),
-    Column("nativeIdentity", "text", "How the source itself names the account."),
+    Column("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
     Column("sourceId", "text", "The source's id."),
     Column("sourceName", "text", "The source's name."),
-    Column("disabled", "boolean", "Whether the account may not sign in."),
+    Column("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
     Column("locked", "boolean", "Whether the account is locked."),
-    Column("privileged", "boolean", "Whether the account can do more than ordinary ones."),
-    Column("created", "time", "When the account came to be."),
-    Column("modified", "time", "When the account last changed."),
-    Column("loaded", "time", "When a load last brought the accounts of its source."),
-    Column("loadId", "text", "That load's id."),
+    Column("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
+    Column("created", "time", "When the account was created."),
+    Column("modified", "time", "When the account was last modified."),
+    Column("loaded", "time", "When the accounts of its source were last loaded."),
+    Column("loadId", "text", "The id of that load."),
 )
 
 _SQL = """
@@ -42,7 +42,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
 REPORT = Report(
     type="UNCORRELATED_ACCOUNTS",
     name="Uncorrelated Accounts Report",
-    description="The accounts, of all sources, that no identity holds.",
+    description="The accounts, of all sources, that belong to no identity.",
     arguments={},
     columns=_COLUMNS,
     plan=_plan,

@@ -1,1 +1,5 @@
-"""The query language of SEARCH_EXPORT: text to tree, tree to predicate, and the index that both run over."""
+"""Search: the query language of SEARCH_EXPORT and of the search API, and the index that queries run on.
+
+A query's text is cut into tokens (`lexer`), parsed into a syntax tree (`parser`, `tree`), resolved to criteria on index
+fields (`predicate`, `criteria`), and compiled to SQL (`lowering`, `export`). `ask.ask` runs all of these steps.
+"""

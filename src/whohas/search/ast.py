@@ -1,8 +1,8 @@
-"""What a query is once it is read.
+"""The syntax tree of a query.
 
-A leaf tests one field, or every text field where it names none; groups bind clauses as Lucene does: each is required,
-optional or prohibited. `text` is what the user wrote without escapes; `at` is the place of its first character in the
-query, counted from 0.
+A leaf tests one field, or every text field if it names no field. A group combines clauses as Lucene does: each is
+required, optional or prohibited. In all nodes, `text` is the user's text without escapes, and `at` is the position of
+the node's first character in the query, counted from 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 
 class Occur(StrEnum):
-    """How a clause of a group counts, in Lucene's words and signs."""
+    """Whether a clause of a group is required, optional or prohibited; the names and signs are Lucene's."""
 
     MUST = "+"
     SHOULD = ""
@@ -32,7 +32,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words in quotation marks: in this order, with at most `slop` moves between them."""
+    """Words in quotation marks. They must occur in this order, or be brought into it by at most `slop` moves."""
 
     field: str | None
     text: str
@@ -42,7 +42,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """A word with `*` (any characters, or none) and `?` (one); its pattern keeps its escapes."""
+    """A word with `*` (any characters, or none) and `?` (one character). `pattern` still has its escapes."""
 
     field: str | None
     pattern: str
@@ -51,10 +51,10 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Fuzzy:
-    """A word and those that `edits` changes of a letter make of it.
+    """A word with `~`, which also finds similar words; see `patterns.fuzzy_edits`.
 
     Attributes:
-        edits: as the user wrote it, a number of edits or (below 1) a similarity; None: by the word's length.
+        edits: the number that the user wrote: edits, or (below 1) a similarity; None if it is missing.
     """
 
     field: str | None
@@ -65,7 +65,7 @@ class Fuzzy:
 
 @dataclass(frozen=True, slots=True)
 class Regexp:
-    """A regular expression in Lucene's dialect that a whole word must match."""
+    """A regular expression in Lucene's dialect, which must match a word from its start to its end."""
 
     field: str | None
     pattern: str
@@ -74,7 +74,7 @@ class Regexp:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Values between two bounds; None leaves a side open."""
+    """A range of values, such as `[a TO b}`. A bound of None leaves that side open."""
 
     field: str | None
     low: str | None
@@ -86,11 +86,12 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a group.
+    """One clause of a group, as written.
 
     Attributes:
-        occur: what its own sign or NOT says.
-        conjunct: whether AND stands before it, which binds it and the clause before: see `bind`.
+        occur: required, optional or prohibited by its own `+`, `-` or NOT, before `bind`.
+        node: the clause's condition.
+        conjunct: whether AND is before it; `bind` then makes it and the clause before it required.
     """
 
     occur: Occur
@@ -100,9 +101,10 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Clauses: all required ones and no prohibited one must hold, and where none is required one of the optional.
+    """Several clauses: all required ones and no prohibited one must match.
 
-    Clauses that are all prohibited mean everything else, as in Elasticsearch.
+    If no clause is required, at least one optional clause must match. A group with only prohibited clauses matches all
+    other documents, as in Elasticsearch.
     """
 
     clauses: tuple[Clause, ...]
@@ -110,13 +112,14 @@ class Group:
 
 
 def bind(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: False) -> tuple[Clause, ...]:
-    """The clauses as their ANDs make them count: `a OR b AND c` is `a +b +c`.
+    """Return the clauses with the effect of AND applied: `a OR b AND c` becomes `a +b +c`.
 
-    Source of the rule: `addClause` in Lucene 8.11's `QueryParserBase`. A clause without any word is left out, but the
-    AND before it still binds the clause that is left before it.
+    Source of the rule: `addClause` in Lucene 8.11's `QueryParserBase`. A clause without any token is left out, but the
+    AND before it still makes the last remaining clause before it required.
 
     Args:
-        is_empty: whether the clause of that number has no word.
+        clauses: the clauses of a group as written.
+        is_empty: returns whether the clause at that index has no token.
     """
     bound: list[Clause] = []
     for number, clause in enumerate(clauses):
@@ -130,7 +133,12 @@ def bind(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: 
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """`@accounts(…)`: one and the same element of a list fulfils the query in the brackets."""
+    """A query on the objects of a list, such as `@accounts(…)`: a single object must match all of it.
+
+    Attributes:
+        path: the list's path, such as `accounts`.
+        node: the query in the brackets; its fields are those of the objects.
+    """
 
     path: str
     node: Node

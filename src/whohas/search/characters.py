@@ -1,7 +1,8 @@
-"""The class each character has for the tokenizer: Unicode 9.0 word break with the emoji of Unicode 11.0.
+"""Character classes for the tokenizer: Unicode 9.0 word break, and the emoji of Unicode 11.0.
 
-Lucene 8.11 is compiled with exactly these versions, so the classes are a table here and do not follow the Unicode
-version of Python or of a library: a stored analysis stays valid, and characters added since are no part of a word.
+Lucene 8.11 is compiled with exactly these versions, so the classes are a table here and do not depend on the Unicode
+version of Python or of a library: stored `:words` columns stay valid, and characters added to Unicode since then
+separate words.
 
 Sources: the properties Word_Break, Line_Break and Script of the Unicode Character Database 9.0 and emoji-data 11.0,
 https://www.unicode.org/Public/. Each class is one letter, so that the rules can be regular expressions over them.
@@ -173,7 +174,7 @@ _RUNS = {
 
 
 def _sorted_runs() -> tuple[list[int], list[tuple[int, str]]]:
-    """The first code points of all runs in order, and for each its last code point and class."""
+    """Return the first code points of all runs in ascending order, and each run's last code point and class."""
     runs: list[tuple[int, int, str]] = []
     for kind, text in _RUNS.items():
         for run in text.split():
@@ -188,13 +189,13 @@ _FIRSTS, _ENDS = _sorted_runs()
 
 @lru_cache(maxsize=65_536)
 def character_class(character: str) -> str:
-    """The class letter of one character, `OTHER` when it never is part of a token.
+    """Return the class letter of one character, or `OTHER` if it can never be part of a token.
 
     Examples: "A" a letter, "N" a digit, "H" a Hebrew letter, "K" katakana, "I" Han, "x" a combining mark.
     """
     code = ord(character)
-    at = bisect_right(_FIRSTS, code) - 1
-    if at < 0:
+    run = bisect_right(_FIRSTS, code) - 1
+    if run < 0:
         return OTHER
-    last, kind = _ENDS[at]
+    last, kind = _ENDS[run]
     return kind if code <= last else OTHER

@@ -1,7 +1,9 @@
-"""What a query asks of a row, before it is SQL: criteria that can be compared, merged and counted.
+"""Criteria: a query's conditions on index columns, between its syntax tree and SQL.
 
-Equal criteria of a group count once. Objects of one list that one of several criteria must meet are looked through
-once: `@a(x) OR @a(y)` is `@a(x OR y)`. `@a(x) AND @a(y)` is not `@a(x AND y)`, since two objects may meet it.
+Criteria can be compared, merged and counted. `predicate` makes them from the syntax tree; `lowering` compiles them to
+SQL. Equal criteria of a group are merged into one. ORed conditions on the objects of one list are merged, so that the
+list is scanned once: `@a(x) OR @a(y)` becomes `@a(x OR y)`. `@a(x) AND @a(y)` does not become `@a(x AND y)`, because
+two different objects may match it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,11 @@ from whohas.search.limits import Limits
 
 
 class Form(StrEnum):
-    """What a column holds: words of a text, one value, several values, or a whole number."""
+    """The form of a column's content.
+
+    WORDS is the tokens of a text (`" one two "`), VALUE one text, VALUES several texts joined by `VALUE_SEPARATOR`, and
+    NUMBER a whole number.
+    """
 
     WORDS = "words"
     VALUE = "value"
@@ -29,12 +35,14 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A column that a criterion looks at.
+    """The column that a criterion tests.
 
     Attributes:
         table: the view of the index that has the column.
-        alias: of the view's row in the statement.
-        folded: whether its values are compared in lower case.
+        alias: the view's alias in the statement.
+        column: the column's name.
+        form: the form of its content.
+        folded: whether its values are converted to lower case before they are compared.
     """
 
     table: str
@@ -46,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One of the words or values is this one."""
+    """True where one of the column's words or values equals `text`."""
 
     place: Place
     text: str
@@ -55,7 +63,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The words, with a blank before and behind each, have this text in them."""
+    """True where the column of words contains `text` as a substring.
+
+    Each word has a blank on both sides. So `" ab "` finds the word ab, `" ab"` finds words that begin with ab, and
+    `" ab cd "` finds a phrase.
+    """
 
     place: Place
     text: str
@@ -64,11 +76,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One of the words or values matches an RE2 pattern as a whole.
+    """True where one of the column's words or values matches an RE2 pattern from its start to its end.
 
     Attributes:
-        near: of a fuzzy word, the word and how many edits it allows.
-        expression: whether the user wrote the pattern, as a regular expression.
+        pattern: the RE2 pattern.
+        near: for a fuzzy word, the word and the number of edits that it allows; otherwise None.
+        expression: whether the pattern was translated from a regular expression that the user wrote.
     """
 
     place: Place
@@ -80,7 +93,10 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One of the words or values lies between two bounds in the order of code points; at least one bound is there."""
+    """True where one of the column's words or values lies in a range, in the order of code points.
+
+    At least one of `low` and `high` is not None.
+    """
 
     place: Place
     low: str | None
@@ -92,7 +108,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Any other condition on a row."""
+    """True where any other SQL condition on the row is true."""
 
     sql: exp.Expr
     at: int = field(default=0, compare=False)
@@ -100,14 +116,14 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """A list of objects that a row has.
+    """A nested list of objects, such as an identity's accounts.
 
     Attributes:
-        table: its view.
-        shared: whether objects stand in a view of their own, each once.
-        outer: alias of the row that has the list.
-        alias: of an object's row.
-        inner: whether the row that has the list is itself an object of one.
+        table: the view with one row for each object of each document.
+        shared: whether `table` has only pairs of document and item, and the objects are in `<table>.items`, each once.
+        outer: the alias of the row that has the list.
+        alias: the alias of an object's row.
+        inner: whether the row that has the list is itself an object of another list.
     """
 
     table: str
@@ -119,7 +135,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """One object of a list meets a criterion."""
+    """True where at least one object of a list meets a criterion."""
 
     list: List
     criterion: Criterion
@@ -128,21 +144,21 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one of several criteria."""
+    """True where at least one of several criteria is met."""
 
     parts: tuple[Criterion, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every one of several criteria."""
+    """True where all of several criteria are met."""
 
     parts: tuple[Criterion, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Not the criterion; what is not known does not meet it."""
+    """True where a criterion is not met. A null column does not meet a criterion, so `Not` is true there."""
 
     part: Criterion
 
@@ -155,33 +171,47 @@ NOTHING = Other(exp.false())
 
 
 def any_of(parts: Iterable[Criterion]) -> Criterion:
-    """The criterion that at least one of several is met; there must be one."""
+    """Return the criterion that at least one of `parts` is met, flattened and without duplicates.
+
+    Args:
+        parts: at least one criterion. Those on the objects of one list are merged into one `Reach`.
+    """
     flat: dict[Criterion, None] = {}
     lists: dict[List, list[Reach]] = {}
     for part in parts:
-        for one in part.parts if isinstance(part, AnyOf) else (part,):
-            if isinstance(one, Reach):
-                lists.setdefault(one.list, []).append(one)
+        for criterion in part.parts if isinstance(part, AnyOf) else (part,):
+            if isinstance(criterion, Reach):
+                lists.setdefault(criterion.list, []).append(criterion)
             else:
-                flat.setdefault(one)
-    for same in lists.values():
-        first = same[0]
-        flat[first if len(same) == 1 else replace(first, criterion=any_of(one.criterion for one in same))] = None
+                flat.setdefault(criterion)
+    for reaches in lists.values():
+        first = reaches[0]
+        flat[
+            first
+            if len(reaches) == 1
+            else replace(first, criterion=any_of(criterion.criterion for criterion in reaches))
+        ] = None
     return next(iter(flat)) if len(flat) == 1 else AnyOf(tuple(flat))
 
 
 def all_of(parts: Iterable[Criterion]) -> Criterion:
-    """The criterion that several are met; there must be one."""
-    flat = dict.fromkeys(one for part in parts for one in (part.parts if isinstance(part, AllOf) else (part,)))
+    """Return the criterion that all of `parts` are met, flattened and without duplicates.
+
+    Args:
+        parts: at least one criterion.
+    """
+    flat = dict.fromkeys(
+        criterion for part in parts for criterion in (part.parts if isinstance(part, AllOf) else (part,))
+    )
     return next(iter(flat)) if len(flat) == 1 else AllOf(tuple(flat))
 
 
 _GROUPS: Final = 4
-"""How many times the clauses of a group all groups of a search may have."""
+"""All groups of a search together may have this many times the limit of clauses for one group."""
 
 
 class Count:
-    """Counts the clauses of a search, over all its queries in one index."""
+    """Counts the clauses of all queries of a search in one index, and enforces the limits."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -189,22 +219,23 @@ class Count:
         self._patterns = 0
 
     def add(self, query: str, criterion: Criterion) -> None:
-        """Adds those of a criterion.
+        """Count the clauses of a criterion.
 
         Args:
-            query: the text that it was read from, for messages.
+            query: the text that the criterion was parsed from, for messages.
+            criterion: the criterion.
 
         Raises:
-            InvalidArguments: a limit is passed; the message points at the first clause beyond it.
+            InvalidArguments: a limit is exceeded; the message points at the first clause beyond it.
         """
         match criterion:
             case AnyOf(parts) | AllOf(parts):
                 clauses = _clauses(parts, merged=isinstance(criterion, AnyOf))
-                if len(clauses) > (most := self._limits.clauses):
-                    raise self._refused(query, clauses[most], f"a group may have {most:,} clauses")
+                if len(clauses) > (limit := self._limits.clauses):
+                    raise self._limit_exceeded(query, clauses[limit], f"a group may have {limit:,} clauses")
                 for clause in clauses:
                     if len(clause) > 1:
-                        self._leaf(query, clause)
+                        self._count_clause(query, clause)
                     else:
                         self.add(query, clause[0])
             case Not(part):
@@ -212,18 +243,20 @@ class Count:
             case Reach():
                 self.add(query, criterion.criterion)
             case _:
-                self._leaf(query, (criterion,))
+                self._count_clause(query, (criterion,))
 
-    def _leaf(self, query: str, clause: Sequence[Criterion]) -> None:
-        """Counts one leaf, or all values that a field may have."""
+    def _count_clause(self, query: str, clause: Sequence[Criterion]) -> None:
+        """Count one clause: a leaf, or all ORed values of one field."""
         limits = self._limits
         self._clauses += 1
-        if self._clauses > (most := _GROUPS * limits.clauses):
-            raise self._refused(query, clause, f"a search may have {most:,} clauses in all its groups")
+        if self._clauses > (limit := _GROUPS * limits.clauses):
+            raise self._limit_exceeded(query, clause, f"a search may have {limit:,} clauses in all its groups")
         if len(clause) > limits.values:
-            at = _place(clause[limits.values])
+            position = _position(clause[limits.values])
             raise broken(
-                query, at, f"a list of values may have {limits.values:,} (WHOHAS_SEARCH_VALUES), and here is one more"
+                query,
+                position,
+                f"a list of values may have {limits.values:,} (WHOHAS_SEARCH_VALUES), and here is one more",
             )
         leaf = clause[0]
         if isinstance(leaf, Pattern) and (leaf.near or leaf.expression):
@@ -237,17 +270,22 @@ class Count:
                 )
 
     @staticmethod
-    def _refused(query: str, clause: Sequence[Criterion], rule: str) -> InvalidArguments:
+    def _limit_exceeded(query: str, clause: Sequence[Criterion], rule: str) -> InvalidArguments:
         return broken(
             query,
-            _place(clause[0]),
+            _position(clause[0]),
             f"{rule} (WHOHAS_SEARCH_CLAUSES), and here is one more; the values of one field are one clause, as in "
             "name:(a OR b OR c)",
         )
 
 
 def _clauses(parts: Sequence[Criterion], merged: bool) -> list[Sequence[Criterion]]:
-    """The clauses of a group; where one is enough, all values that a field may have are one."""
+    """Return the clauses of a group.
+
+    Args:
+        parts: the criteria of the group.
+        merged: whether they are joined by OR; then all values of one field form one clause.
+    """
     values: dict[Place, list[Criterion]] = {}
     clauses: list[Sequence[Criterion]] = []
     for part in parts:
@@ -260,8 +298,8 @@ def _clauses(parts: Sequence[Criterion], merged: bool) -> list[Sequence[Criterio
     return clauses
 
 
-def _place(criterion: Criterion) -> int:
-    """Where a criterion begins in the query."""
+def _position(criterion: Criterion) -> int:
+    """Return the position of a criterion's first leaf in the query, counted from 0."""
     while isinstance(criterion, AnyOf | AllOf | Not):
         criterion = criterion.part if isinstance(criterion, Not) else criterion.parts[0]
     return criterion.at

@@ -1,7 +1,8 @@
-"""Dates as queries write them: ISO 8601 in parts, `now`, arithmetic and rounding.
+"""Parse the date expressions of queries: full or partial ISO 8601, `now`, date arithmetic and rounding.
 
-Source of the rules: Elasticsearch's date math over `strict_date_optional_time||epoch_millis`. A date covers a span of
-time, from the whole year that `2017` means down to one microsecond, and what a query does with it follows from that::
+Source of the rules: Elasticsearch's date math over `strict_date_optional_time||epoch_millis`. A date stands for a span
+of time: `2017` is the whole year, `now` one microsecond. Conditions compare a field's value with the span's start and
+end::
 
     field:2017-09-25    start <= value < end
     [2017-09-25 TO      value >= start          TO 2017-09-25]    value < end
@@ -18,7 +19,7 @@ from typing import Final
 from whohas.zones import UnknownZone, parse_zone
 
 LONGEST: Final = 100
-"""Characters of a date expression."""
+"""The most characters that a date expression may have."""
 
 _DATE = re.compile(
     r"(?P<y>[0-9]{4})(?:-(?P<M>[0-9]{2})(?:-(?P<d>[0-9]{2})"
@@ -34,26 +35,37 @@ _CLOCK = {"h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(sec
 
 
 class DateFault(ValueError):
-    """A text that is no date; its text says what is wrong, for people."""
+    """Raised for a text that is not a date expression; the message says why and is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time that a date covers, from `start` up to, not with, `end`; both in UTC."""
+    """The span of time that a date stands for, from `start` (included) to `end` (excluded), both in UTC."""
 
     start: datetime
     end: datetime
 
 
 def span(text: str, now: datetime, zone: tzinfo) -> Span:
-    """What a date expression covers.
+    """Return the span of time that a date expression stands for.
 
-    `now` covers a microsecond, a date its smallest part that is written, a rounded one the unit that it is rounded to.
-    A date that names no zone is in `zone`, and so are the borders of days, weeks, months and years. Where a clock is
-    put forward, a time that never was counts as long after; where it is put back, the first of two times is meant.
+    `now` covers one microsecond, a date its smallest written part (`2017-09` a month), and a rounded date the unit that
+    it is rounded to. Examples, with now = 2026-11-23T10:15:00Z and zone = UTC::
+
+        2017-09      2017-09-01T00:00 to 2017-10-01T00:00
+        now-1d/d     2026-11-22T00:00 to 2026-11-23T00:00
+        2017||+1M/y  2017-01-01T00:00 to 2018-01-01T00:00
+
+    A local time that daylight saving time skips is shifted by the length of the gap: 02:30 on 2026-03-29 in
+    Europe/Berlin is 03:30. Of a local time that occurs twice, the first one is meant.
+
+    Args:
+        text: the expression.
+        now: the time that `now` stands for.
+        zone: the time zone of a date without one, and of the limits of days, weeks, months and years.
 
     Raises:
-        DateFault: it is no date, or lies outside the years 1 to 9999.
+        DateFault: it is not a date expression, or lies outside the years 1 to 9999.
     """
     if len(text) > LONGEST:
         raise DateFault(f"{text[:20]!r}… is too long for a date")
@@ -71,46 +83,51 @@ def _span(text: str, now: datetime, zone: tzinfo) -> Span:
         start, unit, zone = _literal(literal, zone)
         if not bars:
             return Span(start, _end(start, unit, zone))
-    at = 0
-    while at < len(steps):
-        found = _STEP.match(steps, at)
-        if found is None:
-            raise DateFault(f"{text!r} is no date: after {text[: len(text) - len(steps) + at]!r} there may be steps "
-                            f"such as +3d, -1M or /d, with the units {_UNITS}")  # fmt: skip
-        at = found.end()
-        if found["round"]:
-            unit = found["round"].replace("H", "h")
+    index = 0
+    while index < len(steps):
+        step = _STEP.match(steps, index)
+        if step is None:
+            raise DateFault(f"{text!r} is no date: after {text[: len(text) - len(steps) + index]!r} only steps such "
+                            f"as +3d, -1M or /d may follow, with the units {_UNITS}")  # fmt: skip
+        index = step.end()
+        if step["round"]:
+            unit = step["round"].replace("H", "h")
             start = _floor(start, unit, zone)
         else:
-            count = int(found["count"] or 1) * (1 if found["sign"] == "+" else -1)
-            start = _after(start, found["unit"].replace("H", "h"), count, zone)
+            count = int(step["count"] or 1) * (1 if step["sign"] == "+" else -1)
+            start = _after(start, step["unit"].replace("H", "h"), count, zone)
     return Span(start, _end(start, unit, zone))
 
 
 def _end(start: datetime, unit: str, zone: tzinfo) -> datetime:
     try:
         return _after(start, unit, 1, zone)
-    except OverflowError:  # 9999-12-31 is how people write "for ever"
+    except OverflowError:  # people write 9999-12-31 for "never expires"
         return datetime.max.replace(tzinfo=UTC)
 
 
 def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
-    """A date as it is written: its start, its smallest part (`f3` for three digits of a second), its zone."""
+    """Parse a date without arithmetic.
+
+    Returns:
+        Its start in UTC; the unit of its smallest written part (`y`, `M`, `d`, `h`, `m`, `s`, or `f3` for a second's
+        fraction of three digits); its time zone, which is `zone` if none is written.
+    """
     if _EPOCH.fullmatch(text):
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(text)), "f3", zone
-    found = _DATE.fullmatch(text)
-    if found is None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         raise DateFault(f"{text!r} is no date: write it as 2026-11-23, 2026-11-23T10:15:00Z or now-7d/d")
-    if found["zone"]:
+    if match["zone"]:
         try:
-            zone = parse_zone(found["zone"])
+            zone = parse_zone(match["zone"])
         except UnknownZone as fault:
             raise DateFault(f"{text!r} is no date: {fault}") from None
-    digits = found["f"] or ""
-    names = [name for name in "yMdhms" if found[name] is not None]
-    values = {name: int(found[name]) for name in names}
+    digits = match["f"] or ""
+    names = [name for name in "yMdhms" if match[name] is not None]
+    values = {name: int(match[name]) for name in names}
     try:
-        local = datetime(  # noqa: DTZ001 - a zone is put to it below
+        local = datetime(  # noqa: DTZ001 - the zone is applied below
             values["y"], values.get("M", 1), values.get("d", 1), values.get("h", 0), values.get("m", 0),
             values.get("s", 0), int(digits[:6].ljust(6, "0")) if digits else 0,
         )  # fmt: skip
@@ -121,13 +138,19 @@ def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
 
 
 def _in_zone(local: datetime, zone: tzinfo) -> datetime:
-    """The moment of a clock's time. One that a clock skips counts with the difference from before it was put forward,
-    which makes it as much later."""
+    """Return a local time as a time in UTC.
+
+    A local time in a gap of daylight saving time is converted by the offset before the gap: 02:30 on 2026-03-29 in
+    Europe/Berlin is read as +01:00, which gives 01:30 UTC or 03:30 local time.
+    """
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
 def _after(start: datetime, unit: str, count: int, zone: tzinfo) -> datetime:
-    """So many units later: days and longer ones by the calendar of the zone, shorter ones by the clock of UTC."""
+    """Return the time `count` units after `start`.
+
+    Days, weeks, months and years are added to the local time of `zone`; shorter units are added to the time in UTC.
+    """
     if unit in _CLOCK:
         return start + _CLOCK[unit] * count
     if unit == "" or unit.startswith("f"):
@@ -152,7 +175,7 @@ def _leap(year: int) -> bool:
 
 
 def _floor(moment: datetime, unit: str, zone: tzinfo) -> datetime:
-    """The start of the unit that a moment lies in; a week begins on Monday."""
+    """Return the start of the unit of time that contains `moment`; weeks begin on Monday."""
     local = moment.astimezone(zone)
     if unit in _CLOCK:
         minute = 0 if unit == "h" else local.minute

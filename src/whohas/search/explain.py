@@ -1,4 +1,4 @@
-"""A query's tree in words, for people who want to know how it was understood."""
+"""Describe a query's syntax tree in English: `whohas search --explain` shows users how their query was parsed."""
 
 from __future__ import annotations
 
@@ -10,29 +10,37 @@ _COUNTS = {Occur.MUST: "must", Occur.SHOULD: "may", Occur.MUST_NOT: "must not"}
 
 
 def explain(node: Node) -> str:
-    """The tree, a line a node; `must`, `may` and `must not` say how a clause counts."""
+    """Return a syntax tree as text, one line a node, indented by depth.
+
+    `must`, `may` and `must not` before a node say that the clause is required, optional or prohibited. Example, for
+    `athens +berlin`::
+
+        group
+          may (changes nothing) any text has 'athens'
+          must any text has 'berlin'
+    """
     return "\n".join(_lines(node, "", ""))
 
 
-def _lines(node: Node, indent: str, counts: str) -> Iterator[str]:
-    begin = f"{indent}{counts} " if counts else indent
+def _lines(node: Node, indent: str, occur_word: str) -> Iterator[str]:
+    prefix = f"{indent}{occur_word} " if occur_word else indent
     match node:
         case Group():
             bound = bind(node.clauses)
             optional = any(clause.occur is Occur.SHOULD for clause in bound)
             required = any(clause.occur is Occur.MUST for clause in bound)
-            yield f"{begin}group" + (": one of the optional clauses is enough" if optional and not required else "")
+            yield f"{prefix}group" + (": one of the optional clauses is enough" if optional and not required else "")
             for clause in bound:
-                idle = clause.occur is Occur.SHOULD and required
+                without_effect = clause.occur is Occur.SHOULD and required
                 yield from _lines(
-                    clause.node, f"{indent}  ", "may (changes nothing)" if idle else _COUNTS[clause.occur]
+                    clause.node, f"{indent}  ", "may (changes nothing)" if without_effect else _COUNTS[clause.occur]
                 )
         case Nested():
-            yield f"{begin}one object of {node.path}, with"
+            yield f"{prefix}one object of {node.path}, with"
             yield from _lines(node.node, f"{indent}  ", "")
         case _:
             field = "any text" if node.field is None else node.field
-            yield f"{begin}{field} {_condition(node)}"
+            yield f"{prefix}{field} {_condition(node)}"
 
 
 def _condition(node: Term | Phrase | Wildcard | Fuzzy | Regexp | Range) -> str:

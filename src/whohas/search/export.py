@@ -1,4 +1,4 @@
-"""What a search export writes for one index: the statement that gives its rows."""
+"""Make the SQL statement of a search for one index: its columns, the rows that match, and their order."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from whohas.search.limits import DEFAULT, Limits
 from whohas.search.predicate import Findings, Options, predicate
 
 SPREAD = ".spread"
+"""The suffix of a column name that asks for one row for each object of a list, as in `access.spread`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is asked for.
+    """A parsed search request.
 
     Attributes:
-        conditions: trees that must all hold, each with the text that it was read from.
-        columns: technical names, `access.spread` among them; empty for each index's own.
-        sort: fields, the first one first; a `-` before a name for descending order.
+        conditions: syntax trees that a document must all match, each with the text that it was parsed from.
+        options: how words and dates are interpreted.
+        columns: technical names and spreads such as `access.spread`; empty for each index's default columns.
+        sort: the fields to sort by, the first one first; a `-` before a name means descending order.
+        limits: the largest search that is accepted.
     """
 
     conditions: tuple[tuple[str, Node], ...]
@@ -41,7 +44,7 @@ class Search:
 
 @dataclass(slots=True)
 class Missing:
-    """Columns and sort fields that an index has not."""
+    """The columns and sort fields that an index does not have, each with a hint, which may be empty."""
 
     columns: dict[str, str] = field(default_factory=dict[str, str])
     sort: dict[str, str] = field(default_factory=dict[str, str])
@@ -50,17 +53,24 @@ class Missing:
 def export(
     asked: Search, index: Index, search: SearchIndex, step: Callable[[], None] = lambda: None
 ) -> tuple[Statement, Findings, Missing]:
-    """The statement for the documents of one index that a search finds.
+    """Return the statement that gives the documents of one index that match a search.
 
-    A document is one row, and where lists are spread a row for each of their objects; of a document without any there
-    is one row. Rows are in the order that was asked for, nulls last, then by the document's id and the object's place;
-    where nothing but ids orders them the statement leaves it to the order of the index's files, and is `ordered`.
+    Each document gives one row. If lists are spread, it gives one row for each of their objects, but one row if it has
+    no objects. Rows are ordered by the sort fields, nulls last, then by the document's id, then by the object's
+    position in its list. The statement has no ORDER BY if a scan of the index file gives the rows in that order.
 
     Args:
-        step: called for each leaf of the query.
+        asked: the request.
+        index: the index to search.
+        search: the search index of a snapshot.
+        step: called for each node of the query; it may raise an error to abort.
+
+    Returns:
+        The statement, whose rows are always `ordered`; the fields that the query names; the unknown columns and sort
+        fields.
 
     Raises:
-        InvalidArguments: a value of the query is impossible for its field, or a limit is passed.
+        InvalidArguments: a value of the query does not fit its field, or a limit is exceeded.
     """
     findings, conditions = Findings(), list[exp.Expr]()
     count = Count(asked.limits)
@@ -73,7 +83,14 @@ def export(
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """A column of the file: of the document, or of the objects of a list that is spread."""
+    """A column of the file.
+
+    Attributes:
+        name: its name in the file.
+        type: its type.
+        sql: the expression that gives its value.
+        path: the path of the spread list that it belongs to; empty for a column of the document.
+    """
 
     name: str
     type: ColumnType
@@ -82,43 +99,43 @@ class _Cell:
 
 
 class _Export:
-    def __init__(self, asked: Search, index: Index, search: SearchIndex, condition: exp.Expr) -> None:
-        self._asked = asked
+    def __init__(self, request: Search, index: Index, search: SearchIndex, condition: exp.Expr) -> None:
+        self._request = request
         self._index = index
         self._search = search
         self._condition = condition
-        self._known = search.element(index).fields
-        self._missing = Missing()
-        names = asked.columns or index.columns
-        asked_paths = (name.removesuffix(SPREAD) for name in names if name.endswith(SPREAD))
-        self._spread = [path for path in dict.fromkeys(asked_paths) if path in index.elements and path]
+        self._fields = search.element(index).fields
+        self._unknown = Missing()
+        names = request.columns or index.columns
+        spread_paths = (name.removesuffix(SPREAD) for name in names if name.endswith(SPREAD))
+        self._spread = [path for path in dict.fromkeys(spread_paths) if path in index.elements and path]
 
     def statement(self, findings: Findings) -> tuple[Statement, Findings, Missing]:
         cells = self._cells()
-        made = self._select(cells)
+        select = self._select(cells)
         rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
-        files = self._files(made)
+        files = self._files(select)
         statement = Statement(
-            sql=_text(made, self._asked.limits.statement),
+            sql=_render(select, self._request.limits.statement),
             columns=tuple(Column(cell.name, cell.type) for cell in cells),
             files=files,
             ordered=True,
             expected_rows=max(rows, self._search.element(self._index).rows),
         )
-        return statement, findings, self._missing
+        return statement, findings, self._unknown
 
     # --- columns
 
     def _cells(self) -> list[_Cell]:
         cells: dict[str, _Cell] = {}
-        for name in self._asked.columns or self._index.columns:
+        for name in self._request.columns or self._index.columns:
             if name.endswith(SPREAD):
                 path = name.removesuffix(SPREAD)
                 if path not in self._spread:
-                    self._missing.columns[name] = self._spread_hint()
+                    self._unknown.columns[name] = self._spread_hint()
                     continue
-                for one in self._index.elements[path].details:
-                    cells.setdefault(f"{path}.{one}", self._cell(f"{path}.{one}"))
+                for detail in self._index.elements[path].details:
+                    cells.setdefault(f"{path}.{detail}", self._cell(f"{path}.{detail}"))
             else:
                 cells.setdefault(name, self._cell(name))
         return list(cells.values())
@@ -128,93 +145,98 @@ class _Export:
         return f"There are: {', '.join(paths)}." if paths else ""
 
     def _cell(self, name: str) -> _Cell:
-        if name in self._known:
-            return _value(name, self._known[name], column_of("d", self._known[name].column))
-        inside = [path for path in self._index.elements if path and name.startswith(f"{path}.")]
-        path = max(inside, key=len, default="")
+        if name in self._fields:
+            return _field_cell(name, self._fields[name], column_of("d", self._fields[name].column))
+        list_paths = [path for path in self._index.elements if path and name.startswith(f"{path}.")]
+        path = max(list_paths, key=len, default="")
         if path:
-            one = self._search.element(self._index, path).fields.get(name.removeprefix(f"{path}."))
-            if one is not None and path in self._spread:
-                return _value(name, one, column_of("e", f"{path}.{one.column}"), path)
-            if one is not None:
-                return _Cell(name, "texts", self._listed(path, one))
-        if self._asked.columns:  # an index's own columns are no wish of the caller's
-            self._missing.columns[name] = ""
-        return _Cell(name, "text", _nothing("text"))
+            found = self._search.element(self._index, path).fields.get(name.removeprefix(f"{path}."))
+            if found is not None and path in self._spread:
+                return _field_cell(name, found, column_of("e", f"{path}.{found.column}"), path)
+            if found is not None:
+                return _Cell(name, "texts", self._value_list(path, found))
+        if self._request.columns:  # the caller did not ask for an index's default columns, so no warning
+            self._unknown.columns[name] = ""
+        return _Cell(name, "text", _null("text"))
 
-    def _listed(self, path: str, one: Field) -> exp.Expr:
-        """All values that a list's objects have, sorted."""
-        objects = self._objects(path, [(path, one.name)])
-        value = exp.cast(column_of("x", f"{path}.{one.column}"), "text")
+    def _value_list(self, path: str, field: Field) -> exp.Expr:
+        """Return a subquery for all values of a field in the objects of a list, as a sorted list of texts."""
+        objects = self._objects(path, [(path, field.name)])
+        value = exp.cast(column_of("x", f"{path}.{field.column}"), "text")
         values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
-        mine = column_of("x", "num").eq(column_of("d", "num"))
-        there = exp.not_(value.is_(exp.null()))
-        return exp.select(values).from_(objects.subquery("x")).where(mine, there).subquery()
+        same_document = column_of("x", "num").eq(column_of("d", "num"))
+        not_null = exp.not_(value.is_(exp.null()))
+        return exp.select(values).from_(objects.subquery("x")).where(same_document, not_null).subquery()
 
     # --- rows
 
     def _order(self) -> list[exp.Expr]:
         order: list[exp.Expr] = []
-        for name in self._asked.sort:
+        for name in self._request.sort:
             plain = name.lstrip("+-").removesuffix(".exact")
-            if plain not in self._known:
-                self._missing.sort[plain] = ""
+            if plain not in self._fields:
+                self._unknown.sort[plain] = ""
                 continue
-            order.append(_ordered(column_of("d", self._known[plain].column), descending=name.startswith("-")))
+            order.append(_ordered(column_of("d", self._fields[plain].column), descending=name.startswith("-")))
         order.append(_ordered(column_of("d", "num")))
-        return [*order, *(_ordered(column_of("e", place)) for place in self._places())]
+        return [*order, *(_ordered(column_of("e", place)) for place in self._order_columns())]
 
-    def _places(self) -> list[str]:
-        """The columns that order the objects of the lists that are spread."""
-        used = {place for path in self._spread for place in _places(self._index.elements[path])}
-        return [*(["list"] if len(self._spread) > 1 else []), *(place for place in _PLACES if place in used)]
+    def _order_columns(self) -> list[str]:
+        """Return the columns that order the objects of the spread lists."""
+        used = {column for path in self._spread for column in _element_order(self._index.elements[path])}
+        return [*(["list"] if len(self._spread) > 1 else []), *(column for column in _ORDER_TYPES if column in used)]
 
     def _select(self, cells: Sequence[_Cell]) -> exp.Select:
-        made = exp.select(*(exp.alias_(cell.sql, cell.name, quoted=True) for cell in cells))
-        made = made.from_(table_of(view(self._index), "d"))
+        select = exp.select(*(exp.alias_(cell.sql, cell.name, quoted=True) for cell in cells))
+        select = select.from_(table_of(view(self._index), "d"))
         if self._spread:
             fields = [(path, c.name.removeprefix(f"{path}.")) for path in self._spread for c in cells if c.path == path]
             parts = [self._objects(path, fields, number) for number, path in enumerate(self._spread, 1)]
-            every = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
+            objects = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
             on = column_of("e", "num").eq(column_of("d", "num"))
-            made = made.join(every.subquery("e"), on=on, join_type="left")
-        made = made.where(self._condition, copy=False)
+            select = select.join(objects.subquery("e"), on=on, join_type="left")
+        select = select.where(self._condition, copy=False)
         order = self._order()
-        looks_elsewhere = next(self._condition.find_all(exp.Query), None) is not None
-        if len(order) == 1 and not looks_elsewhere:
-            # the documents lie in this order, and a scan that must keep its order does: sorting would cost a third more
-            return made
-        return made.order_by(*order, copy=False)
+        has_subquery = next(self._condition.find_all(exp.Query), None) is not None
+        if len(order) == 1 and not has_subquery:
+            # The index file is in this order, and an ordered scan keeps it; sorting would take a third longer.
+            return select
+        return select.order_by(*order, copy=False)
 
     def _objects(self, path: str, fields: Sequence[tuple[str, str]], number: int = 0) -> exp.Select:
-        """The objects of a list: whose they are, their order, and some of their fields under their full names.
+        """Return a SELECT of a list's objects: their document's `num`, the columns of their order, and some fields.
+
+        A field is named by its full name, such as `access.name`.
 
         Args:
-            fields: list and field; those of other lists are null here.
-            number: the list's number among those that are spread; 0 for one that is not.
+            path: the list.
+            fields: pairs of list and field; the fields of other lists are null, so that lists can be joined by UNION.
+            number: the list's number among the spread ones, from 1; 0 for a list that is not spread.
         """
         element = self._index.elements[path]
         name = view(self._index, path)
         row = "h" if element.shared else "i"
         cells: list[exp.Expr] = [column_of(row, "num")]
-        own = _places(element)
-        for place in self._places() if number else ():
-            if place == "list":
+        order_columns = _element_order(element)
+        for column in self._order_columns() if number else ():
+            if column == "list":
                 value: exp.Expr = exp.convert(number)
             else:
-                value = column_of(row, own[place]) if place in own else _nothing(_PLACES[place])
-            cells.append(exp.alias_(value, place))
-        for other, one in fields:
-            own_field = self._search.element(self._index, other).fields[one]
-            value = column_of("i", own_field.column) if other == path else _nothing(_SQL_TYPES[own_field.kind])
+                value = (
+                    column_of(row, order_columns[column]) if column in order_columns else _null(_ORDER_TYPES[column])
+                )
+            cells.append(exp.alias_(value, column))
+        for other, field_name in fields:
+            own_field = self._search.element(self._index, other).fields[field_name]
+            value = column_of("i", own_field.column) if other == path else _null(_SQL_TYPES[own_field.kind])
             cells.append(exp.alias_(value, f"{other}.{own_field.column}", quoted=True))
         if not element.shared:
             return exp.select(*cells).from_(table_of(name, "i"))
         on = column_of("i", "item").eq(column_of("h", "item"))
         return exp.select(*cells).from_(table_of(name, "h")).join(table_of(f"{name}.items", "i"), on=on)
 
-    def _files(self, made: exp.Expr) -> dict[str, tuple[str, ...]]:
-        names = {table.name for table in made.find_all(exp.Table)}
+    def _files(self, select: exp.Expr) -> dict[str, tuple[str, ...]]:
+        names = {table.name for table in select.find_all(exp.Table)}
         return {
             name: (str(file),)
             for path in self._index.elements
@@ -223,12 +245,12 @@ class _Export:
         }
 
 
-_PLACES = {"parent": "bigint", "ord": "bigint", "key": "text"}
-"""What orders the objects of a document, in this order."""
+_ORDER_TYPES = {"parent": "bigint", "ord": "bigint", "key": "text"}
+"""The columns that may order the objects of a document, the most significant first, and their SQL types."""
 
 
-def _places(element: Element) -> dict[str, str]:
-    """The columns that order an element's objects."""
+def _element_order(element: Element) -> dict[str, str]:
+    """Return the columns that order an element's objects: each name of `_ORDER_TYPES` that it has, and its column."""
     if element.shared:
         return {"ord": "item"}
     return {"parent": "parent", "ord": "ord"} if element.listed else {"key": "id"}
@@ -244,35 +266,38 @@ _TYPES: Mapping[str, ColumnType] = {
 _SQL_TYPES = {"text": "text", "id": "text", "date": "timestamptz", "boolean": "boolean", "integer": "bigint"}
 
 
-def _value(name: str, one: Field, column: exp.Expr, path: str = "") -> _Cell:
-    if one.many:
+def _field_cell(name: str, field: Field, column: exp.Expr, path: str = "") -> _Cell:
+    if field.many:
         split = exp.func("string_split", column, exp.func("chr", exp.convert(31)), dialect="duckdb")
         return _Cell(name, "texts", split, path)
-    return _Cell(name, _TYPES[one.kind], column, path)
+    return _Cell(name, _TYPES[field.kind], column, path)
 
 
-def _text(made: exp.Expr, longest: int) -> str:
-    """The statement's text; the expression is used up.
+def _render(select: exp.Expr, longest: int) -> str:
+    """Return the SQL of a statement. The expression is modified and must not be used afterwards.
+
+    Args:
+        longest: the limit of its length in characters.
 
     Raises:
-        InvalidArguments: a name or a value in it has a character that no text can have, or it is too long.
+        InvalidArguments: it contains a NUL character or an unpaired surrogate, or is longer than the limit.
     """
-    sql = made.sql(dialect="duckdb", pretty=True, max_text_width=110, copy=False)
+    sql = select.sql(dialect="duckdb", pretty=True, max_text_width=110, copy=False)
     if len(sql) > longest:
         raise InvalidArguments(
-            f"The search comes to SQL of {len(sql):,} characters, and may have {longest:,} "
-            "(WHOHAS_SEARCH_STATEMENT): divide it, or name fewer values, fuzzy words and columns."
+            f"The SQL of the search has {len(sql):,} characters, but may have {longest:,} "
+            "(WHOHAS_SEARCH_STATEMENT). Divide the search, or name fewer values, fuzzy words and columns."
         )
     if "\0" in sql or (not sql.isascii() and re.search("[\ud800-\udfff]", sql)):
-        raise InvalidArguments("A query, a column or a field must not have the character NUL, nor half of a character.")
+        raise InvalidArguments("A query, column or field contains a NUL character or an unpaired surrogate. Remove it.")
     if sql.replace("\n", "").isprintable():
         return sql
-    # what prints a statement leaves out what a terminal would obey: it must run as it is printed
-    return made.transform(_printable, copy=False).sql(dialect="duckdb", pretty=True, max_text_width=110)
+    # Commands that print a statement drop control characters. The printed statement must still run, so it has none.
+    return select.transform(_printable, copy=False).sql(dialect="duckdb", pretty=True, max_text_width=110)
 
 
 def _printable(part: exp.Expr) -> exp.Expr:
-    """A text with characters that cannot be printed as a concatenation: `'a\x1fb'` as `concat('a', chr(31), 'b')`."""
+    """Replace a string literal with unprintable characters: `'a\x1fb'` becomes `concat('a', chr(31), 'b')`."""
     if not (isinstance(part, exp.Literal) and part.is_string) or part.name.isprintable():
         return part
     pieces: list[exp.Expr] = []
@@ -284,7 +309,7 @@ def _printable(part: exp.Expr) -> exp.Expr:
     return pieces[0] if len(pieces) == 1 else exp.Anonymous(this="concat", expressions=pieces)
 
 
-def _nothing(type: str) -> exp.Expr:
+def _null(type: str) -> exp.Expr:
     return exp.cast(exp.null(), type)
 
 

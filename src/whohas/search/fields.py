@@ -1,7 +1,7 @@
-"""The fields of each index: one catalogue for queries, columns, sorting and spreading.
+"""The schema of the search index: each index's fields and nested lists, used by queries, columns, sorting and spreads.
 
-Names and nesting are those of the published search documents; types follow the warehouse's tables. What is a list of
-objects there is an `Element` here: a query reaches into it by `@name(…)`, an export by `name.spread`.
+Names and nesting are those of the published search documents; types follow the warehouse's tables. A list of objects in
+a document is an `Element`: a query tests its objects by `@name(…)`, an export gives a row for each by `name.spread`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from whohas.warehouse.columns import Table
 from whohas.warehouse.times import iso_time
 
 FieldKind = Literal["text", "id", "date", "boolean", "integer"]
-"""What a field holds. An id is one word, whatever it is made of; a date is a time in UTC."""
+"""The type of a field. An id is compared as a whole and not cut into words; a date is a time in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a document or of an element in it.
+    """A field of a document, or of the objects of a list in it.
 
     Attributes:
-        name: the published name, dotted; in an element relative to it.
-        sql: where its value comes from, over a row `t` of the element's rows.
-        many: whether it may have several values; they are kept as one text, `VALUE_SEPARATOR` between them.
-        place: the column of the index that has it; the name, but for attributes whose names differ by case alone.
+        name: the published name, dotted; for the objects of a list, relative to them (`source.id`).
+        kind: its type.
+        sql: the expression that gives its value, over a row `t` of the element's rows.
+        many: whether it may have several values; they are stored as one text, joined by `VALUE_SEPARATOR`.
+        place: its column in the index, if that is not named as the field; empty otherwise. See `column`.
     """
 
     name: str
@@ -40,23 +41,26 @@ class Field:
 
     @property
     def column(self) -> str:
+        """Its column in the index: the name, unless two attributes differ only by case or a name is unprintable."""
         return self.place or self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """The documents of an index, or a list of objects in each of them.
+    """The documents of an index, or the objects of one list in them. Each element is a table of the index.
 
     Attributes:
-        path: the list's name, dotted where it lies in another list; empty for the documents themselves.
-        rows: SQL for the rows `t`. Those of a list have their document's id as `holder`, and, where the list lies in
-            a column, `ord`, their place in it, and `parent`, the place of the object that they lie in.
-        fields: by name.
-        maps: open maps of names to values: the name's beginning, and the column.
-        depends: the warehouse's tables that it is made of.
-        shared: whether many documents have equal objects: these are kept once, and apart who has which.
-        listed: whether its objects lie in a list in a column, so that they have a place in it.
-        details: the fields that a spread adds.
+        path: the list's name, dotted for a list in another list; empty for the documents themselves.
+        rows: SQL for the rows, named `t` in the fields' expressions. Rows of a list have their document's id as
+            `holder`. If `listed`, they also have `ord`, their position in the list from 1, and `parent`, the position
+            of the object that contains the list (null if the document does).
+        fields: the fields by name.
+        maps: the map columns whose keys become fields: the prefix of these fields' names, and the column.
+        depends: the warehouse's tables that it is made from.
+        shared: whether many documents have equal objects. These are then stored once, and pairs of document and object
+            separately.
+        listed: whether the objects come from a list in a column of the warehouse, so that they have a position.
+        details: the fields that a spread adds to the file.
     """
 
     path: str
@@ -71,13 +75,13 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What can be searched under one name.
+    """One search index, such as `identities`.
 
     Attributes:
-        name: the contract's name.
-        title: the name of its file in an export.
-        columns: what an export shows where the caller names no columns.
-        elements: by path; the documents under the empty one.
+        name: its name in the published API.
+        title: the name of its file in an export, without extension.
+        columns: the columns of an export that names none.
+        elements: the elements by path; the documents have the empty path.
     """
 
     name: str
@@ -91,7 +95,7 @@ class Index:
 
 
 def kind_of(name: str, type: pa.DataType) -> FieldKind:
-    """A field's kind by its name and the type of its column."""
+    """Return the kind of a field with one value, by its name and the type of its column."""
     if pa.types.is_timestamp(type):
         return "date"
     if pa.types.is_boolean(type):
@@ -101,68 +105,85 @@ def kind_of(name: str, type: pa.DataType) -> FieldKind:
     return "id" if name == "id" or name.endswith(".id") else "text"
 
 
-def _column(table: Table, spec: str) -> Field:
-    """`name` or `name=column` of a table."""
+def _table_field(table: Table, spec: str) -> Field:
+    """Return the field that `name` or `name=column` means: `source.id=sourceId` is the column sourceId as source.id."""
     name, _, column = spec.partition("=")
     type = table.column(column or name).type
-    place = f"t.{quote(column or name)}"
+    sql = f"t.{quote(column or name)}"
     if pa.types.is_list(type):
-        return Field(name, "text", joined(place), many=True)
-    return _single(name, type, place)
+        return Field(name, "text", joined(sql), many=True)
+    return _single_value_field(name, type, sql)
 
 
-def _single(name: str, type: pa.DataType, place: str) -> Field:
-    """A field of one value. A partition's column is empty where nothing is known, and an empty id is none."""
+def _single_value_field(name: str, type: pa.DataType, sql: str) -> Field:
+    """Return a field with one value.
+
+    The column of a partition key is empty, not null, for an unknown id, so an empty id is read as null.
+    """
     kind = kind_of(name, type)
-    return Field(name, kind, f"nullif({place}, '')" if kind == "id" else place)
+    return Field(name, kind, f"nullif({sql}, '')" if kind == "id" else sql)
 
 
 def joined(sql: str) -> str:
-    """Several values as one text; null where there is none, for an empty text is a value."""
+    """Return the expression that joins a list's values by `VALUE_SEPARATOR`.
+
+    It is null for an empty list, because an empty text is a value.
+    """
     return f"list_aggregate({sql}, 'string_agg', chr(31))"
 
 
 def _fields(table: Table, names: str, *more: Field) -> dict[str, Field]:
-    found = [*(_column(table, spec) for spec in names.split()), *more]
-    return {one.name: one for one in found}
+    found = [*(_table_field(table, spec) for spec in names.split()), *more]
+    return {field.name: field for field in found}
 
 
-def _struct_fields(type: pa.StructType, place: str, prefix: str = "") -> Iterable[Field]:
-    """The fields of an object in a list; lists within it give fields of several values."""
+def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[Field]:
+    """Yield the fields of a struct, nested ones with dotted names. Lists within it give fields with several values.
+
+    Args:
+        type: the struct's type.
+        sql: the SQL expression of the struct.
+        prefix: what to put before the names.
+    """
     for member in type:
-        name, here = f"{prefix}{member.name}", f"{place}.{quote(member.name)}"
+        name, member_sql = f"{prefix}{member.name}", f"{sql}.{quote(member.name)}"
         if pa.types.is_struct(member.type):
-            yield from _struct_fields(member.type, here, f"{name}.")
+            yield from _struct_fields(member.type, member_sql, f"{name}.")
         elif not pa.types.is_list(member.type):
-            yield _dated(_single(name, member.type, here))
+            yield _as_date(_single_value_field(name, member.type, member_sql))
         elif pa.types.is_struct(member.type.value_type):
             for inner in _struct_fields(member.type.value_type, "x", f"{name}."):
-                text = f"list_transform({here}, lambda x: ({inner.sql})::VARCHAR)"
+                text = f"list_transform({member_sql}, lambda x: ({inner.sql})::VARCHAR)"
                 yield Field(inner.name, "text", joined(text), many=True)
         else:
-            yield Field(name, "text", joined(here), many=True)
+            yield Field(name, "text", joined(member_sql), many=True)
 
 
 _DATES = frozenset({"modified", "date"})
-"""Times that the tables keep as text, for they lie in objects."""
+"""Fields that are times, but that the warehouse stores as text because they are in a struct."""
 
 
-def _dated(one: Field) -> Field:
-    if one.kind == "text" and one.name in _DATES:
-        return Field(one.name, "date", iso_time(one.sql))
-    return one
+def _as_date(field: Field) -> Field:
+    if field.kind == "text" and field.name in _DATES:
+        return Field(field.name, "date", iso_time(field.sql))
+    return field
 
 
-def _lists(table: Table, *columns: str) -> dict[str, Element]:
-    """The elements that lie in a table's rows, and those that lie in these."""
-    found: dict[str, Element] = {}
+def _list_elements(table: Table, *columns: str) -> dict[str, Element]:
+    """Return the elements of list columns, and of the lists in their objects, by path.
+
+    Args:
+        table: the table of the documents.
+        columns: its list columns.
+    """
+    elements: dict[str, Element] = {}
     for column in columns:
         rows = (
             f"(SELECT d.id AS holder, generate_subscripts(d.{quote(column)}, 1) AS ord, NULL::BIGINT AS parent, "
             f"unnest(d.{quote(column)}) AS e FROM {table.name} d)"
         )
         type = table.column(column).type.value_type
-        found[column] = _list(table, column, rows, type)
+        elements[column] = _list_element(table, column, rows, type)
         for member in type:
             if pa.types.is_list(member.type) and pa.types.is_struct(member.type.value_type):
                 inner = (
@@ -170,35 +191,38 @@ def _lists(table: Table, *columns: str) -> dict[str, Element]:
                     f"unnest(o.e.{quote(member.name)}) AS e FROM {rows} o)"
                 )
                 path = f"{column}.{member.name}"
-                found[path] = _list(table, path, inner, member.type.value_type)
-    return found
+                elements[path] = _list_element(table, path, inner, member.type.value_type)
+    return elements
 
 
-def _list(table: Table, path: str, rows: str, type: pa.StructType) -> Element:
-    fields = {one.name: one for one in _struct_fields(type, "t.e")}
+def _list_element(table: Table, path: str, rows: str, type: pa.StructType) -> Element:
+    fields = {field.name: field for field in _struct_fields(type, "t.e")}
     details = tuple(name for name in fields if name.count(".") == 0 or name.endswith(".name"))
     return Element(path, rows, fields, depends=(table.name,), listed=True, details=details)
 
 
-_PERSON = "owner.id=ownerId owner.name=ownerName owner.email=ownerEmail"
+_OWNER = "owner.id=ownerId owner.name=ownerName owner.email=ownerEmail"
 _OWNER_TYPE = Field("owner.type", "text", "CASE WHEN t.ownerId IS NOT NULL THEN 'IDENTITY' END")
 
 
-_NAMED: Final[tuple[tuple[str, FieldKind], ...]] = (("id", "id"), ("name", "text"))
+_OWNED_FIELDS: Final[tuple[tuple[str, FieldKind], ...]] = (("id", "id"), ("name", "text"))
 
 
-def _counted(name: str, computed: str) -> Field:
-    """A counter: the document's own where it has one, else what is counted."""
+def _counter_or(name: str, computed: str) -> Field:
+    """Return a counter field: the document's own value, or else the computed count."""
     return Field(name, "integer", f"coalesce(t.{name}, {computed})")
 
 
-def _named(name: str, given: str, derived: str) -> Field:
-    """A name: the document's own where it has one, else what is derived."""
-    return Field(name, "text", f"coalesce(nullif({given}, ''), {derived}, {given})")
+def _name_or(name: str, document_value: str, derived: str) -> Field:
+    """Return a name field: the document's own value if it is not empty, or else the derived one."""
+    return Field(name, "text", f"coalesce(nullif({document_value}, ''), {derived}, {document_value})")
 
 
-def _held(name: str, computed: str) -> Field:
-    """A counter of access: what is counted where accounts decide what the identity holds, else as `_counted`."""
+def _access_count(name: str, computed: str) -> Field:
+    """Return a counter field of an identity's access.
+
+    If the identity's access is derived from its accounts (`counted`), the computed count; or else as `_counter_or`.
+    """
     return Field(
         name, "integer", f"CASE WHEN t.counted THEN coalesce({computed}, 0) ELSE coalesce(t.{name}, {computed}, 0) END"
     )
@@ -255,18 +279,19 @@ _IDENTITIES = Index(
                 "processingDetails.retryCount=processingRetryCount "
                 "processingDetails.stackTrace=processingStackTrace processingDetails.message=processingMessage "
                 "tags visibleSegments visibleSegmentCount",
-                # these take the places of the columns above: what no document says is derived, as in the reports
-                _named("manager.name", "t.managerName", "t.leaderName"),
-                _named("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
+                # These replace the fields of the same name above: values that documents lack are derived, as in
+                # the reports.
+                _name_or("manager.name", "t.managerName", "t.leaderName"),
+                _name_or("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
                 Field("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
-                _counted("accountCount", "t.accounts, 0"),
-                _held("accessCount", "t.access"),
-                _held("entitlementCount", "t.entitlements"),
-                _held("roleCount", "t.roles"),
-                _held("accessProfileCount", "t.accessProfiles"),
-                _counted("appCount", "t.apps, 0"),
-                _counted("ownsCount", "len(t.owned), 0"),
-                _counted("tagsCount", "len(t.tags), 0"),
+                _counter_or("accountCount", "t.accounts, 0"),
+                _access_count("accessCount", "t.access"),
+                _access_count("entitlementCount", "t.entitlements"),
+                _access_count("roleCount", "t.roles"),
+                _access_count("accessProfileCount", "t.accessProfiles"),
+                _counter_or("appCount", "t.apps, 0"),
+                _counter_or("ownsCount", "len(t.owned), 0"),
+                _counter_or("tagsCount", "len(t.tags), 0"),
                 Field("tagCount", "integer", "coalesce(t.tagsCount, len(t.tags), 0)"),
             ),
             {"attributes": "attributes"},
@@ -326,7 +351,7 @@ _IDENTITIES = Index(
                     *(
                         Field(f"{list}.{name}", kind, f"CASE WHEN t.e.type = {literal(type)} THEN t.e.{name} END")
                         for list, type in schema.OWNED.items()
-                        for name, kind in _NAMED
+                        for name, kind in _OWNED_FIELDS
                     ),
                 )
             },
@@ -349,15 +374,15 @@ _ACCESS_PROFILES = Index(
             "access_profiles",
             _fields(
                 schema.ACCESS_PROFILES,
-                f"id name description created modified synced enabled requestable requestCommentsRequired {_PERSON} "
+                f"id name description created modified synced enabled requestable requestCommentsRequired {_OWNER} "
                 "source.id=sourceId source.name=sourceName tags",
                 _OWNER_TYPE,
-                _counted("entitlementCount", "len(t.entitlements), 0"),
-                _counted("segmentCount", "len(t.segments), 0"),
+                _counter_or("entitlementCount", "len(t.entitlements), 0"),
+                _counter_or("segmentCount", "len(t.segments), 0"),
             ),
             depends=("access_profiles",),
         ),
-        **_lists(schema.ACCESS_PROFILES, "entitlements", "segments", "apps"),
+        **_list_elements(schema.ACCESS_PROFILES, "entitlements", "segments", "apps"),
     },
 )  # fmt: skip
 
@@ -374,16 +399,16 @@ _ROLES = Index(
             "roles",
             _fields(
                 schema.ROLES,
-                f"id name description created modified synced enabled requestable requestCommentsRequired {_PERSON} "
+                f"id name description created modified synced enabled requestable requestCommentsRequired {_OWNER} "
                 "tags dimensional dimensionSchemaAttributeCount",
                 _OWNER_TYPE,
-                _counted("accessProfileCount", "len(t.accessProfiles), 0"),
-                _counted("entitlementCount", "len(t.entitlements), 0"),
-                _counted("segmentCount", "len(t.segments), 0"),
+                _counter_or("accessProfileCount", "len(t.accessProfiles), 0"),
+                _counter_or("entitlementCount", "len(t.entitlements), 0"),
+                _counter_or("segmentCount", "len(t.segments), 0"),
             ),
             depends=("roles",),
         ),
-        **_lists(
+        **_list_elements(
             schema.ROLES, "accessProfiles", "entitlements", "segments", "dimensions", "dimensionSchemaAttributes"
         ),
     },
@@ -406,7 +431,7 @@ _ENTITLEMENTS = Index(
                 "source.type=sourceType requestable cloudGoverned privileged tags attribute value "
                 "sourceSchemaObjectType schema hash truncatedAttributes containsDataAccess "
                 "owner.id=ownerId owner.name=ownerName",
-                _counted("segmentCount", "len(t.segments), 0"),
+                _counter_or("segmentCount", "len(t.segments), 0"),
                 *(
                     Field(
                         f"manuallyUpdatedFields.{name}", "boolean",
@@ -418,7 +443,7 @@ _ENTITLEMENTS = Index(
             {"attributes": "attributes"},
             ("entitlements",),
         ),
-        **_lists(schema.ENTITLEMENTS, "segments", "permissions"),
+        **_list_elements(schema.ENTITLEMENTS, "segments", "permissions"),
     },
 )  # fmt: skip
 
@@ -463,7 +488,7 @@ _ACTIVITIES = Index(
             ),
             depends=("account_activities",),
         ),
-        **_lists(
+        **_list_elements(
             schema.ACCOUNT_ACTIVITIES, "approvals", "originalRequests", "expansionItems", "accountRequests"
         ),
     },
@@ -472,4 +497,4 @@ _ACTIVITIES = Index(
 INDICES: Final[dict[str, Index]] = {
     index.name: index for index in (_IDENTITIES, _ACCESS_PROFILES, _ENTITLEMENTS, _ROLES, _EVENTS, _ACTIVITIES)
 }
-"""Every index by its name, in the order in which an export shows them."""
+"""Every index by its name, in the order of the files of an export."""

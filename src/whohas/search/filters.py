@@ -1,7 +1,7 @@
-"""The search API's `filters` as a tree, beside the one of the query.
+"""Convert the `filters` of the search API to a syntax tree, which documents must match in addition to the query's.
 
 Source of the rules: the published schema of `Filter`: a type (EXISTS, RANGE or TERMS), `terms`, a `range` whose bounds
-are exclusive unless they say otherwise, and `exclude`. A term of a filter is a whole value, not a word.
+are exclusive unless `inclusive` is true, and `exclude`. A term of a filter is compared with whole values, not words.
 """
 
 from __future__ import annotations
@@ -15,48 +15,50 @@ from whohas.search.fields import INDICES
 
 
 def filters_node(filters: Mapping[str, Any]) -> Node:
-    """All filters together.
+    """Return the syntax tree that requires all filters.
 
     Args:
-        filters: by field; in a list's objects the name begins with the list's, as `access.source.id`.
+        filters: by field; a field of a list's objects has the list's path before its name, such as `access.source.id`.
 
     Raises:
-        InvalidArguments: a filter has no type that there is, or not what its type needs.
+        InvalidArguments: a filter has an unknown type, or lacks a part that its type needs.
     """
-    return Group(tuple(_clause(name, one) for name, one in filters.items()))
+    return Group(tuple(_clause(name, filter) for name, filter in filters.items()))
 
 
 def _clause(name: str, filter: object) -> Clause:
     if not isinstance(filter, Mapping):
         raise InvalidArguments(f"The filter on {name} must be an object with a type.")
-    one = cast("Mapping[str, Any]", filter)
+    definition = cast("Mapping[str, Any]", filter)
     path = next((p for p in sorted(_PATHS, key=len, reverse=True) if name.startswith(f"{p}.")), "")
     field = name.removeprefix(f"{path}.") if path else name
-    match one.get("type"):
+    match definition.get("type"):
         case "EXISTS":
             node: Node = Term("_exists_", field)
         case "TERMS":
-            node = Group(tuple(Clause(Occur.SHOULD, Phrase(f"{field}.exact", term)) for term in _terms(name, one)))
+            node = Group(
+                tuple(Clause(Occur.SHOULD, Phrase(f"{field}.exact", term)) for term in _terms(name, definition))
+            )
         case "RANGE":
-            node = _range(name, field, one)
-        case other:
-            raise InvalidArguments(f"The filter on {name} must have the type EXISTS, RANGE or TERMS, not {other!r}.")
+            node = _range(name, field, definition)
+        case type:
+            raise InvalidArguments(f"The filter on {name} must have the type EXISTS, RANGE or TERMS, not {type!r}.")
     node = Nested(path, node) if path else node
-    return Clause(Occur.MUST_NOT if one.get("exclude") is True else Occur.MUST, node)
+    return Clause(Occur.MUST_NOT if definition.get("exclude") is True else Occur.MUST, node)
 
 
 _PATHS = frozenset(path for index in INDICES.values() for path in index.elements if path)
 
 
-def _terms(name: str, one: Mapping[str, Any]) -> list[str]:
-    terms = one.get("terms")
+def _terms(name: str, definition: Mapping[str, Any]) -> list[str]:
+    terms = definition.get("terms")
     if not isinstance(terms, list) or not terms:
         raise InvalidArguments(f"The filter on {name} needs terms: a list of at least one.")
     return [_text(name, term) for term in cast("list[object]", terms)]
 
 
-def _range(name: str, field: str, one: Mapping[str, Any]) -> Range:
-    range = one.get("range")
+def _range(name: str, field: str, definition: Mapping[str, Any]) -> Range:
+    range = definition.get("range")
     if not isinstance(range, Mapping):
         raise InvalidArguments(f"The filter on {name} needs a range with a lower or an upper bound.")
     bounds: dict[str, tuple[str | None, bool]] = {}
@@ -65,8 +67,8 @@ def _range(name: str, field: str, one: Mapping[str, Any]) -> Range:
         if bound is None:
             bounds[side] = (None, False)
         elif isinstance(bound, Mapping) and cast("Mapping[str, Any]", bound).get("value") is not None:
-            given = cast("Mapping[str, Any]", bound)
-            bounds[side] = (_text(name, given["value"]), given.get("inclusive") is True)
+            parts = cast("Mapping[str, Any]", bound)
+            bounds[side] = (_text(name, parts["value"]), parts.get("inclusive") is True)
         else:
             raise InvalidArguments(f"The {side} bound of the filter on {name} needs a value.")
     (low, low_included), (high, high_included) = bounds["lower"], bounds["upper"]

@@ -1,18 +1,18 @@
-"""The search index: a snapshot's documents as flat tables, with the words of every text beside it.
+"""The search index of a snapshot: its documents as flat Parquet files, with the tokens of every text in extra columns.
 
 ::
 
-    warehouse/search/000000007/      one folder a snapshot, there when it is complete
-    ├── index.json                   what it was made with; the elements: rows, attributes, and the table versions that
-    │                                they are made of
+    warehouse/search/000000007/      one folder a snapshot, renamed to this name once complete
+    ├── index.json                   the versions that built it; for each element its rows, attributes, and the
+    │                                versions of the tables that it was built from
     ├── identities.parquet           num, a column a field, `<field>:words`, `:words` of all of them
-    ├── identities.accounts.parquet  num of the identity, ord and parent, columns as above
-    ├── identities.access.parquet    num and item: who has which
-    └── identities.access.items.parquet   the items themselves, each once
+    ├── identities.accounts.parquet  num of the identity, for some lists ord and parent, columns as above
+    ├── identities.access.parquet    num and item: which identity has which access item
+    └── identities.access.items.parquet   the access items, each once
 
-Documents are numbered in the order of their ids. What has not changed since the index before is linked, not made
-again. The files are the same, byte by byte, whenever they are made of a snapshot with the same versions; nothing in
-them says when, where or by how many threads. `docs/reference/tables.md` describes them for readers of SQL.
+Documents are numbered (`num`) in the order of their ids. Files whose tables have not changed since an earlier index
+are hard-linked from there, not built again. Builds are reproducible: a snapshot and the same software versions give the
+same bytes, whatever the time, machine and number of threads. `docs/reference/tables.md` describes the files.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ if TYPE_CHECKING:
     from whohas.search.indexing import Resources
 
 FORMAT: Final = 2
-"""Changes when indexes of before cannot be read any more: they are then made again."""
+"""The format of an index. Raise it when existing indexes can no longer be read; they are then rebuilt."""
 
 QUICK_ROWS: Final = 200_000
-"""Rows of a snapshot that are indexed by the first search, should the load not have done it."""
+"""The largest snapshot, in rows, that a search indexes itself if it has no index yet."""
 
 WORDS: Final = ":words"
-"""Ends the name of the column with a text's words; alone it names the words of all texts together."""
+"""The suffix of a column with the tokens of a text, `<field>:words`; alone, the column with the tokens of all texts."""
 
 
 Progress = Callable[[int, int], None]
-"""Takes the rows that are done, and of how many."""
+"""A callback for progress: called with the number of rows done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """What an index was made with: its bytes are the same only with the same.
+    """The software versions that built an index. Only equal versions give equal bytes.
 
     Attributes:
-        analyser: `ANALYSER_VERSION`; 1 for indexes that do not say, 0 for those that cannot be read.
-        whohas: the version of whohas; like the others empty for indexes that do not say.
-        duckdb: the engine, which joins and orders.
-        pyarrow: the library that writes the files.
+        analyser: `ANALYSER_VERSION`; 1 for an index that does not record it, 0 for one whose index.json is damaged.
+        whohas: the version of whohas; like the next two, empty for an index that does not record it.
+        duckdb: the version of DuckDB, which joins and sorts the rows.
+        pyarrow: the version of Arrow, which writes the files.
     """
 
     analyser: int
@@ -71,7 +71,7 @@ class Versions:
 
     @staticmethod
     def current() -> Versions:
-        """Those of this process."""
+        """Return the versions of this process."""
         import duckdb
         import pyarrow
 
@@ -79,7 +79,7 @@ class Versions:
 
     def __str__(self) -> str:
         if not self.analyser:
-            return "an unknown version, for its index.json cannot be read"
+            return "an unknown version (its index.json cannot be read)"
         if not self.whohas:
             return f"an earlier version, analyser {self.analyser}"
         return f"whohas {self.whohas}, analyser {self.analyser}, DuckDB {self.duckdb}, Arrow {self.pyarrow}"
@@ -87,13 +87,13 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class IndexedElement:
-    """One element as it lies in an index.
+    """One element of a built index.
 
     Attributes:
-        element: what it is.
-        rows: how many there are.
-        fields: its fields by name, those of its open maps among them.
-        files: SQL view to Parquet file.
+        element: its definition.
+        rows: its number of rows.
+        fields: its fields by name, including the attributes found in its maps.
+        files: the Parquet files by the name of the SQL view for each.
     """
 
     element: Element
@@ -107,8 +107,9 @@ class SearchIndex:
     """A snapshot's search index.
 
     Attributes:
-        elements: by index name and path.
-        versions: what it was made with.
+        snapshot: the snapshot's number.
+        elements: the elements by index name and path.
+        versions: the software versions that built it.
     """
 
     snapshot: int
@@ -120,77 +121,86 @@ class SearchIndex:
 
 
 def view(index: Index, path: str = "") -> str:
-    """The name by which statements call an element."""
+    """Return the name of an element's view in SQL statements, such as `identities.access`."""
     return f"{index.name}.{path}" if path else index.name
 
 
 def is_built(snapshot: Snapshot) -> bool:
-    """Whether a snapshot has its index, in the format and with the words of today."""
-    return _facts(_folder(snapshot)) is not None
+    """Return whether a snapshot has an index of the current format and analyser version."""
+    return _read_record(_folder(snapshot)) is not None
 
 
 def index_versions(snapshot: Snapshot) -> Versions | None:
-    """Return what the index of a snapshot was made with, in whichever format it is; None where it has no index."""
-    facts = _any_facts(_folder(snapshot))
-    return None if facts is None else _versions(facts)
+    """Return the versions that built a snapshot's index, whatever its format; None if it has no index."""
+    record = _read_any_record(_folder(snapshot))
+    return None if record is None else _record_versions(record)
 
 
 def open_index(snapshot: Snapshot) -> SearchIndex:
-    """The index of a snapshot.
+    """Return the index of a snapshot; only its index.json is read.
 
     Raises:
-        NotFound: it has none, or no longer.
+        NotFound: the snapshot has no index of the current format and analyser version.
     """
     folder = _folder(snapshot)
-    facts = _facts(folder)
-    if facts is None:
+    record = _read_record(folder)
+    if record is None:
         raise NotFound(f"The search index of snapshot {snapshot.number} is gone. Start the search again.")
     elements: dict[tuple[str, str], IndexedElement] = {}
     for index in INDICES.values():
         for path, element in index.elements.items():
             name = view(index, path)
-            known = facts["elements"][name]
+            element_record = record["elements"][name]
             fields = dict(element.fields)
-            for one in known["attributes"]:
-                fields[one["name"]] = Field(one["name"], "text", "", one["many"], one["column"])
+            for attribute in element_record["attributes"]:
+                fields[attribute["name"]] = Field(attribute["name"], "text", "", attribute["many"], attribute["column"])
             files = {name: folder / f"{name}.parquet"}
             if element.shared:
                 files[f"{name}.items"] = folder / f"{name}.items.parquet"
-            elements[index.name, path] = IndexedElement(element, known["rows"], fields, files)
-    return SearchIndex(snapshot.number, elements, _versions(facts))
+            elements[index.name, path] = IndexedElement(element, element_record["rows"], fields, files)
+    return SearchIndex(snapshot.number, elements, _record_versions(record))
 
 
 def build(warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None) -> None:
-    """Makes the index of a snapshot, unless it is there; another process that makes it is waited for.
+    """Build the index of a snapshot unless it exists. Waits while another process builds an index.
+
+    Args:
+        warehouse: the warehouse of the snapshot.
+        snapshot: the snapshot.
+        on_progress: called with the rows done and the total.
 
     Raises:
-        NotFound: the data of the snapshot is no longer kept.
-        Unavailable: it cannot be made, most likely because the disk is full; nothing is left behind.
+        NotFound: the data of the snapshot was removed.
+        Unavailable: the disk or the engine failed, most likely because the disk is full. No files are left behind.
     """
     if is_built(snapshot):
         return
-    with _building(warehouse, snapshot) as part:
+    with _build_folder(warehouse, snapshot) as part:
         if is_built(snapshot):
             return
-        older = [one for one in _built(warehouse.root / "search") if one[0].name < f"{snapshot.number:09}"]
+        older = [
+            index for index in _usable_indexes(warehouse.root / "search") if index[0].name < f"{snapshot.number:09}"
+        ]
         write_index(snapshot, part, older[-1] if older else None, on_progress)
         _publish(part, _folder(snapshot))
 
 
 @contextmanager
 def held_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
-    """Keep the index of a snapshot, which is made if need be, from being removed until the context ends.
+    """Hold a shared lock on the index of a snapshot, so that it is not removed until the context ends.
 
-    An index that is made again may still take its place: see `index_versions`.
+    The index is built first if it does not exist. `rebuild` may still replace it: compare `index_versions`.
 
     Raises:
-        NotFound, Unavailable: as in `build`.
+        NotFound: as in `build`.
+        Unavailable: as in `build`.
     """
-    path = _folder(snapshot) / _FACTS
+    path = _folder(snapshot) / _RECORD
     with ExitStack() as stack:
         while True:
             build(warehouse, snapshot)
-            # another process may remove the index before the lock is held
+            # Another process may remove the index before the lock is acquired. The lock counts only if the path still
+            # names the locked file.
             with suppress(FileNotFoundError), ExitStack() as lock:
                 file = lock.enter_context(shared_file_lock(path))
                 if os.path.samestat(os.fstat(file), path.stat()):
@@ -201,12 +211,12 @@ def held_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """An index that was made again, compared with the one that was there.
+    """The result of a rebuild: the new index compared with the previous one.
 
     Attributes:
-        files: the names of the files of both.
-        differing: those of them that are not equal byte by byte, or that only one index has.
-        before: what the one that was there was made with; None where none was there.
+        files: the names of the files of both indexes.
+        differing: the names of files that differ in a byte, or that only one index has.
+        before: the versions that built the previous index; None if the snapshot had no index.
     """
 
     files: tuple[str, ...]
@@ -217,19 +227,22 @@ class Rebuilt:
 def rebuild(
     warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None, replace: bool = True
 ) -> Rebuilt:
-    """Make the index of a snapshot from its tables alone, and compare it with the one that is there, if any.
+    """Build the index of a snapshot from its tables alone, and compare it with the existing one.
 
-    Where both are equal the one that is there stays. Searches go on meanwhile.
+    If both are equal, the existing one stays. Searches continue to run during the build.
 
     Args:
-        replace: whether the new one takes its place where they differ.
+        warehouse: the warehouse of the snapshot.
+        snapshot: the snapshot.
+        on_progress: called with the rows done and the total.
+        replace: whether the new index replaces the existing one if they differ.
 
     Raises:
-        NotFound: the data of the snapshot is no longer kept; or there is no index and none is to be put there.
+        NotFound: the data of the snapshot was removed; or it has no index and `replace` is false.
         Unavailable: as in `build`.
     """
     folder = _folder(snapshot)
-    with _building(warehouse, snapshot) as part:
+    with _build_folder(warehouse, snapshot) as part:
         before = index_versions(snapshot)
         if before is None and not replace:
             raise NotFound(
@@ -245,15 +258,17 @@ def rebuild(
             _publish(part, folder)
             return Rebuilt(tuple(sorted(names)), (), None)
         names |= {path.name for path in folder.iterdir()}
-        differing = tuple(name for name in sorted(names) if not _equal(part / name, folder / name))
+        differing = tuple(name for name in sorted(names) if not _equal_files(part / name, folder / name))
         if differing and replace:
             _publish(part, folder)
         return Rebuilt(tuple(sorted(names)), differing, before)
 
 
 @contextmanager
-def _building(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
-    """The right to make an index, and an empty folder for it; afterwards old indexes go.
+def _build_folder(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
+    """Acquire the build lock and yield an empty folder for an index; remove old indexes on success.
+
+    The folder is removed on exit unless it was renamed, see `_publish`.
 
     Raises:
         Unavailable: the disk or the engine failed.
@@ -263,16 +278,16 @@ def _building(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
     root = warehouse.root / "search"
     root.mkdir(parents=True, exist_ok=True)
     with file_lock(root / "build.lock"):
-        for left in root.glob("*.part"):  # of a process that was killed: no other can be making one now
-            shutil.rmtree(left, ignore_errors=True)
+        for stale in root.glob("*.part"):  # left by killed processes: the lock excludes running builds
+            shutil.rmtree(stale, ignore_errors=True)
         part = root / f"{snapshot.number:09}.part"
         part.mkdir()
         try:
             yield part
         except (OSError, duckdb.Error) as error:
             raise Unavailable(
-                f"The search index of snapshot {snapshot.number} could not be made: is the disk full? `whohas index` "
-                f"makes it later. ({str(error).splitlines()[0][:300]})"
+                f"The search index of snapshot {snapshot.number} could not be built: is the disk full? Free space "
+                f"and run `whohas index`. ({str(error).splitlines()[0][:300]})"
             ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
@@ -280,7 +295,7 @@ def _building(warehouse: Warehouse, snapshot: Snapshot) -> Generator[Path]:
 
 
 def _publish(part: Path, folder: Path) -> None:
-    """Puts a complete index where it is searched; files that a run has open stay readable to it."""
+    """Move a complete index to its final path and remove the old one there. Open files stay readable."""
     if folder.exists():
         old = folder.with_name(f"{folder.name}.old.part")
         folder.rename(old)
@@ -290,16 +305,18 @@ def _publish(part: Path, folder: Path) -> None:
         part.rename(folder)
 
 
-def _equal(one: Path, other: Path) -> bool:
-    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
+def _equal_files(first: Path, second: Path) -> bool:
+    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def searchable(warehouse: Warehouse) -> Snapshot:
-    """The snapshot that a search runs on: the newest one, whose index is made now if that is quickly done; else the
-    newest that has an index.
+    """Return the snapshot that a search runs on.
+
+    It is the newest snapshot if that has an index, or has at most `QUICK_ROWS` rows and so is indexed now. Otherwise it
+    is the newest snapshot with an index.
 
     Raises:
-        Unavailable: none has one.
+        Unavailable: no snapshot has an index, or as in `build`.
     """
     snapshot = warehouse.snapshot()
     if is_built(snapshot):
@@ -309,62 +326,63 @@ def searchable(warehouse: Warehouse) -> Snapshot:
         return snapshot
     number = newest_built(warehouse)
     if number is None:
-        raise Unavailable("The search index is not there yet: a load is making it, or `whohas index` will.")
+        raise Unavailable("The search index is not there yet. Wait for the load that builds it, or run `whohas index`.")
     return warehouse.snapshot(number)
 
 
 def newest_built(warehouse: Warehouse) -> int | None:
-    """The number of the newest snapshot with an index; None where there is none."""
-    folders = _built(warehouse.root / "search")
+    """Return the number of the newest snapshot with an index, or None if no snapshot has one."""
+    folders = _usable_indexes(warehouse.root / "search")
     return int(folders[-1][0].name) if folders else None
 
 
 _KEPT = 3
-_FACTS = "index.json"
+"""The number of newest indexes that are kept; older ones are removed after each build, unless a reader holds them."""
+_RECORD = "index.json"
 
 
 def _folder(snapshot: Snapshot) -> Path:
     return snapshot.root / "search" / f"{snapshot.number:09}"
 
 
-def _facts(folder: Path) -> dict[str, Any] | None:
-    """What is known of the index in a folder; None where there is none in the format and with the words of today."""
-    facts = _any_facts(folder)
-    if facts is None or facts["format"] != FORMAT or _versions(facts).analyser != ANALYSER_VERSION:
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    """Return the index.json of the index in a folder; None if it is not of the current format and analyser version."""
+    record = _read_any_record(folder)
+    if record is None or record["format"] != FORMAT or _record_versions(record).analyser != ANALYSER_VERSION:
         return None
-    return facts
+    return record
 
 
-def _any_facts(folder: Path) -> dict[str, Any] | None:
+def _read_any_record(folder: Path) -> dict[str, Any] | None:
     try:
-        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text())
+        record: dict[str, Any] = json.loads((folder / _RECORD).read_text())
     except FileNotFoundError:
         return None
     except ValueError:
-        return {"format": 0, "madeWith": {"analyser": 0}}  # damaged: made again, but no index that was never there
-    return facts
+        return {"format": 0, "madeWith": {"analyser": 0}}  # damaged: to be rebuilt, but not missing
+    return record
 
 
-def _versions(facts: Mapping[str, Any]) -> Versions:
-    return Versions(**facts.get("madeWith", {"analyser": 1}))
+def _record_versions(record: Mapping[str, Any]) -> Versions:
+    return Versions(**record.get("madeWith", {"analyser": 1}))
 
 
-def _folders(root: Path) -> list[Path]:
-    """The folders of complete indexes in whichever format, the oldest first."""
-    return sorted(path.parent for path in root.glob(f"*/{_FACTS}") if path.parent.name.isdigit())
+def _index_folders(root: Path) -> list[Path]:
+    """Return the folders of complete indexes of any format, the oldest first."""
+    return sorted(path.parent for path in root.glob(f"*/{_RECORD}") if path.parent.name.isdigit())
 
 
-def _built(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The indexes that there are, the oldest first."""
-    return [(folder, facts) for folder in _folders(root) if (facts := _facts(folder)) is not None]
+def _usable_indexes(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the usable indexes, the oldest first: folder and index.json."""
+    return [(folder, record) for folder in _index_folders(root) if (record := _read_record(folder)) is not None]
 
 
 def _sweep(root: Path, number: int) -> None:
-    """Removes old indexes, except those that are held."""
-    for folder in _folders(root)[:-_KEPT]:
+    """Remove all but the newest `_KEPT` indexes and that of snapshot `number`, except those that are locked."""
+    for folder in _index_folders(root)[:-_KEPT]:
         if folder.name != f"{number:09}":
-            # a reader that waits for the lock finds the file gone
-            with suppress(OSError), try_file_lock(folder / _FACTS) as free:
+            # A reader that waits for this lock finds the file gone afterwards: see `held_index`.
+            with suppress(OSError), try_file_lock(folder / _RECORD) as free:
                 if free:
                     shutil.rmtree(folder, ignore_errors=True)
 
@@ -379,24 +397,29 @@ def write_index(
     """Write the files of an index into an empty folder.
 
     Args:
-        before: an older index and what is known of it: what has not changed since is linked from there.
+        snapshot: the snapshot to index.
+        folder: the folder.
+        before: the folder and the index.json of an older index, from which unchanged files are hard-linked; None to
+            build every file.
+        on_progress: called with the rows done and the total.
+        resources: the memory and threads that the engine may use.
 
     Raises:
-        NotFound: the data of the snapshot is no longer kept.
+        NotFound: the data of the snapshot was removed.
     """
     from whohas.search.indexing import Indexing, Resources
 
     _require_data(snapshot)
     versions = Versions.current()
-    if before is not None and _versions(before[1]) != versions:
-        before = None  # its files are not those that these versions make
-    facts: dict[str, Any] = {
+    if before is not None and _record_versions(before[1]) != versions:
+        before = None  # other versions may give other bytes
+    record: dict[str, Any] = {
         "format": FORMAT,
         "snapshot": snapshot.number,
         "madeWith": asdict(versions),
         "elements": {},
     }
-    everything = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _elements())
+    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _elements())
     done = 0
     with Indexing.open(snapshot, folder, resources or Resources()) as indexing:
         for index in INDICES.values():
@@ -408,37 +431,35 @@ def write_index(
                     for file in (f"{name}.parquet", f"{name}.items.parquet"):
                         if (before[0] / file).is_file():
                             os.link(before[0] / file, folder / file)
-                    facts["elements"][name] = old
+                    record["elements"][name] = old
                 else:
-                    rows, attributes = indexing.write(
-                        index, element, lambda n, at=done: on_progress(at + n, everything)
-                    )
-                    known = [asdict(one) for one in attributes]
-                    facts["elements"][name] = {"versions": tables, "rows": rows, "attributes": known}
-                done += facts["elements"][name]["rows"]
-                on_progress(done, everything)
+                    rows, attributes = indexing.write(index, element, lambda n, at=done: on_progress(at + n, total))
+                    attribute_records = [asdict(attribute) for attribute in attributes]
+                    record["elements"][name] = {"versions": tables, "rows": rows, "attributes": attribute_records}
+                done += record["elements"][name]["rows"]
+                on_progress(done, total)
     shutil.rmtree(folder / "spill", ignore_errors=True)
-    (folder / _FACTS).write_text(json.dumps(facts, indent=1))
+    (folder / _RECORD).write_text(json.dumps(record, indent=1))
     for path in folder.iterdir():
         sync_file(path)
 
 
 def _require_data(snapshot: Snapshot) -> None:
-    """Make sure that the files of a snapshot are there.
+    """Check that all files of a snapshot exist.
 
     Raises:
-        NotFound: some are not; the message names them.
+        NotFound: some are missing; the message names them.
     """
-    gone: list[str] = []
+    missing: list[str] = []
     for table in TABLES.values():
         try:
             files = snapshot.files(table)
         except NotFound:
-            gone.append(f"version {snapshot.versions[table.name]} of the table {table.name}")
+            missing.append(f"version {snapshot.versions[table.name]} of the table {table.name}")
             continue
-        gone += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
-    if gone:
-        raise no_longer_kept(snapshot.number, gone)
+        missing += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
+    if missing:
+        raise no_longer_kept(snapshot.number, missing)
 
 
 def _elements() -> list[Element]:

@@ -1,7 +1,8 @@
-"""A query cut into tokens, as Lucene's classic query parser does it.
+"""The lexer of the query language: cut a query into tokens as Lucene's classic query parser does.
 
-Source of the rules: the token definitions of Lucene 8.11's `QueryParser.jj`. In each of its three states the longest
-match wins, and of equally long ones the one that is defined first.
+Source of the rules: the token definitions of Lucene 8.11's `QueryParser.jj`. It has three states:
+default, after `^` (boost) and within a range. In each state the longest match wins, and of equally long ones the one
+that is defined first.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ _ESCAPED = r"\\[\s\S]"
 _START = rf"(?:[^ \t\n\r\u3000+\-!():^\[\]\"{{}}~*?\\/]|{_ESCAPED})"
 _INNER = rf"(?:[^ \t\n\r\u3000!():^\[\]\"{{}}~*?\\/]|{_ESCAPED})"
 _SHOWN = 60
+"""The number of characters before and after an error that a message shows."""
 
 
 class Kind(StrEnum):
-    """Kinds of tokens; the value is how a message names one."""
+    """Kinds of tokens; the value is the name that error messages use."""
 
     BLANK = "a blank"
     AND = "AND"
@@ -57,7 +59,7 @@ def _rules(*rules: tuple[Kind, str, str]) -> _Rules:
     return tuple((kind, first, re.compile(pattern)) for kind, first, pattern in rules)
 
 
-_DEFAULT = _rules(  # the characters that each may begin with; none: any
+_DEFAULT = _rules(  # kind, the characters that a token of it may begin with (empty: any), pattern
     (Kind.BLANK, " \t\n\r\u3000", _BLANK),
     (Kind.AND, "A&", r"AND|&&"),
     (Kind.OR, "O|", r"OR|\|\|"),
@@ -86,12 +88,18 @@ _RANGE = _rules(
     (Kind.RANGE_QUOTED, '"', r"\"(?:\\\"|[^\"])+\""),
     (Kind.BOUND, "", r"[^ \]}]+"),
 )
-_AFTER = {Kind.CARET: _BOOST, Kind.NUMBER: _DEFAULT, Kind.RANGE_START: _RANGE, Kind.RANGE_END: _DEFAULT}
+_RULES_AFTER = {Kind.CARET: _BOOST, Kind.NUMBER: _DEFAULT, Kind.RANGE_START: _RANGE, Kind.RANGE_END: _DEFAULT}
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of a query: its kind, its text as written, and where it begins."""
+    """A token of a query.
+
+    Attributes:
+        kind: its kind.
+        image: its text as written, escapes included.
+        at: the position of its first character in the query, counted from 0.
+    """
 
     kind: Kind
     image: str
@@ -99,46 +107,53 @@ class Token:
 
 
 def tokens(query: str, step: Callable[[], None] = lambda: None) -> list[Token]:
-    """The tokens of a query, an END last.
+    """Return the tokens of a query without blanks, followed by an END token.
 
     Args:
-        step: called for each token.
+        query: the text.
+        step: called for each token; it may raise an error to abort.
 
     Raises:
-        InvalidArguments: a character begins no token; the message points at it.
+        InvalidArguments: no token can begin at a character; the message points at it.
     """
-    found: list[Token] = []
-    rules, at = _DEFAULT, 0
-    while at < len(query):
+    found_tokens: list[Token] = []
+    rules, position = _DEFAULT, 0
+    while position < len(query):
         step()
-        kind, end = Kind.END, at
+        kind, end = Kind.END, position
         for candidate, first, pattern in rules:
-            if first and query[at] not in first:
+            if first and query[position] not in first:
                 continue
-            match = pattern.match(query, at)
+            match = pattern.match(query, position)
             if match is not None and match.end() > end:
                 kind, end = candidate, match.end()
         if kind is Kind.END:
-            raise broken(query, at, _why(query, at, rules is _BOOST))
+            raise broken(query, position, _reason(query, position, rules is _BOOST))
         if kind is not Kind.BLANK:
-            found.append(Token(kind, query[at:end], at))
-        rules, at = _AFTER.get(kind, rules), end
+            found_tokens.append(Token(kind, query[position:end], position))
+        rules, position = _RULES_AFTER.get(kind, rules), end
     if rules is _BOOST:
-        raise broken(query, at, "a number must follow ^")
-    found.append(Token(Kind.END, "", len(query)))
-    return found
+        raise broken(query, position, "a number must follow ^")
+    found_tokens.append(Token(Kind.END, "", len(query)))
+    return found_tokens
 
 
 def broken(query: str, at: int, reason: str) -> InvalidArguments:
-    """The error for a query that cannot be read: it says where, counted from 1, and shows the place."""
-    begin = max(0, at - _SHOWN)
-    part = query[begin : at + _SHOWN].translate({9: " ", 10: " ", 13: " "})
-    shown = f"{'…' if begin else ''}{part}{'…' if at + _SHOWN < len(query) else ''}"
-    mark = " " * (at - begin + bool(begin)) + "^"
+    """Return the error for a query that is invalid, with an excerpt of the query and a mark below the position.
+
+    Args:
+        query: the text.
+        at: the position of the error, counted from 0; the message counts from 1.
+        reason: the reason, a clause without a full stop.
+    """
+    start = max(0, at - _SHOWN)
+    excerpt = query[start : at + _SHOWN].translate({9: " ", 10: " ", 13: " "})
+    shown = f"{'…' if start else ''}{excerpt}{'…' if at + _SHOWN < len(query) else ''}"
+    mark = " " * (at - start + bool(start)) + "^"
     return InvalidArguments(f"The query breaks at column {at + 1}: {reason}.\n{shown}\n{mark}")
 
 
-def _why(query: str, at: int, after_caret: bool) -> str:
+def _reason(query: str, at: int, after_caret: bool) -> str:
     if after_caret:
         return "a number must follow ^"
     match query[at]:

@@ -1,4 +1,4 @@
-"""How much a search may ask for: past a limit it is refused, and never answered in part."""
+"""Limits on the size of a search. A search that exceeds one is rejected, never answered in part."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from whohas.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one search, each the setting `search_…` of its name.
+    """The limits of one search. Each attribute `x` is the setting `search_x` (`WHOHAS_SEARCH_X`).
 
     Attributes:
-        clauses: of a group, once equal ones, and the values of one field, are merged; all groups of a search may have
-            four times as many.
+        clauses: clauses of one group, counted after equal ones and the values of one field are merged; all groups of a
+            search together may have four times as many.
         values: values in the list of one field, which counts as one clause.
         patterns: fuzzy words and regular expressions.
-        columns: columns of the file, and fields to sort by.
-        statement: characters of the SQL that a search comes to, in one index.
-        notes: notes about one search; of more, their number is told.
-        plan_seconds: of processor, to read a search and make its SQL.
+        columns: columns of the file, and separately fields to sort by.
+        statement: characters of the SQL statement for one index.
+        notes: notes about one search; further ones are replaced by a note with their number.
+        plan_seconds: seconds of processor time to parse a search and to make its SQL.
     """
 
     clauses: int
@@ -35,31 +35,31 @@ class Limits:
 
     @staticmethod
     def of(settings: Settings) -> Limits:
-        """Return those of an installation."""
-        return Limits(*(getattr(settings, f"search_{one.name}") for one in fields(Limits)))
+        """Return the limits that an installation's settings give."""
+        return Limits(*(getattr(settings, f"search_{limit.name}") for limit in fields(Limits)))
 
 
-DEFAULT: Final = Limits(*(Settings.model_fields[f"search_{one.name}"].default for one in fields(Limits)))
-"""Those of an installation without settings."""
+DEFAULT: Final = Limits(*(Settings.model_fields[f"search_{limit.name}"].default for limit in fields(Limits)))
+"""The limits of an installation that sets none of the settings."""
 
 
 class Meter:
-    """Measures the planning of one search, which stays in one thread."""
+    """Measures the processor time of planning one search, which runs in one thread, and enforces the limit."""
 
     def __init__(self, limits: Limits) -> None:
-        self._most = limits.plan_seconds
-        self._ends = time.thread_time() + limits.plan_seconds
+        self._max_seconds = limits.plan_seconds
+        self._deadline = time.thread_time() + limits.plan_seconds
         self._steps = 0
 
     def step(self) -> None:
-        """Counts a step, of which each takes far less than a second.
+        """Count one step of the planning, and check the processor time at every 64th; a step takes far below a second.
 
         Raises:
-            InvalidArguments: the planning has taken as long as it may.
+            InvalidArguments: the planning has taken more processor time than the limit.
         """
         self._steps += 1
-        if self._steps % 64 == 0 and time.thread_time() > self._ends:
+        if self._steps % 64 == 0 and time.thread_time() > self._deadline:
             raise InvalidArguments(
-                f"The search takes more than {self._most:g} seconds of processor to plan "
-                "(WHOHAS_SEARCH_PLAN_SECONDS): divide it."
+                f"The search takes more than {self._max_seconds:g} seconds of processor time to plan "
+                "(WHOHAS_SEARCH_PLAN_SECONDS). Divide it into several searches."
             )

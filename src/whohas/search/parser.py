@@ -1,13 +1,13 @@
-r"""A query's text to its tree: Lucene's classic query syntax, and `@path(…)` for the elements of a list.
+r"""The parser of the query language: Lucene's classic query syntax, and `@path(…)` for the objects of a list.
 
-Source of the rules: the grammar of Lucene 8.11 (`QueryParser.jj`, `QueryParserBase.java`) with the operator OR and
-split at blanks, which is how Elasticsearch 5 runs a query string::
+Source of the rules: the grammar of Lucene 8.11 (`QueryParser.jj`, `QueryParserBase.java`) with the default operator
+OR, and with words split at blanks, which is how Elasticsearch 5 runs a query string::
 
     query    clause (["AND" | "OR"] clause)*
     clause   ["+" | "-" | "NOT"] [word ":"] (leaf | "(" query ")" ["^" number]) | "@" path "(" query ")"
 
-Each clause is required, prohibited or optional; AND makes its two neighbours required, which is not what SQL's AND
-does: `a OR b AND c` needs b and c.
+Each clause is required, prohibited or optional. AND makes the clauses on both sides of it required, unlike SQL's AND:
+`a OR b AND c` requires b and c, and a is optional. See `tree.bind`.
 """
 
 from __future__ import annotations
@@ -20,25 +20,27 @@ from whohas.search.ast import Clause, Fuzzy, Group, Leaf, Nested, Node, Occur, P
 from whohas.search.lexer import Kind, Token, broken, tokens
 
 MAX_DEPTH: Final = 100
-"""Groups in groups; more is no query that a person or a program means."""
+"""The deepest nesting of groups that is accepted, far above that of any real query."""
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)[fFdD]?")
 _LARGEST_FLOAT = 3.4028235e38
 _LARGEST_INT = 2**31 - 1
-_MOST_MOVES = 1_000_000
+_MAX_SLOP = 1_000_000
+"""Larger slops are reduced to this one."""
 _PATH = re.compile(r"@[A-Za-z][A-Za-z0-9_.]*")
-_WORDS = frozenset({Kind.TERM, Kind.STAR, Kind.PREFIX, Kind.WILDCARD, Kind.REGEXP, Kind.BARE_OPERATOR})
+_WORD_KINDS = frozenset({Kind.TERM, Kind.STAR, Kind.PREFIX, Kind.WILDCARD, Kind.REGEXP, Kind.BARE_OPERATOR})
 _SURROGATES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def parse(query: str, step: Callable[[], None] = lambda: None) -> Node:
-    """Reads a query.
+    """Parse a query to its syntax tree.
 
     Args:
-        step: called for each token.
+        query: the text.
+        step: called for each token; it may raise an error to abort.
 
     Raises:
-        InvalidArguments: Lucene's grammar has no such query; the message says where it breaks and why.
+        InvalidArguments: the query has a syntax error; the message says where and why.
     """
     parser = _Parser(query, step)
     node = parser.query(None, 0)
@@ -47,33 +49,34 @@ def parse(query: str, step: Callable[[], None] = lambda: None) -> Node:
 
 
 def unescape(text: str) -> str:
-    r"""A text without its escapes: `\x` is x, `\u0041` is A.
+    r"""Return a text with its escapes replaced: `\x` becomes x, `\u0041` becomes A.
 
     Raises:
-        ValueError: four hexadecimal digits must follow `\u`; or it ends with a backslash.
+        ValueError: `\u` is not followed by four hexadecimal digits, or the text ends with a backslash.
     """
     if "\\" not in text:
         return text
-    parts: list[str] = []
-    at = 0
-    while at < len(text):
-        if text[at] != "\\":
-            parts.append(text[at])
-            at += 1
+    characters: list[str] = []
+    index = 0
+    while index < len(text):
+        if text[index] != "\\":
+            characters.append(text[index])
+            index += 1
             continue
-        if at + 1 == len(text):
+        if index + 1 == len(text):
             raise ValueError("a \\ must stand before the character that it escapes")
-        if text[at + 1] == "u":
-            digits = text[at + 2 : at + 6]
+        if text[index + 1] == "u":
+            digits = text[index + 2 : index + 6]
             if not re.fullmatch(r"[0-9a-fA-F]{4}", digits):
                 raise ValueError("four hexadecimal digits must follow \\u")
-            parts.append(chr(int(digits, 16)))
-            at += 6
+            characters.append(chr(int(digits, 16)))
+            index += 6
         else:
-            parts.append(text[at + 1])
-            at += 2
-    joined = "".join(parts)
-    # two escapes make one character beyond the first 65,536, as in Java; half of one is no character
+            characters.append(text[index + 1])
+            index += 2
+    joined = "".join(characters)
+    # As in Java, two escapes give one character above U+FFFF: \ud83d\ude00 is U+1F600. An unpaired surrogate becomes
+    # U+FFFD.
     joined = _SURROGATES.sub(lambda pair: pair[0].encode("utf-16", "surrogatepass").decode("utf-16"), joined)
     return re.sub("[\ud800-\udfff]", "\ufffd", joined)
 
@@ -85,9 +88,9 @@ class _Parser:
         self._next = 0
 
     def query(self, field: str | None, depth: int) -> Node:
-        begin = self._peek().at
+        start = self._peek().at
         if depth > MAX_DEPTH:
-            raise broken(self._query, begin, f"groups are nested more than {MAX_DEPTH} deep")
+            raise broken(self._query, start, f"groups are nested more than {MAX_DEPTH} deep")
         clauses: list[Clause] = []
         while True:
             conjunct = False
@@ -99,7 +102,7 @@ class _Parser:
                 break
         if len(clauses) == 1 and clauses[0].occur is Occur.SHOULD:
             return clauses[0].node
-        return Group(tuple(clauses), begin)
+        return Group(tuple(clauses), start)
 
     def take(self, kind: Kind | None = None) -> Token:
         token = self._peek()
@@ -127,7 +130,7 @@ class _Parser:
         if first.kind in (Kind.TERM, Kind.STAR) and self._peek(1).kind is Kind.COLON:
             self.take()
             self.take()
-            field = None if first.kind is Kind.STAR else self._plain(first)
+            field = None if first.kind is Kind.STAR else self._unescaped(first)
         elif first.kind is Kind.TERM and _PATH.fullmatch(first.image) and self._peek(1).kind is Kind.LEFT:
             return self._nested(first, depth)
         if self._peek().kind is Kind.LEFT:
@@ -143,7 +146,7 @@ class _Parser:
         if self._peek().at != path.at + len(path.image):
             raise self._unexpected(f"no blank may stand between {path.image} and its bracket")
         self.take(Kind.LEFT)
-        # inside, names are those of the element: a field given outside does not reach in
+        # Inside, field names are those of the list's objects, so a field named outside does not apply.
         node = self.query(None, depth + 1)
         self.take(Kind.RIGHT)
         self._boost()
@@ -157,14 +160,14 @@ class _Parser:
             case Kind.QUOTED:
                 self.take()
                 slop = self._suffix()
-                text = self._plain(token, token.image[1:-1])
+                text = self._unescaped(token, token.image[1:-1])
                 return Phrase(field, text, self._slop(slop), at)
-            case kind if kind in _WORDS:
+            case kind if kind in _WORD_KINDS:
                 self.take()
                 slop = self._suffix()
             case _:
                 raise self._unexpected("a word, a phrase, a range or a group was expected")
-        text = self._plain(token)
+        text = self._unescaped(token)
         match token.kind:
             case Kind.STAR | Kind.PREFIX | Kind.WILDCARD:
                 return Wildcard(field, token.image, at)
@@ -187,10 +190,13 @@ class _Parser:
         moves = _number(slop) or 0.0
         if slop is not None and moves <= -1:
             raise broken(self._query, slop.at, "the number of moves must not be negative")
-        return int(min(max(moves, 0.0), _MOST_MOVES))
+        return int(min(max(moves, 0.0), _MAX_SLOP))
 
     def _suffix(self) -> Token | None:
-        """A boost, which changes nothing in an export, and a slop, in either order; the slop if there is one."""
+        """Read a boost (`^2`) and a slop (`~2`) in either order. Return the slop, or None.
+
+        The boost is ignored, because exports have no ranking.
+        """
         boosted = self._boost()
         slop = self.take() if self._peek().kind is Kind.FUZZY else None
         if slop is not None and not boosted:
@@ -220,14 +226,14 @@ class _Parser:
         match token.kind:
             case Kind.RANGE_QUOTED:
                 self.take()
-                return self._plain(token, token.image[1:-1])
+                return self._unescaped(token, token.image[1:-1])
             case Kind.BOUND | Kind.TO:
                 self.take()
-                return None if token.image == "*" else self._plain(token)
+                return None if token.image == "*" else self._unescaped(token)
             case _:
                 raise self._unexpected("a bound was expected, as in [a TO b]; * leaves a side open")
 
-    def _plain(self, token: Token, text: str | None = None) -> str:
+    def _unescaped(self, token: Token, text: str | None = None) -> str:
         try:
             return unescape(token.image if text is None else text)
         except ValueError as error:
@@ -235,11 +241,11 @@ class _Parser:
 
     def _unexpected(self, reason: str) -> Exception:
         token = self._peek()
-        found = "the query ends here" if token.kind is Kind.END else f"here is {token.image[:20]!r}"
-        return broken(self._query, token.at, f"{reason}, and {found}")
+        instead = "the query ends here" if token.kind is Kind.END else f"here is {token.image[:20]!r}"
+        return broken(self._query, token.at, f"{reason}, and {instead}")
 
 
 def _number(slop: Token | None) -> float | None:
-    """The number behind `~`; None where there is none, or something that Lucene passes over as such."""
-    found = None if slop is None else _NUMBER.fullmatch(slop.image[1:])
-    return None if found is None else min(float(found[1]), _LARGEST_FLOAT)
+    """Return the number after `~`; None if it is missing, or malformed so that Lucene ignores it."""
+    match = None if slop is None else _NUMBER.fullmatch(slop.image[1:])
+    return None if match is None else min(float(match[1]), _LARGEST_FLOAT)

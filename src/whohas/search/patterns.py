@@ -1,7 +1,8 @@
-r"""Wildcards, fuzzy words and Lucene's regular expressions as RE2 patterns, the dialect of the engines.
+r"""Translate wildcards, fuzzy words and Lucene's regular expressions to RE2 patterns, which DuckDB runs.
 
-Each gives a pattern for one whole word. A word never has a blank or a `|` in it, so `[^ |]` stands for any character of
-one, and a text's words can be searched as they are kept: `' tok tok '`.
+Each pattern matches one whole word. A word contains no blank and no `|`, so `[^ |]` stands for any character of a word,
+and a pattern between two blanks can be searched in a column of words (`" one two "`). Patterns for whole values exclude
+`VALUE_ENDS` instead.
 """
 
 from __future__ import annotations
@@ -10,62 +11,72 @@ import re
 from typing import Final
 
 WORD_ENDS: Final = " |"
-"""No word has these."""
+"""The characters that no word contains."""
 
 VALUE_ENDS: Final = "\x1f"
-"""No value has this: it stands between several."""
+"""The character that no value contains: it separates the values of a cell (`VALUE_SEPARATOR`)."""
 
 LONGEST_FUZZY: Final = 40
-"""Characters of a fuzzy word: a pattern for more would be too large to run."""
+"""The most characters of a fuzzy word; the pattern of a longer one would be too large to run."""
 
-_MOST_SIGNS: Final = 100
-"""Signs of repetition in a row, as in `a**`."""
+_MOST_OPERATORS: Final = 100
+"""The most repetition operators in a row, as the two in `a**`."""
 
 _SPECIAL = frozenset(r".^$*+?()[]{}|\/#&-~")
 
 
 def escaped(text: str) -> str:
-    """A text as the pattern that matches just it."""
+    """Return the pattern that matches a text literally."""
     return "".join("\\" + c if c in _SPECIAL else c for c in text)
 
 
 def wildcard_parts(pattern: str) -> list[str]:
-    r"""A wildcard's pieces: `*` and `?` by themselves, the texts between them with their escapes taken away.
+    r"""Split a wildcard pattern at `*` and `?`.
 
-    A text that consists of a star is told apart by a backslash before it, which no piece has otherwise.
+    Returns:
+        The parts in order: `"*"`, `"?"`, and the literal texts between them, unescaped and with `=` before them. The
+        `=` distinguishes an escaped star from an operator: `a\*b*` gives `["=a*b", "*"]`.
     """
     parts: list[str] = []
     literal: list[str] = []
-    at = 0
-    while at < len(pattern):
-        c = pattern[at]
-        if c == "\\" and at + 1 < len(pattern):
-            literal.append(pattern[at + 1])
-            at += 2
+    index = 0
+    while index < len(pattern):
+        character = pattern[index]
+        if character == "\\" and index + 1 < len(pattern):
+            literal.append(pattern[index + 1])
+            index += 2
             continue
-        if c in "*?":
+        if character in "*?":
             if literal:
                 parts.append("=" + "".join(literal))
-            parts.append(c)
+            parts.append(character)
             literal = []
         else:
-            literal.append(c)
-        at += 1
+            literal.append(character)
+        index += 1
     return [*parts, "=" + "".join(literal)] if literal else parts
 
 
 def wildcard(parts: list[str], ends: str = WORD_ENDS) -> str:
-    """The pattern of a wildcard's pieces, as `wildcard_parts` gives them."""
+    """Return the RE2 pattern of a wildcard.
+
+    Args:
+        parts: the wildcard's parts, as `wildcard_parts` returns them.
+        ends: the characters that `*` and `?` do not match, `WORD_ENDS` or `VALUE_ENDS`.
+    """
     any = f"[^{ends}]"
-    signs = {"*": f"{any}*", "?": any}
-    return "".join(signs[part] if part in signs else escaped(part[1:]) for part in parts)
+    operators = {"*": f"{any}*", "?": any}
+    return "".join(operators[part] if part in operators else escaped(part[1:]) for part in parts)
 
 
 def fuzzy_edits(text: str, edits: float | None) -> int:
-    """How many edits a fuzzy word allows.
+    """Return the number of edits that a fuzzy word allows, from 0 to 2.
 
-    Without a number it goes by the word's length, as Elasticsearch's AUTO does: none below 3 characters, one up to 5,
-    two beyond. A number below 1 is a similarity, as Lucene's `FuzzyQuery.floatToEdits` takes it. Two is the most.
+    Args:
+        text: the word.
+        edits: the number after `~`; None if it is missing. The edits then depend on the word's length, as with
+            Elasticsearch's AUTO: 0 below 3 characters, 1 up to 5, 2 above. A number below 1 is a similarity, as in
+            Lucene's `FuzzyQuery.floatToEdits`: 0.8 allows 20% of the word's length.
     """
     if edits is None:
         return 0 if len(text) < 3 else 1 if len(text) <= 5 else 2
@@ -75,50 +86,63 @@ def fuzzy_edits(text: str, edits: float | None) -> int:
 
 
 def fuzzy(text: str, edits: int, ends: str = WORD_ENDS) -> str:
-    """The pattern of all words that so many insertions, deletions, changes or swaps of neighbours make of a word.
+    """Return the RE2 pattern of all words within a number of edits of a word.
 
-    No part of a word is edited twice, as in Lucene's automaton.
+    An edit is an insertion, deletion or substitution of a character, or a transposition of two adjacent ones. No
+    substring is edited twice ("restricted" transposition, as in Lucene's automaton): from `ab` to `bca` takes 3 edits,
+    although swapping to `ba` and then inserting c would take 2. Example: `fuzzy("ab", 1)` matches ab, b, a, xb, ax,
+    xab, axb, abx and ba, where x is any character.
+
+    Args:
+        text: the word, in lower case if words are compared in lower case.
+        edits: the number of edits.
+        ends: the characters that no word or value contains.
 
     Raises:
         ValueError: the word is longer than `LONGEST_FUZZY`.
     """
     if len(text) > LONGEST_FUZZY:
         raise ValueError(f"a fuzzy word may have {LONGEST_FUZZY} characters at the most")
-    known: dict[tuple[int, int], str] = {}
+    cache: dict[tuple[int, int], str] = {}
     any = f"[^{ends}]"
 
-    def rest(at: int, left: int) -> str:
+    def rest(at: int, left: int) -> str:  # the pattern of text[at:] with at most `left` edits
         if left == 0:
             return escaped(text[at:])
-        if (at, left) not in known:
-            ways = [f"{any}{rest(at, left - 1)}"]
+        if (at, left) not in cache:
+            alternatives = [f"{any}{rest(at, left - 1)}"]
             if at < len(text):
-                ways.append(f"{escaped(text[at])}{rest(at + 1, left)}")
-                ways.append(f"{any}?{rest(at + 1, left - 1)}")
+                alternatives.append(f"{escaped(text[at])}{rest(at + 1, left)}")
+                alternatives.append(f"{any}?{rest(at + 1, left - 1)}")
             else:
-                ways.append("")
+                alternatives.append("")
             if at + 1 < len(text) and text[at] != text[at + 1]:
-                ways.append(f"{escaped(text[at + 1])}{escaped(text[at])}{rest(at + 2, left - 1)}")
-            known[at, left] = f"(?:{'|'.join(ways)})"
-        return known[at, left]
+                alternatives.append(f"{escaped(text[at + 1])}{escaped(text[at])}{rest(at + 2, left - 1)}")
+            cache[at, left] = f"(?:{'|'.join(alternatives)})"
+        return cache[at, left]
 
     return rest(0, edits)
 
 
 def regexp(pattern: str, ends: str = WORD_ENDS) -> str:
-    r"""Lucene's regular expression as an RE2 pattern.
+    r"""Translate a regular expression in Lucene's dialect to an RE2 pattern.
 
-    Lucene's has `| * + ? {n,m} . [...] ( )`, `"…"` for a text as it is, `@` for any word, `#` for none, `<n-m>` for
-    numbers, `&` for both and `~` for not. The last three have no RE2 form.
+    Lucene's operators are `| * + ? {n,m} . [...] ( )`, `"…"` for literal text, `@` for any text, `#` for nothing (it
+    matches no text), `<n-m>` for a range of numbers, `&` for intersection and `~` for complement. The last three have
+    no RE2 equivalent.
+
+    Args:
+        pattern: the regular expression, without its slashes.
+        ends: the characters that no word or value contains; `.`, `@` and negated classes do not match them.
 
     Raises:
-        ValueError: it is none, or uses an operator that cannot be run.
+        ValueError: the expression has a syntax error, or uses an operator without an RE2 equivalent.
     """
     return _Regexp(pattern, ends).translate()
 
 
 class _Regexp:
-    """Recursive descent over Lucene 8.11's `RegExp` syntax, all of whose flags are on."""
+    """A recursive-descent translator of Lucene 8.11's `RegExp` syntax with all optional operators (flag ALL)."""
 
     def __init__(self, text: str, ends: str) -> None:
         self._text = text
@@ -129,16 +153,16 @@ class _Regexp:
     def translate(self) -> str:
         if not self._text:
             return ""
-        made = self._union(0)
+        translated = self._union(0)
         if self._at < len(self._text):
             raise ValueError(f"the regular expression has {self._text[self._at]!r} where it should end")
-        return made
+        return translated
 
-    def _more(self, characters: str = "") -> bool:
+    def _at_any_of(self, characters: str = "") -> bool:
         return self._at < len(self._text) and (not characters or self._text[self._at] in characters)
 
     def _next(self) -> str:
-        if not self._more():
+        if not self._at_any_of():
             raise ValueError("the regular expression ends too early")
         self._at += 1
         return self._text[self._at - 1]
@@ -146,47 +170,47 @@ class _Regexp:
     def _union(self, depth: int) -> str:
         if depth > 100:
             raise ValueError("the regular expression is nested too deep")
-        ways = [self._sequence(depth)]
-        while self._more("|"):
+        alternatives = [self._sequence(depth)]
+        while self._at_any_of("|"):
             self._next()
-            ways.append(self._sequence(depth))
-        return ways[0] if len(ways) == 1 else f"(?:{'|'.join(ways)})"
+            alternatives.append(self._sequence(depth))
+        return alternatives[0] if len(alternatives) == 1 else f"(?:{'|'.join(alternatives)})"
 
     def _sequence(self, depth: int) -> str:
         parts = [self._repeated(depth)]
-        while self._more() and not self._more(")|"):
-            if self._more("&"):
+        while self._at_any_of() and not self._at_any_of(")|"):
+            if self._at_any_of("&"):
                 raise ValueError("& (both of two expressions) cannot be run: write two conditions joined by AND")
             parts.append(self._repeated(depth))
         return "".join(parts)
 
     def _repeated(self, depth: int) -> str:
-        if self._more("~"):
+        if self._at_any_of("~"):
             raise ValueError("~ (not this expression) cannot be run: write NOT before the condition")
-        made = self._single(depth)
-        signs = 0
-        while self._more("?*+{"):
-            sign = self._next()
-            signs += 1
-            if signs > _MOST_SIGNS:  # each copies what it repeats: 100,000 of them take a minute
-                raise ValueError(f"more than {_MOST_SIGNS} signs of repetition follow each other")
-            if sign == "{":
-                found = re.compile(r"([0-9]+)(,([0-9]*))?\}").match(self._text, self._at)
-                if found is None:
+        repeated = self._atom(depth)
+        operators = 0
+        while self._at_any_of("?*+{"):
+            operator = self._next()
+            operators += 1
+            if operators > _MOST_OPERATORS:  # each copies the text before it: 100,000 take a minute
+                raise ValueError(f"more than {_MOST_OPERATORS} signs of repetition follow each other")
+            if operator == "{":
+                match = re.compile(r"([0-9]+)(,([0-9]*))?\}").match(self._text, self._at)
+                if match is None:
                     raise ValueError("{ must be followed by numbers, as in {2} or {2,5}")
-                self._at = found.end()
-                if int(found[1]) > 1000 or int(found[3] or 0) > 1000:
+                self._at = match.end()
+                if int(match[1]) > 1000 or int(match[3] or 0) > 1000:
                     raise ValueError("a repetition may be 1,000 times at the most")
-                if found[3] and int(found[1]) > int(found[3]):
+                if match[3] and int(match[1]) > int(match[3]):
                     raise ValueError("the first number of a repetition must not be greater than the second")
-                sign = "{" + found[0]
-            made = f"(?:{made}){sign}"
-        return made
+                operator = "{" + match[0]
+            repeated = f"(?:{repeated}){operator}"
+        return repeated
 
-    def _single(self, depth: int) -> str:
+    def _atom(self, depth: int) -> str:
         match self._next():
             case "(":
-                if self._more(")"):
+                if self._at_any_of(")"):
                     self._next()
                     return "(?:)"
                 inside = self._union(depth + 1)
@@ -215,22 +239,22 @@ class _Regexp:
                 return escaped(c)
 
     def _class(self) -> str:
-        negated = self._more("^")
+        negated = self._at_any_of("^")
         if negated:
             self._next()
         parts = [self._class_part()]
-        while not self._more("]"):
+        while not self._at_any_of("]"):
             parts.append(self._class_part())
         self._next()
-        # what a negated class takes must still be within a word
+        # a negated class must not match beyond the end of a word
         return f"[^{self._ends}{''.join(parts)}]" if negated else f"[{''.join(parts)}]"
 
     def _class_part(self) -> str:
         low = self._class_character()
-        if not self._more("-"):
+        if not self._at_any_of("-"):
             return escaped(low)
         self._next()
-        if self._more("]"):
+        if self._at_any_of("]"):
             return escaped(low) + "\\-"
         high = self._class_character()
         if low > high:

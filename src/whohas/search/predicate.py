@@ -1,7 +1,7 @@
-"""A query's tree to the SQL predicate that finds its documents in an index.
+"""Resolve a query's syntax tree against the fields of an index, and return the SQL condition on its documents.
 
-Expressions are built with sqlglot, which quotes every name and every value; nothing of a query is pasted into a
-statement.
+Texts of the query are analysed here as the index's texts were. Expressions are built with sqlglot, which quotes every
+name and every value; no text of a query is concatenated into SQL.
 """
 
 from __future__ import annotations
@@ -56,20 +56,21 @@ from whohas.search.index import WORDS, SearchIndex, view
 from whohas.search.lexer import broken
 from whohas.search.sql import lowered
 
-_COMPARED: Final = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
+_COMPARISON: Final = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _EXACT: Final = ".exact"
-_LONGEST_NEAR: Final = 50
+_MAX_SLOPPY_WORDS: Final = 50
+"""The most words of a phrase with a slop, `"a b"~2`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a query is to be understood.
+    """How the words and dates of a query are interpreted.
 
     Attributes:
-        now: what `now` means in dates.
-        zone: the time zone of dates that name none.
-        fields: the fields of words that name none; empty for every text field.
-        phrases: whether several words of an unquoted value must follow each other (else any of them is enough).
+        now: the time that `now` stands for in dates.
+        zone: the time zone of dates that are written without one.
+        fields: the fields in which words without a field name are searched; empty for every text field.
+        phrases: whether the words of an unquoted value must be adjacent and in order; otherwise any of them matches.
     """
 
     now: datetime
@@ -80,12 +81,12 @@ class Options:
 
 @dataclass(slots=True)
 class Findings:
-    """What was noticed while a query was resolved.
+    """The result of resolving the names in a query, for warnings and for `whohas search --explain`.
 
     Attributes:
-        unknown: fields that the index has not, each with a hint that may be empty.
-        known: those that it has, as they were named.
-        remarks: what a reader should know of the query's meaning.
+        unknown: the fields that the index does not have, as written, each with a hint, which may be empty.
+        known: the fields that it has, as written, each with a description such as `created, date`.
+        remarks: warnings about the query's meaning, as keys in the order in which they arose.
     """
 
     unknown: dict[str, str] = field(default_factory=dict[str, str])
@@ -101,16 +102,21 @@ class Findings:
 def predicate(
     query: str, node: Node, index: Index, search: SearchIndex, options: Options, count: Count, step: Callable[[], None]
 ) -> tuple[exp.Expr, Findings]:
-    """The condition on a row `d` of the index's documents.
+    """Return the SQL condition of a query, and what was found out about its fields.
+
+    A query without any token, such as `name:"!"`, matches no document.
 
     Args:
-        query: the text that `node` was read from, for messages.
-        count: counts its clauses with those of the other queries of the search.
-        step: called for each node, and for each field of a leaf.
+        query: the text that `node` was parsed from, for messages.
+        node: the syntax tree.
+        index: the index to search, whose documents have the alias `d` in the statement.
+        search: the search index of a snapshot.
+        options: how words and dates are interpreted.
+        count: counts the clauses of all queries of the search.
+        step: called for each node, and for each field of a leaf; it may raise an error to abort.
 
     Raises:
-        InvalidArguments: a value is impossible for its field, or it has more clauses than a search may have; the
-            message points at it.
+        InvalidArguments: a value does not fit its field, or the search has too many clauses; the message points at it.
     """
     findings = Findings()
     expressions: list[tuple[str, int]] = []
@@ -123,6 +129,15 @@ def predicate(
 
 
 def _check(query: str, expressions: list[tuple[str, int]]) -> None:
+    """Check that the engine accepts the regular expressions of a query.
+
+    Args:
+        query: the text, for messages.
+        expressions: each RE2 pattern with its position in the query.
+
+    Raises:
+        InvalidArguments: one is too large to run.
+    """
     from whohas.engine.duckdb import pattern_fault
 
     fault = pattern_fault([pattern for pattern, _ in expressions])
@@ -133,13 +148,20 @@ def _check(query: str, expressions: list[tuple[str, int]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Builder:
-    """Criteria on one element's row.
+    """Makes criteria on one row: of the documents, or of the objects of a list.
 
     Attributes:
-        expressions: patterns of the user's own, each with its place in the query; the engine is asked about them later.
-        path: of the element; empty for documents.
-        alias: of its row in the statement.
-        depth: how many elements it lies in.
+        query: the text, for messages.
+        index: the index to search.
+        search: the search index of a snapshot.
+        options: how words and dates are interpreted.
+        findings: collects the known and unknown fields.
+        expressions: collects the user's regular expressions as RE2 patterns, each with its position in the query;
+            `_check` tests them later, all at once.
+        step: called for each node, and for each field of a leaf.
+        path: the path of the list; empty for the documents.
+        alias: the alias of the row in the statement.
+        depth: the number of lists that the row is nested in; 0 for the documents.
     """
 
     query: str
@@ -156,7 +178,7 @@ class _Builder:
     # --- structure
 
     def node(self, node: Node) -> Criterion | None:
-        """The criterion; None where nothing is left of it after analysis, as Lucene then drops the clause."""
+        """Return the criterion of a node; None if analysis leaves no token of it, so that Lucene drops the clause."""
         self.step()
         match node:
             case Group():
@@ -167,15 +189,15 @@ class _Builder:
                 return self._leaf(node)
 
     def _group(self, group: Group) -> Criterion | None:
-        every = [self.node(clause.node) for clause in group.clauses]
-        made = [found for found in every if found is not None]
-        if not made:
+        found_criteria = [self.node(clause.node) for clause in group.clauses]
+        present = [criterion for criterion in found_criteria if criterion is not None]
+        if not present:
             return None
-        kept = bind(group.clauses, lambda number: every[number] is None)
-        bound = [(clause.occur, found) for clause, found in zip(kept, made, strict=True)]
-        required = [found for occur, found in bound if occur is Occur.MUST]
-        optional = [found for occur, found in bound if occur is Occur.SHOULD]
-        prohibited = [found for occur, found in bound if occur is Occur.MUST_NOT]
+        bound_clauses = bind(group.clauses, lambda number: found_criteria[number] is None)
+        bound = [(clause.occur, criterion) for clause, criterion in zip(bound_clauses, present, strict=True)]
+        required = [criterion for occur, criterion in bound if occur is Occur.MUST]
+        optional = [criterion for occur, criterion in bound if occur is Occur.SHOULD]
+        prohibited = [criterion for occur, criterion in bound if occur is Occur.MUST_NOT]
         criteria = list(required)
         if optional and not required:
             criteria.append(any_of(optional))
@@ -196,7 +218,7 @@ class _Builder:
         return None if found is None else self._reaches(element, found, nested.at)
 
     def _reaches(self, element: Element, criterion: Criterion, at: int) -> Criterion:
-        """That an object of this row's list meets a criterion."""
+        """Return the criterion that at least one object of a list of this row meets `criterion`."""
         name = view(self.index, element.path)
         return Reach(List(name, element.shared, self.alias, f"e{self.depth + 1}", bool(self.path)), criterion, at)
 
@@ -205,37 +227,45 @@ class _Builder:
     def _leaf(self, leaf: Leaf) -> Criterion | None:
         if leaf.field == "_exists_":
             if not isinstance(leaf, Term | Phrase):
-                raise broken(self.query, leaf.at, "_exists_ must be followed by a field's name")
+                raise broken(
+                    self.query, leaf.at, "_exists_ must be followed by the name of a field, as in _exists_:manager.name"
+                )
             return self._exists(leaf.text, leaf.at)
         if leaf.field is None:
             if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
                 return EVERY
             if isinstance(leaf, Term) and leaf.text in ("+", "-", "!"):
-                self.findings.remarks[f"A {leaf.text} before a blank means nothing: write it close to its word."] = None
+                self.findings.remarks[
+                    f"A {leaf.text} before a blank means nothing: write it directly before its word."
+                ] = None
             if not self.options.fields or self.path:
-                return self._text(leaf, WORDS)
-            found = [self._named(leaf, name) for name in self.options.fields]
-            some = [one for one in found if one is not None]
-            return any_of(some) if some else None
-        return self._named(leaf, leaf.field)
+                return self._words_criterion(leaf, WORDS)
+            found = [self._named_leaf(leaf, name) for name in self.options.fields]
+            criteria = [criterion for criterion in found if criterion is not None]
+            return any_of(criteria) if criteria else None
+        return self._named_leaf(leaf, leaf.field)
 
-    def _named(self, leaf: Leaf, name: str) -> Criterion | None:
+    def _named_leaf(self, leaf: Leaf, name: str) -> Criterion | None:
         if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
             return self._exists(name, leaf.at)
         fields = self._fields(name)
         if not fields:
             return NOTHING
-        found = [self._on(leaf, one, exact) for one, exact in fields]
-        some = [one for one in found if one is not None]
-        return any_of(some) if some else None
+        found = [self._field_criterion(leaf, field, exact) for field, exact in fields]
+        criteria = [criterion for criterion in found if criterion is not None]
+        return any_of(criteria) if criteria else None
 
     @property
-    def _known(self) -> Mapping[str, Field]:
+    def _element_fields(self) -> Mapping[str, Field]:
         return self.search.elements[self.index.name, self.path].fields
 
     def _fields(self, name: str) -> list[tuple[Field, bool]]:
-        """The fields that a name means, and whether it means their whole values; none, and noted, if it is unknown."""
-        known = self._known
+        """Return the fields that a name stands for, each with whether whole values are meant (`.exact`).
+
+        A name may contain `*`: then it stands for all matching text fields, or if there are none, all matching fields.
+        Known names are recorded in the findings; an unknown one is too, and gives an empty list.
+        """
+        known = self._element_fields
         plain = name.removesuffix(_EXACT)
         if name in known:
             found = [(known[name], False)]
@@ -243,74 +273,88 @@ class _Builder:
             found = [(known[plain], True)]
         elif "*" in plain:
             exact = plain != name
-            found = [(one, exact) for place, one in known.items() if fnmatchcase(place, plain.replace("[", "[[]"))]
-            found = [(one, exact) for one, exact in found if one.kind == "text"] or found
+            found = [
+                (field, exact)
+                for field_name, field in known.items()
+                if fnmatchcase(field_name, plain.replace("[", "[[]"))
+            ]
+            found = [(field, exact) for field, exact in found if field.kind == "text"] or found
         else:
             found = []
         if found:
             shown = f"{len(found)} fields" if len(found) > 1 else f"{found[0][0].name}, {found[0][0].kind}"
-            self.findings.known[self._called(name)] = shown + (", whole value" if found[0][1] else "")
+            self.findings.known[self._as_written(name)] = shown + (", whole value" if found[0][1] else "")
         else:
-            self.findings.unknown.setdefault(self._called(name), self._hint(name))
+            self.findings.unknown.setdefault(self._as_written(name), self._hint(name))
         return found
 
-    def _called(self, name: str) -> str:
+    def _as_written(self, name: str) -> str:
         return f"@{self.path}({name})" if self.path else name
 
     def _hint(self, name: str) -> str:
-        known = self._known
+        known = self._element_fields
         first = name.split(".", maxsplit=1)[0]
         inner = f"{self.path}.{first}" if self.path else first
         if inner in self.index.elements:
             rest = name.partition(".")[2] or "…"
             return f"{first} is a list of objects: write @{first}({rest}:…)."
-        members = sorted(place for place in known if place.startswith(f"{name}."))
+        members = sorted(field_name for field_name in known if field_name.startswith(f"{name}."))
         if members:
             return f"{name} is an object: name one of its fields, as {members[0]}."
-        near = get_close_matches(name, known, 1) or [place for place in known if place.casefold() == name.casefold()]
-        return f"Did you mean {near[0]}?" if near else ""
+        similar = get_close_matches(name, known, 1) or [
+            field_name for field_name in known if field_name.casefold() == name.casefold()
+        ]
+        return f"Did you mean {similar[0]}?" if similar else ""
 
     def _unknown_path(self, nested: Nested) -> None:
-        called = f"@{nested.path}"
-        members = sorted(place for place in self._known if place.startswith(f"{nested.path}."))
+        written = f"@{nested.path}"
+        members = sorted(field_name for field_name in self._element_fields if field_name.startswith(f"{nested.path}."))
         paths = [path.removeprefix(f"{self.path}.") for path in self.index.elements if path and path != self.path]
         hint = (
             f"{nested.path} is an object, not a list of objects: write {members[0]}:…."
             if members
             else f"The lists of {self.index.name} are: {', '.join(paths) or 'none'}."
         )
-        self.findings.unknown.setdefault(called, hint)
+        self.findings.unknown.setdefault(written, hint)
 
     # --- leaves
 
-    def _on(self, leaf: Leaf, one: Field, exact: bool) -> Criterion | None:
-        """A leaf on one field."""
+    def _field_criterion(self, leaf: Leaf, field: Field, exact: bool) -> Criterion | None:
+        """Return the criterion of a leaf on one field.
+
+        Args:
+            leaf: the leaf; a term such as `>5` becomes a range.
+            field: the field.
+            exact: whether a text is compared as a whole value, not by its words.
+        """
         self.step()
-        if isinstance(leaf, Term) and (found := _COMPARED.fullmatch(leaf.text)):
+        if isinstance(leaf, Term) and (found := _COMPARISON.fullmatch(leaf.text)):
             sign, bound = found.groups()
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
             leaf = Range(leaf.field, low, high, sign == ">=" or low is None, sign == "<=" or high is None, leaf.at)
         if isinstance(leaf, Range) and leaf.low is None and leaf.high is None:
-            return Other(there(self._column(one.column)), leaf.at)
-        match one.kind:
+            return Other(there(self._column(field.column)), leaf.at)
+        match field.kind:
             case "text":
-                return self._whole(leaf, one) if exact else self._text(leaf, one.column + WORDS)
+                return (
+                    self._value_criterion(leaf, field) if exact else self._words_criterion(leaf, field.column + WORDS)
+                )
             case "id":
-                return self._whole(leaf, one)
+                return self._value_criterion(leaf, field)
             case "date":
-                return self._day(leaf, one)
+                return self._date_criterion(leaf, field)
             case "integer":
-                return self._number(leaf, one)
+                return self._number_criterion(leaf, field)
             case "boolean":
-                return self._boolean(leaf, one)
+                return self._boolean_criterion(leaf, field)
 
     def _place(self, column: str, form: Form, folded: bool = False) -> Place:
         name = view(self.index, self.path)
         shared = self.path and self.index.elements[self.path].shared
         return Place(f"{name}.items" if shared else name, self.alias, column, form, folded)
 
-    def _text(self, leaf: Leaf, column: str) -> Criterion | None:
-        """A leaf on the words of a text."""
+    def _words_criterion(self, leaf: Leaf, column: str) -> Criterion | None:
+        """Return the criterion of a leaf on a column of words; None if analysis leaves no token of it."""
         place, at = self._place(column, Form.WORDS), leaf.at
         match leaf:
             case Term():
@@ -328,21 +372,31 @@ class _Builder:
                     return Member(place, found[0], at)
                 if leaf.slop == 0:
                     return Part(place, f" {' '.join(found)} ", at)
-                if len(found) > _LONGEST_NEAR:
-                    raise broken(self.query, at, f"a phrase with ~ may have {_LONGEST_NEAR} words at the most")
+                if len(found) > _MAX_SLOPPY_WORDS:
+                    raise broken(self.query, at, f"a phrase with ~ may have {_MAX_SLOPPY_WORDS} words at the most")
                 return Other(near(self._column(column), found, leaf.slop), at)
             case Wildcard():
-                return self._like(place, [_lowered(part) for part in patterns.wildcard_parts(leaf.pattern)], at)
+                return self._wildcard_criterion(
+                    place, [_lower_part(part) for part in patterns.wildcard_parts(leaf.pattern)], at
+                )
             case Fuzzy():
                 text = lower(leaf.text)
-                return NOTHING if not text or re.search("[ |]", text) else self._near(leaf, place, text)
+                return NOTHING if not text or re.search("[ |]", text) else self._fuzzy_criterion(leaf, place, text)
             case Regexp():
-                return self._expression(leaf, place, lower(leaf.pattern))
+                return self._regexp_criterion(leaf, place, lower(leaf.pattern))
             case Range():
-                return self._span(leaf, place, lower)
+                return self._range_criterion(leaf, place, lower)
 
-    def _like(self, place: Place, parts: list[str], at: int) -> Criterion:
-        """That a word matches a wildcard, whose pieces are those of `patterns.wildcard_parts` in lower case."""
+    def _wildcard_criterion(self, place: Place, parts: list[str], at: int) -> Criterion:
+        """Return the criterion that a word matches a wildcard: a substring if possible, or else a pattern.
+
+        Example: `ab*` is the substring `" ab"` of a column of words, `*b` is `"b "`, `*b*` is `"b"`, `a*b` a pattern.
+
+        Args:
+            place: the column of words.
+            parts: the wildcard's parts as `patterns.wildcard_parts` returns them, in lower case.
+            at: the position of the leaf in the query.
+        """
         if any(part[0] == "=" and re.search("[ |]", part) for part in parts):
             return NOTHING
         match parts:
@@ -355,7 +409,7 @@ class _Builder:
             case _:
                 return Pattern(place, patterns.wildcard(parts), at)
 
-    def _near(self, leaf: Fuzzy, place: Place, text: str) -> Criterion:
+    def _fuzzy_criterion(self, leaf: Fuzzy, place: Place, text: str) -> Criterion:
         edits = patterns.fuzzy_edits(text, leaf.edits)
         if edits == 0:
             return Member(place, text, leaf.at)
@@ -365,7 +419,7 @@ class _Builder:
         except ValueError as error:
             raise broken(self.query, leaf.at, str(error)) from None
 
-    def _expression(self, leaf: Regexp, place: Place, pattern: str) -> Criterion:
+    def _regexp_criterion(self, leaf: Regexp, place: Place, pattern: str) -> Criterion:
         ends = patterns.WORD_ENDS if place.form is Form.WORDS else patterns.VALUE_ENDS
         try:
             translated = patterns.regexp(pattern, ends)
@@ -374,14 +428,14 @@ class _Builder:
         self.expressions.append((translated, leaf.at))
         return Pattern(place, translated, leaf.at, expression=True)
 
-    def _span(self, leaf: Range, place: Place, fold: Callable[[str], str]) -> Criterion:
+    def _range_criterion(self, leaf: Range, place: Place, fold: Callable[[str], str]) -> Criterion:
         low, high = (None if bound is None else fold(bound) for bound in (leaf.low, leaf.high))
         return Span(place, low, high, leaf.low_included, leaf.high_included, leaf.at)
 
-    def _whole(self, leaf: Leaf, one: Field) -> Criterion | None:
-        """A leaf on a whole value: as it is written for `.exact`, without regard to case for an id."""
-        fold: Callable[[str], str] = lower if one.kind == "id" else str
-        place = self._place(one.column, Form.VALUES if one.many else Form.VALUE, one.kind == "id")
+    def _value_criterion(self, leaf: Leaf, field: Field) -> Criterion | None:
+        """Return the criterion of a leaf on whole values: case-insensitive for an id, case-sensitive for `.exact`."""
+        fold: Callable[[str], str] = lower if field.kind == "id" else str
+        place = self._place(field.column, Form.VALUES if field.many else Form.VALUE, field.kind == "id")
         match leaf:
             case Term() | Phrase():
                 return Member(place, fold(leaf.text), leaf.at)
@@ -391,47 +445,58 @@ class _Builder:
                 ]
                 return Pattern(place, patterns.wildcard(parts, patterns.VALUE_ENDS), leaf.at)
             case Fuzzy():
-                return self._near(leaf, place, fold(leaf.text))
+                return self._fuzzy_criterion(leaf, place, fold(leaf.text))
             case Regexp():
-                return self._expression(leaf, place, leaf.pattern)
+                return self._regexp_criterion(leaf, place, leaf.pattern)
             case Range():
-                return self._span(leaf, place, fold)
+                return self._range_criterion(leaf, place, fold)
 
-    def _day(self, leaf: Leaf, one: Field) -> Criterion:
+    def _date_criterion(self, leaf: Leaf, field: Field) -> Criterion:
         def read(text: str) -> tuple[exp.Expr, exp.Expr]:
             try:
                 span = dates.span(text, self.options.now, self.options.zone)
             except dates.DateFault as error:
-                raise broken(self.query, leaf.at, f"{one.name} holds a time, and {error}") from None
+                raise broken(self.query, leaf.at, f"{field.name} holds a time, and {error}") from None
             return moment(span.start), moment(span.end)
 
         if isinstance(leaf, Term | Phrase):
             start, end = read(leaf.text)
-            column = self._column(one.column)
+            column = self._column(field.column)
             return Other(exp.and_(column >= start, column < end), leaf.at)
-        return self._within(leaf, one, read, "a time")
+        return self._span_criterion(leaf, field, read, "a time")
 
-    def _number(self, leaf: Leaf, one: Field) -> Criterion:
+    def _number_criterion(self, leaf: Leaf, field: Field) -> Criterion:
         def value(text: str) -> int:
             if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", text.strip()):
-                raise broken(self.query, leaf.at, f"{one.name} holds a whole number, and {text[:40]!r} is none")
+                raise broken(self.query, leaf.at, f"{field.name} holds a whole number, and {text[:40]!r} is none")
             return int(text.strip().partition(".")[0])
 
         if isinstance(leaf, Term | Phrase):
-            return Member(self._place(one.column, Form.NUMBER), str(value(leaf.text)), leaf.at)
-        return self._within(
-            leaf, one, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
+            return Member(self._place(field.column, Form.NUMBER), str(value(leaf.text)), leaf.at)
+        return self._span_criterion(
+            leaf, field, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
         )
 
-    def _within(self, leaf: Leaf, one: Field, read: Callable[[str], tuple[exp.Expr, exp.Expr]], what: str) -> Criterion:
-        """A leaf on a date or a number: what lies between two bounds, each of which covers a span of values.
+    def _span_criterion(
+        self, leaf: Leaf, field: Field, read: Callable[[str], tuple[exp.Expr, exp.Expr]], kind: str
+    ) -> Criterion:
+        """Return the criterion of a range on a date or a number, whose bounds each stand for a span of values.
+
+        Example: for `[2017 TO 2018}`, the lower bound is the start of 2017 (included), the upper one the start of 2018.
+        For `{2017 TO 2018]`, they are the end of 2017 and the end of 2018.
 
         Args:
-            read: gives where the span of a bound begins, and where it has ended.
+            leaf: the leaf, which must be a range.
+            field: the field.
+            read: returns the start and the end (excluded) of the span that a bound stands for.
+            kind: the field's kind with its article, for messages.
+
+        Raises:
+            InvalidArguments: the leaf is a wildcard, fuzzy word or regular expression.
         """
         if not isinstance(leaf, Range):
-            raise broken(self.query, leaf.at, f"{one.name} holds {what}: wildcards, ~ and /…/ need a text")
-        column = self._column(one.column)
+            raise broken(self.query, leaf.at, f"{field.name} holds {kind}: wildcards, ~ and /…/ need a text field")
+        column = self._column(field.column)
         bounds: list[exp.Expr] = []
         if leaf.low is not None:
             bounds.append(column >= read(leaf.low)[not leaf.low_included])
@@ -439,28 +504,28 @@ class _Builder:
             bounds.append(column < read(leaf.high)[leaf.high_included])
         return Other(together(bounds), leaf.at)
 
-    def _boolean(self, leaf: Leaf, one: Field) -> Criterion:
+    def _boolean_criterion(self, leaf: Leaf, field: Field) -> Criterion:
         if isinstance(leaf, Term | Phrase) and leaf.text.lower() in ("true", "false"):
             wanted = exp.true() if leaf.text.lower() == "true" else exp.false()
-            return Other(self._column(one.column).is_(wanted), leaf.at)
-        raise broken(self.query, leaf.at, f"{one.name} is true or false")
+            return Other(self._column(field.column).is_(wanted), leaf.at)
+        raise broken(self.query, leaf.at, f"{field.name} is true or false")
 
     def _exists(self, name: str, at: int) -> Criterion:
-        known = self._known
+        known = self._element_fields
         inner = f"{self.path}.{name}" if self.path else name
         if name not in known and inner in self.index.elements:
-            self.findings.known[self._called(name)] = "list of objects"
+            self.findings.known[self._as_written(name)] = "list of objects"
             return self._reaches(self.index.elements[inner], EVERY, at)
-        members = [one for place, one in known.items() if place.startswith(f"{name}.")]
+        members = [field for field_name, field in known.items() if field_name.startswith(f"{name}.")]
         if name not in known and members:
-            self.findings.known[self._called(name)] = f"object of {len(members)} fields"
+            self.findings.known[self._as_written(name)] = f"object of {len(members)} fields"
         else:
-            members = [one for one, _ in self._fields(name)]
-        return any_of(Other(there(self._column(one.column)), at) for one in members) if members else NOTHING
+            members = [field for field, _ in self._fields(name)]
+        return any_of(Other(there(self._column(field.column)), at) for field in members) if members else NOTHING
 
     def _column(self, name: str) -> exp.Column:
         return column_of(self.alias, name)
 
 
-def _lowered(part: str) -> str:
+def _lower_part(part: str) -> str:
     return part if part in "*?" else "=" + lower(part[1:])

@@ -1,4 +1,7 @@
-"""A whole search: what is asked, and the statements and remarks that it comes to."""
+"""Plan a search: parse its query, resolve the names in it against the index, and return one SQL statement an index.
+
+`ask` is the entry point of the search API and of SEARCH_EXPORT. It runs no SQL.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +25,19 @@ from whohas.zones import UnknownZone, parse_zone
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody looks for.
+    """A search request.
 
     Attributes:
-        indices: names of indices, each once.
-        columns: technical names and spreads; empty for each index's own.
-        sort: fields, with `-` for descending order.
+        query: the query's text.
+        indices: the names of the indices to search, without duplicates.
+        columns: technical names of columns, and spreads such as `access.spread`; empty for each index's default ones.
+        sort: the fields to sort by, the first one first; a `-` before a name means descending order.
         filters: the search API's filters by field.
-        fields: those of words that name no field; empty for every text.
-        zone: the time zone of dates that name none.
-        inner: the search API's `innerHit`: a list's path and a query that one of its objects must fulfil.
-        phrases: whether several words of an unquoted value must follow each other.
-        limits: how much may be asked for.
+        fields: the fields in which words without a field name are searched; empty for every text field.
+        zone: the time zone of dates that are written without one.
+        inner: the search API's `innerHit`: the path of a list and a query that one of its objects must match.
+        phrases: whether the words of an unquoted value must be adjacent and in order; otherwise any of them matches.
+        limits: the largest search that is accepted.
     """
 
     query: str
@@ -50,10 +54,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that a reader should know of a search.
+    """A warning about a search, shown to its user.
 
     Attributes:
-        kind: a short name for programs: `field`, `column`, `sort` or `query`.
+        kind: the category, for programs: `field`, `column`, `sort` or `query`.
+        text: the warning, one or two sentences.
     """
 
     kind: str
@@ -62,13 +67,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search comes to.
+    """A planned search.
 
     Attributes:
-        statements: by index.
-        notes: what a reader should know.
-        nodes: the trees whose conditions must all hold, that of the query first.
-        findings: by index, the fields that the query names.
+        statements: the SQL statement for each index, by its name.
+        notes: warnings for the user.
+        nodes: the syntax trees that a document must all match: the query's, then those of the filters and of `inner`.
+        findings: by index, the known and unknown fields that the query names.
     """
 
     statements: Mapping[str, Statement]
@@ -78,19 +83,24 @@ class Answer:
 
 
 def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
-    """Reads a search and resolves it against an index.
+    """Plan a search: parse its query, and make the SQL statement for each of its indices.
+
+    Unknown fields and columns are no errors: they become notes.
 
     Args:
-        now: what `now` means in dates.
+        asked: the request.
+        search: the index of the snapshot to search.
+        now: the time that `now` stands for in dates.
 
     Raises:
-        InvalidArguments: the query cannot be read, a value is impossible for its field, or a limit is passed.
+        InvalidArguments: the query has a syntax error, a value does not fit its field, the time zone is unknown, or a
+            limit is exceeded.
     """
-    for names, what in ((asked.columns, "columns"), (asked.sort, "fields to sort by")):
-        if len(names) > (most := asked.limits.columns):
+    for names, items in ((asked.columns, "columns"), (asked.sort, "fields to sort by")):
+        if len(names) > (limit := asked.limits.columns):
             raise InvalidArguments(
-                f"The search names {len(names):,} {what}, and may name {most:,} (WHOHAS_SEARCH_COLUMNS): "
-                f"the first beyond is {names[most][:60]!r}."
+                f"The search names {len(names):,} {items}, but may name {limit:,} (WHOHAS_SEARCH_COLUMNS). "
+                f"Remove {names[limit][:60]!r} and those after it."
             )
     try:
         zone = parse_zone(asked.zone)
@@ -104,43 +114,50 @@ def ask(asked: Asked, search: SearchIndex, now: datetime) -> Answer:
         path, query = asked.inner
         conditions.append((query, Nested(path, parse(query, step))))
     options = Options(now, zone, asked.fields, asked.phrases)
-    wanted = Search(tuple(conditions), options, asked.columns, asked.sort, asked.limits)
+    request = Search(tuple(conditions), options, asked.columns, asked.sort, asked.limits)
     statements: dict[str, Statement] = {}
     findings: dict[str, Findings] = {}
-    missing: list[Missing] = []
+    unknown_names: list[Missing] = []
     for name in asked.indices:
-        statements[name], findings[name], lacks = export(wanted, INDICES[name], search, step)
-        missing.append(lacks)
+        statements[name], findings[name], unknown = export(request, INDICES[name], search, step)
+        unknown_names.append(unknown)
     return Answer(
-        statements, _notes(asked, list(findings.values()), missing), tuple(node for _, node in conditions), findings
+        statements,
+        _notes(asked, list(findings.values()), unknown_names),
+        tuple(node for _, node in conditions),
+        findings,
     )
 
 
-def _notes(asked: Asked, findings: list[Findings], missing: list[Missing]) -> tuple[Note, ...]:
+def _notes(asked: Asked, findings: list[Findings], unknown_names: list[Missing]) -> tuple[Note, ...]:
     where = f"the index {asked.indices[0]}" if len(asked.indices) == 1 else "the indices that are searched"
     notes = [
-        Note("field", f"There is no field {name} in {where}: the condition on it finds nothing.{_more(hint)}")
-        for name, hint in _everywhere([found.unknown for found in findings])
+        Note("field", f"There is no field {name} in {where}: the condition on it finds nothing.{_with_space(hint)}")
+        for name, hint in _unknown_everywhere([found.unknown for found in findings])
     ]
     notes += [
-        Note("column", f"There is no column {name} in {where}: it stays empty.{_more(hint)}")
-        for name, hint in _everywhere([lacks.columns for lacks in missing])
+        Note("column", f"There is no column {name} in {where}: it stays empty.{_with_space(hint)}")
+        for name, hint in _unknown_everywhere([names.columns for names in unknown_names])
     ]
     notes += [
-        Note("sort", f"There is no field {name} in {where} to sort by: it is passed over.{_more(hint)}")
-        for name, hint in _everywhere([lacks.sort for lacks in missing])
+        Note("sort", f"There is no field {name} in {where} to sort by: it is passed over.{_with_space(hint)}")
+        for name, hint in _unknown_everywhere([names.sort for names in unknown_names])
     ]
     notes += [Note("query", remark) for remark in dict.fromkeys(r for found in findings for r in found.remarks)]
-    if len(notes) > (most := asked.limits.notes):
-        return (*notes[:most], Note(notes[most].kind, f"There are {len(notes) - most:,} more notes like these."))
+    if len(notes) > (limit := asked.limits.notes):
+        return (*notes[:limit], Note(notes[limit].kind, f"There are {len(notes) - limit:,} more notes like these."))
     return tuple(notes)
 
 
-def _everywhere(unknown: list[dict[str, str]]) -> list[tuple[str, str]]:
-    """What is unknown in every index, with the first hint that one has."""
-    names = [name for name in unknown[0] if all(name in one for one in unknown)]
-    return [(name, next((one[name] for one in unknown if one[name]), "")) for name in names]
+def _unknown_everywhere(unknown: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """Return the names that are unknown in every index, each with the first hint that is not empty.
+
+    Args:
+        unknown: for each index, its unknown names with their hints.
+    """
+    names = [name for name in unknown[0] if all(name in hints for hints in unknown)]
+    return [(name, next((hints[name] for hints in unknown if hints[name]), "")) for name in names]
 
 
-def _more(hint: str) -> str:
+def _with_space(hint: str) -> str:
     return f" {hint}" if hint else ""

@@ -1,7 +1,8 @@
-"""Criteria to SQL: each is tested in time that grows with the rows, and hardly with the number of its like.
+"""Compile criteria to SQL whose run time grows with the rows, but hardly with the number of criteria on one column.
 
-A few words are looked for one after another; more become one pattern, since RE2 looks for a thousand texts in the time
-of one. Longer lists, and what costs much for each word, are put to the column's words by themselves.
+Up to `_FEW` words are searched for one by one. More are joined to one pattern, because RE2 finds any of a thousand
+texts about as fast as one. Lists of more than `_LONG` words, and many fuzzy words or ranges, are tested in a subquery
+over the column's words (`_contains_word`); fuzzy words and ranges against each distinct word only once (`_vocabulary`).
 """
 
 from __future__ import annotations
@@ -33,43 +34,43 @@ from whohas.search.criteria import (
 from whohas.search.index import WORDS
 
 _FEW: Final = 3
-"""Texts that are looked for one by one, which is easier to read."""
+"""Up to this many texts are searched for one by one, which gives SQL that is easier to read."""
 _LONG: Final = 256
-"""Members from which on they are put to the words as a list."""
-_FEW_NEAR: Final = 4
-"""Fuzzy words, and ranges, that are tested against whole texts."""
+"""More values than this are compared with a column's words as a list."""
+_FEW_TESTS: Final = 4
+"""More fuzzy words, or ranges, than this are tested against the vocabulary instead of each row's text."""
 _FEW_REACHES: Final = 8
-"""Objects that a row must have, each looked for by itself."""
+"""More conditions than this on one list, joined by AND, are tested in a single pass that counts them."""
 _PATTERN_BYTES: Final = 4_096
-"""Of one pattern with several texts: from about 10,000 on RE2 lacks room for its tables, and takes 100 times longer."""
+"""The most bytes of a joined pattern. From about 10,000 on, RE2's tables exceed their limit; it is 100 times slower."""
 _LETTERS: Final = string.ascii_lowercase + string.digits
 _SEPARATORS: Final = ",;|/~^"
 
 
 def lowered(criterion: Criterion) -> exp.Expr:
-    """The SQL of a criterion, on the rows that its places name."""
+    """Return the SQL condition of a criterion, over the table aliases that its columns name."""
     match criterion:
         case AnyOf(parts):
             return _any(parts)
         case AllOf(parts):
             return _all(parts)
         case Not(part):
-            return _negated(part)
+            return _not(part)
         case Reach():
-            return _reaches(criterion)
-        case Other(found):
-            return found.copy()
+            return _has_object(criterion)
+        case Other(condition):
+            return condition.copy()
         case Span():
-            return _spans(criterion.place, [criterion])
+            return _in_ranges(criterion.place, [criterion])
         case Member(place) if place.form in (Form.VALUE, Form.NUMBER):
-            return _listed(_value(place), [criterion.text], place.form is Form.NUMBER)
+            return _equals_any(_value(place), [criterion.text], place.form is Form.NUMBER)
         case _:
             return _texts(criterion.place, [criterion])
 
 
-def _negated(part: Criterion) -> exp.Expr:
-    found = lowered(part)
-    return exp.not_(exp.func("coalesce", found, exp.false()) if _nullable(part) else found, copy=False)
+def _not(part: Criterion) -> exp.Expr:
+    condition = lowered(part)
+    return exp.not_(exp.func("coalesce", condition, exp.false()) if _nullable(part) else condition, copy=False)
 
 
 def _nullable(criterion: Criterion) -> bool:
@@ -78,8 +79,8 @@ def _nullable(criterion: Criterion) -> bool:
             return any(map(_nullable, parts))
         case Not() | Reach():
             return False
-        case Other(found):
-            parts = found.walk(prune=lambda part: isinstance(part, exp.Query))
+        case Other(condition):
+            parts = condition.walk(prune=lambda part: isinstance(part, exp.Query))
             return any(isinstance(part, exp.Column) and not _never_null(part.name) for part in parts)
         case _:
             return criterion.place.form is not Form.WORDS
@@ -107,9 +108,9 @@ def _any(parts: Sequence[Criterion]) -> exp.Expr:
                 spans.setdefault(place, []).append(part)
             case _:
                 conditions.append(lowered(part))
-    listed = [_listed(_value(place), some, place.form is Form.NUMBER) for place, some in values.items()]
+    listed = [_equals_any(_value(place), some, place.form is Form.NUMBER) for place, some in values.items()]
     listed += [_texts(place, some) for place, some in texts.items()]
-    listed += [_spans(place, some) for place, some in spans.items()]
+    listed += [_in_ranges(place, some) for place, some in spans.items()]
     return either([*listed, *conditions])
 
 
@@ -120,64 +121,83 @@ def _all(parts: Sequence[Criterion]) -> exp.Expr:
             lists.setdefault(part.list, []).append(part)
     many = {name: reaches for name, reaches in lists.items() if len(reaches) > _FEW_REACHES}
     conditions = [lowered(part) for part in parts if not (isinstance(part, Reach) and part.list in many)]
-    return together([*conditions, *(_reaches_all(name, reaches) for name, reaches in many.items())])
+    return together([*conditions, *(_has_all_objects(name, reaches) for name, reaches in many.items())])
 
 
 # --- lists of objects
 
 
-def _reaches(reach: Reach) -> exp.Expr:
-    """That an object of this row's list meets a criterion."""
-    one, condition = reach.list, lowered(reach.criterion)
-    number = column_of(one.outer, "num")
-    if one.shared:
-        items = exp.select(column_of(one.alias, "item")).from_(_items(one)).where(condition, copy=False)
-        chosen = exp.select(column_of(_holder(one), "num")).from_(table_of(one.table, _holder(one)))
-        return number.isin(query=chosen.where(column_of(_holder(one), "item").isin(query=items)), copy=False)
-    chosen = exp.select(column_of(one.alias, "num")).from_(table_of(one.table, one.alias))
-    if not one.inner:
-        return number.isin(query=chosen.where(condition, copy=False), copy=False)
-    # an object of an object: the same document and the same parent
-    both = [column_of(one.alias, "num").eq(number)]
-    both.append(column_of(one.alias, "parent").eq(column_of(one.outer, "ord")))
-    chosen = exp.select(exp.Literal.number(1)).from_(table_of(one.table, one.alias))
-    return exp.Exists(this=chosen.where(together([*both, condition]), copy=False))
+def _has_object(reach: Reach) -> exp.Expr:
+    """Return the condition that at least one object of the row's list meets a criterion."""
+    nested, condition = reach.list, lowered(reach.criterion)
+    number = column_of(nested.outer, "num")
+    if nested.shared:
+        items = exp.select(column_of(nested.alias, "item")).from_(_items(nested)).where(condition, copy=False)
+        documents = exp.select(column_of(_holder_alias(nested), "num")).from_(
+            table_of(nested.table, _holder_alias(nested))
+        )
+        return number.isin(
+            query=documents.where(column_of(_holder_alias(nested), "item").isin(query=items)), copy=False
+        )
+    documents = exp.select(column_of(nested.alias, "num")).from_(table_of(nested.table, nested.alias))
+    if not nested.inner:
+        return number.isin(query=documents.where(condition, copy=False), copy=False)
+    # a list in an object of a list: the same document and the same parent
+    conditions = [column_of(nested.alias, "num").eq(number)]
+    conditions.append(column_of(nested.alias, "parent").eq(column_of(nested.outer, "ord")))
+    documents = exp.select(exp.Literal.number(1)).from_(table_of(nested.table, nested.alias))
+    return exp.Exists(this=documents.where(together([*conditions, condition]), copy=False))
 
 
-def _reaches_all(one: List, reaches: Sequence[Reach]) -> exp.Expr:
-    """That for each of many criteria an object of this row's list meets it: all of them in one pass, which counts."""
+def _has_all_objects(nested: List, reaches: Sequence[Reach]) -> exp.Expr:
+    """Return the condition that each of several criteria is met by an object of the row's list.
+
+    The list is read once: each object gives the numbers of the criteria that it meets, and a document matches if it has
+    as many different numbers as there are criteria. Example, for `@a(x) AND @a(y)` (numbers 0 and 1): the objects x, z
+    and xy of a document give [0], nothing and [0, 1], so the document has 2 different numbers and matches.
+    """
     conditions = [lowered(reach.criterion) for reach in reaches]
     flags = [
         exp.Case(ifs=[exp.If(this=condition, true=exp.convert(number))]) for number, condition in enumerate(conditions)
     ]
     met = sql("unnest(list_filter(:flags, lambda n: n IS NOT NULL))", flags=exp.Array(expressions=flags))
-    some = lowered(any_of(reach.criterion for reach in reaches))
+    any_met = lowered(any_of(reach.criterion for reach in reaches))
     met = exp.alias_(met, "clause", copy=False)
-    every = exp.Count(this=exp.Distinct(expressions=[column_of("m", "clause")])).eq(len(reaches))
-    if one.shared:
-        objects = exp.select(column_of(one.alias, "item"), met, copy=False).from_(_items(one), copy=False)
-        objects = objects.where(some, copy=False).subquery("m", copy=False)
-        on = column_of("m", "item").eq(column_of(_holder(one), "item"))
-        chosen = exp.select(column_of(_holder(one), "num")).from_(table_of(one.table, _holder(one)))
-        chosen = chosen.join(objects, on=on, copy=False).group_by(column_of(_holder(one), "num"), copy=False)
-        return column_of(one.outer, "num").isin(query=chosen.having(every, copy=False), copy=False)
-    keys = ["num", "parent"] if one.inner else ["num"]
-    rows = exp.select(*(column_of(one.alias, key) for key in keys), met, copy=False)
-    rows = rows.from_(table_of(one.table, one.alias), copy=False).where(some, copy=False).subquery("m", copy=False)
-    mine = [column_of("m", key) for key in keys]
-    chosen = exp.select(*mine).from_(rows, copy=False).group_by(*mine, copy=False).having(every, copy=False)
-    if not one.inner:
-        return column_of(one.outer, "num").isin(query=chosen, copy=False)
-    row = exp.Tuple(expressions=[column_of(one.outer, "num"), column_of(one.outer, "ord")])
-    return row.isin(query=chosen, copy=False)
+    all_met = exp.Count(this=exp.Distinct(expressions=[column_of("m", "clause")])).eq(len(reaches))
+    if nested.shared:
+        objects = exp.select(column_of(nested.alias, "item"), met, copy=False).from_(_items(nested), copy=False)
+        objects = objects.where(any_met, copy=False).subquery("m", copy=False)
+        on = column_of("m", "item").eq(column_of(_holder_alias(nested), "item"))
+        documents = exp.select(column_of(_holder_alias(nested), "num")).from_(
+            table_of(nested.table, _holder_alias(nested))
+        )
+        documents = documents.join(objects, on=on, copy=False).group_by(
+            column_of(_holder_alias(nested), "num"), copy=False
+        )
+        return column_of(nested.outer, "num").isin(query=documents.having(all_met, copy=False), copy=False)
+    keys = ["num", "parent"] if nested.inner else ["num"]
+    rows = exp.select(*(column_of(nested.alias, key) for key in keys), met, copy=False)
+    rows = (
+        rows.from_(table_of(nested.table, nested.alias), copy=False)
+        .where(any_met, copy=False)
+        .subquery("m", copy=False)
+    )
+    key_columns = [column_of("m", key) for key in keys]
+    documents = (
+        exp.select(*key_columns).from_(rows, copy=False).group_by(*key_columns, copy=False).having(all_met, copy=False)
+    )
+    if not nested.inner:
+        return column_of(nested.outer, "num").isin(query=documents, copy=False)
+    row = exp.Tuple(expressions=[column_of(nested.outer, "num"), column_of(nested.outer, "ord")])
+    return row.isin(query=documents, copy=False)
 
 
-def _holder(one: List) -> str:
-    return f"h{one.alias[1:]}"
+def _holder_alias(nested: List) -> str:
+    return f"h{nested.alias[1:]}"
 
 
-def _items(one: List) -> exp.Table:
-    return table_of(f"{one.table}.items", one.alias)
+def _items(nested: List) -> exp.Table:
+    return table_of(f"{nested.table}.items", nested.alias)
 
 
 # --- whole values
@@ -188,27 +208,33 @@ def _value(place: Place) -> exp.Expr:
     return exp.func("lower", column) if place.folded else column
 
 
-def _listed(value: exp.Expr, texts: Sequence[str], numbers: bool = False) -> exp.Expr:
-    """That a value is one of several."""
+def _equals_any(value: exp.Expr, texts: Sequence[str], numbers: bool = False) -> exp.Expr:
+    """Return the condition that a value equals one of several."""
     if len(texts) > _LONG and not numbers:
-        return value.isin(query=exp.select(_list(texts)), copy=False)
-    known = [exp.Literal.number(text) if numbers else literal(text) for text in texts]
-    return value.eq(known[0]) if len(known) == 1 else exp.In(this=value, expressions=known)
+        return value.isin(query=exp.select(_as_rows(texts)), copy=False)
+    literals = [exp.Literal.number(text) if numbers else literal(text) for text in texts]
+    return value.eq(literals[0]) if len(literals) == 1 else exp.In(this=value, expressions=literals)
 
 
-def _list(texts: Sequence[str]) -> exp.Expr:
-    """Texts as rows, written as one text: thousands of them are read at once."""
+def _as_rows(texts: Sequence[str]) -> exp.Expr:
+    """Return texts as rows, split from a single literal, which DuckDB parses faster than thousands of literals.
+
+    Example: `["a", "b"]` gives `unnest(string_split('a,b', ','))`. The separator is a character that no text contains.
+    """
     joined = "".join(texts)
-    ends = next((c for c in _SEPARATORS if c not in joined), "")
-    ends = ends or next(c for c in map(chr, range(0x2500, 0x2600 + len(joined))) if c not in joined)
-    return sql("unnest(string_split(:texts, :ends))", texts=literal(ends.join(texts)), ends=literal(ends))
+    separator = next((c for c in _SEPARATORS if c not in joined), "")
+    separator = separator or next(c for c in map(chr, range(0x2500, 0x2600 + len(joined))) if c not in joined)
+    return sql("unnest(string_split(:texts, :ends))", texts=literal(separator.join(texts)), ends=literal(separator))
 
 
 # --- words, and several values
 
 
-def _whole(place: Place) -> exp.Expr:
-    """The text with all words or values: each has its ends on both sides."""
+def _delimited(place: Place) -> exp.Expr:
+    """Return the text that has a delimiter before and after each word or value.
+
+    A column of words has blanks already. `VALUE_SEPARATOR` is added at both ends of a column with several values.
+    """
     value = _value(place)
     if place.form is not Form.VALUES:
         return value
@@ -216,53 +242,65 @@ def _whole(place: Place) -> exp.Expr:
     return exp.func("concat", edge, value, edge.copy())
 
 
-def _ends(place: Place) -> str:
+def _delimiter(place: Place) -> str:
     return " " if place.form is Form.WORDS else patterns.VALUE_ENDS
 
 
-def _texts(place: Place, asked: Sequence[Member | Part | Pattern]) -> exp.Expr:
-    """That one of several words, texts or patterns is in the text."""
-    members = [one for one in asked if isinstance(one, Member)]
-    near = [one for one in asked if isinstance(one, Pattern) and one.near is not None]
+def _texts(place: Place, criteria: Sequence[Member | Part | Pattern]) -> exp.Expr:
+    """Return the condition that a column contains at least one of several words, substrings or patterns."""
+    members = [criterion for criterion in criteria if isinstance(criterion, Member)]
+    fuzzy = [criterion for criterion in criteria if isinstance(criterion, Pattern) and criterion.near is not None]
     conditions: list[exp.Expr] = []
     if len(members) > _LONG:
-        conditions.append(_has_word(place, lambda word: _listed(word, [one.text for one in members])))
-        asked = [one for one in asked if not isinstance(one, Member)]
-    if len(near) > _FEW_NEAR and place.form is Form.WORDS:
-        conditions.append(_has_word(place, lambda word: word.isin(query=_near_words(place, near), copy=False)))
-        asked = [one for one in asked if not (isinstance(one, Pattern) and one.near is not None)]
-    plain = [one for one in asked if not isinstance(one, Pattern)]
-    if len(asked) == len(plain) <= _FEW and place.form is not Form.VALUE:
-        return either([*conditions, *(contains(_whole(place), _found(one)) for one in plain)])
-    alone = [one for one in asked if isinstance(one, Pattern) and one.expression]
-    shared = [_pattern(one) for one in asked if one not in alone]
-    for pattern in [*map(_pattern, alone), *_chunks(shared)]:
+        conditions.append(
+            _contains_word(place, lambda word: _equals_any(word, [criterion.text for criterion in members]))
+        )
+        criteria = [criterion for criterion in criteria if not isinstance(criterion, Member)]
+    if len(fuzzy) > _FEW_TESTS and place.form is Form.WORDS:
+        conditions.append(_contains_word(place, lambda word: word.isin(query=_fuzzy_matches(place, fuzzy), copy=False)))
+        criteria = [
+            criterion for criterion in criteria if not (isinstance(criterion, Pattern) and criterion.near is not None)
+        ]
+    plain = [criterion for criterion in criteria if not isinstance(criterion, Pattern)]
+    if len(criteria) == len(plain) <= _FEW and place.form is not Form.VALUE:
+        return either([*conditions, *(contains(_delimited(place), _substring(criterion)) for criterion in plain)])
+    expressions = [criterion for criterion in criteria if isinstance(criterion, Pattern) and criterion.expression]
+    joinable = [_pattern(criterion) for criterion in criteria if criterion not in expressions]
+    for pattern in [*map(_pattern, expressions), *_chunks(joinable)]:
         if place.form is Form.VALUE:
-            whole = exp.func("regexp_full_match", _whole(place), literal(f"(?s:{pattern})"), dialect="duckdb")
+            whole = exp.func("regexp_full_match", _delimited(place), literal(f"(?s:{pattern})"), dialect="duckdb")
             conditions.append(whole)
         else:
-            conditions.append(matches(_whole(place), pattern))
+            conditions.append(matches(_delimited(place), pattern))
     return either(conditions)
 
 
-def _found(one: Member | Part) -> str:
-    """What the text has where a word, or a part of it, is there."""
-    return one.text if isinstance(one, Part) else f"{_ends(one.place)}{one.text}{_ends(one.place)}"
+def _substring(criterion: Member | Part) -> str:
+    """Return the substring to search for: a word with its delimiters (`" ab "`), or a `Part` as it is."""
+    return (
+        criterion.text
+        if isinstance(criterion, Part)
+        else f"{_delimiter(criterion.place)}{criterion.text}{_delimiter(criterion.place)}"
+    )
 
 
-def _pattern(one: Member | Part | Pattern) -> str:
-    """The pattern that finds it in the text, or, of a column with one value, is the value."""
-    if not isinstance(one, Pattern):
-        return patterns.escaped(_found(one))
-    ends = "" if one.place.form is Form.VALUE else _ends(one.place)
-    return f"{ends}(?:{one.pattern}){ends}" if ends and one.near is None else f"{ends}{one.pattern}{ends}"
+def _pattern(criterion: Member | Part | Pattern) -> str:
+    """Return the RE2 pattern that finds a criterion in the text, or matches the whole value of a VALUE column."""
+    if not isinstance(criterion, Pattern):
+        return patterns.escaped(_substring(criterion))
+    delimiter = "" if criterion.place.form is Form.VALUE else _delimiter(criterion.place)
+    return (
+        f"{delimiter}(?:{criterion.pattern}){delimiter}"
+        if delimiter and criterion.near is None
+        else f"{delimiter}{criterion.pattern}{delimiter}"
+    )
 
 
-def _chunks(found: Iterable[str]) -> list[str]:
-    """Alternatives as few patterns, none of them too long."""
+def _chunks(parts: Iterable[str]) -> list[str]:
+    """Join patterns with `|`, in order, to patterns of about `_PATTERN_BYTES` at most; a longer one stays alone."""
     chunks: list[list[str]] = []
     room = 0
-    for pattern in found:
+    for pattern in parts:
         size = len(pattern.encode("utf-8", "surrogatepass"))
         if size > room:
             chunks.append([])
@@ -272,28 +310,33 @@ def _chunks(found: Iterable[str]) -> list[str]:
     return ["|".join(chunk) for chunk in chunks]
 
 
-def _has_word(place: Place, test: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
-    """That a text has a word that passes a test, which is put to the words of all texts of the column."""
-    # the text itself is compared, not the row's number: objects of lists have none of their own
-    text = exp.alias_(_value(_inside(place)), "t")
+def _contains_word(place: Place, test: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
+    """Return the condition that a text is among those texts of its column that contain a word that passes a test.
+
+    Args:
+        place: the column.
+        test: returns the condition on the expression of one word.
+    """
+    # Texts are compared, not row numbers, because the objects of lists have no row number.
+    text = exp.alias_(_value(_in_subquery(place)), "t")
     words = exp.alias_(_words(place), "w")
     rows = exp.select(text, words).from_(table_of(place.table, "x")).subquery("y", copy=False)
     found = exp.select(column_of("y", "t")).from_(rows, copy=False).where(test(column_of("y", "w")), copy=False)
     return _value(place).isin(query=found, copy=False)
 
 
-def _inside(place: Place) -> Place:
-    """The column of the same view's rows inside a subquery."""
+def _in_subquery(place: Place) -> Place:
+    """Return the same column under the alias `x`, for a subquery over the same view."""
     return Place(place.table, "x", place.column, place.form, place.folded)
 
 
 def _words(place: Place) -> exp.Expr:
-    ends = literal(" ") if place.form is Form.WORDS else exp.func("chr", exp.Literal.number(31))
-    return sql("unnest(string_split(:text, :ends))", text=_value(_inside(place)), ends=ends)
+    delimiter = literal(" ") if place.form is Form.WORDS else exp.func("chr", exp.Literal.number(31))
+    return sql("unnest(string_split(:text, :ends))", text=_value(_in_subquery(place)), ends=delimiter)
 
 
 def _vocabulary(place: Place) -> exp.Subquery:
-    """Every word or value of a column, once."""
+    """Return a subquery `v` of the distinct words or values `w` of a column."""
     words = exp.select(exp.alias_(_words(place), "w")).from_(table_of(place.table, "x")).distinct(copy=False)
     if place.form is not Form.WORDS:
         return words.subquery("v", copy=False)
@@ -307,41 +350,46 @@ def _vocabulary(place: Place) -> exp.Subquery:
     )
 
 
-def _near_words(place: Place, near: Sequence[Pattern]) -> exp.Select:
-    """The words that are near one of several.
+def _fuzzy_matches(place: Place, fuzzy_words: Sequence[Pattern]) -> exp.Select:
+    """Return a SELECT of the words of a column that match one of several fuzzy words.
 
-    Words differ by at most two letters for an edit and in length by one, which is looked at first: few words are left
-    for the patterns.
+    An edit changes a word's length by at most one and its set of letters by at most two. These conditions are cheap and
+    are tested first, so that few words are left for the patterns. Example: for `roma~1`, only words of 3 to 5
+    characters whose letters differ from {a, m, o, r} by at most two are matched against the pattern.
+
+    Args:
+        place: the column of words.
+        fuzzy_words: the fuzzy words; their `near` must not be None.
     """
     bits = " | ".join(f"(contains(v.w, '{letter}')::BIGINT << {bit})" for bit, letter in enumerate(_LETTERS))
-    known = exp.select(column_of("v", "w"), sql("length(v.w) AS n"), sql(f"{bits} AS letters"), copy=False)
-    known = known.from_(_vocabulary(place), copy=False).subquery("k", copy=False)
+    words = exp.select(column_of("v", "w"), sql("length(v.w) AS n"), sql(f"{bits} AS letters"), copy=False)
+    words = words.from_(_vocabulary(place), copy=False).subquery("k", copy=False)
     conditions: list[exp.Expr] = []
-    for one in near:
-        assert one.near is not None
-        text, edits = one.near
+    for fuzzy in fuzzy_words:
+        assert fuzzy.near is not None
+        text, edits = fuzzy.near
         letters = sum(1 << bit for bit, letter in enumerate(_LETTERS) if letter in text)
         conditions.append(
             sql(
                 f"k.n BETWEEN {len(text) - edits} AND {len(text) + edits} "
                 f"AND bit_count(xor(k.letters, {letters})) <= {2 * edits} AND regexp_full_match(k.w, :pattern)",
-                pattern=literal(one.pattern),
+                pattern=literal(fuzzy.pattern),
             )
         )
-    return exp.select(column_of("k", "w")).from_(known, copy=False).where(either(conditions), copy=False)
+    return exp.select(column_of("k", "w")).from_(words, copy=False).where(either(conditions), copy=False)
 
 
 # --- ranges
 
 
-def _spans(place: Place, spans: Sequence[Span]) -> exp.Expr:
-    """That a word or value lies between two bounds of one of several ranges."""
+def _in_ranges(place: Place, spans: Sequence[Span]) -> exp.Expr:
+    """Return the condition that a word or value of a column is in one of several ranges."""
     if place.form in (Form.VALUE, Form.NUMBER):
-        return either([_between(_value(place), one) for one in spans])
-    if len(spans) > _FEW_NEAR:
-        words = either([column_of("y", "w").isin(query=found, copy=False) for found in _spanned(place, spans)])
-        return _has_word(place, lambda _: words)
-    inside = either([_between(exp.column("w"), one) for one in spans])
+        return either([_between(_value(place), span) for span in spans])
+    if len(spans) > _FEW_TESTS:
+        words = either([column_of("y", "w").isin(query=found, copy=False) for found in _words_in_ranges(place, spans)])
+        return _contains_word(place, lambda _: words)
+    inside = either([_between(exp.column("w"), span) for span in spans])
     if place.form is Form.WORDS:
         test = "len(list_filter(string_split(:text, ' '), lambda w: w NOT IN ('', '|') AND :inside)) > 0"
     else:
@@ -349,20 +397,28 @@ def _spans(place: Place, spans: Sequence[Span]) -> exp.Expr:
     return sql(test, text=_value(place), inside=exp.paren(inside, copy=False))
 
 
-def _spanned(place: Place, spans: Sequence[Span]) -> Iterable[exp.Select]:
-    """The words in many ranges: a join for those with the same kinds of bounds."""
+def _words_in_ranges(place: Place, spans: Sequence[Span]) -> Iterable[exp.Select]:
+    """Yield SELECTs of the words of a column that are in one of many ranges.
+
+    There is one SELECT, joined with the table of bounds, for all ranges whose bounds are of the same kinds (present or
+    open, included or excluded).
+    """
     kinds: dict[tuple[bool, bool, bool, bool], list[Span]] = {}
-    for one in spans:
-        kind = (one.low is not None, one.high is not None, one.low_included, one.high_included)
-        kinds.setdefault(kind, []).append(one)
-    for (low, high, low_included, high_included), some in kinds.items():
+    for span in spans:
+        kind = (span.low is not None, span.high is not None, span.low_included, span.high_included)
+        kinds.setdefault(kind, []).append(span)
+    for (low, high, low_included, high_included), same_kind in kinds.items():
         words = exp.select(column_of("v", "w")).from_(_vocabulary(place), copy=False)
         word = column_of("v", "w")
-        if not (low and high):  # the widest of them has all others in it
-            widest = min(some, key=lambda one: one.low or "") if low else max(some, key=lambda one: one.high or "")
+        if not (low and high):  # of ranges open on one side, the widest contains all others
+            widest = (
+                min(same_kind, key=lambda span: span.low or "")
+                if low
+                else max(same_kind, key=lambda span: span.high or "")
+            )
             yield words.where(_between(word, widest), copy=False)
             continue
-        rows = [exp.Tuple(expressions=[literal(one.low or ""), literal(one.high or "")]) for one in some]
+        rows = [exp.Tuple(expressions=[literal(span.low or ""), literal(span.high or "")]) for span in same_kind]
         alias = exp.TableAlias(this=exp.to_identifier("r"), columns=[exp.to_identifier(c) for c in ("low", "high")])
         bounds = exp.Values(expressions=rows, alias=alias)
         above = (exp.GTE if low_included else exp.GT)(this=word, expression=column_of("r", "low"))
