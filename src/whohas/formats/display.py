@@ -95,7 +95,7 @@ def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
 def _day_texts(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return texts of days as rows of ten bytes, such as `2026-11-23`, and the index of the row of each day.
 
-    If the days span a short period, all days of the period are formatted: that is faster than finding the distinct ones.
+    If the days span a short period, all its days are formatted: that is faster than finding the distinct ones.
     """
     first, last = int(days.min()), int(days.max())
     if last - first < len(days):

@@ -61,7 +61,7 @@ def visual(result: Sequence[int]) -> list[int]:
 
 
 def _resolve_weak(classes: list[str], base_class: str) -> None:
-    """Apply rules W1 to W7, in index: nonspacing marks, numbers, and the separators and terminators of numbers.
+    """Apply rules W1 to W7, in place: nonspacing marks, numbers, and the separators and terminators of numbers.
 
     Args:
         base_class: class of the paragraph's direction, L or R; it stands for the text before the first character.
@@ -102,7 +102,7 @@ def _resolve_weak(classes: list[str], base_class: str) -> None:
 
 
 def _resolve_brackets(text: str, classes: list[str], original: list[str], base_class: str) -> None:
-    """Apply rule N0, in index: both brackets of a pair get the direction of the text that they enclose.
+    """Apply rule N0, in place: both brackets of a pair get the direction of the text that they enclose.
 
     The direction of the paragraph has priority if the brackets enclose any such text. Otherwise the opposite direction
     is used if the text before the opening bracket has it too. Brackets without strong text inside stay neutral.
@@ -174,7 +174,7 @@ def _closing_brackets() -> dict[str, str]:
 
 
 def _resolve_neutrals(classes: list[str], base_class: str) -> None:
-    """Apply rules N1 and N2, in index: neutrals between two texts of one direction get it, others the paragraph's.
+    """Apply rules N1 and N2, in place: neutrals between two texts of one direction get it, others the paragraph's.
 
     Example, with Hebrew letters in a left-to-right paragraph: `a ? א` is `L WS ON WS R`; the neutrals are between L and
     R, so they become L (N2). `א ? ב` is `R WS ON WS R` and becomes R throughout (N1).
@@ -203,7 +203,7 @@ def _implicit_level(kind: str, base: int) -> int:
 
 
 def _reset_white_space(result: list[int], original: list[str], base: int) -> None:
-    """Apply rule L1, in index: separators, and white space before them and at the end, get the base level."""
+    """Apply rule L1, in place: separators, and white space before them and at the end, get the base level."""
     trailing = True
     for index in range(len(result) - 1, -1, -1):
         if original[index] in ("S", "B"):

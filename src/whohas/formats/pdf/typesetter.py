@@ -135,7 +135,7 @@ class Setter:
 
 
 class _DecodedColumn:
-    """The texts of a column as one array of code points, with the index at indexes each text starts.
+    """The texts of a column as one array of code points, with the index at which each text starts.
 
     Args:
         plain: whether all texts are plain ASCII, so that each byte is both a code point and a glyph code.
@@ -210,7 +210,7 @@ class _DecodedColumn:
         the text has 2 lines.
 
         Returns:
-            The number of lines of each text, and the indexes of characters at indexes a second or later line begins.
+            The number of lines of each text, and the indexes of characters at which a second or later line begins.
         """
         sums, starts = self._width_sums, self._starts
         lines = np.ones(len(starts) - 1, np.int64)
