@@ -66,7 +66,7 @@ class Frame:
     """Settings that all pages share.
 
     Attributes:
-        group: index of the column whose values get bookmarks; None if there is none.
+        group: index of the column whose values get bookmarks; None for ungrouped reports.
         marks: number of marked-content ids in the title block; None if the document is not tagged.
     """
 

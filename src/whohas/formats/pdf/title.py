@@ -48,7 +48,7 @@ def title_block(
     """Return the lines of the title block, from top to bottom.
 
     Args:
-        rows: number of rows of the report; a sentence says so if there are none.
+        rows: number of rows of the report; a sentence says so if it is 0.
         zone: the IANA time zone of times.
         columns: number of columns of the report.
     """

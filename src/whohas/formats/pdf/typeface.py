@@ -119,7 +119,7 @@ class Typeface:
     Attributes:
         name: resource name of the font in the PDF.
         widths: widths in thousandths of an em; valid where `codes` is not 0 and `complex` is 0.
-        codes: codes of up to three bytes, as big-endian numbers, escaped for a PDF string; 0 if there is none yet.
+        codes: codes of up to three bytes, as big-endian numbers, escaped for a PDF string; 0 if not assigned yet.
         complex: 1 if a text with this character has to be shaped.
 
     Args:
