@@ -49,12 +49,13 @@ class About:
         title: the display name of the report.
         description: one sentence about the content of the report.
         arguments: the normalised arguments of the run.
-        launcher: the name of the account that started the run.
+        launcher: name of the user or client that started the run; for a local run of the CLI, the login name.
         started: start of the run, in seconds since 1970.
         snapshot: number of the snapshot that the report was read from.
-        loaded: publication of that snapshot, in seconds since 1970; 0 if there is none.
+        loaded: publication of that snapshot, in seconds since 1970; 0 if the snapshot has no time of publication.
         org: the organisation; empty if none is set.
-        gaps: one sentence about input rows that loads rejected; empty if all rows were loaded.
+        gaps: one sentence about rows that loads rejected and cells that they could not read; empty if no
+            row or cell was lost. It is the text of the message `data.incomplete`.
     """
 
     run: str

@@ -14,7 +14,7 @@ from whohas.engine.statement import ColumnType
 from whohas.zones import parse_zone
 
 compute: Any = pyarrow.compute
-"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+"""Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
 
 LIST_SEPARATOR = "; "
 
@@ -28,55 +28,57 @@ def moment(time: datetime, zone: str) -> str:
 def texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
     """Return the display text of each cell; a null is an empty text.
 
-    Texts are lists, or single texts where an extract has no more than one in a cell. Times are local in `zone`, to the
-    second, or to the millisecond where they have such; several values are joined with `; `.
+    A column of type `texts` may be an Arrow list column, or a string column if no cell has more than one value; several
+    values are joined with `; `. Times are local in `zone`: `2026-11-23 14:05:09`, or `2026-11-23 14:05:09.123` if
+    there are milliseconds.
     """
     match type:
         case "text" | "integer":
-            made = column.cast(pa.string())
+            result = column.cast(pa.string())
         case "boolean":
-            made = compute.if_else(column, "true", "false")
+            result = compute.if_else(column, "true", "false")
         case "time":
-            made = _times(column, zone)
+            result = _times(column, zone)
         case "texts":
-            made = _joined(column) if pa.types.is_list(column.type) else column.cast(pa.string())
-    return made.fill_null("") if made.null_count else made
+            result = _joined(column) if pa.types.is_list(column.type) else column.cast(pa.string())
+    return result.fill_null("") if result.null_count else result
 
 
 def _joined(column: pa.ListArray) -> pa.StringArray:
     if column.flatten().null_count:
-        # a null among them is nothing: joining would make the whole cell null
-        values = [None if row is None else [one for one in row if one is not None] for row in column.to_pylist()]
+        # leave out nulls within lists: a join with a null would make the whole cell null
+        values = [None if row is None else [text for text in row if text is not None] for row in column.to_pylist()]
         column = pa.array(values, pa.list_(pa.string()))
     return compute.binary_join(column, LIST_SEPARATOR)
 
 
 _DAY = 86_400
 _FIRST, _LAST = -719_162, 2_932_896
-"""The days since 1970 that begin the year 1 and end the year 9999."""
+"""First day of the year 1 and last day of the year 9999, in days since 1970-01-01."""
 
 
 def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
+    """Return local times as texts of 19 or 23 bytes, written into a NumPy array; a null is an empty text."""
     local = compute.local_timestamp(column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us", zone)))
-    there = np.asarray(local.is_valid())
-    if not there.any():
+    valid = np.asarray(local.is_valid())
+    if not valid.any():
         return pa.array([""] * len(local), pa.string())
     millis = np.asarray(local.cast(pa.int64()).fill_null(0)) // 1000
     seconds = millis // 1000
     days = seconds // _DAY
-    far = there & ((days < _FIRST) | (days > _LAST))
-    if far.any():  # years that four digits do not hold
-        rare = pa.array(millis, pa.timestamp("ms")).cast(pa.string())
-        rare = compute.replace_substring_regex(rare, r"\.000$", "")
+    far = valid & ((days < _FIRST) | (days > _LAST))
+    if far.any():  # years that do not have four digits
+        far_texts = pa.array(millis, pa.timestamp("ms")).cast(pa.string())
+        far_texts = compute.replace_substring_regex(far_texts, r"\.000$", "")
         mask = pa.array(far)
-        return compute.if_else(mask, rare, _times(compute.if_else(mask, None, column), zone))
-    first = int(days[there].min())
+        return compute.if_else(mask, far_texts, _times(compute.if_else(mask, None, column), zone))
+    first = int(days[valid].min())
     millis -= seconds * 1000
     width = 23 if millis.any() else 19
     cells = np.empty((len(days), width), np.uint8)
-    # a report's days are few, and each has the same seconds: both are written once, and looked up
-    known, which = _known(np.where(there, days, first))
-    cells[:, :10] = known[which]
+    # A report has few different days, and each day has the same seconds: format each once and look it up.
+    days_texts, day_indexes = _day_texts(np.where(valid, days, first))
+    cells[:, :10] = days_texts[day_indexes]
     cells[:, 10:19] = _clock()[seconds - days * _DAY]
     lengths = np.full(len(days), 19, np.int32)
     if width == 23:
@@ -84,29 +86,29 @@ def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
         for place, tens in ((20, 100), (21, 10), (22, 1)):
             cells[:, place] = (ord("0") + millis // tens % 10).astype(np.uint8)
         lengths[millis > 0] = 23
-    lengths[~there] = 0
+    lengths[~valid] = 0
     offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
     data = cells if (lengths == width).all() else cells[np.arange(width) < lengths[:, None]]
     return pa.StringArray.from_buffers(len(days), pa.py_buffer(offsets), pa.py_buffer(data))
 
 
-def _known(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`2026-11-23` for some days, ten bytes each, and which of them is each day's.
+def _day_texts(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return texts of days as rows of ten bytes, such as `2026-11-23`, and the index of the row of each day.
 
-    Every day between the first and the last, as long as they are few: that is faster than to look which there are.
+    If the days span a short period, all its days are formatted: that is faster than finding the distinct ones.
     """
     first, last = int(days.min()), int(days.max())
     if last - first < len(days):
-        some, which = np.arange(first, last + 1), days - first
-    else:  # an account that ends in the year 9999
-        some, which = np.unique(days, return_inverse=True)
+        some, day_indexes = np.arange(first, last + 1), days - first
+    else:  # such as accounts that expire in the year 9999
+        some, day_indexes = np.unique(days, return_inverse=True)
     texts = np.datetime_as_string(some.astype("datetime64[D]")).astype("S10")
-    return np.frombuffer(texts.tobytes(), np.uint8).reshape(-1, 10), which
+    return np.frombuffer(texts.tobytes(), np.uint8).reshape(-1, 10), day_indexes
 
 
 @cache
 def _clock() -> np.ndarray:
-    """` 14:05:09` for each second of a day, nine bytes each."""
+    """Return the text of each second of a day as rows of nine bytes, such as ` 14:05:09`."""
     seconds = np.arange(_DAY)
     cells = np.empty((_DAY, 9), np.uint8)
     cells[:] = np.frombuffer(b" 00:00:00", np.uint8)

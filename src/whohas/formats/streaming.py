@@ -15,7 +15,9 @@ BLOCK = 1 << 20
 
 @contextmanager
 def pipe(take: Callable[[BinaryIO], None]) -> Generator[Path]:
-    """Yield a path to write bytes to sequentially, while `take` reads them in another thread.
+    """Yield a path to write bytes to sequentially, while another thread calls `take` with a stream of these bytes.
+
+    The context ends when `take` has returned.
 
     Raises:
         Exception: the error of `take`; it replaces the error that the writer got because of it.
@@ -25,31 +27,32 @@ def pipe(take: Callable[[BinaryIO], None]) -> Generator[Path]:
     reading, writing = os.pipe()
     with suppress(OSError):  # a larger buffer means fewer switches between the threads
         fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, BLOCK)
-    faults: list[Exception] = []
+    errors: list[Exception] = []
 
-    def follow() -> None:
+    def read() -> None:
         try:
             # Always read whole blocks: the compressed bytes depend on the size of the blocks. The reading end is always
             # closed, so that a writer without a reader gets an error instead of waiting
             with os.fdopen(reading, "rb", buffering=BLOCK) as stream:
                 take(stream)
-        except Exception as fault:
-            faults.append(fault)
+        except Exception as error:
+            errors.append(error)
 
-    taker = Thread(target=follow, daemon=True)
-    taker.start()
+    reader = Thread(target=read, daemon=True)
+    reader.start()
     try:
         yield Path(f"/dev/fd/{writing}")
     except Exception:
-        _end(writing, taker)
-        if faults:
-            raise faults[0] from None
+        _end(writing, reader)
+        if errors:
+            raise errors[0] from None
         raise
-    _end(writing, taker)
-    if faults:
-        raise faults[0]
+    _end(writing, reader)
+    if errors:
+        raise errors[0]
 
 
-def _end(writing: int, taker: Thread) -> None:
+def _end(writing: int, reader: Thread) -> None:
+    """Close the writing end, which ends the stream of the reader, and wait for the reader."""
     os.close(writing)
-    taker.join()
+    reader.join()

@@ -20,11 +20,13 @@ from isal import isal_zlib
 from whohas.formats.streaming import BLOCK, pipe
 
 _LEVEL = 1
-"""Of ISA-L: 2 and 3 make it hardly smaller, 3 takes twice as long, 0 is no faster and makes it half as large again."""
+"""Compression level of ISA-L. Levels 2 and 3 save little, and 3 takes twice the time; 0 is no faster, and its files are
+50% larger."""
 
-_TOO_LARGE = _ELSEWHERE = 0xFFFFFFFF
-"""The first size or place that 32 bits cannot tell, for there the number says: look into the record of ZIP64."""
-_TOO_MANY = _ELSEWHERE_16 = 0xFFFF
+_TOO_LARGE = _IN_ZIP64 = 0xFFFFFFFF
+"""The value of a 32-bit size or offset that means that the actual one is in the ZIP64 record; also the first size or
+offset that needs such a record."""
+_TOO_MANY = _IN_ZIP64_16 = 0xFFFF
 
 _DEFLATE = 8
 _UTF8 = 1 << 11
@@ -32,13 +34,24 @@ _UNIX = 3 << 8
 _PLAIN_FILE = 0o100644 << 16
 _VERSION, _VERSION_64 = 20, 45
 
-_ZIP64, _TIME, _ROOM = 0x0001, 0x5455, 0xA220
+_ZIP64, _TIME, _PADDING = 0x0001, 0x5455, 0xA220
+"""Header ids of extra fields: ZIP64 sizes, extended timestamp, and padding (Microsoft Open Packaging growth hint)."""
 
 
 @dataclass(slots=True)
 class _Entry:
+    """An entry of the archive.
+
+    Attributes:
+        name: its path in the archive, in UTF-8.
+        offset: offset of its local header in the file.
+        crc: CRC-32 of the uncompressed bytes.
+        length: number of uncompressed bytes.
+        packed: number of compressed bytes.
+    """
+
     name: bytes
-    place: int
+    offset: int
     crc: int = 0
     length: int = 0
     packed: int = 0
@@ -50,7 +63,7 @@ class Archive:
     def __init__(self, file: BinaryIO, time: datetime) -> None:
         self._file = file
         self._entries: list[_Entry] = []
-        time = max(time.astimezone(UTC), datetime(1980, 1, 1, tzinfo=UTC))  # DOS knows no earlier one
+        time = max(time.astimezone(UTC), datetime(1980, 1, 1, tzinfo=UTC))  # DOS times begin in 1980
         self._dos_time = time.hour << 11 | time.minute << 5 | time.second // 2
         self._dos_date = (time.year - 1980) << 9 | time.month << 5 | time.day
         self._time = struct.pack("<HHBI", _TIME, 5, 1, int(time.timestamp()) & 0xFFFFFFFF)
@@ -63,11 +76,12 @@ class Archive:
             OSError: the zip cannot be written; it replaces the error that the writer of the entry got because of it.
         """
         entry = _Entry(name.encode(), self._file.tell())
-        with pipe(partial(self._take, entry)) as place:
-            yield place
+        with pipe(partial(self._compress, entry)) as path:
+            yield path
         self._entries.append(entry)
 
-    def _take(self, entry: _Entry, stream: BinaryIO) -> None:
+    def _compress(self, entry: _Entry, stream: BinaryIO) -> None:
+        """Compress a stream into the file, then overwrite the local header, because only now the sizes are known."""
         self._file.write(self._local_header(entry))
         start = self._file.tell()
         deflate = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
@@ -78,7 +92,7 @@ class Archive:
         self._file.write(deflate.flush())
         end = self._file.tell()
         entry.packed = end - start
-        self._file.seek(entry.place)
+        self._file.seek(entry.offset)
         self._file.write(self._local_header(entry))
         self._file.seek(end)
 
@@ -87,7 +101,7 @@ class Archive:
         if large := max(entry.length, entry.packed) >= _TOO_LARGE:
             extra = struct.pack("<HHQQ", _ZIP64, 16, entry.length, entry.packed)
         else:
-            extra = struct.pack("<HHHH12x", _ROOM, 16, 0xA028, 0)  # padding for the ZIP64 field, which readers skip
+            extra = struct.pack("<HHHH12x", _PADDING, 16, 0xA028, 0)  # padding for the ZIP64 field, which readers skip
         extra += self._time
         return (
             struct.pack(
@@ -99,8 +113,8 @@ class Archive:
                 self._dos_time,
                 self._dos_date,
                 entry.crc,
-                _ELSEWHERE if large else entry.packed,
-                _ELSEWHERE if large else entry.length,
+                _IN_ZIP64 if large else entry.packed,
+                _IN_ZIP64 if large else entry.length,
                 len(entry.name),
                 len(extra),
             )
@@ -109,12 +123,16 @@ class Archive:
         )
 
     def _central_header(self, entry: _Entry) -> bytes:
-        numbers = (entry.length, entry.packed, entry.place)
+        """Return the entry of the central directory.
+
+        The ZIP64 field has only the numbers that do not fit into 32 bits, in this order: size, compressed size, offset.
+        """
+        numbers = (entry.length, entry.packed, entry.offset)
         large = [number for number in numbers if number >= _TOO_LARGE]
         version = _VERSION_64 if large else _VERSION
         extra = struct.pack(f"<HH{len(large)}Q", _ZIP64, 8 * len(large), *large) if large else b""
         extra += self._time
-        length, packed, place = map(_told, numbers)
+        length, packed, offset = map(_in_32_bits, numbers)
         return (
             struct.pack(
                 "<4sHHHHHHIIIHHHHHII",
@@ -134,7 +152,7 @@ class Archive:
                 0,
                 0,
                 _PLAIN_FILE,
-                place,
+                offset,
             )
             + entry.name
             + extra
@@ -142,19 +160,21 @@ class Archive:
 
     def finish(self) -> None:
         """Write the central directory, without which the file is not a valid zip."""
-        place = self._file.tell()
+        offset = self._file.tell()
         for entry in self._entries:
             self._file.write(self._central_header(entry))
         end = self._file.tell()
-        size, count = end - place, len(self._entries)
-        if max(size, place) >= _TOO_LARGE or count >= _TOO_MANY:
+        size, count = end - offset, len(self._entries)
+        if max(size, offset) >= _TOO_LARGE or count >= _TOO_MANY:
             made_by, needs = _UNIX | _VERSION_64, _VERSION_64
             self._file.write(
-                struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, made_by, needs, 0, 0, count, count, size, place)
+                struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, made_by, needs, 0, 0, count, count, size, offset)
             )
             self._file.write(struct.pack("<4sIQI", b"PK\6\7", 0, end, 1))
-        few = count if count < _TOO_MANY else _ELSEWHERE_16
-        self._file.write(struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, few, few, _told(size), _told(place), 0))
+        few = count if count < _TOO_MANY else _IN_ZIP64_16
+        self._file.write(
+            struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, few, few, _in_32_bits(size), _in_32_bits(offset), 0)
+        )
 
 
 @contextmanager
@@ -171,5 +191,6 @@ def open_zip(path: Path, time: datetime) -> Generator[Archive]:
         archive.finish()
 
 
-def _told(number: int) -> int:
-    return number if number < _TOO_LARGE else _ELSEWHERE
+def _in_32_bits(number: int) -> int:
+    """Return a number as its 32-bit field has it."""
+    return number if number < _TOO_LARGE else _IN_ZIP64

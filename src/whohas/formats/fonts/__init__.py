@@ -15,6 +15,6 @@ FALLBACKS: Final = (
     "khmer.ttf", "myanmar.ttf", "ethiopic.ttf", "cjk.ttf", "hangul.ttf", "symbols.ttf", "symbols2.ttf", "math.ttf",
     "emoji.ttf", "more.ttf",
 )  # fmt: skip
-"""Where a character is looked for that the first font has not, in this order."""
+"""Fonts that are searched, in this order, for a character that the regular or bold font does not have."""
 UNITS: Final = 1000
-"""Units to the em, of all of them."""
+"""Units per em of all of these fonts."""

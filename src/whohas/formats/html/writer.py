@@ -1,7 +1,8 @@
-"""The page: a title block, and the rows as a table, streamed from the extract batch by batch.
+"""Writer of the HTML page: a title block and a table of rows, streamed from the extract batch by batch.
 
-WHATWG HTML: a text is the same text again for whoever reads the page. Two characters need help: a carriage return is a
-reference, or it would be read as a line feed; NUL, which no HTML can have, is shown as U+2400 in an `abbr` of its own.
+A program that parses the page (WHATWG HTML) gets the same texts back. Two characters need care: a carriage return is
+written as a character reference, because it would be read as a line feed otherwise; NUL, which HTML cannot contain, is
+shown as U+2400 in an `abbr` element.
 """
 
 from __future__ import annotations
@@ -23,14 +24,15 @@ from whohas.formats.metadata import facts
 from whohas.plurals import counted
 
 ROWS = 10_000
-"""What a page shows at most: a browser takes a second or two for so many, and nobody reads on."""
+"""Maximum number of rows of a page. A browser needs one or two seconds to show these."""
 BYTES = 16 << 20
-"""What the rows' texts may have together, but for the first row, which is always whole."""
+"""Maximum size of the texts of all rows, in UTF-8. The first row is always shown, even if it is larger."""
 
-_TOLD = 1_000
+_PROGRESS_ROWS = 1_000
+"""Number of rows between two progress reports."""
 _CELLS, _BATCH_BYTES = 1 << 14, 1 << 20
 _UPRIGHT = 6
-"""Columns that paper has room for upright."""
+"""Maximum number of columns that are printed in portrait; wider tables are printed in landscape."""
 _HERE = Path(__file__).parent
 _NUL = Markup('<abbr title="NUL">\u2400</abbr>')
 
@@ -38,7 +40,7 @@ _NUL = Markup('<abbr title="NUL">\u2400</abbr>')
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
     """Write the page; return a note if it does not show all rows."""
     columns = extract.rows.columns
-    shown = _fitting(extract, options.zone)
+    shown = _shown_rows(extract, options.zone)
     note = _note(extract, shown)
     title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
     style = _style(columns)
@@ -50,7 +52,7 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
         rows=_rows(extract, shown, options.zone),
         count=extract.count,
         note=note,
-        style=Markup(style),  # noqa: S704 - ours
+        style=Markup(style),  # noqa: S704 - from page.css, no user input
         style_hash=_hash(style),
     )
     page.enable_buffering(4_096)
@@ -60,6 +62,7 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
 
 
 def _note(extract: Extract, shown: int) -> str:
+    """Return a note that the page shows only the first `shown` rows; empty if it shows all."""
     if shown == extract.count:
         return ""
     first = "the first row" if shown == 1 else f"the first {shown:,}"
@@ -71,7 +74,7 @@ def _note(extract: Extract, shown: int) -> str:
     )
 
 
-def _fitting(extract: Extract, zone: str) -> int:
+def _shown_rows(extract: Extract, zone: str) -> int:
     """Return the number of rows that a page can show."""
     size = 0
     for number, row in enumerate(islice(_values(extract, zone), ROWS)):
@@ -82,30 +85,32 @@ def _fitting(extract: Extract, zone: str) -> int:
 
 
 def _rows(extract: Extract, shown: int, zone: str) -> Iterator[Markup]:
-    """What stands in each row: a cell of a key tells what the row is of, and so is its header."""
+    """Yield the cells of each row. Cells of key columns are marked as row headers, for screen readers."""
     tags = ['th scope="row"' if column.key else "td" for column in extract.rows.columns]
     for number, row in enumerate(islice(_values(extract, zone), shown), 1):
         cells = (f"<{tag}>{_text(text)}</{tag[:2]}>" for tag, text in zip(tags, row, strict=True))
         yield Markup("".join(cells))  # noqa: S704 - each text is escaped
-        if number % _TOLD == 0 or number == shown:
+        if number % _PROGRESS_ROWS == 0 or number == shown:
             extract.on_rows(number)
 
 
 def _values(extract: Extract, zone: str) -> Iterator[tuple[str, ...]]:
-    """The rows as texts, few of them in memory at a time."""
+    """Yield the rows as display texts; only one batch is in memory at a time."""
     columns = extract.rows.columns
     for batch in extract.batches(extract.batch_size(_CELLS, _BATCH_BYTES)):
-        cells = [texts(values, one.type, zone).to_pylist() for values, one in zip(batch.columns, columns, strict=True)]
+        cells = [
+            texts(values, column.type, zone).to_pylist() for values, column in zip(batch.columns, columns, strict=True)
+        ]
         yield from zip(*cells, strict=True)
 
 
 def _text(text: str) -> Markup:
-    """A text as it stands between tags. Halves of characters, which JSON can have, are written as `\\ud800`."""
-    whole = text if text.isascii() else text.encode(errors="backslashreplace").decode()
-    marked = escape(whole)
+    """Return a text as HTML. A lone surrogate, which JSON can contain and UTF-8 cannot, is written as `\\ud800`."""
+    encodable = text if text.isascii() else text.encode(errors="backslashreplace").decode()
+    escaped = escape(encodable)
     if "\r" in text or "\0" in text:
-        return Markup(marked.replace("\r", Markup("&#13;")).replace("\0", _NUL))  # noqa: S704 - escaped above
-    return marked
+        return Markup(escaped.replace("\r", Markup("&#13;")).replace("\0", _NUL))  # noqa: S704 - escaped above
+    return escaped
 
 
 @cache
@@ -115,15 +120,16 @@ def _template() -> Template:
 
 
 def _style(columns: Sequence[Column]) -> str:
-    """The style sheet: numbers to the right, what never needs two lines in one, and a wide table on wide paper."""
+    """Return the style sheet: `page.css`, and rules for numbers, times and booleans, and for
+    printing wide tables in landscape."""
     line = "white-space:nowrap"
     rules = {"integer": f"text-align:right;{line}", "time": line, "boolean": line}
-    ruled = ((place, rules.get(column.type)) for place, column in enumerate(columns, 1))
-    styled = [f"tr>:nth-child({place}){{{rule}}}" for place, rule in ruled if rule]
+    column_rules = ((place, rules.get(column.type)) for place, column in enumerate(columns, 1))
+    styled = [f"tr>:nth-child({place}){{{rule}}}" for place, rule in column_rules if rule]
     paper = ["@page{size:landscape}"] if len(columns) > _UPRIGHT else []
     return "\n".join([(_HERE / "page.css").read_text(encoding="utf-8"), *paper, *styled])
 
 
 def _hash(style: str) -> str:
-    """As a Content-Security-Policy allows one inline style sheet and no other."""
+    """Return the source expression by which a Content-Security-Policy allows only this inline style sheet."""
     return f"sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}"

@@ -47,7 +47,7 @@ class Document:
     def small(self, number: int, body: bytes) -> None:
         """Add an object to a compressed object stream.
 
-        Objects that differ between runs over the same data must be written by `put`: their compressed length varies.
+        Write objects that differ between runs over the same data with `put`, because their compressed length varies.
         """
         self._bundle.append((number, body))
         if len(self._bundle) == _BUNDLE:
@@ -69,11 +69,12 @@ class Document:
         self._write(b"\nendstream\nendobj\n")
 
     def finish(self, root: int, info: int, identity: bytes) -> None:
-        """Writes where everything is, without which the file is no PDF.
+        """Write the cross-reference stream, without which the file is not a valid PDF.
 
         Args:
-            root: the number of the catalogue; `info` of the facts about the document.
-            identity: 32 hex digits.
+            root: object number of the catalog.
+            info: object number of the Info dictionary.
+            identity: file identifier, 32 hex digits.
         """
         self._flush()
         number = self.reserve()
@@ -119,7 +120,7 @@ def text_string(text: str) -> bytes:
 
 
 def grey_profile() -> bytes:
-    """An ICC profile (ICC.1:2001-04) of grey with a gamma of 2.2, which says what our black and white are."""
+    """Return an ICC profile (ICC.1:2001-04) of grey with a gamma of 2.2, which PDF/A requires as output intent."""
 
     def xyz(*values: float) -> bytes:
         return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))

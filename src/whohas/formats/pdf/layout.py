@@ -16,34 +16,41 @@ from whohas.formats.base import PageSize
 PAPER: dict[PageSize, tuple[float, float]] = {"a4": (595.28, 841.89), "letter": (612.0, 792.0)}
 MARGIN = 28.0
 FOOTER = 16.0
-"""What the line at the foot of a page takes."""
+"""Height of the footer."""
 
 SIZES = (7.0, 6.0)
-"""Of the type: the larger one where everything fits."""
+"""Font sizes, the preferred one first."""
 LEADING = 1.2
-"""From line to line, in ems."""
+"""Distance between two baselines of a cell, in ems."""
 ABOVE_AND_BELOW = 0.24
-"""What a row has more than its lines, in ems."""
+"""Padding of a row above its first line, and below its last one, in ems."""
 BASELINE = ABOVE_AND_BELOW + 0.93
-"""From a row's top to the line that its first text stands on, in ems."""
+"""Distance from the top of a row to its first baseline, in ems."""
 SIDES = 0.8
-"""Between one column's text and the next one's, in ems."""
+"""Gap between the texts of two columns, in ems."""
 
 _LEAST = 5.5
-"""The narrowest text of a column, in ems; the number of a character that no font has fits."""
+"""Minimum width of a column, in ems: a character shown by its code point, such as `[U+202E]`, fits."""
 _USUAL = 0.95
-"""The share of cells that are on one line where columns go on on further pages."""
+"""Share of the cells that fit on one line if columns are divided into panels."""
 _WIDEST = 0.5
-"""A column takes at most this share of a page where there are others; a repeated one `_KEY`, all of them `_KEYS`."""
+"""Maximum share of the page width of a column in a panel: `_KEY` for a key column, which is repeated in each panel, and
+`_KEYS` for all key columns together."""
 _KEY = 0.2
 _KEYS = 0.4
 _LINES = 3.0
-"""More lines a row than this, and the columns go on on further pages instead, where that takes less paper."""
+"""If rows have more lines on average, columns are divided into panels, provided that this needs less paper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How wide a column is, in ems: its header on one line, the header's longest part, and some of its cells."""
+    """Measured widths of a column, in ems.
+
+    Attributes:
+        header: width of the header on one line.
+        part: width of the longest unbreakable part of the header.
+        cells: widths of a sample of the cells on one line.
+    """
 
     header: float
     part: float
@@ -139,7 +146,10 @@ def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Pane
 
 
 def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
-    """Widths that fill the room: every column gets what it needs, up to a width that is the same for all."""
+    """Return widths that fill the room: each column gets what it needs, up to a limit that is the same for all.
+
+    The limit is found by bisection. Example: columns that need 5, 20 and 30, with room for 45, get 5, 20 and 20.
+    """
     low, high = 0.0, room
     for _ in range(40):
         limit = (low + high) / 2
@@ -160,7 +170,7 @@ def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
 
 
 def _paper(measures: Sequence[Measure], panels: Sequence[Panel]) -> float:
-    """What a row takes where its columns go on on further pages, in lines of one page."""
+    """Return the number of lines, summed over the pages of all panels, that a row takes if columns are divided."""
     on_each = [_lines([measures[n] for n in panel.columns], panel.widths) for panel in panels]
     return max(on_each) * len(panels)
 

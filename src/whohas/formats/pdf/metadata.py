@@ -1,4 +1,7 @@
-"""Document metadata, as the Info dictionary (PDF) and as XMP (PDF/A), with identical values."""
+"""Document metadata, as the Info dictionary (PDF) and as XMP (PDF/A), which must have identical values.
+
+Characters that XML does not allow are replaced by U+FFFD in both.
+"""
 
 from __future__ import annotations
 
@@ -21,24 +24,32 @@ _UA_SCHEMA = """<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource"
 <pdfaProperty:description>The part of ISO 14289 that the document keeps</pdfaProperty:description>
 </rdf:li></rdf:Seq></pdfaSchema:property>
 </rdf:li></rdf:Bag></pdfaExtension:schemas>"""
-"""PDF/A allows only facts that it knows or that the document explains (ISO 19005-2, 6.6.2.3.3)."""
+"""Description of the PDF/UA schema: PDF/A allows only predefined XMP properties and those whose schema the document
+describes (ISO 19005-2, 6.6.2.3.3)."""
 
 
 def information(about: About) -> bytes:
-    """The Info dictionary. It has the same length for every run over the same data."""
-    facts = {
-        b"Title": text_string(_told(about.title)),
-        b"Author": text_string(_told(about.launcher)),
-        b"Subject": text_string(_told(about.description)),
+    """Return the Info dictionary.
+
+    Its length depends on the title, description and launcher, but not on the start of the run.
+    """
+    entries = {
+        b"Title": text_string(_xml_characters(about.title)),
+        b"Author": text_string(_xml_characters(about.launcher)),
+        b"Subject": text_string(_xml_characters(about.description)),
         b"Creator": text_string(_TOOL),
         b"Producer": text_string(_producer()),
         b"CreationDate": b"(D:%b)" % about.started_at.strftime("%Y%m%d%H%M%SZ").encode(),
     }
-    return b"<<%b>>" % b"".join(b"/%b %b" % fact for fact in facts.items())
+    return b"<<%b>>" % b"".join(b"/%b %b" % entry for entry in entries.items())
 
 
 def xmp(about: About, tagged: bool) -> bytes:
-    """The same as XMP, with the standards that the document keeps: PDF/A-2, and PDF/UA-1 where it is tagged."""
+    """Return the XMP packet: the values of `information`, and the standards that the document conforms to.
+
+    Args:
+        tagged: whether the document is tagged: PDF/A-2a and PDF/UA-1 if so, else PDF/A-2u.
+    """
     accessible = f"<pdfuaid:part>1</pdfuaid:part>{_UA_SCHEMA}" if tagged else ""
     return f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -61,9 +72,9 @@ def _producer() -> str:
     return f"{_TOOL} {version('whohas')}"
 
 
-def _told(text: str) -> str:
+def _xml_characters(text: str) -> str:
     return _NOT_XML.sub("\ufffd", text)
 
 
 def _xml(text: str) -> str:
-    return escape(_told(text))
+    return escape(_xml_characters(text))

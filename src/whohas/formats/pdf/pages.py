@@ -1,6 +1,6 @@
-"""Rows to pages: which rows stand on which page, and what each page draws.
+"""Pagination: which rows are on which page, and the operators that draw each page.
 
-A batch's rows become one Arrow column of operators, so that what a page draws is a slice of its bytes.
+The rows of a batch become one Arrow column of operators, so that the content of a page is a slice of its bytes.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from whohas.formats.pdf.title import BLACK, LIGHT, REGULAR, Header
 from whohas.formats.pdf.typesetter import NEXT_LINE, Laid, Setter
 
 compute: Any = pyarrow.compute
-"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+"""Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
 
 _MOST_BYTES = 1 << 25
-"""Bytes of rows that are set at once: their operators have to be found with 32 bits."""
+"""Maximum size of rows that are typeset together: offsets of their operators must fit into 32 bits."""
 _MOST_BOOKMARKS = 10_000
 _NO_GROUP = "(none)"
 
@@ -54,7 +54,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a bookmark leads: a page, counted from 0, and how high on it, in points from below."""
+    """A bookmark: its text, and its target, a page (from 0) and a height on it, in points from the bottom."""
 
     text: str
     page: int
@@ -63,11 +63,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Frame:
-    """What all pages have in common.
+    """Settings that all pages share.
 
     Attributes:
-        group: the number of the column whose values have bookmarks; None where there is none.
-        marks: how many marks a screen reader finds in the title block; None where nothing is marked.
+        group: index of the column whose values get bookmarks; None for ungrouped reports.
+        marks: number of marked-content ids in the title block; None if the document is not tagged.
     """
 
     columns: Sequence[Column]
@@ -79,7 +79,7 @@ class Frame:
 
     @cached_property
     def rooms(self) -> list[int]:
-        """How wide each column's text may be, in thousandths of an em: where it stands on several pages, the least."""
+        """Maximum width of a line of each column, in thousandths of an em; the least of its panels."""
         return [
             min(
                 int(width * 1000)
@@ -92,11 +92,11 @@ class Frame:
 
     @cached_property
     def header(self) -> float:
-        """How high the header row is, in points: in all panels alike, so that rows stand side by side."""
+        """Height of the header row, in points. It is equal in all panels, so that rows are at the same height."""
         return max(header.height for header in self.headers)
 
     def room(self, top: float) -> float:
-        """For rows, where the header row begins at `top`; in ems."""
+        """Return the height for rows, in ems, on a page whose header row begins at `top`."""
         return (top - self.header - self.layout.bottom) / self.layout.size
 
 
@@ -123,10 +123,14 @@ class _Open:
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Rows of a batch that stand on one page, the first of them as its `row`.
+    """Consecutive rows of a batch that are on one page.
 
     Attributes:
-        above: how high the batch's rows before them are, in ems; `height` how high they are.
+        start: index of the first row in the batch; `end` is behind the last one.
+        row: index of the first row on the page.
+        above: total height of the previous rows of the batch, in ems.
+        height: total height of these rows, in ems.
+        ends_page: whether the page ends after them.
     """
 
     start: int
@@ -147,7 +151,7 @@ class Batch:
 
 
 def set_rows(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Setter) -> Generator[Batch]:
-    """Sets the cells of batches. Nothing of it depends on pages, so that another thread can be ahead of them."""
+    """Yield batches with typeset cells. This does not depend on pagination, so another thread can do it in advance."""
     columns = [
         _Column(setter, column.type, frame.zone, room) for column, room in zip(frame.columns, frame.rooms, strict=True)
     ]
@@ -170,17 +174,17 @@ def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
 
 
 def _size(column: pa.Array) -> int:
-    """Of a column's cells, in bytes, each as often as it is there."""
+    """Return the size of the cells of a column in bytes, with repeated values of a dictionary counted each time."""
     if not isinstance(column, pa.DictionaryArray):
         return column.nbytes
     return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
 
 
 class _Column:
-    """Sets a column, batch after batch. Of a dictionary, which batches may share, each text is set once.
+    """Typesets a column, batch after batch. Each text of a dictionary, which batches may share, is typeset once.
 
     Args:
-        room: how wide a line may be, in thousandths of an em.
+        room: maximum width of a line, in thousandths of an em.
     """
 
     def __init__(self, setter: Setter, type: ColumnType, zone: str, room: int) -> None:
@@ -210,12 +214,13 @@ class Pages:
     """The pages of a report, one after another.
 
     Args:
-        top: where the header row of the first page of rows begins, in points from below; `title` stands above it.
-        before: pages that the title block alone has filled.
-        out: takes each page when it is full.
+        top: upper edge of the header row on the first page of rows, in points above the bottom of the paper.
+        title: operators of the title block above it.
+        before: number of previous pages, which have only parts of the title block.
+        out: called with each finished page.
 
     Attributes:
-        groups: where each group begins.
+        groups: bookmarks of groups.
         starts: the first row of each page of the first panel, counted from 0; `numbers` has that page.
     """
 
@@ -236,7 +241,7 @@ class Pages:
         self._open.title = title
 
     def add(self, batch: Batch) -> None:
-        """Places rows."""
+        """Add rows to the open page, and finish each page that is full."""
         frame, laid = self._frame, batch.laid
         lines = _most(laid, batch.count)
         begins = self._begins(batch)
@@ -254,7 +259,7 @@ class Pages:
             self._place(chunk, pieces, shown[chunk.start : chunk.end])
 
     def finish(self) -> int:
-        """Ends the last page, and returns how many pages there are."""
+        """Finish the last page and return the number of pages."""
         if self._open.rows or self._open.title:
             self._turn()
         return self._count

@@ -1,6 +1,10 @@
-"""Text that cannot be set character by character: shaped by HarfBuzz, ordered, broken into lines.
+"""Layout of single texts that need shaping: fonts per character, HarfBuzz, bidirectional order, line breaks.
 
-It also sets what is written once a page or once a document, where the way of `text.py` would not pay.
+It is used for cells with complex scripts, and for titles, headers and footers, which are too few for the batch layout
+of `typesetter.py`. A text passes these steps: characters are grouped by font and embedding level and shaped to clusters
+(`_shape`), clusters that do not fit on a line are split (`_split_to_fit`), lines are broken (`_break_lines`), each line
+is put in visual order (`_visual_order`), encoded (`_draw_line`) and kept clear of its neighbours
+(`_with_empty_lines`).
 """
 
 from __future__ import annotations
@@ -19,49 +23,56 @@ from whohas.formats.pdf.operators import joined, operation, shown
 from whohas.formats.pdf.typeface import EMPTY, MOST_TEXT, Box, Typeface, hb, source
 
 BREAKS = frozenset(" \t,;:/\\|-_@=&?.\u200b")
-"""After these, and after each ideogram, a line may end."""
+"""A line may be broken after each of these characters, and after each ideogram."""
 IDEOGRAMS = 0x2E80
+"""Characters from this code point on count as ideograms in line breaking."""
 
 _LINE_END = re.compile("\r\n|[\n\v\f\r\x85\u2028\u2029]")
 _TAB = "    "
 _JOINERS = frozenset("\u200c\u200d\u200e\u200f\u061c")
-"""What is not seen itself, but makes its neighbours look as they should."""
+"""Joiners and direction marks: invisible, but they change how their neighbours are drawn."""
 _NO_SPACES = frozenset(("thai.ttf", "lao.ttf", "khmer.ttf", "myanmar.ttf"))
-"""Scripts without spaces between words: a zero-width space tells where a line may end, and hides nothing."""
-_TONES = range(0x1F3FB, 0x1F400)
-_PICTURES = "emoji.ttf"
-_PICTURE_SIGNS = frozenset(("\ufe0f", "\u20e3", *map(chr, _TONES)))
-"""What makes a picture of the character before it: a digit a key, a heart a red one, a hand one of a colour."""
-_SYLLABLE = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
-"""A Korean syllable in its parts, as file names of some systems have it: drawn as one."""
-_SYLLABLES = "hangul.ttf"
+"""Fonts of scripts without spaces between words, where a zero-width space marks where a line may be broken. In other
+scripts a zero-width space is shown by its code point, because it could hide a difference between two texts."""
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+_EMOJI_FONT = "emoji.ttf"
+_EMOJI_MODIFIERS = frozenset(("\ufe0f", "\u20e3", *map(chr, _SKIN_TONES)))
+"""Characters that make an emoji of the character before them: variation selector 16, the keycap, skin tones."""
+_DECOMPOSED_SYLLABLE = re.compile("[\u1100-\u1112][\u1161-\u1175][\u11a8-\u11c2]?")
+"""A decomposed Korean syllable (NFD), as in file names of macOS. It is drawn as one glyph."""
+_HANGUL_FONT = "hangul.ttf"
 _ELLIPSIS = "…"
 _CACHED = 8192
 
-_LINE = round(LEADING * UNITS)
-_UP, _DOWN = round(BASELINE * UNITS), round((LEADING + 2 * ABOVE_AND_BELOW - BASELINE) * UNITS)
-"""From the line that a text stands on to the top of its row and to its bottom, where it has one line."""
-_ASIDE = round(SIDES / 2 * UNITS)
-"""How far ink may go beyond its text at either side: half of the way to the next column."""
-_TALL = 2 * _LINE
-"""Ink farther from its line than this is of marks without end, one over the other: they are set apart."""
-_FOOT = 2 * UNITS
-"""The same for a line with others right above, that no line is added to."""
-_LOW, _HIGH = -300, 950
-"""Between these the ink of a line is no matter of concern, whatever stands above and below."""
-_MEET = 250
-"""By how much the ink of two lines of a cell may meet: plain text's accents do so too."""
+_LINE_HEIGHT = round(LEADING * UNITS)
+_SPACE_ABOVE, _SPACE_BELOW = round(BASELINE * UNITS), round((LEADING + 2 * ABOVE_AND_BELOW - BASELINE) * UNITS)
+"""Distance from the baseline to the upper and lower edge of a row of one line, in thousandths of an em."""
+_SIDE_TOLERANCE = round(SIDES / 2 * UNITS)
+"""How far ink may extend beyond its text at either side: half of the gap between columns."""
+_MAX_INK = 2 * _LINE_HEIGHT
+"""Maximum distance of ink from its baseline. Only many stacked marks exceed it; such clusters are split."""
+_MAX_INK_OF_SINGLE_LINE = 2 * UNITS
+"""The same for single lines such as the footer, to which no empty lines are added."""
+_LOWEST_INK, _HIGHEST_INK = -300, 950
+"""Lowest and highest ink that cannot collide with the lines above and below, relative to the baseline."""
+_ALLOWED_OVERLAP = 250
+"""How far the ink of two lines of a cell may overlap vertically: accents of plain text do so too."""
 
 
-_Drawn = tuple[int, Any]
-"""A glyph as the shaper has it: its number in the font, and where it is drawn."""
+_ShapedGlyph = tuple[int, Any]
+"""A glyph as returned by HarfBuzz: its number in the font, and its position."""
 
 
 class _Glyph(NamedTuple):
-    """A glyph's code, its width in the font, how far the pen moves, and where it is drawn instead of at the pen.
+    """A glyph to draw. Lengths are in thousandths of an em.
 
     Attributes:
-        ink: what it draws, from where it is drawn; None where that is within its width and its line, or nothing.
+        code: the glyph's code in the font of the document.
+        width: its width in the font.
+        advance: how far the pen moves after it.
+        right: horizontal offset from the pen at which it is drawn.
+        up: vertical offset.
+        ink: bounding box, relative to the point at which it is drawn; None if it is within the glyph's width and line.
     """
 
     code: bytes
@@ -73,19 +84,21 @@ class _Glyph(NamedTuple):
 
 
 class _Cluster(NamedTuple):
-    """Characters that are drawn together.
+    """Characters that are drawn together, such as a letter with its marks.
 
     Attributes:
+        text: the characters, in logical order.
+        level: embedding level (UAX #9); odd is right to left.
         glyphs: from left to right.
-        plain: whether their codes say what the text is.
-        far: whether a glyph's ink is outside of its width or its line.
+        plain: whether text extraction gets `text` from the codes of the glyphs, so that no ActualText is needed.
+        extends: whether the ink of a glyph is outside of its width or its line.
     """
 
     text: str
     level: int
     glyphs: tuple[_Glyph, ...]
     plain: bool
-    far: bool = False
+    extends: bool = False
 
     @property
     def width(self) -> int:
@@ -93,45 +106,45 @@ class _Cluster(NamedTuple):
 
     @property
     def boxes(self) -> list[Box]:
-        """The ink of its glyphs that is far from them, from where the cluster begins."""
-        found: list[Box] = []
-        if not self.far:
-            return found
+        """Bounding boxes of the glyphs that have an `ink`, relative to the start of the cluster."""
+        result: list[Box] = []
+        if not self.extends:
+            return result
         pen = 0
         for glyph in self.glyphs:
             if glyph.ink is not None:
                 left, low, right, high = glyph.ink
                 x = pen + glyph.right
-                found.append((x + left, low + glyph.up, x + right, high + glyph.up))
+                result.append((x + left, low + glyph.up, x + right, high + glyph.up))
             pen += glyph.advance
-        return found
+        return result
 
     @property
     def simple(self) -> bool:
-        """Whether each glyph stands where the one before it ends."""
+        """Whether each glyph is drawn where the previous one ends, so that no moves are needed."""
         return all(glyph.width == glyph.advance and not glyph.right and not glyph.up for glyph in self.glyphs)
 
 
 class Shaper:
-    """Sets texts in a typeface."""
+    """Lays out single texts in a typeface. Widths are in thousandths of an em."""
 
     def __init__(self, face: Typeface) -> None:
         self._face = face
-        self.lines = lru_cache(_CACHED)(self._lines)
-        """The lines of a text, each as it stands between the parentheses of a string; see `_lines`."""
+        self.lines = lru_cache(_CACHED)(self._break_text)
+        """Cached version of `_break_text`: breaks a text into lines and returns each as the content of a PDF string."""
 
     def width(self, text: str) -> int:
-        """Of a text on one line, in thousandths of an em."""
+        """Return the width of a text on one line; line ends count for nothing."""
         return sum(cluster.width for part in _LINE_END.split(text) for cluster in self._clusters(part))
 
     def head(self, text: str, room: int) -> str:
-        """Return a text, or as much of it as has room on one line before an ellipsis."""
+        """Return a text without line ends, shortened with an ellipsis if it is wider than `room`."""
         text = _LINE_END.sub(" ", text)
         if self.width(text) <= room:
             return text
         left = room - self.width(_ELLIPSIS)
         head = ""
-        for cluster in self._fitted(self._clusters(text), left):
+        for cluster in self._split_to_fit(self._clusters(text), left):
             left -= cluster.width
             if left < 0:
                 break
@@ -139,11 +152,17 @@ class Shaper:
         return head.rstrip() + _ELLIPSIS
 
     def line(self, text: str, room: int) -> bytes:
-        """Return a text that has room on one line, as `lines` would, but without lines above or below."""
-        return self._line(_ordered(list(self._fitted(self._clusters(text), room, _FOOT))))
+        """Return a text on one line, as the content of a PDF string.
+
+        Unlike `lines`, it adds no empty lines above or below. The text must fit: only single
+        clusters wider than `room` are split.
+        """
+        return self._draw_line(
+            _visual_order(list(self._split_to_fit(self._clusters(text), room, _MAX_INK_OF_SINGLE_LINE)))
+        )
 
     def longest(self, text: str) -> int:
-        """Of the parts that a header may be broken into, the longest one's width."""
+        """Return the width of the widest part of a header that cannot be broken any further."""
         clusters = [cluster for part in _LINE_END.split(text) for cluster in self._clusters(part)]
         longest = width = 0
         for place, cluster in enumerate(clusters, 1):
@@ -153,14 +172,15 @@ class Shaper:
                 width = 0
         return longest
 
-    def _lines(self, text: str, room: int, humps: bool = False) -> tuple[bytes, ...]:
-        """The lines of a text, each as it stands between the parentheses of a string.
+    def _break_text(self, text: str, room: int, camel_case: bool = False) -> tuple[bytes, ...]:
+        """Break a text into lines and return each as the content of a PDF string.
 
-        What glyphs do not tell of the text is in an ActualText around them; a line end is a line end.
+        Glyphs whose codes do not give their text are enclosed in an ActualText. A line end in the text begins a new
+        line.
 
         Args:
-            room: thousandths of an em.
-            humps: whether `displayName` may become two lines.
+            room: maximum width of a line, in thousandths of an em.
+            camel_case: whether a line may be broken within camel case: `displayName` as `display` and `Name`.
         """
         lines: list[Sequence[_Cluster]] = []
         start = 0
@@ -169,32 +189,42 @@ class Shaper:
             if end is None and not paragraph and lines:
                 break
             clusters = self._clusters(paragraph)
-            if any(cluster.far or cluster.width > room for cluster in clusters):
-                clusters = list(self._fitted(clusters, room))
-            lines += [_ordered(line) for line in self._broken(clusters, room, humps)]
+            if any(cluster.extends or cluster.width > room for cluster in clusters):
+                clusters = list(self._split_to_fit(clusters, room))
+            lines += [_visual_order(line) for line in self._break_lines(clusters, room, camel_case)]
             start = end.end() if end else start
-        return tuple(_spread(lines, [self._line(line) for line in lines]))
+        return tuple(_with_empty_lines(lines, [self._draw_line(line) for line in lines]))
 
-    def _fitted(self, clusters: Iterable[_Cluster], room: int, tall: int = _TALL) -> Generator[_Cluster]:
-        """The same, what no line holds in parts, and by its number what cannot be parted."""
+    def _split_to_fit(self, clusters: Iterable[_Cluster], room: int, tall: int = _MAX_INK) -> Generator[_Cluster]:
+        """Yield clusters that fit on a line.
+
+        A cluster that is too wide or whose ink is too high is split into halves, not between a character and its mark
+        where possible; one character that does not fit is replaced by its code point, such as `[U+FDFD]`.
+
+        Args:
+            room: maximum width.
+            tall: maximum distance of ink from the baseline.
+        """
         for cluster in clusters:
             if cluster.width <= room and all(low > -tall and high < tall for _, low, _, high in cluster.boxes):
                 yield cluster
             elif len(cluster.text) == 1:
-                yield self._named(cluster.text, cluster.level)
+                yield self._code_point(cluster.text, cluster.level)
             else:
                 text, middle = cluster.text, len(cluster.text) // 2
-                middle = next((n for n in range(middle, len(text)) if not _leans(text[n])), middle)
+                middle = next((n for n in range(middle, len(text)) if not _joins_previous(text[n])), middle)
                 for part in (text[:middle], text[middle:]):
-                    yield from self._fitted(self._set(part, [cluster.level] * len(part)), room, tall)
+                    yield from self._split_to_fit(self._shape(part, [cluster.level] * len(part)), room, tall)
 
-    def _broken(self, clusters: Sequence[_Cluster], room: int, humps: bool) -> Generator[Sequence[_Cluster]]:
+    def _break_lines(self, clusters: Sequence[_Cluster], room: int, camel_case: bool) -> Generator[Sequence[_Cluster]]:
+        """Yield the clusters of each line: as many as fit, up to the last place where a line may be broken."""
         start = place = width = 0
         good = 0
         while place < len(clusters):
             width += clusters[place].width
-            # a space may hang over the edge, but for those that stand at the left: they would move the text
-            hangs = clusters[place].text.isspace() and (not clusters[place].level or width <= room + _ASIDE)
+            # A space may hang over the right edge. In right-to-left text it would hang over the left edge and move the
+            # text, so there it may exceed the width by `_SIDE_TOLERANCE` only.
+            hangs = clusters[place].text.isspace() and (not clusters[place].level or width <= room + _SIDE_TOLERANCE)
             if width > room and place > start and not hangs:
                 end = good if good > start else place
                 yield clusters[start:end]
@@ -202,18 +232,25 @@ class Shaper:
                 width = 0
                 continue
             place += 1
-            if _may_break(clusters, place, humps):
+            if _may_break(clusters, place, camel_case):
                 good = place
         yield clusters[start:]
 
-    def _line(self, order: Sequence[_Cluster]) -> bytes:
-        """Glyphs from left to right, as readers that put right-to-left text in order expect them."""
+    def _draw_line(self, order: Sequence[_Cluster]) -> bytes:
+        """Return a line as the content of a PDF string.
+
+        If text and positions follow from the codes, these are the codes. Otherwise the content closes the string that
+        it is put into, draws the glyphs with their own operators, and opens an empty string: `)Tj ... (`.
+
+        Args:
+            order: clusters from left to right, as programs that extract right-to-left text expect them.
+        """
         if all(cluster.plain and cluster.simple for cluster in order):
             return b"".join(glyph.code for cluster in order for glyph in cluster.glyphs)
         drawn: list[bytes] = []
-        for key, run in groupby(enumerate(order), key=lambda one: _together(*one)):
+        for key, run in groupby(enumerate(order), key=lambda item: _actual_text_key(*item)):
             some = [cluster for _, cluster in run]
-            operators = _drawn([glyph for cluster in some for glyph in cluster.glyphs])
+            operators = _draw_glyphs([glyph for cluster in some for glyph in cluster.glyphs])
             if key:
                 text = "".join(cluster.text for cluster in some)
                 actual = text.encode("utf-16-be").hex().encode()
@@ -226,52 +263,59 @@ class Shaper:
     def _clusters(self, text: str) -> list[_Cluster]:
         if not text:
             return []
-        return self._set(text, bidi.levels(text) if not text.isascii() else [0] * len(text))
+        return self._shape(text, bidi.levels(text) if not text.isascii() else [0] * len(text))
 
-    def _set(self, text: str, found: Sequence[int]) -> list[_Cluster]:
-        """The clusters of a text whose characters have these levels."""
-        drawn = self._sources(text)
+    def _shape(self, text: str, levels: Sequence[int]) -> list[_Cluster]:
+        """Return the clusters of a text.
+
+        Args:
+            levels: embedding level of each character.
+        """
+        fonts = self._fonts_of(text)
         clusters: list[_Cluster] = []
-        for (name, level), places in groupby(range(len(text)), key=lambda place: (drawn[place], found[place])):
+        for (name, level), places in groupby(range(len(text)), key=lambda place: (fonts[place], levels[place])):
             run = list(places)
-            some = self._run(text[run[0] : run[-1] + 1], name, level)
-            # a mark from another font than its letter stays with it
-            if clusters and name and _is_mark(some[0].text[0]) and _takes_marks(clusters[-1], level):
-                some[0] = _inside(_together_with(clusters.pop(), some[0]))
+            some = self._shape_run(text[run[0] : run[-1] + 1], name, level)
+            # keep a mark with its letter, even if it is drawn from another font
+            if clusters and name and _is_mark(some[0].text[0]) and _can_take_mark(clusters[-1], level):
+                some[0] = _widened(_with_mark(clusters.pop(), some[0]))
             clusters += some
         return clusters
 
-    def _sources(self, text: str) -> list[str]:
-        """The font file that each character is drawn from; empty where none draws it."""
+    def _fonts_of(self, text: str) -> list[str]:
+        """Return the font file of each character; empty if no font draws it, or it is to be shown by its code point."""
         names: list[str] = []
         for place, char in enumerate(text):
             before = names[-1] if names else ""
-            with_before = _leans(char) and before and (_ignorable(char) or source(before).glyph(ord(char)))
+            with_before = (
+                _joins_previous(char) and before and (_is_joiner_or_selector(char) or source(before).glyph(ord(char)))
+            )
             if with_before or (char == "\u200b" and before in _NO_SPACES):
                 names.append(before)
-            elif self._is_picture(text, place, before):
-                names.append(_PICTURES)
-            elif _leans(char) and _ignorable(char):
+            elif self._is_emoji(text, place, before):
+                names.append(_EMOJI_FONT)
+            elif _joins_previous(char) and _is_joiner_or_selector(char):
                 after = self._face.source_of(ord(text[place + 1])) if place + 1 < len(text) else None
                 names.append(after or "")
-            elif _hidden(char):
+            elif _is_invisible(char):
                 names.append("")
             else:
                 names.append(self._face.source_of(ord(char)) or "")
-        for found in _SYLLABLE.finditer(text):
-            names[found.start() : found.end()] = [_SYLLABLES] * len(found[0])
+        for syllable in _DECOMPOSED_SYLLABLE.finditer(text):
+            names[syllable.start() : syllable.end()] = [_HANGUL_FONT] * len(syllable[0])
         return names
 
-    def _is_picture(self, text: str, place: int, before: str) -> bool:
-        """Whether a character is a picture because of those around it."""
-        joined = before == _PICTURES and text[place - 1] == "\u200d"
-        return (joined or text[place + 1 : place + 2] in _PICTURE_SIGNS) and bool(
-            source(_PICTURES).glyph(ord(text[place]))
+    def _is_emoji(self, text: str, place: int, before: str) -> bool:
+        """Return whether a character is drawn as an emoji because of its neighbours: `1` before a keycap."""
+        joined = before == _EMOJI_FONT and text[place - 1] == "\u200d"
+        return (joined or text[place + 1 : place + 2] in _EMOJI_MODIFIERS) and bool(
+            source(_EMOJI_FONT).glyph(ord(text[place]))
         )
 
-    def _run(self, text: str, name: str, level: int) -> list[_Cluster]:
+    def _shape_run(self, text: str, name: str, level: int) -> list[_Cluster]:
+        """Return the clusters of a text of one font and one level; HarfBuzz is called only if it is needed."""
         if not name:
-            return [self._named(char, level) for char in text]
+            return [self._code_point(char, level) for char in text]
         new = [ord(char) for char in text if not self._face.codes[ord(char)]]
         if new:
             self._face.learn(new)
@@ -281,32 +325,37 @@ class Shaper:
                 for char in text
                 for width in (int(self._face.widths[ord(char)]),)
             ]
-        return self._shaped(text, name, level)
+        return self._shape_complex(text, name, level)
 
-    def _named(self, char: str, level: int) -> _Cluster:
-        """A character that no font draws, by its number; a tab as spaces."""
+    def _code_point(self, char: str, level: int) -> _Cluster:
+        """Return a cluster that shows a character by its code point, such as `[U+202E]`; a tab as four spaces."""
         shown = _TAB if char == "\t" else f"[U+{ord(char):04X}]"
-        widths = [int(self._face.widths[ord(one)]) for one in shown]
-        codes = [self._face.code_of(ord(one)) for one in shown]
+        widths = [int(self._face.widths[ord(letter)]) for letter in shown]
+        codes = [self._face.code_of(ord(letter)) for letter in shown]
         glyphs = tuple(_Glyph(code, width, width) for code, width in zip(codes, widths, strict=True))
         return _Cluster(char, level, glyphs, False)
 
-    def _shaped(self, text: str, name: str, level: int) -> list[_Cluster]:
+    def _shape_complex(self, text: str, name: str, level: int) -> list[_Cluster]:
+        """Shape a text of one font and one level with HarfBuzz and return its clusters in logical order.
+
+        Example: `لا` (lam, alef) from right to left is drawn as one ligature, so HarfBuzz returns one glyph whose
+        cluster begins at 0, and the text of that cluster is both characters.
+        """
         buffer = hb.Buffer()
         buffer.add_codepoints([ord(char) for char in text])
         buffer.guess_segment_properties()
         buffer.direction = "rtl" if level % 2 else "ltr"
         buffer.flags = hb.BufferFlags.REMOVE_DEFAULT_IGNORABLES
         hb.shape(source(name).font, buffer)
-        drawn: dict[int, list[_Drawn]] = {}
-        # a font of one colour has no tones of skin, but patterns: they are in the text, not in the picture
-        tones = {source(name).glyph(tone) for tone in _TONES} - {0}
+        drawn: dict[int, list[_ShapedGlyph]] = {}
+        # A font of one colour draws skin tones as patterns. They are not drawn, but stay in the text of their cluster.
+        tones = {source(name).glyph(tone) for tone in _SKIN_TONES} - {0}
         for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
             some = drawn.setdefault(info.cluster, [])
             if not some or info.codepoint not in tones:
                 some.append((info.codepoint, position))
         if not drawn:
-            return [self._named(char, level) for char in text]
+            return [self._code_point(char, level) for char in text]
         starts = sorted(drawn)
         ends = [*starts[1:], len(text)]
         starts_of_text = [0, *starts[1:]]
@@ -314,32 +363,38 @@ class Shaper:
         for start, begin, end in zip(starts, starts_of_text, ends, strict=True):
             part = text[begin:end]
             if level % 2:
-                clusters += self._backward(name, part, drawn[start], level)
+                clusters += self._right_to_left(name, part, drawn[start], level)
             else:
-                glyphs = self._glyphs(name, [part] * len(drawn[start]), drawn[start])
-                clusters += self._cluster(part, level, glyphs, len(glyphs) == 1 and len(part) <= MOST_TEXT)
+                glyphs = self._make_glyphs(name, [part] * len(drawn[start]), drawn[start])
+                clusters += self._make_cluster(part, level, glyphs, len(glyphs) == 1 and len(part) <= MOST_TEXT)
         return clusters
 
-    def _cluster(self, text: str, level: int, glyphs: tuple[_Glyph, ...], plain: bool) -> list[_Cluster]:
+    def _make_cluster(self, text: str, level: int, glyphs: tuple[_Glyph, ...], plain: bool) -> list[_Cluster]:
+        """Return a cluster of glyphs; without glyphs, one cluster per character that shows its code point."""
         if not glyphs:
-            return [self._named(char, level) for char in text]
-        return [_inside(_Cluster(text, level, glyphs, plain, any(glyph.ink is not None for glyph in glyphs)))]
+            return [self._code_point(char, level) for char in text]
+        return [_widened(_Cluster(text, level, glyphs, plain, any(glyph.ink is not None for glyph in glyphs)))]
 
-    def _backward(self, name: str, text: str, drawn: Sequence[_Drawn], level: int) -> list[_Cluster]:
-        """A cluster from right to left. Each character has a glyph, for readers turn their order, not that of the
-        characters of one glyph; those that a ligature has beyond its glyphs get an empty one."""
+    def _right_to_left(self, name: str, text: str, drawn: Sequence[_ShapedGlyph], level: int) -> list[_Cluster]:
+        """Return a right-to-left cluster in which each character has a glyph of its text, if there are not more glyphs.
+
+        Text extraction reverses the order of glyphs, but not of the characters within a glyph, so one glyph must not
+        stand for several. If a ligature has fewer glyphs than characters, empty glyphs stand for the others. Example:
+        the ligature of `لا` (lam, alef) is one glyph with the text alef, and an empty glyph with the text lam is drawn
+        over its right end: reversed, they are lam, alef.
+        """
         spare = len(text) - len(drawn)
         if spare < 0:
-            return self._cluster(text, level, self._glyphs(name, [text] * len(drawn), drawn), False)
+            return self._make_cluster(text, level, self._make_glyphs(name, [text] * len(drawn), drawn), False)
         backward = text[::-1]
-        glyphs = self._glyphs(name, backward[: len(drawn)], drawn)
+        glyphs = self._make_glyphs(name, backward[: len(drawn)], drawn)
         codes = [self._face.empty(char) for char in backward[len(drawn) :]]
         empty = [_Glyph(code, EMPTY, 0, EMPTY * place) for place, code in enumerate(codes, -spare) if code is not None]
         plain = len(empty) == spare
-        return self._cluster(text, level, (*glyphs, *empty) if glyphs and plain else glyphs, plain)
+        return self._make_cluster(text, level, (*glyphs, *empty) if glyphs and plain else glyphs, plain)
 
-    def _glyphs(self, name: str, texts: Sequence[str], drawn: Sequence[_Drawn]) -> tuple[_Glyph, ...]:
-        """Empty where the font lacks one."""
+    def _make_glyphs(self, name: str, texts: Sequence[str], drawn: Sequence[_ShapedGlyph]) -> tuple[_Glyph, ...]:
+        """Return the glyphs to draw, one per text that it stands for; empty if the font or its codes lack one."""
         glyphs: list[_Glyph] = []
         font = source(name)
         for text, (number, position) in zip(texts, drawn, strict=True):
@@ -347,30 +402,43 @@ class Shaper:
             if code is None:
                 return ()
             advance, right, up = position.x_advance, position.x_offset, position.y_offset
-            ink = _far(font.box(number), advance, right, up)
+            ink = _extending_ink(font.box(number), advance, right, up)
             glyphs.append(_Glyph(code, font.width(number), advance, right, up, ink))
         return tuple(glyphs)
 
 
-def _together(place: int, cluster: _Cluster) -> int:
-    """0 for what tells its own text; the same number for what may share an ActualText: nothing from right to left."""
+def _actual_text_key(place: int, cluster: _Cluster) -> int:
+    """Return a key that is equal for neighbours on a line that are drawn together.
+
+    It is 0 for clusters without ActualText, and -1 for left-to-right clusters, which share one. Each right-to-left
+    cluster has its own, because their order on the line is not that of the text.
+    """
     if cluster.plain:
         return 0
     return -1 if cluster.level % 2 == 0 else place + 1
 
 
-def _far(box: Box | None, advance: int, right: int, up: int) -> Box | None:
-    """A glyph's box where its ink is not within its width and its line, about; None where it is."""
+def _extending_ink(box: Box | None, advance: int, right: int, up: int) -> Box | None:
+    """Return a glyph's bounding box if its ink extends too far beyond its width or its line; None if it does not.
+
+    Args:
+        box: relative to the point at which the glyph is drawn, which is `right` and `up` from the pen.
+    """
     if box is None:
         return None
     left, low, end, high = box
-    if left + right >= -_ASIDE and end + right <= advance + _ASIDE and high + up <= _HIGH and low + up >= _LOW:
+    if (
+        left + right >= -_SIDE_TOLERANCE
+        and end + right <= advance + _SIDE_TOLERANCE
+        and high + up <= _HIGHEST_INK
+        and low + up >= _LOWEST_INK
+    ):
         return None
     return box
 
 
-def _ordered(clusters: Sequence[_Cluster]) -> list[_Cluster]:
-    """A line's clusters from left to right."""
+def _visual_order(clusters: Sequence[_Cluster]) -> list[_Cluster]:
+    """Return the clusters of a line from left to right."""
     return [clusters[place] for place in bidi.visual([cluster.level for cluster in clusters])]
 
 
@@ -378,24 +446,24 @@ def _is_mark(char: str) -> bool:
     return unicodedata.category(char) in ("Mn", "Mc", "Me")
 
 
-def _takes_marks(before: _Cluster, level: int) -> bool:
-    return before.level == level and not before.text[-1].isspace() and not _hidden(before.text[-1])
+def _can_take_mark(before: _Cluster, level: int) -> bool:
+    return before.level == level and not before.text[-1].isspace() and not _is_invisible(before.text[-1])
 
 
-def _together_with(before: _Cluster, mark: _Cluster) -> _Cluster:
-    """A letter and its mark as one cluster."""
+def _with_mark(before: _Cluster, mark: _Cluster) -> _Cluster:
+    """Return a cluster of a letter and its mark."""
     glyphs = (*mark.glyphs, *before.glyphs) if mark.level % 2 else (*before.glyphs, *mark.glyphs)
     return _Cluster(before.text + mark.text, before.level, glyphs, before.plain and mark.plain, True)
 
 
-def _inside(cluster: _Cluster) -> _Cluster:
-    """The same, wide enough for its ink where that reaches too far, as that of a mark without a letter does."""
-    if not cluster.far:
+def _widened(cluster: _Cluster) -> _Cluster:
+    """Return a cluster, widened if its ink extends too far to a side, as that of a mark without a letter does."""
+    if not cluster.extends:
         return cluster
     boxes = cluster.boxes
     left = min((box[0] for box in boxes), default=0)
     right = max((box[2] for box in boxes), default=0) - cluster.width
-    if left >= -_ASIDE and right <= _ASIDE:
+    if left >= -_SIDE_TOLERANCE and right <= _SIDE_TOLERANCE:
         return cluster
     before, after = max(0, -left), max(0, right)
     first, *others = cluster.glyphs
@@ -404,57 +472,63 @@ def _inside(cluster: _Cluster) -> _Cluster:
     return cluster._replace(glyphs=tuple(glyphs))
 
 
-def _spread(lines: Sequence[Sequence[_Cluster]], drawn: Sequence[bytes]) -> Generator[bytes]:
-    """Lines with empty ones between, above and below, where ink would otherwise meet or leave the row.
+def _with_empty_lines(lines: Sequence[Sequence[_Cluster]], drawn: Sequence[bytes]) -> Generator[bytes]:
+    """Yield lines, with empty ones above, between and below them where ink would collide or leave the row.
 
-    A text of one line with ink from 690 below to 900 above has one empty line after it, for a row has 510 below.
+    Example: a text of one line with ink from 690 below to 900 above the baseline gets no line above, because its row
+    extends 1170 above the baseline, and one empty line below, because its row extends only 510 below it.
     """
-    if not any(cluster.far for line in lines for cluster in line):
+    if not any(cluster.extends for line in lines for cluster in line):
         yield from drawn
         return
-    inks = [_ink(line) for line in lines]
+    inks = [_ink_of_line(line) for line in lines]
     high = max((box[3] for box in inks[0]), default=0)
-    yield from [b""] * -(-max(0, high - _UP) // _LINE)
+    yield from [b""] * -(-max(0, high - _SPACE_ABOVE) // _LINE_HEIGHT)
     for place, line in enumerate(drawn):
         yield line
         low = min((box[1] for box in inks[place]), default=0)
         if place + 1 == len(drawn):
-            more = -low - _DOWN
+            more = -low - _SPACE_BELOW
         else:
             high = max((box[3] for box in inks[place + 1]), default=0)
-            more = _meet(inks[place], inks[place + 1]) if high - low > _LINE + _MEET else 0
-        yield from [b""] * -(-max(0, more) // _LINE)
+            more = _overlap(inks[place], inks[place + 1]) if high - low > _LINE_HEIGHT + _ALLOWED_OVERLAP else 0
+        yield from [b""] * -(-max(0, more) // _LINE_HEIGHT)
 
 
-def _ink(line: Sequence[_Cluster]) -> list[Box]:
-    """What a line draws where it is not plain."""
-    found: list[Box] = []
+def _ink_of_line(line: Sequence[_Cluster]) -> list[Box]:
+    """Return the boxes of the ink of a line that extends too far, relative to the start of the line."""
+    result: list[Box] = []
     pen = 0
     for cluster in line:
-        found += [(pen + left, low, pen + right, high) for left, low, right, high in cluster.boxes]
+        result += [(pen + left, low, pen + right, high) for left, low, right, high in cluster.boxes]
         pen += cluster.width
-    return found
+    return result
 
 
-def _meet(above: Sequence[Box], below: Sequence[Box]) -> int:
-    """By how much the ink of two lines meets that should not."""
+def _overlap(above: Sequence[Box], below: Sequence[Box]) -> int:
+    """Return by how much the ink of two lines overlaps vertically beyond `_ALLOWED_OVERLAP`; 0 or less if it does not.
+
+    Example: with 1200 from line to line and 250 allowed, ink down to -800 above ink up to 900 overlaps by
+    900 + 800 - 1200 - 250 = 250.
+    """
     return max(
-        (high - low - _LINE - _MEET
+        (high - low - _LINE_HEIGHT - _ALLOWED_OVERLAP
          for left, low, right, _ in above for other_left, _, other_right, high in below
          if left < other_right and other_left < right),
         default=0,
     )  # fmt: skip
 
 
-def _may_break(clusters: Sequence[_Cluster], place: int, humps: bool) -> bool:
+def _may_break(clusters: Sequence[_Cluster], place: int, camel_case: bool) -> bool:
+    """Return whether a line may be broken before the cluster at `place`."""
     before = clusters[place - 1].text[-1]
     if before in BREAKS or ord(before) >= IDEOGRAMS:
         return True
-    return humps and place < len(clusters) and before.islower() and clusters[place].text[0].isupper()
+    return camel_case and place < len(clusters) and before.islower() and clusters[place].text[0].isupper()
 
 
-def _drawn(glyphs: Sequence[_Glyph]) -> bytes:
-    """Operators that draw glyphs and leave the pen after them."""
+def _draw_glyphs(glyphs: Sequence[_Glyph]) -> bytes:
+    """Return operators that draw glyphs and leave the pen behind the last one."""
     drawn: list[bytes] = []
     for up, run in groupby(glyphs, key=lambda glyph: glyph.up):
         parts: list[int | bytes] = []
@@ -466,20 +540,20 @@ def _drawn(glyphs: Sequence[_Glyph]) -> bytes:
     return b" ".join(drawn)
 
 
-def _leans(char: str) -> bool:
-    """Whether a character is drawn with the one before it."""
-    return unicodedata.category(char) in ("Mn", "Mc", "Me") or _ignorable(char) or _is_tone(char)
+def _joins_previous(char: str) -> bool:
+    """Return whether a character is drawn together with the previous one: a mark, a joiner or a skin tone."""
+    return unicodedata.category(char) in ("Mn", "Mc", "Me") or _is_joiner_or_selector(char) or _is_tone(char)
 
 
 def _is_tone(text: str) -> bool:
-    """Whether a text is one tone of skin."""
+    """Return whether a text is an emoji skin tone."""
     return "\U0001f3fb" <= text <= "\U0001f3ff"
 
 
-def _ignorable(char: str) -> bool:
+def _is_joiner_or_selector(char: str) -> bool:
     return char in _JOINERS or 0xFE00 <= ord(char) <= 0xFE0F or 0xE0100 <= ord(char) <= 0xE01EF
 
 
-def _hidden(char: str) -> bool:
-    """Whether a character would not be seen, and so is shown by its number: controls, overrides, empty spaces."""
+def _is_invisible(char: str) -> bool:
+    """Return whether a character is invisible and so is shown by its code point, such as controls and overrides."""
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from whohas.formats.pdf.document import Document
 
 MOST_CELLS = 100_000
-"""Reports with more are not tagged: it takes three times the time, four times the file, and memory that grows with the
-rows (measured: docs/reference/pdf.md)."""
+"""Maximum number of cells of a tagged report. Tagging takes three times the time, gives a file four times as large, and
+needs memory that grows with the rows (measured: docs/reference/pdf.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What a page has marked, in the order of its marks: lines of the title block, header cells, rows of cells.
+    """The marked content of a page, in the order of its MCIDs: lines of the title block, header cells, cells by row.
 
     Attributes:
-        lines: the roles of the lines; empty where one goes on with the element before it.
-        panel: whose cells it has.
+        lines: structure type of each line; empty if the line continues the element before it.
+        panel: number of the panel whose cells are on the page.
         header: whether the header cells are marked.
+        rows: number of rows.
     """
 
     lines: Sequence[str]
@@ -29,7 +30,7 @@ class Marked:
 
 
 class _Tree:
-    """Elements under way."""
+    """The structure tree while it is written, page by page."""
 
     def __init__(self, document: Document, pages: Sequence[int], columns: Sequence[int]) -> None:
         self.document = document
@@ -42,7 +43,7 @@ class _Tree:
         self.texts: list[tuple[int, str, list[tuple[int, int]]]] = []
 
     def page(self, page: int, marked: Marked) -> list[int]:
-        """The elements that the marks of a page belong to, in their order."""
+        """Add the marked content of a page, and return the object number of the element of each MCID, in order."""
         owners = [self.line(role, page, mark) for mark, role in enumerate(marked.lines)]
         if marked.header:
             owners += self.row(b"/TH", b"/A<</O/Table/Scope/Column>>", page, marked.panel, len(owners))
@@ -84,12 +85,12 @@ class _Tree:
 
 
 def write_structure(document: Document, pages: Sequence[int], marked: Sequence[Marked], columns: Sequence[int]) -> int:
-    """Writes the tree of a document's elements, and returns the number of its root.
+    """Write the structure tree and return the object number of its root.
 
     Args:
-        pages: the number of each page's object.
-        marked: what each page has marked.
-        columns: how many each panel has.
+        pages: object number of each page.
+        marked: marked content of each page.
+        columns: number of columns of each panel.
     """
     root = document.reserve(2)
     parents = root + 1

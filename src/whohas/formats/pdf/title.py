@@ -1,4 +1,4 @@
-"""What stands above the rows on the first page, and beside them on each: title block, header row, foot of the page."""
+"""Title block of the first page, header row of each panel, and footer of each page, as PDF operators."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from whohas.formats.pdf.typesetter import NEXT_LINE
 
 BOLD, REGULAR = b"/B", b"/R"
 GREY, LIGHT, DARK, BLACK = b"0.85 g", b"0.955 g", b"0.35 g", b"0 g"
+"""Operators that set the fill colour: 0 is black, 1 is white."""
 
 FOOT = 7.0
-"""The size of the line at the foot of a page."""
+"""Font size of the footer, in points."""
 
 _TITLE, _TEXT = 15.0, 8.0
 _LABELS = 72.0
-"""How wide the labels of the title block are."""
+"""Width of the labels of the title block, in points."""
 _GAP = 10.0
 _NO_ROWS = "No rows: nothing in this snapshot is what the report asks for."
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the title block: what it draws, how high it is, and what a screen reader takes it for.
+    """A line of the title block.
 
     Attributes:
-        draw: from where its top is, to operators.
-        role: `H1` or `P`; empty where it goes on with the line before it.
+        draw: returns the operators that draw the line, given the height of its top above the bottom of the paper.
+        height: height in points.
+        role: structure type of the line for screen readers, `H1` or `P`; empty if it continues the line before it.
     """
 
     draw: Callable[[float], bytes]
@@ -43,44 +45,56 @@ class Line:
 def title_block(
     about: About, rows: int, zone: str, columns: int, layout: Layout, bold: Shaper, regular: Shaper
 ) -> list[Line]:
-    """The lines of the title block, from top to bottom."""
+    """Return the lines of the title block, from top to bottom.
+
+    Args:
+        rows: number of rows of the report; a sentence says so if it is 0.
+        zone: the IANA time zone of times.
+        columns: number of columns of the report.
+    """
     lines = _paragraph(about.title, bold, BOLD, _TITLE, layout.inner, "H1")
     lines += _paragraph(about.description, regular, REGULAR, _TEXT, layout.inner, "P")
     lines.append(_space(_TEXT / 2))
-    for label, value in _facts(about, rows, zone, columns, layout):
-        lines += _fact(label, value, layout.inner, bold, regular)
+    for label, value in _metadata_lines(about, rows, zone, columns, layout):
+        lines += _labelled_lines(label, value, layout.inner, bold, regular)
     if not rows:
         lines.append(_space(_GAP))
         lines += _paragraph(_NO_ROWS, bold, BOLD, _TEXT, layout.inner, "P")
     return [*lines, _space(_GAP)]
 
 
-def _facts(about: About, rows: int, zone: str, columns: int, layout: Layout) -> list[tuple[str, str]]:
-    told = facts(about, rows, zone)
+def _metadata_lines(about: About, rows: int, zone: str, columns: int, layout: Layout) -> list[tuple[str, str]]:
+    lines = facts(about, rows, zone)
     if len(layout.panels) > 1:
-        told.append(("Columns", f"{columns}, on {len(layout.panels)} pages side by side"))
-    return told
+        lines.append(("Columns", f"{columns}, on {len(layout.panels)} pages side by side"))
+    return lines
 
 
 def _paragraph(text: str, shaper: Shaper, font: bytes, size: float, width: float, role: str) -> list[Line]:
+    """Return the lines of a text that is broken to a width in points."""
     lines = shaper.lines(text, _units(width, size))
     return [
-        Line(_drawn([(MARGIN, font, size, line)]), size * LEADING, role if not n else "")
+        Line(_drawing([(MARGIN, font, size, line)]), size * LEADING, role if not n else "")
         for n, line in enumerate(lines)
     ]
 
 
-def _fact(label: str, value: str, width: float, bold: Shaper, regular: Shaper) -> list[Line]:
-    named = bold.lines(label, _units(_LABELS, _TEXT))[0]
+def _labelled_lines(label: str, value: str, width: float, bold: Shaper, regular: Shaper) -> list[Line]:
+    """Return the lines of a label and its value, which is broken into lines to the right of the label."""
+    label_line = bold.lines(label, _units(_LABELS, _TEXT))[0]
     lines = regular.lines(value, _units(width - _LABELS, _TEXT))
-    first = [(MARGIN, BOLD, _TEXT, named), (MARGIN + _LABELS, REGULAR, _TEXT, lines[0])]
+    first = [(MARGIN, BOLD, _TEXT, label_line), (MARGIN + _LABELS, REGULAR, _TEXT, lines[0])]
     rest = [[(MARGIN + _LABELS, REGULAR, _TEXT, line)] for line in lines[1:]]
-    return [Line(_drawn(texts), _TEXT * LEADING * 1.1, "P" if not n else "") for n, texts in enumerate([first, *rest])]
+    return [
+        Line(_drawing(texts), _TEXT * LEADING * 1.1, "P" if not n else "") for n, texts in enumerate([first, *rest])
+    ]
 
 
-def _drawn(texts: Sequence[tuple[float, bytes, float, bytes]]) -> Callable[[float], bytes]:
+def _drawing(texts: Sequence[tuple[float, bytes, float, bytes]]) -> Callable[[float], bytes]:
+    """Return `Line.draw` for texts on one line: left edge, font, size and string content of each."""
+
     def draw(top: float) -> bytes:
-        tokens = [token for x, font, size, line in texts for token in _placed(x, top - size, font, size, line)]
+        tokens = [token for x, font, size, line in texts for token in _text_at(x, top - size, font, size, line)]
         return joined(b"BT", *tokens, b"ET\n")
 
     return draw
@@ -91,16 +105,17 @@ def _space(height: float) -> Line:
 
 
 def _units(width: float, size: float) -> int:
+    """Return a width in points as thousandths of an em at a font size."""
     return int(width / size * 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The header row of a panel: how high it is, in points, and what it draws.
+    """The header row of a panel.
 
     Attributes:
-        cells: the lines of each.
-        spare: by how much each is moved to the right, in thousandths of an em.
+        cells: the lines of each cell, as contents of PDF strings.
+        spare: by how much each cell is moved to the right, in thousandths of an em.
     """
 
     cells: tuple[tuple[bytes, ...], ...]
@@ -110,16 +125,26 @@ class Header:
 
     @property
     def height(self) -> float:
+        """Height in points."""
         lines = max(len(cell) for cell in self.cells)
         return (lines * LEADING + ABOVE_AND_BELOW * 2) * self.layout.size
 
     def ground(self, top: float) -> bytes:
-        """The bar behind it."""
+        """Return operators that draw the grey bar behind the header row.
+
+        Args:
+            top: its upper edge, in points above the bottom of the paper.
+        """
         box = (MARGIN, top - self.height, self.layout.inner, self.height)
         return joined(GREY, operation(b"re", *box), b"f", BLACK, b"\n")
 
     def text(self, top: float, marks: Sequence[bytes]) -> bytes:
-        """Its cells, each after its mark."""
+        """Return operators that draw the cells.
+
+        Args:
+            top: upper edge of the header row, in points above the bottom of the paper.
+            marks: for each cell, the operator that begins its marked content (BDC); empty if it is not tagged.
+        """
         size = self.layout.size
         at = (MARGIN + SIDES / 2 * size, top - BASELINE * size)
         drawn = [b"BT", operation(b"Tf", BOLD, 1), operation(b"Tm", size, 0, 0, size, *at), operation(b"TL", LEADING)]
@@ -131,33 +156,40 @@ class Header:
 
 
 def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper) -> Header:
-    """The header row of a panel."""
+    """Return the header row of a panel."""
     cells: list[tuple[bytes, ...]] = []
     spare: list[int] = []
     for place, width in zip(panel.columns, panel.widths, strict=True):
         column, room = columns[place], int(width * 1000)
         cells.append(bold.lines(column.name, room, True))
-        # above numbers, which end at the right
+        # align the header of a column of numbers to the right, like its cells
         ends_right = column.type == "integer" and len(cells[-1]) == 1 and b")Tj" not in cells[-1][0]
         spare.append(max(0, room - bold.width(column.name)) if ends_right else 0)
     return Header(tuple(cells), tuple(spare), panel, layout)
 
 
 def foot(about: About, layout: Layout, regular: Shaper) -> bytes:
-    """What stands at the left of each page's foot."""
-    names = " · ".join(one for one in (about.org, about.title) if one)
-    # as wide for each run, so that the names are as long; what is left out stands in the title block
+    """Return operators that draw the left part of the footer: organisation, title and run id."""
+    names = " · ".join(name for name in (about.org, about.title) if name)
+    # Reserve the same width for every run id, so that names are shortened alike in each run. The title block has them
+    # in full.
     rest = regular.width(" · run " + "d" * len(about.run))
     room = _units(layout.inner * 0.8, FOOT)
-    text = " · ".join(one for one in (regular.head(names, room - rest), f"run {about.run}") if one)
+    text = " · ".join(part for part in (regular.head(names, room - rest), f"run {about.run}") if part)
     line = regular.line(text, room)
-    return joined(DARK, b"BT", *_placed(MARGIN, MARGIN, REGULAR, FOOT, line), b"ET", BLACK)
+    return joined(DARK, b"BT", *_text_at(MARGIN, MARGIN, REGULAR, FOOT, line), b"ET", BLACK)
 
 
 def page_number(text: str, x: float) -> bytes:
-    """A part of the right of each page's foot: ASCII without parentheses."""
-    return joined(b"BT", *_placed(x, MARGIN, REGULAR, FOOT, text.encode()), b"ET")
+    """Return operators that draw a part of the page number in the footer.
+
+    Args:
+        text: ASCII without parentheses or backslashes, since it is not escaped.
+        x: left edge, in points.
+    """
+    return joined(b"BT", *_text_at(x, MARGIN, REGULAR, FOOT, text.encode()), b"ET")
 
 
-def _placed(x: float, y: float, font: bytes, size: float, line: bytes) -> tuple[bytes, ...]:
+def _text_at(x: float, y: float, font: bytes, size: float, line: bytes) -> tuple[bytes, ...]:
+    """Return tokens that draw a line with its baseline at a position in points."""
     return operation(b"Tf", font, 1), operation(b"Tm", size, 0, 0, size, x, y), b"(%b)Tj" % line

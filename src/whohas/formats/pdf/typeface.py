@@ -1,8 +1,8 @@
-"""Fonts as a PDF has them: characters to codes, widths, and at the end one font file with the glyphs that were used.
+"""Embedded fonts of a PDF: codes and widths of characters, and one TrueType font of the glyphs that were used.
 
-Text is coded by a CMap of our own (ISO 32000-1, 9.7.5): one byte for ASCII, two for the first 18,256 others, three for
-the rest. No second or third byte is one that a PDF string would have to escape. Glyphs of all the fonts that a text
-needs go into one TrueType font, so that no text has to change its font half-way.
+Text is encoded by a custom CMap (ISO 32000-1, 9.7.5): one byte for ASCII, two for the first 18,256 other glyphs that
+are used, three for the rest. The second and third bytes are 5D to FF, so that a PDF string needs no escape for them.
+Glyphs from several font files go into one TrueType font, so that a text never has to switch fonts.
 """
 
 from __future__ import annotations
@@ -20,36 +20,37 @@ from whohas.formats import fonts
 from whohas.formats.fonts import UNITS
 
 hb: Any = uharfbuzz
-"""It has no types."""
+"""Untyped: uharfbuzz has no type information that pyright could use."""
 
 _FIRST, _LAST = 0x20, 0x7E
-_LOWEST = 0x5D
-"""The lowest second byte: above the backslash and the parentheses."""
-_ROW = 0x100 - _LOWEST
+_LOWEST_BYTE = 0x5D
+"""The lowest second or third byte of a code: it is above the backslash (5C) and the parentheses (28, 29)."""
+_BYTE_VALUES = 0x100 - _LOWEST_BYTE
 _TWO_BYTES = 0x80
 _THREE_BYTES = 0xF0
-_IN_TWO = (_THREE_BYTES - _TWO_BYTES) * _ROW
-_MOST = 65_000
-"""Glyphs of one font file; numbers of glyphs have two bytes."""
+_TWO_BYTE_CODES = (_THREE_BYTES - _TWO_BYTES) * _BYTE_VALUES
+_MAX_GLYPHS = 65_000
+"""Maximum number of glyphs of the font, whose glyph numbers have two bytes."""
 _CODE_POINTS = 0x110000
 EMPTY = 110
-"""The width of a glyph that draws nothing: readers take what begins closer to the one before it (poppler: 0.1 em) for
-one character drawn twice."""
-_LOCA_FORMAT = 50
-"""Where a font's header says whether its places are halved 16 bits (0) or 32 bits (1)."""
+"""Width of an empty glyph, in thousandths of an em. Text extraction treats two glyphs that are closer (poppler: 0.1 em)
+as one character drawn twice."""
+_LOCA_FORMAT_OFFSET = 50
+"""Offset of `indexToLocFormat` in the table `head`: 0 if `loca` has 16-bit offsets divided by 2, 1 if 32-bit ones."""
 
 Box = tuple[int, int, int, int]
-"""Of ink, in thousandths of an em from a glyph's origin: left, low, right, high."""
+"""Bounding box of a glyph, in thousandths of an em from its origin: left, lower, right and upper edge."""
 MOST_TEXT = 4
-"""Characters that one code stands for, at most: readers pass over more than 8 units of UTF-16. What is longer has an
-ActualText."""
+"""Maximum number of characters that one code can stand for, because PDF readers ignore ToUnicode entries of more than 8
+UTF-16 units. A longer text needs an ActualText."""
 _IDEOGRAMS = "cjk.ttf"
 
 ESCAPED = {ord("("): b"\\(", ord(")"): b"\\)", ord("\\"): b"\\\\"}
+"""The characters that a PDF string must escape, with their escapes."""
 
 
 class Source:
-    """One of our font files: its glyphs as they lie, and how its text is shaped."""
+    """A font file of the folder `fonts`: its outlines, and its HarfBuzz font for shaping."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -57,41 +58,48 @@ class Source:
         self.face = hb.Face(blob)
         self.font = hb.Font(self.face)
         self._glyf = self.face.reference_table("glyf").data
-        short = not struct.unpack_from(">h", self.face.reference_table("head").data, _LOCA_FORMAT)[0]
+        short = not struct.unpack_from(">h", self.face.reference_table("head").data, _LOCA_FORMAT_OFFSET)[0]
         loca = self.face.reference_table("loca").data
-        self._places = np.frombuffer(loca, ">u2").astype(np.uint32) * 2 if short else np.frombuffer(loca, ">u4")
+        self._outline_offsets = (
+            np.frombuffer(loca, ">u2").astype(np.uint32) * 2 if short else np.frombuffer(loca, ">u4")
+        )
         self._boxes: dict[int, Box | None] = {}
 
     def glyph(self, code_point: int) -> int:
-        """The number of a character's glyph; 0 where it has none."""
+        """Return the number of the glyph of a character; 0 if the font has none."""
         return self.font.get_nominal_glyph(code_point) or 0
 
     def width(self, glyph: int) -> int:
+        """Return the advance width of a glyph, in thousandths of an em."""
         width = self.font.get_glyph_h_advance(glyph)
         if not width and self.name == _IDEOGRAMS and (box := self.box(glyph)) and box[0] > 0:
-            return UNITS  # some ideographs have no width there, and would be drawn over by the next one
+            return UNITS  # a few ideographs of this file have no width, so the next one would be drawn over them
         return width
 
     def box(self, glyph: int) -> Box | None:
-        """The left, lower, right and upper edge of what a glyph draws; None where it draws nothing."""
+        """Return the bounding box of a glyph; None if it is empty."""
         if glyph not in self._boxes:
             outline = self.outline(glyph)
             self._boxes[glyph] = struct.unpack_from(">4h", outline, 2) if outline else None
         return self._boxes[glyph]
 
     def outline(self, glyph: int) -> bytes:
-        return bytes(self._glyf[int(self._places[glyph]) : int(self._places[glyph + 1])])
+        """Return the entry of a glyph in the table `glyf`; empty if it draws nothing."""
+        return bytes(self._glyf[int(self._outline_offsets[glyph]) : int(self._outline_offsets[glyph + 1])])
 
 
 @cache
 def source(name: str) -> Source:
-    """A font file, opened once."""
+    """Return a font file by its name; each is opened once per process."""
     return Source(name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
-    """A glyph in the font that is made: where it is from, and which text it stands for."""
+    """A glyph of the generated font: its font file and number there, the text that it stands for, and its width.
+
+    `source` is empty for a glyph that draws nothing.
+    """
 
     source: str
     glyph: int
@@ -104,13 +112,18 @@ class _Slot:
 
 
 class Typeface:
-    """A font of the document, regular or bold, as far as it is used.
+    """A font of the document, regular or bold, which gets a code for each character when it is first used.
+
+    The arrays are indexed by code point.
 
     Attributes:
-        widths: of each code point, in thousandths of an em; right where `codes` is not 0.
-        codes: of each code point: up to three bytes as a number; 0 where it has none yet. What has to be escaped has
-            its escape.
-        complex: 1 where a code point needs its neighbours to be drawn, so that its text has to be shaped.
+        name: resource name of the font in the PDF.
+        widths: widths in thousandths of an em; valid where `codes` is not 0 and `complex` is 0.
+        codes: codes of up to three bytes, as big-endian numbers, escaped for a PDF string; 0 if not assigned yet.
+        complex: 1 if a text with this character has to be shaped.
+
+    Args:
+        first: the font file that is searched first, before the fallback fonts.
     """
 
     def __init__(self, name: str, first: str) -> None:
@@ -129,36 +142,45 @@ class Typeface:
             self.codes[code] = int.from_bytes(ESCAPED.get(code, bytes([code])), "big")
 
     def learn(self, code_points: Iterable[int]) -> None:
-        """Makes codes for characters that have none yet; those that have to be shaped are marked so."""
+        """Assign codes to characters that have none, and set `complex` for those that have to be shaped.
+
+        `complex` is also set for characters that no font has, or for which the font has no room left.
+        """
         for code in code_points:
-            found = None if _needs_neighbours(code) else self._find(code)
+            found = None if _needs_shaping(code) else self._find(code)
             if found is None:
                 self.complex[code] = 1
-                self.codes[code] = 1  # so that it is not asked for again
+                self.codes[code] = 1  # not 0, so that callers do not look it up again
                 continue
-            written = self.code(*found, chr(code))
-            if written is None:
+            encoded = self.code(*found, chr(code))
+            if encoded is None:
                 self.complex[code] = self.codes[code] = 1
                 continue
-            self.codes[code] = int.from_bytes(written, "big")
+            self.codes[code] = int.from_bytes(encoded, "big")
             self.widths[code] = source(found[0]).width(found[1])
 
     def code(self, name: str, glyph: int, text: str) -> bytes | None:
-        """The code of a glyph that stands for a text; None where the font is full."""
+        """Return the code of a glyph that stands for a text, adding it to the font; None if the font is full.
+
+        Args:
+            name: the font file.
+            glyph: number of the glyph in that file.
+            text: only the first `MOST_TEXT` characters are used.
+        """
         key = (name, glyph, text[:MOST_TEXT])
         if key not in self._by_glyph:
-            if len(self._slots) >= _MOST:
+            if len(self._slots) >= _MAX_GLYPHS:
                 return None
             self._by_glyph[key] = _code(len(self._slots) - (_LAST - _FIRST + 2))
             self._slots.append(_Slot(name, glyph, key[2], source(name).width(glyph) if name else EMPTY))
         return self._by_glyph[key]
 
     def empty(self, text: str) -> bytes | None:
-        """The code of a glyph that draws nothing but stands for a text, `EMPTY` wide; None as for `code`."""
+        """Return the code of an empty glyph that stands for a text and is `EMPTY` wide; None if the font is full."""
         return self.code("", 0, text)
 
     def code_of(self, code_point: int) -> bytes:
-        """The code of a character that has one."""
+        """Return the bytes of `codes` for a character."""
         code = int(self.codes[code_point])
         return code.to_bytes((code.bit_length() + 7) // 8, "big")
 
@@ -170,7 +192,7 @@ class Typeface:
         return None
 
     def source_of(self, code: int) -> str | None:
-        """The font file that a character is drawn from; None where no font has it."""
+        """Return the font file that a character is drawn from; None if no font has it."""
         found = self._find(code)
         return found[0] if found else None
 
@@ -181,19 +203,22 @@ class Typeface:
         return [slot.width for slot in self._slots]
 
     def box(self) -> tuple[int, int, int, int]:
-        """What every glyph fits into."""
+        """Return the bounding box of all glyphs together."""
         outlines = [slot.outline for slot in self._slots]
         boxes = [struct.unpack_from(">4h", outline, 2) for outline in outlines if outline]
         low, high = np.min(boxes, axis=0), np.max(boxes, axis=0)
         return int(low[0]), int(low[1]), int(high[2]), int(high[3])
 
     def to_cmap(self) -> bytes:
-        """Codes to glyphs."""
+        """Return the CMap from codes to glyph numbers (CIDs), for `Encoding`.
+
+        Glyph 0 is `.notdef`, 1 to 95 are ASCII from space to tilde, and the others follow in the order of their codes.
+        """
         count = len(self._slots) - (_LAST - _FIRST + 2)
         ranges = [f"<{_FIRST:02x}> <{_LAST:02x}> 1"]
         first_cid = _LAST - _FIRST + 2
-        for start in range(0, count, _ROW):
-            end = min(start + _ROW, count) - 1
+        for start in range(0, count, _BYTE_VALUES):
+            end = min(start + _BYTE_VALUES, count) - 1
             ranges.append(f"<{_code(start).hex()}> <{_code(end).hex()}> {first_cid + start}")
         lines = [
             "/CIDInit /ProcSet findresource begin",
@@ -203,7 +228,7 @@ class Typeface:
             f"/CMapName /{self.name}-codes def",
             "/CMapType 1 def",
             "/WMode 0 def",
-            # no code begins with 00: mupdf looks for the numbers of glyphs among the codes, and would pass over texts
+            # No text has four-byte codes; they are for mupdf, which looks up glyph numbers as codes, or skips text
             "4 begincodespacerange <20> <7e> <8000> <efff> <f00000> <ffffff> <00000000> <0000ffff> endcodespacerange",
         ]
         for start in range(0, len(ranges), 100):
@@ -213,10 +238,10 @@ class Typeface:
         return "\n".join(lines).encode()
 
     def to_unicode(self) -> bytes:
-        """Codes to texts."""
+        """Return the CMap from codes to Unicode texts, for `ToUnicode`."""
         ascii = [f"<{code:02x}> <{code:04x}>" for code in range(_FIRST, _LAST + 1)]
         others = [
-            f"<{written.hex()}> <{text.encode('utf-16-be').hex()}>" for (_, _, text), written in self._by_glyph.items()
+            f"<{encoded.hex()}> <{text.encode('utf-16-be').hex()}>" for (_, _, text), encoded in self._by_glyph.items()
         ]
         lines = [
             "/CIDInit /ProcSet findresource begin",
@@ -235,19 +260,30 @@ class Typeface:
         return "\n".join(lines).encode()
 
     def to_truetype(self) -> bytes:
-        """A font file with the glyphs that are used, in the order of their numbers."""
+        """Return a TrueType file of the glyphs that were used, in the order of their numbers."""
         outlines = [slot.outline for slot in self._slots]
         return _truetype(self._first, outlines, self.slot_widths)
 
 
 def _code(number: int) -> bytes:
-    if number < _IN_TWO:
-        return bytes((_TWO_BYTES + number // _ROW, _LOWEST + number % _ROW))
-    number -= _IN_TWO
-    return bytes((_THREE_BYTES + number // _ROW // _ROW, _LOWEST + number // _ROW % _ROW, _LOWEST + number % _ROW))
+    """Return the code of a glyph after ASCII, counted from 0.
+
+    The first byte is 80 to EF for two bytes and F0 to FF for three; each further byte is 5D to FF (163 values).
+    Examples: 0 is 80 5D, 163 is 81 5D, 18255 is EF FF, 18256 is F0 5D 5D.
+    """
+    if number < _TWO_BYTE_CODES:
+        return bytes((_TWO_BYTES + number // _BYTE_VALUES, _LOWEST_BYTE + number % _BYTE_VALUES))
+    number -= _TWO_BYTE_CODES
+    return bytes(
+        (
+            _THREE_BYTES + number // _BYTE_VALUES // _BYTE_VALUES,
+            _LOWEST_BYTE + number // _BYTE_VALUES % _BYTE_VALUES,
+            _LOWEST_BYTE + number % _BYTE_VALUES,
+        )
+    )
 
 
-_SHAPED = (
+_COMPLEX_RANGES = (
     (0x0000, 0x001F), (0x007F, 0x009F), (0x00AD, 0x00AD), (0x0300, 0x036F), (0x0483, 0x0489), (0x0590, 0x08FF),
     (0x0900, 0x109F), (0x1100, 0x11FF), (0x135D, 0x135F), (0x1700, 0x18AF), (0x1A00, 0x1CFF), (0x1DC0, 0x1DFF),
     (0x200B, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0x20D0, 0x20FF), (0x2DE0, 0x2DFF), (0x302A, 0x302F),
@@ -255,31 +291,32 @@ _SHAPED = (
     (0xFE20, 0xFE2F), (0xFE70, 0xFEFF), (0xFFF0, 0xFFFF), (0x10800, 0x10FFF), (0x11000, 0x11FFF), (0x1E800, 0x1EFFF),
     (0x1F1E6, 0x1F1FF), (0x1F3FB, 0x1F3FF), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-"""What cannot be drawn character by character: controls, marks, what is written from right to left or joined, Indic
-scripts, variation selectors, flags and skin tones."""
+"""Code points that cannot be drawn one by one: controls, marks, right-to-left and cursive scripts, Indic scripts,
+variation selectors, flags and skin tones."""
 
 
-def _needs_neighbours(code: int) -> bool:
-    return any(first <= code <= last for first, last in _SHAPED)
+def _needs_shaping(code: int) -> bool:
+    return any(first <= code <= last for first, last in _COMPLEX_RANGES)
 
 
 # --- TrueType (OpenType 1.9)
 
 
-def _truetype(like: str, outlines: Sequence[bytes], widths: Sequence[int]) -> bytes:
-    face = source(like).face
+def _truetype(template: str, outlines: Sequence[bytes], widths: Sequence[int]) -> bytes:
+    """Return a TrueType file of outlines. Its header tables are adapted from the font file `template`."""
+    face = source(template).face
     padded = [outline + b"\0" * (-len(outline) % 4) for outline in outlines]
-    loca = np.concatenate(([0], np.cumsum([len(one) for one in padded]))).astype(">u4")
-    bearings = [struct.unpack_from(">h", one, 2)[0] if one else 0 for one in outlines]
+    loca = np.concatenate(([0], np.cumsum([len(outline) for outline in padded]))).astype(">u4")
+    bearings = [struct.unpack_from(">h", outline, 2)[0] if outline else 0 for outline in outlines]
     hmtx = b"".join(struct.pack(">Hh", width, bearing) for width, bearing in zip(widths, bearings, strict=True))
     head = bytearray(face.reference_table("head").data)
     struct.pack_into(">I", head, 8, 0)
-    struct.pack_into(">h", head, _LOCA_FORMAT, 1)
+    struct.pack_into(">h", head, _LOCA_FORMAT_OFFSET, 1)
     hhea = bytearray(face.reference_table("hhea").data)
     struct.pack_into(">H", hhea, 10, max(widths))
     struct.pack_into(">H", hhea, 34, len(outlines))
     maxp = bytearray(face.reference_table("maxp").data)
-    points, contours = _most(outlines)
+    points, contours = _max_points_and_contours(outlines)
     struct.pack_into(">HHH", maxp, 4, len(outlines), points, contours)
     struct.pack_into(">H", maxp, 26, 0)  # no instructions
     tables = {
@@ -290,21 +327,22 @@ def _truetype(like: str, outlines: Sequence[bytes], widths: Sequence[int]) -> by
         b"loca": loca.tobytes(),
         b"maxp": bytes(maxp),
     }
-    return _file(tables)
+    return _font_file(tables)
 
 
-def _most(outlines: Sequence[bytes]) -> tuple[int, int]:
-    """The most points and contours of any glyph."""
+def _max_points_and_contours(outlines: Sequence[bytes]) -> tuple[int, int]:
+    """Return the largest number of points and of contours of a glyph. Composite glyphs (negative count) are ignored."""
     points = contours = 0
-    for one in outlines:
-        count = struct.unpack_from(">h", one)[0] if one else 0
+    for outline in outlines:
+        count = struct.unpack_from(">h", outline)[0] if outline else 0
         if count > 0:
             contours = max(contours, count)
-            points = max(points, struct.unpack_from(">H", one, 10 + 2 * (count - 1))[0] + 1)
+            points = max(points, struct.unpack_from(">H", outline, 10 + 2 * (count - 1))[0] + 1)
     return points, contours
 
 
-def _file(tables: dict[bytes, bytes]) -> bytes:
+def _font_file(tables: dict[bytes, bytes]) -> bytes:
+    """Return a font file of tables: the table directory, then the tables, and the checksum of the file in `head`."""
     power = len(tables).bit_length() - 1
     header = struct.pack(">IHHHH", 0x00010000, len(tables), 16 << power, power, 16 * (len(tables) - (1 << power)))
     place = len(header) + 16 * len(tables)
@@ -312,12 +350,13 @@ def _file(tables: dict[bytes, bytes]) -> bytes:
     for tag, data in sorted(tables.items()):
         if tag == b"head":
             head_place = place + len(body)
-        directory += struct.pack(">4sIII", tag, _sum(data), place + len(body), len(data))
+        directory += struct.pack(">4sIII", tag, _checksum(data), place + len(body), len(data))
         body += data + b"\0" * (-len(data) % 4)
-    made = bytearray(header + directory + body)
-    struct.pack_into(">I", made, head_place + 8, (0xB1B0AFBA - _sum(bytes(made))) & 0xFFFFFFFF)
-    return bytes(made)
+    file = bytearray(header + directory + body)
+    struct.pack_into(">I", file, head_place + 8, (0xB1B0AFBA - _checksum(bytes(file))) & 0xFFFFFFFF)
+    return bytes(file)
 
 
-def _sum(data: bytes) -> int:
+def _checksum(data: bytes) -> int:
+    """Return the checksum of a table: the sum of its 32-bit big-endian words, modulo 2**32."""
     return int(np.frombuffer(data + b"\0" * (-len(data) % 4), ">u4").sum(dtype=np.uint64)) & 0xFFFFFFFF

@@ -28,19 +28,19 @@ from whohas.formats.pdf.typeface import Typeface
 from whohas.formats.pdf.typesetter import Setter
 
 _CELLS, _BYTES = 3 << 16, 1 << 25
-"""Of a batch of rows, at most, about."""
+"""Approximate maximum number of cells, and of bytes, of a batch."""
 _SAMPLE, _PLACES = 20_000, 5
-"""Rows that the widths of columns are taken from, and from how many places all over the report."""
+"""Number of rows from which column widths are estimated, and number of places of the report where they are read."""
 _LONGEST_PART = 25.0
-"""A header's part beyond this is broken, in ems."""
+"""Maximum width, in ems, that a column is given so that a part of its header is not broken."""
 _NODE = 256
-"""Pages of one node of the page tree."""
+"""Number of pages of a node of the page tree."""
 _AT_ONCE = 256
-"""Pages that are handed over to be compressed."""
+"""Number of pages that are passed to the compressing thread at once."""
 _BOOKMARKS = 100
-"""Bookmarks of a report without groups, at most."""
+"""Approximate maximum number of bookmarks of a report without groups."""
 _TOTAL = 28.0
-"""What the number of pages takes at the right of a page's foot, in points."""
+"""Width reserved for the total number of pages in the footer, in points."""
 
 
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
@@ -87,7 +87,7 @@ def _measure(
     return Measure(
         header=bold.shaper.width(column.name) / 1000,
         part=min(_LONGEST_PART, bold.shaper.longest(column.name) / 1000),
-        # a little more than the cells are wide, for widths are rounded
+        # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
     )
 
@@ -226,7 +226,7 @@ class _Book:
         place = len(self._pages)
         streams = [document.reserve()]
         if page.title:
-            # as it is: what differs from run to run has the same length, so that everything else stays in its place
+            # Uncompressed: the texts that differ between runs have a fixed length, so that all offsets stay the same.
             document.stream(streams[0], page.title, packed=False)
             streams.append(document.reserve())
         document.stream(streams[-1], self._drawn(page, place))

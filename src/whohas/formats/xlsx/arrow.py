@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.compute
 
 pc: Final[Any] = pyarrow.compute
-"""`pyarrow.compute` fills itself at import, so that no type checker knows what is in it."""
+"""Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
 
 
 @lru_cache(maxsize=1 << 14)
 def constant(text: str) -> pa.StringScalar:
-    """A text that is the same in every row.
+    """Return a cached Arrow scalar of a text, for a text that is the same in every row.
 
-    To make one from Python, pyarrow looks each time for `dateutil`, which takes 30 times as long as what is done with
-    it where that is not installed.
+    The cache is needed because pyarrow tries to import `dateutil` for each scalar; if it is not installed, that takes
+    30 times as long as the use of the scalar.
     """
     return pa.scalar(text, pa.string())
 
@@ -29,7 +29,7 @@ def offsets(texts: pa.StringArray) -> np.ndarray:
 
 
 def content(texts: pa.StringArray) -> bytes:
-    """The UTF-8 of all texts, one after another."""
+    """Return the concatenated UTF-8 of all texts."""
     data = texts.buffers()[2]
     if data is None or not len(texts):
         return b""
@@ -38,7 +38,7 @@ def content(texts: pa.StringArray) -> bytes:
 
 
 def only(texts: pa.StringArray, chosen: np.ndarray) -> pa.StringArray:
-    """The same texts, null where they are not chosen; nothing is copied."""
+    """Return the texts with nulls where `chosen` is false, without a copy of their bytes."""
     if chosen.all():
         return texts
     places = pa.py_buffer(np.ascontiguousarray(offsets(texts)))

@@ -1,7 +1,7 @@
-"""The rows of a batch as the XML of a sheet: all cells of a column at a time, with Arrow, rather than one by one.
+"""XML of rows of a sheet, made from whole Arrow columns rather than cell by cell.
 
-ECMA-376 part 1, 18.3.1.4 (c): a text is `inlineStr`, so that one that begins with `=` stays a text, and no table of
-all texts has to be held.
+Texts are inline strings (`inlineStr`; ECMA-376 part 1, 18.3.1.4), so that a text that begins with `=` stays a text, and
+no table of all texts has to be kept in memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,27 @@ from whohas.formats.xlsx.arrow import constant, offsets, only, pc
 from whohas.formats.xlsx.escape import escape, escaped
 from whohas.formats.xlsx.parts import HEADER, INTEGER, QUOTED, TIME
 
-_WHOLE = 1 << 53
-"""The first whole number that a cell cannot tell from its neighbour: numbers are doubles."""
+_EXACT_INTEGERS = 1 << 53
+"""2**53. Cells are doubles, which represent all integers below this exactly; others are written as texts."""
 
 _DAY = 86_400 * 1_000_000
 _EPOCH = 25_569
 """1970-01-01 in days since 1899-12-30."""
 _FIRST, _END = 61, 2_958_466
-"""1900-03-01, before which spreadsheets differ by a day, and the day after 9999-12-31."""
+"""Days since 1899-12-30 of 1900-03-01, before which spreadsheets differ by a day, and of the day after 9999-12-31."""
 
 _FORMULA = np.isin(np.arange(256), np.frombuffer(b"=+-@", np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """XML content of the cells of a column; null if there is no such cell."""
+    """Cells of one kind of a column; all kinds of a column together have each cell at most once.
+
+    Attributes:
+        attributes: XML attributes of the cells.
+        values: their XML content; null where a row has no cell of this kind.
+        text: whether they are inline strings.
+    """
 
     attributes: str
     values: pa.StringArray
@@ -40,26 +46,28 @@ class _Cells:
 
 
 def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: int, zone: str) -> memoryview:
-    """The row elements of a batch.
+    """Return the row elements of a batch, in UTF-8.
 
     Args:
-        columns: the batch's; those of text and texts already as texts, see `shown`.
-        first: the number of its first row in the sheet, which counts from 1.
+        columns: the columns of the batch, as returned by `shown`.
+        types: the type of each column.
+        first: number of the first row in the sheet, from 1.
+        zone: the IANA time zone of times.
     """
     count = len(columns[0])
     numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
     cells: list[pa.StringArray] = []
     for letters, column, type in zip(map(column_letters, range(len(columns))), columns, types, strict=True):
-        for one in _cells(column, type, zone):
-            begin, end = ('<is><t xml:space="preserve">', "</t></is></c>") if one.text else ("<v>", "</v></c>")
-            begin = f'"{one.attributes}>{begin}'
-            cells.append(_joined(f'<c r="{letters}', numbers, begin, one.values, end))
+        for kind in _cells(column, type, zone):
+            begin, end = ('<is><t xml:space="preserve">', "</t></is></c>") if kind.text else ("<v>", "</v></c>")
+            begin = f'"{kind.attributes}>{begin}'
+            cells.append(_joined(f'<c r="{letters}', numbers, begin, kind.values, end))
     rows = _joined('<row r="', numbers, '">', *cells, "</row>\n", nulls="skip")
     return memoryview(rows.buffers()[2])[: offsets(rows)[-1]]
 
 
 def shown(batch: pa.RecordBatch, columns: Sequence[Column], zone: str) -> list[pa.Array]:
-    """A batch's columns, text and texts as one text a cell, an empty one for a null."""
+    """Return the columns of a batch, those of type `text` and `texts` as display texts; a null is an empty text."""
     return [
         texts(values, column.type, zone) if column.type in ("text", "texts") else values
         for values, column in zip(batch.columns, columns, strict=True)
@@ -67,7 +75,12 @@ def shown(batch: pa.RecordBatch, columns: Sequence[Column], zone: str) -> list[p
 
 
 def row_xml(number: int, values: Sequence[str | int], style: int = 0) -> str:
-    """Return the XML of one row of texts and numbers."""
+    """Return the XML of one row of texts and numbers.
+
+    Args:
+        number: number of the row, from 1.
+        style: style of the texts, as an index into `cellXfs`.
+    """
     cells = "".join(_cell_xml(number, place, value, style) for place, value in enumerate(values))
     return f'<row r="{number}">{cells}</row>\n'
 
@@ -77,7 +90,7 @@ def header_xml(names: Sequence[str]) -> str:
 
 
 def column_letters(place: int) -> str:
-    """The letters of a column, counted from 0: A, Z, AA."""
+    """Return the letters of a column by its index: 0 gives `A`, 25 `Z`, 26 `AA`."""
     letters = ""
     place += 1
     while place:
@@ -96,8 +109,8 @@ def _cell_xml(number: int, place: int, value: str | int, style: int) -> str:
 
 
 def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.StringArray:
-    given = [constant(part) if isinstance(part, str) else part for part in (*parts, "")]
-    return pc.binary_join_element_wise(*given, null_handling=nulls)
+    arrays = [constant(part) if isinstance(part, str) else part for part in (*parts, "")]
+    return pc.binary_join_element_wise(*arrays, null_handling=nulls)
 
 
 def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
@@ -107,12 +120,12 @@ def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
         case "boolean":
             yield _Cells(' t="b"', pc.if_else(column, constant("1"), constant("0")))
         case "integer":
-            whole = np.asarray(column.fill_null(0))
-            fits = (whole > -_WHOLE) & (whole < _WHOLE)
+            integers = np.asarray(column.fill_null(0))
+            fits = (integers > -_EXACT_INTEGERS) & (integers < _EXACT_INTEGERS)
             yield from _numbers(column, column.cast(pa.string()), fits, INTEGER, type, zone)
         case "time":
             days = _days(column, zone)
-            # what a spreadsheet's calendar does not know, it would show as something else
+            # a spreadsheet would show dates outside of its calendar wrongly, so they are written as texts
             fits = (days >= _FIRST) & (days < _END)
             yield from _numbers(column, pa.array(days).cast(pa.string()), fits, TIME, type, zone)
 
@@ -128,21 +141,21 @@ def _texts(values: pa.StringArray) -> Iterator[_Cells]:
     formula[filled] = _FORMULA[data[places[:-1][filled]]]
     yield _Cells(' t="inlineStr"', only(values, filled & ~formula), text=True)
     if formula.any():
-        # for a spreadsheet that takes a cell as newly typed once somebody has been in it
+        # `quotePrefix`, because some spreadsheets parse a text as a formula when a user edits its cell
         yield _Cells(f' s="{QUOTED}" t="inlineStr"', only(values, formula), text=True)
 
 
 def _numbers(
     column: pa.Array, values: pa.StringArray, fits: np.ndarray, style: int, type: ColumnType, zone: str
 ) -> Iterator[_Cells]:
-    there = np.asarray(column.is_valid())
-    yield _Cells(f' s="{style}"', only(values, there & fits))
-    if not fits[there].all():
+    valid = np.asarray(column.is_valid())
+    yield _Cells(f' s="{style}"', only(values, valid & fits))
+    if not fits[valid].all():
         others = pc.if_else(pa.array(fits), None, column)
-        yield _Cells(' t="inlineStr"', only(texts(others, type, zone), there & ~fits), text=True)
+        yield _Cells(' t="inlineStr"', only(texts(others, type, zone), valid & ~fits), text=True)
 
 
 def _days(column: pa.TimestampArray, zone: str) -> np.ndarray:
-    """Days since 1899-12-30 in local time; a null is some day."""
+    """Return local times as days since 1899-12-30; the value of a null is undefined."""
     local = pc.local_timestamp(column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us", zone)))
     return np.asarray(local.cast(pa.int64()).fill_null(0)) / _DAY + _EPOCH

@@ -1,7 +1,8 @@
-"""Text as the XML of a workbook has it, so that every character of it comes back.
+"""Escaping of texts in the XML of a workbook, without loss of any character.
 
-ECMA-376 part 1, 22.9.2.19 (ST_Xstring): a character that XML cannot have is `_xHHHH_`, its UTF-16 unit in hexadecimal;
-a text that itself looks so has its underscore written as `_x005F_`.
+ECMA-376 part 1, 22.9.2.19 (ST_Xstring): a character that XML does not allow is written as `_xHHHH_`, its UTF-16 unit in
+hexadecimal; if a text contains such a sequence, its underscore is escaped. Examples: U+0007 gives `_x0007_`, and the
+text `_x0007_` gives `_x005F_x0007_`.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import pyarrow as pa
 from whohas.formats.xlsx.arrow import content, pc
 
 _LOOKS_ESCAPED = r"_x([0-9A-Fa-f]{4})"
-"""Without the underscore at its end, which may be the begin of a next one."""
+"""Matches an escape sequence without its last underscore, which may be the first one of the next sequence."""
 
 _MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\ufffe": "_xFFFE_", "\uffff": "_xFFFF_"}
 _CONTROLS = {chr(code): f"_x{code:04X}_" for code in range(0x20) if chr(code) not in "\t\n"}
-"""A carriage return may stand in XML, but a reader would take it for a line feed."""
+"""A carriage return is allowed in XML, but parsers turn it into a line feed, so it is escaped too."""
 
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def escaped(texts: pa.StringArray) -> pa.StringArray:
-    """Texts without nulls, as they stand between the tags of a cell."""
+    """Return texts escaped as XML content of cells. There must be no nulls."""
     data = content(texts)
     if b"_x" in data:
         texts = pc.replace_substring_regex(texts, pattern=_LOOKS_ESCAPED, replacement=r"_x005F_x\1")
@@ -37,12 +38,15 @@ def escaped(texts: pa.StringArray) -> pa.StringArray:
 
 
 def escape(text: str) -> str:
-    """One text, as `escaped` makes many."""
+    """Return one text escaped as by `escaped`."""
     return escaped(pa.array([text], pa.string()))[0].as_py()
 
 
 def plain(text: str) -> str:
-    """A text for those parts of a workbook that know no `_xHHHH_`; also fit for an attribute in double quotes."""
+    """Return a text escaped for parts that do not support `_xHHHH_`, and for attributes in double quotes.
+
+    Characters that XML does not allow are replaced by U+FFFD.
+    """
     text = _NOT_IN_XML.sub("\ufffd", text)
     for mark, replacement in {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}.items():
         text = text.replace(mark, replacement)

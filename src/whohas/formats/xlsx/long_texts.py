@@ -1,4 +1,4 @@
-"""Texts that are longer than a cell can be: the cell shows their begin, and sheets of their own have all of them."""
+"""Texts too long for a cell: the cell shows their beginning, and separate sheets contain them whole, in pieces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "Long texts"
 COLUMNS = ("Sheet", "Cell", "Part", "Text")
 
 CELL_LENGTH = 32_767
-"""UTF-16 units that Excel takes into a cell."""
+"""Maximum length of the text of a cell in Excel, in UTF-16 units."""
 
 
 @dataclass(slots=True)
@@ -28,8 +28,9 @@ class LongSheet:
     """A sheet of pieces of long texts.
 
     Attributes:
-        length: of the XML of its rows.
-        rows: how many there are, with the header.
+        name: name of the sheet.
+        length: size of the XML of its rows, without the header, in bytes.
+        rows: number of its rows, with the header.
     """
 
     name: str
@@ -38,15 +39,16 @@ class LongSheet:
 
 
 class LongTexts:
-    """The long texts of a workbook. They wait in a file that goes away by itself, so they take no memory.
+    """The long texts of a workbook, kept in a temporary file instead of memory until their sheets are written.
 
     Args:
-        folder: where there is room for the file.
-        names: of the workbook's sheets; `NAME` is given out to the first of these.
-        limit: rows that a sheet can have.
+        folder: folder of the temporary file.
+        names: generator of sheet names; `NAME`, the name of the first sheet, must already be taken there.
+        limit: maximum number of rows of a sheet.
 
     Attributes:
-        count: how many there are.
+        sheets: the sheets of pieces so far.
+        count: number of long texts.
     """
 
     def __init__(self, folder: Path, names: Names, limit: int) -> None:
@@ -56,22 +58,28 @@ class LongTexts:
         self.count = 0
 
     def fit(self, text: str, sheet: str, cell: str) -> str:
-        """What the cell shows: the text, or its begin and where all of it is."""
+        """Return the text of a cell: unchanged if it fits, else its beginning and a reference to the sheet of pieces.
+
+        Args:
+            sheet: name of the sheet of the cell.
+            cell: reference of the cell, such as `B7`.
+        """
         if _units(text) <= CELL_LENGTH:
             return text
         self.count += 1
         first, *others = _pieces(text, CELL_LENGTH)
         place = self._add(sheet, cell, 1, first)
-        told = f"… see '{place.name}' row {place.rows}"
+        reference = f"… see '{place.name}' row {place.rows}"
         for part, piece in enumerate(others, 2):
             self._add(sheet, cell, part, piece)
-        return next(_pieces(text, CELL_LENGTH - _units(told))) + told
+        return next(_pieces(text, CELL_LENGTH - _units(reference))) + reference
 
     def fit_columns(self, columns: Sequence[pa.Array], sheet: str, first: int) -> list[pa.Array]:
-        """The columns of a batch, where those of texts have no null, with every text made to fit.
+        """Return the columns of a batch with `fit` applied to every text. Columns of texts must have no nulls.
 
         Args:
-            first: the number of the first row in the sheet.
+            sheet: name of the sheet of the rows.
+            first: number of the first row in the sheet, from 1.
         """
         long = sorted((int(row), place) for place, column in enumerate(columns) for row in _maybe_long(column))
         shown: dict[int, dict[int, str]] = {}
@@ -81,7 +89,7 @@ class LongTexts:
         return [_replaced(column, shown[place]) if place in shown else column for place, column in enumerate(columns)]
 
     def copy_rows(self, sheet: LongSheet, file: BinaryIO) -> None:
-        """Writes the XML of a sheet's rows, but for the header. The sheets must be taken one after another."""
+        """Write the XML of the rows of a sheet, without its header. Call it for all `sheets` in order."""
         assert self._file is not None
         if sheet is self.sheets[0]:
             self._file.seek(0)
@@ -108,7 +116,7 @@ class LongTexts:
 
 
 def _maybe_long(column: pa.Array) -> np.ndarray:
-    """The places of texts that may be too long: they have at least as many bytes as units."""
+    """Return the indexes of texts of more bytes than a cell has UTF-16 units; shorter ones always fit."""
     if not pa.types.is_string(column.type):
         return np.empty(0, np.int64)
     return np.flatnonzero(np.diff(offsets(column)) > CELL_LENGTH)

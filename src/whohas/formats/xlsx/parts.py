@@ -1,4 +1,7 @@
-"""The parts of a workbook beside its rows. ECMA-376: part 1 for what is in them, part 2 for how they are packed."""
+"""XML parts of a workbook other than its rows: styles, properties, relations, and begin and end of each sheet.
+
+Their content is defined by ECMA-376 part 1, and their packaging by part 2.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from whohas.formats.xlsx.escape import plain
 from whohas.formats.xlsx.sheet_names import quoted
 
 HEADER, INTEGER, TIME, QUOTED, WRAPPED = range(1, 6)
-"""The styles of cells, by their place in `cellXfs`."""
+"""Styles of cells, as indexes into `cellXfs`."""
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -20,8 +23,8 @@ _SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 
 _PAPER: Mapping[PageSize, int] = {"letter": 1, "a4": 9}
 """ECMA-376 part 1, 18.3.1.63, `paperSize`."""
-_LEGIBLE: Mapping[PageSize, int] = {"letter": 250, "a4": 265}
-"""Characters of Calibri 11 that a page in landscape holds beside each other at 55 percent of their size."""
+_PAGE_CHARACTERS: Mapping[PageSize, int] = {"letter": 250, "a4": 265}
+"""Maximum width of a printed page in landscape, in characters of Calibri 11 scaled to 55 percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,12 @@ class Sheet:
     """A sheet of a workbook.
 
     Attributes:
-        number: its file's, from 1.
-        cells: where its rows are, the header's too: `A1:N100`.
-        widths: of its columns, in characters.
-        filtered: whether the header offers to filter the rows.
-        page: the paper that it is printed on.
+        number: number of its file, from 1.
+        name: name that is shown on its tab.
+        cells: range of all its rows, with the header: `A1:N100`.
+        widths: widths of its columns, in characters.
+        filtered: whether the header has filter buttons.
+        page: paper size for printing.
     """
 
     number: int
@@ -49,7 +53,7 @@ class Sheet:
 
     @property
     def head(self) -> str:
-        """Its XML before the first row."""
+        """XML before the first row, with the header row frozen."""
         widths = "".join(
             f'<col min="{place}" max="{place}" width="{width}" customWidth="1"/>'
             for place, width in enumerate(self.widths, 1)
@@ -66,16 +70,16 @@ class Sheet:
 
     @property
     def foot(self) -> str:
-        """Its XML after the last row."""
+        """XML after the last row."""
         filtering = f'<autoFilter ref="{self.cells}"/>' if self.filtered else ""
-        # or each cell with an employee's number would be marked as a fault
+        # otherwise Excel marks each text of digits, such as an employee number, with a warning
         numbers = f'<ignoredErrors><ignoredError sqref="{self.cells}" numberStoredAsText="1"/></ignoredErrors>'
         return f"</sheetData>{filtering}{self._printing}{numbers}</worksheet>\n"
 
     @property
     def _printing(self) -> str:
-        """How it is printed: landscape, as many pages wide as keep it legible, and as long as it gets."""
-        wide = -(-sum(self.widths) // _LEGIBLE[self.page])
+        """XML of the print settings: landscape, scaled to as many pages side by side as keep the text legible."""
+        wide = -(-sum(self.widths) // _PAGE_CHARACTERS[self.page])
         return (
             '<pageMargins left="0.4" right="0.4" top="0.5" bottom="0.6" header="0.3" footer="0.3"/>'
             f'<pageSetup paperSize="{_PAPER[self.page]}" fitToWidth="{wide}" fitToHeight="0" orientation="landscape"/>'
@@ -84,7 +88,7 @@ class Sheet:
 
 
 def parts_before(about: About) -> dict[str, str]:
-    """The files of a workbook that do not depend on its sheets, by their names."""
+    """Return the files of a workbook that do not depend on its sheets, by name."""
     return {
         "_rels/.rels": _RELATIONS,
         "docProps/core.xml": _core(about),
@@ -94,7 +98,11 @@ def parts_before(about: About) -> dict[str, str]:
 
 
 def parts_after(sheets: Sequence[Sheet]) -> dict[str, str]:
-    """The files that tell of the sheets, in the order in which people see them."""
+    """Return the files that list the sheets, by name.
+
+    Args:
+        sheets: in the order of their tabs.
+    """
     return {
         "xl/workbook.xml": _workbook(sheets),
         "xl/_rels/workbook.xml.rels": _workbook_relations(sheets),
@@ -154,14 +162,14 @@ def _workbook(sheets: Sequence[Sheet]) -> str:
     listed = "".join(
         f'<sheet name="{plain(sheet.name)}" sheetId="{sheet.number}" r:id="rId{sheet.number}"/>' for sheet in sheets
     )
-    # without these names Excel has the filter, but some other spreadsheets do not
+    # Excel needs only `autoFilter`, but some other spreadsheets show the filter only with these names
     filters = "".join(
         f'<definedName name="_xlnm._FilterDatabase" localSheetId="{place}" hidden="1">'
         f"{plain(quoted(sheet.name))}!{_absolute(sheet.cells)}</definedName>"
         for place, sheet in enumerate(sheets)
         if sheet.filtered
     )
-    # the header's row stands at the head of each printed page
+    # repeat the header row on each printed page
     titles = "".join(
         f'<definedName name="_xlnm.Print_Titles" localSheetId="{place}">{plain(quoted(sheet.name))}!$1:$1</definedName>'
         for place, sheet in enumerate(sheets)
@@ -173,7 +181,7 @@ def _workbook(sheets: Sequence[Sheet]) -> str:
 
 
 def _absolute(cells: str) -> str:
-    """`A1:N100` as `$A$1:$N$100`."""
+    """Return a range with absolute references: `A1:N100` gives `$A$1:$N$100`."""
     ends = (end.rstrip("0123456789") for end in cells.split(":"))
     numbers = (end.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for end in cells.split(":"))
     return ":".join(f"${letters}${number}" for letters, number in zip(ends, numbers, strict=True))

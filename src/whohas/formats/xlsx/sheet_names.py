@@ -1,28 +1,28 @@
-"""The names of a workbook's sheets: at most 31 characters, some forbidden, and no two the same."""
+"""Unique names of sheets, at most 31 UTF-16 units long and without characters that Excel forbids."""
 
 from __future__ import annotations
 
 import re
 
 LENGTH = 31
-"""UTF-16 units that Excel takes into the name of a sheet."""
+"""Maximum length of a sheet name, in UTF-16 units."""
 
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _RESERVED = ("History",)
 
 
 class Names:
-    """The names that are given out, each once, without regard to case.
+    """Generates sheet names that are unique within a workbook, regardless of case.
 
     Args:
-        taken: names that are given out by somebody else.
+        taken: names of sheets that are not generated here.
     """
 
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in (*_RESERVED, *taken)}
 
     def new(self, title: str) -> str:
-        """A name for a sheet of a title: `Accounts`, then `Accounts (2)`."""
+        """Return a new sheet name for a title: `Accounts` the first time, then `Accounts (2)`."""
         title = _trimmed(_FORBIDDEN.sub(" ", title)) or "Report"
         name, number = _cut(title, LENGTH), 1
         while name.casefold() in self._taken:
@@ -45,5 +45,5 @@ def _cut(title: str, length: int) -> str:
 
 
 def _trimmed(title: str) -> str:
-    """Without the apostrophes and the space around it, which Excel refuses or drops."""
+    """Return a title without apostrophes and white space at its ends, which Excel rejects or removes."""
     return title.strip("' \t\n\r")

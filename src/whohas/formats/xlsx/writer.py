@@ -1,4 +1,4 @@
-"""Writes a workbook: sheets of the rows, of the texts that are too long for a cell, and of the run, in this order."""
+"""Entry point of the XLSX writer. Sheets are, in this order: rows, texts too long for a cell, metadata of the run."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from whohas.plurals import counted
 
 ROWS = 1_048_576
 COLUMNS = 16_384
-"""What a sheet can have, the header's row with it."""
+"""Maximum size of a sheet, including its header row."""
 
 _ABOUT = "About"
 _CELLS = 1 << 16
-"""Of a batch, at most: what it takes of memory does not grow with how wide a report is."""
+"""Maximum number of cells of a batch, so that memory does not grow with the number of columns."""
 _BYTES = 16 << 20
-"""Of a batch's values, at most."""
+"""Approximate maximum size of the values of a batch."""
 _SAMPLE, _SAMPLE_BATCH = 4_000, 500
 _NARROWEST, _WIDEST = 8, 60
 _TIME_WIDTH = len("2026-11-23 14:05:09")
 
 
 def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
-    """Writes the rows to an XLSX file, and returns what a reader should know of it.
+    """Write the rows to an XLSX file and return notes for readers: several sheets of rows, shortened texts.
 
     Raises:
         InvalidArguments: there are more columns than a sheet can have.
@@ -51,14 +51,14 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
         )
     names = Names(_ABOUT, long_texts.NAME)
     sheets = _row_sheets(extract, names, about, options)
-    with closing(LongTexts(path.parent, names, ROWS)) as kept, open_zip(path, about.started_at) as archive:
+    with closing(LongTexts(path.parent, names, ROWS)) as long, open_zip(path, about.started_at) as archive:
         for name, text in parts_before(about).items():
             _put(archive, name, text)
-        _write_rows(archive, extract, sheets, kept, options)
-        facts = _fitting(_facts(extract, about, options), kept)
-        notes = _notes(sheets, kept)
+        _write_rows(archive, extract, sheets, long, options)
+        facts = _fit_facts(_facts(extract, about, options), long)
+        notes = _notes(sheets, long)
         facts += (("Note", note) for note in notes)
-        sheets += _write_long_texts(archive, len(sheets) + 1, kept, options.page)
+        sheets += _write_long_texts(archive, len(sheets) + 1, long, options.page)
         sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
         for name, text in parts_after(sheets).items():
             _put(archive, name, text)
@@ -76,17 +76,17 @@ def _row_sheets(extract: Extract, names: Names, about: About, options: Options) 
     return sheets
 
 
-def _write_rows(archive: Archive, extract: Extract, sheets: Sequence[Sheet], kept: LongTexts, options: Options) -> None:
+def _write_rows(archive: Archive, extract: Extract, sheets: Sequence[Sheet], long: LongTexts, options: Options) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    names = [kept.fit(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)]
+    names = [long.fit(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)]
     batches, done = _batches(extract), 0
     for sheet in sheets:
         with archive.entry(sheet.path) as place, place.open("wb") as file:
             file.write((sheet.head + header_xml(names)).encode())
             row = 2
             while row <= ROWS and (batch := next(batches, None)) is not None:
-                values = kept.fit_columns(shown(batch, columns, options.zone), sheet.name, row)
+                values = long.fit_columns(shown(batch, columns, options.zone), sheet.name, row)
                 file.write(rows_xml(values, types, row, options.zone))
                 row += len(batch)
                 done += len(batch)
@@ -109,7 +109,7 @@ def _batches(extract: Extract) -> Iterator[pa.RecordBatch]:
 
 
 def _widths(extract: Extract, zone: str) -> list[int]:
-    """The width of each column, in characters, after some of the rows."""
+    """Return the width of each column, in characters, estimated from a sample of the rows."""
     columns = extract.rows.columns
     widths = [_width(pa.array([column.name])) + 2 for column in columns]  # room for the filter's button
     for batch in extract.batches(min(_SAMPLE_BATCH, extract.batch_size(_CELLS, _BYTES)), _SAMPLE):
@@ -120,17 +120,18 @@ def _widths(extract: Extract, zone: str) -> list[int]:
 
 
 def _width(values: pa.StringArray) -> int:
-    """The widest text's; a letter of three bytes, as of Chinese, counts for two."""
+    """Return the width of the widest text in characters; a character of three bytes in UTF-8, such as a Chinese one,
+    counts as two."""
     sizes = np.asarray(pc.binary_length(values)) + np.asarray(pc.utf8_length(values))
     return (int(sizes.max(initial=0)) + 1) // 2
 
 
-def _notes(sheets: Sequence[Sheet], kept: LongTexts) -> list[str]:
+def _notes(sheets: Sequence[Sheet], long: LongTexts) -> list[str]:
     notes: list[str] = []
     if len(sheets) > 1:
         notes.append(f"The rows are on {len(sheets)} sheets: one holds {ROWS:,}, its header with them.")
-    if kept.count:
-        texts = counted(kept.count, "text is", "texts are")
+    if long.count:
+        texts = counted(long.count, "text is", "texts are")
         notes.append(
             f"{texts} longer than the {CELL_LENGTH:,} characters that a cell holds: the cell shows the begin, and the "
             f"sheet '{long_texts.NAME}' has all of it in pieces."
@@ -148,7 +149,7 @@ def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, 
         *part,
         ("Description", about.description),
         ("Type", about.report),
-        *((f"Argument {name}", _said(value)) for name, value in about.arguments.items()),
+        *((f"Argument {name}", _argument_text(value)) for name, value in about.arguments.items()),
         ("Launched by", about.launcher),
         ("Started", moment(about.started_at, options.zone)),
         ("Snapshot", about.snapshot),
@@ -161,29 +162,29 @@ def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, 
     ]
 
 
-def _said(value: object) -> str:
+def _argument_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _fitting(facts: Sequence[tuple[str, str | int]], kept: LongTexts) -> list[tuple[str, str | int]]:
+def _fit_facts(facts: Sequence[tuple[str, str | int]], long: LongTexts) -> list[tuple[str, str | int]]:
     return [
-        (_whole(fact), kept.fit(_whole(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
+        (_encodable(fact), long.fit(_encodable(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
         for row, (fact, value) in enumerate(facts, 2)
     ]
 
 
-def _whole(text: str) -> str:
-    """Halves of characters, which JSON can have and UTF-8 cannot, as one writes them: `\\ud800`."""
+def _encodable(text: str) -> str:
+    """Return a text in which lone surrogates, which JSON can contain and UTF-8 cannot, are written as `\\ud800`."""
     return text.encode(errors="backslashreplace").decode()
 
 
-def _write_long_texts(archive: Archive, number: int, kept: LongTexts, page: PageSize) -> list[Sheet]:
+def _write_long_texts(archive: Archive, number: int, long: LongTexts, page: PageSize) -> list[Sheet]:
     sheets: list[Sheet] = []
-    for one in kept.sheets:
-        sheet = Sheet(number + len(sheets), one.name, f"A1:D{one.rows}", (31, 12, 8, _WIDEST), page=page)
+    for long_sheet in long.sheets:
+        sheet = Sheet(number + len(sheets), long_sheet.name, f"A1:D{long_sheet.rows}", (31, 12, 8, _WIDEST), page=page)
         with archive.entry(sheet.path) as place, place.open("wb") as file:
             file.write((sheet.head + header_xml(long_texts.COLUMNS)).encode())
-            kept.copy_rows(one, file)
+            long.copy_rows(long_sheet, file)
             file.write(sheet.foot.encode())
         sheets.append(sheet)
     return sheets
