@@ -22,6 +22,14 @@ from processes import Process, python
 from support import environment, whohas
 
 
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether a process has ended. A zombie has: its parent has only not asked for its exit code yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @dataclass
 class Node:
     """A `whohas serve --no-worker` or a `whohas worker`, that can die and come back."""

@@ -12,7 +12,7 @@ import httpx2
 import psycopg
 import pytest
 
-from cluster import Cluster, Node, running_cluster
+from cluster import Cluster, Node, has_ended, running_cluster
 from factories import MILLION, many_accounts
 from lines import severable
 from patience import until
@@ -113,7 +113,7 @@ def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_ru
             other.start().ready()
             line.sever()
             until(lambda: row(url, run_id)[1] == 2)
-            assert not busy.is_running()
+            assert has_ended(busy)
             assert cut_off.alive
             line.mend()
             assert result_when_over(http, run_id)["rows"] == MILLION
@@ -185,7 +185,7 @@ def test_a_run_can_be_cancelled_by_two_callers_at_once_on_two_servers(big_home: 
             cancels = pool.map(lambda http: http.post(f"/v2025/reports/{run_id}/cancel").status_code, [one, two] * 4)
         assert set(cancels) == {204}
         assert result_when_over(two, run_id)["status"] == "TERMINATED"
-        assert not busy.is_running()
+        assert has_ended(busy)
         assert one.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code == 404
 
 

@@ -11,6 +11,7 @@ import httpx2
 import psutil
 import pytest
 
+from cluster import has_ended
 from factories import MILLION as ROWS
 from patience import PATIENCE_SECONDS, until
 from support import children, result_when_over, serving, whohas
@@ -69,7 +70,7 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
         run_id = start_and_wait_until_extracting(http)
         workers = children(server.process.pid)
         assert server.stop() == 0
-        assert not any(one.is_running() for one in workers)
+        assert all(has_ended(one) for one in workers)
     with (
         serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_RUN_ATTEMPTS="1") as server,
         server.http() as http,
@@ -156,7 +157,7 @@ def test_cancel_frees_the_processor_and_leaves_nothing_to_download(
         assert (cancelled.status_code, cancelled.content) == (204, b"")
         result = result_when_over(http, run_id)
         assert result["status"] == "TERMINATED"
-        assert not busy.is_running()
+        assert has_ended(busy)
         assert http.get(f"/v2025/reports/{run_id}", params={"fileFormat": format.lower()}).status_code == 404
         assert not (big_home / "artefacts" / run_id).exists()
         assert http.post(f"/v2025/reports/{run_id}/cancel").status_code == 204
