@@ -565,6 +565,6 @@ def _has_text(text: str) -> str:
 
 
 def _first(conditions: Iterable[str]) -> str:
-    """Return SQL for the index of the first condition that is true; -1 if none is."""
+    """Return SQL for the index of the first condition that is true, or -1."""
     arms = " ".join(f"WHEN {sql} THEN {number}" for number, sql in enumerate(conditions))
     return f"CASE {arms} ELSE -1 END::INTEGER" if arms else "-1::INTEGER"

@@ -40,7 +40,7 @@ class Rows:
 
 
 class Merging:
-    """The decision, for each row with the key of an earlier row, whether it is merged into that row or rejected.
+    """The rows of a stage that have the key of an earlier row, each either merged into that row or rejected.
 
     Args:
         connection: DuckDB, after `duplicates` with the same files and key, whose tables `twice` and `file_order` are

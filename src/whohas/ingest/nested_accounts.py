@@ -46,8 +46,8 @@ def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: C
 def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
     """Return the change that fills null columns of accounts from their nested form.
 
-    The nested form of an account is the nested account with the same id; if there is none, one of the same source with
-    the same native identity. Only the columns in `FILLED` are filled.
+    The nested form of an account is the nested account with the same id, or else one of the same source with the same
+    native identity. Only the columns in `FILLED` are filled.
 
     Args:
         connection: DuckDB, in which the table `nested_accounts` is created.

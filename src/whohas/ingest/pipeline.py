@@ -83,7 +83,7 @@ class Reading:
         named_managers: ids of authoritative sources whose mapping reads `managerId` from a column, so that it may hold
             native identities instead of ids.
         described: ids of sources whose accounts are read by a mapping in this load.
-        named: accounts that are created from memberships; None if there are none.
+        named: accounts that are created from memberships; None before the first file with such memberships.
         named_rules: for the sources of these accounts, by id: the mapping, the column of the account in the file of
             memberships, and the attributes of the accounts.
         rows: number of records read so far.
@@ -301,7 +301,7 @@ class Reading:
         self.items[self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)] = shape.items
 
     def _accounts(self, mapping: SourceMapping) -> None:
-        """Read the accounts of a mapping; those of sources that are not authoritative are correlated meanwhile."""
+        """Read the accounts of a mapping; correlate those of sources that are not authoritative."""
         assert mapping.accounts is not None
         rule = stored_rule(mapping)
         index = self.index(rule) if rule is not None and not mapping.authoritative else None

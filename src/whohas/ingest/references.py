@@ -62,7 +62,7 @@ class Moved:
 
 
 def moved(reading: Reading) -> Moved | None:
-    """Return the identities whose ids the load changes; None if there are none.
+    """Return the identities whose ids the load changes, or None if it changes no id.
 
     They are found by authoritative accounts in the snapshot and in the load that have the same source and native
     identity, but different identity ids. The files are only compared if identity ids are read from a column now or

@@ -56,7 +56,7 @@ def faults(
         typed: the converted batch.
         records: the record number of each row of the batch.
         column_of: returns the file's name for a column of the table.
-        value_of: returns the text of a cell, by index of the row and column of the table; empty if there is none.
+        value_of: returns the text of a cell, by index of the row and column of the table; empty if the file lacks it.
         row_of: returns a row as text, by its index.
     """
 
