@@ -524,7 +524,7 @@ def shown_name(given: str | None, first: str | None, last: str | None, name: str
 
 
 def _some(*texts: str | None) -> str:
-    """Return SQL for the first of some texts that is neither null nor empty; null if there is none."""
+    """Return SQL for the first of some texts that is neither null nor empty, or else null."""
     found = [f"nullif({text}, '')" for text in texts if text is not None]
     return f"coalesce({', '.join([*found, 'NULL'])})" if found else "NULL::VARCHAR"
 
