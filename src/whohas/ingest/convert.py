@@ -26,7 +26,7 @@ from whohas.warehouse.schema import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIM
 Places = npt.NDArray[np.int64]
 
 NAMED_BY_SOURCE = frozenset({"accounts", "entitlements", "account_entitlements"})
-"""Tables whose rows are nothing without a source."""
+"""Tables whose rows are rejected if they name no source."""
 
 _IDS = frozenset({"id", "identityId", "accountId", "entitlementId", "identitySourceId"})
 _NEEDED = {
@@ -40,12 +40,12 @@ _NEEDED = {
     "roles": (),
     "apps": (),
 }
-"""The columns that may not be empty; of other tables it is the id."""
+"""Columns that must not be empty, by table; in other tables it is `id`."""
 
 _HOLDER = "holder"
 _NO_SOURCE = "''"
 _KINDS = {"access_profiles": "ACCESS_PROFILE", "roles": "ROLE", "apps": "APP", "identity_apps": "APP"}
-"""The type from which the ids of a table's rows are made where a file gives none."""
+"""The type of item that is part of derived ids, by table; `ENTITLEMENT` is not listed, see `_made_entitlement`."""
 
 
 _NAMING = frozenset({"id", "nativeIdentity", "sourceName", "authoritativeSourceName"})
@@ -66,7 +66,7 @@ def names_something(table: Table, column: Column) -> bool:
 
 
 _BY_RULE = {"accounts": ("correlated", "authoritative", "uncorrelated")}
-"""Columns whose values follow from more than their texts."""
+"""Columns whose values do not follow from their texts alone; see `Typing._special`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from whohas.warehouse.arrow import one, pc, with_column
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
 
 Reject = Callable[[pa.Table], None]
-"""Takes memberships that mean nothing: their `origin`, whether the `account` is missing (else the entitlement is), its
-`value`, which is what the file calls it, and the `attribute`."""
+"""Called with memberships whose account or entitlement does not exist. The columns of the table: `origin`; `account`,
+whether the account is missing (else the entitlement); `value`, its name in the file; and `attribute`."""
 
 # The table `meant`: for each distinct source, attribute and value in the memberships, the entitlement to which they
 # refer. An entitlement matches if its value is equal and the attributes are equal or either has none. Of several, one
@@ -109,7 +109,7 @@ class MemberRows:
             references=True,
         )
         self.without = 0
-        """How many rows name an account and no entitlement."""
+        """The number of rows that name an account but no entitlement."""
 
     @property
     def filled(self) -> Counter[str]:

@@ -16,7 +16,7 @@ from whohas.ingest.staging import Stage, StagedFile
 from whohas.warehouse.arrow import pc
 
 FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
-"""Columns that only the nested form of an account has."""
+"""Columns of accounts that `filler` fills from the nested form."""
 
 
 def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]) -> list[StagedFile]:

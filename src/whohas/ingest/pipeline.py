@@ -47,15 +47,15 @@ from whohas.warehouse.schema import (
 from whohas.warehouse.store import Load
 
 Keep = Callable[[Batch, int], list[Fault]]
-"""What is done with a batch of the file of that number; gives the rows that are rejected."""
+"""Converts and stages a batch of the input file with a number, and returns the errors."""
 
 Also = Callable[[Batch, Shaped, int], None]
-"""What is done with a batch and its rows of the file's own table besides."""
+"""Called with a batch, its converted rows of the file's own table, and the number of the input file."""
 
 Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
 
 _ORDER = ("sources", "identity_profiles", "identities")
-"""Tables whose files are read before all others."""
+"""Tables whose files are read before all others, in this order."""
 
 
 class Reading:

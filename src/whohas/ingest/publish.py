@@ -14,7 +14,7 @@ from whohas.warehouse.schema import Table
 from whohas.warehouse.store import Change, DataFile, Load
 
 MERGED = frozenset({"account_activities", "events"})
-"""Tables into which a load's rows are merged by id; of other tables whole partitions are replaced."""
+"""Tables into which a load's rows are merged by id; in other tables whole partitions are replaced."""
 
 
 def replaced(stage: Stage) -> Change:

@@ -37,7 +37,7 @@ from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS
 from whohas.warehouse.store import Change
 
 Counts = dict[str, tuple[int, int]]
-"""By source: accounts after the load, and how many of them have an identity."""
+"""By source id: the number of accounts after the load, and how many of them are correlated."""
 
 
 def settle(reading: Reading) -> tuple[list[Change], Counts]:

@@ -28,12 +28,12 @@ from whohas.warehouse.schema import Table
 
 ROW_GROUP = 122_880
 MOST_OPEN = 48
-"""Partitions that are written at the same time; rows of further ones wait in one file and are sorted at the end."""
+"""The largest number of partitions written at a time. Rows of further ones go to a scratch file; see `Stage.finish`."""
 
 _PENDING_GROUP = 100_000
 _PENDING_ROWS = 300_000
 _PENDING_BYTES = 256 << 20
-"""Of one file: rows of thousands of attributes are large, and wait in smaller groups."""
+"""The size of one file's waiting rows at which they are written, because rows of thousands of attributes are large."""
 _REPEATING = (
     "sourceId",
     "sourceName",
@@ -51,7 +51,7 @@ _REPEATING = (
     "lifecycleState",
 )
 FILE_BITS = 40
-"""Origins are numbers: the input file above these bits, the record below."""
+"""Number of the low bits of an origin, which hold the record number; the bits above hold the input file's number."""
 
 
 def origins(file: int, records: Numbers) -> Numbers:

@@ -29,7 +29,7 @@ from whohas.warehouse.arrow import one, pc
 from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, IDENTITIES, Table
 
 _SEPARATOR = ";"
-"""Separates several values in a cell of a column that has several, such as tags."""
+"""The separator of values in cells of columns whose type is a list of texts, such as `tags`."""
 
 
 class Columns(Protocol):

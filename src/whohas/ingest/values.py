@@ -18,11 +18,11 @@ MAX_ID = 128
 _TRUE = r"(?i)\s*(true|t|yes|y|1)\s*"
 _FALSE = r"(?i)\s*(false|f|no|n|0)\s*"
 _INTEGER = r"[+-]?\d{1,18}(?:\.0)?"
-"""An integer, also with the `.0` that pandas writes where a column has gaps; `1.000` could be a thousand."""
+"""An integer, also with the `.0` that pandas writes for columns with gaps; `1.000` may mean a thousand, so it fails."""
 
 _FLAGS = r"[+-]?\d{1,18}|0[xX][0-9A-Fa-f]{1,8}"
 _MILLISECONDS = r"\d{13}"
-"""The only number that is a time without a mapping's word: fewer or more digits have other meanings too."""
+"""Milliseconds since 1970, the only numbers that are times without a mapping; other lengths are ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
