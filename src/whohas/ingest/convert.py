@@ -1,4 +1,8 @@
-"""Convert batches of text columns to rows of a table: values, ids and sources, with errors of bad rows and cells."""
+"""Convert batches of text columns to rows of a table: typed values, derived ids and source ids.
+
+`Typing` generates one SQL statement for a table and runs it over each batch; `Typed` is the result, with the rows to
+reject and the cells that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from whohas.warehouse.schema import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIM
 Places = npt.NDArray[np.int64]
 
 NAMED_BY_SOURCE = frozenset({"accounts", "entitlements", "account_entitlements"})
-"""Tables whose rows are nothing without a source."""
+"""Tables whose rows are rejected if they name no source."""
 
 _IDS = frozenset({"id", "identityId", "accountId", "entitlementId", "identitySourceId"})
 _NEEDED = {
@@ -36,12 +40,12 @@ _NEEDED = {
     "roles": (),
     "apps": (),
 }
-"""The columns that may not be empty; of other tables it is the id."""
+"""Columns that must not be empty, by table; in other tables it is `id`."""
 
 _HOLDER = "holder"
 _NO_SOURCE = "''"
 _KINDS = {"access_profiles": "ACCESS_PROFILE", "roles": "ROLE", "apps": "APP", "identity_apps": "APP"}
-"""The type from which the ids of a table's rows are made where a file gives none."""
+"""The type of item that is part of derived ids, by table; `ENTITLEMENT` is not listed, see `_made_entitlement`."""
 
 
 _NAMING = frozenset({"id", "nativeIdentity", "sourceName", "authoritativeSourceName"})
@@ -49,9 +53,10 @@ _ENTITLED = frozenset({"entitlements", "account_entitlements", "identity_access"
 
 
 def names_something(table: Table, column: Column) -> bool:
-    """Whether a column's text names an object, so that an empty one is none: ids, native identities, names of sources.
+    """Return whether a column's text identifies or refers to an object, so that an empty text means "no value".
 
-    The attribute and value of an entitlement are of these, for ids are made from them.
+    These are ids, native identities and names of sources, and in tables of entitlements also `attribute` and `value`,
+    because ids are derived from them. In other columns an empty text is a value like any other.
     """
     if column.name in _NAMING or column.name.endswith("Id"):
         return True
@@ -61,16 +66,17 @@ def names_something(table: Table, column: Column) -> bool:
 
 
 _BY_RULE = {"accounts": ("correlated", "authoritative", "uncorrelated")}
-"""Columns whose values follow from more than their texts."""
+"""Columns whose values do not follow from their texts alone; see `Typing._special`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Cells of one column that cannot be read: they are null in the rows.
+    """Optional cells of one column that could not be converted, so that they are null in the converted rows.
 
     Attributes:
-        reason: why their texts are no values.
-        places: the rows, ascending.
+        column: the column of the table.
+        reason: the rest of the sentence "'text' is …", such as `no integer`.
+        places: indexes of the rows in the batch, ascending.
     """
 
     column: str
@@ -80,17 +86,17 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """Rows of a table.
+    """A converted batch: one row of the table for each row of the batch, including the rows to reject.
 
     Attributes:
-        data: in the table's schema, its attributes still null; bad rows are in it.
-        wrong: per row the number of its reason, or -1.
-        reasons: column and reason by number.
-        unreadable: optional cells that became null.
-        filled: by column that not every text fits, how many cells have a text.
-        inner: what cannot be read within cells that are lists of objects.
-        inner_filled: by column and place within its objects, as `filled`.
-        items: by column that is a list of objects, how many objects its cells have.
+        data: the columns of the table. Columns of attributes are still null; `text_rows` sets them.
+        wrong: for each row the index in `reasons` of the error that rejects it, or -1.
+        reasons: pairs of column and reason.
+        unreadable: optional cells that became null because their text could not be converted.
+        filled: number of cells with a text, by column in which some texts cannot be converted.
+        inner: errors within cells that are lists of objects: rejected objects, and members that became null.
+        inner_filled: like `filled`, for the members of such objects, by column and path (`.privileged`).
+        items: number of objects in all cells, by column of lists of objects.
     """
 
     data: dict[str, pa.Array]
@@ -105,11 +111,14 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """How a text that cannot be read is found.
+    """The check that finds the unreadable cells of one column.
 
     Attributes:
-        wrong: SQL over texts `t` and values `v`, true where the column's text cannot be read.
-        counted: whether the value of a readable text is never null, so that nulls tell how many cells are filled.
+        column: the column of the table.
+        wrong: SQL over the columns of `v` (see `Typing._statement`), true where the text cannot be converted.
+        reason: as in `Unreadable`.
+        counted: whether every readable text has a value that is not null. Then the number of filled cells is the number
+            of values that are not null plus the number of unreadable cells; otherwise SQL has to count the texts.
     """
 
     column: str
@@ -119,27 +128,30 @@ class _Cell:
 
 
 def identifying(table: Table) -> frozenset[str]:
-    """Return the columns that identify a row: it is rejected where one of them cannot be read."""
+    """Return the columns that identify a row: a row is rejected if one of them is empty or cannot be read."""
     return frozenset({"id", *_NEEDED.get(table.name, ("id",))})
 
 
 class Typing:
-    """Converts batches of text to rows of one table, by one generated SQL statement.
+    """Converts batches of text to rows of one table with one generated SQL statement.
 
     Args:
         connection: DuckDB.
-        table: which table.
-        texts: column to SQL that gives its text from a batch, null where it is empty. `uncorrelated` counts as one.
-        sources: takes the sources that rows name.
-        source: the id of the source of all rows; None where the rows say.
-        separator: what separates several values in one text.
-        authoritative: whether accounts make identities: those of all sources, or of those with these ids.
-        references: whether ids are not ids yet, but what the file calls their objects by.
-        holder: SQL that gives the id of the identity that an account makes; without one, and where it is null, the id
-            is made from source and native identity.
-        forms: column to how its texts are written, where a mapping says it.
-        rare: whether rare spellings of times are read at once. Without it a batch that has an unreadable time is typed
-            once more with them, for planning them takes as long as typing some thousand rows.
+        table: the table of the rows.
+        texts: for each column, SQL over the batch's columns for its text, null where the cell is empty. `uncorrelated`
+            is accepted as a column of accounts: the opposite of `correlated`.
+        sources: the registry of sources; sources that the rows name and that are new are added to it.
+        source: the id of the source of all rows; None if the columns `sourceId` and `sourceName` say it.
+        separator: the separator of several values in one text; None if only a JSON array holds several.
+        authoritative: whether each account creates an identity: for all sources, or for those with these ids.
+        references: whether columns of ids hold the names that the file uses for objects (native identities, values of
+            entitlements), so that they are not checked as ids. `memberships.resolve` replaces them by ids later.
+        forms: for each column, the settings of a mapping for the text of its cells.
+        holder: SQL for the id of the identity that an authoritative account creates. Without it, and where it is null,
+            the id is derived from source and native identity.
+        rare: whether rare spellings of times are accepted from the beginning. If false, a batch with an unreadable time
+            is converted once more with them, and so are all batches after it. DuckDB needs as long to plan these
+            expressions as to convert a few thousand rows, and most files never need them.
     """
 
     def __init__(
@@ -176,7 +188,7 @@ class Typing:
         self._sources = sources
         self._source = source
         self._has_source = "sourceId" in table.schema.names
-        # (SQL over texts `t` and values `v` that is true of a bad row, column, reason)
+        # (SQL over the columns of `v` that is true for a row to reject, column, reason)
         self._checks: list[tuple[str, str, str]] = []
         self._cells: list[_Cell] = []
         self._values: dict[str, str] = {}
@@ -185,9 +197,24 @@ class Typing:
         self._sql = self._statement()
 
     def _statement(self) -> str:
+        """Return the statement for a batch, and set the statement that lists unreadable cells.
+
+        Step `t` selects the texts, step `v` adds the values as `v.<column>`. An example, `privileged` of accounts from
+        the file's columns 0 and 1, shortened::
+
+            WITH t AS (SELECT nullif("0", '') AS "nativeIdentity", nullif("1", '') AS "privileged" FROM batch),
+                 v AS (SELECT *, "nativeIdentity" AS "v.nativeIdentity", CASE … END AS "v.privileged" FROM t)
+            SELECT "v.nativeIdentity", "v.privileged",
+                CASE WHEN "nativeIdentity" IS NULL THEN 0 ELSE -1 END AS "_wrong",
+                CASE WHEN "v.privileged" IS NULL AND "privileged" IS NOT NULL THEN 0 ELSE -1 END AS "_cell"
+            FROM v
+
+        The row `u1,true` gives `u1, true, -1, -1`. The row `u2,perhaps` gives `u2, null, -1, 0`: an unreadable cell.
+        The row `,true` gives `null, true, 0, -1`: it is rejected by the first check.
+        """
         given = ', "_source"' if self._has_source and self._source is None else ""
         texts = ", ".join(f"{sql} AS {quote(name)}" for name, sql in self._texts.items())
-        # a step of its own for the values: within one, DuckDB would work out each as often as it is named
+        # The values get a separate step: in a single step, DuckDB would compute a value at each place that uses it.
         values = ", ".join(f"{sql} AS {quote('v.' + name)}" for name, sql in self._values.items())
         wrong = _first(sql for sql, _, _ in self._checks)
         results = [f"{quote('v.' + name)} AS {quote('v.' + name)}" for name in self._values]
@@ -196,7 +223,7 @@ class Typing:
             for cell in self._cells
             if not cell.counted
         ]
-        # one number a row says whether any cell is wrong: which ones is asked of those few rows alone
+        # `_cell` only says whether a row has any unreadable cell; a second statement lists them, for these few rows.
         results += [f'{wrong} AS "_wrong"', f'{_first(cell.wrong for cell in self._cells)} AS "_cell"']
         begin = f"WITH t AS (SELECT {texts}{given} FROM batch), v AS (SELECT *{', ' if values else ''}{values} FROM t) "
         flags = ", ".join(f"coalesce({cell.wrong}, false) AS c{n}" for n, cell in enumerate(self._cells))
@@ -204,7 +231,7 @@ class Typing:
         return f"{begin}SELECT {', '.join(results)} FROM v"
 
     def __call__(self, batch: pa.Table) -> Typed:
-        """Types the rows of a batch, in their order."""
+        """Convert the rows of a batch, in their order; see `rare` for when a batch is converted twice."""
         if self._thorough is None:
             typed = self._typed(batch)
             if self._rare or not any(cells.column in self._times for cells in typed.unreadable):
@@ -252,7 +279,7 @@ class Typing:
         )
 
     def _with_ids(self, lists: pa.Array, sources: pa.Array) -> pa.Array:
-        """Gives the entitlements of access profiles ids where they have none."""
+        """Return the entitlements of access profiles, with a derived id for each that has none."""
         if lists.null_count == len(lists):
             return lists
         self._connection.register("lists", pa.table({"items": lists, "source": sources}))
@@ -261,7 +288,12 @@ class Typing:
         return one(found.column("items"))
 
     def _unreadable(self, batch: pa.Table, first: npt.NDArray[Any]) -> tuple[Unreadable, ...]:
-        """The cells that cannot be read, by column; `first` has per row the number of a wrong one, or -1."""
+        """Return the unreadable cells by column.
+
+        Args:
+            first: for each row of the batch the index of its first unreadable cell in `_cells`, or -1. It selects the
+                rows for which all checks are run.
+        """
         places = np.flatnonzero(first >= 0)
         if not len(places):
             return ()
@@ -275,6 +307,7 @@ class Typing:
         )
 
     def _filled(self, result: pa.Table, unreadable: tuple[Unreadable, ...]) -> dict[str, int]:
+        """Return the number of cells with a text, by column; see `Typed.filled`."""
         bad = {cells.column: len(cells.places) for cells in unreadable}
         filled: dict[str, int] = {}
         for cell in self._cells:
@@ -286,14 +319,15 @@ class Typing:
         return filled
 
     def _express(self, separator: str | None) -> None:
+        """Collect the SQL of the statement: checks of rows, checks of cells, and the value of each column."""
         name = self._table.name
-        # a row that names no entitlement is none of memberships, but no bad one
+        # A row without an entitlement is no membership, but no error either: exports list accounts without any.
         needed = ("accountId",) if self._references else _NEEDED.get(name, ("id",))
         if name in NAMED_BY_SOURCE and self._source is None:
             self._checks.append(('"_source" IS NULL', "sourceId", "no source: neither sourceId nor sourceName"))
         for column in needed:
             text = quote(column)
-            # a text of blanks sorts before all others: only then is it trimmed
+            # A text of blanks sorts before '!', the first visible character; texts after it need not be trimmed.
             missing = f"({text} IS NULL OR ({text} < '!' AND trim({text}) = ''))" if column in self._texts else "true"
             self._checks.append((missing, column, f"no {column}"))
         for column in self._table.columns:
@@ -311,7 +345,7 @@ class Typing:
                 wrong = bad_id(quote(column.name))
                 if column.name in identifying(self._table):
                     self._checks.append((wrong, column.name, BAD_ID))
-                else:  # it refers to something else, and so does not identify the row
+                else:  # a reference to another object: the row is kept, and the reference becomes null
                     self._cells.append(_Cell(column.name, wrong, BAD_ID, counted=False))
                     value = Value(f"CASE WHEN NOT {wrong} THEN {value.sql} END")
             self._add(column.name, value)
@@ -321,25 +355,26 @@ class Typing:
         return self._forms.get(name, USUAL)
 
     def _present(self, name: str, text: str) -> str:
-        """SQL: the text of a column, null where its form means no value by it."""
+        """Return SQL of a column's text, null where the column's settings say that the text means "no value"."""
         if name not in self._forms or name not in self._table.schema.names:
             return text
         return present(self._table.column(name), text, self._forms[name])
 
     def _add(self, name: str, value: Value) -> None:
+        """Add the value of a column, and the check of its cells if some texts cannot be converted."""
         self._values[name] = value.sql
         if value.reason is None:
             return
-        if name in _BY_RULE.get(self._table.name, ()):  # the row's value is not that of the text
+        if name in _BY_RULE.get(self._table.name, ()):  # `_special` replaces the value, so its nulls do not show errors
             wrong = f"{_has_text(quote(name))} AND ({value.sql}) IS NULL"
             self._cells.append(_Cell(name, wrong, value.reason, counted=False))
             return
-        # only where the value is null is the text looked at again
+        # The text is only examined where the value is null, because that is rare and the check of a text is slow.
         wrong = f"{quote(f'v.{name}')} IS NULL AND {_has_text(quote(name))}"
         self._cells.append(_Cell(name, wrong, value.reason, counted=True))
 
     def _special(self) -> None:
-        """What a table's rows have by rule rather than by their text."""
+        """Set the values that do not follow from one text alone: derived ids, correlation, display names, months."""
         values = self._values
         source = literal(self._source) if self._source is not None else '"_source"'
         match self._table.name:
@@ -393,7 +428,11 @@ class Typing:
                 pass
 
     def _access_item(self, source: str) -> None:
-        """Gives what an identity holds the id that the item's own row has where neither has one."""
+        """Set the ids of access items of identities (`identity_access`) that have none in the file.
+
+        The id is derived from the same parts as in the item's own table (entitlements, roles, …), so the two rows match
+        although the file has no id in either place.
+        """
         values = self._values
         if "type" in values:
             values["type"] = f"upper({values['type']})"
@@ -406,7 +445,12 @@ class Typing:
         self._checks.append((f"{quote('v.id')} IS NULL", "id", "no id, nor type and name to make one from"))
 
     def _correlated(self, flag: str, held: str) -> None:
-        """Sets both columns of correlation, so that they never contradict each other."""
+        """Set `correlated` and `identityId` so that an account has an identity exactly if it is correlated.
+
+        Args:
+            flag: SQL, whether the account is correlated.
+            held: SQL of the account's identity id.
+        """
         if held == "NULL::VARCHAR":
             self._values["correlated"] = "false"
         else:
@@ -414,7 +458,12 @@ class Typing:
             self._values["identityId"] = f"CASE WHEN {flag} THEN {held} END"
 
     def _resolve(self, batch: pa.Table) -> pa.Array:
-        """The source of each row; '' or null where a row names none."""
+        """Return the source id of each row, for a batch whose rows name their sources by id, name or both.
+
+        A row that names no source gets the empty text in identities, else null. Each distinct pair of id and name is
+        looked up once. An example: the rows `(null, HR)`, `(s1, null)`, `(null, HR)` are joined to the keys `\\x01HR`,
+        `s1\\x01`, `\\x01HR`, the two distinct keys are resolved, and the codes `[0, 1, 0]` assign the ids to rows.
+        """
         none = "" if self._table.name == IDENTITIES.name else None
         named = [self._texts.get(name, "NULL::VARCHAR") for name in ("sourceId", "sourceName")]
         if all(sql == "NULL::VARCHAR" for sql in named):
@@ -434,7 +483,15 @@ class Typing:
     def _of_source(
         self, ids: pa.Array | None, known: list[Any], key: str, given: pa.Array | None, rows: int
     ) -> pa.Array:
-        """A property of each row's source; of a type the row's own text comes first."""
+        """Return a property of each row's source.
+
+        Args:
+            ids: the source id of each row; None if all rows belong to one source.
+            known: the distinct source ids.
+            key: `name` or `type`.
+            given: the values that the file has for this column, which take precedence; None if it has none.
+            rows: the number of rows.
+        """
         of = {
             id: None if not id else self._sources.rows[id][key] if key != "name" else self._sources.name(id)
             for id in known
@@ -447,9 +504,17 @@ class Typing:
 
 
 def shown_name(given: str | None, first: str | None, last: str | None, name: str | None) -> str:
-    """SQL: the name of an identity for people.
+    """Return SQL for the display name of an identity, or of the identity that an account creates.
 
-    It is what a file gives; else a name of several words; else first and last name; else the name, such as a login.
+    It is the first of these that is not empty: the display name in the file; the name, if it has several words; first
+    and last name; the name, such as a login. An example: without a display name, the name `adoe`, first name `Ann` and
+    last name `Doe` give `Ann Doe`, but the name `Dr. Ann Doe` gives `Dr. Ann Doe`.
+
+    Args:
+        given: SQL of the display name; None if the file has no such column. Likewise the others.
+        first: SQL of the first name.
+        last: SQL of the last name.
+        name: SQL of the name.
     """
     parts = ", ".join(f"nullif(trim({part}), '')" for part in (first, last) if part is not None)
     full = f"nullif(concat_ws(' ', {parts}), '')" if parts else None
@@ -459,15 +524,20 @@ def shown_name(given: str | None, first: str | None, last: str | None, name: str
 
 
 def _some(*texts: str | None) -> str:
-    """SQL: the first of these texts that is neither null nor empty."""
+    """Return SQL for the first of some texts that is neither null nor empty, or else null."""
     found = [f"nullif({text}, '')" for text in texts if text is not None]
     return f"coalesce({', '.join([*found, 'NULL'])})" if found else "NULL::VARCHAR"
 
 
 def _made_entitlement(source: str, values: Mapping[str, str]) -> str:
-    """SQL: the id of an entitlement that has none; null where it has neither value nor name.
+    """Return SQL for the derived id of an entitlement; null if it has neither value nor name.
 
-    An entitlement's own row, what an identity holds and what an access profile contains all get the same one.
+    The row of `entitlements`, the access item of an identity and the member of an access profile get the same id,
+    because all three derive it from source, attribute and value (or name).
+
+    Args:
+        source: SQL of the source id.
+        values: SQL of `attribute`, `value` and `name`; any may be missing.
     """
     attribute = _some(values.get("attribute"))
     return made_id(
@@ -476,12 +546,12 @@ def _made_entitlement(source: str, values: Mapping[str, str]) -> str:
 
 
 def _made_item(source: str, kind: str, name: str) -> str:
-    """SQL: the id of an access profile, a role or an app that has none; null where it has no type or no name."""
+    """Return SQL for the derived id of an access profile, a role or an app; null if it has no type or no name."""
     return made_id(f"coalesce({source}, '')", f"nullif({kind}, '')", f"nullif({name}, '')")
 
 
 def _with_ids(objects: str, source: str) -> str:
-    """SQL: a list of entitlements of one source, each with an id."""
+    """Return SQL for a list of entitlements of one source, in which those without an id get a derived one."""
     members = [field.name for field in ACCESS_PROFILES.column("entitlements").type.value_type]
     made = _made_entitlement(source, {name: f"e.{quote(name)}" for name in ("attribute", "value", "name")})
     cells = {name: f"e.{quote(name)}" for name in members} | {"id": _some('e."id"', made)}
@@ -490,11 +560,11 @@ def _with_ids(objects: str, source: str) -> str:
 
 
 def _has_text(text: str) -> str:
-    """SQL: whether a cell has more than blanks."""
+    """Return SQL for whether a text is neither null nor blank."""
     return f"{text} IS NOT NULL AND trim({text}) <> ''"
 
 
 def _first(conditions: Iterable[str]) -> str:
-    """SQL: the number of the first condition that is true, or -1."""
+    """Return SQL for the index of the first condition that is true, or -1."""
     arms = " ".join(f"WHEN {sql} THEN {number}" for number, sql in enumerate(conditions))
     return f"CASE {arms} ELSE -1 END::INTEGER" if arms else "-1::INTEGER"

@@ -1,4 +1,7 @@
-"""Set the managers of identities, by a mapping's [manager] rule or by native identities in the column `managerId`."""
+"""Set the managers of identities, by a mapping's [manager] rule or by native identities in the column `managerId`.
+
+An example of a rule: an identity's attribute `managerMail` equals the attribute `mail` of its manager's identity.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,10 @@ from whohas.warehouse.schema import ACCOUNTS, IDENTITIES
 
 
 class Managers:
-    """Finds the managers of the identities of a load, and again those of earlier loads.
+    """Finds the managers of the identities that a load brings, and of those that it keeps from earlier loads.
 
     Args:
-        reading: its identities and accounts are complete.
+        reading: the load; its stages of identities and accounts have to be complete.
     """
 
     def __init__(self, reading: Reading) -> None:
@@ -31,12 +34,16 @@ class Managers:
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
     def find(self) -> None:
-        """Set `managerId` of the identities that the load brings, in their staged files."""
+        """Set `managerId` of the identities that the load brings, in their staged files.
+
+        A stored rule is removed from sources whose identities now come from files without a mapping (documents, or
+        files with our column names), because these contain the ids of managers.
+        """
         stage = self._reading.stages.get(IDENTITIES.name)
         if stage is None:
             return
         for source in stage.touched - self._reading.described:
-            # documents bring them now, which name the managers themselves
+            # No mapping brings these identities now, so the rule of an earlier mapping no longer applies.
             if source in self._reading.sources.rows:
                 self._reading.sources.rows[source]["managerCorrelation"] = None
         for file in stage.files:
@@ -55,7 +62,7 @@ class Managers:
                     amendments.add(IDENTITIES, partition, (self._by_rule(rule), "managerId"))
 
     def rule(self, source: str) -> Correlation | None:
-        """The rule of a source's identities."""
+        """Return the stored rule for managers of a source, by its id; None if it has none."""
         row = self._reading.sources.rows.get(source)
         return (
             None
@@ -64,6 +71,11 @@ class Managers:
         )
 
     def _by_rule(self, rule: Correlation) -> Revision:
+        """Return the change that sets managers by a rule.
+
+        An identity keeps its `managerId` if the value that the rule compares is empty. If the value is set but no
+        identity, or more than one, has it, `managerId` becomes null.
+        """
         index = self._index(rule)
 
         def apply(data: pa.Table) -> pa.Table:
@@ -74,6 +86,7 @@ class Managers:
         return apply
 
     def _index(self, rule: Correlation) -> IdentityIndex:
+        """Return the index of identities for a rule; it is built by the first call."""
         key = (rule.identity, rule.ignore_case)
         if key not in self._indexes:
             reading = self._reading
@@ -83,7 +96,12 @@ class Managers:
         return self._indexes[key]
 
     def _by_native(self, file: StagedFile) -> None:
-        """Puts ids in place of native identities of the same source; a text that is an identity's id stays."""
+        """Replace native identities in `managerId` by the ids of the identities that these accounts create.
+
+        Only authoritative accounts of the same source count, and a text that is the id of an identity stays. An
+        example: `managerId` is `u7`, and the authoritative account with the native identity `u7` belongs to the
+        identity `2c91…`, so `managerId` becomes `2c91…`.
+        """
         reading = self._reading
         accounts = [
             one.path for one in reading.stages[ACCOUNTS.name].files if one.partition == file.partition and one.rows

@@ -1,6 +1,7 @@
-"""Memberships (which account has which entitlement) of a mapping.
+"""Read the memberships (which account has which entitlement) of a mapping, and resolve them to ids.
 
-The files name accounts by native identity and entitlements by value; `resolve` replaces these by ids.
+The files name accounts by native identity and entitlements by value. `MemberRows` converts their batches,
+`make_entitlements` creates entitlements that only memberships name, and `resolve` replaces the names by ids.
 """
 
 from __future__ import annotations
@@ -27,11 +28,19 @@ from whohas.warehouse.arrow import one, pc, with_column
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
 
 Reject = Callable[[pa.Table], None]
-"""Takes memberships that mean nothing: their `origin`, whether the `account` is missing (else the entitlement is), its
-`value`, which is what the file calls it, and the `attribute`."""
+"""Called with memberships whose account or entitlement does not exist. The columns of the table: `origin`; `account`,
+whether the account is missing (else the entitlement); `value`, its name in the file; and `attribute`."""
 
-# An entitlement without an attribute fits a membership of any; one that fits exactly comes first. Without regard to
-# case only one may fit, unless the text is the same.
+# The table `meant`: for each distinct source, attribute and value in the memberships, the entitlement to which they
+# refer. An entitlement matches if its value is equal and the attributes are equal or either has none. Of several, one
+# of the same case comes first, then one with an attribute. If values match only without regard to case, there must be
+# just one match, because otherwise it would be a guess.
+#
+# An example: the entitlements e1 (attribute `memberOf`, value `admin`) and e2 (no attribute, value `admin`).
+#   membership (memberOf, admin): e1 and e2 match, e1 has an attribute       -> e1
+#   membership (role, admin):     e2 matches                                 -> e2
+#   membership (memberOf, ADMIN): without regard to case e1 and e2 match     -> none
+#   membership (role, ADMIN):     without regard to case only e2 matches     -> e2
 _MEANT = """
 CREATE OR REPLACE TEMP TABLE meant AS
 SELECT t.sourceId, t.attribute, t.value, e.id, e.attribute AS known
@@ -42,6 +51,8 @@ QUALIFY row_number() OVER (
     PARTITION BY t.sourceId, t.attribute, t.value ORDER BY e.value <> t.value, e.attribute IS NULL, e.n, e.id) = 1
     AND (e.value = t.value OR count(*) OVER (PARTITION BY t.sourceId, t.attribute, t.value) = 1)
 """
+# Each membership with the ids of its account and entitlement; null where there is none. An account with exactly the
+# same native identity takes precedence over one that differs in case.
 _RESOLVE = """
 SELECT m.n, m.sourceId, m.accountId AS account, m.entitlementId AS entitlement,
     coalesce(a.id, f.id) AS accountId, e.id AS entitlementId, coalesce(m.attribute, e.known) AS attribute
@@ -55,12 +66,19 @@ ORDER BY m.n
 
 
 class MemberRows:
-    """Shapes batches of a file into memberships, whose ids are what the file calls accounts and entitlements by.
+    """Converts the batches of a file to memberships: account entitlements that still have names in place of ids.
+
+    Their `accountId` is the native identity and their `entitlementId` the entitlement's value. An example: with the
+    separator `;`, the row `u1,admin;audit` becomes the memberships (u1, admin) and (u1, audit).
 
     Args:
-        layout: which columns are `account`, `entitlement` and `attribute`; its lists hold several values in a cell.
-        attribute: the account attribute of all of them; None where the file says.
-        known: whether the rows are read as accounts too, so that what is wrong with them is known.
+        connection: DuckDB.
+        file: the open file.
+        layout: the file's columns for `account`, `entitlement` and `attribute`, and the separators of several values.
+        sources: the registry of sources.
+        source: the id of the source of all rows; None if the rows name it.
+        attribute: the account attribute of all memberships; None if the file has a column for it.
+        known: whether the same rows are read as accounts too, which lists their errors already.
     """
 
     def __init__(
@@ -91,19 +109,26 @@ class MemberRows:
             references=True,
         )
         self.without = 0
-        """How many rows name an account and no entitlement."""
+        """The number of rows that name an account but no entitlement."""
 
     @property
     def filled(self) -> Counter[str]:
-        """How many cells of a column have a text; see `TextRows.filled`."""
+        """The number of cells with a text, by column; see `TextRows.filled`."""
         return self._rows.filled
 
     def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+        """Return the memberships of a batch, and the errors of its rows; no errors if they are listed already."""
         found, bad = self._rows(batch)
         members = [self._split(item, batch, bad) for item in found]
         return members, [] if self._known else bad
 
     def _split(self, item: Shaped, batch: Batch, bad: list[Fault]) -> Shaped:
+        """Return one row for each account and entitlement of the rows.
+
+        Rows whose account is only separators are added to `bad`, and rows without an entitlement to `without`. An
+        example for the latter: of 3 rows the entitlements come from the rows `places` = `[0, 0, 2]`. Their differences
+        `[0, 2]` have one that is not zero, so 1 + 1 rows have entitlements, and 3 - 2 = 1 row has none.
+        """
         data, records = item.data, item.records
         if self._attribute is not None:
             data = with_column(data, "attribute", pa.repeat(pa.scalar(self._attribute, pa.string()), len(data)))
@@ -117,14 +142,14 @@ class MemberRows:
         return Shaped(item.table, data, records[places])
 
     def _taken_apart(self, data: pa.Table, column: str) -> tuple[pa.Table, Numbers]:
-        """A row for each value of a column's cells, and the places of the rows that they come from."""
+        """Return one row for each value in the cells of a column, and for each the index of the original row."""
         values, places = split_cells(self._connection, one(data.column(column)), self._separators[column])
         if len(places) != len(data) or (np.diff(places) != 1).any():
             data = data.take(pa.array(places))
         return with_column(data, column, values), places
 
     def _nameless(self, batch: Batch, records: Numbers) -> list[Fault]:
-        """Rows whose account has separators only."""
+        """Return errors for some records of a batch, whose cell of the account has separators but no value."""
         found: list[Fault] = []
         for place in np.flatnonzero(np.isin(batch.records, records)).tolist():
             text = self._file.text([column[place].as_py() for column in batch.data.columns])
@@ -135,10 +160,17 @@ class MemberRows:
 def make_entitlements(
     connection: Any, asked: Sequence[StagedFile], given: Sequence[Path], stage: Stage, sources: Sources
 ) -> int:
-    """Stage the entitlements that only memberships name, and return their number.
+    """Stage entitlements for the values that only memberships name, and return their number.
+
+    The id is derived from source, attribute and value. The name is the value; for a distinguished name it is the value
+    of the first component, such as `Sales` for `CN=Sales,OU=Groups,DC=example`.
 
     Args:
-        given: files of the entitlements that this load brings of the same sources; these are not made again.
+        connection: DuckDB.
+        asked: staged files of memberships, as `MemberRows` converts them.
+        given: files of entitlements that this load has for the same sources; values that match one are left out.
+        stage: the stage of entitlements.
+        sources: the registry of sources, for their names.
     """
     total = 0
     for file in asked:
@@ -175,7 +207,7 @@ _ATTRIBUTE = "coalesce(attribute, '')"
 
 
 def _names(made: pa.Table) -> pa.Array:
-    """The names of entitlements: of a distinguished name the value of its first component, else the whole text."""
+    """Return the names of created entitlements: the first value of a distinguished name, else the whole text."""
     texts = one(made.column("name"))
     places = np.flatnonzero(made.column("distinguished").to_numpy())
     if not len(places):
@@ -195,15 +227,16 @@ def resolve(
     stage: Stage,
     reject: Reject,
 ) -> None:
-    """Resolve memberships to ids of accounts and entitlements, and stage them.
+    """Resolve memberships to ids of accounts and entitlements, and stage them as account entitlements.
 
     Args:
-        asked: memberships whose ids are native identities and values.
-        accounts: the files of the accounts that they can mean.
-        entitlements: likewise.
-        ignore_case: whether a name that differs in case only means the same, if just one does.
-        stage: of `account_entitlements`.
-        reject: called with the memberships whose account or entitlement does not exist.
+        connection: DuckDB.
+        asked: staged files of memberships, as `MemberRows` converts them.
+        accounts: files of the accounts to which they may refer.
+        entitlements: files of the entitlements to which they may refer.
+        ignore_case: whether a name also refers to an object whose name differs only in case, if there is just one.
+        stage: the stage of `account_entitlements`.
+        reject: called with the memberships whose account or entitlement does not exist; see `Reject`.
     """
     _held_by(connection, accounts, ignore_case)
     for file in asked:
@@ -229,6 +262,7 @@ def resolve(
 
 
 def _members(connection: Any, file: StagedFile) -> None:
+    """Create the view `members` of a file of memberships; its column `n` is the row in the file."""
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW members AS SELECT *, file_row_number AS n "
         f"FROM read_parquet({literal(str(file.path))}, file_row_number = true)"
@@ -236,14 +270,17 @@ def _members(connection: Any, file: StagedFile) -> None:
 
 
 def _meant(connection: Any, files: Sequence[Path], ignore_case: bool) -> None:
-    """A table of the entitlement that each value means: exactly, or without regard to case where just one fits."""
+    """Create the table `meant`: the entitlement to which each value in `members` refers; see `_MEANT`."""
     given = _rows(files, "sourceId", "value", "id", "attribute")
     same = "lower(e.value) = lower(t.value)" if ignore_case else "e.value = t.value"
     connection.execute(_MEANT.format(given=given, same=same))
 
 
 def _held_by(connection: Any, files: Sequence[Path], ignore_case: bool) -> None:
-    """Tables of the accounts that can be meant, exactly and, where just one fits, without regard to case."""
+    """Create the tables that find accounts by native identity: `held_by` exactly, `held_by_folded` in lower case.
+
+    The latter is empty unless case is ignored, and leaves out names that several accounts share in lower case.
+    """
     given = _rows(files, "sourceId", "nativeIdentity", "id")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE held_by AS SELECT sourceId, nativeIdentity AS native, any_value(id) AS id "
@@ -256,7 +293,7 @@ def _held_by(connection: Any, files: Sequence[Path], ignore_case: bool) -> None:
 
 
 def _rows(files: Sequence[Path], *columns: str) -> str:
-    """SQL of some columns of files, and `n`, the place of a row in its file."""
+    """Return SQL that selects columns of text from files, and `n`, the row in its file; without files, no rows."""
     if not files:
         return f"SELECT {', '.join(f'NULL::VARCHAR AS {column}' for column in columns)}, 0 AS n WHERE false"
     paths = ", ".join(literal(str(path)) for path in files)

@@ -1,8 +1,8 @@
 """Merge several rows of one account into one. The rows may differ only in the columns that hold its entitlements.
 
-An example: of the rows `u1,Ann,admin` and `u1,Ann,audit`, where the third column carries entitlements, the first is
-kept with the attribute `groups` = [admin, audit], and the second is left out. A row `u1,Anne,audit` is rejected: an
-account has one name.
+An example: of the rows `u1,Ann,admin` and `u1,Ann,audit`, where the third column (`groups`) holds entitlements, the
+first is kept with the attribute `groups` = [admin, audit], and the second is left out. A row `u1,Anne,audit` is
+rejected, because an account has one name.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Rows:
 
     Attributes:
         key: the file's column that names an account.
-        columns: column of the table to column of the file: rows of one account have to agree in them.
-        carriers: attributes in which they may differ; None for all.
+        columns: columns of the table in which rows of one account have to be equal, each with the column of the file.
+        carriers: attributes that hold entitlements, in which the rows may differ; None if they may differ in all.
     """
 
     key: str
@@ -40,16 +40,18 @@ class Rows:
 
 
 class Merging:
-    """Decides for each row with the key of an earlier row of its stage whether it is merged into it or rejected.
+    """The rows of a stage that have the key of an earlier row, each either merged into that row or rejected.
 
     Args:
-        connection: DuckDB; its tables `again` and `merged` are this object's until the next one is made.
-        files: the staged files, of which `found` has the places of such rows.
-        key: SQL over the files' columns.
-        inputs: how the rows of each input file are compared; rows of other files are never made one.
+        connection: DuckDB, after `duplicates` with the same files and key, whose tables `twice` and `file_order` are
+            read. The tables `again`, `compared` and `merged` belong to this object; a new object replaces them.
+        files: the staged files of accounts.
+        found: by index of the file, the indexes of rows whose key an earlier row has; the result of `duplicates`.
+        key: SQL of the key over the files' columns.
+        inputs: by number of the input file, how its rows are compared. Rows of other input files are never merged.
 
     Attributes:
-        gone: the origins of all rows whose key an earlier one has.
+        gone: the origins of all rows whose key an earlier row has, whether they are merged or rejected.
     """
 
     def __init__(
@@ -90,7 +92,11 @@ class Merging:
                 revise(file, stage.table, rows, self._change(kept) if len(changed) else None)
 
     def reasons(self) -> Iterator[tuple[int, str, str]]:
-        """The origin of each row that is rejected, its column, and in which other column it differs."""
+        """Yield the rejected rows of the input files in `inputs`, in their order.
+
+        Yields:
+            The origin, the file's column of the key, and the reason, which names the first difference.
+        """
         selected = "".join(
             f", a.{quote(c)} AS {quote('a.' + c)}, h.{quote(c)} AS {quote('h.' + c)}" for c in self._columns
         )
@@ -106,6 +112,13 @@ class Merging:
                     yield row["origin"], rows.key, self._difference(rows, row)
 
     def _difference(self, rows: Rows, row: Mapping[str, Any]) -> str:
+        """Return why a row is not merged into the first row of its key.
+
+        Args:
+            rows: how rows of its file are compared.
+            row: its attributes `mine` and file `file`, those of the first row (`first`, `other`), and each compared
+                column of both (`a.<column>` of the row, `h.<column>` of the first).
+        """
         same = f"an earlier row has the same {rows.key}"
         if row["file"] != row["other"]:
             return f"{same}, in another file of this source"
@@ -122,7 +135,12 @@ class Merging:
         return same
 
     def _read(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str) -> None:
-        """Makes the table `again`: all rows of keys that come several times, each with the first of its key."""
+        """Create the table `again`: all rows whose key occurs several times, with attributes and compared columns.
+
+        Rows are numbered by `seq` = index of the file * 2**40 + row in the file, and `head` is the `seq` of the first
+        row of the same key. An example: row 5 of file 0 and row 2 of file 1 are one account. They have the `seq` 5 and
+        2**40 + 2, and both have the `head` 5.
+        """
         paths = ", ".join(literal(str(file.path)) for file in files)
         columns = "".join(f", f.{quote(c)}" for c in self._columns)
         self._connection.register("numbered", self._numbered(files, found, key, paths))
@@ -135,6 +153,12 @@ class Merging:
         self._connection.unregister("numbered")
 
     def _numbered(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str, paths: str) -> pa.Table:
+        """Return the numbers of the rows in `again`, without the wide columns, so that the window function sorts less.
+
+        Returns:
+            Columns of int64: `place` (index of the file), `n` (row in it), `seq`, `head`, `origin`, and `file` (number
+            of the input file).
+        """
         narrow = self._connection.sql(
             "SELECT o.place, f.file_row_number AS n, first_value(o.place) OVER w AS head_place, "
             "first_value(f.file_row_number) OVER w AS head_n "
@@ -155,7 +179,11 @@ class Merging:
         return pa.table({name: pa.array(values) for name, values in columns.items()})
 
     def _compare(self) -> None:
-        """Makes the table `compared`: each later row, and whether it becomes part of the first of its key."""
+        """Create the table `compared`: each row after the first of its key, and `same`, whether it is merged into that.
+
+        It is, if both are from the same input file, which has columns of entitlements, and are equal in all other
+        attributes and compared columns.
+        """
         arms = " ".join(
             f"WHEN {number} THEN {_rest('a', rows)} IS NOT DISTINCT FROM {_rest('h', rows)}"
             + "".join(f" AND a.{quote(c)} IS NOT DISTINCT FROM h.{quote(c)}" for c in rows.columns)
@@ -169,9 +197,20 @@ class Merging:
         )
 
     def _merge(self) -> None:
-        """Makes the table `merged`: the attributes of accounts that have those of later rows too, by origin."""
+        """Create the table `merged`: by origin, the attributes of first rows with the values of the merged rows.
+
+        The values of an attribute are in the order of rows, and within a row in that of the cell; repeated values are
+        left out. An example, where rows 3 and 8 are one account and `groups` holds entitlements::
+
+            row 3  {name: [Ann], groups: [admin, audit]}    texts: (nth 3·2³² + 1, admin), (3·2³² + 2, audit)
+            row 8  {name: [Ann], groups: [audit, sales]}    texts: (8·2³² + 1, audit), (8·2³² + 2, sales)
+            merged {groups: [admin, audit, sales], name: [Ann]}
+
+        `name` is copied from row 3, because only attributes that hold entitlements are unnested.
+        """
 
         def entries(table: str, negated: str) -> str:
+            """Return SQL of the attributes that hold entitlements, or with `NOT ` of all others."""
             arms = " ".join(
                 f"WHEN {number} THEN list_filter(map_entries({table}.attributes), "
                 f"lambda e: {negated}({_carried('e.key', rows)}))"
@@ -179,7 +218,7 @@ class Merging:
             )
             return f"CASE {table}.file {arms} END" if arms else f"map_entries({table}.attributes)"
 
-        # the values of the carriers alone are taken apart; one number orders them by row, then by their place in a cell
+        # `nth` orders the values by row, then by position in the cell, in one number that min() can compare.
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE merged AS WITH heads AS (SELECT DISTINCT head FROM compared WHERE same), "
             "members AS ("
@@ -198,7 +237,15 @@ class Merging:
         )
 
     def _change(self, kept: Numbers) -> Change:
-        """A change of attributes for a file whose rows have these origins."""
+        """Return the change that sets merged attributes in a file.
+
+        It must be applied to the batches of one file, once and in order, because it counts the rows that have passed.
+        An example, for a batch of 3 rows of which row 1 has merged attributes: `i` is `[1]`, `places` is `[0, 3, 2]`,
+        and of the old attributes followed by the merged ones these three are taken.
+
+        Args:
+            kept: the origins of the file's rows that are not dropped, in their order.
+        """
         start = 0
 
         def apply(data: pa.Table) -> pa.Table:
@@ -222,7 +269,7 @@ class Merging:
 
 
 def _carried(key: str, rows: Rows) -> str:
-    """SQL: whether rows of one account may differ in the attribute of that name."""
+    """Return SQL for whether rows of one account may differ in an attribute, from SQL of its name."""
     if rows.carriers is None:
         return "true"
     names = ", ".join(map(literal, sorted(rows.carriers)))
@@ -230,12 +277,12 @@ def _carried(key: str, rows: Rows) -> str:
 
 
 def _rest(table: str, rows: Rows) -> str:
-    """SQL: the attributes in which rows of one account have to agree."""
+    """Return SQL of the attributes in which rows of one account have to be equal, as a list of map entries."""
     return f"list_filter(map_entries({table}.attributes), lambda e: NOT ({_carried('e.key', rows)}))"
 
 
 def _text(value: Any) -> str:
-    """A value as a reason shows it."""
+    """Return a value as the reason of a rejected row quotes it: at most `_SHOWN` characters."""
     if value is None or value == []:
         return "nothing"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,7 @@
-"""Make accounts from memberships, for sources without any file of accounts."""
+"""Create accounts from memberships, for sources without any file of accounts.
+
+An example: the memberships `u1,admin` and `u1,audit` create one account with the native identity and the name `u1`.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,17 @@ from whohas.warehouse.schema import ACCOUNTS
 
 
 class NamedAccounts:
-    """Shapes batches of memberships into accounts, whose native identity and name are what the file calls them by.
+    """Converts batches of memberships to accounts, whose native identity and name are the text in the account column.
 
-    An account may come in several batches, and with several values of an attribute in one.
+    The same account may be in several batches, and several times in one batch if its attributes differ; these rows are
+    merged later.
 
     Args:
-        layout: of the memberships; its attributes are those of the accounts.
+        connection: DuckDB.
+        file: the open file of memberships.
+        layout: the layout of the memberships; its attributes become those of the accounts.
+        sources: the registry of sources.
+        source: the id of the source of all rows; None if the rows name it.
     """
 
     def __init__(self, connection: Any, file: Columns, layout: Layout, sources: Sources, source: str | None) -> None:
@@ -42,6 +50,11 @@ class NamedAccounts:
         self._used = sorted(place[name] for name in used)
 
     def __call__(self, batch: Batch) -> list[Shaped]:
+        """Return the accounts that a batch of memberships names.
+
+        Rows that are equal in all used columns are converted once. Errors are not returned, because reading the same
+        rows as memberships lists them.
+        """
         data, records = batch.data, batch.records
         if self._separator is not None:
             values, places = split_cells(self._connection, one(data.column(self._account)), self._separator)
@@ -56,7 +69,14 @@ class NamedAccounts:
 def kept_attributes(
     mapping: SourceMapping, attributes: Sequence[str], account: str, header: Sequence[str]
 ) -> list[str]:
-    """Return the attributes of accounts that memberships name: the mapping's, and the one that correlates them."""
+    """Return the attributes of accounts that are created from memberships.
+
+    Args:
+        mapping: the mapping; if its correlation rule compares another column than `account`, that becomes an attribute.
+        attributes: the attributes in the layout of the memberships.
+        account: the column of the account.
+        header: the file's columns.
+    """
     kept = list(attributes)
     rule = mapping.correlation
     if rule is not None and rule.account != account and rule.account in header and rule.account not in kept:
@@ -65,10 +85,18 @@ def kept_attributes(
 
 
 def named_rule(mapping: SourceMapping, account: str, attributes: Sequence[str]) -> Correlation | None:
-    """Return a mapping's rule for accounts that its memberships name.
+    """Return a mapping's correlation rule for accounts created from its memberships, or None if it has no rule.
+
+    The rule in the mapping names a column of the file. It is replaced by where the account has the value: the column
+    `account` becomes `nativeIdentity`, and any other column `C` becomes `attributes.C`.
+
+    Args:
+        mapping: the mapping.
+        account: the file's column of the account.
+        attributes: the attributes of the accounts.
 
     Raises:
-        InvalidArguments: the memberships have no such column.
+        InvalidArguments: the rule names a column that the file of memberships does not have.
     """
     rule = mapping.correlation
     if rule is None:

@@ -1,4 +1,8 @@
-"""Accounts nested in identity documents: loaded for sources without a file of accounts, else used to fill nulls."""
+"""Use accounts that are nested in identity documents.
+
+For sources without a file of accounts they are loaded (`adopt`); for other sources they fill null columns of the
+accounts in the file (`filler`).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,19 @@ from whohas.ingest.staging import Stage, StagedFile
 from whohas.warehouse.arrow import pc
 
 FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
-"""Columns that only the nested form of an account has."""
+"""Columns of accounts that `filler` fills from the nested form."""
 
 
 def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]) -> list[StagedFile]:
-    """Move files of nested rows into a stage, and return the files that were not moved.
+    """Move files of a scratch stage into a stage to publish, and return the files that were not moved.
 
-    A file is moved if its partition is not in the stage yet and `takes` accepts the partition.
+    A file is moved if its partition is not among the stage's partitions yet and `takes` accepts the partition.
+
+    Args:
+        nested: the scratch stage, complete; its `files` stay as they are.
+        stage: the stage of the same table, whose files and partitions are extended.
+        takes: whether to move the file of a partition.
+        new_file: returns an unused path in the table's folder.
     """
     left: list[StagedFile] = []
     for file in nested.files:
@@ -34,7 +44,15 @@ def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: C
 
 
 def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
-    """A change that fills null columns of accounts from their nested form, which has the same id or native identity."""
+    """Return the change that fills null columns of accounts from their nested form.
+
+    The nested form of an account is the nested account with the same id, or else one of the same source with the same
+    native identity. Only the columns in `FILLED` are filled.
+
+    Args:
+        connection: DuckDB, in which the table `nested_accounts` is created.
+        files: files of nested accounts; at least one.
+    """
     paths = ", ".join(literal(str(file.path)) for file in files)
     columns = ", ".join(FILLED)
     connection.execute(
@@ -66,7 +84,11 @@ def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table],
 
 
 def _maps(old: pa.ChunkedArray, new: pa.Array) -> pa.Array:
-    """`if_else` has no form for maps: the rows are chosen by place."""
+    """Fill null maps in `old` from `new`, by index, because Arrow's `if_else` does not support maps.
+
+    An example: `old` is [m0, null] and `new` is [n0, n1]. Together they are [m0, null, n0, n1], and the indexes
+    `[0, 3]` select [m0, n1].
+    """
     both = pa.concat_arrays([old.combine_chunks(), new])
     rows = len(new)
     places = pc.if_else(pc.is_null(old.combine_chunks()), pa.array(range(rows, 2 * rows)), pa.array(range(rows)))

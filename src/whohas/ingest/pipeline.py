@@ -1,4 +1,8 @@
-"""Read every input file of a load into stages, in the order that correlation needs: identities before accounts."""
+"""Read every input file of a load into stages (staged Parquet files), one per table.
+
+Identities are read before accounts, because accounts are correlated with identities while they are read. `reconcile`
+then completes the stages.
+"""
 
 from __future__ import annotations
 
@@ -43,22 +47,49 @@ from whohas.warehouse.schema import (
 from whohas.warehouse.store import Load
 
 Keep = Callable[[Batch, int], list[Fault]]
-"""What is done with a batch of the file of that number; gives the rows that are rejected."""
+"""Converts and stages a batch of the input file with a number, and returns the errors."""
 
 Also = Callable[[Batch, Shaped, int], None]
-"""What is done with a batch and its rows of the file's own table besides."""
+"""Called with a batch, its converted rows of the file's own table, and the number of the input file."""
 
 Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
 
 _ORDER = ("sources", "identity_profiles", "identities")
-"""Tables whose files are read before all others."""
+"""Tables whose files are read before all others, in this order."""
 
 
 class Reading:
-    """What a load has read: stages by table, sources, counts. Its files are read by `read`.
+    """The state of a load while its files are read and reconciled: stages, sources, counts and warnings.
+
+    `read` reads all files. As a context manager it stops the thread that writes staged files.
 
     Attributes:
-        files: the files that were read: number, path, table and how many records each has.
+        connection: DuckDB.
+        load: the load, which has the snapshot that it builds on and creates files.
+        inputs: the input files and mappings.
+        rejects: the list of rejected rows and unreadable cells.
+        records: the input files by number, for rejecting records after they were read.
+        sources: the registry of sources.
+        stages: the rows to publish, by name of the table.
+        nested: accounts and account entitlements nested in identity documents, by name of the table.
+        memberships: for each file of memberships, or of accounts with columns of entitlements, its mapping and a stage
+            of account entitlements whose ids are still native identities and values of entitlements.
+        warnings: warnings for the load's report.
+        unknown: for each file by name, its columns that are not columns of the table.
+        rules: correlation rules by source id, of sources that a mapping describes.
+        late: ids of sources whose accounts have to be correlated once everything is read: those of a mapping in which
+            only some sources are authoritative, and those whose accounts are created from memberships.
+        given_ids: whether any file has ids of accounts, which may then be repeated.
+        named_managers: ids of authoritative sources whose mapping reads `managerId` from a column, so that it may hold
+            native identities instead of ids.
+        described: ids of sources whose accounts are read by a mapping in this load.
+        named: accounts that are created from memberships; None before the first file with such memberships.
+        named_rules: for the sources of these accounts, by id: the mapping, the column of the account in the file of
+            memberships, and the attributes of the accounts.
+        rows: number of records read so far.
+        files: the files that were read: number, path, table, and number of records.
+        filled: by number of the file, the number of cells with a text by column; see `TextRows.filled`.
+        items: by number of the file, the number of objects in lists by column; see `TextRows.items`.
     """
 
     def __init__(
@@ -111,7 +142,16 @@ class Reading:
         return {id for name in named if name in self.stages for id in self.stages[name].touched if id}
 
     def read(self) -> None:
-        """Reads all files into stages."""
+        """Read all files into stages.
+
+        The order is: sources, identity profiles and identities; accounts of authoritative mappings, which create
+        identities; the other files without a mapping; accounts of other mappings; entitlements; memberships. The
+        identities are complete before the first account of a source that is not authoritative is correlated.
+
+        Raises:
+            InvalidArguments: a file or a mapping is invalid.
+            Unavailable: the disk is full.
+        """
         before = [file for file in self.inputs.files if file.table.name in _ORDER]
         for file in sorted(before, key=lambda file: _ORDER.index(file.table.name)):
             self._own(file)
@@ -137,13 +177,13 @@ class Reading:
                 self._members(mapping, mapping.memberships)
 
     def stage(self, table: Table) -> Stage:
-        """The stage of a table, made when it is first needed."""
+        """Return the stage of a table's rows to publish; it is created by the first call."""
         if table.name not in self.stages:
             self.stages[table.name] = self.fresh_stage(table)
         return self.stages[table.name]
 
     def fresh_stage(self, table: Table) -> Stage:
-        """A further stage of a table, for rows that are made of others."""
+        """Return a new stage of a table that is not in `stages`; its files are created where they can be published."""
         return Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
 
     def aside(self, table: Table, name: str) -> Stage:
@@ -154,7 +194,7 @@ class Reading:
         return Stage(table, lambda: folder / f"{next(numbers)}.parquet", folder, self._writer)
 
     def finish(self, table: Table) -> None:
-        """Completes the stage of a table; rows whose id came before are rejected."""
+        """Complete the stage of a table, and reject rows whose id an earlier row has. Without a stage, do nothing."""
         stage = self.stages.get(table.name)
         if stage is None:
             return
@@ -162,11 +202,16 @@ class Reading:
         gone = self.records.drop_duplicates(stage, "id", "id")
         accounts = self.stages.get(ACCOUNTS.name)
         if table is IDENTITIES and accounts is not None and self.records.id_columns:
-            # identities with ids of their own: an account and the identity that it makes are rejected together
+            # If identities have ids from a column, two accounts may create identities of the same id. The account of
+            # the rejected identity is left out too.
             leave_out(accounts, gone)
 
     def _finish_made(self) -> None:
-        """Completes the accounts read so far, and gives the identities that they make what several rows gave them."""
+        """Complete the accounts read so far, and merge the rows of each account, in their identities too.
+
+        An example: the rows `u1,admin` and `u1,audit`, with a column of entitlements, become one account with the
+        attribute `[admin, audit]`, and the identity that the account creates gets the same attribute.
+        """
         accounts, identities = self.stages.get(ACCOUNTS.name), self.stages.get(IDENTITIES.name)
         if accounts is None or identities is None:
             return
@@ -179,14 +224,17 @@ class Reading:
                 leave_out(identities, merging.gone)
 
     def identity_files(self) -> list[Path]:
-        """The files of all identities as they will be; the stage of identities has to be finished."""
+        """Return the files with all identities as they will be after the load: kept files and staged ones.
+
+        The stage of identities has to be complete.
+        """
         stage = self.stages.get(IDENTITIES.name)
         touched = stage.touched if stage else set[str]()
         kept = [file.path for file in self.load.base.files(IDENTITIES) if (file.partition or "") not in touched]
         return kept + ([file.path for file in stage.files if file.rows] if stage else [])
 
     def index(self, rule: Correlation) -> IdentityIndex:
-        """The identities by what a rule compares."""
+        """Return the index that finds identities by the value that a rule compares; it is built by the first call."""
         key = (rule.identity, rule.ignore_case)
         if key not in self._indexes:
             self._indexes[key] = IdentityIndex(
@@ -195,17 +243,18 @@ class Reading:
         return self._indexes[key]
 
     def indexes(self) -> list[tuple[tuple[str, bool], IdentityIndex]]:
-        """The indexes that were asked, with what they compare."""
+        """Return all indexes created so far, each with its column of identities and whether it ignores case."""
         return list(self._indexes.items())
 
     def counts(self) -> tuple[FileCount, ...]:
-        """What became of each file's records."""
+        """Return for each file the numbers of records read, rows rejected and cells emptied."""
         return tuple(
             FileCount(path.name, table.name, read, self.rejects.counts[number], self.rejects.emptied[number])
             for number, path, table, read in self.files
         )
 
     def _announce_mappings(self) -> None:
+        """Add the sources that mappings name to the registry, before any row of them is read."""
         for mapping in self.inputs.mappings:
             rule = stored_rule(mapping)
             described = {"type": mapping.type, "description": mapping.description}
@@ -224,6 +273,7 @@ class Reading:
         described: dict[str, str | None],
         mapping: SourceMapping,
     ) -> None:
+        """Set the properties of a source that its mapping determines; its rules only if the mapping has accounts."""
         self.sources.update(id, authoritative=authoritative, **described)
         if mapping.accounts is not None:
             self.described.add(id)
@@ -234,6 +284,7 @@ class Reading:
             self.sources.rows[id]["managerCorrelation"] = None if manager is None else manager.to_json()
 
     def _own(self, file: Input) -> None:
+        """Read a file that needs no mapping: JSON documents (without a header), or a file with our column names."""
         known = known_columns(file.table)
         opened = open_file(file.path, file.format, file.table, self.connection, known=known)
         if not opened.header:
@@ -250,6 +301,7 @@ class Reading:
         self.items[self._run(opened, file.table, self._keeper(file.table, shape), shape.filled, layout)] = shape.items
 
     def _accounts(self, mapping: SourceMapping) -> None:
+        """Read the accounts of a mapping; correlate those of sources that are not authoritative."""
         assert mapping.accounts is not None
         rule = stored_rule(mapping)
         index = self.index(rule) if rule is not None and not mapping.authoritative else None
@@ -265,6 +317,16 @@ class Reading:
         rule: Correlation | None = None,
         index: IdentityIndex | None = None,
     ) -> None:
+        """Read a mapping's file of accounts or entitlements.
+
+        Args:
+            mapping: the mapping.
+            part: its settings for the file.
+            section: `accounts` or `entitlements`.
+            table: the table of the file's rows.
+            rule: the correlation rule of accounts, if there is one.
+            index: the index to correlate them with; None if they cannot be correlated yet.
+        """
         needed = frozenset(name for _, name in named_columns(mapping, part, section))
         opened = open_mapped(part.file, table, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, section, opened.header, opened.lists)
@@ -328,7 +390,12 @@ class Reading:
     def _carried(
         self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
     ) -> Also:
-        """What takes the entitlements that columns of accounts carry: memberships, whose attribute is the column."""
+        """Return the function that stages the entitlements in columns of a file of accounts as memberships.
+
+        The account attribute of a membership is the column. An example: with `entitlements = ["GROUPS"]` and the
+        separator `;`, the row `u1,admin;audit` gives the memberships (u1, admin) and (u1, audit), both of the attribute
+        GROUPS. Rows whose account was rejected give none.
+        """
         aside = self._aside_members(mapping)
         target = self.stage(ACCOUNT_ENTITLEMENTS)
         if source is not None:
@@ -353,11 +420,13 @@ class Reading:
         return take
 
     def _aside_members(self, mapping: SourceMapping) -> Stage:
+        """Return a scratch stage for memberships of a mapping, which `reconcile` resolves to ids."""
         aside = self.aside(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
         self.memberships.append((mapping, aside))
         return aside
 
     def _members(self, mapping: SourceMapping, part: Part) -> None:
+        """Read a mapping's file of memberships, and create accounts from it if the mapping has no file of accounts."""
         needed = frozenset(name for _, name in named_columns(mapping, part, "memberships"))
         opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, "memberships", opened.header, opened.lists)
@@ -403,7 +472,11 @@ class Reading:
             )
 
     def may_name(self, id: str) -> bool:
-        """Return whether memberships may make the accounts of a source: it has none, or such as they made before."""
+        """Return whether the accounts of a source may be created from memberships.
+
+        They may if no load has read a file of accounts of the source, and the source has no accounts yet or only
+        accounts that were created from memberships.
+        """
         if self.sources.rows[id]["loadId"] is not None:
             return False
         if self.sources.has_named_accounts(id):
@@ -420,7 +493,17 @@ class Reading:
         fan: bool = False,
         also: Also | None = None,
     ) -> Keep:
-        """What is done with each batch of a file: its rows go to the stages of their tables."""
+        """Return the function that converts a batch of a file and stages the rows.
+
+        Args:
+            table: the table of the file.
+            shape: the converter of batches.
+            rule: the rule by which accounts are correlated; applied if `index` is set too.
+            index: the identities for the rule.
+            fan: whether the file holds documents whose nested rows belong to other tables. Nested accounts and account
+                entitlements go to scratch stages, because a file of accounts takes precedence over them.
+            also: called with each batch and its rows of `table`.
+        """
         if table is not SOURCES:
             self.stage(table)
 
@@ -443,6 +526,7 @@ class Reading:
         return keep
 
     def _nested(self, table: Table) -> Stage:
+        """Return the scratch stage of a table's rows that are nested in documents."""
         if table.name not in self.nested:
             self.nested[table.name] = self.aside(table, f"nested-{table.name}")
         return self.nested[table.name]
@@ -457,12 +541,16 @@ class Reading:
         source: str = "",
         known: bool = False,
     ) -> int:
-        """Reads a file and returns its number.
+        """Read a file, list its errors, and return the number that the load gives to it.
 
         Args:
-            filled: takes how many cells of a column have a text; see `TextRows.filled`.
-            source: the id of the source of all its rows; empty where they say it.
-            known: whether records that cannot be read are rejected already.
+            file: the open file.
+            table: the table of its rows.
+            keep: converts and stages a batch, and returns its errors.
+            filled: the counter that `keep` updates; see `TextRows.filled`.
+            layout: the assignment of its columns; None for documents.
+            source: the id of the source of all its rows; empty if the rows name it.
+            known: whether the same file is read as accounts too, so that its unreadable records are listed already.
         """
         number = self.rejects.open_file(str(file.path), file.line_of)
         self.filled[number] = filled
@@ -487,6 +575,7 @@ class Reading:
         return number
 
     def _tell(self, path: Path, position: int) -> None:
+        """Report the progress, at most ten times a second."""
         now = time.monotonic()
         if now - self._told > 0.1:
             self._told = now
@@ -494,6 +583,6 @@ class Reading:
 
 
 def _described(data: pa.Table) -> list[dict[str, Any]]:
-    """Sources as a file describes them; what only a load can know is left out."""
+    """Return rows of a file of sources, without the columns that only loads and mappings may set."""
     own = {"accountAttributes", "correlation", "managerCorrelation", "holdingsFrom", "loaded", "loadId"}
     return [{k: v for k, v in row.items() if k not in own} for row in data.to_pylist()]

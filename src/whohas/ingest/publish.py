@@ -1,4 +1,4 @@
-"""Build the change of each table that a load publishes: replaced partitions, or rows merged by id."""
+"""Build the changes that a load publishes, one for each table: partitions are replaced, or rows are merged by id."""
 
 from __future__ import annotations
 
@@ -14,16 +14,33 @@ from whohas.warehouse.schema import Table
 from whohas.warehouse.store import Change, DataFile, Load
 
 MERGED = frozenset({"account_activities", "events"})
-"""Tables into which a load's rows are merged by id; of other tables whole partitions are replaced."""
+"""Tables into which a load's rows are merged by id; in other tables whole partitions are replaced."""
 
 
 def replaced(stage: Stage) -> Change:
-    """Return the change that replaces the stage's partitions, or the whole table if it has none, by its rows."""
+    """Return the change that replaces the partitions in `stage.touched` by the stage's rows.
+
+    Partitions without staged rows become empty. A table without partitions is replaced as a whole.
+    """
     return Change(stage.table, data_files(stage), frozenset(stage.touched) if stage.table.partition else None)
 
 
 def merged(connection: Any, load: Load, stage: Stage) -> Change:
-    """Return the change that adds a stage's rows and drops older rows of the same partitions with the same ids."""
+    """Return the change that adds a stage's rows to a table, in place of older rows with the same ids.
+
+    Only the partitions that the stage touches are searched for older rows, and only partitions with such rows are
+    rewritten. An example: the snapshot has the events 1 and 2 in the partition 2026-01, and the load brings the events
+    2 and 3 of that month. The partition is replaced by two files: a copy of the old one with event 1, and the staged
+    one with events 2 and 3.
+
+    Args:
+        connection: DuckDB.
+        load: the load, which has the snapshot and creates the copies.
+        stage: the complete stage.
+
+    Raises:
+        Unavailable: the disk is full.
+    """
     table = stage.table
     add = list(data_files(stage))
     touched = frozenset(stage.touched) if table.partition else None
@@ -50,12 +67,18 @@ def merged(connection: Any, load: Load, stage: Stage) -> Change:
 
 
 def data_files(stage: Stage) -> tuple[DataFile, ...]:
-    """A stage's files as the store knows files."""
+    """Return a stage's files as files of the store, without those that have no rows."""
     return tuple(DataFile(file.path, file.rows, file.partition) for file in stage.files if file.rows)
 
 
 def write_rows(load: Load, table: Table, rows: Any) -> Change:
-    """The change that puts these rows in place of the whole table."""
+    """Write rows to a new file, and return the change that replaces the whole table by it.
+
+    Args:
+        load: the load, which creates the file.
+        table: a table without partitions.
+        rows: an Arrow table in the table's schema.
+    """
     import pyarrow.parquet as pq
 
     path = load.new_file(table)
@@ -64,6 +87,7 @@ def write_rows(load: Load, table: Table, rows: Any) -> Change:
 
 
 def _known(connection: Any, file: DataFile, new_paths: str) -> Any:
+    """Return the indexes of rows in a file whose ids are in the new files, ascending, as an array of int64."""
     found = connection.sql(
         f"SELECT file_row_number AS n FROM read_parquet({literal(str(file.path))}, file_row_number = true) "
         f"WHERE id IN (SELECT id FROM read_parquet([{new_paths}])) ORDER BY n"

@@ -1,4 +1,8 @@
-"""Reconcile the staged rows of a load: duplicates, memberships, nested accounts, correlation; then list the changes."""
+"""Reconcile the staged rows of a load after all files are read, and list the changes to publish.
+
+Duplicates are rejected, memberships are resolved to ids, nested accounts are used where no file has the accounts, and
+correlation and managers are completed.
+"""
 
 from __future__ import annotations
 
@@ -33,16 +37,28 @@ from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS
 from whohas.warehouse.store import Change
 
 Counts = dict[str, tuple[int, int]]
-"""By source: accounts after the load, and how many of them have an identity."""
+"""By source id: the number of accounts after the load, and how many of them are correlated."""
 
 
 def settle(reading: Reading) -> tuple[list[Change], Counts]:
-    """Reconcile what was read, and return the changes to publish.
+    """Reconcile the staged rows of a load, and return the changes to publish.
 
-    Warnings are added to `reading.warnings`, and bad rows to `reading.rejects`.
+    The order matters: memberships are resolved to complete accounts; nested accounts are loaded for sources that have
+    none by then, and else only fill nulls; correlation and managers need complete accounts and identities. Rows of the
+    snapshot that refer to changed rows are amended last.
+
+    Warnings are added to `reading.warnings`, and rejected rows to `reading.rejects`.
+
+    Args:
+        reading: a load whose files have all been read.
 
     Returns:
-        The changes, and by touched source the numbers of accounts and of correlated accounts.
+        The changes; and by id of each source whose accounts change, the number of its accounts after the load and how
+        many of them are correlated.
+
+    Raises:
+        InvalidArguments: a mapping is invalid in a way that only shows when all files are read.
+        Unavailable: the disk is full.
     """
     for name in ("accounts", "entitlements"):
         if name in reading.stages:
@@ -94,6 +110,7 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
 
 
 def _drop_repeated(reading: Reading, stage: Stage) -> None:
+    """Remove repeated memberships, and warn of files in which they are not expected."""
     repeated = reading.records.drop_repeated_memberships(stage)
     for number, path, _, _ in reading.files:
         if count := repeated[number]:
@@ -104,6 +121,7 @@ def _drop_repeated(reading: Reading, stage: Stage) -> None:
 
 
 def _changes(reading: Reading) -> list[Change]:
+    """Return the changes that publish the stages."""
     changes: list[Change] = []
     for name, stage in reading.stages.items():
         if name in MERGED:
@@ -114,7 +132,16 @@ def _changes(reading: Reading) -> list[Change]:
 
 
 def _named_accounts(reading: Reading) -> dict[str, int]:
-    """Takes the accounts that only memberships name; returns how many, by source."""
+    """Move accounts that were created from memberships to the stage of accounts, and set their sources' rules.
+
+    Accounts of sources whose accounts come from a file of accounts or from documents are left out.
+
+    Returns:
+        The number of these accounts by source id.
+
+    Raises:
+        InvalidArguments: such a source is authoritative, or its rule names a column that the memberships do not have.
+    """
     stage = reading.named
     if stage is None:
         return {}
@@ -144,6 +171,15 @@ def _named_accounts(reading: Reading) -> dict[str, int]:
 
 
 def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
+    """Create entitlements that only memberships name, and resolve all memberships to ids.
+
+    Entitlements are created for mappings without a file of entitlements. Records whose account or entitlement does not
+    exist are rejected.
+
+    Args:
+        reading: the load.
+        named: the number of accounts created from memberships, by source id, for the warning.
+    """
     if not reading.memberships:
         return
     stage = reading.stage(ENTITLEMENTS)
@@ -180,7 +216,13 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
 
 
 def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
-    """The files of these sources as they will be."""
+    """Return the files that some sources will have after the load: kept files, and staged ones that replace them.
+
+    Args:
+        reading: the load.
+        name: `accounts` or `entitlements`.
+        partitions: the ids of the sources.
+    """
     stage = reading.stages.get(name)
     table = ACCOUNTS if name == ACCOUNTS.name else ENTITLEMENTS
     touched = stage.touched if stage is not None else set[str]()
@@ -192,7 +234,17 @@ def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
 
 
 def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
-    """Takes nested accounts for sources without a file of accounts; returns those of the other sources."""
+    """Move nested accounts and account entitlements to the stages of sources for which no file provides them.
+
+    Accounts of sources with a file of accounts in an earlier load are left out with a warning.
+
+    Args:
+        reading: the load.
+        from_file: ids of sources whose accounts this load has from a file or from memberships.
+
+    Returns:
+        The files of nested accounts of the sources in `from_file`, which may fill gaps in their accounts.
+    """
     rows, new_file = reading.sources.rows, reading.load.new_file
 
     def only_nested(id: str) -> bool:
@@ -222,7 +274,13 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
 
 
 def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> None:
-    """Fills accounts from their nested form, and correlates those that were read before all identities were known."""
+    """Fill null columns of accounts from their nested form, and correlate the accounts of the sources in `late`.
+
+    Args:
+        reading: the load.
+        stage: the stage of accounts.
+        left: the files of nested accounts that `_nested` returned.
+    """
     fill = nested.filler(reading.connection, left) if left else None
     nested_sources = {file.partition for file in left}
     for file in stage.files:
@@ -238,6 +296,7 @@ def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> 
 
 
 def _by_rule(reading: Reading, rule: Correlation) -> Revision:
+    """Return the change that correlates accounts by a rule."""
     index = reading.index(rule)
 
     def apply(data: pa.Table) -> pa.Table:
@@ -247,7 +306,10 @@ def _by_rule(reading: Reading, rule: Correlation) -> Revision:
 
 
 def _correlate_again(reading: Reading, amendments: Amendments) -> None:
-    """Correlates accounts that the load does not bring, where it brings identities and a source has a rule."""
+    """Correlate the accounts that the load keeps, by the stored rules of their sources, if it brings identities.
+
+    An example: a load of identities only adds Ann, so the account `adoe` of an earlier load gets her as its identity.
+    """
     if IDENTITIES.name not in reading.stages:
         return
     for id in amendments.kept(ACCOUNTS):
@@ -258,6 +320,7 @@ def _correlate_again(reading: Reading, amendments: Amendments) -> None:
 
 
 def _counts(changes: list[Change]) -> Counts:
+    """Return the numbers of accounts and of correlated accounts of the sources whose accounts change."""
     counts: Counts = {}
     for change in changes:
         if change.table is not ACCOUNTS:

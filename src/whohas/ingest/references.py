@@ -1,4 +1,7 @@
-"""Update references to identities whose ids a load changes, as when a mapping begins or stops naming an id column."""
+"""Update references to identities whose ids a load changes, as when a mapping begins or stops naming a column of ids.
+
+`moved` finds these identities, and `follow` replaces their old ids in all rows that the load keeps.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +50,26 @@ REFERENCES: dict[Table, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Identities whose ids a load changes: the old id of each and its new one."""
+    """Identities whose ids a load changes.
+
+    Attributes:
+        old: the old ids, each once.
+        new: the new ids, in the same order.
+    """
 
     old: pa.Array
     new: pa.Array
 
 
 def moved(reading: Reading) -> Moved | None:
-    """Return the identities whose ids the load changes; None if there are none.
+    """Return the identities whose ids the load changes, or None if it changes no id.
 
     They are found by authoritative accounts in the snapshot and in the load that have the same source and native
-    identity, but different identity ids.
+    identity, but different identity ids. The files are only compared if identity ids are read from a column now or
+    were before, because derived ids never change.
+
+    Args:
+        reading: the load; its accounts and identities have to be complete.
     """
     stage = reading.stages.get(ACCOUNTS.name)
     if stage is None or IDENTITIES.name not in reading.stages:
@@ -77,7 +89,13 @@ def moved(reading: Reading) -> Moved | None:
 
 
 def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
-    """Replace old identity ids by new ones in all rows that the load keeps, and in the owners of sources."""
+    """Replace old identity ids by new ones in all rows that the load keeps, and in the owners of sources.
+
+    Args:
+        reading: the load; `ownerId` of its sources is changed in place.
+        gone: the identities whose ids change.
+        amendments: the replacements in other tables are scheduled here.
+    """
     reading.connection.register("moved_ids", pa.table({"old": gone.old}))
     for table, columns in REFERENCES.items():
         for partition, files in amendments.kept(table).items():
@@ -90,13 +108,14 @@ def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
 
 
 def _had_ids(connection: Any, files: Sequence[Path]) -> bool:
-    """Whether identities had ids of their own before."""
+    """Return whether an authoritative account in some files has an identity whose id is not the derived one."""
     given = f"authoritative AND identityId <> {made_id('sourceId', 'nativeIdentity')}"
     found = connection.execute(f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {given} LIMIT 1").fetchall()
     return bool(found)
 
 
 def _refers(connection: Any, files: Sequence[Path], column: str) -> bool:
+    """Return whether a column of some files contains an old id, from the table `moved_ids`."""
     found = connection.execute(
         f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {quote(column)} IN (SELECT old FROM moved_ids) LIMIT 1"
     ).fetchall()

@@ -1,4 +1,4 @@
-"""Rewrite staged or published Parquet files, with rows dropped or changed."""
+"""Rewrite Parquet files with rows dropped or changed: staged files in place, files of the snapshot as new files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,18 @@ Change = Callable[[pa.Table], pa.Table]
 def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None, change: Change | None = None) -> int:
     """Write a copy of a table's file to `target`, and return its number of rows.
 
+    A file that was written with an older schema is brought to the current one.
+
     Args:
-        drop: indexes of the rows to leave out.
-        change: called with batches of the other rows; returns as many rows, in the same order.
+        path: the file to copy.
+        target: the new file.
+        table: the table of both.
+        drop: indexes of the rows to leave out, in any order. An example: in the second batch of 61,440 rows, which
+            starts at row 61,440, the index 61,445 leaves out row 5 of the batch.
+        change: called with batches of the remaining rows, in order; returns as many rows, in the same order.
+
+    Raises:
+        Unavailable: the disk is full.
     """
     rows = start = 0
     with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
@@ -42,7 +51,13 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
 
 
 def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: Change | None = None) -> None:
-    """Rewrite a staged file in place, and drop the origins of dropped rows; see `rewrite`."""
+    """Rewrite a staged file in place, and remove the dropped rows from its file of origins too.
+
+    The file stays as it was if rewriting fails. The arguments are those of `rewrite`.
+
+    Raises:
+        Unavailable: the disk is full.
+    """
     target = file.path.with_suffix(".revised")
     try:
         file.rows = rewrite(file.path, target, table, drop, change)
@@ -54,7 +69,7 @@ def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: 
 
 
 def leave_out(stage: Stage, origins: Numbers) -> None:
-    """Drop the staged rows that have one of these origins."""
+    """Drop the rows of a stage that have one of some origins. The files of the stage have to be complete."""
     if not len(origins):
         return
     for file in stage.files:

@@ -15,7 +15,13 @@ from whohas.warehouse.schema import Table
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """Rows of a table, in its schema, with the record of their file that each comes from."""
+    """Converted rows of a table, without rejected ones.
+
+    Attributes:
+        table: the table.
+        data: the rows, in the table's schema.
+        records: for each row the number of the record in its file.
+    """
 
     table: Table
     data: pa.Table
@@ -23,7 +29,13 @@ class Shaped:
 
 
 def shaped(table: Table, typed: Typed, records: Numbers) -> Shaped:
-    """Return the rows of a converted batch without an error that rejects the row."""
+    """Return the rows of a converted batch that are not rejected.
+
+    Args:
+        table: the table of the rows.
+        typed: the converted batch.
+        records: the record number of each row of the batch.
+    """
     data = pa.table([typed.data[name] for name in table.schema.names], schema=table.schema)
     good = typed.wrong < 0
     if good.all():
@@ -38,12 +50,14 @@ def faults(
     value_of: Callable[[int, str], str],
     row_of: Callable[[int], str],
 ) -> list[Fault]:
-    """List the bad rows of what was typed, and what could not be read in the other rows: cells, and items of lists.
+    """Return the errors of a converted batch: rejected rows, then unreadable cells and list items of the other rows.
 
     Args:
-        column_of: from a table's column to what the file calls it.
-        value_of: from a row's place and a table's column to the text that is there.
-        row_of: from a row's place to the row as text.
+        typed: the converted batch.
+        records: the record number of each row of the batch.
+        column_of: returns the file's name for a column of the table.
+        value_of: returns the text of a cell, by index of the row and column of the table; empty if the file lacks it.
+        row_of: returns a row as text, by its index.
     """
 
     def source_of(place: int) -> str:

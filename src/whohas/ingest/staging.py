@@ -1,4 +1,8 @@
-"""Stage rows in Parquet files, one file per partition, with bounded memory, before they are published."""
+"""Stage the rows of a load in Parquet files, one file per partition, with bounded memory, before they are published.
+
+A `Stage` collects the rows of one table, and a `Writer` writes them in a background thread. Next to each file is a file
+of origins: the input file and the record from which each row comes.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,12 @@ from whohas.warehouse.schema import Table
 
 ROW_GROUP = 122_880
 MOST_OPEN = 48
-"""Partitions that are written at the same time; rows of further ones wait in one file and are sorted at the end."""
+"""The largest number of partitions written at a time. Rows of further ones go to a scratch file; see `Stage.finish`."""
 
 _PENDING_GROUP = 100_000
 _PENDING_ROWS = 300_000
 _PENDING_BYTES = 256 << 20
-"""Of one file: rows of thousands of attributes are large, and wait in smaller groups."""
+"""The size of one file's waiting rows at which they are written, because rows of thousands of attributes are large."""
 _REPEATING = (
     "sourceId",
     "sourceName",
@@ -47,11 +51,14 @@ _REPEATING = (
     "lifecycleState",
 )
 FILE_BITS = 40
-"""Origins are numbers: the input file above these bits, the record below."""
+"""Number of the low bits of an origin, which hold the record number; the bits above hold the input file's number."""
 
 
 def origins(file: int, records: Numbers) -> Numbers:
-    """Return the origins of some records of an input file, one number per record."""
+    """Return the origins of some records of an input file, one number per record.
+
+    An example: record 7 of file 2 has the origin 2 * 2**40 + 7 = 2199023255559.
+    """
     return records | (file << FILE_BITS)
 
 
@@ -61,17 +68,19 @@ def origin_number(file: int, record: int) -> int:
 
 
 def origin_of(number: int) -> tuple[int, int]:
-    """The input file and the record of an origin."""
+    """Return the number of the input file and the record number of an origin: the inverse of `origin_number`."""
     return number >> FILE_BITS, number & ((1 << FILE_BITS) - 1)
 
 
 @dataclass(slots=True)
 class StagedFile:
-    """A complete Parquet file that waits to be published.
+    """A Parquet file of a stage, complete once `Stage.finish` has returned.
 
     Attributes:
-        partition: the value of the table's partition column; None where the table has none.
-        origins: beside it, the origin of each row (int64).
+        path: the Parquet file.
+        partition: the value of the table's partition column; None if the table has no partitions.
+        rows: the number of rows.
+        origins: the file of origins: one int64 in native byte order for each row, in the order of the rows.
     """
 
     path: Path
@@ -80,14 +89,15 @@ class StagedFile:
     origins: Path
 
     def read_origins(self) -> Numbers:
+        """Return the origin of each row."""
         return np.fromfile(self.origins, dtype=np.int64)
 
 
 class Writer:
-    """Writes row groups in a thread of its own, one after the other.
+    """A background thread that runs jobs of writing files, one after the other.
 
-    Raises:
-        Unavailable: the disk is full; told by the next call.
+    An error of a job is raised by the next call of `put` or `wait`; the jobs after the failed one are skipped until
+    then.
     """
 
     def __init__(self) -> None:
@@ -97,11 +107,20 @@ class Writer:
         self._thread.start()
 
     def put(self, job: Callable[[], None]) -> None:
+        """Queue a job; blocks while two jobs wait, so that the rows in memory stay few.
+
+        Raises:
+            Unavailable: the disk was full during an earlier job.
+        """
         self._raise()
         self._queue.put(job)
 
     def wait(self) -> None:
-        """Returns when all is written."""
+        """Wait until all queued jobs are done.
+
+        Raises:
+            Unavailable: the disk was full during a job.
+        """
         self._queue.put(None)
         self._thread.join()
         self._raise()
@@ -109,6 +128,7 @@ class Writer:
         self._thread.start()
 
     def close(self) -> None:
+        """Wait for the queued jobs and stop the thread, without raising errors of jobs."""
         self._queue.put(None)
         self._thread.join()
 
@@ -128,6 +148,16 @@ class Writer:
 
 @dataclass(slots=True)
 class _Open:
+    """A file that is being written.
+
+    Attributes:
+        file: the file.
+        parquet: its Parquet writer, which the writer's thread opens with the first rows.
+        pending: rows that are not written yet, with their origins.
+        waiting: the number of these rows.
+        bytes: their size in memory.
+    """
+
     file: StagedFile
     parquet: ParquetFile | None = None
     pending: list[tuple[pa.Table, Numbers]] = field(default_factory=list[tuple[pa.Table, Numbers]])
@@ -136,11 +166,21 @@ class _Open:
 
 
 class Stage:
-    """The rows of one table that a load brings, split into partitions.
+    """The rows of one table that a load brings, split into one file per partition.
+
+    At most `MOST_OPEN` files are written at the same time. Rows of further partitions go to one scratch file, and
+    `finish` sorts them by partition.
 
     Args:
-        new_file: gives a fresh path for a Parquet file of this table.
-        scratch: a folder for what is not published.
+        table: the table.
+        new_file: returns an unused path for a Parquet file of this table.
+        scratch: a folder for files that are not published.
+        writer: the thread that writes.
+
+    Attributes:
+        table: the table.
+        files: the files, in the order in which they were begun.
+        touched: the partitions that the load replaces, including those without rows.
     """
 
     def __init__(self, table: Table, new_file: Callable[[], Path], scratch: Path, writer: Writer) -> None:
@@ -156,6 +196,7 @@ class Stage:
 
     @property
     def rows(self) -> int:
+        """The number of rows in all files; rows that wait in memory or in the scratch file are not counted."""
         return sum(file.rows for file in self.files)
 
     def touch(self, partition: str) -> None:
@@ -163,7 +204,18 @@ class Stage:
         self.touched.add(partition)
 
     def add(self, data: pa.Table, origin: Numbers) -> None:
-        """Stages rows in the table's schema."""
+        """Stage rows.
+
+        An example, rows of the partitions `[b, a, b]`: `values` is `[b, a]`, `codes` is `[0, 1, 0]`, the stable
+        `order` is `[0, 2, 1]`, and `edges` is `[0, 2, 3]`, so rows 0 and 2 go to the file of b and row 1 to that of a.
+
+        Args:
+            data: rows in the table's schema.
+            origin: the origin of each row.
+
+        Raises:
+            Unavailable: the disk was full while earlier rows were written.
+        """
         if not data.num_rows:
             return
         if self.table.partition is None:
@@ -190,10 +242,13 @@ class Stage:
                 self._put_late(part, origin[begin:end])
 
     def finish(self, connection: Any) -> None:
-        """Completes the files.
+        """Write all rows that still wait, and complete the files.
 
         Args:
-            connection: DuckDB, to sort the rows of partitions that found no place.
+            connection: DuckDB, which sorts the rows in the scratch file by partition.
+
+        Raises:
+            Unavailable: the disk is full.
         """
         self._close_all()
         self._split_late(connection)
@@ -216,12 +271,18 @@ class Stage:
         self._hold(held, data, origin)
 
     def _put_late(self, data: pa.Table, origin: Numbers) -> None:
+        """Add rows to the scratch file, because too many partitions are being written already."""
         if self._late is None:
             path = self._scratch / f"{self.table.name}.late"
             self._late = _Open(StagedFile(path, None, 0, path.with_suffix(".origins")))
         self._hold(self._late, data, origin)
 
     def _hold(self, held: _Open, data: pa.Table, origin: Numbers) -> None:
+        """Keep rows in memory, and write out a file's rows once they are many.
+
+        The file itself is written if its group is large enough; else the file with the most waiting rows, if the rows
+        of all files together are too many.
+        """
         held.pending.append((data, origin))
         held.waiting += data.num_rows
         held.bytes += data.nbytes
@@ -231,6 +292,7 @@ class Stage:
             self._flush(max(self._open.values(), key=lambda other: other.waiting))
 
     def _flush(self, held: _Open) -> None:
+        """Queue a job that writes the waiting rows of a file."""
         if not held.pending:
             return
         pending, held.pending, held.waiting, held.bytes = held.pending, [], 0, 0
@@ -257,6 +319,11 @@ class Stage:
         self._writer.put(close)
 
     def _split_late(self, connection: Any) -> None:
+        """Move the rows of the scratch file to a file per partition.
+
+        The rows are read sorted by partition, so that one partition is open at a time. Run-end encoding gives the
+        bounds: a batch of the partitions `[a, a, b]` has the values `[a, b]` with the ends `[2, 3]`.
+        """
         late, self._late = self._late, None
         if late is None:
             return
@@ -277,6 +344,7 @@ class Stage:
             runs = pc.run_end_encode(rows.column(name).combine_chunks())
             begin = 0
             for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+                # A partition may continue from the previous batch; only a new one closes the file before it.
                 if value not in self._open:
                     self._close_all()
                 self._put(value, rows.slice(begin, end - begin), origin[begin:end])
@@ -285,7 +353,10 @@ class Stage:
 
 
 class ParquetFile:
-    """A Parquet file being written. Only columns with repeated values get a dictionary: dictionaries are slow."""
+    """A Parquet file that is being written, with additional columns for attributes if the table is shredded.
+
+    Only columns whose values repeat are dictionary-encoded, because building a dictionary takes long.
+    """
 
     def __init__(self, path: Path, table: Table) -> None:
         self._path = path
@@ -294,13 +365,13 @@ class ParquetFile:
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, data: pa.Table) -> None:
-        """Writes rows in the table's schema."""
+        """Write rows, which have to be in the table's schema."""
         if data.num_rows:
             for rows in [data] if self._shredding is None else self._shredding.widened(data):
                 self._open(rows.schema).write_table(rows, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
-        """Completes the file; one without rows is a file all the same."""
+        """Complete the file; without any rows it becomes a valid file with no rows."""
         writer = self._open(self._table.schema)
         if self._shredding is not None:
             writer.add_key_value_metadata(self._shredding.facts())
@@ -310,7 +381,7 @@ class ParquetFile:
         if self._writer is None:
             own = frozenset(self._table.schema.names)
             measured = [field.name for field in self._table.schema if _has_order(field.type)]
-            # of columns with texts of one kind a dictionary makes less to compress
+            # The columns of shredded attributes repeat their values too, so dictionaries leave less to compress.
             more = [field.name for field in schema if field.name not in own]
             options: dict[str, Any] = {"use_dictionary": [*_REPEATING, *more], "write_statistics": measured}
             self._writer = pq.ParquetWriter(self._path, schema, compression="zstd", store_schema=False, **options)
@@ -318,15 +389,19 @@ class ParquetFile:
 
 
 def _has_order(type: pa.DataType) -> bool:
+    """Return whether readers use minimum and maximum of a column to skip row groups."""
     return pa.types.is_string(type) or pa.types.is_timestamp(type)
 
 
 @contextmanager
 def disk_space(path: Path) -> Generator[None]:
-    """Convert errors of a full disk to `Unavailable`.
+    """Raise `Unavailable` instead of the operating system's errors of a full disk.
+
+    Args:
+        path: the file that is written; the message names its folder.
 
     Raises:
-        Unavailable: it is full.
+        Unavailable: the disk is full, a quota is used up, or the file would be too large. Other errors pass through.
     """
     try:
         yield

@@ -1,4 +1,8 @@
-"""Convert files with columns (CSV, XLSX, Parquet) to table rows, by a mapping or by whohas' own column names."""
+"""Convert batches of files with columns (CSV, XLSX, Parquet) to rows of tables.
+
+`own_layout` and `mapped_layout` decide which column of a file becomes which column of the table: by whohas' own column
+names, or by a mapping. `TextRows` converts the batches of a file with such a layout.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,16 @@ from whohas.warehouse.arrow import one, pc
 from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, IDENTITIES, Table
 
 _SEPARATOR = ";"
-"""Separates several values in a cell of a column that has several, such as tags."""
+"""The separator of values in cells of columns whose type is a list of texts, such as `tags`."""
 
 
 class Columns(Protocol):
-    """A file with columns. Its batches call them 0, 1, 2 and so on."""
+    """An open file with columns. In its batches the columns are named `0`, `1`, `2` and so on, in the header's order.
+
+    Attributes:
+        header: the names of the columns.
+        text: a function that formats the cells of one row as the file would have them, for lists of rejected rows.
+    """
 
     @property
     def header(self) -> list[str]: ...
@@ -40,16 +49,18 @@ class Columns(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Which columns of a file become what.
+    """The assignment of a file's columns to the columns of a table and to attributes.
 
     Attributes:
-        columns: column of the table to columns of the file, of which the first that is not empty counts.
-        attributes: attribute to column of the file.
-        lists: column of the file to what separates several values in its cells.
-        carriers: columns of the file that carry entitlements: their attributes have the values of the memberships.
-        unknown: columns of the file that no table has.
-        forms: column of the table to how its cells are written, where a mapping says it.
-        empty: texts of cells that mean no value.
+        columns: for each column of the table the columns of the file that may hold its value. In each row, the first of
+            them that is not empty is used.
+        attributes: for each attribute the column of the file.
+        lists: separators of several values in a cell, by column of the file.
+        unknown: columns of the file that are not columns of the table, and so become attributes.
+        carriers: columns of a file of accounts whose values are entitlements. Their cells are split in the same way
+            for the attribute and for the account's entitlements.
+        forms: the settings of a mapping for the text of cells, by column of the table.
+        empty: texts of cells that mean "no value", such as `NULL`.
     """
 
     columns: Mapping[str, tuple[str, ...]]
@@ -62,10 +73,18 @@ class Layout:
 
 
 def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
-    """The layout of a file whose columns are called as those of the table, or by the documents' dotted paths.
+    """Return the layout of a file whose columns have the table's column names, or the dotted paths of documents.
+
+    Other columns become attributes, if the table has attributes and the file has no column `attributes`.
+
+    Args:
+        path: the file, for messages.
+        header: the file's columns.
+        lists: separators by column of the file.
 
     Raises:
-        InvalidArguments: no column is known, or an unknown one has no attributes to become one of.
+        InvalidArguments: no column is known; a column is unknown and cannot become an attribute; or the table's rows
+            need a source and the file has neither `sourceId` nor `sourceName`.
     """
     columns: dict[str, tuple[str, ...]] = {}
     free = any(column.name == "attributes" for column in table.columns)
@@ -96,7 +115,16 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
 
 
 def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tuple[str, str]]:
-    """The columns of a file that a mapping names, each with the key that names it."""
+    """Return the columns of a file that a mapping refers to.
+
+    Args:
+        mapping: the mapping.
+        part: the settings for the file.
+        section: the mapping's section for the file: `accounts`, `entitlements` or `memberships`.
+
+    Returns:
+        Pairs of the setting's key and the column, such as `("accounts.columns.name", "LOGIN")`.
+    """
     named = [(f"{section}.columns.{ours}", theirs.column) for ours, theirs in part.columns.items()]
     if section == "accounts":
         named += [(f"identities.columns.{ours}", theirs.column) for ours, theirs in mapping.identities.items()]
@@ -111,7 +139,7 @@ def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tupl
 
 
 def known_columns(table: Table) -> list[str]:
-    """What the columns of a file with our own names may be called."""
+    """Return the column names that a file without a mapping may use: the table's columns and their dotted paths."""
     names = [name for column in table.columns if not column.made for name in (column.name, *column.paths)]
     return list(dict.fromkeys(names))
 
@@ -119,7 +147,14 @@ def known_columns(table: Table) -> list[str]:
 def mapped_layout(
     mapping: SourceMapping, part: Part, section: str, header: list[str], lists: Mapping[str, str]
 ) -> Layout:
-    """The layout that a mapping gives a file.
+    """Return the layout of a file that a mapping describes.
+
+    Args:
+        mapping: the mapping.
+        part: the settings for the file.
+        section: as in `named_columns`.
+        header: the file's columns.
+        lists: separators by column that the reader knows from the file; they override the mapping's.
 
     Raises:
         InvalidArguments: the mapping names a column that the file does not have.
@@ -147,18 +182,25 @@ def mapped_layout(
 
 
 class TextRows:
-    """Shapes batches of a file with columns.
+    """Converts the batches of a file with columns to rows of its table, and authoritative accounts also to identities.
 
     Args:
-        authoritative: whether accounts make identities: of all sources, or of those with these ids.
-        identities: column of identities to the column of the file that it comes from, for those that are made.
-        references: whether ids are not ids yet, but what the file calls their objects by.
-        notes: whether the sources take note of the attributes that accounts have.
+        connection: DuckDB.
+        table: the table of the file's rows.
+        file: the open file.
+        layout: the assignment of its columns.
+        sources: the registry of sources.
+        source: the id of the source of all rows; None if the rows name it.
+        authoritative: whether accounts create identities: for all sources, or for those with these ids.
+        identities: for identities that accounts create, the column of the file by column of identities.
+        references: whether columns of ids hold the names that the file uses for objects; see `Typing`.
+        notes: whether to record in `sources` which attributes the accounts of each source have.
 
     Attributes:
-        without_id: identities whose row has no id though the mapping names a column for it: theirs is made.
-        filled: by column of the file that not every text fits, how many of its cells have a text.
-        items: by column of the file that is a list of objects, how many objects its cells have.
+        without_id: number of created identities with a derived id, although the mapping names a column of ids: the cell
+            was empty.
+        filled: number of cells with a text, by column of the file in which some texts cannot be converted.
+        items: number of objects in all cells, by column of the file that holds lists of objects.
     """
 
     def __init__(
@@ -208,11 +250,16 @@ class TextRows:
             self._made = {"name": layout.columns["nativeIdentity"][0], **named}
 
     def _text(self, names: tuple[str, ...]) -> str:
+        """Return SQL over a batch for the first text of some columns that is not empty; null if all are."""
         cells = [f"nullif({quote(self._place[name])}, '')" for name in names]
         return cells[0] if len(cells) == 1 else f"coalesce({', '.join(cells)})"
 
     def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
-        """The rows of a batch, and those that are rejected; rows without any value are passed over."""
+        """Return the rows of a batch, as rows of the table and of created identities, and the errors of the batch.
+
+        Rows whose cells are all empty are skipped. An account and the identity that it creates are kept or rejected
+        together.
+        """
         written, records = self._without_empty(batch)
         if not written.num_rows:
             return [], []
@@ -229,6 +276,7 @@ class TextRows:
         bad = _once(bad)
         self.filled.update(filled)
         if made is not None:
+            # The errors are listed in `bad` already, so from here any number from 0 just means "rejected".
             typed.wrong[made.wrong >= 0] = 0
         if self._free and self._layout.attributes:
             typed.data["attributes"] = self._attributes(data)
@@ -244,7 +292,17 @@ class TextRows:
         return found, bad
 
     def _make(self, identities: Typing, data: pa.Table, accounts: Typed) -> tuple[Typed, Any]:
-        """The identities that accounts make, and which accounts do."""
+        """Convert a batch of accounts to the identities that they create.
+
+        Args:
+            identities: the converter for identities.
+            data: the batch.
+            accounts: the same batch as accounts.
+
+        Returns:
+            One identity for each row of the batch, and a boolean array that is true where the account creates one. The
+            other identities have no errors; the caller leaves them out.
+        """
         for name, column in (("_identity", "identityId"), ("_source", "sourceId"), ("_authoritative", "authoritative")):
             data = data.append_column(name, accounts.data[column])
         made = identities(data)
@@ -257,6 +315,10 @@ class TextRows:
         return replace(made, unreadable=tuple(read)), own
 
     def _without_empty(self, batch: Batch) -> tuple[pa.Table, Any]:
+        """Return the rows of a batch that have a cell that is not empty, and their record numbers.
+
+        The loop stops at the first column by which every row is known to have one: in most files the first column.
+        """
         data = batch.data
         full: Any = None
         for column in data.columns:
@@ -269,7 +331,7 @@ class TextRows:
         ] if full is not None else batch.records
 
     def _emptied(self, data: pa.Table) -> pa.Table:
-        """The same cells, without those whose text means no value."""
+        """Return a batch in which cells are empty whose text means "no value" by the mapping's setting `empty`."""
         if not self._layout.empty:
             return data
         none, nothing = pa.array(self._layout.empty, pa.string()), pa.scalar("", pa.string())
@@ -277,6 +339,11 @@ class TextRows:
         return pa.table(columns, names=data.column_names)
 
     def _attributes(self, data: pa.Table) -> pa.Array:
+        """Return the attributes of each row, as maps from attribute to list of values.
+
+        Cells of columns that carry entitlements are split here, exactly as `memberships` splits them; other cells are
+        split at their separators by `attributes.from_columns`.
+        """
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
         for name, column in self._layout.attributes.items():
             if column in self._layout.carriers:
@@ -291,6 +358,7 @@ class TextRows:
         return attributes.from_columns(cells, lists)
 
     def _json_attributes(self, name: str, data: pa.Table) -> pa.Array:
+        """Return the attributes of each row from a column of JSON objects; null where the text is not JSON."""
         text = self._text(self._layout.columns[name])
         self._connection.register("batch", data.select(columns_named_by(data.column_names, text)))
         cells = self._connection.sql(
@@ -299,6 +367,7 @@ class TextRows:
         return attributes.from_json(self._connection, one(cells.column("t")))
 
     def _note_attributes(self, data: pa.Table) -> None:
+        """Record in `sources` which attributes the accounts of each source have."""
         if "attributes" in self._json:
             named = attributes.names_by(one(data.column("sourceId")), one(data.column("attributes")))
             for id, names in named.items():
@@ -310,6 +379,17 @@ class TextRows:
     def _faults(
         self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str], filled: dict[str, int]
     ) -> list[Fault]:
+        """Return the errors of a converted batch in terms of the file, and count its filled cells and objects.
+
+        Args:
+            typed: the converted batch.
+            data: the batch as the file has it.
+            records: the record number of each row.
+            names: columns of the file by column of the table, where they differ from the layout.
+            filled: the counts of filled cells by column of the file, which are added here. A column that is used for
+                accounts and for identities is counted once.
+        """
+
         def column_of(column: str) -> str:
             found = self._layout.columns.get(column)
             return names.get(column) or (found[0] if found else column)
@@ -330,7 +410,7 @@ class TextRows:
         def row_of(place: int) -> str:
             return self._file.text([column[place].as_py() for column in data.columns])
 
-        # a table's column is no word of the file's owner
+        # "no nativeIdentity" would name a column that the file does not have if a mapping names it differently.
         reasons = tuple(
             (column, "no value" if reason == f"no {column}" and column_of(column) != column else reason)
             for column, reason in typed.reasons
@@ -339,7 +419,11 @@ class TextRows:
 
 
 def _once(bad: list[Fault]) -> list[Fault]:
-    """Each rejected row and each cell once: an account and the identity that it makes share both."""
+    """Return the errors without repeats: one for a rejected row, else one for each cell.
+
+    An account and the identity that it creates are converted from the same row, so an error may be found in both.
+    Errors within lists of objects are all kept, after the others.
+    """
     rows = {fault.record for fault in bad if fault.value is None and not fault.part}
     found: dict[tuple[int, str | None], Fault] = {}
     inner = [fault for fault in bad if fault.part]

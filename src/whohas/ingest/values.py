@@ -1,4 +1,7 @@
-"""SQL expressions that convert text to typed values."""
+"""SQL expressions for DuckDB that convert the text of cells to the types of columns, and that check and derive ids.
+
+The functions take SQL of a text and return SQL; nothing is executed here.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,21 @@ MAX_ID = 128
 _TRUE = r"(?i)\s*(true|t|yes|y|1)\s*"
 _FALSE = r"(?i)\s*(false|f|no|n|0)\s*"
 _INTEGER = r"[+-]?\d{1,18}(?:\.0)?"
-"""An integer, also with the `.0` that pandas writes where a column has gaps; `1.000` could be a thousand."""
+"""An integer, also with the `.0` that pandas writes for columns with gaps; `1.000` may mean a thousand, so it fails."""
 
 _FLAGS = r"[+-]?\d{1,18}|0[xX][0-9A-Fa-f]{1,8}"
 _MILLISECONDS = r"\d{13}"
-"""The only number that is a time without a mapping's word: fewer or more digits have other meanings too."""
+"""Milliseconds since 1970, the only numbers that are times without a mapping; other lengths are ambiguous."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """SQL for one column's value.
+    """The SQL of one column's value.
 
     Attributes:
-        sql: the value; null where the text is null, or wrong.
-        reason: what the text then is not; None where no text is wrong.
+        sql: the value; null if the text is null or cannot be converted.
+        reason: the rest of the sentence "'text' is …" for a text that cannot be converted, such as `no integer`; None
+            if every text can be converted.
     """
 
     sql: str
@@ -36,12 +40,14 @@ class Value:
 
 
 def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL, rare: bool = True) -> Value:
-    """The value of a column from SQL that gives its text, null where it is empty; of a list of objects its text.
+    """Return the value of a column. The value of a list of objects is its JSON text, for `objects.read_lists`.
 
     Args:
-        separator: what separates several values in one text; None where only a JSON array has several.
-        form: how the text is written.
-        rare: whether rare spellings of times are read; see `times.iso_time`.
+        column: the column of the table.
+        text: SQL of the text; null if the cell is empty.
+        separator: the separator of several values in one text; None if only a JSON array holds several.
+        form: the settings of a mapping for the text.
+        rare: whether rare spellings of times are accepted; see `times.iso_time`.
     """
     if column.type == TEXT:
         return Value(text)
@@ -56,13 +62,16 @@ def typed(column: Column, text: str, separator: str | None = None, form: Form = 
         return _time(text, form, rare)
     if column.type == TEXTS:
         return Value(_texts(text, separator))
-    # a list of objects, which `objects.read_lists` reads
+    # All other types are lists of objects.
     sql = f"CASE WHEN json_valid({text}) AND json_type({text}) IN ('ARRAY', 'OBJECT') THEN {text} END"
     return Value(sql, "no JSON array of objects")
 
 
 def present(column: Column, text: str, form: Form) -> str:
-    """SQL: a text, null where it says that there is no value."""
+    """Return SQL of a text that is null if the text means "no value" by the column's settings.
+
+    Only FILETIME has such texts: 0 and 9223372036854775807 mean "never".
+    """
     if column.type == TIME and "filetime" in form.times:
         never = " OR ".join(f"trim({text}) = '{value}'" for value in NEVER)
         return f"CASE WHEN {never} THEN NULL ELSE {text} END"
@@ -70,12 +79,14 @@ def present(column: Column, text: str, form: Form) -> str:
 
 
 def _boolean(text: str, form: Form) -> Value:
+    """Return a boolean: the words of a mapping first, then the usual ones."""
     own = "".join(
         f"WHEN lower(trim({text})) = lower({literal(word)}) THEN {value} "
         for value, words in (("true", form.true), ("false", form.false))
         for word in words
     )
-    # the usual words first, for folding costs more than all the rest; no IN, which DuckDB makes a join of
+    # `true` and `false` are compared before the patterns, because folding case costs more than everything else. The
+    # words are not compared with IN, because DuckDB turns that into a join.
     sql = (
         f"CASE WHEN {text} IS NULL THEN NULL {own}WHEN {text} = 'false' THEN false WHEN {text} = 'true' THEN true "
         f"WHEN regexp_full_match({text}, '{_FALSE}') THEN false "
@@ -87,11 +98,16 @@ def _boolean(text: str, form: Form) -> Value:
 
 
 def _flag(text: str, flag: int) -> Value:
+    """Return whether a bit is set in an integer, decimal or hexadecimal.
+
+    An example: `userAccountControl` is 514 = 512 + 2, so the flag 2 (ACCOUNTDISABLE) is set and the flag 16 is not.
+    """
     number = f"CASE WHEN regexp_full_match(trim({text}), '{_FLAGS}') THEN try_cast(trim({text}) AS BIGINT) END"
     return Value(f"(({number}) & {flag}) <> 0", f"no integer, of which the flag {flag} is a bit")
 
 
 def _time(text: str, form: Form, rare: bool) -> Value:
+    """Return a time: in the formats of a mapping, in RFC 3339 unless they exclude it, or milliseconds since 1970."""
     arms = "".join(_written(text, given, form.zone) for given in form.times)
     milliseconds = counted(text, "milliseconds", _MILLISECONDS)
     if form.iso:
@@ -111,13 +127,24 @@ def _time(text: str, form: Form, rare: bool) -> Value:
 
 
 def _written(text: str, given: str | Written, zone: str | None) -> str:
+    r"""Return arms of a CASE expression that parse one format of times.
+
+    An example: for `%d.%m.%Y` the arm is, shortened, `WHEN regexp_full_match(trim(t), '\d\d?\.\d\d?\.\d{4}') THEN
+    try_strptime(trim(t), '%d.%m.%Y')`. The pattern rejects texts that are not in the format although
+    `try_strptime` accepts them.
+
+    Args:
+        text: SQL of the text.
+        given: a keyword (`ldap`, `seconds`, …) or a parsed strptime format.
+        zone: the time zone of texts without an offset; None for UTC.
+    """
     if given == "ldap":
         return generalized(text, zone)
     if isinstance(given, str):
         return counted(text, given)
     arms = ""
     bare = f"trim({text})"
-    # the engine takes six digits of a second
+    # DuckDB parses at most six decimals of a second; further ones are cut off.
     exact = f"regexp_replace({bare}, '([.,]\\d{{6}})\\d+', '\\1')" if "%f" in given.pieces else bare
     for one in given.formats:
         time = read = f"try_strptime({exact}, {literal(one.format)})"
@@ -125,7 +152,7 @@ def _written(text: str, given: str | Written, zone: str | None) -> str:
             time = local(read, zone if one.clock is Clock.ZONE else None)
         time = bounded(time)
         if given.weekday is not None:
-            # the engine takes any name of a day
+            # DuckDB accepts the name of any day, so the name is compared with that of the parsed date.
             named = f"regexp_extract({bare}, {literal(one.pattern)}, 1)"
             time = f"CASE WHEN lower({named}) = lower(strftime({read}, {literal(given.weekday)})) THEN {time} END"
         arms += f"WHEN regexp_full_match({bare}, {literal(one.pattern)}) THEN {time} "
@@ -133,11 +160,16 @@ def _written(text: str, given: str | Written, zone: str | None) -> str:
 
 
 def _texts(text: str, separator: str | None) -> str:
+    """Return SQL of a list of texts.
+
+    Examples, with the separator `;`: `["a", "b"]` gives a and b; `{"name": true, "email": false}` gives name; `a;b`
+    gives a and b. Without a separator, `a;b` is one value.
+    """
     one = f"string_split({text}, {literal(separator)})" if separator else f"[{text}]"
     return (
         f"CASE WHEN {text} IS NULL THEN NULL "
         f"WHEN starts_with({text}, '[') AND json_valid({text}) THEN json_extract_string({text}, '$[*]') "
-        # an object of flags, such as manuallyUpdatedFields: the names of those that are true
+        # An object of booleans, such as manuallyUpdatedFields, gives the names of those that are true.
         f"WHEN starts_with({text}, '{{') AND json_valid({text}) "
         f"THEN list_filter(json_keys({text}), lambda k: ({text} ->> k) = 'true') "
         f"ELSE {one} END"
@@ -145,7 +177,7 @@ def _texts(text: str, separator: str | None) -> str:
 
 
 def bad_id(text: str) -> str:
-    """SQL: whether a text cannot be an id."""
+    """Return SQL for whether a text cannot be an id: it is too long or has control characters."""
     return f"(length({text}) > {MAX_ID} OR regexp_matches({text}, '[\\x00-\\x1f\\x7f]'))"
 
 
