@@ -201,7 +201,7 @@ def _source_of(stage: Stage, place: int) -> str:
 def compared_rows(mapping: SourceMapping, layout: Layout) -> Rows:
     """Return the columns by which the rows of one account in a mapping's accounts file are compared.
 
-    They are compared in every mapped column except the key and the name of the source; columns of
+    They are compared in every mapped column except the key and the name of the source. Attributes from the columns of
     `mapping.carriers` may differ.
     """
     columns = {("correlated" if ours == "uncorrelated" else ours): theirs[0] for ours, theirs in layout.columns.items()}
