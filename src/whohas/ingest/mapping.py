@@ -332,9 +332,8 @@ class _Reader:
         if comment is not None and (comment[0] in f'"{escape or ""}' or any(c in "\r\n" for c in comment)):
             raise self.fault("csv.comment begins with a quote or an escape, or has a line break")
         try:
-            b"\0\0\0\0".decode(
-                encoding or "utf-8", "replace"
-            )  # codecs that do not decode to text, such as hex, raise LookupError too
+            # Codecs that do not decode to text, such as hex, raise LookupError as unknown ones do.
+            b"\0\0\0\0".decode(encoding or "utf-8", "replace")
         except (LookupError, UnicodeError):
             raise self.fault(f"csv.encoding {encoding!r} is not known") from None
         skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None

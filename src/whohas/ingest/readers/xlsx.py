@@ -93,8 +93,9 @@ class XlsxFile:
         """Return the number of the header's row, and the name of each column, empty where it has none.
 
         The header is the first row that is not empty after the skipped rows. If it lacks the needed columns and a
-        later row has them, the load is refused with a hint. Example: row 1 is `Report of May`, row 2 is empty and row
-        3 is `Badge No,Name`. With `Badge No` needed, the message asks for `skip = 2`.
+        later row has them (or, if no columns are needed, has several known ones), the load is refused with a hint.
+        Example: row 1 is `Report of May`, row 2 is empty and row 3 is `Badge No,Name`. With `Badge No` needed, the
+        message asks for `skip = 2`.
         """
         top, names = 0, list[str]()
         where = f"{self.path}, sheet {self.sheet!r}"
@@ -207,9 +208,12 @@ class XlsxFile:
     ) -> Iterator[tuple[int, Row]]:
         """Yield the rows with their numbers; the value of a merged range is copied to each row of its first column.
 
-        Example: with the range A2:B3, the rows `HR, ""`, `"", ""` and `"", 5` from row 2 on become `HR, ""`,
-        `"", ""` (a row without any value stays empty) and `"", 5` (row 4 is below the range). Had row 3 a value in
-        the column C, its column A would become `HR`.
+        Example: with the merged range A2:A4, the rows from row 2 on are filled so (row 4 has no value at all and
+        stays empty):
+
+            row 2    HR, Ann    HR, Ann
+            row 3    "", Bob    HR, Bob
+            row 4    "", ""     "", ""
 
         Args:
             merged: the ranges, sorted, each as (top, left), (bottom, right) with indexes from 0.
@@ -333,7 +337,8 @@ def open_workbook(path: Path) -> Generator[CalamineWorkbook]:
         with load_workbook(path) as book:
             yield book
     except BaseException as error:
-        # calamine is written in Rust: a panic in it is raised as PanicException, a BaseException without a public class.
+        # A panic in calamine, which is written in Rust, is raised as a PanicException. That class is not public and
+        # derives from BaseException.
         if isinstance(error, CalamineError) or type(error).__name__ == "PanicException":
             raise InvalidArguments(f"{path} cannot be read as XLSX: {error}.") from None
         raise

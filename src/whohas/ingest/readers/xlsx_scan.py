@@ -149,7 +149,7 @@ def scan(path: Path, sheet: str) -> SheetScan:
     """Scan the XML of a sheet; the result is empty if the workbook has no such sheet.
 
     The XML is read in blocks of 1 MiB, and each block is cut after its last whole row. Example: the blocks
-    `<row>a</row><row>b` and `</row>` are searched as `<row>a</row>` and then `<row>b</row>`.
+    `<row r="1">a</row><row r="2">b` and `</row>` are searched as `<row r="1">a</row>` and `<row r="2">b</row>`.
 
     Raises:
         InvalidArguments: the workbook is damaged, or the sheet spans too many cells or has too much text.
@@ -302,8 +302,8 @@ def _tree(archive: zipfile.ZipFile, part: str) -> ElementTree.Element:
 def _lengths(archive: zipfile.ZipFile) -> array[int]:
     """Return the size in bytes of each shared string (`<si>` element), with the XML around it.
 
-    A string may span blocks. Example: the blocks `<si>ab</si><si>c` and `d</si>` have the sizes 11 and 11: 6 bytes
-    after the last end of a string in the first block, and 6 in the second, are added up.
+    A string may span blocks. Example: the blocks `<si>ab</si><si>c` and `d</si>` give the sizes 11 and 11. The second
+    string has 5 bytes in the first block and 6 in the second.
     """
     part = next((name for name in archive.namelist() if name.lower().endswith("sharedstrings.xml")), None)
     found, rest = array("q"), 0
