@@ -467,6 +467,6 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _names(table: Table) -> tuple[str, ...]:
-    """Return the columns of a table that a mapping may set; attributes have a key of their own."""
+    """Return the columns of a table that a mapping may set; attributes have a separate key, `attributes`."""
     given = ("sourceId", "sourceName", "sourceType", "owned")
     return tuple(c.name for c in table.columns if c.type != ATTRIBUTES and c.name not in given)

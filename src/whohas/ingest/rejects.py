@@ -78,7 +78,7 @@ class Rejects:
         self.put(file, Fault(record, column, reason, row, source))
 
     def put(self, file: int, fault: Fault) -> None:
-        """Record a fault: a rejected row or item of a list (`fault.value` is None), or a cell that became null.
+        """Record a fault: a rejected row or item of a list (`fault.value` = None), or a cell that became null.
 
         Raises:
             InvalidArguments: the load is strict.

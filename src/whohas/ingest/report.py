@@ -151,7 +151,8 @@ class LoadReport:
         emptied: the number of cells that became null because they could not be read.
         emptied_cells: the first of these cells.
         losses: the losses that exceed a limit; the load stopped because of them, unless they were accepted.
-        rejects: the NDJSON file with all rejected rows and emptied cells; None if there are none, or after `check`.
+        rejects: the NDJSON file with all rejected rows and emptied cells; None without such rows and cells, or after
+            `check`.
         warnings: notes that need attention but did not stop the load.
         unknown: for each file, the columns that no table has; they were loaded as attributes.
         seconds: the duration of the load.

@@ -22,8 +22,8 @@ class Sources:
     """The sources of a snapshot together with those that a load adds or changes.
 
     Input files name a source by its id, its name or both. A source named only by its name gets the id of the
-    snapshot's source of that name or, if there is none, the MD5 of the name. Within a load each id has one name and
-    each name has one id.
+    snapshot's source of that name or, without such a source, the MD5 of the name. Within a load each id has one name
+    and each name has one id.
 
     Example: the snapshot has the source `HR` with the id `a1`. `resolve(None, "HR")` returns `a1`;
     `resolve("b2", "HR")` is refused, because `HR` would have two ids. It is allowed only if the load gave `a1`
@@ -89,13 +89,13 @@ class Sources:
         return id
 
     def put(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add or change sources, given rows of a sources file; values that are None there stay as they were."""
+        """Add or change sources, given rows of a sources file; a value of None leaves a column as it was."""
         for row in rows:
             id = self.resolve(row["id"], row["name"])
             self.rows[id].update({k: v for k, v in row.items() if v is not None and k != "id"})
 
     def update(self, id: str, **values: Any) -> None:
-        """Set columns of a source, given by their names; values that are None stay as they were."""
+        """Set columns of a source, given by their names; a value of None leaves a column as it was."""
         self.rows[id].update({k: v for k, v in values.items() if v is not None})
 
     def name(self, id: str) -> str:

@@ -306,7 +306,7 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
         name: the name of the sheet; None for the only sheet that has cells.
 
     Raises:
-        InvalidArguments: there is no such sheet, no sheet has cells, or several have cells and `name` is None.
+        InvalidArguments: there is no such sheet, no sheet has cells, or several have cells and no `name` is given.
     """
     with open_workbook(path) as book:
         sheets = _sheets(book)
