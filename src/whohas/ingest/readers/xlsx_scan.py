@@ -1,7 +1,7 @@
 """Scan the XML of a workbook for its size, hidden rows, errors, formulas without a value and formats of zeros.
 
 `check_workbook` checks the zip archive and the size of its parts (the files in it). `scan` reads the XML of one sheet
-with regular expressions, block by block, because a parser would take much longer and more memory.
+with regular expressions, block by block, so the whole XML is never in memory at once.
 """
 
 from __future__ import annotations
