@@ -22,7 +22,7 @@ from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITI
 
 ACCOUNT = "account"
 ENTITLEMENT = "entitlement"
-"""The columns of memberships: native identity of an account, value of an entitlement."""
+"""The columns of memberships: `account` has the native identity of an account, `entitlement` the value of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ def read_mapping(path: Path) -> SourceMapping:
 
 
 _LARGEST = 4 << 20
-"""Bytes of a mapping."""
+"""The largest size of a mapping file, in bytes."""
 
 
 def _text(path: Path) -> str:

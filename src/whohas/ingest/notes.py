@@ -22,7 +22,7 @@ _WANTED = """
 CREATE OR REPLACE TEMP TABLE wanted AS
 SELECT {value} AS v, count(*) FILTER (WHERE {condition}) AS n FROM read_parquet([{files}]) GROUP BY 1 HAVING n > 0
 """
-"""Not WHERE: DuckDB 2.0.0 finds every row null where a file's statistics have one value and a few nulls."""
+"""FILTER instead of WHERE: DuckDB 2.0.0 takes all rows for null if a file has statistics of one value and few nulls."""
 
 _OFFERED = """
 CREATE OR REPLACE TEMP TABLE offered AS

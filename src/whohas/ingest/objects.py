@@ -25,10 +25,10 @@ Places = npt.NDArray[np.int64]
 
 MANY: Final = "an object or array instead of a single value"
 KINDS: Final = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
-"""DuckDB's names of the types of JSON, for people; all others are numbers."""
+"""The words for JSON types in messages, by DuckDB's names of the types; all other types are numbers."""
 
 _OBJECTS: Final = frozenset({"entitlements", "accessProfiles", "segments", "apps", "owned", "dimensions"})
-"""Lists whose items are objects of their own, so that one without id and name is none."""
+"""Lists whose items must have at least one of the members id, name and value that their type has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _SHOWN = 20
 _SAMPLES = 3
 
 LineOf = Callable[[int], int]
-"""From a record's number, as its reader counts, to the physical line on which it starts."""
+"""Returns the physical line on which a record starts, given the record's number as its reader counts records."""
 
 
 class Rejects:

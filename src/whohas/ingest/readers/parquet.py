@@ -27,15 +27,15 @@ from whohas.ingest.readers.parquet_texts import cell, is_list, plain, refuse_unr
 from whohas.warehouse.arrow import one, pc
 
 SEPARATOR = "\x1f"
-"""Stands between the values of a list column's cell."""
+"""Separates the joined values of a list (U+001F, the unit separator of ASCII)."""
 
 _ROWS = 50_000
 _CELLS = 1 << 23
-"""Of a batch, at most, unless they are of one row."""
+"""The largest number of cells of a batch, unless a single row has more."""
 _BUFFER = 1 << 20
-"""Bytes of a column that are read ahead; without it Arrow reads a whole row group."""
+"""The number of bytes of a column that Arrow reads ahead; without a buffer it reads a whole row group."""
 _COLUMNS = 1_000
-"""That an engine is given at a time: it takes time by the square of their number."""
+"""The largest number of columns in one DuckDB query: its time grows with the square of their number."""
 
 
 class ParquetFile:

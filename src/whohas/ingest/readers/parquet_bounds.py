@@ -18,13 +18,13 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 
 LONGEST = 16 << 20
-"""Bytes of a row's texts, as of a JSON document."""
+"""The largest size of a row's texts together, in bytes; the same limit as that of a JSON document."""
 _BATCH = 64 << 20
-"""Bytes of the texts of a batch, at most."""
+"""The largest size of a batch's texts together, in bytes, unless a batch has a single row."""
 _OTHER = 32
-"""Bytes of the text of a number, a time or the like."""
+"""The size in bytes that is assumed for the text of a number, a time or another short value."""
 _ESCAPED = 4
-"""Bytes of text that a byte of a binary column may take, as `\\xFF`."""
+"""The bytes of text that one byte of a binary column may take: it is written as `\\xFF`."""
 _COLUMNS = 1_000
 
 

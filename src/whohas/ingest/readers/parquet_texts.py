@@ -24,9 +24,9 @@ from whohas.warehouse.arrow import pc
 
 _SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MICROSECONDS = np.iinfo(np.int64).max // 10**6 - 1
-"""Seconds up to which a time since 1970 has room in the engine's microseconds."""
+"""The largest number of seconds since 1970 that DuckDB's timestamps, which count microseconds, can hold."""
 _PLAIN_DIGITS = 15
-"""Digits that every reader of JSON keeps of a number."""
+"""The number of digits of a number that every reader of JSON keeps."""
 _INTERVAL = 12
 
 

@@ -36,10 +36,10 @@ from whohas.plurals import counted
 
 _ROWS = 20_000
 _EXACT = 10**15
-"""From here on a workbook does not keep each digit of a number."""
+"""From this number on (16 digits), a workbook does not keep all digits."""
 
 _SEARCHED = 200
-"""Rows in which a header is looked for."""
+"""The number of rows that are searched for a header."""
 
 Row = list[Any]
 

@@ -24,15 +24,18 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 
 _LARGEST = 1 << 30
-"""Bytes that a workbook's parts may have, unpacked, and the texts of a sheet's cells: a sheet is read into memory."""
+"""The largest size in bytes of all parts of a workbook, unpacked, and of the texts of one sheet's cells.
+
+A sheet is read into memory as a whole.
+"""
 _LARGEST_WHOLE = 16 << 20
-"""Bytes of a part that is read as a tree: styles, and what names the sheets."""
+"""The largest size in bytes of a part that is parsed as a whole: the styles, and the parts that list the sheets."""
 _LONGEST_ROW = 64 << 20
-"""Bytes of a row's XML."""
+"""The largest size of a row's XML, in bytes."""
 _SHEETS = 1_024
 
 _CELLS = 20_000_000
-"""Cells of a sheet, from its first row and column to its last; each takes 24 bytes while the sheet is read."""
+"""The largest number of cells of a sheet: its last row times its last column. Each takes 24 bytes of memory."""
 
 _BLOCK = 1 << 20
 
