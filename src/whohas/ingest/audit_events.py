@@ -1,9 +1,9 @@
 """Audit events of loads: data loaded, loss accepted, load stopped.
 
-A load is complete once its manifest exists, and no database transaction can include a file. Therefore the manifest
-records who loaded which files, and the audit event is derived from it: at the end of the load, or, if the process died
-or the database was not reachable then, by the next server that calls `tell_loads`. Each manifest gets its events
-exactly once.
+A load is complete once its manifest exists. The manifest is a file, which a database transaction cannot include, so the
+audit events are not written with it. Instead, the manifest records who loaded which files, and `tell_loads` derives the
+events from it: at the end of the load or, if the process died or the database was unreachable then, when the next
+server calls it. Each manifest gets its events exactly once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from whohas.audit.outbox import knows_load, write, write_load
 from whohas.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
-    from whohas.ingest.report import LoadReport  # not at run time: a server does no loads
+    from whohas.ingest.report import LoadReport  # for type checkers only: servers import this module and never load
 
 _FILES = 50
 """The largest number of file names (and of losses) in an event; `fileCount` (`lossCount`) has the full number."""
@@ -36,8 +36,8 @@ def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
     if newest.number == 0:
         return 0
     with database.connect() as connection:
-        # Loads end one after the other and the missing events are written together, so if the newest load has its
-        # event, all have.
+        # Loads end one after the other, and missing events are written in one transaction. Therefore, if the newest
+        # load has its events, all earlier loads have theirs too.
         if knows_load(connection, newest.load_id):
             return 0
     with database.begin() as connection:
@@ -65,6 +65,7 @@ def record_stop(database: sa.Engine, report: LoadReport, who: Who) -> None:
 
 
 def _events(manifest: Mapping[str, Any]) -> list[Event]:
+    """Return the events of a published load: data loaded and, if losses beyond the limits were accepted, these."""
     by: Mapping[str, Any] = manifest.get("by") or {}
     facts = {
         "snapshot": manifest["number"],
@@ -86,10 +87,12 @@ def _events(manifest: Mapping[str, Any]) -> list[Event]:
 
 
 def _files(names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of an event about its input files: the first names, and the full number."""
     files = [shortened(name) for name in names]
     return {"files": files[:_FILES] or None, "fileCount": len(files) or None}
 
 
 def _losses(losses: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of an event about losses: the texts of the first ones, and the full number."""
     texts = [shortened(loss) for loss in losses]
     return {"losses": texts[:_FILES], "lossCount": len(texts)}

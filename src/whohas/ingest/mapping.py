@@ -1,4 +1,8 @@
-"""Parse mappings: TOML files that assign the columns of CSV, XLSX or Parquet files to columns of tables."""
+"""Parse mappings: TOML files that assign the columns of CSV, XLSX or Parquet files to columns of tables.
+
+`read_mapping` checks a whole TOML file and returns a `SourceMapping`. Each section that names a data file
+([accounts], [entitlements], [memberships]) becomes a `Part` of it.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,20 @@ from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITI
 
 ACCOUNT = "account"
 ENTITLEMENT = "entitlement"
-"""The columns of memberships: native identity of an account, value of an entitlement."""
+"""The columns of memberships: `account` has the native identity of an account, `entitlement` the value of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of a mapping.
+    """A section of a mapping that names a data file: [accounts], [entitlements] or [memberships].
 
     Attributes:
-        columns: column of the table to the column of the file that it comes from.
-        attributes: the file's columns that become attributes; None for all.
-        lists: column of the file to what separates several values in its cells.
-        entitlements: columns of a file of accounts whose values are entitlements.
+        file: the path of the data file.
+        columns: for each column of the table, the column of the file that supplies its values.
+        attributes: the file's columns that are loaded as attributes; None for all (`attributes = "*"`).
+        lists: for each column of the file whose cells hold several values, the separator of these values, such as
+            `{"Groups": ";"}`.
+        entitlements: columns of the accounts file whose values are entitlements; empty in other sections.
     """
 
     file: Path
@@ -41,13 +47,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """The rule by which accounts of a source get their identity, or the identities of a source their manager.
+    """A rule that assigns accounts to identities ([correlation]), or identities to their managers ([manager]).
+
+    Example: with `account="attributes.mail"` and `identity="email"`, an account belongs to the identity whose
+    `email` equals the account's attribute `mail`.
 
     Attributes:
-        account: where an account has the value: a column of accounts, or `attributes.<name>`. Of a manager's rule:
-            where the identity has the value that names its manager.
-        identity: where the identity that is looked for has it, likewise.
-        ignore_case: whether upper and lower case count as the same.
+        account: the column of accounts that is compared, or `attributes.<name>`. In a manager rule it is the column
+            of the identity that refers to its manager.
+        identity: the column of identities, or `attributes.<name>`, that must have the same value.
+        ignore_case: whether the comparison ignores upper and lower case.
     """
 
     account: str
@@ -55,22 +64,25 @@ class Correlation:
     ignore_case: bool = False
 
     def to_json(self) -> str:
+        """Return the rule as JSON, as the sources table stores it."""
         return json.dumps({"account": self.account, "identity": self.identity, "ignoreCase": self.ignore_case})
 
     @classmethod
     def from_json(cls, text: str) -> Correlation:
+        """Return the rule that `to_json` wrote."""
         rule = json.loads(text)
         return cls(rule["account"], rule["identity"], rule["ignoreCase"])
 
 
 @dataclass(frozen=True, slots=True)
 class SheetOptions:
-    """Which rows of a workbook are data.
+    """The [xlsx] section of a mapping: which sheet and which rows of a workbook are data.
 
     Attributes:
-        name: the sheet; None for the only one that has cells.
-        skip: rows before the header that are no data.
-        footer: rows at the end that are no data; None to look for such as begin with a word like Total.
+        name: the name of the sheet; None for the only sheet that has cells.
+        skip: the number of rows to skip before the header.
+        footer: the number of rows to drop at the end; None to detect footer rows, which begin with a word such as
+            "Total".
     """
 
     name: str | None = None
@@ -80,16 +92,23 @@ class SheetOptions:
 
 @dataclass(frozen=True, slots=True)
 class SourceMapping:
-    """What one TOML file says.
+    """The checked content of one mapping file.
+
+    Exactly one of `name` and `column` is set.
 
     Attributes:
-        name: the source's name, where all rows belong to one.
-        column: the column whose value names each row's source, where a file has many.
-        authoritative: whether the accounts make identities; or the names of the sources whose accounts do.
-        identities: column of identities to the column of the accounts' file that it comes from.
-        manager: the rule by which the identities find their managers.
-        empty: texts that mean no value in its files.
-        notes: what is probably a mistake in it.
+        path: the path of the mapping file.
+        name: the name of the source to which all rows belong.
+        column: the column of the data files that names the source of each row.
+        id, type, description: of the source; None where the mapping does not set them.
+        authoritative: whether the source's accounts create identities; or the names of the sources whose accounts do.
+        identities: for each column of identities, the column of the accounts file that supplies its values.
+        correlation: the rule that assigns accounts to identities.
+        manager: the rule that assigns identities to their managers.
+        dialect: the format of CSV files.
+        sheet: the sheet and rows of XLSX files.
+        empty: texts in the data files that count as "no value".
+        notes: warnings about probable mistakes in the mapping.
     """
 
     path: Path
@@ -112,17 +131,18 @@ class SourceMapping:
 
     @property
     def parts(self) -> list[Part]:
+        """The sections that name a data file."""
         return [part for part in (self.accounts, self.entitlements, self.memberships) if part is not None]
 
     @property
     def one_file(self) -> bool:
-        """Whether the file of accounts is the file of memberships too."""
+        """Whether [accounts] and [memberships] name the same file."""
         accounts, members = self.accounts, self.memberships
         return accounts is not None and members is not None and accounts.file.resolve() == members.file.resolve()
 
     @property
     def entitled(self) -> frozenset[str]:
-        """Columns of the file of accounts whose values are entitlements."""
+        """Columns of the accounts file whose values are entitlements."""
         found = set(self.accounts.entitlements) if self.accounts is not None else set[str]()
         if self.memberships is not None and self.one_file:
             found.add(self.memberships.columns[ENTITLEMENT].column)
@@ -130,7 +150,11 @@ class SourceMapping:
 
     @property
     def carriers(self) -> frozenset[str]:
-        """Columns of the file of accounts in which the rows of one account may differ, for it has all their values."""
+        """Columns of the accounts file in which the rows of one account may differ, because their values are collected.
+
+        Example: with `entitlements = ["Group"]`, two rows of the account `7` with the groups `A` and `B` are one
+        account that holds both entitlements. In any other column the two rows must agree.
+        """
         if self.accounts is None:
             return frozenset()
         found = {*self.entitled, *(self.accounts.lists or {})}
@@ -140,7 +164,10 @@ class SourceMapping:
 
     @property
     def account_lists(self) -> dict[str, str]:
-        """What separates several values in the cells of the file of accounts, by column."""
+        """The separator of multiple values in a cell, by column of the accounts file.
+
+        If [memberships] names the same file, its separators are included.
+        """
         lists = dict((self.accounts.lists if self.accounts is not None else None) or {})
         if self.memberships is not None and self.one_file:
             lists = {**(self.memberships.lists or {}), **lists}
@@ -148,16 +175,17 @@ class SourceMapping:
 
 
 def read_mapping(path: Path) -> SourceMapping:
-    """Reads a mapping.
+    """Read and check a mapping file.
 
     Raises:
-        InvalidArguments: it is no TOML, has an unknown key, lacks one that it needs, or names a file that is not there.
+        InvalidArguments: the file is not valid TOML in UTF-8, is longer than 4 MiB, has an unknown key, lacks a
+            required one, has a value that is not allowed, or names a data file that does not exist.
     """
     try:
         document = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise InvalidArguments(f"{path} is no TOML: {error}.") from None
-    except ValueError:  # Python reads no longer ones, and so does no reader of TOML
+    except ValueError:  # Python's int() rejects numbers of more than 4,300 digits, and tomllib passes its error on
         raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
     except RecursionError:
         raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
@@ -165,11 +193,15 @@ def read_mapping(path: Path) -> SourceMapping:
 
 
 _LARGEST = 4 << 20
-"""Bytes of a mapping."""
+"""The largest size of a mapping file, in bytes."""
 
 
 def _text(path: Path) -> str:
-    """The text of a mapping; the byte order mark that Windows' editors write is left out."""
+    """Return the text of a mapping file, without a byte order mark and with LF as the only line break.
+
+    Raises:
+        InvalidArguments: the file is longer than `_LARGEST` bytes or is not UTF-8.
+    """
     with path.open("rb") as file:
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
@@ -187,6 +219,12 @@ def _text(path: Path) -> str:
 
 
 class _Reader:
+    """Checks the parsed TOML of one mapping file and converts it to a `SourceMapping`.
+
+    All methods raise `InvalidArguments` at the first mistake. Their argument `name` is the full name of a key or
+    section, such as `source.id`, for the message.
+    """
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.column_reader = ColumnReader(self.fault)
@@ -238,6 +276,7 @@ class _Reader:
         return mapping
 
     def check(self, mapping: SourceMapping) -> None:
+        """Refuse combinations of sections and keys that contradict each other."""
         if not mapping.parts:
             raise self.fault("it names no file: give [accounts], [entitlements] or [memberships] a file")
         if (
@@ -261,6 +300,7 @@ class _Reader:
             raise self.fault("source.id is for one source; source.column names many")
 
     def check_members(self, mapping: SourceMapping) -> None:
+        """Refuse keys of [accounts] and [memberships] that cannot be used together."""
         accounts, members = mapping.accounts, mapping.memberships
         if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
             native = accounts.columns["nativeIdentity"].column
@@ -292,7 +332,8 @@ class _Reader:
         if comment is not None and (comment[0] in f'"{escape or ""}' or any(c in "\r\n" for c in comment)):
             raise self.fault("csv.comment begins with a quote or an escape, or has a line break")
         try:
-            b"\0\0\0\0".decode(encoding or "utf-8", "replace")  # LookupError too for codecs that are none of text
+            # Codecs that do not decode to text, such as hex, raise LookupError as unknown ones do.
+            b"\0\0\0\0".decode(encoding or "utf-8", "replace")
         except (LookupError, UnicodeError):
             raise self.fault(f"csv.encoding {encoding!r} is not known") from None
         skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None
@@ -307,6 +348,7 @@ class _Reader:
         return SheetOptions(self.text(xlsx, "xlsx.sheet"), self.count(xlsx, "xlsx.skip"), footer)
 
     def count(self, section: Mapping[str, Any], name: str) -> int:
+        """Return a number of lines, 0 if the key is absent."""
         value = section.get(name.rpartition(".")[2], 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.fault(f"{name} is no number of lines, such as 3")
@@ -315,6 +357,13 @@ class _Reader:
     def part(
         self, document: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
     ) -> Part | None:
+        """Return the section `name`, or None if the mapping does not have it.
+
+        Args:
+            table: the table that the section fills; None for [memberships].
+            allowed: the columns of ours that its `columns` may set.
+            needed: those that it must set.
+        """
         if name not in document:
             return None
         more = ("entitlements",) if name == "accounts" else ()
@@ -345,6 +394,7 @@ class _Reader:
     def columns(
         self, section: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
     ) -> dict[str, ColumnSource]:
+        """Return the `columns` of a section: for each column of ours, the column of the file; see `part`."""
         columns = section.get("columns", {})
         found: dict[str, ColumnSource] = {}
         if isinstance(columns, dict):
@@ -379,6 +429,7 @@ class _Reader:
         return Correlation(account, identity, ignore)
 
     def section(self, document: dict[str, Any], name: str, allowed: Iterable[str]) -> dict[str, Any]:
+        """Return a section, empty if it is absent, whose keys are all in `allowed`."""
         section = document.get(name, {})
         if not isinstance(section, dict):
             raise self.fault(f"{name} is a value; it has to be a section, [{name}]")
@@ -392,6 +443,7 @@ class _Reader:
                 raise self.fault(f"{full} is not known{near(key, allowed)}")
 
     def text(self, section: Mapping[str, Any], name: str) -> str | None:
+        """Return a text, or None if the key is absent."""
         value = section.get(name.rpartition(".")[2])
         if value is not None and (not isinstance(value, str) or not value):
             raise self.fault(f"{name} is not a text")
@@ -402,7 +454,10 @@ class _Reader:
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """What else there is, the nearest first: for the end of a message."""
+    """Return the end of an error message about an unknown name: the most similar known name, then up to 50 names.
+
+    Example: `near("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.
+    """
     known = list(known)
     folded = {other.casefold(): other for other in known}
     found = get_close_matches(name.casefold(), folded, 1)
@@ -412,5 +467,6 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 def _names(table: Table) -> tuple[str, ...]:
+    """Return the columns of a table that a mapping may set; attributes have a separate key, `attributes`."""
     given = ("sourceId", "sourceName", "sourceType", "owned")
     return tuple(c.name for c in table.columns if c.type != ATTRIBUTES and c.name not in given)

@@ -1,4 +1,7 @@
-"""Notes of a load: references and rules that find nobody, with numbers and examples."""
+"""Notes of a load: warnings about correlation rules and references that match no identity, with counts and examples.
+
+The notes become warnings in the load's report. They query the Parquet files as they will be after the load.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _WANTED = """
 CREATE OR REPLACE TEMP TABLE wanted AS
 SELECT {value} AS v, count(*) FILTER (WHERE {condition}) AS n FROM read_parquet([{files}]) GROUP BY 1 HAVING n > 0
 """
-"""Not WHERE: DuckDB 2.0.0 finds every row null where a file's statistics have one value and a few nulls."""
+"""FILTER instead of WHERE: DuckDB 2.0.0 takes all rows for null if a file has statistics of one value and few nulls."""
 
 _OFFERED = """
 CREATE OR REPLACE TEMP TABLE offered AS
@@ -42,15 +45,15 @@ SELECT
 
 @dataclass(frozen=True, slots=True)
 class _Unmatched:
-    """What a rule did not find.
+    """The values of accounts (or of identities without a manager) that a correlation rule did not match.
 
     Attributes:
-        rows: rows that have a value, and were not matched by it.
-        offered: different values that identities have.
-        by_case: of these rows, those that one identity's value differs from in case only.
-        ambiguous: of these rows, those whose value several identities have.
-        examples: values of these rows.
-        identities: values of identities.
+        rows: the number of unmatched rows that have a value in the column that the rule compares.
+        offered: the number of distinct values that identities have in the rule's column.
+        by_case: how many of `rows` differ only in upper and lower case from the value of exactly one identity.
+        ambiguous: how many of `rows` have a value that several identities have.
+        examples: up to two values of `rows`.
+        identities: up to two values of identities.
     """
 
     rows: int
@@ -62,10 +65,11 @@ class _Unmatched:
 
 
 class Notes:
-    """Looks at the tables as a load leaves them.
+    """Finds the notes of one load in the tables as they will be after it.
 
     Args:
-        changes: what the load does to each table.
+        reading: the load, all of whose files were read.
+        changes: the files that the load adds to and removes from each table.
     """
 
     def __init__(self, reading: Reading, changes: Sequence[Change]) -> None:
@@ -77,7 +81,7 @@ class Notes:
         self._brought = self._touched(ACCOUNTS)
 
     def all(self) -> list[str]:
-        """All notes, in the order of their weight."""
+        """Return all notes, the most important first."""
         return [
             *self._authoritative(),
             *self._correlations(),
@@ -88,6 +92,7 @@ class Notes:
         ]
 
     def _touched(self, table: Table) -> set[str]:
+        """Return the partitions of a table (ids of sources, for accounts) that the load changes."""
         stage = self._reading.stages.get(table.name)
         return set(stage.touched) if stage is not None else set()
 
@@ -95,13 +100,14 @@ class Notes:
         return [f for f in final_files(self._reading.load, self._changes, table) if f.partition == partition]
 
     def _counts(self, files: Sequence[DataFile]) -> tuple[int, int]:
-        """Accounts, and how many of them have an identity."""
+        """Return the number of accounts in some files, and how many of them are correlated (have an identity)."""
         if not files:
             return 0, 0
         sql = f"SELECT count(*), count(*) FILTER (WHERE correlated) FROM read_parquet([{_paths(files)}])"
         return self._connection.execute(sql).fetchall()[0]
 
     def _authoritative(self) -> list[str]:
+        """Return notes about authoritative sources that have no [accounts], or whose accounts have no identity."""
         found = [
             f"{mapping.path.name}: source.authoritative lets accounts make identities, and there is no [accounts]."
             for mapping in self._reading.inputs.mappings
@@ -119,6 +125,7 @@ class Notes:
         return found
 
     def _correlations(self) -> list[str]:
+        """Return notes about correlation rules that match no account, or that miss some only because of case."""
         found: list[str] = []
         for id, row in sorted(self._reading.sources.rows.items()):
             if row["correlation"] is None or not (id in self._brought or self._identities_changed):
@@ -141,6 +148,7 @@ class Notes:
         return found
 
     def _managers(self) -> list[str]:
+        """Return notes about manager rules that leave identities without a manager."""
         found: list[str] = []
         for id, row in sorted(self._reading.sources.rows.items()):
             if row["managerCorrelation"] is None or not self._identities_changed:
@@ -162,7 +170,7 @@ class Notes:
         return found
 
     def _why(self, left: _Unmatched, rule: Correlation) -> str:
-        """Why values found no identity, as the end of a sentence and what may help."""
+        """Return the end of a note: why the values of a rule match no identity and, if known, what to change."""
         side = f"their {_side(rule.account)}"
         if not left.rows:
             return f"none of them has a value of {_side(rule.account)}."
@@ -183,7 +191,16 @@ class Notes:
         )
 
     def _compare(self, files: Sequence[DataFile], condition: str, rule: Correlation) -> _Unmatched:
-        """The values that a rule compares: of rows that it did not match, and of identities."""
+        """Compare the values of rows that a rule did not match with the values of identities.
+
+        Example: the unmatched accounts have the values `Ann` (two accounts), `bob` and `eve`; one identity has `ann`
+        and two have `bob`. Without `ignore_case` the result has rows=4, offered=2, by_case=2 (`Ann`), ambiguous=1
+        (`bob`), examples=[`Ann`, `bob`] and identities=[`ann`, `bob`].
+
+        Args:
+            files: the files of accounts, or of identities for a manager rule.
+            condition: the SQL condition of an unmatched row.
+        """
         self._connection.execute(_WANTED.format(value=value_of(rule.account), files=_paths(files), condition=condition))
         if self._identities:
             self._connection.execute(_OFFERED.format(value=value_of(rule.identity), files=_paths(self._identities)))
@@ -196,10 +213,12 @@ class Notes:
         return _Unmatched(row[0], row[1], row[2], row[3], row[4] or [], row[5] or [])
 
     def _any(self, files: Sequence[DataFile], condition: str) -> bool:
+        """Return whether a row of some files fulfils an SQL condition."""
         sql = f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {condition} LIMIT 1"
         return bool(self._connection.execute(sql).fetchall())
 
     def _lost_managers(self) -> list[str]:
+        """Return a note if identities have a `managerId` that is not the id of any identity."""
         if not self._identities_changed or not self._identities:
             return []
         count, examples = self._lost(self._identities, "managerId")
@@ -212,6 +231,7 @@ class Notes:
         return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
 
     def _lost_holders(self) -> list[str]:
+        """Return a note if accounts have an `identityId` that is not the id of any identity."""
         files = final_files(self._reading.load, self._changes, ACCOUNTS)
         if not self._identities_changed:
             files = [file for file in files if file.partition in self._brought]
@@ -224,7 +244,7 @@ class Notes:
         return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}."]
 
     def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
-        """Rows whose reference no identity has, and up to three of these references."""
+        """Return the number of rows whose `column` is not the id of any identity, and up to three of these values."""
         sql = (
             f"WITH lost AS (SELECT r.{column} AS v, count(*) AS n FROM read_parquet([{_paths(files)}]) r "
             f"WHERE r.{column} <> '' GROUP BY 1), "
@@ -236,6 +256,7 @@ class Notes:
         return count, examples or []
 
     def _memberships(self) -> list[str]:
+        """Return a note for each membership file all of whose rows were rejected."""
         return [
             f"Not one row of {file.name} ({file.read:,} in all) could be loaded: nobody holds what it names."
             for file in self._reading.counts()
@@ -248,8 +269,10 @@ def _side(account: str) -> str:
 
 
 def _such(examples: Sequence[str]) -> str:
+    """Return examples for a message, such as `(such as 'Ann' and 'bob')`."""
     return f"(such as {' and '.join(repr(value[:60]) for value in examples)})"
 
 
 def _paths(files: Sequence[DataFile]) -> str:
+    """Return the paths of some files as SQL literals, separated by commas."""
     return ", ".join(literal(str(file.path)) for file in files)

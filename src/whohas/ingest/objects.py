@@ -1,7 +1,8 @@
-"""Lists of objects in a cell, such as the entitlements of an access profile, read by the rules of ordinary cells.
+"""Convert cells that hold JSON lists of objects, such as the entitlements of an access profile, to Arrow lists.
 
-An example: in the cell `[{"id": "e1", "privileged": 5}, "e2"]` the item e1 is kept, its `privileged` is null and
-reported, and the item "e2" is rejected, for it is a text instead of an object.
+Values within the objects are converted and checked as those of ordinary cells are. Example: in the cell
+`[{"id": "e1", "privileged": 5}, "e2"]` the item e1 is kept and its `privileged` becomes null and is reported, because
+5 is not a boolean. The item "e2" is rejected, because it is a text instead of an object.
 """
 
 from __future__ import annotations
@@ -24,21 +25,23 @@ Places = npt.NDArray[np.int64]
 
 MANY: Final = "an object or array instead of a single value"
 KINDS: Final = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
-"""DuckDB's names of the types of JSON, for people; all others are numbers."""
+"""The words for JSON types in messages, by DuckDB's names of the types; all other types are numbers."""
 
 _OBJECTS: Final = frozenset({"entitlements", "accessProfiles", "segments", "apps", "owned", "dimensions"})
-"""Lists whose items are objects of their own, so that one without id and name is none."""
+"""Lists whose items must have at least one of the members id, name and value that their type has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A value within a cell that cannot be read and becomes null, or an item of its list that is rejected.
+    """A fault within a cell: a value that cannot be converted and becomes null, or a list item that is rejected.
 
     Attributes:
-        place: the row.
+        place: the index of the row in the batch, from 0.
         column: the column of the table.
-        within: where in the column's objects, such as `.privileged`; empty for an item as a whole.
-        value: the text that cannot be read; None where the item is rejected.
+        within: the path of the value in the column's objects, such as `.privileged`; empty for an item of the
+            outermost list as a whole.
+        reason: what is wrong, for the report of the load.
+        value: the text that cannot be converted; None if the item is rejected.
     """
 
     place: int
@@ -50,13 +53,14 @@ class Inner:
 
 @dataclass(slots=True)
 class Lists:
-    """What was read of the cells of one column.
+    """The converted cells of one column.
 
     Attributes:
-        data: the lists, in the column's type.
+        data: the lists, one a row, in the column's type.
         faults: in the order of their rows.
-        filled: by place within the objects that not every text fits, how many have a text there.
-        items: how many items the lists had.
+        filled: for each path within the objects whose type does not accept every text, such as `.privileged`: the
+            number of objects that have a text there that is not blank.
+        items: the number of items of the outermost lists, rejected ones included.
     """
 
     data: pa.Array
@@ -66,11 +70,11 @@ class Lists:
 
 
 def read_lists(connection: Any, column: Column, texts: pa.Array) -> Lists:
-    """Read the cells of a column whose type is a list of objects.
+    """Convert the cells of a column whose type is a list of objects.
 
     Args:
-        connection: DuckDB.
-        texts: a JSON array of objects, or one object, in each cell; or null.
+        connection: a DuckDB connection; the name `objects` is registered on it for a moment.
+        texts: the cells: each a JSON array of objects, a single JSON object, or null.
     """
     if texts.null_count == len(texts):
         return Lists(nulls(len(texts), column.type), [], Counter(), 0)
@@ -82,7 +86,7 @@ def read_lists(connection: Any, column: Column, texts: pa.Array) -> Lists:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads one column, level by level: the items of all lists of a level are one table."""
+    """Converts one column level by level: the items of all lists of a level are converted by one query."""
 
     connection: Any
     column: str
@@ -91,16 +95,26 @@ class _Reader:
     items: int = 0
 
     def read(self, texts: pa.Array, kind: Any, within: str, places: Places, name: str) -> pa.Array:
-        """The lists in some texts.
+        """Return the lists that some JSON texts hold, without rejected items.
+
+        Example, with a second item that is rejected because it is not an object:
+
+            texts            [{"id": "a"}, 5]     null     {"id": "c"}
+            lists            [{"id": "a"}, 5]     null     [{"id": "c"}]
+            docs, parents    {"id": "a"}, 5, {"id": "c"}   and   0, 0, 2
+            kept             {"id": "a"}, {"id": "c"}      and   0, 2
+            offsets          0, 1, 1, 2 (the running sum of 1, 0, 1 kept items a text)
+            result           [{"id": "a"}]        null     [{"id": "c"}]
 
         Args:
-            within: the lists' place in the column's objects; empty for the column itself.
+            kind: the type of the lists.
+            within: the path of the lists in the column's objects; empty for the column itself.
             places: the row of each text.
-            name: what the list is called.
+            name: the name of the column or member that holds the lists.
         """
         found = self._ask(
             "SELECT CASE json_type(doc) WHEN 'ARRAY' THEN json_extract(doc, '$[*]')::VARCHAR[] "
-            # PowerShell and converters of XML write a list of one as the one
+            # PowerShell and XML converters write a list of one object as that object alone.
             "WHEN 'OBJECT' THEN [doc] END AS items FROM objects",
             texts,
         )
@@ -116,7 +130,11 @@ class _Reader:
         return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=pc.is_null(lists))
 
     def _good(self, docs: pa.Array, kind: Any, within: str, places: Places, name: str) -> Any:
-        """Which items are objects that are known by something; the others are rejected."""
+        """Return a boolean mask of the items to keep; add a fault for each other item.
+
+        An item is rejected if it is not an object, if its id is invalid, or if a list of `_OBJECTS` holds it and it
+        has none of the members id, name and value that its type has.
+        """
         names = {member.name for member in kind}
         known = [member for member in ("id", "name", "value") if member in names]
         cells = "".join(f", {_text(member)} AS {quote(member)}" for member in known)
@@ -146,7 +164,12 @@ class _Reader:
         return ~(bad | nameless)
 
     def _objects(self, docs: pa.Array, kind: Any, within: str, places: Places) -> pa.Array:
-        """Some JSON objects, member by member; null where there is none."""
+        """Return JSON objects as structs, null where a text is null; add a fault for each value that does not fit.
+
+        Args:
+            kind: the type of the structs; members of the objects that it does not have are ignored.
+            within, places: see `read`.
+        """
         if docs.null_count == len(docs):
             return nulls(len(docs), kind)
         found = self._ask(_members(kind), docs)
@@ -175,6 +198,7 @@ class _Reader:
         return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=docs.is_null())
 
     def _tell(self, wrong: Any, texts: pa.Array, places: Places, within: str, reason: str) -> None:
+        """Add a fault for each text that the boolean mask `wrong` marks, unless it is empty."""
         for place in np.flatnonzero(wrong).tolist():
             text = texts[place].as_py()
             if text:
@@ -182,6 +206,7 @@ class _Reader:
                 self.faults.append(Inner(int(places[place]), self.column, within, why, text))
 
     def _ask(self, sql: str, docs: pa.Array) -> pa.Table:
+        """Return the result of a query on the table `objects`, whose column `doc` holds the texts."""
         self.connection.register("objects", pa.table({"doc": docs}))
         found = self.connection.sql(sql).to_arrow_table()
         self.connection.unregister("objects")
@@ -189,7 +214,11 @@ class _Reader:
 
 
 def _members(kind: Any) -> str:
-    """SQL: of each object and member its text `t`, its value `v`, and whether it is of another form, `m`."""
+    """Return a query that gives three columns for each member of the objects.
+
+    For the member `id` they are `t.id`, its text; `v.id`, its value in the member's type; and `m.id`, whether its
+    form is wrong, such as an array where a single value belongs. Where `m.id` is true, `v.id` is null.
+    """
     paths = ", ".join(literal(f"$.{member.name}") for member in kind)
     texts = ", ".join(f"p[{number}] AS {quote('t.' + member.name)}" for number, member in enumerate(kind, 1))
     forms: list[str] = []
@@ -215,17 +244,22 @@ def _members(kind: Any) -> str:
 
 
 def _text(member: str) -> str:
+    """Return the SQL of a member's text, null where it is absent or empty."""
     return f"nullif(json_extract_string(doc, {literal('$.' + member)}), '')"
 
 
 def _many(member: str, text: str | None = None) -> str:
-    """SQL: whether a member that is to be a single value is an object or an array."""
+    """Return the SQL of whether a member that must be a single value is an object or an array.
+
+    The text alone does not say so: `{"name": "[x]"}` and `{"name": ["x"]}` both have a text that begins with `[`.
+    """
     text = text or _text(member)
     kind = f"json_type(doc, {literal('$.' + member)})"
     return f"(({text} LIKE '{{%' OR {text} LIKE '[%') AND {kind} IN ('OBJECT', 'ARRAY'))"
 
 
 def _shown(doc: pa.Scalar) -> str:
+    """Return the begin of a message about an item, such as `5 is `; empty for null."""
     text = str(doc.as_py())
     return "" if text == "null" else f"{text[:60]} is "
 

@@ -1,4 +1,8 @@
-"""Reject records after all files were read (duplicates, unknown accounts): their files are read a second time."""
+"""Reject records that turn out to be wrong only after all files were read: duplicates and unknown accounts.
+
+Staged rows keep only the origin of each record (its file and record number), so the files of rejected records are read
+a second time to report the rows as they stand in the files.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,15 @@ from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, Table
 
 
 class InputRecords:
-    """The input files of a load by number, and what is found out about their records after they were read.
+    """The input files of a load by number; drops, merges and rejects their staged records.
 
     Attributes:
-        quiet: files in which a membership may well come twice: in a cell, or in several rows of an account.
-        compared: how the rows of a file of accounts are compared; those of other files are never made one.
-        id_columns: by file of accounts that make identities, the column with the ids of these, if it has one.
+        quiet: the files in which repeated memberships are expected (in one cell, or in several rows of an account)
+            and are not counted.
+        compared: for each accounts file, how to compare the rows of one account in order to merge them; rows of
+            files that are not listed are never merged.
+        id_columns: for each accounts file that creates identities, its column with the ids of the identities; files
+            without such a column are not listed.
     """
 
     def __init__(self, connection: Any, rejects: Rejects) -> None:
@@ -47,13 +54,30 @@ class InputRecords:
         text: Callable[[list[str]], str],
         layout: Layout | None,
     ) -> None:
-        """Notes a file, before it is read."""
+        """Register an input file before it is read.
+
+        Args:
+            number: the number of the file in this load.
+            table: the table that its records belong to.
+            batches: reads the file from the start; called again if some of its records are rejected.
+            text: returns a record, given its cells, as it stands in the file.
+            layout: the assignment of the file's columns to those of the table; None if both have the same names.
+        """
         self._holds[number] = table
         self._readers[number] = (batches, text)
         self._names[number] = {} if layout is None else _names(layout)
 
     def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> Numbers:
-        """Leave out staged rows whose key an earlier one has; return their origins."""
+        """Remove staged rows whose key an earlier row has, and reject their records.
+
+        Args:
+            key: the SQL expression of the key.
+            column: the column of the table that the reason names; the file's own name for it is shown.
+            silent: remove the rows without rejecting their records.
+
+        Returns:
+            The origins of the removed rows: each is a file number and a record number in one integer (`origin_of`).
+        """
         found = duplicates(self._connection, stage.files, key)
         again: dict[int, list[int]] = {}
         sources: dict[tuple[int, int], str] = {}
@@ -63,7 +87,8 @@ class InputRecords:
             if not silent:
                 for number in gone[-1].tolist():
                     file, record = origin_of(number)
-                    # an identity that an account made is told of as that account, unless it has an id of its own
+                    # An identity created from an account shares that account's record, which is rejected with the
+                    # accounts. Only an identity with its own id column is rejected here.
                     made = stage.table is IDENTITIES and self._holds[file] is ACCOUNTS and file not in self.id_columns
                     if not made:
                         again.setdefault(file, []).append(record)
@@ -79,10 +104,10 @@ class InputRecords:
         return np.concatenate(gone) if gone else np.empty(0, np.int64)
 
     def drop_repeated_memberships(self, stage: Stage) -> Counter[int]:
-        """Leave out memberships that an earlier row has too: no fault, for they say the same.
+        """Remove memberships that an earlier row has too, without rejecting them: nothing is lost.
 
         Returns:
-            How many, by file; those of files that are expected to repeat some are left out.
+            The number of removed rows by file, without the files of `quiet`.
         """
         key = "sourceId || chr(0) || accountId || chr(0) || entitlementId || chr(0) || coalesce(value, '')"
         gone = self.drop_duplicates(stage, key, "entitlementId", silent=True)
@@ -91,10 +116,14 @@ class InputRecords:
         return Counter({file: count for file, count in found if file not in self.quiet})
 
     def merge_accounts(self, stage: Stage) -> Merging | None:
-        """Make one account of the rows of each, as far as they agree, and reject the others.
+        """Merge the rows of each account into one row where they agree, and reject the rows that do not agree.
+
+        Example: the rows `7,Ann,Group A`, `7,Ann,Group B` and `7,Bob,Group C` have the key `7`, and groups are
+        entitlements. The second row is merged into the first, so that the account has both groups; the third is
+        rejected because its name differs.
 
         Returns:
-            What was found; None where no account of a mapping has several rows.
+            The merged rows; None if no account has several rows.
         """
         key = "sourceId || chr(0) || nativeIdentity"
         found = duplicates(self._connection, stage.files, key)
@@ -121,10 +150,10 @@ class InputRecords:
         return merging
 
     def reject_memberships(self, bad: Sequence[pa.Table]) -> None:
-        """Reject records that name accounts or entitlements that are not there, each once.
+        """Reject the records of memberships that name unknown accounts or entitlements, each record once.
 
         Args:
-            bad: what is not there, as `memberships.resolve` gives it.
+            bad: the unresolved memberships, as `memberships.resolve` returns them.
         """
         if not bad:
             return
@@ -139,15 +168,23 @@ class InputRecords:
                 self._rejects.add(file, record, column, reason, text)
 
     def _missing(self, file: int, rows: list[dict[str, Any]]) -> tuple[str, str]:
-        """The column and the reason for a record, some of whose memberships mean nothing."""
-        # an account that is not there makes all of its memberships wrong: that is said alone
+        """Return the column and the reason for rejecting a record of memberships.
+
+        Example: a record of which only the entitlement `g9` of the column `memberOf` is unknown gives
+        `("memberOf", "no entitlement 'g9' on this source")`.
+
+        Args:
+            rows: the unresolved memberships of the record; `account` is true if the account is unknown, false if the
+                entitlement is.
+        """
+        # An unknown account makes all memberships of the record wrong, so the reason names only the account.
         kind = ACCOUNT if any(row["account"] for row in rows) else ENTITLEMENT
         named = [row for row in rows if row["account"] == (kind == ACCOUNT)]
         values = ", ".join(map(repr, dict.fromkeys(row["value"] for row in named)))
         return self._names[file].get(kind) or named[0]["attribute"] or kind, f"no {kind} {values} on this source"
 
     def _again(self, file: int, records: list[int]) -> Iterator[tuple[int, str]]:
-        """Some records of a file as they stand in it, read once more."""
+        """Read a file again and yield the number and the text of some of its records, in the order of the file."""
         wanted = np.array(sorted(records), dtype=np.int64)
         batches, text_of = self._readers[file]
         for batch in batches():
@@ -157,12 +194,16 @@ class InputRecords:
 
 
 def _source_of(stage: Stage, place: int) -> str:
-    """The id of the source of a staged file; empty where its partition is none."""
+    """Return the id of the source of a staged file; empty if the table is not partitioned by source."""
     return (stage.files[place].partition or "") if stage.table.partition == "sourceId" else ""
 
 
 def compared_rows(mapping: SourceMapping, layout: Layout) -> Rows:
-    """Return how the rows of a mapping's file of accounts are compared."""
+    """Return the columns by which the rows of one account in a mapping's accounts file are compared.
+
+    They are compared in every mapped column except the key and the name of the source. Attributes from the columns of
+    `mapping.carriers` may differ.
+    """
     columns = {("correlated" if ours == "uncorrelated" else ours): theirs[0] for ours, theirs in layout.columns.items()}
     key = columns.pop("nativeIdentity")
     columns.pop("sourceName", None)
@@ -170,7 +211,11 @@ def compared_rows(mapping: SourceMapping, layout: Layout) -> Rows:
 
 
 def _names(layout: Layout) -> dict[str, str]:
-    """What a file calls the columns by which its rows are known."""
+    """Return the file's names of columns, by the names that this module uses in reasons.
+
+    Example: a file whose `nativeIdentity` is the column `Badge No` gives
+    `{"nativeIdentity": "Badge No", "account": "Badge No", "id": "Badge No"}`.
+    """
     names = {ours: theirs[0] for ours, theirs in layout.columns.items()}
     if ENTITLEMENT in names:
         names["entitlementId"] = names[ENTITLEMENT]

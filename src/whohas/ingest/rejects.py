@@ -16,24 +16,26 @@ _SHOWN = 20
 _SAMPLES = 3
 
 LineOf = Callable[[int], int]
-"""From a record's number, as its reader counts, to the physical line on which it starts."""
+"""Returns the physical line on which a record starts, given the record's number as its reader counts records."""
 
 
 class Rejects:
-    """Collects the rejected rows and emptied cells of a load, and writes them out with their lines at the end.
+    """Collects the rejected rows and emptied cells of a load, and writes them with their line numbers at the end.
 
-    A record's line is known only after a file is read (cells may hold line breaks), so the draft has record numbers.
+    Lines are known only after a whole file was read: a line break in a cell moves all later records down by a line.
+    Until then the entries are written to a draft with their record numbers, and `finish` replaces these by lines.
 
     Args:
-        draft: a file of its own to write to meanwhile.
+        draft: the path of the draft, a temporary file that nothing else uses.
         strict: whether the first rejected row or unreadable cell ends the load.
 
     Attributes:
-        counts: rejected rows by file, items of lists in documents included.
-        items: rejected items of lists in documents, by file and list.
-        emptied: cells that became null by file.
-        by_column: the same by file and column.
-        by_source: by file and source, how many rows and `items` were `rejected` and cells `emptied`.
+        counts: the number of rejected rows by file; rejected items of lists in documents are included.
+        items: the number of rejected items of lists in documents, by file and list.
+        emptied: the number of cells that became null, by file.
+        by_column: the number of cells that became null, by file and column.
+        by_source: by file and id of the source, the number of rows (`rejected`), items of lists (`items`) and cells
+            (`emptied`).
     """
 
     def __init__(self, draft: Path, strict: bool) -> None:
@@ -55,16 +57,20 @@ class Rejects:
         return self.counts.total()
 
     def open_file(self, name: str, line_of: LineOf) -> int:
-        """Announces an input file and returns the number under which its rows are rejected."""
+        """Register an input file; return its number, from 0, which the other methods take as `file`."""
         self._names.append(name)
         self._lines.append(line_of)
         return len(self._names) - 1
 
     def add(self, file: int, record: int, column: str, reason: str, row: str, source: str = "") -> None:
-        """Rejects a row.
+        """Reject a row.
 
         Args:
-            source: the id of the row's source; empty where it is not known.
+            file: the number of the input file.
+            record: the number of the record.
+            column: the column of the file that is wrong; empty if the whole row is.
+            row: the row as it stands in the file.
+            source: the id of the row's source; empty if it is not known.
 
         Raises:
             InvalidArguments: the load is strict.
@@ -72,7 +78,7 @@ class Rejects:
         self.put(file, Fault(record, column, reason, row, source))
 
     def put(self, file: int, fault: Fault) -> None:
-        """Keeps a rejected row, or a cell that became null.
+        """Record a fault: a rejected row or item of a list (`fault.value` = None), or a cell that became null.
 
         Raises:
             InvalidArguments: the load is strict.
@@ -101,22 +107,23 @@ class Rejects:
         self._file.write(json.dumps({**entry, "row": fault.row}, ensure_ascii=False) + "\n")
 
     def samples(self, file: int, column: str = "") -> tuple[str, ...]:
-        """The first rejected rows of a file, or the first unreadable cells of its column, as `line 7: 'x'`.
+        """Return up to three rejected rows of a file, or unreadable cells of one of its columns, as `line 7: 'x'`.
 
         Args:
-            column: `/access` for the rejected items of that list.
+            column: empty for rejected rows; the name of a column for its unreadable cells; `/` and the name of a
+                list, such as `/access`, for its rejected items.
         """
         found = self._samples.get((file, column), [])
         return tuple(f"line {self._lines[file](record)}: {text}" for record, text in found)
 
     def finish(self, path: Path | None) -> tuple[Sequence[Rejection], Sequence[Rejection]]:
-        """Writes all of them to `path`, in the order in which they were found.
+        """Write all rejected rows and emptied cells to an NDJSON file, in the order in which they were found.
 
         Args:
-            path: where to; its folder is made. None writes nothing.
+            path: the file to write, whose folder is created if necessary; None writes nothing.
 
         Returns:
-            The first rejected rows, and the first cells that became null.
+            The first 20 rejected rows, and the first 20 cells that became null.
         """
         rows: list[Rejection] = []
         cells: list[Rejection] = []

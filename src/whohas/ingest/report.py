@@ -1,4 +1,4 @@
-"""What a load tells: its progress while it goes, and its report when it is over."""
+"""The progress of a load while it runs (`Progress`) and its report at the end (`LoadReport`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a load has come.
+    """The progress of a running load.
 
     Attributes:
-        phase: what it does, such as `reading` or `publishing`.
-        file: the file that it reads; empty in a phase that has none.
-        bytes_done: bytes read of all files so far.
-        bytes_total: bytes of all files.
-        rows: rows read of all files so far.
+        phase: the current step, such as `reading` or `publishing`.
+        file: the file that is being read; empty in phases that read no input file.
+        bytes_done: the bytes read so far, of all files together.
+        bytes_total: the size of all files together, in bytes.
+        rows: the rows read so far, of all files together.
     """
 
     phase: str
@@ -30,9 +30,9 @@ class Rejection:
     """A row that was not loaded, or a cell that became null because it could not be read.
 
     Attributes:
-        file: the file's name as it was given.
-        line: the physical line on which the record starts, from 1; of a Parquet file the row's number.
-        column: the file's column that is wrong; empty where the whole row is.
+        file: the name of the file.
+        line: the physical line on which the record starts, from 1; in a Parquet or XLSX file the number of the row.
+        column: the column of the file that is wrong; empty if the whole row is.
         reason: what is wrong.
     """
 
@@ -48,13 +48,13 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class TableCount:
-    """What a load brought to one table.
+    """The number of rows of one table before and after a load.
 
     Attributes:
-        name: the table.
-        before: rows that it had.
-        loaded: rows that the load brought.
-        after: rows that it has now.
+        name: the name of the table.
+        before: the rows before the load.
+        loaded: the rows that the load wrote.
+        after: the rows after the load.
     """
 
     name: str
@@ -65,13 +65,16 @@ class TableCount:
 
 @dataclass(frozen=True, slots=True)
 class SourceCount:
-    """A source's accounts, before and after a load that brought them.
+    """The number of accounts of a source before and after a load that replaced them.
 
     Attributes:
-        before: accounts that it had.
-        after: accounts that it has now.
-        correlated: how many of them have an identity.
-        rule: whether a mapping's rule correlates them; else their own documents say.
+        id, name: of the source.
+        authoritative: whether the source's accounts create identities.
+        before: the accounts before the load.
+        after: the accounts after the load.
+        correlated: how many of the accounts after the load have an identity.
+        rule: whether the [correlation] of a mapping assigns the accounts to identities; otherwise the loaded
+            accounts name their identities.
     """
 
     id: str
@@ -84,18 +87,20 @@ class SourceCount:
 
     @property
     def uncorrelated(self) -> int:
+        """The accounts after the load that have no identity."""
         return self.after - self.correlated
 
 
 @dataclass(frozen=True, slots=True)
 class FileCount:
-    """What became of one file's records.
+    """The number of records of one input file that were read and rejected.
 
     Attributes:
-        holds: the table that its records belong to first of all.
-        read: records in it.
-        rejected: records that were not loaded.
-        emptied: cells that could not be read and became null.
+        name: the name of the file.
+        holds: the main table that its records are loaded into; nested records may belong to other tables.
+        read: the records in the file.
+        rejected: the records that were not loaded.
+        emptied: the cells that could not be read and became null.
     """
 
     name: str
@@ -107,15 +112,15 @@ class FileCount:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Data that a load would lose beyond what its limits allow.
+    """A loss of data that exceeds one of a load's limits.
 
     Attributes:
         kind: `rejected` (rows of a file or source), `unreadable` (cells of a column) or `removed` (keys of a table).
         subject: the file, or the source and its table.
-        count: how many rows, cells or keys.
-        total: of how many.
+        count: the number of rows, cells or keys that would be lost.
+        total: the number of rows, cells or keys that `count` is a part of.
         limit: the share that is allowed, such as `5 %`.
-        examples: the first of them.
+        examples: the first of the lost rows, cells or keys, for the message.
     """
 
     kind: str
@@ -135,20 +140,22 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load did, or with `check` what it would do.
+    """The result of a load or, with `check`, the result that the load would have.
 
     Attributes:
-        snapshot: the number of the snapshot that it published; None where it only checked.
-        rejected: how many rows were not loaded.
-        rejections: the first of them.
-        emptied: how many cells became null because they could not be read.
-        emptied_cells: the first of them.
-        losses: what is lost beyond the limits: the load stopped, or they were accepted.
-        rejects: the NDJSON file with all rejected rows and emptied cells; None where there are none, or where it only
-            checked.
-        warnings: what should be looked at, though all is loaded.
-        unknown: per file, columns that no table has: attributes of its rows.
-        seconds: how long it took.
+        load_id: the id of the load.
+        snapshot: the number of the snapshot that the load published; None if it published none.
+        files, tables, sources: the counts for each input file, table and source.
+        rejected: the number of rows that were not loaded.
+        rejections: the first of these rows.
+        emptied: the number of cells that became null because they could not be read.
+        emptied_cells: the first of these cells.
+        losses: the losses that exceed a limit; the load stopped because of them, unless they were accepted.
+        rejects: the NDJSON file with all rejected rows and emptied cells; None without such rows and cells, or after
+            `check`.
+        warnings: notes that need attention but did not stop the load.
+        unknown: for each file, the columns that no table has; they were loaded as attributes.
+        seconds: the duration of the load.
     """
 
     load_id: str

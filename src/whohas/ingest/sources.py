@@ -1,4 +1,4 @@
-"""The sources of a load: which there are, under which id, and what the load brought of each."""
+"""The sources of a load: their ids and names, and the new rows of the sources table."""
 
 from __future__ import annotations
 
@@ -19,10 +19,21 @@ Row = dict[str, Any]
 
 
 class Sources:
-    """The sources of a snapshot, and those that a load adds or changes.
+    """The sources of a snapshot together with those that a load adds or changes.
 
-    A source is known by its id or by its name. One that is known only by a name has the id of the source of that
-    name in the snapshot, or else one made from the name. Within a load, one id has one name and one name one id.
+    Input files name a source by its id, its name or both. A source named only by its name gets the id of the
+    snapshot's source of that name or, without such a source, the MD5 of the name. Within a load each id has one name
+    and each name has one id.
+
+    Example: the snapshot has the source `HR` with the id `a1`. `resolve(None, "HR")` returns `a1`;
+    `resolve("b2", "HR")` is refused, because `HR` would have two ids. It is allowed only if the load gave `a1`
+    another name before.
+
+    Args:
+        base: the snapshot that the load starts from.
+
+    Attributes:
+        rows: the rows of the sources table by id.
     """
 
     def __init__(self, base: Snapshot) -> None:
@@ -37,10 +48,11 @@ class Sources:
         self._pairs: dict[tuple[str | None, str | None], str] = {}
 
     def resolve(self, id: str | None, name: str | None) -> str:
-        """The id of the source that a file names by id, name or both; it is added if it is new.
+        """Return the id of the source that a file names by id, name or both; add the source if it is new.
 
         Raises:
-            InvalidArguments: the id belongs to another name, or the name to another id.
+            InvalidArguments: the id already has another name or the name another id, or the id is too long or has
+                control characters.
         """
         known = self._pairs.get((id, name))
         if known is None:
@@ -77,35 +89,41 @@ class Sources:
         return id
 
     def put(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Adds or changes sources as a file of sources has them: what it leaves out stays as it was."""
+        """Add or change sources, given rows of a sources file; a value of None leaves a column as it was."""
         for row in rows:
             id = self.resolve(row["id"], row["name"])
             self.rows[id].update({k: v for k, v in row.items() if v is not None and k != "id"})
 
     def update(self, id: str, **values: Any) -> None:
-        """Sets what a mapping says of a source."""
+        """Set columns of a source, given by their names; a value of None leaves a column as it was."""
         self.rows[id].update({k: v for k, v in values.items() if v is not None})
 
     def name(self, id: str) -> str:
+        """Return the name of a source, or its id if it has no name."""
         return self.rows[id]["name"] or id
 
     def add_attributes(self, id: str, names: Iterable[str]) -> None:
-        """Notes attributes that accounts of a source have, or could have."""
+        """Add names of attributes that the accounts of a source have or may have."""
         self._attributes.setdefault(id, set()).update(names)
 
     def has_named_accounts(self, id: str) -> bool:
-        """Return whether the source's accounts were made from memberships: it was loaded, but by no file of them."""
+        """Return whether the source's accounts were created from memberships that name them.
+
+        Such a source has a time of loading but, without an accounts file, no id of a load.
+        """
         return self.rows[id]["loaded"] is not None and self.rows[id]["loadId"] is None
 
     def finish(
         self, brought: Iterable[str], loaded: datetime, load_id: str, named: Iterable[str], nested: Iterable[str]
     ) -> pa.Table:
-        """All sources as the table's rows.
+        """Complete the rows of all sources at the end of a load and return them as the sources table.
 
         Args:
-            brought: ids of those whose accounts the load replaced by a file of accounts.
-            named: by accounts that memberships name.
-            nested: by accounts that are nested in identities.
+            brought: the ids of sources whose accounts the load replaced from an accounts file.
+            loaded: the time of the load.
+            load_id: the id of the load.
+            named: the ids of sources whose accounts it replaced by accounts that memberships name.
+            nested: the ids of sources whose accounts it replaced by accounts nested in identities.
         """
         for id in nested:
             self.rows[id]["loaded"] = None
@@ -122,4 +140,5 @@ class Sources:
 
 
 def _row(id: str, name: str | None) -> Row:
+    """Return a row of the sources table in which all other columns are null."""
     return {**dict.fromkeys(SOURCES.schema.names), "id": id, "name": name}

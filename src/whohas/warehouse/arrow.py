@@ -15,16 +15,21 @@ Its functions are generated when it is imported, so type checkers do not find th
 
 
 def one(column: Any) -> pa.Array:
-    """Return a column as one contiguous array."""
+    """Return a column as one contiguous array; its chunks are copied into one only if it has several.
+
+    Args:
+        column: a chunked array, or an array, which is returned as it is.
+    """
     if not isinstance(column, pa.ChunkedArray):
         return column
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
 def nulls(rows: int, type: pa.DataType) -> pa.Array:
-    """Return an array of nulls.
+    """Return an array of `rows` nulls.
 
-    Arrays of one type are slices of one cached array, because allocating memory for each batch takes time.
+    Arrays of one type are slices of one cached array, so that memory is not allocated again for each batch. Example:
+    `nulls(5, t)`, `nulls(3, t)` and `nulls(9, t)` allocate 5 and 9 nulls; the second call returns a slice of the first.
     """
     longest = _shared.get(type)
     if longest is None or len(longest) < rows:
@@ -36,5 +41,9 @@ _shared: dict[pa.DataType, pa.Array] = {}
 
 
 def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
-    """Return the table with the values of one column replaced; its position and field stay."""
+    """Return the table with the values of one column replaced; its position, name and type stay.
+
+    Args:
+        values: the new values, in the type of the column.
+    """
     return table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)

@@ -1,4 +1,8 @@
-"""Open input files of any format (CSV, XLSX, JSON, Parquet) behind one interface, `OpenedFile`."""
+"""Open input files of any format (CSV, XLSX, JSON, NDJSON, Parquet) behind one interface, `OpenedFile`.
+
+`open_file` opens a file in a given format; `open_mapped` opens a file that a mapping names. Each file is checked for
+changes while it is read.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +31,18 @@ def _no_notes() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A file that can be read, more than once if need be.
+    """An input file that can be read several times.
 
     Attributes:
-        header: the columns' names; none where it holds documents.
-        lists: columns that are lists already, with what `batches` puts between their values if told to join them.
-        batches: reads it; takes the columns whose lists are to be joined.
-        text: a row, given its cells, as it stands in the file.
-        line_of: from a record to its line.
-        notes: what was seen in the last reading that is no fault of a row.
+        path: the path of the file.
+        header: the names of the columns; empty if the file holds JSON documents.
+        lists: the columns whose cells are lists (Parquet only), each with the separator that `batches` uses to join
+            their values.
+        batches: reads the file from the start; its argument names the list columns to join, and lists of other
+            columns become JSON.
+        text: returns a row, given its cells, in the form that is kept with a rejected row.
+        line_of: returns the line of a record, given its number; in files without lines, the same number.
+        notes: returns remarks on the last reading that are not faults of single rows, such as hidden rows.
     """
 
     path: Path
@@ -49,10 +56,12 @@ class OpenedFile:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How a file is written, as far as its mapping says it.
+    """The format of a file as far as its mapping describes it.
 
     Attributes:
-        needed: columns that it has to have.
+        dialect: the format of a CSV file.
+        sheet: the sheet and rows of an XLSX file.
+        needed: the columns that the file must have.
     """
 
     dialect: Dialect = field(default_factory=Dialect)
@@ -68,15 +77,17 @@ def open_file(
     written: Written | None = None,
     known: Collection[str] = (),
 ) -> OpenedFile:
-    """Opens a file that holds rows of a table.
+    """Open a file that holds rows of a table.
 
     Args:
-        form: its format, as `format_of` tells it.
-        connection: DuckDB, for Parquet; a cursor of it is used in another thread.
-        known: columns that it may have.
+        form: the format of the file, as `format_of` returns it.
+        table: the table that the rows belong to.
+        connection: a DuckDB connection for Parquet files; a cursor of it is used, so another thread may read the file.
+        written: the format as the mapping describes it; None if no mapping names the file.
+        known: columns that the file may have; they help to find the header of CSV and XLSX files.
 
     Raises:
-        InvalidArguments: it cannot be read as what its name says.
+        InvalidArguments: the file is empty or cannot be read in this format.
     """
     opened = _opened(path, form, table, connection, written or Written(), known)
     return replace(opened, batches=partial(_unchanged, path, opened.batches))
@@ -85,7 +96,11 @@ def open_file(
 def _unchanged(
     path: Path, batches: Callable[[frozenset[str]], Iterator[Batch]], joined: frozenset[str]
 ) -> Iterator[Batch]:
-    """The batches of a file, which must be the same at their end as at their begin."""
+    """Yield the batches of a file.
+
+    Raises:
+        InvalidArguments: the file changed between the first and the last batch.
+    """
     before = _stamp(path)
     yield from batches(joined)
     if _stamp(path) != before:
@@ -93,7 +108,7 @@ def _unchanged(
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes with a file's content; None where the file is gone."""
+    """Return inode, size and modification time of a file, to detect changes; None if the file does not exist."""
     with suppress(OSError):
         found = path.stat()
         return found.st_ino, found.st_size, found.st_mtime_ns
@@ -124,10 +139,14 @@ def _opened(
 def open_mapped(
     path: Path, table: Table, mapping: SourceMapping, connection: Any, needed: frozenset[str]
 ) -> OpenedFile:
-    """Opens a file that a mapping names. One whose ending says nothing is read as CSV.
+    """Open a file that a mapping names. A file with an unknown extension is read as CSV.
+
+    Args:
+        table: the table that the rows belong to.
+        needed: the columns that the file must have.
 
     Raises:
-        InvalidArguments: it is no CSV, XLSX or Parquet file.
+        InvalidArguments: the file is not CSV, XLSX or Parquet, or cannot be read.
     """
     form = format_of(path) or "csv"
     if form not in ("csv", "xlsx", "parquet"):

@@ -1,4 +1,8 @@
-"""Parquet files as batches of text columns, like CSV files."""
+"""Read Parquet files as batches of text columns, as CSV files are read.
+
+Arrow reads the rows, `parquet_texts.plain` replaces values that DuckDB cannot convert exactly, and DuckDB converts all
+values to text. Before that, `parquet_bounds.rows_at_once` measures how many rows fit into memory at once.
+"""
 
 from __future__ import annotations
 
@@ -23,38 +27,40 @@ from whohas.ingest.readers.parquet_texts import cell, is_list, plain, refuse_unr
 from whohas.warehouse.arrow import one, pc
 
 SEPARATOR = "\x1f"
-"""Stands between the values of a list column's cell."""
+"""Separates the joined values of a list (U+001F, the unit separator of ASCII)."""
 
 _ROWS = 50_000
 _CELLS = 1 << 23
-"""Of a batch, at most, unless they are of one row."""
+"""The largest number of cells of a batch, unless a single row has more."""
 _BUFFER = 1 << 20
-"""Bytes of a column that are read ahead; without it Arrow reads a whole row group."""
+"""The number of bytes of a column that Arrow reads ahead; without a buffer it reads a whole row group."""
 _COLUMNS = 1_000
-"""That an engine is given at a time: it takes time by the square of their number."""
+"""The largest number of columns in one DuckDB query: its time grows with the square of their number."""
 
 
 class ParquetFile:
-    """One Parquet file. Records are its rows, from 1.
+    """An open Parquet file. Its records are its rows, numbered from 1.
 
     Attributes:
-        header: the columns' names.
-        lists: the columns that are lists of single values.
-        schema: the columns' names and types.
-        rows, groups: how many rows and row groups it has.
+        header: the names of the columns.
+        lists: the names of the columns that are lists of single values.
+        schema: the names and types of the columns.
+        rows, groups: the number of rows and of row groups.
 
     Args:
-        connection: DuckDB, whose limit of memory holds for what a page of each column takes.
+        connection: a DuckDB connection with a memory limit; one page of each column must fit into it together.
 
     Raises:
-        InvalidArguments: it is not a Parquet file, repeats a column's name, or has a column of a type that is not read.
+        InvalidArguments: the file is not Parquet, has no columns, repeats a column's name, or has a column of an
+            unsupported type.
     """
 
     def __init__(self, path: Path, connection: Any) -> None:
         self.path = path
         self._connection = connection
         self._raw = path.open("rb")
-        # by its number: a name may be no UTF-8, or a pattern to the engine, and the file may be replaced under it
+        # Both engines open the file by its descriptor. Its name may not be UTF-8, DuckDB would expand a name such as
+        # `a*.parquet` as a pattern, and another file may take the name between two openings.
         self._source = f"/dev/fd/{self._raw.fileno()}"
         with self._readable("is not a Parquet file"):
             self._file = self._opened()
@@ -80,20 +86,25 @@ class ParquetFile:
         self._old_times = [name for name in self.header if any(path.startswith(f"{name}.") for path in old)]
 
     def _opened(self, **options: Any) -> pq.ParquetFile:
+        """Open the file with Arrow; page checksums are verified."""
         return pq.ParquetFile(
             self._source, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True, **options
         )
 
     @property
     def has_documents(self) -> bool:
-        """Whether it holds whole identities, with what is nested in them."""
+        """Whether the rows are whole identities with nested accounts, access, apps or owned objects."""
         return bool(self._nested & {"accounts", "access", "apps", "owns"})
 
     def batches(self, joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
-        """The rows as text; nested values as JSON.
+        """Yield the rows as text columns named 0, 1, 2 and so on; null is empty text, nested values are JSON.
 
         Args:
-            joined: list columns whose values are joined by `SEPARATOR` instead.
+            joined: the list columns whose values are joined by `SEPARATOR` instead.
+
+        Raises:
+            InvalidArguments: the file is damaged, a page or row is too large, a value has no text, or a value of a
+                joined list contains `SEPARATOR`.
         """
         cells = [
             cell(field, str(place), SEPARATOR if field.name in joined and field.name in self.lists else None)
@@ -102,10 +113,17 @@ class ParquetFile:
         yield from self._select(cells, [str(place) for place in range(len(self.header))], joined)
 
     def documents(self) -> Iterator[Batch]:
-        """The rows as JSON objects."""
+        """Yield the rows as JSON objects, in one column `doc`."""
         yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
 
     def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
+        """Yield the results of SQL expressions on the rows.
+
+        Args:
+            cells: the SQL expressions, over the table `raw`.
+            names: the names that the file's columns have in `raw`.
+            joined: see `batches`.
+        """
         size, start = self.path.stat().st_size, 1
         with self._readable("cannot be read as Parquet"):
             most = rows_at_once(self.path, self._source, self.schema, self._connection)
@@ -118,12 +136,19 @@ class ParquetFile:
                 yield Batch(data, numbers, faults, size * start // max(self.rows, 1))
 
     def _read(self, size: int, **options: Any) -> Iterator[pa.Table]:
-        """The rows, so many at a time; times of the old type INT96 in the unit that has room for them."""
+        """Yield the rows, at most `size` at a time.
+
+        Arrow reads timestamps of the old type INT96 in nanoseconds, which reach from 1677 to 2262 only; later times
+        wrap around. Therefore such columns are read in microseconds too, which are used where the two differ:
+
+            in the file    in nanoseconds                   in microseconds              result
+            2024-01-31     2024-01-31                       2024-01-31                   nanoseconds
+            9999-12-31     1816-03-29 (wrapped around)      9999-12-31                   microseconds
+        """
         batches = self._file.iter_batches(size, **options)
         if not self._old_times:
             yield from (pa.Table.from_batches([batch]) for batch in batches)
             return
-        # nanoseconds have room for 1677 to 2262 only, and Arrow lets what is beyond begin again at the other end
         old = [place for place, name in enumerate(self.header) if name in self._old_times]
         coarse = self._opened(coerce_int96_timestamp_unit="us").iter_batches(size, **options)
         for fine_batch, coarse_batch in zip(batches, coarse, strict=True):
@@ -135,11 +160,16 @@ class ParquetFile:
             yield table
 
     def sample(self, groups: Sequence[int], rows: int, size: int) -> pa.Table:
-        """Return rows of some row groups as text, with columns named 0, 1, 2 and so on; lists are joined by `;`.
+        """Return the first rows of some row groups as text columns named 0, 1, 2 and so on; lists are joined by `;`.
 
         Args:
-            rows: of a group, at most.
-            size: bytes of a file up to which it is read through, to know how much memory a row takes.
+            groups: the indexes of the row groups.
+            rows: the largest number of rows of each group.
+            size: files of up to this many bytes are read once completely before, to measure how much memory a row
+                takes.
+
+        Raises:
+            InvalidArguments: the file is damaged, a page or row is too large, or a value has no text.
         """
         names = [str(place) for place in range(len(self.header))]
         cells = [cell(field, names[place], ";" if field.name in self.lists else None)
@@ -157,6 +187,7 @@ class ParquetFile:
         return pa.concat_tables(parts) if parts else pa.table({name: pa.array([], pa.string()) for name in names})
 
     def _plain(self, batch: pa.Table) -> pa.Table:
+        """Return a batch in types that DuckDB converts to their exact text (see `parquet_texts.plain`)."""
         try:
             columns = [
                 plain(name, column, name in self._intervals)
@@ -167,7 +198,10 @@ class ParquetFile:
         return pa.table(columns, names=[str(place) for place in range(len(columns))]).rename_columns(self.header)
 
     def _checked(self, batch: pa.Table, numbers: Numbers) -> tuple[pa.Table, tuple[Fault, ...]]:
-        """A batch whose texts that are no UTF-8 are empty; they become faults."""
+        """Replace texts that are not valid UTF-8 by null and return a fault for each.
+
+        Other invalid data, such as offsets beyond the end of a column, raise `InvalidArguments`.
+        """
         try:
             batch.validate(full=True)
             return batch, ()
@@ -195,6 +229,7 @@ class ParquetFile:
         return batch, tuple(sorted(faults, key=lambda fault: fault.record))
 
     def _refuse_separators(self, batch: pa.Table, joined: frozenset[str]) -> None:
+        """Refuse values of joined lists that contain `SEPARATOR`: they would be split into two values later."""
         for name in joined.intersection(self.lists):
             values = one(batch.column(name)).flatten()
             if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, SEPARATOR)).as_py():
@@ -205,7 +240,13 @@ class ParquetFile:
 
     @contextmanager
     def _readable(self, what: str) -> Generator[None]:
-        """Raise an error of one sentence for a file that cannot be read."""
+        """Convert errors of Arrow, DuckDB and the file system that mean a damaged file to `InvalidArguments`.
+
+        Errors of the file system other than EIO, such as a missing permission, are raised as they are.
+
+        Args:
+            what: the message after the name of the file, such as "cannot be read as Parquet".
+        """
         try:
             yield
         except (pa.ArrowException, duckdb.Error, OSError, ValueError, MemoryError) as error:
@@ -215,10 +256,11 @@ class ParquetFile:
             raise InvalidArguments(f"{self.path} {what}: {first.replace(self._source, self.path.name)}") from None
 
     def _selected(self, raw: pa.Table, cells: list[str]) -> pa.Table:
+        """Return the results of SQL expressions on a batch, by several queries if there are many columns."""
         if len(cells) == 1 or len(cells) <= _COLUMNS:
             self._connection.register("raw", raw)
             return self._connection.sql(f"SELECT {', '.join(cells)} FROM raw").to_arrow_table()
-        # each cell is of the column at its place
+        # The expression at index i uses only the column at index i, so columns and expressions are split alike.
         parts = [
             self._selected(raw.select(range(begin, min(begin + _COLUMNS, len(cells)))), cells[begin : begin + _COLUMNS])
             for begin in range(0, len(cells), _COLUMNS)
@@ -227,20 +269,21 @@ class ParquetFile:
         return pa.table([column for part in parts for column in part.columns], schema=pa.schema(fields))
 
     def line_of(self, record: int) -> int:
+        """Return the number of the record itself, because a Parquet file has no lines."""
         return record
 
     def text(self, cells: list[str]) -> str:
-        """A row as JSON, to be kept."""
+        """Return a row as a JSON object, in the form that is kept with a rejected row."""
         return json.dumps(dict(zip(self.header, cells, strict=True)), ensure_ascii=False)
 
 
 def _differ(fine: pa.Array, rough: pa.Array) -> bool:
-    """Whether times in nanoseconds are others than the same in microseconds."""
+    """Return whether timestamps in nanoseconds, cut to microseconds, differ from the same timestamps in `rough`."""
     return pc.all(pc.equal(pc.cast(fine, rough.type, safe=False), rough)).as_py() is False
 
 
 def _decoded(value: bytes | None) -> str | None:
-    """The text of bytes; None where they are no UTF-8."""
+    """Return bytes as text; None if they are not valid UTF-8."""
     try:
         return None if value is None else value.decode()
     except UnicodeDecodeError:

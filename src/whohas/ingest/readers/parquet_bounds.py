@@ -1,7 +1,8 @@
-"""Measure how much memory a Parquet file takes, with DuckDB, whose memory is limited, before Arrow reads it.
+"""Measure how much memory the rows of a Parquet file take, before Arrow reads them.
 
-A few kilobytes may hold a page of gigabytes, or a text of a megabyte that a dictionary repeats in each row; what the
-file itself says of its sizes may be false. The engine keeps such texts once, and fails where a page has no room.
+A file of a few kilobytes may unpack to gigabytes: by a highly compressed page, or by a text of a megabyte that a
+dictionary repeats in each row. The sizes in the file's metadata may be false, so DuckDB reads the whole file first. Its
+memory is limited: it keeps a repeated text once, and fails if a page does not fit.
 """
 
 from __future__ import annotations
@@ -17,27 +18,31 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 
 LONGEST = 16 << 20
-"""Bytes of a row's texts, as of a JSON document."""
+"""The largest size of a row's texts together, in bytes; the same limit as that of a JSON document."""
 _BATCH = 64 << 20
-"""Bytes of the texts of a batch, at most."""
+"""The largest size of a batch's texts together, in bytes, unless a batch has a single row."""
 _OTHER = 32
-"""Bytes of the text of a number, a time or the like."""
+"""The size in bytes that is assumed for the text of a number, a time or another short value."""
 _ESCAPED = 4
-"""Bytes of text that a byte of a binary column may take, as `\\xFF`."""
+"""The bytes of text that one byte of a binary column may take: it is written as `\\xFF`."""
 _COLUMNS = 1_000
 
 
 def rows_at_once(path: Path, source: str, schema: pa.Schema, connection: Any) -> int:
-    """Return how many rows may be read at once, after the whole file was read through by the engine.
+    """Read a whole Parquet file with DuckDB and return how many of its rows may be read at once, at least 1.
+
+    The longest texts of all columns together bound the size of a row, although no single row may have them all.
+    Example: the longest text of the column `name` has 100 bytes, that of `note` 1 MiB, and `age` is a number (32
+    bytes). A row takes at most 1,048,708 bytes, and 63 such rows fit into the 64 MiB of a batch.
 
     Args:
-        path: the file's name, for messages.
-        source: where the engine opens it: no pattern.
-        schema: the file's columns, in its order.
-        connection: DuckDB, with a limit of memory.
+        path: the path of the file, for messages.
+        source: the path that DuckDB opens, without characters that it would expand as a pattern.
+        schema: the columns of the file, in its order.
+        connection: a DuckDB connection with a memory limit.
 
     Raises:
-        InvalidArguments: a page or a row takes too much memory.
+        InvalidArguments: a row may take more than 16 MiB, or pages do not fit into DuckDB's memory.
     """
     most = 0
     for begin in range(0, len(schema), _COLUMNS):
@@ -52,16 +57,21 @@ def rows_at_once(path: Path, source: str, schema: pa.Schema, connection: Any) ->
 
 
 def _longest(path: Path, source: str, schema: pa.Schema, places: range, connection: Any) -> list[int]:
-    """The bytes of each column's longest text."""
+    """Return the size in bytes of the longest text of each column in `places`, as an upper bound.
+
+    Args:
+        places: the indexes of columns in `schema`.
+    """
     names = ", ".join(f"c{place}" for place in range(len(schema)))
     table = f"read_parquet({literal(source)}) AS t({names})"
     sizes = {place: sql for place in places if (sql := _size(schema.field(place).type, f"c{place}"))}
-    # of a number it is of interest only whether its pages can be read
+    # Texts of numbers are short. Hashing the values only makes DuckDB read their pages, which may be too large.
     others = [f"max(hash(c{place}))" for place in places if place not in sizes]
     try:
         found = connection.execute(f"SELECT {', '.join([*sizes.values(), *others])} FROM {table}").fetchall()
     except (duckdb.ConversionException, duckdb.InvalidInputException):
-        # values that the engine does not take, of which `parquet_texts` makes texts
+        # DuckDB does not accept some values of these types; `parquet_texts` converts them to text after Arrow read
+        # them. Only the columns whose texts may be long are measured then.
         found = connection.execute(f"SELECT {', '.join(sizes.values()) or 1} FROM {table}").fetchall()
     except duckdb.OutOfMemoryException:
         raise InvalidArguments(
@@ -72,12 +82,12 @@ def _longest(path: Path, source: str, schema: pa.Schema, places: range, connecti
 
 
 def limit(connection: Any) -> str:
-    """Return how much memory the engine has."""
+    """Return DuckDB's memory limit as it shows it, such as `1.8 GiB`."""
     return str(connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
 
 
 def _size(type: pa.DataType, name: str) -> str | None:
-    """The SQL of how many bytes the longest text of a column has; None where all texts are short."""
+    """Return the SQL of the size in bytes of a column's longest text; None if the type's texts are all short."""
     if isinstance(type, pa.BaseExtensionType):
         return _size(type.storage_type, name)
     if pa.types.is_dictionary(type):

@@ -1,6 +1,6 @@
-"""Values of Parquet's types as text: those that the engine does not take, or takes otherwise, become text before it.
+"""Convert values of Parquet's types to text where DuckDB does not accept them or would change them.
 
-The engine writes the others, so that the texts of both are alike:
+DuckDB converts all other values to text, so the texts made here have the same form as DuckDB's:
 
     decimal256, 20 digits behind the point    1.25000000000000000000
     float16                                   1.5
@@ -24,17 +24,23 @@ from whohas.warehouse.arrow import pc
 
 _SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MICROSECONDS = np.iinfo(np.int64).max // 10**6 - 1
-"""Seconds up to which a time since 1970 has room in the engine's microseconds."""
+"""The largest number of seconds since 1970 that DuckDB's timestamps, which count microseconds, can hold."""
 _PLAIN_DIGITS = 15
-"""Digits that every reader of JSON keeps of a number."""
+"""The number of digits of a number that every reader of JSON keeps."""
 _INTERVAL = 12
 
 
 def refuse_unreadable(column: str, type: pa.DataType) -> None:
-    """Refuse the types of which nobody could read the text.
+    """Refuse types whose values cannot be shown as text that a person can read.
+
+    A VARIANT is stored as a struct of the members `metadata` and `value` (and, if it is shredded, `typed_value`), of
+    which `metadata` is binary.
+
+    Args:
+        column: the name of the column, for the message.
 
     Raises:
-        InvalidArguments: it is or holds a VARIANT, or a struct that repeats a name.
+        InvalidArguments: the type is or contains a VARIANT, or a struct that repeats a name.
     """
     if pa.types.is_struct(type):
         names = {field.name for field in type}
@@ -49,17 +55,18 @@ def refuse_unreadable(column: str, type: pa.DataType) -> None:
 
 
 def is_list(type: pa.DataType) -> bool:
-    """Return whether a type is a list of any kind."""
+    """Return whether a type is one of Arrow's list types: plain, large, fixed-size or view."""
     is_view = pa.types.is_list_view(type) or pa.types.is_large_list_view(type)
     return pa.types.is_list(type) or pa.types.is_large_list(type) or pa.types.is_fixed_size_list(type) or is_view
 
 
 def cell(field: pa.Field, place: str, separator: str | None = None) -> str:
-    """Return the SQL of a column's text, empty where it is null, once its values were `plain`.
+    """Return the SQL of a column's text, empty for null. Its values must have been converted by `plain` before.
 
     Args:
-        place: the column's name in the engine.
-        separator: joins the values of a list; without one a list is JSON.
+        field: the name and the type of the column in the file.
+        place: the column's name in DuckDB.
+        separator: the character that joins the values of a list; None for lists as JSON.
     """
     name = quote(place)
     if separator is not None and is_list(field.type):
@@ -72,27 +79,31 @@ def cell(field: pa.Field, place: str, separator: str | None = None) -> str:
 
 
 def plain(column: str, values: pa.ChunkedArray, interval: bool = False) -> pa.ChunkedArray:
-    """Return the values of a column in types that the engine turns into their exact text.
+    """Return the values of a column in types that DuckDB converts to their exact text.
+
+    Most values are returned as they are. The others become text, also within lists, maps and structs.
 
     Args:
-        column: its name in the file, for messages.
-        interval: whether it is Parquet's INTERVAL, which Arrow gives as 12 bytes.
+        column: the column's name in the file, for messages.
+        interval: whether the column has Parquet's type INTERVAL, which Arrow reads as 12 bytes.
 
     Raises:
-        InvalidArguments: a map has a key twice.
+        InvalidArguments: a map has the same key twice in one row.
     """
     if interval:
         return pa.chunked_array([pa.array(map(_interval, chunk.to_pylist()), pa.string()) for chunk in values.chunks])
     if not _concerned(values.type):
         return values
     made = [_plain(column, chunk, inner=False) for chunk in values.chunks]
-    if len({chunk.type for chunk in made}) > 1:  # some chunks alone had what the engine does not take
+    # Whether a chunk is converted may depend on its values, such as a time outside a day in one chunk only. All chunks
+    # need the same type, so the whole column is converted at once then.
+    if len({chunk.type for chunk in made}) > 1:
         made = [_plain(column, pa.concat_arrays(values.chunks), inner=False)]
     return pa.chunked_array(made) if made else pa.chunked_array([], pa.string())
 
 
 def _concerned(type: pa.DataType) -> bool:
-    """Whether values of a type may have to become others."""
+    """Return whether values of a type, outside of nested values, may have to be converted."""
     if isinstance(type, pa.BaseExtensionType):
         return _concerned(type.storage_type)
     if pa.types.is_dictionary(type):
@@ -111,11 +122,20 @@ def _concerned(type: pa.DataType) -> bool:
 
 
 def _within(type: pa.DataType) -> bool:
-    """The same of values within others, which become JSON: there a reader takes numbers for floating ones."""
+    """Return whether values of a type within nested values may have to be converted.
+
+    Nested values become JSON, whose readers keep only about 15 digits of a number and which has no NaN or infinity.
+    Therefore decimals and floating-point numbers may have to become text there too.
+    """
     return pa.types.is_floating(type) or pa.types.is_decimal(type) or _concerned(type)
 
 
 def _plain(column: str, values: Any, inner: bool) -> Any:
+    """Return the values of one chunk as `plain` does.
+
+    Args:
+        inner: whether the values stand within nested ones, which become JSON.
+    """
     type = values.type
     if not (_within(type) if inner else _concerned(type)):
         return values
@@ -141,6 +161,11 @@ def _plain(column: str, values: Any, inner: bool) -> Any:
 
 
 def _list(column: str, values: Any) -> Any:
+    """Convert the items of lists.
+
+    Offsets are computed from the lengths, because the lists may be a slice, or null lists may have items. Example:
+    the lists [a, b], null and [c] have the sizes 2, 0 and 1, the offsets 0, 2, 2, 3 and the items a, b, c.
+    """
     if not pa.types.is_large_list(values.type):
         values = values.cast(pa.large_list(values.type.value_type))
     sizes = pc.list_value_length(values).fill_null(0).to_numpy(zero_copy_only=False)
@@ -150,6 +175,11 @@ def _list(column: str, values: Any) -> Any:
 
 
 def _map(column: str, values: pa.MapArray) -> Any:
+    """Convert the keys and items of maps; refuse a map with a repeated key, because JSON objects cannot keep both.
+
+    Example: the maps {x: 1, y: 2} and {x: 3} have the offsets 0, 2, 3, the rows 0, 0, 1 and the key codes 0, 1, 0.
+    Their pairs of row and code (0, 0), (0, 1), (1, 0) are all different, so no key is repeated.
+    """
     offsets = values.offsets.to_numpy()
     begin, end = int(offsets[0]), int(offsets[-1])
     keys, items = values.keys.slice(begin, end - begin), values.items.slice(begin, end - begin)
@@ -164,14 +194,16 @@ def _map(column: str, values: pa.MapArray) -> Any:
 
 
 def _decimals(values: Any) -> pa.Array:
+    """Return decimals as text without exponents."""
     texts = values.cast(pa.string())
     if not pc.any(pc.match_substring(texts, "E")).as_py():
         return texts
-    # 0E-20, as a decimal of 20 digits behind the point has its zero
+    # Arrow writes the zero of a decimal with 20 digits behind the point as 0E-20; the result is 0.00000000000000000000.
     return pa.array([None if v is None else format(Decimal(v), "f") for v in texts.to_pylist()], pa.string())
 
 
 def _floats(values: Any, inner: bool) -> Any:
+    """Return floating-point numbers as they are or, within nested values with a NaN or an infinity, as text."""
     if pa.types.is_float16(values.type):
         values = values.cast(pa.float32())
     if not inner or pc.all(pc.is_finite(values)).as_py() is not False:
@@ -182,7 +214,12 @@ def _floats(values: Any, inner: bool) -> Any:
 
 
 def _times(values: Any) -> Any:
-    """Times of day, durations and timestamps: as they are, or as text where the engine would fail or cut them off."""
+    """Return times of day, durations and timestamps as text where DuckDB would fail or lose digits.
+
+    Times of day outside a day and timestamps beyond the range of DuckDB's microseconds make the whole chunk text;
+    other times and timestamps are returned as they are. Durations always become text. Example: the times 5 and
+    86,400,000,001 in microseconds become `00:00:00.000005` and `86400000001 us`.
+    """
     type = values.type
     second = _SECOND[type.unit]
     numbers = values.view(pa.int32() if pa.types.is_time32(type) else pa.int64()).cast(pa.int64())
@@ -203,18 +240,26 @@ def _times(values: Any) -> Any:
 
 
 def _each(numbers: Any, text: Callable[[int], str]) -> pa.Array:
+    """Return the text of each number; null stays null."""
     return pa.array([None if n is None else text(n) for n in numbers.to_pylist()], pa.string())
 
 
 def _day(number: int, unit: str) -> str:
-    """Hours, minutes and seconds, with as many digits behind the point as are needed."""
+    """Return a time as hours, minutes and seconds, without trailing zeros behind the point.
+
+    Example: `_day(90_061_500, "ms")` returns `25:01:01.5`.
+    """
     seconds, rest = divmod(number, _SECOND[unit])
     fraction = f".{rest:0{len(str(_SECOND[unit])) - 1}}".rstrip("0") if rest else ""
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
 
 
 def _interval(value: bytes | None) -> str | None:
-    """Parquet's INTERVAL, three numbers, as ISO 8601 has it: P1M2DT3.5S."""
+    """Return a value of Parquet's type INTERVAL as an ISO 8601 duration.
+
+    The 12 bytes are three unsigned little-endian numbers of 4 bytes: months, days and milliseconds. Example: the
+    numbers 1, 2 and 3,500 become `P1M2DT3.500S`.
+    """
     if value is None:
         return None
     assert len(value) == _INTERVAL, "Parquet's INTERVAL has 12 bytes"

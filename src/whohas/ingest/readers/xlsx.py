@@ -1,4 +1,8 @@
-"""Sheets of XLSX workbooks as batches of text columns, like CSV files."""
+"""Read sheets of XLSX workbooks as batches of text columns, as CSV files are read.
+
+The library calamine reads the cells. `xlsx_scan` supplies what calamine does not give, such as hidden rows and error
+cells, and checks the size of the workbook first, because a sheet is read into memory as a whole.
+"""
 
 from __future__ import annotations
 
@@ -32,30 +36,40 @@ from whohas.plurals import counted
 
 _ROWS = 20_000
 _EXACT = 10**15
-"""From here on a workbook does not keep each digit of a number."""
+"""From this number on (16 digits), a workbook does not keep all digits."""
 
 _SEARCHED = 200
-"""Rows in which a header is looked for."""
+"""The number of rows that are searched for a header."""
 
 Row = list[Any]
 
 
 class XlsxFile:
-    """One sheet of a workbook. Records are its rows, from 1.
+    """One sheet of a workbook. Its records are its rows, numbered from 1.
 
-    Cells become text: a date is 2024-01-31, a date with a time 2024-01-31 07:30:00, a time 07:30:00, a duration
-    30:00:00, a number has neither an exponent nor .0 and keeps the
-    zeros of a format such as 0000, a boolean is true or false.
+    Cells become text:
+
+        date                              2024-01-31
+        date with time                    2024-01-31 07:30:00
+        time                              07:30:00
+        duration                          30:00:00
+        boolean                           true, false
+        number                            1200, 0.5 (without an exponent and without .0)
+        number 7 in the format 0000       0007
 
     Attributes:
-        header: the columns' names; columns without one are left out.
+        path: the path of the workbook.
+        sheet: the name of the sheet.
+        header: the names of the columns; columns without a name are left out.
 
     Args:
-        needed: columns that the sheet has to have.
-        known: columns that it may have.
+        options: the sheet, and the rows before the header and at the end that are not data.
+        needed: the columns that the sheet must have.
+        known: columns that the sheet may have; they help to find the header.
 
     Raises:
-        InvalidArguments: it is no workbook, has no such sheet or several with cells, or has no header.
+        InvalidArguments: the file is not a workbook, is too large, does not have the sheet, has several sheets with
+            cells and `options` names none, has no header, or repeats a column's name.
     """
 
     def __init__(
@@ -76,6 +90,13 @@ class XlsxFile:
         self._footer = Footer(self.text, "[xlsx] footer")
 
     def _read_header(self, needed: Collection[str], known: Collection[str]) -> tuple[int, list[str]]:
+        """Return the number of the header's row, and the name of each column, empty where it has none.
+
+        The header is the first row that is not empty after the skipped rows. If it lacks the needed columns and a
+        later row has them (or, if no columns are needed, has several known ones), the load is refused with a hint.
+        Example: row 1 is `Report of May`, row 2 is empty and row 3 is `Badge No,Name`. With `Badge No` needed, the
+        message asks for `skip = 2`.
+        """
         top, names = 0, list[str]()
         where = f"{self.path}, sheet {self.sheet!r}"
         for number, row in self._rows():
@@ -101,7 +122,10 @@ class XlsxFile:
         return top, names
 
     def batches(self) -> Iterator[Batch]:
-        """The rows, column by column as text; rows without any value are passed over."""
+        """Yield the rows below the header as text columns named 0, 1, 2 and so on.
+
+        Empty rows and the footer are left out.
+        """
         self._footer = Footer(self.text, "[xlsx] footer")
         yield from self._batches() if self._options.footer is not None else self._footer.without(self._batches())
 
@@ -127,7 +151,7 @@ class XlsxFile:
             yield self._batch(rows, numbers, size)
 
     def notes(self) -> list[str]:
-        """What was seen in the last reading that is no fault of a row, for the report of the load."""
+        """Return remarks on the last reading that are not faults of single rows, for the report of the load."""
         where = f"{self.path.name}, sheet {self.sheet!r}"
         found: list[str] = []
         if self._hidden:
@@ -160,17 +184,17 @@ class XlsxFile:
         return found
 
     def text(self, cells: list[str]) -> str:
-        """A row as a line of CSV, to be kept."""
+        """Return a row as a line of CSV, in the form that is kept with a rejected row."""
         out = io.StringIO()
         csv.writer(out, lineterminator="").writerow(cells)
         return out.getvalue()
 
     def _rows(self, filled: bool = False) -> Iterator[tuple[int, Row]]:
-        """The sheet's rows with their numbers.
+        """Yield the sheet's rows with their numbers, from 1.
 
         Args:
-            filled: whether the value of cells that are merged over several rows stands in each. The sheet, which is
-                in memory as a whole, is given up with this reading.
+            filled: whether cells that are merged over several rows have their value in each of these rows. With
+                `filled`, the sheet is not kept in memory after this reading.
         """
         sheet = self._sheet or _open(self.path, self.sheet, self._scan.errors)
         self._sheet = None if filled else sheet
@@ -182,9 +206,21 @@ class XlsxFile:
     def _filled(
         self, rows: Iterator[Row], merged: list[tuple[tuple[int, int], tuple[int, int]]]
     ) -> Iterator[tuple[int, Row]]:
+        """Yield the rows with their numbers; the value of a merged range is copied to each row of its first column.
+
+        Example: with the merged range A2:A4, the rows from row 2 on are filled so (row 4 has no value at all and
+        stays empty):
+
+            row 2    HR, Ann    HR, Ann
+            row 3    "", Bob    HR, Bob
+            row 4    "", ""     "", ""
+
+        Args:
+            merged: the ranges, sorted, each as (top, left), (bottom, right) with indexes from 0.
+        """
         starting = iter(merged)
         following = next(starting, None)
-        open_ranges: list[tuple[int, int, Any]] = []  # last row, column, value
+        open_ranges: list[tuple[int, int, Any]] = []  # index of the last row, index of the column, value
         for place, row in enumerate(rows):
             open_ranges = [item for item in open_ranges if item[0] >= place]
             if any(cell != "" for cell in row):
@@ -201,12 +237,18 @@ class XlsxFile:
             yield place + 1, row
 
     def _last_row(self) -> int:
-        """The number of the last row that is no footer."""
+        """Return the number of the last row before the footer, whose length the mapping gives."""
         filled = [number for number, row in self._rows() if number > self._top and any(cell != "" for cell in row)]
         kept = filled[: -(self._options.footer or 0)]
         return kept[-1] if kept else self._top
 
     def _batch(self, rows: list[Row], numbers: list[int], position: int) -> Batch:
+        """Return rows as a batch of text columns; count the values in columns without a name, which are left out.
+
+        Args:
+            numbers: the number of each row.
+            position: how much of the file was read, in bytes.
+        """
         columns = list(zip(*rows, strict=True))
         for place, cells in enumerate(columns):
             if place >= len(self._names) or not self._names[place]:
@@ -220,7 +262,7 @@ class XlsxFile:
         return Batch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
 
     def _errors(self, table: pa.Table, numbers: list[int]) -> tuple[Fault, ...]:
-        """The cells of some rows that hold an error of a formula, such as #N/A: they cannot be read, and are empty."""
+        """Return a fault for each cell of a batch that holds a formula error, such as #N/A."""
         places = {number: place for place, number in enumerate(numbers)}
         called = {_letters(place): self._names[place] for place in self._named}
         found: list[Fault] = []
@@ -233,7 +275,12 @@ class XlsxFile:
         return tuple(found)
 
     def _padded(self, texts: list[str], place: int, numbers: list[int]) -> list[str]:
-        """The texts with the leading zeros by which their format shows them: 7 as 0007."""
+        """Return the texts of a column with the leading zeros of their cell formats: 7 in the format 0000 as 0007.
+
+        Args:
+            place: the index of the column in the sheet.
+            numbers: the number of the row of each text.
+        """
         padded = self._scan.padded.get(_letters(place))
         if not padded:
             return texts
@@ -243,6 +290,7 @@ class XlsxFile:
         ]
 
     def _texts(self, cells: tuple[Any, ...]) -> list[str]:
+        """Return cells as text; count the numbers that are too long for a workbook to keep all their digits."""
         kinds = set(map(type, cells))
         if kinds == {str}:
             return list(cells)
@@ -252,7 +300,14 @@ class XlsxFile:
 
 
 def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
-    """The sheet to read, and whether it is hidden."""
+    """Return the name of the sheet to read, its scan, and whether it is hidden.
+
+    Args:
+        name: the name of the sheet; None for the only sheet that has cells.
+
+    Raises:
+        InvalidArguments: there is no such sheet, no sheet has cells, or several have cells and no `name` is given.
+    """
     with open_workbook(path) as book:
         sheets = _sheets(book)
     if name is not None:
@@ -273,22 +328,28 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
 
 @contextmanager
 def open_workbook(path: Path) -> Generator[CalamineWorkbook]:
-    """Open a workbook that was checked before.
+    """Open a workbook that `check_workbook` accepted.
 
     Raises:
-        InvalidArguments: it cannot be read, at its opening or later.
+        InvalidArguments: calamine fails to open the workbook, or fails within the `with` block.
     """
     try:
         with load_workbook(path) as book:
             yield book
     except BaseException as error:
-        # a panic of the library is no Exception
+        # A panic in calamine, which is written in Rust, is raised as a PanicException. That class is not public and
+        # derives from BaseException.
         if isinstance(error, CalamineError) or type(error).__name__ == "PanicException":
             raise InvalidArguments(f"{path} cannot be read as XLSX: {error}.") from None
         raise
 
 
 def _open(path: Path, sheet: str, errors: list[tuple[str, str]]) -> CalamineSheet:
+    """Read a sheet into memory.
+
+    Args:
+        errors: the cells of the sheet that hold an error; they serve to name the cell that calamine cannot read.
+    """
     with open_workbook(path) as book:
         try:
             return book.get_sheet_by_name(sheet)
@@ -303,7 +364,7 @@ def _open(path: Path, sheet: str, errors: list[tuple[str, str]]) -> CalamineShee
 
 
 def _sheets(book: CalamineWorkbook) -> dict[str, bool]:
-    """The sheets with cells that a workbook may have, and whether they are hidden."""
+    """Return the worksheets of a workbook (not charts or macro sheets) by name, with whether each is hidden."""
     return {
         sheet.name: sheet.visible != SheetVisibleEnum.Visible
         for sheet in book.sheets_metadata
@@ -312,7 +373,7 @@ def _sheets(book: CalamineWorkbook) -> dict[str, bool]:
 
 
 def _text(cell: Any) -> str:
-    """A cell's value as text."""
+    """Return the value of a cell as text; see `XlsxFile` for the forms."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -331,13 +392,13 @@ def _text(cell: Any) -> str:
 
 
 def _some(items: list[Any], noun: str) -> str:
-    """The first of some things, and how many there are."""
+    """Return a count with up to three examples, such as `4 hidden rows (2, 3, 5, …)`."""
     shown = ", ".join(map(str, items[:3])) + (", …" if len(items) > 3 else "")
     return f"{counted(len(items), noun)} ({shown})"
 
 
 def _letters(place: int) -> str:
-    """The letters of a column, from 0."""
+    """Return the letters of a column, given its index from 0: A for 0, Z for 25, AA for 26."""
     found = ""
     place += 1
     while place:

@@ -1,4 +1,8 @@
-"""What the XML of a workbook's sheet says beyond its values: size, hidden rows, errors, formulas without a value."""
+"""Scan the XML of a workbook for its size, hidden rows, errors, formulas without a value and formats of zeros.
+
+`check_workbook` checks the zip archive and the size of its parts (the files in it). `scan` reads the XML of one sheet
+with regular expressions, block by block, so the whole XML is never in memory at once.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +24,27 @@ from whohas.errors import InvalidArguments
 from whohas.plurals import counted
 
 _LARGEST = 1 << 30
-"""Bytes that a workbook's parts may have, unpacked, and the texts of a sheet's cells: a sheet is read into memory."""
+"""The largest size in bytes of all parts of a workbook, unpacked, and of the texts of one sheet's cells.
+
+A sheet is read into memory as a whole.
+"""
 _LARGEST_WHOLE = 16 << 20
-"""Bytes of a part that is read as a tree: styles, and what names the sheets."""
+"""The largest size in bytes of a part that is parsed as a whole: the styles, and the parts that list the sheets."""
 _LONGEST_ROW = 64 << 20
-"""Bytes of a row's XML."""
+"""The largest size of a row's XML, in bytes."""
 _SHEETS = 1_024
 
 _CELLS = 20_000_000
-"""Cells of a sheet, from its first row and column to its last; each takes 24 bytes while the sheet is read."""
+"""The largest number of cells of a sheet: its last row times its last column. Each takes 24 bytes of memory."""
 
 _BLOCK = 1 << 20
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:
-    """An expression over XML in which ~ stands for a name's prefix, if it has one, and @ for either quote."""
+    """Compile a regular expression over XML in which `~` matches an optional namespace prefix and `@` either quote.
+
+    Example: `<~row\\b` matches the begin of `<row r="1">` and of `<x:row r='1'>`.
+    """
     return re.compile(text.replace("~", r"(?:\w+:)?").replace("@", "[\"']").encode(), re.DOTALL)
 
 
@@ -56,16 +66,17 @@ _UNVALUED = _pattern(rf"<~c\b[^>]*?\br=@([A-Z]+\d+)@[^>]*>\s*<~f\b(?:[^>]*/>|[^>
 
 @dataclass(slots=True)
 class SheetScan:
-    """What a sheet's XML says.
+    """The result of scanning a sheet's XML.
 
     Attributes:
-        filled: whether a cell has content.
-        rows: the number of the last row, or a larger one.
-        columns: that of the last column, or a larger one.
-        hidden: hidden rows.
-        errors: cells with an error of a formula, such as C5: #N/A.
-        unvalued: cells with a formula that no value is stored for.
-        padded: by column and row of a number that its format shows with leading zeros, such as 0000: how many digits.
+        filled: whether any cell has content.
+        rows: the number of the last row, or a larger number.
+        columns: the number of the last column, or a larger number.
+        hidden: the numbers of hidden rows.
+        errors: the cells that hold a formula error, each with the error, such as `("C5", "#N/A")`.
+        unvalued: the cells that hold a formula without a stored value, such as `C5`.
+        padded: for numbers in a format of zeros such as 0000: by the column's letters and the row's number, how many
+            digits the format shows; `{"C": {5: 4}}` for the cell C5 in the format 0000.
     """
 
     filled: bool = False
@@ -92,6 +103,7 @@ _DAMAGED = (
 
 
 def _check_sheets(path: Path, parts: list[str]) -> None:
+    """Refuse too many sheets, and two sheets that share one part: each would be read in full."""
     if len(parts) > _SHEETS:
         raise InvalidArguments(
             f"{path} has {len(parts):,} sheets, and up to {_SHEETS:,} are read: save the sheet as CSV."
@@ -101,10 +113,13 @@ def _check_sheets(path: Path, parts: list[str]) -> None:
 
 
 def check_workbook(path: Path) -> None:
-    """Reads a workbook's parts through, so that nothing that reads them later is flooded.
+    """Check that a workbook is an intact XLSX file that is not too large, before anything else reads it.
+
+    All XML parts except the sheets, which `scan` reads, are unpacked once, which verifies their sizes and checksums.
 
     Raises:
-        InvalidArguments: it is no XLSX file, is damaged, or has more than 1 GiB of XML.
+        InvalidArguments: the file is not XLSX, is damaged or protected by a password, unpacks to more than 1 GiB, or
+            has too many sheets.
     """
     with path.open("rb") as file:
         if file.read(8) == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":
@@ -117,7 +132,7 @@ def check_workbook(path: Path) -> None:
             names = Counter(part.filename.casefold() for part in archive.infolist())
             if repeated := next((name for name, count in names.items() if count > 1), None):
                 raise zipfile.BadZipFile(f"it has two parts named {repeated!r}")
-            # all of them: a part may be named as it likes
+            # The sizes of all parts count, whatever their names: XML may have any extension.
             size = sum(part.file_size for part in archive.infolist())
             if size > _LARGEST:
                 raise InvalidArguments(
@@ -134,10 +149,13 @@ def check_workbook(path: Path) -> None:
 
 
 def scan(path: Path, sheet: str) -> SheetScan:
-    """Reads a sheet's XML.
+    """Scan the XML of a sheet; the result is empty if the workbook has no such sheet.
+
+    The XML is read in blocks of 1 MiB, and each block is cut after its last whole row. Example: the blocks
+    `<row r="1">a</row><row r="2">b` and `</row>` are searched as `<row r="1">a</row>` and `<row r="2">b</row>`.
 
     Raises:
-        InvalidArguments: it is damaged, or spans too many cells.
+        InvalidArguments: the workbook is damaged, or the sheet spans too many cells or has too much text.
     """
     found = SheetScan()
     try:
@@ -149,7 +167,7 @@ def scan(path: Path, sheet: str) -> SheetScan:
             zeros = _zero_styles(archive)
             styled = re.compile(rb"<(?:\w+:)?c\b([^>]*\bs=[\"'](%s)[\"'][^>]*)>" % b"|".join(zeros)) if zeros else None
             longest, shared = max(_lengths(archive), default=0), 0
-            found.columns = 26  # unless there is a cell beyond column Z
+            found.columns = 26  # an upper bound unless a cell lies beyond column Z, which `_FAR` finds
             for block in _blocks(archive, part):
                 text, rest = _whole_rows(rest + block)
                 if b"hidden=" in text:
@@ -189,7 +207,11 @@ def scan(path: Path, sheet: str) -> SheetScan:
 
 
 def _zero_styles(archive: zipfile.ZipFile) -> dict[bytes, int]:
-    """The numbers of cell styles whose format is nothing but zeros, such as 0000, and how many."""
+    """Return the cell styles whose number format consists of zeros only, each with the number of zeros.
+
+    Example: if `cellXfs` of styles.xml lists the formats General and 0000, the result is `{b"1": 4}`; cells refer to
+    that style by `s="1"`.
+    """
     part = next((name for name in archive.namelist() if name.endswith("xl/styles.xml")), None)
     if part is None:
         return {}
@@ -207,7 +229,7 @@ def _zero_styles(archive: zipfile.ZipFile) -> dict[bytes, int]:
 
 
 def _extent(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
-    """The last row and the last column with a cell that has content."""
+    """Return the numbers of the last row and the last column that have a cell with content."""
     rest, rows, columns = b"", 0, set[bytes]()
     for block in _blocks(archive, part):
         text, rest = _whole_rows(rest + block)
@@ -218,14 +240,18 @@ def _extent(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
 
 
 def _blocks(archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
-    """A part, unpacked; its checksum and the size that it claims are held to it."""
+    """Yield a part of the archive unpacked, in blocks of 1 MiB; `zipfile` verifies its checksum and stated size."""
     with archive.open(part) as file:
         while block := file.read(_BLOCK):
             yield block
 
 
 def _whole_rows(text: bytes) -> tuple[bytes, bytes]:
-    """A text up to the end of its last row, and the rest."""
+    """Split XML after its last whole row; return both pieces, the first of which is empty if no row ends in it.
+
+    Raises:
+        ValueError: a row has more than `_LONGEST_ROW` bytes.
+    """
     end = text.rfind(b"row>") + 4
     if end <= 3 and len(text) > _LONGEST_ROW:
         raise ValueError(f"a row of a sheet has more than {_LONGEST_ROW >> 20} MiB")
@@ -233,7 +259,12 @@ def _whole_rows(text: bytes) -> tuple[bytes, bytes]:
 
 
 def _parts(archive: zipfile.ZipFile) -> dict[str, str]:
-    """The part that each sheet lies in."""
+    """Return the part of the archive that holds each sheet, by the sheet's name.
+
+    The workbook names its sheets and refers to their parts by relationship ids. Example: `<sheet name="People"
+    r:id="rId1"/>` in xl/workbook.xml, and the target `worksheets/sheet1.xml` of `rId1` in
+    xl/_rels/workbook.xml.rels, give `{"People": "xl/worksheets/sheet1.xml"}`.
+    """
     book = _related(archive, "_rels/.rels", "").get("officeDocument", "xl/workbook.xml")
     folder, _, name = book.rpartition("/")
     targets = _related(archive, join(folder, "_rels", f"{name}.rels"), folder, by_id=True)
@@ -246,6 +277,12 @@ def _parts(archive: zipfile.ZipFile) -> dict[str, str]:
 
 
 def _related(archive: zipfile.ZipFile, part: str, folder: str, by_id: bool = False) -> dict[str, str]:
+    """Return the targets of a relationships part, as paths in the archive, by type or by id.
+
+    Args:
+        folder: the folder that relative targets start from.
+        by_id: whether to return the targets by id (`rId1`) instead of by type (`officeDocument`).
+    """
     found: dict[str, str] = {}
     for element in _tree(archive, part):
         target = element.attrib["Target"]
@@ -255,18 +292,22 @@ def _related(archive: zipfile.ZipFile, part: str, folder: str, by_id: bool = Fal
 
 
 def _tree(archive: zipfile.ZipFile, part: str) -> ElementTree.Element:
-    """A part that is read as a whole."""
+    """Return a part parsed as a whole; refuse one of more than 16 MiB."""
     size = archive.getinfo(part).file_size
     if size > _LARGEST_WHOLE:
         raise InvalidArguments(
             f"{archive.filename}: its part {part} unpacks to {size >> 20} MiB, and up to {_LARGEST_WHOLE >> 20} MiB "
             "are read: save the sheet as CSV."
         )
-    return ElementTree.fromstring(archive.read(part))  # noqa: S314 - expat bounds what entities make
+    return ElementTree.fromstring(archive.read(part))  # noqa: S314 - expat limits the expansion of entities
 
 
 def _lengths(archive: zipfile.ZipFile) -> array[int]:
-    """The bytes of each shared text, with the XML around it."""
+    """Return the size in bytes of each shared string (`<si>` element), with the XML around it.
+
+    A string may span blocks. Example: the blocks `<si>ab</si><si>c` and `d</si>` give the sizes 11 and 11. The second
+    string has 5 bytes in the first block and 6 in the second.
+    """
     part = next((name for name in archive.namelist() if name.lower().endswith("sharedstrings.xml")), None)
     found, rest = array("q"), 0
     for block in _blocks(archive, part) if part else ():
@@ -279,7 +320,7 @@ def _lengths(archive: zipfile.ZipFile) -> array[int]:
 
 
 def _shared_size(archive: zipfile.ZipFile, part: str) -> int:
-    """The bytes of all texts that a sheet's cells share, each counted as often as a cell has it."""
+    """Return the size in bytes of a sheet's shared strings, each counted once for every cell that refers to it."""
     lengths, size, rest = np.array(_lengths(archive)), 0, b""
     for block in _blocks(archive, part):
         text, rest = _whole_rows(rest + block)
@@ -289,10 +330,12 @@ def _shared_size(archive: zipfile.ZipFile, part: str) -> int:
 
 
 def _local(name: str) -> str:
+    """Return the name of an element or attribute without its namespace: `sheet` for `{http://…}sheet`."""
     return name.rpartition("}")[2]
 
 
 def _column(letters: bytes) -> int:
+    """Return the number of a column, from 1, given its letters: 1 for A, 27 for AA."""
     number = 0
     for letter in letters:
         number = number * 26 + letter - 64
