@@ -73,9 +73,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         if (self.statement is None) != bool(self.parts):
-            raise ValueError("A plan must have either a statement or parts.")
+            raise ValueError("A plan must have one statement, or parts.")
         if len({part.name for part in self.parts}) != len(self.parts):
-            raise ValueError("The parts of a plan must have different names.")
+            raise ValueError("Each part of a plan must have a name of its own.")
 
     @property
     def zipped(self) -> bool:

@@ -67,7 +67,7 @@ def _parse_request(request: Request) -> tuple[Asked, tuple[Message, ...]]:
             "The argument query of SEARCH_EXPORT must be a text that is not empty; * finds everything."
         )
     if len(query) > _MAX_QUERY_LENGTH:
-        raise InvalidArguments(f"The query has {len(query):,} characters; at most {_MAX_QUERY_LENGTH:,} are allowed.")
+        raise InvalidArguments(f"The query is longer than {_MAX_QUERY_LENGTH:,} characters: it has {len(query):,}.")
     indices, warnings = _indices(request)
     zone = request.arguments.get("timeZone", query_object.get("timeZone")) or "UTC"
     filters = request.arguments.get("filters") or {}
@@ -116,8 +116,8 @@ def _indices(request: Request) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     unstored = [name for name in names if name in _UNSUPPORTED]
     indices = tuple(name for name in INDICES if name in names or _ALL_INDICES in names)
     if not indices:
-        raise InvalidArguments(f"This server has no index {unstored[0]}. The indices are: {', '.join(INDICES)}.")
-    text = f"This server has no index {', '.join(unstored)}: the export does not contain it."
+        raise InvalidArguments(f"This server keeps no {unstored[0]}. Its indices are: {', '.join(INDICES)}.")
+    text = f"This server keeps no {', '.join(unstored)}: the export does not contain it."
     return indices, (Message(Level.WARN, "search.index", text),) if unstored else ()
 
 
@@ -151,7 +151,7 @@ def _inner_hit(value: object) -> tuple[str, str] | None:
 REPORT = Report(
     type="SEARCH_EXPORT",
     name="Search Export",
-    description="The documents that match a query in the search indices, in one CSV file for each index.",
+    description="The documents that match a query in the search indices, with a CSV file for each.",
     arguments={
         "query": "The query (language: search.md), or an object with query, fields, timeZone and innerHit.",
         "indices": "The indices to search: identities, accessprofiles, entitlements, roles, events, accountactivities; "
