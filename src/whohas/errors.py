@@ -13,7 +13,7 @@
     ├── QuotaExceeded      a limit is reached; retry after `retry_after` seconds: 429
     └── Unavailable        a disk, a database or another dependency fails: 503
 
-A message says what was wrong, where, and what to do. `http.errors` maps the classes to HTTP responses; the command
+A message says what was wrong, where, and what to do. `api.errors` maps the classes to HTTP responses; the command
 line prints the message and exits with 1 (2 for wrong usage).
 """
 

@@ -1,8 +1,8 @@
 """Authentication and authorization: clients, users, access tokens, and the rights that each route needs.
 
-`clients` and `people` keep the accounts, `keys` the signing keys, `tokens` issues and verifies access tokens, `issuer`
-verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `limits` counts calls and wrong
-passwords, `access` compares the rights of a caller with those that a route needs. `open_access` sets all of it up.
+`clients` and `users` keep the accounts, `keys` the signing keys, `tokens` issues and verifies access tokens, `oidc`
+verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `throttle` counts calls and wrong
+passwords, `permissions` compares the rights of a caller with those that a route needs. `open_access` sets all of it up.
 """
 
 from __future__ import annotations

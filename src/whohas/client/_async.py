@@ -1,5 +1,5 @@
 """The asyncio client; its synchronous twin is in `synchronous.py`, and the protocol that both share in
-`conversation.py`."""
+`_protocol.py`."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class AsyncClient:
         await self._do(self._conversation.cancel(run_id))
 
     async def _do(self, steps: Steps[T]) -> T:
-        """Execute the steps of a protocol generator, and return its result; see `conversation.py`."""
+        """Execute the steps of a protocol generator, and return its result; see `_protocol.py`."""
         response: httpx2.Response | None = None
         error: Unavailable | None = None
         while True:

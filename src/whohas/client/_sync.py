@@ -1,5 +1,5 @@
 """The synchronous client; its asyncio twin is in `asynchronous.py`, and the protocol that both share in
-`conversation.py`."""
+`_protocol.py`."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Client:
         self._do(self._conversation.cancel(run_id))
 
     def _do(self, steps: Steps[T]) -> T:
-        """Execute the steps of a protocol generator, and return its result; see `conversation.py`."""
+        """Execute the steps of a protocol generator, and return its result; see `_protocol.py`."""
         response: httpx2.Response | None = None
         error: Unavailable | None = None
         while True:

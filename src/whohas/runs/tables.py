@@ -36,8 +36,9 @@ run = sa.Table(
     sa.Column("lost", sa.Integer, nullable=False, server_default="0"),
     sa.Column("size", sa.BigInteger, nullable=False, server_default="0"),
 )
-"""One row for each run; see `model.Run`. The columns `formats` to `artefacts` are JSON because they are always read and
-written whole. `statement` is the SQL of a run that an earlier version stored without a plan; it is empty otherwise."""
+"""One row for each run; see `models.Run`. The columns `formats` to `artefacts` are JSON because they are always read
+and written whole. `statement` is the SQL of a run that an earlier version stored without a plan; it is empty
+otherwise."""
 
 run_plan = sa.Table(
     "run_plan",

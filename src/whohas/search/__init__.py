@@ -1,5 +1,5 @@
 """Search: the query language of SEARCH_EXPORT and of the search API, and the index that queries run on.
 
-A query's text is cut into tokens (`lexer`), parsed into a syntax tree (`parser`, `tree`), resolved to criteria on index
-fields (`predicate`, `criteria`), and compiled to SQL (`lowering`, `export`). `ask.ask` runs all of these steps.
+A query's text is cut into tokens (`lexer`), parsed into a syntax tree (`parser`, `ast`), resolved to criteria on index
+fields (`predicate`, `criteria`), and compiled to SQL (`sql`, `export`). `service.ask` runs all of these steps.
 """

@@ -1,6 +1,6 @@
 """Criteria: a query's conditions on index columns, between its syntax tree and SQL.
 
-Criteria can be compared, merged and counted. `predicate` makes them from the syntax tree; `lowering` compiles them to
+Criteria can be compared, merged and counted. `predicate` makes them from the syntax tree; `sql` compiles them to
 SQL. Equal criteria of a group are merged into one. ORed conditions on the objects of one list are merged, so that the
 list is scanned once: `@a(x) OR @a(y)` becomes `@a(x OR y)`. `@a(x) AND @a(y)` does not become `@a(x AND y)`, because
 two different objects may match it.

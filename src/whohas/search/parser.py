@@ -7,7 +7,7 @@ OR, and with words split at blanks, which is how Elasticsearch 5 runs a query st
     clause   ["+" | "-" | "NOT"] [word ":"] (leaf | "(" query ")" ["^" number]) | "@" path "(" query ")"
 
 Each clause is required, prohibited or optional. AND makes the clauses on both sides of it required, unlike SQL's AND:
-`a OR b AND c` requires b and c, and a is optional. See `tree.bind`.
+`a OR b AND c` requires b and c, and a is optional. See `ast.bind`.
 """
 
 from __future__ import annotations

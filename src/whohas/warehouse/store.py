@@ -5,7 +5,7 @@
     warehouse/
     ├── load.lock               locked by the running load: only one load writes at a time
     ├── manifests/000000007.json  {"number": 7, "loadId": …, "sources": […], "versions": {"accounts": 12, …}}
-    └── accounts/               one folder with a Delta table for each table of `tables.TABLES`
+    └── accounts/               one folder with a Delta table for each table of `schema.TABLES`
         ├── _delta_log/
         └── <load id>-<n>.parquet
 

@@ -99,7 +99,7 @@ class Hooks:
             by: the actor for the audit log.
 
         Raises:
-            InvalidArguments: the address is malformed or not allowed (see `post.check`), or the report is unknown.
+            InvalidArguments: the address is malformed or not allowed (see `sender.check`), or the report is unknown.
         """
         from whohas import reports
 

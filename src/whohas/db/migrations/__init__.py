@@ -1,6 +1,6 @@
 """Migrations of the database schema with Alembic, run when a process starts.
 
-The tables that the code uses are defined on `database.metadata`; a test checks that the migrations produce the same
+The tables that the code uses are defined on `db.engine.metadata`; a test checks that the migrations produce the same
 schema. To change a table, add a file in `versions/` with the next number, whose `down_revision` is the last one, and
 set `HEAD` to it. The history has no branches: if two branches of the code each added a migration, renumber the one that
 is merged later. There are no downgrades: to go back, restore a backup.
@@ -82,5 +82,5 @@ def _config() -> Config:
 
     config = Config()
     # the name of the package, which Alembic finds wherever it is installed; a path would need its % signs escaped
-    config.set_main_option("script_location", f"{__name__.partition('.')[0]}:{'/'.join(__name__.split('.')[1:])}")
+    config.set_main_option("script_location", __name__.replace(".", ":", 1).replace(".", "/"))
     return config
