@@ -27,7 +27,7 @@ from kafka import kafka_broker
 from postgres import postgres_server
 from support import result_when_over, serving
 from whohas import audit
-from whohas.audit.outbox import chain
+from whohas.audit.outbox import chain_events
 from whohas.audit.relay import Relay
 from whohas.services import open_services
 from whohas.settings import Settings
@@ -123,9 +123,9 @@ def timed(do: Callable[[], Any]) -> float:
 
 @contextmanager
 def without_events() -> Iterator[None]:
-    write, audit.write = audit.write, lambda *_: None
+    write, audit.write_event = audit.write_event, lambda *_: None
     yield
-    audit.write = write
+    audit.write_event = write
 
 
 def chains(home: Path, url: str, times: int) -> None:
@@ -140,9 +140,9 @@ def chains(home: Path, url: str, times: int) -> None:
                     began = time.perf_counter()
                     with database.begin() as connection:
                         connection.execute(sa.text("SELECT pg_sleep(0.005)"))  # the rest of the act
-                        audit.write(connection, an_event())
+                        audit.write_event(connection, an_event())
                         if inline:
-                            chain(connection, "/whohas/bench", 1)
+                            chain_events(connection, "/whohas/bench", 1)
                     taken.append((time.perf_counter() - began) * 1000)
 
             threads = [threading.Thread(target=work) for _ in range(THREADS)]
@@ -157,7 +157,7 @@ def chains(home: Path, url: str, times: int) -> None:
                 f"PostgreSQL, {THREADS} threads, {how}: p50 {statistics.median(taken):.1f} ms, {rate:,.0f} acts/s",
                 flush=True,
             )
-            Relay(settings, database).settle()
+            Relay(settings, database).flush()
 
 
 def relay(what: str, settings: Settings, count: int) -> None:
@@ -165,7 +165,7 @@ def relay(what: str, settings: Settings, count: int) -> None:
         for _ in range(count // 500):
             act(database, *(an_event(f"{number:032x}", bytes=123_456, sha256="a" * 64) for number in range(500)))
         began = time.perf_counter()
-        with Relay(settings, database).going_on():
+        with Relay(settings, database).running():
             until(lambda: left(database) == 0, 600)
         seconds = time.perf_counter() - began
     print(f"{what}: {count:,} events in {seconds:.1f} s, {count / seconds:,.0f} events/s", flush=True)

@@ -20,18 +20,18 @@ import httpx2
 from bench.data import COLUMNS
 from bench.peer_tables import TARGET
 
-from whohas.engine.duckdb import definition
-from whohas.engine.statement import Column
-from whohas.execution.processes import Children, Done, ForkServer, follow
-from whohas.execution.protocol import Output, Part, Work
-from whohas.formats.base import About, Options, Rows
+from whohas.engine.duckdb import create_statement
+from whohas.engine.statement import ResultColumn
+from whohas.execution.processes import ChildPool, ForkServer, WorkResult, watch_child
+from whohas.execution.protocol import OutputFile, Work, WorkPart
+from whohas.formats.base import ReportMetadata, RowCounter, WriteOptions
 from whohas.formats.parquet import copy_statement
-from whohas.formats.registry import find as format_named
-from whohas.reports.base import Request
-from whohas.reports.registry import find
-from whohas.runs.plans import located
+from whohas.formats.registry import find_format as format_named
+from whohas.reports.base import ReportRequest
+from whohas.reports.registry import find_report
+from whohas.runs.plans import resolve_at_snapshot
 from whohas.settings import Settings
-from whohas.warehouse.catalog import catalogue
+from whohas.warehouse.catalog import read_catalog
 from whohas.warehouse.store import Warehouse
 
 _LOOK_SECONDS: Final = 0.01
@@ -209,21 +209,25 @@ def bare_copy(home: Path, source: str, path: Path) -> None:
     `bench.peer_tables.duckdb_statement` wants it."""
     snapshot = Warehouse(home / "warehouse").snapshot()
     arguments = {"sourceName": source}
-    plan = find("ACCOUNTS", arguments).plan(Request("ACCOUNTS", arguments), catalogue(snapshot))
-    (statement,), tables = located(plan.statements, snapshot)
-    rows, target = Rows(statement.sql, statement.columns), Path(TARGET)
+    plan = find_report("ACCOUNTS", arguments).make_plan(ReportRequest("ACCOUNTS", arguments), read_catalog(snapshot))
+    (statement,), tables = resolve_at_snapshot(plan.statements, snapshot)
+    rows, target = RowCounter(statement.sql, statement.columns), Path(TARGET)
     about = _about(source)
     copies = {
-        name: copy(rows, target, about, Options())
+        name: copy(rows, target, about, WriteOptions())
         for name in ("csv", "ndjson", "parquet")
         if (copy := format_named(name).copy) is not None
     }
-    said = {"tables": [definition(table) for table in tables], "copies": copies, "parameters": statement.parameters}
+    said = {
+        "tables": [create_statement(table) for table in tables],
+        "copies": copies,
+        "parameters": statement.parameters,
+    }
     path.write_text(json.dumps(said))
 
 
-def _about(source: str) -> About:
-    return About(
+def _about(source: str) -> ReportMetadata:
+    return ReportMetadata(
         run="0" * 32, report="ACCOUNTS", title="Accounts Report", description="Fourteen columns of ordinary text.",
         arguments={"sourceName": source}, launcher="bench", started=1.7e9, snapshot=1, loaded=1.7e9, org="acme",
     )  # fmt: skip
@@ -234,27 +238,27 @@ _TYPES: Final = {"enabled": "boolean", "locked": "boolean", "created": "time", "
 
 def extract_of(source: Path, path: Path) -> None:
     """The rows of a Parquet file of `bench.data` as a run keeps them to make files of."""
-    columns = tuple(Column(name, _TYPES.get(name, "text"), key=name == "accountName") for name in COLUMNS)
+    columns = tuple(ResultColumn(name, _TYPES.get(name, "text"), key=name == "accountName") for name in COLUMNS)
     about = _about("Directory")
-    rows = Rows(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
+    rows = RowCounter(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        connection.execute(copy_statement(rows, path, about, Options()))
+        connection.execute(copy_statement(rows, path, about, WriteOptions()))
 
 
 def write(python: Path, extract: Path, rows: int, format: str, target: Path) -> Finished:
     """One file of an extract, made by the child that makes the files of runs: from its work to its last word."""
     limits = Settings()
     work = Work(
-        parts=(Part.of_extract(str(extract), rows),), tables=(), outputs=(Output(format, str(target)),), about=None,
-        options=Options(), memory=limits.run_memory, threads=limits.run_threads, spill=f"{target}-spill",
+        parts=(WorkPart.of_extract(str(extract), rows),), tables=(), outputs=(OutputFile(format, str(target)),), about=None,
+        options=WriteOptions(), memory=limits.run_memory, threads=limits.run_threads, spill=f"{target}-spill",
     )  # fmt: skip
-    children = Children(ForkServer((str(python), "-m", "whohas.execution.forkserver")))
-    children.end(children.take())  # as in a server that has carried out a run before, with its libraries loaded
-    child = children.take()
+    children = ChildPool(ForkServer((str(python), "-m", "whohas.execution.forkserver")))
+    children.end(children.fork())  # as in a server that has carried out a run before, with its libraries loaded
+    child = children.fork()
     with peak_of_children(os.getpid()) as peak:
         started = time.monotonic()
-        done = [facts for facts in follow(child, work, _LOOK_SECONDS) if isinstance(facts, Done)]
+        done = [facts for facts in watch_child(child, work, _LOOK_SECONDS) if isinstance(facts, WorkResult)]
         seconds = time.monotonic() - started
     children.end(child)
     children.close()

@@ -27,7 +27,7 @@ import httpx2
 import psutil
 
 from search_data import make
-from whohas.search.index import build
+from whohas.search.index import build_index
 from whohas.warehouse.store import Warehouse
 
 COLUMNS = "id,name,displayName,firstName,lastName,email,attributes.city,attributes.department,created"
@@ -216,7 +216,7 @@ def main() -> None:
         if warehouse.snapshot().number == 0:
             make(warehouse, given.identities)
         started = time.monotonic()
-        build(warehouse, warehouse.snapshot())
+        build_index(warehouse, warehouse.snapshot())
         made = time.monotonic() - started
         folder = next((home / "warehouse" / "search").glob("*/index.json")).parent
         names = ("identities", "identities.accounts", "identities.access", "identities.access.items")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from whohas.engine.sql import quote
+from whohas.engine.sql import quote_identifier
 from whohas.warehouse.evolved import duckdb_type
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, IDENTITY_ACCESS, SOURCES, Table
-from whohas.warehouse.store import Change, DataFile, Snapshot, Warehouse
+from whohas.warehouse.store import DataFile, Snapshot, TableChange, Warehouse
 
 _FIRST = (
     "adam anna alice boris carla david elena frank grace henry irene james john julia karen laura mark nina oscar paul"
@@ -91,17 +91,17 @@ def make(warehouse: Warehouse, identities: int) -> Snapshot:
         def files(table: Table, sql: str, rows: int, partition: str | None) -> Iterable[DataFile]:
             for begin in range(0, rows, _CHUNK):
                 end = min(begin + _CHUNK, rows)
-                path = load.new_file(table)
+                path = load.new_file_path(table)
                 _write(connection, table, sql.replace("$from", str(begin)).replace("$to", str(end)), path)
                 yield DataFile(path, end - begin, partition)
 
-        sources = load.new_file(SOURCES)
+        sources = load.new_file_path(SOURCES)
         _write(connection, SOURCES, "SELECT 's0' AS id, 'HR' AS name, true AS authoritative", sources)
         changes = [
-            Change(SOURCES, (DataFile(sources, 1),), None),
-            Change(IDENTITIES, tuple(files(IDENTITIES, _IDENTITIES, identities, "s0")), None),
-            Change(ACCOUNTS, tuple(files(ACCOUNTS, _ACCOUNTS, 3 * identities, "s1")), None),
-            Change(IDENTITY_ACCESS, tuple(files(IDENTITY_ACCESS, _ACCESS, 10 * identities, "s0")), None),
+            TableChange(SOURCES, (DataFile(sources, 1),), None),
+            TableChange(IDENTITIES, tuple(files(IDENTITIES, _IDENTITIES, identities, "s0")), None),
+            TableChange(ACCOUNTS, tuple(files(ACCOUNTS, _ACCOUNTS, 3 * identities, "s1")), None),
+            TableChange(IDENTITY_ACCESS, tuple(files(IDENTITY_ACCESS, _ACCESS, 10 * identities, "s0")), None),
         ]
         return load.publish(changes, ("s0",))
 
@@ -109,7 +109,9 @@ def make(warehouse: Warehouse, identities: int) -> Snapshot:
 def _write(connection: duckdb.DuckDBPyConnection, table: Table, sql: str, path: Path) -> None:
     made = {column[0] for column in connection.sql(sql).description}
     cells = [
-        quote(field.name) if field.name in made else f"NULL::{duckdb_type(field.type)} AS {quote(field.name)}"
+        quote_identifier(field.name)
+        if field.name in made
+        else f"NULL::{duckdb_type(field.type)} AS {quote_identifier(field.name)}"
         for field in table.schema
     ]
     connection.execute(f"COPY (SELECT {', '.join(cells)} FROM ({sql})) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")

@@ -12,15 +12,15 @@ from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
 from whohas import reports, timeouts
-from whohas.formats.html.writer import BYTES as PAGE_BYTES
-from whohas.formats.html.writer import ROWS as PAGE_ROWS
+from whohas.formats.html.writer import MAX_BYTES as PAGE_BYTES
+from whohas.formats.html.writer import MAX_ROWS as PAGE_ROWS
 from whohas.formats.registry import formats
 from whohas.formats.xlsx.long_texts import CELL_LENGTH
 from whohas.formats.xlsx.writer import COLUMNS as SHEET_COLUMNS
 from whohas.formats.xlsx.writer import ROWS as SHEET_ROWS
-from whohas.reports.accounts import MOST_COLUMNS
+from whohas.reports.accounts import MAX_COLUMNS
 from whohas.runs.models import TRANSITIONS
-from whohas.runs.output_options import ARGUMENTS
+from whohas.runs.output_options import FILE_ARGUMENTS
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
 from whohas.warehouse.schema import TABLES
@@ -60,7 +60,7 @@ def lifecycle() -> str:
 
 def _states() -> str:
     rows = [
-        (str(number), f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.by}`")
+        (str(number), f"`{way.before}`" if way.before else "", f"`{way.after}`", way.when, f"`{way.statement}`")
         for number, way in enumerate(TRANSITIONS, 1)
     ]
     picture = "![The states of a run; the numbers on the arrows are those of the table](states.svg)"
@@ -110,9 +110,9 @@ def _reports() -> str:
         "`arguments`, or `whohas run TYPE --arg name=value`.",
         "## Files",
         "Arguments of all reports, for their files:",
-        grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in ARGUMENTS.items()]),
+        grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in FILE_ARGUMENTS.items()]),
     ]
-    for report in reports.reports().values():
+    for report in reports.all_reports().values():
         arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
         given = grid(("argument", "meaning"), arguments) if arguments else "It has no other arguments."
         columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
@@ -138,13 +138,13 @@ def _fields() -> str:
         for path, element in index.elements.items():
             rows = [
                 (
-                    f"`{one.name}`" + (" *" if not path and one.name in index.columns else ""),
+                    f"`{one.name}`" + (" *" if not path and one.name in index.default_columns else ""),
                     one.kind,
-                    "yes" if one.many else "",
+                    "yes" if one.multi_valued else "",
                 )
                 for one in element.fields.values()
             ]
-            rows += [(f"`{name}.*`", "text", "some") for name in element.maps]
+            rows += [(f"`{name}.*`", "text", "some") for name in element.map_columns]
             title = [f"### `@{path}(…)`"] if path else []
             parts += [*title, grid(("field", "kind", "several values"), rows)]
     return "\n\n".join(parts) + "\n"
@@ -175,7 +175,7 @@ def _formats() -> str:
         "sheet": SHEET_ROWS,
         "cell": CELL_LENGTH,
         "columns": SHEET_COLUMNS,
-        "accounts": MOST_COLUMNS,
+        "accounts": MAX_COLUMNS,
         "page": PAGE_ROWS,
     }
     limits |= {"page_size": PAGE_BYTES >> 20}

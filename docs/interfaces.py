@@ -14,9 +14,9 @@ from typer.main import get_command
 
 from whohas.api.app import create_app
 from whohas.api.routes.metrics import Metrics
-from whohas.audit.events import Type
+from whohas.audit.events import EventType
 from whohas.cli import app
-from whohas.runs.models import TRANSITIONS, State
+from whohas.runs.models import TRANSITIONS, RunState
 from whohas.services import open_services
 from whohas.settings import Settings
 
@@ -146,35 +146,35 @@ def _short(path: str) -> tuple[str, str]:
 
 
 _EVENTS = {
-    Type.CLIENT_CREATED: "A client was created.",
-    Type.CLIENT_ROTATED: "A client got a new secret.",
-    Type.CLIENT_REVOKED: "A client was revoked.",
-    Type.USER_CREATED: "A user was created.",
-    Type.USER_CHANGED: "A user was changed or disabled.",
-    Type.RUN_RELEASED: "The legal hold of a run ended.",
-    Type.SCHEDULE_CREATED: "A schedule was created.",
-    Type.SCHEDULE_CHANGED: "A schedule was changed, paused or resumed.",
-    Type.SCHEDULE_REMOVED: "A schedule was removed.",
-    Type.HOOK_CREATED: "A webhook was created.",
-    Type.HOOK_REMOVED: "A webhook was removed.",
-    Type.RUN_STARTED: "A run was accepted.",
-    Type.RUN_JOINED: "A start got the active run that makes the same report, for a new launcher.",
-    Type.RUN_CANCELLED: "An active run was cancelled.",
-    Type.RUN_ENDED: "A run ended; the event has its state, and its files with size, rows and SHA-256.",
-    Type.REPORT_DOWNLOADED: "A file, or a range of it, was handed out.",
-    Type.REQUEST_DENIED: "A request was answered with 401 or 403.",
-    Type.REPORT_SWITCHED: "A report was enabled or disabled.",
-    Type.RUN_HELD: "A run was put under legal hold.",
-    Type.RETENTION_SWEPT: "Retention removed a run, files of a run, or files without an owner.",
-    Type.DATA_LOADED: "A load published a snapshot.",
-    Type.LOAD_STOPPED: "A load was stopped to protect data, and published nothing.",
-    Type.LOSS_ACCEPTED: "A load lost more than its limits allow, and was published with `--accept-loss`.",
+    EventType.CLIENT_CREATED: "A client was created.",
+    EventType.CLIENT_ROTATED: "A client got a new secret.",
+    EventType.CLIENT_REVOKED: "A client was revoked.",
+    EventType.USER_CREATED: "A user was created.",
+    EventType.USER_CHANGED: "A user was changed or disabled.",
+    EventType.RUN_RELEASED: "The legal hold of a run ended.",
+    EventType.SCHEDULE_CREATED: "A schedule was created.",
+    EventType.SCHEDULE_CHANGED: "A schedule was changed, paused or resumed.",
+    EventType.SCHEDULE_REMOVED: "A schedule was removed.",
+    EventType.HOOK_CREATED: "A webhook was created.",
+    EventType.HOOK_REMOVED: "A webhook was removed.",
+    EventType.RUN_STARTED: "A run was accepted.",
+    EventType.RUN_JOINED: "A start got the active run that makes the same report, for a new launcher.",
+    EventType.RUN_CANCELLED: "An active run was cancelled.",
+    EventType.RUN_ENDED: "A run ended; the event has its state, and its files with size, rows and SHA-256.",
+    EventType.REPORT_DOWNLOADED: "A file, or a range of it, was handed out.",
+    EventType.REQUEST_DENIED: "A request was answered with 401 or 403.",
+    EventType.REPORT_SWITCHED: "A report was enabled or disabled.",
+    EventType.RUN_HELD: "A run was put under legal hold.",
+    EventType.RETENTION_SWEPT: "Retention removed a run, files of a run, or files without an owner.",
+    EventType.DATA_LOADED: "A load published a snapshot.",
+    EventType.LOAD_STOPPED: "A load was stopped to protect data, and published nothing.",
+    EventType.LOSS_ACCEPTED: "A load lost more than its limits allow, and was published with `--accept-loss`.",
 }
 
 
 def audit_events() -> str:
     """Return the page of the types of audit events; a type without a meaning is an error."""
-    rows = [(f"`{one.value}`", _EVENTS[one]) for one in Type]
+    rows = [(f"`{one.value}`", _EVENTS[one]) for one in EventType]
     return (
         "\n\n".join(
             (
@@ -201,9 +201,9 @@ def states() -> str:
     for number, way in enumerate(TRANSITIONS, 1):
         arrows.setdefault((str(way.before or ""), str(way.after)), []).append(number)
     drawn = [_arrow(before, after, numbers) for (before, after), numbers in arrows.items()]
-    for state in State:
+    for state in RunState:
         x, y = _PLACES[state]
-        fill = "#e6f4ea" if state.over else "#e8f0fe"
+        fill = "#e6f4ea" if state.is_over else "#e8f0fe"
         drawn.append(
             f'<rect x="{x - _WIDTH // 2}" y="{y - _HEIGHT // 2}" width="{_WIDTH}" height="{_HEIGHT}" rx="8" '
             f'fill="{fill}" stroke="#5f6b7a"/><text x="{x}" y="{y + 5}" font-size="15" text-anchor="middle" '

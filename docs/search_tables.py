@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from whohas.search.fields import INDICES, Element, Field, FieldKind
-from whohas.search.index import WORDS, view
-from whohas.warehouse.schema import OWNED, TABLES
+from whohas.search.fields import INDICES, Element, FieldKind, IndexField
+from whohas.search.index import WORDS_SUFFIX, view_name
+from whohas.warehouse.schema import OWNED_TYPES, TABLES
 
 INTRODUCTION = (Path(__file__).parent / "search-tables.in.md").read_text()
 
@@ -45,7 +45,7 @@ _PLACE = re.compile(
     re.VERBOSE,
 )
 _NUM = ("num", "integer", "", "The number of the document that it belongs to.")
-_ALL = (WORDS, "words", "", "The words of all texts, ids and attributes.")
+_ALL = (WORDS_SUFFIX, "words", "", "The words of all texts, ids and attributes.")
 
 Row = tuple[str, str, str, str]
 
@@ -54,11 +54,11 @@ def chapters() -> Iterator[tuple[str, str, list[Row]]]:
     """Each table of the search index: its name, what a row is, and column, type, words and meaning of each column."""
     for index in INDICES.values():
         for path, element in index.elements.items():
-            name = view(index, path)
+            name = view_name(index, path)
             columns = [_row(one, _meaning(index.name, element, one)) for one in element.fields.values()]
             columns += [
                 (f"{beginning}.*", "text", "yes", f"A column for each name in the map `{column}`.")
-                for beginning, column in element.maps.items()
+                for beginning, column in element.map_columns.items()
             ]
             if not path:
                 number = ("num", "integer", "", "Its number, in the order of ids.")
@@ -72,30 +72,34 @@ def chapters() -> Iterator[tuple[str, str, list[Row]]]:
                 places = [
                     ("ord", "integer", "", "Its place in its list, from 1."),
                     ("parent", "integer", "", "The `ord` of the object that its list lies in; null for none."),
-                ] if element.listed else []  # fmt: skip
+                ] if element.from_list_column else []  # fmt: skip
                 yield name, f"An object of the list `{path}`.", [_NUM, *places, *columns, _ALL]
 
 
-def _row(one: Field, meaning: str) -> Row:
-    type = f"{TYPES[one.kind]}, several values" if one.many else TYPES[one.kind]
+def _row(one: IndexField, meaning: str) -> Row:
+    type = f"{TYPES[one.kind]}, several values" if one.multi_valued else TYPES[one.kind]
     return one.column, type, "yes" if one.kind == "text" else "", meaning
 
 
-def _meaning(index: str, element: Element, one: Field) -> str:
+def _meaning(index: str, element: Element, one: IndexField) -> str:
     found = _MEANINGS.get(f"{index} {one.name}") or _MEANINGS.get(one.name)
     if found and not element.path:
         return found
     if place := _PLACE.fullmatch(one.sql):
-        return TABLES[element.depends[-1] if element.path else _documents(index)].column(place["column"]).doc
+        return TABLES[element.source_tables[-1] if element.path else _documents(index)].column(place["column"]).doc
     if element.path == "owns":
         kind, _, rest = one.name.partition(".")
-        return f"The {rest} of what it owns, if that is of the type {OWNED[kind]}." if rest else f"The object's {kind}."
+        return (
+            f"The {rest} of what it owns, if that is of the type {OWNED_TYPES[kind]}."
+            if rest
+            else f"The object's {kind}."
+        )
     if "t.e." in one.sql:
         return f"`{one.name}` of the object."
-    raise ValueError(f"The column {one.name} of {view(INDICES[index], element.path)} has no meaning in _MEANINGS.")
+    raise ValueError(f"The column {one.name} of {view_name(INDICES[index], element.path)} has no meaning in _MEANINGS.")
 
 
 def _documents(index: str) -> str:
     """The table that the documents of an index are rows of."""
-    depends = INDICES[index].documents.depends
+    depends = INDICES[index].documents.source_tables
     return depends[0]

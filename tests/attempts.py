@@ -8,16 +8,16 @@ from typing import Any
 
 from factories import publish
 from ready import ready
-from whohas.db.engine import connect
-from whohas.execution.lease import FileLease
-from whohas.execution.on_demand import Later
-from whohas.execution.processes import Children, ForkServer
+from whohas.db.engine import create_engine
+from whohas.execution.lease import FileLockLease
+from whohas.execution.on_demand import OnDemandRenderer
+from whohas.execution.processes import ChildPool, ForkServer
 from whohas.execution.queue import Lane
 from whohas.execution.supervisor import Supervisor
 from whohas.runs.models import Run
 from whohas.runs.service import Runs
 from whohas.settings import load_settings
-from whohas.storage import Artefacts
+from whohas.storage import ArtifactStore
 from whohas.warehouse.store import Warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
@@ -32,13 +32,13 @@ class Bench:
         ready(home)
         self.warehouse = Warehouse(settings.warehouse_path)
         publish(self.warehouse, SOURCES, ACCOUNTS)
-        database = connect(settings.sqlalchemy_url)
-        artefacts = Artefacts(settings.artefacts_path)
+        database = create_engine(settings.sqlalchemy_url)
+        artefacts = ArtifactStore(settings.artefacts_path)
         self.database = database
-        children = Children(fork_server) if fork_server else Children()
-        self.later = Later(settings, database, artefacts, self.warehouse, children)
+        children = ChildPool(fork_server) if fork_server else ChildPool()
+        self.later = OnDemandRenderer(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
-        self.supervisor.begin(FileLease(database))
+        self.supervisor.begin(FileLockLease(database))
         self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
 
     def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
@@ -48,6 +48,6 @@ class Bench:
         """Carries out what is queued, which is this run or nothing."""
         for claimed in self.supervisor.claim({Lane("all", 1): 1}):
             assert claimed.id == run.id
-            self.supervisor.carry_out(claimed)
+            self.supervisor.execute(claimed)
         self.supervisor.children.close()
         return self.runs.get(run.id)

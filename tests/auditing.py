@@ -12,19 +12,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from ready import ready
-from whohas.audit import Event, Type, Who, write
+from whohas.audit import Actor, Event, EventType, write_event
 from whohas.audit.outbox import event_table, read_backlog
 from whohas.audit.relay import Relay
-from whohas.db.engine import connect
-from whohas.db.migrations import upgrade
+from whohas.db.engine import create_engine
+from whohas.db.migrations import upgrade_schema
 from whohas.settings import Settings
 
-SOMEBODY = Who("client", "a script", "c" * 32, address="192.0.2.7", tracking_id="t" * 32)
+SOMEBODY = Actor("client", "a script", "c" * 32, address="192.0.2.7", tracking_id="t" * 32)
 
 
 def an_event(subject: str = "r1", **facts: Any) -> Event:
     """An event of a download."""
-    return Event(Type.REPORT_DOWNLOADED, subject, SOMEBODY, facts={"run": subject, **facts})
+    return Event(EventType.REPORT_DOWNLOADED, subject, SOMEBODY, details={"run": subject, **facts})
 
 
 @contextmanager
@@ -34,8 +34,8 @@ def outbox(settings: Settings) -> Generator[sa.Engine]:
         settings.make_home()
     else:
         ready(settings.home)
-    database = connect(settings.sqlalchemy_url)
-    upgrade(database)
+    database = create_engine(settings.sqlalchemy_url)
+    upgrade_schema(database)
     try:
         yield database
     finally:
@@ -46,12 +46,12 @@ def act(database: sa.Engine, *events: Event) -> None:
     """An act: its events in one transaction."""
     with database.begin() as connection:
         for event in events:
-            write(connection, event)
+            write_event(connection, event)
 
 
 def settle(settings: Settings, database: sa.Engine) -> None:
     """Brings what there is into the trail."""
-    Relay(settings, database).settle()
+    Relay(settings, database).flush()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

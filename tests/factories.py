@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
-from whohas.formats.base import Rows as FileRows
+from whohas.formats.base import RowCounter as FileRows
 from whohas.formats.csv import copy_statement, header_rows
-from whohas.runs.models import Run, RunId, State
-from whohas.runs.plans import located
-from whohas.warehouse.catalog import catalogue
+from whohas.runs.models import Run, RunId, RunState
+from whohas.runs.plans import resolve_at_snapshot
+from whohas.warehouse.catalog import read_catalog
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
     ACCOUNTS,
@@ -32,7 +32,7 @@ from whohas.warehouse.schema import (
     SOURCES,
     Table,
 )
-from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
+from whohas.warehouse.store import DataFile, Load, Snapshot, TableChange, Warehouse
 
 MILLION = 1_000_000
 
@@ -41,7 +41,7 @@ Rows = Sequence[dict[str, Any]]
 
 def stage(load: Load, table: Table, rows: list[dict[str, Any]], partition: str | None = None) -> DataFile:
     """A complete file of a load under way."""
-    path = load.new_file(table)
+    path = load.new_file_path(table)
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
     return DataFile(path, len(rows), partition)
 
@@ -61,20 +61,20 @@ def publish(
         ENTITLEMENTS: entitlements, ACCOUNT_ENTITLEMENTS: granted,
     }  # fmt: skip
     with warehouse.load() as load:
-        changes: list[Change] = []
+        changes: list[TableChange] = []
         for table, rows in brought.items():
             split: dict[str | None, list[dict[str, Any]]] = {}
             for row in rows:
                 split.setdefault((row.get("sourceId") or "") if table.partition else None, []).append(row)
             files = tuple(stage(load, table, part, partition) for partition, part in split.items())
-            changes.append(Change(table, files, None))
+            changes.append(TableChange(table, files, None))
         return load.publish(changes, tuple(source["id"] for source in sources))
 
 
 def report_plan(snapshot: Snapshot, report_type: str, arguments: Mapping[str, Any]) -> reports.Plan:
     """What a start of a report on a snapshot comes to."""
-    report = reports.find(report_type, arguments)
-    return report.plan(reports.Request(report_type, arguments), catalogue(snapshot))
+    report = reports.find_report(report_type, arguments)
+    return report.make_plan(reports.ReportRequest(report_type, arguments), read_catalog(snapshot))
 
 
 def report_rows(
@@ -90,7 +90,7 @@ def report_rows(
 def write_csv(snapshot: Snapshot, statement: Statement, folder: Path) -> Path:
     """The CSV file of a statement, made as the child of a run makes it."""
     path = folder / "rows.csv"
-    (statement,), tables = located([statement], snapshot)
+    (statement,), tables = resolve_at_snapshot([statement], snapshot)
     with open_duckdb(tables, 256 << 20, 2, folder / "spill") as engine:
         copy = copy_statement(FileRows(statement.sql, statement.columns), path)
         engine.copy(copy, statement.parameters, statement.ordered or header_rows(statement.columns) > 0)
@@ -106,7 +106,7 @@ def many_accounts(root: Path, count: int, source: str = "big") -> Snapshot:
     """A warehouse of one source with many accounts of six attributes each, made in chunks."""
     names = ["department", "description", "employeeID", "mail", "memberOf", "title"]
     with Warehouse(root).load() as load:
-        path, written = load.new_file(ACCOUNTS), 0
+        path, written = load.new_file_path(ACCOUNTS), 0
         with pq.ParquetWriter(path, ACCOUNTS.schema) as writer:
             while written < count:
                 size = min(100_000, count - written)
@@ -114,8 +114,8 @@ def many_accounts(root: Path, count: int, source: str = "big") -> Snapshot:
                 written += size
         sources = stage(load, SOURCES, [{"id": source, "name": "Big Directory", "accountAttributes": names}])
         changes = [
-            Change(SOURCES, (sources,), None),
-            Change(ACCOUNTS, (DataFile(path, count, source),), None),
+            TableChange(SOURCES, (sources,), None),
+            TableChange(ACCOUNTS, (DataFile(path, count, source),), None),
         ]
         return load.publish(changes, (source,))
 
@@ -142,7 +142,7 @@ def queued_run(number: int, size: int = 0) -> Run:
     """A run that waits for a worker, queued later and with a greater id than those of smaller numbers."""
     return Run(
         id=RunId(f"{number:032}"), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
-        key=f"k{number}", attributes={}, state=State.QUEUED, snapshot=1, launcher="tester",
+        key=f"k{number}", attributes={}, state=RunState.QUEUED, snapshot=1, launcher="tester",
         created=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number), launched=None, completed=None, rows=None,
         progress="Queued", percent=0, attempt=0, formats=("csv",), messages=(), artefacts=(), size=size,
     )  # fmt: skip

@@ -18,7 +18,7 @@ def jars(what: str, pom: Path) -> Path:
     """The folder of the jars that a `pom.xml` names, fetched when it is not there; Maven checks what it fetches.
 
     Args:
-        what: whose they are, as people say it: `Kafka`; the folder's name follows from it.
+        what: whose they are, as people say it: `KafkaProducer`; the folder's name follows from it.
     """
     folder = _CACHE / what.lower()
     if not folder.is_dir():

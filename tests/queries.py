@@ -38,7 +38,7 @@ def printed(node: Node) -> str:
 def inside_of(group: Group) -> str:
     parts: list[str] = []
     for clause in group.clauses:
-        word = "AND " if clause.conjunct else ""
+        word = "AND " if clause.joined_by_and else ""
         parts.append(f"{word}{clause.occur}{printed(clause.node)}")
     return " ".join(parts)
 
@@ -55,7 +55,7 @@ def bare(node: Node) -> Node:
     """A tree without its places."""
     match node:
         case Group():
-            return Group(tuple(Clause(c.occur, bare(c.node), c.conjunct) for c in node.clauses))
+            return Group(tuple(Clause(c.occur, bare(c.node), c.joined_by_and) for c in node.clauses))
         case Nested():
             return Nested(node.path, bare(node.node))
         case _:

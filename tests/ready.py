@@ -13,8 +13,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from whohas.db.engine import connect
-from whohas.db.migrations import upgrade
+from whohas.db.engine import create_engine
+from whohas.db.migrations import upgrade_schema
 from whohas.settings import Settings
 
 _NAME = "whohas.db"
@@ -23,8 +23,8 @@ _NAME = "whohas.db"
 def make_tables(settings: Settings) -> None:
     """Make all tables that a server makes, and let go of the database."""
     settings.make_home()
-    database = connect(settings.sqlalchemy_url)
-    upgrade(database)
+    database = create_engine(settings.sqlalchemy_url)
+    upgrade_schema(database)
     database.dispose()
 
 

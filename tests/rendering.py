@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from content_streams import checked
-from whohas.engine.duckdb import DuckDB, connect
-from whohas.engine.sql import literal
-from whohas.engine.statement import Column
-from whohas.execution.digest import Sealing
-from whohas.formats.base import About, Extract, Options, Rows
-from whohas.formats.registry import find
+from whohas.engine.duckdb import DuckDBConnection, connect_duckdb
+from whohas.engine.sql import string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.execution.digest import FileDigest
+from whohas.formats.base import Extract, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.registry import find_format
 
 STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
-ABOUT = About(
+ABOUT = ReportMetadata(
     run="0123456789abcdef0123456789abcdef",
     report="ACCOUNTS",
     title="Accounts",
@@ -45,7 +45,7 @@ TYPES = {
 
 def extract(
     folder: Path,
-    columns: Sequence[Column],
+    columns: Sequence[ResultColumn],
     *rows: Sequence[Any],
     name: str = "",
     group: str = "",
@@ -55,19 +55,19 @@ def extract(
     arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
     path = folder / "rows.parquet"
     pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path, row_group_size=5000)
-    sql = f"SELECT * FROM read_parquet({literal(str(path))})"
-    return Extract(path, Rows(sql, tuple(columns), name, group), len(rows), on_rows)
+    sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
+    return Extract(path, RowCounter(sql, tuple(columns), name, group), len(rows), on_rows)
 
 
-def file_of(rows: Extract, format: str, options: Options = Options(), about: About = ABOUT) -> Path:  # noqa: B008
+def file_of(rows: Extract, format: str, options: WriteOptions = WriteOptions(), about: ReportMetadata = ABOUT) -> Path:  # noqa: B008
     """The file of extracted rows in a format."""
-    one, path = find(format), rows.path.with_name(f"out.{format}")
+    one, path = find_format(format), rows.path.with_name(f"out.{format}")
     if one.copy is not None:
-        sealing = Sealing(path)
-        with sealing.on_the_way(), one.through(path) as place:
+        sealing = FileDigest(path)
+        with sealing.while_writing(), one.open_output(path) as place:
             written = _engine().copy(one.copy(rows.rows, place, about, options), {})
-        assert sealing.seal()["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-        assert written - one.uncounted(rows.rows.columns) == rows.count
+        assert sealing.finalize()["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert written - one.count_header_rows(rows.rows.columns) == rows.count
     else:
         assert one.write is not None
         one.write(rows, path, about, options)
@@ -80,5 +80,5 @@ def unzstd(data: bytes) -> bytes:
 
 
 @cache
-def _engine() -> DuckDB:
-    return DuckDB(connect(256 << 20, 2, Path(tempfile.gettempdir(), "whohas-tests-spill")))
+def _engine() -> DuckDBConnection:
+    return DuckDBConnection(connect_duckdb(256 << 20, 2, Path(tempfile.gettempdir(), "whohas-tests-spill")))

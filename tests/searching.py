@@ -12,8 +12,8 @@ import duckdb
 
 from whohas.engine.statement import Statement
 from whohas.ingest import load
-from whohas.search.index import open_index, searchable
-from whohas.search.service import Answer, Asked, ask
+from whohas.search.index import open_index, searchable_snapshot
+from whohas.search.service import SearchPlan, SearchRequest, plan_search
 from whohas.warehouse.store import Warehouse
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, tzinfo=UTC)
@@ -44,15 +44,15 @@ class Corpus:
 
     def open(self) -> None:
         """Looks at the newest data."""
-        self.index = open_index(searchable(self.warehouse))
+        self.index = open_index(searchable_snapshot(self.warehouse))
         self._connection = duckdb.connect()
         self._connection.execute("SET TimeZone = 'UTC'")
         for element in self.index.elements.values():
             for name, file in element.files.items():
                 self._connection.execute(f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{file}')")
 
-    def ask(self, query: str, index: str = "identities", **more: Any) -> Answer:
-        return ask(Asked(query, (index,), **more), self.index, NOW)
+    def ask(self, query: str, index: str = "identities", **more: Any) -> SearchPlan:
+        return plan_search(SearchRequest(query, (index,), **more), self.index, NOW)
 
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """A statement's rows; times as ISO texts."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from whohas.errors import InvalidArguments
 
-LONGEST = 2_000
+MAX_LENGTH = 2_000
 """Maximum length of a URL, in characters."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 """Hosts that always mean this machine."""
 
 _CHARACTERS = r"[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2}"
@@ -36,7 +36,7 @@ _HIGHEST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class HttpUrl:
     """A parsed HTTP URL.
 
     Attributes:
@@ -74,9 +74,9 @@ class Address:
         return self.port or (443 if self.scheme == "https" else 80)
 
     @property
-    def loopback(self) -> bool:
-        """Whether the host is one of `LOOPBACK`."""
-        return self.host in LOOPBACK
+    def is_loopback(self) -> bool:
+        """Whether the host is one of `LOOPBACK_HOSTS`."""
+        return self.host in LOOPBACK_HOSTS
 
     @property
     def without_port(self) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ class Address:
         return self.scheme, self.host, self.path, self.query, self.fragment
 
 
-def parse(text: str, *, services: bool = False) -> Address:
+def parse(text: str, *, services: bool = False) -> HttpUrl:
     """Parse an HTTP URL.
 
     Args:
@@ -94,23 +94,23 @@ def parse(text: str, *, services: bool = False) -> Address:
     Raises:
         InvalidArguments: the URL is malformed; the message says where.
     """
-    address = parsed(text, services=services)
+    address = try_parse(text, services=services)
     if address is None:
-        raise InvalidArguments(f"{text[:200]!r} is no address: {fault(text, services=services)}.")
+        raise InvalidArguments(f"{text[:200]!r} is no address: {describe_fault(text, services=services)}.")
     return address
 
 
-def parsed(text: str, *, services: bool = False) -> Address | None:
+def try_parse(text: str, *, services: bool = False) -> HttpUrl | None:
     """Parse an HTTP URL like `parse`, but return None if it is malformed."""
-    match = _ADDRESS.fullmatch(text) if len(text) <= LONGEST else None
+    match = _ADDRESS.fullmatch(text) if len(text) <= MAX_LENGTH else None
     host = _host(match["host"], services) if match else None
     port = int(match["port"]) if match and match["port"] else None
     if match is None or host is None or (port or 0) > _HIGHEST_PORT:
         return None
-    return Address(text, match["scheme"].lower(), host, port, match["path"], match["query"], match["fragment"])
+    return HttpUrl(text, match["scheme"].lower(), host, port, match["path"], match["query"], match["fragment"])
 
 
-def authority(text: str) -> tuple[str, int | None]:
+def parse_host_and_port(text: str) -> tuple[str, int | None]:
     """Parse HOST or HOST:PORT, such as `kafka.acme.example:9092`; return the host and the port or None.
 
     Raises:
@@ -147,12 +147,12 @@ def _host(text: str, services: bool) -> str | None:
     return name if all(form.fullmatch(label) for label in labels) else None
 
 
-def fault(text: str, *, services: bool = False) -> str:
+def describe_fault(text: str, *, services: bool = False) -> str:
     """Return what is wrong with a malformed URL, as a clause for a message; empty if `parse` accepts the URL."""
-    if parsed(text, services=services) is not None:
+    if try_parse(text, services=services) is not None:
         return ""
-    if len(text) > LONGEST:
-        return f"it has more than {LONGEST:,} characters"
+    if len(text) > MAX_LENGTH:
+        return f"it has more than {MAX_LENGTH:,} characters"
     if not text.isascii() or not text.isprintable() or " " in text:
         return "it has blanks, control characters or letters beyond ASCII; write them as %XX, and a host's as xn--"
     scheme, separator, rest = text.partition("://")

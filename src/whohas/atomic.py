@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-PART = ".part"
+PART_SUFFIX = ".part"
 """The extension of files that are not complete yet."""
 
 _LONGEST_NAME = 180
@@ -38,7 +38,7 @@ class Draft:
     def __init__(self, path: Path, *, mode: int = 0o666) -> None:
         self.path = path
         name = os.fsencode(path.name)[:_LONGEST_NAME].decode(errors="ignore")
-        self._part = path.with_name(f".{name}.{secrets.token_hex(4)}{PART}")
+        self._part = path.with_name(f".{name}.{secrets.token_hex(4)}{PART_SUFFIX}")
         with _naming(path):
             descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         self._file = os.fdopen(descriptor, "wb")
@@ -157,7 +157,7 @@ def remove_leftovers(folder: Path, *, seconds: float = 0.0) -> None:
             a lock that keeps others from writing in the folder.
     """
     before = time.time() - seconds
-    for left in folder.glob(f".*{PART}"):
+    for left in folder.glob(f".*{PART_SUFFIX}"):
         with suppress(OSError):  # another process has removed it, or this one lacks the permission
             if left.stat().st_mtime <= before:
                 left.unlink()

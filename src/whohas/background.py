@@ -35,8 +35,8 @@ class PeriodicTask:
         seconds: the interval from the start of one call to the start of the next; a callable is evaluated after each
             call. Calls that would have been due while one was still running are skipped.
         at_start: whether the first call is due at once, not after the first interval.
-        apart: whether to call it in a separate thread, because it may take long.
-        needed: a quick check before each call; if it returns false, `run` is not called this time.
+        in_own_thread: whether to call it in a separate thread, because it may take long.
+        is_needed: a quick check before each call; if it returns false, `run` is not called this time.
         jitter: the largest random delay, as a fraction of the interval, so that processes that were started together
             do not run the task at the same moment.
     """
@@ -45,13 +45,13 @@ class PeriodicTask:
     run: Callable[[], object]
     seconds: float | Callable[[], float]
     at_start: bool = True
-    apart: bool = False
-    needed: Callable[[], bool] | None = None
+    in_own_thread: bool = False
+    is_needed: Callable[[], bool] | None = None
     jitter: float = 0.0
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Periodic:
     """A task and its state in the runner.
 
     Attributes:
@@ -76,7 +76,7 @@ class Runner:
     """
 
     def __init__(self, name: str, tasks: Sequence[PeriodicTask]) -> None:
-        self._entries = [_Entry(task, math.inf) for task in tasks]
+        self._entries = [_Periodic(task, math.inf) for task in tasks]
         self._changed = threading.Condition()
         self._stopping = False
         self._apart = set[threading.Thread]()
@@ -115,13 +115,13 @@ class Runner:
         while (entry := self._next()) is not None:
             if not self._is_needed(entry):
                 self._ended(entry)
-            elif entry.task.apart:
+            elif entry.task.in_own_thread:
                 self._start_apart(entry)
             else:
                 self._do(entry)
                 self._ended(entry)
 
-    def _next(self) -> _Entry | None:
+    def _next(self) -> _Periodic | None:
         """Wait until a task is due, mark it as busy, and return it; return None once the runner is stopping."""
         with self._changed:
             while not self._stopping:
@@ -134,7 +134,7 @@ class Runner:
                 self._changed.wait(wait)
         return None
 
-    def _start_apart(self, entry: _Entry) -> None:
+    def _start_apart(self, entry: _Periodic) -> None:
         def work() -> None:
             self._do(entry)
             with self._changed:
@@ -150,21 +150,21 @@ class Runner:
             self._note_fault(entry, error)
             self._ended(entry)
 
-    def _is_needed(self, entry: _Entry) -> bool:
+    def _is_needed(self, entry: _Periodic) -> bool:
         try:
-            return entry.task.needed is None or entry.task.needed()
+            return entry.task.is_needed is None or entry.task.is_needed()
         except Exception as error:
             self._note_fault(entry, error)
             return False
 
-    def _do(self, entry: _Entry) -> None:
+    def _do(self, entry: _Periodic) -> None:
         try:
             entry.task.run()
             entry.faults = 0
         except Exception as error:
             self._note_fault(entry, error)
 
-    def _note_fault(self, entry: _Entry, error: Exception) -> None:
+    def _note_fault(self, entry: _Periodic, error: Exception) -> None:
         # a database outage makes every call fail: log only failures 1, 2, 4, 8 … in a row
         entry.faults += 1
         if entry.faults & (entry.faults - 1) == 0:
@@ -174,7 +174,7 @@ class Runner:
             details = {} if expected else {"exc_info": error}
             log_failure("task failed", task=entry.task.name, reason=reason, times=entry.faults, **details)
 
-    def _ended(self, entry: _Entry) -> None:
+    def _ended(self, entry: _Periodic) -> None:
         seconds = _interval(entry.task)
         with self._changed:
             now = time.monotonic()

@@ -22,12 +22,14 @@ _LEAST = 1 << 16
 """Free bytes below which a disk counts as full: SQLite needs about this much to open a database."""
 
 _FREE = "Free some, or give whohas a folder elsewhere (WHOHAS_HOME)."
-READ_ONLY = "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
+READ_ONLY_MESSAGE = (
+    "is on a file system that is read-only. Mount it for writing, or give whohas another folder (WHOHAS_HOME)."
+)
 """The end of a message that begins with a path."""
 _LESS = "Ask for less at once, or give it more memory (WHOHAS_RUN_MEMORY)."
 
 
-def sentence(error: BaseException, database: str = "", home: str = "") -> str | None:
+def describe(error: BaseException, database: str = "", home: str = "") -> str | None:
     """Return a message for an error of the system, the database or the engine; None for any other error.
 
     Args:
@@ -67,7 +69,7 @@ def address_of(url: str) -> str:
     return f"postgresql://{host}{port}/{parsed.database or ''}"
 
 
-def unusable(error: BaseException, url: str, home: str) -> str:
+def describe_unusable(error: BaseException, url: str, home: str) -> str:
     """Return a sentence on why a database or the folder of an installation cannot be used.
 
     Args:
@@ -75,7 +77,7 @@ def unusable(error: BaseException, url: str, home: str) -> str:
         home: the folder.
     """
     address = address_of(url)
-    return sentence(error, address, home) or f"{address} cannot be used: {first_line(error)}."
+    return describe(error, address, home) or f"{address} cannot be used: {first_line(error)}."
 
 
 def first_line(error: BaseException) -> str:
@@ -119,7 +121,7 @@ def _of_database(error: BaseException, address: str) -> str | None:
     if "is full" in lower or _says_full(error):
         return _no_room(address or "the database")
     if ("readonly database" in lower or "unable to open" in lower) and _is_read_only(address):
-        return f"{address} {READ_ONLY}"
+        return f"{address} {READ_ONLY_MESSAGE}"
     if "readonly database" in lower or "unable to open" in lower:
         return f"{named} cannot be opened or written: {text}. Look at the rights of the file and its folder."
     if "disk i/o error" in lower:
@@ -156,7 +158,7 @@ def _of_system(error: OSError, home: str) -> str:
     if error.errno == errno.EFBIG:
         return f"{where or 'A file'} may not grow any further: a limit of this process (ulimit -f) or the file system."
     if error.errno == errno.EROFS:
-        return f"{where or home or 'The disk'} {READ_ONLY}"
+        return f"{where or home or 'The disk'} {READ_ONLY_MESSAGE}"
     if error.errno in _REFUSED:
         user = f"the user {os.geteuid()} that runs whohas"
         return f"{where or 'A file'} is refused to {user}: {error.strerror}. Give it to that user, or set WHOHAS_HOME."

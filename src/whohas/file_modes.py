@@ -43,21 +43,21 @@ def restrict_process() -> None:
 
 
 @dataclass(slots=True)
-class Tightened:
+class PermissionChanges:
     """Counts of the permissions that were changed, and the failures.
 
     Attributes:
-        closed: the number of files and folders that other users could access before.
+        restricted: the number of files and folders that other users could access before.
         opened: the number of files and folders of tables that were opened to their group or moved to it.
         faults: one sentence for each file or folder whose permissions could not be changed.
     """
 
-    closed: int = 0
+    restricted: int = 0
     opened: int = 0
     faults: list[str] = field(default_factory=list[str])
 
 
-def tighten(home: Path, *, group: bool) -> Tightened:
+def restrict_home(home: Path, *, group: bool) -> PermissionChanges:
     """Set the permissions of the home folder, of its direct entries and of the entries of the warehouse.
 
     Afterwards nobody but the owner, and with `group` the group of the tables, can reach anything deeper, whatever the
@@ -67,7 +67,7 @@ def tighten(home: Path, *, group: bool) -> Tightened:
         home: the home folder, which must exist.
         group: whether the tables are open to the group of the warehouse folder.
     """
-    done = Tightened()
+    done = PermissionChanges()
     try:
         mode = home.stat().st_mode
         if mode & stat.S_ISVTX:
@@ -96,13 +96,13 @@ def tighten(home: Path, *, group: bool) -> Tightened:
     return done
 
 
-def tighten_all(home: Path, done: Tightened, *, group: bool) -> Tightened:
+def restrict_all_files(home: Path, done: PermissionChanges, *, group: bool) -> PermissionChanges:
     """Set the permissions of every file below the home folder too, in case somebody opens the home folder by mistake.
 
-    Call it after `tighten`. A hundred thousand files take seconds.
+    Call it after `restrict_home`. A hundred thousand files take seconds.
 
     Args:
-        done: the result of `tighten`; it is updated and returned.
+        done: the result of `restrict_home`; it is updated and returned.
         group: whether the tables are open to the group of the warehouse folder.
     """
     try:
@@ -114,17 +114,17 @@ def tighten_all(home: Path, done: Tightened, *, group: bool) -> Tightened:
 
 def share_warehouse(folder: Path) -> None:
     """Open the warehouse folder to its group; new entries inherit the group (set-group-ID)."""
-    _set(folder, _FOLDER, Tightened())
+    _set(folder, _FOLDER, PermissionChanges())
 
 
 def share_table(folder: Path) -> None:
     """Open a table (its folder, its Delta log and its files) to the group of the warehouse folder that contains it."""
     if folder.is_dir():
-        _open_table(folder, folder.parent.stat().st_gid, Tightened())
+        _open_table(folder, folder.parent.stat().st_gid, PermissionChanges())
 
 
 @contextmanager
-def sharing(shared: bool) -> Generator[None]:
+def group_readable_files(shared: bool) -> Generator[None]:
     """With `shared`, create files that the group can read until the context ends.
 
     Used for the commit of a table, so that other engines can read its log at once. It changes the umask of the whole
@@ -140,16 +140,16 @@ def sharing(shared: bool) -> Generator[None]:
         os.umask(before)
 
 
-def close_files(*paths: Path) -> Tightened:
+def restrict_files(*paths: Path) -> PermissionChanges:
     """Restrict files outside the home folder to their owner; missing files are skipped."""
-    done = Tightened()
+    done = PermissionChanges()
     for path in paths:
         if path.is_file():
             _close(path, done)
     return done
 
 
-def _everything(home: Path, group: bool, done: Tightened) -> None:
+def _everything(home: Path, group: bool, done: PermissionChanges) -> None:
     # the warehouse first: other engines may be waiting to read its tables
     for top, is_folder in sorted(_entries(home, follow=_LINKED), key=lambda entry: entry[0].name != "warehouse"):
         if not is_folder or top.name not in _OURS:
@@ -165,7 +165,7 @@ def _everything(home: Path, group: bool, done: Tightened) -> None:
                 _close_tree(inside, done)
 
 
-def _close_tree(folder: Path, done: Tightened) -> None:
+def _close_tree(folder: Path, done: PermissionChanges) -> None:
     # a home folder may have the files of a hundred thousand runs: create no Path for files that need no change
     try:
         with os.scandir(folder) as entries:
@@ -182,7 +182,7 @@ def _close_tree(folder: Path, done: Tightened) -> None:
         return
 
 
-def _open_table(folder: Path, number: int, done: Tightened) -> None:
+def _open_table(folder: Path, number: int, done: PermissionChanges) -> None:
     _set(folder, _FOLDER, done, number)
     for path, is_folder in _entries(folder):
         if is_folder:
@@ -206,7 +206,7 @@ def _entries(folder: Path, follow: frozenset[str] = frozenset()) -> Iterator[tup
         return
 
 
-def _close(path: Path, done: Tightened) -> None:
+def _close(path: Path, done: PermissionChanges) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -215,7 +215,7 @@ def _close(path: Path, done: Tightened) -> None:
         _set(path, mode & 0o700, done)
 
 
-def _set(path: Path, wanted: int, done: Tightened, group: int | None = None) -> None:
+def _set(path: Path, wanted: int, done: PermissionChanges, group: int | None = None) -> None:
     """Set the permissions of a file or folder, and its group if given; count the change or the failure in `done`."""
     try:
         if group is not None and path.stat().st_gid != group:
@@ -233,12 +233,12 @@ def _set(path: Path, wanted: int, done: Tightened, group: int | None = None) -> 
     if after & _OTHERS & ~wanted:
         done.faults.append(f"{path} keeps the permissions {after:04o}: its file system has no others. {_OWNER}")
     elif before & _OTHERS & ~wanted:
-        done.closed += 1
+        done.restricted += 1
     else:
         done.opened += 1
 
 
-def _give(path: Path, group: int, done: Tightened) -> None:
+def _give(path: Path, group: int, done: PermissionChanges) -> None:
     try:
         os.chown(path, -1, group)
     except PermissionError as error:
@@ -253,13 +253,13 @@ def _give(path: Path, group: int, done: Tightened) -> None:
 _OWNER = "Let its owner close it to others, or set WHOHAS_HOME to a folder of your own on a local disk."
 
 
-def log_changes(home: Path, done: Tightened) -> None:
+def log_changes(home: Path, done: PermissionChanges) -> None:
     """Log how many entries of a home folder were restricted or opened, and the first few failures."""
     import structlog
 
     log = structlog.get_logger("whohas.permissions")
-    if done.closed:
-        log.warning("permissions tightened", home=str(home), entries=done.closed)
+    if done.restricted:
+        log.warning("permissions tightened", home=str(home), entries=done.restricted)
     if done.opened:
         log.warning("tables opened to their group", home=str(home), entries=done.opened)
     for fault in done.faults[:_FAULTS]:

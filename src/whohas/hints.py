@@ -11,7 +11,7 @@ _SHOWN = 10
 """Number of ambiguous matches that a message lists."""
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
+def closest_match(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that is most similar to a misspelled one, ignoring case; None if none is similar."""
     by_folded: Mapping[str, str] = {candidate.casefold(): candidate for candidate in known}
     matches = get_close_matches(name[:200].casefold(), by_folded, 1)
@@ -20,11 +20,11 @@ def near(name: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ` Did you mean NAME?`, with a leading blank, to append to a message; empty if no known name is similar."""
-    suggestion = near(name, known)
+    suggestion = closest_match(name, known)
     return f" Did you mean {suggestion}?" if suggestion else ""
 
 
-def ambiguous(beginning: str, matches: Sequence[str]) -> InvalidArguments:
+def ambiguous_id(beginning: str, matches: Sequence[str]) -> InvalidArguments:
     """Return the error for an id prefix that several runs share.
 
     Args:

@@ -78,7 +78,7 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name, lowest in LEAST.items():
+    for name, lowest in LOWEST_LEVELS.items():
         logging.getLogger(name).setLevel(lowest)
     logging.captureWarnings(True)
     sys.excepthook = _end_of_process
@@ -86,7 +86,7 @@ def configure_logs(level: str) -> None:
     sys.unraisablehook = _unraisable
 
 
-def are_json() -> bool:
+def is_logging_json() -> bool:
     """Return whether this process logs JSON, that is, whether `configure_logs` was called (servers and workers)."""
     return any(isinstance(handler, JsonHandler) for handler in logging.getLogger().handlers)
 
@@ -138,7 +138,7 @@ def _unraisable(fault: sys.UnraisableHookArgs) -> None:
     )
 
 
-LEAST = {
+LOWEST_LEVELS = {
     "uvicorn.access": logging.WARNING,
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,

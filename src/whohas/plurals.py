@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def counted(count: int, noun: str, plural: str | None = None) -> str:
+def pluralize(count: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun in the singular or plural: `1 row`, `0 rows`, `2,000 rows`.
 
     Args:

@@ -15,33 +15,33 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas import timeouts
-from whohas.audit.denials import Denials
+from whohas.audit.denials import DenialLog
 from whohas.audit.relay import Relay
-from whohas.auth import Access, open_access
+from whohas.auth import AuthServices, open_access
 from whohas.background import PeriodicTask
-from whohas.db.engine import connect
-from whohas.db.migrations import upgrade
+from whohas.db.engine import create_engine
+from whohas.db.migrations import upgrade_schema
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
 from whohas.execution.legacy_jobs import remove_job_tables
-from whohas.execution.on_demand import Later
-from whohas.execution.processes import Children
+from whohas.execution.on_demand import OnDemandRenderer
+from whohas.execution.processes import ChildPool
 from whohas.execution.queue import Wakeup
 from whohas.execution.supervisor import Supervisor
 from whohas.execution.sweeper import Sweeper
-from whohas.execution.worker import AFTER_RUNS, working
-from whohas.faults import unusable
-from whohas.formats.registry import find
+from whohas.execution.worker import TASK_AFTER_RUNS, run_worker
+from whohas.faults import describe_unusable
+from whohas.formats.registry import find_format
 from whohas.hints import did_you_mean
 from whohas.ingest.audit_events import tell_loads
-from whohas.reports.registry import reports
+from whohas.reports.registry import all_reports
 from whohas.retention.service import Retention
 from whohas.runs.service import Runs
 from whohas.schedules.service import Schedules
 from whohas.settings import Settings
-from whohas.storage import Artefacts
+from whohas.storage import ArtifactStore
 from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.store import Warehouse
-from whohas.webhooks.service import Hooks
+from whohas.webhooks.service import Webhooks
 
 _SWEEP_JITTER = 0.1
 _CONNECTIONS = 4
@@ -57,18 +57,18 @@ class Services:
     settings: Settings
     database: sa.Engine
     warehouse: Warehouse
-    artefacts: Artefacts
+    artefacts: ArtifactStore
     runs: Runs
-    on_demand: Later
-    access: Access
+    on_demand: OnDemandRenderer
+    access: AuthServices
     schedules: Schedules
-    hooks: Hooks
+    webhooks: Webhooks
     retention: Retention
     tracing: Tracing
-    denials: Denials
+    denial_log: DenialLog
     relay: Relay
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Prepare what the first requests would otherwise wait for, half a second or more.
 
         Opens connections to the database, imports the modules that read tables, and reads the catalog of the newest
@@ -78,14 +78,14 @@ class Services:
             with ExitStack() as open_together:
                 for _ in range(_CONNECTIONS):
                     open_together.enter_context(self.database.connect())
-                self.runs.planned("IDENTITIES", {}, "nobody")
+                self.runs.plan("IDENTITIES", {}, "nobody")
         except WhohasError as error:
             log.info("not warm", reason=error.message)
         except Exception as error:
             log.warning("not warm", exc_info=error)
 
     @contextmanager
-    def worker(self) -> Generator[None]:
+    def run_worker(self) -> Generator[None]:
         """Make this process a worker until the context ends.
 
         A worker executes runs, starts scheduled runs, delivers webhook messages, and sweeps what retention no longer
@@ -96,20 +96,35 @@ class Services:
         )  # created first: it checks the age of the newest run before this worker adds runs
         tasks = (
             PeriodicTask(
-                "schedules", self.schedules.tick, timeouts.TICK_SECONDS, apart=True, needed=self.schedules.any_due
+                "schedules",
+                self.schedules.start_due,
+                timeouts.TICK_SECONDS,
+                in_own_thread=True,
+                is_needed=self.schedules.any_due,
             ),
-            PeriodicTask("schedules put right", self.schedules.put_right, timeouts.CLOCK_LOOK_SECONDS, apart=True),
-            PeriodicTask(AFTER_RUNS, self.hooks.deliver, timeouts.TICK_SECONDS, apart=True, needed=self.hooks.any_due),
+            PeriodicTask(
+                "schedules put right",
+                self.schedules.correct_next_times,
+                timeouts.CLOCK_CHECK_SECONDS,
+                in_own_thread=True,
+            ),
+            PeriodicTask(
+                TASK_AFTER_RUNS,
+                self.webhooks.deliver,
+                timeouts.TICK_SECONDS,
+                in_own_thread=True,
+                is_needed=self.webhooks.any_due,
+            ),
             # a sweep scans folders that all workers share: jitter keeps workers from scanning them at the same time
-            PeriodicTask("sweep", sweeper.sweep, self.settings.sweep_seconds, apart=True, jitter=_SWEEP_JITTER),
+            PeriodicTask("sweep", sweeper.sweep, self.settings.sweep_seconds, in_own_thread=True, jitter=_SWEEP_JITTER),
         )
-        with self.runs.work(tasks):
+        with self.runs.working(tasks):
             yield
 
 
 def _check_names(settings: Settings) -> None:
     """Reject settings that name unknown reports or formats; otherwise they would surface only when a run starts."""
-    known = reports()
+    known = all_reports()
     for name in settings.concurrent_reports:
         if name not in known:
             raise InvalidArguments(
@@ -120,7 +135,7 @@ def _check_names(settings: Settings) -> None:
         raise InvalidArguments("WHOHAS_DEFAULT_FORMATS names no format; a run makes at least one, such as csv.")
     for name in settings.default_formats:
         try:
-            find(name)
+            find_format(name)
         except InvalidArguments as error:
             raise InvalidArguments(f"WHOHAS_DEFAULT_FORMATS: {error.message}") from None
 
@@ -139,25 +154,25 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
     _check_names(settings)
     try:
         settings.make_home(serving=serving)
-        database = connect(settings.sqlalchemy_url)
-        upgrade(database)
+        database = create_engine(settings.sqlalchemy_url)
+        upgrade_schema(database)
         if database.dialect.name == "postgresql":
             remove_job_tables(database, quiet=True)  # now, while this process has only one session
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
-        raise Unavailable(unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
-    artefacts = Artefacts(settings.artefacts_path)
+        raise Unavailable(describe_unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
+    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
+    artefacts = ArtifactStore(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
-    children = Children()
+    children = ChildPool()
     supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)
     wakeup = Wakeup()
 
     def work(tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]:
-        return working(settings, database, supervisor, wakeup, tasks)
+        return run_worker(settings, database, supervisor, wakeup, tasks)
 
-    on_demand = Later(settings, database, artefacts, warehouse, children)
-    denials = Denials(database)
+    on_demand = OnDemandRenderer(settings, database, artefacts, warehouse, children)
+    denials = DenialLog(database)
     relay = Relay(
         settings,
         database,
@@ -167,7 +182,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
                 "loads",
                 lambda: tell_loads(warehouse, database),
                 timeouts.AUDIT_LOADS_SECONDS,
-                needed=lambda: relay.leads,
+                is_needed=lambda: relay.is_leader,
             ),
         ),
         partial(denials.flush, all=True),
@@ -182,11 +197,11 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
             runs=runs,
             on_demand=on_demand,
             access=access,
-            schedules=Schedules(database, runs, outsiders=settings.oidc_issuer is not None),
-            hooks=Hooks(settings, database, access.secrets),
+            schedules=Schedules(database, runs, allow_external_owners=settings.oidc_issuer is not None),
+            webhooks=Webhooks(settings, database, access.secrets_key),
             retention=Retention(settings, database, artefacts),
             tracing=tracing,
-            denials=denials,
+            denial_log=denials,
             relay=relay,
         )
     finally:

@@ -21,9 +21,9 @@ from pydantic_settings.sources import TomlConfigSettingsSource
 from sqlalchemy import make_url
 
 from whohas import addresses, file_modes, timeouts
-from whohas.db.engine import with_driver
+from whohas.db.engine import parse_database_url
 from whohas.errors import InvalidArguments
-from whohas.file_modes import Tightened
+from whohas.file_modes import PermissionChanges
 from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
@@ -381,7 +381,7 @@ class Settings(BaseSettings):
             if separator and protocol.lower() not in ("plaintext", "ssl", "sasl_plaintext", "sasl_ssl"):
                 raise ValueError(f"{broker[:200]!r} begins with an unknown protocol; write HOST:PORT")
             with addresses.as_value_error():
-                addresses.authority(rest)
+                addresses.parse_host_and_port(rest)
         return value
 
     @field_validator("kafka_options")
@@ -444,26 +444,28 @@ class Settings(BaseSettings):
         """
         file_modes.restrict_process()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        done = file_modes.tighten(self.home, group=self.warehouse_shared)
+        done = file_modes.restrict_home(self.home, group=self.is_warehouse_shared)
         url = make_url(self.sqlalchemy_url)
         if url.get_backend_name() == "sqlite" and url.database and Path(url.database).parent != self.home:
-            files = file_modes.close_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))
-            done.closed += files.closed
+            files = file_modes.restrict_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))
+            done.restricted += files.restricted
             done.faults += files.faults
         if serving:
             thread = threading.Thread(target=self._tighten_all, args=(done,), name="permissions", daemon=True)
             thread.start()
             thread.join(timeouts.PERMISSIONS_WAIT_SECONDS)
-        elif done.closed or done.opened:
+        elif done.restricted or done.opened:
             self._tighten_all(done)
         else:
             file_modes.log_changes(self.home, done)
 
-    def _tighten_all(self, done: Tightened) -> None:
-        file_modes.log_changes(self.home, file_modes.tighten_all(self.home, done, group=self.warehouse_shared))
+    def _tighten_all(self, done: PermissionChanges) -> None:
+        file_modes.log_changes(
+            self.home, file_modes.restrict_all_files(self.home, done, group=self.is_warehouse_shared)
+        )
 
     @property
-    def warehouse_shared(self) -> bool:
+    def is_warehouse_shared(self) -> bool:
         """Whether the tables are readable by the group of the warehouse folder."""
         return self.warehouse_mode == "group"
 
@@ -483,14 +485,14 @@ class Settings(BaseSettings):
         return self.spill or self.home / "spill"
 
     @property
-    def trail_path(self) -> Path:
+    def audit_log_path(self) -> Path:
         """The file of the audit log."""
         return self.home / "audit.ndjson"
 
     @property
     def sqlalchemy_url(self) -> str:
         """The URL of the database, with its driver and password."""
-        url = with_driver(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
+        url = parse_database_url(self.database_url or f"sqlite:///{self.home / 'whohas.db'}")
         return url.render_as_string(hide_password=False)
 
 

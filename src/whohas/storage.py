@@ -24,18 +24,18 @@ from whohas import atomic
 
 EXTRACT = "extract"
 """The format of an extract among the files of a run; no request can name it."""
-ZIP = "application/zip"
+ZIP_MEDIA_TYPE = "application/zip"
 """The media type of a zip, whatever the format of the files in it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Artefact:
+class Artifact:
     """A finished file of a run.
 
     Attributes:
         format: the format's name in lower case, such as `csv`.
         name: the file's name within the folder of the run.
-        media_type: `ZIP` for a zip, such as a search export; empty for the usual media type of the format.
+        media_type: `ZIP_MEDIA_TYPE` for a zip, such as a search export; empty for the usual media type of the format.
         bytes: its size.
         rows: the number of data rows in it.
         sha256: the SHA-256 of its content, 64 hex digits.
@@ -51,16 +51,16 @@ class Artefact:
     @property
     def zipped(self) -> bool:
         """Whether it is a zip whose members have the format."""
-        return self.media_type == ZIP
+        return self.media_type == ZIP_MEDIA_TYPE
 
 
-class Artefacts:
+class ArtifactStore:
     """The store of files of runs: one folder for each run under `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def part(self, run_id: str, attempt: int, name: str) -> Path:
+    def part_path(self, run_id: str, attempt: int, name: str) -> Path:
         """Create the folder of a run, and return the path at which an attempt writes a file until it is finished.
 
         Args:
@@ -68,7 +68,7 @@ class Artefacts:
         """
         folder = self.root / run_id
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{attempt}-{name}{atomic.PART}"
+        return folder / f"{attempt}-{name}{atomic.PART_SUFFIX}"
 
     def publish(self, part: Path) -> str:
         """Rename a complete file that is synced to disk to its final name, atomically; return that name.
@@ -79,31 +79,31 @@ class Artefacts:
         Raises:
             OSError: the file cannot be renamed.
         """
-        final = part.with_name(part.name.removesuffix(atomic.PART))
+        final = part.with_name(part.name.removesuffix(atomic.PART_SUFFIX))
         atomic.publish(part, final)
         return final.name
 
-    def published(self, file: Mapping[str, Any], zipped: bool) -> Artefact:
+    def publish_reported(self, file: Mapping[str, Any], zipped: bool) -> Artifact:
         """Publish a file that a child process has finished, and return its description.
 
         Args:
             file: as the child process reported it: `format`, `path` (of the part), `bytes`, `rows`, `sha256`.
             zipped: whether it is a zip.
         """
-        return Artefact(
+        return Artifact(
             format=file["format"],
             name=self.publish(Path(file["path"])),
-            media_type=ZIP if zipped else "",
+            media_type=ZIP_MEDIA_TYPE if zipped else "",
             bytes=file["bytes"],
             rows=file["rows"],
             sha256=file["sha256"],
         )
 
-    def path(self, run_id: str, artefact: Artefact) -> Path:
+    def path(self, run_id: str, artefact: Artifact) -> Path:
         """Return the path of a finished file."""
         return self.root / run_id / artefact.name
 
-    def sweep(self, run_id: str, attempt: int) -> None:
+    def remove_attempts(self, run_id: str, attempt: int) -> None:
         """Remove the files of a run that were written by this attempt or earlier ones, and the folder if it is empty.
 
         No effect if the run has no folder.

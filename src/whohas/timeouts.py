@@ -14,28 +14,28 @@ from typing import Final
 
 # The lease of a worker
 
-LEASE_BEAT_SECONDS: Final = 0.5
+LEASE_HEARTBEAT_SECONDS: Final = 0.5
 """Interval of a worker's heartbeats on PostgreSQL, where its lease on runs depends on them."""
-LEASE_LOCAL_BEAT_SECONDS: Final = 10.0
+LEASE_SQLITE_HEARTBEAT_SECONDS: Final = 10.0
 """Interval of heartbeats on SQLite. They only reveal a hung worker, and each is a commit that wakes the queue."""
-LEASE_PATIENCE_SECONDS: Final = 6 * LEASE_BEAT_SECONDS
+LEASE_PATIENCE_SECONDS: Final = 6 * LEASE_HEARTBEAT_SECONDS
 """How long a worker may fail to write its heartbeat before it kills its child processes."""
 LEASE_MARGIN_SECONDS: Final = 0.5
 """Allowance for killing the child processes and for the commit of a heartbeat."""
-LEASE_GONE_SECONDS: Final = LEASE_PATIENCE_SECONDS + LEASE_MARGIN_SECONDS
+LEASE_EXPIRY_SECONDS: Final = LEASE_PATIENCE_SECONDS + LEASE_MARGIN_SECONDS
 """Age of a worker's last heartbeat at which its child processes have certainly ended, even if the worker is alive but
 cut off from the database."""
-LEASE_SETTLE_SECONDS: Final = 4 * LEASE_BEAT_SECONDS
+LEASE_TAKEOVER_DELAY_SECONDS: Final = 4 * LEASE_HEARTBEAT_SECONDS
 """How long a worker that has (re)connected to the database waits before it takes over runs: after an outage the other
 workers need time to renew their heartbeats."""
-LEASE_HERE_SECONDS: Final = 5.0
+LEASE_CLI_TRUST_SECONDS: Final = 5.0
 """Maximum age of a worker's heartbeat for the command line to leave its run to that worker."""
-LEASE_DEAD_SECONDS: Final = 2 * LEASE_LOCAL_BEAT_SECONDS
+LEASE_DEAD_SECONDS: Final = 2 * LEASE_SQLITE_HEARTBEAT_SECONDS
 """Age of the last heartbeat at which a worker is no longer counted as alive."""
 LEASE_HUNG_SECONDS: Final = 30.0
 """Age of the last heartbeat at which a worker that still holds its lock counts as hung: its database session is
 terminated, and it loses its runs."""
-RECOVERY_LOOK_SECONDS: Final = LEASE_BEAT_SECONDS
+RECOVERY_POLL_SECONDS: Final = LEASE_HEARTBEAT_SECONDS
 """Interval of the search for dead workers."""
 RECOVERY_TIDY_SECONDS: Final = 60.0
 """Interval of the search for files that lost attempts wrote after their run had ended."""
@@ -44,9 +44,9 @@ RECOVERY_STRAY_SECONDS: Final = 600.0
 
 # Child processes, and the attempts at runs that they execute
 
-CHILD_WORD_SECONDS: Final = 1.0
+CHILD_KEEPALIVE_SECONDS: Final = 1.0
 """Interval of the messages by which a worker shows its child processes that it is alive."""
-CHILD_PARENT_SECONDS: Final = 15.0
+CHILD_ORPHAN_SECONDS: Final = 15.0
 """A child process exits if it has received no such message for this long."""
 CHILD_TERM_SECONDS: Final = 0.5
 """Time between SIGTERM and SIGKILL for a child process."""
@@ -60,17 +60,17 @@ CHILD_FORK_SECONDS: Final = 600.0
 more than two minutes on a machine with forty other busy processes."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
 """Interval at which the engine is asked for its progress."""
-ATTEMPT_LOOK_SECONDS: Final = 0.1
+ATTEMPT_CANCEL_POLL_SECONDS: Final = 0.1
 """Interval at which the row of a run is checked for a cancel: a cancel takes effect within this time."""
-ATTEMPT_NOTE_SECONDS: Final = 0.5
+ATTEMPT_PROGRESS_SECONDS: Final = 0.5
 """Interval at which progress is written to the row of a run."""
-ATTEMPT_AGAIN_SECONDS: Final = 0.25
+ATTEMPT_RETRY_SECONDS: Final = 0.25
 """Pause between two tries to write the result of an attempt to a database that fails."""
 ATTEMPT_WRITE_SECONDS: Final = 60.0
 """How long to try to write the result of an attempt; afterwards recovery takes care of the run."""
 ATTEMPT_STOPPING_SECONDS: Final = 2.0
 """The same while the worker shuts down."""
-RENDER_LOOK_SECONDS: Final = 1.0
+RENDER_POLL_SECONDS: Final = 1.0
 """Interval at which a child process that makes another format of an ended run is checked."""
 RUN_SECONDS: Final = 6 * 3600
 """Maximum duration of one attempt (WHOHAS_RUN_SECONDS)."""
@@ -79,9 +79,9 @@ RUN_SECONDS: Final = 6 * 3600
 
 QUEUE_POLL_SECONDS: Final = 1.0
 """Interval at which a worker polls for queued runs without a notification."""
-QUEUE_COMMITS_SECONDS: Final = 0.02
+QUEUE_COMMIT_POLL_SECONDS: Final = 0.02
 """Interval at which SQLite is checked for new commits while there are some."""
-QUEUE_QUIET_SECONDS: Final = 0.1
+QUEUE_IDLE_POLL_SECONDS: Final = 0.1
 """The same after `QUEUE_QUIET_AFTER_SECONDS` without a commit, so that an idle server uses almost no processor time."""
 QUEUE_QUIET_AFTER_SECONDS: Final = 1.0
 """Time without commits after which a database counts as quiet."""
@@ -93,7 +93,7 @@ start."""
 
 # Shutting down, in this order
 
-STOP_LOOK_SECONDS: Final = 1.0
+SIGNAL_POLL_SECONDS: Final = 1.0
 """Maximum length of one wait for a signal; a signal that arrives just before the wait is noticed after it."""
 HTTP_GRACE_SECONDS: Final = 5
 """How long requests in progress may take to end."""
@@ -114,7 +114,7 @@ DATABASE_START_SECONDS: Final = 120
 """How long a server or worker that starts waits for PostgreSQL (WHOHAS_DATABASE_WAIT_SECONDS)."""
 DATABASE_RETRY_SECONDS: Final = 1.0
 """Pause between two attempts of such a start to connect."""
-DATABASE_CALLER_SECONDS: Final = 5
+DATABASE_RETRY_AFTER_SECONDS: Final = 5
 """`Retry-After` for requests that are refused while the server waits for PostgreSQL."""
 DATABASE_IDLE_SECONDS: Final = 5
 """Silence on a connection after which TCP sends keepalive probes."""
@@ -145,9 +145,9 @@ HTTP_LINGER_SECONDS: Final = 10
 """How long a closing connection may take to send the rest of a response."""
 HTTP_HANDSHAKE_SECONDS: Final = 60
 """Limit of a TLS handshake. Set by asyncio, not by whohas."""
-HTTP_IDLE_LEAST_SECONDS: Final = 0.5
+HTTP_MIN_IDLE_SECONDS: Final = 0.5
 """Minimum idle time before a connection may be closed to make room for others."""
-HTTP_LOOK_SECONDS: Final = 1.0
+HTTP_POLL_SECONDS: Final = 1.0
 """Interval at which connections, and the files of the certificate, are checked."""
 HTTP_CONNECTIONS_LOG_SECONDS: Final = 10
 """Minimum interval between log lines about too many connections."""
@@ -163,9 +163,9 @@ WATCH_LOOK_BACK_SECONDS: Final = 5.0
 """Each check includes runs that ended up to this long ago, because clocks of servers differ and commits may be late."""
 WATCH_HEARTBEAT_SECONDS: Final = 15.0
 """Silence after which FastAPI sends a comment on a stream. Set by FastAPI, not by whohas."""
-WATCH_RIGHTS_SECONDS: Final = 5.0
+WATCH_TOKEN_CHECK_SECONDS: Final = 5.0
 """Interval at which the token of a stream is checked; a revoked permission takes effect within this time."""
-WATCH_LONGEST_SECONDS: Final = 3600.0
+WATCH_MAX_SECONDS: Final = 3600.0
 """Maximum duration of a stream; its client then reconnects."""
 TRACES_SECONDS: Final = 5
 """How long the trace collector may take to accept a batch."""
@@ -176,30 +176,30 @@ TOKEN_SECONDS: Final = 12 * 3600
 """How long an access token is valid (WHOHAS_TOKEN_LIFETIME)."""
 CODE_SECONDS: Final = 60.0
 """How long the authorization code of a sign-in is valid."""
-KEYS_LOOK_SECONDS: Final = 5.0
+KEYS_RELOAD_SECONDS: Final = 5.0
 """Interval at which the folder of signing keys is read again; a server learns of another's rotation within it."""
-KEYS_UNKNOWN_SECONDS: Final = 0.2
+KEYS_UNKNOWN_RELOAD_SECONDS: Final = 0.2
 """The minimum interval when a token names an unknown key."""
 ISSUER_KEYS_SECONDS: Final = 600
 """How long the keys of an external issuer (OpenID Connect) are cached."""
-ISSUER_AGAIN_SECONDS: Final = 5
+ISSUER_RETRY_SECONDS: Final = 5
 """Minimum interval between two requests for these keys."""
-ISSUER_ANSWER_SECONDS: Final = 5
+ISSUER_RESPONSE_SECONDS: Final = 5
 """How long the issuer may take to respond."""
 ISSUER_LEEWAY_SECONDS: Final = 30
 """How far the issuer's clock may differ from ours."""
-LIMIT_CALLS_SECONDS: Final = 10
+RATE_LIMIT_WINDOW_SECONDS: Final = 10
 """The window of the rate limit for a client's requests."""
-LIMIT_GUESSES_SECONDS: Final = 300
+LOGIN_THROTTLE_WINDOW_SECONDS: Final = 300
 """The window in which wrong secrets and passwords are counted."""
 
 # The audit log
 
 AUDIT_POLL_SECONDS: Final = 0.25
 """Interval at which the relay looks for new events in the outbox."""
-AUDIT_LEAD_SECONDS: Final = 1.0
+AUDIT_LEADER_POLL_SECONDS: Final = 1.0
 """Interval at which other processes try to become the relay."""
-AUDIT_AGAIN_SECONDS: Final = 1.0
+AUDIT_KAFKA_RETRY_SECONDS: Final = 1.0
 """Pause after an error of Kafka."""
 AUDIT_COLLECT_SECONDS: Final = 0.05
 """How long one step of the relay waits for acknowledgements from Kafka."""
@@ -216,9 +216,9 @@ DENIALS_FLUSH_SECONDS: Final = 1.0
 
 # Webhooks, schedules, retention
 
-HOOK_ANSWER_SECONDS: Final = 20.0
+HOOK_RESPONSE_SECONDS: Final = 20.0
 """How long a webhook may take in all, from the DNS lookup to the headers of its response."""
-HOOK_CONNECT_SECONDS: Final = HOOK_ANSWER_SECONDS / 2
+HOOK_CONNECT_SECONDS: Final = HOOK_RESPONSE_SECONDS / 2
 """How long one step of a delivery may take."""
 HOOK_LEASE_SECONDS: Final = 120
 """Time after which a message that a worker claimed without recording a result is sent again."""
@@ -228,7 +228,7 @@ TICK_SECONDS: Final = 1.0
 """Interval at which due schedules and webhook messages are looked for."""
 SWEEP_SECONDS: Final = 3600
 """Interval of the sweeps that delete what retention no longer keeps (WHOHAS_SWEEP_SECONDS)."""
-UNFINISHED_SECONDS: Final = 3600.0
+ORPHANED_FILE_SECONDS: Final = 3600.0
 """An orphaned file is removed only if it was not changed for this long: it may still be being written."""
 
 PERMISSIONS_WAIT_SECONDS: Final = 1.0
@@ -239,14 +239,14 @@ folder itself is restricted before."""
 
 CLOCK_AHEAD_SECONDS: Final = 24 * 3600
 """A stored time further in the future than this was written by a wrong clock."""
-CLOCK_STEP_SECONDS: Final = 1.0
+CLOCK_DRIFT_SECONDS: Final = 1.0
 """Drift of the clock during a run that does not count as a jump."""
 CLOCK_BACK_SECONDS: Final = 3600
 """If the clock is set back by up to this much, a schedule does not start again at times that it has started at
 already; beyond, it does."""
-CLOCK_LOOK_SECONDS: Final = 60.0
+CLOCK_CHECK_SECONDS: Final = 60.0
 """Interval of the search for schedules that would wait too long because the clock was set back."""
-CLOCK_GAP_SECONDS: Final = 30 * 24 * 3600
+CLOCK_IDLE_GAP_SECONDS: Final = 30 * 24 * 3600
 """After this long without a run, a server that starts does not trust its clock at first."""
 
 # The command line
@@ -259,7 +259,7 @@ CLI_WATCH_SECONDS: Final = 0.25
 
 RELATIONS: Final = (
     (
-        "CLOCK_STEP_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_GAP_SECONDS",
+        "CLOCK_DRIFT_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_IDLE_GAP_SECONDS",
         "A clock that was set by the difference of two time zones is not taken for a wrong one.",
     ),
     (
@@ -267,43 +267,43 @@ RELATIONS: Final = (
         "A clock that is set back makes no token valid for more than a few times as long.",
     ),
     (
-        "LEASE_BEAT_SECONDS * 6 == LEASE_PATIENCE_SECONDS",
+        "LEASE_HEARTBEAT_SECONDS * 6 == LEASE_PATIENCE_SECONDS",
         "Heartbeats may fail for a restart of PostgreSQL; six in a row are too many.",
     ),
     (
-        "LEASE_PATIENCE_SECONDS < LEASE_GONE_SECONDS",
+        "LEASE_PATIENCE_SECONDS < LEASE_EXPIRY_SECONDS",
         "A worker ends its children before another one takes its runs.",
     ),
     (
-        "ATTEMPT_LOOK_SECONDS < LEASE_MARGIN_SECONDS",
+        "ATTEMPT_CANCEL_POLL_SECONDS < LEASE_MARGIN_SECONDS",
         "A worker looks at its lease, and its children end at SIGTERM, within the time that others allow for it.",
     ),
     (
-        "LEASE_BEAT_SECONDS < LEASE_SETTLE_SECONDS",
+        "LEASE_HEARTBEAT_SECONDS < LEASE_TAKEOVER_DELAY_SECONDS",
         "After an outage, each worker has acquired its lock again before any worker is declared dead.",
     ),
     (
-        "LEASE_GONE_SECONDS < LEASE_HERE_SECONDS",
+        "LEASE_EXPIRY_SECONDS < LEASE_CLI_TRUST_SECONDS",
         "The command line leaves its run to a worker that may still hold its lease, and does not start a second one.",
     ),
     (
-        "LEASE_HERE_SECONDS < LEASE_HUNG_SECONDS",
+        "LEASE_CLI_TRUST_SECONDS < LEASE_HUNG_SECONDS",
         "A worker that is silent gets no new runs before it loses those that it has.",
     ),
     (
-        "RECOVERY_LOOK_SECONDS <= LEASE_BEAT_SECONDS",
+        "RECOVERY_POLL_SECONDS <= LEASE_HEARTBEAT_SECONDS",
         "Dead workers are found as quickly as heartbeats can show.",
     ),
     (
-        "CHILD_WORD_SECONDS + max(ATTEMPT_LOOK_SECONDS, RENDER_LOOK_SECONDS) < CHILD_PARENT_SECONDS / 5",
+        "CHILD_KEEPALIVE_SECONDS + max(ATTEMPT_CANCEL_POLL_SECONDS, RENDER_POLL_SECONDS) < CHILD_ORPHAN_SECONDS / 5",
         "A child may miss several signs of life of its worker on a busy machine.",
     ),
     (
-        "CHILD_EXIT_CODE_SECONDS + RENDER_LOOK_SECONDS < CHILD_MEMORY_SECONDS",
+        "CHILD_EXIT_CODE_SECONDS + RENDER_POLL_SECONDS < CHILD_MEMORY_SECONDS",
         "The kernel's count of kills from before a child was killed is still known when its exit code is.",
     ),
     (
-        "CHILD_PARENT_SECONDS < LEASE_HUNG_SECONDS",
+        "CHILD_ORPHAN_SECONDS < LEASE_HUNG_SECONDS",
         "The children of a worker that hangs are gone before another one takes its runs.",
     ),
     (
@@ -311,7 +311,7 @@ RELATIONS: Final = (
         "A server that starts tries PostgreSQL several times before it gives up.",
     ),
     (
-        "DATABASE_PEER_GONE_SECONDS < CHILD_PARENT_SECONDS",
+        "DATABASE_PEER_GONE_SECONDS < CHILD_ORPHAN_SECONDS",
         "A worker that waits for a database that is gone is not taken for one that hangs.",
     ),
     (
@@ -319,7 +319,7 @@ RELATIONS: Final = (
         "TCP detects a machine that is gone before its worker counts as hung.",
     ),
     (
-        "CHILD_PARENT_SECONDS + LEASE_HUNG_SECONDS < RECOVERY_STRAY_SECONDS",
+        "CHILD_ORPHAN_SECONDS + LEASE_HUNG_SECONDS < RECOVERY_STRAY_SECONDS",
         "Files that a lost attempt writes late are still found.",
     ),
     (
@@ -327,23 +327,23 @@ RELATIONS: Final = (
         "The folder of a run is looked at several times.",
     ),
     (
-        "LEASE_LOCAL_BEAT_SECONDS * 2 == LEASE_DEAD_SECONDS",
+        "LEASE_SQLITE_HEARTBEAT_SECONDS * 2 == LEASE_DEAD_SECONDS",
         "A worker may miss a heartbeat on SQLite and still counts.",
     ),
     (
-        "LEASE_HERE_SECONDS < LEASE_DEAD_SECONDS < LEASE_HUNG_SECONDS",
+        "LEASE_CLI_TRUST_SECONDS < LEASE_DEAD_SECONDS < LEASE_HUNG_SECONDS",
         "A worker that is silent is reported before it loses its runs.",
     ),
     (
-        "ATTEMPT_LOOK_SECONDS <= ENGINE_PROGRESS_SECONDS < ATTEMPT_NOTE_SECONDS",
+        "ATTEMPT_CANCEL_POLL_SECONDS <= ENGINE_PROGRESS_SECONDS < ATTEMPT_PROGRESS_SECONDS",
         "Progress that is written is new, and a cancel does not wait for it.",
     ),
     (
-        "ATTEMPT_AGAIN_SECONDS < ATTEMPT_STOPPING_SECONDS < ATTEMPT_WRITE_SECONDS",
+        "ATTEMPT_RETRY_SECONDS < ATTEMPT_STOPPING_SECONDS < ATTEMPT_WRITE_SECONDS",
         "An attempt's end is tried several times, fewer while the worker shuts down.",
     ),
     (
-        "ATTEMPT_LOOK_SECONDS + CHILD_TERM_SECONDS + ATTEMPT_STOPPING_SECONDS + ATTEMPT_AGAIN_SECONDS < "
+        "ATTEMPT_CANCEL_POLL_SECONDS + CHILD_TERM_SECONDS + ATTEMPT_STOPPING_SECONDS + ATTEMPT_RETRY_SECONDS < "
         "QUEUE_STOP_SECONDS",
         "A worker that shuts down waits until its runs are handed back.",
     ),
@@ -353,7 +353,7 @@ RELATIONS: Final = (
         "raise terminationGracePeriodSeconds to 45.",
     ),
     (
-        "QUEUE_COMMITS_SECONDS < QUEUE_QUIET_SECONDS < QUEUE_POLL_SECONDS",
+        "QUEUE_COMMIT_POLL_SECONDS < QUEUE_IDLE_POLL_SECONDS < QUEUE_POLL_SECONDS",
         "Hints come sooner than the poll that finds what they missed.",
     ),
     (
@@ -361,7 +361,7 @@ RELATIONS: Final = (
         "A proxy closes an idle connection first: one that the server closed would fail the proxy's next request.",
     ),
     (
-        "HTTP_LOOK_SECONDS < HTTP_LINGER_SECONDS < HTTP_HEAD_SECONDS < HTTP_BODY_SECONDS",
+        "HTTP_POLL_SECONDS < HTTP_LINGER_SECONDS < HTTP_HEAD_SECONDS < HTTP_BODY_SECONDS",
         "Connections are looked at several times before one of their limits is over.",
     ),
     (
@@ -381,19 +381,19 @@ RELATIONS: Final = (
         "No run ends unseen between two looks.",
     ),
     (
-        "WATCH_WAIT_SECONDS < WATCH_RIGHTS_SECONDS < WATCH_LONGEST_SECONDS",
+        "WATCH_WAIT_SECONDS < WATCH_TOKEN_CHECK_SECONDS < WATCH_MAX_SECONDS",
         "The token of a stream is checked every few seconds during the stream.",
     ),
     (
-        "KEYS_UNKNOWN_SECONDS < KEYS_LOOK_SECONDS",
+        "KEYS_UNKNOWN_RELOAD_SECONDS < KEYS_RELOAD_SECONDS",
         "The key of another server is known at once, and one that it removed soon.",
     ),
     (
-        "ISSUER_ANSWER_SECONDS <= ISSUER_AGAIN_SECONDS < ISSUER_KEYS_SECONDS",
+        "ISSUER_RESPONSE_SECONDS <= ISSUER_RETRY_SECONDS < ISSUER_KEYS_SECONDS",
         "An issuer that does not answer gets no second request while the first is in progress.",
     ),
     (
-        "AUDIT_COLLECT_SECONDS < AUDIT_POLL_SECONDS <= AUDIT_LEAD_SECONDS",
+        "AUDIT_COLLECT_SECONDS < AUDIT_POLL_SECONDS <= AUDIT_LEADER_POLL_SECONDS",
         "Events are looked for more often than a new relay.",
     ),
     (
@@ -405,11 +405,11 @@ RELATIONS: Final = (
         "A window is written soon after it is over.",
     ),
     (
-        "HOOK_CONNECT_SECONDS < HOOK_ANSWER_SECONDS",
+        "HOOK_CONNECT_SECONDS < HOOK_RESPONSE_SECONDS",
         "A webhook that accepts no connection leaves time for another address of its name.",
     ),
     (
-        "HOOK_ANSWER_SECONDS * 2 < HOOK_LEASE_SECONDS",
+        "HOOK_RESPONSE_SECONDS * 2 < HOOK_LEASE_SECONDS",
         "No message is sent again while its first attempt is in progress.",
     ),
     (
@@ -421,7 +421,7 @@ RELATIONS: Final = (
         "A server that stops does not wait for a body that nobody reads.",
     ),
     (
-        "RECOVERY_TIDY_SECONDS < UNFINISHED_SECONDS",
+        "RECOVERY_TIDY_SECONDS < ORPHANED_FILE_SECONDS",
         "Recovery first removes the files that it knows of; the sweep removes the rest.",
     ),
 )

@@ -23,7 +23,7 @@ _NANOSECONDS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TraceSpan:
     """An open span; all its methods do nothing if tracing is off.
 
     Attributes:
@@ -40,7 +40,7 @@ class Piece:
         context = self.span.get_span_context()
         return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
-    def tell(self, **facts: str | int | bool) -> None:
+    def set_attributes(self, **facts: str | int | bool) -> None:
         """Set attributes of the span; each name gets the prefix `whohas.`."""
         if self.span is not None:
             self.span.set_attributes({f"whohas.{name}": value for name, value in facts.items()})
@@ -65,7 +65,7 @@ class Tracing:
     provider: TracerProvider | None = None
 
     @contextmanager
-    def span(self, name: str, parent: str = "", *, server: bool = False) -> Generator[Piece]:
+    def span(self, name: str, parent: str = "", *, server: bool = False) -> Generator[TraceSpan]:
         """Open a span for the duration of the context, and yield it.
 
         Args:
@@ -75,15 +75,15 @@ class Tracing:
         """
         tracer = self._tracer
         if tracer is None:
-            yield Piece()
+            yield TraceSpan()
             return
         from opentelemetry.trace import SpanKind
 
         kind = SpanKind.SERVER if server else SpanKind.INTERNAL
         with tracer.start_as_current_span(name, _context(parent), kind) as span:
-            yield Piece(span)
+            yield TraceSpan(span)
 
-    def phases(self, parent: Piece, phases: Sequence[Mapping[str, Any]]) -> None:
+    def record_phases(self, parent: TraceSpan, phases: Sequence[Mapping[str, Any]]) -> None:
         """Create the spans of a child process's phases after the fact, as children of a span.
 
         The child process only measures times: importing OpenTelemetry there would take longer than a small run.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from whohas.hints import near
+from whohas.hints import closest_match
 
 _UTC = ("Z", "UTC", "GMT")
 _OFFSET = re.compile(r"(?:UTC|GMT|UT)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})(?::?(?P<minutes>[0-9]{2}))?")
@@ -57,7 +57,7 @@ def zone_name(zone: tzinfo) -> str:
 
 def unknown_zone(text: str, *, offsets: bool = True) -> UnknownZone:
     """Return the error for a text that is not a time zone, with the most similar name; arguments as in `parse_zone`."""
-    similar = near(text.strip(), available_timezones() - set(_NO_NAMES))
+    similar = closest_match(text.strip(), available_timezones() - set(_NO_NAMES))
     hint = f" (did you mean {similar!r}?)" if similar else ""
     forms = "Europe/Berlin or +01:00" if offsets else "an IANA name, such as Europe/Berlin"
     return UnknownZone(f"there is no time zone {text[:_SHOWN]!r}{hint}; write {forms}")

@@ -22,7 +22,7 @@ from cluster import Cluster
 from patience import until
 from support import whohas
 from whohas.audit.verify import verify
-from whohas.runs.models import ACTIVE, TRANSITIONS, State
+from whohas.runs.models import ACTIVE_STATES, TRANSITIONS, RunState
 from whohas.runs.tables import run
 
 ROWS = 60_000
@@ -32,7 +32,7 @@ SETTLE_SECONDS = 180
 SWEEP_SECONDS = 90
 MADE_LATER = re.compile(r"-[0-9a-f]{8}\.").search
 """Whether a file was made at a download; a server that died then may leave one that no run names."""
-WITH_FILES = (State.SUCCEEDED, State.WARNED)
+WITH_FILES = (RunState.SUCCEEDED, RunState.WARNED)
 
 HISTORY = {
     "postgresql": (
@@ -164,7 +164,7 @@ def wait_until_all_are_over(database: sa.Engine) -> None:
     deadline = time.monotonic() + SETTLE_SECONDS
     while True:
         with database.connect() as connection:
-            active = run.c.state.in_([state.value for state in ACTIVE])
+            active = run.c.state.in_([state.value for state in ACTIVE_STATES])
             left = connection.execute(sa.select(run).where(active)).all()
         if not left:
             return
@@ -177,16 +177,16 @@ def prove(database: sa.Engine, home: Path, load: Load) -> Counter[str]:
     with database.connect() as connection:
         rows = connection.execute(sa.select(run)).all()
         history = connection.execute(sa.text("SELECT run, before, after FROM history ORDER BY number")).all()
-    runs = {row.id: (State(row.state), row.artefacts) for row in rows}
+    runs = {row.id: (RunState(row.state), row.artefacts) for row in rows}
     assert load.accepted <= set(runs), "an accepted start is not known any more"
     for row in rows:
-        assert State(row.state).over and row.completed is not None, row.id
-        if row.state == State.FAILED:
+        assert RunState(row.state).is_over and row.completed is not None, row.id
+        if row.state == RunState.FAILED:
             # one more where a server died after it had taken the run to end it
             assert row.lost >= 3 and row.messages[-1]["key"] == "run.failed.attempts", row.messages
     ways = {(way.before, way.after) for way in TRANSITIONS}
-    assert {(before and State(before), State(after)) for _, before, after in history} <= ways
-    ends = Counter(run_id for run_id, _, after in history if State(after).over)
+    assert {(before and RunState(before), RunState(after)) for _, before, after in history} <= ways
+    ends = Counter(run_id for run_id, _, after in history if RunState(after).is_over)
     assert ends == Counter(dict.fromkeys(runs, 1)), "a run had no outcome, or two"
     url = database.url.render_as_string(hide_password=False)
     settings = {} if database.dialect.name == "sqlite" else {"WHOHAS_DATABASE_URL": url}
@@ -205,7 +205,7 @@ def prove(database: sa.Engine, home: Path, load: Load) -> Counter[str]:
     return Counter(state.value for state, _ in runs.values())
 
 
-def prove_downloads(load: Load, runs: dict[str, tuple[State, list[dict[str, Any]]]]) -> None:
+def prove_downloads(load: Load, runs: dict[str, tuple[RunState, list[dict[str, Any]]]]) -> None:
     """A download that came to its end is the file of its run; one that did not ended with an error at the client."""
     for one in load.downloads:
         state, artefacts = runs[one.run]
@@ -228,7 +228,7 @@ def prove_audit(database: sa.Engine, home: Path, load: Load, history: Any) -> No
     begun = {event["subject"] for event in events if event["type"] == "whohas.run.started"}
     over = Counter(event["subject"] for event in events if event["type"] == "whohas.run.ended")
     assert begun == {run_id for run_id, before, _ in history if before is None}
-    assert over == Counter(run_id for run_id, _, after in history if State(after).over)
+    assert over == Counter(run_id for run_id, _, after in history if RunState(after).is_over)
     told = Counter(
         (event["subject"], event["data"]["format"]) for event in events if event["type"] == "whohas.report.downloaded"
     )
@@ -239,7 +239,7 @@ def prove_audit(database: sa.Engine, home: Path, load: Load, history: Any) -> No
     assert stopped <= load.cancels
 
 
-def named(state: State, artefacts: list[dict[str, Any]]) -> set[str]:
+def named(state: RunState, artefacts: list[dict[str, Any]]) -> set[str]:
     return {artefact["name"] for artefact in artefacts} if state in WITH_FILES else set()
 
 

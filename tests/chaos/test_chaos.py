@@ -25,7 +25,7 @@ import support
 from cluster import Cluster, Node, running_cluster
 from factories import many_accounts
 from postgres import Postgres, postgres_server, programs
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.settings import Settings
 
 SETTINGS = {"WHOHAS_DRAIN_SECONDS": "1", "WHOHAS_SMALL_RUN": str(ROWS)}
@@ -95,14 +95,14 @@ def test_nothing_is_lost_whatever_dies(home: Path, seed: int, request: pytest.Fi
         with running_cluster(home, url, **SETTINGS) as cluster:
             faults = Faults(cluster, postgres, random.Random(seed))
             seconds = request.config.getoption("--chaos-seconds")
-            suffer(cluster, connect(url), seed, lambda: faults.go_on(seconds))
+            suffer(cluster, create_engine(url), seed, lambda: faults.go_on(seconds))
             print(f"faults    {dict(faults.done)}")
 
 
 @pytest.mark.chaos
 def test_nothing_is_lost_when_a_server_on_sqlite_dies(home: Path, seed: int, request: pytest.FixtureRequest) -> None:
     choose, kills = random.Random(seed), request.config.getoption("--chaos-kills")
-    database = connect(Settings(home=home).sqlalchemy_url)
+    database = create_engine(Settings(home=home).sqlalchemy_url)
     with running_cluster(home, "", servers=1, workers=None, **SETTINGS) as cluster:
         (server,) = cluster.servers
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fuzz.application import STATUSES, Client
 from fuzz.drawing import fuzzed, latin
 from fuzz.target import Check, measured, single
-from whohas.api.negotiation import prefers
+from whohas.api.negotiation import prefers_media_type
 
 _JSON, _TEXT = "application/json", "text/plain"
 
@@ -50,7 +50,7 @@ def _expected(ranges: list[Range]) -> bool:
 def _check_preference(one: tuple[list[Range], str]) -> bool:
     ranges, comma = one
     header = comma.join(each.text for each in ranges)
-    assert measured(len(header), prefers, header, _JSON, _TEXT) == _expected(ranges), header
+    assert measured(len(header), prefers_media_type, header, _JSON, _TEXT) == _expected(ranges), header
     return True
 
 
@@ -63,7 +63,7 @@ _CLIENT = Client()
 
 def _check_accept(text: str) -> bool:
     header = latin(text)
-    found = measured(len(header), prefers, header, _JSON, _TEXT)
+    found = measured(len(header), prefers_media_type, header, _JSON, _TEXT)
     assert not found or "/" in header
     return found
 

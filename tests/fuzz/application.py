@@ -16,7 +16,7 @@ import structlog
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from whohas.api.app import create_app
-from whohas.auth import ALL
+from whohas.auth import SCOPE_ALL
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 
@@ -55,7 +55,7 @@ class Client:
     @cached_property
     def token(self) -> str:
         """A token that may do everything."""
-        created = self.services.access.clients.create("fuzz", [ALL], levels=["ORG_ADMIN"])
+        created = self.services.access.clients.create("fuzz", [SCOPE_ALL], levels=["ORG_ADMIN"])
         return self.services.access.tokens.issue(created.client).text
 
     @cached_property

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fuzz.application import STATUSES, Client
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured, single
-from whohas.api.requests import DEEPEST, parse_value
+from whohas.api.requests import MAX_NESTING, parse_value
 from whohas.errors import InvalidArguments
 
 _CLIENT = Client()
@@ -66,7 +66,7 @@ def _check_json(text: str) -> bool:
     except InvalidArguments as error:
         assert error.message.startswith("The body "), error.message
         return False
-    assert _depth(value) <= DEEPEST
+    assert _depth(value) <= MAX_NESTING
     again = json.dumps(value, allow_nan=False).encode()
     with suppress(InvalidArguments):  # latin-1 that was read as text may be longer
         assert _same(parse_value(again), value)

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured, single
 from whohas.errors import InvalidArguments
-from whohas.runs.filters import LONGEST, Field, condition, ordering
+from whohas.runs.filters import MAX_FILTER_CHARACTERS, FilterField, parse_filter, parse_sorters
 from whohas.runs.listing import FIELDS
 
 _TASK = sa.table("task", sa.column("id"), sa.column("name"), sa.column("ended"))
 _OURS = {
-    "name": Field(_TASK.c.name.in_, missing=_TASK.c.name.is_(None)),
-    "ended": Field(_TASK.c.ended.in_, missing=_TASK.c.ended.is_(None)),
-    "id": Field(_TASK.c.id.in_),
+    "name": FilterField(_TASK.c.name.in_, is_null=_TASK.c.name.is_(None)),
+    "ended": FilterField(_TASK.c.ended.in_, is_null=_TASK.c.ended.is_(None)),
+    "id": FilterField(_TASK.c.id.in_),
 }
 _SORTERS = {"id": _TASK.c.id, "name": _TASK.c.name, "ended": _TASK.c.ended}
 _WORDS = ("a", "b", 'say "hi"', "back\\slash", "and", "or", "é", "", " ", "%", "'", "(", "not")
@@ -135,13 +135,15 @@ def _check_filter(one: Filter | str) -> bool:
     text = one if isinstance(one, str) else one.text
     for fields in (_OURS, FIELDS):
         try:
-            found: Any = measured(len(text), condition, text, fields)
+            found: Any = measured(len(text), parse_filter, text, fields)
             found.compile(dialect=_database().dialect)
         except InvalidArguments as error:
             assert error.message.startswith("filters"), error.message
             if fields is FIELDS:
                 continue
-            assert isinstance(one, str) or len(text) > LONGEST or "levels deep" in error.message, error.message
+            assert isinstance(one, str) or len(text) > MAX_FILTER_CHARACTERS or "levels deep" in error.message, (
+                error.message
+            )
             return False
         if fields is _OURS:
             ids = set(_database().execute(sa.select(_TASK.c.id).where(found)).scalars())
@@ -152,7 +154,7 @@ def _check_filter(one: Filter | str) -> bool:
 
 def _check_sorters(text: str) -> bool:
     try:
-        order = measured(len(text), ordering, text, _SORTERS)
+        order = measured(len(text), parse_sorters, text, _SORTERS)
     except InvalidArguments as error:
         assert error.message.startswith("sorters"), error.message
         return False
@@ -175,6 +177,6 @@ def checks() -> tuple[Check, ...]:
     """Return filters with a known meaning, filters of any text, and sorters."""
     return (
         single(_filters, _check_filter),
-        fuzzed(_filters.map(lambda one: one.text), _PIECES, _check_filter, LONGEST + 100),
-        fuzzed(_sorter, _SORTER_PIECES, _check_sorters, LONGEST),
+        fuzzed(_filters.map(lambda one: one.text), _PIECES, _check_filter, MAX_FILTER_CHARACTERS + 100),
+        fuzzed(_sorter, _SORTER_PIECES, _check_sorters, MAX_FILTER_CHARACTERS),
     )

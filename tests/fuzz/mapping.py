@@ -164,7 +164,7 @@ def _check_document(document: dict[str, Any]) -> bool:
     assert read.accounts.attributes == (
         None if accounts.get("attributes", "*") == "*" else tuple(accounts["attributes"])
     )
-    assert read.accounts.lists == accounts.get("lists", {})
+    assert read.accounts.separators == accounts.get("lists", {})
     dialect = document.get("csv", {})
     for key, usual in (
         ("delimiter", None),

@@ -143,11 +143,11 @@ def _group(group: Group, row: Row) -> Truth:
     clauses: list[tuple[Occur, bool]] = []
     for clause in group.clauses:
         found = holds(clause.node, row)
-        if clause.conjunct and clauses and clauses[-1][0] is not Occur.MUST_NOT:
+        if clause.joined_by_and and clauses and clauses[-1][0] is not Occur.MUST_NOT:
             clauses[-1] = (Occur.MUST, clauses[-1][1])
         if found is None:
             continue
-        occur = Occur.MUST if clause.conjunct and clause.occur is Occur.SHOULD else clause.occur
+        occur = Occur.MUST if clause.joined_by_and and clause.occur is Occur.SHOULD else clause.occur
         clauses.append((occur, found))
     if not clauses:
         return None

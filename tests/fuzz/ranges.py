@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from fuzz.drawing import fuzzed, latin
 from fuzz.target import Check, measured, single
-from whohas.api.downloads import Download, byte_range, serve
+from whohas.api.downloads import Download, byte_range, file_response
 from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
 
 _DIGEST = "ab" * 32
@@ -195,7 +195,7 @@ def answered(method: str, headers: list[tuple[str, str]]) -> tuple[int, dict[str
         sent.append(message)
 
     try:
-        response = serve(Request(scope), Download(_file(), "text/csv", _DIGEST, None, "x", "csv"))
+        response = file_response(Request(scope), Download(_file(), "text/csv", _DIGEST, None, "x", "csv"))
     except PreconditionFailed:
         return 412, {}, b""
     except RangeNotSatisfiable:

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from fuzz.drawing import fuzzed
 from fuzz.target import Check, measured
-from whohas.addresses import LONGEST, authority, fault, parsed
-from whohas.auth.callers import checked_levels, checked_scopes, known_scopes
+from whohas.addresses import MAX_LENGTH, describe_fault, parse_host_and_port, try_parse
+from whohas.auth.callers import known_scopes, validate_levels, validate_scopes
 from whohas.errors import InvalidArguments, WhohasError
-from whohas.search.dates import DateFault, span
+from whohas.search.dates import DateError, parse_date
 from whohas.settings import Settings
 from whohas.zones import UnknownZone, parse_zone, zone_name
 
@@ -38,15 +38,15 @@ _PIECES = (
 
 
 def _check_address(text: str) -> bool:
-    found = measured(len(text), parsed, text)
-    reason = measured(len(text), fault, text)
+    found = measured(len(text), try_parse, text)
+    reason = measured(len(text), describe_fault, text)
     assert (found is None) == bool(reason)
-    measured(len(text), parsed, text, services=True)
+    measured(len(text), try_parse, text, services=True)
     with suppress(InvalidArguments):
-        measured(len(text), authority, text)
+        measured(len(text), parse_host_and_port, text)
     if found is None:
         return False
-    assert len(text) <= LONGEST
+    assert len(text) <= MAX_LENGTH
     assert text.isascii()
     assert text.isprintable()
     assert not set(found.origin) & set(" ;,'\"\\<>?#@*"), found.origin
@@ -55,7 +55,7 @@ def _check_address(text: str) -> bool:
     hosts = (urlsplit(text).hostname or "", httpx2.URL(text).raw_host.decode())
     assert {_canonical(host) for host in hosts} == {_canonical(found.host)}, (hosts, found.host)
     assert urlsplit(text).port == found.port
-    again = parsed(f"{found.origin}{found.path}{found.query}{found.fragment}")
+    again = try_parse(f"{found.origin}{found.path}{found.query}{found.fragment}")
     assert again is not None
     assert (again.origin, again.without_port) == (found.origin, found.without_port)
     return True
@@ -129,8 +129,8 @@ def _check_date(text: str) -> bool:
     accepted = False
     for zone in ("UTC", "Europe/Berlin", "Pacific/Apia", "+14:00", "-12:00"):
         try:
-            found = measured(len(text), span, text, _NOW, parse_zone(zone))
-        except DateFault:
+            found = measured(len(text), parse_date, text, _NOW, parse_zone(zone))
+        except DateError:
             continue
         assert found.start <= found.end
         assert found.start.tzinfo is UTC
@@ -199,7 +199,7 @@ _scope = st.lists(st.sampled_from(known_scopes), min_size=1, max_size=3).map(" "
 def _check_rights(text: str) -> bool:
     names = text.split(" ")
     accepted = False
-    for check in (checked_scopes, checked_levels):
+    for check in (validate_scopes, validate_levels):
         try:
             assert set(measured(len(text), check, names)) == set(names)
             accepted = True

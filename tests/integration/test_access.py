@@ -20,10 +20,10 @@ import asking
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from support import Server, serving
 from whohas.api.app import create_app
-from whohas.api.dependencies import open_paths
-from whohas.auth import ROUTES, Level, open_keys
-from whohas.auth.callers import DEFAULT, known_scopes
-from whohas.auth.permissions import Needs
+from whohas.api.dependencies import public_paths
+from whohas.auth import ROUTES, UserLevel, open_keys
+from whohas.auth.callers import SCOPE_DEFAULT, known_scopes
+from whohas.auth.permissions import RoutePermission
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 
@@ -37,11 +37,11 @@ class Held:
     what: str
     header: dict[str, str]
     scopes: frozenset[str] = frozenset()
-    levels: frozenset[Level] = frozenset()
+    levels: frozenset[UserLevel] = frozenset()
     user: bool = False
     valid: bool = True
 
-    def may(self, needs: Needs | None) -> bool:
+    def may(self, needs: RoutePermission | None) -> bool:
         """As the published contract tells it, written down a second time."""
         if needs is None:
             return True
@@ -50,7 +50,7 @@ class Held:
             self.valid
             and (not needs.scopes or bool(self.scopes & (whole | set(needs.scopes))))
             and bool(self.levels & needs.levels)
-            and (self.user or not needs.user)
+            and (self.user or not needs.users_only)
         )
 
 
@@ -66,7 +66,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, outside: OutsideIssuer) ->
         "WHOHAS_OIDC_ISSUER": outside.url,
         "WHOHAS_OIDC_AUDIENCE": AUDIENCE,
         "WHOHAS_OIDC_LEVELS": "auditors=REPORT_ADMIN, desk=HELPDESK",
-        "WHOHAS_OIDC_SCOPES": DEFAULT,
+        "WHOHAS_OIDC_SCOPES": SCOPE_DEFAULT,
     }
     with serving(tmp_path_factory.mktemp("guarded") / "home", **settings) as server:
         yield server
@@ -97,8 +97,8 @@ def good(services: Services) -> Iterator[Held]:
     console = access.clients.create(
         "console", ["sp:scopes:all"], redirects=["https://console.example/back"], levels=["ORG_ADMIN"]
     ).client
-    for level in Level:
-        person = access.people.create(f"a {level}", [level])
+    for level in UserLevel:
+        person = access.users.create(f"a {level}", [level])
         personal = access.clients.create(level, ["sp:scopes:all"], person=person).client
         everything = frozenset({"sp:scopes:all"})
         token = access.tokens.issue(personal).text
@@ -108,20 +108,20 @@ def good(services: Services) -> Iterator[Held]:
         program = access.clients.create("program", ["sp:scopes:all"], levels=[level]).client
         yield Held(f"program, {level}", bearer(access.tokens.issue(program).text), everything, frozenset({level}))
     for scope, user in product(known_scopes, (True, False)):
-        person = access.people.create(f"holder of {scope}", ["ORG_ADMIN"]) if user else None
+        person = access.users.create(f"holder of {scope}", ["ORG_ADMIN"]) if user else None
         client = access.clients.create("a client", [scope], person=person, levels=["ORG_ADMIN"]).client
         token = access.tokens.issue(client).text
-        yield Held(f"{scope}, user: {user}", bearer(token), frozenset({scope}), frozenset({Level.ORG_ADMIN}), user)
+        yield Held(f"{scope}, user: {user}", bearer(token), frozenset({scope}), frozenset({UserLevel.ORG_ADMIN}), user)
 
 
 def of_outside(outside: OutsideIssuer) -> Iterator[Held]:
-    scopes = frozenset({DEFAULT})
+    scopes = frozenset({SCOPE_DEFAULT})
     auditor = outside.sign(preferred_username="ann", groups=["auditors"])
-    yield Held("outside user", bearer(auditor), scopes, frozenset({Level.REPORT_ADMIN}), user=True)
+    yield Held("outside user", bearer(auditor), scopes, frozenset({UserLevel.REPORT_ADMIN}), user=True)
     desk = outside.sign(preferred_username="bob", groups=["desk", "other"])
-    yield Held("outside helpdesk", bearer(desk), scopes, frozenset({Level.HELPDESK}), user=True)
+    yield Held("outside helpdesk", bearer(desk), scopes, frozenset({UserLevel.HELPDESK}), user=True)
     program = outside.sign(groups="auditors")
-    yield Held("outside program", bearer(program), scopes, frozenset({Level.REPORT_ADMIN}))
+    yield Held("outside program", bearer(program), scopes, frozenset({UserLevel.REPORT_ADMIN}))
     nobody = outside.sign(preferred_username="eve", groups=["ORG_ADMIN"])
     yield Held("outside user without a level", bearer(nobody), scopes, frozenset(), user=True)
 
@@ -139,17 +139,17 @@ def bad(services: Services, outside: OutsideIssuer, other: Path) -> Iterator[Hel
         "exp": now + 60,
         "scope": ["sp:scopes:all"],
     }
-    key = access.keys.newest()
+    key = access.keys.signing_key()
     revoked = access.clients.create("revoked", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     of_revoked = access.tokens.issue(revoked).text
     access.clients.revoke(revoked.id)
-    person = access.people.create("gone", ["ORG_ADMIN"])
+    person = access.users.create("gone", ["ORG_ADMIN"])
     of_disabled = access.tokens.issue(access.clients.create("gone", ["sp:scopes:all"], person=person).client).text
-    access.people.change("gone", disabled=True)
+    access.users.change("gone", disabled=True)
     ended = access.clients.create("ended", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client
     of_ended = access.tokens.issue(ended).text
-    access.clients.renew(ended.id, end_tokens=True)
-    foreign = open_keys(other).signing.newest()
+    access.clients.rotate_secret(ended.id, end_tokens=True)
+    foreign = open_keys(other).signing.signing_key()
     public = OctKey.import_key(json.dumps(key.key.as_dict(private=False)))
     raised = base64.urlsafe_b64encode(json.dumps({**said, "person": "0" * 32}).encode()).rstrip(b"=").decode()
     none = base64.urlsafe_b64encode(json.dumps({"alg": "none", "kid": key.id}).encode()).rstrip(b"=").decode()
@@ -255,17 +255,17 @@ def test_every_route_lets_in_whom_the_table_says_and_nobody_else(
 
 def test_a_route_that_is_not_in_the_table_keeps_the_server_from_starting(services: Services) -> None:
     app = create_app(services)
-    open_paths(app)
+    public_paths(app)
     app.add_api_route("/secret", lambda: "all there is", methods=["GET"], name="secret")
     with pytest.raises(RuntimeError, match="'secret' at /secret is not in the table of access"):
-        open_paths(app)
+        public_paths(app)
 
 
 def test_a_mounted_application_is_served_only_where_all_is_open(services: Services) -> None:
     app = create_app(services)
     app.mount("/files", FastAPI(), name="getReport")
     with pytest.raises(RuntimeError, match="'getReport' at /files"):
-        open_paths(app)
+        public_paths(app)
 
 
 def test_an_unknown_path_says_nothing_to_whoever_has_no_token(guarded: Server) -> None:

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from postgres import Postgres
-from whohas.auth import Caller, Clients, Codes, Guesses, Level, People, RateLimit
-from whohas.auth.throttle import GUESSES, CountsInDatabase, open_counts
-from whohas.db.engine import connect
+from whohas.auth import AuthorizationCodes, Caller, Clients, LoginThrottle, RateLimit, UserLevel, Users
+from whohas.auth.throttle import MAX_WRONG, DatabaseWindowCounter, open_window_counter
+from whohas.db.engine import create_engine
 from whohas.errors import QuotaExceeded, Unauthorized
 from whohas.runs import repository, visibility
 
@@ -28,13 +28,13 @@ def url(postgres: Postgres) -> str:
 
 @pytest.fixture(scope="module")
 def database(url: str) -> Iterator[sa.Engine]:
-    engine = connect(url)
+    engine = create_engine(url)
     yield engine
     engine.dispose()
 
 
 def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
-    people, clients = People(database), Clients(database, b"k" * 32)
+    people, clients = Users(database), Clients(database, b"k" * 32)
     ann = people.create("ann", ["SOURCE_ADMIN"], ["ad"], "correct horse battery")
     made = clients.create("laptop", ["sp:scopes:all"], person=ann)
     assert clients.verify(made.client.id, made.secret) == made.client
@@ -45,43 +45,43 @@ def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
 
 
 def test_a_code_that_two_servers_are_given_at_once_is_good_once(database: sa.Engine) -> None:
-    people, clients = People(database), Clients(database, b"k" * 32)
+    people, clients = Users(database), Clients(database, b"k" * 32)
     bob = people.create("bob", ["ORG_ADMIN"])
     console = clients.create("console", ["sp:scopes:all"], redirects=[BACK], levels=["ORG_ADMIN"]).client
     verifier = "v" * 50
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    code = Codes(database, clients).issue(console, bob, BACK, challenge, console.scopes)
+    code = AuthorizationCodes(database, clients).issue(console, bob, BACK, challenge, console.scopes)
     redeemed: list[str] = []
 
     def redeem() -> None:
         with suppress(Unauthorized):
-            redeemed.append(Codes(database, clients).redeem(code, console.id, BACK, verifier).person.name)
+            redeemed.append(AuthorizationCodes(database, clients).redeem(code, console.id, BACK, verifier).user.name)
 
     _at_once(redeem, 8)
     assert redeemed == ["bob"]
 
 
 def test_servers_count_together_and_lose_nothing(database: sa.Engine, url: str) -> None:
-    servers = [CountsInDatabase(connect(url)) for _ in range(2)]
+    servers = [DatabaseWindowCounter(create_engine(url)) for _ in range(2)]
     _at_once(lambda: [one.add("many", 60) for one in servers for _ in range(25)], 8)
-    assert servers[0].look("many").events == 400
-    limits = [RateLimit(open_counts(database), 3), RateLimit(servers[1], 3)]
+    assert servers[0].get("many").events == 400
+    limits = [RateLimit(open_window_counter(database), 3), RateLimit(servers[1], 3)]
     for number in range(3):
-        limits[number % 2].check("client", "v2025")
+        limits[number % 2].count_call("client", "v2025")
     for limit in limits:
         with pytest.raises(QuotaExceeded):
-            limit.check("client", "v2025")
-    for number in range(GUESSES):
-        Guesses(servers[0]).wrong_secret("id", "10.0.0.1", f"secret {number}")
+            limit.count_call("client", "v2025")
+    for number in range(MAX_WRONG):
+        LoginThrottle(servers[0]).count_wrong_secret("id", "10.0.0.1", f"secret {number}")
     with pytest.raises(QuotaExceeded):
-        Guesses(servers[1]).check("id", "10.0.0.1")
+        LoginThrottle(servers[1]).check("id", "10.0.0.1")
 
 
 def test_the_condition_under_which_a_run_is_seen_is_understood(database: sa.Engine) -> None:
-    for level in (Level.ORG_ADMIN, Level.CERT_ADMIN, Level.SOURCE_ADMIN):
-        caller = Caller("0" * 32, "ann", frozenset(), frozenset({level}), "0" * 32, frozenset({"ad"}), user=True)
+    for level in (UserLevel.ORG_ADMIN, UserLevel.CERT_ADMIN, UserLevel.SOURCE_ADMIN):
+        caller = Caller("0" * 32, "ann", frozenset(), frozenset({level}), "0" * 32, frozenset({"ad"}), is_user=True)
         with database.connect() as connection:
-            assert repository.get(connection, "f" * 32, visibility.seen_by(caller)) is None
+            assert repository.get(connection, "f" * 32, visibility.visible_to(caller)) is None
 
 
 def _at_once(act: Callable[[], object], times: int) -> None:

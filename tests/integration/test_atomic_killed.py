@@ -70,7 +70,7 @@ def test_a_writer_killed_at_any_step_leaves_the_file_whole(tmp_path: Path, repla
     assert contents == sorted(contents, key=lambda content: content == after), "once it is there it stays"
     assert before in contents and after in contents
     leftovers = {name for _, _, _, names in outcomes for name in names}
-    assert leftovers and all(name.startswith(".a.txt.") and name.endswith(atomic.PART) for name in leftovers)
+    assert leftovers and all(name.startswith(".a.txt.") and name.endswith(atomic.PART_SUFFIX) for name in leftovers)
     assert outcomes[-1] == [False, *after, []]
 
 

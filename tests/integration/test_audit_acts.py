@@ -21,12 +21,12 @@ from factories import publish
 from patience import until
 from ready import ready
 from support import Server, result_when_over, serving, whohas
-from whohas.audit import Type, Who
+from whohas.audit import Actor, EventType
 from whohas.auth import Caller
 from whohas.errors import WhohasError
 from whohas.execution.processes import ForkServer
 from whohas.ingest import LoadReport, Loss
-from whohas.ingest.audit_events import record_stop, tell_loads
+from whohas.ingest.audit_events import emit_stopped_load_event, tell_loads
 from whohas.runs import tables
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
@@ -36,7 +36,7 @@ from whohas.warehouse.store import Warehouse
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
 ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
 START = {"reportType": "ACCOUNTS", "arguments": {"application": "s", "selectedFormats": ["CSV"]}}
-ME = Who("operator", "ann", address="here")
+ME = Actor("operator", "ann", address="here")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def services(home: Path, database_url: str, fork_server: ForkServer) -> Iterator
         services.on_demand.children.fork_server = fork_server
         publish(services.warehouse, SOURCES, ACCOUNTS)
         tell_loads(services.warehouse, services.database)
-        services.relay.settle()
+        services.relay.flush()
         yield services
 
 
@@ -56,12 +56,12 @@ Seen = list[dict[str, Any]]
 
 def told(services: Services, act: Act) -> Seen:
     """The events that an act adds."""
-    services.relay.settle()
-    before = len(lines(services.settings.trail_path))
+    services.relay.flush()
+    before = len(lines(services.settings.audit_log_path))
     with suppress(WhohasError):
         act(services)
-    services.relay.settle()
-    return lines(services.settings.trail_path)[before:]
+    services.relay.flush()
+    return lines(services.settings.audit_log_path)[before:]
 
 
 def start(services: Services) -> str:
@@ -70,8 +70,8 @@ def start(services: Services) -> str:
 
 def over(services: Services) -> str:
     run_id = start(services)
-    with services.runs.work():
-        until(lambda: services.runs.get(run_id).state.over)
+    with services.runs.working():
+        until(lambda: services.runs.get(run_id).state.is_over)
     return run_id
 
 
@@ -82,8 +82,8 @@ def cancelled(services: Services) -> str:
 
 
 def download(services: Services, run_id: str, format: str) -> None:
-    run, artefact = services.runs.artefact(run_id, format)
-    services.runs.downloaded(run, artefact, ME, "accounts.csv")
+    run, artefact = services.runs.get_artifact(run_id, format)
+    services.runs.record_download(run, artefact, ME, "accounts.csv")
 
 
 def a_client(services: Services) -> str:
@@ -106,7 +106,7 @@ def long_ago(services: Services) -> str:
 
 
 def held(services: Services) -> str:
-    return services.retention.hold(over(services), "ann").run_id
+    return services.retention.place_hold(over(services), "ann").run_id
 
 
 def a_stray(services: Services) -> None:
@@ -130,7 +130,7 @@ def load(services: Services) -> None:
 
 def stop_load(services: Services) -> None:
     loss = Loss("removed", "HR, accounts", 5, 5, "20 %")
-    record_stop(services.database, LoadReport("0" * 32, None, (), (), (), losses=(loss,)), ME)
+    emit_stopped_load_event(services.database, LoadReport("0" * 32, None, (), (), (), losses=(loss,)), ME)
 
 
 def accept_loss(services: Services) -> None:
@@ -164,28 +164,28 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a download of no run": (None, lambda s, _: download(s, "f" * 32, "csv"), []),
     "a client": (None, lambda s, _: a_client(s), ["client.created"]),
     "a client that cannot be": (None, lambda s, _: s.access.clients.create("x", ["no:such:scope"], levels=["ORG_ADMIN"]), []),
-    "a new secret": (a_client, lambda s, id: s.access.clients.renew(id, by=ME), ["client.rotated"]),
-    "a new secret of no client": (None, lambda s, _: s.access.clients.renew("f" * 32, by=ME), []),
+    "a new secret": (a_client, lambda s, id: s.access.clients.rotate_secret(id, by=ME), ["client.rotated"]),
+    "a new secret of no client": (None, lambda s, _: s.access.clients.rotate_secret("f" * 32, by=ME), []),
     "a client's end": (a_client, lambda s, id: s.access.clients.revoke(id, ME), ["client.revoked"]),
     "a client's end, again": (revoked, lambda s, id: s.access.clients.revoke(id, ME), []),
-    "a user": (None, lambda s, _: s.access.people.create("ann", ["REPORT_ADMIN"], by=ME), ["user.created"]),
+    "a user": (None, lambda s, _: s.access.users.create("ann", ["REPORT_ADMIN"], by=ME), ["user.created"]),
     "a user twice": (
-        lambda s: s.access.people.create("ann", ["REPORT_ADMIN"]),
-        lambda s, _: s.access.people.create("ann", ["REPORT_ADMIN"], by=ME),
+        lambda s: s.access.users.create("ann", ["REPORT_ADMIN"]),
+        lambda s, _: s.access.users.create("ann", ["REPORT_ADMIN"], by=ME),
         [],
     ),
     "a user changed": (
-        lambda s: s.access.people.create("ann", ["REPORT_ADMIN"]),
-        lambda s, _: s.access.people.change("ann", disabled=True, by=ME),
+        lambda s: s.access.users.create("ann", ["REPORT_ADMIN"]),
+        lambda s, _: s.access.users.change("ann", disabled=True, by=ME),
         ["user.changed"],
     ),
-    "no user changed": (None, lambda s, _: s.access.people.change("nobody", disabled=True, by=ME), []),
-    "a report switched off": (None, lambda s, _: s.runs.switch("ACCOUNTS", off=True, by=ME), ["report.switched"]),
-    "no report switched off": (None, lambda s, _: s.runs.switch("NOTHING", off=True, by=ME), []),
-    "a hold": (over, lambda s, id: s.retention.hold(id, "ann", by=ME), ["run.held"]),
-    "a hold, again": (held, lambda s, id: s.retention.hold(id, "bob", by=ME), []),
-    "a release": (held, lambda s, id: s.retention.release(id, ME), ["run.released"]),
-    "a release of what is not held": (over, lambda s, id: s.retention.release(id, ME), []),
+    "no user changed": (None, lambda s, _: s.access.users.change("nobody", disabled=True, by=ME), []),
+    "a report switched off": (None, lambda s, _: s.runs.switch_report("ACCOUNTS", off=True, by=ME), ["report.switched"]),
+    "no report switched off": (None, lambda s, _: s.runs.switch_report("NOTHING", off=True, by=ME), []),
+    "a hold": (over, lambda s, id: s.retention.place_hold(id, "ann", by=ME), ["run.held"]),
+    "a hold, again": (held, lambda s, id: s.retention.place_hold(id, "bob", by=ME), []),
+    "a release": (held, lambda s, id: s.retention.release_hold(id, ME), ["run.released"]),
+    "a release of what is not held": (over, lambda s, id: s.retention.release_hold(id, ME), []),
     "a sweep": (long_ago, lambda s, _: s.retention.sweep(by=ME), ["retention.swept", "retention.swept"]),
     "a dry sweep": (long_ago, lambda s, _: s.retention.sweep(dry=True, by=ME), []),
     "a sweep of nothing": (over, lambda s, _: s.retention.sweep(by=ME), []),
@@ -195,13 +195,13 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a schedule changed": (
         a_schedule, lambda s, id: s.schedules.change(id, {"paused": True}, by=ME), ["schedule.changed"],
     ),
-    "a schedule that starts": (a_schedule, lambda s, id: s.schedules.run(id, by=ME), ["run.started"]),
-    "a schedule that is due": (due, lambda s, _: s.schedules.tick(), ["run.started"]),
+    "a schedule that starts": (a_schedule, lambda s, id: s.schedules.start_now(id, by=ME), ["run.started"]),
+    "a schedule that is due": (due, lambda s, _: s.schedules.start_due(), ["run.started"]),
     "a schedule's end": (a_schedule, lambda s, id: s.schedules.remove(id, by=ME), ["schedule.removed"]),
-    "a hook": (None, lambda s, _: s.hooks.add("https://hooks.example/x", by=ME), ["hook.created"]),
-    "a hook that cannot be": (None, lambda s, _: s.hooks.add("ftp://hooks.example", by=ME), []),
+    "a hook": (None, lambda s, _: s.webhooks.add("https://hooks.example/x", by=ME), ["hook.created"]),
+    "a hook that cannot be": (None, lambda s, _: s.webhooks.add("ftp://hooks.example", by=ME), []),
     "a hook's end": (
-        lambda s: s.hooks.add("https://hooks.example/x")[0].id, lambda s, id: s.hooks.remove(id, ME), ["hook.removed"],
+        lambda s: s.webhooks.add("https://hooks.example/x")[0].id, lambda s, id: s.webhooks.remove(id, ME), ["hook.removed"],
     ),
     "a load": (None, lambda s, _: load(s), ["data.loaded"]),
     "a load that is stopped": (None, lambda s, _: stop_load(s), ["load.stopped"]),
@@ -224,7 +224,7 @@ def test_an_act_has_its_event_and_what_failed_has_none(
 
 def test_every_type_of_event_is_among_the_acts() -> None:
     tried = {f"whohas.{type}" for _, _, expected in ACTS.values() for type in expected}
-    assert {type.value for type in Type} - tried == {"whohas.request.denied"}
+    assert {type.value for type in EventType} - tried == {"whohas.request.denied"}
 
 
 def test_a_transaction_that_fails_after_its_event_leaves_neither(services: Services, monkeypatch: Any) -> None:
@@ -232,11 +232,11 @@ def test_a_transaction_that_fails_after_its_event_leaves_neither(services: Servi
         raise RuntimeError("the disk of the database is full")
 
     monkeypatch.setattr(Runs, "_check_room", fails)
-    before = len(lines(services.settings.trail_path))
+    before = len(lines(services.settings.audit_log_path))
     with pytest.raises(RuntimeError):
         start(services)
-    services.relay.settle()
-    assert len(lines(services.settings.trail_path)) == before
+    services.relay.flush()
+    assert len(lines(services.settings.audit_log_path)) == before
     with services.database.connect() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(tables.run)).scalar_one() == 0
 
@@ -255,7 +255,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def added(server: Server, act: Callable[[], object]) -> Seen:
     """The events that an act adds to the trail of a running server."""
     settings = Settings(home=server.home)
-    trail = settings.trail_path
+    trail = settings.audit_log_path
     with outbox(settings) as database:
         settle(settings, database)
         before = len(lines(trail))

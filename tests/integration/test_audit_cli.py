@@ -15,7 +15,7 @@ import pytest
 from auditing import act, an_event, lines, outbox
 from patience import PATIENCE_SECONDS
 from support import environment, whohas
-from whohas.audit.outbox import chain, note_fault, note_refused, unsent
+from whohas.audit.outbox import chain_events, mark_rejected, read_unsent, store_fault
 from whohas.settings import Settings
 
 
@@ -111,10 +111,10 @@ def test_the_status_tells_what_waits_and_what_was_refused(home: Path) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1"), an_event("r2"))
         with database.begin() as connection:
-            chain(connection, "/whohas/whohas", 10)
-            first, _ = unsent(connection, 10)
-            note_refused(connection, first, "MSG_SIZE_TOO_LARGE: Broker: Message size too large")
-            note_fault(connection, "the broker is away")
+            chain_events(connection, "/whohas/whohas", 10)
+            first, _ = read_unsent(connection, 10)
+            mark_rejected(connection, first, "MSG_SIZE_TOO_LARGE: Broker: Message size too large")
+            store_fault(connection, "the broker is away")
     status = json.loads(whohas(home, "audit", "status", "--json").stdout)
     assert (status["events"], status["waiting"], status["unfiled"]) == (2, 1, 2)
     assert status["fault"] == "the broker is away"

@@ -23,8 +23,8 @@ from kafka import PASSWORD, USER, Broker, in_order, kafka_broker
 from patience import PATIENCE_SECONDS, until
 from postgres import Postgres
 from processes import Process, python
-from whohas.audit import write
-from whohas.audit.outbox import read_backlog, refused, retry
+from whohas.audit import write_event
+from whohas.audit.outbox import read_backlog, read_rejected, retry_rejected
 from whohas.audit.relay import Relay
 from whohas.errors import InvalidArguments
 from whohas.settings import Settings
@@ -32,10 +32,10 @@ from whohas.settings import Settings
 RELAY = """
 import sys, time
 from whohas.audit.relay import Relay
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.settings import load_settings
 settings = load_settings()
-with Relay(settings, connect(settings.sqlalchemy_url)).going_on():
+with Relay(settings, create_engine(settings.sqlalchemy_url)).running():
     print("relays", flush=True)
     sys.stdin.read()
 """
@@ -77,7 +77,7 @@ class Ledger:
         kept = self._random.random() < 0.7
         with database.connect() as connection, connection.begin() as transaction:
             for event in events:
-                write(connection, event)
+                write_event(connection, event)
             transaction.commit() if kept else transaction.rollback()
         with self._lock:
             (self.committed if kept else self.undone).update(ids)
@@ -90,7 +90,7 @@ class Ledger:
         figures = f"sent {len(self.committed)}, read {len(read)}, missing {len(missing)}, phantom {len(phantom)}"
         assert not missing and not phantom, figures
         assert in_order(read)
-        filed = Counter(event["id"] for event in lines(settings.trail_path))
+        filed = Counter(event["id"] for event in lines(settings.audit_log_path))
         assert filed == Counter(dict.fromkeys(self.committed, 1)), "the trail has each once"
         return f"{figures}, twice {sum(seen.values()) - len(seen)}"
 
@@ -104,26 +104,26 @@ def settings(home: Path, database_url: str, kafka: Broker) -> Settings:
 def test_an_event_arrives_as_a_structured_cloudevent_keyed_by_its_run(settings: Settings, kafka: Broker) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1", bytes=7), an_event("r2"))
-        with Relay(settings, database).going_on():
+        with Relay(settings, database).running():
             until(lambda: left(database) == 0)
     read = kafka.read(settings.kafka_topic)
     messages = {message.key(): message for message in read}
     assert len(read) == 2 and set(messages) == {b"r1", b"r2"}
     message = messages[b"r1"]
     assert dict(message.headers() or ()) == {"content-type": b"application/cloudevents+json; charset=UTF-8"}
-    assert (message.value() or b"").decode() in settings.trail_path.read_text().splitlines()
+    assert (message.value() or b"").decode() in settings.audit_log_path.read_text().splitlines()
 
 
 def test_events_wait_for_a_broker_that_does_not_answer(home: Path) -> None:
     told = Settings(home=home, kafka_servers=("127.0.0.1:9",), kafka_options=("message.timeout.ms=1000",))
-    with outbox(told) as database, Relay(told, database).going_on():
+    with outbox(told) as database, Relay(told, database).running():
         act(database, an_event())
         until(lambda: fault(database) != "")
-        assert (waiting(database), len(lines(told.trail_path))) == (1, 1)
+        assert (waiting(database), len(lines(told.audit_log_path))) == (1, 1)
 
 
 def test_what_was_undone_is_never_sent(settings: Settings, kafka: Broker) -> None:
-    with outbox(settings) as database, Relay(settings, database).going_on():
+    with outbox(settings) as database, Relay(settings, database).running():
         ledger = Ledger(seed=1)
         for number in range(60):
             ledger.act(database, f"r{number % 7}")
@@ -137,20 +137,20 @@ def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(settings: Set
     told = settings.model_copy(update={"kafka_topic": topic})
     too_large = an_event("r3", note=random.Random(7).randbytes(5_000).hex())
     events = [an_event(f"r{number % 5}") for number in range(20)]
-    with outbox(told) as database, Relay(told, database).going_on():
+    with outbox(told) as database, Relay(told, database).running():
         act(database, *events[:10], too_large, *events[10:])
         until(lambda: waiting(database) == 0)
         with database.connect() as connection:
-            ((aside, why),) = refused(connection)
+            ((aside, why),) = read_rejected(connection)
             assert read_backlog(connection).refused == 1
         assert too_large.id in aside.text and "MSG_SIZE_TOO_LARGE" in why
         assert {event["id"] for event in kafka.events(topic)} == {event.id for event in events}
-        assert len(lines(told.trail_path)) == 21, "the trail has it all the same"
+        assert len(lines(told.audit_log_path)) == 21, "the trail has it all the same"
         kafka.change_topic(topic, max_message_bytes="1000000")
 
         def taken() -> bool:  # the broker takes a moment to know its new limit
             with database.begin() as connection:
-                retry(connection)
+                retry_rejected(connection)
             return left(database) == 0
 
         until(taken)
@@ -159,7 +159,7 @@ def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(settings: Set
 
 def test_a_topic_that_is_not_there_yet_is_waited_for(settings: Settings, kafka: Broker) -> None:
     told = settings.model_copy(update={"kafka_topic": f"{settings.kafka_topic}-later"})
-    with outbox(told) as database, Relay(told, database).going_on():
+    with outbox(told) as database, Relay(told, database).running():
         act(database, an_event())
         until(lambda: "-later" in fault(database))
         kafka.new_topic(name=told.kafka_topic)
@@ -180,7 +180,7 @@ def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path
             home=home, kafka_servers=(broker.servers,), kafka_topic=broker.new_topic(),
             kafka_options=("message.timeout.ms=2000", "reconnect.backoff.max.ms=500"),  # what is seen in ten seconds by default
         )  # fmt: skip
-        with outbox(told) as database, Relay(told, database).going_on():
+        with outbox(told) as database, Relay(told, database).running():
             ledger = Ledger(seed=2)
             stop = threading.Event()
 
@@ -230,7 +230,7 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_makes_nothing_
                 while time.monotonic() < until_killed:
                     ledger.act(database, f"r{draw.randrange(6)}")
                 process.send_signal(signal.SIGKILL)
-        with Relay(settings, database).going_on():
+        with Relay(settings, database).running():
             until(lambda: left(database) == 0)
         print(ledger.check(kafka, settings))
 
@@ -243,7 +243,7 @@ def test_between_the_brokers_answer_and_its_mark_a_killed_relay_sends_again_and_
         ledger = Ledger(seed=3)
         for number in range(80):  # less than one window
             ledger.act(database, f"r{number % 9}")
-        Relay(settings, database).settle()
+        Relay(settings, database).flush()
         # the broker can be answered, but the mark cannot be made: somebody holds the rows
         with database.connect() as other:
             lock(other)
@@ -253,7 +253,7 @@ def test_between_the_brokers_answer_and_its_mark_a_killed_relay_sends_again_and_
                 process.send_signal(signal.SIGKILL)
             other.rollback()
         assert left(database) == len(ledger.committed)
-        with Relay(settings, database).going_on():
+        with Relay(settings, database).running():
             until(lambda: left(database) == 0)
         figures = ledger.check(kafka, settings)
         print(figures)
@@ -328,10 +328,10 @@ def test_it_speaks_tls_and_signs_in(home: Path, tmp_path: Path) -> None:
         wrong = told.model_copy(update={"kafka_password": type(told.kafka_password)("a guess")})
         with outbox(told) as database:
             act(database, an_event())
-            with Relay(wrong, database).going_on():
+            with Relay(wrong, database).running():
                 until(lambda: "uthentication" in fault(database))
                 assert "a guess" not in fault(database)
-            with Relay(told, database).going_on():
+            with Relay(told, database).running():
                 until(lambda: left(database) == 0)
         assert len(broker.events(told.kafka_topic)) == 1
 
@@ -340,5 +340,5 @@ def test_settings_that_cannot_be_are_a_clear_error_at_the_start(home: Path) -> N
     for faulty in ({"kafka_security": "sasl_ssl"}, {"kafka_options": ("nothing=1",)}):
         told = Settings(home=home, kafka_servers=("127.0.0.1:9",), **faulty)
         relay = Relay(told, sa.create_engine("sqlite://"))
-        with pytest.raises(InvalidArguments, match=r"WHOHAS_KAFKA_|No such configuration property"), relay.going_on():
+        with pytest.raises(InvalidArguments, match=r"WHOHAS_KAFKA_|No such configuration property"), relay.running():
             pass

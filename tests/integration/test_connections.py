@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from patience import PATIENCE_SECONDS, until
 from whohas import timeouts
-from whohas.api.connections import Connections, LimitedServer, limited, limited_by, most_connections
+from whohas.api.connections import Connections, LimitedServer, limited_protocol, max_connections, report_requests
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
@@ -68,7 +68,9 @@ class Running:
 @contextmanager
 def running(most: int) -> Iterator[Running]:
     limits = Connections(most)
-    config = uvicorn.Config(limited(application), http=limited_by(limits), ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        report_requests(application), http=limited_protocol(limits), ws="none", lifespan="off", log_config=None
+    )
     config.load()
     server = LimitedServer(config, limits)
     with ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -84,7 +86,7 @@ def running(most: int) -> Iterator[Running]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {
-        "HTTP_LOOK_SECONDS": 0.1,
+        "HTTP_POLL_SECONDS": 0.1,
         "HTTP_HEAD_SECONDS": 2,
         "HTTP_BODY_SECONDS": 2,
         "HTTP_STALLED_SECONDS": 2,
@@ -230,4 +232,4 @@ def test_without_open_files_the_server_goes_on() -> None:
 
 @pytest.mark.parametrize(("files", "most"), [(64, 32), (256, 128), (1024, 768), (20_000, 15_000), (65_536, 49_152)])
 def test_files_are_left_for_everything_else(files: int, most: int) -> None:
-    assert most_connections(files) == most
+    assert max_connections(files) == most

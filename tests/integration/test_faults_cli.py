@@ -23,8 +23,8 @@ cli.main()
 """
 OUT_OF_MEMORY = """
 from pathlib import Path
-from whohas.engine.duckdb import connect
-connect(1 << 26, 1, Path("{folder}") / "spill").execute(
+from whohas.engine.duckdb import connect_duckdb
+connect_duckdb(1 << 26, 1, Path("{folder}") / "spill").execute(
     "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ).fetchall()
 """

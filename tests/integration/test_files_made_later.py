@@ -50,13 +50,13 @@ def services(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def runs(services: Services) -> dict[str, Run]:
     """A CSV of each report; then the data changes, and the search indexes of before go."""
     made: dict[str, Run] = {}
-    with services.runs.work():
+    with services.runs.working():
         for name, (report, given) in REPORTS.items():
             hr = next(one.id for one in sources(services) if one.authoritative)
             arguments = {"authoritativeSource": hr} if report == "IDENTITY_PROFILE_IDENTITY_ERROR" else given
             made[name] = services.runs.start(report, {**arguments, "selectedFormats": ["CSV"]}, "ann")
         for name, run in made.items():
-            until(lambda run=run: services.runs.get(run.id).state.over)
+            until(lambda run=run: services.runs.get(run.id).state.is_over)
             made[name] = services.runs.get(run.id)
     assert whohas(services.settings.home, "load", "-q", ACME / "roles.ndjson", ACME / "accounts.ndjson").returncode == 0
     shutil.rmtree(services.settings.warehouse_path / "search" / f"{made['identities'].snapshot:09}")
@@ -64,14 +64,14 @@ def runs(services: Services) -> dict[str, Run]:
 
 
 def sources(services: Services) -> Any:
-    from whohas.warehouse.catalog import catalogue
+    from whohas.warehouse.catalog import read_catalog
 
-    return catalogue(services.warehouse.snapshot()).sources
+    return read_catalog(services.warehouse.snapshot()).sources
 
 
 def opened(services: Services, run: Run, format: str) -> dict[str, bytes]:
     """The files of a run in a format, by their names."""
-    found, artefact = services.runs.artefact(run.id, format)
+    found, artefact = services.runs.get_artifact(run.id, format)
     content = services.runs.path(found, artefact).read_bytes()
     if not artefact.zipped:
         return {"": content}
@@ -97,7 +97,7 @@ def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[s
 def test_a_run_of_another_version_runs_the_sql_that_it_stored(services: Services, runs: dict[str, Run]) -> None:
     sql = services.runs.record(runs["identities"]).sql
     run = of_before(services, runs["identities"], f"{sql}\n-- of another version")
-    assert services.runs.artefact(run.id, "ndjson")[1].rows == run.rows
+    assert services.runs.get_artifact(run.id, "ndjson")[1].rows == run.rows
 
 
 def test_attributes_that_a_version_before_named_as_columns_are_found(services: Services, runs: dict[str, Run]) -> None:
@@ -120,7 +120,7 @@ def test_what_cannot_be_made_of_the_same_rows_is_refused(
 ) -> None:
     run = store(services, runs["orphans"], **change)
     with pytest.raises(NotFound, match="made no JSON file; it made CSV") as refused:
-        services.runs.artefact(run.id, "json")
+        services.runs.get_artifact(run.id, "json")
     assert text in refused.value.message
     assert not list((services.artefacts.root / run.id).glob("*.json*")), "nothing is left behind"
     store(services, runs["orphans"])
@@ -132,7 +132,7 @@ def test_a_run_of_before_whose_sql_has_other_columns_is_refused(
 ) -> None:
     run = of_before(services, runs["errors"], sql)
     with pytest.raises(NotFound, match="Another version of whohas chose its rows"):
-        services.runs.artefact(run.id, "json")
+        services.runs.get_artifact(run.id, "json")
 
 
 def of_before(services: Services, run: Run, sql: str) -> Run:

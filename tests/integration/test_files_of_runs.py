@@ -21,7 +21,7 @@ from openpyxl import load_workbook
 from factories import many_accounts
 from rendering import unzstd
 from support import Server, result_when_over, serving, whohas
-from whohas.formats.html.writer import ROWS
+from whohas.formats.html.writer import MAX_ROWS
 
 SOURCE = {"sourceName": "Nimbus CRM"}
 
@@ -213,7 +213,7 @@ def test_a_large_report_is_printed_only_if_that_is_asked_for(own_home: Path, tmp
 
 
 def test_a_page_that_is_made_later_says_on_its_run_that_it_shows_some_rows_only(home: Path) -> None:
-    many_accounts(home / "warehouse", ROWS + 1)
+    many_accounts(home / "warehouse", MAX_ROWS + 1)
     with serving(home) as server, server.http() as http:
         result = run(http, sourceName=None, application="big", selectedFormats=["PARQUET", "CSV"])
         assert result["messages"] == []

@@ -18,18 +18,18 @@ from openpyxl import load_workbook
 from htmlpage import read_page
 from patience import PATIENCE_SECONDS
 from rendering import ABOUT, extract, file_of
-from whohas.engine.statement import Column
-from whohas.execution.child import carry_out
-from whohas.execution.protocol import Output, Part, Work
-from whohas.formats.base import Options
+from whohas.engine.statement import ResultColumn
+from whohas.execution.child import do_work
+from whohas.execution.protocol import OutputFile, Work, WorkPart
+from whohas.formats.base import WriteOptions
 
 TIME = datetime(2026, 7, 1, 10, 0, 5, 123_000, UTC)
 COLUMNS = (
-    Column("text", "text"),
-    Column("yes", "boolean"),
-    Column("n", "integer"),
-    Column("time", "time"),
-    Column("texts", "texts"),
+    ResultColumn("text", "text"),
+    ResultColumn("yes", "boolean"),
+    ResultColumn("n", "integer"),
+    ResultColumn("time", "time"),
+    ResultColumn("texts", "texts"),
 )
 TEXTS = ["=1+1", "007", " x ", 'say "hi", all', "a\nb", "é北😀", "it's; so"]
 ROWS = [(text, True, (1 << 63) - 1, TIME, [text, "b"]) for text in TEXTS] + [(None, None, None, None, None)]
@@ -40,7 +40,7 @@ ROWS = [(text, True, (1 << 63) - 1, TIME, [text, "b"]) for text in TEXTS] + [(No
 def test_libreoffice_reads_a_csv(tmp_path: Path, separator: str) -> None:
     if shutil.which("soffice") is None:
         pytest.skip("LibreOffice is not there")
-    path = file_of(extract(tmp_path, COLUMNS, *ROWS), "csv", Options(separator=separator, bom=True))
+    path = file_of(extract(tmp_path, COLUMNS, *ROWS), "csv", WriteOptions(separator=separator, bom=True))
     # text columns, as the import dialog offers them: no cell is guessed to be a number or a date
     columns = "/".join(f"{n}/2" for n in range(1, len(COLUMNS) + 1))
     command = [
@@ -102,13 +102,13 @@ def test_a_parquet_says_what_it_is_of(tmp_path: Path) -> None:
 def test_more_rows_than_a_sheet_has_go_on_on_another(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    from rendering import Extract, Rows
+    from rendering import Extract, RowCounter
     from whohas.formats.xlsx.writer import write
 
     count = 1_048_576 + 10
     pq.write_table(pa.table({"n": pa.array(range(count))}), tmp_path / "rows.parquet")
-    rows = Extract(tmp_path / "rows.parquet", Rows("", (Column("n", "integer"),)), count)
-    (note,) = write(rows, path := tmp_path / "out.xlsx", ABOUT, Options())
+    rows = Extract(tmp_path / "rows.parquet", RowCounter("", (ResultColumn("n", "integer"),)), count)
+    (note,) = write(rows, path := tmp_path / "out.xlsx", ABOUT, WriteOptions())
     assert note.startswith("The rows are on 2 sheets")
     first, second, _ = load_workbook(path, read_only=True).worksheets
     numbers = [row[0] for sheet in (first, second) for row in sheet.iter_rows(min_row=2, values_only=True)]
@@ -118,16 +118,16 @@ def test_more_rows_than_a_sheet_has_go_on_on_another(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["csv", "csv.gz", "html", "json", "ndjson", "parquet", "xlsx"])
 def test_a_zip_has_a_file_a_part_in_any_format(tmp_path: Path, format: str) -> None:
-    columns = (Column("name", "text"), Column("n", "integer"))
+    columns = (ResultColumn("name", "text"), ResultColumn("n", "integer"))
     parts = tuple(
-        Part(name, f"SELECT '{name} ' || range, range FROM range({count})", {}, columns, True, count,
+        WorkPart(name, f"SELECT '{name} ' || range, range FROM range({count})", {}, columns, True, count,
              extract=str(tmp_path / f"{name}.extract"))
         for name, count in (("Identities", 3), ("Roles", 0))
     )  # fmt: skip
-    output = Output(format, str(tmp_path / "out.zip"), zipped=True)
+    output = OutputFile(format, str(tmp_path / "out.zip"), zipped=True)
     said: list[dict[str, object]] = []
-    work = Work(parts, (), (output,), ABOUT, Options(), 256 << 20, 2, str(tmp_path / "spill"))
-    carry_out(work, lambda **facts: said.append(facts))
+    work = Work(parts, (), (output,), ABOUT, WriteOptions(), 256 << 20, 2, str(tmp_path / "spill"))
+    do_work(work, lambda **facts: said.append(facts))
     made = [file for file in said[-1]["files"] if file["format"] == format]  # type: ignore[attr-defined]
     assert [file["rows"] for file in made] == [3] and said[-1]["notes"] == []
     with zipfile.ZipFile(tmp_path / "out.zip") as file:

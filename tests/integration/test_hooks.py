@@ -20,15 +20,15 @@ from patience import PATIENCE_SECONDS
 from ready import ready
 from receiving import Receiver, receiving
 from support import result_when_over, serving, whohas
-from whohas.db.outbox import Waiting
+from whohas.db.outbox import OutboxState
 from whohas.errors import InvalidArguments, NotFound
 from whohas.runs import repository, tables, webhook_messages
-from whohas.runs.models import State
-from whohas.runs.webhook_messages import hook, hook_message
+from whohas.runs.models import RunState
+from whohas.runs.webhook_messages import webhook_message_table, webhook_table
 from whohas.services import Services, open_services
 from whohas.settings import Settings
-from whohas.webhooks.sender import Letter, is_public, post_all
-from whohas.webhooks.service import Hooks, signed
+from whohas.webhooks.sender import Delivery, is_public, send_all
+from whohas.webhooks.service import Webhooks, signature_headers
 
 OPEN = {"WHOHAS_HOOK_PRIVATE_TARGETS": "true", "WHOHAS_HOOK_RETRY_SECONDS": "0.05"}
 
@@ -69,12 +69,12 @@ def verify(secret: str, headers: dict[str, str], body: bytes) -> None:
     assert abs(int(headers["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < PATIENCE_SECONDS
 
 
-def ended_run(services: Services, state: State = State.CANCELLED, **arguments: object) -> str:
+def ended_run(services: Services, state: RunState = RunState.CANCELLED, **arguments: object) -> str:
     """A run that is over, by the statements that end one."""
     run = services.runs.start("IDENTITIES", arguments, "ann")
     with services.database.begin() as connection:
-        if state is State.CANCELLED:
-            repository.ask_to_cancel(connection, run.id)
+        if state is RunState.CANCELLED:
+            repository.request_cancel(connection, run.id)
         else:
             (claimed,) = repository.claim(connection, "e" * 32, 1)
             assert claimed.id == run.id
@@ -84,7 +84,7 @@ def ended_run(services: Services, state: State = State.CANCELLED, **arguments: o
 
 def due_now(services: Services) -> None:
     with services.database.begin() as connection:
-        connection.execute(sa.update(hook_message).values(due=repository.now() - timedelta(seconds=1)))
+        connection.execute(sa.update(webhook_message_table).values(due=repository.now() - timedelta(seconds=1)))
 
 
 def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home: Path, receiver: Receiver) -> None:
@@ -116,57 +116,57 @@ def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home
         assert base64.b64decode(secret[6:]) not in path.read_bytes() and secret.encode() not in path.read_bytes()
 
 
-@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-def test_every_end_is_told_once(services: Services, receiver: Receiver, state: State) -> None:
-    services.hooks.add(receiver.url)
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED])
+def test_every_end_is_told_once(services: Services, receiver: Receiver, state: RunState) -> None:
+    services.webhooks.add(receiver.url)
     run_id = ended_run(services, state)
-    assert [services.hooks.deliver(), services.hooks.deliver()] == [1, 0]
+    assert [services.webhooks.deliver(), services.webhooks.deliver()] == [1, 0]
     ((_, _, body),) = receiver.came
-    ended = {State.SUCCEEDED: "SUCCESS", State.FAILED: "ERROR", State.CANCELLED: "TERMINATED"}[state]
+    ended = {RunState.SUCCEEDED: "SUCCESS", RunState.FAILED: "ERROR", RunState.CANCELLED: "TERMINATED"}[state]
     assert (json.loads(body)["data"]["id"], json.loads(body)["data"]["completionStatus"]) == (run_id, ended)
 
 
 def test_a_run_that_does_not_end_leaves_no_message(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     run = services.runs.start("IDENTITIES", {}, "ann")
     with pytest.raises(RuntimeError), services.database.begin() as connection:
-        repository.ask_to_cancel(connection, run.id)
+        repository.request_cancel(connection, run.id)
         raise RuntimeError("the transaction is lost")
-    assert services.hooks.deliver() == 0
-    assert services.runs.get(run.id).state is State.QUEUED
+    assert services.webhooks.deliver() == 0
+    assert services.runs.get(run.id).state is RunState.QUEUED
 
 
 def test_a_hook_of_one_report_is_told_of_that_one_alone(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url, "ORPHAN_IDENTITIES")
+    services.webhooks.add(receiver.url, "ORPHAN_IDENTITIES")
     ended_run(services)
-    assert services.hooks.deliver() == 0
+    assert services.webhooks.deliver() == 0
 
 
 def test_a_message_is_given_up_after_its_last_attempt(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     receiver.answers = [500] * 5
     ended_run(services)
     for _ in range(5):
-        services.hooks.deliver()
-        assert services.hooks.deliver() == 0, "it waits between attempts"
+        services.webhooks.deliver()
+        assert services.webhooks.deliver() == 0, "it waits between attempts"
         due_now(services)
     assert len(receiver.came) == 3
-    ((_, sent),) = services.hooks.list()
+    ((_, sent),) = services.webhooks.list()
     assert (sent.waiting, sent.delivered, sent.dead, sent.answer) == (0, 0, 1, "HTTP 500")
 
 
 def test_the_waits_grow_and_an_address_may_ask_for_longer(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     receiver.answers = [429, 429]
     ended_run(services)
 
     def waits(least: float, most: float) -> bool:
         """Whether the next attempt is due so many seconds after one that is made now."""
         before = repository.now()
-        services.hooks.deliver()
+        services.webhooks.deliver()
         after = repository.now()
         with services.database.connect() as connection:
-            due = connection.execute(sa.select(hook_message.c.due)).scalar_one()
+            due = connection.execute(sa.select(webhook_message_table.c.due)).scalar_one()
         return before + timedelta(seconds=least) <= due <= after + timedelta(seconds=most)
 
     assert waits(55, 75)
@@ -176,35 +176,35 @@ def test_the_waits_grow_and_an_address_may_ask_for_longer(services: Services, re
 
 
 def test_an_address_that_is_gone_is_told_nothing_more(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     receiver.answers = [410]
     ended_run(services)
-    services.hooks.deliver()
+    services.webhooks.deliver()
     ended_run(services, timeZone="+05:00")
-    assert services.hooks.deliver() == 0
-    ((one, sent),) = services.hooks.list()
+    assert services.webhooks.deliver() == 0
+    ((one, sent),) = services.webhooks.list()
     assert "410" in one.disabled and sent.dead == 1
 
 
 def test_a_message_that_a_worker_took_and_lost_is_sent_again(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     ended_run(services)
-    assert len(services.hooks._take()) == 1  # and then the worker dies
-    assert services.hooks.deliver() == 0, "it is leased"
+    assert len(services.webhooks._claim_due()) == 1  # and then the worker dies
+    assert services.webhooks.deliver() == 0, "it is leased"
     due_now(services)
-    assert services.hooks.deliver() == 1
+    assert services.webhooks.deliver() == 1
 
 
 def test_workers_share_the_messages_and_take_none_twice(services: Services) -> None:
-    services.hooks.add("https://one.example/")
-    services.hooks.add("https://two.example/")
+    services.webhooks.add("https://one.example/")
+    services.webhooks.add("https://two.example/")
     for zone in range(1, 11):
         ended_run(services, timeZone=f"+{zone:02}:00")
     at, until = repository.now(), repository.now() + timedelta(seconds=60)
     ready = threading.Barrier(4)
 
-    def work(_: int) -> list[webhook_messages.Claimed]:
-        mine: list[webhook_messages.Claimed] = []
+    def work(_: int) -> list[webhook_messages.ClaimedMessage]:
+        mine: list[webhook_messages.ClaimedMessage] = []
         ready.wait()
         for _ in range(20):
             with services.database.begin() as connection:
@@ -223,27 +223,29 @@ def test_workers_share_the_messages_and_take_none_twice(services: Services) -> N
 
 
 def test_a_message_about_a_run_that_is_gone_is_forgotten(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     gone, kept = ended_run(services), ended_run(services, timeZone="+05:00")
     with services.database.begin() as connection:
         connection.execute(sa.delete(tables.run).where(tables.run.c.id == gone))
-    assert services.hooks.deliver() == 1
+    assert services.webhooks.deliver() == 1
     assert [json.loads(body)["data"]["id"] for _, _, body in receiver.came] == [kept]
-    ((_, sent),) = services.hooks.list()
+    ((_, sent),) = services.webhooks.list()
     assert (sent.waiting, sent.delivered) == (0, 1)
 
 
 def test_the_age_of_what_is_due_is_that_of_the_oldest(services: Services) -> None:
-    services.hooks.add("https://example.com/")
+    services.webhooks.add("https://example.com/")
     with services.database.connect() as connection:
-        assert webhook_messages.overdue(connection, repository.now()) == Waiting(0, 0.0)
+        assert webhook_messages.read_overdue(connection, repository.now()) == OutboxState(0, 0.0)
     for zone, age in ((1, 30), (2, 90)):
         run_id = ended_run(services, timeZone=f"+{zone:02}:00")
         at = repository.now() - timedelta(seconds=age)
         with services.database.begin() as connection:
-            connection.execute(sa.update(hook_message).where(hook_message.c.run_id == run_id).values(due=at))
+            connection.execute(
+                sa.update(webhook_message_table).where(webhook_message_table.c.run_id == run_id).values(due=at)
+            )
     with services.database.connect() as connection:
-        waiting = webhook_messages.overdue(connection, repository.now())
+        waiting = webhook_messages.read_overdue(connection, repository.now())
     assert (waiting.count, round(waiting.oldest_seconds, -1)) == (2, 90)
 
 
@@ -251,14 +253,14 @@ def test_without_the_setting_no_private_address_is_posted_to(own_home: Path, rec
     urls = [receiver.url, receiver.url.replace("127.0.0.1", "localhost")]
     with open_services(Settings(home=own_home, hook_private_targets=True)) as services:
         for url in urls:
-            services.hooks.add(url)
+            services.webhooks.add(url)
     with open_services(Settings(home=own_home)) as services:
         for url in urls:
             with pytest.raises(InvalidArguments, match="private network"):
-                services.hooks.add(url)
+                services.webhooks.add(url)
         ended_run(services)
-        services.hooks.deliver()
-        answers = [sent.answer for _, sent in services.hooks.list()]
+        services.webhooks.deliver()
+        answers = [sent.answer for _, sent in services.webhooks.list()]
     assert receiver.came == []
     assert all("private network" in answer for answer in answers), answers
 
@@ -286,8 +288,8 @@ def test_addresses_that_are_public(address: str) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused(empty: Services, url: str) -> None:
     with pytest.raises(InvalidArguments):
-        empty.hooks.add(url)
-    assert empty.hooks.list() == []
+        empty.webhooks.add(url)
+    assert empty.webhooks.list() == []
 
 
 @pytest.mark.parametrize(
@@ -299,12 +301,12 @@ def test_what_is_no_address_is_refused(empty: Services, url: str) -> None:
 @pytest.mark.parametrize("empty", [False], ids=["public"], indirect=True)
 def test_an_address_that_delivery_would_refuse_is_no_hook(empty: Services, url: str) -> None:
     with pytest.raises(InvalidArguments):
-        empty.hooks.add(url)
-    assert empty.hooks.list() == []
+        empty.webhooks.add(url)
+    assert empty.webhooks.list() == []
 
 
 def test_an_old_hook_that_is_no_address_gets_nothing(services: Services, receiver: Receiver) -> None:
-    services.hooks.add(receiver.url)
+    services.webhooks.add(receiver.url)
     old: dict[str, Any] = {
         "id": "f" * 32,
         "url": "http://[::1",
@@ -313,44 +315,44 @@ def test_an_old_hook_that_is_no_address_gets_nothing(services: Services, receive
         "disabled": "",
     }
     with services.database.begin() as connection:
-        connection.execute(sa.insert(hook).values(old))
+        connection.execute(sa.insert(webhook_table).values(old))
     ended_run(services)
-    services.hooks.deliver()
+    services.webhooks.deliver()
     assert len(receiver.came) == 1, "the others get theirs"
-    answers = {one.id: sent.answer for one, sent in services.hooks.list()}
+    answers = {one.id: sent.answer for one, sent in services.webhooks.list()}
     assert "no address" in answers[old["id"]]
-    services.hooks.remove(old["id"])
+    services.webhooks.remove(old["id"])
 
 
 def test_unknown_reports_and_hooks_are_refused(services: Services) -> None:
     with pytest.raises(InvalidArguments, match="NOPE"):
-        services.hooks.add("https://example.com/", "NOPE")
+        services.webhooks.add("https://example.com/", "NOPE")
     with pytest.raises(NotFound):
-        services.hooks.remove("nope")
+        services.webhooks.remove("nope")
 
 
 def test_a_removed_hook_is_told_nothing(services: Services, receiver: Receiver) -> None:
-    made, _ = services.hooks.add(receiver.url)
+    made, _ = services.webhooks.add(receiver.url)
     ended_run(services)
-    services.hooks.remove(made.id)
-    assert services.hooks.deliver() == 0
-    assert services.hooks.list() == []
+    services.webhooks.remove(made.id)
+    assert services.webhooks.deliver() == 0
+    assert services.webhooks.list() == []
 
 
 def test_an_address_that_does_not_answer_is_a_fault_and_no_crash() -> None:
-    letter = Letter("http://127.0.0.1:1/", b"{}", {})
-    nowhere = Letter("http://no-such-host.invalid/", b"{}", {})
-    for answer in post_all([letter, nowhere], private=True):
-        assert not answer.taken and answer.status is None and answer.text
+    letter = Delivery("http://127.0.0.1:1/", b"{}", {})
+    nowhere = Delivery("http://no-such-host.invalid/", b"{}", {})
+    for answer in send_all([letter, nowhere], private=True):
+        assert not answer.accepted and answer.status is None and answer.detail
 
 
 def test_secrets_differ_by_hook_and_by_installation(services: Services) -> None:
-    other = Hooks(services.settings, services.database, b"another key" * 3)
-    assert len({services.hooks.secret("a"), services.hooks.secret("b"), other.secret("a")}) == 3
+    other = Webhooks(services.settings, services.database, b"another key" * 3)
+    assert len({services.webhooks.secret("a"), services.webhooks.secret("b"), other.secret("a")}) == 3
 
 
 def test_a_signature_is_that_of_the_published_example() -> None:
-    headers = signed(
+    headers = signature_headers(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         "msg_p5jXN8AQM9LWM0D4loKWxJek",
         datetime.fromtimestamp(1614265330, UTC),

@@ -19,7 +19,7 @@ import asking
 from factories import publish
 from patience import until
 from support import Server, result_when_over, serving, whohas
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.warehouse.store import Warehouse
 
 HOSTILE = [
@@ -247,7 +247,7 @@ def _log_is_whole(server: Server) -> None:
 
 
 def _database_is_whole(server: Server) -> None:
-    with connect(f"sqlite:///{server.home / 'whohas.db'}").connect() as connection:
+    with create_engine(f"sqlite:///{server.home / 'whohas.db'}").connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM run")).scalar_one() >= 0
         assert connection.execute(sa.text("SELECT count(*) FROM client")).scalar_one() == 1
 

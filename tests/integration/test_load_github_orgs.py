@@ -13,8 +13,8 @@ import pytest
 
 from intake import Rig
 from support import GITHUB_MAPPING
-from whohas.search.index import open_index, searchable
-from whohas.search.service import Asked, ask
+from whohas.search.index import open_index, searchable_snapshot
+from whohas.search.service import SearchRequest, plan_search
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,10 @@ def test_a_search_finds_the_members_of_a_team(rig: Rig, files: dict[str, list[di
 
 
 def search(rig: Rig, query: str) -> set[str]:
-    index = open_index(searchable(rig.warehouse))
-    answer = ask(Asked(query, ("identities",), columns=("name",)), index, datetime(2026, 11, 23, tzinfo=UTC))
+    index = open_index(searchable_snapshot(rig.warehouse))
+    answer = plan_search(
+        SearchRequest(query, ("identities",), columns=("name",)), index, datetime(2026, 11, 23, tzinfo=UTC)
+    )
     statement = answer.statements["identities"]
     with duckdb.connect() as connection:
         for name, files in statement.files.items():

@@ -27,7 +27,7 @@ STEPS = {
     "in the index": ("whohas.search.index", "sync_file", 1, True),
     "before the index is there": ("whohas.search.index", "_publish", 1, True),
     "in the sweep of indexes": ("whohas.search.index", "_sweep", 1, True),
-    "before the rejects": ("whohas.ingest.rejects", "Rejects.finish", 1, False),
+    "before the rejects": ("whohas.ingest.rejects", "Rejects.write", 1, False),
 }
 KILLED = """
 import importlib, os, signal, sys

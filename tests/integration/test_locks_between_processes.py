@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from patience import until
 from postgres import Postgres
 from whohas.db import locks
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.db.locks import file_lock, try_file_lock
 
 HOLDER = """
@@ -136,7 +136,7 @@ def url(postgres: Postgres) -> str:
 
 @pytest.fixture
 def database(url: str) -> sa.Engine:
-    return connect(url)
+    return create_engine(url)
 
 
 def is_taken(url: str, lock: locks.DatabaseLock) -> bool:
@@ -149,11 +149,11 @@ def is_taken(url: str, lock: locks.DatabaseLock) -> bool:
         return not row[0]
 
 
-WORKER = locks.of_worker("0123456789abcdef0123456789abcdef")
-LAUNCHER = locks.of_launcher("jane.doe")
+WORKER = locks.worker_lock("0123456789abcdef0123456789abcdef")
+LAUNCHER = locks.launcher_lock("jane.doe")
 
 
-@pytest.mark.parametrize("lock", [locks.LAYOUT, locks.RELAY, WORKER, LAUNCHER], ids=lambda lock: lock.purpose)
+@pytest.mark.parametrize("lock", [locks.SCHEMA_LOCK, locks.RELAY_LOCK, WORKER, LAUNCHER], ids=lambda lock: lock.purpose)
 def test_a_lock_lasts_as_long_as_its_transaction(url: str, database: sa.Engine, lock: locks.DatabaseLock) -> None:
     with database.begin() as connection, database.begin() as other:
         locks.lock_transaction(connection, lock)
@@ -168,25 +168,25 @@ def test_a_lock_lasts_as_long_as_its_transaction(url: str, database: sa.Engine, 
 
 def test_a_transaction_waits_for_another_with_the_lock(database: sa.Engine) -> None:
     with database.begin() as connection, database.begin() as other:
-        locks.lock_transaction(connection, locks.LAYOUT)
+        locks.lock_transaction(connection, locks.SCHEMA_LOCK)
         other.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
         with pytest.raises(SQLAlchemyError, match="lock timeout"):
-            locks.lock_transaction(other, locks.LAYOUT)
+            locks.lock_transaction(other, locks.SCHEMA_LOCK)
     with database.begin() as connection, database.begin() as other:
         locks.lock_transaction(connection, LAUNCHER)
-        locks.lock_transaction(other, locks.of_launcher("john.doe"))
+        locks.lock_transaction(other, locks.launcher_lock("john.doe"))
 
 
 def test_a_session_has_its_lock_until_it_is_closed(url: str, database: sa.Engine, tmp_path: Path) -> None:
     file = tmp_path / "a.lock"
-    with locks.try_session(database, locks.RELAY, file) as first:
+    with locks.open_locked_session(database, locks.RELAY_LOCK, file) as first:
         assert first is not None
         with first.begin():
             assert first.exec_driver_sql("SELECT 1").scalar_one() == 1
-        assert is_taken(url, locks.RELAY), "a transaction of the session does not end it"
-        with locks.try_session(database, locks.RELAY, file) as second:
+        assert is_taken(url, locks.RELAY_LOCK), "a transaction of the session does not end it"
+        with locks.open_locked_session(database, locks.RELAY_LOCK, file) as second:
             assert second is None
-    assert not is_taken(url, locks.RELAY)
+    assert not is_taken(url, locks.RELAY_LOCK)
     assert not file.exists()
 
 
@@ -194,14 +194,14 @@ def test_the_session_that_holds_a_lock_can_be_ended(url: str, database: sa.Engin
     session = database.connect()
     session.detach()
     with database.begin() as connection:
-        locks.end_holder(connection, WORKER)  # nobody's
+        locks.terminate_holder(connection, WORKER)  # nobody's
     with session.begin():
         assert locks.try_lock_session(session, WORKER)
     with database.begin() as connection:
-        locks.end_holder(connection, locks.RELAY)
+        locks.terminate_holder(connection, locks.RELAY_LOCK)
     assert is_taken(url, WORKER)
     with database.begin() as connection:
-        locks.end_holder(connection, WORKER)
+        locks.terminate_holder(connection, WORKER)
     until(lambda: not is_taken(url, WORKER))
     with pytest.raises(SQLAlchemyError):
         session.exec_driver_sql("SELECT 1")

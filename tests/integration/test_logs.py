@@ -13,7 +13,7 @@ import pytest
 
 from patience import PATIENCE_SECONDS, until
 from support import environment, fork_servers, serving
-from whohas.execution.protocol import ALONE
+from whohas.execution.protocol import EXIT_WORKER_GONE
 
 BEGIN = "import logging, sys, threading, warnings\nfrom whohas.logs import configure_logs\nconfigure_logs('info')\n"
 BY_WHOM = {
@@ -84,17 +84,17 @@ def test_a_server_that_cannot_start_says_so_in_json(home: Path) -> None:
 GONE = """
 import os, sys, tempfile, time
 from pathlib import Path
-from whohas.execution.processes import Children
+from whohas.execution.processes import ChildPool
 from test_child import work
 
-children = Children()
-child = children.take()
+children = ChildPool()
+child = children.fork()
 child.stdin.write(work(Path(tempfile.mkdtemp())).to_line().encode())
 child.stdin.flush()
 os.read(child.stdout.fileno(), 1)  # it is at work, and tells how far it is
 os.close(child.stdout.fileno())
-assert child.ended(600), "a child whose worker does not listen goes on"
-print(child.code)
+assert child.wait_ended(600), "a child whose worker does not listen goes on"
+print(child.exit_code)
 """
 
 
@@ -108,7 +108,7 @@ def test_a_child_whose_worker_listens_no_more_ends_without_a_fault() -> None:
         text=True,
         timeout=PATIENCE_SECONDS,
     )
-    assert (done.stdout, done.stderr) == (f"{ALONE}\n", "")
+    assert (done.stdout, done.stderr) == (f"{EXIT_WORKER_GONE}\n", "")
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -18,9 +18,9 @@ from postgres import Postgres
 from processes import python
 from support import ROOT, environment, result_when_over, serving
 from whohas.db import migrations
-from whohas.db.engine import connect, metadata
+from whohas.db.engine import create_engine, metadata
 from whohas.errors import Unavailable
-from whohas.execution.lease import worker
+from whohas.execution.lease import worker_table
 from whohas.execution.legacy_jobs import remove_job_tables
 from whohas.runs import repository
 from whohas.warehouse.store import Warehouse
@@ -43,7 +43,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database(home: Path, database_url: str) -> sa.Engine:
-    return connect(database_url or f"sqlite:///{home / 'whohas.db'}")
+    return create_engine(database_url or f"sqlite:///{home / 'whohas.db'}")
 
 
 @pytest.fixture
@@ -102,21 +102,21 @@ def test_the_steps_come_to_the_tables_that_the_code_has(home: Path, database: sa
     from alembic.migration import MigrationContext
 
     home.mkdir()
-    migrations.upgrade(database)
+    migrations.upgrade_schema(database)
     with database.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == migrations.HEAD
-    assert migrations.script().get_current_head() == migrations.HEAD
+    assert migrations.migration_scripts().get_current_head() == migrations.HEAD
 
 
 def test_a_layout_from_a_newer_version_is_an_error_that_says_what_to_do(home: Path, database: sa.Engine) -> None:
     home.mkdir()
-    migrations.upgrade(database)
+    migrations.upgrade_schema(database)
     with database.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Unavailable, match="step 9999, which this whohas does not know"):
-        migrations.upgrade(database)
+        migrations.upgrade_schema(database)
 
 
 def test_many_processes_may_be_the_first_at_once(
@@ -135,11 +135,11 @@ def test_many_processes_may_be_the_first_at_once(
 
 
 def test_a_step_that_fails_leaves_the_layout_as_it_was(first_home: Path) -> None:
-    database = connect(f"sqlite:///{first_home / 'whohas.db'}")
+    database = create_engine(f"sqlite:///{first_home / 'whohas.db'}")
     with database.begin() as connection:
         connection.execute(sa.text("CREATE TABLE worker (in_the_way TEXT)"))
     with pytest.raises(OperationalError):
-        migrations.upgrade(database)
+        migrations.upgrade_schema(database)
     there = sa.inspect(database)
     assert not there.has_table("alembic_version")
     assert "executor" not in {column["name"] for column in there.get_columns("run")}
@@ -162,7 +162,7 @@ def test_this_version_takes_over_what_the_first_one_left(first_home: Path) -> No
         assert file.text.splitlines()[1].startswith("a,a,a,s,S")
         body = {"reportType": "IDENTITY_PROFILE_IDENTITY_ERROR", "arguments": {"authoritativeSource": "s"}}
         assert "switched off" in http.post("/v2025/reports/run", json=body).json()["messages"][0]["text"]
-    assert job_tables(connect(f"sqlite:///{first_home / 'whohas.db'}")) == []
+    assert job_tables(create_engine(f"sqlite:///{first_home / 'whohas.db'}")) == []
 
 
 def test_runs_of_the_version_with_dbos_go_on(home_before: Path, database_url: str, database: sa.Engine) -> None:
@@ -191,7 +191,7 @@ def test_job_tables_stay_where_another_application_uses_them(home_before: Path, 
 
 
 def test_job_tables_stay_while_another_process_is_connected(postgresql_before: str) -> None:
-    database, other = connect(postgresql_before), connect(postgresql_before)
+    database, other = create_engine(postgresql_before), create_engine(postgresql_before)
     with other.connect():
         remove_job_tables(database)
         assert "workflow_status" in job_tables(database)
@@ -200,7 +200,7 @@ def test_job_tables_stay_while_another_process_is_connected(postgresql_before: s
 
 
 def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -> None:
-    database = connect(postgresql_before)
+    database = create_engine(postgresql_before)
     with psycopg.connect(postgresql_before) as reader:
         reader.execute("SELECT * FROM dbos.workflow_status")
         remove_job_tables(database)
@@ -210,12 +210,12 @@ def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -
 def test_what_old_workers_said_a_second_time_is_a_view_now(home_before: Path, database: sa.Engine) -> None:
     with database.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM worker_beat")).scalar_one() == 1
-    migrations.upgrade(database)
+    migrations.upgrade_schema(database)
     there = sa.inspect(database)
     assert (there.has_table("worker_beat"), there.get_view_names()) == (True, ["worker_beat"])
     with database.begin() as connection:
         at = repository.now()
         new = {"executor": "e" * 32, "host": "h", "process": 1, "started": at, "seen": at}
-        connection.execute(sa.insert(worker).values(new))
+        connection.execute(sa.insert(worker_table).values(new))
         ids = connection.execute(sa.text("SELECT id FROM worker_beat ORDER BY seen DESC")).scalars().all()
     assert ids[0] == "e" * 32

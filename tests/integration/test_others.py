@@ -17,8 +17,8 @@ import asking
 from ready import ready
 from support import ACME, Server, result_when_over, serving
 from whohas.api.app import create_app
-from whohas.auth import ROUTES, Access, Caller, Level, check_access
-from whohas.auth.callers import ALL, MANAGE, OLD_RESULT, READ, TASKS_READ, TASKS_WRITE
+from whohas.auth import ROUTES, AuthServices, Caller, UserLevel, check_access
+from whohas.auth.callers import OLD_RESULT, SCOPE_ALL, SCOPE_MANAGE, SCOPE_READ, TASKS_READ, TASKS_WRITE
 from whohas.errors import Forbidden
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -101,10 +101,17 @@ def routes(shared: tuple[Server, Services]) -> list[tuple[str, str, str]]:
 
 
 def somebody(
-    server: Server, access: Access, what: str, level: Level, scopes: list[str], sources: list[str], *, user: bool
+    server: Server,
+    access: AuthServices,
+    what: str,
+    level: UserLevel,
+    scopes: list[str],
+    sources: list[str],
+    *,
+    user: bool,
 ) -> Of:
     if user:
-        person = access.people.create(f"user {what}", [level], sources)
+        person = access.users.create(f"user {what}", [level], sources)
         client = access.clients.create(what, scopes, person=person).client
     else:
         client = access.clients.create(what, scopes, levels=[level], sources=sources).client
@@ -118,13 +125,13 @@ def owners(shared: tuple[Server, Services]) -> Iterator[list[Of]]:
     """Three who have a run that is over, and a schedule, each."""
     server, services = shared
     kinds = (
-        ("owner, a user", Level.CERT_ADMIN, True, "IDENTITIES", {"selectedFormats": ["CSV"]}, []),
-        ("owner, of a source", Level.SOURCE_ADMIN, True, "ACCOUNTS", {"application": SOURCES[0]}, SOURCES[:1]),
-        ("owner, a program", Level.ROLE_ADMIN, False, "ORPHAN_IDENTITIES", {}, []),
+        ("owner, a user", UserLevel.CERT_ADMIN, True, "IDENTITIES", {"selectedFormats": ["CSV"]}, []),
+        ("owner, of a source", UserLevel.SOURCE_ADMIN, True, "ACCOUNTS", {"application": SOURCES[0]}, SOURCES[:1]),
+        ("owner, a program", UserLevel.ROLE_ADMIN, False, "ORPHAN_IDENTITIES", {}, []),
     )
     made: list[Of] = []
     for what, level, user, report, arguments, sources in kinds:
-        who = somebody(server, services.access, what, level, [ALL], sources, user=user)
+        who = somebody(server, services.access, what, level, [SCOPE_ALL], sources, user=user)
         run = who.http.post("/v2025/reports/run", json={"reportType": report, "arguments": arguments}).json()
         assert result_when_over(who.http, run["id"])["status"] in ("SUCCESS", "WARNING")
         new = {"name": f"of {what}", "reportType": report, "arguments": arguments, "cron": "0 6 * * MON"}
@@ -139,11 +146,17 @@ def owners(shared: tuple[Server, Services]) -> Iterator[list[Of]]:
 def others(shared: tuple[Server, Services]) -> Iterator[list[Of]]:
     """Callers of each level, with and without sources; and of the scopes that there are, where the level allows all."""
     server, services = shared
-    kinds = [(level, [ALL], sources, user) for level, user in product(Level, (True, False)) for sources in of_a(level)]
+    kinds = [
+        (level, [SCOPE_ALL], sources, user)
+        for level, user in product(UserLevel, (True, False))
+        for sources in of_a(level)
+    ]
     kinds += [
         (level, [scope], [], user)
         for level, scope, user in product(
-            (Level.CERT_ADMIN, Level.ORG_ADMIN), (READ, MANAGE, OLD_RESULT, TASKS_READ, TASKS_WRITE), (True, False)
+            (UserLevel.CERT_ADMIN, UserLevel.ORG_ADMIN),
+            (SCOPE_READ, SCOPE_MANAGE, OLD_RESULT, TASKS_READ, TASKS_WRITE),
+            (True, False),
         )
     ]
     made = [
@@ -155,8 +168,8 @@ def others(shared: tuple[Server, Services]) -> Iterator[list[Of]]:
         one.http.close()
 
 
-def of_a(level: Level) -> list[list[str]]:
-    return [[], SOURCES[:1], SOURCES[1:]] if level in (Level.SOURCE_ADMIN, Level.SOURCE_SUBADMIN) else [[]]
+def of_a(level: UserLevel) -> list[list[str]]:
+    return [[], SOURCES[:1], SOURCES[1:]] if level in (UserLevel.SOURCE_ADMIN, UserLevel.SOURCE_SUBADMIN) else [[]]
 
 
 def asked(who: Of, method: str, path: str, call: Call, id: str) -> tuple[int, str]:
@@ -259,7 +272,9 @@ def test_an_administrator_and_the_owner_reach_each_object(
     shared: tuple[Server, Services], routes: list[tuple[str, str, str]], owners: list[Of], others: list[Of]
 ) -> None:
     """So that the refusals above are not those of requests that nobody could make."""
-    administrator = next(who for who in others if who.caller.sees_all and who.caller.user and ALL in who.caller.scopes)
+    administrator = next(
+        who for who in others if who.caller.sees_all and who.caller.is_user and SCOPE_ALL in who.caller.scopes
+    )
     tried = {name: (method, path, name) for method, path, name in routes if (method, name) != BY_GET}
     for method, path, name in tried.values():
         if name not in CALLS or name == "removeSchedule":
@@ -280,11 +295,11 @@ def test_a_stream_ends_when_the_right_to_it_does(shared: tuple[Server, Services]
     server, services = shared
     for turn, change in enumerate(({"disabled": True}, {"levels": []}, {"disabled": True})):
         what = f"watcher {turn}"
-        who = somebody(server, services.access, what, Level.CERT_ADMIN, [ALL], [], user=True)
+        who = somebody(server, services.access, what, UserLevel.CERT_ADMIN, [SCOPE_ALL], [], user=True)
         with who.http.stream("GET", "/whohas/runs/events") as stream:
             lines = stream.iter_lines()
             assert next(lines).startswith("retry:")
-            services.access.people.change(f"user {what}", **change)
+            services.access.users.change(f"user {what}", **change)
             for number, line in enumerate(lines):  # a heartbeat every 15 seconds; by itself a stream ends after an hour
                 assert not line.startswith("data:") and number < 80, line
         who.http.close()

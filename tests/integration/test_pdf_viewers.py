@@ -17,12 +17,12 @@ from content_streams import checked
 from patience import PATIENCE_SECONDS
 from printed import plain_text, program
 from rendering import extract
-from whohas.engine.statement import Column
-from whohas.formats.base import Options
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import WriteOptions
 from whohas.formats.pdf.writer import write
 
 TEXTS: Mapping[str, Sequence[str]] = {"names": people.names(3), "composed": tuple(people.COMPOSED.values())}
-_COLUMNS = (Column("id", "text"), Column("text", "text"))
+_COLUMNS = (ResultColumn("id", "text"), ResultColumn("text", "text"))
 _OF_THE_PAGE = re.compile(r"^(id +text|acme · Accounts · run .*|Page \d+ of \d+)$", re.M)
 _NOT_SEEN = re.compile("[\\s\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -32,7 +32,7 @@ def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp(request.param)
     cells = TEXTS[request.param]
     rows = [(f"row{number}", cell) for number, cell in enumerate(cells)]
-    write(extract(folder, _COLUMNS, *rows), folder / "report.pdf", rendering.ABOUT, Options())
+    write(extract(folder, _COLUMNS, *rows), folder / "report.pdf", rendering.ABOUT, WriteOptions())
     return checked(folder / "report.pdf"), cells
 
 

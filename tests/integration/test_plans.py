@@ -19,14 +19,14 @@ from deltalake import DeltaTable
 from factories import link_copy
 from patience import until
 from support import ACME, Server, result_when_over, whohas
-from whohas.engine.duckdb import RowSum, noted
-from whohas.engine.sql import quote
-from whohas.engine.statement import Column
+from whohas.engine.duckdb import RowDigest, with_row_hashes
+from whohas.engine.sql import quote_identifier
+from whohas.engine.statement import ResultColumn
 from whohas.execution.processes import ForkServer
 from whohas.reports import orphan_identities
 from whohas.runs import tables
-from whohas.runs.models import Run, State
-from whohas.runs.plans import Digest, PartDigest, RunPlan
+from whohas.runs.models import Run, RunState
+from whohas.runs.plans import PartDigest, RowsDigest, RunPlan
 from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -59,16 +59,16 @@ def services(acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterat
 
 
 def carried_out(services: Services, run: Run) -> Run:
-    with services.runs.work():
-        return until(lambda: now if (now := services.runs.get(run.id)).state.over else None) or run
+    with services.runs.working():
+        return until(lambda: now if (now := services.runs.get(run.id)).state.is_over else None) or run
 
 
 def started(services: Services, report: str = "ORPHAN_IDENTITIES", formats: tuple[str, ...] = ("CSV",)) -> Run:
     arguments = dict(REPORTS[report])
     if report == "IDENTITY_PROFILE_IDENTITY_ERROR":
-        from whohas.warehouse.catalog import catalogue
+        from whohas.warehouse.catalog import read_catalog
 
-        found = catalogue(services.warehouse.snapshot()).sources
+        found = read_catalog(services.warehouse.snapshot()).sources
         arguments = {"authoritativeSource": next(one.id for one in found if one.authoritative)}
     return services.runs.start(report, {**arguments, "selectedFormats": list(formats)}, "ann")
 
@@ -91,7 +91,7 @@ def test_a_run_that_was_queued_without_a_plan_is_planned_now_and_says_so(service
         connection.execute(sa.delete(tables.run_plan))
         connection.execute(sa.update(tables.run).values(statement="SELECT 'of before'"))
     over = carried_out(services, run)
-    assert (over.state, over.rows) == (State.SUCCEEDED, 7)
+    assert (over.state, over.rows) == (RunState.SUCCEEDED, 7)
     (said,) = [message.text for message in over.messages if message.key == "plan.late"]
     assert said.startswith("An earlier version of whohas queued this run. Version ")
     record = services.runs.record(run)
@@ -104,7 +104,7 @@ def test_options_are_those_of_the_start(services: Services, tmp_path: Path) -> N
     elsewhere = Settings(home=services.settings.home, time_zone="Pacific/Auckland")
     with open_services(elsewhere) as later:
         over = carried_out(later, run)
-        page = later.runs.path(*later.runs.artefact(over.id, "html")).read_text()
+        page = later.runs.path(*later.runs.get_artifact(over.id, "html")).read_text()
     assert "Auckland" not in page
 
 
@@ -126,15 +126,15 @@ def test_recorded_sql_runs_as_printed_on_the_documented_tables(
             connection.register(name, data)
         else:
             connection.register(name, TABLES[name].schema.empty_table())
-    found = connection.sql(record.printed)
+    found = connection.sql(record.runnable_sql)
     names = [f"c{place}" for place in range(len(found.columns))]
     cells = [
         f"hash({name})" if str(type) == "VARCHAR[]" else name for name, type in zip(names, found.types, strict=True)
     ]
-    digest = f"SELECT count(*), sum(hash({', '.join(cells)})) FROM ({record.printed}) AS r({', '.join(names)})"
+    digest = f"SELECT count(*), sum(hash({', '.join(cells)})) FROM ({record.runnable_sql}) AS r({', '.join(names)})"
     ((rows, sum),) = connection.sql(digest).fetchall()
     assert (rows, str(sum)) == (over.rows, record.digest.parts[0].sum)
-    text = services.runs.path(*services.runs.artefact(over.id, "csv")).read_text()
+    text = services.runs.path(*services.runs.get_artifact(over.id, "csv")).read_text()
     header, *lines = csv.reader(io.StringIO(text, newline=""))
     assert header == found.columns
     ids = sorted(line[0] for line in lines)
@@ -146,8 +146,8 @@ def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
     over = carried_out(services, started(services, report))
     assert whohas(services.settings.home, "load", "-q", ACME / "accounts.ndjson").returncode == 0
     replay = services.on_demand.replay(over)
-    assert replay.same is True, replay
-    assert sum(part.rows for part in replay.now.parts) == over.rows
+    assert replay.is_same is True, replay
+    assert sum(part.rows for part in replay.new_digest.parts) == over.rows
 
 
 def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Services, tmp_path: Path) -> None:
@@ -157,14 +157,18 @@ def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Se
     assert record.plan is not None and record.plan.analyser == ANALYSER_VERSION
     shutil.rmtree(services.settings.warehouse_path / "search")
     replay = services.on_demand.replay(over)
-    assert replay.same is True and len(replay.now.parts) > 1
+    assert replay.is_same is True and len(replay.new_digest.parts) > 1
     with services.database.begin() as connection:
         older = replace(record.plan, analyser=ANALYSER_VERSION - 1).to_json()
-        digest = replace(replay.now, parts=(replace(replay.now.parts[0], sum="1"), *replay.now.parts[1:])).to_json()
+        digest = replace(
+            replay.new_digest, parts=(replace(replay.new_digest.parts[0], sum="1"), *replay.new_digest.parts[1:])
+        ).to_json()
         connection.execute(sa.update(tables.run_plan).values(plan=older, digest=digest))
     replay = services.on_demand.replay(over)
-    assert replay.same is None
-    assert replay.why.startswith("Version 0 of the analyser made the words of the search index then, and version 1 ")
+    assert replay.is_same is None
+    assert replay.why_not_comparable.startswith(
+        "Version 0 of the analyser made the words of the search index then, and version 1 "
+    )
 
 
 def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -> None:
@@ -173,21 +177,21 @@ def test_a_replay_tells_other_rows_and_what_it_cannot_tell(services: Services) -
     assert kept is not None
     (part,) = kept.parts
 
-    def keep(digest: Digest | None) -> None:
+    def keep(digest: RowsDigest | None) -> None:
         with services.database.begin() as connection:
             value = sa.null() if digest is None else digest.to_json()
             connection.execute(sa.update(tables.run_plan).values(digest=value))
 
-    keep(Digest(kept.engine, (PartDigest("", part.rows, str(int(part.sum) + 1)),)))
-    assert services.on_demand.replay(over).same is False
+    keep(RowsDigest(kept.engine, (PartDigest("", part.rows, str(int(part.sum) + 1)),)))
+    assert services.on_demand.replay(over).is_same is False
     done = whohas(services.settings.home, "replay", over.id[:8])
     assert done.returncode == 1
     assert "The rows are not the same." in done.stderr
-    keep(Digest("DuckDB 0.1", kept.parts))
+    keep(RowsDigest("DuckDB 0.1", kept.parts))
     replay = services.on_demand.replay(over)
-    assert replay.same is None and "DuckDB 0.1, " in replay.why
-    keep(Digest("DuckDB 0.1", (PartDigest("", part.rows + 1, part.sum),)))
-    assert services.on_demand.replay(over).same is False
+    assert replay.is_same is None and "DuckDB 0.1, " in replay.why_not_comparable
+    keep(RowsDigest("DuckDB 0.1", (PartDigest("", part.rows + 1, part.sum),)))
+    assert services.on_demand.replay(over).is_same is False
     keep(None)
     done = whohas(services.settings.home, "replay", over.id)
     assert done.returncode == 1
@@ -217,14 +221,14 @@ def test_the_statement_and_a_replay_are_had_over_http(http: httpx2.Client, serve
 
 
 def test_a_digest_does_not_hang_on_the_order_and_sees_repeated_rows() -> None:
-    columns = (Column("a", "text"), Column("b", "texts"), Column("c", "boolean"))
+    columns = (ResultColumn("a", "text"), ResultColumn("b", "texts"), ResultColumn("c", "boolean"))
 
     def digest(values: str) -> tuple[int, int]:
-        sums = RowSum()
+        sums = RowDigest()
         with duckdb.connect() as connection:
-            sums.count_on(connection)
+            sums.register_on(connection)
             statement = f"SELECT * FROM (VALUES {values}) t(a, b, c)"
-            rows = connection.execute(noted(statement, columns)).fetchall()
+            rows = connection.execute(with_row_hashes(statement, columns)).fetchall()
         assert len(rows) == sums.rows
         return sums.rows, sums.sum
 
@@ -252,9 +256,9 @@ def test_a_plan_is_the_same_after_it_was_kept(services: Services) -> None:
 
 
 def test_names_of_two_columns_that_are_the_same_do_not_mix() -> None:
-    columns = (Column("Mail", "text"), Column("mail", "text"))
-    sums = RowSum()
+    columns = (ResultColumn("Mail", "text"), ResultColumn("mail", "text"))
+    sums = RowDigest()
     with duckdb.connect() as connection:
-        sums.count_on(connection)
-        statement = f"SELECT 'a' AS {quote('Mail')}, 'b' AS {quote('mail')}"
-        assert connection.execute(noted(statement, columns)).fetchall() == [("a", "b")]
+        sums.register_on(connection)
+        statement = f"SELECT 'a' AS {quote_identifier('Mail')}, 'b' AS {quote_identifier('mail')}"
+        assert connection.execute(with_row_hashes(statement, columns)).fetchall() == [("a", "b")]

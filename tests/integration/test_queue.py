@@ -20,10 +20,10 @@ from patience import NEVER_SECONDS, until
 from postgres import Postgres
 from ready import ready
 from whohas import timeouts
-from whohas.db.engine import connect
-from whohas.execution.queue import Consumer, Lane, Wakeup, hints_of
+from whohas.db.engine import create_engine
+from whohas.execution.queue import Lane, QueueConsumer, Wakeup, open_hints
 from whohas.runs import repository, tables
-from whohas.runs.models import State
+from whohas.runs.models import RunState
 
 ME = "e" * 32
 LISTENING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN whohas_run'"
@@ -36,14 +36,14 @@ def url(home: Path, database_url: str) -> str:
 
 @pytest.fixture
 def database(url: str) -> Generator[sa.Engine]:
-    database = connect(url)
+    database = create_engine(url)
     yield database
     database.dispose()
 
 
 @pytest.fixture
 def on_postgres(postgres: Postgres) -> Generator[sa.Engine]:
-    database = connect(postgres.ready_database())
+    database = create_engine(postgres.ready_database())
     yield database
     database.dispose()
 
@@ -57,11 +57,11 @@ def taking(database: sa.Engine) -> Generator[list[str]]:
         with database.begin() as connection:
             return repository.claim(connection, ME, min(room.values()))
 
-    consumer = Consumer(
-        (Lane("all", 1),), hints_of(database), Wakeup(), claim=claim,
-        carry_out=lambda run: taken.append(run.id), hand_back=lambda run: None,
+    consumer = QueueConsumer(
+        (Lane("all", 1),), open_hints(database), Wakeup(), claim=claim,
+        execute=lambda run: taken.append(run.id), hand_back=lambda run: None,
     )  # fmt: skip
-    with consumer.consuming(0, lambda: None):
+    with consumer.consume(0, lambda: None):
         yield taken
 
 
@@ -80,7 +80,7 @@ def test_two_workers_never_take_one_run(database: sa.Engine, url: str) -> None:
 
     def work(number: int) -> list[str]:
         mine: list[str] = []
-        own = connect(url)
+        own = create_engine(url)
         ready.wait()
         while len(mine) < count:
             with own.begin() as connection:
@@ -124,9 +124,9 @@ def test_a_run_queued_by_another_process_is_heard(
     database: sa.Engine, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import sys; from factories import queued_run; from whohas.db.engine import connect; "
+        "import sys; from factories import queued_run; from whohas.db.engine import create_engine; "
         "from whohas.runs import repository\n"
-        "with connect(sys.argv[1]).begin() as c: assert repository.insert(c, queued_run(1), single_flight=False)"
+        "with create_engine(sys.argv[1]).begin() as c: assert repository.insert(c, queued_run(1), single_flight=False)"
     )
     monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", NEVER_SECONDS)
     with taking(database) as taken:
@@ -148,7 +148,10 @@ def test_a_run_that_is_handed_back_or_released_is_heard(database: sa.Engine, mon
             assert repository.hand_back(connection, back)
         until(lambda: taken == ids[:1])
         with database.begin() as connection:
-            assert repository.release(connection, repository.Held(lost.id, lost.executor, lost.attempt)) is State.QUEUED
+            assert (
+                repository.release(connection, repository.HeldRun(lost.id, lost.executor, lost.attempt))
+                is RunState.QUEUED
+            )
         until(lambda: taken == ids)
 
 

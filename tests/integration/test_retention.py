@@ -16,12 +16,12 @@ import sqlalchemy as sa
 from patience import until
 from support import result_when_over, serving, whohas
 from whohas.errors import NotFound
-from whohas.retention.service import Kind, Removed, Retention
+from whohas.retention.service import Removed, Retention, RetentionKind
 from whohas.runs import repository, tables
-from whohas.runs.models import State
+from whohas.runs.models import RunState
 from whohas.services import Services, open_services
 from whohas.settings import Settings
-from whohas.storage import Artefact
+from whohas.storage import Artifact
 
 SHA = "0" * 64
 LONG_AGO = time.time() - 7200
@@ -38,13 +38,13 @@ def services(own_home: Path, database_url: str) -> Iterator[Services]:
 def ended(services: Services, days: float, size: int = 100) -> str:
     """A run with a file, which ended so many days ago; by the statements that end one."""
     run = services.runs.start("IDENTITIES", {}, "ann")
-    part = services.artefacts.part(run.id, 1, "identities.csv")
+    part = services.artefacts.part_path(run.id, 1, "identities.csv")
     part.write_bytes(b"x" * size)
-    file = Artefact("csv", services.artefacts.publish(part), "", size, 3, SHA)
+    file = Artifact("csv", services.artefacts.publish(part), "", size, 3, SHA)
     with services.database.begin() as connection:
         (claimed,) = repository.claim(connection, "e" * 32, 1)
         assert claimed.id == run.id
-        assert repository.finish(connection, claimed, State.SUCCEEDED, "Done", 3, (), (file,))
+        assert repository.finish(connection, claimed, RunState.SUCCEEDED, "Done", 3, (), (file,))
         at = repository.now() - timedelta(days=days)
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(completed=at))
     return run.id
@@ -55,7 +55,7 @@ def retention(services: Services, told: list[Removed] | None = None, **settings:
     given = {"keep_files_days": 0, "keep_files_bytes": 0, "keep_runs_days": 0, **settings}
     rules = services.settings.model_copy(update=given)
     kept = told if told is not None else []
-    return replace(services.retention, settings=rules, tell=kept.extend)
+    return replace(services.retention, settings=rules, on_removed=kept.extend)
 
 
 def files(services: Services, run_id: str) -> list[str]:
@@ -73,61 +73,61 @@ def test_files_go_by_age_and_the_run_stays_and_tells_of_them(services: Services)
     told: list[Removed] = []
     gone = retention(services, told, keep_files_days=90).sweep()
     assert [(one.kind, one.run_id, one.names, one.bytes) for one in gone] == [
-        (Kind.FILES, old, ("1-identities.csv",), 100)
+        (RetentionKind.FILES, old, ("1-identities.csv",), 100)
     ]
     assert told == gone
     assert (files(services, old), files(services, young)) == ([], ["1-identities.csv"])
     run = services.runs.get(old)
-    assert run.state is State.SUCCEEDED and run.artefacts == ()
+    assert run.state is RunState.SUCCEEDED and run.artefacts == ()
     assert f"1-identities.csv, 100 bytes, SHA-256 {SHA}" in run.messages[-1].text
     with pytest.raises(NotFound, match=r"were removed on .*Start the report again"):
-        services.runs.artefact(old, "csv")
+        services.runs.get_artifact(old, "csv")
     assert retention(services, keep_files_days=90).sweep() == []
 
 
 def test_the_oldest_files_go_where_all_take_too_much_room(services: Services) -> None:
     ids = [ended(services, days, 100) for days in (4, 3, 2, 1)]
-    services.retention.hold(ids[0], "eve")
+    services.retention.place_hold(ids[0], "eve")
     gone = retention(services, keep_files_bytes=250).sweep()
     assert [one.run_id for one in gone] == [ids[1], ids[2]]
     assert [bool(files(services, id)) for id in ids] == [True, False, False, True]
 
 
 def test_runs_go_by_their_own_age_with_what_hooks_were_told_of_them(services: Services) -> None:
-    services.hooks.add("https://example.com/")
+    services.webhooks.add("https://example.com/")
     old, young = ended(services, 401), ended(services, 399)
     gone = retention(services, keep_runs_days=400).sweep()
-    assert [(one.kind, one.run_id) for one in gone] == [(Kind.RUN, old)]
+    assert [(one.kind, one.run_id) for one in gone] == [(RetentionKind.RUN, old)]
     with pytest.raises(NotFound):
         services.runs.get(old)
     assert files(services, old) == []
     assert services.runs.get(young).artefacts
-    ((_, sent),) = services.hooks.list()
+    ((_, sent),) = services.webhooks.list()
     assert sent.waiting == 1
 
 
 def test_a_held_run_is_kept_whatever_the_settings_say_until_it_is_released(services: Services) -> None:
     run_id = ended(services, 1000)
-    services.retention.hold(run_id, "eve", "case 7")
+    services.retention.place_hold(run_id, "eve", "case 7")
     rules = retention(services, keep_files_days=1, keep_runs_days=1, keep_files_bytes=1)
     assert rules.sweep() == []
     assert files(services, run_id) == ["1-identities.csv"]
-    (held,) = services.retention.held()
+    (held,) = services.retention.list_holds()
     assert (held.run_id, held.holder, held.reason) == (run_id, "eve", "case 7")
-    assert services.retention.hold(run_id, "bob").holder == "eve", "the first hold stands"
-    services.retention.release(run_id)
-    assert {one.kind for one in rules.sweep()} == {Kind.FILES, Kind.RUN}
+    assert services.retention.place_hold(run_id, "bob").holder == "eve", "the first hold stands"
+    services.retention.release_hold(run_id)
+    assert {one.kind for one in rules.sweep()} == {RetentionKind.FILES, RetentionKind.RUN}
     with pytest.raises(NotFound):
-        services.retention.release(run_id)
+        services.retention.release_hold(run_id)
 
 
 def test_what_cannot_be_held_is_refused(services: Services) -> None:
     with pytest.raises(NotFound, match="no run"):
-        services.retention.hold("0" * 32, "eve")
+        services.retention.place_hold("0" * 32, "eve")
     run_id = ended(services, 10)
     retention(services, keep_files_days=1).sweep()
     with pytest.raises(NotFound, match="have been removed"):
-        services.retention.hold(run_id, "eve")
+        services.retention.place_hold(run_id, "eve")
 
 
 def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
@@ -136,7 +136,7 @@ def test_runs_that_are_not_over_are_never_touched(services: Services) -> None:
         assert repository.claim(connection, "e" * 32, 1)
         long = repository.now() - timedelta(days=9999)
         connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(created=long, launched=long))
-    services.artefacts.part(run.id, 1, "identities.csv").write_bytes(b"half")
+    services.artefacts.part_path(run.id, 1, "identities.csv").write_bytes(b"half")
     spill = services.settings.spill_path / "worker" / f"{run.id}-1"
     spill.mkdir(parents=True)
     (spill / "tmp").write_bytes(b"x")
@@ -170,9 +170,9 @@ def test_what_nobody_owns_goes_once_it_has_settled(services: Services) -> None:
     gone = rules.sweep()
     assert gone == would
     assert {(one.kind, one.names, one.bytes) for one in gone if one.names != ("1-link",)} == {
-        (Kind.STRAY, ("1-identities-ab.pdf.part",), 5),
-        (Kind.STRAY, ("1-accounts.csv",), 3),
-        (Kind.STRAY, (spill.name,), 7),
+        (RetentionKind.ORPHANED, ("1-identities-ab.pdf.part",), 5),
+        (RetentionKind.ORPHANED, ("1-accounts.csv",), 3),
+        (RetentionKind.ORPHANED, (spill.name,), 7),
     }
     assert files(services, run_id) == ["1-identities.csv"]
     assert not spill.exists() and outside.read_text() == "kept"
@@ -187,10 +187,10 @@ def test_a_dry_sweep_says_what_a_real_one_does_and_removes_nothing(services: Ser
     assert all(files(services, id) for id in ids)
     assert rules.sweep() == would
     assert [(one.kind, one.run_id) for one in would] == [
-        (Kind.FILES, ids[0]),
-        (Kind.FILES, ids[1]),
-        (Kind.FILES, ids[2]),
-        (Kind.RUN, ids[0]),
+        (RetentionKind.FILES, ids[0]),
+        (RetentionKind.FILES, ids[1]),
+        (RetentionKind.FILES, ids[2]),
+        (RetentionKind.RUN, ids[0]),
     ]
 
 

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from support import ACME
-from whohas.auth import Caller, Person
-from whohas.auth.callers import ALL, READ, Level
+from whohas.auth import Caller, User
+from whohas.auth.callers import SCOPE_ALL, SCOPE_READ, UserLevel
 from whohas.auth.users import person_table
 from whohas.errors import NotFound
 from whohas.runs.repository import now
@@ -35,7 +35,7 @@ def fire(services: Services) -> tuple[int, str]:
     with services.database.begin() as connection:
         connection.execute(sa.update(schedule).values(next_at=now() - timedelta(minutes=1)))
         before = connection.execute(sa.select(sa.func.count()).select_from(run)).scalar_one()
-    services.schedules.tick()
+    services.schedules.start_due()
     with services.database.connect() as connection:
         after = connection.execute(sa.select(sa.func.count()).select_from(run)).scalar_one()
     return after - before, services.schedules.get("theirs").last_error
@@ -45,9 +45,9 @@ def add(services: Services, caller: Caller, report: str, **arguments: object) ->
     services.schedules.add("theirs", report, arguments, "*/5 * * * *", "UTC", caller.name, caller)
 
 
-def of_user(services: Services, level: Level, *sources: str) -> tuple[Caller, Person]:
-    person = services.access.people.create("ann", [level], sources)
-    client = services.access.clients.create("laptop", [ALL], person=person).client
+def of_user(services: Services, level: UserLevel, *sources: str) -> tuple[Caller, User]:
+    person = services.access.users.create("ann", [level], sources)
+    client = services.access.clients.create("laptop", [SCOPE_ALL], person=person).client
     return client.caller(), person
 
 
@@ -66,29 +66,29 @@ def of_user(services: Services, level: Level, *sources: str) -> tuple[Caller, Pe
 def test_rights_that_were_taken_away_start_nothing(
     services: Services, change: Callable[[Services], object], says: str
 ) -> None:
-    caller, _ = of_user(services, Level.CERT_ADMIN)
+    caller, _ = of_user(services, UserLevel.CERT_ADMIN)
     add(services, caller, "IDENTITIES")
     assert fire(services) == (1, "")
     services.runs.cancel(services.schedules.get("theirs").last_run or "")
     change(services)
     started, error = fire(services)
     assert (started, says in error) == (0, True), error
-    services.access.people.change("ann", levels=["CERT_ADMIN"], sources=[], disabled=False)
+    services.access.users.change("ann", levels=["CERT_ADMIN"], sources=[], disabled=False)
     assert fire(services) == (1, ""), "with the rights given back it goes on"
 
 
 def test_a_source_that_was_taken_away_is_reported_no_more(services: Services) -> None:
-    caller, _ = of_user(services, Level.SOURCE_ADMIN, SOURCES[0])
+    caller, _ = of_user(services, UserLevel.SOURCE_ADMIN, SOURCES[0])
     add(services, caller, "ACCOUNTS", application=SOURCES[0])
     assert fire(services) == (1, "")
     services.runs.cancel(services.schedules.get("theirs").last_run or "")
-    services.access.people.change("ann", sources=SOURCES[1:])
+    services.access.users.change("ann", sources=SOURCES[1:])
     started, error = fire(services)
     assert (started, "reports on their own" in error) == (0, True), error
 
 
 def test_what_an_administrator_made_of_it_is_held_to_its_owner(services: Services) -> None:
-    caller, _ = of_user(services, Level.SOURCE_ADMIN, SOURCES[0])
+    caller, _ = of_user(services, UserLevel.SOURCE_ADMIN, SOURCES[0])
     add(services, caller, "ACCOUNTS", application=SOURCES[0])
     services.schedules.change("theirs", {"arguments": {"application": SOURCES[1]}})
     started, error = fire(services)
@@ -96,7 +96,7 @@ def test_what_an_administrator_made_of_it_is_held_to_its_owner(services: Service
 
 
 def test_a_revoked_program_starts_nothing(services: Services) -> None:
-    client = services.access.clients.create("nightly", [ALL], levels=["ROLE_ADMIN"]).client
+    client = services.access.clients.create("nightly", [SCOPE_ALL], levels=["ROLE_ADMIN"]).client
     add(services, client.caller(), "IDENTITIES")
     assert fire(services) == (1, "")
     services.runs.cancel(services.schedules.get("theirs").last_run or "")
@@ -106,15 +106,17 @@ def test_a_revoked_program_starts_nothing(services: Services) -> None:
 
 
 def test_a_program_that_may_only_read_starts_nothing(services: Services) -> None:
-    client = services.access.clients.create("reader", [READ], levels=["ROLE_ADMIN"]).client
+    client = services.access.clients.create("reader", [SCOPE_READ], levels=["ROLE_ADMIN"]).client
     add(services, client.caller(), "IDENTITIES")
     started, error = fire(services)
     assert (started, "that needs the scope" in error) == (0, True), error
 
 
 def test_a_deleted_owner_starts_nothing(services: Services, own_home: Path) -> None:
-    person = services.access.people.create("ann", [Level.CERT_ADMIN])
-    caller = Caller(person.id, "ann", frozenset({ALL}), frozenset({Level.CERT_ADMIN}), person.id, user=True)
+    person = services.access.users.create("ann", [UserLevel.CERT_ADMIN])
+    caller = Caller(
+        person.id, "ann", frozenset({SCOPE_ALL}), frozenset({UserLevel.CERT_ADMIN}), person.id, is_user=True
+    )
     add(services, caller, "IDENTITIES")
     with services.database.begin() as connection:
         connection.execute(sa.delete(person_table).where(person_table.c.id == person.id))
@@ -124,7 +126,7 @@ def test_a_deleted_owner_starts_nothing(services: Services, own_home: Path) -> N
 
 def test_a_holder_of_an_outside_token_keeps_their_schedule(own_home: Path) -> None:
     trusted = {"oidc_issuer": "https://login.example", "oidc_audience": "whohas"}
-    caller = Caller("c" * 32, "eve", frozenset({ALL}), frozenset({Level.CERT_ADMIN}), "c" * 32, user=True)
+    caller = Caller("c" * 32, "eve", frozenset({SCOPE_ALL}), frozenset({UserLevel.CERT_ADMIN}), "c" * 32, is_user=True)
     with open_services(Settings(home=own_home, **trusted)) as services:
         add(services, caller, "IDENTITIES")
         assert fire(services) == (1, "")
@@ -138,4 +140,4 @@ def test_a_schedule_of_the_operator_needs_nobodys_rights(services: Services) -> 
     services.schedules.add("theirs", "IDENTITIES", {}, "*/5 * * * *", "UTC", "operator")
     assert fire(services) == (1, "")
     with pytest.raises(NotFound):
-        services.schedules.get("theirs", of_user(services, Level.CERT_ADMIN)[0])
+        services.schedules.get("theirs", of_user(services, UserLevel.CERT_ADMIN)[0])

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from patience import until
 from support import Server, serving, whohas
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.runs.models import Run
 from whohas.runs.repository import now
 from whohas.runs.service import Runs
@@ -53,14 +53,14 @@ def runs_of(services: Services) -> list[tuple[str, str]]:
 
 def test_what_is_not_due_starts_nothing(services: Services) -> None:
     add(services)
-    assert services.schedules.tick() == 0
+    assert services.schedules.start_due() == 0
     assert runs_of(services) == []
 
 
 def test_missed_times_are_made_up_for_once(services: Services) -> None:
     add(services)
     make_due(services.database)
-    assert [services.schedules.tick() for _ in range(3)] == [1, 0, 0]
+    assert [services.schedules.start_due() for _ in range(3)] == [1, 0, 0]
     assert runs_of(services) == [("IDENTITIES", "ann")]
     one = services.schedules.get("all")
     assert now() < one.next_at <= now() + timedelta(minutes=5)
@@ -86,24 +86,24 @@ def test_many_servers_start_each_due_schedule_once(own_home: Path) -> None:
 def test_a_report_that_is_still_running_is_not_started_a_second_time(services: Services) -> None:
     add(services)
     make_due(services.database)
-    assert services.schedules.tick() == 1
+    assert services.schedules.start_due() == 1
     first = services.schedules.get("all").last_run
     make_due(services.database)
-    assert services.schedules.tick() == 1
+    assert services.schedules.start_due() == 1
     assert services.schedules.get("all").last_run == first
     assert len(runs_of(services)) == 1
 
 
 def test_a_schedule_that_cannot_start_says_why_and_goes_on(services: Services) -> None:
     add(services)
-    services.runs.switch("IDENTITIES", off=True)
+    services.runs.switch_report("IDENTITIES", off=True)
     make_due(services.database)
-    assert services.schedules.tick() == 1
+    assert services.schedules.start_due() == 1
     one = services.schedules.get("all")
     assert "switched off" in one.last_error and one.last_run is None and one.next_at > now()
-    services.runs.switch("IDENTITIES", off=False)
+    services.runs.switch_report("IDENTITIES", off=False)
     make_due(services.database)
-    services.schedules.tick()
+    services.schedules.start_due()
     assert services.schedules.get("all").last_error == ""
     assert len(runs_of(services)) == 1
 
@@ -114,7 +114,7 @@ def test_a_zone_that_is_gone_pauses_its_schedule_and_no_other(services: Services
     make_due(services.database)
     with services.database.begin() as connection:
         connection.execute(sa.update(schedule).where(schedule.c.name == "gone").values(time_zone="Europe/Atlantis"))
-    assert services.schedules.tick() == 1
+    assert services.schedules.start_due() == 1
     gone = services.schedules.get("gone")
     assert gone.paused and "Atlantis" in gone.last_error
 
@@ -123,9 +123,9 @@ def test_what_passed_in_a_pause_is_not_made_up_for(services: Services) -> None:
     add(services)
     services.schedules.change("all", {"paused": True})
     make_due(services.database)
-    assert services.schedules.tick() == 0
+    assert services.schedules.start_due() == 0
     services.schedules.change("all", {"paused": False})
-    assert services.schedules.tick() == 0
+    assert services.schedules.start_due() == 0
     assert runs_of(services) == []
 
 
@@ -135,15 +135,15 @@ def test_a_start_that_fails_half_way_leaves_the_time_to_be_used(services: Servic
 
     class Broken(Runs):
         def keep(self, *given: Any) -> Run | None:
-            super().keep(*given)
+            super().insert(*given)
             raise RuntimeError("the database is away")
 
     parts = {name: getattr(services.runs, name) for name in services.runs.__dataclass_fields__}
     broken = services.schedules.__class__(services.database, Broken(**parts))
     with pytest.raises(RuntimeError):
-        broken.tick()
+        broken.start_due()
     assert runs_of(services) == []
-    assert services.schedules.tick() == 1
+    assert services.schedules.start_due() == 1
     assert len(runs_of(services)) == 1
 
 
@@ -151,7 +151,7 @@ def test_after_an_outage_the_server_starts_what_was_missed(own_home: Path) -> No
     made = whohas(own_home, "schedule", "add", "crm", "0 3 * * *", "ACCOUNTS", "-a", "sourceName=Nimbus CRM",
                   "--zone", "Europe/Berlin", "--launcher", "ann")  # fmt: skip
     assert made.returncode == 0, made.stderr
-    database = connect(f"sqlite:///{own_home / 'whohas.db'}")
+    database = create_engine(f"sqlite:///{own_home / 'whohas.db'}")
     make_due(database)
     database.dispose()
     with serving(own_home) as server, server.http() as http:

@@ -16,7 +16,7 @@ import pytest
 
 from rendering import unzstd
 from support import ACME, Server, result_when_over, serving, whohas
-from whohas.search.index import build
+from whohas.search.index import build_index
 from whohas.warehouse.store import Warehouse
 
 
@@ -147,7 +147,7 @@ def test_the_older_forms_of_the_arguments_mean_the_same(http: httpx2.Client) -> 
 
 def test_the_same_search_twice_is_one_run_while_it_goes(big_home: Path) -> None:
     warehouse = Warehouse(big_home / "warehouse")
-    build(warehouse, warehouse.snapshot())
+    build_index(warehouse, warehouse.snapshot())
     with serving(big_home, WHOHAS_RUNS_AT_ONCE="1") as server, server.http() as http:
         # the one worker is busy, so that the searches wait
         http.post("/v2025/reports/run", json={"reportType": "ACCOUNTS", "arguments": {"application": "big"}})

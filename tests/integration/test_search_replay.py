@@ -16,7 +16,7 @@ import pytest
 
 from patience import until
 from support import ACME, whohas
-from whohas.cli.terminal import plain
+from whohas.cli.terminal import without_control_characters
 from whohas.search.fields import INDICES
 from whohas.search.index import write_index
 from whohas.services import Services, open_services
@@ -77,12 +77,12 @@ def services(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def runs(services: Services) -> dict[str, str]:
     """The ids of the runs of all searches."""
     made: dict[str, str] = {}
-    with services.runs.work():
+    with services.runs.working():
         for name, (query, index, more) in SEARCHES.items():
             arguments = {"query": query, "indices": [index], "selectedFormats": ["PARQUET"], **more}
             made[name] = services.runs.start("SEARCH_EXPORT", arguments, "ann").id
         for id in made.values():
-            until(lambda id=id: services.runs.get(id).state.over)
+            until(lambda id=id: services.runs.get(id).state.is_over)
     return made
 
 
@@ -110,13 +110,13 @@ def test_the_kept_sql_gives_the_rows_of_the_file(
     services: Services, runs: dict[str, str], rebuilt: duckdb.DuckDBPyConnection, name: str
 ) -> None:
     run = services.runs.get(runs[name])
-    found, artefact = services.runs.artefact(run.id, "parquet")
+    found, artefact = services.runs.get_artifact(run.id, "parquet")
     with zipfile.ZipFile(services.runs.path(found, artefact)) as archive:
         (entry,) = archive.namelist()
         file = pq.read_table(io.BytesIO(archive.read(entry)))
     assert len(file) == run.rows
-    printed = services.runs.record(run).printed
-    assert plain(printed) == printed, "a terminal shows what a pipe is given"
+    printed = services.runs.record(run).runnable_sql
+    assert without_control_characters(printed) == printed, "a terminal shows what a pipe is given"
     assert cells(rebuilt.sql(printed).to_arrow_table()) == cells(file)
 
 
@@ -131,12 +131,12 @@ def test_the_kept_sql_of_several_indices_runs_as_a_script(
 ) -> None:
     names = ("identities", "accessprofiles", "entitlements", "roles", "events", "accountactivities")
     arguments = {"query": "name:a* OR status:*", "selectedFormats": ["PARQUET"]}
-    with services.runs.work():
+    with services.runs.working():
         id = services.runs.start("SEARCH_EXPORT", arguments, "ann").id
-        until(lambda: services.runs.get(id).state.over)
+        until(lambda: services.runs.get(id).state.is_over)
     run = services.runs.get(id)
-    statements = rebuilt.extract_statements(services.runs.record(run).printed)
-    found, artefact = services.runs.artefact(run.id, "parquet")
+    statements = rebuilt.extract_statements(services.runs.record(run).runnable_sql)
+    found, artefact = services.runs.get_artifact(run.id, "parquet")
     with zipfile.ZipFile(services.runs.path(found, artefact)) as archive:
         tables = [pq.read_table(io.BytesIO(archive.read(entry))) for entry in archive.namelist()]
     assert len(statements) == len(tables) == len(names)

@@ -16,9 +16,9 @@ from patience import until
 from postgres import Postgres
 from receiving import receiving
 from support import whohas
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.runs import repository, tables
-from whohas.runs.webhook_messages import hook_message
+from whohas.runs.webhook_messages import webhook_message_table
 from whohas.schedules.service import schedule
 
 DUE = 6
@@ -38,7 +38,7 @@ def removals(cluster: Cluster) -> list[str]:
 @pytest.mark.long
 def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_home: Path, postgres: Postgres) -> None:
     url = postgres.ready_database()
-    database = connect(url)
+    database = create_engine(url)
     with receiving() as receiver, running_cluster(own_home, url, servers=2, workers=3, **MANY) as cluster:
         extra = {"WHOHAS_DATABASE_URL": url, **MANY}
         assert whohas(own_home, "hook", "add", f"{receiver.url}/ended", **extra).returncode == 0
@@ -56,7 +56,9 @@ def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_hom
         told = [json.loads(body)["data"]["id"] for _, _, body in receiver.came]
         assert sorted(told) == sorted(one["id"] for one in runs)
         with database.connect() as connection:
-            states = connection.execute(sa.select(hook_message.c.state, hook_message.c.attempts)).all()
+            states = connection.execute(
+                sa.select(webhook_message_table.c.state, webhook_message_table.c.attempts)
+            ).all()
         assert [tuple(one) for one in states] == [("delivered", 1)] * DUE
 
         for server in cluster.servers:

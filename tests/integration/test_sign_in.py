@@ -17,7 +17,7 @@ import pytest
 import asking
 from support import Server, serving
 from whohas.auth.clients import client_table
-from whohas.auth.throttle import GUESSES
+from whohas.auth.throttle import MAX_WRONG
 from whohas.services import open_services
 from whohas.settings import Settings
 
@@ -103,7 +103,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def console(running: Server) -> Iterator[Console]:
     with open_services(Settings(home=running.home)) as services:
-        services.access.people.create("ann", ["REPORT_ADMIN"], password=PASSWORD)
+        services.access.users.create("ann", ["REPORT_ADMIN"], password=PASSWORD)
         made = services.access.clients.create("The console", ["sp:scopes:all"], redirects=[BACK, NATIVE])
         # as a version did that took more
         with services.database.begin() as connection:
@@ -279,7 +279,7 @@ def test_a_token_has_fewer_scopes_where_fewer_were_asked_for(console: Console) -
 
 
 def test_whoever_guesses_a_password_waits_and_the_page_says_so(console: Console) -> None:
-    for _ in range(GUESSES):
+    for _ in range(MAX_WRONG):
         wrong = console.sign_in("bob", "a wrong password")
         assert wrong.status_code == 401
         assert "The name or the password is wrong." in wrong.text
@@ -293,9 +293,9 @@ def test_whoever_guesses_a_clients_secret_waits_and_a_right_one_never_does(conso
     form = {"grant_type": "client_credentials", "client_id": "f" * 32}
     statuses = [
         asking.post(f"{console.url}/oauth/token", data={**form, "client_secret": f"x{number}"}).status_code
-        for number in range(GUESSES + 1)
+        for number in range(MAX_WRONG + 1)
     ]
-    assert statuses == [401] * GUESSES + [429]
+    assert statuses == [401] * MAX_WRONG + [429]
     right = {"client_id": console.client_id, "client_secret": console.client_secret}
     for _ in range(120):
         assert asking.post(f"{console.url}/oauth/token", data={**form, **right}).status_code == 200

@@ -11,11 +11,11 @@ import pytest
 
 from attempts import Bench
 from whohas.errors import NotFound, QuotaExceeded
-from whohas.execution.lease import FileLease
+from whohas.execution.lease import FileLockLease
 from whohas.execution.processes import ForkServer
 from whohas.execution.queue import Lane
 from whohas.runs import listing
-from whohas.runs.models import Run, State
+from whohas.runs.models import Run, RunState
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def bench(home: Path, database_url: str, fork_server: ForkServer) -> Bench:
 
 
 def failure(run: Run) -> str:
-    assert run.state is State.FAILED
+    assert run.state is RunState.FAILED
     return run.messages[-1].text
 
 
 def test_a_run_is_carried_out_once(bench: Bench) -> None:
     done = bench.carry_out(bench.start())
-    assert (done.state, done.rows, done.percent, done.attempt) == (State.SUCCEEDED, 1, 100, 1)
+    assert (done.state, done.rows, done.percent, done.attempt) == (RunState.SUCCEEDED, 1, 100, 1)
     again = bench.carry_out(done)
     assert again == done
 
@@ -47,7 +47,7 @@ def test_a_run_whose_data_has_gone_fails_and_says_so(bench: Bench) -> None:
     )
     assert not (bench.supervisor.artefacts.root / run.id).exists()
     with pytest.raises(NotFound, match=r"failed and has no file\. The data .*\. Start the report again\.$"):
-        bench.runs.artefact(run.id, "csv")
+        bench.runs.get_artifact(run.id, "csv")
 
 
 def test_a_run_whose_snapshot_has_gone_fails_and_says_so(bench: Bench) -> None:
@@ -65,24 +65,24 @@ def test_a_run_for_which_no_folder_can_be_made_fails_and_says_so(bench: Bench) -
 
 def test_a_file_that_somebody_removed_is_told_as_such(bench: Bench) -> None:
     done = bench.carry_out(bench.start())
-    bench.runs.path(*bench.runs.artefact(done.id, "csv")).unlink()
+    bench.runs.path(*bench.runs.get_artifact(done.id, "csv")).unlink()
     with pytest.raises(NotFound, match=r"has been removed\. Start the report again"):
-        bench.runs.artefact(done.id, "csv")
+        bench.runs.get_artifact(done.id, "csv")
 
 
 def test_a_run_that_is_claimed_is_under_way_until_it_is_over(bench: Bench) -> None:
     run = bench.start()
     (claimed,) = bench.supervisor.claim({Lane("all", 1): 1})
-    assert bench.supervisor.under_way() == [run.id]
+    assert bench.supervisor.claimed_run_ids() == [run.id]
     bench.supervisor.hand_back(claimed)
-    assert bench.supervisor.under_way() == []
-    assert bench.runs.get(run.id).state is State.QUEUED
+    assert bench.supervisor.claimed_run_ids() == []
+    assert bench.runs.get(run.id).state is RunState.QUEUED
     assert bench.carry_out(run).attempt == 2
 
 
 def test_a_worker_without_its_lease_claims_nothing(bench: Bench) -> None:
     bench.start()
-    bench.supervisor.begin(FileLease(bench.database, held=False))
+    bench.supervisor.begin(FileLockLease(bench.database, is_valid=False))
     assert bench.supervisor.claim({Lane("all", 1): 1}) == []
 
 
@@ -90,7 +90,7 @@ def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Ben
     run = bench.start()
     bench.runs.cancel(run.id)
     over = bench.carry_out(run)
-    assert (over.state, over.attempt, over.duration) == (State.CANCELLED, 0, 0)
+    assert (over.state, over.attempt, over.duration) == (RunState.CANCELLED, 0, 0)
 
 
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
@@ -131,7 +131,7 @@ def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(start, range(1, 13))) == 3
-    assert listing.count(bench.database, listing.Listing()) == 3
+    assert listing.count_all(bench.database, listing.ListRequest()) == 3
 
 
 def test_when_too_many_runs_wait_no_more_are_accepted(home: Path, database_url: str, fork_server: ForkServer) -> None:

@@ -11,18 +11,18 @@ import pytest
 import sqlalchemy as sa
 
 from ready import ready
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.runs import repository
-from whohas.runs.models import TRANSITIONS, Run, RunId, State
-from whohas.runs.webhook_messages import hook, hook_message
+from whohas.runs.models import TRANSITIONS, Run, RunId, RunState
+from whohas.runs.webhook_messages import webhook_message_table, webhook_table
 
 ME = "e" * 32
-ENDS = (State.SUCCEEDED, State.WARNED, State.FAILED)
+ENDS = (RunState.SUCCEEDED, RunState.WARNED, RunState.FAILED)
 
 Statement = Callable[[sa.Connection, Run], Any]
 
 
-def ending(state: State) -> Statement:
+def ending(state: RunState) -> Statement:
     return lambda connection, run: repository.finish(connection, run, state, "Over", 1, ())
 
 
@@ -30,18 +30,18 @@ STATEMENTS: list[tuple[str, Statement]] = [
     ("claim", lambda connection, run: repository.claim(connection, ME, 1)),
     ("hand_back", repository.hand_back),
     ("release", lambda connection, run: repository.release(connection, held(run))),
-    ("ask_to_cancel", lambda connection, run: repository.ask_to_cancel(connection, run.id)),
+    ("ask_to_cancel", lambda connection, run: repository.request_cancel(connection, run.id)),
     ("confirm_cancelled", repository.confirm_cancelled),
-    ("note_progress", lambda connection, run: repository.note_progress(connection, run, "Extracting", 5, 1)),
+    ("note_progress", lambda connection, run: repository.update_progress(connection, run, "Extracting", 5, 1)),
     *(("finish", ending(state)) for state in ENDS),
 ]
 
 
-def held(run: Run) -> repository.Held:
-    return repository.Held(run.id, run.executor, run.attempt)
+def held(run: Run) -> repository.HeldRun:
+    return repository.HeldRun(run.id, run.executor, run.attempt)
 
 
-def a_run(state: State) -> Run:
+def a_run(state: RunState) -> Run:
     return Run(
         id=RunId("0" * 32), report_type="ACCOUNTS", report_name="Accounts Report", description="", arguments={},
         key="k", attributes={}, state=state, snapshot=1, launcher="tester", created=repository.now(), launched=None,
@@ -52,10 +52,10 @@ def a_run(state: State) -> Run:
 
 @pytest.fixture
 def database(home: Path, database_url: str) -> sa.Engine:
-    return connect(database_url or f"sqlite:///{ready(home) / 'whohas.db'}")
+    return create_engine(database_url or f"sqlite:///{ready(home) / 'whohas.db'}")
 
 
-def after(database: sa.Engine, before: State, statement: Statement, run: Run | None = None) -> State:
+def after(database: sa.Engine, before: RunState, statement: Statement, run: Run | None = None) -> RunState:
     """The state of a run after a statement on it."""
     with database.connect() as connection:
         kept = a_run(before)
@@ -68,21 +68,23 @@ def after(database: sa.Engine, before: State, statement: Statement, run: Run | N
 
 
 def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.Engine) -> None:
-    taken = {(None, State.QUEUED, "insert")}
-    for state in State:
+    taken = {(None, RunState.QUEUED, "insert")}
+    for state in RunState:
         for name, statement in STATEMENTS:
             then = after(database, state, statement)
             if then is not state:
                 taken.add((state, then, name))
-    assert taken == {(way.before, way.after, way.by) for way in TRANSITIONS}
+    assert taken == {(way.before, way.after, way.statement) for way in TRANSITIONS}
 
 
 def test_a_hook_is_told_once_of_each_way_in_which_a_run_ends_and_of_nothing_else(database: sa.Engine) -> None:
     with database.begin() as connection:
         connection.execute(
-            sa.insert(hook).values(id="h" * 32, url="https://example.com", created=repository.now(), disabled="")
+            sa.insert(webhook_table).values(
+                id="h" * 32, url="https://example.com", created=repository.now(), disabled=""
+            )
         )
-    for state in State:
+    for state in RunState:
         for name, statement in STATEMENTS:
             with database.connect() as connection:
                 kept = a_run(state)
@@ -90,19 +92,19 @@ def test_a_hook_is_told_once_of_each_way_in_which_a_run_ends_and_of_nothing_else
                 for _ in range(2):
                     statement(connection, kept)
                 then = repository.get(connection, kept.id)
-                told = connection.execute(sa.select(sa.func.count()).select_from(hook_message)).scalar_one()
+                told = connection.execute(sa.select(sa.func.count()).select_from(webhook_message_table)).scalar_one()
                 connection.rollback()
             assert then is not None
-            assert told == (1 if then.state.over and not state.over else 0), (state, name)
+            assert told == (1 if then.state.is_over and not state.is_over else 0), (state, name)
 
 
 def test_nothing_leaves_a_run_that_is_over(database: sa.Engine) -> None:
-    assert not [way for way in TRANSITIONS if way.before is not None and way.before.over]
+    assert not [way for way in TRANSITIONS if way.before is not None and way.before.is_over]
 
 
 @pytest.mark.parametrize("lost", [{"attempt": 0}, {"executor": "f" * 32}], ids=["earlier attempt", "other worker"])
 def test_an_attempt_that_lost_its_run_changes_nothing(database: sa.Engine, lost: dict[str, Any]) -> None:
-    for state in State:
+    for state in RunState:
         stale = replace(a_run(state), **lost)
         for name, statement in STATEMENTS:
             if name not in ("claim", "ask_to_cancel"):  # these are nobody's attempt
@@ -110,20 +112,20 @@ def test_an_attempt_that_lost_its_run_changes_nothing(database: sa.Engine, lost:
 
 
 def test_an_end_whose_answer_was_lost_may_be_written_again(database: sa.Engine) -> None:
-    run = a_run(State.RUNNING)
+    run = a_run(RunState.RUNNING)
     with database.begin() as connection:
         repository.insert(connection, run, single_flight=True)
     for _ in range(2):
         with database.begin() as connection:
-            assert repository.finish(connection, run, State.SUCCEEDED, "Done", 1, ())
+            assert repository.finish(connection, run, RunState.SUCCEEDED, "Done", 1, ())
     with database.begin() as connection:
-        assert not repository.finish(connection, run, State.FAILED, "Failed", None, ())
+        assert not repository.finish(connection, run, RunState.FAILED, "Failed", None, ())
 
 
 def test_a_run_holds_its_key_until_it_is_over(database: sa.Engine) -> None:
-    for state in State:
+    for state in RunState:
         with database.connect() as connection:
             repository.insert(connection, a_run(state), single_flight=True)
-            same = replace(a_run(State.QUEUED), id=RunId("1" * 32))
-            assert repository.insert(connection, same, single_flight=True) is state.over
+            same = replace(a_run(RunState.QUEUED), id=RunId("1" * 32))
+            assert repository.insert(connection, same, single_flight=True) is state.is_over
             connection.rollback()

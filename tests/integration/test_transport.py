@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 import asking
 from patience import PATIENCE_SECONDS
 from support import environment, serving
-from whohas.auth.throttle import GUESSES
+from whohas.auth.throttle import MAX_WRONG
 
 
 def certificate(folder: Path) -> dict[str, str]:
@@ -88,7 +88,7 @@ def test_who_says_to_be_somebody_else_is_believed_from_trusted_proxies_alone(hom
                 data={"grant_type": "client_credentials", "client_id": "f" * 32, "client_secret": f"x{number}"},
                 headers={"X-Forwarded-For": f"10.0.0.{number}"},
             ).status_code
-            for number in range(GUESSES + 1)
+            for number in range(MAX_WRONG + 1)
         ]
     last = 401 if proxies else 429
-    assert statuses == [401] * GUESSES + [last]
+    assert statuses == [401] * MAX_WRONG + [last]

@@ -24,7 +24,7 @@ from patience import until
 from support import result_when_over, serving
 from whohas.errors import NotFound
 from whohas.execution.queue import Lane
-from whohas.runs.models import Run, State
+from whohas.runs.models import Run, RunState
 from whohas.search import index
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
@@ -81,7 +81,7 @@ def waiting_children(bench: Bench, folder: Path) -> tuple[Path, Path]:
 def under_way(bench: Bench, here: Path) -> threading.Thread:
     """Begin what is queued in a thread, and return once its child is there."""
     (claimed,) = bench.supervisor.claim({Lane("all", 1): 1})
-    thread = threading.Thread(target=bench.supervisor.carry_out, args=(claimed,))
+    thread = threading.Thread(target=bench.supervisor.execute, args=(claimed,))
     thread.start()
     until(here.exists)
     return thread
@@ -92,7 +92,7 @@ def search(bench: Bench, text: str) -> Run:
 
 
 def found(bench: Bench, run: Run) -> list[list[str]]:
-    path = bench.runs.path(*bench.runs.artefact(run.id, "csv"))
+    path = bench.runs.path(*bench.runs.get_artifact(run.id, "csv"))
     with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
         return list(csv.reader(io.TextIOWrapper(file, "utf-8")))[1:]
 
@@ -103,8 +103,8 @@ def test_a_run_reads_its_snapshot_whatever_was_loaded_since(bench: Bench) -> Non
     for number in range(3, 9):
         load(bench.warehouse, number, rows=number)
     done = bench.carry_out(run)
-    assert (done.state, done.rows, done.snapshot) == (State.SUCCEEDED, 3, 2)
-    assert bench.later.replay(done).same
+    assert (done.state, done.rows, done.snapshot) == (RunState.SUCCEEDED, 3, 2)
+    assert bench.later.replay(done).is_same
 
 
 def test_a_queued_run_whose_files_were_vacuumed_says_so(bench: Bench) -> None:
@@ -112,12 +112,12 @@ def test_a_queued_run_whose_files_were_vacuumed_says_so(bench: Bench) -> None:
     load(bench.warehouse, 2)
     vacuum(bench.warehouse)
     failed = bench.carry_out(run)
-    assert failed.state is State.FAILED and failed.artefacts == ()
+    assert failed.state is RunState.FAILED and failed.artefacts == ()
     with pytest.raises(NotFound, match=f"{GONE}.*vacuumed.*Start the report again"):
-        bench.runs.artefact(run.id, "csv")
+        bench.runs.get_artifact(run.id, "csv")
     assert not (bench.supervisor.artefacts.root / run.id).exists()
     again = bench.carry_out(bench.start())
-    assert (again.state, again.snapshot) == (State.SUCCEEDED, 2)
+    assert (again.state, again.snapshot) == (RunState.SUCCEEDED, 2)
 
 
 def test_a_queued_run_does_not_need_the_log_of_its_tables(bench: Bench) -> None:
@@ -126,7 +126,7 @@ def test_a_queued_run_does_not_need_the_log_of_its_tables(bench: Bench) -> None:
     for log in bench.warehouse.root.glob("*/_delta_log/*0000.json"):
         DeltaTable(log.parent.parent).create_checkpoint()
         log.unlink()
-    assert bench.carry_out(run).state is State.SUCCEEDED
+    assert bench.carry_out(run).state is RunState.SUCCEEDED
 
 
 def test_files_that_go_under_a_running_attempt_end_it(bench: Bench, tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_files_that_go_under_a_running_attempt_end_it(bench: Bench, tmp_path: Pa
     go.touch()
     thread.join()
     with pytest.raises(NotFound, match=GONE):
-        bench.runs.artefact(run.id, "csv")
-    assert bench.runs.get(run.id).state is State.FAILED
+        bench.runs.get_artifact(run.id, "csv")
+    assert bench.runs.get(run.id).state is RunState.FAILED
     assert not (bench.supervisor.artefacts.root / run.id).exists()
 
 
@@ -151,9 +151,9 @@ def test_a_vacuumed_run_is_not_replayed_and_makes_no_file(bench: Bench) -> None:
         bench.later.replay(done)
     for format in ("pdf", "xlsx", "json", "parquet"):
         with pytest.raises(NotFound, match=f"made no {format.upper()} file; it made CSV, .*{GONE}"):
-            bench.runs.artefact(done.id, format)
+            bench.runs.get_artifact(done.id, format)
     assert len(list((bench.supervisor.artefacts.root / done.id).iterdir())) == 1
-    assert bench.runs.artefact(done.id, "csv")
+    assert bench.runs.get_artifact(done.id, "csv")
 
 
 def test_the_newest_data_without_its_files_is_told_at_start(bench: Bench) -> None:
@@ -176,10 +176,10 @@ def test_a_queued_search_has_its_index_made_again(bench: Bench) -> None:
     run = search(bench, "load2")
     for number in range(3, 8):
         load(bench.warehouse, number)
-        index.build(bench.warehouse, bench.warehouse.snapshot())
+        index.build_index(bench.warehouse, bench.warehouse.snapshot())
     assert not index.is_built(bench.warehouse.snapshot(2))
     done = bench.carry_out(run)
-    assert (done.state, done.rows, done.snapshot) == (State.SUCCEEDED, 1, 2)
+    assert (done.state, done.rows, done.snapshot) == (RunState.SUCCEEDED, 1, 2)
     assert found(bench, done)[0][0] == "i0"
 
 
@@ -188,11 +188,11 @@ def test_a_queued_search_whose_snapshot_was_vacuumed_says_so(bench: Bench) -> No
     run = search(bench, "load2")
     for number in range(3, 8):
         load(bench.warehouse, number)
-        index.build(bench.warehouse, bench.warehouse.snapshot())
+        index.build_index(bench.warehouse, bench.warehouse.snapshot())
     vacuum(bench.warehouse)
-    assert bench.carry_out(run).state is State.FAILED
+    assert bench.carry_out(run).state is RunState.FAILED
     with pytest.raises(NotFound, match="The data of snapshot 2 is no longer kept"):
-        bench.runs.artefact(run.id, "csv")
+        bench.runs.get_artifact(run.id, "csv")
 
 
 def test_an_index_is_kept_while_a_run_reads_it(bench: Bench, tmp_path: Path) -> None:
@@ -202,14 +202,14 @@ def test_an_index_is_kept_while_a_run_reads_it(bench: Bench, tmp_path: Path) -> 
     thread = under_way(bench, here)
     for number in range(3, 8):
         load(bench.warehouse, number)
-        index.build(bench.warehouse, bench.warehouse.snapshot())
+        index.build_index(bench.warehouse, bench.warehouse.snapshot())
     vacuum(bench.warehouse)
     assert index.is_built(bench.warehouse.snapshot(2))
     go.touch()
     thread.join()
-    assert (bench.runs.get(run.id).state, bench.runs.get(run.id).attempt) == (State.SUCCEEDED, 1)
+    assert (bench.runs.get(run.id).state, bench.runs.get(run.id).attempt) == (RunState.SUCCEEDED, 1)
     load(bench.warehouse, 8)
-    index.build(bench.warehouse, bench.warehouse.snapshot())
+    index.build_index(bench.warehouse, bench.warehouse.snapshot())
     assert not index.is_built(bench.warehouse.snapshot(2)), "nobody reads it any more"
 
 
@@ -222,9 +222,9 @@ def test_an_index_removed_by_hand_under_a_run_costs_one_attempt(bench: Bench, tm
     go.touch()
     thread.join()
     lost = bench.runs.get(run.id)
-    assert (lost.state, lost.lost) == (State.QUEUED, 1)
+    assert (lost.state, lost.lost) == (RunState.QUEUED, 1)
     done = bench.carry_out(lost)
-    assert (done.state, done.rows, done.attempt) == (State.SUCCEEDED, 1, 2)
+    assert (done.state, done.rows, done.attempt) == (RunState.SUCCEEDED, 1, 2)
 
 
 def test_an_index_that_another_version_replaces_costs_one_attempt(bench: Bench, tmp_path: Path) -> None:
@@ -237,8 +237,8 @@ def test_an_index_that_another_version_replaces_costs_one_attempt(bench: Bench, 
     path.write_text(json.dumps({**facts, "madeWith": {**facts["madeWith"], "whohas": "99"}}))
     go.touch()
     thread.join()
-    assert (bench.runs.get(run.id).state, bench.runs.get(run.id).lost) == (State.QUEUED, 1)
-    assert bench.carry_out(run).state is State.SUCCEEDED
+    assert (bench.runs.get(run.id).state, bench.runs.get(run.id).lost) == (RunState.QUEUED, 1)
+    assert bench.carry_out(run).state is RunState.SUCCEEDED
 
 
 def test_two_builders_and_a_reader_leave_each_other_their_indexes(bench: Bench) -> None:
@@ -248,7 +248,7 @@ def test_two_builders_and_a_reader_leave_each_other_their_indexes(bench: Bench) 
         load(bench.warehouse, number)
 
     def read() -> int:
-        with index.held_index(bench.warehouse, old):
+        with index.locked_index(bench.warehouse, old):
             return sum(
                 file.stat().st_size
                 for file in index.open_index(old).element(index.INDICES["identities"]).files.values()
@@ -257,7 +257,7 @@ def test_two_builders_and_a_reader_leave_each_other_their_indexes(bench: Bench) 
     with ThreadPoolExecutor(4) as pool:
         reads = [pool.submit(read) for _ in range(10)]
         for number in range(2, 9):
-            pool.submit(index.build, bench.warehouse, bench.warehouse.snapshot(number - 1)).result()
+            pool.submit(index.build_index, bench.warehouse, bench.warehouse.snapshot(number - 1)).result()
         assert len({one.result() for one in reads}) == 1
 
 
@@ -272,7 +272,7 @@ def test_runs_end_right_while_data_is_loaded_and_vacuumed(home: Path) -> None:
         while not stop.is_set():
             number += 1
             load(warehouse, number, rows=200 + number)
-            index.build(warehouse, warehouse.snapshot())
+            index.build_index(warehouse, warehouse.snapshot())
             if number % 3 == 0:
                 vacuum(warehouse)
         return number

@@ -11,7 +11,7 @@ import pytest
 
 import asking
 from support import ACME, Server, result_when_over, whohas
-from whohas.auth import Access
+from whohas.auth import AuthServices
 from whohas.services import open_services
 from whohas.settings import Settings
 
@@ -19,17 +19,17 @@ Calling = Callable[..., httpx2.Client]
 
 
 @pytest.fixture(scope="module")
-def access(server: Server, acme_home: Path) -> Access:
+def access(server: Server, acme_home: Path) -> AuthServices:
     with open_services(Settings(home=acme_home)) as services:
         return services.access
 
 
 @pytest.fixture
-def calling(server: Server, access: Access, request: pytest.FixtureRequest) -> Calling:
+def calling(server: Server, access: AuthServices, request: pytest.FixtureRequest) -> Calling:
     """A caller of a name and level, and perhaps sources, made anew for the test."""
 
     def make(name: str, level: str, *sources: str) -> httpx2.Client:
-        person = access.people.create(f"{name} of {request.node.name}", [level], sources)
+        person = access.users.create(f"{name} of {request.node.name}", [level], sources)
         token = access.tokens.issue(access.clients.create(name, ["sp:scopes:all"], person=person).client).text
         client = asking.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"})
         request.addfinalizer(client.close)
@@ -166,14 +166,14 @@ def test_a_source_administrator_has_reports_on_their_own_sources_alone(calling: 
 
 
 def test_a_source_that_is_taken_away_takes_the_runs_on_it_along(
-    calling: Calling, access: Access, server: Server
+    calling: Calling, access: AuthServices, server: Server
 ) -> None:
     done = whohas(server.home, "user", "create", "ann of hr", "--level", "SOURCE_ADMIN", "--source", "Active Directory")
     assert done.returncode == 0, done.stderr
-    person = access.people.named("ann of hr")
+    person = access.users.get("ann of hr")
     token = access.tokens.issue(access.clients.create("laptop", ["sp:scopes:all"], person=person).client).text
     with asking.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}) as ann:
         run_id = start(ann, "ACCOUNTS", sourceName="Active Directory").json()["id"]
         assert ann.get(f"/v2025/reports/{run_id}/result").status_code == 200
-        access.people.change("ann of hr", sources=["other"])
+        access.users.change("ann of hr", sources=["other"])
         assert ann.get(f"/v2025/reports/{run_id}/result").status_code == 404

@@ -18,7 +18,7 @@ from whohas.settings import load_settings
 
 with open_services(load_settings()) as services:
     create_app(services)
-    services.warm()
+    services.warm_up()
     before, connections = set(sys.modules), services.database.pool.checkedin()
     services.runs.start("ACCOUNTS", {"sourceName": "Ledger Database"}, "tester")
     print(connections, *sorted(set(sys.modules) - before))
@@ -38,11 +38,11 @@ def test_the_first_start_imports_nothing_and_finds_connections(acme_home: Path, 
 
 def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: Path) -> None:
     with open_services(Settings(home=home)) as services:
-        services.warm()
+        services.warm_up()
         manifests = home / "warehouse" / "manifests"
         manifests.mkdir(parents=True)
         (manifests / "000000001.json").write_text("{")
-        services.warm()
+        services.warm_up()
 
 
 def test_what_children_are_forked_from_is_there_before_the_first_run_and_no_child_is(home: Path) -> None:

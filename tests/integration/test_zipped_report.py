@@ -16,32 +16,32 @@ import support
 from factories import publish
 from support import Server, result_when_over, serving, whohas
 from whohas.client import Client
-from whohas.engine.statement import Column, Statement, TableFiles
-from whohas.reports.base import Part, Plan
-from whohas.runs.plans import located
+from whohas.engine.statement import ResultColumn, Statement, TableFiles
+from whohas.reports.base import Plan, ReportPart
+from whohas.runs.plans import resolve_at_snapshot
 from whohas.settings import load_settings
 from whohas.warehouse.store import Warehouse
 
 FILE = """
-from whohas.engine.statement import Column, Statement
-from whohas.reports.base import Part, Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.engine.statement import ResultColumn, Statement
+from whohas.reports.base import Plan, Report, ReportPart, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
-COLUMNS = (Column("name", "text"), Column("sourceId", "text"))
+COLUMNS = (ResultColumn("name", "text"), ResultColumn("sourceId", "text"))
 
 
-def part(source: str, cell: str = "name") -> Part:
+def part(source: str, cell: str = "name") -> ReportPart:
     sql = f"SELECT {{cell}}, sourceId FROM accounts WHERE sourceId = $source ORDER BY name"
     tables = {{"accounts": frozenset({{source}})}}
-    return Part(f"accounts {{source}}", Statement(sql, COLUMNS, {{"source": source}}, tables, ordered=True))
+    return ReportPart(f"accounts {{source}}", Statement(sql, COLUMNS, {{"source": source}}, tables, ordered=True))
 
 
-def plan(request: Request, catalogue: Catalogue) -> Plan:
+def plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     sql = "SELECT 'line ' || n, note FROM notes ORDER BY n"
     notes = Statement(sql, COLUMNS, files={{"notes": ({notes!r},)}}, ordered=True, expected_rows=3)
-    if request.flag("fails"):
+    if request.flag_argument("fails"):
         return Plan({{"fails": True}}, parts=(part("ad"), part("crm", "error('The second part fails: ' || name)")))
-    return Plan({{}}, parts=(part("ad"), part("crm"), Part("notes", notes)))
+    return Plan({{}}, parts=(part("ad"), part("crm"), ReportPart("notes", notes)))
 
 
 REPORT = Report("OUR_PARTS", "Our Parts", "Parts.", {{"fails": "Whether it is to fail."}}, COLUMNS, plan)
@@ -135,21 +135,23 @@ def test_the_command_line_saves_it_as_a_zip(ours: Server, tmp_path: Path, there:
         assert contents(tmp_path / saved) == FILES
 
 
-COLUMNS = (Column("n", "integer"),)
+COLUMNS = (ResultColumn("n", "integer"),)
 ONE, TWO = Statement("SELECT 1", COLUMNS), Statement("SELECT 2", COLUMNS)
 
 
 def test_the_sql_of_a_plan_names_its_parts_where_there_are_several() -> None:
-    assert Plan({}, ONE).text == Plan({}, parts=(Part("one", ONE),)).text == "SELECT 1"
-    assert Plan({}, parts=(Part("one", ONE), Part("two", TWO))).text == "-- one\nSELECT 1;\n\n-- two\nSELECT 2;"
+    assert Plan({}, ONE).sql == Plan({}, parts=(ReportPart("one", ONE),)).sql == "SELECT 1"
+    assert (
+        Plan({}, parts=(ReportPart("one", ONE), ReportPart("two", TWO))).sql == "-- one\nSELECT 1;\n\n-- two\nSELECT 2;"
+    )
 
 
 def test_a_plan_has_one_statement_or_parts_with_names_of_their_own() -> None:
-    for wrong in (lambda: Plan({}), lambda: Plan({}, ONE, parts=(Part("one", ONE),))):
+    for wrong in (lambda: Plan({}), lambda: Plan({}, ONE, parts=(ReportPart("one", ONE),))):
         with pytest.raises(ValueError, match="one statement, or parts"):
             wrong()
     with pytest.raises(ValueError, match="a name of its own"):
-        Plan({}, parts=(Part("one", ONE), Part("one", TWO)))
+        Plan({}, parts=(ReportPart("one", ONE), ReportPart("one", TWO)))
 
 
 def test_a_table_that_two_parts_read_has_the_files_of_both(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_a_table_that_two_parts_read_has_the_files_of_both(tmp_path: Path) -> No
 
     def files(*partitions: frozenset[str] | None) -> tuple[TableFiles, ...]:
         statements = [Statement("", (), tables={"accounts": partition}) for partition in partitions]
-        return located(statements, snapshot)[1]
+        return resolve_at_snapshot(statements, snapshot)[1]
 
     (both,) = files(frozenset({"ad"}), frozenset({"ad", "crm"}))
     assert len(both.files) == len(set(both.files)) == 2

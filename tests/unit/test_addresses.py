@@ -51,12 +51,12 @@ BAD = [
 def test_a_plain_address_is_read(text: str, origin: str) -> None:
     address = addresses.parse(text)
     assert (address.text, address.origin) == (text, origin)
-    assert addresses.fault(text) == ""
+    assert addresses.describe_fault(text) == ""
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_what_is_not_exactly_an_address_is_none(text: str) -> None:
-    assert addresses.parsed(text) is None
+    assert addresses.try_parse(text) is None
     with pytest.raises(InvalidArguments, match=r"^.{1,220} is no address: [ih]\w* .{10,}\.$"):
         addresses.parse(text)
 
@@ -81,13 +81,13 @@ def test_the_message_says_what_is_wrong(text: str, says: str) -> None:
 
 
 def test_names_with_underscores_are_hosts_of_services_alone() -> None:
-    assert addresses.parsed("http://otel_collector:4318") is None
+    assert addresses.try_parse("http://otel_collector:4318") is None
     assert addresses.parse("http://otel_collector:4318", services=True).host == "otel_collector"
 
 
 @pytest.mark.parametrize("text", ["kafka.acme.example:9092", "kafka_1", "10.0.0.1:9092", "[::1]:9092"])
 def test_a_host_with_a_port_is_read(text: str) -> None:
-    host, port = addresses.authority(text)
+    host, port = addresses.parse_host_and_port(text)
     assert text.strip("[") in {host, f"{host}:{port}", f"{host}]:{port}"}
 
 
@@ -96,7 +96,7 @@ def test_a_host_with_a_port_is_read(text: str) -> None:
 )
 def test_what_is_no_host_with_a_port_is_refused(text: str) -> None:
     with pytest.raises(InvalidArguments, match="no HOST:PORT"):
-        addresses.authority(text)
+        addresses.parse_host_and_port(text)
 
 
 @given(
@@ -104,7 +104,7 @@ def test_what_is_no_host_with_a_port_is_refused(text: str) -> None:
     st.sampled_from(["", "h", "/", ":1"]),
 )
 def test_no_text_puts_more_than_an_origin_into_a_header(text: str, before: str) -> None:
-    address = addresses.parsed(f"https://{before}{text}")
+    address = addresses.try_parse(f"https://{before}{text}")
     if address is not None:
         assert set(address.origin) <= set(string.ascii_lowercase + string.digits + "-.:/[]")
         assert address.text.isascii() and address.text.isprintable() and " " not in address.text

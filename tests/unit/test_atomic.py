@@ -84,7 +84,7 @@ def test_nothing_is_seen_before_it_is_published(tmp_path: Path) -> None:
         draft.write(b"two")
         assert not path.exists()
         (part,) = tmp_path.iterdir()
-        assert part.name.startswith(".a.txt.") and part.name.endswith(atomic.PART)
+        assert part.name.startswith(".a.txt.") and part.name.endswith(atomic.PART_SUFFIX)
         draft.publish(sync=False)
         assert path.read_bytes() == b"onetwo"
     assert names(tmp_path) == ["a.txt"]

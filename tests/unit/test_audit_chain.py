@@ -14,56 +14,56 @@ from hypothesis import strategies as st
 
 from auditing import an_event
 from chance import chance
-from whohas.audit.chain import NOTHING, Head, Line, chained, hash_of
-from whohas.audit.events import canonical
-from whohas.audit.verify import Verdict, verify
+from whohas.audit.chain import FIRST_PREVIOUS_HASH, ChainHead, ChainLine, chain_event, event_hash
+from whohas.audit.events import canonical_json
+from whohas.audit.verify import VerificationResult, verify
 
 SOURCE = "/whohas/acme"
 
 
-def a_chain(count: int, head: Head | None = None) -> list[Line]:
-    head, made = head or Head(), []
+def a_chain(count: int, head: ChainHead | None = None) -> list[ChainLine]:
+    head, made = head or ChainHead(), []
     for number in range(count):
-        made.append(chained(head, an_event(f"r{number}", bytes=number).text(), SOURCE))
-        head = Head(made[-1].sequence, made[-1].hash)
+        made.append(chain_event(head, an_event(f"r{number}", bytes=number).to_json(), SOURCE))
+        head = ChainHead(made[-1].sequence, made[-1].hash)
     return made
 
 
 def forged(line: str, **changes: Any) -> str:
     """A line with other content and a hash that fits it."""
     event = {**json.loads(line), **changes}
-    return canonical({**event, "hash": hash_of(event)})
+    return canonical_json({**event, "hash": event_hash(event)})
 
 
-def found(folder: Path, texts: list[str], head: Line | None) -> Verdict:
+def found(folder: Path, texts: list[str], head: ChainLine | None) -> VerificationResult:
     path = folder / "trail.ndjson"
     path.write_bytes("".join(f"{text}\n" for text in texts).encode())
-    return verify([path], Head(head.sequence, head.hash) if head else None)
+    return verify([path], ChainHead(head.sequence, head.hash) if head else None)
 
 
 @pytest.fixture
-def chain() -> list[Line]:
+def chain() -> list[ChainLine]:
     return a_chain(9)
 
 
 @pytest.fixture
-def texts(chain: list[Line]) -> list[str]:
+def texts(chain: list[ChainLine]) -> list[str]:
     return [line.text for line in chain]
 
 
-def test_an_event_is_a_cloudevent_that_names_the_one_before_it(chain: list[Line]) -> None:
+def test_an_event_is_a_cloudevent_that_names_the_one_before_it(chain: list[ChainLine]) -> None:
     first, second = json.loads(chain[0].text), json.loads(chain[1].text)
     required = {"id", "source", "type", "specversion", "time", "subject", "datacontenttype"}
     assert required <= set(first)
     assert (first["specversion"], first["source"]) == ("1.0", SOURCE)
-    assert first["previoushash"] == NOTHING
+    assert first["previoushash"] == FIRST_PREVIOUS_HASH
     assert second["previoushash"] == first["hash"]
     assert (first["sequence"], second["sequence"]) == ("000000000001", "000000000002")
     # CloudEvents 1.0, naming of attributes
     assert all(name.isalnum() and name == name.lower() and len(name) <= 20 for name in first)
 
 
-def test_the_hash_can_be_computed_without_us(chain: list[Line]) -> None:
+def test_the_hash_can_be_computed_without_us(chain: list[ChainLine]) -> None:
     event = json.loads(chain[3].text)
     told = event.pop("hash")
     plain = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -82,7 +82,7 @@ def test_the_hash_can_be_computed_without_us(chain: list[Line]) -> None:
     ],
 )
 def test_a_value_has_one_way_to_be_written(value: object, text: str) -> None:
-    assert canonical(value) == text
+    assert canonical_json(value) == text
 
 
 @given(
@@ -92,12 +92,12 @@ def test_a_value_has_one_way_to_be_written(value: object, text: str) -> None:
     )
 )
 def test_what_is_read_back_is_written_alike(value: object) -> None:
-    text = canonical({"value": value})
-    assert canonical(json.loads(text)) == text
+    text = canonical_json({"value": value})
+    assert canonical_json(json.loads(text)) == text
 
 
-def test_a_trail_that_nobody_touched_is_in_order(tmp_path: Path, chain: list[Line], texts: list[str]) -> None:
-    assert found(tmp_path, texts, chain[-1]) == Verdict(9, 1, Head(9, chain[-1].hash), ())
+def test_a_trail_that_nobody_touched_is_in_order(tmp_path: Path, chain: list[ChainLine], texts: list[str]) -> None:
+    assert found(tmp_path, texts, chain[-1]) == VerificationResult(9, 1, ChainHead(9, chain[-1].hash), ())
     assert found(tmp_path, texts, None).faults == ()
     assert found(tmp_path, [], None).faults == ()
 
@@ -166,15 +166,15 @@ WORKED_ON: dict[str, tuple[Work, list[str]]] = {
 
 @pytest.mark.parametrize(("work", "faults"), WORKED_ON.values(), ids=WORKED_ON)
 def test_what_was_done_to_a_trail_is_found(
-    tmp_path: Path, chain: list[Line], texts: list[str], work: Work, faults: list[str]
+    tmp_path: Path, chain: list[ChainLine], texts: list[str], work: Work, faults: list[str]
 ) -> None:
     assert list(found(tmp_path, work(texts), chain[-1]).faults) == faults
 
 
 def test_everything_after_a_line_written_anew_is_found_by_the_head_alone(
-    tmp_path: Path, chain: list[Line], texts: list[str]
+    tmp_path: Path, chain: list[ChainLine], texts: list[str]
 ) -> None:
-    other = a_chain(6, Head(chain[2].sequence, chain[2].hash))
+    other = a_chain(6, ChainHead(chain[2].sequence, chain[2].hash))
     anew = [*texts[:3], *(line.text for line in other)]
     assert found(tmp_path, anew, None).faults == ()
     assert (
@@ -184,10 +184,10 @@ def test_everything_after_a_line_written_anew_is_found_by_the_head_alone(
 
 
 @pytest.mark.property
-def test_any_small_change_of_a_trail_is_found(tmp_path: Path, chain: list[Line], texts: list[str]) -> None:
+def test_any_small_change_of_a_trail_is_found(tmp_path: Path, chain: list[ChainLine], texts: list[str]) -> None:
     draw = chance(5)
     content = "".join(f"{text}\n" for text in texts).encode()
-    head = Head(chain[-1].sequence, chain[-1].hash)
+    head = ChainHead(chain[-1].sequence, chain[-1].hash)
     path = tmp_path / "trail.ndjson"
     for _ in range(300):
         at = draw.randrange(len(content))
@@ -196,11 +196,11 @@ def test_any_small_change_of_a_trail_is_found(tmp_path: Path, chain: list[Line],
         assert verify([path], head).faults
 
 
-def test_several_files_are_one_trail(tmp_path: Path, chain: list[Line], texts: list[str]) -> None:
+def test_several_files_are_one_trail(tmp_path: Path, chain: list[ChainLine], texts: list[str]) -> None:
     old, new = tmp_path / "old.ndjson", tmp_path / "new.ndjson"
     old.write_text("".join(f"{text}\n" for text in texts[:5]))
     new.write_text("".join(f"{text}\n" for text in texts[5:]))
-    head = Head(chain[-1].sequence, chain[-1].hash)
+    head = ChainHead(chain[-1].sequence, chain[-1].hash)
     assert verify([old, new], head).faults == ()
     assert verify([new], head).faults == ("The events 1 to 5 are missing.",)
     assert verify([new, old], head).faults

@@ -8,20 +8,27 @@ import pytest
 import sqlalchemy as sa
 
 from auditing import lines, outbox, settle
-from whohas.audit import Who
-from whohas.audit.denials import ADDRESSES, OF_ADDRESS, OF_CALLER, OF_STRANGERS, Denial, Denials
+from whohas.audit import Actor
+from whohas.audit.denials import (
+    EVENTS_OF_ALL_ADDRESSES,
+    EVENTS_PER_ADDRESS,
+    EVENTS_PER_CALLER,
+    MAX_WINDOWS,
+    Denial,
+    DenialLog,
+)
 from whohas.settings import Settings
 
 
 def denial(address: str = "192.0.2.1", caller: str = "") -> Denial:
-    who = Who("client", "a script", caller, address=address) if caller else Who("unknown", address=address)
+    who = Actor("client", "a script", caller, address=address) if caller else Actor("unknown", address=address)
     status = 403 if caller else 401
-    return Denial(who, status, "GET", "/v2025/reports/x", "getReport", "The token is empty.", tried="x")
+    return Denial(who, status, "GET", "/v2025/reports/x", "getReport", "The token is empty.", claimed_identity="x")
 
 
 def told(settings: Settings, database: sa.Engine) -> list[dict[str, object]]:
     settle(settings, database)
-    return [line["data"] for line in lines(settings.trail_path)]
+    return [line["data"] for line in lines(settings.audit_log_path)]
 
 
 @pytest.fixture
@@ -31,7 +38,7 @@ def settings(home: Path) -> Settings:
 
 def test_a_denial_has_its_event_at_once(settings: Settings) -> None:
     with outbox(settings) as database:
-        Denials(database).note(denial())
+        DenialLog(database).record(denial())
         (data,) = told(settings, database)
         assert (data["outcome"], data["status"], data["from"], data["tried"]) == ("denied", 401, "192.0.2.1", "x")
         assert data["reason"] == "The token is empty."
@@ -39,47 +46,47 @@ def test_a_denial_has_its_event_at_once(settings: Settings) -> None:
 
 def test_many_from_one_address_are_ten_events_and_one_that_counts_the_others(settings: Settings) -> None:
     with outbox(settings) as database:
-        denials = Denials(database)
+        denials = DenialLog(database)
         for _ in range(500):
-            denials.note(denial())
-        assert len(told(settings, database)) == OF_ADDRESS
+            denials.record(denial())
+        assert len(told(settings, database)) == EVENTS_PER_ADDRESS
         denials.flush()
-        assert len(told(settings, database)) == OF_ADDRESS, "its minute is not over"
+        assert len(told(settings, database)) == EVENTS_PER_ADDRESS, "its minute is not over"
         denials.flush(all=True)
         denials.flush(all=True)
         *_, last = told(settings, database)
-        assert last["count"] == 500 - OF_ADDRESS
+        assert last["count"] == 500 - EVENTS_PER_ADDRESS
         assert str(last["since"]) <= str(last["until"])
 
 
 def test_a_known_caller_has_more_events_of_its_own(settings: Settings) -> None:
     with outbox(settings) as database:
-        denials = Denials(database)
-        for _ in range(OF_CALLER + 5):
-            denials.note(denial(caller="c" * 32))
+        denials = DenialLog(database)
+        for _ in range(EVENTS_PER_CALLER + 5):
+            denials.record(denial(caller="c" * 32))
         denials.flush(all=True)
-        assert len(told(settings, database)) == OF_CALLER + 1
+        assert len(told(settings, database)) == EVENTS_PER_CALLER + 1
 
 
 def test_a_flood_from_everywhere_costs_a_bounded_number_of_events_and_counts_everything(settings: Settings) -> None:
     with outbox(settings) as database:
-        denials = Denials(database)
-        floods = ADDRESSES + 2_000
+        denials = DenialLog(database)
+        floods = MAX_WINDOWS + 2_000
         for number in range(floods):
-            denials.note(denial(f"2001:db8::{number:x}"))
-        assert len(told(settings, database)) == OF_STRANGERS
+            denials.record(denial(f"2001:db8::{number:x}"))
+        assert len(told(settings, database)) == EVENTS_OF_ALL_ADDRESSES
         denials.flush(all=True)
         data = told(settings, database)
-        assert len(data) <= OF_STRANGERS + ADDRESSES + 1
+        assert len(data) <= EVENTS_OF_ALL_ADDRESSES + MAX_WINDOWS + 1
         assert sum(int(str(one.get("count", 1))) for one in data) == floods
 
 
 def test_a_denial_while_the_database_is_away_is_told_later(settings: Settings) -> None:
     with outbox(settings) as database:
-        denials = Denials(database)
+        denials = DenialLog(database)
         with database.begin() as connection:
             connection.exec_driver_sql("ALTER TABLE audit_event RENAME TO away")
-        denials.note(denial())
+        denials.record(denial())
         with pytest.raises(sa.exc.OperationalError):
             denials.flush(all=True)
         with database.begin() as connection:

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from auditing import act, an_event, left, lines, outbox, settle
-from whohas.audit import Event, Type, Who
-from whohas.audit.chain import Head
-from whohas.audit.log_file import Wanted, append, last_hashes, last_lines, read
+from whohas.audit import Actor, Event, EventType
+from whohas.audit.chain import ChainHead
+from whohas.audit.log_file import EventFilter, append_lines, last_hashes, last_lines, read_events
 from whohas.audit.verify import verify
-from whohas.audit.writer import Filing, end_of_trail
+from whohas.audit.writer import AuditLogWriter, expected_end
 from whohas.settings import Settings
 
 
@@ -26,8 +26,8 @@ def settings(home: Path, database_url: str) -> Settings:
 
 def in_order(settings: Settings, database: sa.Engine) -> bool:
     with database.connect() as connection:
-        head, size = end_of_trail(settings, connection)
-    return verify([settings.trail_path], head, size).faults == ()
+        head, size = expected_end(settings, connection)
+    return verify([settings.audit_log_path], head, size).faults == ()
 
 
 def test_events_are_filed_once_in_the_order_of_their_acts(settings: Settings) -> None:
@@ -36,20 +36,20 @@ def test_events_are_filed_once_in_the_order_of_their_acts(settings: Settings) ->
         act(database, *events)
         settle(settings, database)
         settle(settings, database)
-        assert [line["id"] for line in lines(settings.trail_path)] == [event.id for event in events]
+        assert [line["id"] for line in lines(settings.audit_log_path)] == [event.id for event in events]
         assert left(database) == 0
         assert in_order(settings, database)
 
 
 def test_what_was_rolled_back_leaves_no_trace(settings: Settings) -> None:
-    from whohas.audit import write
+    from whohas.audit import write_event
 
     with outbox(settings) as database:
         with database.connect() as connection, connection.begin() as transaction:
-            write(connection, an_event())
+            write_event(connection, an_event())
             transaction.rollback()
         settle(settings, database)
-        assert lines(settings.trail_path) == []
+        assert lines(settings.audit_log_path) == []
 
 
 def test_many_that_file_at_once_file_each_event_once(settings: Settings) -> None:
@@ -65,7 +65,7 @@ def test_many_that_file_at_once_file_each_event_once(settings: Settings) -> None
             thread.start()
         for thread in threads:
             thread.join()
-        subjects = [line["subject"] for line in lines(settings.trail_path)]
+        subjects = [line["subject"] for line in lines(settings.audit_log_path)]
         assert sorted(subjects) == sorted(f"r{number}-{count}" for number in range(4) for count in range(20))
         assert in_order(settings, database)
 
@@ -74,15 +74,15 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_off_and_written_anew(setting
     with outbox(settings) as database:
         act(database, an_event("r1"), an_event("r2"))
         settle(settings, database)
-        whole = settings.trail_path.read_bytes()
+        whole = settings.audit_log_path.read_bytes()
         act(database, an_event("r3"))
         with database.connect() as connection:
-            Filing(settings, kafka=False).chain(connection)
-        with settings.trail_path.open("ab") as file:
+            AuditLogWriter(settings, kafka=False).chain(connection)
+        with settings.audit_log_path.open("ab") as file:
             file.write(b'{"data":{"actor"')
         settle(settings, database)
-        assert settings.trail_path.read_bytes().startswith(whole)
-        assert [line["subject"] for line in lines(settings.trail_path)] == ["r1", "r2", "r3"]
+        assert settings.audit_log_path.read_bytes().startswith(whole)
+        assert [line["subject"] for line in lines(settings.audit_log_path)] == ["r1", "r2", "r3"]
         assert in_order(settings, database)
 
 
@@ -90,15 +90,15 @@ def test_a_line_that_was_filed_before_a_crash_is_not_filed_twice(settings: Setti
     with outbox(settings) as database:
         act(database, an_event("r1"), an_event("r2"))
         with database.connect() as connection:
-            Filing(settings, kafka=False).chain(connection)
+            AuditLogWriter(settings, kafka=False).chain(connection)
             from whohas.audit import outbox as statements
 
             with connection.begin():
-                first = statements.unfiled(connection, 0, 1)
-        append(settings.trail_path, [first[0].text])  # and killed before it could say so
+                first = statements.read_unfiled(connection, 0, 1)
+        append_lines(settings.audit_log_path, [first[0].text])  # and killed before it could say so
         assert in_order(settings, database)
         settle(settings, database)
-        assert [line["subject"] for line in lines(settings.trail_path)] == ["r1", "r2"]
+        assert [line["subject"] for line in lines(settings.audit_log_path)] == ["r1", "r2"]
 
 
 def test_a_full_disk_adds_nothing_and_events_wait(tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ def test_a_full_disk_adds_nothing_and_events_wait(tmp_path: Path) -> None:
         pytest.skip("only root can mount a small disk")
     try:
         path = small / "audit.ndjson"
-        append(path, ["first"])
+        append_lines(path, ["first"])
         with pytest.raises(OSError, match="No space left"):
-            append(path, ["x" * 100_000])
+            append_lines(path, ["x" * 100_000])
         assert path.read_text() == "first\n"
-        append(path, ["second"])
+        append_lines(path, ["second"])
         assert path.read_text() == "first\nsecond\n"
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
@@ -123,34 +123,34 @@ def test_a_trail_that_was_moved_away_goes_on_in_a_new_file(settings: Settings) -
     with outbox(settings) as database:
         act(database, an_event("r1"))
         settle(settings, database)
-        settings.trail_path.rename(old)
+        settings.audit_log_path.rename(old)
         act(database, an_event("r2"))
         settle(settings, database)
         with database.connect() as connection:
-            head, size = end_of_trail(settings, connection)
-    assert verify([old, settings.trail_path], head, size).faults == ()
-    assert verify([settings.trail_path], head, size).faults == ("The event 1 is missing.",)
+            head, size = expected_end(settings, connection)
+    assert verify([old, settings.audit_log_path], head, size).faults == ()
+    assert verify([settings.audit_log_path], head, size).faults == ("The event 1 is missing.",)
 
 
 def test_the_head_finds_a_tail_that_was_cut_off(settings: Settings) -> None:
     with outbox(settings) as database:
         act(database, *(an_event(f"r{number}") for number in range(5)))
         settle(settings, database)
-        kept = settings.trail_path.read_text().splitlines(keepends=True)[:3]
-        settings.trail_path.write_text("".join(kept))
+        kept = settings.audit_log_path.read_text().splitlines(keepends=True)[:3]
+        settings.audit_log_path.write_text("".join(kept))
         with database.connect() as connection:
-            head, size = end_of_trail(settings, connection)
-        assert verify([settings.trail_path], head, size).faults == ("The events 4 to 5 are missing.",)
+            head, size = expected_end(settings, connection)
+        assert verify([settings.audit_log_path], head, size).faults == ("The events 4 to 5 are missing.",)
         # and what comes later does not hide it
         act(database, an_event("r6"))
         settle(settings, database)
         with database.connect() as connection:
-            head, size = end_of_trail(settings, connection)
-        assert verify([settings.trail_path], head, size).faults == ("The events 4 to 5 are missing.",)
+            head, size = expected_end(settings, connection)
+        assert verify([settings.audit_log_path], head, size).faults == ("The events 4 to 5 are missing.",)
 
 
 def test_the_trail_is_for_its_owner_alone(tmp_path: Path) -> None:
-    append(tmp_path / "audit.ndjson", ["x"])
+    append_lines(tmp_path / "audit.ndjson", ["x"])
     assert (tmp_path / "audit.ndjson").stat().st_mode & 0o777 == 0o600
 
 
@@ -158,7 +158,7 @@ def test_the_trail_is_for_its_owner_alone(tmp_path: Path) -> None:
 def test_the_last_lines_are_whole_however_long_they_are(tmp_path: Path, length: int) -> None:
     path = tmp_path / "audit.ndjson"
     texts = [f"{number}{'x' * length}" for number in range(7)]
-    append(path, texts)
+    append_lines(path, texts)
     for most in (1, 3, 7, 9):
         assert [line.decode() for line in last_lines(path, most)] == texts[-most:]
     assert last_lines(tmp_path / "none", 3) == []
@@ -166,35 +166,37 @@ def test_the_last_lines_are_whole_however_long_they_are(tmp_path: Path, length: 
 
 
 EVENTS = [
-    Event(Type.RUN_STARTED, "r1", Who("user", "Ann Lee", "u1", "c1"), facts={"run": "r1"}),
-    Event(Type.REPORT_DOWNLOADED, "r1", Who("client", "nightly", "c2"), facts={"run": "r1"}),
-    Event(Type.REQUEST_DENIED, "unknown", Who("unknown", address="192.0.2.1")),
-    Event(Type.CLIENT_CREATED, "c9", Who("operator", "root")),
+    Event(EventType.RUN_STARTED, "r1", Actor("user", "Ann Lee", "u1", "c1"), details={"run": "r1"}),
+    Event(EventType.REPORT_DOWNLOADED, "r1", Actor("client", "nightly", "c2"), details={"run": "r1"}),
+    Event(EventType.REQUEST_DENIED, "unknown", Actor("unknown", address="192.0.2.1")),
+    Event(EventType.CLIENT_CREATED, "c9", Actor("operator", "root")),
 ]
 
 
 @pytest.mark.parametrize(
     ("wanted", "subjects"),
     [
-        (Wanted(), ["r1", "r1", "unknown", "c9"]),
-        (Wanted(type="run"), ["r1"]),
-        (Wanted(type="whohas.run.started"), ["r1"]),
-        (Wanted(type="downloaded"), ["r1"]),
-        (Wanted(type="den"), []),
-        (Wanted(run="r1"), ["r1", "r1"]),
-        (Wanted(who="ann"), ["r1"]),
-        (Wanted(who="c2"), ["r1"]),
-        (Wanted(since="2999"), []),
-        (Wanted(until="2999"), ["r1", "r1", "unknown", "c9"]),
+        (EventFilter(), ["r1", "r1", "unknown", "c9"]),
+        (EventFilter(type="run"), ["r1"]),
+        (EventFilter(type="whohas.run.started"), ["r1"]),
+        (EventFilter(type="downloaded"), ["r1"]),
+        (EventFilter(type="den"), []),
+        (EventFilter(run="r1"), ["r1", "r1"]),
+        (EventFilter(who="ann"), ["r1"]),
+        (EventFilter(who="c2"), ["r1"]),
+        (EventFilter(since="2999"), []),
+        (EventFilter(until="2999"), ["r1", "r1", "unknown", "c9"]),
     ],
 )
-def test_events_are_found_by_type_run_who_and_when(settings: Settings, wanted: Wanted, subjects: list[str]) -> None:
+def test_events_are_found_by_type_run_who_and_when(
+    settings: Settings, wanted: EventFilter, subjects: list[str]
+) -> None:
     with outbox(settings) as database:
         act(database, *EVENTS)
         settle(settings, database)
     import json
 
-    assert [json.loads(line)["subject"] for line in read(settings.trail_path, wanted)] == subjects
+    assert [json.loads(line)["subject"] for line in read_events(settings.audit_log_path, wanted)] == subjects
 
 
 def test_a_trail_is_followed_through_half_lines_and_into_a_new_file(tmp_path: Path) -> None:
@@ -214,9 +216,13 @@ def test_a_trail_is_followed_through_half_lines_and_into_a_new_file(tmp_path: Pa
         return next(more)
 
     more = iter([True, True, False])
-    assert list(read(path, Wanted(), follow=go_on)) == [b'{"subject": 1}', b'{"subject": 2}', b'{"subject": 3}']
+    assert list(read_events(path, EventFilter(), follow=go_on)) == [
+        b'{"subject": 1}',
+        b'{"subject": 2}',
+        b'{"subject": 3}',
+    ]
 
 
 def test_the_end_of_a_trail_that_has_nothing_is_nothing(settings: Settings) -> None:
     with outbox(settings) as database, database.connect() as connection:
-        assert end_of_trail(settings, connection) == (Head(), 0)
+        assert expected_end(settings, connection) == (ChainHead(), 0)

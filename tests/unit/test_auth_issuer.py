@@ -13,8 +13,8 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
-from whohas.auth import Issuer, Level, Trust
-from whohas.auth.oidc import AGAIN_SECONDS, KEPT_SECONDS, LEEWAY_SECONDS
+from whohas.auth import OIDCConfig, OIDCIssuer, UserLevel
+from whohas.auth.oidc import CACHE_SECONDS, LEEWAY_SECONDS, REFETCH_SECONDS
 from whohas.errors import InvalidArguments, Unauthorized, Unavailable
 
 
@@ -37,24 +37,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def issuer(outside: OutsideIssuer, clock: Clock) -> Issuer:
-    return Issuer(trust(outside.url), clock=clock)
+def issuer(outside: OutsideIssuer, clock: Clock) -> OIDCIssuer:
+    return OIDCIssuer(trust(outside.url), clock=clock)
 
 
-def trust(url: str) -> Trust:
-    return Trust(
+def trust(url: str) -> OIDCConfig:
+    return OIDCConfig(
         issuer=url,
         audience=AUDIENCE,
         algorithms=("RS256", "ES256"),
-        name_claim="preferred_username",
+        user_name_claim="preferred_username",
         levels_claim="realm_access.roles",
-        levels={"auditors": Level.REPORT_ADMIN, "ad-team": Level.SOURCE_ADMIN},
+        levels={"auditors": UserLevel.REPORT_ADMIN, "ad-team": UserLevel.SOURCE_ADMIN},
         sources_claim="sources",
         scopes=("sp:report:read",),
     )
 
 
-def test_claims_become_a_name_levels_sources_and_scopes(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_claims_become_a_name_levels_sources_and_scopes(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     caller = issuer.verify(
         outside.sign(
             preferred_username="ann",
@@ -63,18 +63,18 @@ def test_claims_become_a_name_levels_sources_and_scopes(outside: OutsideIssuer, 
             scope="openid sp:report:manage",
         )
     )
-    assert (caller.name, caller.user, caller.levels) == ("ann", True, {Level.SOURCE_ADMIN})
+    assert (caller.name, caller.is_user, caller.levels) == ("ann", True, {UserLevel.SOURCE_ADMIN})
     assert (caller.sources, caller.scopes) == ({"ad"}, {"sp:report:read", "sp:report:manage"})
     assert len(caller.id) == 32
 
 
-def test_what_is_not_mapped_gives_nothing(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_what_is_not_mapped_gives_nothing(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     caller = issuer.verify(outside.sign(realm_access={"roles": ["ORG_ADMIN", "REPORT_ADMIN"]}, scope="admin"))
-    assert (caller.levels, caller.scopes, caller.user) == (frozenset(), {"sp:report:read"}, False)
+    assert (caller.levels, caller.scopes, caller.is_user) == (frozenset(), {"sp:report:read"}, False)
 
 
 def test_the_keys_are_fetched_once_and_again_only_for_a_key_that_is_unknown(
-    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+    outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     for number in range(5):
         issuer.verify(outside.sign(sub=f"u-{number}"))
@@ -83,25 +83,25 @@ def test_the_keys_are_fetched_once_and_again_only_for_a_key_that_is_unknown(
     with pytest.raises(Unauthorized):
         issuer.verify(outside.sign())
     assert len(outside.asked) == 2, "it was asked a moment ago"
-    clock.now += AGAIN_SECONDS
+    clock.now += REFETCH_SECONDS
     issuer.verify(outside.sign())
     assert len(outside.asked) == 4
 
 
 def test_a_key_that_is_withdrawn_is_no_longer_taken_also_for_tokens_seen_before(
-    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+    outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     token = outside.sign()
     issuer.verify(token)
     outside.keys[:] = [new_key()]
     issuer.verify(token)
-    clock.now += KEPT_SECONDS + 1
+    clock.now += CACHE_SECONDS + 1
     with pytest.raises(Unauthorized):
         issuer.verify(token)
 
 
 def test_an_issuer_that_is_down_does_not_stop_whom_it_vouched_for_and_is_not_asked_all_the_time(
-    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+    outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     outside.up = False
     for _ in range(3):
@@ -109,10 +109,10 @@ def test_an_issuer_that_is_down_does_not_stop_whom_it_vouched_for_and_is_not_ask
             issuer.verify(outside.sign())
     assert len(outside.asked) == 1
     outside.up = True
-    clock.now += AGAIN_SECONDS
+    clock.now += REFETCH_SECONDS
     issuer.verify(outside.sign())
     outside.up = False
-    clock.now += KEPT_SECONDS + 1
+    clock.now += CACHE_SECONDS + 1
     issuer.verify(outside.sign(sub="another"))
 
 
@@ -133,7 +133,7 @@ def test_an_issuer_that_is_down_does_not_stop_whom_it_vouched_for_and_is_not_ask
     ],
 )
 def test_a_token_with_a_wrong_claim_is_refused(
-    outside: OutsideIssuer, issuer: Issuer, claims: dict[str, Any], says: str
+    outside: OutsideIssuer, issuer: OIDCIssuer, claims: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(Unauthorized, match=says):
         issuer.verify(outside.sign(**claims))
@@ -155,12 +155,14 @@ def test_a_token_with_a_wrong_claim_is_refused(
         ({"aud": {AUDIENCE: True}}, "another audience .*'aud'"),
     ],
 )
-def test_a_refusal_names_the_claim(outside: OutsideIssuer, issuer: Issuer, claims: dict[str, Any], says: str) -> None:
+def test_a_refusal_names_the_claim(
+    outside: OutsideIssuer, issuer: OIDCIssuer, claims: dict[str, Any], says: str
+) -> None:
     with pytest.raises(Unauthorized, match=says):
         issuer.verify(outside.sign(**claims))
 
 
-def test_clocks_may_differ_by_half_a_minute(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_clocks_may_differ_by_half_a_minute(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     now = int(time.time())
     issuer.verify(outside.sign(exp=now - LEEWAY_SECONDS // 2))
     issuer.verify(outside.sign(nbf=now + LEEWAY_SECONDS // 2, iat=now + LEEWAY_SECONDS // 2))
@@ -168,12 +170,12 @@ def test_clocks_may_differ_by_half_a_minute(outside: OutsideIssuer, issuer: Issu
     issuer.verify(outside.sign(exp=10**400))  # which no float holds
 
 
-def test_a_token_of_a_key_that_is_not_published_is_refused(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_a_token_of_a_key_that_is_not_published_is_refused(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     with pytest.raises(Unauthorized):
         issuer.verify(outside.sign(new_key()))
 
 
-def test_an_algorithm_that_is_not_allowed_is_refused(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_an_algorithm_that_is_not_allowed_is_refused(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     with pytest.raises(Unauthorized):
         issuer.verify(outside.sign(algorithm="RS512"))
     public = OctKey.import_key(json.dumps(outside.keys[0].as_dict(private=False)))
@@ -185,22 +187,22 @@ def test_an_algorithm_that_is_not_allowed_is_refused(outside: OutsideIssuer, iss
         issuer.verify(jwt.encode({"alg": "none"}, claims, OctKey.generate_key(), algorithms=["none"]))
 
 
-def test_a_key_of_another_kind_may_sign(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_a_key_of_another_kind_may_sign(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     outside.keys.append(ECKey.generate_key("P-256", auto_kid=True))
     issuer.verify(outside.sign(outside.keys[1], "ES256"))
 
 
-def test_a_discovery_document_of_somebody_else_is_not_believed(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_a_discovery_document_of_somebody_else_is_not_believed(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     outside.discovery = {"issuer": "https://evil.example", "jwks_uri": f"{outside.url}/keys"}
     with pytest.raises(Unavailable, match=r"of 'https://evil\.example'"):
         issuer.verify(outside.sign())
 
 
-def test_a_name_that_cannot_be_a_launcher_is_not_taken(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_a_name_that_cannot_be_a_launcher_is_not_taken(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     for name in ("a\nb", "\0", " ", 5, ["ann"]):
         caller = issuer.verify(outside.sign(preferred_username=name))
         assert caller.name == f"client {caller.id[:8]}"
-        assert not caller.user
+        assert not caller.is_user
 
 
 @pytest.mark.parametrize(

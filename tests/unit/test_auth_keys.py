@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey
 from patience import PATIENCE_SECONDS, until
 from processes import Process, python
 from support import environment
-from whohas.auth import SigningKeys, open_keys, public_set
-from whohas.auth.keys import STAMP
+from whohas.auth import SigningKeys, open_keys, public_key_set
+from whohas.auth.keys import CREATED_FORMAT
 from whohas.errors import Unavailable
 
 PUBLIC = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=False))
@@ -29,14 +29,14 @@ from whohas.auth import open_keys
 print("ready", flush=True)
 sys.stdin.readline()
 keys = open_keys(Path(sys.argv[1]))
-print(hashlib.sha256(keys.secrets).hexdigest(), keys.signing.newest().id)
+print(hashlib.sha256(keys.secrets_key).hexdigest(), keys.signing.signing_key().id)
 """
 
 
 def test_keys_are_made_once_and_read_ever_after(home: Path) -> None:
     made, read = open_keys(home), open_keys(home)
-    assert made.secrets == read.secrets
-    assert made.signing.newest().id == read.signing.newest().id
+    assert made.secrets_key == read.secrets_key
+    assert made.signing.signing_key().id == read.signing.signing_key().id
 
 
 def test_key_files_are_readable_by_their_owner_alone(home: Path) -> None:
@@ -69,12 +69,12 @@ def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_o
 
 def test_keys_do_not_show_in_a_repr(home: Path) -> None:
     keys = open_keys(home)
-    assert repr(keys) == "Keys()"
+    assert repr(keys) == "InstallationKeys()"
 
 
 @pytest.mark.parametrize("content", ["not json", "{}", "[]", PUBLIC, '{"kty": "oct", "k": "AAAA"}'])
 def test_a_damaged_signing_key_is_named_with_what_to_do(home: Path, content: str) -> None:
-    open_keys(home).signing.newest().path.write_text(content)
+    open_keys(home).signing.signing_key().path.write_text(content)
     with pytest.raises(Unavailable, match=r"token-signing\..*\.jwk .*Restore it from a backup"):
         open_keys(home)
 
@@ -89,13 +89,13 @@ def test_a_damaged_secrets_key_is_named_with_what_to_do(home: Path, content: str
 
 def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_known(home: Path) -> None:
     keys, elsewhere = open_keys(home).signing, open_keys(home).signing
-    old = keys.newest()
+    old = keys.signing_key()
     new = keys.rotate()
-    assert keys.newest() == new != old
+    assert keys.signing_key() == new != old
     assert keys.find(old.id) == old
     assert elsewhere.find(new.id) == new, "another server that does not know it looks again"
-    assert {one["kid"] for one in public_set(keys)["keys"]} == {old.id, new.id}
-    assert not any("d" in one for one in public_set(keys)["keys"]), "a private half"
+    assert {one["kid"] for one in public_key_set(keys)["keys"]} == {old.id, new.id}
+    assert not any("d" in one for one in public_key_set(keys)["keys"]), "a private half"
 
 
 def test_each_server_knows_every_key_the_moment_it_signs(home: Path) -> None:
@@ -103,15 +103,15 @@ def test_each_server_knows_every_key_the_moment_it_signs(home: Path) -> None:
     for number in range(60):
         new = servers[number % 3].rotate()
         assert all(server.find(new.id) == new for server in servers), number
-        assert all(server.newest() == new for server in servers), number
+        assert all(server.signing_key() == new for server in servers), number
         time.sleep(0.002 * (number % 5))
 
 
 def test_a_key_that_was_removed_signs_nowhere_any_more(home: Path) -> None:
     keys, elsewhere = open_keys(home).signing, open_keys(home).signing
-    old = elsewhere.newest()
+    old = elsewhere.signing_key()
     new = keys.rotate(end_tokens=True)
-    assert elsewhere.newest() == new
+    assert elsewhere.signing_key() == new
     assert elsewhere.find(old.id) is None
 
 
@@ -126,17 +126,17 @@ def test_keys_that_end_all_tokens_at_once_leave_one(home: Path) -> None:
 
 def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:
     keys = SigningKeys(_opened(home), lifetime=3600, period=60)
-    first = keys.newest()
+    first = keys.signing_key()
     _made_ago(first.path, timedelta(seconds=50))
-    assert SigningKeys(_opened(home), lifetime=3600, period=60).newest().id == first.id
+    assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id == first.id
     _made_ago(next((home / "keys").glob("token-signing.*")), timedelta(seconds=70))
-    assert SigningKeys(_opened(home), lifetime=3600, period=60).newest().id != first.id
+    assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id != first.id
 
 
 def test_a_key_is_removed_only_when_no_token_of_it_can_be_out(home: Path) -> None:
     keys = SigningKeys(_opened(home), lifetime=3600, period=0)
-    _made_ago(keys.newest().path, timedelta(days=9))
-    oldest = SigningKeys(_opened(home), lifetime=3600, period=0).newest().id
+    _made_ago(keys.signing_key().path, timedelta(days=9))
+    oldest = SigningKeys(_opened(home), lifetime=3600, period=0).signing_key().id
     keys = SigningKeys(_opened(home), lifetime=3600, period=0)
     second = keys.rotate()
     assert {key.id for key in keys.all()} == {oldest, second.id}, "the oldest signed until just now"
@@ -161,7 +161,7 @@ def _opened(home: Path) -> Path:
 def _made_ago(path: Path, age: timedelta) -> None:
     stamp, name, end = path.name.split(".")[1:]
     assert stamp
-    path.rename(path.with_name(f"token-signing.{(datetime.now(UTC) - age).strftime(STAMP)}.{name}.{end}"))
+    path.rename(path.with_name(f"token-signing.{(datetime.now(UTC) - age).strftime(CREATED_FORMAT)}.{name}.{end}"))
 
 
 def test_a_home_that_is_a_file_is_a_clear_error(tmp_path: Path) -> None:

@@ -12,49 +12,49 @@ from patience import PATIENCE_SECONDS
 from ready import ready
 from whohas import timeouts
 from whohas.auth.throttle import (
-    GUESSES,
-    GUESSES_OF_ADDRESS,
-    GUESSES_OF_NAME,
-    Counts,
-    CountsInDatabase,
-    CountsInMemory,
-    Guesses,
+    MAX_WRONG,
+    MAX_WRONG_PER_ADDRESS,
+    MAX_WRONG_PER_NAME,
+    DatabaseWindowCounter,
+    LoginThrottle,
+    MemoryWindowCounter,
     RateLimit,
+    WindowCounter,
 )
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.errors import QuotaExceeded
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
+    return create_engine(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture(autouse=True)
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows that do not end while a test counts in them."""
-    for name in ("LIMIT_CALLS_SECONDS", "LIMIT_GUESSES_SECONDS"):
+    for name in ("RATE_LIMIT_WINDOW_SECONDS", "LOGIN_THROTTLE_WINDOW_SECONDS"):
         monkeypatch.setattr(timeouts, name, PATIENCE_SECONDS)
 
 
 @pytest.fixture(params=["memory", "database"])
-def counts(request: pytest.FixtureRequest, database: sa.Engine) -> Counts:
-    return CountsInMemory() if request.param == "memory" else CountsInDatabase(database)
+def counts(request: pytest.FixtureRequest, database: sa.Engine) -> WindowCounter:
+    return MemoryWindowCounter() if request.param == "memory" else DatabaseWindowCounter(database)
 
 
-def test_a_window_counts_from_its_first_event_and_starts_anew_when_it_ended(counts: Counts) -> None:
+def test_a_window_counts_from_its_first_event_and_starts_anew_when_it_ended(counts: WindowCounter) -> None:
     window = PATIENCE_SECONDS
     assert [counts.add("a", window).events for _ in range(3)] == [1, 2, 3]
-    assert counts.look("a").events == 3
-    assert 0 < counts.look("a").left <= window
-    assert counts.look("b").events == 0
+    assert counts.get("a").events == 3
+    assert 0 < counts.get("a").seconds_left <= window
+    assert counts.get("b").events == 0
     for _ in range(2):
         counts.add("over", 0)
     assert counts.add("over", 0).events == 1
-    assert counts.look("over").events == 0
+    assert counts.get("over").events == 0
 
 
-def test_no_event_of_many_at_once_is_lost(counts: Counts) -> None:
+def test_no_event_of_many_at_once_is_lost(counts: WindowCounter) -> None:
     threads = [
         threading.Thread(target=lambda: [counts.add("a", PATIENCE_SECONDS) for _ in range(25)]) for _ in range(8)
     ]
@@ -62,33 +62,33 @@ def test_no_event_of_many_at_once_is_lost(counts: Counts) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert counts.look("a").events == 200
+    assert counts.get("a").events == 200
 
 
 def test_two_servers_on_one_database_have_one_limit(database: sa.Engine) -> None:
-    first, second = (RateLimit(CountsInDatabase(database), 3) for _ in range(2))
+    first, second = (RateLimit(DatabaseWindowCounter(database), 3) for _ in range(2))
     for server in (first, second, first):
-        server.check("client", "v2025")
+        server.count_call("client", "v2025")
     with pytest.raises(QuotaExceeded):
-        second.check("client", "v2025")
+        second.count_call("client", "v2025")
 
 
-def test_a_limit_is_for_one_client_and_one_version(counts: Counts) -> None:
+def test_a_limit_is_for_one_client_and_one_version(counts: WindowCounter) -> None:
     limit = RateLimit(counts, 2)
     for _ in range(2):
-        limit.check("client", "v2025")
+        limit.count_call("client", "v2025")
     with pytest.raises(QuotaExceeded, match="Rate Limit Exceeded") as refused:
-        limit.check("client", "v2025")
+        limit.count_call("client", "v2025")
     assert refused.value.retry_after in range(1, PATIENCE_SECONDS + 1)
-    limit.check("client", "v2026")
-    limit.check("other", "v2025")
+    limit.count_call("client", "v2026")
+    limit.count_call("other", "v2025")
 
 
-def test_whoever_guesses_waits_and_others_do_not(counts: Counts) -> None:
-    guesses = Guesses(counts)
-    for number in range(GUESSES):
+def test_whoever_guesses_waits_and_others_do_not(counts: WindowCounter) -> None:
+    guesses = LoginThrottle(counts)
+    for number in range(MAX_WRONG):
         guesses.check("id", "10.0.0.1")
-        guesses.wrong_secret("id", "10.0.0.1", f"secret {number}")
+        guesses.count_wrong_secret("id", "10.0.0.1", f"secret {number}")
     with pytest.raises(QuotaExceeded) as refused:
         guesses.check("id", "10.0.0.1")
     assert 0 < refused.value.retry_after <= PATIENCE_SECONDS
@@ -96,40 +96,40 @@ def test_whoever_guesses_waits_and_others_do_not(counts: Counts) -> None:
     guesses.check("other", "10.0.0.1")
 
 
-def test_a_script_with_an_old_secret_does_not_keep_the_one_with_the_new_secret_out(counts: Counts) -> None:
-    guesses = Guesses(counts)
-    for _ in range(5 * GUESSES):
+def test_a_script_with_an_old_secret_does_not_keep_the_one_with_the_new_secret_out(counts: WindowCounter) -> None:
+    guesses = LoginThrottle(counts)
+    for _ in range(5 * MAX_WRONG):
         guesses.check("id", "10.0.0.1")
-        guesses.wrong_secret("id", "10.0.0.1", "the old secret")
+        guesses.count_wrong_secret("id", "10.0.0.1", "the old secret")
 
 
-def test_one_address_cannot_guess_at_many_users(counts: Counts) -> None:
-    guesses = Guesses(counts)
-    for number in range(GUESSES_OF_ADDRESS):
-        guesses.wrong_password(f"user {number}", "10.0.0.1")
+def test_one_address_cannot_guess_at_many_users(counts: WindowCounter) -> None:
+    guesses = LoginThrottle(counts)
+    for number in range(MAX_WRONG_PER_ADDRESS):
+        guesses.count_wrong_password(f"user {number}", "10.0.0.1")
     with pytest.raises(QuotaExceeded):
         guesses.check("one more", "10.0.0.1", person=True)
     guesses.check("a client", "10.0.0.1")
 
 
-def test_many_addresses_cannot_guess_one_password(counts: Counts) -> None:
-    guesses = Guesses(counts)
-    for number in range(GUESSES_OF_NAME):
-        guesses.wrong_password("ann", f"10.0.0.{number}")
+def test_many_addresses_cannot_guess_one_password(counts: WindowCounter) -> None:
+    guesses = LoginThrottle(counts)
+    for number in range(MAX_WRONG_PER_NAME):
+        guesses.count_wrong_password("ann", f"10.0.0.{number}")
     with pytest.raises(QuotaExceeded):
         guesses.check("ann", "10.9.9.9", person=True)
     guesses.check("bob", "10.9.9.9", person=True)
 
 
 def test_memory_is_bounded_whatever_is_sent() -> None:
-    counts = CountsInMemory(size=100)
+    counts = MemoryWindowCounter(size=100)
     for number in range(1000):
         counts.add(f"{number}" + "x" * 10_000, 60)
     assert len(counts) == 100
 
 
 def test_nothing_that_was_sent_is_kept(database: sa.Engine) -> None:
-    Guesses(CountsInDatabase(database)).wrong_secret("\0' OR 1=1 --\ud800", "10.0.0.1", "\ud800")
+    LoginThrottle(DatabaseWindowCounter(database)).count_wrong_secret("\0' OR 1=1 --\ud800", "10.0.0.1", "\ud800")
     with database.connect() as connection:
         keys = connection.execute(sa.text("SELECT key FROM limit_count")).scalars().all()
     assert len(keys) == 2

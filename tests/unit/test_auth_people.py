@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from ready import ready
-from whohas.auth import Level, People
+from whohas.auth import UserLevel, Users
 from whohas.auth.users import person_table
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
 
 PASSWORD = "correct horse battery"
@@ -18,21 +18,21 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def database(tmp_path: Path) -> sa.Engine:
-    return connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
+    return create_engine(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
 
 
 @pytest.fixture
-def people(database: sa.Engine) -> People:
-    return People(database)
+def people(database: sa.Engine) -> Users:
+    return Users(database)
 
 
-def test_a_user_signs_in_with_name_and_password(people: People) -> None:
+def test_a_user_signs_in_with_name_and_password(people: Users) -> None:
     ann = people.create("ann", ["REPORT_ADMIN", "REPORT_ADMIN"], password=PASSWORD)
     assert people.sign_in("ann", PASSWORD) == ann
-    assert (ann.levels, ann.signs_in) == ((Level.REPORT_ADMIN,), True)
+    assert (ann.levels, ann.has_password) == ((UserLevel.REPORT_ADMIN,), True)
 
 
-def test_a_password_is_kept_as_scrypt_with_a_salt_of_its_own(people: People, database: sa.Engine) -> None:
+def test_a_password_is_kept_as_scrypt_with_a_salt_of_its_own(people: Users, database: sa.Engine) -> None:
     for name in ("ann", "bob"):
         people.create(name, ["ORG_ADMIN"], password=PASSWORD)
     with database.connect() as connection:
@@ -62,14 +62,14 @@ def test_a_password_is_kept_as_scrypt_with_a_salt_of_its_own(people: People, dat
         ("nobody's", ""),
     ],
 )
-def test_whoever_is_wrong_learns_nothing_of_what_was(people: People, name: str, password: str) -> None:
+def test_whoever_is_wrong_learns_nothing_of_what_was(people: Users, name: str, password: str) -> None:
     people.create("ann", ["ORG_ADMIN"], password=PASSWORD)
     people.create("nobody's", ["ORG_ADMIN"])
     with pytest.raises(Unauthorized, match=r"^The name or the password is wrong\.$"):
         people.sign_in(name, password)
 
 
-def test_a_disabled_user_cannot_sign_in_until_enabled_again(people: People) -> None:
+def test_a_disabled_user_cannot_sign_in_until_enabled_again(people: Users) -> None:
     people.create("ann", ["ORG_ADMIN"], password=PASSWORD)
     people.change("ann", disabled=True)
     with pytest.raises(Unauthorized):
@@ -78,7 +78,7 @@ def test_a_disabled_user_cannot_sign_in_until_enabled_again(people: People) -> N
     assert people.sign_in("ann", PASSWORD).name == "ann"
 
 
-def test_a_new_password_takes_the_place_of_the_old(people: People) -> None:
+def test_a_new_password_takes_the_place_of_the_old(people: Users) -> None:
     people.create("ann", ["ORG_ADMIN"], password=PASSWORD)
     people.change("ann", password="another long sentence")
     with pytest.raises(Unauthorized):
@@ -87,12 +87,12 @@ def test_a_new_password_takes_the_place_of_the_old(people: People) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 1025])
-def test_a_password_that_will_not_do_is_refused(people: People, password: str) -> None:
+def test_a_password_that_will_not_do_is_refused(people: Users, password: str) -> None:
     with pytest.raises(InvalidArguments, match="12 to 1,024 characters"):
         people.create("ann", ["ORG_ADMIN"], password=password)
 
 
-def test_what_cannot_be_is_said(people: People) -> None:
+def test_what_cannot_be_is_said(people: Users) -> None:
     people.create("ann", ["ORG_ADMIN"])
     with pytest.raises(Conflict, match="'ann' already"):
         people.create("ann", ["HELPDESK"])
@@ -105,5 +105,5 @@ def test_what_cannot_be_is_said(people: People) -> None:
     assert [person.name for person in people.list()] == ["ann"]
 
 
-def test_a_user_without_levels_has_none(people: People) -> None:
+def test_a_user_without_levels_has_none(people: Users) -> None:
     assert people.create("ann").levels == ()

@@ -82,7 +82,7 @@ def test_a_task_apart_does_not_hold_up_the_others() -> None:
         started()
         over.wait()
 
-    with running("r", [PeriodicTask("hangs", hang, 0.01, apart=True), PeriodicTask("other", other, 0.01)]):
+    with running("r", [PeriodicTask("hangs", hang, 0.01, in_own_thread=True), PeriodicTask("other", other, 0.01)]):
         until(lambda: len(other) >= 10)
         assert len(started) == 1, "it is begun again only when it has ended"
         assert started.threads[0] not in other.threads
@@ -92,7 +92,7 @@ def test_a_task_apart_does_not_hold_up_the_others() -> None:
 
 def test_a_task_apart_has_no_thread_while_it_rests() -> None:
     done = Times()
-    with running("r", [PeriodicTask("apart", done, 60, apart=True)]):
+    with running("r", [PeriodicTask("apart", done, 60, in_own_thread=True)]):
         until(lambda: len(done) >= 1)
         until(lambda: all(thread.name != "apart" for thread in threading.enumerate()))
 
@@ -114,7 +114,7 @@ def test_a_task_that_is_not_needed_is_left_out() -> None:
         asked()
         return len(asked) == 3
 
-    with running("r", [PeriodicTask("t", done, 0.01, needed=needed)]):
+    with running("r", [PeriodicTask("t", done, 0.01, is_needed=needed)]):
         until(lambda: len(asked) >= 6)
     assert len(done) == 1
 
@@ -138,7 +138,7 @@ def test_a_task_woken_while_busy_is_done_once_more(apart: bool) -> None:
         entered.set()
         go_on.wait()
 
-    with running("r", [PeriodicTask("t", work, NEVER_SECONDS, apart=apart)]) as runner:
+    with running("r", [PeriodicTask("t", work, NEVER_SECONDS, in_own_thread=apart)]) as runner:
         entered.wait()
         for _ in range(3):
             runner.wake("t")
@@ -204,7 +204,7 @@ def test_a_failing_question_is_a_fault_of_its_task() -> None:
     def needed() -> bool:
         raise OSError("away")
 
-    tasks = [PeriodicTask("t", lambda: None, 0.01, needed=needed), PeriodicTask("other", other, 0.01)]
+    tasks = [PeriodicTask("t", lambda: None, 0.01, is_needed=needed), PeriodicTask("other", other, 0.01)]
     with structlog.testing.capture_logs() as logs, running("r", tasks):
         until(lambda: len(other) >= 5)
     assert logs[0]["task"] == "t"
@@ -218,7 +218,7 @@ def test_a_stop_waits_no_longer_than_it_may(apart: bool) -> None:
         entered.set()
         over.wait()
 
-    runner = Runner("r", [PeriodicTask("t", hang, 1, apart=apart)])
+    runner = Runner("r", [PeriodicTask("t", hang, 1, in_own_thread=apart)])
     runner.start()
     entered.wait()
     with structlog.testing.capture_logs() as logs:

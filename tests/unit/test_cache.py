@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy as sa
 
 from patience import PATIENCE_SECONDS
-from whohas.db.cache import Cache, until_commit
-from whohas.db.engine import connect
+from whohas.db.cache import Cache, cache_until_commit
+from whohas.db.engine import create_engine
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Generator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path}/answers.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/answers.db")
     with engine.begin() as connection:
         connection.execute(sa.text("CREATE TABLE word (word TEXT)"))
         connection.execute(sa.text("INSERT INTO word VALUES ('first')"))
@@ -32,7 +32,7 @@ class Asked:
 
     def __init__(self, database: sa.Engine, size: int = 100) -> None:
         self.database = database
-        self.answers: Cache[str] = until_commit(database, size)
+        self.answers: Cache[str] = cache_until_commit(database, size)
         self.times = 0
 
     def word(self, question: int = 0) -> str:

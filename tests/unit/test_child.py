@@ -24,51 +24,51 @@ from pyarrow import parquet
 from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
 from rendering import ABOUT
 from whohas import timeouts
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 from whohas.errors import WhohasError
-from whohas.execution.child import carry_out
-from whohas.execution.memory import MemoryWatch, group_memory
-from whohas.execution.processes import Child, Children, Done, ForkServer, died, follow
-from whohas.execution.protocol import ALONE, Output, Part, Work
-from whohas.formats.base import Options
+from whohas.execution.child import do_work
+from whohas.execution.memory import MemoryWatch, find_cgroup_memory
+from whohas.execution.processes import Child, ChildPool, ForkServer, WorkResult, exit_reason, watch_child
+from whohas.execution.protocol import EXIT_WORKER_GONE, OutputFile, Work, WorkPart
+from whohas.formats.base import WriteOptions
 from whohas.formats.pdf import writer as pdf
 from whohas.formats.xlsx import writer as xlsx
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
 ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
-SOON = "from whohas import timeouts; timeouts.CHILD_PARENT_SECONDS = 3.0; from whohas.execution import forkserver; forkserver.main()"
+SOON = "from whohas import timeouts; timeouts.CHILD_ORPHAN_SECONDS = 3.0; from whohas.execution import forkserver; forkserver.main()"
 LATE = SOON.replace("3.0", str(NEVER_SECONDS))
 LOADED = """
 import sys
 from whohas.execution import child, forkserver
-made = child.carry_out
-def carry_out(work, say):
+do_work = child.do_work
+def watched(work, say):
     before = set(sys.modules)
-    made(work, say)
+    do_work(work, say)
     say(new=sorted(name for name in set(sys.modules) - before if name.startswith(("whohas", "pyarrow", "numpy", "duckdb"))))
-child.carry_out = carry_out
+child.do_work = watched
 forkserver.main()
 """
 WALLED = "from whohas.execution import child, forkserver; child._BEYOND_ENGINE = -15 << 28; forkserver.main()"
 
 
 def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
-    part = Part("", sql, {}, (Column("n", "integer"),), ordered=False, expected_rows=1)
-    output = Output("csv", str(folder / "out.csv"))
-    return Work((part,), (), (output,), ABOUT, Options(), memory=memory, threads=1, spill=str(folder / "spill"))
+    part = WorkPart("", sql, {}, (ResultColumn("n", "integer"),), ordered=False, expected_rows=1)
+    output = OutputFile("csv", str(folder / "out.csv"))
+    return Work((part,), (), (output,), ABOUT, WriteOptions(), memory=memory, threads=1, spill=str(folder / "spill"))
 
 
 def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for write in (pdf, xlsx):
         monkeypatch.setattr(write, "_CELLS", 1_000)
     rows = 5_000
-    columns = (Column("name", "text"), Column("n", "integer"))
+    columns = (ResultColumn("name", "text"), ResultColumn("n", "integer"))
     sql = f"SELECT 'name ' || range, range FROM range({rows})"
-    part = Part("", sql, {}, columns, True, rows, extract=str(tmp_path / "rows.extract"))
-    outputs = tuple(Output(format, str(tmp_path / f"out.{format}")) for format in ("csv", "pdf", "xlsx"))
+    part = WorkPart("", sql, {}, columns, True, rows, extract=str(tmp_path / "rows.extract"))
+    outputs = tuple(OutputFile(format, str(tmp_path / f"out.{format}")) for format in ("csv", "pdf", "xlsx"))
     said: list[dict[str, Any]] = []
-    made = Work((part,), (), outputs, ABOUT, Options(), 1 << 28, 2, str(tmp_path / "spill"))
-    carry_out(made, lambda **facts: said.append(facts))
+    made = Work((part,), (), outputs, ABOUT, WriteOptions(), 1 << 28, 2, str(tmp_path / "spill"))
+    do_work(made, lambda **facts: said.append(facts))
     told = [facts for facts in said if "percent" in facts]
     percents, phases = [facts["percent"] for facts in told], [facts["progress"].split(",")[0] for facts in told]
     assert percents == sorted(percents)
@@ -85,13 +85,13 @@ def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("formats", [("json", "xlsx"), ("json", "xlsx", "parquet")])
 def test_every_format_has_the_one_text_of_a_cell(tmp_path: Path, formats: tuple[str, ...]) -> None:
-    columns = (Column("one", "texts", single=True), Column("many", "texts"))
+    columns = (ResultColumn("one", "texts", single=True), ResultColumn("many", "texts"))
     sql = "SELECT * FROM (VALUES ('a; b', ['c', 'd']), (NULL, NULL), ('', []))"
     extract = tmp_path / "rows.extract"
-    part = Part("", sql, {}, columns, True, 3, extract=str(extract))
-    outputs = tuple(Output(format, str(tmp_path / f"out.{format}")) for format in formats)
-    made = Work((part,), (), outputs, ABOUT, Options(), 1 << 28, 2, str(tmp_path / "spill"))
-    carry_out(made, lambda **facts: None)
+    part = WorkPart("", sql, {}, columns, True, 3, extract=str(extract))
+    outputs = tuple(OutputFile(format, str(tmp_path / f"out.{format}")) for format in formats)
+    made = Work((part,), (), outputs, ABOUT, WriteOptions(), 1 << 28, 2, str(tmp_path / "spill"))
+    do_work(made, lambda **facts: None)
     # an extract that is not a Parquet file of the run keeps texts as they come, which is half the work
     kept = parquet.read_table(extract).column("one").type
     assert pa.types.is_list(kept) if "parquet" in formats else pa.types.is_string(kept)
@@ -106,8 +106,8 @@ def test_every_format_has_the_one_text_of_a_cell(tmp_path: Path, formats: tuple[
 
 @contextmanager
 def forked(code: str = SOON) -> Generator[Child]:
-    children = Children(ForkServer((sys.executable, "-c", code)))
-    child = children.take()
+    children = ChildPool(ForkServer((sys.executable, "-c", code)))
+    child = children.fork()
     try:
         yield child
     finally:
@@ -127,26 +127,26 @@ def test_a_child_whose_worker_hangs_ends_by_itself(tmp_path: Path) -> None:
     with forked() as child:
         child.stdin.write(work(tmp_path).to_line().encode())
         child.stdin.flush()
-        assert child.ended(PATIENCE_SECONDS)
-        assert child.code == ALONE
+        assert child.wait_ended(PATIENCE_SECONDS)
+        assert child.exit_code == EXIT_WORKER_GONE
 
 
 def test_a_child_whose_worker_is_gone_ends_at_once(tmp_path: Path) -> None:
     with forked(LATE) as child:
         child.stdin.write(work(tmp_path).to_line().encode())
         child.stdin.close()
-        assert child.ended(PATIENCE_SECONDS)
-        assert child.code == ALONE
+        assert child.wait_ended(PATIENCE_SECONDS)
+        assert child.exit_code == EXIT_WORKER_GONE
 
 
 def test_a_child_that_is_followed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with forked() as child:
-        monkeypatch.setattr(timeouts, "CHILD_WORD_SECONDS", 0.1)  # so that it misses many before it ends
+        monkeypatch.setattr(timeouts, "CHILD_KEEPALIVE_SECONDS", 0.1)  # so that it misses many before it ends
         until_alone = time.monotonic() + 4
-        for _ in follow(child, work(tmp_path), 0.1):
+        for _ in watch_child(child, work(tmp_path), 0.1):
             if time.monotonic() > until_alone:
                 break
-        assert not child.ended()
+        assert not child.wait_ended()
 
 
 def test_a_child_gives_way_to_its_worker_and_hears_nothing_from_a_terminal() -> None:
@@ -167,26 +167,26 @@ def test_the_work_finds_everything_loaded(tmp_path: Path) -> None:
 
 def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> None:
     with forked() as child:
-        telling = follow(child, work(tmp_path), 0.1)
+        telling = watch_child(child, work(tmp_path), 0.1)
         next(telling)
         os.kill(child.pid, signal.SIGKILL)
-        assert child.ended(PATIENCE_SECONDS)
-        assert "killed (SIGKILL)" in died(child, MemoryWatch(group_memory())).message
+        assert child.wait_ended(PATIENCE_SECONDS)
+        assert "killed (SIGKILL)" in exit_reason(child, MemoryWatch(find_cgroup_memory())).message
         time.sleep(1.5)
-        assert not any(isinstance(facts, Done) for facts in telling)
+        assert not any(isinstance(facts, WorkResult) for facts in telling)
 
 
 def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothing_but_what_is_loaded() -> None:
     before = descriptors()
-    children = Children()
-    one, other = children.take(), children.take()
+    children = ChildPool()
+    one, other = children.fork(), children.fork()
     (server,) = {psutil.Process(child.pid).ppid() for child in (one, other)}
     assert len(list(Path("/proc", str(server), "task").iterdir())) == 1
     # three streams each; a stream of the one that the other held open would never end
     until(lambda: {len(descriptors(child.pid)) for child in (one, other)} == {3})
     assert not {link for link in descriptors(one.pid).values() if "pipe" in link} & set(descriptors(other.pid).values())
     children.end(one)
-    assert (one.code, other.ended()) == (-signal.SIGTERM, False)
+    assert (one.exit_code, other.wait_ended()) == (-signal.SIGTERM, False)
     children.end(other)
     children.close()
     assert not psutil.pid_exists(server)
@@ -203,36 +203,36 @@ def test_where_the_process_that_forks_is_lost_another_takes_its_place(
                 monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", PATIENCE_SECONDS)
             return super()._started(instead_of)
 
-    children = Children(Patient())
-    orphan = children.take()
+    children = ChildPool(Patient())
+    orphan = children.fork()
     os.kill(psutil.Process(orphan.pid).ppid(), number)
     monkeypatch.setattr(timeouts, "CHILD_FORK_SECONDS", 0.5)
-    next_one = children.take()
-    assert [facts.files[0]["rows"] for facts in follow(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
-            if isinstance(facts, Done)] == [1]  # fmt: skip
-    assert not orphan.ended()
+    next_one = children.fork()
+    assert [facts.files[0]["rows"] for facts in watch_child(next_one, work(tmp_path, "SELECT 1 AS n"), 0.1)
+            if isinstance(facts, WorkResult)] == [1]  # fmt: skip
+    assert not orphan.wait_ended()
     children.end(orphan)
-    assert "nobody saw why" in died(orphan, MemoryWatch(group_memory())).message
+    assert "nobody saw why" in exit_reason(orphan, MemoryWatch(find_cgroup_memory())).message
     children.end(next_one)
     children.close()
 
 
 def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
     refused = "import os; from whohas.execution import forkserver\ndef fork(): raise OSError(11, '')\nos.fork = fork; forkserver.main()"
-    children = Children(ForkServer((sys.executable, "-c", refused)))
+    children = ChildPool(ForkServer((sys.executable, "-c", refused)))
     before = descriptors()
     with pytest.raises(BlockingIOError, match="Resource temporarily unavailable"):
-        children.take()
+        children.fork()
     children.close()
-    broken = Children(ForkServer((sys.executable, "-c", "")))
+    broken = ChildPool(ForkServer((sys.executable, "-c", "")))
     with pytest.raises(ConnectionError):
-        broken.take()
+        broken.fork()
     broken.close()
     assert descriptors() == before
 
 
 def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
-    code = "from whohas.execution.processes import Children; Children().take(); import os; os.kill(os.getpid(), 9)"
+    code = "from whohas.execution.processes import ChildPool; ChildPool().fork(); import os; os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (-9, b"", b"")
 
@@ -244,4 +244,4 @@ def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
 )
 def test_a_run_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path, code: str, memory: int) -> None:
     with forked(code) as child, pytest.raises(WhohasError, match="more memory than a run may have"):
-        list(follow(child, work(tmp_path, GREEDY, memory), 0.1))
+        list(watch_child(child, work(tmp_path, GREEDY, memory), 0.1))

@@ -34,7 +34,7 @@ def test_a_user_is_created_with_a_password_from_standard_input_and_changed(home:
     )
     assert "ann is a user: REPORT_ADMIN" in out(done)
     with open_services(Settings(home=home)) as services:
-        assert services.access.people.sign_in("ann", "correct horse battery").name == "ann"
+        assert services.access.users.sign_in("ann", "correct horse battery").name == "ann"
     out(whohas(home, "user", "change", "ann", "--level", "HELPDESK", "--disable"))
     listed = out(whohas(home, "user", "list"))
     assert "HELPDESK" in listed

@@ -136,7 +136,7 @@ def test_what_is_missing_in_the_environment_is_named() -> None:
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whohas.client._protocol.PAUSES", (0.01,))
+    monkeypatch.setattr("whohas.client._protocol.RETRY_PAUSES", (0.01,))
     with (
         Client("http://127.0.0.1:1", "a", "b") as client,
         pytest.raises(Unavailable, match=r"http://127.0.0.1:1 does not answer.*Is the server running"),

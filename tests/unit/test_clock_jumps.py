@@ -16,24 +16,24 @@ from whohas.auth import codes as codes_module
 from whohas.auth import keys as keys_module
 from whohas.auth import throttle, tokens
 from whohas.auth.clients import Clients
-from whohas.auth.codes import Codes
+from whohas.auth.codes import AuthorizationCodes
 from whohas.auth.keys import SigningKeys, open_keys
-from whohas.auth.throttle import CountsInDatabase
-from whohas.auth.tokens import Tokens
-from whohas.auth.users import People
-from whohas.db.engine import connect
-from whohas.db.migrations import upgrade
+from whohas.auth.throttle import DatabaseWindowCounter
+from whohas.auth.tokens import AccessTokens
+from whohas.auth.users import Users
+from whohas.db.engine import create_engine
+from whohas.db.migrations import upgrade_schema
 from whohas.errors import Unauthorized
 from whohas.execution import lease, progress, sweeper
-from whohas.execution.lease import SessionLease
+from whohas.execution.lease import AdvisoryLockLease
 from whohas.execution.sweeper import Sweeper
 from whohas.retention.service import Retention
 from whohas.runs import repository, webhook_messages
-from whohas.runs.models import State
+from whohas.runs.models import RunState
 from whohas.schedules import service
 from whohas.schedules.service import Schedules, schedule
 from whohas.settings import Settings
-from whohas.storage import Artefacts
+from whohas.storage import ArtifactStore
 from whohas.warehouse import store
 from whohas.warehouse.store import Warehouse
 
@@ -43,8 +43,8 @@ JUMPS = [1 / 24, DAY, YEAR]
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = connect(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade(engine)
+    engine = create_engine(f"sqlite:///{tmp_path / 'whohas.db'}")
+    upgrade_schema(engine)
     yield engine
     engine.dispose()
 
@@ -53,21 +53,21 @@ def database(tmp_path: Path) -> Iterator[sa.Engine]:
 def test_a_window_of_a_limit_ends_when_the_clock_goes_back(
     database: sa.Engine, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
-    clock, counts = Clock(monkeypatch, throttle), CountsInDatabase(database)
+    clock, counts = Clock(monkeypatch, throttle), DatabaseWindowCounter(database)
     clock.set(days=days)
     assert [counts.add("a", 300).events for _ in range(3)] == [1, 2, 3]
     clock.set()
-    assert counts.look("a").events == 0
+    assert counts.get("a").events == 0
     assert [counts.add("a", 300).events for _ in range(2)] == [1, 2]
-    assert counts.look("a").events == 2
+    assert counts.get("a").events == 2
     clock.set(days=days)
-    assert counts.look("a").events == 0
+    assert counts.get("a").events == 0
 
 
 def test_clocks_of_servers_that_differ_a_little_share_a_window(
     database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, counts = Clock(monkeypatch, throttle), CountsInDatabase(database)
+    clock, counts = Clock(monkeypatch, throttle), DatabaseWindowCounter(database)
     for seconds, events in ((4, 1), (0, 2), (4, 3)):
         clock.set(seconds=seconds)
         assert counts.add("a", 10).events == events
@@ -86,14 +86,14 @@ def signing(home: Path) -> SigningKeys:
 def test_a_client_renewed_under_a_wrong_clock_can_call_again(
     clients: Clients, signing: SigningKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    issuing = Tokens(clients, signing, issuer="acme", lifetime=43_200)
+    issuing = AccessTokens(clients, signing, issuer="acme", lifetime=43_200)
     made = clients.create("nightly", ["sp:report:read"]).client
     clock = Clock(monkeypatch, clients_module, tokens)
     clock.set(days=YEAR)
     before = issuing.issue(made)
-    client = clients.renew(made.id, end_tokens=True).client
+    client = clients.rotate_secret(made.id, end_tokens=True).client
     clock.set()
-    issuing = Tokens(clients, signing, issuer="acme", lifetime=43_200)
+    issuing = AccessTokens(clients, signing, issuer="acme", lifetime=43_200)
     assert issuing.verify(issuing.issue(client).text).id == client.id
     with pytest.raises(Unauthorized):
         issuing.verify(before.text)
@@ -103,7 +103,7 @@ def test_a_client_renewed_under_a_wrong_clock_can_call_again(
 def test_a_token_of_a_clock_far_ahead_is_refused_later(
     clients: Clients, signing: SigningKeys, monkeypatch: pytest.MonkeyPatch, days: float, good: bool
 ) -> None:
-    issuing = Tokens(clients, signing, issuer="acme", lifetime=43_200)
+    issuing = AccessTokens(clients, signing, issuer="acme", lifetime=43_200)
     client = clients.create("nightly", ["sp:report:read"]).client
     clock = Clock(monkeypatch, tokens)
     clock.set(days=days)
@@ -115,35 +115,35 @@ def test_a_token_of_a_clock_far_ahead_is_refused_later(
     else:
         with pytest.raises(Unauthorized, match="more than a day ahead of this server's clock"):
             issuing.verify(token)
-    longer = Tokens(clients, signing, issuer="acme", lifetime=60 * 86_400)
+    longer = AccessTokens(clients, signing, issuer="acme", lifetime=60 * 86_400)
     assert issuing.verify(longer.issue(client).text).id == client.id, "a setting that was lowered is no wrong clock"
 
 
 def test_a_key_of_the_future_signs_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch, keys_module)
-    first = open_keys(home).signing.newest()
+    first = open_keys(home).signing.signing_key()
     clock.set(days=YEAR)
     future = open_keys(home).signing.rotate()
-    assert open_keys(home).signing.newest().id == future.id
+    assert open_keys(home).signing.signing_key().id == future.id
     clock.set()
     back = open_keys(home, period=86_400).signing
-    assert back.newest().id == first.id
+    assert back.signing_key().id == first.id
     assert back.find(future.id) is not None
     new = back.rotate()
-    assert back.newest().id == new.id
+    assert back.signing_key().id == new.id
     (home / "keys" / first.path.name).unlink()
     (home / "keys" / new.path.name).unlink()
-    alone = open_keys(home).signing.newest()
+    alone = open_keys(home).signing.signing_key()
     assert alone.id not in (first.id, new.id, future.id)
-    assert open_keys(home).signing.newest().id == alone.id, "it is made once"
+    assert open_keys(home).signing.signing_key().id == alone.id, "it is made once"
 
 
 def test_the_code_of_a_sign_in_does_not_outlive_its_minute(
     database: sa.Engine, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = People(database).create("ann", ["REPORT_ADMIN"])
+    person = Users(database).create("ann", ["REPORT_ADMIN"])
     client = clients.create("app", ["sp:report:read"], redirects=["https://app.example/cb"]).client
-    clock, codes = Clock(monkeypatch, codes_module), Codes(database, clients)
+    clock, codes = Clock(monkeypatch, codes_module), AuthorizationCodes(database, clients)
     for ahead, behind in ((YEAR, 0), (0, YEAR), (0, 1 / 24), (0, DAY)):
         clock.set(days=ahead)
         code = codes.issue(client, person, "https://app.example/cb", "c" * 43, ("sp:report:read",))
@@ -184,16 +184,16 @@ def test_a_schedule_does_not_wait_for_a_clock_that_was_ahead(
     at = repository.now()
     wrong = at + timedelta(days=days)
     insert(database, cron, service.next_time(cron, "UTC", wrong), wrong)
-    planned.put_right()
+    planned.correct_next_times()
     assert due(database) == [service.next_time(cron, "UTC", at)]
-    assert planned.put_right() == 0
+    assert planned.correct_next_times() == 0
 
 
 def test_times_that_a_clock_repeats_for_minutes_do_not_count_again(database: sa.Engine, planned: Schedules) -> None:
     for back in (timedelta(seconds=2), timedelta(minutes=59)):
         fired = repository.now() + back
         insert(database, "* * * * *", service.next_time("* * * * *", "UTC", fired), fired)
-    assert planned.put_right() == 0
+    assert planned.correct_next_times() == 0
 
 
 def test_schedules_that_are_right_stay(database: sa.Engine, planned: Schedules) -> None:
@@ -202,7 +202,7 @@ def test_schedules_that_are_right_stay(database: sa.Engine, planned: Schedules) 
         insert(database, cron, service.next_time(cron, "UTC", at), at - timedelta(days=3))
     insert(database, "1 1 1 1 *", at + timedelta(days=900), None, paused=True)
     before = due(database)
-    assert planned.put_right() == 0 and due(database) == before
+    assert planned.correct_next_times() == 0 and due(database) == before
 
 
 @pytest.mark.parametrize(("days", "comes"), [(-1, True), (0.4, False), (1.1, True), (YEAR, True)])
@@ -210,10 +210,10 @@ def test_a_message_of_a_webhook_waits_no_longer_than_a_day(database: sa.Engine, 
     at = repository.now()
     with database.begin() as connection:
         hook = {"id": "h" * 32, "url": "https://example.com/", "report_type": None, "created": at, "disabled": ""}
-        connection.execute(sa.insert(webhook_messages.hook).values(hook))
+        connection.execute(sa.insert(webhook_messages.webhook_table).values(hook))
         message = {"hook_id": "h" * 32, "run_id": "r" * 32, "state": "waiting", "attempts": 1, "answer": ""}
         connection.execute(
-            sa.insert(webhook_messages.hook_message).values({**message, "due": at + timedelta(days=days)})
+            sa.insert(webhook_messages.webhook_message_table).values({**message, "due": at + timedelta(days=days)})
         )
         assert webhook_messages.any_due(connection, at) is comes
         assert len(webhook_messages.claim(connection, at, at + timedelta(seconds=120), 10)) == int(comes)
@@ -225,7 +225,7 @@ def test_a_run_that_a_wrong_clock_created_or_ended_ends_after_it_began(database:
         assert repository.insert(connection, ahead, single_flight=False)
         (claimed,) = repository.claim(connection, "e" * 32, 1)
         future = claimed.__class__(**{**vars_of(claimed), "launched": repository.now() + timedelta(days=YEAR)})
-        assert repository.finish(connection, future, State.SUCCEEDED, "Done", 0, ())
+        assert repository.finish(connection, future, RunState.SUCCEEDED, "Done", 0, ())
         done = repository.get(connection, claimed.id)
     assert done is not None and done.completed is not None and done.launched is not None
     assert done.completed >= done.launched and done.duration == 0
@@ -238,10 +238,10 @@ def vars_of(run: object) -> dict[str, object]:
 @pytest.mark.parametrize("days", [-YEAR, -1 / 24, 1 / 24, YEAR])
 def test_a_phase_lasts_as_long_as_it_does(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
     clock = Clock(monkeypatch, progress)
-    one = progress.Progress(lambda **_: None, [1.0])
-    one.begin("Extracting")
+    one = progress.RunProgress(lambda **_: None, [1.0])
+    one.begin_phase("Extracting")
     clock.set(days=days)
-    (phase,) = one.phases()
+    (phase,) = one.end_phases()
     assert 0 <= phase["ended"] - phase["began"] < 60
 
 
@@ -345,11 +345,11 @@ def test_a_start_after_a_long_gap_waits_a_day(database: sa.Engine, ages: list[fl
 
 def test_a_sweep_that_trusts_no_clock_removes_only_for_room(database: sa.Engine, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, keep_files_days=90, keep_runs_days=400, keep_files_bytes=0)
-    kept = Retention(settings, database, Artefacts(tmp_path / "artefacts"))
+    kept = Retention(settings, database, ArtifactStore(tmp_path / "artefacts"))
     started(database, 1, repository.now() - timedelta(days=900))
     with database.begin() as connection:
         (claimed,) = repository.claim(connection, "e" * 32, 1)
-        assert repository.finish(connection, claimed, State.SUCCEEDED, "Done", 0, ())
+        assert repository.finish(connection, claimed, RunState.SUCCEEDED, "Done", 0, ())
         connection.execute(sa.text("UPDATE run SET completed = created"))
     assert Sweeper(kept).sweep() == []
     assert [one.run_id for one in kept.sweep()] == [claimed.id]
@@ -357,7 +357,7 @@ def test_a_sweep_that_trusts_no_clock_removes_only_for_room(database: sa.Engine,
 
 
 def test_how_long_a_worker_is_silent_is_measured_here(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, mine = Steady(), SessionLease(database)
+    clock, mine = Steady(), AdvisoryLockLease(database)
     seen = clock.wall
     monkeypatch.setattr(lease.time, "monotonic", lambda: clock.steady)
     measure = mine._silent_seconds  # pyright: ignore[reportPrivateUsage]

@@ -16,8 +16,8 @@ from factories import queued_run
 from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
 from ready import ready
 from whohas import timeouts
-from whohas.db.engine import Commits, connect
-from whohas.execution.queue import Consumer, Lane, Wakeup, hints_of, lanes_of
+from whohas.db.engine import DataVersion, create_engine
+from whohas.execution.queue import Lane, QueueConsumer, Wakeup, make_lanes, open_hints
 from whohas.runs import repository
 from whohas.runs.models import Run
 from whohas.settings import Settings
@@ -27,7 +27,7 @@ LANES = (Lane("small", 1, up_to=100), Lane("large", 2, over=100))
 
 @pytest.fixture
 def database(tmp_path: Path) -> Generator[sa.Engine]:
-    database = connect(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
+    database = create_engine(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
     yield database
     database.dispose()
 
@@ -55,10 +55,10 @@ class Worker:
         self.go_on.wait(PATIENCE_SECONDS)
         self.order.append("ended")
 
-    def consumer(self, wakeup: Wakeup | None = None) -> Consumer:
-        return Consumer(
-            LANES, hints_of(self.database), wakeup or Wakeup(),
-            claim=self.claim, carry_out=self.carry_out, hand_back=lambda run: self.returned.append(run.id),
+    def consumer(self, wakeup: Wakeup | None = None) -> QueueConsumer:
+        return QueueConsumer(
+            LANES, open_hints(self.database), wakeup or Wakeup(),
+            claim=self.claim, execute=self.carry_out, hand_back=lambda run: self.returned.append(run.id),
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -74,8 +74,8 @@ def keep(database: sa.Engine, *runs: Run) -> list[str]:
 
 
 def test_every_commit_is_counted_and_nothing_else(tmp_path: Path) -> None:
-    database = connect(f"sqlite:///{tmp_path / 'some.db'}")
-    commits = Commits(database)
+    database = create_engine(f"sqlite:///{tmp_path / 'some.db'}")
+    commits = DataVersion(database)
     with database.begin() as connection:
         connection.execute(sa.text("CREATE TABLE t (n INTEGER)"))
     first = commits.count()
@@ -110,7 +110,7 @@ def test_a_wakeup_waits_for_another_descriptor_too() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 19_999, 20_000, 20_001, 10**12])
 def test_each_size_belongs_to_exactly_one_lane(tmp_path: Path, size: int) -> None:
-    names = [lane.name for lane in lanes_of(Settings(home=tmp_path, small_run=20_000)) if lane.has(size)]
+    names = [lane.name for lane in make_lanes(Settings(home=tmp_path, small_run=20_000)) if lane.contains(size)]
     assert names == ["small" if size <= 20_000 else "large"]
 
 
@@ -129,7 +129,7 @@ def test_runs_are_taken_by_lane_and_age(database: sa.Engine) -> None:
 def test_each_lane_takes_as_many_as_it_has_room_for(database: sa.Engine) -> None:
     ids = keep(database, *(queued_run(number, size) for number, size in enumerate([1, 2, 200, 201, 202])))
     worker = Worker(database)
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         until(lambda: len(worker.begun) == 3)
         time.sleep(0.2)
         assert set(worker.begun) == {ids[0], ids[2], ids[3]}
@@ -139,10 +139,10 @@ def test_each_lane_takes_as_many_as_it_has_room_for(database: sa.Engine) -> None
 
 def test_a_commit_of_another_connection_is_heard(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", NEVER_SECONDS)
-    other = connect(str(database.url))
+    other = create_engine(str(database.url))
     worker = Worker(database)
     worker.go_on.set()
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         for number in range(3):
             time.sleep(0.2)
             (run_id,) = keep(other, queued_run(number))
@@ -155,14 +155,14 @@ def test_a_run_is_begun_again_as_soon_as_there_is_room(database: sa.Engine, monk
     keep(database, *(queued_run(number) for number in range(5)))
     worker = Worker(database)
     worker.go_on.set()
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         until(lambda: len(worker.begun) == 5)
 
 
 def test_runs_in_progress_may_end_before_they_are_stopped(database: sa.Engine) -> None:
     keep(database, queued_run(1))
     worker = Worker(database)
-    with worker.consumer().consuming(PATIENCE_SECONDS, worker.stop):
+    with worker.consumer().consume(PATIENCE_SECONDS, worker.stop):
         until(lambda: len(worker.begun) == 1)
         threading.Timer(0.3, worker.go_on.set).start()
     assert worker.order == ["ended", "stopped"]
@@ -171,14 +171,14 @@ def test_runs_in_progress_may_end_before_they_are_stopped(database: sa.Engine) -
 def test_runs_that_do_not_end_in_time_are_stopped(database: sa.Engine) -> None:
     keep(database, queued_run(1))
     worker = Worker(database)
-    with worker.consumer().consuming(0.2, worker.stop):
+    with worker.consumer().consume(0.2, worker.stop):
         until(lambda: len(worker.begun) == 1)
     assert worker.order == ["stopped", "ended"]
 
 
 def test_nothing_is_taken_once_the_worker_stops(database: sa.Engine) -> None:
     worker = Worker(database)
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         pass
     keep(database, queued_run(1))
     time.sleep(0.2)
@@ -193,7 +193,7 @@ def test_a_look_that_fails_is_made_again(database: sa.Engine, monkeypatch: pytes
     worker.go_on.set()
     with database.begin() as connection:
         connection.execute(sa.text("ALTER TABLE run RENAME TO away"))
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         time.sleep(0.3)
         assert not worker.begun
         with database.begin() as connection:
@@ -212,6 +212,6 @@ def test_a_run_whose_thread_cannot_start_is_handed_back(database: sa.Engine, mon
     monkeypatch.setattr(threading.Thread, "start", refused)
     (run_id,) = keep(database, queued_run(1))
     worker = Worker(database)
-    with worker.consumer().consuming(0, worker.stop):
+    with worker.consumer().consume(0, worker.stop):
         until(lambda: worker.returned == [run_id])
     assert not worker.begun

@@ -13,18 +13,18 @@ import rendering
 from content_streams import findings, page_findings
 from pdf_objects import Page, PdfFile
 from rendering import extract
-from whohas.engine.statement import Column
-from whohas.formats.base import Options
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import WriteOptions
 from whohas.formats.pdf.writer import write
 
-ID_NAME_NOTE = (Column("id", "text"), Column("name", "text"), Column("note", "text"))
+ID_NAME_NOTE = (ResultColumn("id", "text"), ResultColumn("name", "text"), ResultColumn("note", "text"))
 RAISED = ["Anna", "مصطفیٰ", "Zoe", "Bob"]
 POINTED = ["שָׂרָה", "רִבְקָה", "בְּרֵאשִׁית", "ยุภา อุ่นอก", "साळुंखे", "سور الغزلان"]
 
 
 def page_of(folder: Path, names: Sequence[str]) -> Page:
     rows = [(str(number), name, "note") for number, name in enumerate(names, 1)]
-    write(extract(folder, ID_NAME_NOTE, *rows), folder / "report.pdf", rendering.ABOUT, Options())
+    write(extract(folder, ID_NAME_NOTE, *rows), folder / "report.pdf", rendering.ABOUT, WriteOptions())
     (page,) = PdfFile(folder / "report.pdf").pages()
     return page
 

@@ -13,9 +13,9 @@ from support import ROOT, whohas
 from whohas.errors import InvalidArguments
 from whohas.search.explain import explain
 from whohas.search.fields import INDICES
-from whohas.search.index import SearchIndex, open_index, searchable
+from whohas.search.index import SearchIndex, open_index, searchable_snapshot
 from whohas.search.parser import parse
-from whohas.search.service import Answer, Asked, ask
+from whohas.search.service import SearchPlan, SearchRequest, plan_search
 from whohas.warehouse.store import Warehouse
 
 PAGE = (ROOT / "docs" / "reference" / "search.md").read_text()
@@ -34,11 +34,11 @@ COUNTS = rows(r"a (?:may|must).*?")
 
 @pytest.fixture(scope="module")
 def index(acme_home: Path) -> SearchIndex:
-    return open_index(searchable(Warehouse(acme_home / "warehouse")))
+    return open_index(searchable_snapshot(Warehouse(acme_home / "warehouse")))
 
 
-def understood(index: SearchIndex, query: str) -> Answer:
-    return ask(Asked(query, ("identities",)), index, datetime.now(UTC))
+def understood(index: SearchIndex, query: str) -> SearchPlan:
+    return plan_search(SearchRequest(query, ("identities",)), index, datetime.now(UTC))
 
 
 def test_the_page_has_the_examples_that_are_run() -> None:

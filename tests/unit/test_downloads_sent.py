@@ -13,7 +13,7 @@ import pytest
 from starlette.requests import Request
 
 from patience import PATIENCE_SECONDS
-from whohas.api.downloads import CHUNK, Download, serve
+from whohas.api.downloads import CHUNK_BYTES, Download, file_response
 from whohas.errors import WhohasError
 
 
@@ -56,7 +56,7 @@ def send(path: Path, method: str = "GET", removed: bool = False, leaves: bool = 
             await response(scope, receive, put)
 
     download = Download(path, "text/csv", "ab" * 32, None, "Accounts", "csv", lambda *what: sent.begun.append(what))
-    response = serve(Request(scope), download)
+    response = file_response(Request(scope), download)
     if removed:
         path.unlink()
     anyio.run(main)
@@ -69,7 +69,7 @@ def open_files() -> list[str]:
 
 @pytest.fixture
 def content() -> bytes:
-    return os.urandom(3 * CHUNK)
+    return os.urandom(3 * CHUNK_BYTES)
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def test_a_whole_file_is_sent_byte_by_byte(path: Path, content: bytes) -> None:
 
 
 def test_a_part_is_sent_and_named_in_the_audit_event(path: Path, content: bytes) -> None:
-    sent = send(path, Range=f"bytes={CHUNK - 1}-{2 * CHUNK}")
-    assert (sent.status, sent.body) == (206, content[CHUNK - 1 : 2 * CHUNK + 1])
-    assert sent.begun == [("Accounts.csv", (CHUNK - 1, 2 * CHUNK + 1))]
-    assert sent.headers["content-range"] == f"bytes {CHUNK - 1}-{2 * CHUNK}/{len(content)}"
+    sent = send(path, Range=f"bytes={CHUNK_BYTES - 1}-{2 * CHUNK_BYTES}")
+    assert (sent.status, sent.body) == (206, content[CHUNK_BYTES - 1 : 2 * CHUNK_BYTES + 1])
+    assert sent.begun == [("Accounts.csv", (CHUNK_BYTES - 1, 2 * CHUNK_BYTES + 1))]
+    assert sent.headers["content-range"] == f"bytes {CHUNK_BYTES - 1}-{2 * CHUNK_BYTES}/{len(content)}"
     assert sent.headers["content-length"] == str(len(sent.body))
 
 
@@ -124,7 +124,7 @@ def test_head_ignores_ranges_and_is_no_download(path: Path, content: bytes) -> N
 
 def test_a_client_that_leaves_leaves_no_file_open(path: Path) -> None:
     sent = send(path, leaves=True)
-    assert len(sent.body) == CHUNK and sent.begun == [("Accounts.csv", None)]
+    assert len(sent.body) == CHUNK_BYTES and sent.begun == [("Accounts.csv", None)]
     assert not open_files()
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.engine.duckdb import open_duckdb
-from whohas.engine.statement import Layout, TableFiles
+from whohas.engine.statement import FileLayout, TableFiles
 
 
 def test_a_sort_that_does_not_fit_into_memory_spills_to_a_folder_that_nobody_made(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
     )
     for threads in (2, 4):
         with open_duckdb(
-            [TableFiles("numbers", (), (Layout((str(path),)),))], 256 << 20, threads, tmp_path / "spill"
+            [TableFiles("numbers", (), (FileLayout((str(path),)),))], 256 << 20, threads, tmp_path / "spill"
         ) as engine:
             copy = f"COPY (SELECT n FROM numbers WHERE contains(text, 'a')) TO '{tmp_path}/n.csv' (FORMAT csv, HEADER false)"
             count = engine.copy(copy, {}, ordered=True)
@@ -42,7 +42,7 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
 def test_rows_come_as_the_first_table_has_them_whichever_side_of_the_join_is_smaller(tmp_path: Path) -> None:
     duckdb.execute(f"COPY (SELECT n, n % 3 AS of FROM range(250) r(n)) TO '{tmp_path}/few.parquet' (FORMAT parquet)")
     duckdb.execute(f"COPY (SELECT n * 2 AS id FROM range(90000) r(n)) TO '{tmp_path}/many.parquet' (FORMAT parquet)")
-    tables = [TableFiles(name, (), (Layout((f"{tmp_path}/{name}.parquet",)),)) for name in ("few", "many")]
+    tables = [TableFiles(name, (), (FileLayout((f"{tmp_path}/{name}.parquet",)),)) for name in ("few", "many")]
     statement = "SELECT n FROM few LEFT JOIN many ON many.id = few.n"
     with open_duckdb(tables, 256 << 20, 2, tmp_path / "spill") as engine:
         copy = f"COPY ({statement}) TO '{tmp_path}/n.csv' (FORMAT csv, HEADER false)"
@@ -61,7 +61,9 @@ def test_nulls_beside_one_value_are_told_apart(tmp_path: Path) -> None:
         "manager IS DISTINCT FROM '9'": 2,
         "manager = '9'": 1,
     }
-    with open_duckdb([TableFiles("managers", (), (Layout((str(path),)),))], 256 << 20, 1, tmp_path / "spill") as engine:
+    with open_duckdb(
+        [TableFiles("managers", (), (FileLayout((str(path),)),))], 256 << 20, 1, tmp_path / "spill"
+    ) as engine:
         found = {where: engine.count(f"FROM managers WHERE {where}", {}) for where in wanted}
     assert found == wanted
 

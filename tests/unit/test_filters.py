@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whohas.errors import InvalidArguments
-from whohas.runs.filters import DEEPEST, LONGEST, Field, condition, ordering
+from whohas.runs.filters import MAX_FILTER_CHARACTERS, MAX_NESTING, FilterField, parse_filter, parse_sorters
 
 TASK = sa.table("task", sa.column("name"), sa.column("ended"))
 ROWS = [("ann", None), ("bob", "x"), ('say "hi"', "y"), ("back\\slash", None), ("and", "z")]
@@ -20,7 +20,7 @@ def never_z(texts: list[str]) -> sa.ColumnElement[bool]:
     return TASK.c.ended.in_(texts)
 
 
-FIELDS = {"name": Field(TASK.c.name.in_), "ended": Field(never_z, missing=TASK.c.ended.is_(None))}
+FIELDS = {"name": FilterField(TASK.c.name.in_), "ended": FilterField(never_z, is_null=TASK.c.ended.is_(None))}
 
 
 def found(text: str) -> list[str]:
@@ -29,7 +29,7 @@ def found(text: str) -> list[str]:
         connection.exec_driver_sql("CREATE TABLE task (name, ended)")
         for row in ROWS:
             connection.exec_driver_sql("INSERT INTO task VALUES (?, ?)", row)
-        return list(connection.execute(sa.select(TASK.c.name).where(condition(text, FIELDS))).scalars())
+        return list(connection.execute(sa.select(TASK.c.name).where(parse_filter(text, FIELDS))).scalars())
 
 
 @pytest.mark.parametrize(
@@ -76,35 +76,35 @@ def test_a_filter_finds_what_it_says(text: str, names: list[str]) -> None:
         ('ended eq "z"', 10, "ended is never z"),
         ('name eq "a" ; drop table task', 13, "has no meaning"),
         ('name eq "a\0"', 9, "NUL"),
-        ("(" * 5000, DEEPEST + 2, "levels deep"),
-        ("not " * 2000, 4 * (DEEPEST + 1) + 1, "levels deep"),
+        ("(" * 5000, MAX_NESTING + 2, "levels deep"),
+        ("not " * 2000, 4 * (MAX_NESTING + 1) + 1, "levels deep"),
         ("name in (" + ",".join(['"x"'] * 501) + ")", 2010, "more than 500"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_the_place(text: str, at: int, says: str) -> None:
     with pytest.raises(InvalidArguments) as refused:
-        condition(text[:LONGEST], FIELDS)
+        parse_filter(text[:MAX_FILTER_CHARACTERS], FIELDS)
     assert f"at character {at}:" in refused.value.message
     assert says in refused.value.message
 
 
 def test_a_filter_that_is_too_long_is_refused() -> None:
     with pytest.raises(InvalidArguments, match=r"8,001 characters"):
-        condition("x" * (LONGEST + 1), FIELDS)
+        parse_filter("x" * (MAX_FILTER_CHARACTERS + 1), FIELDS)
 
 
 @given(st.text(alphabet='()"\\,and or not name ended eq in isnull\0\ud800é', max_size=60))
 def test_nonsense_is_read_or_refused_and_never_crashes(text: str) -> None:
     try:
-        condition(text, FIELDS)
+        parse_filter(text, FIELDS)
     except InvalidArguments as refused:
         assert "filters is wrong at character" in refused.message
 
 
 def test_sorters_name_fields_once() -> None:
     fields = {"name": TASK.c.name}
-    assert [str(one) for one in ordering("-name", fields)] == ["task.name DESC"]
-    assert ordering(" ", fields) == []
+    assert [str(one) for one in parse_sorters("-name", fields)] == ["task.name DESC"]
+    assert parse_sorters(" ", fields) == []
     for wrong in ("name,-name", "ended", "--name", "name,"):
         with pytest.raises(InvalidArguments, match="sorters"):
-            ordering(wrong, fields)
+            parse_sorters(wrong, fields)

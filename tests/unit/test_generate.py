@@ -21,7 +21,7 @@ import pytest
 from whohas.cli.generate import generate as command
 from whohas.errors import InvalidArguments
 from whohas.generate import Summary, generate
-from whohas.generate.names import CULTURES, families, split
+from whohas.generate.names import CULTURES, family_names, parse_names
 
 ACME = Path(__file__).parents[2] / "examples" / "acme"
 HR = "Workforce HR"
@@ -260,10 +260,10 @@ def test_formulas_leading_zeros_and_empty_values_are_there() -> None:
 
 
 def test_latin_names_are_unique() -> None:
-    latin = [family.latin for culture in CULTURES for family in families(culture)]
+    latin = [family.latin for culture in CULTURES for family in family_names(culture)]
     assert len(set(latin)) == len(latin)
     for culture in CULTURES:
-        given = [name.latin for name in split(culture.given)]
+        given = [name.latin for name in parse_names(culture.given)]
         assert len(set(given)) == len(given)
         assert all(re.fullmatch(r"[a-z]+", name) for name in given)
     assert all(re.fullmatch(r"[a-z.-]+", name) for name in latin)

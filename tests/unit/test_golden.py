@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from factories import report_plan, write_csv
-from whohas.search.index import searchable
+from whohas.search.index import searchable_snapshot
 from whohas.warehouse.store import Snapshot, Warehouse
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -46,7 +46,7 @@ REPORTS: dict[str, tuple[dict[str, Any], Callable[[Row], bool]]] = {
 
 @pytest.fixture(scope="module")
 def snapshot(acme_home: Path) -> Snapshot:
-    return searchable(Warehouse(acme_home / "warehouse"))
+    return searchable_snapshot(Warehouse(acme_home / "warehouse"))
 
 
 @pytest.mark.parametrize("report_type", REPORTS)

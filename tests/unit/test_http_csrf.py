@@ -8,11 +8,11 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from whohas.api.csrf import FormTokens
+from whohas.api.csrf import CsrfTokens
 from whohas.errors import Forbidden
 
 FIELDS = {"client_id": "0" * 32, "redirect_uri": "https://console.example/back", "state": "x"}
-TOKENS = FormTokens(b"k" * 32)
+TOKENS = CsrfTokens(b"k" * 32)
 HOST = "reports.example:8437"
 
 
@@ -28,7 +28,7 @@ def page(scheme: str = "http") -> tuple[str, str]:
     """A cookie and a token, as a page gives them."""
     asked = request(scheme=scheme)
     nonce, response = TOKENS.nonce(asked), Response()
-    TOKENS.give(asked, response, nonce)
+    TOKENS.set_cookie(asked, response, nonce)
     return response.headers["set-cookie"], TOKENS.token(nonce, FIELDS)
 
 
@@ -99,7 +99,7 @@ def test_a_missing_wrong_or_foreign_token_is_refused() -> None:
     cookie, token = page()
     _, of_another_browser = page()
     mine = request({"cookie": cookie.split(";")[0]})
-    of_another_server = FormTokens(b"x" * 32).token(cookie.split(";")[0].partition("=")[2], FIELDS)
+    of_another_server = CsrfTokens(b"x" * 32).token(cookie.split(";")[0].partition("=")[2], FIELDS)
     for wrong in ("", token[:-1], f"{token}=", token.swapcase(), "\ud800", "ä", of_another_browser, of_another_server):
         with pytest.raises(Forbidden, match="not the one"):
             TOKENS.check(mine, FIELDS, wrong)

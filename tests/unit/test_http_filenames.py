@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.api.filenames import LONGEST, content_disposition
+from whohas.api.filenames import MAX_NAME_LENGTH, content_disposition
 
 HEADER = re.compile(r"attachment; filename=\"([^\"]+)\"; filename\*=UTF-8''(\S+)")
 
@@ -72,6 +72,6 @@ def test_no_name_leaves_its_folder_or_its_header(preferred: str) -> None:
         assert not name.startswith((".", " "))
         assert not set(name) & set('/\\"<>:|?*\0\r\n')
         assert all(letter.isprintable() for letter in name)
-        assert len(name) <= LONGEST
+        assert len(name) <= MAX_NAME_LENGTH
         assert len(name.encode()) <= 255
     assert names(preferred)[0].isascii()

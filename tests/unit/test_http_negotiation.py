@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whohas.api.negotiation import prefers
+from whohas.api.negotiation import prefers_media_type
 
 JSON, TEXT = "application/json", "text/plain"
 
@@ -26,7 +26,7 @@ JSON, TEXT = "application/json", "text/plain"
     ],
 )
 def test_json_is_sent_to_a_caller_who_names_it(accept: str) -> None:
-    assert prefers(accept, JSON, TEXT)
+    assert prefers_media_type(accept, JSON, TEXT)
 
 
 @pytest.mark.parametrize(
@@ -53,4 +53,4 @@ def test_json_is_sent_to_a_caller_who_names_it(accept: str) -> None:
     ],
 )
 def test_text_is_sent_to_all_others(accept: str) -> None:
-    assert not prefers(accept, JSON, TEXT)
+    assert not prefers_media_type(accept, JSON, TEXT)

@@ -8,23 +8,28 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import Headers
 
-from whohas.api.preconditions import Outcome, Validators, evaluate, http_date
+from whohas.api.preconditions import PreconditionOutcome, Validators, evaluate_preconditions, parse_http_date
 
 MINE = f'"{"ab" * 32}"'
 OTHER = '"other"'
 AT = datetime(2024, 2, 29, 12, 30, 45, tzinfo=UTC)
 FILE = Validators(MINE, AT)
 SAME, EARLIER, LATER = (f"Thu, 29 Feb 2024 12:30:{second} GMT" for second in (45, 44, 46))
-WHOLE, RANGE, UNCHANGED, FAILED = Outcome.WHOLE, Outcome.RANGE, Outcome.UNCHANGED, Outcome.FAILED
+WHOLE, RANGE, UNCHANGED, FAILED = (
+    PreconditionOutcome.WHOLE,
+    PreconditionOutcome.RANGE,
+    PreconditionOutcome.UNCHANGED,
+    PreconditionOutcome.FAILED,
+)
 
 
-def ask(method: str = "GET", **headers: str | list[str]) -> Outcome:
+def ask(method: str = "GET", **headers: str | list[str]) -> PreconditionOutcome:
     lines = [
         (name.replace("_", "-").lower().encode(), value.encode("latin-1"))
         for name, values in headers.items()
         for value in ([values] if isinstance(values, str) else values)
     ]
-    return evaluate(method, Headers(raw=lines), FILE)
+    return evaluate_preconditions(method, Headers(raw=lines), FILE)
 
 
 LISTS = [
@@ -85,13 +90,13 @@ def test_several_lines_are_one_list() -> None:
         ("Thu Feb 29 12:30:45 2024", RANGE), ("rubbish", WHOLE), (MINE.strip('"'), WHOLE),
     ],
 )  # fmt: skip
-def test_a_range_holds_for_the_file_that_if_range_names(if_range: str, outcome: Outcome) -> None:
+def test_a_range_holds_for_the_file_that_if_range_names(if_range: str, outcome: PreconditionOutcome) -> None:
     assert ask(range="bytes=0-1", if_range=if_range) is outcome
     assert ask("HEAD", range="bytes=0-1", if_range=if_range) is WHOLE, "ranges are for GET alone"
     assert ask(if_range=if_range) is WHOLE, "without a range there is nothing to be"
 
 
-def expected(method: str, headers: dict[str, str], holds: dict[str, bool]) -> Outcome:
+def expected(method: str, headers: dict[str, str], holds: dict[str, bool]) -> PreconditionOutcome:
     """The steps of RFC 9110, 13.2.2, as its text has them."""
     if "if_match" in headers:
         if not holds["if_match"]:
@@ -130,5 +135,5 @@ def test_all_conditions_together_are_looked_at_in_their_order() -> None:
 def test_two_digits_of_a_year_are_at_most_fifty_years_ahead() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for digits, year in (("26", 2026), ("76", 2076), ("77", 1977), ("99", 1999), ("00", 2000)):
-        found = http_date(f"Monday, 01-Jan-{digits} 00:00:00 GMT", now=now)
+        found = parse_http_date(f"Monday, 01-Jan-{digits} 00:00:00 GMT", now=now)
         assert found is not None and found.year == year

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from whohas.api.mappers import report_results, task_result_details
-from whohas.runs.models import Level, Message, Run, RunId, State
-from whohas.storage import Artefact
+from whohas.runs.models import Message, MessageLevel, Run, RunId, RunState
+from whohas.storage import Artifact
 
 CREATED = datetime(2026, 3, 1, 9, 30, 0, 123_456, tzinfo=timezone(timedelta(hours=2)))
 RUN = Run(
@@ -21,7 +21,7 @@ RUN = Run(
     arguments={"application": "ad"},
     key="k",
     attributes={"org": "acme"},
-    state=State.QUEUED,
+    state=RunState.QUEUED,
     snapshot=1,
     launcher="nightly",
     created=CREATED,
@@ -35,12 +35,12 @@ RUN = Run(
     messages=(),
     artefacts=(),
 )
-FILE = Artefact("csv", "1-accounts.csv", "", 10, 7, "0" * 64)
+FILE = Artifact("csv", "1-accounts.csv", "", 10, 7, "0" * 64)
 OVER = {"launched": CREATED, "completed": CREATED + timedelta(seconds=1.5), "rows": 7, "percent": 100}
 
 
-@pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELLING])
-def test_a_run_that_is_not_over_has_no_status_no_rows_and_no_formats(state: State) -> None:
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING])
+def test_a_run_that_is_not_over_has_no_status_no_rows_and_no_formats(state: RunState) -> None:
     run = replace(RUN, state=state, rows=1_000, launched=CREATED)
     assert task_result_details(run).completionStatus is None
     result = report_results(run)
@@ -50,21 +50,24 @@ def test_a_run_that_is_not_over_has_no_status_no_rows_and_no_formats(state: Stat
 @pytest.mark.parametrize(
     ("state", "completion", "status"),
     [
-        (State.SUCCEEDED, "SUCCESS", "SUCCESS"),
-        (State.WARNED, "WARNING", "WARNING"),
-        (State.FAILED, "ERROR", "FAILURE"),
-        (State.CANCELLED, "TERMINATED", "TERMINATED"),
+        (RunState.SUCCEEDED, "SUCCESS", "SUCCESS"),
+        (RunState.WARNED, "WARNING", "WARNING"),
+        (RunState.FAILED, "ERROR", "FAILURE"),
+        (RunState.CANCELLED, "TERMINATED", "TERMINATED"),
     ],
 )
-def test_the_two_answers_name_an_end_each_in_its_own_words(state: State, completion: str, status: str) -> None:
+def test_the_two_answers_name_an_end_each_in_its_own_words(state: RunState, completion: str, status: str) -> None:
     run = replace(RUN, state=state, **OVER)
     assert task_result_details(run).completionStatus == completion
     assert report_results(run).status == status
 
 
 def test_a_failed_run_has_no_formats_and_says_why() -> None:
-    messages = (Message(Level.ERROR, "engine.failed", "The disk is full."), Message(Level.WARN, "x", "Careful."))
-    result = report_results(replace(RUN, state=State.FAILED, messages=messages, **OVER))
+    messages = (
+        Message(MessageLevel.ERROR, "engine.failed", "The disk is full."),
+        Message(MessageLevel.WARN, "x", "Careful."),
+    )
+    result = report_results(replace(RUN, state=RunState.FAILED, messages=messages, **OVER))
     assert result.availableFormats == []
     assert [(m.type, m.error, m.warning, m.key, m.localizedText) for m in result.messages] == [
         ("ERROR", True, False, "engine.failed", "The disk is full."),
@@ -73,7 +76,7 @@ def test_a_failed_run_has_no_formats_and_says_why() -> None:
 
 
 def test_times_are_utc_with_milliseconds_and_numbers_are_whole() -> None:
-    run = replace(RUN, state=State.SUCCEEDED, artefacts=(FILE,), **OVER)
+    run = replace(RUN, state=RunState.SUCCEEDED, artefacts=(FILE,), **OVER)
     result = json.loads(report_results(run).model_dump_json())
     assert result["created"] == "2026-03-01T07:30:00.123Z"
     assert (result["duration"], result["rows"], result["availableFormats"]) == (1500, 7, ["CSV"])

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from factories import report_rows, stage
 from intake import Rig
-from whohas.search.index import open_index, searchable
+from whohas.search.index import open_index, searchable_snapshot
 from whohas.warehouse.columns import Table
-from whohas.warehouse.evolved import scan
+from whohas.warehouse.evolved import select_all
 from whohas.warehouse.schema import TABLES
-from whohas.warehouse.store import Change, DataFile
+from whohas.warehouse.store import DataFile, TableChange
 
 ACCOUNTS = "Login,Mail\npat,pat@x\nquinn,quinn@x\n"
 HOLDS = "Login,Role\npat,POST\npat,APPROVE\nquinn,POST\n"
@@ -460,7 +460,7 @@ def test_derived_rows_of_a_file_count_as_given(rig: Rig) -> None:
 
 def counters(rig: Rig) -> dict[str, tuple[int, int]]:
     """What search documents count: access and entitlements."""
-    index = open_index(searchable(rig.warehouse))
+    index = open_index(searchable_snapshot(rig.warehouse))
     (path,) = index.elements["identities", ""].files.values()
     rows = pq.read_table(path, columns=["id", "accessCount", "entitlementCount"]).to_pylist()
     return {one["id"]: (one["accessCount"], one["entitlementCount"]) for one in rows}
@@ -472,7 +472,7 @@ def counters(rig: Rig) -> dict[str, tuple[int, int]]:
 def of_before(name: str) -> Table:
     """A table as 0.1.0 had it."""
     now = TABLES[name]
-    return Table(now.name, now.doc, tuple(column for column in now.columns if not column.added), now.partition)
+    return Table(now.name, now.doc, tuple(column for column in now.columns if not column.added_later), now.partition)
 
 
 def old_warehouse(rig: Rig) -> None:
@@ -499,7 +499,7 @@ def old_warehouse(rig: Rig) -> None:
         adds: dict[str, list[DataFile]] = {}
         for (name, partition), some in rows.items():
             adds.setdefault(name, []).append(stage(load, tables[name], some, partition))
-        load.publish([Change(tables[name], tuple(files), None) for name, files in adds.items()], ("hr",))
+        load.publish([TableChange(tables[name], tuple(files), None) for name, files in adds.items()], ("hr",))
 
 
 def test_reports_and_searches_read_a_warehouse_of_before(rig: Rig, tmp_path: Path) -> None:
@@ -529,7 +529,9 @@ def test_files_of_before_and_of_now_are_one_table_to_other_engines(rig: Rig) -> 
     delta = DeltaTable(rig.warehouse.root / "identity_access")
     assert [field.name for field in delta.schema().fields] == TABLES["identity_access"].schema.names
     with duckdb.connect() as connection:
-        rows = connection.execute(f"SELECT id, derived FROM {scan(TABLES['identity_access'], _paths(rig))}").fetchall()
+        rows = connection.execute(
+            f"SELECT id, derived FROM {select_all(TABLES['identity_access'], _paths(rig))}"
+        ).fetchall()
     assert sorted(rows, key=str) == [("approve", True), ("post", True), ("read", False), ("x", False)]
 
 

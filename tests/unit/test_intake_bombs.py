@@ -13,12 +13,12 @@ import pytest
 
 from intake import Rig
 from whohas.errors import InvalidArguments
-from whohas.ingest.discover import discover
-from whohas.ingest.proposals.sample import sample_of
+from whohas.ingest.discover import discover_inputs
+from whohas.ingest.proposals.sample import read_sample
 from whohas.ingest.readers import xlsx_scan
-from whohas.ingest.readers.batches import Batch
-from whohas.ingest.readers.csv_stream import Dialect
-from whohas.ingest.readers.open_file import Written, open_file
+from whohas.ingest.readers.batches import RowBatch
+from whohas.ingest.readers.csv_stream import CsvDialect
+from whohas.ingest.readers.open_file import DeclaredFormat, open_file
 from whohas.warehouse.schema import ACCOUNTS
 
 _BOOK = (
@@ -139,7 +139,7 @@ def test_a_workbook_that_floods_memory_is_refused(tmp_path: Path, name: str, mon
     with pytest.raises(InvalidArguments, match=message):
         open_file(path, "xlsx", ACCOUNTS, None)
     with pytest.raises(InvalidArguments, match=message):
-        sample_of(path)
+        read_sample(path)
 
 
 def test_one_long_text_does_not_refuse_a_workbook_of_short_ones(tmp_path: Path) -> None:
@@ -163,14 +163,14 @@ def _gz(path: Path, *members: tuple[bytes, int]) -> Path:
 def test_a_line_without_an_end_is_refused_unread(tmp_path: Path, comment: str | None) -> None:
     path = _gz(tmp_path / "accounts.csv.gz", (b"a" * (1 << 20), 64))
     with pytest.raises(InvalidArguments, match="header is longer than 4 MiB"):
-        open_file(path, "csv", ACCOUNTS, None, Written(Dialect(comment=comment)))
+        open_file(path, "csv", ACCOUNTS, None, DeclaredFormat(CsvDialect(comment=comment)))
 
 
 @pytest.mark.parametrize("comment", [None, "#"])
 def test_a_row_without_an_end_is_refused(tmp_path: Path, comment: str | None) -> None:
     path = _gz(tmp_path / "accounts.csv.gz", (b"a,b\n1,2\n", 1), (b"a" * (1 << 20), 64))
     with pytest.raises(InvalidArguments, match="a row is longer than 4 MiB"):
-        list(open_file(path, "csv", ACCOUNTS, None, Written(Dialect(comment=comment))).batches(frozenset()))
+        list(open_file(path, "csv", ACCOUNTS, None, DeclaredFormat(CsvDialect(comment=comment))).batches(frozenset()))
 
 
 def test_members_of_a_gzip_file_are_one_file(rig: Rig) -> None:
@@ -237,9 +237,9 @@ def test_what_is_no_file_is_refused_also_in_a_folder(tmp_path: Path, name: str) 
     (tmp_path / "identities.csv").write_text("id,name\n1,a\n")
     for given in (path, tmp_path):  # a folder does not pass it over in silence
         with pytest.raises(InvalidArguments, match=message):
-            discover([given])
+            discover_inputs([given])
     with pytest.raises(InvalidArguments, match=message):
-        sample_of(path)
+        read_sample(path)
 
 
 def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "accounts.csv").symlink_to(tmp_path / "real.csv")
-    assert [file.path for file in discover([folder]).files] == [folder / "accounts.csv"]
+    assert [file.path for file in discover_inputs([folder]).files] == [folder / "accounts.csv"]
 
 
 def _grown(path: Path) -> None:
@@ -272,7 +272,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "accounts.csv"
     path.write_text("sourceName,nativeIdentity\nAD,1\n")
-    batches: Iterator[Batch] = open_file(path, "csv", ACCOUNTS, None).batches(frozenset())
+    batches: Iterator[RowBatch] = open_file(path, "csv", ACCOUNTS, None).batches(frozenset())
     next(batches)
     CHANGES[name](path)
     with pytest.raises(InvalidArguments, match=r"accounts\.csv changed while it was read"):
@@ -284,4 +284,4 @@ def test_a_mapping_of_gigabytes_is_refused_unread(tmp_path: Path) -> None:
     path.touch()
     os.truncate(path, 4 << 30)
     with pytest.raises(InvalidArguments, match="longer than 4 MiB, and no mapping is"):
-        discover([path])
+        discover_inputs([path])

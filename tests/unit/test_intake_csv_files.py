@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from intake import Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.readers import csv as csv_files
-from whohas.ingest.readers.csv import CsvFile
-from whohas.ingest.readers.csv_head import plain
-from whohas.ingest.readers.csv_stream import Dialect
+from whohas.ingest.readers.csv import CsvReader
+from whohas.ingest.readers.csv_head import unwrap_text_formula
+from whohas.ingest.readers.csv_stream import CsvDialect
 
 MAPPING = '[source]\nname = "HR"\n[accounts]\nfile = "in.csv"\n[accounts.columns]\nnativeIdentity = "uid"\n'
 
@@ -26,16 +26,16 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def read(path: Path, text: str | bytes, **dialect: object) -> tuple[CsvFile, list[tuple[int, list[str]]]]:
+def read(path: Path, text: str | bytes, **dialect: object) -> tuple[CsvReader, list[tuple[int, list[str]]]]:
     """A file of that text, read: its rows with their lines."""
     path = path / "in.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    file = CsvFile(path, Dialect(**dialect))  # type: ignore[arg-type]
+    file = CsvReader(path, CsvDialect(**dialect))  # type: ignore[arg-type]
     rows: list[tuple[int, list[str]]] = []
-    for batch in file.batches():
+    for batch in file.read_batches():
         cells = zip(*(column.to_pylist() for column in batch.data.columns), strict=True)
-        rows += zip(batch.records.tolist(), map(list, cells), strict=True)
-        assert not batch.faults, batch.faults
+        rows += zip(batch.record_numbers.tolist(), map(list, cells), strict=True)
+        assert not batch.row_errors, batch.row_errors
     return file, [(file.line_of(record), row) for record, row in rows]
 
 
@@ -267,7 +267,7 @@ def test_a_hundred_thousand_columns_are_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text(",".join(names) + "\n")
     started = time.process_time()
-    assert CsvFile(path, Dialect()).header == names
+    assert CsvReader(path, CsvDialect()).header == names
     assert time.process_time() - started < 10
 
 
@@ -295,19 +295,19 @@ def test_both_parsers_read_the_same_cells_and_lines(tmp_path: Path, pieces: list
 
     before = 0
     for cells in csv.reader(counted(), delimiter=","):  # type: ignore[arg-type]
-        row = [plain(cell) for cell in cells]
+        row = [unwrap_text_formula(cell) for cell in cells]
         kept = row[:2] if not any(map(str.strip, row[2:])) else row
         if any(cell.strip(" \t\n\r") for cell in row) and len(kept) == 2 and kept != ["uid", "name"]:
             wanted.append((before + 1, kept))
         before = taken
     path = tmp_path / "in.csv"
     path.write_text(text, encoding="utf-8", newline="")
-    file = CsvFile(path, Dialect(delimiter=","))
+    file = CsvReader(path, CsvDialect(delimiter=","))
     found: list[tuple[int, list[str]]] = []
     try:
-        for batch in file.batches():
+        for batch in file.read_batches():
             for record, *cells in zip(
-                batch.records.tolist(), *(c.to_pylist() for c in batch.data.columns), strict=True
+                batch.record_numbers.tolist(), *(c.to_pylist() for c in batch.data.columns), strict=True
             ):
                 found.append((record, cells))
     except InvalidArguments as error:

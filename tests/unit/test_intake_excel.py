@@ -9,7 +9,7 @@ import pytest
 
 from whohas.errors import InvalidArguments
 from whohas.ingest.mapping import SheetOptions
-from whohas.ingest.readers.xlsx import XlsxFile
+from whohas.ingest.readers.xlsx import XlsxReader
 
 MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 RELATED = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -59,9 +59,9 @@ def workbook(path: Path, cell: str, book: str = "", state: str = "") -> Path:
 
 def read(path: Path) -> tuple[str, list[str], list[str | None]]:
     """The cell in column B, the notes, and the values that cannot be read."""
-    file = XlsxFile(path, SheetOptions())
+    file = XlsxReader(path, SheetOptions())
     (batch,) = file.batches()
-    return batch.data.column(1)[0].as_py(), file.notes(), [fault.value for fault in batch.faults]
+    return batch.data.column(1)[0].as_py(), file.notes(), [fault.cell_text for fault in batch.row_errors]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from intake import BADGES, Rig
-from whohas.ingest import Limits, LoadReport, LoadStopped
+from whohas.ingest import GuardLimits, LoadReport, LoadStopped
 
 HR = """
 [source]
@@ -235,8 +235,8 @@ def test_other_sources_of_a_load_are_not_published_either(rig: Rig) -> None:
 
 def test_limits_can_be_set(rig: Rig) -> None:
     rig.write(**hr(*["soon"] * 6, *["2015-03-01"] * 94))
-    assert load(rig, check=True, limits=Limits(unreadable=6)).losses == ()
-    assert load(rig, check=True, limits=Limits(few=6)).losses == ()
+    assert load(rig, check=True, limits=GuardLimits(unreadable=6)).losses == ()
+    assert load(rig, check=True, limits=GuardLimits(tolerated=6)).losses == ()
 
 
 def test_a_year_of_joiners_and_leavers_never_stops(rig: Rig) -> None:

@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import Batch
+from whohas.ingest.readers.batches import RowBatch
 from whohas.ingest.readers.json import LONGEST, json_batches, ndjson_batches
 
 LONG = "x" * (LONGEST + 1)
 
 
-def names(batches: Iterator[Batch]) -> tuple[list[tuple[int, str]], list[tuple[int, str, int]]]:
+def names(batches: Iterator[RowBatch]) -> tuple[list[tuple[int, str]], list[tuple[int, str, int]]]:
     """The lines and ids of documents; and the lines, faults and shown characters of those that were rejected."""
     found: list[tuple[int, str]] = []
     faults: list[tuple[int, str, int]] = []
     for batch in batches:
         texts = batch.data["doc"].to_pylist()
-        found += [(int(line), json.loads(str(text))["id"]) for line, text in zip(batch.records, texts, strict=True)]
-        faults += [(fault.record, fault.reason, len(fault.row)) for fault in batch.faults]
+        found += [
+            (int(line), json.loads(str(text))["id"]) for line, text in zip(batch.record_numbers, texts, strict=True)
+        ]
+        faults += [(fault.record_number, fault.reason, len(fault.row_text)) for fault in batch.row_errors]
     return found, faults
 
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from intake import Rig
-from whohas.engine.duckdb import connect
+from whohas.engine.duckdb import connect_duckdb
 from whohas.ingest import LoadStopped
 from whohas.ingest.objects import read_lists
-from whohas.warehouse.columns import INTEGER, TEXT, TIME, Column, objects
+from whohas.warehouse.columns import INTEGER, TEXT, TIME, TableColumn, object_list
 
 
 @pytest.fixture
@@ -126,15 +126,15 @@ def test_cells_of_csv_and_parquet_follow_the_same_rules(rig: Rig) -> None:
 
 
 def test_times_and_integers_in_objects_follow_the_rules(tmp_path: Path) -> None:
-    column = Column("uses", objects(at=TIME, count=INTEGER, by=TEXT), "")
+    column = TableColumn("uses", object_list(at=TIME, count=INTEGER, by=TEXT), "")
     cell = '[{"at": "2026-01-31", "count": 7, "by": ""}, {"at": "31.1.26", "count": "1,000", "by": 5}]'
-    read = read_lists(connect(100_000_000, 1, tmp_path / "spill"), column, pa.array([None, cell]))
+    read = read_lists(connect_duckdb(100_000_000, 1, tmp_path / "spill"), column, pa.array([None, cell]))
     assert [item and [(i["count"], i["by"]) for i in item] for item in read.data.to_pylist()] == [
         None,
         [(7, ""), (None, "5")],
     ]
     assert read.data.to_pylist()[1][0]["at"].isoformat() == "2026-01-31T00:00:00+00:00"
-    assert [(f.place, f.within, f.value) for f in read.faults] == [(1, ".at", "31.1.26"), (1, ".count", "1,000")]
+    assert [(f.row, f.path, f.value) for f in read.faults] == [(1, ".at", "31.1.26"), (1, ".count", "1,000")]
 
 
 def test_the_guard_counts_cells_of_nested_objects(rig: Rig) -> None:

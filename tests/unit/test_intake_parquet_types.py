@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from whohas.engine.duckdb import connect
+from whohas.engine.duckdb import connect_duckdb
 from whohas.errors import InvalidArguments
-from whohas.ingest.proposals.sample import sample_of
-from whohas.ingest.readers.parquet import ParquetFile
+from whohas.ingest.proposals.sample import read_sample
+from whohas.ingest.readers.parquet import ParquetReader
 
 
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect(384_000_000, 2, tmp_path / "spill") as found:
+    with connect_duckdb(384_000_000, 2, tmp_path / "spill") as found:
         yield found
 
 
@@ -83,7 +83,9 @@ TEXTS: dict[str, tuple[pa.Array, list[str]]] = {
 def test_values_of_each_type_are_exact_texts(tmp_path: Path, connection: duckdb.DuckDBPyConnection, name: str) -> None:
     values, texts = TEXTS[name]
     pq.write_table(pa.table({"v": values}), tmp_path / "f.parquet")
-    found = [text for b in ParquetFile(tmp_path / "f.parquet", connection).batches() for text in b.data[0].to_pylist()]
+    found = [
+        text for b in ParquetReader(tmp_path / "f.parquet", connection).batches() for text in b.data[0].to_pylist()
+    ]
     assert found == texts
 
 
@@ -91,36 +93,36 @@ def test_values_of_each_type_are_exact_texts(tmp_path: Path, connection: duckdb.
 def test_map_shows_values_as_a_load_has_them(tmp_path: Path, name: str) -> None:
     values, texts = TEXTS[name]
     pq.write_table(pa.table({"v": values}), tmp_path / "f.parquet")
-    assert sample_of(tmp_path / "f.parquet").rows[0].to_pylist() == [text or None for text in texts]
+    assert read_sample(tmp_path / "f.parquet").rows[0].to_pylist() == [text or None for text in texts]
 
 
 def test_old_times_beyond_nanoseconds_keep_their_century(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     times = [dt.datetime(1601, 1, 1), dt.datetime(2024, 1, 1, 0, 0, 0, 5)]
     data = pa.table({"v": times, "l": [[time] for time in times]})
     pq.write_table(data, tmp_path / "f.parquet", use_deprecated_int96_timestamps=True)
-    (batch,) = ParquetFile(tmp_path / "f.parquet", connection).batches()
+    (batch,) = ParquetReader(tmp_path / "f.parquet", connection).batches()
     assert batch.data[0].to_pylist() == ["1601-01-01 00:00:00", "2024-01-01 00:00:00.000005"]
     assert batch.data[1].to_pylist() == ['["1601-01-01 00:00:00"]', '["2024-01-01 00:00:00.000005"]']
 
 
 def test_the_engines_interval_is_a_period(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"COPY (SELECT INTERVAL '1 month 2 days 3.5 seconds' AS v) TO '{tmp_path}/f.parquet'")
-    (batch,) = ParquetFile(tmp_path / "f.parquet", connection).batches()
+    (batch,) = ParquetReader(tmp_path / "f.parquet", connection).batches()
     assert batch.data[0].to_pylist() == ["P1M2DT3.500S"]
 
 
 def test_text_that_is_no_utf8_becomes_a_fault(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     wrong = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff\xfe", b"ok"]).buffers())
     pq.write_table(pa.table({"id": ["1", "2"], "v": wrong}), tmp_path / "f.parquet")
-    (batch,) = ParquetFile(tmp_path / "f.parquet", connection).batches()
+    (batch,) = ParquetReader(tmp_path / "f.parquet", connection).batches()
     assert batch.data[1].to_pylist() == ["", "ok"]
-    assert [(f.record, f.column, f.value) for f in batch.faults] == [(1, "v", "\\xff\\xfe")]
+    assert [(f.record_number, f.column, f.cell_text) for f in batch.row_errors] == [(1, "v", "\\xff\\xfe")]
 
 
 def test_a_separator_within_a_joined_list_is_refused(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     pq.write_table(pa.table({"v": [["a\x1fb"]]}), tmp_path / "f.parquet")
     with pytest.raises(InvalidArguments, match=r"column 'v'.*U\+001F"):
-        list(ParquetFile(tmp_path / "f.parquet", connection).batches(frozenset({"v"})))
+        list(ParquetReader(tmp_path / "f.parquet", connection).batches(frozenset({"v"})))
 
 
 def _variant(connection: Any, path: Path) -> None:
@@ -189,9 +191,9 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(
     path = tmp_path / "f.parquet"
     make(connection, path)
     with pytest.raises(InvalidArguments, match=message) as load:
-        list(ParquetFile(path, connection).batches())
+        list(ParquetReader(path, connection).batches())
     with pytest.raises(InvalidArguments, match=message):
-        sample_of(path)
+        read_sample(path)
     assert str(path) in load.value.message
 
 
@@ -201,7 +203,7 @@ def test_texts_that_a_dictionary_repeats_are_read_few_at_a_time(
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array(["b" * 900_000]))
     pq.write_table(pa.table({"id": [str(n) for n in range(300)], "v": repeated}), tmp_path / "f.parquet")
     assert (tmp_path / "f.parquet").stat().st_size < 1 << 20
-    sizes = [batch.data.num_rows for batch in ParquetFile(tmp_path / "f.parquet", connection).batches()]
+    sizes = [batch.data.num_rows for batch in ParquetReader(tmp_path / "f.parquet", connection).batches()]
     assert sum(sizes) == 300
     assert max(sizes) < 80
 
@@ -213,5 +215,5 @@ def test_names_like_patterns_and_of_no_encoding_are_opened(
         path = Path(tmp_path) / Path(name.decode(errors="surrogateescape"))
         pq.write_table(pa.table({"v": ["x"]}), tmp_path / "plain.parquet")
         (tmp_path / "plain.parquet").rename(path)
-        (batch,) = ParquetFile(path, connection).batches()
+        (batch,) = ParquetReader(path, connection).batches()
         assert batch.data[0].to_pylist() == ["x"]

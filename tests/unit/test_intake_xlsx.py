@@ -15,7 +15,7 @@ from intake import BADGES, Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.mapping import SheetOptions
 from whohas.ingest.readers import xlsx_scan
-from whohas.ingest.readers.xlsx import XlsxFile
+from whohas.ingest.readers.xlsx import XlsxReader
 
 MAPPING = (
     '[source]\nname = "HR"\n[accounts]\nfile = "in.xlsx"\n[accounts.columns]\nnativeIdentity = "uid"\nname = "name"\n'
@@ -42,13 +42,13 @@ def book(path: Path, change: Callable[[Any], None] | None = None, **sheets: list
     return path
 
 
-def read(path: Path, **options: Any) -> tuple[XlsxFile, list[tuple[int, list[str]]]]:
+def read(path: Path, **options: Any) -> tuple[XlsxReader, list[tuple[int, list[str]]]]:
     """A sheet, read: its rows with their numbers."""
-    file = XlsxFile(path, SheetOptions(**options))
+    file = XlsxReader(path, SheetOptions(**options))
     rows: list[tuple[int, list[str]]] = []
     for batch in file.batches():
         cells = zip(*(column.to_pylist() for column in batch.data.columns), strict=True)
-        rows += zip(batch.records.tolist(), map(list, cells), strict=True)
+        rows += zip(batch.record_numbers.tolist(), map(list, cells), strict=True)
     return file, rows
 
 

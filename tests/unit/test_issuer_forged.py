@@ -22,8 +22,8 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from issuers import AUDIENCE, OutsideIssuer, encoded, new_key, outside_issuer
 from patience import until
 from whohas import timeouts
-from whohas.auth import Issuer, Level, Trust
-from whohas.auth.oidc_keys import MOST_WAITING
+from whohas.auth import OIDCConfig, OIDCIssuer, UserLevel
+from whohas.auth.oidc_keys import MAX_WAITING_THREADS
 from whohas.errors import Unauthorized, Unavailable
 
 FOREIGN = new_key()
@@ -50,19 +50,19 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def issuer(outside: OutsideIssuer, clock: Clock) -> Issuer:
+def issuer(outside: OutsideIssuer, clock: Clock) -> OIDCIssuer:
     outside.answers.clear()
-    return Issuer(trust(outside.url), clock=clock)
+    return OIDCIssuer(trust(outside.url), clock=clock)
 
 
-def trust(url: str, *algorithms: str) -> Trust:
-    return Trust(
+def trust(url: str, *algorithms: str) -> OIDCConfig:
+    return OIDCConfig(
         issuer=url,
         audience=AUDIENCE,
         algorithms=algorithms or ("RS256", "ES256"),
-        name_claim="preferred_username",
+        user_name_claim="preferred_username",
         levels_claim="realm_access.roles",
-        levels={"auditors": Level.REPORT_ADMIN, "ad-team": Level.SOURCE_ADMIN},
+        levels={"auditors": UserLevel.REPORT_ADMIN, "ad-team": UserLevel.SOURCE_ADMIN},
         sources_claim="sources",
         scopes=("sp:report:read",),
     )
@@ -215,13 +215,13 @@ def lacking(outside: OutsideIssuer) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"sub {value!r}", {"sub": value}
 
 
-def test_no_forged_token_gets_in(outside: OutsideIssuer, issuer: Issuer, clock: Clock) -> None:
+def test_no_forged_token_gets_in(outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock) -> None:
     issuer.verify(outside.sign())
     tokens = list(forged(outside))
     let_in: list[str] = []
     for number, (what, token) in enumerate(tokens):
         if number % 25 == 0:
-            clock.now += timeouts.ISSUER_AGAIN_SECONDS + 1  # so that the keys may be fetched again
+            clock.now += timeouts.ISSUER_RETRY_SECONDS + 1  # so that the keys may be fetched again
         with suppress(Unauthorized):
             let_in.append(f"{what}: {issuer.verify(token)}")
     assert not let_in, "\n".join(let_in)
@@ -230,7 +230,7 @@ def test_no_forged_token_gets_in(outside: OutsideIssuer, issuer: Issuer, clock: 
     assert len(tokens) > 180
 
 
-def test_no_claims_of_another_use_get_in(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_no_claims_of_another_use_get_in(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     header = {"alg": "RS256", "kid": outside.keys[0].kid}
     tried = list(lacking(outside))
     let_in: list[str] = []
@@ -257,7 +257,7 @@ def test_no_claims_of_another_use_get_in(outside: OutsideIssuer, issuer: Issuer)
         "\ud800",
     ],
 )
-def test_scopes_are_known_words_of_a_text_or_list(outside: OutsideIssuer, issuer: Issuer, scope: object) -> None:
+def test_scopes_are_known_words_of_a_text_or_list(outside: OutsideIssuer, issuer: OIDCIssuer, scope: object) -> None:
     caller = issuer.verify(right(outside, scope=scope))
     texts = [scope] if isinstance(scope, str) else scope if isinstance(scope, list) else []
     words = {word for text in texts if isinstance(text, str) for word in text.split()}
@@ -278,25 +278,25 @@ def test_scopes_are_known_words_of_a_text_or_list(outside: OutsideIssuer, issuer
     ],
 )
 def test_no_claim_but_the_mapped_one_gives_a_level(
-    outside: OutsideIssuer, issuer: Issuer, claims: dict[str, Any]
+    outside: OutsideIssuer, issuer: OIDCIssuer, claims: dict[str, Any]
 ) -> None:
     assert issuer.verify(outside.sign(**claims)).levels == frozenset()
 
 
-def test_the_subject_of_somebody_here_is_somebody_else(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_the_subject_of_somebody_here_is_somebody_else(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     local = "0123456789abcdef0123456789abcdef"
     subjects = [local, local.upper(), f"{local}\0", f"{local}\n", "\0", "ünï", "🙂", "a" * 5000, "../x", f"\n{local}"]
     callers = [issuer.verify(outside.sign(sub=subject, client_id=local, person=local)) for subject in subjects]
     assert len({caller.id for caller in callers}) == len(subjects)
-    assert not {local} & {word for caller in callers for word in (caller.id, caller.client)}
+    assert not {local} & {word for caller in callers for word in (caller.id, caller.client_id)}
 
 
-def test_sources_are_texts_that_a_database_takes(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_sources_are_texts_that_a_database_takes(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     told = ["ad", "\0", "a\ud800", 5, None, ["hr"], {"x": 1}, "a\nb"]
     assert issuer.verify(right(outside, sources=told)).sources == {"ad"}
 
 
-def test_huge_and_fractional_times_are_times(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_huge_and_fractional_times_are_times(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     now = time.time()
     for times in (
         {"exp": 10**400},
@@ -311,7 +311,7 @@ def test_huge_and_fractional_times_are_times(outside: OutsideIssuer, issuer: Iss
 
 def test_a_token_without_kid_is_proven_by_the_only_key(outside: OutsideIssuer, clock: Clock) -> None:
     with outside_issuer() as single:
-        issuer = Issuer(trust(single.url), clock=clock)
+        issuer = OIDCIssuer(trust(single.url), clock=clock)
         issuer.verify(single.raw({"alg": "RS256"}, usual(single)))
         with pytest.raises(Unauthorized):
             issuer.verify(single.raw({"alg": "RS256"}, usual(single), FOREIGN))
@@ -322,7 +322,7 @@ def test_each_key_of_one_id_is_tried(clock: Clock) -> None:
         keys = [ECKey.generate_key(curve, {"kid": "one"}) for curve in CURVES.values()]
         rsa_keys = [RSAKey.generate_key(2048, {"kid": "one"}) for _ in range(2)]
         several.keys[:] = [*rsa_keys, *keys]
-        issuer = Issuer(trust(several.url, "RS256", *CURVES), clock=clock)
+        issuer = OIDCIssuer(trust(several.url, "RS256", *CURVES), clock=clock)
         digests = (hashes.SHA256(), hashes.SHA384(), hashes.SHA512())
         for key, algorithm, digest in zip(keys, CURVES, digests, strict=True):
             issuer.verify(several.raw({"alg": algorithm, "kid": "one"}, usual(several), key, hash=digest))
@@ -333,7 +333,7 @@ def test_each_key_of_one_id_is_tried(clock: Clock) -> None:
             issuer.verify(several.sign(key))
         replaced = RSAKey.generate_key(2048, {"kid": "one"})
         several.keys[:] = [replaced]
-        clock.now += timeouts.ISSUER_AGAIN_SECONDS + 1
+        clock.now += timeouts.ISSUER_RETRY_SECONDS + 1
         issuer.verify(several.sign(replaced))
         with pytest.raises(Unauthorized):
             issuer.verify(several.sign(rsa_keys[0]))
@@ -435,14 +435,14 @@ def test_no_key_that_is_weak_or_none_is_used(outside: OutsideIssuer, clock: Cloc
     for what, published in sets.items():
         outside.answers["/keys"] = send(json.dumps(published).encode())
         try:
-            taken.append(f"{what}: {Issuer(trust(outside.url), clock=clock).verify(outside.sign())}")
+            taken.append(f"{what}: {OIDCIssuer(trust(outside.url), clock=clock).verify(outside.sign())}")
         except Unavailable as error:
             assert "cannot be fetched" in error.message, what
     assert not taken, "\n".join(taken)
     print(f"{len(sets)} sets of keys")
 
 
-def test_a_key_beside_many_that_are_of_no_use_is_used(outside: OutsideIssuer, issuer: Issuer) -> None:
+def test_a_key_beside_many_that_are_of_no_use_is_used(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     right = outside.keys[0].as_dict(private=False)
     passed = [
         key
@@ -457,7 +457,7 @@ def test_a_key_beside_many_that_are_of_no_use_is_used(outside: OutsideIssuer, is
 
 
 def test_a_broken_answer_is_a_sentence_and_keeps_known_keys(
-    outside: OutsideIssuer, issuer: Issuer, clock: Clock
+    outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     issuer.verify(outside.sign())
     kinds = answers(outside)
@@ -465,7 +465,7 @@ def test_a_broken_answer_is_a_sentence_and_keeps_known_keys(
         for path in ("/keys", "/.well-known/openid-configuration"):
             outside.answers = {path: answer}
             with pytest.raises(Unavailable, match="cannot be fetched"):
-                Issuer(trust(outside.url), clock=clock).verify(outside.sign())
+                OIDCIssuer(trust(outside.url), clock=clock).verify(outside.sign())
             clock.now += timeouts.ISSUER_KEYS_SECONDS + 1
             issuer.verify(outside.sign(jti=f"{what} {path}"))
     print(f"{2 * len(kinds)} answers")
@@ -474,16 +474,16 @@ def test_a_broken_answer_is_a_sentence_and_keeps_known_keys(
 @pytest.mark.parametrize("slowly", [drip, drip_head])
 def test_a_slow_issuer_holds_up_its_own_new_keys_alone(
     outside: OutsideIssuer,
-    issuer: Issuer,
+    issuer: OIDCIssuer,
     clock: Clock,
     slowly: Callable[[BaseHTTPRequestHandler], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(timeouts, "ISSUER_ANSWER_SECONDS", 2)
+    monkeypatch.setattr(timeouts, "ISSUER_RESPONSE_SECONDS", 2)
     known = outside.sign()
     issuer.verify(known)
     outside.answers["/keys"] = slowly
-    clock.now += timeouts.ISSUER_AGAIN_SECONDS + 1
+    clock.now += timeouts.ISSUER_RETRY_SECONDS + 1
     ended: list[str] = []
 
     def forge(number: int) -> None:
@@ -492,7 +492,7 @@ def test_a_slow_issuer_holds_up_its_own_new_keys_alone(
         except (Unauthorized, Unavailable) as error:
             ended.append(type(error).__name__)
 
-    forgers = [threading.Thread(target=forge, args=(number,)) for number in range(2 * MOST_WAITING)]
+    forgers = [threading.Thread(target=forge, args=(number,)) for number in range(2 * MAX_WAITING_THREADS)]
     began = time.monotonic()
     for thread in forgers:
         thread.start()
@@ -503,5 +503,5 @@ def test_a_slow_issuer_holds_up_its_own_new_keys_alone(
         assert any(thread.is_alive() for thread in forgers) or time.monotonic() > began + 2, "nobody waited with them"
     for thread in forgers:
         thread.join()
-    assert ended.count("Unavailable") >= MOST_WAITING - 1
+    assert ended.count("Unavailable") >= MAX_WAITING_THREADS - 1
     assert ended.count("Unauthorized") + ended.count("Unavailable") == len(forgers)

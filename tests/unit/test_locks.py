@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 import whohas
 from patience import PATIENCE_SECONDS
 from whohas.db import locks
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.db.locks import file_lock, try_file_lock
 from whohas.errors import Unavailable
 
@@ -133,48 +133,48 @@ def test_a_file_system_without_locks_is_a_clear_error(
 
 def test_the_numbers_of_locks_stay_for_rolling_upgrades() -> None:
     """A process of an earlier version excludes one of this version only by the same number."""
-    assert locks.LAYOUT.number == 0x77686F68617331
-    assert locks.RELAY.number == 0x77686F68617341
-    assert locks.of_worker("0123456789abcdef0123456789abcdef").number == 6342052513924696177
-    assert locks.of_launcher("jane.doe").number == 1618287570631136901
+    assert locks.SCHEMA_LOCK.number == 0x77686F68617331
+    assert locks.RELAY_LOCK.number == 0x77686F68617341
+    assert locks.worker_lock("0123456789abcdef0123456789abcdef").number == 6342052513924696177
+    assert locks.launcher_lock("jane.doe").number == 1618287570631136901
 
 
 def test_no_two_locks_have_one_number() -> None:
     names = ("", "jane.doe", "layout", "relay", "worker", "launcher")
-    every = [locks.LAYOUT, locks.RELAY, *map(locks.of_worker, names), *map(locks.of_launcher, names)]
+    every = [locks.SCHEMA_LOCK, locks.RELAY_LOCK, *map(locks.worker_lock, names), *map(locks.launcher_lock, names)]
     assert len({lock.number for lock in every}) == len({lock.purpose for lock in every}) == len(every)
     assert all(-(1 << 63) <= lock.number < 1 << 63 for lock in every)
 
 
 def test_a_transaction_of_sqlite_locks_the_database(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a.db'}"
-    database, other = connect(url), connect(f"{url}?timeout=0")
+    database, other = create_engine(url), create_engine(f"{url}?timeout=0")
     with database.begin() as connection:
-        locks.lock_transaction(connection, locks.LAYOUT)
-        assert locks.try_lock_transaction(connection, locks.RELAY), "the transaction has it already"
+        locks.lock_transaction(connection, locks.SCHEMA_LOCK)
+        assert locks.try_lock_transaction(connection, locks.RELAY_LOCK), "the transaction has it already"
         with other.begin() as second:
             second.exec_driver_sql("PRAGMA busy_timeout = 0")
             with pytest.raises(OperationalError, match="locked"):
-                locks.lock_transaction(second, locks.of_launcher("jane.doe"))
+                locks.lock_transaction(second, locks.launcher_lock("jane.doe"))
     with other.begin() as second:
-        locks.lock_transaction(second, locks.LAYOUT)
+        locks.lock_transaction(second, locks.SCHEMA_LOCK)
         second.exec_driver_sql("CREATE TABLE t (a INTEGER)")
     with other.begin() as second:  # after a change the transaction holds it
         second.exec_driver_sql("INSERT INTO t VALUES (1)")
-        locks.lock_transaction(second, locks.LAYOUT)
+        locks.lock_transaction(second, locks.SCHEMA_LOCK)
     with database.connect() as connection:
         assert connection.exec_driver_sql("SELECT a FROM t").scalars().all() == [1]
 
 
 def test_a_file_stands_for_a_session_of_sqlite(tmp_path: Path) -> None:
-    database, file = connect(f"sqlite:///{tmp_path / 'a.db'}"), tmp_path / "a.lock"
-    with locks.try_session(database, locks.RELAY, file) as first:
+    database, file = create_engine(f"sqlite:///{tmp_path / 'a.db'}"), tmp_path / "a.lock"
+    with locks.open_locked_session(database, locks.RELAY_LOCK, file) as first:
         assert first is not None
-        with locks.try_session(database, locks.RELAY, file) as second:
+        with locks.open_locked_session(database, locks.RELAY_LOCK, file) as second:
             assert second is None
         with try_file_lock(file) as held:
             assert not held
-    with locks.try_session(database, locks.RELAY, file) as first:
+    with locks.open_locked_session(database, locks.RELAY_LOCK, file) as first:
         assert first is not None and first.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 from support import ACME
 from whohas.cli import app
 from whohas.errors import InvalidArguments
-from whohas.ingest.proposals import NotOneSource, Proposal, propose
-from whohas.ingest.proposals.times import times_of
+from whohas.ingest.proposals import Proposal, SeveralSystems, propose
+from whohas.ingest.proposals.times import detect_time_formats
 from whohas.ingest.proposals.words import Concept, concept_of
 
 PEOPLE = "Employee ID,Last Name,First Name,Email,Manager,Start Date,Status\n"
@@ -85,21 +85,21 @@ def test_a_columns_name_gives_its_concept(name: str, concept: Concept | None) ->
     ],
 )
 def test_times_are_known_by_their_form(cells: list[str], formats: tuple[str, ...]) -> None:
-    found = times_of([(cell, 1) for cell in cells])
+    found = detect_time_formats([(cell, 1) for cell in cells])
     assert found is not None
     assert set(found.formats) == set(formats)
-    assert found.read == len(cells)
+    assert found.parsed_cells == len(cells)
 
 
 def test_days_and_months_that_cannot_be_told_apart_are_named() -> None:
-    found = times_of([("01/02/2024", 2), ("03/04/2024", 1)])
+    found = detect_time_formats([("01/02/2024", 2), ("03/04/2024", 1)])
     assert found is not None
-    assert (found.formats, found.other) == (("%m/%d/%Y",), "%d/%m/%Y")
+    assert (found.formats, found.ambiguous_with) == (("%m/%d/%Y",), "%d/%m/%Y")
 
 
 def test_names_and_numbers_are_no_times() -> None:
-    assert times_of([("Ann", 3), ("Bob", 2)]) is None
-    assert times_of([("1001", 1), ("1002", 1)]) is None
+    assert detect_time_formats([("Ann", 3), ("Bob", 2)]) is None
+    assert detect_time_formats([("1001", 1), ("1002", 1)]) is None
 
 
 def test_an_hr_export_makes_identities_with_managers(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_column_can_name_each_rows_source(tmp_path: Path) -> None:
 
 
 def test_files_of_different_systems_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotOneSource, match="call whohas map for each file"):
+    with pytest.raises(SeveralSystems, match="call whohas map for each file"):
         text_of(tmp_path, ("a.csv", "login,mail\nann,a@example.com\n"), ("b.csv", "user,phone\nzoe,123\n"))
 
 

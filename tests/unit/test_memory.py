@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from whohas import timeouts
-from whohas.execution.memory import MemoryWatch, group_memory
+from whohas.execution.memory import MemoryWatch, find_cgroup_memory
 
 MiB = 1 << 20
 
@@ -39,11 +39,11 @@ class Machine:
         (folder / "memory.oom_control").write_text(f"oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n")
 
     def memory(self) -> tuple[int, bool]:
-        memory = group_memory(self.proc, self.mount)
-        return memory.kills(), memory.is_full()
+        memory = find_cgroup_memory(self.proc, self.mount)
+        return memory.count_oom_kills(), memory.is_full()
 
     def watch(self, clock: list[float]) -> MemoryWatch:
-        return MemoryWatch(group_memory(self.proc, self.mount), lambda: clock[0])
+        return MemoryWatch(find_cgroup_memory(self.proc, self.mount), lambda: clock[0])
 
 
 def test_version_2_counts_kills_of_its_own_group(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_memory_was_short_where_the_count_rose(tmp_path: Path) -> None:
     assert not watch.was_short()
     machine.v2("", "max", 1, kills=4)
     clock[0] = 0.1
-    watch.look()  # the kill was counted before the process was gone
+    watch.sample()  # the kill was counted before the process was gone
     assert watch.was_short()
 
 
@@ -127,7 +127,7 @@ def test_a_kill_of_long_before_is_no_reason(tmp_path: Path) -> None:
     watch = machine.watch(clock)
     machine.v2("", "max", 1, kills=4)
     for clock[0] in (0.1, 1.0, 5.0, timeouts.CHILD_MEMORY_SECONDS + 1, timeouts.CHILD_MEMORY_SECONDS + 6):
-        watch.look()
+        watch.sample()
     assert not watch.was_short()
 
 

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from factories import publish
-from whohas.file_modes import Tightened, sharing, tighten, tighten_all
+from whohas.file_modes import PermissionChanges, group_readable_files, restrict_all_files, restrict_home
 from whohas.settings import Settings
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
@@ -25,8 +25,8 @@ def modes(root: Path) -> dict[str, int]:
     return {str(path.relative_to(root)): mode(path) for path in sorted(root.rglob("*"))}
 
 
-def everything(home: Path, *, group: bool = False) -> Tightened:
-    return tighten_all(home, tighten(home, group=group), group=group)
+def everything(home: Path, *, group: bool = False) -> PermissionChanges:
+    return restrict_all_files(home, restrict_home(home, group=group), group=group)
 
 
 @pytest.fixture(autouse=True)
@@ -55,11 +55,11 @@ def home(tmp_path: Path) -> Path:
 
 def test_an_open_home_is_closed_to_its_depth(home: Path) -> None:
     done = everything(home, group=False)
-    assert done.closed > 20 and not done.faults
+    assert done.restricted > 20 and not done.faults
     assert mode(home) == 0o700
     open_ones = {name for name, found in modes(home).items() if found & 0o077}
     assert open_ones == {"notes/mine.txt"}, "in a folder that is closed itself"
-    assert everything(home).closed == 0, "a second time there is nothing to do"
+    assert everything(home).restricted == 0, "a second time there is nothing to do"
 
 
 def test_permissions_of_the_owner_stay(home: Path) -> None:
@@ -73,9 +73,9 @@ def test_a_deep_file_is_closed_where_all_is_looked_at(home: Path) -> None:
     everything(home, group=False)
     deep = home / "artefacts" / "1" / "1-accounts.csv"
     deep.chmod(0o644)
-    tighten(home, group=False)
+    restrict_home(home, group=False)
     assert mode(deep) == 0o644, "nobody gets to it"
-    assert everything(home).closed == 1
+    assert everything(home).restricted == 1
     assert mode(deep) == 0o600
 
 
@@ -164,7 +164,7 @@ def test_tables_follow_the_group_of_the_warehouse(home: Path) -> None:
 
 def test_a_commit_that_fails_leaves_the_umask_as_it_was() -> None:
     os.umask(0o077)
-    with pytest.raises(RuntimeError), sharing(shared=True):
+    with pytest.raises(RuntimeError), group_readable_files(shared=True):
         raise RuntimeError
     assert os.umask(0o077) == 0o077
 

@@ -13,7 +13,7 @@ from intake import Rig
 from whohas.cli.load_report import print_load
 from whohas.ingest import LoadStopped
 from whohas.ingest.proposals import propose
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
 HR = """
 [source]
@@ -53,8 +53,8 @@ _WRONG = re.compile(
 
 
 def test_one_takes_the_singular_and_all_others_the_plural() -> None:
-    assert [counted(n, "row") for n in (0, 1, 2, 2000)] == ["0 rows", "1 row", "2 rows", "2,000 rows"]
-    assert counted(1, "row has", "rows have") == "1 row has" and counted(3, "row has", "rows have") == "3 rows have"
+    assert [pluralize(n, "row") for n in (0, 1, 2, 2000)] == ["0 rows", "1 row", "2 rows", "2,000 rows"]
+    assert pluralize(1, "row has", "rows have") == "1 row has" and pluralize(3, "row has", "rows have") == "3 rows have"
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whohas.engine.duckdb import open_duckdb
-from whohas.engine.sql import literal
-from whohas.engine.statement import Column
-from whohas.formats.base import Options, Rows
+from whohas.engine.sql import string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import RowCounter, WriteOptions
 from whohas.formats.csv import copy_statement, header_rows
 
 MEMORY = 256 << 20
@@ -24,33 +24,37 @@ MEMORY = 256 << 20
 def written(
     tmp_path: Path,
     sql: str,
-    columns: list[Column],
+    columns: list[ResultColumn],
     parameters: dict[str, object] | None = None,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: WriteOptions = WriteOptions(),  # noqa: B008 - frozen
 ) -> tuple[str, int]:
     path = tmp_path / "out.csv"
     with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(Rows(sql, tuple(columns)), path, options), parameters or {})
+        rows = engine.copy(copy_statement(RowCounter(sql, tuple(columns)), path, options), parameters or {})
     return path.read_bytes().decode(), rows - header_rows(columns)
 
 
 def test_a_null_and_an_empty_text_are_empty_cells(tmp_path: Path) -> None:
-    text, _ = written(tmp_path, "SELECT NULL, 'x', ''", [Column("a", "text"), Column("b", "text"), Column("c", "text")])
+    text, _ = written(
+        tmp_path,
+        "SELECT NULL, 'x', ''",
+        [ResultColumn("a", "text"), ResultColumn("b", "text"), ResultColumn("c", "text")],
+    )
     assert list(csv.reader(text.splitlines())) == [["a", "b", "c"], ["", "x", ""]]
 
 
 def test_a_time_is_utc_with_milliseconds(tmp_path: Path) -> None:
-    text, _ = written(tmp_path, "SELECT TIMESTAMPTZ '2026-03-29 02:30:00.1239+02'", [Column("created", "time")])
+    text, _ = written(tmp_path, "SELECT TIMESTAMPTZ '2026-03-29 02:30:00.1239+02'", [ResultColumn("created", "time")])
     assert text == "created\n2026-03-29T00:30:00.123Z\n"
 
 
 def test_booleans_are_true_and_false(tmp_path: Path) -> None:
-    text, _ = written(tmp_path, "SELECT true, false, NULL::BOOLEAN", [Column(n, "boolean") for n in "abc"])
+    text, _ = written(tmp_path, "SELECT true, false, NULL::BOOLEAN", [ResultColumn(n, "boolean") for n in "abc"])
     assert text == "a,b,c\ntrue,false,\n"
 
 
 def test_several_values_are_joined_with_a_semicolon(tmp_path: Path) -> None:
-    text, _ = written(tmp_path, "SELECT ['CN=a,DC=x', 'CN=b']", [Column("memberOf", "texts")])
+    text, _ = written(tmp_path, "SELECT ['CN=a,DC=x', 'CN=b']", [ResultColumn("memberOf", "texts")])
     assert text == 'memberOf\n"CN=a,DC=x;CN=b"\n'
 
 
@@ -58,19 +62,19 @@ def test_names_that_differ_only_in_case_both_keep_their_name(tmp_path: Path) -> 
     text, rows = written(
         tmp_path,
         "SELECT * FROM (VALUES ('1', '2'), ('3', '4'))",
-        [Column("mail", "text"), Column("Mail", "text")],
+        [ResultColumn("mail", "text"), ResultColumn("Mail", "text")],
     )
     assert text == "mail,Mail\n1,2\n3,4\n"
     assert rows == 2
 
 
 def test_a_report_without_rows_has_its_header(tmp_path: Path) -> None:
-    text, rows = written(tmp_path, "SELECT 1 WHERE false", [Column('say "hi", all', "integer")])
+    text, rows = written(tmp_path, "SELECT 1 WHERE false", [ResultColumn('say "hi", all', "integer")])
     assert (text, rows) == ('"say ""hi"", all"\n', 0)
 
 
 def test_rows_keep_the_order_of_the_statement(tmp_path: Path) -> None:
-    text, rows = written(tmp_path, "SELECT range FROM range(300000)", [Column("n", "integer")])
+    text, rows = written(tmp_path, "SELECT range FROM range(300000)", [ResultColumn("n", "integer")])
     assert text.split() == ["n", *map(str, range(300_000))]
     assert rows == 300_000
 
@@ -79,8 +83,8 @@ def test_rows_keep_the_order_of_the_statement(tmp_path: Path) -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1))
 def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     folder = tmp_path_factory.mktemp("csv")
-    rows = ", ".join(f"({literal(text)}, 'end')" for text in texts)
-    written(folder, f"SELECT * FROM (VALUES {rows})", [Column("text", "text"), Column("last", "text")])
+    rows = ", ".join(f"({string_literal(text)}, 'end')" for text in texts)
+    written(folder, f"SELECT * FROM (VALUES {rows})", [ResultColumn("text", "text"), ResultColumn("last", "text")])
     with (folder / "out.csv").open(newline="") as file:
         assert list(csv.reader(file))[1:] == [[text, "end"] for text in texts]
 
@@ -89,10 +93,10 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory,
 @pytest.mark.parametrize("names", [["\ufeff"], ["\ufeffid", "b"], ["\ufeffid", "\ufeffID"], ['\ufeff"q', ""]])
 def test_a_name_that_begins_with_a_byte_order_mark_is_a_name(tmp_path: Path, names: list[str], bom: bool) -> None:
     path = tmp_path / "marked.csv"
-    columns = tuple(Column(name, "text") for name in names)
+    columns = tuple(ResultColumn(name, "text") for name in names)
     cells = ", ".join("unnest(['x', NULL, ''])" for _ in names)
     with duckdb.connect() as connection:
-        connection.execute(copy_statement(Rows(f"SELECT {cells}", columns), path, Options(bom=bom)))
+        connection.execute(copy_statement(RowCounter(f"SELECT {cells}", columns), path, WriteOptions(bom=bom)))
         dialect = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
         found = connection.execute(f"SELECT * FROM read_csv($1, {dialect})", [str(path)])
         by_duckdb = [column[0] for column in found.description]

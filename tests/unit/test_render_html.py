@@ -15,23 +15,23 @@ import pytest
 
 from htmlpage import Page, read_page
 from rendering import ABOUT, TYPES, extract, file_of
-from whohas.engine.statement import Column
-from whohas.formats.base import Extract, Options
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Extract, WriteOptions
 from whohas.formats.html import writer
 
-TEXT = (Column("text", "text"),)
-ALL = tuple(Column(type, type) for type in TYPES)  # type: ignore[arg-type]
+TEXT = (ResultColumn("text", "text"),)
+ALL = tuple(ResultColumn(type, type) for type in TYPES)  # type: ignore[arg-type]
 EVIL = "</td><script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7 * 7 }}{% raw %}&amp;"
 
 
-def page(rows: Extract, options: Options = Options(), **about: object) -> Page:  # noqa: B008
+def page(rows: Extract, options: WriteOptions = WriteOptions(), **about: object) -> Page:  # noqa: B008
     return read_page(file_of(rows, "html", options, replace(ABOUT, **about)))  # type: ignore[arg-type]
 
 
 def test_the_rows_are_a_table_with_times_in_the_zone(tmp_path: Path) -> None:
     time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
     rows = extract(tmp_path, ALL, ("007", True, -42, time, ["a", None, "b; c"]), [None] * 5, ("", False, 1, time, []))
-    made = page(rows, Options(zone="Europe/Berlin"))
+    made = page(rows, WriteOptions(zone="Europe/Berlin"))
     assert made.header == list(TYPES)
     assert made.rows == [
         ["007", "true", "-42", "2026-07-01 12:00:05", "a; b; c"],
@@ -41,7 +41,7 @@ def test_the_rows_are_a_table_with_times_in_the_zone(tmp_path: Path) -> None:
 
 
 def test_the_title_block_tells_of_the_run(tmp_path: Path) -> None:
-    made = page(extract(tmp_path, TEXT, ["x"], ["y"]), Options(zone="Asia/Tokyo"))
+    made = page(extract(tmp_path, TEXT, ["x"], ["y"]), WriteOptions(zone="Asia/Tokyo"))
     assert made.title == made.heading == made.caption == "Accounts"
     assert "All accounts <of> some sources & more." in made.text
     assert made.facts["Run by"] == 'Åsa "the auditor" Öst'
@@ -51,7 +51,7 @@ def test_the_title_block_tells_of_the_run(tmp_path: Path) -> None:
 
 def test_nothing_of_the_data_is_markup(tmp_path: Path) -> None:
     plain = page(extract(tmp_path, TEXT, ["x"]))
-    rows = extract(tmp_path, (Column(EVIL, "text"), Column("values", "texts")), (EVIL, [EVIL]), name=EVIL)
+    rows = extract(tmp_path, (ResultColumn(EVIL, "text"), ResultColumn("values", "texts")), (EVIL, [EVIL]), name=EVIL)
     made = page(rows, title=EVIL, description=EVIL, launcher=EVIL, org=EVIL, arguments={EVIL: EVIL})
     assert (made.header, made.rows) == ([EVIL, "values"], [[EVIL, EVIL]])
     assert made.title == made.heading == made.caption == f"{EVIL}: {EVIL}"
@@ -72,7 +72,7 @@ def test_it_loads_and_runs_nothing(tmp_path: Path) -> None:
 
 
 def test_a_screen_reader_finds_the_table(tmp_path: Path) -> None:
-    columns = (Column("name", "text", key=True), Column("n", "integer"))
+    columns = (ResultColumn("name", "text", key=True), ResultColumn("n", "integer"))
     text = file_of(extract(tmp_path, columns, ("a", 1), ("b", 2)), "html").read_text()
     assert '<html lang="en">' in text and "<caption>Accounts</caption>" in text
     assert text.count('<th scope="col">') == 2 and '<tr><th scope="row">a</th><td>1</td></tr>' in text
@@ -108,10 +108,10 @@ def test_a_report_without_rows_says_so(tmp_path: Path) -> None:
 def test_rows_beyond_the_limit_are_counted_and_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(writer, "ROWS", 10)
+    monkeypatch.setattr(writer, "MAX_ROWS", 10)
     said: list[int] = []
     rows = extract(tmp_path, TEXT, *[[f"row {n}"] for n in range(count)], on_rows=said.append)
-    notes = writer.write(rows, path := tmp_path / "out.html", ABOUT, Options())
+    notes = writer.write(rows, path := tmp_path / "out.html", ABOUT, WriteOptions())
     made = read_page(path)
     assert made.rows == [[f"row {n}"] for n in range(10)] and said == [10]
     more = "1 more is" if count == 11 else f"{count - 10} more are"
@@ -124,16 +124,16 @@ def test_rows_beyond_the_limit_are_counted_and_not_shown(
 
 
 def test_long_texts_fill_a_page_sooner_but_never_cut_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "BYTES", 10_000)
+    monkeypatch.setattr(writer, "MAX_BYTES", 10_000)
     made = page(extract(tmp_path, TEXT, *[["é" * 1_500] for _ in range(9)]))
     assert made.rows == [["é" * 1_500]] * 3
     assert page(extract(tmp_path, TEXT, ["x" * 20_000], ["y"])).rows == [["x" * 20_000]]
 
 
 def test_the_note_of_a_part_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "ROWS", 1)
+    monkeypatch.setattr(writer, "MAX_ROWS", 1)
     rows = extract(tmp_path, TEXT, ["x"], ["y"], ["z"], name="Identities")
-    (note,) = writer.write(rows, tmp_path / "out.html", ABOUT, Options())
+    (note,) = writer.write(rows, tmp_path / "out.html", ABOUT, WriteOptions())
     assert note.startswith("Identities: the HTML page shows the first row of 3 rows; 2 more")
 
 

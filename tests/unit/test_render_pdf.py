@@ -24,8 +24,8 @@ from content_streams import checked
 from printed import Printed, plain_text, program
 from rendering import extract
 from verapdf_jars import judged
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Extract, Options
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Extract, ReportMetadata, WriteOptions
 from whohas.formats.pdf.writer import write
 
 ABOUT = dataclasses.replace(
@@ -34,7 +34,7 @@ ABOUT = dataclasses.replace(
     arguments={"sources": ["AD", "Zürich"], "correlatedOnly": True},
     launcher="Åsa Öst",
 )
-NAME_TEXT = (Column("name", "text"), Column("text", "text"))
+NAME_TEXT = (ResultColumn("name", "text"), ResultColumn("text", "text"))
 SCRIPTS = {
     "Latin": "Łukasz Dvořák Ñuñez Åsa Œuvreẞ ǅ ﬁ Nguyễn Thị Hồng",
     "Greek": "Γειά σου Κόσμε ὦ ᾧ",
@@ -64,10 +64,10 @@ _LINE_ENDS = re.compile("[\n\v\f\r\x85\u2028\u2029]")
 
 def made(
     folder: Path,
-    columns: Sequence[Column],
+    columns: Sequence[ResultColumn],
     rows: Sequence[Sequence[Any]],
-    about: About = ABOUT,
-    options: Options = Options(),  # noqa: B008
+    about: ReportMetadata = ABOUT,
+    options: WriteOptions = WriteOptions(),  # noqa: B008
     group: str = "",
 ) -> Path:
     path = folder / "report.pdf"
@@ -75,8 +75,8 @@ def made(
     return checked(path)
 
 
-def texts(*names: str) -> list[Column]:
-    return [Column(name, "text") for name in names]
+def texts(*names: str) -> list[ResultColumn]:
+    return [ResultColumn(name, "text") for name in names]
 
 
 def told(path: Path) -> dict[str, str]:
@@ -168,7 +168,7 @@ def test_no_line_is_wider_than_its_column(tmp_path: Path) -> None:
 
 def test_the_title_block_says_what_the_report_is(tmp_path: Path) -> None:
     rows = [("a", "b")] * 1234
-    text = plain_text(made(tmp_path, NAME_TEXT, rows, options=Options(zone="Europe/Berlin")), "-l", "1", "-layout")
+    text = plain_text(made(tmp_path, NAME_TEXT, rows, options=WriteOptions(zone="Europe/Berlin")), "-l", "1", "-layout")
     for line in (
         "Accounts",
         "All accounts (of) some sources & more.",
@@ -195,7 +195,7 @@ def test_every_page_has_the_header_row_its_number_and_the_run(tmp_path: Path) ->
 
 
 def test_numbers_end_at_the_right_and_so_does_their_header(tmp_path: Path) -> None:
-    columns = [Column("count", "integer"), Column("text", "text")]
+    columns = [ResultColumn("count", "integer"), ResultColumn("text", "text")]
     path = made(tmp_path, columns, [(n, "x") for n in (1, 22, 333, -4444, 9_223_372_036_854_775_807)])
     done = subprocess.run([program("pdftotext"), "-bbox", str(path), "-"], capture_output=True, text=True, check=True)
     rights = [
@@ -208,9 +208,9 @@ def test_numbers_end_at_the_right_and_so_does_their_header(tmp_path: Path) -> No
 
 
 def test_times_are_in_the_zone_of_the_run_and_lists_and_nulls_as_people_read_them(tmp_path: Path) -> None:
-    columns = [Column(type, type) for type in ("time", "boolean", "texts", "text")]  # type: ignore[arg-type]
+    columns = [ResultColumn(type, type) for type in ("time", "boolean", "texts", "text")]  # type: ignore[arg-type]
     rows = [(datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), True, ["a", "b; c"], None), (None, None, None, "x")]
-    document = Printed(made(tmp_path, columns, rows, options=Options(zone="Europe/Berlin")))
+    document = Printed(made(tmp_path, columns, rows, options=WriteOptions(zone="Europe/Berlin")))
     assert list(document.cells([4])) == [["2026-03-29 01:59:59", "true", "a; b; c", ""], ["", "", "", "x"]]
 
 
@@ -224,7 +224,7 @@ def test_a_report_without_rows_is_a_page_that_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("page", "size"), [("a4", "595.28 x 841.89 pts (A4)"), ("letter", "612 x 792 pts (letter)")])
 def test_the_paper_is_the_one_asked_for(page: Any, size: str, tmp_path: Path) -> None:
-    assert told(made(tmp_path, NAME_TEXT, [("a", "b")], options=Options(page=page)))["Page size"] == size
+    assert told(made(tmp_path, NAME_TEXT, [("a", "b")], options=WriteOptions(page=page)))["Page size"] == size
 
 
 def test_a_wide_report_lies(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_row_longer_than_a_page_goes_on_on_the_next(tmp_path: Path) -> None:
 
 
 def test_more_columns_than_fit_go_on_on_further_pages_beside_the_keys(tmp_path: Path) -> None:
-    columns = [Column("account", "text", key=True), *texts(*(f"column {n}" for n in range(300)))]
+    columns = [ResultColumn("account", "text", key=True), *texts(*(f"column {n}" for n in range(300)))]
     rows = [[f"account {r}", *(f"{r}/{n}" for n in range(300))] for r in range(60)]
     document = Printed(made(tmp_path, columns, rows))
     on_page = [[text for role, text in document.marked(n) if role == "TH"] for n in range(len(document.pages))]
@@ -277,14 +277,19 @@ def in_dictionaries(rows: Extract) -> Extract:
 
 
 def test_what_the_file_keeps_in_dictionaries_is_set_like_the_rest(tmp_path: Path) -> None:
-    columns = [Column("name", "text"), Column("text", "text"), Column("number", "integer"), Column("yes", "boolean")]
+    columns = [
+        ResultColumn("name", "text"),
+        ResultColumn("text", "text"),
+        ResultColumn("number", "integer"),
+        ResultColumn("yes", "boolean"),
+    ]
     some = [(name, text * 40, n, n % 2 == 0) for n, (name, text) in enumerate(SCRIPTS.items())]
     rows = extract(tmp_path, columns, *[*some, ("none", None, None, None), (None, "", 0, True)] * 100, group="name")
     repeated = in_dictionaries(rows)
     (batch, *_) = repeated.batches(1000, dictionaries=True)
     assert [pa.types.is_dictionary(field.type) for field in batch.schema] == [True, True, False, False]
     for one in (rows, repeated):
-        write(one, one.path.with_suffix(".pdf"), ABOUT, Options())
+        write(one, one.path.with_suffix(".pdf"), ABOUT, WriteOptions())
     checked(rows.path.with_suffix(".pdf"))
     assert rows.path.with_suffix(".pdf").read_bytes() == repeated.path.with_suffix(".pdf").read_bytes()
 
@@ -294,20 +299,20 @@ def test_a_long_text_that_comes_again_and_again_is_not_all_set_at_once(tmp_path:
     rows = in_dictionaries(extract(tmp_path, NAME_TEXT, *[("a", "a word " * 20_000)] * 400))
     (batch,) = rows.batches(1000, dictionaries=True)
     assert batch.nbytes < 1 << 20
-    write(dataclasses.replace(rows, on_rows=told_of.append), tmp_path / "report.pdf", ABOUT, Options())
+    write(dataclasses.replace(rows, on_rows=told_of.append), tmp_path / "report.pdf", ABOUT, WriteOptions())
     assert told_of == [200, 400]
 
 
 def test_a_full_disk_is_told_by_the_one_who_writes(tmp_path: Path) -> None:
     rows = extract(tmp_path, NAME_TEXT, *[("a", "b")] * 60_000)
     with pytest.raises(OSError, match="No space left"):
-        write(rows, Path("/dev/full"), ABOUT, Options())
+        write(rows, Path("/dev/full"), ABOUT, WriteOptions())
 
 
 def test_progress_is_told_in_rows(tmp_path: Path) -> None:
     told_of: list[int] = []
     rows = dataclasses.replace(extract(tmp_path, NAME_TEXT, *[("a", "b")] * 20_000), on_rows=told_of.append)
-    write(rows, tmp_path / "report.pdf", ABOUT, Options())
+    write(rows, tmp_path / "report.pdf", ABOUT, WriteOptions())
     assert told_of == sorted(told_of)
     assert told_of[-1] == 20_000
     assert len(told_of) > 2

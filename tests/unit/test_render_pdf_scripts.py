@@ -15,8 +15,8 @@ import rendering
 from content_streams import checked
 from pdf_objects import PdfFile
 from rendering import extract
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Options
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import ReportMetadata, WriteOptions
 from whohas.formats.pdf.writer import write
 
 _SCRIPTS = (
@@ -30,12 +30,16 @@ _SCRIPTS = (
 _MIXED = st.lists(st.one_of([st.text(script, max_size=30) for script in _SCRIPTS]), max_size=4).map("".join)
 
 
-def made(folder: Path, columns: int, *cells: str, about: About = rendering.ABOUT) -> Path:
+def made(folder: Path, columns: int, *cells: str, about: ReportMetadata = rendering.ABOUT) -> Path:
     """Return a checked report with each cell in columns of their own and a text at each side of it."""
-    names = [Column("id", "text"), *(Column(f"column {n}", "text") for n in range(columns)), Column("note", "text")]
+    names = [
+        ResultColumn("id", "text"),
+        *(ResultColumn(f"column {n}", "text") for n in range(columns)),
+        ResultColumn("note", "text"),
+    ]
     rows = [(str(number), *[cell] * columns, "note") for number, cell in enumerate(cells)]
     path = folder / "report.pdf"
-    write(extract(folder, names, *rows), path, about, Options())
+    write(extract(folder, names, *rows), path, about, WriteOptions())
     return checked(path)
 
 
@@ -66,9 +70,9 @@ def test_any_characters_of_a_script_stay_in_their_cells(cells: list[str]) -> Non
 @pytest.mark.parametrize("name", people.COMPOSED)
 def test_headers_and_title_block_hold_any_text(name: str, tmp_path: Path) -> None:
     text = people.COMPOSED[name]
-    columns = [Column("id", "text"), Column(text, "text"), Column(f"n {text}", "integer")]
+    columns = [ResultColumn("id", "text"), ResultColumn(text, "text"), ResultColumn(f"n {text}", "integer")]
     about = dataclasses.replace(rendering.ABOUT, org=text, title=text, arguments={"filter": text}, description=text)
-    write(extract(tmp_path, columns, ("1", "x", 2)), tmp_path / "report.pdf", about, Options())
+    write(extract(tmp_path, columns, ("1", "x", 2)), tmp_path / "report.pdf", about, WriteOptions())
     checked(tmp_path / "report.pdf")
 
 

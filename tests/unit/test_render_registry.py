@@ -10,9 +10,9 @@ import pytest
 
 import whohas.formats
 from rendering import extract, file_of
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
-from whohas.formats.registry import PUBLISHED, find, formats
+from whohas.formats.registry import PUBLISHED, find_format, formats
 
 FILE = """
 from whohas.formats.base import Format
@@ -40,14 +40,14 @@ def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_file_in_the_folder_is_a_format(added: None, tmp_path: Path) -> None:
-    rows = extract(tmp_path, (Column("name", "text"), Column("n", "integer")), ("ann", 1), ("bob", 2))
-    assert find("TSV").media_type == "text/tab-separated-values"
+    rows = extract(tmp_path, (ResultColumn("name", "text"), ResultColumn("n", "integer")), ("ann", 1), ("bob", 2))
+    assert find_format("TSV").media_type == "text/tab-separated-values"
     assert file_of(rows, "tsv").read_text() == "ann\t1\nbob\t2\n"
 
 
 def test_without_the_file_there_is_no_such_format() -> None:
     with pytest.raises(InvalidArguments, match=r"no format 'tsv'\. The formats are: csv, pdf, "):
-        find("tsv")
+        find_format("tsv")
 
 
 def test_the_published_formats_come_first_and_each_has_one_way_to_be_written() -> None:
@@ -55,4 +55,4 @@ def test_the_published_formats_come_first_and_each_has_one_way_to_be_written() -
     assert set(formats()) == {"csv", "pdf", "csv.gz", "csv.zst", "html", "json", "ndjson", "parquet", "xlsx"}
     for one in formats().values():
         assert (one.copy is None) != (one.write is None), one.name
-        assert one.doc.endswith(".") and one.media_type and one.weight > 0
+        assert one.doc.endswith(".") and one.media_type and one.relative_time > 0

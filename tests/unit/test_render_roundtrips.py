@@ -24,10 +24,10 @@ from openpyxl.utils.escape import unescape
 
 from htmlpage import read_page
 from rendering import extract, file_of, unzstd
-from whohas.engine.sql import literal
-from whohas.engine.statement import Column
-from whohas.formats.base import Options
-from whohas.formats.column_names import distinct
+from whohas.engine.sql import string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import WriteOptions
+from whohas.formats.column_names import unique_column_names
 
 Grid = list[list[Any]]
 """The header, then the rows."""
@@ -44,7 +44,7 @@ def duckdb_csv(path: Path) -> Grid:
     columns = "'a': 'VARCHAR', 'b': 'VARCHAR'"
     with duckdb.connect() as connection:
         found = connection.execute(
-            f"SELECT * FROM read_csv({literal(str(path))}, header = false, delim = ',', quote = '\"', "
+            f"SELECT * FROM read_csv({string_literal(str(path))}, header = false, delim = ',', quote = '\"', "
             f"escape = '\"', auto_detect = false, columns = {{{columns}}})"
         )
         return [["" if cell is None else cell for cell in row] for row in found.fetchall()]
@@ -122,7 +122,7 @@ ANY = st.text() | st.lists(st.sampled_from([*PIECES, *"<>&;,'\"=+-@|é北😀\u2
 NAMES = st.lists(
     ANY | st.sampled_from(["mail", "Mail", "MAIL_2", "a", "a.b", "A.c", "a.b.c", "", ".", "ß", "SS"]), min_size=1
 )
-COLUMNS = (Column("text", "text"), Column("last", "text"))
+COLUMNS = (ResultColumn("text", "text"), ResultColumn("last", "text"))
 READ = {format: reader for format, reader, _ in reversed(READERS)}
 FORMATS = sorted({format for format, _, _ in READERS})
 
@@ -159,8 +159,8 @@ def nested(row: dict[str, Any], before: str = "") -> list[tuple[str, Any]]:
 @example(names=["\ufeff"])
 @example(names=["\ufeffid", "ID", "id", "\ufeff"])
 def test_any_names_of_columns_keep_their_cells(format: str, names: list[str]) -> None:
-    """CSV, XLSX and HTML have the names as they are; the others as `distinct` has them, JSON by their dots."""
-    columns = [Column(name, "text") for name in names]
+    """CSV, XLSX and HTML have the names as they are; the others as `unique_column_names` has them, JSON by their dots."""
+    columns = [ResultColumn(name, "text") for name in names]
     cells = [f"cell {n}" for n in range(len(names))]
     with tempfile.TemporaryDirectory() as folder:
         path = file_of(extract(Path(folder), columns, cells), format)
@@ -169,14 +169,16 @@ def test_any_names_of_columns_keep_their_cells(format: str, names: list[str]) ->
             (row,) = json.loads(text) if format == "json" else [json.loads(text)]
             # what begins alike without regard to case is in one object, named as the first of them
             found = {name.casefold(): cell for name, cell in nested(row)}
-            assert found == {name.casefold(): cell for name, cell in zip(distinct(columns), cells, strict=True)}
+            assert found == {
+                name.casefold(): cell for name, cell in zip(unique_column_names(columns), cells, strict=True)
+            }
             return
-        assert READ[format](path) == [distinct(columns) if format == "parquet" else names, cells]
+        assert READ[format](path) == [unique_column_names(columns) if format == "parquet" else names, cells]
 
 
 def test_names_that_differ_only_in_case_are_told_apart_by_a_number() -> None:
     names = ["mail", "Mail", "mail_2", "MAIL", "", "column_5", "x"]
-    assert distinct([Column(name, "text") for name in names]) == [
+    assert unique_column_names([ResultColumn(name, "text") for name in names]) == [
         "mail", "Mail_3", "mail_2", "MAIL_4", "column_5", "column_5_2", "x"
     ]  # fmt: skip
 
@@ -184,10 +186,10 @@ def test_names_that_differ_only_in_case_are_told_apart_by_a_number() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_report_may_have_no_rows_one_column_and_hundreds(format: str, tmp_path: Path) -> None:
     null = next(null for name, _, null in READERS if name == format)
-    wide = [Column(f"column {n}", "text") for n in range(500)]
+    wide = [ResultColumn(f"column {n}", "text") for n in range(500)]
     for columns, rows in (
         (COLUMNS, []),
-        ((Column("only", "text"),), [["x"], [None], ["y"], [None]]),
+        ((ResultColumn("only", "text"),), [["x"], [None], ["y"], [None]]),
         (wide, [[f"cell {row} {n}" for n in range(500)] for row in range(3)]),
     ):
         path = file_of(extract(tmp_path, columns, *rows), format)
@@ -202,7 +204,12 @@ def test_a_report_may_have_no_rows_one_column_and_hundreds(format: str, tmp_path
 
 TIMES = st.none() | st.datetimes(timezones=st.just(UTC))
 LISTS = st.none() | st.lists(st.none() | ANY)
-TYPED = (Column("n", "integer"), Column("yes", "boolean"), Column("time", "time"), Column("texts", "texts"))
+TYPED = (
+    ResultColumn("n", "integer"),
+    ResultColumn("yes", "boolean"),
+    ResultColumn("time", "time"),
+    ResultColumn("texts", "texts"),
+)
 ROWS = st.lists(
     st.tuples(st.none() | st.integers(-(1 << 63), (1 << 63) - 1), st.none() | st.booleans(), TIMES, LISTS), min_size=1
 )
@@ -267,7 +274,7 @@ def test_csv_has_the_documented_texts(rows: list[tuple[Any, ...]]) -> None:
 @example(rows=EXTREMES)
 def test_html_has_what_people_read(rows: list[tuple[Any, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        found = html(file_of(extract(Path(folder), TYPED, *rows), "html", Options(zone="+00:00")))
+        found = html(file_of(extract(Path(folder), TYPED, *rows), "html", WriteOptions(zone="+00:00")))
     words = {None: "", True: "true", False: "false"}
     for (number, yes, time, texts), cells in zip(rows, found[1:], strict=True):
         told = "" if time is None else (text_of(time) or "")[:23].replace("T", " ").removesuffix(".000")
@@ -275,18 +282,20 @@ def test_html_has_what_people_read(rows: list[tuple[Any, ...]]) -> None:
         assert cells == ["" if number is None else str(number), words[yes], told, joined]
 
 
-OPTIONS = st.builds(Options, separator=st.sampled_from(",;|\t:~ "), bom=st.booleans(), disarm=st.booleans())
+OPTIONS = st.builds(WriteOptions, separator=st.sampled_from(",;|\t:~ "), bom=st.booleans(), disarm=st.booleans())
 ARMED = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 FORMULAS = st.builds(lambda first, rest: first + rest, st.sampled_from(ARMED), ANY)
 
 
 @settings(deadline=None, max_examples=60)
 @given(options=OPTIONS, texts=st.lists(ANY | FORMULAS, min_size=1), name=st.text(min_size=1) | FORMULAS)
-def test_the_options_of_a_csv_change_what_they_say_and_no_more(options: Options, texts: list[str], name: str) -> None:
+def test_the_options_of_a_csv_change_what_they_say_and_no_more(
+    options: WriteOptions, texts: list[str], name: str
+) -> None:
     def disarmed(text: str) -> str:
         return f"'{text}" if options.disarm and text.startswith(ARMED) else text
 
-    columns = (Column(name, "text"), Column("n", "integer"), Column("many", "texts"))
+    columns = (ResultColumn(name, "text"), ResultColumn("n", "integer"), ResultColumn("many", "texts"))
     with tempfile.TemporaryDirectory() as folder:
         path = file_of(extract(Path(folder), columns, *[(text, -1, [text, "x"]) for text in texts]), "csv", options)
         begin = path.read_bytes()[:3]
@@ -300,8 +309,10 @@ def test_the_options_of_a_csv_change_what_they_say_and_no_more(options: Options,
 
 def test_of_all_that_a_text_may_begin_with_only_what_is_run_is_disarmed(tmp_path: Path) -> None:
     letters = [*map(chr, range(1, 0xD800)), *map(chr, range(0xE000, 0x10000)), "\U00010000", "\U0010ffff", ""]
-    rows = extract(tmp_path, (Column("text", "text"), Column("n", "integer")), *[(f"{one}1", 1) for one in letters])
-    found = [text for text, _ in python_csv(file_of(rows, "csv", Options(disarm=True)), ",")[1:]]
+    rows = extract(
+        tmp_path, (ResultColumn("text", "text"), ResultColumn("n", "integer")), *[(f"{one}1", 1) for one in letters]
+    )
+    found = [text for text, _ in python_csv(file_of(rows, "csv", WriteOptions(disarm=True)), ",")[1:]]
     assert found == [f"'{one}1" if one and one in ARMED else f"{one}1" for one in letters]
 
 

@@ -13,11 +13,11 @@ from openpyxl import load_workbook
 
 from htmlpage import read_page
 from rendering import extract, file_of
-from whohas.engine.statement import Column
-from whohas.formats.base import Options
-from whohas.formats.display import texts
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import WriteOptions
+from whohas.formats.display import display_texts
 
-COLUMNS = (Column("time", "time"),)
+COLUMNS = (ResultColumn("time", "time"),)
 LOCAL = {
     datetime(1900, 1, 1, tzinfo=UTC): "1900-01-01 01:00:00",
     datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC): "10000-01-01 00:59:59.999",
@@ -37,15 +37,15 @@ def test_each_time_has_its_own_milliseconds_or_none() -> None:
         "10000-01-01 00:59:59.999", "0000-12-31 23:59:59.999", "1970-01-01 00:00:00", "1970-01-01 00:00:00",
         "1970-01-01 00:00:00.001", "1969-12-31 23:59:59.999", "", "1900-01-01 00:00:00",
     ]  # fmt: skip
-    assert texts(column, "time", "UTC").to_pylist() == expected
+    assert display_texts(column, "time", "UTC").to_pylist() == expected
     for place, text in enumerate(expected):
-        assert texts(column.slice(place, 1), "time", "UTC").to_pylist() == [text]
+        assert display_texts(column.slice(place, 1), "time", "UTC").to_pylist() == [text]
 
 
 @pytest.mark.parametrize("others", [[], [datetime(2026, 7, 1, 10, tzinfo=UTC)]])
 def test_a_time_in_a_file_for_people_has_at_most_milliseconds(tmp_path: Path, others: list[datetime]) -> None:
     rows = extract(tmp_path, COLUMNS, *[[time] for time in (*LOCAL, *others)])
-    options = Options(zone="Europe/Berlin")
+    options = WriteOptions(zone="Europe/Berlin")
     page = read_page(file_of(rows, "html", options)).rows
     assert [row[0] for row in page[: len(LOCAL)]] == list(LOCAL.values())
     sheet = load_workbook(file_of(rows, "xlsx", options)).worksheets[0]

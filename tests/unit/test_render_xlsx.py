@@ -24,26 +24,30 @@ from openpyxl.utils.escape import unescape
 
 from patience import PATIENCE_SECONDS
 from rendering import ABOUT, STARTED, TYPES, extract
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
-from whohas.formats.base import About, Extract, Options
-from whohas.formats.registry import find
+from whohas.formats.base import Extract, ReportMetadata, WriteOptions
+from whohas.formats.registry import find_format
 from whohas.formats.xlsx import long_texts, writer
 from whohas.formats.xlsx.cells import column_letters
-from whohas.formats.xlsx.sheet_names import Names
+from whohas.formats.xlsx.sheet_names import SheetNames
 
-TEXT = (Column("text", "text"),)
-ALL = tuple(Column(type, type) for type in TYPES)  # type: ignore[arg-type]
+TEXT = (ResultColumn("text", "text"),)
+ALL = tuple(ResultColumn(type, type) for type in TYPES)  # type: ignore[arg-type]
 PIECES = ["_x0041_", "_x005F_", "_x00", "41_", "_x", "_", "\r", "\n", "\t", " ", "\0", "\x1f", "\ufffe", "\uffff"]
 NASTY = st.lists(st.sampled_from([*PIECES, *"<>&;'\"=é北😀\u2028\x85"])).map("".join)
 
 
-def made(rows: Extract, about: About = ABOUT, options: Options = Options()) -> tuple[Path, Sequence[str]]:  # noqa: B008
+def made(
+    rows: Extract,
+    about: ReportMetadata = ABOUT,
+    options: WriteOptions = WriteOptions(),  # noqa: B008
+) -> tuple[Path, Sequence[str]]:
     path = rows.path.with_name("out.xlsx")
     return path, writer.write(rows, path, about, options)
 
 
-def book(rows: Extract, about: About = ABOUT, options: Options = Options()) -> Workbook:  # noqa: B008
+def book(rows: Extract, about: ReportMetadata = ABOUT, options: WriteOptions = WriteOptions()) -> Workbook:  # noqa: B008
     return load_workbook(made(rows, about, options)[0])
 
 
@@ -56,7 +60,7 @@ def values(workbook: Workbook, sheet: str | int = 0) -> list[list[Any]]:
     ]
 
 
-def column(rows: Extract, options: Options = Options()) -> list[Any]:  # noqa: B008
+def column(rows: Extract, options: WriteOptions = WriteOptions()) -> list[Any]:  # noqa: B008
     """The cells of the only column, without the header."""
     cells = [row[0] for row in values(book(rows, options=options))[1:]]
     return cells + [None] * (rows.count - len(cells))  # openpyxl knows no rows after the last that has cells
@@ -65,7 +69,7 @@ def column(rows: Extract, options: Options = Options()) -> list[Any]:  # noqa: B
 def test_cells_have_the_types_of_their_columns(tmp_path: Path) -> None:
     time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
     rows = extract(tmp_path, ALL, ("007", True, 42, time, ["a", "b"]), [None] * 5, ("", False, -1, time, []))
-    workbook = book(rows, options=Options(zone="Europe/Berlin"))
+    workbook = book(rows, options=WriteOptions(zone="Europe/Berlin"))
     local = datetime(2026, 7, 1, 12, 0, 5)
     assert values(workbook) == [
         list(TYPES),
@@ -89,7 +93,7 @@ def test_the_header_is_bold_and_stays_and_filters(tmp_path: Path) -> None:
 
 def test_columns_are_as_wide_as_their_texts_up_to_a_limit(tmp_path: Path) -> None:
     names = ("a", "a rather long header", "b", "c", "d")
-    columns = [Column(name, "text") for name in names]
+    columns = [ResultColumn(name, "text") for name in names]
     rows = extract(tmp_path, columns, ("x", "x", "x" * 20, "北" * 20, "x" * 1000))
     widths = book(rows).worksheets[0].column_dimensions
     assert [widths[letter].width for letter in "ABCDE"] == [8, 23, 21, 41, 60]
@@ -146,7 +150,9 @@ def test_what_xml_cannot_have_is_escaped_as_the_standard_says(tmp_path: Path) ->
 @settings(deadline=None, max_examples=60)
 def test_any_text_comes_back(texts: list[str | None], name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = extract(Path(folder), (Column(name, "text"), Column("n", "integer")), *[[text, 1] for text in texts])
+        rows = extract(
+            Path(folder), (ResultColumn(name, "text"), ResultColumn("n", "integer")), *[[text, 1] for text in texts]
+        )
         assert values(book(rows)) == [[name, "n"], *([text or None, 1] for text in texts)]
 
 
@@ -154,7 +160,7 @@ def test_any_text_comes_back(texts: list[str | None], name: str) -> None:
 @settings(deadline=None, max_examples=30)
 def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (Column("texts", "texts"),), *[[texts] for texts in lists]))
+        cells = column(extract(Path(folder), (ResultColumn("texts", "texts"),), *[[texts] for texts in lists]))
         assert cells == [("; ".join(texts) or None) if texts else None for texts in lists]
 
 
@@ -162,7 +168,7 @@ def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
 @settings(deadline=None, max_examples=60)
 def test_a_whole_number_is_a_number_as_long_as_a_double_holds_it(numbers: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (Column("n", "integer"),), *[[number] for number in numbers]))
+        cells = column(extract(Path(folder), (ResultColumn("n", "integer"),), *[[number] for number in numbers]))
         assert cells == [n if n is None or abs(n) < 1 << 53 else str(n) for n in numbers]
 
 
@@ -170,7 +176,7 @@ def test_a_whole_number_is_a_number_as_long_as_a_double_holds_it(numbers: list[i
 @settings(deadline=None, max_examples=60)
 def test_a_time_is_a_date_as_far_as_the_calendar_of_spreadsheets_goes(times: list[datetime | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (Column("time", "time"),), *[[time] for time in times]))
+        cells = column(extract(Path(folder), (ResultColumn("time", "time"),), *[[time] for time in times]))
     for cell, time in zip(cells, times, strict=True):
         if time is None:
             assert cell is None
@@ -195,8 +201,8 @@ def test_a_time_is_a_date_as_far_as_the_calendar_of_spreadsheets_goes(times: lis
     ],
 )
 def test_times_are_local(tmp_path: Path, zone: str, time: datetime, cell: object) -> None:
-    rows = extract(tmp_path, (Column("time", "time"),), [time.replace(tzinfo=UTC)], [None])
-    assert column(rows, Options(zone=zone)) == [cell, None]
+    rows = extract(tmp_path, (ResultColumn("time", "time"),), [time.replace(tzinfo=UTC)], [None])
+    assert column(rows, WriteOptions(zone=zone)) == [cell, None]
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 10, 18, 19, 100])
@@ -204,7 +210,7 @@ def test_more_rows_than_a_sheet_has_go_on_in_further_sheets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     monkeypatch.setattr(writer, "ROWS", 10)
-    columns = (Column("n", "integer"), Column("text", "text"))
+    columns = (ResultColumn("n", "integer"), ResultColumn("text", "text"))
     path, notes = made(extract(tmp_path, columns, *[(n, f"row {n}") for n in range(count)]))
     workbook = load_workbook(path)
     *names, about = workbook.sheetnames
@@ -221,7 +227,7 @@ def test_how_many_rows_are_written_is_told_on_the_way(tmp_path: Path, monkeypatc
     monkeypatch.setattr(writer, "_CELLS", 100)
     said: list[int] = []
     rows = extract(tmp_path, TEXT, *[[str(n)] for n in range(1000)], on_rows=said.append)
-    writer.write(rows, tmp_path / "out.xlsx", ABOUT, Options())
+    writer.write(rows, tmp_path / "out.xlsx", ABOUT, WriteOptions())
     assert said == list(range(100, 1001, 100))
 
 
@@ -230,7 +236,7 @@ def test_heavy_rows_are_taken_few_at_a_time(tmp_path: Path, monkeypatch: pytest.
     said: list[int] = []
     texts = [str(n) for n in range(300)] + [str(n) * 10_000 for n in range(10, 20)]
     writer.write(
-        extract(tmp_path, TEXT, *zip(texts), on_rows=said.append), path := tmp_path / "out.xlsx", ABOUT, Options()
+        extract(tmp_path, TEXT, *zip(texts), on_rows=said.append), path := tmp_path / "out.xlsx", ABOUT, WriteOptions()
     )
     assert said[-1] == 310 and all(after - before <= 3 for before, after in pairwise(said[-3:]))
     assert [row for (row,) in values(load_workbook(path))[1:]] == texts
@@ -250,7 +256,9 @@ def units(text: str) -> int:
 def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path, letter: str) -> None:
     fits = letter * (long_texts.CELL_LENGTH // units(letter))
     text = "y" + fits * 2 + "end"
-    rows = extract(tmp_path, (*TEXT, Column("texts", "texts")), (fits, None), ("z", [text, "b"]), (text, [fits + "zz"]))
+    rows = extract(
+        tmp_path, (*TEXT, ResultColumn("texts", "texts")), (fits, None), ("z", [text, "b"]), (text, [fits + "zz"])
+    )
     path, notes = made(rows)
     assert sorted(tmp_path.iterdir()) == [path, rows.path]
     workbook = load_workbook(path)
@@ -294,8 +302,10 @@ def test_long_texts_of_many_pieces_go_on_in_further_sheets(tmp_path: Path, monke
 
 def test_long_headers_and_facts_are_kept_too(tmp_path: Path) -> None:
     name, query = "n" * 40_000, "q" * 40_000
-    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"arguments": {"query": query}})
-    workbook = book(extract(tmp_path, (Column(name, "text"),), ["x"]), about)
+    about = ReportMetadata(
+        **{field: getattr(ABOUT, field) for field in ReportMetadata.__slots__} | {"arguments": {"query": query}}
+    )
+    workbook = book(extract(tmp_path, (ResultColumn(name, "text"),), ["x"]), about)
     pieces = values(workbook, "Long texts")[1:]
     assert [piece[:3] for piece in pieces] == [
         ["Accounts", "A1", 1], ["Accounts", "A1", 2], ["About", "B5", 1], ["About", "B5", 2]
@@ -307,7 +317,7 @@ def test_long_headers_and_facts_are_kept_too(tmp_path: Path) -> None:
 
 def test_the_last_sheet_tells_of_the_run(tmp_path: Path) -> None:
     rows = extract(tmp_path, TEXT, ["x"], ["y"], name="Identities")
-    workbook = book(rows, options=Options(zone="Europe/Berlin"))
+    workbook = book(rows, options=WriteOptions(zone="Europe/Berlin"))
     assert workbook.sheetnames == ["Identities", "About"]
     assert values(workbook, "About") == [
         ["Fact", "Value"],
@@ -333,14 +343,16 @@ def test_the_last_sheet_tells_of_the_run(tmp_path: Path) -> None:
 
 
 def test_what_is_not_known_of_the_run_is_left_out(tmp_path: Path) -> None:
-    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"loaded": 0.0, "org": ""})
+    about = ReportMetadata(
+        **{field: getattr(ABOUT, field) for field in ReportMetadata.__slots__} | {"loaded": 0.0, "org": ""}
+    )
     facts = [fact for fact, _ in values(book(extract(tmp_path, TEXT, ["x"]), about), "About")]
     assert "Snapshot" in facts and not {"Loaded", "Organisation", "Part", "Note"} & {*facts}
 
 
 def test_half_a_character_in_an_argument_is_shown_as_one_writes_it(tmp_path: Path) -> None:
-    facts = {field: getattr(ABOUT, field) for field in About.__slots__}
-    about = About(**facts | {"arguments": {"query": "a\ud800"}, "title": "T\ud83d\x01"})
+    facts = {field: getattr(ABOUT, field) for field in ReportMetadata.__slots__}
+    about = ReportMetadata(**facts | {"arguments": {"query": "a\ud800"}, "title": "T\ud83d\x01"})
     workbook = book(extract(tmp_path, TEXT, ["x"]), about)
     assert ["Argument query", "a\\ud800"] in values(workbook, "About")
     assert workbook.sheetnames[0] == "T" and workbook.properties.title == "T\ufffd\ufffd"
@@ -364,22 +376,22 @@ def test_half_a_character_in_an_argument_is_shown_as_one_writes_it(tmp_path: Pat
     ],
 )
 def test_a_sheet_is_called_after_the_report(tmp_path: Path, title: str, name: str) -> None:
-    about = About(**{field: getattr(ABOUT, field) for field in About.__slots__} | {"title": title})
+    about = ReportMetadata(**{field: getattr(ABOUT, field) for field in ReportMetadata.__slots__} | {"title": title})
     workbook = book(extract(tmp_path, TEXT, ["x"]), about)
     assert workbook.sheetnames == [name, "About"]
     assert workbook.worksheets[0].auto_filter.ref == "A1:A2"
 
 
 def test_names_of_sheets_differ_and_stay_short() -> None:
-    names = Names("About")
-    made = [names.new("The report of all the accounts that there are") for _ in range(12)]
+    names = SheetNames("About")
+    made = [names.unique_sheet_name("The report of all the accounts that there are") for _ in range(12)]
     assert made[0] == "The report of all the accounts" and made[11] == "The report of all the acco (12)"
     assert len({name.casefold() for name in made}) == 12 and max(map(len, made)) <= 31
 
 
 def test_columns_beyond_z_have_two_letters_and_more(tmp_path: Path) -> None:
     assert [column_letters(n) for n in (0, 25, 26, 701, 702, 16_383)] == ["A", "Z", "AA", "ZZ", "AAA", "XFD"]
-    columns = [Column(f"column {n}", "text") for n in range(800)]
+    columns = [ResultColumn(f"column {n}", "text") for n in range(800)]
     workbook = book(extract(tmp_path, columns, [f"cell {n}" for n in range(800)]))
     assert values(workbook) == [[f"column {n}" for n in range(800)], [f"cell {n}" for n in range(800)]]
 
@@ -387,11 +399,13 @@ def test_columns_beyond_z_have_two_letters_and_more(tmp_path: Path) -> None:
 def test_columns_that_no_sheet_has_room_for_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "COLUMNS", 2)
     with pytest.raises(InvalidArguments, match="2 columns at most, and this report has 5: choose another format"):
-        writer.write(extract(tmp_path, ALL), tmp_path / "out.xlsx", ABOUT, Options())
+        writer.write(extract(tmp_path, ALL), tmp_path / "out.xlsx", ABOUT, WriteOptions())
 
 
 def test_two_columns_may_have_one_name(tmp_path: Path) -> None:
-    rows = extract(tmp_path, (Column("mail", "text"), Column("Mail", "text"), Column("mail", "text")), "abc")
+    rows = extract(
+        tmp_path, (ResultColumn("mail", "text"), ResultColumn("Mail", "text"), ResultColumn("mail", "text")), "abc"
+    )
     assert values(book(rows)) == [["mail", "Mail", "mail"], ["a", "b", "c"]]
 
 
@@ -410,7 +424,9 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("page", "paper"), [("a4", "9"), ("letter", "1")])
 def test_each_sheet_prints_in_landscape_with_its_header_on_each_page(tmp_path: Path, page: Any, paper: str) -> None:
-    workbook = book(extract(tmp_path, ALL, ["y" * 40_000, *[None] * 4], name="O'Brien"), options=Options(page=page))
+    workbook = book(
+        extract(tmp_path, ALL, ["y" * 40_000, *[None] * 4], name="O'Brien"), options=WriteOptions(page=page)
+    )
     assert len(workbook.sheetnames) == 3
     for sheet in workbook:
         assert sheet.print_title_rows == "$1:$1"
@@ -420,7 +436,7 @@ def test_each_sheet_prints_in_landscape_with_its_header_on_each_page(tmp_path: P
 
 
 def test_a_wide_report_prints_on_as_many_pages_as_keep_it_legible(tmp_path: Path) -> None:
-    wide = [Column(f"column {n}", "text") for n in range(40)]
+    wide = [ResultColumn(f"column {n}", "text") for n in range(40)]
     sheet = book(extract(tmp_path, wide, ["x" * 30] * 40)).worksheets[0]
     assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (5, 0)
 
@@ -444,7 +460,7 @@ def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
     ]
     time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
     rows = extract(tmp_path, ALL, *[(text, True, 1 << 52, time, [text, "b"]) for text in texts])
-    path, _ = made(rows, options=Options(zone="Europe/Berlin"))
+    path, _ = made(rows, options=WriteOptions(zone="Europe/Berlin"))
     options = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
     profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
     command = ["soffice", profile, "--headless", "--convert-to", options, "--outdir", tmp_path, path]
@@ -466,9 +482,9 @@ def read_csv(path: Path) -> list[list[str]]:
 
 
 def test_the_format_is_found_and_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
-    one = find("XLSX")
+    one = find_format("XLSX")
     assert (one.name, one.streams, one.copy) == ("xlsx", False, None) and one.write is not None
-    one.write(extract(tmp_path, TEXT, ["x"]), path := tmp_path / "out.xlsx", ABOUT, Options())
+    one.write(extract(tmp_path, TEXT, ["x"]), path := tmp_path / "out.xlsx", ABOUT, WriteOptions())
     assert values(load_workbook(path)) == [["text"], ["x"]]
     code = "import sys, whohas.formats.xlsx; print({'pyarrow', 'numpy', 'isal'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

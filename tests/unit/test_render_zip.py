@@ -20,24 +20,24 @@ import pytest
 
 from patience import PATIENCE_SECONDS
 from rendering import ABOUT
-from whohas.engine.duckdb import DuckDB, open_duckdb
-from whohas.engine.statement import Column
-from whohas.execution.processes import Children
-from whohas.execution.protocol import Output, Part, Work
+from whohas.engine.duckdb import DuckDBConnection, open_duckdb
+from whohas.engine.statement import ResultColumn
+from whohas.execution.processes import ChildPool
+from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.formats import zip
-from whohas.formats.base import Options, Rows
+from whohas.formats.base import RowCounter, WriteOptions
 from whohas.formats.csv import copy_statement
 
 NOISE = random.Random(1)
 """Bytes that do not pack, the same in each run."""
 NOON = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC)
-COLUMNS = (Column("n", "integer"), Column("text", "text"))
+COLUMNS = (ResultColumn("n", "integer"), ResultColumn("text", "text"))
 MANY = "SELECT range, md5(range::VARCHAR) FROM range(300000)"
 FAILS = "SELECT CASE range WHEN 2500000 THEN 'x' ELSE range::VARCHAR END::BIGINT, 'text' FROM range(3000000)"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[DuckDB]:
+def engine(tmp_path: Path) -> Iterator[DuckDBConnection]:
     with open_duckdb([], 256 << 20, 2, tmp_path / "spill") as engine:
         yield engine
 
@@ -57,7 +57,7 @@ def check(path: Path, *names: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_file_in_it_is_the_file_that_is_written_without_it(engine: DuckDB, tmp_path: Path) -> None:
+def test_each_file_in_it_is_the_file_that_is_written_without_it(engine: DuckDBConnection, tmp_path: Path) -> None:
     statements = {
         "identities.csv": MANY,
         "none.csv": "SELECT 1, 'x' WHERE false",
@@ -67,12 +67,12 @@ def test_each_file_in_it_is_the_file_that_is_written_without_it(engine: DuckDB, 
     with zip.open_zip(path, NOON) as archive:
         for name, sql in statements.items():
             with archive.entry(name) as place:
-                engine.copy(copy_statement(Rows(sql, COLUMNS), place), {})
+                engine.copy(copy_statement(RowCounter(sql, COLUMNS), place), {})
     with zipfile.ZipFile(path) as file:
         assert file.testzip() is None
         assert file.namelist() == list(statements)
         for name, sql in statements.items():
-            engine.copy(copy_statement(Rows(sql, COLUMNS), alone := tmp_path / "alone.csv"), {})
+            engine.copy(copy_statement(RowCounter(sql, COLUMNS), alone := tmp_path / "alone.csv"), {})
             assert file.read(name) == alone.read_bytes()
         assert file.read("none.csv") == b"n,text\n"
     assert path.stat().st_size < 7_000_000
@@ -160,7 +160,7 @@ def test_a_file_of_more_than_4_gib(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_a_statement_that_fails_half_way_is_told_and_nothing_waits(
-    engine: DuckDB, tmp_path: Path, ordered: bool
+    engine: DuckDBConnection, tmp_path: Path, ordered: bool
 ) -> None:
     before = threading.active_count(), descriptors()
     path = tmp_path / "out.zip"
@@ -169,7 +169,7 @@ def test_a_statement_that_fails_half_way_is_told_and_nothing_waits(
         zip.open_zip(path, NOON) as archive,
         archive.entry("a.csv") as place,
     ):
-        engine.copy(copy_statement(Rows(FAILS, COLUMNS), place), {}, ordered)
+        engine.copy(copy_statement(RowCounter(FAILS, COLUMNS), place), {}, ordered)
     assert path.stat().st_size > 0, "some of it was written"
     assert not zipfile.is_zipfile(path)
     assert (threading.active_count(), descriptors()) == before
@@ -180,13 +180,13 @@ def test_a_writer_that_never_opens_its_place_leaves_nobody_waiting(tmp_path: Pat
         raise KeyError("nothing was written")
 
 
-def test_a_full_disk_is_told_rather_than_the_broken_pipe_that_it_makes(engine: DuckDB) -> None:
+def test_a_full_disk_is_told_rather_than_the_broken_pipe_that_it_makes(engine: DuckDBConnection) -> None:
     with (
         pytest.raises(OSError, match="No space left"),
         zip.open_zip(Path("/dev/full"), NOON) as archive,
         archive.entry("a.csv") as place,
     ):
-        engine.copy(copy_statement(Rows(MANY, COLUMNS), place), {})
+        engine.copy(copy_statement(RowCounter(MANY, COLUMNS), place), {})
 
 
 def descriptors() -> list[str]:
@@ -195,21 +195,23 @@ def descriptors() -> list[str]:
 
 def child(work: Work) -> list[dict[str, object]]:
     """What the child of a run says of its work."""
-    children = Children()
-    process = children.take()
+    children = ChildPool()
+    process = children.fork()
     process.stdin.write(work.to_line().encode())
     process.stdin.flush()
     said = [json.loads(line) for line in process.stdout]
-    assert process.ended(PATIENCE_SECONDS) and process.code == 0
+    assert process.wait_ended(PATIENCE_SECONDS) and process.exit_code == 0
     children.end(process)
     children.close()
     return said
 
 
 def work(folder: Path, *statements: tuple[str, int]) -> Work:
-    parts = tuple(Part(f"part {n}", sql, {}, COLUMNS, True, expected) for n, (sql, expected) in enumerate(statements))
-    output = Output("csv", str(folder / "out.zip"), zipped=True)
-    return Work(parts, (), (output,), ABOUT, Options(), 256 << 20, 2, str(folder / "spill"))
+    parts = tuple(
+        WorkPart(f"part {n}", sql, {}, COLUMNS, True, expected) for n, (sql, expected) in enumerate(statements)
+    )
+    output = OutputFile("csv", str(folder / "out.zip"), zipped=True)
+    return Work(parts, (), (output,), ABOUT, WriteOptions(), 256 << 20, 2, str(folder / "spill"))
 
 
 def test_the_child_of_a_run_writes_the_parts_one_after_another(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from factories import publish, report_plan, report_rows
 from whohas import reports
 from whohas.errors import InvalidArguments
-from whohas.reports.accounts import MOST_COLUMNS
+from whohas.reports.accounts import MAX_COLUMNS
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [
@@ -116,7 +116,7 @@ def test_a_source_without_accounts_gives_a_header_alone(snapshot: Snapshot, tmp_
 @pytest.mark.parametrize("report_type", ["accounts", "NOPE", "", None, 3, ["ACCOUNTS"]])
 def test_an_unknown_report_type_names_the_ones_there_are(report_type: object) -> None:
     with pytest.raises(InvalidArguments, match="IDENTITY_PROFILE_IDENTITY_ERROR"):
-        reports.find(report_type, {})
+        reports.find_report(report_type, {})
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_an_unknown_report_type_names_the_ones_there_are(report_type: object) ->
 )
 def test_arguments_that_an_sdk_dropped_are_told_as_such(report_type: str, name: str) -> None:
     with pytest.raises(InvalidArguments, match=f"needs the argument {name}.*from_json"):
-        reports.find(report_type, {"correlatedOnly": False})
+        reports.find_report(report_type, {"correlatedOnly": False})
 
 
 def test_too_many_attributes_are_refused_with_both_numbers(tmp_path: Path) -> None:
-    names = [f"a{n}" for n in range(MOST_COLUMNS)]
+    names = [f"a{n}" for n in range(MAX_COLUMNS)]
     sources = [
         {"id": id, "name": id, "accountAttributes": names[:count]}
-        for id, count in (("wide", MOST_COLUMNS - 15), ("wider", MOST_COLUMNS - 14))
+        for id, count in (("wide", MAX_COLUMNS - 15), ("wider", MAX_COLUMNS - 14))
     ]
     snapshot = publish(Warehouse(tmp_path), sources)
-    assert len(plan(snapshot, application="wide").statements[0].columns) == MOST_COLUMNS
+    assert len(plan(snapshot, application="wide").statements[0].columns) == MAX_COLUMNS
     with pytest.raises(InvalidArguments, match=r"'wider' have 16,370 attributes.* 16,385 columns.* 16,384 at most"):
         plan(snapshot, application="wider")

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from factories import publish, report_rows
-from whohas.reports.base import Request
-from whohas.reports.registry import find
-from whohas.warehouse.catalog import catalogue
+from whohas.reports.base import ReportRequest
+from whohas.reports.registry import find_report
+from whohas.warehouse.catalog import read_catalog
 from whohas.warehouse.store import Snapshot, Warehouse
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -110,8 +110,8 @@ def old_sources(*days: int | None) -> list[dict[str, Any]]:
 
 
 def messages(snapshot: Snapshot, report_type: str, **arguments: Any) -> list[tuple[str, str]]:
-    report = find(report_type, arguments)
-    plan = report.plan(Request(report_type, arguments, NOW), catalogue(snapshot))
+    report = find_report(report_type, arguments)
+    plan = report.make_plan(ReportRequest(report_type, arguments, NOW), read_catalog(snapshot))
     return [(message.key, message.text) for message in plan.messages]
 
 

@@ -15,7 +15,7 @@ from intake import Rig
 from searching import Corpus
 from whohas.warehouse.columns import Table
 from whohas.warehouse.schema import IDENTITIES, SOURCES
-from whohas.warehouse.store import Change, DataFile
+from whohas.warehouse.store import DataFile, TableChange
 
 
 @pytest.fixture
@@ -89,16 +89,16 @@ def test_one_person_in_two_sources_is_one_row_of_each_report(rig: Rig, tmp_path:
 
 def test_a_warehouse_without_rules_of_managers_gets_them(rig: Rig, tmp_path: Path) -> None:
     """The table of sources as the version before made it, without `managerCorrelation`."""
-    old = Table(SOURCES.name, SOURCES.doc, tuple(c for c in SOURCES.columns if not c.added))
+    old = Table(SOURCES.name, SOURCES.doc, tuple(c for c in SOURCES.columns if not c.added_later))
     with rig.warehouse.load() as load:
-        changes: list[Change] = []
+        changes: list[TableChange] = []
         for table, rows in (
             (old, [{"id": "hr", "name": "HR", "authoritative": True}]),
             (IDENTITIES, [{"id": "p", "name": "pat", "managerId": "q", "sourceId": ""}]),
         ):
-            path = load.new_file(table)
+            path = load.new_file_path(table)
             pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
-            changes.append(Change(table, (DataFile(path, len(rows), "" if table.partition else None),), None))
+            changes.append(TableChange(table, (DataFile(path, len(rows), "" if table.partition else None),), None))
         load.publish(changes, ("hr",))
     (before,) = report_rows(rig.warehouse.snapshot(), tmp_path, "IDENTITIES", {})
     assert (before["manager"], before["isManager"]) == ("", "")

@@ -11,18 +11,18 @@ import pytest
 import whohas.reports
 from factories import publish, report_rows
 from whohas.errors import InvalidArguments
-from whohas.reports.registry import reports
+from whohas.reports.registry import all_reports
 from whohas.warehouse.store import Warehouse
 
 FILE = """
-from whohas.engine.statement import Column, Statement
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.engine.statement import ResultColumn, Statement
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
-COLUMNS = (Column("name", "text", "The source's name."),)
+COLUMNS = (ResultColumn("name", "text", "The source's name."),)
 
 
-def plan(request: Request, catalogue: Catalogue) -> Plan:
+def plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan({}, Statement("SELECT name FROM sources ORDER BY name", COLUMNS, tables={"sources": None}, ordered=True))
 
 
@@ -34,10 +34,10 @@ REPORT = Report("OUR_SOURCES", "Our Sources", "The sources.", {}, COLUMNS, plan)
 def added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "our_sources.py").write_text(FILE)
     monkeypatch.setattr(whohas.reports, "__path__", [*whohas.reports.__path__, str(tmp_path)])
-    reports.cache_clear()
+    all_reports.cache_clear()
     yield
     sys.modules.pop("whohas.reports.our_sources", None)
-    reports.cache_clear()
+    all_reports.cache_clear()
 
 
 def test_a_file_in_the_folder_is_a_report(added: None, tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_a_file_in_the_folder_is_a_report(added: None, tmp_path: Path) -> None:
 
 def test_without_the_file_there_is_no_such_report() -> None:
     with pytest.raises(InvalidArguments, match="no report type 'OUR_SOURCES'"):
-        whohas.reports.find("OUR_SOURCES", {})
+        whohas.reports.find_report("OUR_SOURCES", {})

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from whohas.engine.duckdb import open_duckdb
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 from whohas.execution import digest
-from whohas.execution.digest import Sealing
+from whohas.execution.digest import FileDigest
 
 LONG = b"who has what?\n" * 300_000
 
@@ -39,13 +39,13 @@ def test_what_is_written_is_sealed_without_reading_it_again(
     path = tmp_path / "file"
     if there is not None:
         path.write_bytes(there)
-    one = Sealing(path)
-    with one.on_the_way():
+    one = FileDigest(path)
+    with one.while_writing():
         path.write_bytes(content)
     sealed = true_seal(path)
     monkeypatch.setattr(hashlib, "file_digest", never_read_again)
     assert path.read_bytes() == content
-    assert one.seal() == sealed
+    assert one.finalize() == sealed
 
 
 def test_a_file_that_has_its_length_before_its_bytes_is_sealed_with_those(
@@ -53,41 +53,41 @@ def test_a_file_that_has_its_length_before_its_bytes_is_sealed_with_those(
 ) -> None:
     path = tmp_path / "file"
     half = len(LONG) // 2
-    one = Sealing(path)
-    with one.on_the_way(), path.open("wb") as file:
+    one = FileDigest(path)
+    with one.while_writing(), path.open("wb") as file:
         for begin, end in ((half, len(LONG)), (100, half), (0, 100)):
             os.pwrite(file.fileno(), LONG[begin:end], begin)
             time.sleep(0.1)
     assert path.read_bytes() == LONG
     monkeypatch.setattr(hashlib, "file_digest", never_read_again)
-    assert one.seal() == {"bytes": len(LONG), "sha256": hashlib.sha256(LONG).hexdigest()}
+    assert one.finalize() == {"bytes": len(LONG), "sha256": hashlib.sha256(LONG).hexdigest()}
 
 
 def test_a_file_that_takes_the_place_of_another_is_sealed_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    one = Sealing(path)
-    with one.on_the_way():
+    one = FileDigest(path)
+    with one.while_writing():
         path.write_bytes(b"half a file")
         time.sleep(0.1)
         (tmp_path / "other").write_bytes(LONG)
         (tmp_path / "other").replace(path)
-    assert one.seal() == true_seal(path)
+    assert one.finalize() == true_seal(path)
 
 
 def test_a_file_that_lies_there_is_sealed_by_reading_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(LONG)
-    assert Sealing(path).seal() == true_seal(path)
+    assert FileDigest(path).finalize() == true_seal(path)
 
 
 def test_several_threads_of_the_engine_come_to_one_seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digest, "_SYNC_BYTES", 1 << 20)
     path = tmp_path / "rows.csv"
-    one = Sealing(path)
-    with open_duckdb((), 1 << 29, 4, tmp_path / "spill") as engine, one.on_the_way():
+    one = FileDigest(path)
+    with open_duckdb((), 1 << 29, 4, tmp_path / "spill") as engine, one.while_writing():
         rows = "SELECT range AS n, repeat('x', range::INTEGER % 97) AS text FROM range(1_500_000)"
-        assert engine.copy(f"COPY ({rows}) TO {literal(str(path))} (FORMAT csv)", {}, ordered=False) == 1_500_000
-    assert one.seal() == true_seal(path)
+        assert engine.copy(f"COPY ({rows}) TO {string_literal(str(path))} (FORMAT csv)", {}, ordered=False) == 1_500_000
+    assert one.finalize() == true_seal(path)
     with path.open() as lines:
         next(lines)
         numbers = sorted(int(line.partition(",")[0]) for line in lines)
@@ -101,14 +101,14 @@ def test_what_does_not_come_to_the_disk_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(digest, "_SYNC_BYTES", 1 << 20)
     monkeypatch.setattr(os, "fdatasync", refuse)
     path = tmp_path / "file"
-    with pytest.raises(OSError, match="Input/output error"), Sealing(path).on_the_way():
+    with pytest.raises(OSError, match="Input/output error"), FileDigest(path).while_writing():
         path.write_bytes(LONG)
 
 
 def test_a_writer_that_fails_is_told(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    with pytest.raises(ZeroDivisionError), Sealing(path).on_the_way():
+    with pytest.raises(ZeroDivisionError), FileDigest(path).while_writing():
         path.write_bytes(b"half")
         raise ZeroDivisionError
-    with pytest.raises(FileNotFoundError), Sealing(tmp_path / "missing" / "file").on_the_way():
+    with pytest.raises(FileNotFoundError), FileDigest(tmp_path / "missing" / "file").while_writing():
         (tmp_path / "missing" / "file").write_bytes(LONG)

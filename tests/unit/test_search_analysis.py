@@ -16,8 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from searching import Corpus
-from whohas.search.analyzer import ANALYSER_VERSION, MAX_TOKEN, VALUE_BREAK, VALUE_SEPARATOR, tokens
-from whohas.search.tokenize import words
+from whohas.search.analyzer import ANALYSER_VERSION, MAX_TOKEN_UNITS, VALUE_BREAK, VALUE_SEPARATOR, tokenize
+from whohas.search.tokenize import tokenize_column
 
 # Each expectation is what Lucene 8.11.4 says.
 CASES = {
@@ -81,7 +81,7 @@ CASES = {
 
 @pytest.mark.parametrize(("text", "expected"), CASES.items(), ids=lambda case: ascii(case)[:40])
 def test_a_text_has_the_tokens_lucene_gives_it(text: str, expected: list[str]) -> None:
-    assert tokens(text) == expected
+    assert tokenize(text) == expected
 
 
 def test_tokens_cost_nothing_to_import() -> None:
@@ -92,12 +92,12 @@ def test_tokens_cost_nothing_to_import() -> None:
 
 def test_lower_case_moves_no_character() -> None:
     every = "".join(chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
-    assert tokens(f"{every} Last")[-1] == "last"
+    assert tokenize(f"{every} Last")[-1] == "last"
 
 
 @pytest.mark.parametrize("text", ["_" * 200_000, "_" * 200_000 + "ä", "\u200d" * 200_000, "a" * 200_000, "ä" * 200_000])
 def test_a_long_text_is_cut_in_time(text: str) -> None:
-    assert all(len(token) <= MAX_TOKEN for token in tokens(text))
+    assert all(len(token) <= MAX_TOKEN_UNITS for token in tokenize(text))
 
 
 _ASCII = st.text(st.one_of(st.sampled_from("aZ09_.:',;\" -|#"), st.characters(max_codepoint=127)))
@@ -113,23 +113,23 @@ _CELLS = st.lists(_TEXTS, max_size=4).map(VALUE_SEPARATOR.join)
 
 
 def _line(cell: str) -> str:
-    values = [" ".join(found) for value in cell.split(VALUE_SEPARATOR) if (found := tokens(value))]
+    values = [" ".join(found) for value in cell.split(VALUE_SEPARATOR) if (found := tokenize(value))]
     return f" {' | '.join(values)} " if values else ""
 
 
 @settings(deadline=None)
 @given(_TEXTS)
 def test_a_token_is_short_in_lower_case_and_holds_no_space(text: str) -> None:
-    for token in tokens(text):
-        assert 1 <= len(token.encode("utf-16-le")) // 2 <= MAX_TOKEN
+    for token in tokenize(text):
+        assert 1 <= len(token.encode("utf-16-le")) // 2 <= MAX_TOKEN_UNITS
         assert not set(token) & {" ", VALUE_BREAK, VALUE_SEPARATOR}
 
 
 @settings(deadline=None)
 @given(_TEXTS.filter(lambda text: VALUE_SEPARATOR not in text))
 def test_a_text_becomes_its_tokens_between_spaces(text: str) -> None:
-    found = tokens(text)
-    assert words(pa.array([text])).to_pylist() == [f" {' '.join(found)} " if found else ""]
+    found = tokenize(text)
+    assert tokenize_column(pa.array([text])).to_pylist() == [f" {' '.join(found)} " if found else ""]
 
 
 @settings(deadline=None)
@@ -139,7 +139,7 @@ def test_a_text_becomes_its_tokens_between_spaces(text: str) -> None:
 @example(["a", "_", "b_", None, "_c", "ä", "_"], pa.string())
 @example(["a" * 254 + ".b", "c", "d" * 256 + "\x1f" + "e", "f " * 300], pa.string())
 def test_a_column_is_its_cells(cells: list[str | None], kind: pa.DataType) -> None:
-    found = words(pa.array(cells, kind))
+    found = tokenize_column(pa.array(cells, kind))
     assert found.type == kind
     assert found.null_count == 0
     found.validate(full=True)
@@ -153,12 +153,12 @@ def test_a_slice_and_a_chunk_are_their_cells(cells: list[str | None], start: int
     part = whole.slice(min(start, len(cells)), length)
     chunked = pa.chunked_array([part, whole, whole.slice(len(cells))], pa.string())
     for values in (part, chunked):
-        assert words(values).to_pylist() == [_line(cell or "") for cell in values.to_pylist()]
+        assert tokenize_column(values).to_pylist() == [_line(cell or "") for cell in values.to_pylist()]
 
 
 def test_several_values_are_kept_apart() -> None:
     cells = ["a b\x1fc", "\x1fa", "a\x1f\x1f--\x1fb\x1f", "\x1f\x1f", "ä\x1f\x1fß", "A|B"]
-    assert words(pa.array(cells)).to_pylist() == [" a b | c ", " a ", " a | b ", "", " ä | ß ", " a b "]
+    assert tokenize_column(pa.array(cells)).to_pylist() == [" a b | c ", " a ", " a | b ", "", " ä | ß ", " a b "]
 
 
 @pytest.mark.parametrize(
@@ -167,27 +167,27 @@ def test_several_values_are_kept_apart() -> None:
     ids=["array", "chunks", "slice"],
 )
 def test_nothing_has_no_words(values: pa.Array) -> None:
-    assert words(values).to_pylist() == []
+    assert tokenize_column(values).to_pylist() == []
 
 
 def test_nulls_have_no_words() -> None:
-    assert words(pa.nulls(3)).to_pylist() == ["", "", ""]
-    assert words(pa.nulls(3, pa.string())).to_pylist() == ["", "", ""]
+    assert tokenize_column(pa.nulls(3)).to_pylist() == ["", "", ""]
+    assert tokenize_column(pa.nulls(3, pa.string())).to_pylist() == ["", "", ""]
 
 
 def test_many_rows_are_worked_on_in_pieces() -> None:
     cells = [None if row % 7 == 0 else f"Row_{row}.x {'ö' if row % 1000 == 0 else ''}" for row in range(50_000)]
-    assert words(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
+    assert tokenize_column(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
 
 
 def test_large_cells_are_worked_on_in_small_pieces() -> None:
     cells = ["Ab, " * (1 << 18), "c", None, "ä " * (1 << 16), "d" * 300, "Ab, " * (1 << 20)]
-    assert words(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
+    assert tokenize_column(pa.array(cells)).to_pylist() == [_line(cell or "") for cell in cells]
 
 
 def test_numbers_have_no_words() -> None:
     with pytest.raises(TypeError, match="not of int64"):
-        words(pa.array([1]))
+        tokenize_column(pa.array([1]))
 
 
 DIGESTS = {
@@ -231,7 +231,7 @@ def _digest(lines: Iterable[str]) -> str:
 
 def test_other_words_need_another_analyser_version() -> None:
     corpus = list(_fixed_corpus())
-    assert _digest(words(pa.array(corpus)).to_pylist()) == DIGESTS[ANALYSER_VERSION][0]
+    assert _digest(tokenize_column(pa.array(corpus)).to_pylist()) == DIGESTS[ANALYSER_VERSION][0]
 
 
 def test_other_columns_of_words_need_another_analyser_version(tmp_path: Path) -> None:

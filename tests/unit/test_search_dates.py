@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.search.dates import DateFault, span
+from whohas.search.dates import DateError, parse_date
 
 NOW = datetime(2026, 11, 23, 10, 15, 30, 123456, UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def covered(text: str, zone=UTC) -> tuple[str, str]:
-    found = span(text, NOW, zone)
+    found = parse_date(text, NOW, zone)
     return tuple(moment.isoformat().removesuffix("+00:00") for moment in (found.start, found.end))  # type: ignore[return-value]
 
 
@@ -82,15 +82,15 @@ def test_days_begin_and_end_by_the_clock_of_the_zone(text: str, start: str, end:
      "0001-01-01||-1y", "12/31/2026", "99999999999999999", "-99999999999999", "now" * 50, "2026-11-23Z", "2026-11-23T10:00+05:99", "now||+1d"],
 )  # fmt: skip
 def test_what_is_no_date_says_so(text: str) -> None:
-    with pytest.raises(DateFault):
-        span(text, NOW, UTC)
+    with pytest.raises(DateError):
+        parse_date(text, NOW, UTC)
 
 
 def test_a_fault_names_what_was_written_and_what_is_expected() -> None:
-    with pytest.raises(DateFault, match=r"'now-7x' is no date: after 'now' .* y, M, w, d, h, m or s"):
-        span("now-7x", NOW, UTC)
-    with pytest.raises(DateFault, match=r"'2026-13' is no date: month must be in 1\.\.12"):
-        span("2026-13", NOW, UTC)
+    with pytest.raises(DateError, match=r"'now-7x' is no date: after 'now' .* y, M, w, d, h, m or s"):
+        parse_date("now-7x", NOW, UTC)
+    with pytest.raises(DateError, match=r"'2026-13' is no date: month must be in 1\.\.12"):
+        parse_date("2026-13", NOW, UTC)
 
 
 @given(
@@ -101,7 +101,7 @@ def test_a_fault_names_what_was_written_and_what_is_expected() -> None:
 )
 def test_any_text_covers_something_or_is_a_fault(text: str, zone) -> None:
     try:
-        found = span(text, NOW, zone)
-    except DateFault:
+        found = parse_date(text, NOW, zone)
+    except DateError:
         return
     assert found.start < found.end

@@ -15,7 +15,7 @@ from whohas.errors import NotFound, Unavailable
 from whohas.ingest import load
 from whohas.search import index
 from whohas.search.fields import INDICES
-from whohas.search.index import build, is_built, newest_built, open_index, searchable
+from whohas.search.index import build_index, is_built, newest_indexed_snapshot, open_index, searchable_snapshot
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [{"id": "hr", "name": "HR", "authoritative": True}, {"id": "ad", "name": "AD", "authoritative": False}]
@@ -35,13 +35,13 @@ def warehouse(tmp_path: Path) -> Warehouse:
 def test_the_first_search_makes_a_small_index(warehouse: Warehouse) -> None:
     snapshot = publish(warehouse, SOURCES, ACCOUNTS, PEOPLE)
     assert not is_built(snapshot)
-    assert searchable(warehouse) == snapshot
+    assert searchable_snapshot(warehouse) == snapshot
     assert is_built(snapshot)
     assert open_index(snapshot).element(INDICES["identities"], "accounts").rows == 1
 
 
 def test_an_empty_warehouse_can_be_searched(warehouse: Warehouse) -> None:
-    snapshot = searchable(warehouse)
+    snapshot = searchable_snapshot(warehouse)
     assert snapshot.number == 0
     assert {element.rows for element in open_index(snapshot).elements.values()} == {0}
 
@@ -49,13 +49,13 @@ def test_an_empty_warehouse_can_be_searched(warehouse: Warehouse) -> None:
 def test_a_large_warehouse_is_searched_as_of_its_newest_index(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "QUICK_ROWS", 1)
+    monkeypatch.setattr(index, "MAX_ROWS_INDEXED_BY_SEARCH", 1)
     publish(warehouse, SOURCES, ACCOUNTS, PEOPLE)
     with pytest.raises(Unavailable, match="not there yet"):
-        searchable(warehouse)
-    build(warehouse, warehouse.snapshot())
+        searchable_snapshot(warehouse)
+    build_index(warehouse, warehouse.snapshot())
     publish(warehouse, SOURCES, ACCOUNTS, PEOPLE[:1])
-    assert searchable(warehouse).number == 1
+    assert searchable_snapshot(warehouse).number == 1
 
 
 def test_what_has_not_changed_is_linked(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_has_not_changed_is_linked(tmp_path: Path) -> None:
     data.mkdir()
     (data / "roles.ndjson").write_text(json.dumps({"id": "r2", "name": "Two"}) + "\n")
     load(corpus.warehouse, [data], accept_loss=True)
-    new = open_index(searchable(corpus.warehouse))
+    new = open_index(searchable_snapshot(corpus.warehouse))
 
     def file(one: index.SearchIndex, name: str) -> int:
         return one.elements[name, ""].files[name].stat().st_ino
@@ -94,9 +94,9 @@ def test_old_indexes_go_and_a_search_on_one_says_so(warehouse: Warehouse) -> Non
     snapshots: list[Snapshot] = []
     for _ in range(5):
         snapshots.append(publish(warehouse, SOURCES, ACCOUNTS, PEOPLE))
-        build(warehouse, snapshots[-1])
+        build_index(warehouse, snapshots[-1])
     assert folders(warehouse) == ["000000003", "000000004", "000000005"]
-    assert newest_built(warehouse) == 5
+    assert newest_indexed_snapshot(warehouse) == 5
     with pytest.raises(NotFound, match="snapshot 1 is gone"):
         open_index(snapshots[0])
 
@@ -107,7 +107,7 @@ def test_what_a_stopped_indexer_left_does_not_count(warehouse: Warehouse) -> Non
     left.mkdir(parents=True)
     (left / "identities.parquet").write_text("half")
     assert not is_built(snapshot)
-    build(warehouse, snapshot)
+    build_index(warehouse, snapshot)
     assert folders(warehouse) == ["000000001"]
     assert open_index(snapshot).elements["identities", ""].rows == 2
 
@@ -121,9 +121,9 @@ def test_an_index_that_cannot_be_made_leaves_nothing(warehouse: Warehouse, monke
     with monkeypatch.context() as patched:
         patched.setattr("whohas.search.indexing.pq.ParquetWriter", full)
         with pytest.raises(Unavailable, match="is the disk full"):
-            build(warehouse, snapshot)
+            build_index(warehouse, snapshot)
     assert folders(warehouse) == []
-    build(warehouse, snapshot)
+    build_index(warehouse, snapshot)
     assert is_built(snapshot)
 
 
@@ -131,7 +131,8 @@ def test_two_that_make_the_same_index_make_it_once(warehouse: Warehouse) -> None
     snapshot = publish(warehouse, SOURCES, ACCOUNTS, PEOPLE)
     told: list[int] = []
     threads = [
-        threading.Thread(target=build, args=(warehouse, snapshot, lambda done, of: told.append(done))) for _ in range(4)
+        threading.Thread(target=build_index, args=(warehouse, snapshot, lambda done, of: told.append(done)))
+        for _ in range(4)
     ]
     for thread in threads:
         thread.start()
@@ -149,7 +150,7 @@ def test_attributes_are_fields_with_the_values_that_they_have(tmp_path: Path) ->
     ]  # fmt: skip
     corpus = Corpus(tmp_path, people)
     fields = corpus.index.element(INDICES["identities"]).fields
-    attributes = {name: one.many for name, one in fields.items() if name.startswith("attributes.")}
+    attributes = {name: one.multi_valued for name, one in fields.items() if name.startswith("attributes.")}
     assert attributes == {
         "attributes.city": False,
         "attributes.level": False,
@@ -205,16 +206,16 @@ def test_of_very_many_attributes_those_that_most_have_are_fields(
     ]
     corpus = Corpus(tmp_path, people)
     assert corpus.ids("attributes.two:2") == {"a", "b"}
-    assert [note.kind for note in corpus.ask("attributes.one:1").notes] == ["field"]
+    assert [note.category for note in corpus.ask("attributes.one:1").notes] == ["field"]
 
 
 def test_an_index_of_another_format_is_made_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = publish(warehouse, SOURCES, ACCOUNTS, PEOPLE)
-    build(warehouse, snapshot)
-    monkeypatch.setattr(index, "FORMAT", index.FORMAT + 1)
+    build_index(warehouse, snapshot)
+    monkeypatch.setattr(index, "INDEX_FORMAT", index.INDEX_FORMAT + 1)
     assert not is_built(snapshot)
-    assert newest_built(warehouse) is None
-    assert searchable(warehouse) == snapshot
+    assert newest_indexed_snapshot(warehouse) is None
+    assert searchable_snapshot(warehouse) == snapshot
     assert is_built(snapshot)
 
 
@@ -240,7 +241,7 @@ def test_the_published_fields_are_all_there(shared: Path) -> None:
                 path in elements
                 and (
                     rest in elements[path].fields
-                    or (rest.endswith(".*") and rest.removesuffix(".*") in elements[path].maps)
+                    or (rest.endswith(".*") and rest.removesuffix(".*") in elements[path].map_columns)
                 )
                 for path, rest in places
             ):

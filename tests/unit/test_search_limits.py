@@ -9,9 +9,9 @@ import pytest
 
 from searching import Corpus
 from whohas.errors import InvalidArguments
-from whohas.search.limits import DEFAULT, Limits
+from whohas.search.limits import DEFAULT_LIMITS, SearchLimits
 
-FEW = replace(DEFAULT, clauses=10, values=20, patterns=3, columns=5, statement=100_000, notes=2)
+FEW = replace(DEFAULT_LIMITS, clauses=10, values=20, patterns=3, columns=5, statement=100_000, notes=2)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return Corpus(tmp_path_factory.mktemp("limits"), [{"id": "1", "name": "anna", "attributes": {"city": "Rome"}}])
 
 
-def refusal(corpus: Corpus, query: str, limits: Limits = FEW, **more: Any) -> str:
+def refusal(corpus: Corpus, query: str, limits: SearchLimits = FEW, **more: Any) -> str:
     with pytest.raises(InvalidArguments) as caught:
         corpus.ask(query, limits=limits, **more)
     return caught.value.message
@@ -89,7 +89,7 @@ def test_too_many_columns_are_refused(corpus: Corpus, name: str) -> None:
 
 
 def test_sql_that_is_too_long_is_refused(corpus: Corpus) -> None:
-    limits = replace(DEFAULT, statement=10_000)
+    limits = replace(DEFAULT_LIMITS, statement=10_000)
     assert "may have 10,000 (WHOHAS_SEARCH_STATEMENT)" in refusal(corpus, f'name:"{"long " * 3000}"', limits)
 
 
@@ -111,6 +111,6 @@ def test_a_list_of_65536_values_runs(corpus: Corpus) -> None:
 
 
 def test_planning_ends_at_its_limit(corpus: Corpus) -> None:
-    limits = replace(DEFAULT, plan_seconds=0)
+    limits = replace(DEFAULT_LIMITS, plan_seconds=0)
     for query in (" ".join("x" * 1000), "((((" * 20 + "a b " * 100, f"name:({' '.join(f'x{n}' for n in range(1000))})"):
         assert "WHOHAS_SEARCH_PLAN_SECONDS" in refusal(corpus, query, limits)

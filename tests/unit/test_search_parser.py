@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from chance import chance
 from queries import bare, inside_of, printed
 from whohas.errors import InvalidArguments
-from whohas.search.ast import Clause, Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
+from whohas.search.ast import (
+    Clause,
+    Fuzzy,
+    Group,
+    Nested,
+    Node,
+    Occur,
+    Phrase,
+    Range,
+    Regexp,
+    Term,
+    Wildcard,
+    apply_and,
+)
 from whohas.search.explain import explain
 from whohas.search.parser import parse, unescape
 
@@ -126,7 +139,7 @@ def test_many_clauses_are_read_quickly() -> None:
 def test_and_binds_its_neighbours_as_lucene_does(query: str, counts: str) -> None:
     node = parse(query)
     assert isinstance(node, Group)
-    assert "".join(clause.occur or " " for clause in bind(node.clauses)) == counts
+    assert "".join(clause.occur or " " for clause in apply_and(node.clauses)) == counts
 
 
 def test_escapes_are_taken_away() -> None:

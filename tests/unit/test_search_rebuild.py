@@ -24,19 +24,19 @@ from whohas.search import index, indexing
 from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.search.fields import INDICES
 from whohas.search.index import (
-    Versions,
-    build,
+    BuildVersions,
+    build_index,
     index_versions,
     is_built,
-    newest_built,
+    newest_indexed_snapshot,
     open_index,
-    rebuild,
-    searchable,
+    rebuild_index,
+    searchable_snapshot,
     write_index,
 )
-from whohas.search.indexing import Resources
+from whohas.search.indexing import IndexResources
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, SOURCES, TABLES, Table
-from whohas.warehouse.store import Change, DataFile, Load, Snapshot, Warehouse
+from whohas.warehouse.store import DataFile, Load, Snapshot, TableChange, Warehouse
 
 HR = {"id": "hr", "name": "HR", "authoritative": True}
 
@@ -73,7 +73,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in files(folder).items() if name != "index.json"}
 
 
-def written(snapshot: Snapshot, folder: Path, resources: Resources | None = None) -> Path:
+def written(snapshot: Snapshot, folder: Path, resources: IndexResources | None = None) -> Path:
     folder.mkdir(parents=True)
     write_index(snapshot, folder, resources=resources)
     return folder
@@ -83,7 +83,9 @@ def shuffled(snapshot: Snapshot, root: Path, seed: int) -> Snapshot:
     """A warehouse with the same rows in another order, in other files and other row groups."""
     chance = random.Random(seed)
     with Warehouse(root).load() as under_way:
-        changes = [Change(table, _scattered(under_way, snapshot, table, chance), None) for table in TABLES.values()]
+        changes = [
+            TableChange(table, _scattered(under_way, snapshot, table, chance), None) for table in TABLES.values()
+        ]
         return under_way.publish(changes, ())
 
 
@@ -98,7 +100,7 @@ def _scattered(under_way: Load, snapshot: Snapshot, table: Table, chance: random
         rows = rows.take(pa.array(order, pa.int64()))
         cut = chance.randint(0, len(rows))
         for some in (rows.slice(0, cut), rows.slice(cut)):
-            path = under_way.new_file(table)
+            path = under_way.new_file_path(table)
             pq.write_table(some, path, row_group_size=chance.choice([7, 100, 1_000, 50_000]))
             made.append(DataFile(path, len(some), part))
     return tuple(made)
@@ -107,7 +109,7 @@ def _scattered(under_way: Load, snapshot: Snapshot, table: Table, chance: random
 @pytest.mark.parametrize("data", ["acme", "company"])
 def test_any_number_of_threads_gives_the_same_bytes(request: pytest.FixtureRequest, tmp_path: Path, data: str) -> None:
     snapshot: Snapshot = request.getfixturevalue(data)
-    made = [files(written(snapshot, tmp_path / str(n), Resources(threads=n))) for n in (1, 2, 4)]
+    made = [files(written(snapshot, tmp_path / str(n), IndexResources(threads=n))) for n in (1, 2, 4)]
     assert made[0] == made[1] == made[2]
     assert len(made[0]) == len(list(index._elements())) + 2, "a table an element, the access items, and index.json"
 
@@ -120,11 +122,11 @@ def many_holders(root: Path, count: int) -> Snapshot:
     rows = pq.read_table(file.path)
     rows = rows.set_column(rows.schema.get_field_index("identityId"), "identityId", holders)
     with Warehouse(root).load() as under_way:
-        path = under_way.new_file(ACCOUNTS)
+        path = under_way.new_file_path(ACCOUNTS)
         pq.write_table(rows, path)
         changes = [
-            Change(ACCOUNTS, (DataFile(path, count, "big"),), None),
-            Change(IDENTITIES, (stage(under_way, IDENTITIES, people, "hr"),), None),
+            TableChange(ACCOUNTS, (DataFile(path, count, "big"),), None),
+            TableChange(IDENTITIES, (stage(under_way, IDENTITIES, people, "hr"),), None),
         ]
         return under_way.publish(changes, ("big",))
 
@@ -137,7 +139,7 @@ def test_rows_that_spill_to_disk_give_the_same_bytes(tmp_path: Path) -> None:
         spilled.append(sum(path.stat().st_size for path in (tmp_path / "little" / "spill").glob("*")))
 
     (tmp_path / "little").mkdir()
-    write_index(snapshot, tmp_path / "little", on_progress=look, resources=Resources(memory=60_000_000, threads=1))
+    write_index(snapshot, tmp_path / "little", on_progress=look, resources=IndexResources(memory=60_000_000, threads=1))
     assert max(spilled) > 0
     assert files(tmp_path / "little") == files(written(snapshot, tmp_path / "much"))
 
@@ -156,8 +158,8 @@ def test_rows_in_many_files_give_the_same_bytes(
     monkeypatch.setattr(indexing, "_BATCH", 1_000)
     monkeypatch.setattr(indexing, "_PAIRS_ROW_GROUP", 3_000)
     other = shuffled(company, tmp_path / "warehouse", 4)
-    made = tables(written(other, tmp_path / "other", Resources(threads=4)))
-    assert made == tables(written(company, tmp_path / "same", Resources(threads=1)))
+    made = tables(written(other, tmp_path / "other", IndexResources(threads=4)))
+    assert made == tables(written(company, tmp_path / "same", IndexResources(threads=1)))
     groups = pq.read_metadata(tmp_path / "other" / "identities.accounts.parquet")
     sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
     assert len(sizes) > 3 and set(sizes[:-1]) == {1_000}, "however the engine hands rows out"
@@ -214,43 +216,47 @@ def test_a_snapshot_whose_files_were_vacuumed_says_so(warehouse: Warehouse) -> N
     with pytest.raises(
         NotFound, match=r"snapshot 1 is no longer kept: identities/\w+-\d\.parquet is not there"
     ) as told:
-        rebuild(warehouse, first)
+        rebuild_index(warehouse, first)
     assert "`whohas index` indexes the newest data" in told.value.message
     assert [path.name for path in (warehouse.root / "search").iterdir()] == ["build.lock"]
-    rebuild(warehouse, warehouse.snapshot())
+    rebuild_index(warehouse, warehouse.snapshot())
 
 
 def test_a_snapshot_whose_log_is_gone_says_so(warehouse: Warehouse) -> None:
     first = two_loads(warehouse)
     shutil.rmtree(warehouse.root / "identities" / "_delta_log")
     with pytest.raises(NotFound, match="version 1 of the table identities"):
-        rebuild(warehouse, first)
+        rebuild_index(warehouse, first)
 
 
 def test_an_old_snapshot_is_indexed_as_its_tables_stood(warehouse: Warehouse) -> None:
     first = two_loads(warehouse)
-    assert rebuild(warehouse, first).before is None
+    assert rebuild_index(warehouse, first).previous_versions is None
     folder = warehouse.root / "search" / "000000001"
     assert pq.read_table(folder / "identities.parquet")["id"].to_pylist() == ["ann"]
-    assert newest_built(warehouse) == 1
+    assert newest_indexed_snapshot(warehouse) == 1
     assert is_built(first)
 
 
 def test_an_equal_index_stays_where_it_is(acme: Snapshot, tmp_path: Path) -> None:
     shutil.copytree(acme.root, tmp_path / "warehouse")
     warehouse = Warehouse(tmp_path / "warehouse")
-    snapshot = searchable(warehouse)
+    snapshot = searchable_snapshot(warehouse)
     folder = warehouse.root / "search" / f"{snapshot.number:09}"
     before = {path.name: path.stat().st_ino for path in folder.iterdir()}
-    again = rebuild(warehouse, snapshot)
-    assert (again.files, again.differing, again.before) == (tuple(sorted(before)), (), Versions.current())
+    again = rebuild_index(warehouse, snapshot)
+    assert (again.files, again.differing, again.previous_versions) == (
+        tuple(sorted(before)),
+        (),
+        BuildVersions.current(),
+    )
     assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
     assert not list(folder.parent.glob("*.part"))
 
 
 def test_changed_files_are_named_and_replaced(warehouse: Warehouse) -> None:
     snapshot = two_loads(warehouse)
-    build(warehouse, snapshot)
+    build_index(warehouse, snapshot)
     folder = warehouse.root / "search" / "000000001"
     right = files(folder)
     (folder / "roles.parquet").write_bytes(right["roles.parquet"][:-1])
@@ -262,26 +268,26 @@ def test_changed_files_are_named_and_replaced(warehouse: Warehouse) -> None:
     (folder / "more.parquet").touch()
     changed = files(folder)
     names = ("events.parquet", "identities.parquet", "index.json", "more.parquet", "roles.parquet")
-    checked = rebuild(warehouse, snapshot, replace=False)
+    checked = rebuild_index(warehouse, snapshot, replace=False)
     assert checked.differing == names
     assert checked.files == tuple(sorted(right.keys() | changed.keys()))
-    assert "index.json cannot be read" in str(checked.before)
+    assert "index.json cannot be read" in str(checked.previous_versions)
     assert files(folder) == changed, "a check changes nothing"
-    assert rebuild(warehouse, snapshot).differing == names
+    assert rebuild_index(warehouse, snapshot).differing == names
     assert files(folder) == right
 
 
 def test_a_check_needs_an_index(warehouse: Warehouse) -> None:
     snapshot = two_loads(warehouse)
     with pytest.raises(NotFound, match="has no search index that could be checked: `whohas index --snapshot 1` makes"):
-        rebuild(warehouse, snapshot, replace=False)
+        rebuild_index(warehouse, snapshot, replace=False)
 
 
 def test_an_index_says_what_it_was_made_with(warehouse: Warehouse) -> None:
     snapshot = two_loads(warehouse)
     assert index_versions(snapshot) is None
-    build(warehouse, snapshot)
-    assert index_versions(snapshot) == open_index(snapshot).versions == Versions.current()
+    build_index(warehouse, snapshot)
+    assert index_versions(snapshot) == open_index(snapshot).versions == BuildVersions.current()
     facts = json.loads((warehouse.root / "search" / "000000001" / "index.json").read_text())
     assert facts["madeWith"]["analyser"] == ANALYSER_VERSION
     assert set(facts["madeWith"]) == {"analyser", "whohas", "duckdb", "pyarrow"}
@@ -297,22 +303,22 @@ def _rewrite(folder: Path, made_with: Mapping[str, Any] | None) -> None:
 
 def test_an_index_of_another_analyser_is_made_again(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     two_loads(warehouse)
-    snapshot = searchable(warehouse)
+    snapshot = searchable_snapshot(warehouse)
     monkeypatch.setattr(index, "ANALYSER_VERSION", ANALYSER_VERSION + 1)
     assert not is_built(snapshot)
     before = index_versions(snapshot)
     assert before is not None and before.analyser == ANALYSER_VERSION
-    assert searchable(warehouse) == snapshot
+    assert searchable_snapshot(warehouse) == snapshot
     now = index_versions(snapshot)
     assert now is not None and now.analyser == ANALYSER_VERSION + 1
 
 
 def test_an_index_of_before_is_searched_as_of_analyser_one(warehouse: Warehouse) -> None:
     two_loads(warehouse)
-    snapshot = searchable(warehouse)
+    snapshot = searchable_snapshot(warehouse)
     _rewrite(warehouse.root / "search" / "000000002", None)
-    assert open_index(snapshot).versions == Versions(1)
-    assert "an earlier version" in str(Versions(1))
+    assert open_index(snapshot).versions == BuildVersions(1)
+    assert "an earlier version" in str(BuildVersions(1))
 
 
 def test_files_of_another_version_are_not_linked(tmp_path: Path) -> None:
@@ -325,7 +331,7 @@ def test_files_of_another_version_are_not_linked(tmp_path: Path) -> None:
         number = corpus.warehouse.snapshot().number + 1
         (data / "roles.ndjson").write_text(json.dumps({"id": f"r{number}", "name": "More"}) + "\n")
         load(corpus.warehouse, [data], accept_loss=True)
-        build(corpus.warehouse, corpus.warehouse.snapshot())
+        build_index(corpus.warehouse, corpus.warehouse.snapshot())
         return (search / f"{number:09}" / "identities.parquet").stat().st_ino
 
     first = (search / "000000001" / "identities.parquet").stat().st_ino
@@ -338,10 +344,10 @@ def test_files_of_another_version_are_not_linked(tmp_path: Path) -> None:
 def test_a_folder_under_construction_is_no_index(warehouse: Warehouse) -> None:
     """Its index.json is written before it gets its name."""
     first = two_loads(warehouse)
-    build(warehouse, first)
+    build_index(warehouse, first)
     shutil.copytree(warehouse.root / "search" / "000000001", warehouse.root / "search" / "000000002.part")
-    assert newest_built(warehouse) == 1
-    build(warehouse, warehouse.snapshot())
+    assert newest_indexed_snapshot(warehouse) == 1
+    build_index(warehouse, warehouse.snapshot())
     assert sorted(path.name for path in (warehouse.root / "search").iterdir() if path.is_dir()) == [
         "000000001",
         "000000002",
@@ -363,7 +369,7 @@ def test_columns_can_be_printed_whatever_attributes_are_called(tmp_path: Path) -
 @pytest.fixture
 def sources(warehouse: Warehouse) -> Snapshot:
     with warehouse.load() as under_way:
-        return under_way.publish([Change(SOURCES, (stage(under_way, SOURCES, [HR]),), None)], ("hr",))
+        return under_way.publish([TableChange(SOURCES, (stage(under_way, SOURCES, [HR]),), None)], ("hr",))
 
 
 def test_an_index_without_any_row_is_the_same_again(sources: Snapshot, tmp_path: Path) -> None:

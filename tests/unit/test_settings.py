@@ -104,4 +104,4 @@ def test_an_option_that_the_driver_of_kafka_does_not_know_is_refused(home: Path)
     pytest.importorskip("confluent_kafka")
     told = load_settings(home=home, kafka_servers="127.0.0.1:9", kafka_options="compression.tpye=lz4")
     with pytest.raises(InvalidArguments, match="compression"), open_services(told) as services:
-        services.relay.going_on().__enter__()
+        services.relay.running().__enter__()

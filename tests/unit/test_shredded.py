@@ -17,17 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import publish, report_plan, report_rows, stage, write_csv
-from whohas.engine.duckdb import definition
-from whohas.engine.sql import quote
-from whohas.engine.statement import Column, TableFiles
+from whohas.engine.duckdb import create_statement
+from whohas.engine.sql import quote_identifier
+from whohas.engine.statement import ResultColumn, TableFiles
 from whohas.ingest import load
 from whohas.ingest.rewrite import rewrite
-from whohas.ingest.staging import ParquetFile
-from whohas.runs.plans import located
+from whohas.ingest.staging import ParquetWriter
+from whohas.runs.plans import resolve_at_snapshot
 from whohas.warehouse import attribute_columns
-from whohas.warehouse.attribute_columns import FEWEST, KEY, column_of, layouts
+from whohas.warehouse.attribute_columns import FOOTER_KEY, MIN_COLUMNS, attribute_column_name, file_layouts
 from whohas.warehouse.schema import ACCOUNTS, SOURCES
-from whohas.warehouse.store import Change, DataFile, Warehouse
+from whohas.warehouse.store import DataFile, TableChange, Warehouse
 
 Attributes = list[tuple[str, list[str | None]]]
 
@@ -43,14 +43,14 @@ def accounts(rows: list[Attributes | None]) -> pa.Table:
 
 
 def written(path: Path, *parts: list[Attributes | None]) -> Path:
-    with closing(ParquetFile(path, ACCOUNTS)) as file:
+    with closing(ParquetWriter(path, ACCOUNTS)) as file:
         for part in parts:
             file.write(accounts(part))
     return path
 
 
 def facts(path: Path) -> dict[str, Any]:
-    return json.loads(pq.read_metadata(path).metadata[KEY])
+    return json.loads(pq.read_metadata(path).metadata[FOOTER_KEY])
 
 
 def found(paths: list[Path], names: list[str]) -> list[list[Any]]:
@@ -58,9 +58,11 @@ def found(paths: list[Path], names: list[str]) -> list[list[Any]]:
     results: list[list[Any]] = []
     with duckdb.connect() as connection:
         for name in names:
-            layout, single = layouts(paths, [name])
-            connection.execute(definition(TableFiles("accounts", (("attributes", ""),), layout)))
-            value = Column(name, "texts", single=name in single).value(quote(column_of(name)))
+            layout, single = file_layouts(paths, [name])
+            connection.execute(create_statement(TableFiles("accounts", (("attributes", ""),), layout)))
+            value = ResultColumn(name, "texts", single=name in single).value_sql(
+                quote_identifier(attribute_column_name(name))
+            )
             results.append(connection.execute(f"SELECT {value}, attributes[$1] FROM accounts", [name]).fetchall())
             connection.execute("DROP VIEW accounts")
     return results
@@ -100,32 +102,32 @@ def test_an_attribute_that_gets_a_second_value_later_is_left_to_the_map(tmp_path
 
 
 def test_only_the_commonest_attributes_get_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attribute_columns, "MOST", FEWEST)
-    rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(FEWEST)], [("a9", ["y"])], [("rare", ["z"])]]
+    monkeypatch.setattr(attribute_columns, "MAX_COLUMNS", MIN_COLUMNS)
+    rows: list[Attributes | None] = [[(f"a{n}", ["x"]) for n in range(MIN_COLUMNS)], [("a9", ["y"])], [("rare", ["z"])]]
     path = written(tmp_path / "a.parquet", rows, [[("a9", ["y"])]])
     said = facts(path)
-    assert len(said["one"]) == FEWEST and "a9" in said["one"] and len(said["rest"]) == 1
+    assert len(said["one"]) == MIN_COLUMNS and "a9" in said["one"] and len(said["rest"]) == 1
     (name,) = said["rest"]
     assert all(column == mapped for column, mapped in found([path], [name])[0])
 
 
 def test_no_attribute_of_a_wide_file_is_read_from_the_map(tmp_path: Path) -> None:
-    names = [f"a{n}" for n in range(3 * FEWEST)]
+    names = [f"a{n}" for n in range(3 * MIN_COLUMNS)]
     path = written(tmp_path / "a.parquet", [[(name, ["x"]) for name in names]])
-    (layout,), single = layouts([path], names)
-    assert single == set(names) and not any("[" in sql for _, sql in layout.more)
+    (layout,), single = file_layouts([path], names)
+    assert single == set(names) and not any("[" in sql for _, sql in layout.computed_columns)
 
 
 def test_a_file_of_many_rows_has_columns_for_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attribute_columns, "FEWEST", 2)
-    monkeypatch.setattr(attribute_columns, "CELLS", 12)
+    monkeypatch.setattr(attribute_columns, "MIN_COLUMNS", 2)
+    monkeypatch.setattr(attribute_columns, "MAX_CELLS", 12)
     rows: list[Attributes | None] = [[(f"a{n}", [str(row)]) for n in range(9)] for row in range(4)]
     said = facts(written(tmp_path / "a.parquet", rows))
     assert sorted(said["one"]) == ["a0", "a1", "a2"] and len(said["rest"]) == 6
 
 
 def test_rows_of_many_columns_are_written_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attribute_columns, "CELLS", 12)
+    monkeypatch.setattr(attribute_columns, "MAX_CELLS", 12)
     part: list[Attributes | None] = [[(f"a{n}", [str(n)]) for n in range(4)]]
     path = written(tmp_path / "a.parquet", part, part * 7)
     metadata = pq.read_metadata(path)
@@ -145,8 +147,8 @@ def test_files_with_columns_and_without_are_read_together_in_their_order(tmp_pat
 def test_an_attribute_that_no_account_has_needs_no_map(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", [[("dept", ["IT"])]])
     for paths in ([path], [path, written(tmp_path / "empty.parquet")]):
-        (layout,), single = layouts(paths, ["none"])
-        assert layout.more == ((column_of("none"), "NULL::VARCHAR"),) and single == {"none"}
+        (layout,), single = file_layouts(paths, ["none"])
+        assert layout.computed_columns == ((attribute_column_name("none"), "NULL::VARCHAR"),) and single == {"none"}
 
 
 def test_a_file_that_is_written_anew_has_its_columns_again(tmp_path: Path) -> None:
@@ -167,9 +169,9 @@ def test_a_loaded_source_is_reported_without_a_look_into_the_map(tmp_path: Path)
     snapshot = warehouse.snapshot()
     statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "HR"}).statement
     assert statement is not None
-    (statement,), tables = located([statement], snapshot)
+    (statement,), tables = resolve_at_snapshot([statement], snapshot)
     (table,) = [table for table in tables if table.name == "accounts"]
-    assert [sql for layout in table.layouts for _, sql in layout.more if "attributes" in sql] == []
+    assert [sql for layout in table.layouts for _, sql in layout.computed_columns if "attributes" in sql] == []
     rows = report_rows(snapshot, tmp_path, "ACCOUNTS", {"sourceName": "HR"})
     assert [(row["name"], row["dept"], row["mail"]) for row in rows] == [("Ann", "IT", "a@x"), ("Bob", "", "b@x")]
     # who reads Delta Lake sees the table as it is defined
@@ -182,13 +184,13 @@ def test_names_that_differ_in_case_only_stay_apart(tmp_path: Path) -> None:
     warehouse = Warehouse(tmp_path / "warehouse")
     source = {"id": "s", "name": "S", "accountAttributes": ["Dept", "dept", "mail"]}
     with warehouse.load() as loading:
-        path = loading.new_file(ACCOUNTS)
-        with closing(ParquetFile(path, ACCOUNTS)) as file:
+        path = loading.new_file_path(ACCOUNTS)
+        with closing(ParquetWriter(path, ACCOUNTS)) as file:
             row = {"id": "1", "nativeIdentity": "1", "sourceId": "s", "attributes": [("Dept", ["A"]), ("dept", ["b"])]}
             file.write(pa.Table.from_pylist([row], ACCOUNTS.schema))
         changes = [
-            Change(SOURCES, (stage(loading, SOURCES, [source]),), None),
-            Change(ACCOUNTS, (DataFile(path, 1, "s"),), None),
+            TableChange(SOURCES, (stage(loading, SOURCES, [source]),), None),
+            TableChange(ACCOUNTS, (DataFile(path, 1, "s"),), None),
         ]
         snapshot = loading.publish(changes, ("s",))
     statement = report_plan(snapshot, "ACCOUNTS", {"sourceName": "S"}).statement
@@ -207,4 +209,4 @@ def test_a_warehouse_of_before_and_an_empty_one_are_reported_too(tmp_path: Path,
 
 def test_a_name_of_a_column_is_no_name_of_the_table() -> None:
     assert not [name for name in ACCOUNTS.schema.names if name.startswith("shredded_")]
-    assert attribute_columns.MAP in ACCOUNTS.schema.names
+    assert attribute_columns.MAP_COLUMN in ACCOUNTS.schema.names

@@ -14,7 +14,7 @@ from whohas.cli.waiting import StopRequest
 def test_a_signal_is_told_to_whoever_asks_again() -> None:
     stop = StopRequest()
     assert not stop.wait(0)
-    stop.handle(signal.SIGTERM, None)
+    stop.on_signal(signal.SIGTERM, None)
     assert [stop.wait(0), stop.wait(), stop.wait(0.1)] == [True, True, True]
 
 
@@ -24,7 +24,7 @@ def test_a_signal_at_any_moment_of_a_wait_ends_it() -> None:
     try:
         for _ in range(300):
             stop = StopRequest()
-            signal.signal(signal.SIGUSR1, stop.handle)
+            signal.signal(signal.SIGUSR1, stop.on_signal)
             pause = draw.random() / 5000
 
             def ask(pause: float = pause) -> None:

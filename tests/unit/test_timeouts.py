@@ -12,7 +12,7 @@ import pytest
 import whohas
 from whohas import timeouts
 from whohas.client import _errors, _protocol
-from whohas.db.engine import connect
+from whohas.db.engine import create_engine
 from whohas.settings import Settings
 
 SOURCES = Path(whohas.__file__).parent
@@ -31,7 +31,7 @@ def test_each_relation_between_times_holds(rule: str, why: str) -> None:
 
 def test_the_runs_of_a_killed_worker_are_taken_over_within_five_seconds() -> None:
     # what is left is for the database and the machine
-    assert timeouts.LEASE_GONE_SECONDS + timeouts.RECOVERY_LOOK_SECONDS + 1 <= 5
+    assert timeouts.LEASE_EXPIRY_SECONDS + timeouts.RECOVERY_POLL_SECONDS + 1 <= 5
 
 
 def test_each_relation_names_times_and_a_reason() -> None:
@@ -84,11 +84,11 @@ def test_settings_have_their_times_from_here() -> None:
 def test_the_client_waits_as_long_as_a_server_asks() -> None:
     """The client has its own times, for it talks to other servers too."""
     assert _errors.DEFAULT_RETRY_AFTER == timeouts.START_RETRY_SECONDS
-    assert timeouts.LIMIT_GUESSES_SECONDS <= _errors.LONGEST_RETRY_AFTER
-    assert _protocol.LAST_LOOK < _errors.DEFAULT_RETRY_AFTER
+    assert timeouts.LOGIN_THROTTLE_WINDOW_SECONDS <= _errors.LONGEST_RETRY_AFTER
+    assert _protocol.LONGEST_POLL_SECONDS < _errors.DEFAULT_RETRY_AFTER
 
 
 def test_sqlite_is_as_patient_as_said(tmp_path: Path) -> None:
-    with connect(f"sqlite:///{tmp_path / 'a.db'}").connect() as connection:
+    with create_engine(f"sqlite:///{tmp_path / 'a.db'}").connect() as connection:
         waits = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
     assert timedelta(milliseconds=waits) == timedelta(seconds=timeouts.SQLITE_BUSY_SECONDS)

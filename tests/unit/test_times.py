@@ -14,22 +14,29 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from whohas.ingest.forms import Form, FormFault, ambiguous, read_form, read_zone, reads_iso
-from whohas.ingest.values import present, typed
-from whohas.warehouse.columns import TIME, Column
+from whohas.ingest.forms import (
+    InvalidTextForm,
+    TextForm,
+    compatible_with_rfc3339,
+    find_ambiguous_formats,
+    parse_time_form,
+    parse_zone_setting,
+)
+from whohas.ingest.values import null_if_absent, typed_value
+from whohas.warehouse.columns import TIME, TableColumn
 
-COLUMN = Column("created", TIME, "")
+COLUMN = TableColumn("created", TIME, "")
 CONNECTION = duckdb.connect(config={"autoload_known_extensions": "false", "threads": 1})
 CONNECTION.execute("SET TimeZone = 'UTC'")
 
 
 def read(texts: list[str], *times: str, zone: str | None = None) -> list[str | None]:
     """The times that texts are read as, in ISO 8601 and UTC."""
-    forms = tuple(read_form(text) for text in times)
-    form = Form(forms, zone=read_zone(zone) if zone else None, iso=reads_iso(forms))
+    forms = tuple(parse_time_form(text) for text in times)
+    form = TextForm(forms, zone=parse_zone_setting(zone) if zone else None, iso=compatible_with_rfc3339(forms))
     CONNECTION.register("given", pa.table({"t": pa.array(texts, pa.string())}))
-    value = typed(COLUMN, "x", form=form)
-    sql = f"SELECT {value.sql} AS v FROM (SELECT {present(COLUMN, 't', form)} AS x FROM given)"
+    value = typed_value(COLUMN, "x", form=form)
+    sql = f"SELECT {value.sql} AS v FROM (SELECT {null_if_absent(COLUMN, 't', form)} AS x FROM given)"
     micros = CONNECTION.sql(f"SELECT epoch_us(v) AS e FROM ({sql})").to_arrow_table().column("e").to_pylist()
     return [None if e is None else (datetime(1970, 1, 1) + timedelta(microseconds=e)).isoformat() for e in micros]
 
@@ -254,8 +261,8 @@ def test_a_zone_leaves_times_with_an_offset_alone() -> None:
     ],
 )  # fmt: skip
 def test_a_form_that_is_none_is_refused(text: str, says: str) -> None:
-    with pytest.raises(FormFault, match=re.escape(says)):
-        read_form(text)
+    with pytest.raises(InvalidTextForm, match=re.escape(says)):
+        parse_time_form(text)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +275,7 @@ def test_a_form_that_is_none_is_refused(text: str, says: str) -> None:
     ],
 )  # fmt: skip
 def test_forms_that_read_a_text_as_different_times_are_ambiguous(times: list[str], clash: bool) -> None:
-    assert (ambiguous([read_form(text) for text in times]) is not None) is clash
+    assert (find_ambiguous_formats([parse_time_form(text) for text in times]) is not None) is clash
 
 
 @pytest.mark.parametrize(
@@ -276,8 +283,8 @@ def test_forms_that_read_a_text_as_different_times_are_ambiguous(times: list[str
     [("Europe/Berln", "did you mean 'Europe/Berlin'"), ("../x", "no time zone"), ("CEST", "no time zone")],
 )
 def test_a_zone_that_is_none_is_refused(text: str, says: str) -> None:
-    with pytest.raises(FormFault, match=re.escape(says)):
-        read_zone(text)
+    with pytest.raises(InvalidTextForm, match=re.escape(says)):
+        parse_zone_setting(text)
 
 
 def test_every_zone_that_is_taken_is_known_to_the_engine() -> None:
@@ -286,8 +293,8 @@ def test_every_zone_that_is_taken_is_known_to_the_engine() -> None:
 
     def taken(name: str) -> bool:
         try:
-            return read_zone(name) is not None
-        except FormFault:
+            return parse_zone_setting(name) is not None
+        except InvalidTextForm:
             return False
 
     assert {name for name in available_timezones() if taken(name)} - known == set()

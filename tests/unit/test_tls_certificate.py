@@ -14,11 +14,11 @@ from cryptography.x509.oid import NameOID
 from structlog.testing import capture_logs
 
 from certificates import HOUR, pair, written
-from whohas.api.tls import Certificate
+from whohas.api.tls import ReloadingCertificate
 from whohas.errors import InvalidArguments
 
 
-def shown(certificate: Certificate, host: str | None = None) -> str:
+def shown(certificate: ReloadingCertificate, host: str | None = None) -> str:
     """The name in the certificate that a client is shown."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
@@ -39,24 +39,24 @@ def shown(certificate: Certificate, host: str | None = None) -> str:
 
 @pytest.mark.parametrize("host", [None, "whohas.example"])
 def test_a_changed_certificate_is_shown_from_the_next_handshake_on(tmp_path: Path, host: str | None) -> None:
-    certificate = Certificate(*written(tmp_path, pair("first")))
+    certificate = ReloadingCertificate(*written(tmp_path, pair("first")))
     assert shown(certificate, host) == "first"
     for number in range(3):
         written(tmp_path, pair(f"next {number}"))
         with capture_logs() as log:
-            certificate.look()
+            certificate.reload_if_changed()
         assert shown(certificate, host) == f"next {number}"
         assert [line["event"] for line in log] == ["certificate renewed"]
 
 
 def test_an_unchanged_certificate_is_read_when_asked(tmp_path: Path) -> None:
-    certificate = Certificate(*written(tmp_path, pair()))
+    certificate = ReloadingCertificate(*written(tmp_path, pair()))
     with capture_logs() as log:
-        certificate.look()
+        certificate.reload_if_changed()
         assert not log
-        certificate.ask()
-        certificate.look()
-        certificate.look()
+        certificate.request_reload()
+        certificate.reload_if_changed()
+        certificate.reload_if_changed()
     assert [line["event"] for line in log] == ["certificate renewed"]
 
 
@@ -94,7 +94,7 @@ def test_a_pair_that_cannot_be_used_is_a_sentence(tmp_path: Path, what: str) -> 
     put, says = wrong(tmp_path)[what]
     put()
     with pytest.raises(InvalidArguments) as error:
-        Certificate(*paths)
+        ReloadingCertificate(*paths)
     assert says in error.value.message
     assert "\n" not in error.value.message and "WHOHAS_TLS_CERTIFICATE" in error.value.message
 
@@ -105,7 +105,7 @@ OUT_OF_DATE = {"has expired": (-2 * HOUR, -HOUR), "is not valid yet": (HOUR, 2 *
 @pytest.mark.parametrize("what", [*wrong(Path()), *OUT_OF_DATE])
 def test_a_failed_renewal_keeps_the_certificate_and_says_so(tmp_path: Path, what: str) -> None:
     paths = written(tmp_path, pair("first"))
-    certificate = Certificate(*paths)
+    certificate = ReloadingCertificate(*paths)
     if what in OUT_OF_DATE:
         written(tmp_path, pair("late", *OUT_OF_DATE[what]))
         says = what
@@ -113,15 +113,15 @@ def test_a_failed_renewal_keeps_the_certificate_and_says_so(tmp_path: Path, what
         put, says = wrong(tmp_path)[what]
         put()
     with capture_logs() as log:
-        certificate.look()
-        certificate.look()  # which has nothing new to say
+        certificate.reload_if_changed()
+        certificate.reload_if_changed()  # which has nothing new to say
     assert [line["event"] for line in log] == ["certificate not renewed"]
     assert says in log[0]["reason"] and "The one from before stays in use" in log[0]["reason"]
     assert shown(certificate) == "first"
     if paths[0].is_dir():
         paths[0].rmdir()
     written(tmp_path, pair("repaired"))
-    certificate.look()
+    certificate.reload_if_changed()
     assert shown(certificate) == "repaired"
 
 
@@ -130,21 +130,21 @@ def test_a_start_with_a_certificate_out_of_date_says_so(
     tmp_path: Path, says: str, times: tuple[timedelta, timedelta]
 ) -> None:
     with capture_logs() as log:
-        certificate = Certificate(*written(tmp_path, pair("late", *times)))
+        certificate = ReloadingCertificate(*written(tmp_path, pair("late", *times)))
     assert [line["log_level"] for line in log] == ["error"]
     assert f"server.pem {says}" in log[0]["reason"]
     assert shown(certificate) == "late", "clients that do not look at dates can call"
 
 
 def test_certificate_and_key_may_come_one_after_the_other(tmp_path: Path) -> None:
-    certificate = Certificate(*written(tmp_path, pair("first")))
+    certificate = ReloadingCertificate(*written(tmp_path, pair("first")))
     second = pair("second")
     (tmp_path / "server.pem").write_bytes(second[0])
     with capture_logs() as log:
-        certificate.look()
+        certificate.reload_if_changed()
         assert shown(certificate) == "first"
         (tmp_path / "server.key").write_bytes(second[1])
-        certificate.look()
+        certificate.reload_if_changed()
     assert shown(certificate) == "second"
     assert [line["event"] for line in log] == ["certificate not renewed", "certificate renewed"]
 
@@ -152,4 +152,4 @@ def test_certificate_and_key_may_come_one_after_the_other(tmp_path: Path) -> Non
 def test_a_key_too_weak_for_tls_is_refused(tmp_path: Path) -> None:
     small = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - it is to be refused
     with pytest.raises(InvalidArguments, match="key too small"):
-        Certificate(*written(tmp_path, pair(key=small)))
+        ReloadingCertificate(*written(tmp_path, pair(key=small)))

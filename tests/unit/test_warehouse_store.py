@@ -16,7 +16,7 @@ from factories import publish, stage
 from patience import PATIENCE_SECONDS
 from whohas.errors import NotFound
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, ROLES
-from whohas.warehouse.store import Change, Snapshot, Warehouse
+from whohas.warehouse.store import Snapshot, TableChange, Warehouse
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_only_partitions_that_are_named_are_replaced(warehouse: Warehouse) -> No
     publish(warehouse, [], [account("1", "a"), account("2", "b")])
     with warehouse.load() as load:
         file = stage(load, ACCOUNTS, [account("3", "a")], "a")
-        snapshot = load.publish([Change(ACCOUNTS, (file,), frozenset({"a"}))], ("a",))
+        snapshot = load.publish([TableChange(ACCOUNTS, (file,), frozenset({"a"}))], ("a",))
     assert sorted(ids(snapshot)) == ["2", "3"]
     assert [file.rows for file in snapshot.files(ACCOUNTS, frozenset({"b"}))] == [1]
 
@@ -63,14 +63,14 @@ def test_only_partitions_that_are_named_are_replaced(warehouse: Warehouse) -> No
 def test_an_unpartitioned_table_is_replaced_whole(warehouse: Warehouse) -> None:
     for id in ("1", "2"):
         with warehouse.load() as load:
-            load.publish([Change(ROLES, (stage(load, ROLES, [{"id": id}]),), None)], ())
+            load.publish([TableChange(ROLES, (stage(load, ROLES, [{"id": id}]),), None)], ())
     assert [file.rows for file in warehouse.snapshot().files(ROLES)] == [1]
 
 
 def test_files_come_in_the_order_in_which_they_were_staged(warehouse: Warehouse) -> None:
     with warehouse.load() as load:
         files = [stage(load, ACCOUNTS, [account(str(n))], "s") for n in range(12)]
-        load.publish([Change(ACCOUNTS, tuple(reversed(files)), frozenset({"s"}))], ("s",))
+        load.publish([TableChange(ACCOUNTS, tuple(reversed(files)), frozenset({"s"}))], ("s",))
     assert ids(warehouse.snapshot()) == [str(n) for n in range(12)]
 
 
@@ -83,7 +83,7 @@ def test_what_is_staged_and_not_published_is_removed(warehouse: Warehouse) -> No
 
 
 def test_a_rehearsal_writes_nothing(warehouse: Warehouse) -> None:
-    with warehouse.rehearse() as load:
+    with warehouse.dry_run() as load:
         path = stage(load, ACCOUNTS, [account("1")], "s").path
         assert path.exists()
     assert not path.exists()
@@ -102,7 +102,7 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from factories import stage
-from whohas.warehouse.store import Change, Load, Warehouse
+from whohas.warehouse.store import Load, TableChange, Warehouse
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES
 
 class Dying(Load):
@@ -118,7 +118,7 @@ store.Load = Dying
 with Warehouse(Path(sys.argv[1])).load() as load:
     accounts = stage(load, ACCOUNTS, [{"id": "new", "nativeIdentity": "new", "sourceId": "s"}], "s")
     people = stage(load, IDENTITIES, [{"id": "new", "sourceId": ""}], "")
-    changes = [Change(ACCOUNTS, (accounts,), None), Change(IDENTITIES, (people,), None)]
+    changes = [TableChange(ACCOUNTS, (accounts,), None), TableChange(IDENTITIES, (people,), None)]
     load.publish(changes, ("s",))
 """
 

@@ -7,11 +7,11 @@ from typing import cast
 from starlette.requests import Request
 from starlette.types import Scope
 
-from whohas.audit import Who
+from whohas.audit import Actor
 from whohas.auth import Caller
 
 
-def request_actor(request: Request) -> Who:
+def request_actor(request: Request) -> Actor:
     """Return the actor of a request for audit events: the caller, `unknown` before authentication, and the address."""
     return actor_of(request.scope)
 
@@ -26,13 +26,13 @@ def remember_claim(request: Request, tried: str) -> None:
     request.state.tried = tried
 
 
-def actor_of(scope: Scope) -> Who:
+def actor_of(scope: Scope) -> Actor:
     """Return the actor of a request from its ASGI scope."""
     state = scope["state"]
     address = str(scope["client"][0]) if scope.get("client") else ""
     tracking_id = cast("str", state["tracking_id"])
     caller: Caller | None = state.get("caller")
     if caller is None:
-        return Who("unknown", address=address, tracking_id=tracking_id)
-    kind = "user" if caller.user else "client"
-    return Who(kind, caller.name, caller.id, caller.client if caller.user else "", address, tracking_id)
+        return Actor("unknown", address=address, tracking_id=tracking_id)
+    kind = "user" if caller.is_user else "client"
+    return Actor(kind, caller.name, caller.id, caller.client_id if caller.is_user else "", address, tracking_id)

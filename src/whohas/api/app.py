@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from whohas import __version__
 from whohas.api import openapi
-from whohas.api.dependencies import allowed, open_paths
-from whohas.api.errors import handle
+from whohas.api.dependencies import authorize, public_paths
+from whohas.api.errors import exception_handler
 from whohas.api.middleware.authentication import AuthenticationMiddleware
 from whohas.api.middleware.body_size import BodySizeLimitMiddleware
 from whohas.api.middleware.content_coding import ContentCodingMiddleware
@@ -30,9 +30,9 @@ from whohas.api.middleware.rate_limit import RateLimitMiddleware
 from whohas.api.middleware.request_id import TRACKING_HEADER, RequestIdMiddleware
 from whohas.api.middleware.result_fast_path import ResultFastPathMiddleware
 from whohas.api.middleware.tracing import TracingMiddleware
-from whohas.api.preconditions import CONDITIONS
+from whohas.api.preconditions import PRECONDITION_HEADERS
 from whohas.api.routes.events import PREFIX as RUNS
-from whohas.api.routes.events import Watch, watch_routes
+from whohas.api.routes.events import RunEvents, watch_routes
 from whohas.api.routes.health import health_routes
 from whohas.api.routes.metrics import Metrics
 from whohas.api.routes.oauth import token_routes
@@ -43,8 +43,8 @@ from whohas.api.routes.schedules import schedule_routes
 from whohas.api.routes.sign_in import sign_in_routes
 from whohas.api.routes.tasks import PREFIXES as TASK_PREFIXES
 from whohas.api.routes.tasks import task_routes
-from whohas.db.engine import answers_at_once
-from whohas.reports import reports as known_reports
+from whohas.db.engine import is_local
+from whohas.reports import all_reports as known_reports
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -61,13 +61,13 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title=openapi.TITLE,
         version=__version__,
-        description=openapi.ABOUT,
+        description=openapi.DESCRIPTION,
         openapi_url=None,  # `_describe` serves it
         docs_url=None,  # the pages would be loaded from a CDN
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(allowed)],
-        exception_handlers={HTTPException: handle, RequestValidationError: handle},
+        dependencies=[Depends(authorize)],
+        exception_handlers={HTTPException: exception_handler, RequestValidationError: exception_handler},
         generate_unique_id_function=_operation_id,
     )
     reports = report_routes(services)
@@ -77,7 +77,7 @@ def create_app(services: Services) -> FastAPI:
     for prefix in TASK_PREFIXES:
         app.include_router(tasks, prefix=prefix)
     app.include_router(schedule_routes(services), prefix=SCHEDULES)
-    watch = app.state.watch = Watch(services)
+    watch = app.state.watch = RunEvents(services)
     app.include_router(watch_routes(services, watch), prefix=RUNS)
     app.include_router(record_routes(services), prefix=RUNS)
     app.include_router(token_routes(services))
@@ -86,7 +86,7 @@ def create_app(services: Services) -> FastAPI:
     if services.settings.metrics != "off":
         app.include_router(metrics.route(services.settings.metrics == "open"))
     _describe(app)
-    app.user_middleware.extend(_middleware(services, metrics, open_paths(app)))
+    app.user_middleware.extend(_middleware(services, metrics, public_paths(app)))
     return app
 
 
@@ -118,7 +118,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
             CORSMiddleware,
             allow_origins=list(origins),
             allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-            allow_headers=["authorization", "content-type", "accept", "range", *CONDITIONS],
+            allow_headers=["authorization", "content-type", "accept", "range", *PRECONDITION_HEADERS],
             expose_headers=[
                 "Content-Disposition",
                 "Retry-After",
@@ -131,13 +131,13 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
     ]
     tokens = services.access.tokens
     limit = services.access.rate_limit
-    local = answers_at_once(services.database)
+    local = is_local(services.database)
     return [
         Middleware(MessageFramingMiddleware),
         Middleware(RequestIdMiddleware),
         *([Middleware(TracingMiddleware, tracing=services.tracing)] if services.tracing.provider else []),
         Middleware(MetricsMiddleware, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
-        Middleware(DeniedRequestAuditMiddleware, denials=services.denials),
+        Middleware(DeniedRequestAuditMiddleware, denials=services.denial_log),
         Middleware(DrainBodyMiddleware),
         *(cors if origins else []),
         Middleware(ExceptionMiddleware),
@@ -148,7 +148,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
             open_paths=without_token,
             inline=local and tokens.outside is None,
         ),
-        *([Middleware(RateLimitMiddleware, limit=limit, inline=local)] if limit.calls else []),
+        *([Middleware(RateLimitMiddleware, limit=limit, inline=local)] if limit.max_calls else []),
         Middleware(ContentCodingMiddleware),
         Middleware(BodySizeLimitMiddleware, max_bytes=services.settings.max_body_bytes),
         Middleware(ResultFastPathMiddleware, runs=services.runs, inline=local),

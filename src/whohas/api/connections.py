@@ -5,8 +5,8 @@ send a request, send its headers or body too slowly (408), or do not read the re
 connections, those that were idle for longest are closed to make room for new ones.
 
 A `LimitedConnection` is a protocol between the transport and uvicorn's protocol. It sees bytes but no requests, so
-`limited`, an ASGI wrapper between uvicorn and the application, reports the begin and end of each request to it. Once a
-second `LimitedServer` checks all connections for timeouts.
+`report_requests`, an ASGI wrapper between uvicorn and the application, reports the begin and end of each request to it.
+Once a second `LimitedServer` checks all connections for timeouts.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from whohas import timeouts
-from whohas.api.tls import Certificate
+from whohas.api.tls import ReloadingCertificate
 
-MOST_FILES = 65_536
+MAX_OPEN_FILES = 65_536
 """The limit of open files that a server sets for itself, if its hard limit allows it."""
 RESERVED_FILES = 256
 """The files that are reserved for everything but connections, unless the limit is below twice as many."""
-BODY_BYTES_A_SECOND = 4_096
+MIN_BODY_BYTES_PER_SECOND = 4_096
 """The rate in bytes per second at which a body must arrive after its first `HTTP_BODY_SECONDS`."""
 BACKLOG = 2048
 """The length of the listening socket's queue of connections that are not accepted yet."""
@@ -54,17 +54,17 @@ log = structlog.get_logger("whohas.http")
 
 
 def raise_file_limit() -> int:
-    """Raise this process's soft limit of open files to `MOST_FILES`, or to its hard limit; return the new limit."""
+    """Raise this process's soft limit of open files to `MAX_OPEN_FILES`, or to its hard limit; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):  # some systems refuse it
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    return MAX_OPEN_FILES if soft == resource.RLIM_INFINITY else soft
 
 
-def most_connections(files: int) -> int:
+def max_connections(files: int) -> int:
     """Return the most connections that a server with this limit of open files accepts, at least 16.
 
     A quarter of the files, and at least 256 (or half, if there are fewer than 512), is reserved for downloads and
@@ -86,7 +86,7 @@ class Connections:
         self.all: set[LimitedConnection] = set()
         self._logged = -float(timeouts.HTTP_CONNECTIONS_LOG_SECONDS)
 
-    def make_room(self, why: str) -> int:
+    def close_idle(self, why: str) -> int:
         """Close the connections that were idle for longest, at most one percent of `most`; return how many.
 
         Writes a log line, at most every `HTTP_CONNECTIONS_LOG_SECONDS`.
@@ -95,7 +95,7 @@ class Connections:
             why: a sentence on why room is needed, for the log.
         """
         # a connection that received bytes just now may be about to begin a request
-        before = time.monotonic() - timeouts.HTTP_IDLE_LEAST_SECONDS
+        before = time.monotonic() - timeouts.HTTP_MIN_IDLE_SECONDS
         idle = [connection for connection in self.all if connection.idle and connection.heard < before]
         closed = heapq.nsmallest(max(1, self.most // 100), idle, key=lambda connection: connection.heard)
         for connection in closed:
@@ -113,14 +113,14 @@ class Connections:
             )
         return len(closed)
 
-    def look(self) -> None:
+    def close_timed_out(self) -> None:
         """Close the connections that exceeded a timeout."""
         now = time.monotonic()
         for connection in list(self.all):
-            connection.look(now)
+            connection.check_timeouts(now)
 
 
-class Request:
+class RequestProgress:
     """The progress of the request that a connection is serving.
 
     Attributes:
@@ -170,7 +170,7 @@ class LimitedConnection(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.heard = time.monotonic()
         self._connections = connections
-        self._request: Request | None = None
+        self._request: RequestProgress | None = None
         self._had_requests = False
         self._head_since: float | None = None
         self._stalled_since: float | None = None
@@ -188,7 +188,7 @@ class LimitedConnection(asyncio.Protocol):
         connections = self._connections
         connections.all.add(self)
         if len(connections.all) > connections.most:
-            connections.make_room(f"There were more than {connections.most:,} connections.")
+            connections.close_idle(f"There were more than {connections.most:,} connections.")
             if len(connections.all) > connections.most:  # no connection was idle
                 self.transport.abort()
 
@@ -215,20 +215,20 @@ class LimitedConnection(asyncio.Protocol):
         self._stalled_since = None
         self.protocol.resume_writing()
 
-    def begin(self) -> Request:
+    def request_started(self) -> RequestProgress:
         """Note that the headers of a request are complete; return its progress."""
-        self._request = Request()
+        self._request = RequestProgress()
         self._had_requests, self._head_since = True, None
         return self._request
 
-    def end(self, request: Request) -> None:
+    def request_finished(self, request: RequestProgress) -> None:
         """Note that the application has finished a request."""
         if self._request is request:  # else the next request has begun already
             self.heard = time.monotonic()
             self._request = None
             self._head_since = self.heard if request.next_came else None
 
-    def look(self, now: float) -> None:
+    def check_timeouts(self, now: float) -> None:
         """Close the connection if it exceeded the timeout of its phase.
 
         Args:
@@ -254,7 +254,7 @@ class LimitedConnection(asyncio.Protocol):
                 return
             if not request.waiting:  # the client is not slow: the application has not asked for more
                 request.body_since, request.body_bytes = now, 0
-            elif now - request.body_since > timeouts.HTTP_BODY_SECONDS + request.body_bytes / BODY_BYTES_A_SECOND:
+            elif now - request.body_since > timeouts.HTTP_BODY_SECONDS + request.body_bytes / MIN_BODY_BYTES_PER_SECOND:
                 self._cut("body", timeouts.HTTP_BODY_SECONDS)
         elif not self._had_requests and now - self.heard > timeouts.HTTP_KEEP_ALIVE_SECONDS:
             self.transport.close()  # no request was ever sent
@@ -298,8 +298,8 @@ def _timed_out(text: str) -> bytes:
     return b"".join(encoder.send(event) or b"" for event in (response, h11.Data(data=body), h11.EndOfMessage()))
 
 
-def limited_by(connections: Connections) -> type[asyncio.Protocol]:
-    """Return the protocol class for uvicorn's setting `http`; the application must be wrapped by `limited` as well."""
+def limited_protocol(connections: Connections) -> type[asyncio.Protocol]:
+    """Return the protocol class for uvicorn's setting `http`; wrap the application by `report_requests` as well."""
 
     class Connection(LimitedConnection):
         def __init__(self, app_state: dict[str, Any], **options: Any) -> None:
@@ -309,14 +309,14 @@ def limited_by(connections: Connections) -> type[asyncio.Protocol]:
     return Connection
 
 
-def limited(application: Application) -> Application:
+def report_requests(application: Application) -> Application:
     """Wrap an ASGI application so that the begin and end of each request are reported to its `LimitedConnection`."""
 
     async def serve(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         connection: LimitedConnection | None = scope.get("state", {}).pop(_STATE_KEY, None)
         if connection is None:
             return await application(scope, receive, send)
-        request = connection.begin()
+        request = connection.request_started()
 
         async def sending(message: Message) -> None:
             request.answered = True
@@ -325,13 +325,13 @@ def limited(application: Application) -> Application:
         try:
             await application(scope, lambda: request.receive(receive), sending)
         finally:
-            connection.end(request)
+            connection.request_finished(request)
 
     return serve
 
 
 class LimitedServer(uvicorn.Server):
-    """uvicorn's server, which checks its connections and its TLS certificate every `HTTP_LOOK_SECONDS`.
+    """uvicorn's server, which checks its connections and its TLS certificate every `HTTP_POLL_SECONDS`.
 
     Args:
         config: uvicorn's configuration.
@@ -339,7 +339,9 @@ class LimitedServer(uvicorn.Server):
         certificate: the certificate, whose files may be replaced; None without TLS.
     """
 
-    def __init__(self, config: uvicorn.Config, limits: Connections, certificate: Certificate | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, limits: Connections, certificate: ReloadingCertificate | None = None
+    ) -> None:
         super().__init__(config)
         self.limits = limits
         self.certificate = certificate
@@ -357,11 +359,11 @@ class LimitedServer(uvicorn.Server):
 
     async def _look(self) -> None:
         while True:
-            await asyncio.sleep(timeouts.HTTP_LOOK_SECONDS)
+            await asyncio.sleep(timeouts.HTTP_POLL_SECONDS)
             try:
-                self.limits.look()
+                self.limits.close_timed_out()
                 if self.certificate is not None:
-                    await asyncio.to_thread(self.certificate.look)
+                    await asyncio.to_thread(self.certificate.reload_if_changed)
             except Exception as error:  # an error in one connection must not end the checks of all
                 log.error("connections not looked at", exc_info=error)
 
@@ -369,6 +371,6 @@ class LimitedServer(uvicorn.Server):
         # asyncio reports here that accept() failed because the process has no file left for another connection
         error = context.get("exception")
         if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
-            self.limits.make_room(f"No further connection can be accepted: {error.strerror}.")
+            self.limits.close_idle(f"No further connection can be accepted: {error.strerror}.")
             return
         loop.default_exception_handler(context)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from whohas.auth import ROUTES, Caller, check_access
 
 
-async def allowed(request: Request) -> None:
+async def authorize(request: Request) -> None:
     """Check that the caller of a request has the rights that its route needs; a dependency of every route.
 
     Raises:
@@ -26,13 +26,13 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def open_paths(app: FastAPI) -> frozenset[str]:
+def public_paths(app: FastAPI) -> frozenset[str]:
     """Return the paths that need no token according to the table of access.
 
     Raises:
         RuntimeError: a route is not in the table; add it there with the rights that it needs. Also a route that needs
-            rights but is not a FastAPI operation, such as a mounted application: the dependency `allowed` does not run
-            for it, so that its caller would not be authorized.
+            rights but is not a FastAPI operation, such as a mounted application: the dependency `authorize` does not
+            run for it, so that its caller would not be authorized.
     """
     paths: set[str] = set()
     for route in iter_route_contexts(app.routes):

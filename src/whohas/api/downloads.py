@@ -16,11 +16,11 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
-from whohas.api.filenames import content_disposition, exact_name
-from whohas.api.preconditions import Outcome, Validators, evaluate
+from whohas.api.filenames import content_disposition, unicode_file_name
+from whohas.api.preconditions import PreconditionOutcome, Validators, evaluate_preconditions
 from whohas.errors import NotFound
 
-CHUNK = 256 * 1024
+CHUNK_BYTES = 256 * 1024
 """Bytes that are read and sent at a time."""
 
 MEDIA_TYPES = {"pdf": "application/pdf"}
@@ -37,7 +37,7 @@ class Download:
         preferred_name: the file name that the caller asked for, or None.
         default_name: the file name otherwise, without an extension.
         extension: the extension of the file name, without a dot.
-        begin: called for a GET before the first byte is sent, with the file name and the range as start and end
+        on_start: called for a GET before the first byte is sent, with the file name and the range as start and end
             (exclusive), or None for the whole file. If it raises, nothing is sent.
     """
 
@@ -47,10 +47,10 @@ class Download:
     preferred_name: str | None
     default_name: str
     extension: str
-    begin: Callable[[str, tuple[int, int] | None], None] = lambda _name, _span: None
+    on_start: Callable[[str, tuple[int, int] | None], None] = lambda _name, _span: None
 
 
-def serve(request: Request, download: Download) -> Response:
+def file_response(request: Request, download: Download) -> Response:
     """Return the response to a GET or HEAD of a file: 200, 206 for one byte range, or 304 if the caller has the file.
 
     Preconditions are evaluated first (`whohas.api.preconditions`). A request for several ranges, or for a malformed
@@ -83,22 +83,22 @@ def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
         "Cache-Control": "private, no-cache",
     }
     # not left to FileResponse, which evaluates If-Range only, and sends the file again to a client that has it
-    outcome = evaluate(request.method, request.headers, validators)
-    if outcome is Outcome.FAILED:
+    outcome = evaluate_preconditions(request.method, request.headers, validators)
+    if outcome is PreconditionOutcome.FAILED:
         raise PreconditionFailed(
             f"The file is not the one that If-Match or If-Unmodified-Since names: its ETag is {validators.etag}. "
             "Start the download again without them."
         )
-    if outcome is Outcome.UNCHANGED:
+    if outcome is PreconditionOutcome.UNCHANGED:
         file.close()
         return Response(status_code=304, headers=headers)
 
     # not left to FileResponse: the audit event has the range, and is written before the first byte is sent
-    span = byte_range(_range(request), status.st_size) if outcome is Outcome.RANGE else None
+    span = byte_range(_range(request), status.st_size) if outcome is PreconditionOutcome.RANGE else None
     name = (download.preferred_name, download.default_name, download.extension)
     headers |= {"Content-Type": download.media_type, "Content-Disposition": content_disposition(*name)}
     if request.method == "GET":
-        download.begin(exact_name(*name), span)
+        download.on_start(unicode_file_name(*name), span)
     return _OpenFileResponse(file, status, headers, span)
 
 
@@ -110,7 +110,7 @@ class _OpenFileResponse(FileResponse):
     of the descriptor, opens the same file even if its name was removed.
     """
 
-    chunk_size = CHUNK
+    chunk_size = CHUNK_BYTES
 
     def __init__(
         self, file: BinaryIO, status: os.stat_result, headers: Mapping[str, str], span: tuple[int, int] | None

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
-from whohas.contract import BadToken, ErrorMessage, ErrorResponse, TooManyRequests
+from whohas.contract import ErrorMessage, ErrorResponse, TokenError, TooManyRequests
 from whohas.errors import (
     Conflict,
     Forbidden,
@@ -42,7 +42,7 @@ DETAIL_CODES = {
     503: "503 Service Unavailable",
 }
 
-STATUSES: tuple[tuple[type[WhohasError], int], ...] = (
+STATUS_OF_ERROR: tuple[tuple[type[WhohasError], int], ...] = (
     (TooLarge, 413),
     (InvalidArguments, 400),
     (Forbidden, 403),
@@ -57,7 +57,7 @@ _RESOURCE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno
 log = structlog.get_logger("whohas.http")
 
 
-class NotAllowed(WhohasError):
+class MethodNotAllowed(WhohasError):
     """A method that the path does not support: 405. `allow` is the value of the header Allow."""
 
     def __init__(self, message: str, allow: str) -> None:
@@ -69,7 +69,7 @@ class PreconditionFailed(WhohasError):
     """A precondition of a download, such as If-Match, does not hold: 412."""
 
 
-class UnsupportedCoding(WhohasError):
+class UnsupportedContentCoding(WhohasError):
     """A request body in a content coding, such as gzip: 415."""
 
 
@@ -86,7 +86,7 @@ def tracking_id(scope: Scope) -> str:
     return cast("str", scope["state"]["tracking_id"])
 
 
-def origin(scope: Scope) -> dict[str, str]:
+def request_context(scope: Scope) -> dict[str, str]:
     """Return the tracking id and the trace of a request, to be stored with a run that it starts.
 
     The keys are `trackingId` and `traceparent`; the latter is absent if tracing is off.
@@ -95,65 +95,65 @@ def origin(scope: Scope) -> dict[str, str]:
     return {name: value for name, value in context.items() if value}
 
 
-def answer(error: Exception, scope: Scope) -> Response:
+def error_response(error: Exception, scope: Scope) -> Response:
     """Return the response to an exception.
 
     An unexpected exception is logged with its traceback; the caller gets a 500 with the tracking id and no details.
     """
     match error:
         case Unauthorized():
-            note_refusal(scope, error.message)
-            return refuse_token(error.message)
+            remember_denial_reason(scope, error.message)
+            return unauthorized_response(error.message)
         case QuotaExceeded():
             body = TooManyRequests(message=error.message)
             return json_response(body, 429, {"Retry-After": str(max(1, error.retry_after))})
-        case NotAllowed():
-            return refusal(405, error.message, scope, {"Allow": error.allow})
+        case MethodNotAllowed():
+            return contract_error_response(405, error.message, scope, {"Allow": error.allow})
         case PreconditionFailed():
-            return refusal(412, error.message, scope)
-        case UnsupportedCoding():
-            note_refusal(scope, error.message)
-            return refusal(415, error.message, scope, {"Accept-Encoding": "identity"})
+            return contract_error_response(412, error.message, scope)
+        case UnsupportedContentCoding():
+            remember_denial_reason(scope, error.message)
+            return contract_error_response(415, error.message, scope, {"Accept-Encoding": "identity"})
         case RangeNotSatisfiable():
-            return refusal(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
+            return contract_error_response(416, error.message, scope, {"Content-Range": f"bytes */{error.size}"})
         case WhohasError():
-            status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-            note_refusal(scope, error.message)
+            status = next((status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), 500)
+            remember_denial_reason(scope, error.message)
             if status >= 500:
                 log.error("unavailable", reason=error.message, exc_info=error)
-            return refusal(status, error.message, scope)
+            return contract_error_response(status, error.message, scope)
         case RequestValidationError():
-            return refusal(400, " ".join(_fault(fault) for fault in error.errors()), scope)
+            return contract_error_response(400, " ".join(_fault(fault) for fault in error.errors()), scope)
         case HTTPException(status_code=204):  # raised by a dependency that has nothing to send
             return Response(status_code=204, headers=error.headers)
         case HTTPException():
             headers = dict(error.headers or {})
-            return refusal(error.status_code, _routing_text(error, scope), scope, headers)
+            return contract_error_response(error.status_code, _routing_text(error, scope), scope, headers)
         case _ if _lacks_memory(error):
             log.error("out of memory", reason=first_line(error))
             text = "This needs more memory than the server may use. Ask for less at once, or try again in a minute."
-            return refusal(503, text, scope)
+            return contract_error_response(503, text, scope)
         case _ if _is_unavailable(error):
             log.error("unavailable", exc_info=error)
             text = "The server's database or disk is not available now. Try again in a minute."
-            return refusal(503, text, scope)
+            return contract_error_response(503, text, scope)
         case _:
             log.error("internal fault", exc_info=error)
             text = f"An internal fault occurred. The server's log has it under {tracking_id(scope)}."
-            return refusal(500, text, scope)
+            return contract_error_response(500, text, scope)
 
 
-def note_refusal(scope: Scope, reason: str) -> None:
+def remember_denial_reason(scope: Scope, reason: str) -> None:
     """Remember why a request was refused, for the audit event that `Denied` writes if the status is 401 or 403."""
     scope["state"]["refused"] = reason
 
 
-async def handle(request: Request, error: Exception) -> Response:
-    """Return the response to an exception; `answer` in the form of a FastAPI exception handler."""
-    return answer(error, request.scope)
+async def exception_handler(request: Request, error: Exception) -> Response:
+    """Return the response to an exception; `error_response` in the form of a FastAPI exception handler."""
+    return error_response(error, request.scope)
 
 
-def refusal(status: int, text: str, scope: Scope, headers: dict[str, str] | None = None) -> Response:
+def contract_error_response(status: int, text: str, scope: Scope, headers: dict[str, str] | None = None) -> Response:
     """Return an error response with the contract's body, which has the tracking id and one message in English."""
     code = DETAIL_CODES.get(status, f"{status} Refused")
     messages = [ErrorMessage(text=_plain(text))]
@@ -162,10 +162,10 @@ def refusal(status: int, text: str, scope: Scope, headers: dict[str, str] | None
     )
 
 
-def refuse_token(text: str) -> Response:
+def unauthorized_response(text: str) -> Response:
     """Return a 401 with the contract's body and the header WWW-Authenticate."""
     headers = {"WWW-Authenticate": "Bearer"}
-    return json_response(BadToken(error=_plain(text)), 401, headers, leave_out_nulls=True)
+    return json_response(TokenError(error=_plain(text)), 401, headers, leave_out_nulls=True)
 
 
 def json_response(

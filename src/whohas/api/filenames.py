@@ -6,7 +6,7 @@ import re
 import unicodedata
 from urllib.parse import quote
 
-LONGEST = 150
+MAX_NAME_LENGTH = 150
 """The maximum length of a name in characters, including the extension."""
 
 _FORBIDDEN = re.compile(r'[<>:"|?*;%]+')
@@ -25,17 +25,17 @@ def content_disposition(preferred: str | None, default: str, extension: str) -> 
         default: the name of the report, used if no safe character is left of that.
         extension: the extension without a dot; added unless the name has it.
     """
-    exact = exact_name(preferred, default, extension)
+    exact = unicode_file_name(preferred, default, extension)
     plain = _ascii(exact, extension) or _ascii(default, extension) or f"report.{extension}"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(exact, safe='')}"
 
 
-def exact_name(preferred: str | None, default: str, extension: str) -> str:
+def unicode_file_name(preferred: str | None, default: str, extension: str) -> str:
     """Return the safe file name of a download in Unicode; the arguments are those of `content_disposition`."""
-    return file_name(preferred or "", extension) or file_name(default, extension) or f"report.{extension}"
+    return safe_file_name(preferred or "", extension) or safe_file_name(default, extension) or f"report.{extension}"
 
 
-def file_name(name: str, extension: str) -> str:
+def safe_file_name(name: str, extension: str) -> str:
     """Return a name that every file system accepts, with the extension; empty if nothing is left of it.
 
     Folders are joined by underscores, control and forbidden characters are removed or replaced by underscores, device
@@ -47,7 +47,7 @@ def file_name(name: str, extension: str) -> str:
     stem = _FORBIDDEN.sub("_", stem)
     if stem.lower().endswith(f".{extension}"):
         stem = stem[: -len(extension) - 1]
-    stem = _shorten(stem.lstrip(". "), LONGEST - len(extension) - 1).rstrip(". ")
+    stem = _shorten(stem.lstrip(". "), MAX_NAME_LENGTH - len(extension) - 1).rstrip(". ")
     if not stem.strip("_ "):
         return ""
     if _RESERVED.fullmatch(stem):
@@ -68,7 +68,7 @@ def _shorten(stem: str, length: int) -> str:
 
 
 def _ascii(name: str, extension: str) -> str:
-    # NFKD turns compatibility forms of slashes, dots and quotes into the ASCII ones: `file_name` has to run again
+    # NFKD turns compatibility forms of slashes, dots and quotes into the ASCII ones: `safe_file_name` has to run again
     decomposed = unicodedata.normalize("NFKD", name)
     letters = (letter for letter in decomposed if not unicodedata.combining(letter))
-    return file_name("".join(letter if letter.isascii() else "_" for letter in letters), extension)
+    return safe_file_name("".join(letter if letter.isascii() else "_" for letter in letters), extension)

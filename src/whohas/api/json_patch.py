@@ -11,16 +11,16 @@ from typing import Any, cast
 
 from whohas.contract.tasks import TaskCompletion
 from whohas.errors import InvalidArguments
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
-MOST = 20
+MAX_OPERATIONS = 20
 """The most operations of a patch."""
 
 _COMPLETION = "/completionStatus"
 _COMPLETED = "/completed"
 
 
-def wanted_completion(body: object) -> TaskCompletion:
+def parse_completion_patch(body: object) -> TaskCompletion:
     """Return the completion status that a patch sets; if it sets several, the last one.
 
     `/completed` must be a time, which is ignored.
@@ -37,8 +37,10 @@ def wanted_completion(body: object) -> TaskCompletion:
             '"TERMINATED"}].'
         )
     operations = cast("list[object]", body)
-    if len(operations) > MOST:
-        raise InvalidArguments(f"The patch has {counted(len(operations), 'operation')}; {MOST} is the most.")
+    if len(operations) > MAX_OPERATIONS:
+        raise InvalidArguments(
+            f"The patch has {pluralize(len(operations), 'operation')}; {MAX_OPERATIONS} is the most."
+        )
     wanted: TaskCompletion | None = None
     for number, operation in enumerate(operations, 1):
         path, value = _replacement(number, operation)

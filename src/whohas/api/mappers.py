@@ -13,22 +13,22 @@ from whohas.contract import (
     TaskResultDetails,
     TaskType,
 )
-from whohas.runs.models import Level, Message, Run, State
+from whohas.runs.models import Message, MessageLevel, Run, RunState
 
 # `completionStatus` of a start and of a task
-COMPLETION = {
-    State.SUCCEEDED: CompletionStatus.SUCCESS,
-    State.WARNED: CompletionStatus.WARNING,
-    State.FAILED: CompletionStatus.ERROR,
-    State.CANCELLED: CompletionStatus.TERMINATED,
+COMPLETION_STATUS = {
+    RunState.SUCCEEDED: CompletionStatus.SUCCESS,
+    RunState.WARNED: CompletionStatus.WARNING,
+    RunState.FAILED: CompletionStatus.ERROR,
+    RunState.CANCELLED: CompletionStatus.TERMINATED,
 }
 
 # `status` of a result
-STATUS = {
-    State.SUCCEEDED: ResultStatus.SUCCESS,
-    State.WARNED: ResultStatus.WARNING,
-    State.FAILED: ResultStatus.FAILURE,
-    State.CANCELLED: ResultStatus.TERMINATED,
+RESULT_STATUS = {
+    RunState.SUCCEEDED: ResultStatus.SUCCESS,
+    RunState.WARNED: ResultStatus.WARNING,
+    RunState.FAILED: ResultStatus.FAILURE,
+    RunState.CANCELLED: ResultStatus.TERMINATED,
 }
 
 
@@ -48,7 +48,7 @@ def task_result_details(run: Run) -> TaskResultDetails:
         created=run.created,
         launched=run.launched,
         completed=run.completed,
-        completionStatus=COMPLETION.get(run.state),
+        completionStatus=COMPLETION_STATUS.get(run.state),
         messages=[_message(message) for message in run.messages],
         returns=[],
         attributes=dict(run.attributes),
@@ -59,14 +59,14 @@ def task_result_details(run: Run) -> TaskResultDetails:
 
 def report_results(run: Run) -> ReportResults:
     """Return the response body of `GET /{id}/result`, with the first 20 messages of the run."""
-    over = run.state.over
+    over = run.state.is_over
     finished = {artefact.format for artefact in run.artefacts}
     return ReportResults(
         reportType=run.report_type,
         taskDefName=run.report_name,
         id=run.id,
         created=run.created,
-        status=STATUS.get(run.state),
+        status=RESULT_STATUS.get(run.state),
         duration=run.duration if over else None,
         rows=run.rows if over else None,
         # only formats that the start requested: a client of the published API may not know others made later
@@ -82,8 +82,8 @@ def report_results(run: Run) -> ReportResults:
 def _message(message: Message) -> TaskMessage:
     return TaskMessage(
         type=message.level.value,
-        error=message.level is Level.ERROR,
-        warning=message.level is Level.WARN,
+        error=message.level is MessageLevel.ERROR,
+        warning=message.level is MessageLevel.WARN,
         key=message.key,
         localizedText=message.text,
     )

@@ -12,7 +12,7 @@ _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _BETWEEN = re.compile(r"[ \t]*(?:,[ \t]*)*")
 
 
-def prefers(header: str, wanted: str, usual: str) -> bool:
+def prefers_media_type(header: str, wanted: str, usual: str) -> bool:
     """Return whether a caller asks for a media type, instead of the one that is sent by default.
 
     The header must name the type or its family (`application/*`) with a weight that is not lower than that of the

@@ -13,13 +13,13 @@ from fastapi.openapi.models import OAuthFlows as Flows
 from fastapi.security import OAuth2
 from pydantic import BaseModel
 
-from whohas.auth import ROUTES, Level
-from whohas.auth.callers import ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE
-from whohas.auth.permissions import EVERYBODY
-from whohas.contract import BadToken, ErrorResponse, TooManyRequests
+from whohas.auth import ROUTES, UserLevel
+from whohas.auth.callers import SCOPE_ALL, SCOPE_DEFAULT, SCOPE_MANAGE, SCOPE_READ, TASKS_READ, TASKS_WRITE
+from whohas.auth.permissions import ALL_LEVELS
+from whohas.contract import ErrorResponse, TokenError, TooManyRequests
 
 TITLE = "whohas"
-ABOUT = (
+DESCRIPTION = (
     "Identity reports that can be run, watched, cancelled, downloaded and verified. The operations on reports are "
     "those of the published Reports Data Extraction API; they are the same under every prefix. Every response has its "
     "tracking id in the header SLPT-Request-ID."
@@ -36,9 +36,9 @@ FILTERS = (
     '"ann"`.'
 )
 
-REFUSAL_MODELS: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSE_MODELS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "A part of the request is wrong; the message names it."},
-    401: {"model": BadToken, "description": "The token is missing or not valid."},
+    401: {"model": TokenError, "description": "The token is missing or not valid."},
     403: {
         "model": ErrorResponse,
         "description": "The caller lacks the scope or the user level that the operation needs.",
@@ -63,16 +63,16 @@ def _ref(*models: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"description": refusal["description"], "content": _ref(refusal["model"])}
-    for status, refusal in REFUSAL_MODELS.items()
+    for status, refusal in ERROR_RESPONSE_MODELS.items()
 }
 """The error responses of a route, with references to the schemas.
 
 FastAPI would build the schema of a model once for each of a hundred routes that name it, a tenth of the server's start.
 One route (`/oauth/token`) names the models themselves, so that the schemas are in the description."""
 
-FILE: dict[str, Any] = {
+FILE_RESPONSE: dict[str, Any] = {
     "description": "The file, with Content-Length, ETag (its SHA-256) and byte ranges.",
     "content": {
         media_type: {"schema": {"type": "string", "format": "binary"}}
@@ -113,7 +113,7 @@ SCHEDULE_EXAMPLES: dict[str, Any] = {
     }
 }
 
-PATCH: dict[str, Any] = {
+PATCH_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -136,7 +136,7 @@ PATCH: dict[str, Any] = {
     }
 }
 
-TOKEN_FORM: dict[str, Any] = {
+TOKEN_BODY: dict[str, Any] = {
     "requestBody": {
         "description": "Each field may be in the query instead; the body has precedence.",
         "content": {
@@ -170,19 +170,19 @@ TOKEN_FORM: dict[str, Any] = {
     "security": [],
 }
 
-TOKEN_REFUSALS: dict[int | str, dict[str, Any]] = {
+TOKEN_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {
         "description": "The request or the authorization code is wrong; `error` has the error code of RFC 6749.",
-        "content": _ref(BadToken, ErrorResponse),
+        "content": _ref(TokenError, ErrorResponse),
     },
-    **{status: REFUSAL_MODELS[status] for status in (401, 413, 415, 429, 500, 503)},
+    **{status: ERROR_RESPONSE_MODELS[status] for status in (401, 413, 415, 429, 500, 503)},
 }
 
 SCOPES = {
-    ALL: "everything that the caller may do",
-    DEFAULT: "everything that the caller may do",
-    MANAGE: "start, read, download and cancel",
-    READ: "read results and download",
+    SCOPE_ALL: "everything that the caller may do",
+    SCOPE_DEFAULT: "everything that the caller may do",
+    SCOPE_MANAGE: "start, read, download and cancel",
+    SCOPE_READ: "read results and download",
     TASKS_READ: "read the status of tasks",
     TASKS_WRITE: "read the status of tasks and cancel them",
 }
@@ -208,7 +208,7 @@ application_auth = OAuth2(
 # the dependency `allowed` authorizes.
 
 
-def secured(route: str) -> list[Any]:
+def security_dependencies(route: str) -> list[Any]:
     """Return the dependencies that list the security schemes and scopes of a route in its description.
 
     Args:
@@ -217,19 +217,19 @@ def secured(route: str) -> list[Any]:
     needs = ROUTES[route]
     if needs is None:
         return []
-    schemes = [user_auth] if needs.user else [user_auth, application_auth]
+    schemes = [user_auth] if needs.users_only else [user_auth, application_auth]
     return [Security(scheme, scopes=list(needs.scopes)) for scheme in schemes]
 
 
-def levels(route: str) -> dict[str, Any]:
+def user_levels(route: str) -> dict[str, Any]:
     """Return the user levels of a route as the extension of the published description; empty if any level will do."""
     needs = ROUTES[route]
-    if needs is None or needs.levels == EVERYBODY:
+    if needs is None or needs.levels == ALL_LEVELS:
         return {}
-    return {"x-sailpoint-userLevels": [level.value for level in Level if level in needs.levels]}
+    return {"x-sailpoint-userLevels": [level.value for level in UserLevel if level in needs.levels]}
 
 
-def body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
+def request_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, Any]:
     """Return the description of a request body for an operation that parses its body itself.
 
     Args:

@@ -23,11 +23,11 @@ from enum import Enum, auto
 
 from starlette.datastructures import Headers
 
-CONDITIONS = ("if-match", "if-unmodified-since", "if-none-match", "if-modified-since", "if-range")
+PRECONDITION_HEADERS = ("if-match", "if-unmodified-since", "if-none-match", "if-modified-since", "if-range")
 """The names of the headers, for the list of headers that CORS allows."""
 
 
-class Outcome(Enum):
+class PreconditionOutcome(Enum):
     """The response that the preconditions of a request require."""
 
     WHOLE = auto()
@@ -53,7 +53,7 @@ class Validators:
     modified: datetime
 
 
-def evaluate(method: str, headers: Headers, file: Validators) -> Outcome:
+def evaluate_preconditions(method: str, headers: Headers, file: Validators) -> PreconditionOutcome:
     """Evaluate the preconditions of a GET or HEAD of an existing file.
 
     Args:
@@ -64,19 +64,19 @@ def evaluate(method: str, headers: Headers, file: Validators) -> Outcome:
     if_match, if_none_match = _joined(headers, "if-match"), _joined(headers, "if-none-match")
     if if_match is not None:
         if not _among(if_match, file.etag, weakly=False):
-            return Outcome.FAILED
+            return PreconditionOutcome.FAILED
     elif (since := _date(headers, "if-unmodified-since")) is not None and file.modified > since:
-        return Outcome.FAILED
+        return PreconditionOutcome.FAILED
     if if_none_match is not None:
         if _among(if_none_match, file.etag, weakly=True):
-            return Outcome.UNCHANGED
+            return PreconditionOutcome.UNCHANGED
     elif (since := _date(headers, "if-modified-since")) is not None and file.modified <= since:
-        return Outcome.UNCHANGED
+        return PreconditionOutcome.UNCHANGED
     if method != "GET" or "range" not in headers:
-        return Outcome.WHOLE
+        return PreconditionOutcome.WHOLE
     if_range = _joined(headers, "if-range")
-    same = if_range is None or if_range == file.etag or http_date(if_range) == file.modified
-    return Outcome.RANGE if same else Outcome.WHOLE
+    same = if_range is None or if_range == file.etag or parse_http_date(if_range) == file.modified
+    return PreconditionOutcome.RANGE if same else PreconditionOutcome.WHOLE
 
 
 # RFC 9110, 8.8.3: a comma may be in a tag, so that a list cannot be split at commas
@@ -115,7 +115,7 @@ def _joined(headers: Headers, name: str) -> str | None:
 
 def _date(headers: Headers, name: str) -> datetime | None:
     text = _joined(headers, name)
-    return None if text is None else http_date(text)
+    return None if text is None else parse_http_date(text)
 
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -135,7 +135,7 @@ _DATES = tuple(
 _LEAP_SECOND = 60
 
 
-def http_date(text: str, *, now: datetime | None = None) -> datetime | None:
+def parse_http_date(text: str, *, now: datetime | None = None) -> datetime | None:
     """Parse a date in any of the three formats of HTTP (RFC 9110, 5.6.7); None if it is not one.
 
     `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994` are the same time.

@@ -16,12 +16,12 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from whohas.errors import InvalidArguments, NotFound
-from whohas.formats.registry import find, formats
+from whohas.formats.registry import find_format, formats
 
-DEEPEST = 32
+MAX_NESTING = 32
 """The most levels of nesting in a JSON body; the bodies of the contract have four."""
 
-RUN_ID = re.compile(r"[0-9a-f]{32}")
+RUN_ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def parse_value(body: bytes) -> object:
     return value
 
 
-_TOO_DEEP = f"The body is nested more than {DEEPEST} levels deep."
+_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _integer(digits: str) -> int:
 def _check(value: object) -> None:
     """Check depth and texts level by level rather than by recursion, which deep nesting would exhaust."""
     level: list[object] = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_NESTING):
         level = [part for item in level for part in _parts(item)]
         if not level:
             return
@@ -129,18 +129,18 @@ def _kind(value: object) -> str:
     return kinds.get(type(value), "a number")
 
 
-def run_id(text: str) -> str:
+def validate_run_id(text: str) -> str:
     """Return the run id of a path unchanged.
 
     Raises:
         NotFound: the id is malformed: it is not 32 lower-case hex digits.
     """
-    if not RUN_ID.fullmatch(text):
+    if not RUN_ID_PATTERN.fullmatch(text):
         raise NotFound(f"There is no run with the id {text[:64]!r}. An id is 32 lower-case hex digits.")
     return text
 
 
-def read_flag(value: object) -> bool:
+def parse_bool(value: object) -> bool:
     """Parse a boolean query parameter: true, false, 1 or 0 in any case; PowerShell sends `True`.
 
     Raises:
@@ -157,14 +157,14 @@ def read_flag(value: object) -> bool:
             )
 
 
-def read_format(value: object) -> str:
+def parse_file_format(value: object) -> str:
     """Parse a file format query parameter in any case, and return the name of the format, such as `csv`.
 
     Raises:
         PydanticCustomError: there is no such format; FastAPI makes it a 400.
     """
     try:
-        return find(str(value)).name
+        return find_format(str(value)).name
     except InvalidArguments:
         known = ", ".join(formats())
         raise PydanticCustomError(
@@ -172,5 +172,5 @@ def read_format(value: object) -> str:
         ) from None
 
 
-Flag = Annotated[bool, BeforeValidator(read_flag)]
-Format = Annotated[str, BeforeValidator(read_format)]
+BoolParameter = Annotated[bool, BeforeValidator(parse_bool)]
+FileFormatParameter = Annotated[str, BeforeValidator(parse_file_format)]

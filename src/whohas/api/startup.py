@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from whohas import timeouts
-from whohas.api.errors import refusal
+from whohas.api.errors import contract_error_response
 from whohas.api.middleware.drain_body import DrainBodyMiddleware
 from whohas.api.middleware.request_id import RequestIdMiddleware
 
@@ -25,7 +25,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _response(scope: Scope) -> Response:
-    headers = {"Retry-After": str(timeouts.DATABASE_CALLER_SECONDS), "Cache-Control": "no-store"}
+    headers = {"Retry-After": str(timeouts.DATABASE_RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
     if scope["method"] in ("GET", "HEAD"):
         match scope["path"]:
             case "/healthz":
@@ -34,4 +34,6 @@ def _response(scope: Scope) -> Response:
                 return JSONResponse({"status": "not ready", "parts": {"database": _REASON}}, 503, headers)
             case _:
                 pass
-    return refusal(503, "The server has started and waits for its database. Try again in a minute.", scope, headers)
+    return contract_error_response(
+        503, "The server has started and waits for its database. Try again in a minute.", scope, headers
+    )

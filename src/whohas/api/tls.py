@@ -22,7 +22,7 @@ _NOT_YET, _EXPIRED = 9, 10
 log = structlog.get_logger("whohas.http")
 
 
-class Certificate:
+class ReloadingCertificate:
     """The certificate and private key of the server, in two files that are replaced from time to time.
 
     OpenSSL calls `sni_callback` of the listener's context at each handshake; the callback switches the connection to
@@ -55,12 +55,12 @@ class Certificate:
         """Return the TLS context of the listening socket; has the signature of uvicorn's `ssl_context_factory`."""
         return self._listener
 
-    def ask(self) -> None:
-        """Request that the next `look` reloads the files even if they did not change; safe in a signal handler."""
+    def request_reload(self) -> None:
+        """Let the next `reload_if_changed` reload the files even if they did not change; safe in a signal handler."""
         self._requested = True
 
-    def look(self) -> None:
-        """Reload the files if they changed since the last look, or if `ask` was called.
+    def reload_if_changed(self) -> None:
+        """Reload the files if they changed since the last look, or if `request_reload` was called.
 
         A certificate that cannot be used, has expired or is not yet valid is logged and not used.
         """

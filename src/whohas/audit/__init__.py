@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from whohas.audit.events import Event, Type, Who
-from whohas.audit.outbox import write
+from whohas.audit.events import Actor, Event, EventType
+from whohas.audit.outbox import write_event
 
-__all__ = ["Event", "Type", "Who", "write"]
+__all__ = ["Actor", "Event", "EventType", "write_event"]

@@ -13,30 +13,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from whohas.audit.events import canonical
+from whohas.audit.events import canonical_json
 
-NOTHING = "0" * 64
+FIRST_PREVIOUS_HASH = "0" * 64
 """The previous hash of the first event."""
 
-DIGITS = 12
+SEQUENCE_DIGITS = 12
 """Digits of a sequence number, padded with zeros so that the texts sort as numbers do (CloudEvents' `sequence`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The head of the chain: sequence number and hash of its last event; 0 and `NOTHING` if the chain is empty."""
+class ChainHead:
+    """Sequence number and hash of the last event of the chain; 0 and `FIRST_PREVIOUS_HASH` if the chain is empty."""
 
     sequence: int = 0
-    hash: str = NOTHING
+    hash: str = FIRST_PREVIOUS_HASH
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChainLine:
     """An event with its place in the chain.
 
     Attributes:
         sequence: its number in the chain, from 1.
-        hash: see `hash_of`.
+        hash: see `event_hash`.
         text: its canonical JSON, as in the log file and in Kafka.
     """
 
@@ -45,7 +45,7 @@ class Line:
     text: str
 
 
-def chained(head: Head, event: str, source: str) -> Line:
+def chain_event(head: ChainHead, event: str, source: str) -> ChainLine:
     """Append an event to the chain: return it with its sequence number, the previous hash and its own hash.
 
     Args:
@@ -55,14 +55,14 @@ def chained(head: Head, event: str, source: str) -> Line:
     """
     attributes: dict[str, Any] = json.loads(event)
     attributes["source"] = source
-    attributes["sequence"] = f"{head.sequence + 1:0{DIGITS}}"
+    attributes["sequence"] = f"{head.sequence + 1:0{SEQUENCE_DIGITS}}"
     attributes["previoushash"] = head.hash
-    digest = hash_of(attributes)
-    return Line(head.sequence + 1, digest, canonical({**attributes, "hash": digest}))
+    digest = event_hash(attributes)
+    return ChainLine(head.sequence + 1, digest, canonical_json({**attributes, "hash": digest}))
 
 
-def hash_of(attributes: Mapping[str, Any]) -> str:
+def event_hash(attributes: Mapping[str, Any]) -> str:
     """Compute the hash of an event: SHA-256 of its canonical JSON without the attribute `hash`, in hex."""
     return hashlib.sha256(
-        canonical({name: value for name, value in attributes.items() if name != "hash"}).encode()
+        canonical_json({name: value for name, value in attributes.items() if name != "hash"}).encode()
     ).hexdigest()

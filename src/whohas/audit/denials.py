@@ -2,8 +2,8 @@
 
 In each window of one minute, the first denials of a caller (or of an address without a valid token) get one event each.
 Further ones are only counted; one summary event then gives their number and the times of the first and last. An
-attacker may have any number of addresses, so beyond `ADDRESSES` windows all others share one. A flood therefore costs a
-bounded number of events a minute and bounded memory.
+attacker may have any number of addresses, so beyond `MAX_WINDOWS` windows all others share one. A flood therefore costs
+a bounded number of events a minute and bounded memory.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas import timeouts
-from whohas.audit.events import Event, Type, Who, shortened, timestamp
-from whohas.audit.outbox import write
+from whohas.audit.events import Actor, Event, EventType, format_timestamp, truncated
+from whohas.audit.outbox import write_event
 
-OF_CALLER = 100
+EVENTS_PER_CALLER = 100
 """Individual events per window for an authenticated caller."""
-OF_ADDRESS = 10
+EVENTS_PER_ADDRESS = 10
 """Individual events per window for an address without a valid token."""
-OF_STRANGERS = 200
+EVENTS_OF_ALL_ADDRESSES = 200
 """Individual events per window for all addresses without a valid token together."""
-ADDRESSES = 1_000
+MAX_WINDOWS = 1_000
 """Maximum number of windows; further callers and addresses share one window for each status."""
 
 log = structlog.get_logger("whohas.audit")
@@ -40,28 +40,28 @@ class Denial:
     Attributes:
         who: the caller, or an unknown actor with only an address.
         route: the name of the operation; empty if the path has no route.
-        tried: the client or user that the request claimed to come from, without proof; empty if none.
+        claimed_identity: the client or user that the request claimed to come from, without proof; empty if none.
     """
 
-    who: Who
+    who: Actor
     status: int
     method: str
     path: str
     route: str
     reason: str
-    tried: str = ""
+    claimed_identity: str = ""
 
     def event(self) -> Event:
         """Return the audit event of this one request."""
         facts = {
             "status": self.status,
             "method": self.method,
-            "path": shortened(self.path),
+            "path": truncated(self.path),
             "operation": self.route or None,
-            "reason": shortened(self.reason),
-            "tried": shortened(self.tried) or None,
+            "reason": truncated(self.reason),
+            "tried": truncated(self.claimed_identity) or None,
         }
-        return Event(Type.REQUEST_DENIED, self.who.id or "unknown", self.who, "denied", facts)
+        return Event(EventType.REQUEST_DENIED, self.who.id or "unknown", self.who, "denied", facts)
 
 
 @dataclass
@@ -83,7 +83,7 @@ class _Window:
     until: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Denials:
+class DenialLog:
     """The rate-limited log of denied requests; thread-safe. Call `flush` periodically to write the summary events."""
 
     def __init__(self, database: sa.Engine) -> None:
@@ -92,14 +92,14 @@ class Denials:
         self._windows: dict[tuple[str, int], _Window] = {}
         self._strangers = _Allowance()
 
-    def note(self, denial: Denial) -> None:
+    def record(self, denial: Denial) -> None:
         """Write the audit event of a denial, or only count it if the limits of its window are reached.
 
         If the database fails, the denial is counted and appears in the next summary event.
         """
         with self._lock:
             window = self._window(denial)
-            below_limit = window.logged < (OF_CALLER if denial.who.id else OF_ADDRESS)
+            below_limit = window.logged < (EVENTS_PER_CALLER if denial.who.id else EVENTS_PER_ADDRESS)
             if below_limit and (denial.who.id or self._strangers.take()):
                 window.logged += 1
             else:
@@ -107,7 +107,7 @@ class Denials:
                 return
         try:
             with self._database.begin() as connection:
-                write(connection, denial.event())
+                write_event(connection, denial.event())
         except SQLAlchemyError as error:
             # the request stays denied; its event is part of a summary once the database is back
             log.warning("a denial is counted for later", reason=str(error).splitlines()[0])
@@ -135,7 +135,7 @@ class Denials:
             if counted:
                 with self._database.begin() as connection:
                     for window in counted:
-                        write(connection, _summary(window))
+                        write_event(connection, _summary(window))
         except BaseException:
             with self._lock:
                 for key, window in windows.items():
@@ -147,7 +147,7 @@ class Denials:
 
     def _window(self, denial: Denial) -> _Window:
         key = (denial.who.id or f"from {denial.who.address}", denial.status)
-        if key not in self._windows and len(self._windows) >= ADDRESSES:
+        if key not in self._windows and len(self._windows) >= MAX_WINDOWS:
             key = ("many", denial.status)
         window = self._windows.get(key)
         if window is None or (not window.more and time.monotonic() - window.opened >= timeouts.DENIALS_WINDOW_SECONDS):
@@ -164,7 +164,7 @@ class Denials:
 
 
 class _Allowance:
-    """The limit of individual events for all addresses without a valid token: `OF_STRANGERS` per window."""
+    """The limit of individual events for all addresses without a valid token: `EVENTS_OF_ALL_ADDRESSES` per window."""
 
     def __init__(self) -> None:
         self._opened = time.monotonic()
@@ -175,10 +175,15 @@ class _Allowance:
         if time.monotonic() - self._opened >= timeouts.DENIALS_WINDOW_SECONDS:
             self._opened, self._taken = time.monotonic(), 0
         self._taken += 1
-        return self._taken <= OF_STRANGERS
+        return self._taken <= EVENTS_OF_ALL_ADDRESSES
 
 
 def _summary(window: _Window) -> Event:
     event = window.last.event()
-    facts = {**event.facts, "count": window.more, "since": timestamp(window.since), "until": timestamp(window.until)}
-    return replace(event, facts=facts)
+    facts = {
+        **event.details,
+        "count": window.more,
+        "since": format_timestamp(window.since),
+        "until": format_timestamp(window.until),
+    }
+    return replace(event, details=facts)

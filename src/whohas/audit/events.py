@@ -18,13 +18,13 @@ from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import quote
 
-LONGEST = 1_000
+MAX_TEXT_LENGTH = 1_000
 """Maximum length of a text from outside in an event, in characters; longer ones are cut off."""
 _SAFE = 1 << 53
 """Integers from here on are written as strings, because JSON parsers may round them (RFC 8785, 3.2.2.3)."""
 
 
-class Type(StrEnum):
+class EventType(StrEnum):
     """The types of audit events."""
 
     RUN_STARTED = "whohas.run.started"
@@ -65,12 +65,12 @@ class Type(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class Actor:
     """The actor of an event and the address that the request came from.
 
     Attributes:
-        kind: `client` (a program), `user`, `operator` (the command line on the server's machine), `schedule`, `system`
-            (whohas itself) or `unknown` (a request without a valid token).
+        kind: `client` (a program), `user`, `operator_actor` (the command line on the server's machine), `schedule`,
+            `system` (whohas itself) or `unknown` (a request without a valid token).
         name: of the client, user, operator or schedule.
         id: of the client or user; empty for others.
         client: the id of the client that a user used; otherwise empty.
@@ -86,16 +86,16 @@ class Who:
     tracking_id: str = ""
 
 
-SYSTEM = Who("system", "whohas")
+SYSTEM = Actor("system", "whohas")
 
 
-def operator() -> Who:
+def operator_actor() -> Actor:
     """Return the actor for commands on this machine: the operating system's user and host name."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):  # a user without a name
         name = ""
-    return Who("operator", name, address=socket.gethostname())
+    return Actor("operator", name, address=socket.gethostname())
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,55 +104,55 @@ class Event:
 
     Attributes:
         subject: the id of the object of the action, such as a run; events of one subject stay in order.
-        who: the actor.
+        actor: the actor.
         outcome: `success`, `denied`, or a state, depending on the type.
-        facts: further details; None values are left out.
+        details: further details; None values are left out.
         id: unique; consumers use it to recognise an event that is delivered twice.
         time: when the action took place.
     """
 
-    type: Type
+    type: EventType
     subject: str
-    who: Who
+    actor: Actor
     outcome: str = "success"
-    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def text(self) -> str:
+    def to_json(self) -> str:
         """Return the event as canonical JSON, without the attributes that `chained` adds."""
-        who = self.who
+        who = self.actor
         actor = {"kind": who.kind, "name": who.name, "id": who.id, "client": who.client}
         data = {
             "actor": {name: value for name, value in actor.items() if value},
             "from": who.address or None,
             "trackingId": who.tracking_id or None,
             "outcome": self.outcome,
-            **self.facts,
+            **self.details,
         }
         attributes = {
             "specversion": "1.0",
             "id": self.id,
             "type": self.type.value,
             "subject": self.subject,
-            "time": timestamp(self.time),
+            "time": format_timestamp(self.time),
             "datacontenttype": "application/json",
             "data": {name: value for name, value in data.items() if value is not None},
         }
-        return canonical(attributes)
+        return canonical_json(attributes)
 
 
-def timestamp(time: datetime) -> str:
+def format_timestamp(time: datetime) -> str:
     """Format a time as RFC 3339 in UTC with microseconds, so that the texts sort as the times do."""
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
-def source_of(org: str) -> str:
+def event_source(org: str) -> str:
     """Return the CloudEvents attribute `source` of an organisation's events: `/whohas/acme`."""
     return f"/whohas/{quote(org, safe='')}"
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """Serialize a value as canonical JSON (RFC 8785), without support for fractions.
 
     RFC 8785 sorts keys by UTF-16 code units, Python by characters; the keys of events are ASCII, where both agree.
@@ -160,9 +160,9 @@ def canonical(value: Any) -> str:
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def shortened(text: str) -> str:
-    """Return a text from outside, cut off to `LONGEST` characters; an ellipsis marks the cut."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+def truncated(text: str) -> str:
+    """Return a text from outside, cut off to `MAX_TEXT_LENGTH` characters; an ellipsis marks the cut."""
+    return text if len(text) <= MAX_TEXT_LENGTH else f"{text[: MAX_TEXT_LENGTH - 1]}…"
 
 
 def _plain(value: object) -> object:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whohas import timeouts
-from whohas.audit.outbox import Pending
+from whohas.audit.outbox import PendingEvent
 from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
@@ -37,7 +37,7 @@ _ALWAYS = {"enable.idempotence": True, "acks": "all", "max.in.flight.requests.pe
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SendOutcome:
     """The result of sending a window of events.
 
     Attributes:
@@ -46,12 +46,12 @@ class Outcome:
         fault: the error because of which the remaining events must be sent again; empty if all were sent or rejected.
     """
 
-    sent: list[Pending] = field(default_factory=list[Pending])
-    refused: list[tuple[Pending, str]] = field(default_factory=list[tuple[Pending, str]])
+    sent: list[PendingEvent] = field(default_factory=list[PendingEvent])
+    refused: list[tuple[PendingEvent, str]] = field(default_factory=list[tuple[PendingEvent, str]])
     fault: str = ""
 
 
-class Kafka:
+class KafkaProducer:
     """A producer that sends windows of events one after another: `send`, then `collect` until it returns a result.
 
     A new producer is created after each failure.
@@ -61,17 +61,17 @@ class Kafka:
         self._configuration = configuration(settings)
         self._topic = settings.kafka_topic
         self._producer: Producer | None = None
-        self._window: list[Pending] = []
+        self._window: list[PendingEvent] = []
         self._reports: dict[int, KafkaError | None] = {}
-        self._one_by_one: deque[Pending] = deque()
+        self._one_by_one: deque[PendingEvent] = deque()
         self._trouble = ""
 
     @property
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether events are in flight or queued to be sent one by one."""
         return bool(self._window or self._one_by_one)
 
-    def send(self, events: Sequence[Pending]) -> None:
+    def send(self, events: Sequence[PendingEvent]) -> None:
         """Send a window of events; call `collect` for the result before the next `send`."""
         assert not self._window, "one window at a time"
         if self._producer is None:
@@ -81,7 +81,7 @@ class Kafka:
         for event in events:
             self._produce(self._producer, event)
 
-    def collect(self, seconds: float) -> Outcome | None:
+    def collect(self, seconds: float) -> SendOutcome | None:
         """Return the result of the window in flight once all of it is known; None until then.
 
         After a rejected batch, each further call sends and collects one of its events.
@@ -97,7 +97,7 @@ class Kafka:
             return None
         window, self._window = self._window, []
         sent = [event for event in window if self._reports[event.number] is None]
-        refused: list[tuple[Pending, str]] = []
+        refused: list[tuple[PendingEvent, str]] = []
         for event in window:
             error = self._reports[event.number]
             if error is None:
@@ -105,13 +105,13 @@ class Kafka:
             if error.name() not in _OF_THE_EVENT:
                 fault = f"{self._topic}: {error.str()}. {self._trouble}".strip()
                 self._give_up()
-                return Outcome(sent, refused, fault)
+                return SendOutcome(sent, refused, fault)
             if len(window) == 1:
                 refused.append((event, f"{error.name()}: {error.str()}"))
             else:
                 self._one_by_one.append(event)
         self._trouble = ""
-        return Outcome(sent, refused)
+        return SendOutcome(sent, refused)
 
     def close(self) -> None:
         """Stop. Events without an acknowledgement stay in the outbox, and the next relay sends them again."""
@@ -126,7 +126,7 @@ class Kafka:
         self._window, self._producer = [], None
         self._one_by_one.clear()
 
-    def _produce(self, producer: Producer, event: Pending) -> None:
+    def _produce(self, producer: Producer, event: PendingEvent) -> None:
         from confluent_kafka import KafkaException
 
         def report(error: KafkaError | None, _message: Message) -> None:
@@ -134,7 +134,7 @@ class Kafka:
 
         try:
             producer.produce(
-                self._topic, value=event.text.encode(), key=key_of(event.text), headers=HEADERS, on_delivery=report
+                self._topic, value=event.text.encode(), key=message_key(event.text), headers=HEADERS, on_delivery=report
             )
         except KafkaException as error:  # such as an event that is too large for any broker
             self._reports[event.number] = error.args[0]
@@ -143,7 +143,7 @@ class Kafka:
         self._trouble = error.str()
 
 
-def key_of(line: str) -> str:
+def message_key(line: str) -> str:
     """Return the Kafka message key of an event: the id of its run, or else its subject."""
     event: dict[str, Any] = json.loads(line)
     return str(event["data"].get("run") or event["subject"])
@@ -186,7 +186,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
     return {**known, **_ALWAYS, "linger.ms": _LINGER_MS}
 
 
-def check(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
     """Check the Kafka settings without waiting for a broker: unknown options, unreadable files.
 
     Raises:

@@ -20,7 +20,7 @@ from whohas.atomic import sync_file
 _BLOCK = 1 << 16
 
 
-def append(path: Path, lines: Sequence[str]) -> None:
+def append_lines(path: Path, lines: Sequence[str]) -> None:
     """Append lines to the file and sync it to disk; create the file if it is missing.
 
     Raises:
@@ -48,7 +48,7 @@ def last_hashes(path: Path, most: int) -> set[str]:
 
     After a crash, they show which events were appended but not yet marked in the outbox.
     """
-    return {str(event.get("hash")) for event in map(parsed, last_lines(path, most)) if event}
+    return {str(event.get("hash")) for event in map(parse_line, last_lines(path, most)) if event}
 
 
 def last_lines(path: Path, most: int) -> list[bytes]:
@@ -68,7 +68,7 @@ def last_lines(path: Path, most: int) -> list[bytes]:
         return []
 
 
-def parsed(line: bytes) -> dict[str, Any] | None:
+def parse_line(line: bytes) -> dict[str, Any] | None:
     """Parse a line as an event; return None if it is not a JSON object."""
     try:
         event = json.loads(line)
@@ -78,7 +78,7 @@ def parsed(line: bytes) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EventFilter:
     """A filter for events; None attributes match every event.
 
     Attributes:
@@ -95,7 +95,7 @@ class Wanted:
     since: str | None = None
     until: str | None = None
 
-    def fits(self, event: dict[str, Any]) -> bool:
+    def matches(self, event: dict[str, Any]) -> bool:
         """Return whether an event matches all attributes."""
         data: Any = event.get("data")
         facts: dict[str, Any] = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
@@ -115,7 +115,7 @@ class Wanted:
         return wanted in str(actor.get("name", "")).casefold() or wanted in (actor.get("id"), actor.get("client"))
 
 
-def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
+def read_events(path: Path, wanted: EventFilter, *, follow: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
     """Yield the lines of the events that match a filter, in order; lines that are not events are skipped.
 
     Args:
@@ -132,8 +132,8 @@ def read(path: Path, wanted: Wanted, *, follow: Callable[[], bool] = lambda: Fal
             for line in file or ():
                 rest += line
                 if rest.endswith(b"\n"):
-                    event = parsed(rest)
-                    if event is not None and wanted.fits(event):
+                    event = parse_line(rest)
+                    if event is not None and wanted.matches(event):
                         yield rest[:-1]
                     rest = b""
             if not follow():

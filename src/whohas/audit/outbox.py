@@ -1,8 +1,8 @@
 """The transactional outbox of audit events, and all SQL on it.
 
-`write` inserts an event in the transaction of the action that it records. The relay then gives it a place in the chain,
-appends it to the log file (`filed`), sends it to Kafka (`sent`), and deletes the row. The row of an event that Kafka
-rejects stays, with the reason (`refused`).
+`write_event` inserts an event in the transaction of the action that it records. The relay then gives it a place in the
+chain, appends it to the log file (`filed`), sends it to Kafka (`sent`), and deletes the row. The row of an event that
+Kafka rejects stays, with the reason (`refused`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas.audit.chain import Head, Line, chained
+from whohas.audit.chain import ChainHead, ChainLine, chain_event
 from whohas.audit.events import Event
-from whohas.db.engine import Instant, metadata, upserting
-from whohas.db.outbox import any_waits, read_waiting
+from whohas.db.engine import UTCDateTime, insert_for, metadata
+from whohas.db.outbox import any_matches, read_state
 
 event_table = sa.Table(
     "audit_event",
     metadata,
     sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
-    sa.Column("created", Instant, nullable=False),
+    sa.Column("created", UTCDateTime, nullable=False),
     sa.Column("event", sa.Text, nullable=False, comment="JSON; once it has its place in the chain, the whole line"),
     sa.Column("sequence", sa.BigInteger, unique=True, comment="its place in the chain; null until it has one"),
     sa.Column("hash", sa.String(64)),
@@ -50,7 +50,7 @@ _MORE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingEvent:
     """A chained event that is not yet delivered everywhere.
 
     Attributes:
@@ -78,7 +78,7 @@ class Backlog:
         fault: the last delivery error; empty if delivery works.
     """
 
-    head: Head
+    head: ChainHead
     unfiled: int
     waiting: int
     oldest_seconds: float
@@ -86,18 +86,18 @@ class Backlog:
     fault: str
 
 
-def write(connection: sa.Connection, event: Event) -> None:
+def write_event(connection: sa.Connection, event: Event) -> None:
     """Insert an event into the outbox, in the caller's transaction."""
-    connection.execute(_WRITE, {"created": event.time, "event": event.text(), "filed": False, "sent": False})
+    connection.execute(_WRITE, {"created": event.time, "event": event.to_json(), "filed": False, "sent": False})
 
 
 _WRITE = event_table.insert().inline()
 
 
-def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event]) -> bool:
+def write_load_events(connection: sa.Connection, load_id: str, events: Iterable[Event]) -> bool:
     """Write the events of a load, unless they were written before; return whether they were written now."""
     new = (
-        upserting(connection, load_table)
+        insert_for(connection, load_table)
         .values(load_id=load_id)
         .on_conflict_do_nothing()
         .returning(load_table.c.load_id)
@@ -105,21 +105,21 @@ def write_load(connection: sa.Connection, load_id: str, events: Iterable[Event])
     if connection.execute(new).first() is None:
         return False
     for event in events:
-        write(connection, event)
+        write_event(connection, event)
     return True
 
 
-def knows_load(connection: sa.Connection, load_id: str) -> bool:
+def has_load_events(connection: sa.Connection, load_id: str) -> bool:
     """Return whether the events of a load were written."""
-    return any_waits(connection, load_table.c.load_id == load_id)
+    return any_matches(connection, load_table.c.load_id == load_id)
 
 
 def has_unchained(connection: sa.Connection) -> bool:
     """Return whether there are events without a place in the chain."""
-    return any_waits(connection, _E.sequence.is_(None))
+    return any_matches(connection, _E.sequence.is_(None))
 
 
-def chain(connection: sa.Connection, source: str, most: int) -> int:
+def chain_events(connection: sa.Connection, source: str, most: int) -> int:
     """Give up to `most` events their places in the chain, in the caller's transaction; return how many.
 
     Concurrent calls wait for each other on the row of the head. Committed events are chained in the order in which they
@@ -137,8 +137,8 @@ def chain(connection: sa.Connection, source: str, most: int) -> int:
     head = read_head(connection)
     changes: list[dict[str, Any]] = []
     for row in rows:
-        line: Line = chained(head, row.event, source)
-        head = Head(line.sequence, line.hash)
+        line: ChainLine = chain_event(head, row.event, source)
+        head = ChainHead(line.sequence, line.hash)
         changes.append({"this": row.number, "sequence": line.sequence, "hash": line.hash, "event": line.text})
     if changes:
         connection.execute(_CHAIN, changes)
@@ -153,34 +153,34 @@ _CHAIN = (
 )
 
 
-def read_head(connection: sa.Connection) -> Head:
+def read_head(connection: sa.Connection) -> ChainHead:
     """Return the head of the chain."""
     row = connection.execute(sa.select(head_table.c.sequence, head_table.c.hash)).one()
-    return Head(row.sequence, row.hash)
+    return ChainHead(row.sequence, row.hash)
 
 
-def before(event: Pending) -> Head:
+def head_before(event: PendingEvent) -> ChainHead:
     """Return the head of the chain as it was before an event."""
-    return Head(event.sequence - 1, str(json.loads(event.text)["previoushash"]))
+    return ChainHead(event.sequence - 1, str(json.loads(event.text)["previoushash"]))
 
 
-def unfiled(connection: sa.Connection, after: int, most: int) -> list[Pending]:
+def read_unfiled(connection: sa.Connection, after: int, most: int) -> list[PendingEvent]:
     """Return up to `most` events that are not in the log file and follow the sequence number `after`, in order."""
     return _pending(connection, sa.and_(_E.filed.is_(False), _E.sequence > after), most)
 
 
-def unsent(connection: sa.Connection, most: int) -> list[Pending]:
+def read_unsent(connection: sa.Connection, most: int) -> list[PendingEvent]:
     """Return up to `most` events that Kafka neither has nor has rejected, in the order of the chain."""
     return _pending(connection, sa.and_(_E.sent.is_(False), _E.refused.is_(None)), most)
 
 
-def refused(connection: sa.Connection) -> list[tuple[Pending, str]]:
+def read_rejected(connection: sa.Connection) -> list[tuple[PendingEvent, str]]:
     """Return the events that Kafka rejected, each with the reason, in the order of the chain."""
     rows = connection.execute(sa.select(event_table).where(_E.refused.is_not(None)).order_by(_E.sequence))
-    return [(Pending(row.number, row.sequence, row.hash, row.event), row.refused) for row in rows]
+    return [(PendingEvent(row.number, row.sequence, row.hash, row.event), row.refused) for row in rows]
 
 
-def note_filed(connection: sa.Connection, events: Sequence[Pending], *, kafka: bool) -> None:
+def mark_filed(connection: sa.Connection, events: Sequence[PendingEvent], *, kafka: bool) -> None:
     """Mark events as written to the log file; delete those that are delivered everywhere.
 
     Args:
@@ -189,22 +189,22 @@ def note_filed(connection: sa.Connection, events: Sequence[Pending], *, kafka: b
     _done(connection, events, {"filed": True}, _E.sent.is_(True) if kafka else sa.true())
 
 
-def note_sent(connection: sa.Connection, events: Sequence[Pending]) -> None:
+def mark_sent(connection: sa.Connection, events: Sequence[PendingEvent]) -> None:
     """Mark events as acknowledged by Kafka; delete those that are in the log file too."""
     _done(connection, events, {"sent": True}, _E.filed.is_(True))
 
 
-def forget_unsent(connection: sa.Connection) -> None:
+def delete_unsent(connection: sa.Connection) -> None:
     """Delete the events that only wait for Kafka, after Kafka was removed from the settings."""
     connection.execute(event_table.delete().where(_E.filed.is_(True), _E.refused.is_(None)))
 
 
-def note_refused(connection: sa.Connection, event: Pending, why: str) -> None:
-    """Mark an event as rejected by Kafka, with the reason; it is not sent again until `retry`."""
+def mark_rejected(connection: sa.Connection, event: PendingEvent, why: str) -> None:
+    """Mark an event as rejected by Kafka, with the reason; it is not sent again until `retry_rejected`."""
     connection.execute(event_table.update().where(_E.number == event.number).values(refused=why))
 
 
-def retry(connection: sa.Connection) -> int:
+def retry_rejected(connection: sa.Connection) -> int:
     """Queue the events that Kafka rejected to be sent again; return how many."""
     return connection.execute(event_table.update().where(_E.refused.is_not(None)).values(refused=None)).rowcount
 
@@ -214,7 +214,7 @@ def read_fault(connection: sa.Connection) -> str:
     return connection.execute(sa.select(head_table.c.fault)).scalar_one()
 
 
-def note_fault(connection: sa.Connection, fault: str) -> None:
+def store_fault(connection: sa.Connection, fault: str) -> None:
     """Store the last delivery error; empty means that delivery works."""
     connection.execute(head_table.update().where(head_table.c.fault != fault).values(fault=fault))
 
@@ -222,21 +222,24 @@ def note_fault(connection: sa.Connection, fault: str) -> None:
 def read_backlog(connection: sa.Connection) -> Backlog:
     """Return the state of the outbox."""
     waits = sa.and_(_E.refused.is_(None), sa.or_(_E.filed.is_(False), _E.sent.is_(False)))
-    waiting = read_waiting(connection, _E.created, waits)
+    waiting = read_state(connection, _E.created, waits)
     counts = sa.select(sa.func.count(sa.case((_E.filed.is_(False), 1))), sa.func.count(_E.refused))
     unfiled, refused = connection.execute(counts).one()
     head, fault = read_head(connection), read_fault(connection)
     return Backlog(head, unfiled, waiting.count, waiting.oldest_seconds, refused, fault)
 
 
-def _pending(connection: sa.Connection, condition: sa.ColumnElement[bool], most: int) -> list[Pending]:
+def _pending(connection: sa.Connection, condition: sa.ColumnElement[bool], most: int) -> list[PendingEvent]:
     query = sa.select(_E.number, _E.sequence, _E.hash, _E.event).where(_E.sequence.is_not(None), condition)
     rows = connection.execute(query.order_by(_E.sequence).limit(most))
-    return [Pending(row.number, row.sequence, row.hash, row.event) for row in rows]
+    return [PendingEvent(row.number, row.sequence, row.hash, row.event) for row in rows]
 
 
 def _done(
-    connection: sa.Connection, events: Sequence[Pending], change: dict[str, bool], elsewhere: sa.ColumnElement[bool]
+    connection: sa.Connection,
+    events: Sequence[PendingEvent],
+    change: dict[str, bool],
+    elsewhere: sa.ColumnElement[bool],
 ) -> None:
     """Mark events as delivered to one target (log file or Kafka); delete those that the other target has too.
 

@@ -19,10 +19,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from whohas import timeouts
 from whohas.audit import outbox
-from whohas.audit.kafka import WINDOW, WINDOW_BYTES, Kafka
-from whohas.audit.kafka import check as check_kafka
-from whohas.audit.outbox import Pending
-from whohas.audit.writer import Filing
+from whohas.audit.kafka import WINDOW, WINDOW_BYTES, KafkaProducer
+from whohas.audit.kafka import check_settings as check_kafka
+from whohas.audit.outbox import PendingEvent
+from whohas.audit.writer import AuditLogWriter
 from whohas.background import PeriodicTask, Runner
 from whohas.db import locks
 from whohas.errors import WhohasError
@@ -37,23 +37,23 @@ class Relay:
 
     Attributes:
         tasks: other periodic tasks to run in the same thread.
-        before_end: called when the relay stops, before it delivers the last events.
+        before_stop: called when the relay stops, before it delivers the last events.
     """
 
     settings: Settings
     database: sa.Engine
     tasks: Sequence[PeriodicTask] = ()
-    before_end: Callable[[], object] = field(default=lambda: None)
+    before_stop: Callable[[], object] = field(default=lambda: None)
     _leader: _Leader | None = field(default=None, init=False)
     _held: ExitStack = field(default_factory=ExitStack, init=False)
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process is the leader."""
         return self._leader is not None
 
     @contextmanager
-    def going_on(self) -> Generator[None]:
+    def running(self) -> Generator[None]:
         """Run the relay in a thread until the context ends, then write the remaining events to the log file.
 
         Raises:
@@ -70,13 +70,13 @@ class Relay:
             if runner.stop():
                 self._end()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Write all events of the outbox to the log file, even if another process is the leader."""
         with self.database.connect() as connection:
-            self._filing().settle(connection)
+            self._filing().flush(connection)
 
-    def _filing(self) -> Filing:
-        return Filing(self.settings, kafka=bool(self.settings.kafka_servers))
+    def _filing(self) -> AuditLogWriter:
+        return AuditLogWriter(self.settings, kafka=bool(self.settings.kafka_servers))
 
     def _step(self) -> None:
         """Deliver some events if this process is the leader; otherwise try to become it."""
@@ -92,7 +92,7 @@ class Relay:
     def _pause(self) -> float:
         """Return the seconds until the next step."""
         if self._leader is None:
-            return timeouts.AUDIT_LEAD_SECONDS
+            return timeouts.AUDIT_LEADER_POLL_SECONDS
         return 0.0 if self._leader.has_more else timeouts.AUDIT_POLL_SECONDS
 
     def _lead(self) -> None:
@@ -114,7 +114,7 @@ class Relay:
 
     def _end(self) -> None:
         try:
-            self.before_end()
+            self.before_stop()
             if self._leader is None:
                 self._lead()
             if self._leader is not None:
@@ -128,7 +128,7 @@ class Relay:
 
     def _leading(self) -> AbstractContextManager[sa.Connection | None]:
         """Yield a connection that holds the leader's lock; None if another process is the leader."""
-        return locks.try_session(self.database, locks.RELAY, self.settings.home / "audit-relay.lock")
+        return locks.open_locked_session(self.database, locks.RELAY_LOCK, self.settings.home / "audit-relay.lock")
 
 
 class _Leader:
@@ -138,7 +138,7 @@ class _Leader:
         has_more: whether the last step moved events, or Kafka has some in flight, so that the next step is due at once.
     """
 
-    def __init__(self, settings: Settings, connection: sa.Connection, filing: Filing) -> None:
+    def __init__(self, settings: Settings, connection: sa.Connection, filing: AuditLogWriter) -> None:
         self.has_more = False
         self._settings, self._connection, self._filing = settings, connection, filing
         self._kafka_fault = ""
@@ -146,29 +146,29 @@ class _Leader:
         with connection.begin():
             self._fault = outbox.read_fault(connection)
             if not settings.kafka_servers:
-                outbox.forget_unsent(connection)
-        self._kafka = Kafka(settings) if settings.kafka_servers else None
+                outbox.delete_unsent(connection)
+        self._kafka = KafkaProducer(settings) if settings.kafka_servers else None
 
     def step(self) -> None:
         """Chain some events, append them to the log file and send them to Kafka; set `has_more`."""
         disk_fault = ""
         moved = self._filing.chain(self._connection)
         try:
-            moved += self._filing.file(self._connection)
+            moved += self._filing.append_chained(self._connection)
         except OSError as error:
-            disk_fault = f"{self._settings.trail_path}: {error.strerror}"
+            disk_fault = f"{self._settings.audit_log_path}: {error.strerror}"
         if self._kafka is not None and time.monotonic() >= self._kafka_retry_at:
             delivered, fault = self._send(self._kafka)
             moved += delivered
             if fault:
-                self._kafka_retry_at = time.monotonic() + timeouts.AUDIT_AGAIN_SECONDS
+                self._kafka_retry_at = time.monotonic() + timeouts.AUDIT_KAFKA_RETRY_SECONDS
             self._kafka_fault = fault or ("" if delivered else self._kafka_fault)
         self._note_fault(" ".join(filter(None, (disk_fault, self._kafka_fault))))
-        self.has_more = bool(moved) or (self._kafka is not None and self._kafka.busy)
+        self.has_more = bool(moved) or (self._kafka is not None and self._kafka.is_busy)
 
     def finish(self) -> None:
         """Write the remaining events to the log file, and send to Kafka what it accepts within seconds."""
-        self._filing.settle(self._connection)
+        self._filing.flush(self._connection)
         if self._kafka is not None and not self._kafka_fault:
             self._drain(self._kafka)
 
@@ -177,22 +177,22 @@ class _Leader:
         if self._kafka is not None:
             self._kafka.close()
 
-    def _drain(self, kafka: Kafka) -> None:
+    def _drain(self, kafka: KafkaProducer) -> None:
         """Send the remaining events to Kafka, for `AUDIT_DRAIN_SECONDS` at most; stop at the first error."""
         until = time.monotonic() + timeouts.AUDIT_DRAIN_SECONDS
         while time.monotonic() < until:
             delivered, fault = self._send(kafka)
-            if fault or (not delivered and not kafka.busy):
+            if fault or (not delivered and not kafka.is_busy):
                 return
 
-    def _send(self, kafka: Kafka) -> tuple[int, str]:
+    def _send(self, kafka: KafkaProducer) -> tuple[int, str]:
         """Send the next window to Kafka if none is in flight, and collect results.
 
         Return the number of events that were acknowledged or rejected, and the error or an empty text.
         """
-        if not kafka.busy:
+        if not kafka.is_busy:
             with self._connection.begin():
-                events = window(outbox.unsent(self._connection, WINDOW))
+                events = first_window(outbox.read_unsent(self._connection, WINDOW))
             if not events:
                 return 0, ""
             kafka.send(events)
@@ -200,9 +200,9 @@ class _Leader:
         if outcome is None:
             return 0, ""
         with self._connection.begin():
-            outbox.note_sent(self._connection, outcome.sent)
+            outbox.mark_sent(self._connection, outcome.sent)
             for event, why in outcome.refused:
-                outbox.note_refused(self._connection, event, why)
+                outbox.mark_rejected(self._connection, event, why)
                 log.error("audit event refused by Kafka", sequence=event.sequence, reason=why)
         return len(outcome.sent) + len(outcome.refused), outcome.fault
 
@@ -215,11 +215,11 @@ class _Leader:
         else:
             log.info("audit events get on again")
         with self._connection.begin():
-            outbox.note_fault(self._connection, fault)
+            outbox.store_fault(self._connection, fault)
         self._fault = fault
 
 
-def window(events: list[Pending]) -> list[Pending]:
+def first_window(events: list[PendingEvent]) -> list[PendingEvent]:
     """Return the events from the beginning of a list that fit into one window (`WINDOW_BYTES`), at least one."""
     size = 0
     for count, event in enumerate(events):

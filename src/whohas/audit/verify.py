@@ -11,25 +11,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whohas.audit.chain import Head, hash_of
-from whohas.audit.events import canonical
-from whohas.audit.log_file import parsed
+from whohas.audit.chain import ChainHead, event_hash
+from whohas.audit.events import canonical_json
+from whohas.audit.log_file import parse_line
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerificationResult:
     """The result of a verification.
 
     Attributes:
         lines: the number of lines.
-        first: the sequence number of the first event; 0 if the log is empty.
+        first_sequence: the sequence number of the first event; 0 if the log is empty.
         head: sequence number and hash of the last line.
         faults: one sentence for each problem; empty if the log is intact.
     """
 
     lines: int
-    first: int
-    head: Head
+    first_sequence: int
+    head: ChainHead
     faults: tuple[str, ...]
 
 
@@ -52,7 +52,7 @@ class _Seen:
     sound: bool
 
 
-def verify(paths: Sequence[Path], head: Head | None = None, size: int | None = None) -> Verdict:
+def verify(paths: Sequence[Path], head: ChainHead | None = None, size: int | None = None) -> VerificationResult:
     """Verify files that together are one audit log.
 
     Args:
@@ -65,17 +65,17 @@ def verify(paths: Sequence[Path], head: Head | None = None, size: int | None = N
     Raises:
         OSError: a file cannot be read.
     """
-    lines, first, last, orderly = 0, 0, Head(), True
+    lines, first, last, orderly = 0, 0, ChainHead(), True
     for line in _lines(paths, size):
         follows = lines == 0 or (line.previous, line.sequence) == (last.hash, last.sequence + 1)
         orderly = orderly and line.sound and follows
         first = first if lines else line.sequence
-        last = Head(line.sequence, line.hash)
+        last = ChainHead(line.sequence, line.hash)
         lines += 1
     begins = first == 1 or lines == 0
     if orderly and begins and (head is None or head == last):
-        return Verdict(lines, first, last, ())
-    return Verdict(lines, first, last, tuple(_faults(list(_lines(paths, size)), head)))
+        return VerificationResult(lines, first, last, ())
+    return VerificationResult(lines, first, last, tuple(_faults(list(_lines(paths, size)), head)))
 
 
 def _lines(paths: Sequence[Path], size: int | None) -> Iterator[_Seen]:
@@ -91,17 +91,17 @@ def _lines(paths: Sequence[Path], size: int | None) -> Iterator[_Seen]:
 
 
 def _seen(place: str, line: bytes) -> _Seen:
-    event = parsed(line)
+    event = parse_line(line)
     if event is None:
         return _Seen(place, 0, "", "", sound=False)
     sequence = str(event.get("sequence", ""))
     number = int(sequence) if sequence.isascii() and sequence.isdecimal() and len(sequence) < 20 else 0
     hash = str(event.get("hash", ""))
-    sound = number > 0 and hash == hash_of(event) and line == f"{canonical(event)}\n".encode()
+    sound = number > 0 and hash == event_hash(event) and line == f"{canonical_json(event)}\n".encode()
     return _Seen(place, number, str(event.get("previoushash", "")), hash, sound)
 
 
-def _faults(seen: list[_Seen], head: Head | None) -> Iterator[str]:
+def _faults(seen: list[_Seen], head: ChainHead | None) -> Iterator[str]:
     """Yield a sentence for each problem: missing, changed and replaced events, then added and moved lines."""
     found = _way_back(seen, head)
     for first, last in sorted(found.missing):
@@ -136,7 +136,7 @@ class _Found:
     missing: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
 
 
-def _way_back(seen: list[_Seen], head: Head | None) -> _Found:
+def _way_back(seen: list[_Seen], head: ChainHead | None) -> _Found:
     """Follow the chain backwards from its head, and sort the lines that it reaches.
 
     Example: the lines are 1, 2, 3, 5 and the head is (5, hash of 5). Line 5 has the expected hash: right. Event 4 has
@@ -150,7 +150,7 @@ def _way_back(seen: list[_Seen], head: Head | None) -> _Found:
         by_number.setdefault(one.sequence, []).append(line)
     numbers = sorted(number for number in by_number if number > 0)
     sound = [one for one in seen if one.sound]
-    end = head or (Head(sound[-1].sequence, sound[-1].hash) if sound else Head())
+    end = head or (ChainHead(sound[-1].sequence, sound[-1].hash) if sound else ChainHead())
     found = _Found()
     number, wanted = end.sequence, end.hash
     while number > 0:

@@ -15,18 +15,18 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from whohas.audit import outbox
-from whohas.audit.chain import Head
-from whohas.audit.events import source_of
-from whohas.audit.log_file import append, last_hashes
+from whohas.audit.chain import ChainHead
+from whohas.audit.events import event_source
+from whohas.audit.log_file import append_lines, last_hashes
 from whohas.db.locks import file_lock
 from whohas.settings import Settings
 
-AT_ONCE = 500
+BATCH_SIZE = 500
 """Maximum number of events in one transaction."""
 
 
 @dataclass
-class Filing:
+class AuditLogWriter:
     """The writer of the audit log: gives events their places in the chain and appends them to the log file.
 
     Attributes:
@@ -39,62 +39,62 @@ class Filing:
     _filed: int = field(default=0, init=False)
 
     def chain(self, connection: sa.Connection) -> int:
-        """Give up to `AT_ONCE` events their places in the chain; return how many."""
+        """Give up to `BATCH_SIZE` events their places in the chain; return how many."""
         with connection.begin():
             if not outbox.has_unchained(connection):
                 return 0
         with connection.begin():
-            return outbox.chain(connection, source_of(self.settings.org), AT_ONCE)
+            return outbox.chain_events(connection, event_source(self.settings.org), BATCH_SIZE)
 
-    def file(self, connection: sa.Connection) -> int:
-        """Append up to `AT_ONCE` chained events to the log file, and mark them; return how many were processed.
+    def append_chained(self, connection: sa.Connection) -> int:
+        """Append up to `BATCH_SIZE` chained events to the log file, and mark them; return how many were processed.
 
         Raises:
             OSError: the disk is full or the log file cannot be written; the file is unchanged.
         """
         with connection.begin():
-            if not outbox.unfiled(connection, self._filed, 1):
+            if not outbox.read_unfiled(connection, self._filed, 1):
                 return 0
-        path = self.settings.trail_path
-        with locked(self.settings), connection.begin():
-            waiting = outbox.unfiled(connection, self._filed, AT_ONCE)
-            # A process that was killed after `append` has not marked the events: look which ones the file has already.
-            # Not needed if the file is still as this object left it.
-            present = set[str]() if self._left == _state(path) else last_hashes(path, 2 * AT_ONCE)
-            append(path, [event.text for event in waiting if event.hash not in present])
+        path = self.settings.audit_log_path
+        with log_file_lock(self.settings), connection.begin():
+            waiting = outbox.read_unfiled(connection, self._filed, BATCH_SIZE)
+            # A process that was killed after `append_lines` has not marked the events: look which ones the file has
+            # already. Not needed if the file is still as this object left it.
+            present = set[str]() if self._left == _state(path) else last_hashes(path, 2 * BATCH_SIZE)
+            append_lines(path, [event.text for event in waiting if event.hash not in present])
             self._left = _state(path)
-            outbox.note_filed(connection, waiting, kafka=self.kafka)
+            outbox.mark_filed(connection, waiting, kafka=self.kafka)
         self._filed = max((event.sequence for event in waiting), default=self._filed)
         return len(waiting)
 
-    def settle(self, connection: sa.Connection) -> None:
+    def flush(self, connection: sa.Connection) -> None:
         """Chain all events of the outbox and append them to the log file."""
-        while self.chain(connection) == AT_ONCE:
+        while self.chain(connection) == BATCH_SIZE:
             pass
-        while self.file(connection) == AT_ONCE:
+        while self.append_chained(connection) == BATCH_SIZE:
             pass
 
 
-def end_of_trail(settings: Settings, connection: sa.Connection) -> tuple[Head, int]:
+def expected_end(settings: Settings, connection: sa.Connection) -> tuple[ChainHead, int]:
     """Return the event that the log file must end with, according to the database, and the size of the file in bytes.
 
     `verify` reads the file only up to this size, because other processes may append events afterwards.
     """
-    with locked(settings), connection.begin():
+    with log_file_lock(settings), connection.begin():
         head = outbox.read_head(connection)
-        waiting = outbox.unfiled(connection, 0, 2 * AT_ONCE)
-        present = last_hashes(settings.trail_path, 2 * AT_ONCE) if waiting else set[str]()
+        waiting = outbox.read_unfiled(connection, 0, 2 * BATCH_SIZE)
+        present = last_hashes(settings.audit_log_path, 2 * BATCH_SIZE) if waiting else set[str]()
         filed = [event for event in waiting if event.hash in present]
-        state = _state(settings.trail_path)
+        state = _state(settings.audit_log_path)
         if filed:
-            head = Head(filed[-1].sequence, filed[-1].hash)
+            head = ChainHead(filed[-1].sequence, filed[-1].hash)
         elif waiting:
-            head = outbox.before(waiting[0])
+            head = outbox.head_before(waiting[0])
         return head, state[1] if state else 0
 
 
 @contextmanager
-def locked(settings: Settings) -> Generator[None]:
+def log_file_lock(settings: Settings) -> Generator[None]:
     """Hold the lock of the log file: no other process appends to it until the context ends."""
     with file_lock(settings.home / "audit.lock"):
         yield

@@ -11,100 +11,100 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from whohas.auth.callers import ALL, DEFAULT, Caller, Level, checked_levels, known_scopes
-from whohas.auth.clients import Client, Clients, NewClient
-from whohas.auth.codes import Codes, Grant
-from whohas.auth.keys import Keys, SigningKeys, open_keys, public_set
-from whohas.auth.oidc import Issuer, Trust
-from whohas.auth.owners import owner_of
-from whohas.auth.permissions import ROUTES, Needs, check_access
-from whohas.auth.throttle import Guesses, RateLimit, open_counts
-from whohas.auth.tokens import Token, Tokens
-from whohas.auth.users import People, Person
+from whohas.auth.callers import SCOPE_ALL, SCOPE_DEFAULT, Caller, UserLevel, known_scopes, validate_levels
+from whohas.auth.clients import ApiClient, Clients, NewClient
+from whohas.auth.codes import AuthorizationCodes, CodeGrant
+from whohas.auth.keys import InstallationKeys, SigningKeys, open_keys, public_key_set
+from whohas.auth.oidc import OIDCConfig, OIDCIssuer
+from whohas.auth.owners import find_owner
+from whohas.auth.permissions import ROUTES, RoutePermission, check_access
+from whohas.auth.throttle import LoginThrottle, RateLimit, open_window_counter
+from whohas.auth.tokens import AccessToken, AccessTokens
+from whohas.auth.users import User, Users
 from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
 __all__ = [
-    "ALL",
-    "DEFAULT",
     "ROUTES",
-    "Access",
+    "SCOPE_ALL",
+    "SCOPE_DEFAULT",
+    "AccessToken",
+    "AccessTokens",
+    "ApiClient",
+    "AuthServices",
+    "AuthorizationCodes",
     "Caller",
-    "Client",
     "Clients",
-    "Codes",
-    "Grant",
-    "Guesses",
-    "Issuer",
-    "Keys",
-    "Level",
-    "Needs",
+    "CodeGrant",
+    "InstallationKeys",
+    "LoginThrottle",
     "NewClient",
-    "People",
-    "Person",
+    "OIDCConfig",
+    "OIDCIssuer",
     "RateLimit",
+    "RoutePermission",
     "SigningKeys",
-    "Token",
-    "Tokens",
-    "Trust",
+    "User",
+    "UserLevel",
+    "Users",
     "check_access",
+    "find_owner",
     "known_scopes",
     "open_access",
     "open_keys",
-    "owner_of",
-    "public_set",
+    "public_key_set",
 ]
 
-DAY = 86_400
+DAY_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AuthServices:
     """The parts of authentication and authorization of one installation, on one database and one home folder.
 
     Attributes:
         keys: the keys that sign access tokens.
-        guesses: limits wrong client secrets and wrong passwords.
+        login_throttle: limits wrong client secrets and wrong passwords.
         rate_limit: limits the calls of a client.
-        secrets: 32 bytes: the HMAC key that client secrets are hashed with; the secrets of webhooks and the key of
+        secrets_key: 32 bytes: the HMAC key that client secrets are hashed with; the secrets of webhooks and the key of
             the sign-in form's tokens are derived from it.
     """
 
     clients: Clients
-    people: People
-    codes: Codes
-    tokens: Tokens
+    users: Users
+    codes: AuthorizationCodes
+    tokens: AccessTokens
     keys: SigningKeys
-    guesses: Guesses
+    login_throttle: LoginThrottle
     rate_limit: RateLimit
-    secrets: bytes = field(repr=False)
+    secrets_key: bytes = field(repr=False)
 
 
-def open_access(settings: Settings, database: sa.Engine) -> Access:
+def open_access(settings: Settings, database: sa.Engine) -> AuthServices:
     """Set up authentication and authorization; create the keys in the home folder if they do not exist.
 
     Raises:
         Unavailable: a key file is damaged, or the folder of the keys cannot be read or written; the message names it.
         InvalidArguments: a setting of the OpenID Connect provider (WHOHAS_OIDC_*) is wrong or missing.
     """
-    keys = open_keys(settings.home, lifetime=settings.token_lifetime, period=settings.token_key_days * DAY)
-    clients = Clients(database, keys.secrets)
+    keys = open_keys(settings.home, lifetime=settings.token_lifetime, period=settings.token_key_days * DAY_SECONDS)
+    clients = Clients(database, keys.secrets_key)
     issuer = _open_issuer(settings)
-    tokens = Tokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=issuer)
-    counts = open_counts(database)
-    return Access(
+    tokens = AccessTokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=issuer)
+    counts = open_window_counter(database)
+    return AuthServices(
         clients,
-        People(database),
-        Codes(database, clients),
+        Users(database),
+        AuthorizationCodes(database, clients),
         tokens,
         keys.signing,
-        Guesses(counts),
+        LoginThrottle(counts),
         RateLimit(counts, settings.rate_limit),
-        keys.secrets,
+        keys.secrets_key,
     )
 
 
-def _open_issuer(settings: Settings) -> Issuer | None:
+def _open_issuer(settings: Settings) -> OIDCIssuer | None:
     if settings.oidc_issuer is None:
         return None
     if settings.oidc_issuer == settings.org:
@@ -112,18 +112,18 @@ def _open_issuer(settings: Settings) -> Issuer | None:
             f"WHOHAS_OIDC_ISSUER and WHOHAS_ORG are both {settings.org!r}. Set them to different values: the claim "
             "`iss` shows by them whether a token is from the provider or from this server."
         )
-    levels: dict[str, Level] = {}
+    levels: dict[str, UserLevel] = {}
     for pair in settings.oidc_levels:
         value, _, level = pair.rpartition("=")
         if not value:
             raise InvalidArguments(f"WHOHAS_OIDC_LEVELS has {pair!r}; write value=LEVEL, as in auditors=REPORT_ADMIN.")
-        levels[value] = checked_levels([level])[0]
-    return Issuer(
-        Trust(
+        levels[value] = validate_levels([level])[0]
+    return OIDCIssuer(
+        OIDCConfig(
             issuer=settings.oidc_issuer,
             audience=settings.oidc_audience or "",
             algorithms=settings.oidc_algorithms,
-            name_claim=settings.oidc_name_claim,
+            user_name_claim=settings.oidc_name_claim,
             levels_claim=settings.oidc_levels_claim,
             levels=levels,
             sources_claim=settings.oidc_sources_claim,

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from whohas.errors import InvalidArguments
 
-ALL = "sp:scopes:all"
-DEFAULT = "sp:scopes:default"
-MANAGE = "sp:report:manage"
-READ = "sp:report:read"
+SCOPE_ALL = "sp:scopes:all"
+SCOPE_DEFAULT = "sp:scopes:default"
+SCOPE_MANAGE = "sp:report:manage"
+SCOPE_READ = "sp:report:read"
 TASKS_READ = "idn:task-management:read"
 TASKS_WRITE = "idn:task-management:write"
 # names of the published API until October 2024; older clients still request them
@@ -23,11 +23,21 @@ OLD_CREATE = "sp:report:create"
 OLD_RESULT = "sp:report-result:read"
 OLD_DELETE = "sp:report:delete"
 
-known_scopes = (ALL, DEFAULT, MANAGE, READ, TASKS_READ, TASKS_WRITE, OLD_CREATE, OLD_RESULT, OLD_DELETE)
+known_scopes = (
+    SCOPE_ALL,
+    SCOPE_DEFAULT,
+    SCOPE_MANAGE,
+    SCOPE_READ,
+    TASKS_READ,
+    TASKS_WRITE,
+    OLD_CREATE,
+    OLD_RESULT,
+    OLD_DELETE,
+)
 """All scopes that a client or a token may have."""
 
 
-class Level(StrEnum):
+class UserLevel(StrEnum):
     """The user levels of the published API: what a user or an application may do, whatever the token."""
 
     ORG_ADMIN = "ORG_ADMIN"
@@ -40,10 +50,10 @@ class Level(StrEnum):
     HELPDESK = "HELPDESK"
 
 
-SEES_ALL = frozenset({Level.ORG_ADMIN, Level.REPORT_ADMIN})
+SEES_ALL_LEVELS = frozenset({UserLevel.ORG_ADMIN, UserLevel.REPORT_ADMIN})
 """The levels that see every run; all others see only the runs that they started."""
 
-OF_SOURCES = frozenset({Level.SOURCE_ADMIN, Level.SOURCE_SUBADMIN})
+SOURCE_LEVELS = frozenset({UserLevel.SOURCE_ADMIN, UserLevel.SOURCE_SUBADMIN})
 """The levels that are restricted to the sources of the caller, unless the caller also has a level other than these and
 HELPDESK. For example SOURCE_ADMIN with HELPDESK is restricted, SOURCE_ADMIN with CERT_ADMIN is not."""
 
@@ -58,31 +68,32 @@ class Caller:
         name: the name of that user or application, shown as the launcher of the runs that it starts.
         scopes: the scopes of the token.
         levels: the levels that the user or application has now.
-        client: the id of the client whose token it is; the rate limit counts by it.
+        client_id: the id of the client whose token it is; the rate limit counts by it.
         sources: ids of the sources that a source administrator is restricted to.
-        user: whether the call is made for a user, by a personal client or after signing in, and not by an application.
+        is_user: whether the call is made for a user, by a personal client or after signing in, and not by an
+            application.
     """
 
     id: str
     name: str
     scopes: frozenset[str]
-    levels: frozenset[Level]
-    client: str
+    levels: frozenset[UserLevel]
+    client_id: str
     sources: frozenset[str] = frozenset()
-    user: bool = False
+    is_user: bool = False
 
     @property
     def sees_all(self) -> bool:
         """Whether the caller may see the runs of others."""
-        return bool(self.levels & SEES_ALL)
+        return bool(self.levels & SEES_ALL_LEVELS)
 
     @property
-    def held_to_sources(self) -> bool:
+    def restricted_to_sources(self) -> bool:
         """Whether the caller may only start reports on the sources in `sources` and only see its runs on them."""
-        return bool(self.levels & OF_SOURCES) and self.levels <= OF_SOURCES | {Level.HELPDESK}
+        return bool(self.levels & SOURCE_LEVELS) and self.levels <= SOURCE_LEVELS | {UserLevel.HELPDESK}
 
 
-def checked_scopes(names: Iterable[str]) -> tuple[str, ...]:
+def validate_scopes(names: Iterable[str]) -> tuple[str, ...]:
     """Return the scopes for a new client without duplicates, in the order of `names`.
 
     Raises:
@@ -91,7 +102,7 @@ def checked_scopes(names: Iterable[str]) -> tuple[str, ...]:
     return _checked(names, known_scopes, "scope")
 
 
-def checked_levels(names: Iterable[str]) -> tuple[Level, ...]:
+def validate_levels(names: Iterable[str]) -> tuple[UserLevel, ...]:
     """Return the levels for a new client or user without duplicates, in the order of `names`.
 
     No names give no levels, the fewest rights.
@@ -100,10 +111,10 @@ def checked_levels(names: Iterable[str]) -> tuple[Level, ...]:
         InvalidArguments: a name is unknown.
     """
     requested = tuple(names)
-    return tuple(Level(name) for name in _checked(requested, tuple(Level), "level")) if requested else ()
+    return tuple(UserLevel(name) for name in _checked(requested, tuple(UserLevel), "level")) if requested else ()
 
 
-def checked_name(name: str, whose: str) -> str:
+def validate_name(name: str, whose: str) -> str:
     """Return the name of a new client or user without surrounding spaces; runs show it as their launcher.
 
     Args:

@@ -24,13 +24,22 @@ from typing import Any
 import sqlalchemy as sa
 
 from whohas import addresses
-from whohas.addresses import Address
-from whohas.audit import Event, Type, Who, write
+from whohas.addresses import HttpUrl
+from whohas.audit import Actor, Event, EventType, write_event
 from whohas.audit.events import SYSTEM
-from whohas.auth.callers import ALL, DEFAULT, READ, Caller, Level, checked_levels, checked_name, checked_scopes
-from whohas.auth.users import BESIDE, Person, person_beside, person_of, person_table
-from whohas.db.cache import Cache, until_commit
-from whohas.db.engine import Instant, metadata
+from whohas.auth.callers import (
+    SCOPE_ALL,
+    SCOPE_DEFAULT,
+    SCOPE_READ,
+    Caller,
+    UserLevel,
+    validate_levels,
+    validate_name,
+    validate_scopes,
+)
+from whohas.auth.users import JOIN_COLUMNS, User, person_table, user_from_join, user_from_row
+from whohas.db.cache import Cache, cache_until_commit
+from whohas.db.engine import UTCDateTime, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
 
 client_table = sa.Table(
@@ -40,21 +49,21 @@ client_table = sa.Table(
     sa.Column("name", sa.String(200), nullable=False, comment="what runs of an application name as their launcher"),
     sa.Column("secret", sa.String(64), nullable=False, comment="HMAC-SHA-256 of the secret, in hex"),
     sa.Column("scopes", sa.JSON, nullable=False, comment="a list of names"),
-    sa.Column("created", Instant, nullable=False),
-    sa.Column("revoked", Instant, nullable=True, comment="since when it may not call any more"),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("revoked", UTCDateTime, nullable=True, comment="since when it may not call any more"),
     sa.Column("person", sa.ForeignKey("person.id"), nullable=True, comment="the user whom a personal client acts for"),
     sa.Column("levels", sa.JSON, nullable=False, comment="an application's; a personal client has its user's"),
     sa.Column("sources", sa.JSON, nullable=False, comment="ids of the sources that it is held to"),
     sa.Column("redirects", sa.JSON, nullable=False, comment="where users may be sent back to after they signed in"),
-    sa.Column("tokens_from", Instant, nullable=False, comment="tokens that were issued before are over"),
+    sa.Column("tokens_from", UTCDateTime, nullable=False, comment="tokens that were issued before are over"),
 )
 
-ID_FORM = re.compile(r"[0-9a-f]{32}")
+ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 WRONG_CREDENTIALS = "The client id or the secret is wrong, or the client was revoked."
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ApiClient:
     """A client, without its secret.
 
     Attributes:
@@ -62,11 +71,11 @@ class Client:
         name: the name that runs of an application show as their launcher; several clients may have the same.
         created: when it was created.
         revoked: when it was revoked; None while it may be used.
-        person: the user that a personal client acts for; None for an application.
+        user: the user that a personal client acts for; None for an application.
         levels: the levels of an application; empty for a personal client, which has those of its user.
         sources: ids of the sources that an application is restricted to.
-        redirects: the addresses that users may be redirected to after they signed in.
-        tokens_from: tokens that were issued before this time are not valid.
+        redirect_uris: the addresses that users may be redirected to after they signed in.
+        tokens_valid_from: tokens that were issued before this time are not valid.
     """
 
     id: str
@@ -74,13 +83,13 @@ class Client:
     scopes: tuple[str, ...]
     created: datetime
     revoked: datetime | None
-    person: Person | None
-    levels: tuple[Level, ...]
+    user: User | None
+    levels: tuple[UserLevel, ...]
     sources: tuple[str, ...]
-    redirects: tuple[str, ...]
-    tokens_from: datetime
+    redirect_uris: tuple[str, ...]
+    tokens_valid_from: datetime
 
-    def caller(self, person: Person | None = None, scopes: Iterable[str] | None = None) -> Caller:
+    def caller(self, person: User | None = None, scopes: Iterable[str] | None = None) -> Caller:
         """Return the caller that a token of this client authenticates.
 
         Args:
@@ -91,14 +100,14 @@ class Client:
         granted = frozenset(self.scopes)
         if scopes is not None:
             requested = frozenset(scopes)
-            granted = requested if granted & {ALL, DEFAULT} else granted & requested
-        acts_for = person or self.person
+            granted = requested if granted & {SCOPE_ALL, SCOPE_DEFAULT} else granted & requested
+        acts_for = person or self.user
         if acts_for is None:
             return Caller(self.id, self.name, granted, frozenset(self.levels), self.id, frozenset(self.sources))
         levels, sources = frozenset(acts_for.levels), frozenset(acts_for.sources)
-        return Caller(acts_for.id, acts_for.name, granted, levels, self.id, sources, user=True)
+        return Caller(acts_for.id, acts_for.name, granted, levels, self.id, sources, is_user=True)
 
-    def sends_back_to(self, text: str) -> Address | None:
+    def match_redirect(self, text: str) -> HttpUrl | None:
         """Return the parsed `redirect_uri` of a request if users may be redirected to it, else None.
 
         It must be equal to a registered address, character by character. Only the port of a loopback address may differ
@@ -108,9 +117,9 @@ class Client:
         address = _redirect(text)
         if address is None:
             return None
-        registered = [parsed for parsed in map(_redirect, self.redirects) if parsed is not None]
-        same = text in self.redirects or any(
-            known.loopback and known.without_port == address.without_port for known in registered
+        registered = [parsed for parsed in map(_redirect, self.redirect_uris) if parsed is not None]
+        same = text in self.redirect_uris or any(
+            known.is_loopback and known.without_port == address.without_port for known in registered
         )
         return address if same else None
 
@@ -119,7 +128,7 @@ class Client:
 class NewClient:
     """A client with its new secret, which cannot be read again later; a `repr` does not show it."""
 
-    client: Client
+    client: ApiClient
     secret: str = field(repr=False)
 
 
@@ -134,18 +143,18 @@ class Clients:
     def __init__(self, database: sa.Engine, key: bytes) -> None:
         self._database = database
         self._key = key
-        self._current: Cache[tuple[Client, Person | None]] = until_commit(database)
+        self._current: Cache[tuple[ApiClient, User | None]] = cache_until_commit(database)
 
     def create(
         self,
         name: str,
-        scopes: Iterable[str] = (READ,),
+        scopes: Iterable[str] = (SCOPE_READ,),
         *,
-        person: Person | None = None,
+        person: User | None = None,
         levels: Iterable[str] = (),
         sources: Iterable[str] = (),
         redirects: Iterable[str] = (),
-        by: Who = SYSTEM,
+        by: Actor = SYSTEM,
     ) -> NewClient:
         """Create a client with a random secret, and write an event of it to the audit log.
 
@@ -165,14 +174,14 @@ class Clients:
                 https:// and not on this machine.
         """
         now = datetime.now(UTC)
-        client = Client(
+        client = ApiClient(
             uuid.uuid4().hex,
-            checked_name(name, "client"),
-            checked_scopes(scopes),
+            validate_name(name, "client"),
+            validate_scopes(scopes),
             now,
             None,
             person,
-            checked_levels(levels) if person is None else (),
+            validate_levels(levels) if person is None else (),
             tuple(dict.fromkeys(sources)),
             tuple(map(_checked_redirect, redirects)),
             now.replace(microsecond=0),
@@ -187,15 +196,15 @@ class Clients:
             "person": person.id if person else None,
             "levels": list(client.levels),
             "sources": list(client.sources),
-            "redirects": list(client.redirects),
-            "tokens_from": client.tokens_from,
+            "redirects": list(client.redirect_uris),
+            "tokens_from": client.tokens_valid_from,
         }
         with self._database.begin() as connection:
             connection.execute(client_table.insert().values(values))
-            write(connection, _event(Type.CLIENT_CREATED, client, by))
+            write_event(connection, _event(EventType.CLIENT_CREATED, client, by))
         return NewClient(client, secret)
 
-    def renew(self, client_id: str, *, end_tokens: bool = False, by: Who = SYSTEM) -> NewClient:
+    def rotate_secret(self, client_id: str, *, end_tokens: bool = False, by: Actor = SYSTEM) -> NewClient:
         """Replace the secret of a client, and write an event of it to the audit log. The old secret stops working.
 
         Args:
@@ -219,10 +228,10 @@ class Clients:
             if changed.rowcount == 0:
                 raise NotFound(f"There is no active client {client_id[:64]!r}. `whohas client list` shows them.")
             client = _read(connection, client_id)
-            write(connection, _event(Type.CLIENT_ROTATED, client, by, tokensEnded=end_tokens))
+            write_event(connection, _event(EventType.CLIENT_ROTATED, client, by, tokensEnded=end_tokens))
         return NewClient(client, secret)
 
-    def verify(self, client_id: str, secret: str) -> Client:
+    def verify(self, client_id: str, secret: str) -> ApiClient:
         """Return the client that has this id and secret.
 
         An unknown id takes as long as a wrong secret, so that the time does not show which ids exist.
@@ -237,11 +246,11 @@ class Clients:
         if row is None or not matches:
             raise Unauthorized(WRONG_CREDENTIALS)
         client = _client(row, self._person(row.person))
-        if client.revoked is not None or (client.person and client.person.disabled):
+        if client.revoked is not None or (client.user and client.user.disabled):
             raise Unauthorized(WRONG_CREDENTIALS)
         return client
 
-    def standing(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
+    def current_state(self, client_id: str, person_id: str | None) -> tuple[ApiClient, User | None]:
         """Return the current state of a client and of the user who signed in at it; called for every request.
 
         On SQLite the result is cached until the next commit.
@@ -255,18 +264,18 @@ class Clients:
         """
         return self._current.get((client_id, person_id), lambda: self._read_standing(client_id, person_id))
 
-    def _read_standing(self, client_id: str, person_id: str | None) -> tuple[Client, Person | None]:
+    def _read_standing(self, client_id: str, person_id: str | None) -> tuple[ApiClient, User | None]:
         with self._database.connect() as connection:
             row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
         if row is None:
             raise NotFound(f"There is no client {client_id[:64]!r}.")
-        client = _client(row, person_beside(row))
+        client = _client(row, user_from_join(row))
         person = self._person(person_id)
         if person_id is not None and person is None:
             raise NotFound("There is no such user.")
         return client, person
 
-    def get(self, client_id: str) -> Client:
+    def get(self, client_id: str) -> ApiClient:
         """Return a client by its id, revoked or not.
 
         Raises:
@@ -277,14 +286,14 @@ class Clients:
             raise NotFound(f"There is no client {client_id[:64]!r}. `whohas client list` shows them.")
         return _client(row, self._person(row.person))
 
-    def list(self) -> builtins.list[Client]:
+    def list(self) -> builtins.list[ApiClient]:
         """Return all clients, the newest first, including those that were revoked."""
         query = client_table.select().order_by(client_table.c.created.desc(), client_table.c.id)
         with self._database.connect() as connection:
-            people = {row.id: person_of(row) for row in connection.execute(person_table.select())}
+            people = {row.id: user_from_row(row) for row in connection.execute(person_table.select())}
             return [_client(row, people.get(row.person)) for row in connection.execute(query)]
 
-    def revoke(self, client_id: str, by: Who = SYSTEM) -> Client:
+    def revoke(self, client_id: str, by: Actor = SYSTEM) -> ApiClient:
         """Revoke a client and all its tokens at once, and write an event of it to the audit log.
 
         A client that was revoked before stays as it is, and no event is written.
@@ -299,67 +308,69 @@ class Clients:
                 .values(revoked=datetime.now(UTC))
             )
             if changed.rowcount:
-                write(connection, _event(Type.CLIENT_REVOKED, _read(connection, client_id), by))
+                write_event(connection, _event(EventType.CLIENT_REVOKED, _read(connection, client_id), by))
         return self.get(client_id)
 
     def _row(self, client_id: str) -> sa.Row[Any] | None:
-        if not ID_FORM.fullmatch(client_id):
+        if not ID_PATTERN.fullmatch(client_id):
             return None
         with self._database.connect() as connection:
             return connection.execute(_ONE_CLIENT, {"id": client_id}).one_or_none()
 
-    def _person(self, person_id: str | None) -> Person | None:
+    def _person(self, person_id: str | None) -> User | None:
         if person_id is None:
             return None
         with self._database.connect() as connection:
             row = connection.execute(_ONE_PERSON, {"id": person_id}).one_or_none()
-        return None if row is None else person_of(row)
+        return None if row is None else user_from_row(row)
 
     def _hash(self, secret: str) -> str:
         # a surrogate stands for a byte that was not UTF-8; without "surrogatepass" it would raise, not just be wrong
         return hmac.new(self._key, secret.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def client_of(connection: sa.Connection, client_id: str) -> Client | None:
+def find_client(connection: sa.Connection, client_id: str) -> ApiClient | None:
     """Return a client by its id, revoked or not; None if it does not exist."""
     row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
-    return None if row is None else _client(row, person_beside(row))
+    return None if row is None else _client(row, user_from_join(row))
 
 
-def _read(connection: sa.Connection, client_id: str) -> Client:
-    client = client_of(connection, client_id)
+def _read(connection: sa.Connection, client_id: str) -> ApiClient:
+    client = find_client(connection, client_id)
     assert client is not None, "it was written in this transaction"
     return client
 
 
-def _event(type: Type, client: Client, by: Who, **more: object) -> Event:
+def _event(type: EventType, client: ApiClient, by: Actor, **more: object) -> Event:
     facts = {
         "name": client.name,
         "scopes": list(client.scopes),
-        "levels": list(client.person.levels if client.person else client.levels),
-        "sources": list(client.person.sources if client.person else client.sources) or None,
-        "user": client.person.name if client.person else None,
+        "levels": list(client.user.levels if client.user else client.levels),
+        "sources": list(client.user.sources if client.user else client.sources) or None,
+        "user": client.user.name if client.user else None,
         **more,
     }
-    return Event(type, client.id, by, facts=facts)
+    return Event(type, client.id, by, details=facts)
 
 
 _ONE_CLIENT = client_table.select().where(client_table.c.id == sa.bindparam("id"))
 _WITH_PERSON = (
-    sa.select(*client_table.columns, *BESIDE).outerjoin(person_table).where(client_table.c.id == sa.bindparam("id"))
+    sa.select(*client_table.columns, *JOIN_COLUMNS)
+    .outerjoin(person_table)
+    .where(client_table.c.id == sa.bindparam("id"))
 )
 _ONE_PERSON = person_table.select().where(person_table.c.id == sa.bindparam("id"))
 
 
-def _client(row: sa.Row[Any], person: Person | None) -> Client:
-    return Client(
+def _client(row: sa.Row[Any], person: User | None) -> ApiClient:
+    return ApiClient(
         row.id,
         row.name,
         tuple(row.scopes),
         row.created,
         row.revoked,
         person,
-        tuple(Level(name) for name in row.levels),
+        tuple(UserLevel(name) for name in row.levels),
         tuple(row.sources),
         tuple(row.redirects),
         row.tokens_from,
@@ -368,16 +379,16 @@ def _client(row: sa.Row[Any], person: Person | None) -> Client:
 
 def _checked_redirect(text: str) -> str:
     if _redirect(text) is None:
-        wrong = addresses.fault(text) or (
+        wrong = addresses.describe_fault(text) or (
             "it must be https://…, or http:// on this machine (127.0.0.1), without a fragment"
         )
         raise InvalidArguments(f"{text[:200]!r} is no address to send users back to: {wrong}.")
     return text
 
 
-def _redirect(text: str) -> Address | None:
+def _redirect(text: str) -> HttpUrl | None:
     """Parse an address that users may be redirected to; None if it is not https:// or loopback, or has a fragment."""
-    address = addresses.parsed(text)
-    if address is None or address.fragment or not (address.scheme == "https" or address.loopback):
+    address = addresses.try_parse(text)
+    if address is None or address.fragment or not (address.scheme == "https" or address.is_loopback):
         return None
     return address

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from whohas import timeouts
-from whohas.auth.clients import Client, Clients
-from whohas.auth.users import Person
-from whohas.db.engine import Instant, metadata
+from whohas.auth.clients import ApiClient, Clients
+from whohas.auth.users import User
+from whohas.db.engine import UTCDateTime, metadata
 from whohas.errors import NotFound, Unauthorized
 
 code_table = sa.Table(
@@ -31,41 +31,41 @@ code_table = sa.Table(
     sa.Column("redirect", sa.Text, nullable=False),
     sa.Column("challenge", sa.String(43), nullable=False),
     sa.Column("scopes", sa.JSON, nullable=False),
-    sa.Column("expires", Instant, nullable=False, index=True),
+    sa.Column("expires", UTCDateTime, nullable=False, index=True),
 )
 
-LIFETIME = timedelta(seconds=timeouts.CODE_SECONDS)
-CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+CODE_LIFETIME = timedelta(seconds=timeouts.CODE_SECONDS)
+CHALLENGE_PATTERN = re.compile(r"[A-Za-z0-9_-]{43}")
 """A PKCE code challenge of the method S256: 32 bytes in base64url without padding."""
-VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+VERIFIER_PATTERN = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 """A PKCE code verifier (RFC 7636, 4.1)."""
-WRONG_CODE = "The code is unknown, used or expired, or it is not for this client, address and verifier."
+WRONG_CODE_MESSAGE = "The code is unknown, used or expired, or it is not for this client, address and verifier."
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class CodeGrant:
     """The rights that a code stands for: a token for this user at this client, with these scopes."""
 
-    client: Client
-    person: Person
+    client: ApiClient
+    user: User
     scopes: tuple[str, ...]
 
 
-class Codes:
+class AuthorizationCodes:
     """The authorization codes that were issued and not yet redeemed, in the table `sign_in_code`."""
 
     def __init__(self, database: sa.Engine, clients: Clients) -> None:
         self._database = database
         self._clients = clients
 
-    def issue(self, client: Client, person: Person, redirect: str, challenge: str, scopes: tuple[str, ...]) -> str:
+    def issue(self, client: ApiClient, person: User, redirect: str, challenge: str, scopes: tuple[str, ...]) -> str:
         """Return a new code, which is valid for a minute and can be redeemed once; delete expired codes.
 
         Args:
             client: the application at which the user signed in.
             person: the user who signed in.
             redirect: the `redirect_uri` that the code is sent to; the token request must repeat it.
-            challenge: the PKCE challenge of the client; see `CHALLENGE`.
+            challenge: the PKCE challenge of the client; see `CHALLENGE_PATTERN`.
             scopes: the scopes of the token.
         """
         code = secrets.token_urlsafe(32)
@@ -80,12 +80,12 @@ class Codes:
                     redirect=redirect,
                     challenge=challenge,
                     scopes=list(scopes),
-                    expires=now + LIFETIME,
+                    expires=now + CODE_LIFETIME,
                 )
             )
         return code
 
-    def redeem(self, code: str, client_id: str, redirect: str, verifier: str) -> Grant:
+    def redeem(self, code: str, client_id: str, redirect: str, verifier: str) -> CodeGrant:
         """Return the rights that a code stands for, and delete the code, even if other arguments are wrong.
 
         Args:
@@ -101,22 +101,22 @@ class Codes:
         with self._database.begin() as connection:
             row = connection.execute(code_table.select().where(code_table.c.hash == _hash(code))).one_or_none()
             deleted = connection.execute(code_table.delete().where(code_table.c.hash == _hash(code)))
-        remaining = row.expires - datetime.now(UTC) if row is not None else -LIFETIME
+        remaining = row.expires - datetime.now(UTC) if row is not None else -CODE_LIFETIME
         # more than one lifetime remains if the clock was set back since; two lifetimes, because the clocks of several
         # servers differ a little
-        if row is None or deleted.rowcount != 1 or not timedelta(0) <= remaining <= 2 * LIFETIME:
-            raise Unauthorized(WRONG_CODE)
+        if row is None or deleted.rowcount != 1 or not timedelta(0) <= remaining <= 2 * CODE_LIFETIME:
+            raise Unauthorized(WRONG_CODE_MESSAGE)
         digest = urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii", "replace")).digest()).rstrip(b"=").decode()
-        verified = VERIFIER.fullmatch(verifier) is not None and hmac.compare_digest(digest, row.challenge)
+        verified = VERIFIER_PATTERN.fullmatch(verifier) is not None and hmac.compare_digest(digest, row.challenge)
         if not verified or row.client != client_id or row.redirect != redirect:
-            raise Unauthorized(WRONG_CODE)
+            raise Unauthorized(WRONG_CODE_MESSAGE)
         try:
-            client, person = self._clients.standing(row.client, row.person)
+            client, person = self._clients.current_state(row.client, row.person)
         except NotFound:
-            raise Unauthorized(WRONG_CODE) from None
+            raise Unauthorized(WRONG_CODE_MESSAGE) from None
         if person is None or person.disabled is not None or client.revoked is not None:
-            raise Unauthorized(WRONG_CODE)
-        return Grant(client, person, tuple(row.scopes))
+            raise Unauthorized(WRONG_CODE_MESSAGE)
+        return CodeGrant(client, person, tuple(row.scopes))
 
 
 def _hash(code: str) -> str:

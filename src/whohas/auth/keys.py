@@ -26,14 +26,14 @@ from joserfc.jwk import ECKey
 from whohas import atomic, timeouts
 from whohas.db.cache import Cache
 from whohas.errors import Unavailable
-from whohas.faults import READ_ONLY
+from whohas.faults import READ_ONLY_MESSAGE
 
-SECRETS_KEY = "client-secrets.key"
+SECRETS_KEY_FILE = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
-SIGNING_KEYS = "token-signing.*.jwk"
+SIGNING_KEY_FILES = "token-signing.*.jwk"
 _TICK_NANOSECONDS = 50_000_000
 """Longer than one tick of the clock that the kernel takes a folder's modification time from."""
-STAMP = "%Y%m%dT%H%M%S%fZ"
+CREATED_FORMAT = "%Y%m%dT%H%M%S%fZ"
 """The form of the time in the name of a signing key's file."""
 
 
@@ -43,19 +43,19 @@ class SigningKey:
 
     Attributes:
         id: the `kid` in the header of a token: the thumbprint of the key (RFC 7638).
-        made: when the key was created, in UTC.
+        created: when the key was created, in UTC.
         key: the P-256 key.
         path: the file of the key.
     """
 
     id: str
-    made: datetime
+    created: datetime
     key: ECKey = field(repr=False)
     path: Path
 
 
 class SigningKeys:
-    """The signing keys in the folder of an installation, cached for `KEYS_LOOK_SECONDS` or until the folder changes.
+    """The signing keys in the folder of an installation, cached for `KEYS_RELOAD_SECONDS` or until the folder changes.
 
     Attributes:
         lifetime: the lifetime of a token in seconds: a replaced key is kept for as long.
@@ -69,9 +69,9 @@ class SigningKeys:
         self._lock = threading.Lock()
         # a new key changes the folder's modification time, so that other servers see it at once; on a network file
         # system that time may arrive late, therefore the cache expires by time too
-        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_LOOK_SECONDS, version=self._version)
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_RELOAD_SECONDS, version=self._version)
 
-    def newest(self) -> SigningKey:
+    def signing_key(self) -> SigningKey:
         """Return the key for signing; create one if no key exists, or if the newest is older than `period`.
 
         A key that is dated more than a day in the future was created while the clock was wrong. It is not used for
@@ -81,7 +81,7 @@ class SigningKeys:
             Unavailable: a key file is damaged, or the folder cannot be read or written.
         """
         keys = [key for key in self._known().values() if _age(key) > -timeouts.CLOCK_AHEAD_SECONDS]
-        newest = max(keys, key=lambda key: key.made, default=None)
+        newest = max(keys, key=lambda key: key.created, default=None)
         if newest is None or (self.period and _age(newest) > self.period):
             return self.rotate()
         return newest
@@ -89,15 +89,15 @@ class SigningKeys:
     def find(self, key_id: str) -> SigningKey | None:
         """Return a key by its id, or None.
 
-        If the id is unknown, the folder is read again, at most every `KEYS_UNKNOWN_SECONDS`: another server may have
-        created the key.
+        If the id is unknown, the folder is read again, at most every `KEYS_UNKNOWN_RELOAD_SECONDS`: another server may
+        have created the key.
         """
         keys = self._known()
-        return keys.get(key_id) or self._known(after=timeouts.KEYS_UNKNOWN_SECONDS).get(key_id)
+        return keys.get(key_id) or self._known(after=timeouts.KEYS_UNKNOWN_RELOAD_SECONDS).get(key_id)
 
     def all(self) -> list[SigningKey]:
         """Return the keys that tokens are verified with, the newest first."""
-        return sorted(self._known().values(), key=lambda key: key.made, reverse=True)
+        return sorted(self._known().values(), key=lambda key: key.created, reverse=True)
 
     def rotate(self, *, end_tokens: bool = False) -> SigningKey:
         """Create a new signing key, and delete the keys whose tokens have all expired.
@@ -115,11 +115,11 @@ class SigningKeys:
         with self._lock:
             made = datetime.now(UTC)
             key = ECKey.generate_key("P-256", private=True)
-            path = self._folder / f"token-signing.{made.strftime(STAMP)}.{key.thumbprint()[:12]}.jwk"
+            path = self._folder / f"token-signing.{made.strftime(CREATED_FORMAT)}.{key.thumbprint()[:12]}.jwk"
             older = self._read()
             try:
                 _publish(path, json.dumps(key.as_dict(private=True)))
-                replaced = [*(key.made for key in older), made][1:]
+                replaced = [*(key.created for key in older), made][1:]
                 for old, replaced_at in zip(older, replaced, strict=True):
                     if end_tokens or (made - replaced_at).total_seconds() > self.lifetime:
                         old.path.unlink(missing_ok=True)
@@ -137,29 +137,29 @@ class SigningKeys:
         # version is a new object each time, so that nothing is cached
         return changed if time.time_ns() - changed > _TICK_NANOSECONDS else object()
 
-    def _known(self, after: float = timeouts.KEYS_LOOK_SECONDS) -> dict[str, SigningKey]:
+    def _known(self, after: float = timeouts.KEYS_RELOAD_SECONDS) -> dict[str, SigningKey]:
         return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
         """Return all keys, the oldest first."""
-        keys = [_signing_key(path) for path in sorted(self._folder.glob(SIGNING_KEYS))]
-        return sorted((key for key in keys if key), key=lambda key: key.made)
+        keys = [_signing_key(path) for path in sorted(self._folder.glob(SIGNING_KEY_FILES))]
+        return sorted((key for key in keys if key), key=lambda key: key.created)
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class InstallationKeys:
     """All keys of an installation; a `repr` shows none of them.
 
     Attributes:
         signing: the keys that sign access tokens.
-        secrets: the HMAC key of 32 bytes that client secrets are hashed with.
+        secrets_key: the HMAC key of 32 bytes that client secrets are hashed with.
     """
 
     signing: SigningKeys = field(repr=False)
-    secrets: bytes = field(repr=False)
+    secrets_key: bytes = field(repr=False)
 
 
-def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> Keys:
+def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> InstallationKeys:
     """Read the keys in `keys/` of a home folder; create the folder and the keys that do not exist.
 
     Args:
@@ -174,19 +174,19 @@ def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # only old ones: another process may be writing a key at this moment
-        atomic.remove_leftovers(folder, seconds=timeouts.UNFINISHED_SECONDS)
-        path = folder / SECRETS_KEY
+        atomic.remove_leftovers(folder, seconds=timeouts.ORPHANED_FILE_SECONDS)
+        path = folder / SECRETS_KEY_FILE
         if not path.exists():
             _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))
         secret = path.read_text(encoding="utf-8")
     except OSError as error:
         raise _unwritable(folder, error) from error
     signing = SigningKeys(folder, lifetime=lifetime, period=period)
-    signing.newest()
-    return Keys(signing, _parse_secrets_key(secret, folder))
+    signing.signing_key()
+    return InstallationKeys(signing, _parse_secrets_key(secret, folder))
 
 
-def public_set(keys: SigningKeys) -> dict[str, Any]:
+def public_key_set(keys: SigningKeys) -> dict[str, Any]:
     """Return the public parts of the signing keys as a JSON Web Key Set (RFC 7517)."""
     return {
         "keys": [{**key.key.as_dict(private=False), "kid": key.id, "use": "sig", "alg": "ES256"} for key in keys.all()]
@@ -201,7 +201,7 @@ def _signing_key(path: Path) -> SigningKey | None:
     except OSError as error:
         raise _unwritable(path.parent, error) from error
     try:
-        made = datetime.strptime(path.name.split(".")[1], STAMP).replace(tzinfo=UTC)
+        made = datetime.strptime(path.name.split(".")[1], CREATED_FORMAT).replace(tzinfo=UTC)
         key = ECKey.import_key(json.loads(text))
         if key.is_private and key.curve_name == "P-256":
             return SigningKey(key.thumbprint(), made, key, path)
@@ -220,19 +220,19 @@ def _parse_secrets_key(text: str, folder: Path) -> bytes:
         key = b""
     if len(key) != SECRETS_KEY_BYTES:
         raise Unavailable(
-            f"{folder / SECRETS_KEY} does not hold {SECRETS_KEY_BYTES} bytes in hex. "
+            f"{folder / SECRETS_KEY_FILE} does not hold {SECRETS_KEY_BYTES} bytes in hex. "
             "Restore it from a backup, or remove it, restart, and create every client again."
         )
     return key
 
 
 def _age(key: SigningKey) -> float:
-    return (datetime.now(UTC) - key.made).total_seconds()
+    return (datetime.now(UTC) - key.created).total_seconds()
 
 
 def _unwritable(folder: Path, error: OSError) -> Unavailable:
     if error.errno == errno.EROFS:
-        return Unavailable(f"{folder} {READ_ONLY}")
+        return Unavailable(f"{folder} {READ_ONLY_MESSAGE}")
     return Unavailable(
         f"The keys in {folder} cannot be read or written: {error.strerror}. "
         "Give the server's user the right to write there."

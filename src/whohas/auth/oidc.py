@@ -20,32 +20,32 @@ from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
 from joserfc.jwt import JWTClaimsRegistry
 
 from whohas import addresses, timeouts
-from whohas.auth.callers import Caller, Level, known_scopes
-from whohas.auth.oidc_keys import AGAIN_SECONDS, KEPT_SECONDS, Published, PublishedKeys
+from whohas.auth.callers import Caller, UserLevel, known_scopes
+from whohas.auth.oidc_keys import CACHE_SECONDS, REFETCH_SECONDS, ProviderKeys, PublicKeys
 from whohas.db.cache import Cache
 from whohas.errors import InvalidArguments, Unauthorized
 
-__all__ = ["AGAIN_SECONDS", "ALGORITHMS", "KEPT_SECONDS", "LEEWAY_SECONDS", "Issuer", "Trust"]
+__all__ = ["ALGORITHMS", "CACHE_SECONDS", "LEEWAY_SECONDS", "REFETCH_SECONDS", "OIDCConfig", "OIDCIssuer"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """The signature algorithms that WHOHAS_OIDC_ALGORITHMS may name: no `none`, and none with a shared secret."""
 
 LEEWAY_SECONDS = timeouts.ISSUER_LEEWAY_SECONDS
-MOST_NAMESAKES = 8
+MAX_KEYS_TRIED = 8
 """The most keys that a token's signature is checked against: a provider may publish several keys under one id, for
 example one of each type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class OIDCConfig:
     """The settings of an external OpenID Connect provider (WHOHAS_OIDC_*), checked when an object is created.
 
     Attributes:
         issuer: the URL of the provider, exactly as in the claim `iss`; its discovery document is below it.
         audience: the value that the claim `aud` must be or contain.
         algorithms: the allowed signature algorithms, some of `ALGORITHMS`.
-        name_claim: the claim with the name of a user, such as `preferred_username`. A token that has it authenticates a
-            user, a token without it an application.
+        user_name_claim: the claim with the name of a user, such as `preferred_username`. A token that has it
+            authenticates a user, a token without it an application.
         levels_claim: the claim with roles or groups, a string or a list of strings. Dots lead into nested objects, as
             in `realm_access.roles`.
         levels: the level for each value of that claim that gives rights.
@@ -59,9 +59,9 @@ class Trust:
     issuer: str
     audience: str
     algorithms: tuple[str, ...]
-    name_claim: str
+    user_name_claim: str
     levels_claim: str
-    levels: Mapping[str, Level]
+    levels: Mapping[str, UserLevel]
     sources_claim: str
     scopes: tuple[str, ...]
 
@@ -70,7 +70,7 @@ class Trust:
             address = addresses.parse(self.issuer, services=True)
         except InvalidArguments as error:
             raise InvalidArguments(f"WHOHAS_OIDC_ISSUER is wrong. {error.message}") from None
-        if not (address.scheme == "https" or address.loopback) or address.query or address.fragment:
+        if not (address.scheme == "https" or address.is_loopback) or address.query or address.fragment:
             raise InvalidArguments(
                 f"WHOHAS_OIDC_ISSUER is {self.issuer!r}. It must be an https:// address without a query and a fragment."
             )
@@ -85,12 +85,12 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _VerifiedClaims:
     caller: Caller
     expires: float
 
 
-class Issuer:
+class OIDCIssuer:
     """Verifies the access tokens of one external OpenID Connect provider.
 
     Args:
@@ -101,12 +101,12 @@ class Issuer:
         name: the URL of the provider, as in the claim `iss` of its tokens.
     """
 
-    def __init__(self, trust: Trust, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, trust: OIDCConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = trust.issuer
         self._trust = trust
-        self._keys = PublishedKeys(trust.issuer, clock)
+        self._keys = ProviderKeys(trust.issuer, clock)
         # newly fetched keys may differ, so that every token has to be verified again
-        self._verified: Cache[_Said] = Cache(10_000, version=lambda: self._keys.known)
+        self._verified: Cache[_VerifiedClaims] = Cache(10_000, version=lambda: self._keys.cached)
         self._claims = JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": trust.issuer},
@@ -130,21 +130,21 @@ class Issuer:
                 them.
         """
         digest = hashlib.sha256(text.encode()).digest()
-        keys = self._keys.current()
+        keys = self._keys.get()
         verified = self._verified.get(digest, lambda: self._verify(text, keys))
         if verified.expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized("JWT validation failed: JWT is expired.")
         return verified.caller
 
-    def _verify(self, text: str, keys: Published) -> _Said:
+    def _verify(self, text: str, keys: PublicKeys) -> _VerifiedClaims:
         algorithm, key_id = self._header(text)
         claims = _claims_of(text, algorithm, key_id, keys)
         if claims is None:
-            fresh = self._keys.newer(keys)  # the provider may have rotated its keys since
+            fresh = self._keys.refetch(keys)  # the provider may have rotated its keys since
             claims = None if fresh is keys else _claims_of(text, algorithm, key_id, fresh)
         if claims is None:
             raise self._foreign()
-        return _Said(self._caller(claims), claims["exp"])
+        return _VerifiedClaims(self._caller(claims), claims["exp"])
 
     def _header(self, text: str) -> tuple[str, str | None]:
         """Return the algorithm and the key id of a token's header.
@@ -183,7 +183,7 @@ class Issuer:
         subject: str = claims["sub"]
         if not _is_text(subject):
             raise Unauthorized("JWT validation failed: JWT lacks its claims (Claim 'sub' is no valid Unicode).")
-        user_name = claims.get(self._trust.name_claim)
+        user_name = claims.get(self._trust.user_name_claim)
         user = isinstance(user_name, str) and bool(user_name.strip()) and user_name.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
         owner = hashlib.sha256(f"{self.name}\n{subject}".encode()).hexdigest()[:32]
@@ -193,21 +193,21 @@ class Issuer:
             name=str(user_name).strip()[:200] if user else f"client {owner[:8]}",
             scopes=frozenset([*self._trust.scopes, *(scope for scope in scopes if scope in known_scopes)]),
             levels=frozenset(self._trust.levels[value] for value in values if value in self._trust.levels),
-            client=owner,
+            client_id=owner,
             # ids of sources are printable; others may have characters that a database rejects, such as NUL
             sources=frozenset(id for id in _texts(_at(claims, self._trust.sources_claim)) if id.isprintable()),
-            user=user,
+            is_user=user,
         )
 
 
-def _claims_of(text: str, algorithm: str, key_id: str | None, keys: Published) -> dict[str, Any] | None:
+def _claims_of(text: str, algorithm: str, key_id: str | None, keys: PublicKeys) -> dict[str, Any] | None:
     """Return the claims of a token if one of the keys signed it, else None.
 
     Keys with the token's key id are tried. A token without a key id is accepted only if the provider has a single key.
     """
     sole_key = keys if len(keys) == 1 else ()
     candidates = [key for key in keys if key.kid == key_id] if key_id is not None else list(sole_key)
-    for key in candidates[:MOST_NAMESAKES]:
+    for key in candidates[:MAX_KEYS_TRIED]:
         if key.get("alg", algorithm) != algorithm:
             continue
         try:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from whohas.auth.callers import ALL, Caller
-from whohas.auth.clients import Client, client_of
-from whohas.auth.users import person_of, person_table
+from whohas.auth.callers import SCOPE_ALL, Caller
+from whohas.auth.clients import ApiClient, find_client
+from whohas.auth.users import person_table, user_from_row
 from whohas.errors import Forbidden
 
 
-def owner_of(connection: sa.Connection, owner: str) -> Caller | None:
+def find_owner(connection: sa.Connection, owner: str) -> Caller | None:
     """Return an owner as a caller with the present levels and sources; None if no user or application has that id.
 
     A user gets all scopes, an application those of its client.
@@ -28,12 +28,12 @@ def owner_of(connection: sa.Connection, owner: str) -> Caller | None:
     """
     row = connection.execute(person_table.select().where(person_table.c.id == owner)).one_or_none()
     if row is not None:
-        person = person_of(row)
+        person = user_from_row(row)
         if person.disabled is not None:
             raise Forbidden(f"The user {person.name!r}, whose it is, was disabled.")
-        scopes, levels = frozenset({ALL}), frozenset(person.levels)
-        return Caller(person.id, person.name, scopes, levels, person.id, frozenset(person.sources), user=True)
-    client: Client | None = client_of(connection, owner)
+        scopes, levels = frozenset({SCOPE_ALL}), frozenset(person.levels)
+        return Caller(person.id, person.name, scopes, levels, person.id, frozenset(person.sources), is_user=True)
+    client: ApiClient | None = find_client(connection, owner)
     if client is None:
         return None
     if client.revoked is not None:

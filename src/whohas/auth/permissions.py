@@ -10,77 +10,77 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from whohas.auth.callers import (
-    ALL,
-    DEFAULT,
-    MANAGE,
     OLD_CREATE,
     OLD_DELETE,
     OLD_RESULT,
-    READ,
+    SCOPE_ALL,
+    SCOPE_DEFAULT,
+    SCOPE_MANAGE,
+    SCOPE_READ,
     TASKS_READ,
     TASKS_WRITE,
     Caller,
-    Level,
+    UserLevel,
 )
 from whohas.errors import Forbidden
 
-REPORTERS = frozenset(Level) - {Level.HELPDESK}
+REPORT_LEVELS = frozenset(UserLevel) - {UserLevel.HELPDESK}
 """The levels that may start, replay and schedule runs and change tasks: all but HELPDESK."""
 
-EVERYBODY = frozenset(Level)
+ALL_LEVELS = frozenset(UserLevel)
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
+class RoutePermission:
     """The rights that a route needs. A caller must meet all three conditions: scopes, levels and user.
 
     Attributes:
-        doing: the action in a few words, such as "start a run"; part of the message of a denial.
+        action: the action in a few words, such as "start a run"; part of the message of a denial.
         scopes: the token must have one of these, or `sp:scopes:all` or `sp:scopes:default`; empty if any token will do.
         levels: the caller must have at least one of these.
-        user: whether only users may call the route, with a personal client or signed in, and no applications.
+        users_only: whether only users may call the route, with a personal client or signed in, and no applications.
     """
 
-    doing: str
+    action: str
     scopes: tuple[str, ...] = ()
-    levels: frozenset[Level] = EVERYBODY
-    user: bool = False
+    levels: frozenset[UserLevel] = ALL_LEVELS
+    users_only: bool = False
 
 
-OPEN = None
+PUBLIC = None
 """The entry of a route that needs no token."""
 
-ROUTES: Mapping[str, Needs | None] = MappingProxyType(
+ROUTES: Mapping[str, RoutePermission | None] = MappingProxyType(
     {
-        "startReport": Needs("start a run", (MANAGE, OLD_CREATE), REPORTERS),
-        "getReportResult": Needs("read a result", (READ, MANAGE, OLD_RESULT)),
-        "getReport": Needs("download a file", (READ, MANAGE)),
-        "cancelReport": Needs("cancel a run", (MANAGE, OLD_DELETE), user=True),
-        "getTaskStatus": Needs("read the status of a run", (TASKS_READ, TASKS_WRITE)),
-        "getTaskStatusList": Needs("list runs", (TASKS_READ, TASKS_WRITE)),
-        "getPendingTasks": Needs("list runs", (TASKS_READ, TASKS_WRITE)),
-        "getPendingTaskHeaders": Needs("list runs", (TASKS_READ, TASKS_WRITE)),
-        "updateTaskStatus": Needs("change the status of a run", (TASKS_WRITE,), REPORTERS),
-        "watchRuns": Needs("watch runs", (READ, MANAGE, TASKS_READ, TASKS_WRITE)),
-        "watchRun": Needs("watch a run", (READ, MANAGE, TASKS_READ, TASKS_WRITE)),
-        "runStatement": Needs("read the SQL of a run", (READ, MANAGE)),
-        "replayRun": Needs("replay a run", (MANAGE,), REPORTERS),
-        "everySchedule": Needs("read schedules", (READ, MANAGE)),
-        "oneSchedule": Needs("read schedules", (READ, MANAGE)),
-        "addSchedule": Needs("create a schedule", (MANAGE,), REPORTERS),
-        "changeSchedule": Needs("change a schedule", (MANAGE,), REPORTERS),
-        "removeSchedule": Needs("remove a schedule", (MANAGE,), REPORTERS),
-        "runSchedule": Needs("start a run", (MANAGE,), REPORTERS),
-        "metricsWithToken": Needs("read the metrics"),
-        "oauthInfo": Needs("read the addresses of the endpoints"),
-        "token": OPEN,
-        "authorize": OPEN,
-        "signIn": OPEN,
-        "keySet": OPEN,
-        "health": OPEN,
-        "ready": OPEN,
-        "metrics": OPEN,
-        "openapi": OPEN,
+        "startReport": RoutePermission("start a run", (SCOPE_MANAGE, OLD_CREATE), REPORT_LEVELS),
+        "getReportResult": RoutePermission("read a result", (SCOPE_READ, SCOPE_MANAGE, OLD_RESULT)),
+        "getReport": RoutePermission("download a file", (SCOPE_READ, SCOPE_MANAGE)),
+        "cancelReport": RoutePermission("cancel a run", (SCOPE_MANAGE, OLD_DELETE), users_only=True),
+        "getTaskStatus": RoutePermission("read the status of a run", (TASKS_READ, TASKS_WRITE)),
+        "getTaskStatusList": RoutePermission("list runs", (TASKS_READ, TASKS_WRITE)),
+        "getPendingTasks": RoutePermission("list runs", (TASKS_READ, TASKS_WRITE)),
+        "getPendingTaskHeaders": RoutePermission("list runs", (TASKS_READ, TASKS_WRITE)),
+        "updateTaskStatus": RoutePermission("change the status of a run", (TASKS_WRITE,), REPORT_LEVELS),
+        "watchRuns": RoutePermission("watch runs", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
+        "watchRun": RoutePermission("watch a run", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
+        "runStatement": RoutePermission("read the SQL of a run", (SCOPE_READ, SCOPE_MANAGE)),
+        "replayRun": RoutePermission("replay a run", (SCOPE_MANAGE,), REPORT_LEVELS),
+        "everySchedule": RoutePermission("read schedules", (SCOPE_READ, SCOPE_MANAGE)),
+        "oneSchedule": RoutePermission("read schedules", (SCOPE_READ, SCOPE_MANAGE)),
+        "addSchedule": RoutePermission("create a schedule", (SCOPE_MANAGE,), REPORT_LEVELS),
+        "changeSchedule": RoutePermission("change a schedule", (SCOPE_MANAGE,), REPORT_LEVELS),
+        "removeSchedule": RoutePermission("remove a schedule", (SCOPE_MANAGE,), REPORT_LEVELS),
+        "runSchedule": RoutePermission("start a run", (SCOPE_MANAGE,), REPORT_LEVELS),
+        "metricsWithToken": RoutePermission("read the metrics"),
+        "oauthInfo": RoutePermission("read the addresses of the endpoints"),
+        "token": PUBLIC,
+        "authorize": PUBLIC,
+        "signIn": PUBLIC,
+        "keySet": PUBLIC,
+        "health": PUBLIC,
+        "ready": PUBLIC,
+        "metrics": PUBLIC,
+        "openapi": PUBLIC,
     }
 )
 """The rights by the name of the route, which is the `operationId` of the published API if it has the operation.
@@ -105,8 +105,8 @@ def check_access(caller: Caller, route: str) -> None:
         raise Forbidden(
             f"Nobody may use the route {route!r}: it is not in the table of access (whohas.auth.permissions)."
         )
-    who = f"{'The user' if caller.user else 'The client'} {caller.name!r} may not {needs.doing}"
-    if needs.scopes and not caller.scopes & {*needs.scopes, ALL, DEFAULT}:
+    who = f"{'The user' if caller.is_user else 'The client'} {caller.name!r} may not {needs.action}"
+    if needs.scopes and not caller.scopes & {*needs.scopes, SCOPE_ALL, SCOPE_DEFAULT}:
         raise Forbidden(
             f"{who}: that needs the scope {' or '.join(needs.scopes)}, "
             f"and the token has {' '.join(sorted(caller.scopes)) or 'none'}. Create a client with that scope."
@@ -116,7 +116,7 @@ def check_access(caller: Caller, route: str) -> None:
             f"{who}: that needs the level {' or '.join(sorted(needs.levels))}, "
             f"and the caller has {' '.join(sorted(caller.levels)) or 'none'}."
         )
-    if needs.user and not caller.user:
+    if needs.users_only and not caller.is_user:
         raise Forbidden(
             f"{who}: that is for users. Use a personal client of a user (`whohas client create NAME --user USER "
             "--scope sp:report:manage`), or sign in."

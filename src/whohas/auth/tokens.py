@@ -19,21 +19,21 @@ from joserfc.errors import BadSignatureError, JoseError, UnsupportedAlgorithmErr
 
 from whohas import timeouts
 from whohas.auth.callers import Caller
-from whohas.auth.clients import Client, Clients
+from whohas.auth.clients import ApiClient, Clients
 from whohas.auth.keys import SigningKeys
-from whohas.auth.oidc import Issuer
-from whohas.auth.users import Person
+from whohas.auth.oidc import OIDCIssuer
+from whohas.auth.users import User
 from whohas.db.cache import Cache
 from whohas.errors import NotFound, Unauthorized
 
 ALGORITHM = "ES256"
-FETCH = "Fetch a token from POST /oauth/token."
-LONGEST = 16_384
+FETCH_HINT = "Fetch a token from POST /oauth/token."
+MAX_TOKEN_BYTES = 16_384
 """The maximum length of a token in bytes; ours have 500, those of OpenID Connect providers a few thousand."""
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """A token that was just issued; a `repr` does not show its text.
 
     Attributes:
@@ -50,7 +50,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _AccessClaims:
     """The claims of a token of this server, whose signature was verified.
 
     Attributes:
@@ -69,7 +69,7 @@ class _Said:
     expires: float
 
 
-class Tokens:
+class AccessTokens:
     """Issues and verifies the access tokens of an installation.
 
     Attributes:
@@ -79,16 +79,18 @@ class Tokens:
     """
 
     def __init__(
-        self, clients: Clients, keys: SigningKeys, *, issuer: str, lifetime: int, outside: Issuer | None = None
+        self, clients: Clients, keys: SigningKeys, *, issuer: str, lifetime: int, outside: OIDCIssuer | None = None
     ) -> None:
         self._clients = clients
         self._keys = keys
-        self._verified: Cache[_Said] = Cache(10_000)
+        self._verified: Cache[_AccessClaims] = Cache(10_000)
         self.issuer = issuer
         self.lifetime = lifetime
         self.outside = outside
 
-    def issue(self, client: Client, person: Person | None = None, scopes: tuple[str, ...] | None = None) -> Token:
+    def issue(
+        self, client: ApiClient, person: User | None = None, scopes: tuple[str, ...] | None = None
+    ) -> AccessToken:
         """Return a new token, signed with the newest key.
 
         Args:
@@ -102,24 +104,24 @@ class Tokens:
         now = time.time()
         token_id = uuid.uuid4().hex
         granted = client.scopes if scopes is None else scopes
-        acts_for = person or client.person
+        acts_for = person or client.user
         claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": acts_for.id if acts_for else client.id,
             "client_id": client.id,
             "user_name": acts_for.name if acts_for else client.name,
             "scope": list(granted),
-            # not before `tokens_from`, which is in the future if the clock was set back since: the token would be
+            # not before `tokens_valid_from`, which is in the future if the clock was set back since: the token would be
             # refused as one of those that were ended
-            "iat": round(max(now, client.tokens_from.timestamp()), 6),
+            "iat": round(max(now, client.tokens_valid_from.timestamp()), 6),
             "exp": int(now) + self.lifetime,
             "jti": token_id,
         }
         if person is not None:
             claims["person"] = person.id
-        key = self._keys.newest()
+        key = self._keys.signing_key()
         text = jwt.encode({"alg": ALGORITHM, "kid": key.id}, claims, key.key, algorithms=[ALGORITHM])
-        return Token(text, self.lifetime, token_id, granted)
+        return AccessToken(text, self.lifetime, token_id, granted)
 
     def verify(self, text: str) -> Caller:
         """Return the caller that a token authenticates, with the present levels of its user or application.
@@ -131,9 +133,9 @@ class Tokens:
             Unavailable: the token is of the OpenID Connect provider, whose keys cannot be fetched.
         """
         if not text:
-            raise Unauthorized(f"The token is empty. {FETCH}")
-        if len(text) > LONGEST or not text.isascii():
-            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH}")
+            raise Unauthorized(f"The token is empty. {FETCH_HINT}")
+        if len(text) > MAX_TOKEN_BYTES or not text.isascii():
+            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH_HINT}")
         if self.outside is not None and _decode_unverified(text, 1).get("iss") == self.outside.name:
             return self.outside.verify(text)
         digest = hashlib.sha256(text.encode()).digest()
@@ -141,34 +143,34 @@ class Tokens:
         if self._keys.find(verified.key) is None:
             raise _wrong_signature()
         if verified.expires <= time.time():
-            raise Unauthorized(f"JWT validation failed: JWT is expired. {FETCH}")
+            raise Unauthorized(f"JWT validation failed: JWT is expired. {FETCH_HINT}")
         lifetime = max(self.lifetime, verified.expires - verified.issued)
         if verified.expires - lifetime > time.time() + timeouts.CLOCK_AHEAD_SECONDS:
             raise Unauthorized(
-                f"JWT validation failed: it was issued more than a day ahead of this server's clock. {FETCH}"
+                f"JWT validation failed: it was issued more than a day ahead of this server's clock. {FETCH_HINT}"
             )
         return self._caller(verified)
 
-    def _caller(self, verified: _Said) -> Caller:
+    def _caller(self, verified: _AccessClaims) -> Caller:
         try:
-            client, person = self._clients.standing(verified.client, verified.person)
+            client, person = self._clients.current_state(verified.client, verified.person)
         except NotFound:
             raise Unauthorized("JWT validation failed: its client or user does not exist.") from None
         if client.revoked is not None:
             raise Unauthorized(f"JWT validation failed: its client {client.name!r} was revoked.")
-        acts_for = person or client.person
+        acts_for = person or client.user
         if acts_for is not None and acts_for.disabled is not None:
             raise Unauthorized(f"JWT validation failed: its user {acts_for.name!r} was disabled.")
-        if verified.issued < client.tokens_from.timestamp():
-            raise Unauthorized(f"JWT validation failed: the tokens of its client were ended. {FETCH}")
+        if verified.issued < client.tokens_valid_from.timestamp():
+            raise Unauthorized(f"JWT validation failed: the tokens of its client were ended. {FETCH_HINT}")
         return client.caller(person, verified.scopes)
 
-    def _verify(self, text: str) -> _Said:
+    def _verify(self, text: str) -> _AccessClaims:
         header = _decode_unverified(text, 0)
         if not header:
-            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH}")
+            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH_HINT}")
         if header.get("alg") != ALGORITHM:
-            raise Unauthorized(f"JWT validation failed: the algorithm must be {ALGORITHM}. {FETCH}")
+            raise Unauthorized(f"JWT validation failed: the algorithm must be {ALGORITHM}. {FETCH_HINT}")
         key_id = header.get("kid")
         key = self._keys.find(key_id) if isinstance(key_id, str) else None
         if key is None:
@@ -178,9 +180,9 @@ class Tokens:
         except BadSignatureError:
             raise _wrong_signature() from None
         except UnsupportedAlgorithmError:
-            raise Unauthorized(f"JWT validation failed: the algorithm must be {ALGORITHM}. {FETCH}") from None
+            raise Unauthorized(f"JWT validation failed: the algorithm must be {ALGORITHM}. {FETCH_HINT}") from None
         except (JoseError, ValueError):
-            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH}") from None
+            raise Unauthorized(f"JWT validation failed: it is not a JSON Web Token. {FETCH_HINT}") from None
         match claims:
             case {
                 "iss": self.issuer,
@@ -190,13 +192,15 @@ class Tokens:
                 "scope": list(scopes),
             }:
                 person = claims.get("person")
-                return _Said(key.id, client, person, frozenset(map(str, cast("list[object]", scopes))), issued, expires)
+                return _AccessClaims(
+                    key.id, client, person, frozenset(map(str, cast("list[object]", scopes))), issued, expires
+                )
             case _:
-                raise Unauthorized(f"JWT validation failed: JWT lacks its claims. {FETCH}")
+                raise Unauthorized(f"JWT validation failed: JWT lacks its claims. {FETCH_HINT}")
 
 
 def _wrong_signature() -> Unauthorized:
-    return Unauthorized(f"JWT validation failed: the signature is not this server's. {FETCH}")
+    return Unauthorized(f"JWT validation failed: the signature is not this server's. {FETCH_HINT}")
 
 
 def _decode_unverified(text: str, part: int) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from whohas.audit import Event, Type, Who, write
+from whohas.audit import Actor, Event, EventType, write_event
 from whohas.audit.events import SYSTEM
-from whohas.auth.callers import Level, checked_levels, checked_name
-from whohas.db.engine import Instant, metadata
+from whohas.auth.callers import UserLevel, validate_levels, validate_name
+from whohas.db.engine import UTCDateTime, metadata
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
 
 person_table = sa.Table(
@@ -35,22 +35,22 @@ person_table = sa.Table(
     sa.Column("password", sa.Text, nullable=True, comment="scrypt$N$r$p$salt$hash; null where they cannot sign in"),
     sa.Column("levels", sa.JSON, nullable=False, comment="a list of names"),
     sa.Column("sources", sa.JSON, nullable=False, comment="ids of the sources of a source administrator"),
-    sa.Column("created", Instant, nullable=False),
-    sa.Column("disabled", Instant, nullable=True, comment="since when they may do nothing any more"),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("disabled", UTCDateTime, nullable=True, comment="since when they may do nothing any more"),
 )
 
-COST, BLOCK, PARALLEL = 1 << 15, 8, 1
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 15, 8, 1
 """The parameters N, r and p of scrypt (RFC 7914); 128 * N * r bytes are 32 MiB."""
 
-AT_ONCE = threading.BoundedSemaphore(2)
+HASHING_SLOTS = threading.BoundedSemaphore(2)
 """Limits how many passwords are hashed at the same time."""
-SHORTEST, LONGEST = 12, 1024
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 1024
 """The minimum and maximum length of a password in characters."""
-WRONG_SIGN_IN = "The name or the password is wrong."
+WRONG_SIGN_IN_MESSAGE = "The name or the password is wrong."
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """A user account, without its password.
 
     Attributes:
@@ -60,19 +60,19 @@ class Person:
         sources: ids of the sources that a source administrator is restricted to.
         created: when the account was created.
         disabled: when the account was disabled; None while it is enabled.
-        signs_in: whether the user has a password.
+        has_password: whether the user has a password.
     """
 
     id: str
     name: str
-    levels: tuple[Level, ...]
+    levels: tuple[UserLevel, ...]
     sources: tuple[str, ...]
     created: datetime
     disabled: datetime | None
-    signs_in: bool
+    has_password: bool
 
 
-class People:
+class Users:
     """The users of an installation, in the table `person`."""
 
     def __init__(self, database: sa.Engine) -> None:
@@ -84,8 +84,8 @@ class People:
         levels: Iterable[str] = (),
         sources: Iterable[str] = (),
         password: str | None = None,
-        by: Who = SYSTEM,
-    ) -> Person:
+        by: Actor = SYSTEM,
+    ) -> User:
         """Create a user, and write an event of it to the audit log.
 
         Args:
@@ -99,10 +99,10 @@ class People:
             InvalidArguments: the name or the password has the wrong form, or a level is unknown.
             Conflict: a user of that name exists.
         """
-        person = Person(
+        person = User(
             uuid.uuid4().hex,
-            checked_name(name, "user"),
-            checked_levels(levels),
+            validate_name(name, "user"),
+            validate_levels(levels),
             tuple(dict.fromkeys(sources)),
             datetime.now(UTC),
             None,
@@ -119,7 +119,7 @@ class People:
         try:
             with self._database.begin() as connection:
                 connection.execute(person_table.insert().values(values))
-                write(connection, _event(Type.USER_CREATED, person, by))
+                write_event(connection, _event(EventType.USER_CREATED, person, by))
         except IntegrityError:
             raise Conflict(f"There is a user {name!r} already. `whohas user list` shows them.") from None
         return person
@@ -132,8 +132,8 @@ class People:
         sources: Iterable[str] | None = None,
         password: str | None = None,
         disabled: bool | None = None,
-        by: Who = SYSTEM,
-    ) -> Person:
+        by: Actor = SYSTEM,
+    ) -> User:
         """Change the given properties of a user, and write an event of it to the audit log.
 
         The change takes effect at once, also for tokens that were issued before.
@@ -152,7 +152,7 @@ class People:
         """
         values: dict[str, Any] = {}
         if levels is not None:
-            values["levels"] = list(checked_levels(levels))
+            values["levels"] = list(validate_levels(levels))
         if sources is not None:
             values["sources"] = list(dict.fromkeys(sources))
         if password is not None:
@@ -164,10 +164,12 @@ class People:
                 connection.execute(person_table.update().where(person_table.c.name == name).values(values))
                 row = connection.execute(person_table.select().where(person_table.c.name == name)).one_or_none()
                 if row is not None:
-                    write(connection, _event(Type.USER_CHANGED, person_of(row), by, changed=sorted(values)))
-        return self.named(name)
+                    write_event(
+                        connection, _event(EventType.USER_CHANGED, user_from_row(row), by, changed=sorted(values))
+                    )
+        return self.get(name)
 
-    def named(self, name: str) -> Person:
+    def get(self, name: str) -> User:
         """Return a user by name, disabled or not.
 
         Raises:
@@ -176,9 +178,9 @@ class People:
         row = self._row(name)
         if row is None:
             raise NotFound(f"There is no user {name[:200]!r}. `whohas user list` shows them.")
-        return person_of(row)
+        return user_from_row(row)
 
-    def sign_in(self, name: str, password: str) -> Person:
+    def sign_in(self, name: str, password: str) -> User:
         """Return the user that has this name and password.
 
         An unknown name takes as long as a wrong password, so that the time does not show which names exist.
@@ -189,15 +191,17 @@ class People:
         """
         row = self._row(name) if len(name) <= 200 else None
         stored = row.password if row is not None and row.password else _DUMMY_HASH
-        matches = len(password) <= LONGEST and _matches(password, stored)
+        matches = len(password) <= MAX_PASSWORD_LENGTH and _matches(password, stored)
         if row is None or not row.password or not matches or row.disabled is not None:
-            raise Unauthorized(WRONG_SIGN_IN)
-        return person_of(row)
+            raise Unauthorized(WRONG_SIGN_IN_MESSAGE)
+        return user_from_row(row)
 
-    def list(self) -> list[Person]:
+    def list(self) -> list[User]:
         """Return all users ordered by name, including those that were disabled."""
         with self._database.connect() as connection:
-            return [person_of(row) for row in connection.execute(person_table.select().order_by(person_table.c.name))]
+            return [
+                user_from_row(row) for row in connection.execute(person_table.select().order_by(person_table.c.name))
+            ]
 
     def _row(self, name: str) -> sa.Row[Any] | None:
         if not name.isprintable():  # databases reject NUL and single surrogates
@@ -206,19 +210,19 @@ class People:
             return connection.execute(person_table.select().where(person_table.c.name == name)).one_or_none()
 
 
-def person_of(row: sa.Row[Any]) -> Person:
+def user_from_row(row: sa.Row[Any]) -> User:
     """Return a row of the table `person` as a user."""
     return _person(row.id, row.name, row.password, row.levels, row.sources, row.created, row.disabled)
 
 
-BESIDE = tuple(column.label(f"person_{column.name}") for column in person_table.columns)
+JOIN_COLUMNS = tuple(column.label(f"person_{column.name}") for column in person_table.columns)
 """The columns of `person`, labelled `person_…`, to be the last ones of a query that joins another table to it; see
-`person_beside`."""
+`user_from_join`."""
 
 
-def person_beside(row: sa.Row[Any]) -> Person | None:
-    """Return the user of a row whose last columns are `BESIDE`; None if the outer join found no user."""
-    columns = row[-len(BESIDE) :]
+def user_from_join(row: sa.Row[Any]) -> User | None:
+    """Return the user of a row whose last columns are `JOIN_COLUMNS`; None if the outer join found no user."""
+    columns = row[-len(JOIN_COLUMNS) :]
     return None if columns[0] is None else _person(*columns)
 
 
@@ -230,11 +234,11 @@ def _person(
     sources: list[str],
     created: datetime,
     disabled: datetime | None,
-) -> Person:
-    return Person(id, name, tuple(map(Level, levels)), tuple(sources), created, disabled, bool(password))
+) -> User:
+    return User(id, name, tuple(map(UserLevel, levels)), tuple(sources), created, disabled, bool(password))
 
 
-def _event(type: Type, person: Person, by: Who, **more: object) -> Event:
+def _event(type: EventType, person: User, by: Actor, **more: object) -> Event:
     facts = {
         "name": person.name,
         "levels": list(person.levels),
@@ -242,19 +246,23 @@ def _event(type: Type, person: Person, by: Who, **more: object) -> Event:
         "disabled": person.disabled is not None,
         **more,
     }
-    return Event(type, person.id, by, facts=facts)
+    return Event(type, person.id, by, details=facts)
 
 
 def _checked_password(password: str) -> str:
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidArguments(f"A password has {SHORTEST} to {LONGEST:,} characters. A sentence makes a good one.")
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise InvalidArguments(
+            f"A password has {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH:,} characters. A sentence makes a good one."
+        )
     return password
 
 
 def _hashed(password: str) -> str:
     salt = secrets.token_bytes(16)
-    parts = (salt, _scrypt(password, salt, COST, BLOCK, PARALLEL))
-    return "$".join(("scrypt", str(COST), str(BLOCK), str(PARALLEL), *(base64.b64encode(p).decode() for p in parts)))
+    parts = (salt, _scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return "$".join(
+        ("scrypt", str(SCRYPT_N), str(SCRYPT_R), str(SCRYPT_P), *(base64.b64encode(p).decode() for p in parts))
+    )
 
 
 def _matches(password: str, stored: str) -> bool:
@@ -264,11 +272,11 @@ def _matches(password: str, stored: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
-    with AT_ONCE:
+    with HASHING_SLOTS:
         return hashlib.scrypt(
             password.encode("utf-8", "surrogatepass"), salt=salt, n=cost, r=block, p=parallel, maxmem=1 << 26, dklen=32
         )
 
 
-_DUMMY_HASH = f"scrypt${COST}${BLOCK}${PARALLEL}${'A' * 22}==${'A' * 43}="
+_DUMMY_HASH = f"scrypt${SCRYPT_N}${SCRYPT_R}${SCRYPT_P}${'A' * 22}==${'A' * 43}="
 """A hash that no password has: an unknown name is verified against it, which takes as long as a known one."""

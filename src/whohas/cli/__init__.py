@@ -15,7 +15,7 @@ import typer
 from whohas import __version__
 from whohas.cli.audit import audit_app
 from whohas.cli.client import client_app
-from whohas.cli.exits import Exit
+from whohas.cli.exits import ExitCode
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
 from whohas.cli.index import index
@@ -64,7 +64,7 @@ app.add_typer(audit_app, name="audit")
 
 
 @app.callback(invoke_without_command=True)
-def options(
+def version_option(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
@@ -83,20 +83,20 @@ def main() -> None:
         _run()
     except WhohasError as error:
         _report(error.message)
-        sys.exit(Exit.USAGE if isinstance(error, WrongUsage) else Exit.ERROR)
+        sys.exit(ExitCode.USAGE if isinstance(error, WrongUsage) else ExitCode.ERROR)
     except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(Exit.BROKEN_PIPE)
+        sys.exit(ExitCode.BROKEN_PIPE)
     except Exception as error:
-        from whohas.faults import sentence
+        from whohas.faults import describe
 
-        text = _of_output(error) or sentence(error)
+        text = _of_output(error) or describe(error)
         if text is None:
             raise
         _report(text)
-        sys.exit(Exit.ERROR)
+        sys.exit(ExitCode.ERROR)
 
 
 def _run() -> None:
@@ -127,7 +127,7 @@ def _of_output(error: Exception) -> str | None:
 def _report(text: str) -> None:
     """Print why a command failed: as a JSON log line for servers and workers whose stderr is not a terminal."""
     logs = sys.modules.get("whohas.logs")
-    if logs is not None and logs.are_json() and not sys.stderr.isatty():
+    if logs is not None and logs.is_logging_json() and not sys.stderr.isatty():
         logs.log.critical("ended", reason=text)
         return
     try:

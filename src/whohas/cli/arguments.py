@@ -9,38 +9,38 @@ from typing import TYPE_CHECKING, Any
 from whohas.errors import InvalidArguments, WrongUsage
 
 if TYPE_CHECKING:
-    from whohas.cli.output import Output
+    from whohas.cli.output import OutputTarget
 
 
-def report_named(text: str) -> str:
+def parse_report_type(text: str) -> str:
     """Return the report type for a name in any case, with `-` or `_`: `search-export` gives `SEARCH_EXPORT`.
 
     Unknown names are returned unchanged; starting the report then fails with a message.
     """
-    from whohas.reports import PUBLISHED, reports
+    from whohas.reports import PUBLISHED_TYPES, all_reports
 
-    known = {name.casefold(): name for name in (*PUBLISHED, *reports())}
+    known = {name.casefold(): name for name in (*PUBLISHED_TYPES, *all_reports())}
     return known.get(text.strip().casefold().replace("-", "_"), text)
 
 
-def arguments_of(texts: Iterable[str], report_type: str) -> dict[str, Any]:
+def parse_arguments(texts: Iterable[str], report_type: str) -> dict[str, Any]:
     """Parse the arguments of a report, and check their names.
 
     Args:
-        texts: each NAME=VALUE; see `argument`.
-        report_type: as from `report_named`.
+        texts: each NAME=VALUE; see `parse_argument`.
+        report_type: as from `parse_report_type`.
 
     Raises:
         InvalidArguments: a text is not NAME=VALUE, or its value is malformed JSON.
         WrongUsage: the report has no such argument, but one with a similar name.
     """
-    arguments = dict(argument(text) for text in texts)
+    arguments = dict(parse_argument(text) for text in texts)
     for name in arguments:
         _check(name, report_type)
     return arguments
 
 
-def argument(text: str) -> tuple[str, Any]:
+def parse_argument(text: str) -> tuple[str, Any]:
     """Parse NAME=VALUE, and return the name and the value.
 
     The value is a string, unless it is `true`, `false`, `null` or begins with `[` or `{`: these are parsed as JSON.
@@ -60,8 +60,8 @@ def argument(text: str) -> tuple[str, Any]:
     return name, value
 
 
-def check_files(report_type: str, arguments: dict[str, Any], to: Output) -> None:
-    """Check, before a run starts, that its files fit the output name; see `Output.check`.
+def check_output_name(report_type: str, arguments: dict[str, Any], to: OutputTarget) -> None:
+    """Check, before a run starts, that its files fit the output name; see `OutputTarget.check`.
 
     Args:
         to: the output of the command.
@@ -70,23 +70,23 @@ def check_files(report_type: str, arguments: dict[str, Any], to: Output) -> None
         InvalidArguments: the arguments are wrong.
         WrongUsage: the name does not fit; the message suggests one that does.
     """
-    from whohas.reports import PUBLISHED, Request, reports
+    from whohas.reports import PUBLISHED_TYPES, ReportRequest, all_reports
 
-    report = reports().get(report_type)
-    if report is not None and report.parts is not None:
-        to.check(report_type, report.parts(Request(report_type, arguments)))
-    elif report_type in PUBLISHED:
+    report = all_reports().get(report_type)
+    if report is not None and report.part_names is not None:
+        to.check(report_type, report.part_names(ReportRequest(report_type, arguments)))
+    elif report_type in PUBLISHED_TYPES:
         to.check(report_type, None)
 
 
 def _check(name: str, report_type: str) -> None:
-    from whohas.hints import near
-    from whohas.reports import reports
+    from whohas.hints import closest_match
+    from whohas.reports import all_reports
     from whohas.runs.service import argument_names
 
-    report = reports().get(report_type)
+    report = all_reports().get(report_type)
     if report is None or name in argument_names(report, legacy=True):
         return
-    similar = near(name, argument_names(report))
+    similar = closest_match(name, argument_names(report))
     if similar is not None:
         raise WrongUsage(f"{report_type} has no argument {name}. Did you mean {similar}?")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whohas.cli.installation import installation
-from whohas.cli.terminal import one_line, plain
-from whohas.plurals import counted
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import single_line, without_control_characters
+from whohas.plurals import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 audit_app = typer.Typer(no_args_is_help=True, help="Read the audit log, and verify that it was not changed.")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
 
 
 @audit_app.command("list")
@@ -37,24 +37,24 @@ def list_events(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Then print new events as they come, until stopped.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print events, the oldest first."""
     import collections
 
-    from whohas.audit.log_file import Wanted, read
+    from whohas.audit.log_file import EventFilter, read_events
 
-    with installation() as services:
-        services.relay.settle()
-        path = services.settings.trail_path
+    with open_installation() as services:
+        services.relay.flush()
+        path = services.settings.audit_log_path
         run = None if run is None else _run(run, services.runs, path)
-    wanted = Wanted(type, run, who, _time(since), _time(until))
-    shown = collections.deque(read(path, wanted), limit or None)
+    wanted = EventFilter(type, run, who, _time(since), _time(until))
+    shown = collections.deque(read_events(path, wanted), limit or None)
     for line in shown:
         _print(line, as_json)
     if follow:
         newest = shown[-1] if shown else None
-        for line in _after(read(path, wanted, follow=lambda: True), newest):
+        for line in _after(read_events(path, wanted, follow=lambda: True), newest):
             _print(line, as_json)
             sys.stdout.flush()
 
@@ -68,18 +68,18 @@ def verify(
 ) -> None:
     """Find lines of the audit log that were changed, removed, added or moved; exit code 1 if there are any."""
     from whohas.audit.verify import verify as check
-    from whohas.audit.writer import end_of_trail
+    from whohas.audit.writer import expected_end
     from whohas.errors import NotFound
 
-    with installation() as services:
-        own = services.settings.trail_path
-        services.relay.settle()
+    with open_installation() as services:
+        own = services.settings.audit_log_path
+        services.relay.flush()
         paths = files or [own]
         mine = own.exists() and any(path.exists() and path.samefile(own) for path in paths)
         head, size = None, None
         if mine or not files:
             with services.database.connect() as connection:
-                head, size = end_of_trail(services.settings, connection)
+                head, size = expected_end(services.settings, connection)
     if not files and not own.exists():
         paths = []
     try:
@@ -87,12 +87,12 @@ def verify(
     except OSError as error:
         raise NotFound(f"{error.filename} cannot be read: {error.strerror}.") from None
     for fault in verdict.faults:
-        print(plain(fault))
+        print(without_control_characters(fault))
     if verdict.faults:
-        print(f"{counted(len(verdict.faults), 'fault')} in {counted(verdict.lines, 'line')}.")
+        print(f"{pluralize(len(verdict.faults), 'fault')} in {pluralize(verdict.lines, 'line')}.")
         raise typer.Exit(1)
     whole = "" if head is not None else " Whether events are missing at the end is not known here."
-    print(f"{counted(verdict.lines, 'event')}, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
+    print(f"{pluralize(verdict.lines, 'event')}, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
 
 
 @audit_app.command()
@@ -102,11 +102,11 @@ def status(
     """Print how many events wait for delivery, and which ones Kafka rejected."""
     import json
 
-    from whohas.audit.outbox import read_backlog, refused
+    from whohas.audit.outbox import read_backlog, read_rejected
 
-    with installation() as services, services.database.connect() as connection:
+    with open_installation() as services, services.database.connect() as connection:
         backlog = read_backlog(connection)
-        rejected = refused(connection)
+        rejected = read_rejected(connection)
     facts: dict[str, Any] = {
         "events": backlog.head.sequence,
         "hash": backlog.head.hash,
@@ -119,25 +119,25 @@ def status(
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return
-    print(f"{counted(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
+    print(f"{pluralize(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
     print(
         f"{backlog.waiting:,} waiting for delivery, the oldest for {backlog.oldest_seconds:,.0f} s; "
         f"{backlog.unfiled:,} not in the log file yet"
     )
     if backlog.fault:
-        print(plain(f"Last delivery error: {backlog.fault}"))
+        print(without_control_characters(f"Last delivery error: {backlog.fault}"))
     for event, why in rejected:
-        print(plain(f"Refused by Kafka: event {event.sequence}: {why}"))
+        print(without_control_characters(f"Refused by Kafka: event {event.sequence}: {why}"))
 
 
 @audit_app.command()
 def retry() -> None:
     """Send the events again that Kafka rejected, for example after a limit of the topic was raised."""
-    from whohas.audit.outbox import retry as send_again
+    from whohas.audit.outbox import retry_rejected as send_again
 
-    with installation() as services, services.database.begin() as connection:
+    with open_installation() as services, services.database.begin() as connection:
         count = send_again(connection)
-    print(f"{counted(count, 'event')} will be sent again.")
+    print(f"{pluralize(count, 'event')} will be sent again.")
 
 
 def _run(beginning: str, runs: Runs, path: Path) -> str:
@@ -147,23 +147,23 @@ def _run(beginning: str, runs: Runs, path: Path) -> str:
         NotFound: no run has this prefix.
         InvalidArguments: several runs have it.
     """
-    from whohas.audit.log_file import Wanted, parsed, read
+    from whohas.audit.log_file import EventFilter, parse_line, read_events
     from whohas.errors import NotFound
-    from whohas.hints import ambiguous
+    from whohas.hints import ambiguous_id
 
     text = beginning.strip().lower()
     try:
-        return runs.id_of(text)
+        return runs.resolve_id(text)
     except NotFound:
         if len(text) >= 32:
             return text
-        events = (parsed(line) or {} for line in read(path, Wanted()))
+        events = (parse_line(line) or {} for line in read_events(path, EventFilter()))
         ids = dict.fromkeys(str((event.get("data") or {}).get("run") or "") for event in events)
         found = [id for id in ids if text and id.startswith(text)]
         if not found:
             raise
         if len(found) > 1:
-            raise ambiguous(text, found) from None
+            raise ambiguous_id(text, found) from None
         return found[0]
 
 
@@ -172,19 +172,19 @@ def _time(text: str | None) -> str | None:
     import re
     from datetime import UTC, datetime, timedelta
 
-    from whohas.audit.events import timestamp
+    from whohas.audit.events import format_timestamp
     from whohas.errors import InvalidArguments
 
     if text is None:
         return None
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
         unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[ago[2]]
-        return timestamp(datetime.now(UTC) - timedelta(**{unit: int(ago[1])}))
+        return format_timestamp(datetime.now(UTC) - timedelta(**{unit: int(ago[1])}))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidArguments(f"{text[:40]!r} is no time. Write 2026-11-27, 2026-11-27T08:00Z, or 12h.") from None
-    return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return format_timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
@@ -197,12 +197,12 @@ def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
 
 
 def _print(line: bytes, as_json: bool) -> None:
-    from whohas.audit.log_file import parsed
+    from whohas.audit.log_file import parse_line
 
     if as_json:
         sys.stdout.write(line.decode("utf-8", "replace") + "\n")
         return
-    event = parsed(line) or {}
+    event = parse_line(line) or {}
     data: dict[str, Any] = event.get("data") or {}
     actor: dict[str, Any] = data.get("actor") or {}
     who = " ".join(filter(None, (actor.get("kind"), actor.get("name"))))
@@ -210,4 +210,4 @@ def _print(line: bytes, as_json: bool) -> None:
     facts = "  ".join(f"{name}={data[name]}" for name in shown if data.get(name) is not None)
     time = str(event.get("time"))[:19].replace("T", " ")
     kind = str(event.get("type")).removeprefix("whohas.")
-    print(one_line(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))
+    print(single_line(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))

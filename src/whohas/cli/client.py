@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import print_table, without_control_characters
 
 if TYPE_CHECKING:
-    from whohas.auth import Client, NewClient
+    from whohas.auth import ApiClient, NewClient
 
 client_app = typer.Typer(
     no_args_is_help=True, help="Create, list, rotate and revoke the clients that may call the server."
@@ -47,24 +47,24 @@ def create(
 
     The defaults are the least rights: the scope allows reading only, and an application without a level may do nothing.
     """
-    from whohas.audit.events import operator
-    from whohas.auth.callers import READ
+    from whohas.audit.events import operator_actor
+    from whohas.auth.callers import SCOPE_READ
     from whohas.errors import InvalidArguments
 
     if user and (level or source or redirect):
         raise InvalidArguments("A personal client has the levels and sources of its user, and nobody signs in at it.")
-    with installation() as services:
+    with open_installation() as services:
         from whohas.cli.user import source_ids
 
-        clients, people = services.access.clients, services.access.people
+        clients, people = services.access.clients, services.access.users
         made = clients.create(
             name,
-            scope or [READ],
-            person=people.named(user) if user else None,
+            scope or [SCOPE_READ],
+            person=people.get(user) if user else None,
             levels=level or [],
             sources=source_ids(services, source or []),
             redirects=redirect or [],
-            by=operator(),
+            by=operator_actor(),
         )
     _show(made, as_json)
 
@@ -72,7 +72,7 @@ def create(
 @client_app.command("list")
 def list_clients() -> None:
     """Print all clients, the newest first."""
-    with installation() as services:
+    with open_installation() as services:
         clients = services.access.clients.list()
     if not clients:
         print("No client yet. Make one: whohas client create NAME")
@@ -81,7 +81,7 @@ def list_clients() -> None:
     rows: list[tuple[str, ...]] = []
     for client in clients:
         revoked = f"{client.revoked:%Y-%m-%d %H:%M:%S}" if client.revoked else ""
-        acts_as = f"user {client.person.name}" if client.person else " ".join(client.levels) or "no level"
+        acts_as = f"user {client.user.name}" if client.user else " ".join(client.levels) or "no level"
         created = f"{client.created:%Y-%m-%d %H:%M:%S}"
         rows.append((client.id, client.name, acts_as, " ".join(client.scopes), created, revoked))
     print_table(heads, rows, whole=1)
@@ -96,20 +96,20 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Give a client a new secret, and print it; the old secret stops working at once."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        made = services.access.clients.renew(client_id, end_tokens=end_tokens, by=operator())
+    with open_installation() as services:
+        made = services.access.clients.rotate_secret(client_id, end_tokens=end_tokens, by=operator_actor())
     _show(made, as_json)
 
 
 @client_app.command()
 def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
     """Revoke a client and its tokens at once."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        client = services.access.clients.revoke(client_id, operator())
+    with open_installation() as services:
+        client = services.access.clients.revoke(client_id, operator_actor())
     print(f"{client.id} ({client.name}) is revoked.")
 
 
@@ -118,7 +118,7 @@ def _show(made: NewClient, as_json: bool) -> None:
     if as_json:
         import json
 
-        levels = client.person.levels if client.person else client.levels
+        levels = client.user.levels if client.user else client.levels
         facts = {
             "id": client.id,
             "secret": made.secret,
@@ -131,22 +131,20 @@ def _show(made: NewClient, as_json: bool) -> None:
     print(f"client id      {client.id}")
     print(f"client secret  {made.secret}")
     print(f"scopes         {' '.join(client.scopes)}{_least_scope(client)}")
-    print(f"levels         {plain(_levels(client))}")
+    print(f"levels         {without_control_characters(_levels(client))}")
     print("The secret is kept nowhere in clear and is not shown again.")
 
 
-def _least_scope(client: Client) -> str:
-    from whohas.auth.callers import READ
+def _least_scope(client: ApiClient) -> str:
+    from whohas.auth.callers import SCOPE_READ
 
-    return ", the least: it may read results and download files" if client.scopes == (READ,) else ""
+    return ", the least: it may read results and download files" if client.scopes == (SCOPE_READ,) else ""
 
 
-def _levels(client: Client) -> str:
-    if client.person is not None:
-        return (
-            f"those of the user {client.person.name}: {' '.join(client.person.levels) or 'none, which may do nothing'}"
-        )
+def _levels(client: ApiClient) -> str:
+    if client.user is not None:
+        return f"those of the user {client.user.name}: {' '.join(client.user.levels) or 'none, which may do nothing'}"
     if client.levels:
         return " ".join(client.levels)
-    users = " by itself; users who sign in at it have their own" if client.redirects else ""
+    users = " by itself; users who sign in at it have their own" if client.redirect_uris else ""
     return f"none, the least: it may do nothing yet{users}. `--level` gives one, such as REPORT_ADMIN"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from whohas.cli.arguments import report_named
-from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.arguments import parse_report_type
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import print_table, without_control_characters
 
 hook_app = typer.Typer(no_args_is_help=True, help="Webhooks: send a signed message to an address when a run ends.")
 
@@ -19,10 +19,12 @@ def add(
     report: Annotated[str | None, typer.Option(help="Only runs of this report, such as ACCOUNTS.")] = None,
 ) -> None:
     """Add a webhook, and print the secret that signs its messages; the secret is never shown again."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        made, secret = services.hooks.add(url, None if report is None else report_named(report), operator())
+    with open_installation() as services:
+        made, secret = services.webhooks.add(
+            url, None if report is None else parse_report_type(report), operator_actor()
+        )
     print(f"hook    {made.id}")
     print(f"secret  {secret}")
     print("It signs the messages, as in Standard Webhooks. It is not shown again.")
@@ -31,8 +33,8 @@ def add(
 @hook_app.command("list")
 def list_hooks() -> None:
     """Print all webhooks, with the number of delivered, waiting and failed messages."""
-    with installation() as services:
-        hooks = services.hooks.list()
+    with open_installation() as services:
+        hooks = services.webhooks.list()
     if not hooks:
         print("No hook yet. Make one: whohas hook add URL")
         return
@@ -54,8 +56,8 @@ def list_hooks() -> None:
 @hook_app.command()
 def remove(hook_id: Annotated[str, typer.Argument(metavar="HOOK", help="Its id.")]) -> None:
     """Remove a webhook and its undelivered messages."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        services.hooks.remove(hook_id, operator())
-    print(plain(f"Webhook {hook_id} removed."))
+    with open_installation() as services:
+        services.webhooks.remove(hook_id, operator_actor())
+    print(without_control_characters(f"Webhook {hook_id} removed."))

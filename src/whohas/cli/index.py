@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.exits import Exit
+from whohas.cli.exits import ExitCode
 from whohas.cli.installation import read_settings
 from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
-    from whohas.search.index import Rebuilt
+    from whohas.search.index import RebuildResult
     from whohas.warehouse.store import Snapshot, Warehouse
 
 _SHOWN = 5
@@ -37,7 +37,7 @@ def index(
 
     settings = read_settings()
     settings.make_home()
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.warehouse_shared)
+    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
     if number is None and not check:
         make_index(warehouse, quiet)
     else:
@@ -53,13 +53,13 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     Raises:
         Unavailable: the index cannot be built.
     """
-    from whohas.search.index import build, is_built
+    from whohas.search.index import build_index, is_built
 
     snapshot = warehouse.snapshot()
     there = is_built(snapshot)
     started = time.monotonic()
     with _progress(quiet) as progress:
-        build(warehouse, snapshot, progress)
+        build_index(warehouse, snapshot, progress)
     if not quiet:
         done = "is there already" if there else f"made in {time.monotonic() - started:.1f} s"
         print(f"Search index of snapshot {snapshot.number} {done}.")
@@ -77,35 +77,35 @@ def _snapshot(warehouse: Warehouse, number: int | None) -> Snapshot:
 
 
 def _rebuild(warehouse: Warehouse, snapshot: Snapshot, check: bool, quiet: bool) -> None:
-    from whohas.search.index import rebuild
+    from whohas.search.index import rebuild_index
 
     started = time.monotonic()
     with _progress(quiet) as progress:
-        rebuilt = rebuild(warehouse, snapshot, progress, replace=not check)
+        rebuilt = rebuild_index(warehouse, snapshot, progress, replace=not check)
     begin = f"Search index of snapshot {snapshot.number} made again in {time.monotonic() - started:.1f} s: "
     if check and rebuilt.differing:
         print(f"{begin}{_found(rebuilt)} It stays as it is.", file=sys.stderr)
-        raise typer.Exit(Exit.ERROR)
+        raise typer.Exit(ExitCode.ERROR)
     if not quiet:
         print(f"{begin}{_found(rebuilt)}{' The new one is in its place.' if rebuilt.differing else ''}")
 
 
-def _found(rebuilt: Rebuilt) -> str:
+def _found(rebuilt: RebuildResult) -> str:
     """Return the result of a comparison, in sentences."""
-    from whohas.search.index import Versions
+    from whohas.search.index import BuildVersions
 
     files = f"{len(rebuilt.files)} files"
-    if rebuilt.before is None:
+    if rebuilt.previous_versions is None:
         return f"{files}; none was there before."
     if not rebuilt.differing:
         return f"its {files} are equal, byte by byte, to those that were there."
     names = ", ".join(rebuilt.differing[:_SHOWN])
     more = f" and {len(rebuilt.differing) - _SHOWN} more" if len(rebuilt.differing) > _SHOWN else ""
     found = f"{len(rebuilt.differing)} of {files} differ from those that were there: {names}{more}."
-    now = Versions.current()
-    if rebuilt.before == now:
+    now = BuildVersions.current()
+    if rebuilt.previous_versions == now:
         return f"{found} Both were made with {now}: the index that was there is damaged, or was changed."
-    return f"{found} The index that was there was made with {rebuilt.before}, this one with {now}."
+    return f"{found} The index that was there was made with {rebuilt.previous_versions}, this one with {now}."
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def read_settings(**given: object) -> Settings:
     return settings
 
 
-def read_settings_of_server(**given: object) -> Settings:
+def read_server_settings(**given: object) -> Settings:
     """Read the settings for a server or worker, and switch its log to JSON; otherwise like `read_settings`."""
     import structlog
 
@@ -52,7 +52,7 @@ def _load(given: Mapping[str, object]) -> Settings:
 
 
 @contextmanager
-def installation(**given: object) -> Generator[Services]:
+def open_installation(**given: object) -> Generator[Services]:
     """Open this installation, yield its services, and close it at the end of the context.
 
     Args:

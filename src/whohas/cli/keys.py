@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from whohas.cli.installation import installation
+from whohas.cli.installation import open_installation
 
 keys_app = typer.Typer(no_args_is_help=True, help="List and rotate the keys that sign access tokens.")
 
@@ -14,9 +14,9 @@ keys_app = typer.Typer(no_args_is_help=True, help="List and rotate the keys that
 @keys_app.command("list")
 def list_keys() -> None:
     """Print the keys that are accepted for token verification; the first, newest one signs new tokens."""
-    with installation() as services:
+    with open_installation() as services:
         for key in services.access.keys.all():
-            print(f"{key.id}  {key.made:%Y-%m-%d %H:%M:%S} UTC")
+            print(f"{key.id}  {key.created:%Y-%m-%d %H:%M:%S} UTC")
 
 
 @keys_app.command()
@@ -26,6 +26,6 @@ def rotate(
     ] = False,
 ) -> None:
     """Create a new signing key; running servers use it within seconds."""
-    with installation() as services:
+    with open_installation() as services:
         key = services.access.keys.rotate(end_tokens=end_tokens)
     print(f"{key.id} signs from now on.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.exits import Exit
+from whohas.cli.exits import ExitCode
 from whohas.cli.index import make_index
 from whohas.cli.installation import read_settings
 from whohas.cli.load_report import print_load
@@ -18,7 +18,7 @@ from whohas.cli.load_report import print_load
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from whohas.ingest import Limits, Progress
+    from whohas.ingest import GuardLimits, LoadProgress
     from whohas.settings import Settings
 
 
@@ -43,16 +43,16 @@ def load(
     Exits with 3 if the load was stopped to protect data, and with 4 if it was published but rows were rejected or
     cells emptied. With --check the exit code is the one that the load would have.
     """
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files
-    from whohas.ingest.audit_events import record_stop, tell_loads
+    from whohas.ingest.audit_events import emit_stopped_load_event, tell_loads
     from whohas.warehouse.store import Warehouse
 
     settings = read_settings()
     # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
-    who = operator()
+    who = operator_actor()
 
     def on_wait() -> None:
         if not quiet:
@@ -61,7 +61,7 @@ def load(
     try:
         with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
             report = load_files(
-                Warehouse(settings.warehouse_path, shared=settings.warehouse_shared),
+                Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared),
                 paths,
                 check=check,
                 strict=strict,
@@ -74,30 +74,30 @@ def load(
             )
     except LoadStopped as stop:
         if database is not None:
-            record_stop(database, stop.report, who)
+            emit_stopped_load_event(database, stop.report, who)
         print_load(stop.report, check, quiet, stopped=True)
-        raise typer.Exit(Exit.STOPPED) from None
+        raise typer.Exit(ExitCode.STOPPED) from None
     if database is not None:
-        tell_loads(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared), database)
+        tell_loads(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), database)
     stopped = check and bool(report.losses) and not accept_loss
     print_load(report, check, quiet, stopped)
     if not check:
-        make_index(Warehouse(settings.warehouse_path, shared=settings.warehouse_shared), quiet)
+        make_index(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), quiet)
     if stopped:
-        raise typer.Exit(Exit.STOPPED)
+        raise typer.Exit(ExitCode.STOPPED)
     if (report.rejected or report.emptied) and not allow_rejects:
-        raise typer.Exit(Exit.INCOMPLETE)
+        raise typer.Exit(ExitCode.INCOMPLETE)
 
 
-def _limits(settings: Settings) -> Limits:
-    from whohas.ingest import Limits
+def _limits(settings: Settings) -> GuardLimits:
+    from whohas.ingest import GuardLimits
 
-    return Limits(
+    return GuardLimits(
         rejected=settings.load_rejected_percent,
         unreadable=settings.load_unreadable_percent,
-        few=settings.load_few,
+        tolerated=settings.load_few,
         removed=settings.load_removed_percent,
-        small=settings.load_small_table,
+        small_table_rows=settings.load_small_table,
         small_removed=settings.load_small_removed,
     )
 
@@ -110,23 +110,23 @@ def _database(settings: Settings) -> sa.Engine:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from whohas.db.engine import connect
-    from whohas.db.migrations import upgrade
+    from whohas.db.engine import create_engine
+    from whohas.db.migrations import upgrade_schema
     from whohas.errors import Unavailable
-    from whohas.faults import unusable
+    from whohas.faults import describe_unusable
 
     try:
         settings.make_home()
-        database = connect(settings.sqlalchemy_url)
-        upgrade(database)
+        database = create_engine(settings.sqlalchemy_url)
+        upgrade_schema(database)
     except (OSError, SQLAlchemyError) as error:
-        text = unusable(error, settings.sqlalchemy_url, str(settings.home))
+        text = describe_unusable(error, settings.sqlalchemy_url, str(settings.home))
         raise Unavailable(f"{text} Nothing was loaded.") from error
     return database
 
 
 @contextmanager
-def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
+def _progress(shown: bool) -> Generator[Callable[[LoadProgress], None]]:
     if not shown:
         yield lambda _: None
         return
@@ -143,7 +143,7 @@ def _progress(shown: bool) -> Generator[Callable[[Progress], None]]:
     with Progress(*columns, console=opened(stderr=True), transient=True) as bar:
         task = bar.add_task("Reading", total=None, rows=0)
 
-        def show(at: Progress) -> None:
+        def show(at: LoadProgress) -> None:
             bar.update(
                 task,
                 description=f"{at.phase.capitalize()} {at.file}".strip(),

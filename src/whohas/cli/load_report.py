@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from whohas.cli.terminal import one_line, plain
-from whohas.plurals import counted
+from whohas.cli.terminal import single_line, without_control_characters
+from whohas.plurals import pluralize
 
 if TYPE_CHECKING:
     from whohas.ingest import LoadReport, Rejection
@@ -24,18 +24,18 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
     """
     if quiet:
         for line in _lost(report, check, stopped):
-            print(plain(line), file=sys.stderr)
+            print(without_control_characters(line), file=sys.stderr)
         return
     future = check or stopped
     _tables(report, future)
     for file, names in report.unknown.items():
-        print(plain(f"{file}: columns that become attributes: {', '.join(names)}"))
+        print(without_control_characters(f"{file}: columns that become attributes: {', '.join(names)}"))
     for warning in report.warnings:
-        print(plain(f"Note: {warning}"))
+        print(without_control_characters(f"Note: {warning}"))
     for line in _lost(report, check, stopped):
-        print(plain(line))
+        print(without_control_characters(line))
     read = sum(file.read for file in report.files)
-    rate = f"{counted(read, 'row')} read in {report.seconds:.1f} s"
+    rate = f"{pluralize(read, 'row')} read in {report.seconds:.1f} s"
     if check:
         print(f"{rate}. Nothing was written: this was a check.")
     elif stopped:
@@ -49,7 +49,7 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
     if report.rejected:
         verb = "would be" if check else "was" if report.rejected == 1 else "were"
         others = "" if check or stopped else "; the others are loaded"
-        yield f"{counted(report.rejected, 'row')} {verb} rejected{others}:"
+        yield f"{pluralize(report.rejected, 'row')} {verb} rejected{others}:"
         yield from _examples(report.rejections, report.rejected)
     if report.emptied:
         one = report.emptied == 1
@@ -58,7 +58,7 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
         else:
             now, rows = ("is", "its row is") if one else ("are", "their rows are")
             verb = f"could not be read and {now} empty now; {rows} loaded"
-        yield f"{counted(report.emptied, 'cell')} {verb}:"
+        yield f"{pluralize(report.emptied, 'cell')} {verb}:"
         yield from _examples(report.emptied_cells, report.emptied)
     if report.rejects is not None:
         yield f"All of them, with their rows: {report.rejects}"
@@ -97,7 +97,7 @@ def _tables(report: LoadReport, future: bool) -> None:
         for source in report.sources:
             name = f"{source.name} (authoritative)" if source.authoritative else source.name
             counts = (source.before, source.after, source.correlated, source.uncorrelated)
-            table.add_row(escape(one_line(name)), *(f"{count:,}" for count in counts))
+            table.add_row(escape(single_line(name)), *(f"{count:,}" for count in counts))
         console.print(table)
         console.print()
     others = Table(title="Rows by table", title_justify="left", box=None, pad_edge=False)

@@ -21,7 +21,7 @@ def map_files(
 ) -> None:
     """Propose a mapping for your own files, with the reason of each line."""
     from whohas.errors import InvalidArguments
-    from whohas.ingest.proposals import NotOneSource, propose
+    from whohas.ingest.proposals import SeveralSystems, propose
 
     if output is not None and output.suffix.lower() != ".toml":
         raise typer.BadParameter(
@@ -33,7 +33,7 @@ def map_files(
         raise typer.BadParameter("The source's name is empty.", param_hint="--name")
     try:
         found = propose(files, name, output)
-    except NotOneSource as error:
+    except SeveralSystems as error:
         raise typer.BadParameter(error.message, param_hint="FILE") from None
     for note in found.notes:
         print(f"Note: {note}", file=sys.stderr)

@@ -16,20 +16,20 @@ _ZIP = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputTarget:
     """The target of the file of a run.
 
     Attributes:
         format: of the file, or of each member of a zip.
         path: a file, a folder, or a device; None for standard output.
         zipped: whether the file name ends in .zip; None if there is no file name (folder, device, standard output).
-        kept: whether to write into the existing file instead of replacing it: a device or a named pipe.
+        writes_in_place: whether to write into the existing file instead of replacing it: a device or a named pipe.
     """
 
     format: str
     path: Path | None
     zipped: bool | None = None
-    kept: bool = False
+    writes_in_place: bool = False
 
     def check(self, report_type: str, parts: tuple[str, ...] | None) -> None:
         """Check that the output name fits the files that a report makes.
@@ -69,7 +69,7 @@ class Output:
         self.check(report_type, parts)
         if parts is not None and len(parts) == 1 and not self.zipped and not self._is_folder:
             file = _only(file)
-        if self.path is None or self.kept:
+        if self.path is None or self.writes_in_place:
             with file.open("rb") as source:
                 if self.path is None:
                     shutil.copyfileobj(source, sys.stdout.buffer)
@@ -86,12 +86,12 @@ class Output:
     @property
     def folder(self) -> Path | None:
         """The folder of the target file; None for a device or standard output."""
-        if self.path is None or self.kept:
+        if self.path is None or self.writes_in_place:
             return None
         return self.path if self._is_folder else self.path.parent
 
     @property
-    def called(self) -> str | None:
+    def file_name(self) -> str | None:
         """The file name that the user chose; None if they chose none (folder or standard output)."""
         return self.path.name if self.path is not None and not self._is_folder else None
 
@@ -109,7 +109,7 @@ class Output:
         return f"{stem or 'report'}{ending}"
 
 
-def output(given: str | None, format: str | None) -> Output:
+def parse_output(given: str | None, format: str | None) -> OutputTarget:
     """Parse the options `--output` and `--format`; a folder whose name ends with / is created.
 
     Args:
@@ -126,15 +126,15 @@ def output(given: str | None, format: str | None) -> Output:
         if format not in formats():
             raise WrongUsage(f"There is no format {format.upper()[:40]!r}. The formats are: {', '.join(formats())}.")
     if given in ("-", "/dev/stdout"):
-        return Output(format or "csv", None)
+        return OutputTarget(format or "csv", None)
     path = Path(given or ".")
     if path.is_dir():
-        return Output(format or "csv", path)
+        return OutputTarget(format or "csv", path)
     if given and given.endswith(("/", os.sep)):
         path.mkdir(parents=True, exist_ok=True)
-        return Output(format or "csv", path)
+        return OutputTarget(format or "csv", path)
     if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
-        return Output(format or "csv", path, kept=True)
+        return OutputTarget(format or "csv", path, writes_in_place=True)
     name = path.name.lower()
     zipped = name.endswith(_ZIP)
     ending = max((known for known in formats() if name.removesuffix(_ZIP).endswith(f".{known}")), key=len, default=None)
@@ -146,7 +146,7 @@ def output(given: str | None, format: str | None) -> Output:
         )
     if ending is not None and format is not None and ending != format:
         raise WrongUsage(f"{path.name} ends as {ending.upper()}, but --format says {format.upper()}.")
-    return Output(ending or format or "csv", path, zipped)
+    return OutputTarget(ending or format or "csv", path, zipped)
 
 
 def _names(file: Path) -> tuple[str, ...]:

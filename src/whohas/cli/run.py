@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from whohas import timeouts
-from whohas.cli.arguments import arguments_of, check_files, report_named
-from whohas.cli.installation import installation
-from whohas.cli.output import Output
-from whohas.cli.output import output as output_of
-from whohas.cli.terminal import console, is_terminal, plain
+from whohas.cli.arguments import check_output_name, parse_arguments, parse_report_type
+from whohas.cli.installation import open_installation
+from whohas.cli.output import OutputTarget
+from whohas.cli.output import parse_output as output_of
+from whohas.cli.terminal import console, is_terminal, without_control_characters
 from whohas.errors import InvalidArguments, Unavailable, WhohasError
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
 if TYPE_CHECKING:
     from whohas.contract import ReportResults
@@ -47,7 +47,7 @@ _SERVER = Annotated[
 ]
 
 
-class _Door(Protocol):
+class _Backend(Protocol):
     """The backend of a command: the operations on runs, of a server or of this installation."""
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str: ...
@@ -80,10 +80,10 @@ def run(
 
     With --server, the variables SAIL_CLIENT_ID and SAIL_CLIENT_SECRET hold the credentials. Ctrl-C cancels the run.
     """
-    report_type = report_named(report_type)
-    arguments = arguments_of(arg or (), report_type)
+    report_type = parse_report_type(report_type)
+    arguments = parse_arguments(arg or (), report_type)
     to = output_of(output, format)
-    check_files(report_type, arguments, to)
+    check_output_name(report_type, arguments, to)
     with _there(server) if server else _here() as door:
         started = time.monotonic()
         run_id = door.start(report_type, {"selectedFormats": [to.format.upper()], **arguments})
@@ -97,11 +97,11 @@ def run(
             print("Cancelled.", file=sys.stderr)
             raise
     for message in result.messages:
-        print(plain(f"{message.type}: {message.localizedText}"), file=sys.stderr)
+        print(without_control_characters(f"{message.type}: {message.localizedText}"), file=sys.stderr)
     if (more := (result.messageCount or 0) - len(result.messages)) > 0:
         print(f"And {more:,} more: whohas show {run_id} prints them.", file=sys.stderr)
     if saved is not None:
-        print(f"{saved}: {counted(result.rows or 0, 'row')} in {time.monotonic() - started:.2f} s (run {run_id})")
+        print(f"{saved}: {pluralize(result.rows or 0, 'row')} in {time.monotonic() - started:.2f} s (run {run_id})")
 
 
 def download(
@@ -119,7 +119,7 @@ def download(
         print(saved)
 
 
-def _watch(door: _Door, run_id: str, quiet: bool) -> ReportResults:
+def _watch(door: _Backend, run_id: str, quiet: bool) -> ReportResults:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     shown = Progress(
@@ -138,7 +138,7 @@ def _texts(result: ReportResults) -> str:
     return " ".join(message.localizedText or "" for message in result.messages if message.error)
 
 
-def _save(door: _Door, run_id: str, report_type: str, to: Output) -> Path | None:
+def _save(door: _Backend, run_id: str, report_type: str, to: OutputTarget) -> Path | None:
     """Download a file of a run and save it; return its path, or None if it was printed.
 
     Raises:
@@ -149,7 +149,7 @@ def _save(door: _Door, run_id: str, report_type: str, to: Output) -> Path | None
             to.folder.mkdir(parents=True, exist_ok=True)
         # a temporary folder on the target's file system, so that the file can be renamed atomically
         with TemporaryDirectory(dir=to.folder, prefix=".whohas-") as folder:
-            file, zipped = door.download(run_id, to.format, Path(folder), to.called)
+            file, zipped = door.download(run_id, to.format, Path(folder), to.file_name)
             return to.save(file, zipped, report_type)
     except BrokenPipeError:
         raise
@@ -159,7 +159,7 @@ def _save(door: _Door, run_id: str, report_type: str, to: Output) -> Path | None
 
 
 @contextmanager
-def _there(server: str) -> Generator[_Door]:
+def _there(server: str) -> Generator[_Backend]:
     from whohas.client import Client
 
     client_id, secret = os.environ.get("SAIL_CLIENT_ID"), os.environ.get("SAIL_CLIENT_SECRET")
@@ -169,10 +169,10 @@ def _there(server: str) -> Generator[_Door]:
             "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes them."
         )
     with Client(base_url=server, client_id=client_id, client_secret=secret) as client:
-        yield _There(client)
+        yield _RemoteBackend(client)
 
 
-class _There:
+class _RemoteBackend:
     """The backend of a remote server, over HTTP."""
 
     def __init__(self, client: Any) -> None:
@@ -199,31 +199,31 @@ class _There:
 
 
 @contextmanager
-def _here() -> Generator[_Door]:
+def _here() -> Generator[_Backend]:
     """Open this installation as the backend, and become its worker unless another process already is."""
     import logging
 
     import structlog
 
-    from whohas.execution.lease import is_worked_on
+    from whohas.execution.lease import has_live_worker
 
     # the command itself reports how the run ended; log lines of the worker would only repeat it
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with ExitStack() as stack:
-        services = stack.enter_context(installation())
-        if not is_worked_on(services.settings, services.database):
-            stack.enter_context(services.runs.work())
-        yield _Here(services)
+        services = stack.enter_context(open_installation())
+        if not has_live_worker(services.settings, services.database):
+            stack.enter_context(services.runs.working())
+        yield _LocalBackend(services)
 
 
-class _Here:
+class _LocalBackend:
     """The backend of this installation, without a server."""
 
     def __init__(self, services: Services) -> None:
-        from whohas.audit.events import operator
+        from whohas.audit.events import operator_actor
 
         self._runs = services.runs
-        self._by = operator()
+        self._by = operator_actor()
         self._audit_downloads = services.settings.audit_downloads == "all"
 
     def start(self, report_type: str, arguments: dict[str, Any]) -> str:
@@ -235,20 +235,20 @@ class _Here:
         return report_results(self._runs.get(run_id))
 
     def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
-        from whohas.api.filenames import file_name
+        from whohas.api.filenames import safe_file_name
 
-        run, artefact = self._runs.artefact(run_id, format)
+        run, artefact = self._runs.get_artifact(run_id, format)
         ending = "zip" if artefact.zipped else artefact.format
-        to = folder / (file_name(run.report_name, ending) or artefact.name)
+        to = folder / (safe_file_name(run.report_name, ending) or artefact.name)
         if self._audit_downloads:
-            self._runs.downloaded(run, artefact, self._by, called or to.name)
+            self._runs.record_download(run, artefact, self._by, called or to.name)
         shutil.copyfile(self._runs.path(run, artefact), to)
         return to, artefact.zipped
 
     def id_of(self, beginning: str) -> str:
-        return self._runs.id_of(beginning)
+        return self._runs.resolve_id(beginning)
 
     def cancel(self, run_id: str) -> None:
         self._runs.cancel(run_id, by=self._by)
-        while not self._runs.get(run_id).state.over:
+        while not self._runs.get(run_id).state.is_over:
             time.sleep(timeouts.CLI_POLL_SECONDS)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.arguments import arguments_of, report_named
-from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.arguments import parse_arguments, parse_report_type
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import print_table, without_control_characters
 
 if TYPE_CHECKING:
     from whohas.schedules.service import Schedule
@@ -19,7 +19,7 @@ schedule_app = typer.Typer(
     no_args_is_help=True, help="Schedules: start reports periodically, at the times of a cron expression."
 )
 
-Which = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id.")]
+ScheduleArgument = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id.")]
 
 
 @schedule_app.command()
@@ -34,11 +34,11 @@ def add(
     launcher: Annotated[str | None, typer.Option(help="The launcher of its runs. Default: you.")] = None,
 ) -> None:
     """Add a schedule."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    report_type = report_named(report_type)
-    arguments = arguments_of(arg or (), report_type)
-    with installation() as services:
+    report_type = parse_report_type(report_type)
+    arguments = parse_arguments(arg or (), report_type)
+    with open_installation() as services:
         made = services.schedules.add(
             name,
             report_type,
@@ -46,15 +46,15 @@ def add(
             cron,
             zone,
             launcher or getpass.getuser(),
-            by=operator(),
+            by=operator_actor(),
         )
-    print(plain(f"{made.name} runs {made.report_type} next at {_time(made.next_at)}."))
+    print(without_control_characters(f"{made.name} runs {made.report_type} next at {_time(made.next_at)}."))
 
 
 @schedule_app.command("list")
 def list_schedules() -> None:
     """Print all schedules."""
-    with installation() as services:
+    with open_installation() as services:
         schedules = services.schedules.list()
     if not schedules:
         print("No schedule yet. Make one: whohas schedule add NAME '0 6 * * MON' REPORT")
@@ -75,11 +75,11 @@ def list_schedules() -> None:
 
 
 @schedule_app.command()
-def show(which: Which) -> None:
+def show(which: ScheduleArgument) -> None:
     """Print a schedule: its report, arguments, times, last run and last error."""
     import json
 
-    with installation() as services:
+    with open_installation() as services:
         one = services.schedules.get(which)
     facts = {
         "Schedule": one.name,
@@ -94,45 +94,45 @@ def show(which: Which) -> None:
         "Fault": one.last_error,
     }
     for name, value in facts.items():
-        print(plain(f"{name + ':':<11}{value}").rstrip())
+        print(without_control_characters(f"{name + ':':<11}{value}").rstrip())
 
 
 @schedule_app.command()
-def pause(which: Which) -> None:
+def pause(which: ScheduleArgument) -> None:
     """Pause a schedule: it starts no runs until it is resumed."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        one = services.schedules.change(which, {"paused": True}, by=operator())
-    print(plain(f"{one.name} is paused."))
+    with open_installation() as services:
+        one = services.schedules.change(which, {"paused": True}, by=operator_actor())
+    print(without_control_characters(f"{one.name} is paused."))
 
 
 @schedule_app.command()
-def resume(which: Which) -> None:
+def resume(which: ScheduleArgument) -> None:
     """Resume a paused schedule; runs that were due during the pause are not started."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        one = services.schedules.change(which, {"paused": False}, by=operator())
-    print(plain(f"{one.name} runs next at {_time(one.next_at)}."))
+    with open_installation() as services:
+        one = services.schedules.change(which, {"paused": False}, by=operator_actor())
+    print(without_control_characters(f"{one.name} runs next at {_time(one.next_at)}."))
 
 
 @schedule_app.command()
-def remove(which: Which) -> None:
+def remove(which: ScheduleArgument) -> None:
     """Remove a schedule; runs that it started are kept."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        print(plain(f"{services.schedules.remove(which, by=operator()).name} is removed."))
+    with open_installation() as services:
+        print(without_control_characters(f"{services.schedules.remove(which, by=operator_actor()).name} is removed."))
 
 
 @schedule_app.command()
-def run(which: Which) -> None:
+def run(which: ScheduleArgument) -> None:
     """Queue a run of a schedule now; a server or worker of this installation executes it."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        print(f"The run {services.schedules.run(which, by=operator()).id} is queued.")
+    with open_installation() as services:
+        print(f"The run {services.schedules.start_now(which, by=operator_actor()).id} is queued.")
 
 
 def _next(one: Schedule) -> str:

@@ -21,21 +21,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from whohas import atomic, timeouts
-from whohas.cli.installation import read_settings_of_server
-from whohas.cli.waiting import StopRequest, begun
+from whohas.cli.installation import read_server_settings
+from whohas.cli.waiting import StopRequest, started_with_database
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from whohas.api.connections import LimitedServer
-    from whohas.api.tls import Certificate
+    from whohas.api.tls import ReloadingCertificate
     from whohas.services import Services
     from whohas.settings import Settings
 
 DEV_CLIENT = "dev"
 DEV_ENV = "dev.env"
-SWITCH_SECONDS = 0.0002
+THREAD_SWITCH_SECONDS = 0.0002
 """Python's thread switch interval of the server. The default, 0.005, is as long as a whole poll request."""
 
 
@@ -56,9 +56,9 @@ def serve(
     from whohas.api.app import create_app
     from whohas.services import open_services
 
-    settings = read_settings_of_server(host=host, port=port, worker=worker)
+    settings = read_server_settings(host=host, port=port, worker=worker)
     with ExitStack() as stack:
-        listener = stack.enter_context(listening(settings.host, settings.port))
+        listener = stack.enter_context(open_listener(settings.host, settings.port))
         url = _url(settings, listener)
         certificate = _certificate(settings)
 
@@ -66,11 +66,11 @@ def serve(
             services = start.enter_context(open_services(settings, serving=True))
             app = create_app(services)
             server = _server(app, settings, certificate)
-            services.warm()
-            start.enter_context(services.relay.going_on())
+            services.warm_up()
+            start.enter_context(services.relay.running())
             # the worker starts first: it rejects a second server on this home before the dev client is changed
             if settings.worker:
-                start.enter_context(services.worker())
+                start.enter_context(services.run_worker())
             if dev:
                 path = write_dev_env(services, url)
                 hint = f"`. {shlex.quote(str(path))}` tells SDKs and scripts how to reach it"
@@ -81,13 +81,13 @@ def serve(
 
         stopped = StopRequest()
         if certificate is not None:
-            signal.signal(signal.SIGHUP, lambda _signal, _frame: certificate.ask())
-        with _signals(stopped.handle):
+            signal.signal(signal.SIGHUP, lambda _signal, _frame: certificate.request_reload())
+        with _signals(stopped.on_signal):
             with _waiting(listener, settings, certificate) as on_wait:
-                app, server = stack.enter_context(begun(settings, begin, stopped, on_wait))
+                app, server = stack.enter_context(started_with_database(settings, begin, stopped, on_wait))
             gc.freeze()  # exclude loaded modules from later collections, which would delay requests
             gc.enable()
-            sys.setswitchinterval(SWITCH_SECONDS)
+            sys.setswitchinterval(THREAD_SWITCH_SECONDS)
 
             def stop(_signal: int, _frame: object) -> None:
                 server.force_exit = server.should_exit
@@ -102,7 +102,7 @@ def serve(
 
 @contextmanager
 def _waiting(
-    listener: socket.socket, settings: Settings, certificate: Certificate | None
+    listener: socket.socket, settings: Settings, certificate: ReloadingCertificate | None
 ) -> Generator[Callable[[], None]]:
     """Yield a function that starts a temporary server, which answers "not ready" until the context ends.
 
@@ -129,7 +129,7 @@ def _waiting(
 
 
 @contextmanager
-def listening(host: str, port: int) -> Generator[socket.socket]:
+def open_listener(host: str, port: int) -> Generator[socket.socket]:
     """Open a listening socket, and yield it; clients can connect from now on, and wait until they are served.
 
     Raises:
@@ -164,14 +164,18 @@ def write_dev_env(services: Services, url: str) -> Path:
     Raises:
         Unavailable: the file cannot be written.
     """
-    from whohas.audit.events import operator
-    from whohas.auth import ALL
+    from whohas.audit.events import operator_actor
+    from whohas.auth import SCOPE_ALL
 
-    clients, people, by = services.access.clients, services.access.people, operator()
+    clients, people, by = services.access.clients, services.access.users, operator_actor()
     person = next((one for one in people.list() if one.name == DEV_CLIENT), None)
     person = person or people.create(DEV_CLIENT, ["ORG_ADMIN"], by=by)
-    known = next((c for c in clients.list() if c.name == DEV_CLIENT and c.revoked is None and c.person == person), None)
-    made = clients.renew(known.id, by=by) if known else clients.create(DEV_CLIENT, [ALL], person=person, by=by)
+    known = next((c for c in clients.list() if c.name == DEV_CLIENT and c.revoked is None and c.user == person), None)
+    made = (
+        clients.rotate_secret(known.id, by=by)
+        if known
+        else clients.create(DEV_CLIENT, [SCOPE_ALL], person=person, by=by)
+    )
     values = {"SAIL_BASE_URL": url, "SAIL_CLIENT_ID": made.client.id, "SAIL_CLIENT_SECRET": made.secret}
     text = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in values.items())
     path = services.settings.home / DEV_ENV
@@ -189,7 +193,7 @@ def _url(settings: Settings, listener: socket.socket) -> str:
     return f"{scheme}://{f'[{reachable}]' if ':' in reachable else reachable}:{listener.getsockname()[1]}"
 
 
-def _server(app: Any, settings: Settings, certificate: Certificate | None) -> LimitedServer:
+def _server(app: Any, settings: Settings, certificate: ReloadingCertificate | None) -> LimitedServer:
     """Return a configured server that is not started yet."""
     import uvicorn
 
@@ -197,10 +201,10 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
         BACKLOG,
         Connections,
         LimitedServer,
-        limited,
-        limited_by,
-        most_connections,
+        limited_protocol,
+        max_connections,
         raise_file_limit,
+        report_requests,
     )
 
     class Server(LimitedServer):
@@ -208,10 +212,10 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
             # uvicorn would re-raise the signal after it has stopped, and end the process before the worker is stopped
             return nullcontext()
 
-    limits = Connections(most_connections(raise_file_limit()))
+    limits = Connections(max_connections(raise_file_limit()))
     config = uvicorn.Config(
-        limited(app),
-        http=limited_by(limits),
+        report_requests(app),
+        http=limited_protocol(limits),
         loop="asyncio",
         ws="none",
         lifespan="off",
@@ -230,7 +234,7 @@ def _server(app: Any, settings: Settings, certificate: Certificate | None) -> Li
     return Server(config, limits, certificate)
 
 
-def _certificate(settings: Settings) -> Certificate | None:
+def _certificate(settings: Settings) -> ReloadingCertificate | None:
     """Load the TLS certificate of the settings; return None if TLS is off.
 
     Raises:
@@ -238,9 +242,9 @@ def _certificate(settings: Settings) -> Certificate | None:
     """
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
-    from whohas.api.tls import Certificate
+    from whohas.api.tls import ReloadingCertificate
 
-    return Certificate(settings.tls_certificate, settings.tls_key)
+    return ReloadingCertificate(settings.tls_certificate, settings.tls_key)
 
 
 @contextmanager

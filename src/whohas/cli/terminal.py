@@ -13,14 +13,14 @@ _UNBROKEN = 10_000_000
 """Line width, in columns, for output to programs: longer than any value, so that nothing is wrapped."""
 
 
-def plain(text: str) -> str:
+def without_control_characters(text: str) -> str:
     """Replace control characters, which could be terminal escape sequences, by blanks; keep line breaks."""
     return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
-def one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """Replace control characters and line breaks by blanks."""
-    return plain(text).replace("\n", " ")
+    return without_control_characters(text).replace("\n", " ")
 
 
 def is_terminal(*, stderr: bool = False) -> bool:
@@ -48,7 +48,7 @@ def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: int =
         whole: the number of leading columns, such as ids, that are never wrapped on a terminal either.
     """
     names = list(head)
-    lines = [[one_line(cell) for cell in row] for row in rows]
+    lines = [[single_line(cell) for cell in row] for row in rows]
     if not is_terminal():
         _print_lines([names, *lines])
         return

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.installation import installation
-from whohas.cli.terminal import plain, print_table
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import print_table, without_control_characters
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -40,22 +40,22 @@ def create(name: Name, level: Levels = None, source: Sources = None, password: P
     Without a level the user may do nothing yet. Without a password the user cannot sign in, but may have personal
     clients.
     """
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
 
-    with installation() as services:
-        person = services.access.people.create(
+    with open_installation() as services:
+        person = services.access.users.create(
             name,
             level or [],
             source_ids(services, source or []),
             _read_password() if password else None,
-            operator(),
+            operator_actor(),
         )
     if person.levels:
-        print(plain(f"{person.name} is a user: {' '.join(person.levels)}."))
+        print(without_control_characters(f"{person.name} is a user: {' '.join(person.levels)}."))
         return
     print(
-        plain(f"{person.name} is a user without a level, who may do nothing yet. Give them one: ")
-        + plain(f"whohas user change {shlex.quote(person.name)} --level REPORT_ADMIN")
+        without_control_characters(f"{person.name} is a user without a level, who may do nothing yet. Give them one: ")
+        + without_control_characters(f"whohas user change {shlex.quote(person.name)} --level REPORT_ADMIN")
     )
 
 
@@ -71,35 +71,39 @@ def change(
     enable: Annotated[bool, typer.Option("--enable", help="Enable a disabled user again.")] = False,
 ) -> None:
     """Change what the options name of a user, and nothing else; it applies at once, also to existing tokens."""
-    from whohas.audit.events import operator
+    from whohas.audit.events import operator_actor
     from whohas.errors import InvalidArguments
 
     if disable and enable:
         raise InvalidArguments("Give --disable or --enable, not both.")
-    with installation() as services:
-        person = services.access.people.change(
+    with open_installation() as services:
+        person = services.access.users.change(
             name,
             levels=level,
             sources=source_ids(services, source) if source else None,
             password=_read_password() if password else None,
             disabled=True if disable else False if enable else None,
-            by=operator(),
+            by=operator_actor(),
         )
-    print(plain(f"{person.name}: {' '.join(person.levels) or 'no level'}{', disabled' if person.disabled else ''}."))
+    print(
+        without_control_characters(
+            f"{person.name}: {' '.join(person.levels) or 'no level'}{', disabled' if person.disabled else ''}."
+        )
+    )
 
 
 @user_app.command("list")
 def list_users() -> None:
     """Print all users by name."""
-    with installation() as services:
-        people = services.access.people.list()
+    with open_installation() as services:
+        people = services.access.users.list()
     if not people:
         print("No user yet. Make one: whohas user create NAME --level REPORT_ADMIN --password")
         return
     rows: list[tuple[str, ...]] = []
     for person in people:
         disabled = f"{person.disabled:%Y-%m-%d %H:%M:%S}" if person.disabled else ""
-        signs_in = "yes" if person.signs_in else "no"
+        signs_in = "yes" if person.has_password else "no"
         rows.append((person.name, " ".join(person.levels) or "none", " ".join(person.sources), signs_in, disabled))
     print_table(("Name", "Levels", "Sources", "Signs in", "Disabled (UTC)"), rows)
 
@@ -112,12 +116,12 @@ def source_ids(services: Services, given: Sequence[str]) -> list[str]:
     """
     if not given:
         return []
-    from whohas.reports.sources import named
-    from whohas.warehouse.catalog import catalogue
+    from whohas.reports.sources import find_source_by_name
+    from whohas.warehouse.catalog import read_catalog
 
-    known = catalogue(services.warehouse.snapshot())
+    known = read_catalog(services.warehouse.snapshot())
     ids = {source.id for source in known.sources}
-    return [source if source in ids else named(source, known).id for source in given]
+    return [source if source in ids else find_source_by_name(source, known).id for source in given]
 
 
 def _read_password() -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from whohas import timeouts
-from whohas.cli.exits import Exit
+from whohas.cli.exits import ExitCode
 from whohas.errors import Unavailable, WhohasError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class StopRequest:
     def __init__(self) -> None:
         self._requests: SimpleQueue[None] = SimpleQueue()
 
-    def handle(self, _signal: int, _frame: object) -> None:
+    def on_signal(self, _signal: int, _frame: object) -> None:
         """Set the flag; a signal handler."""
         self._requests.put(None)
 
@@ -45,9 +45,9 @@ class StopRequest:
         while True:
             left = max(0.0, ends - time.monotonic())
             try:
-                self._requests.get(timeout=min(left, timeouts.STOP_LOOK_SECONDS))
+                self._requests.get(timeout=min(left, timeouts.SIGNAL_POLL_SECONDS))
             except Empty:
-                if left <= timeouts.STOP_LOOK_SECONDS:
+                if left <= timeouts.SIGNAL_POLL_SECONDS:
                     return False
             else:
                 self._requests.put(None)  # keep the flag set for later calls
@@ -59,7 +59,7 @@ _FOR_GOOD = ("authentication failed", "does not exist", "no pg_hba.conf entry", 
 
 
 @contextmanager
-def begun(
+def started_with_database(
     settings: Settings,
     begin: Callable[[ExitStack], T],
     stopped: StopRequest,
@@ -106,7 +106,7 @@ def begun(
             left = round(max(0.0, ends - time.monotonic()))
             log.warning("waiting for the database", reason=reason, times=faults, gives_up_in_seconds=left)
         if stopped.wait(min(timeouts.DATABASE_RETRY_SECONDS, max(0.0, ends - time.monotonic()))):
-            raise typer.Exit(Exit.DONE)
+            raise typer.Exit(ExitCode.DONE)
 
 
 def _reason(error: Exception, settings: Settings) -> str | None:
@@ -115,13 +115,13 @@ def _reason(error: Exception, settings: Settings) -> str | None:
     Raises:
         Unavailable: PostgreSQL answered with a permanent error, such as a wrong password.
     """
-    from whohas.db.engine import AWAY
-    from whohas.faults import address_of, sentence
+    from whohas.db.engine import TRANSIENT_ERRORS
+    from whohas.faults import address_of, describe
 
     cause = error.__cause__ if isinstance(error, WhohasError) else error
-    if not isinstance(cause, AWAY) or settings.sqlalchemy_url.startswith("sqlite"):
+    if not isinstance(cause, TRANSIENT_ERRORS) or settings.sqlalchemy_url.startswith("sqlite"):
         return None
-    reason = sentence(cause, address_of(settings.sqlalchemy_url)) or str(error)
+    reason = describe(cause, address_of(settings.sqlalchemy_url)) or str(error)
     if any(words in reason for words in _FOR_GOOD):
         raise Unavailable(reason) from error
     return reason

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas import timeouts
-from whohas.cli.installation import installation
-from whohas.cli.terminal import console, is_terminal, one_line
+from whohas.cli.installation import open_installation
+from whohas.cli.terminal import console, is_terminal, single_line
 from whohas.errors import WhohasError
 
 if TYPE_CHECKING:
@@ -28,21 +28,21 @@ def watch(
     from rich.live import Live
     from rich.markup import escape
 
-    from whohas.runs.listing import Listing, page
+    from whohas.runs.listing import ListRequest, list_page
 
-    with installation() as services:
+    with open_installation() as services:
         watched: dict[str, Run] = {}
-        run_id = None if run_id is None else services.runs.id_of(run_id)
+        run_id = None if run_id is None else services.runs.resolve_id(run_id)
 
         def look() -> bool:
             if run_id is not None:
                 watched[run_id] = services.runs.get(run_id)
             else:
-                watched.update({run.id: run for run in page(services.database, Listing(pending=True))})
+                watched.update({run.id: run for run in list_page(services.database, ListRequest(only_active=True))})
                 for id, run in watched.items():
-                    if not run.state.over:
+                    if not run.state.is_over:
                         watched[id] = services.runs.get(id)
-            return any(not run.state.over for run in watched.values())
+            return any(not run.state.is_over for run in watched.values())
 
         if is_terminal():
             with Live(console=console(), auto_refresh=False) as live:
@@ -73,4 +73,4 @@ def _print_changes(watched: dict[str, Run], printed: dict[str, str]) -> None:
 
 
 def _line(run: Run) -> str:
-    return one_line(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")
+    return single_line(f"{run.id}  {run.report_type:<31} {run.state.value:<10} {run.percent:>3} %  {run.progress}")

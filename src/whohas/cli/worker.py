@@ -8,8 +8,8 @@ import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from whohas.cli.installation import read_settings_of_server
-from whohas.cli.waiting import StopRequest, begun
+from whohas.cli.installation import read_server_settings
+from whohas.cli.waiting import StopRequest, started_with_database
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -19,18 +19,18 @@ def worker() -> None:
     """Execute runs until stopped; on PostgreSQL any number of workers may run."""
     from whohas.services import open_services
 
-    settings = read_settings_of_server()
+    settings = read_server_settings()
     stopped = StopRequest()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stopped.handle)
+        signal.signal(number, stopped.on_signal)
 
     def begin(stack: ExitStack) -> Services:
         services = stack.enter_context(open_services(settings, serving=True))
-        stack.enter_context(services.relay.going_on())
-        stack.enter_context(services.worker())
+        stack.enter_context(services.relay.running())
+        stack.enter_context(services.run_worker())
         return services
 
-    with begun(settings, begin, stopped) as services:
+    with started_with_database(settings, begin, stopped) as services:
         print(
             f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
             flush=True,

@@ -12,18 +12,18 @@ from typing import Any
 
 import httpx2
 
-from whohas.client._download import CHUNK, PartFile
+from whohas.client._download import CHUNK, Download
 from whohas.client._protocol import (
     DEFAULT_PREFIX,
     TIMEOUT,
-    Conversation,
     OnProgress,
-    Send,
+    ReportsProtocol,
+    SendRequest,
     Sleep,
     Steps,
     T,
-    unreachable,
-    variables,
+    read_environment,
+    unreachable_error,
 )
 from whohas.contract import ReportResults, TaskResultDetails
 from whohas.errors import Unavailable
@@ -33,7 +33,7 @@ class AsyncClient:
     """The asyncio version of `Client`, with the same arguments and errors; `on_progress` is an ordinary function."""
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
-        self._conversation = Conversation(base_url, client_id, client_secret, prefix)
+        self._conversation = ReportsProtocol(base_url, client_id, client_secret, prefix)
         self._http = httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=True)
 
     @classmethod
@@ -43,7 +43,7 @@ class AsyncClient:
         Raises:
             InvalidArguments: a variable is missing.
         """
-        return cls(*variables(environ), prefix=prefix)
+        return cls(*read_environment(environ), prefix=prefix)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -98,7 +98,7 @@ class AsyncClient:
         """
         response = await self._do(self._conversation.file(run_id, format, name))
         try:
-            with PartFile(response, to) as part:
+            with Download(response, to) as part:
                 async for chunk in response.aiter_bytes(CHUNK):
                     await asyncio.to_thread(part.write, chunk)
                 return part.finish()
@@ -114,7 +114,7 @@ class AsyncClient:
             NotFound: no run that the client may see has this prefix.
             InvalidArguments: several runs have it; the message lists them.
         """
-        return await self._do(self._conversation.find(beginning))
+        return await self._do(self._conversation.find_run(beginning))
 
     async def cancel(self, run_id: str) -> None:
         """Cancel a run; no effect if it has ended."""
@@ -136,10 +136,10 @@ class AsyncClient:
             try:
                 response = await self._send(step)
             except (httpx2.RequestError, httpx2.InvalidURL) as fault:
-                error = unreachable(self._conversation.base_url, fault)
+                error = unreachable_error(self._conversation.base_url, fault)
 
-    async def _send(self, step: Send) -> httpx2.Response:
-        request = self._http.build_request(**step.parts(self._conversation.base_url))
+    async def _send(self, step: SendRequest) -> httpx2.Response:
+        request = self._http.build_request(**step.request_arguments(self._conversation.base_url))
         response = await self._http.send(request, stream=step.stream)
         if step.stream and not response.is_success:
             await response.aread()

@@ -18,7 +18,7 @@ from whohas.errors import InvalidArguments, Unavailable
 CHUNK = 256 * 1024
 
 
-class PartFile:
+class Download:
     """A download in progress: call `write` for each chunk, then `finish`.
 
     As a context manager it removes the incomplete file.
@@ -42,7 +42,7 @@ class PartFile:
         except OSError as error:
             raise InvalidArguments(f"{self.path} cannot be written: {error.strerror}.") from error
 
-    def __enter__(self) -> PartFile:
+    def __enter__(self) -> Download:
         return self
 
     def __exit__(

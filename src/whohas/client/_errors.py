@@ -19,7 +19,7 @@ from whohas.errors import (
     WhohasError,
 )
 
-KINDS: dict[int, type[WhohasError]] = {
+ERROR_OF_STATUS: dict[int, type[WhohasError]] = {
     400: InvalidArguments,
     401: Unauthorized,
     403: Forbidden,
@@ -32,15 +32,15 @@ DEFAULT_RETRY_AFTER = 5
 LONGEST_RETRY_AFTER = 300
 
 
-def error_of(response: httpx2.Response) -> WhohasError:
+def error_for_response(response: httpx2.Response) -> WhohasError:
     """Return the error for a response that is not a success."""
     text, tracking_id = _text_and_id(response)
     if tracking_id:
         text = f"{text} (tracking id {tracking_id})"
     if response.status_code == 429:
         return QuotaExceeded(text, retry_after(response))
-    if response.status_code in KINDS:
-        return KINDS[response.status_code](text)
+    if response.status_code in ERROR_OF_STATUS:
+        return ERROR_OF_STATUS[response.status_code](text)
     if response.status_code >= 500:
         return Unavailable(text)
     return WhohasError(text)

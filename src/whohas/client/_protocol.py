@@ -1,8 +1,8 @@
 """The sans-I/O protocol of both clients: tokens, retries, polling and parsing, without any network access.
 
-Each operation is a generator. It yields the next step, `Send` (a request) or `Sleep`; the client executes the step and
-sends the response back into the generator (None after a `Sleep`). The two clients differ only in how they execute
-steps.
+Each operation is a generator. It yields the next step, `SendRequest` (a request) or `Sleep`; the client executes the
+step and sends the response back into the generator (None after a `Sleep`). The two clients differ only in how they
+execute steps.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from urllib.parse import quote
 import httpx2
 from pydantic import BaseModel, RootModel, ValidationError
 
-from whohas.client._errors import error_of, retry_after
+from whohas.client._errors import error_for_response, retry_after
 from whohas.contract import ReportDetails, ReportResults, TaskResultDetails, TokenResponse
 from whohas.errors import InvalidArguments, NotFound, Unauthorized, Unavailable
-from whohas.hints import ambiguous
+from whohas.hints import ambiguous_id
 
 T = TypeVar("T")
 Model = TypeVar("Model", bound=BaseModel)
@@ -36,19 +36,19 @@ VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
 PAGE = 250
 """Tasks on a page of the task list; the published API allows no more."""
 
-MOST_REFUSALS = 5
+MAX_RATE_LIMIT_RETRIES = 5
 """How often a call is retried after status 429."""
 
-PAUSES = (0.5, 1.0, 2.0)
+RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each retry of a GET request that the server did not answer."""
 
-FIRST_LOOK = 0.05
-LAST_LOOK = 2.0
+FIRST_POLL_SECONDS = 0.05
+LONGEST_POLL_SECONDS = 2.0
 """First and longest interval between two polls of a run, in seconds; most runs are short, so it begins small."""
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendRequest:
     """A step: send an HTTP request, and resume the generator with the response.
 
     Attributes:
@@ -69,7 +69,7 @@ class Send:
     token: str | None = field(default=None, repr=False)
     stream: bool = False
 
-    def parts(self, base_url: str) -> dict[str, Any]:
+    def request_arguments(self, base_url: str) -> dict[str, Any]:
         """Return the keyword arguments of httpx's `build_request`."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         if self.stream:
@@ -91,7 +91,7 @@ class Sleep:
     seconds: float
 
 
-Steps: TypeAlias = Generator[Send | Sleep, httpx2.Response | None, T]
+Steps: TypeAlias = Generator[SendRequest | Sleep, httpx2.Response | None, T]
 
 
 class _Task(BaseModel):
@@ -106,7 +106,7 @@ class _Tasks(RootModel[list[_Task]]):
     """A page of tasks."""
 
 
-class Conversation:
+class ReportsProtocol:
     """The operations of one API client on one server, as generators of steps; holds the access token.
 
     Args: as for `Client`, whose methods describe the operations.
@@ -131,7 +131,7 @@ class Conversation:
     def start(self, report_type: str, arguments: Mapping[str, Any] | None) -> Steps[TaskResultDetails]:
         """Start a run; see `Client.start`."""
         details = ReportDetails(reportType=report_type, arguments=dict(arguments or {}))
-        response = yield from self._call(Send("POST", f"{self._reports}/run", json=details.model_dump()))
+        response = yield from self._call(SendRequest("POST", f"{self._reports}/run", json=details.model_dump()))
         run = _read(response, TaskResultDetails)
         if not run.id:
             raise Unavailable(f"{self.base_url} answered without a run's id. Is it a server of reports?")
@@ -140,13 +140,13 @@ class Conversation:
     def result(self, run_id: str, completed: bool) -> Steps[ReportResults]:
         """Get the state of a run; see `Client.result`."""
         query = {"completed": "true"} if completed else None
-        response = yield from self._call(Send("GET", f"{self._run(run_id)}/result", query))
+        response = yield from self._call(SendRequest("GET", f"{self._run(run_id)}/result", query))
         return _read(response, ReportResults)
 
     def wait(self, run_id: str, on_progress: OnProgress | None, timeout: float | None) -> Steps[ReportResults]:
         """Poll a run until it has ended; see `Client.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        pause, last = FIRST_LOOK, None
+        pause, last = FIRST_POLL_SECONDS, None
         while True:
             result = yield from self.result(run_id, completed=False)
             if result.id is None and result.reportType is None:
@@ -162,19 +162,19 @@ class Conversation:
                     f"({result.progress or 'no progress reported'}). It is still active: wait longer or cancel it."
                 )
             yield Sleep(pause)
-            pause = min(pause * 1.5, LAST_LOOK)
+            pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
     def file(self, run_id: str, format: str, name: str | None) -> Steps[httpx2.Response]:
         """Request a file of a run; return the response with its body unread."""
         query = {"fileFormat": format.lower(), **({"name": name} if name else {})}
-        return (yield from self._call(Send("GET", self._run(run_id), query, stream=True)))
+        return (yield from self._call(SendRequest("GET", self._run(run_id), query, stream=True)))
 
     def cancel(self, run_id: str) -> Steps[None]:
         """Cancel a run; see `Client.cancel`."""
-        yield from self._call(Send("POST", f"{self._run(run_id)}/cancel"))
+        yield from self._call(SendRequest("POST", f"{self._run(run_id)}/cancel"))
 
-    def find(self, beginning: str) -> Steps[str]:
-        """Find a run by a prefix of its id, by paging through the task list; see `Client.find`."""
+    def find_run(self, beginning: str) -> Steps[str]:
+        """Find a run by a prefix of its id, by paging through the task list; see `Client.find_run`."""
         text = beginning.strip().lower()
         if re.fullmatch("[0-9a-f]{32}", text):
             return text
@@ -182,7 +182,7 @@ class Conversation:
         offset = 0
         while True:
             query = {"limit": str(PAGE), "offset": str(offset)}
-            response = yield from self._call(Send("GET", self._tasks, query))
+            response = yield from self._call(SendRequest("GET", self._tasks, query))
             page = _read(response, _Tasks).root
             found += [
                 f"{task.id}  {task.uniqueName or ''}  {task.created or ''}".rstrip()
@@ -198,17 +198,17 @@ class Conversation:
         if not text or not matches:
             raise NotFound(f"{self.base_url} has no run whose id begins with {beginning!r}, or none that you may see.")
         if len(matches) > 1:
-            raise ambiguous(text, matches)
+            raise ambiguous_id(text, matches)
         return matches[0].partition(" ")[0]
 
     def _run(self, run_id: str) -> str:
         return f"{self._reports}/{quote(run_id, safe='')}"
 
-    def _call(self, send: Send) -> Steps[httpx2.Response]:
+    def _call(self, send: SendRequest) -> Steps[httpx2.Response]:
         """Send a request with the access token, and return its successful response.
 
-        Retries once with a new token after 401, up to `MOST_REFUSALS` times after 429 (waiting as the server asks), and
-        GET requests without an answer after the `PAUSES`.
+        Retries once with a new token after 401, up to `MAX_RATE_LIMIT_RETRIES` times after 429 (waiting as the server
+        asks), and GET requests without an answer after the `RETRY_PAUSES`.
 
         Raises:
             WhohasError: the server refused, or did not answer.
@@ -221,31 +221,31 @@ class Conversation:
                 response = _received((yield replace(send, token=self._token)))
             except Unavailable:
                 # only GET is retried: repeating the start of a run might start a second one
-                if send.method != "GET" or unanswered == len(PAUSES):
+                if send.method != "GET" or unanswered == len(RETRY_PAUSES):
                     raise
-                yield Sleep(PAUSES[unanswered])
+                yield Sleep(RETRY_PAUSES[unanswered])
                 unanswered += 1
                 continue
             if response.is_success:
                 return response
             if response.status_code == 401 and not renewed:
                 self._token, renewed = None, True
-            elif response.status_code == 429 and refused < MOST_REFUSALS:
+            elif response.status_code == 429 and refused < MAX_RATE_LIMIT_RETRIES:
                 refused += 1
                 yield Sleep(retry_after(response))
             else:
-                raise error_of(response)
+                raise error_for_response(response)
 
     def _fetch_token(self) -> Steps[str]:
-        response = _received((yield Send("POST", "/oauth/token", form=self._credentials)))
+        response = _received((yield SendRequest("POST", "/oauth/token", form=self._credentials)))
         if response.status_code in (400, 401):
-            raise Unauthorized(f"{self.base_url} gives no token: {error_of(response).message}")
+            raise Unauthorized(f"{self.base_url} gives no token: {error_for_response(response).message}")
         if not response.is_success:
-            raise error_of(response)
+            raise error_for_response(response)
         return _read(response, TokenResponse).access_token
 
 
-def variables(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
+def read_environment(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
     """Return base URL, client id and secret from the environment variables that the official SDKs use too.
 
     Args:
@@ -265,7 +265,7 @@ def variables(environ: Mapping[str, str] | None) -> tuple[str, str, str]:
     return url, client_id, secret
 
 
-def unreachable(base_url: str, error: Exception) -> Unavailable:
+def unreachable_error(base_url: str, error: Exception) -> Unavailable:
     """Return the error for a server that could not be reached."""
     return Unavailable(f"{base_url} does not answer: {str(error) or type(error).__name__}. Is the server running?")
 

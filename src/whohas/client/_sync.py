@@ -12,18 +12,18 @@ from typing import Any
 
 import httpx2
 
-from whohas.client._download import CHUNK, PartFile
+from whohas.client._download import CHUNK, Download
 from whohas.client._protocol import (
     DEFAULT_PREFIX,
     TIMEOUT,
-    Conversation,
     OnProgress,
-    Send,
+    ReportsProtocol,
+    SendRequest,
     Sleep,
     Steps,
     T,
-    unreachable,
-    variables,
+    read_environment,
+    unreachable_error,
 )
 from whohas.contract import ReportResults, TaskResultDetails
 from whohas.errors import Unavailable
@@ -47,7 +47,7 @@ class Client:
     """
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, *, prefix: str = DEFAULT_PREFIX) -> None:
-        self._conversation = Conversation(base_url, client_id, client_secret, prefix)
+        self._conversation = ReportsProtocol(base_url, client_id, client_secret, prefix)
         self._http = httpx2.Client(timeout=TIMEOUT, follow_redirects=True)
 
     @classmethod
@@ -60,7 +60,7 @@ class Client:
         Raises:
             InvalidArguments: a variable is missing.
         """
-        return cls(*variables(environ), prefix=prefix)
+        return cls(*read_environment(environ), prefix=prefix)
 
     def __enter__(self) -> Client:
         return self
@@ -113,7 +113,7 @@ class Client:
         """
         response = self._do(self._conversation.file(run_id, format, name))
         try:
-            with PartFile(response, to) as part:
+            with Download(response, to) as part:
                 for chunk in response.iter_bytes(CHUNK):
                     part.write(chunk)
                 return part.finish()
@@ -129,7 +129,7 @@ class Client:
             NotFound: no run that the client may see has this prefix.
             InvalidArguments: several runs have it; the message lists them.
         """
-        return self._do(self._conversation.find(beginning))
+        return self._do(self._conversation.find_run(beginning))
 
     def cancel(self, run_id: str) -> None:
         """Cancel a run; no effect if it has ended."""
@@ -151,10 +151,10 @@ class Client:
             try:
                 response = self._send(step)
             except (httpx2.RequestError, httpx2.InvalidURL) as fault:
-                error = unreachable(self._conversation.base_url, fault)
+                error = unreachable_error(self._conversation.base_url, fault)
 
-    def _send(self, step: Send) -> httpx2.Response:
-        request = self._http.build_request(**step.parts(self._conversation.base_url))
+    def _send(self, step: SendRequest) -> httpx2.Response:
+        request = self._http.build_request(**step.request_arguments(self._conversation.base_url))
         response = self._http.send(request, stream=step.stream)
         if step.stream and not response.is_success:
             response.read()

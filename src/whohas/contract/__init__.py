@@ -4,7 +4,7 @@
 endpoints, `errors` those of error responses. Field names are the contract's, in camelCase.
 """
 
-from whohas.contract.errors import BadToken, ErrorMessage, ErrorResponse, TooManyRequests
+from whohas.contract.errors import ErrorMessage, ErrorResponse, TokenError, TooManyRequests
 from whohas.contract.reports import (
     CompletionStatus,
     FileFormat,
@@ -18,15 +18,14 @@ from whohas.contract.reports import (
     TaskType,
     WireTime,
 )
-from whohas.contract.tokens import OAuthInfo, TokenResponse
+from whohas.contract.tokens import OAuthEndpoints, TokenResponse
 
 __all__ = [
-    "BadToken",
     "CompletionStatus",
     "ErrorMessage",
     "ErrorResponse",
     "FileFormat",
-    "OAuthInfo",
+    "OAuthEndpoints",
     "ReportDetails",
     "ReportResults",
     "ReportType",
@@ -35,6 +34,7 @@ __all__ = [
     "TaskResultDetails",
     "TaskReturn",
     "TaskType",
+    "TokenError",
     "TokenResponse",
     "TooManyRequests",
     "WireTime",

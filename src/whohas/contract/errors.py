@@ -37,7 +37,7 @@ class ErrorResponse(WireModel):
     causes: list[ErrorMessage] = Field(default_factory=list[ErrorMessage])
 
 
-class BadToken(WireModel):
+class TokenError(WireModel):
     """The body of 401, and of every error response of `/oauth/token` that has an error code of RFC 6749.
 
     Attributes:

@@ -39,7 +39,7 @@ class TokenResponse(WireModel):
     jti: str = ""
 
 
-class OAuthInfo(WireModel):
+class OAuthEndpoints(WireModel):
     """The URLs of the OAuth endpoints of this installation; an endpoint that it does not have is an empty string."""
 
     tenantId: str

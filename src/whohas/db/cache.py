@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from whohas.db.engine import Commits
+from whohas.db.engine import DataVersion
 
 T = TypeVar("T")
 
@@ -88,14 +88,15 @@ class Cache(Generic[T]):
         self._cleared += 1
 
 
-def until_commit(database: sa.Engine, size: int = 10_000) -> Cache[Any]:
+def cache_until_commit(database: sa.Engine, size: int = 10_000) -> Cache[Any]:
     """Return a cache for query results that is cleared by every commit to the database, so it is never stale.
 
-    On SQLite, `Commits` detects commits of any process. PostgreSQL has no cheap counterpart: the cache is off there.
+    On SQLite, `DataVersion` detects commits of any process. PostgreSQL has no cheap counterpart: the cache is off
+    there.
     """
     if database.dialect.name != "sqlite":
         return Cache(0)
-    commits = Commits(database)
+    commits = DataVersion(database)
     cache = Cache[Any](size, version=commits.count)
 
     def close(_database: sa.Engine) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 metadata = sa.MetaData()
 
-AWAY = (OperationalError, InterfaceError)
+TRANSIENT_ERRORS = (OperationalError, InterfaceError)
 """Errors of a database that is unreachable or temporarily unable to serve; the same statement may succeed later."""
 
 _POSTGRES: dict[str, Any] = {
@@ -37,7 +37,7 @@ _POSTGRES: dict[str, Any] = {
 }
 
 
-class Instant(sa.TypeDecorator[datetime]):
+class UTCDateTime(sa.TypeDecorator[datetime]):
     """A column type for times in UTC. SQLite does not store the time zone, so it is added when a row is read."""
 
     impl = sa.DateTime(timezone=True)
@@ -50,16 +50,16 @@ class Instant(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=value.tzinfo or UTC)
 
 
-def connect(url: str) -> sa.Engine:
+def create_engine(url: str) -> sa.Engine:
     """Return a SQLAlchemy engine for the database; no connection is opened yet.
 
     Args:
-        url: of SQLite or PostgreSQL; see `with_driver`.
+        url: of SQLite or PostgreSQL; see `parse_database_url`.
 
     Raises:
         InvalidArguments: the URL is of neither, or the driver of PostgreSQL is not installed.
     """
-    parsed = with_driver(url)
+    parsed = parse_database_url(url)
     if parsed.get_backend_name() == "postgresql":
         defaults = {name: value for name, value in _POSTGRES.items() if name not in parsed.query}
         try:
@@ -79,7 +79,7 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
-def answers_at_once(database: sa.Engine) -> bool:
+def is_local(database: sa.Engine) -> bool:
     """Return whether the database is a local SQLite file, which reads a row in microseconds even during writes.
 
     The event loop may then query it directly: handing the query to a thread would take longer.
@@ -87,7 +87,7 @@ def answers_at_once(database: sa.Engine) -> bool:
     return database.dialect.name == "sqlite"
 
 
-def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+def insert_for(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT in the dialect of the database; it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
     # import only the dialect in use: that of PostgreSQL takes 3 MB of memory
     if database.dialect.name == "sqlite":
@@ -97,7 +97,7 @@ def upserting(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.In
     return insert(table)
 
 
-class Commits:
+class DataVersion:
     """A detector of commits to a SQLite database, by any process.
 
     SQLite has a number for each connection that changes when another connection commits (`PRAGMA data_version`). This
@@ -129,7 +129,7 @@ class Commits:
         self._connection = None
 
 
-def with_driver(url: str) -> sa.URL:
+def parse_database_url(url: str) -> sa.URL:
     """Parse the URL of a database and set the driver: psycopg for `postgres://` and `postgresql://`.
 
     Raises:

@@ -155,13 +155,13 @@ class DatabaseLock:
     number: int
 
 
-LAYOUT: Final = DatabaseLock("layout", 0x77686F68617331)
+SCHEMA_LOCK: Final = DatabaseLock("layout", 0x77686F68617331)
 """Held while the schema of the database is upgraded."""
-RELAY: Final = DatabaseLock("relay", 0x77686F68617341)
+RELAY_LOCK: Final = DatabaseLock("relay", 0x77686F68617341)
 """Held by the one process that relays audit events."""
 
 
-def of_worker(executor: str) -> DatabaseLock:
+def worker_lock(executor: str) -> DatabaseLock:
     """Return the lock that a worker holds while it is alive.
 
     Args:
@@ -170,7 +170,7 @@ def of_worker(executor: str) -> DatabaseLock:
     return _derived("worker", executor)
 
 
-def of_launcher(launcher: str) -> DatabaseLock:
+def launcher_lock(launcher: str) -> DatabaseLock:
     """Return the lock under which the active runs of a launcher are counted, so that two starts cannot both pass the
     limit.
     """
@@ -217,7 +217,7 @@ def try_lock_session(session: sa.Connection, lock: DatabaseLock) -> bool:
 
 
 @contextmanager
-def try_session(database: sa.Engine, lock: DatabaseLock, file: Path) -> Generator[sa.Connection | None]:
+def open_locked_session(database: sa.Engine, lock: DatabaseLock, file: Path) -> Generator[sa.Connection | None]:
     """Open a connection that holds a lock, and yield it; yield None if another session holds the lock.
 
     Do all work that the lock protects over this connection: if the session breaks, the lock is lost, and so is the
@@ -252,7 +252,7 @@ def try_session(database: sa.Engine, lock: DatabaseLock, file: Path) -> Generato
             session.close()
 
 
-def end_holder(connection: sa.Connection, lock: DatabaseLock) -> None:
+def terminate_holder(connection: sa.Connection, lock: DatabaseLock) -> None:
     """Terminate the PostgreSQL session that holds a lock, so that the lock is released; no effect if it is free."""
     high, low = divmod(lock.number % (1 << 64), 1 << 32)
     connection.exec_driver_sql(_END_HOLDER, {"high": high, "low": low})

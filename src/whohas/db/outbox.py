@@ -12,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas.db.engine import Instant
+from whohas.db.engine import UTCDateTime
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxState:
     """The undelivered rows of an outbox.
 
     Attributes:
@@ -28,27 +28,27 @@ class Waiting:
     oldest_seconds: float
 
 
-def any_waits(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> bool:
+def any_matches(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> bool:
     """Return whether a row matches all of these conditions."""
     return connection.execute(sa.select(sa.literal(1)).where(*conditions).limit(1)).first() is not None
 
 
-def read_waiting(
+def read_state(
     connection: sa.Connection, since: sa.ColumnElement[datetime], *conditions: sa.ColumnElement[bool]
-) -> Waiting:
+) -> OutboxState:
     """Count the undelivered rows of an outbox, and measure the age of the oldest.
 
     Args:
         since: the column with the time from which a row waits for delivery.
         conditions: match the undelivered rows.
     """
-    minimum = sa.func.min(since, type_=Instant())
+    minimum = sa.func.min(since, type_=UTCDateTime())
     count, oldest = connection.execute(sa.select(sa.func.count(), minimum).where(*conditions)).one()
     age = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
-    return Waiting(count, max(0.0, age))
+    return OutboxState(count, max(0.0, age))
 
 
-def claimable(connection: sa.Connection, oldest: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+def claimable_keys(connection: sa.Connection, oldest: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
     """Return a query for the keys of rows to claim, to be used in the WHERE clause of an UPDATE that claims them.
 
     On PostgreSQL it locks the rows and skips those that another worker is claiming now (`FOR UPDATE SKIP LOCKED`).

@@ -13,19 +13,19 @@ import duckdb
 from duckdb.func import PythonUDFType
 
 from whohas import timeouts
-from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Column, Layout, TableFiles
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ENGINE = f"DuckDB {duckdb.__version__}"
+ENGINE_VERSION = f"DuckDB {duckdb.__version__}"
 
 _NOTED = "whohas_noted"
-"""The SQL function that a `noted` statement calls with the hashes of its rows; it calls back `RowSum._note`."""
+"""The SQL function that a `with_row_hashes` statement calls with the hashes of its rows; it calls `RowDigest._note`."""
 
 
-class RowSum:
+class RowDigest:
     """The number of rows of a statement and the sum of their hashes, collected while the rows are written.
 
     Two executions with the same rows, in any order, have the same sum. A sum is used rather than an exclusive or, in
@@ -42,8 +42,8 @@ class RowSum:
         self.sum = 0
         self._lock = Lock()
 
-    def count_on(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Register the SQL function, so that `noted` statements on this connection are counted here."""
+    def register_on(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Register the SQL function, so that `with_row_hashes` statements on this connection are counted here."""
 
         connection.create_function(
             _NOTED, self._note, ["UBIGINT"], "BOOLEAN", type=PythonUDFType.ARROW, side_effects=True
@@ -68,10 +68,10 @@ of a CSV."""
 
 
 def warm_up() -> None:
-    """Open a connection and run a `noted` statement once, because both take longer the first time in a process."""
+    """Open a connection and run a `with_row_hashes` statement once: both take longer the first time in a process."""
     with duckdb.connect(config={"threads": 1}) as connection:
-        RowSum().count_on(connection)
-        connection.execute(noted("SELECT 1", (Column("n", "integer"),))).fetchall()
+        RowDigest().register_on(connection)
+        connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
 
 
 @lru_cache(maxsize=64)
@@ -81,8 +81,8 @@ def _trues(count: int) -> pa.Array:
     return pa.repeat(True, count)
 
 
-def noted(sql: str, columns: Sequence[Column]) -> str:
-    """Return a statement with the same rows, which passes the hash of each row to a `RowSum`; see `DuckDB.copy`.
+def with_row_hashes(sql: str, columns: Sequence[ResultColumn]) -> str:
+    """Return a statement with the same rows that passes their hashes to a `RowDigest`; see `DuckDBConnection.copy`.
 
     Example for two columns::
 
@@ -98,26 +98,27 @@ def noted(sql: str, columns: Sequence[Column]) -> str:
     return f"SELECT {', '.join((first, *others))} FROM {_numbered(sql, columns)}"
 
 
-def digest_of(sql: str, columns: Sequence[Column]) -> str:
-    """Return a statement whose one row is the number of rows of `sql` and the sum of their hashes, as in `RowSum`."""
+def digest_statement(sql: str, columns: Sequence[ResultColumn]) -> str:
+    """Return a statement whose one row is the number of rows of `sql` and the sum of their hashes; see `RowDigest`."""
     return f"SELECT count(*), coalesce(sum({_row_hash(columns)}), 0) FROM {_numbered(sql, columns)}"
 
 
-def _numbered(sql: str, columns: Sequence[Column]) -> str:
+def _numbered(sql: str, columns: Sequence[ResultColumn]) -> str:
     # Columns are renamed to c1, c2, … because two columns of a report may have the same name.
     return f"(\n{sql}\n) AS report({', '.join(f'c{number}' for number in range(1, len(columns) + 1))})"
 
 
-def _row_hash(columns: Sequence[Column]) -> str:
+def _row_hash(columns: Sequence[ResultColumn]) -> str:
     # Lists are hashed on their own first. Alone, "a" and ["a"] have the same hash, but hash(…, "a") and hash(…, ["a"])
-    # differ; the hash of a row must not depend on whether a column gives a text or a list of one (`Column.single`).
+    # differ; the hash of a row must not depend on whether a column gives a text or a list of one
+    # (`ResultColumn.single`).
     values = (
         f"hash(c{number})" if column.type == "texts" else f"c{number}" for number, column in enumerate(columns, 1)
     )
     return f"hash({', '.join(values)})"
 
 
-class DuckDB:
+class DuckDBConnection:
     """A DuckDB connection that runs the statements of one run. Created by `open_duckdb`."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -129,7 +130,7 @@ class DuckDB:
         parameters: Mapping[str, Any],
         ordered: bool = True,
         joins_as_written: bool = False,
-        sums: RowSum | None = None,
+        sums: RowDigest | None = None,
         wide: bool = False,
         on_percent: Callable[[float], None] = lambda _: None,
     ) -> int:
@@ -141,7 +142,7 @@ class DuckDB:
             ordered: whether the rows keep the statement's order; costs memory.
             joins_as_written: whether each join reads its left side in order, so that the rows come in the order of the
                 first table. Its right sides must fit into memory.
-            sums: collects the number and hashes of the rows of a `noted` statement.
+            sums: collects the number and hashes of the rows of a `with_row_hashes` statement.
             wide: whether the statement has hundreds of columns; it is then planned without optimizers that take
                 quadratic time.
             on_percent: called from another thread with the progress in percent, 0 to 100, every
@@ -156,9 +157,9 @@ class DuckDB:
             # By default DuckDB builds its hash table from the smaller side, and rows without a match come last.
             disabled += ["join_order", "build_side_probe_side"]
         if disabled:
-            self._connection.execute(f"SET disabled_optimizers = {literal(','.join(disabled))}")
+            self._connection.execute(f"SET disabled_optimizers = {string_literal(','.join(disabled))}")
         if sums is not None:
-            sums.count_on(self._connection)
+            sums.register_on(self._connection)
         done = Event()
 
         def watch() -> None:
@@ -178,9 +179,9 @@ class DuckDB:
             watcher.join()
         return int(row[0]) if row else 0
 
-    def digest(self, statement: str, columns: Sequence[Column], parameters: Mapping[str, Any]) -> tuple[int, int]:
-        """Run a statement and return the number of its rows and the sum of their hashes; see `RowSum`."""
-        row = self._connection.execute(digest_of(statement, columns), dict(parameters) or None).fetchone()
+    def digest(self, statement: str, columns: Sequence[ResultColumn], parameters: Mapping[str, Any]) -> tuple[int, int]:
+        """Run a statement and return the number of its rows and the sum of their hashes; see `RowDigest`."""
+        row = self._connection.execute(digest_statement(statement, columns), dict(parameters) or None).fetchone()
         assert row is not None, "an aggregate gives a row"
         return int(row[0]), int(row[1])
 
@@ -191,7 +192,7 @@ class DuckDB:
 
 
 @contextmanager
-def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDB]:
+def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: Path) -> Generator[DuckDBConnection]:
     """Open an in-memory database with a view of each table, and close it when the block ends.
 
     Args:
@@ -200,18 +201,18 @@ def open_duckdb(tables: Iterable[TableFiles], memory: int, threads: int, spill: 
         threads: number of threads.
         spill: folder for temporary files, used by no other connection; created when needed.
     """
-    connection = connect(memory, threads, spill)
+    connection = connect_duckdb(memory, threads, spill)
     try:
         connection.execute("SET enable_progress_bar = true")
         connection.execute("SET enable_progress_bar_print = false")
         for table in tables:
-            connection.execute(definition(table))
-        yield DuckDB(connection)
+            connection.execute(create_statement(table))
+        yield DuckDBConnection(connection)
     finally:
         connection.close()
 
 
-def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
+def connect_duckdb(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection:
     """Return a connection to an empty in-memory database in the time zone UTC that loads no extensions.
 
     Args:
@@ -234,7 +235,7 @@ def connect(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyConnection
     return connection
 
 
-def pattern_fault(patterns: Sequence[str]) -> tuple[int, str] | None:
+def first_invalid_pattern(patterns: Sequence[str]) -> tuple[int, str] | None:
     """Return the index of the first RE2 pattern that DuckDB rejects, and DuckDB's reason; None if it accepts all."""
     if not patterns:
         return None
@@ -247,20 +248,23 @@ def pattern_fault(patterns: Sequence[str]) -> tuple[int, str] | None:
     return None
 
 
-def definition(table: TableFiles) -> str:
+def create_statement(table: TableFiles) -> str:
     """Return the statement that creates a table in DuckDB: a view of its files, or an empty table without files."""
-    name = quote(table.name)
+    name = quote_identifier(table.name)
     if table.layouts:
         return f"CREATE VIEW {name} AS " + " UNION ALL ".join(
             _select(table.columns, layout) for layout in table.layouts
         )
     # Not a view without rows: with one, DuckDB reports no progress of statements.
-    return f"CREATE TABLE {name} ({', '.join(f'{quote(column)} {type}' for column, type in table.columns)})"
+    return f"CREATE TABLE {name} ({', '.join(f'{quote_identifier(column)} {type}' for column, type in table.columns)})"
 
 
-def _select(columns: Sequence[tuple[str, str]], layout: Layout) -> str:
+def _select(columns: Sequence[tuple[str, str]], layout: FileLayout) -> str:
     table_columns = [
-        f"NULL::{type} AS {quote(column)}" if column in layout.lacks else quote(column) for column, type in columns
+        f"NULL::{type} AS {quote_identifier(column)}" if column in layout.missing_columns else quote_identifier(column)
+        for column, type in columns
     ] or ["*"]
-    selected = ", ".join((*table_columns, *(f"{sql} AS {quote(column)}" for column, sql in layout.more)))
-    return f"SELECT {selected} FROM read_parquet([{', '.join(map(literal, layout.files))}])"
+    selected = ", ".join(
+        (*table_columns, *(f"{sql} AS {quote_identifier(column)}" for column, sql in layout.computed_columns))
+    )
+    return f"SELECT {selected} FROM read_parquet([{', '.join(map(string_literal, layout.files))}])"

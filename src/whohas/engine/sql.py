@@ -19,17 +19,17 @@ _WORD: Final = re.compile(r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | [^\W\d]\w*""", r
 """A string literal, a quoted name or a word. Strings are matched so that quotes and words in them are not names."""
 
 
-def quote(name: str) -> str:
+def quote_identifier(name: str) -> str:
     """Return an identifier in double quotes."""
     return '"' + name.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def string_literal(text: str) -> str:
     """Return a string literal, for places where SQL allows no parameter: file names, keys of a map."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def columns_named_by(columns: Iterable[str], *statements: str) -> list[int]:
+def referenced_column_indexes(columns: Iterable[str], *statements: str) -> list[int]:
     """Return the indexes of the columns that statements may name, and always index 0.
 
     Used to give an engine only these columns: its planning time grows with the square of their number. The first
@@ -44,7 +44,7 @@ def columns_named_by(columns: Iterable[str], *statements: str) -> list[int]:
     return [index for index, name in enumerate(columns) if not index or name.casefold() in words]
 
 
-def listed(text: str) -> str:
+def as_list(text: str) -> str:
     """Return SQL that puts a text into a list of one, and gives null for null.
 
     Args:
@@ -53,7 +53,7 @@ def listed(text: str) -> str:
     return f"CASE WHEN {text} IS NOT NULL THEN [{text}] END"
 
 
-def constant(value: str | bool | int | float | datetime | None) -> str:
+def value_literal(value: str | bool | int | float | datetime | None) -> str:
     """Return the SQL literal of a value. A time must have a time zone."""
     match value:
         case None:
@@ -63,12 +63,12 @@ def constant(value: str | bool | int | float | datetime | None) -> str:
         case int() | float():
             return repr(value)
         case datetime():
-            return f"TIMESTAMPTZ {literal(value.isoformat(sep=' '))}"
+            return f"TIMESTAMPTZ {string_literal(value.isoformat(sep=' '))}"
         case str():
-            return literal(value)
+            return string_literal(value)
 
 
-def with_values(sql: str, parameters: Mapping[str, Any]) -> str:
+def inline_parameters(sql: str, parameters: Mapping[str, Any]) -> str:
     """Return the statement with each parameter `$name` replaced by the literal of its value.
 
     Strings, quoted names and comments in the statement stay as they are.
@@ -76,10 +76,10 @@ def with_values(sql: str, parameters: Mapping[str, Any]) -> str:
     Raises:
         KeyError: a parameter of the statement has no value.
     """
-    return _replaced(sql, lambda match: constant(parameters[name]) if (name := match["parameter"]) else match[0])
+    return _replaced(sql, lambda match: value_literal(parameters[name]) if (name := match["parameter"]) else match[0])
 
 
-def with_columns(sql: str, attributes: Collection[str], column_of: Callable[[str], str]) -> str:
+def attributes_as_columns(sql: str, attributes: Collection[str], column_of: Callable[[str], str]) -> str:
     """Return the statement with `attributes['x']` replaced by the name of the column of attribute `x`.
 
     Args:
@@ -92,7 +92,7 @@ def with_columns(sql: str, attributes: Collection[str], column_of: Callable[[str
         if (key := match["attribute"]) is None:
             return match[0]
         name = key[1:-1].replace("''", "'")
-        return quote(column_of(name)) if name in attributes else match[0]
+        return quote_identifier(column_of(name)) if name in attributes else match[0]
 
     return _replaced(sql, column)
 

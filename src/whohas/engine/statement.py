@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from whohas.engine.sql import listed
+from whohas.engine.sql import as_list
 
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
 """The type of a report's column. A `time` is in UTC; `texts` is a list of texts in a defined order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ResultColumn:
     """A column of a report's result.
 
     Attributes:
@@ -32,16 +32,16 @@ class Column:
     key: bool = False
     single: bool = False
 
-    def value(self, place: str) -> str:
+    def value_sql(self, place: str) -> str:
         """Return the SQL of the column's value, where `texts` are always a list.
 
         Args:
             place: the SQL of the column in the statement's result, such as its name.
         """
-        return listed(place) if self.single else place
+        return as_list(place) if self.single else place
 
     @property
-    def stored(self) -> Column:
+    def as_stored(self) -> ResultColumn:
         """The column as typed files (such as Parquet) have it, where `texts` are always a list."""
         return replace(self, single=False)
 
@@ -69,7 +69,7 @@ class Statement:
     """
 
     sql: str
-    columns: tuple[Column, ...]
+    columns: tuple[ResultColumn, ...]
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     tables: dict[str, frozenset[str] | None] = field(default_factory=dict[str, "frozenset[str] | None"])
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
@@ -80,18 +80,19 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileLayout:
     """Parquet files of a table that are read with the same SELECT.
 
     Attributes:
         files: absolute paths, in the order in which rows are to be read.
-        more: columns in addition to the table's: name of each, and the SQL that computes it from the files' columns.
-        lacks: columns of the table that these files do not have; they are read as null.
+        computed_columns: columns in addition to the table's: name of each, and the SQL that computes it from the files'
+            columns.
+        missing_columns: columns of the table that these files do not have; they are read as null.
     """
 
     files: tuple[str, ...]
-    more: tuple[tuple[str, str], ...] = ()
-    lacks: tuple[str, ...] = ()
+    computed_columns: tuple[tuple[str, str], ...] = ()
+    missing_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class TableFiles:
 
     name: str
     columns: tuple[tuple[str, str], ...]
-    layouts: tuple[Layout, ...]
+    layouts: tuple[FileLayout, ...]
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ The child reads one line from stdin, the `Work` as JSON. It writes JSON lines to
 the finished files or the reason of the failure. Then it exits.
 
 The worker writes an empty line to the child's stdin every few seconds as a heartbeat. The child exits at once with code
-`ALONE`, without cleaning up, when stdin is closed (the worker has ended) or when no heartbeat comes for
-`timeouts.CHILD_PARENT_SECONDS` (the worker hangs). SIGTERM ends it too. The worker removes unfinished files, whose
+`EXIT_WORKER_GONE`, without cleaning up, when stdin is closed (the worker has ended) or when no heartbeat comes for
+`timeouts.CHILD_ORPHAN_SECONDS` (the worker hangs). SIGTERM ends it too. The worker removes unfinished files, whose
 names it chose.
 """
 
@@ -29,15 +29,15 @@ from typing import Any, NoReturn
 import duckdb
 
 from whohas import timeouts
-from whohas.engine.duckdb import ENGINE, DuckDB, RowSum, noted, open_duckdb, warm_up
-from whohas.engine.sql import literal
+from whohas.engine.duckdb import ENGINE_VERSION, DuckDBConnection, RowDigest, open_duckdb, warm_up, with_row_hashes
+from whohas.engine.sql import string_literal
 from whohas.errors import WhohasError
-from whohas.execution.digest import Sealing
-from whohas.execution.progress import Progress
-from whohas.execution.protocol import ALONE, Output, Part, Work
+from whohas.execution.digest import FileDigest
+from whohas.execution.progress import RunProgress
+from whohas.execution.protocol import EXIT_WORKER_GONE, OutputFile, Work, WorkPart
 from whohas.formats import parquet
-from whohas.formats.base import About, Extract, Format, Rows
-from whohas.formats.registry import find, formats
+from whohas.formats.base import Extract, Format, ReportMetadata, RowCounter
+from whohas.formats.registry import find_format, formats
 from whohas.storage import EXTRACT
 
 _BEYOND_ENGINE = 2 << 30
@@ -51,13 +51,13 @@ _ORDERED_ROWS = 200_000
 
 _WIDE = 200
 """A statement with more columns than this is planned without the optimizers whose time grows with the square of the
-number of columns; see `DuckDB.copy`."""
+number of columns; see `DuckDBConnection.copy`."""
 
 _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
 
-def carry_out(work: Work, say: Callable[..., None]) -> None:
+def do_work(work: Work, say: Callable[..., None]) -> None:
     """Write every file of the work, and report progress.
 
     A work without outputs writes no file: its statements are executed for the digest of their rows alone.
@@ -65,15 +65,15 @@ def carry_out(work: Work, say: Callable[..., None]) -> None:
     Args:
         say: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
             `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
-            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see `Progress.phases`) and
-            `digest` (of the rows of the statements; None where no statement was executed).
+            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see `RunProgress.phases`)
+            and `digest` (of the rows of the statements; None where no statement was executed).
 
     Raises:
         duckdb.Error: a statement failed, or it was out of memory.
         OSError: a file could not be read or written.
         WhohasError: a format cannot hold the rows.
     """
-    _Making(work, say).run()
+    _JobRunner(work, say).run()
 
 
 @dataclass
@@ -86,24 +86,24 @@ class _Made:
         count: the number of rows; an estimate where there is no extract.
     """
 
-    part: Part
-    about: About
-    rows: Rows
+    part: WorkPart
+    about: ReportMetadata
+    rows: RowCounter
     parameters: dict[str, Any]
     ordered: bool
     count: int
-    sums: RowSum | None = None
+    sums: RowDigest | None = None
     """The digest of the rows of a statement that is written to its file without an extract; None with an extract."""
 
 
-class _Making:
+class _JobRunner:
     """Writes the files of one work."""
 
     def __init__(self, work: Work, say: Callable[..., None]) -> None:
         self._work = work
         self._say = say
-        self._formats = {output.format: find(output.format) for output in work.outputs}
-        self._progress = Progress(say, list(self._weights()))
+        self._formats = {output.format: find_format(output.format) for output in work.outputs}
+        self._progress = RunProgress(say, list(self._weights()))
         self._notes: list[str] = []
         self._digests: list[dict[str, Any]] = []
 
@@ -112,7 +112,7 @@ class _Making:
         yield from (_EXTRACT_WEIGHT * part.expected_rows for part in work.parts if part.extract and part.sql)
         for output in work.outputs:
             for part in work.parts:
-                yield self._formats[output.format].weight * part.expected_rows
+                yield self._formats[output.format].relative_time * part.expected_rows
             yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
     def run(self) -> None:
@@ -125,25 +125,25 @@ class _Making:
                 "format": EXTRACT,
                 "path": source.part.extract,
                 "rows": source.count,
-                **Sealing(Path(source.part.extract)).seal(),
+                **FileDigest(Path(source.part.extract)).finalize(),
             }
             for source in sources
             if source.part.extract and source.part.sql
         ]
         for output in self._work.outputs:
-            sealing = Sealing(Path(output.path))
+            sealing = FileDigest(Path(output.path))
             rows = self._write_output(output, sources, sealing)
-            self._progress.begin(f"Checking the {output.format.upper()}")
-            self._progress.at(0.0, rows)
-            files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.seal()})
+            self._progress.begin_phase(f"Checking the {output.format.upper()}")
+            self._progress.update(0.0, rows)
+            files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.finalize()})
         for source in sources:
             if source.sums is not None:
                 self._add_digest(source.part, source.sums.rows, source.sums.sum)
         self._report_end(files)
 
     def _report_end(self, files: list[dict[str, Any]]) -> None:
-        digest = {"engine": ENGINE, "parts": self._digests} if self._digests else None
-        self._say(files=files, notes=self._notes, phases=self._progress.phases(), digest=digest)
+        digest = {"engine": ENGINE_VERSION, "parts": self._digests} if self._digests else None
+        self._say(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest)
 
     def _digest_only(self) -> None:
         """Execute the statements without writing files, and report the digest of their rows."""
@@ -152,51 +152,51 @@ class _Making:
                 self._add_digest(part, *engine.digest(part.sql, part.columns, part.parameters))
         self._report_end([])
 
-    def _add_digest(self, part: Part, rows: int, sum: int) -> None:
+    def _add_digest(self, part: WorkPart, rows: int, sum: int) -> None:
         self._digests.append({"name": part.name, "rows": rows, "sum": str(sum)})
 
-    def _straight(self, part: Part) -> _Made:
+    def _straight(self, part: WorkPart) -> _Made:
         rows = self._noted(part)
-        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowSum())
+        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowDigest())
 
-    def _noted(self, part: Part) -> Rows:
+    def _noted(self, part: WorkPart) -> RowCounter:
         """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
-        return Rows(noted(part.sql, part.columns), part.columns, part.name, part.group)
+        return RowCounter(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group)
 
-    def _extracted(self, part: Part) -> _Made:
+    def _extracted(self, part: WorkPart) -> _Made:
         """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from
         there."""
         path = Path(part.extract)
         if not part.sql:
-            about, rows, count = parquet.read(path)
+            about, rows, count = parquet.read_parquet_file(path)
             return _Made(part, about, rows, {}, True, count)
         rows = self._noted(part)
         columns = rows.columns
         if any(output.format == "parquet" for output in self._work.outputs):  # the extract is that file
-            columns = tuple(column.stored for column in columns)
+            columns = tuple(column.as_stored for column in columns)
             statement = parquet.copy_statement(rows, path, self._about, self._work.options)
         else:
             statement = parquet.extract_statement(rows, path, self._about)
-        self._progress.begin("Extracting")
+        self._progress.begin_phase("Extracting")
         ordered = part.ordered or bool(part.group)
-        sums = RowSum()
+        sums = RowDigest()
         count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), sums)
         self._add_digest(part, sums.rows, sums.sum)
-        extracted = replace(rows, sql=f"SELECT * FROM read_parquet({literal(part.extract)})", columns=columns)
+        extracted = replace(rows, sql=f"SELECT * FROM read_parquet({string_literal(part.extract)})", columns=columns)
         return _Made(part, self._about, extracted, {}, True, count)
 
     @property
-    def _about(self) -> About:
+    def _about(self) -> ReportMetadata:
         assert self._work.about is not None, "a statement belongs to a run"
         return self._work.about
 
-    def _write_output(self, output: Output, sources: list[_Made], sealing: Sealing) -> int:
+    def _write_output(self, output: OutputFile, sources: list[_Made], sealing: FileDigest) -> int:
         """Write one output file, and return its number of rows."""
         format = self._formats[output.format]
         path = Path(output.path)
         if not output.zipped:
             (source,) = sources
-            with sealing.on_the_way() if format.copy is not None else nullcontext():
+            with sealing.while_writing() if format.copy is not None else nullcontext():
                 return self._write_rows(format, source, path)
         from whohas.formats.zip import open_zip
 
@@ -211,9 +211,9 @@ class _Making:
     def _write_rows(self, format: Format, source: _Made, path: Path) -> int:
         """Write the rows of a part to a file in a format, and return their number."""
         about, options = source.about, self._work.options
-        self._progress.begin(f"Writing the {format.name.upper()}" if source.part.extract else "Extracting")
+        self._progress.begin_phase(f"Writing the {format.name.upper()}" if source.part.extract else "Extracting")
         if (
-            format is find("parquet")
+            format is find_format("parquet")
             and source.part.extract
             and not any(column.single for column in source.rows.columns)
         ):
@@ -221,8 +221,8 @@ class _Making:
             path.unlink(missing_ok=True)
             os.link(source.part.extract, path)
         elif format.copy is not None:
-            header = format.uncounted(source.rows.columns)
-            with format.through(path) as target:
+            header = format.count_header_rows(source.rows.columns)
+            with format.open_output(path) as target:
                 statement = format.copy(source.rows, target, about, options)
                 ordered = source.ordered or header > 0
                 columns = len(source.rows.columns)
@@ -235,7 +235,7 @@ class _Making:
         return source.count
 
     def _report_written(self, count: int, rows: int) -> None:
-        self._progress.at(rows / max(count, 1), rows)
+        self._progress.update(rows / max(count, 1), rows)
 
     def _copy(
         self,
@@ -244,16 +244,16 @@ class _Making:
         ordered: bool,
         expected: int,
         columns: int,
-        sums: RowSum | None,
+        sums: RowDigest | None,
     ) -> int:
         def on_percent(percent: float) -> None:
-            self._progress.at(percent / 100, round(expected * min(percent, 100.0) / 100))
+            self._progress.update(percent / 100, round(expected * min(percent, 100.0) / 100))
 
         small = 0 < expected <= _ORDERED_ROWS
         with self._engine() as engine:
             return engine.copy(statement, parameters, ordered or small, small, sums, columns > _WIDE, on_percent)
 
-    def _engine(self) -> AbstractContextManager[DuckDB]:
+    def _engine(self) -> AbstractContextManager[DuckDBConnection]:
         """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
         need."""
         work = self._work
@@ -281,12 +281,12 @@ def _entry_target(format: Format, path: Path, pipe: Path) -> Generator[Path]:
 
 def _exit_with_worker() -> None:
     """Read heartbeats from stdin; exit the process when it is closed or when they stop."""
-    while select.select([0], [], [], timeouts.CHILD_PARENT_SECONDS)[0] and os.read(0, 1 << 12):
+    while select.select([0], [], [], timeouts.CHILD_ORPHAN_SECONDS)[0] and os.read(0, 1 << 12):
         pass
-    os._exit(ALONE)
+    os._exit(EXIT_WORKER_GONE)
 
 
-def get_ready() -> None:
+def preload() -> None:
     """Load all modules and libraries that any work needs; called once, before the first fork."""
     formats()  # imports the modules of all formats
     warm_up()
@@ -344,12 +344,12 @@ def main() -> NoReturn:
             try:
                 out.write(json.dumps(facts) + "\n")
             except BrokenPipeError:
-                os._exit(ALONE)  # the worker has ended; stdin may be closed only later
+                os._exit(EXIT_WORKER_GONE)  # the worker has ended; stdin may be closed only later
 
     Thread(target=_exit_with_worker, daemon=True).start()
     _apply_limits(work.memory)
     try:
-        carry_out(work, report)
+        do_work(work, report)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         report(failed=_failure_reason(error, max((len(part.columns) for part in work.parts), default=0)))
     # exit without waiting for threads of libraries: all files are synced and the end is reported

@@ -17,10 +17,10 @@ _WAIT_SECONDS = 0.02
 """The pause between two attempts to read more bytes of a growing file. It is no setting: nothing else depends on it."""
 
 
-class Sealing:
+class FileDigest:
     """Computes the digest of one file and makes it durable.
 
-    Call `seal` once the file is complete. Wrapping the writing in `on_the_way` makes `seal` quick.
+    Call `finalize` once the file is complete. Wrapping the writing in `while_writing` makes `finalize` quick.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,7 +30,7 @@ class Sealing:
         self._hashed = 0
 
     @contextmanager
-    def on_the_way(self) -> Generator[None]:
+    def while_writing(self) -> Generator[None]:
         """Hash and sync the file in a thread while the body of the context writes it.
 
         The writer must create the file (an existing one is removed first) and write each byte exactly once, in any
@@ -93,10 +93,10 @@ class Sealing:
                         return
                     over.wait(_WAIT_SECONDS)
 
-    def seal(self) -> dict[str, Any]:
+    def finalize(self) -> dict[str, Any]:
         """Sync the complete file to disk, and return its `bytes` and `sha256` (lower-case hex digits).
 
-        The digest of `on_the_way` is used where it covers the same file to its end; else the file is read again.
+        The digest of `while_writing` is used where it covers the same file to its end; else the file is read again.
         """
         with self._path.open("rb") as file:
             os.fsync(file.fileno())

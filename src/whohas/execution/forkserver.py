@@ -40,7 +40,7 @@ def main() -> NoReturn:
     """Serve requests for children until standard input is closed, then exit the process."""
     restrict_process()
     configure_logs("warning")
-    child.get_ready()
+    child.preload()
     requests = socket.socket(fileno=0)
     running: _Running = {}
     events = select.poll()

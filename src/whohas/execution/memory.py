@@ -24,7 +24,7 @@ _NO_LIMIT = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
+class _CounterNames:
     """The names of the files of one cgroup version.
 
     Attributes:
@@ -40,27 +40,27 @@ class _Names:
     cache: str
 
 
-_V1 = _Names("memory.oom_control", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-_V2 = _Names("memory.events", "memory.max", "memory.current", "inactive_file")
+_V1 = _CounterNames("memory.oom_control", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+_V2 = _CounterNames("memory.events", "memory.max", "memory.current", "inactive_file")
 
 
 @dataclass(frozen=True, slots=True)
-class GroupMemory:
-    """The memory counters of the cgroup of this process. Created by `group_memory`.
+class CgroupMemory:
+    """The memory counters of the cgroup of this process. Created by `find_cgroup_memory`.
 
     Attributes:
-        groups: the folders of the cgroup and its parents, the innermost first; empty on a machine without cgroups.
+        folders: the folders of the cgroup and its parents, the innermost first; empty on a machine without cgroups.
         names: the names of the files in these folders.
         vmstat: the file with the counters of the whole machine.
     """
 
-    groups: tuple[Path, ...]
-    names: _Names
+    folders: tuple[Path, ...]
+    names: _CounterNames
     vmstat: Path
 
-    def kills(self) -> int:
+    def count_oom_kills(self) -> int:
         """Return how many processes the OOM killer has killed so far."""
-        for folder in self.groups[:1]:
+        for folder in self.folders[:1]:
             if (count := _entry(folder / self.names.kills, "oom_kill")) is not None:
                 return count
         return _entry(self.vmstat, "oom_kill") or 0
@@ -68,7 +68,7 @@ class GroupMemory:
     def is_full(self) -> bool:
         """Return whether the cgroup or a parent uses 97 % of its memory limit or more, reclaimable page cache
         excluded."""
-        for folder in self.groups:
+        for folder in self.folders:
             limit, usage = _number(folder / self.names.limit), _number(folder / self.names.usage)
             if limit is not None and usage is not None and 0 < limit < _NO_LIMIT:
                 cache = _entry(folder / "memory.stat", self.names.cache) or 0
@@ -80,19 +80,19 @@ class GroupMemory:
 class MemoryWatch:
     """Says whether memory was short around the time at which a process was killed.
 
-    Call `look` several times a second while the process runs, and `was_short` after it was killed.
+    Call `sample` several times a second while the process runs, and `was_short` after it was killed.
     """
 
-    def __init__(self, memory: GroupMemory, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, memory: CgroupMemory, clock: Callable[[], float] = time.monotonic) -> None:
         self._memory = memory
         self._clock = clock
         self._seen: deque[tuple[float, int, bool]] = deque()
-        self.look()
+        self.sample()
 
-    def look(self) -> None:
+    def sample(self) -> None:
         """Record the present number of OOM kills, and whether memory is used up."""
         now = self._clock()
-        self._seen.append((now, self._memory.kills(), self._memory.is_full()))
+        self._seen.append((now, self._memory.count_oom_kills(), self._memory.is_full()))
         # A large process takes a while to end, and the kill is counted at its beginning. So the count is compared with
         # one from `CHILD_MEMORY_SECONDS` ago, and not with the last one, which may include the kill already.
         while len(self._seen) > 1 and now - self._seen[0][0] > timeouts.CHILD_MEMORY_SECONDS:
@@ -101,11 +101,11 @@ class MemoryWatch:
     def was_short(self) -> bool:
         """Return whether, within the last `timeouts.CHILD_MEMORY_SECONDS`, there was an OOM kill or memory was used
         up."""
-        self.look()
-        return self._memory.kills() > self._seen[0][1] or any(full for _, _, full in self._seen)
+        self.sample()
+        return self._memory.count_oom_kills() > self._seen[0][1] or any(full for _, _, full in self._seen)
 
 
-def group_memory(proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup")) -> GroupMemory:
+def find_cgroup_memory(proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup")) -> CgroupMemory:
     """Return the memory counters of the cgroup of this process.
 
     Args:
@@ -116,15 +116,15 @@ def group_memory(proc: Path = Path("/proc"), mount: Path = Path("/sys/fs/cgroup"
     try:
         lines = (proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
-        return GroupMemory((), _V2, vmstat)
+        return CgroupMemory((), _V2, vmstat)
     # a line is number:controllers:path, such as `4:memory:/system.slice` (version 1) or `0::/system.slice` (version 2)
     paths = {
         controllers: path for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") > 1)
     }
     for controllers, path in paths.items():
         if "memory" in controllers.split(","):
-            return GroupMemory(_around(mount / "memory", path, _V1.limit), _V1, vmstat)
-    return GroupMemory(_around(mount, paths.get("", "/"), _V2.limit), _V2, vmstat)
+            return CgroupMemory(_around(mount / "memory", path, _V1.limit), _V1, vmstat)
+    return CgroupMemory(_around(mount, paths.get("", "/"), _V2.limit), _V2, vmstat)
 
 
 def _around(root: Path, path: str, file: str) -> tuple[Path, ...]:

@@ -20,61 +20,67 @@ import sqlalchemy as sa
 from whohas import timeouts
 from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
-from whohas.execution.memory import MemoryWatch, group_memory
-from whohas.execution.processes import Children, Done, died, follow
-from whohas.execution.protocol import Output, Part, Work
+from whohas.execution.memory import MemoryWatch, find_cgroup_memory
+from whohas.execution.processes import ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.execution.work import parts_of
-from whohas.formats.base import About, Options
-from whohas.formats.registry import find
-from whohas.plurals import counted
+from whohas.formats.base import ReportMetadata, WriteOptions
+from whohas.formats.registry import find_format
+from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, Run, RunId
-from whohas.runs.output_options import options
-from whohas.runs.planning import about_of, held_snapshot, none_now, planned_as_recorded, refused_as_not_found
-from whohas.runs.plans import Digest, Record
+from whohas.runs.output_options import parse_write_options
+from whohas.runs.planning import (
+    errors_as_not_found,
+    hold_snapshot,
+    no_file_message,
+    plan_from_recorded_sql,
+    run_metadata,
+)
+from whohas.runs.plans import RowsDigest, RowsRecord
 from whohas.search.index import index_versions
 from whohas.settings import Settings
-from whohas.storage import EXTRACT, Artefact, Artefacts
+from whohas.storage import EXTRACT, Artifact, ArtifactStore
 from whohas.warehouse.store import Warehouse
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayResult:
     """The result of executing the statements of a run again.
 
     Attributes:
         run: the run that was replayed.
-        then: the digest that was stored with the run; None where none was.
-        now: the digest of the rows that its statements yield now.
+        stored_digest: the digest that was stored with the run; None where none was.
+        new_digest: the digest of the rows that its statements yield now.
         analysers: the versions of the text analyser that made the search index, then and now; each None where the run
             reads no search index.
     """
 
     run: Run
-    then: Digest | None
-    now: Digest
+    stored_digest: RowsDigest | None
+    new_digest: RowsDigest
     analysers: tuple[int | None, int | None] = (None, None)
 
     @property
-    def same(self) -> bool | None:
-        """Whether the rows are the same; None where they cannot be compared, for the reason in `why`."""
-        if differs(self.then, self.now):
+    def is_same(self) -> bool | None:
+        """Whether the rows are the same; None where they cannot be compared, for the reason in `why_not_comparable`."""
+        if digests_differ(self.stored_digest, self.new_digest):
             return None if self._analyser_changed else False
-        return None if self.then is None or self.then.engine != self.now.engine else True
+        return None if self.stored_digest is None or self.stored_digest.engine != self.new_digest.engine else True
 
     @property
     def _analyser_changed(self) -> bool:
         return self.analysers[0] != self.analysers[1]
 
     @property
-    def why(self) -> str:
+    def why_not_comparable(self) -> str:
         """Why the rows cannot be compared fully; empty where they can."""
-        if self.then is None:
+        if self.stored_digest is None:
             return "No digest was kept with this run."
-        if self.then.engine != self.now.engine:
+        if self.stored_digest.engine != self.new_digest.engine:
             return (
-                f"The digest that was kept is of {self.then.engine}, and this is {self.now.engine}: another version "
-                "may hash rows otherwise. Only their numbers were compared."
+                f"The digest that was kept is of {self.stored_digest.engine}, and this is {self.new_digest.engine}: "
+                "another version may hash rows otherwise. Only their numbers were compared."
             )
         if self._analyser_changed:
             then, now = self.analysers
@@ -85,7 +91,7 @@ class Replay:
         return ""
 
 
-def differs(then: Digest | None, now: Digest) -> bool:
+def digests_differ(then: RowsDigest | None, now: RowsDigest) -> bool:
     """Return whether two digests prove that the rows differ.
 
     Numbers of rows are always compared; hashes only where the same version of the same engine computed them. False
@@ -99,7 +105,7 @@ def differs(then: Digest | None, now: Digest) -> bool:
 
 
 @dataclass(frozen=True)
-class Later:
+class OnDemandRenderer:
     """Renders further formats of runs that are over, and replays runs.
 
     Each request uses a child process; at most `runs_at_once` are at work at the same time, further requests wait.
@@ -107,9 +113,9 @@ class Later:
 
     settings: Settings
     database: sa.Engine
-    artefacts: Artefacts
+    artefacts: ArtifactStore
     warehouse: Warehouse
-    children: Children = field(default_factory=Children)
+    children: ChildPool = field(default_factory=ChildPool)
     _slots: threading.BoundedSemaphore = field(init=False)
     _locks: defaultdict[tuple[RunId, str], threading.Lock] = field(
         default_factory=lambda: defaultdict[tuple[RunId, str], threading.Lock](threading.Lock)
@@ -118,7 +124,7 @@ class Later:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_slots", threading.BoundedSemaphore(self.settings.runs_at_once))
 
-    def make(self, run: Run, format: str) -> Artefact | None:
+    def get_or_render(self, run: Run, format: str) -> Artifact | None:
         """Return a run's file in a format, after rendering it if the run has none; None where the run has no files at
         all.
 
@@ -129,7 +135,7 @@ class Later:
             NotFound: the run has no extracts, and its rows cannot be computed again.
             Unavailable: rendering failed; the message says why.
         """
-        find(format)
+        find_format(format)
         if not run.artefacts:
             return None
         with self._locks[run.id, format]:
@@ -141,53 +147,57 @@ class Later:
             with self._slots:
                 return self._render(run, format)
 
-    def _render(self, run: Run, format: str) -> Artefact:
+    def _render(self, run: Run, format: str) -> Artifact:
         """Render a run in a format, compare its rows with those of the run, and add the file to the run."""
         token = secrets.token_hex(4)
         extracts = [artefact for artefact in run.artefacts if artefact.format == EXTRACT]
         extracts = extracts if all(self.artefacts.path(run.id, extract).is_file() for extract in extracts) else []
         zipped = any(artefact.zipped for artefact in run.artefacts)
         name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
-        output = Output(format, str(self.artefacts.part(run.id, run.attempt, name)), zipped)
+        output = OutputFile(format, str(self.artefacts.part_path(run.id, run.attempt, name)), zipped)
         try:
             with self.database.connect() as connection:
-                record = repository.record(connection, run.id)
+                record = repository.get_record(connection, run.id)
             if extracts:
                 parts = tuple(
-                    Part.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows) for extract in extracts
+                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows) for extract in extracts
                 )
-                write_options = record.plan.options if record.plan else options(run.arguments, self.settings)
+                write_options = (
+                    record.plan.options if record.plan else parse_write_options(run.arguments, self.settings)
+                )
                 done = self._carry_out(run, token, parts, (), None, write_options, (output,))
             else:
                 done = self._from_statements(run, record, token, output, format)
             file = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and file["rows"] != run.rows:
-                now = f"Its statement gives {counted(file['rows'], 'row')} now, and gave {run.rows:,} then."
-                raise NotFound(f"{none_now(run, format)} {now}")
-            if done.digest is not None and differs(record.digest, done.digest):
-                raise NotFound(f"{none_now(run, format)} Its statement gives other rows now than it gave then.")
-            return self._add_to_run(run, self.artefacts.published(file, zipped=zipped), done.messages)
+                now = f"Its statement gives {pluralize(file['rows'], 'row')} now, and gave {run.rows:,} then."
+                raise NotFound(f"{no_file_message(run, format)} {now}")
+            if done.digest is not None and digests_differ(record.digest, done.digest):
+                raise NotFound(f"{no_file_message(run, format)} Its statement gives other rows now than it gave then.")
+            return self._add_to_run(run, self.artefacts.publish_reported(file, zipped=zipped), done.messages)
         except (WhohasError, OSError) as error:
             Path(output.path).unlink(missing_ok=True)
             if isinstance(error, NotFound):
                 raise
             text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
-            raise Unavailable(f"The {find(format).name.upper()} of this run could not be made. {text}") from error
+            raise Unavailable(
+                f"The {find_format(format).name.upper()} of this run could not be made. {text}"
+            ) from error
         finally:
             for extract in Path(output.path).parent.glob(f"{Path(output.path).name}-extract-*"):
                 extract.unlink(missing_ok=True)
 
-    def _from_statements(self, run: Run, record: Record, token: str, output: Output, format: str) -> Done:
+    def _from_statements(self, run: Run, record: RowsRecord, token: str, output: OutputFile, format: str) -> WorkResult:
         """Render a run's file by executing its statements again in a child process."""
-        plan = record.plan or planned_as_recorded(run, record.statement, format, self.warehouse, self.settings)
-        through = find(format).copy is None
-        with refused_as_not_found(run, format), held_snapshot(run, plan, self.warehouse) as snapshot:
+        plan = record.plan or plan_from_recorded_sql(run, record.statement, format, self.warehouse, self.settings)
+        through = find_format(format).copy is None
+        with errors_as_not_found(run, format), hold_snapshot(run, plan, self.warehouse) as snapshot:
             parts, tables = parts_of(
                 plan, self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
             )
-            return self._carry_out(run, token, parts, tables, about_of(run, snapshot), plan.options, (output,))
+            return self._carry_out(run, token, parts, tables, run_metadata(run, snapshot), plan.options, (output,))
 
-    def replay(self, run: Run) -> Replay:
+    def replay(self, run: Run) -> ReplayResult:
         """Execute the statements of a run that is over again on its snapshot, and compare the digests of the rows.
 
         Raises:
@@ -195,14 +205,14 @@ class Later:
             Unavailable: a statement failed; the message says why.
         """
         with self.database.connect() as connection:
-            record = repository.record(connection, run.id)
+            record = repository.get_record(connection, run.id)
         if run.rows is None:
             raise NotFound(f"This run has no rows to compare with: {run.progress.lower()}.")
         if record.plan is None:
             raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
         with self._slots:
             try:
-                with held_snapshot(run, record.plan, self.warehouse) as snapshot:
+                with hold_snapshot(run, record.plan, self.warehouse) as snapshot:
                     parts, tables = parts_of(record.plan, self.warehouse.root, lambda _: "")
                     done = self._carry_out(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
             except NotFound as error:
@@ -212,18 +222,20 @@ class Later:
                 raise Unavailable(f"The statements of this run could not be run again. {text}") from error
         assert done.digest is not None, "a work without outputs reports a digest"
         versions = index_versions(snapshot) if record.plan.views else None
-        return Replay(run, record.digest, done.digest, (record.plan.analyser, versions.analyser if versions else None))
+        return ReplayResult(
+            run, record.digest, done.digest, (record.plan.analyser, versions.analyser if versions else None)
+        )
 
     def _carry_out(
         self,
         run: Run,
         token: str,
-        parts: tuple[Part, ...],
+        parts: tuple[WorkPart, ...],
         tables: tuple[TableFiles, ...],
-        about: About | None,
-        write_options: Options,
-        outputs: tuple[Output, ...],
-    ) -> Done:
+        about: ReportMetadata | None,
+        write_options: WriteOptions,
+        outputs: tuple[OutputFile, ...],
+    ) -> WorkResult:
         """Carry out a work in a child process, and return its result.
 
         Args:
@@ -244,28 +256,28 @@ class Later:
             threads=self.settings.run_threads,
             spill=str(spill),
         )
-        child = self.children.take()
+        child = self.children.fork()
         began = time.monotonic()
         try:
-            memory = MemoryWatch(group_memory())
-            for facts in follow(child, work, timeouts.RENDER_LOOK_SECONDS):
-                memory.look()
-                if isinstance(facts, Done):
+            memory = MemoryWatch(find_cgroup_memory())
+            for facts in watch_child(child, work, timeouts.RENDER_POLL_SECONDS):
+                memory.sample()
+                if isinstance(facts, WorkResult):
                     return facts
                 if time.monotonic() - began > self.settings.run_seconds:
                     raise WhohasError(
                         f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take "
                         "(WHOHAS_RUN_SECONDS)."
                     )
-            raise died(child, memory)
+            raise exit_reason(child, memory)
         finally:
             self.children.end(child)
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _add_to_run(self, run: Run, new: Artefact, messages: tuple[Message, ...]) -> Artefact:
+    def _add_to_run(self, run: Run, new: Artifact, messages: tuple[Message, ...]) -> Artifact:
         """Add a file to the run's row, and return it; where another server was quicker, remove it and return theirs."""
         with self.database.begin() as connection:
-            kept = repository.add_artefact(connection, run.id, new, messages)
+            kept = repository.add_artifact(connection, run.id, new, messages)
         if kept != new:
             self.artefacts.path(run.id, new).unlink(missing_ok=True)
         return kept

@@ -1,7 +1,7 @@
 """The worker's side of child processes: the fork server, the children forked from it, and following their progress.
 
-`ForkServer` starts the fork server process, `Children` keeps account of the children that are at work, `follow` sends a
-child its work and yields its progress, and `died` turns an unexpected end into an error message.
+`ForkServer` starts the fork server process, `ChildPool` keeps account of the children that are at work, `watch_child`
+sends a child its work and yields its progress, and `exit_reason` turns an unexpected end into an error message.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from typing import Any, BinaryIO
 from whohas import timeouts
 from whohas.errors import WhohasError
 from whohas.execution.memory import MemoryWatch
-from whohas.execution.protocol import ALONE, Work
-from whohas.logs import are_json, log_output
-from whohas.runs.models import Level, Message
-from whohas.runs.plans import Digest
+from whohas.execution.protocol import EXIT_WORKER_GONE, Work
+from whohas.logs import is_logging_json, log_output
+from whohas.runs.models import Message, MessageLevel
+from whohas.runs.plans import RowsDigest
 
 _NICE = 10
 """Added to the worker's nice value for the fork server, whose children inherit it."""
@@ -46,7 +46,7 @@ class ChildKilled(WhohasError):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class WorkResult:
     """The result that a child reports once all its files are written and synced to disk.
 
     Attributes:
@@ -59,12 +59,12 @@ class Done:
     files: list[dict[str, Any]]
     notes: list[str]
     phases: list[dict[str, Any]]
-    digest: Digest | None
+    digest: RowsDigest | None
 
     @property
     def messages(self) -> tuple[Message, ...]:
         """The notes as messages of the run, each of level WARN."""
-        return tuple(Message(Level.WARN, "file.note", text) for text in self.notes)
+        return tuple(Message(MessageLevel.WARN, "file.note", text) for text in self.notes)
 
 
 class Child:
@@ -100,13 +100,13 @@ class Child:
             raise OSError(-self.pid, os.strerror(-self.pid))
         (self._process,) = descriptors
 
-    def ended(self, seconds: float = 0.0) -> bool:
+    def wait_ended(self, seconds: float = 0.0) -> bool:
         """Return whether the child has ended, after waiting for `seconds` at most."""
         with self._lock:
             return self._wait(seconds)
 
     @property
-    def code(self) -> int | None:
+    def exit_code(self) -> int | None:
         """The exit code, negative for a signal. None while the child runs, and where the fork server has ended too."""
         with self._lock:
             return self._code
@@ -203,7 +203,7 @@ class ForkServer:
                     self.command,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE if are_json() else None,
+                    stderr=subprocess.PIPE if is_logging_json() else None,
                     process_group=0,
                     env={**os.environ, **_ENVIRONMENT},
                 )
@@ -243,14 +243,14 @@ def _fork(requests: socket.socket) -> Child:
 
 
 @dataclass
-class Children:
+class ChildPool:
     """The child processes of this worker that are at work, so that all can be ended at shutdown."""
 
     fork_server: ForkServer = field(default_factory=ForkServer)
     _busy: set[Child] = field(default_factory=set["Child"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self) -> Child:
+    def fork(self) -> Child:
         """Fork a child, which then waits for its work. Give it back with `end`.
 
         Raises:
@@ -281,12 +281,12 @@ class Children:
         self.fork_server.close()
 
 
-def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any] | Done]:
+def watch_child(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any] | WorkResult]:
     """Send a child its work, and yield its progress until it ends; send it heartbeats in the meantime.
 
     Yields at least every `seconds`: the newest progress (`progress`, `percent`, `rows`; an empty dict before the
-    first), and last `Done`. The generator ends without `Done` where the child ended without reporting a result: see
-    `died`. The heartbeats depend on the caller, who must keep iterating.
+    first), and last `WorkResult`. The generator ends without `WorkResult` where the child ended without reporting a
+    result: see `exit_reason`. The heartbeats depend on the caller, who must keep iterating.
 
     Args:
         seconds: the longest time between two yields.
@@ -299,11 +299,11 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
         child.stdin.flush()
     except BrokenPipeError:
         return
-    lines = _Lines(child.stdout.fileno())
+    lines = _JsonLineReader(child.stdout.fileno())
     facts = dict[str, Any]()
     last_heartbeat = time.monotonic()
     while not lines.ended:
-        if time.monotonic() - last_heartbeat > timeouts.CHILD_WORD_SECONDS:
+        if time.monotonic() - last_heartbeat > timeouts.CHILD_KEEPALIVE_SECONDS:
             last_heartbeat = time.monotonic()
             with suppress(BrokenPipeError):
                 # unbuffered: bytes that a dead child does not read would stay in the buffer, and closing it would fail
@@ -311,14 +311,14 @@ def follow(child: Child, work: Work, seconds: float) -> Generator[dict[str, Any]
         for facts in lines.read(seconds):
             if "files" in facts:
                 digest = facts.pop("digest")
-                yield Done(**facts, digest=None if digest is None else Digest.from_json(digest))
+                yield WorkResult(**facts, digest=None if digest is None else RowsDigest.from_json(digest))
                 return
             if "failed" in facts:
                 raise WhohasError(facts["failed"])
         yield facts
 
 
-def died(child: Child, memory: MemoryWatch) -> WhohasError:
+def exit_reason(child: Child, memory: MemoryWatch) -> WhohasError:
     """Return the error for a child that ended without reporting a result: `ChildKilled` where a retry may succeed.
 
     A SIGKILL while memory was used up is not retried, because the same work would probably be killed again.
@@ -326,8 +326,8 @@ def died(child: Child, memory: MemoryWatch) -> WhohasError:
     Args:
         memory: a watch whose `look` was called regularly while the child was at work.
     """
-    child.ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its stdout is closed shortly before the process ends
-    code = child.code
+    child.wait_ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its stdout is closed shortly before the process ends
+    code = child.exit_code
     if code in (None, -signal.SIGKILL) and memory.was_short():
         return WhohasError(
             "The process of this run was killed by the system: the memory that whohas may use was used up. Give it "
@@ -335,7 +335,7 @@ def died(child: Child, memory: MemoryWatch) -> WhohasError:
         )
     if code is None:
         return ChildKilled("The process of this run ended before its work was done, and nobody saw why.")
-    if code == ALONE:
+    if code == EXIT_WORKER_GONE:
         return ChildKilled("The process of this run ended itself, because its worker was silent for too long.")
     if code < 0:
         text = f"The process of this run was killed ({_signal_name(-code)})"
@@ -358,7 +358,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-class _Lines:
+class _JsonLineReader:
     """Reads JSON lines from a pipe with a time limit. `ended` is set once the other end has been closed."""
 
     def __init__(self, descriptor: int) -> None:

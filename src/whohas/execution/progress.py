@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
 _LAST = 99
 """The highest percentage that is reported; 100 is written with the end of the run."""
 
 
-class Progress:
+class RunProgress:
     """Reports the progress of a child's work. The percentage and the number of rows never decrease.
 
     Example: with the weights 3 and 1, a second phase that is half done has done 3.5 of 4: 1 + int(98 * 3.5 / 4) = 86 %.
@@ -34,23 +34,23 @@ class Progress:
         self._clock = 0.0
         self._phases: list[dict[str, Any]] = []
 
-    def begin(self, doing: str) -> None:
+    def begin_phase(self, doing: str) -> None:
         """End the present phase and begin the next, with a name such as `Extracting`."""
         self._end()
         self._phase += 1
         self._doing = doing
         self._began = time.time()
         self._clock = time.monotonic()
-        self.at(0.0, 0)
+        self.update(0.0, 0)
 
-    def at(self, share: float, rows: int) -> None:
+    def update(self, share: float, rows: int) -> None:
         """Report that a share (0 to 1) of the present phase is done, and how many rows it has processed."""
         done = sum(self._weights[: self._phase]) + self._weights[self._phase] * min(max(share, 0.0), 1.0)
         self._percent = max(self._percent, 1 + int((_LAST - 1) * done / sum(self._weights)))
         self._rows = max(self._rows, rows)
-        self._say(progress=f"{self._doing}, {counted(rows, 'row')}", percent=self._percent, rows=self._rows)
+        self._say(progress=f"{self._doing}, {pluralize(rows, 'row')}", percent=self._percent, rows=self._rows)
 
-    def phases(self) -> list[dict[str, Any]]:
+    def end_phases(self) -> list[dict[str, Any]]:
         """End the present phase, and return all phases so far: for each its `phase` (name), `began` and `ended`
         (seconds since 1970), and `rows` (the highest number of rows reported by its end)."""
         self._end()

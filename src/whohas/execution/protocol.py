@@ -6,15 +6,15 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from whohas.engine.statement import Column, Layout, TableFiles
-from whohas.formats.base import About, Options
+from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
+from whohas.formats.base import ReportMetadata, WriteOptions
 
-ALONE = 75
+EXIT_WORKER_GONE = 75
 """The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputFile:
     """One file that the child is to write.
 
     Attributes:
@@ -29,7 +29,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WorkPart:
     """One statement of a run, with what the child must know of its result.
 
     Attributes:
@@ -47,14 +47,14 @@ class Part:
     name: str
     sql: str
     parameters: dict[str, Any]
-    columns: tuple[Column, ...]
+    columns: tuple[ResultColumn, ...]
     ordered: bool
     expected_rows: int
     group: str = ""
     extract: str = ""
 
     @staticmethod
-    def of_extract(path: str, rows: int) -> Part:
+    def of_extract(path: str, rows: int) -> WorkPart:
         """Return a part whose rows are in an extract of an earlier run. Columns and run metadata are read from the
         file.
 
@@ -62,7 +62,7 @@ class Part:
             path: the extract, a Parquet file.
             rows: its number of rows.
         """
-        return Part("", "", {}, (), True, rows, extract=path)
+        return WorkPart("", "", {}, (), True, rows, extract=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,11 @@ class Work:
         spill: a folder that the engine creates where it must spill to disk.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[WorkPart, ...]
     tables: tuple[TableFiles, ...]
-    outputs: tuple[Output, ...]
-    about: About | None
-    options: Options
+    outputs: tuple[OutputFile, ...]
+    about: ReportMetadata | None
+    options: WriteOptions
     memory: int
     threads: int
     spill: str
@@ -99,13 +99,13 @@ class Work:
         """Return the work that `to_line` wrote."""
         raw: dict[str, Any] = json.loads(line)
         raw["parts"] = tuple(_part(**part) for part in raw["parts"])
-        raw["outputs"] = tuple(Output(**output) for output in raw["outputs"])
+        raw["outputs"] = tuple(OutputFile(**output) for output in raw["outputs"])
         raw["tables"] = tuple(
             TableFiles(
                 table["name"],
                 tuple((name, type) for name, type in table["columns"]),
                 tuple(
-                    Layout(
+                    FileLayout(
                         tuple(layout["files"]),
                         tuple((name, sql) for name, sql in layout["more"]),
                         tuple(layout["lacks"]),
@@ -115,10 +115,10 @@ class Work:
             )
             for table in raw["tables"]
         )
-        raw["about"] = About(**raw["about"]) if raw["about"] else None
-        raw["options"] = Options(**raw["options"])
+        raw["about"] = ReportMetadata(**raw["about"]) if raw["about"] else None
+        raw["options"] = WriteOptions(**raw["options"])
         return Work(**raw)
 
 
-def _part(columns: list[dict[str, Any]], **others: Any) -> Part:
-    return Part(columns=tuple(Column(**column) for column in columns), **others)
+def _part(columns: list[dict[str, Any]], **others: Any) -> WorkPart:
+    return WorkPart(columns=tuple(ResultColumn(**column) for column in columns), **others)

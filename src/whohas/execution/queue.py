@@ -28,9 +28,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from whohas import timeouts
-from whohas.db.engine import Commits
+from whohas.db.engine import DataVersion
 from whohas.runs.models import Run
-from whohas.runs.repository import CHANNEL
+from whohas.runs.repository import NOTIFY_CHANNEL
 from whohas.settings import Settings
 
 log = structlog.get_logger("whohas.queue")
@@ -44,22 +44,22 @@ class Lane:
 
     Attributes:
         name: the lane's name.
-        at_once: the number of its runs that one worker executes at the same time.
+        slots: the number of its runs that one worker executes at the same time.
         over: runs of the lane are larger than this; see `Run.size`.
         up_to: the largest size of its runs; None for no limit.
     """
 
     name: str
-    at_once: int
+    slots: int
     over: int = -1
     up_to: int | None = None
 
-    def has(self, size: int) -> bool:
+    def contains(self, size: int) -> bool:
         """Return whether a run of this size belongs to the lane."""
         return size > self.over and (self.up_to is None or size <= self.up_to)
 
 
-def lanes_of(settings: Settings) -> tuple[Lane, ...]:
+def make_lanes(settings: Settings) -> tuple[Lane, ...]:
     """Return the lanes of a worker, small and large runs. Each run belongs to exactly one."""
     return (
         Lane("small", settings.small_runs_at_once, up_to=settings.small_run),
@@ -103,7 +103,7 @@ class Wakeup:
         return bool(ready)
 
 
-class Hints(Protocol):
+class QueueHints(Protocol):
     """A source of hints that a run may have been queued. Hints may be false or lost."""
 
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
@@ -120,7 +120,7 @@ class CommitHints:
     every 100 ms when the last commit is more than a second ago."""
 
     def __init__(self, database: sa.Engine) -> None:
-        self._commits = Commits(database)
+        self._commits = DataVersion(database)
         self._count = 0
         self._counted_at = 0.0
 
@@ -129,7 +129,9 @@ class CommitHints:
         until = now + seconds
         while not self._has_commits(now) and now < until:
             quiet = now - self._counted_at > timeouts.QUEUE_QUIET_AFTER_SECONDS
-            if wakeup.wait(min(until - now, timeouts.QUEUE_QUIET_SECONDS if quiet else timeouts.QUEUE_COMMITS_SECONDS)):
+            if wakeup.wait(
+                min(until - now, timeouts.QUEUE_IDLE_POLL_SECONDS if quiet else timeouts.QUEUE_COMMIT_POLL_SECONDS)
+            ):
                 return
             now = time.monotonic()
 
@@ -151,7 +153,7 @@ class CommitHints:
 
 
 class NotificationHints:
-    """Hints on PostgreSQL: every `NOTIFY` on the channel `CHANNEL`.
+    """Hints on PostgreSQL: every `NOTIFY` on the channel `NOTIFY_CHANNEL`.
 
     They are received over a dedicated session, which is opened again at the next wait when it is lost; until then there
     are no hints.
@@ -182,7 +184,7 @@ class NotificationHints:
         try:
             session = self._database.connect().execution_options(isolation_level="AUTOCOMMIT")
             session.detach()  # from the pool, which would lend the session to others
-            session.exec_driver_sql(f"LISTEN {CHANNEL}")
+            session.exec_driver_sql(f"LISTEN {NOTIFY_CHANNEL}")
         except SQLAlchemyError as error:
             log.warning("queued runs are not notified", reason=_first_line(error))
             if session is not None:
@@ -205,13 +207,13 @@ class NotificationHints:
             session.close()
 
 
-def hints_of(database: sa.Engine) -> Hints:
+def open_hints(database: sa.Engine) -> QueueHints:
     """Return the source of hints for this kind of database."""
     return CommitHints(database) if database.dialect.name == "sqlite" else NotificationHints(database)
 
 
 @dataclass
-class Consumer:
+class QueueConsumer:
     """Claims queued runs while there are free slots, and executes each in its own thread.
 
     Attributes:
@@ -219,22 +221,22 @@ class Consumer:
         hints: when to look for queued runs.
         wakeup: set when a slot becomes free or this process queues a run.
         claim: claims at most the given number of runs of each lane for this worker, and returns them.
-        carry_out: executes a claimed run to its end.
+        execute: executes a claimed run to its end.
         hand_back: puts a claimed run back on the queue when no thread can be started for it.
     """
 
     lanes: tuple[Lane, ...]
-    hints: Hints
+    hints: QueueHints
     wakeup: Wakeup
     claim: Callable[[Mapping[Lane, int]], list[Run]]
-    carry_out: Callable[[Run], None]
+    execute: Callable[[Run], None]
     hand_back: Callable[[Run], None]
     _running: Counter[Lane] = field(default_factory=Counter[Lane])
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def consuming(self, drain_seconds: float, stop: Callable[[], None]) -> Generator[None]:
+    def consume(self, drain_seconds: float, stop: Callable[[], None]) -> Generator[None]:
         """Claim and execute runs until the context ends; then wait for those in progress.
 
         Args:
@@ -279,10 +281,10 @@ class Consumer:
 
     def _free_slots(self) -> dict[Lane, int]:
         with self._changed:
-            return {lane: left for lane in self.lanes if (left := lane.at_once - self._running[lane]) > 0}
+            return {lane: left for lane in self.lanes if (left := lane.slots - self._running[lane]) > 0}
 
     def _begin(self, run: Run) -> None:
-        lane = next(lane for lane in self.lanes if lane.has(run.size))
+        lane = next(lane for lane in self.lanes if lane.contains(run.size))
         with self._changed:
             self._running[lane] += 1
         try:
@@ -294,7 +296,7 @@ class Consumer:
 
     def _carry_out(self, run: Run, lane: Lane) -> None:
         try:
-            self.carry_out(run)
+            self.execute(run)
         except Exception:
             # `Recovery.take_over` puts the run back on the queue: its row names this worker, which does not execute it
             log.exception("internal fault", run_id=run.id)

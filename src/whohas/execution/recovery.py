@@ -18,11 +18,11 @@ from whohas import timeouts
 from whohas.background import PeriodicTask
 from whohas.execution.lease import WorkerLease
 from whohas.runs import repository
-from whohas.runs.models import State
+from whohas.runs.models import RunState
 from whohas.settings import Settings
-from whohas.storage import Artefacts
+from whohas.storage import ArtifactStore
 
-_LOOK_SECONDS = timeouts.RECOVERY_LOOK_SECONDS
+_LOOK_SECONDS = timeouts.RECOVERY_POLL_SECONDS
 _TIDY_SECONDS = timeouts.RECOVERY_TIDY_SECONDS
 _STRAY = timedelta(seconds=timeouts.RECOVERY_STRAY_SECONDS)
 
@@ -35,25 +35,25 @@ class Recovery:
 
     Attributes:
         lease: the lease of this worker.
-        under_way: returns the ids of the runs that this process has claimed and not ended.
+        claimed_run_ids: returns the ids of the runs that this process has claimed and not ended.
     """
 
     settings: Settings
     database: sa.Engine
-    artefacts: Artefacts
+    artefacts: ArtifactStore
     lease: WorkerLease
-    under_way: Callable[[], list[str]]
+    claimed_run_ids: Callable[[], list[str]]
 
     @property
     def tasks(self) -> tuple[PeriodicTask, ...]:
         """The periodic tasks: taking over runs, and removing late files."""
         return (
-            PeriodicTask("recovery", self.take_over, _LOOK_SECONDS, at_start=False),
+            PeriodicTask("recovery", self.take_over_runs, _LOOK_SECONDS, at_start=False),
             # in a separate thread: a hanging file system must not delay the search for dead workers
-            PeriodicTask("late files", self.remove_late_files, _TIDY_SECONDS, at_start=False, apart=True),
+            PeriodicTask("late files", self.remove_late_files, _TIDY_SECONDS, at_start=False, in_own_thread=True),
         )
 
-    def take_over(self) -> None:
+    def take_over_runs(self) -> None:
         """Put runs of dead workers back on the queue, or end them as cancelled where they were being cancelled.
 
         Runs that belong to this worker but that it does not execute are treated in the same way. Spill folders of dead
@@ -63,41 +63,41 @@ class Recovery:
             SQLAlchemyError: the database does not respond.
         """
         with self.database.begin() as connection:
-            if self.lease.settled:
-                self.lease.end_hung(connection)
-            held = repository.held(connection)
+            if self.lease.grace_period_over:
+                self.lease.evict_hung(connection)
+            held = repository.list_in_progress(connection)
         for executor in {run.executor for run in held}:
             theirs = [run for run in held if run.executor == executor]
             if executor == self.lease.executor:
                 # Runs of this worker that no thread executes: their result could not be written, or a thread failed.
-                under_way = self.under_way()
+                under_way = self.claimed_run_ids()
                 abandoned = [run for run in theirs if run.id not in under_way]
                 if abandoned:
                     with self.database.begin() as connection:
                         self._release(connection, abandoned)
-            elif self.lease.settled:
+            elif self.lease.grace_period_over:
                 with self.database.begin() as connection:
                     if self.lease.is_dead(connection, executor):
                         self._release(connection, theirs)
                         if executor is not None:
                             shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
 
-    def _release(self, connection: sa.Connection, lost: list[repository.Held]) -> None:
+    def _release(self, connection: sa.Connection, lost: list[repository.HeldRun]) -> None:
         for run in lost:
             match repository.release(connection, run):
-                case State.QUEUED:
+                case RunState.QUEUED:
                     log.warning("run taken over", run_id=run.id, attempt=run.attempt)
-                case State.CANCELLED:
+                case RunState.CANCELLED:
                     log.info("run cancelled, its worker having died", run_id=run.id)
-                    self.artefacts.sweep(run.id, run.attempt)
+                    self.artefacts.remove_attempts(run.id, run.attempt)
                 case _:
                     pass
 
     def remove_late_files(self) -> None:
         """Remove files that lost attempts wrote after their run was over, of runs that ended in the last 10 minutes."""
         with self.database.connect() as connection:
-            over = repository.over_since(connection, repository.now() - _STRAY)
+            over = repository.ended_since(connection, repository.now() - _STRAY)
         for run in over:
-            self.artefacts.sweep(
-                run.id, run.attempt - 1 if run.state in (State.SUCCEEDED, State.WARNED) else run.attempt
+            self.artefacts.remove_attempts(
+                run.id, run.attempt - 1 if run.state in (RunState.SUCCEEDED, RunState.WARNED) else run.attempt
             )

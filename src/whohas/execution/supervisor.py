@@ -20,29 +20,29 @@ import sqlalchemy as sa
 import structlog
 
 from whohas import timeouts
-from whohas.db.engine import AWAY
+from whohas.db.engine import TRANSIENT_ERRORS
 from whohas.errors import NotFound, WhohasError
 from whohas.execution.lease import WorkerLease
-from whohas.execution.memory import MemoryWatch, group_memory
-from whohas.execution.processes import Child, ChildKilled, Children, Done, died, follow
-from whohas.execution.protocol import Output, Work
+from whohas.execution.memory import MemoryWatch, find_cgroup_memory
+from whohas.execution.processes import Child, ChildKilled, ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.protocol import OutputFile, Work
 from whohas.execution.queue import Lane
 from whohas.execution.work import parts_of
-from whohas.formats.registry import find
-from whohas.plurals import counted
+from whohas.formats.registry import find_format
+from whohas.plurals import pluralize
 from whohas.runs import repository
-from whohas.runs.models import Level, Message, Run, State, origin
-from whohas.runs.planning import IndexChanged, about_of, held_snapshot, planned_now
+from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
+from whohas.runs.planning import IndexChanged, hold_snapshot, plan_late, run_metadata
 from whohas.runs.plans import RunPlan
 from whohas.settings import Settings
-from whohas.storage import EXTRACT, Artefact, Artefacts
-from whohas.tracing import Piece, Tracing
+from whohas.storage import EXTRACT, Artifact, ArtifactStore
+from whohas.tracing import TraceSpan, Tracing
 from whohas.warehouse.store import Snapshot, Warehouse
 
 log = structlog.get_logger("whohas.runs")
 
 T = TypeVar("T")
-_JUMP = timedelta(seconds=timeouts.CLOCK_STEP_SECONDS)
+_JUMP = timedelta(seconds=timeouts.CLOCK_DRIFT_SECONDS)
 
 
 def _timed(run: Run, claimed: float) -> Run:
@@ -72,8 +72,8 @@ class Supervisor:
     settings: Settings
     database: sa.Engine
     warehouse: Warehouse
-    artefacts: Artefacts
-    children: Children = field(default_factory=Children)
+    artefacts: ArtifactStore
+    children: ChildPool = field(default_factory=ChildPool)
     tracing: Tracing = field(default_factory=Tracing)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _busy: dict[str, float] = field(default_factory=dict[str, float])
@@ -98,7 +98,7 @@ class Supervisor:
         self._stopping.set()
         self.children.end_all()
 
-    def under_way(self) -> list[str]:
+    def claimed_run_ids(self) -> list[str]:
         """Return the ids of the runs that this worker has claimed and not ended."""
         with self._claiming:
             return list(self._busy)
@@ -109,10 +109,10 @@ class Supervisor:
         Args:
             room: the number of free slots of each lane.
         """
-        if not self.lease.held or self._stopping.is_set():
+        if not self.lease.is_valid or self._stopping.is_set():
             return []
-        # `Recovery.take_over` releases runs of this worker that are not in `under_way`. With the lock it cannot see a
-        # run between the claim and its entry in `_busy`.
+        # `Recovery.take_over` releases runs of this worker that are not in `claimed_run_ids`. With the lock it cannot
+        # see a run between the claim and its entry in `_busy`.
         with self._claiming:
             with self.database.begin() as connection:
                 runs = [
@@ -123,7 +123,7 @@ class Supervisor:
             self._busy.update((run.id, time.monotonic()) for run in runs)
         return runs
 
-    def carry_out(self, run: Run) -> None:
+    def execute(self, run: Run) -> None:
         """Execute an attempt at a claimed run to its end; errors of the run are written to its row, not raised."""
         try:
             self._execute(run)
@@ -138,8 +138,8 @@ class Supervisor:
             del self._busy[run.id]
 
     def _execute(self, run: Run) -> None:
-        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **origin(run.attributes)):
-            self.artefacts.sweep(run.id, run.attempt - 1)
+        with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **log_context(run.attributes)):
+            self.artefacts.remove_attempts(run.id, run.attempt - 1)
             if run.lost >= self.settings.run_attempts:
                 self._fail(
                     run,
@@ -151,10 +151,10 @@ class Supervisor:
                 )
                 return
             with self.tracing.span("attempt", run.attributes.get("traceparent", "")) as span:
-                span.tell(run=run.id, report=run.report_type, attempt=run.attempt)
+                span.set_attributes(run=run.id, report=run.report_type, attempt=run.attempt)
                 self._attempt(run, span)
 
-    def _attempt(self, run: Run, span: Piece) -> None:
+    def _attempt(self, run: Run, span: TraceSpan) -> None:
         started = time.monotonic()
         claimed = self._busy[run.id]
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
@@ -184,7 +184,7 @@ class Supervisor:
                 "An internal fault ended it. The server's log has it under the run's id.",
             )
         else:
-            self.tracing.phases(span, done.phases)
+            self.tracing.record_phases(span, done.phases)
             if self._succeed(_timed(run, claimed), artefacts, done):
                 log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
             else:
@@ -192,21 +192,21 @@ class Supervisor:
         finally:
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artefact, ...], Done]:
+    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artifact, ...], WorkResult]:
         """Have a child process write the run's files, and publish them. The child has ended when this returns or
         raises."""
-        child = self.children.take()
+        child = self.children.fork()
         try:
-            with held_snapshot(run, plan, self.warehouse) as snapshot:
+            with hold_snapshot(run, plan, self.warehouse) as snapshot:
                 work = self._work(run, plan, snapshot, spill)
                 done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
-            artefacts: list[Artefact] = []
+            artefacts: list[Artifact] = []
             for file in done.files:
                 if file["format"] == EXTRACT and not self.settings.keep_extracts:
                     Path(file["path"]).unlink()
                 else:
-                    artefacts.append(self.artefacts.published(file, file["path"] in zipped))
+                    artefacts.append(self.artefacts.publish_reported(file, file["path"] in zipped))
             return tuple(artefacts), done
         finally:
             self.children.end(child)
@@ -214,17 +214,17 @@ class Supervisor:
     def _release(self, run: Run) -> None:
         """End an attempt without a result: remove its files, then put the run back on the queue, or mark it as
         cancelled where that was requested. No effect on the row where a later attempt has the run."""
-        self.artefacts.sweep(run.id, run.attempt)
+        self.artefacts.remove_attempts(run.id, run.attempt)
         if not self._write(lambda connection: repository.hand_back(connection, run)):
             self._write(lambda connection: repository.confirm_cancelled(connection, run))
 
     def _try_again(self, run: Run, reason: str) -> None:
         """Put a run whose child was killed back on the queue, and count the attempt as lost, as if its worker had
         died."""
-        self.artefacts.sweep(run.id, run.attempt)
-        lost = repository.Held(run.id, self.lease.executor, run.attempt)
+        self.artefacts.remove_attempts(run.id, run.attempt)
+        lost = repository.HeldRun(run.id, self.lease.executor, run.attempt)
         state = self._write(lambda connection: repository.release(connection, lost))
-        log.warning("attempt lost", report=run.report_type, reason=reason, queued=state is State.QUEUED)
+        log.warning("attempt lost", report=run.report_type, reason=reason, queued=state is RunState.QUEUED)
 
     def _write(self, write: Callable[[sa.Connection], T]) -> T:
         """Execute a function in a transaction, and retry while the database is unreachable; return its result.
@@ -241,15 +241,15 @@ class Supervisor:
             try:
                 with self.database.begin() as connection:
                     return write(connection)
-            except AWAY:
+            except TRANSIENT_ERRORS:
                 if time.monotonic() - began > (
                     timeouts.ATTEMPT_STOPPING_SECONDS if self._stopping.is_set() else timeouts.ATTEMPT_WRITE_SECONDS
                 ):
                     raise
-                time.sleep(timeouts.ATTEMPT_AGAIN_SECONDS)
+                time.sleep(timeouts.ATTEMPT_RETRY_SECONDS)
 
     def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path) -> Work:
-        extracts = len(run.formats) > 1 or any(find(format).copy is None for format in run.formats)
+        extracts = len(run.formats) > 1 or any(find_format(format).copy is None for format in run.formats)
         parts, tables = parts_of(
             plan,
             self.warehouse.root,
@@ -259,7 +259,7 @@ class Supervisor:
             parts=parts,
             tables=tables,
             outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
-            about=about_of(run, snapshot),
+            about=run_metadata(run, snapshot),
             options=plan.options,
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
@@ -270,29 +270,29 @@ class Supervisor:
         """Return the run and its plan. Where an earlier version queued the run without a plan, plan it now, store the
         plan, and add a message that says so."""
         with self.database.connect() as connection:
-            plan = repository.record(connection, run.id).plan
+            plan = repository.get_record(connection, run.id).plan
         if plan is None:
-            plan = late = planned_now(run, self.warehouse, self.settings)
-            self._write(lambda connection: repository.keep_plan(connection, run.id, late))
+            plan = late = plan_late(run, self.warehouse, self.settings)
+            self._write(lambda connection: repository.insert_plan(connection, run.id, late))
         if plan.late:
             text = (
                 "An earlier version of whohas queued this run. "
                 f"Version {plan.planner} planned it when it was carried out."
             )
-            run = replace(run, messages=(*run.messages, Message(Level.INFO, "plan.late", text)))
+            run = replace(run, messages=(*run.messages, Message(MessageLevel.INFO, "plan.late", text)))
         return run, plan
 
-    def _output(self, run: Run, format: str, zipped: bool) -> Output:
-        return Output(
+    def _output(self, run: Run, format: str, zipped: bool) -> OutputFile:
+        return OutputFile(
             format,
             self._unfinished_path(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"),
             zipped,
         )
 
     def _unfinished_path(self, run: Run, name: str) -> str:
-        return str(self.artefacts.part(run.id, run.attempt, name))
+        return str(self.artefacts.part_path(run.id, run.attempt, name))
 
-    def _watch(self, run: Run, child: Child, work: Work) -> Done:
+    def _watch(self, run: Run, child: Child, work: Work) -> WorkResult:
         """Send the child its work, write its progress to the run's row every 0.5 s, and return its result.
 
         Raises:
@@ -301,25 +301,25 @@ class Supervisor:
             WhohasError: the child failed, or the run took longer than `run_seconds`; the message says why.
         """
         began = last_written = time.monotonic()
-        memory = MemoryWatch(group_memory())
-        for facts in follow(child, work, timeouts.ATTEMPT_LOOK_SECONDS):
-            memory.look()
-            if isinstance(facts, Done):
+        memory = MemoryWatch(find_cgroup_memory())
+        for facts in watch_child(child, work, timeouts.ATTEMPT_CANCEL_POLL_SECONDS):
+            memory.sample()
+            if isinstance(facts, WorkResult):
                 return facts
             if self._stopping.is_set():
                 raise _Stopped
             if time.monotonic() - began > self.settings.run_seconds:
                 raise WhohasError(
-                    f"It took longer than the {counted(self.settings.run_seconds, 'second')} that a run may take. "
+                    f"It took longer than the {pluralize(self.settings.run_seconds, 'second')} that a run may take. "
                     "Ask for less, or raise WHOHAS_RUN_SECONDS."
                 )
-            progress = facts if facts and time.monotonic() - last_written > timeouts.ATTEMPT_NOTE_SECONDS else {}
+            progress = facts if facts and time.monotonic() - last_written > timeouts.ATTEMPT_PROGRESS_SECONDS else {}
             last_written = time.monotonic() if progress else last_written
             if not self._is_still_running(run, progress):
                 raise _Stopped
         if self._stopping.is_set():
             raise _Stopped  # `stop` has ended the child
-        raise died(child, memory)
+        raise exit_reason(child, memory)
 
     def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:
         """Write the progress, unless it is empty, and return whether the run still belongs to this attempt.
@@ -329,25 +329,25 @@ class Supervisor:
         try:
             if progress:
                 with self.database.begin() as connection:
-                    repository.note_progress(
+                    repository.update_progress(
                         connection, run, progress["progress"], progress["percent"], progress["rows"]
                     )
             with self.database.connect() as connection:
-                return repository.goes_on(connection, run)
-        except AWAY:
-            return not self.lease.lost
+                return repository.is_running(connection, run)
+        except TRANSIENT_ERRORS:
+            return not self.lease.is_lost
 
-    def _succeed(self, run: Run, artefacts: tuple[Artefact, ...], done: Done) -> bool:
+    def _succeed(self, run: Run, artefacts: tuple[Artifact, ...], done: WorkResult) -> bool:
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
         messages = (*run.messages, *done.messages)
-        warned = any(message.level is not Level.INFO for message in messages)
-        state = State.WARNED if warned else State.SUCCEEDED
+        warned = any(message.level is not MessageLevel.INFO for message in messages)
+        state = RunState.WARNED if warned else RunState.SUCCEEDED
         return self._write(
             lambda connection: repository.finish(
                 connection,
                 run,
                 state,
-                f"Done, {counted(rows, 'row')}",
+                f"Done, {pluralize(rows, 'row')}",
                 rows,
                 messages,
                 artefacts,
@@ -357,9 +357,11 @@ class Supervisor:
         )
 
     def _fail(self, run: Run, key: str, text: str) -> None:
-        self.artefacts.sweep(run.id, run.attempt)
-        messages = (*run.messages, Message(Level.ERROR, f"run.failed.{key}", text))
-        if self._write(lambda connection: repository.finish(connection, run, State.FAILED, "Failed", None, messages)):
+        self.artefacts.remove_attempts(run.id, run.attempt)
+        messages = (*run.messages, Message(MessageLevel.ERROR, f"run.failed.{key}", text))
+        if self._write(
+            lambda connection: repository.finish(connection, run, RunState.FAILED, "Failed", None, messages)
+        ):
             log.warning("run failed", report=run.report_type, reason=text)
         else:
             self._release(run)

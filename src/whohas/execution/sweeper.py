@@ -37,18 +37,18 @@ class Sweeper:
 
     Attributes:
         retention: carries out the sweep.
-        wall: returns the time of the system clock, which may be set.
-        steady: returns the seconds since a fixed moment, such as the boot, times of suspension included.
+        system_clock: returns the time of the system clock, which may be set.
+        monotonic_clock: returns the seconds since a fixed moment, such as the boot, times of suspension included.
     """
 
     retention: Retention
-    wall: Callable[[], datetime] = repository.now
-    steady: Callable[[], float] = field(default=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
+    system_clock: Callable[[], datetime] = repository.now
+    monotonic_clock: Callable[[], float] = field(default=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
     _looked: tuple[datetime, float] = field(init=False)
     _doubtful_since: float | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self._looked = self.wall(), self.steady()
+        self._looked = self.system_clock(), self.monotonic_clock()
         if self._has_gap(self._looked[0]):
             self._doubt("no run was started for a month before the last day")
 
@@ -58,7 +58,7 @@ class Sweeper:
 
     def _is_trusted(self) -> bool:
         """Compare both clocks with the last call, and return whether no jump was found for a day."""
-        (wall_before, steady_before), self._looked = self._looked, (self.wall(), self.steady())
+        (wall_before, steady_before), self._looked = self._looked, (self.system_clock(), self.monotonic_clock())
         wall, steady = self._looked
         jump = (wall - wall_before).total_seconds() - (steady - steady_before)
         if abs(jump) > _DAY:
@@ -77,7 +77,7 @@ class Sweeper:
 
     def _has_gap(self, at: datetime) -> bool:
         yesterday = at - timedelta(seconds=_DAY)
-        month_before = yesterday - timedelta(seconds=timeouts.CLOCK_GAP_SECONDS)
+        month_before = yesterday - timedelta(seconds=timeouts.CLOCK_IDLE_GAP_SECONDS)
         with self.retention.database.connect() as connection:
             if repository.has_created(connection, month_before, yesterday):
                 return False

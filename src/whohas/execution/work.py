@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whohas.engine.statement import TableFiles
-from whohas.execution.protocol import Part
+from whohas.execution.protocol import WorkPart
 from whohas.runs.plans import RunPlan
 
 
 def parts_of(
     plan: RunPlan, root: Path, extract: Callable[[int], str]
-) -> tuple[tuple[Part, ...], tuple[TableFiles, ...]]:
+) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
     """Return the parts of the work that a plan describes, and the tables that their statements read.
 
     Args:
@@ -22,7 +22,7 @@ def parts_of(
     """
     statements, tables = plan.statements_at(root)
     parts = (
-        Part(
+        WorkPart(
             name=part.name,
             sql=statement.sql,
             parameters=statement.parameters,

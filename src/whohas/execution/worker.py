@@ -10,20 +10,20 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from whohas.background import PeriodicTask, running
-from whohas.execution.lease import leased
+from whohas.execution.lease import hold_lease
 from whohas.execution.legacy_jobs import remove_job_tables
-from whohas.execution.queue import Consumer, Wakeup, hints_of, lanes_of
+from whohas.execution.queue import QueueConsumer, Wakeup, make_lanes, open_hints
 from whohas.execution.recovery import Recovery
 from whohas.execution.supervisor import Supervisor
 from whohas.runs.models import Run
 from whohas.settings import Settings
 
-AFTER_RUNS = "webhooks"
+TASK_AFTER_RUNS = "webhooks"
 """The name of the periodic task that is also done at once when a run has ended, if there is a task of this name."""
 
 
 @contextmanager
-def working(
+def run_worker(
     settings: Settings,
     database: sa.Engine,
     supervisor: Supervisor,
@@ -44,27 +44,27 @@ def working(
         Conflict: on SQLite, another worker already uses this home folder.
         SQLAlchemyError: the database does not respond at the start; later failures are logged and retried.
     """
-    with leased(settings, database) as lease:
+    with hold_lease(settings, database) as lease:
         if database.dialect.name == "sqlite":
             # this is the only worker on the home folder, so nothing in the spill folder is in use
             shutil.rmtree(settings.spill_path, ignore_errors=True)
         remove_job_tables(database)
         supervisor.begin(lease)
-        recovery = Recovery(settings, database, supervisor.artefacts, lease, supervisor.under_way)
-        recovery.take_over()
+        recovery = Recovery(settings, database, supervisor.artefacts, lease, supervisor.claimed_run_ids)
+        recovery.take_over_runs()
         with running("background", (*recovery.tasks, *tasks)) as background:
 
             def carry_out(run: Run) -> None:
-                supervisor.carry_out(run)
-                background.wake(AFTER_RUNS)
+                supervisor.execute(run)
+                background.wake(TASK_AFTER_RUNS)
 
-            consumer = Consumer(
-                lanes_of(settings),
-                hints_of(database),
+            consumer = QueueConsumer(
+                make_lanes(settings),
+                open_hints(database),
                 wakeup,
                 claim=supervisor.claim,
-                carry_out=carry_out,
+                execute=carry_out,
                 hand_back=supervisor.hand_back,
             )
-            with consumer.consuming(settings.drain_seconds, supervisor.stop):
+            with consumer.consume(settings.drain_seconds, supervisor.stop):
                 yield

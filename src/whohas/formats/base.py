@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class WriteOptions:
     """Write options that a user may choose.
 
     Attributes:
@@ -40,7 +40,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class ReportMetadata:
     """Metadata of the run whose rows a file has.
 
     Attributes:
@@ -80,7 +80,7 @@ class About:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowCounter:
     """The rows of one file, as a SQL query.
 
     Attributes:
@@ -91,7 +91,7 @@ class Rows:
     """
 
     sql: str
-    columns: tuple[Column, ...]
+    columns: tuple[ResultColumn, ...]
     name: str = ""
     group: str = ""
 
@@ -108,7 +108,7 @@ class Extract:
     """
 
     path: Path
-    rows: Rows
+    rows: RowCounter
     count: int
     on_rows: Callable[[int], None] = lambda _: None
 
@@ -181,19 +181,19 @@ class Format:
         media_type: value of `Content-Type` of a download.
         doc: one line for the reference pages.
         copy: returns the COPY statement of DuckDB for rows, path, metadata and options.
-        uncounted: returns how many rows that COPY counts are header rows.
+        count_header_rows: returns how many rows that COPY counts are header rows.
         write: writes an extract to a path, with metadata and options; returns notes for readers of the run.
-        through: context manager that yields the path for COPY to write to, such as a pipe to a compressor.
+        open_output: context manager that yields the path for COPY to write to, such as a pipe to a compressor.
         streams: whether the file is written sequentially, so that a pipe receives the same bytes.
-        weight: relative time to write a number of rows; 1.0 is the time of CSV.
+        relative_time: relative time to write a number of rows; 1.0 is the time of CSV.
     """
 
     name: str
     media_type: str
     doc: str
-    copy: Callable[[Rows, Path, About, Options], str] | None = None
-    uncounted: Callable[[Sequence[Column]], int] = lambda _: 0
-    write: Callable[[Extract, Path, About, Options], Sequence[str]] | None = None
-    through: Callable[[Path], AbstractContextManager[Path]] = nullcontext
+    copy: Callable[[RowCounter, Path, ReportMetadata, WriteOptions], str] | None = None
+    count_header_rows: Callable[[Sequence[ResultColumn]], int] = lambda _: 0
+    write: Callable[[Extract, Path, ReportMetadata, WriteOptions], Sequence[str]] | None = None
+    open_output: Callable[[Path], AbstractContextManager[Path]] = nullcontext
     streams: bool = True
-    weight: float = 1.0
+    relative_time: float = 1.0

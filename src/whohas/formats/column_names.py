@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 
 
-def distinct(columns: Sequence[Column]) -> list[str]:
+def unique_column_names(columns: Sequence[ResultColumn]) -> list[str]:
     """Return one name per column: none is empty, and no two are equal apart from case.
 
     `mail`, `Mail` and an empty name give `mail`, `Mail_2` and `column_3`.

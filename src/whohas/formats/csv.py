@@ -16,9 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Format, Options, Rows
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
 from whohas.formats.streaming import BLOCK, pipe
 
 LIST_SEPARATOR = ";"
@@ -28,7 +28,7 @@ _BOM = "\ufeff"
 _GZIP_LEVEL = 1
 
 
-def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: str = "") -> str:  # noqa: B008 - frozen
+def copy_statement(rows: RowCounter, path: Path, options: WriteOptions = WriteOptions(), more: str = "") -> str:  # noqa: B008 - frozen
     """Return the DuckDB COPY statement that writes rows to a CSV file in their order.
 
     Args:
@@ -49,11 +49,15 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
     if header_rows(rows.columns):
         # DuckDB compares column names without regard to case and refuses empty ones; a header row keeps them
         texts = ", ".join(f"({cell})::VARCHAR" for cell in cells)
-        header = ", ".join(f"{literal(name)} AS {place}" for name, place in zip(names, places, strict=True))
+        header = ", ".join(f"{string_literal(name)} AS {place}" for name, place in zip(names, places, strict=True))
         body, begin, first = f"SELECT {header} UNION ALL SELECT {texts} {source}", "HEADER false, ", places[0]
     else:
-        titled = ", ".join(f"{cell} AS {quote(name)}" for cell, name in zip(cells, names, strict=True))
-        body, begin, first = f"SELECT {titled} {source}", "" if options.bom else "HEADER true, ", quote(names[0])
+        titled = ", ".join(f"{cell} AS {quote_identifier(name)}" for cell, name in zip(cells, names, strict=True))
+        body, begin, first = (
+            f"SELECT {titled} {source}",
+            "" if options.bom else "HEADER true, ",
+            quote_identifier(names[0]),
+        )
     if options.bom:
         # The prefix precedes the header and its quotes. DuckDB requires a suffix with a prefix, and writes a header
         # unless HEADER is false
@@ -62,11 +66,11 @@ def copy_statement(rows: Rows, path: Path, options: Options = Options(), more: s
         # a file that begins with EF BB BF begins with a byte order mark, but one that begins with a quote does not; the
         # engine quotes a column's name together with its cells (nulls stay bare)
         begin += f"FORCE_QUOTE ({first}), "
-    separator = literal(options.separator)
-    return f"COPY ({body}) TO {literal(str(path))} (FORMAT csv, {begin}DELIMITER {separator}{more})"
+    separator = string_literal(options.separator)
+    return f"COPY ({body}) TO {string_literal(str(path))} (FORMAT csv, {begin}DELIMITER {separator}{more})"
 
 
-def header_rows(columns: Sequence[Column]) -> int:
+def header_rows(columns: Sequence[ResultColumn]) -> int:
     """Return how many rows of the statement of `copy_statement` are header rows: 0 or 1.
 
     It is 1 if names are empty or equal apart from case, which DuckDB allows in no header: the header is then selected
@@ -76,13 +80,13 @@ def header_rows(columns: Sequence[Column]) -> int:
     return int(len(names) != len(columns) or "" in names)
 
 
-def _value(place: str, column: Column) -> str:
+def _value(place: str, column: ResultColumn) -> str:
     match column.type:
         case "time":
             return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
         case "texts" if not column.single:
             # most lists have one value, and array_to_string is the slow part
-            joined = f"array_to_string({place}, {literal(LIST_SEPARATOR)})"
+            joined = f"array_to_string({place}, {string_literal(LIST_SEPARATOR)})"
             return f"CASE WHEN len({place}) = 1 THEN {place}[1] ELSE {joined} END"
         case _:
             return place
@@ -100,7 +104,7 @@ def _disarmed_name(name: str) -> str:
     return f"'{name}" if name.startswith(tuple("".join(_ARMED))) else name
 
 
-def _copy(rows: Rows, path: Path, _: About, options: Options, more: str = "") -> str:
+def _copy(rows: RowCounter, path: Path, _: ReportMetadata, options: WriteOptions, more: str = "") -> str:
     return copy_statement(rows, path, options, more)
 
 
@@ -125,24 +129,24 @@ FORMATS = (
         "application/csv",
         "Comma-separated values, RFC 4180.",
         copy=_copy,
-        uncounted=header_rows,
+        count_header_rows=header_rows,
     ),
     Format(
         "csv.gz",
         "application/gzip",
         "CSV, gzipped.",
         copy=_copy,
-        uncounted=header_rows,
-        through=_gzipped,
-        weight=1.2,
+        count_header_rows=header_rows,
+        open_output=_gzipped,
+        relative_time=1.2,
     ),
     Format(
         "csv.zst",
         "application/zstd",
         "CSV, compressed with Zstandard.",
         copy=partial(_copy, more=", COMPRESSION zstd"),
-        uncounted=header_rows,
+        count_header_rows=header_rows,
         streams=False,  # DuckDB does not compress output to a pipe
-        weight=1.5,
+        relative_time=1.5,
     ),
 )

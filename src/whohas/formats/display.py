@@ -19,13 +19,13 @@ compute: Any = pyarrow.compute
 LIST_SEPARATOR = "; "
 
 
-def moment(time: datetime, zone: str) -> str:
+def format_time(time: datetime, zone: str) -> str:
     """Return a time in a zone as display text: `2026-11-23 14:05:09`."""
     local = time.astimezone(parse_zone(zone))
     return f"{local.year:04}-{local:%m-%d %H:%M:%S}"
 
 
-def texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
+def display_texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
     """Return the display text of each cell; a null is an empty text.
 
     A column of type `texts` may be an Arrow list column, or a string column if no cell has more than one value; several

@@ -9,15 +9,15 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Format, Options, Rows
-from whohas.formats.column_names import distinct
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.column_names import unique_column_names
 
 _Tree = dict[str, "str | _Tree"]
 
 
-def copy_statement(rows: Rows, path: Path, _: About, options: Options, array: bool = False) -> str:
+def copy_statement(rows: RowCounter, path: Path, _: ReportMetadata, options: WriteOptions, array: bool = False) -> str:
     """Return the DuckDB COPY statement that writes rows to a JSON file in their order.
 
     Args:
@@ -25,10 +25,10 @@ def copy_statement(rows: Rows, path: Path, _: About, options: Options, array: bo
     """
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     cells = [_cell(place, column) for place, column in zip(places, rows.columns, strict=True)]
-    tree = _nested(dict(zip(distinct(rows.columns), cells, strict=True)))
-    named = ", ".join(f"{_value(value)} AS {quote(name)}" for name, value in tree.items())
+    tree = _nested(dict(zip(unique_column_names(rows.columns), cells, strict=True)))
+    named = ", ".join(f"{_value(value)} AS {quote_identifier(name)}" for name, value in tree.items())
     return (
-        f"COPY (SELECT {named} FROM (\n{rows.sql}\n) AS report({', '.join(places)})) TO {literal(str(path))} "
+        f"COPY (SELECT {named} FROM (\n{rows.sql}\n) AS report({', '.join(places)})) TO {string_literal(str(path))} "
         f"(FORMAT json, ARRAY {str(array).lower()})"
     )
 
@@ -61,16 +61,18 @@ def _path(name: str, names: set[str]) -> list[str]:
 def _value(value: str | _Tree) -> str:
     if isinstance(value, str):
         return value
-    return f"{{{', '.join(f'{literal(name)}: {_value(inner)}' for name, inner in value.items())}}}"
+    return f"{{{', '.join(f'{string_literal(name)}: {_value(inner)}' for name, inner in value.items())}}}"
 
 
-def _cell(place: str, column: Column) -> str:
+def _cell(place: str, column: ResultColumn) -> str:
     if column.type == "time":
         return f"strftime(make_timestamp(epoch_us({place})), '%Y-%m-%dT%H:%M:%S.%gZ')"
-    return column.value(place)
+    return column.value_sql(place)
 
 
 FORMATS = (
-    Format("json", "application/json", "One array of objects.", copy=partial(copy_statement, array=True), weight=1.5),
-    Format("ndjson", "application/x-ndjson", "An object a line.", copy=copy_statement, weight=1.5),
+    Format(
+        "json", "application/json", "One array of objects.", copy=partial(copy_statement, array=True), relative_time=1.5
+    ),
+    Format("ndjson", "application/x-ndjson", "An object a line.", copy=copy_statement, relative_time=1.5),
 )

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from whohas.formats.base import About
-from whohas.formats.display import moment
+from whohas.formats.base import ReportMetadata
+from whohas.formats.display import format_time
 
 
-def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
+def metadata_lines(about: ReportMetadata, rows: int, zone: str) -> list[tuple[str, str]]:
     """Return pairs of label and value that describe a run.
 
     Run id and times, which differ between two runs over the same data, have a fixed length.
@@ -20,15 +20,15 @@ def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
         rows: number of rows of the file.
         zone: the IANA time zone of times.
     """
-    loaded = f", loaded {moment(about.loaded_at, zone)} {zone}" if about.loaded else ""
+    loaded = f", loaded {format_time(about.loaded_at, zone)} {zone}" if about.loaded else ""
     gaps = [("Data", about.gaps)] if about.gaps else []
     named = [("Organisation", about.org)] if about.org else []
     return [
         ("Report", f"{about.title} ({about.report})"),
         *named,
-        ("Arguments", in_words(about.arguments)),
+        ("Arguments", describe_arguments(about.arguments)),
         ("Run by", about.launcher),
-        ("Started", f"{moment(about.started_at, zone)} {zone}"),
+        ("Started", f"{format_time(about.started_at, zone)} {zone}"),
         ("Snapshot", f"{about.snapshot}{loaded}"),
         *gaps,
         ("Rows", f"{rows:,}"),
@@ -36,7 +36,7 @@ def facts(about: About, rows: int, zone: str) -> list[tuple[str, str]]:
     ]
 
 
-def in_words(arguments: Mapping[str, Any]) -> str:
+def describe_arguments(arguments: Mapping[str, Any]) -> str:
     """Return arguments as a text for people: `source name: Payroll; correlated only: yes`."""
     pairs = [f"{_words(name)}: {_value(value)}" for name, value in arguments.items()]
     return "; ".join(pairs) or "none"

@@ -10,60 +10,62 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Format, Options, Rows
-from whohas.formats.column_names import distinct
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.column_names import unique_column_names
 
 
-def copy_statement(rows: Rows, path: Path, about: About, options: Options) -> str:
+def copy_statement(rows: RowCounter, path: Path, about: ReportMetadata, options: WriteOptions) -> str:
     """Return the DuckDB COPY statement that writes rows to a Parquet file, sorted by the group if there is one."""
-    return _copy(rows, tuple(column.stored for column in rows.columns), path, about)
+    return _copy(rows, tuple(column.as_stored for column in rows.columns), path, about)
 
 
-def extract_statement(rows: Rows, path: Path, about: About) -> str:
+def extract_statement(rows: RowCounter, path: Path, about: ReportMetadata) -> str:
     """Return the COPY statement of an extract for other formats: `single` texts stay strings instead of lists."""
     return _copy(rows, rows.columns, path, about)
 
 
-def _copy(rows: Rows, columns: tuple[Column, ...], path: Path, about: About) -> str:
+def _copy(rows: RowCounter, columns: tuple[ResultColumn, ...], path: Path, about: ReportMetadata) -> str:
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
-    named = list(zip(places, distinct(rows.columns), strict=True))
+    named = list(zip(places, unique_column_names(rows.columns), strict=True))
     values = [
-        place if kept.single else column.value(place)
+        place if kept.single else column.value_sql(place)
         for place, column, kept in zip(places, rows.columns, columns, strict=True)
     ]
-    cells = ", ".join(f"{value} AS {quote(name)}" for value, (_, name) in zip(values, named, strict=True))
+    cells = ", ".join(f"{value} AS {quote_identifier(name)}" for value, (_, name) in zip(values, named, strict=True))
     order = "".join(f" ORDER BY {place} NULLS LAST" for place, name in named if rows.group == name)
-    facts = ", ".join(f"{quote(key)}: {literal(value)}" for key, value in _facts(rows, columns, about).items())
+    facts = ", ".join(
+        f"{quote_identifier(key)}: {string_literal(value)}" for key, value in _facts(rows, columns, about).items()
+    )
     return (
-        f"COPY (SELECT {cells} FROM (\n{rows.sql}\n) AS report({', '.join(places)}){order}) TO {literal(str(path))} "
-        f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{facts}}})"
+        f"COPY (SELECT {cells} FROM (\n{rows.sql}\n) AS report({', '.join(places)}){order}) "
+        f"TO {string_literal(str(path))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{facts}}})"
     )
 
 
-def read(path: Path) -> tuple[About, Rows, int]:
+def read_parquet_file(path: Path) -> tuple[ReportMetadata, RowCounter, int]:
     """Return metadata of the run, columns and number of rows of a file written by `copy_statement`."""
     from pyarrow import parquet
 
     metadata = parquet.read_metadata(path)
     facts = {key.decode(): value.decode() for key, value in (metadata.metadata or {}).items()}
     about = json.loads(facts[f"{_PREFIX}about"])
-    columns = tuple(Column(**column) for column in json.loads(facts[f"{_PREFIX}columns"]))
-    sql = f"SELECT * FROM read_parquet({literal(str(path))})"
-    return About(**about), Rows(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
+    columns = tuple(ResultColumn(**column) for column in json.loads(facts[f"{_PREFIX}columns"]))
+    sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
+    return ReportMetadata(**about), RowCounter(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
 
 
 _PREFIX = "whohas."
 
 
-def _facts(rows: Rows, columns: tuple[Column, ...], about: About) -> dict[str, str]:
+def _facts(rows: RowCounter, columns: tuple[ResultColumn, ...], about: ReportMetadata) -> dict[str, str]:
     facts: dict[str, Any] = {
         "run": about.run,
         "report": about.report,
         "arguments": dict(about.arguments),
         "snapshot": about.snapshot,
-        # `read` needs these three to render other formats from this file
+        # `read_parquet_file` needs these three to render other formats from this file
         "about": asdict(about),
         "columns": [asdict(column) for column in columns],
         "rows": {"name": rows.name, "group": rows.group},
@@ -83,6 +85,6 @@ FORMATS = (
         "Apache Parquet: typed columns, zstd, the run's id, arguments and snapshot in its metadata.",
         copy=copy_statement,
         streams=False,
-        weight=1.2,
+        relative_time=1.2,
     ),
 )

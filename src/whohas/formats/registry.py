@@ -27,7 +27,7 @@ def formats() -> Mapping[str, Format]:
     return {item.name: item for item in sorted(found, key=lambda item: (order.get(item.name, len(order)), item.name))}
 
 
-def find(name: str) -> Format:
+def find_format(name: str) -> Format:
     """Return the format of a name, without regard to case.
 
     Raises:

@@ -39,7 +39,7 @@ _ZIP64, _TIME, _PADDING = 0x0001, 0x5455, 0xA220
 
 
 @dataclass(slots=True)
-class _Entry:
+class _ZipEntry:
     """An entry of the archive.
 
     Attributes:
@@ -57,12 +57,12 @@ class _Entry:
     packed: int = 0
 
 
-class Archive:
+class ZipArchive:
     """An open zip file. `open_zip` creates it."""
 
     def __init__(self, file: BinaryIO, time: datetime) -> None:
         self._file = file
-        self._entries: list[_Entry] = []
+        self._entries: list[_ZipEntry] = []
         time = max(time.astimezone(UTC), datetime(1980, 1, 1, tzinfo=UTC))  # DOS times begin in 1980
         self._dos_time = time.hour << 11 | time.minute << 5 | time.second // 2
         self._dos_date = (time.year - 1980) << 9 | time.month << 5 | time.day
@@ -75,12 +75,12 @@ class Archive:
         Raises:
             OSError: the zip cannot be written; it replaces the error that the writer of the entry got because of it.
         """
-        entry = _Entry(name.encode(), self._file.tell())
+        entry = _ZipEntry(name.encode(), self._file.tell())
         with pipe(partial(self._compress, entry)) as path:
             yield path
         self._entries.append(entry)
 
-    def _compress(self, entry: _Entry, stream: BinaryIO) -> None:
+    def _compress(self, entry: _ZipEntry, stream: BinaryIO) -> None:
         """Compress a stream into the file, then overwrite the local header, because only now the sizes are known."""
         self._file.write(self._local_header(entry))
         start = self._file.tell()
@@ -96,7 +96,7 @@ class Archive:
         self._file.write(self._local_header(entry))
         self._file.seek(end)
 
-    def _local_header(self, entry: _Entry) -> bytes:
+    def _local_header(self, entry: _ZipEntry) -> bytes:
         """Return the local header. Its length does not depend on the sizes, so that it can be overwritten later."""
         if large := max(entry.length, entry.packed) >= _TOO_LARGE:
             extra = struct.pack("<HHQQ", _ZIP64, 16, entry.length, entry.packed)
@@ -122,7 +122,7 @@ class Archive:
             + extra
         )
 
-    def _central_header(self, entry: _Entry) -> bytes:
+    def _central_header(self, entry: _ZipEntry) -> bytes:
         """Return the entry of the central directory.
 
         The ZIP64 field has only the numbers that do not fit into 32 bits, in this order: size, compressed size, offset.
@@ -178,7 +178,7 @@ class Archive:
 
 
 @contextmanager
-def open_zip(path: Path, time: datetime) -> Generator[Archive]:
+def open_zip(path: Path, time: datetime) -> Generator[ZipArchive]:
     """Yield a new zip file. If the body raises, the central directory is missing, so the file is not a valid zip.
 
     Args:
@@ -186,7 +186,7 @@ def open_zip(path: Path, time: datetime) -> Generator[Archive]:
         time: modification time of all entries.
     """
     with path.open("wb") as file:
-        archive = Archive(file, time)
+        archive = ZipArchive(file, time)
         yield archive
         archive.finish()
 

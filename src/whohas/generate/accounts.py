@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from whohas.generate import reference_data
-from whohas.generate.assignments import Held, Holdings
-from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER, Catalogue
-from whohas.generate.describe import booleans, member
-from whohas.generate.grants import Grants
-from whohas.generate.people import Organisation, People
-from whohas.generate.rng import Numbers, every, take, words
-from whohas.generate.template import Members, Template, Text, Value
+from whohas.generate.assignments import AccountKind, Assignments
+from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER, AccessCatalog
+from whohas.generate.describe import json_booleans, json_member
+from whohas.generate.grants import AccessBundles
+from whohas.generate.people import IdentityChunk, Organisation
+from whohas.generate.rng import IntArray, choose, one_in, text_array
+from whohas.generate.template import MembersSlot, Template, TextSlot, ValueSlot
 
-_CONTRACT = words(["permanent", "permanent", "permanent", "fixed-term", "part-time, 60 %", ""])
-_ZONE = words(["Europe/Berlin", "America/Toronto", "Asia/Singapore"])
+_CONTRACT = text_array(["permanent", "permanent", "permanent", "fixed-term", "part-time, 60 %", ""])
+_ZONE = text_array(["Europe/Berlin", "America/Toronto", "Asia/Singapore"])
 
 
 def account_template(
-    catalogue: Catalogue, key: str, source: int, attributes: Mapping[str, object], correlated: bool = True
+    catalogue: AccessCatalog, key: str, source: int, attributes: Mapping[str, object], correlated: bool = True
 ) -> Template:
     """Return the template of an account's document.
 
@@ -33,105 +33,105 @@ def account_template(
     """
     s = catalogue.sources[source]
     identity: dict[str, object] = {
-        "identityId": Text("id"),
-        "cloudLifecycleState": Text("state"),
-        "identityState": Text("identityState"),
-        "identity": {"id": Text("id"), "type": "IDENTITY", "name": Text("display")},
+        "identityId": TextSlot("id"),
+        "cloudLifecycleState": TextSlot("state"),
+        "identityState": TextSlot("identityState"),
+        "identity": {"id": TextSlot("id"), "type": "IDENTITY", "name": TextSlot("display")},
     }
     return Template.of(
         {
-            "id": Text(f"{key}.id"),
-            "name": Text(f"{key}.name"),
-            "created": Text(f"{key}.created"),
-            "modified": Text(f"{key}.modified"),
+            "id": TextSlot(f"{key}.id"),
+            "name": TextSlot(f"{key}.name"),
+            "created": TextSlot(f"{key}.created"),
+            "modified": TextSlot(f"{key}.modified"),
             "sourceId": s.id,
             "sourceName": s.name,
             **(identity if correlated else {}),
             "connectionType": s.connection,
-            "isMachine": Value(f"{key}.machine"),
+            "isMachine": ValueSlot(f"{key}.machine"),
             "attributes": attributes,
             "authoritative": source == HR,
-            "description": Value(f"{key}.description"),
-            "disabled": Value(f"{key}.disabled"),
-            "locked": Value(f"{key}.locked"),
-            "nativeIdentity": Text(f"{key}.native"),
+            "description": ValueSlot(f"{key}.description"),
+            "disabled": ValueSlot(f"{key}.disabled"),
+            "locked": ValueSlot(f"{key}.locked"),
+            "nativeIdentity": TextSlot(f"{key}.native"),
             "systemAccount": False,
             "uncorrelated": not correlated,
-            "uuid": Value(f"{key}.uuid"),
-            "manuallyCorrelated": Value(f"{key}.chosen"),
-            "hasEntitlements": Value(f"{key}.entitled"),
+            "uuid": ValueSlot(f"{key}.uuid"),
+            "manuallyCorrelated": ValueSlot(f"{key}.chosen"),
+            "hasEntitlements": ValueSlot(f"{key}.entitled"),
             "features": ", ".join(s.features),
-            "origin": Text(f"{key}.origin"),
-            "privileged": Value(f"{key}.privileged"),
-            "passwordLastSet": Members(f"{key}.password"),
-            "ownerIdentity": Members(f"{key}.owner"),
+            "origin": TextSlot(f"{key}.origin"),
+            "privileged": ValueSlot(f"{key}.privileged"),
+            "passwordLastSet": MembersSlot(f"{key}.password"),
+            "ownerIdentity": MembersSlot(f"{key}.owner"),
         }
     )
 
 
 HR_ATTRIBUTES: dict[str, object] = {
-    "firstName": Text("given"),
-    "lastName": Text("family"),
-    "displayName": Text("display"),
-    "email": Text("email"),
-    "phone": Members("phone.member"),
-    "department": Text("department"),
-    "costCenter": Text("code"),
-    "jobTitle": Text("title"),
-    "location": Text("city"),
-    "country": Text("country"),
-    "address": Text("address"),
-    "managerNumber": Members("boss.member"),
-    "startDate": Text("start"),
-    "endDate": Members("end.member"),
-    "contract": Text("contract"),
+    "firstName": TextSlot("given"),
+    "lastName": TextSlot("family"),
+    "displayName": TextSlot("display"),
+    "email": TextSlot("email"),
+    "phone": MembersSlot("phone.member"),
+    "department": TextSlot("department"),
+    "costCenter": TextSlot("code"),
+    "jobTitle": TextSlot("title"),
+    "location": TextSlot("city"),
+    "country": TextSlot("country"),
+    "address": TextSlot("address"),
+    "managerNumber": MembersSlot("boss.member"),
+    "startDate": TextSlot("start"),
+    "endDate": MembersSlot("end.member"),
+    "contract": TextSlot("contract"),
 }
 DIRECTORY_ATTRIBUTES: dict[str, object] = {
-    "sAMAccountName": Text("directory.name"),
-    "userPrincipalName": Text("directory.principal"),
-    "displayName": Text("display"),
-    "mail": Text("directory.mail"),
-    "department": Text("department"),
-    "title": Text("title"),
-    "l": Text("city"),
-    "memberOf": [Value("directory.groups")],
-    "userAccountControl": Text("directory.control"),
-    "telephoneNumber": Members("directory.phone"),
-    "lastLogon": Members("directory.logon"),
-    "description": Members("directory.note"),
-    "extensionAttribute4": Members("directory.extension"),
+    "sAMAccountName": TextSlot("directory.name"),
+    "userPrincipalName": TextSlot("directory.principal"),
+    "displayName": TextSlot("display"),
+    "mail": TextSlot("directory.mail"),
+    "department": TextSlot("department"),
+    "title": TextSlot("title"),
+    "l": TextSlot("city"),
+    "memberOf": [ValueSlot("directory.groups")],
+    "userAccountControl": TextSlot("directory.control"),
+    "telephoneNumber": MembersSlot("directory.phone"),
+    "lastLogon": MembersSlot("directory.logon"),
+    "description": MembersSlot("directory.note"),
+    "extensionAttribute4": MembersSlot("directory.extension"),
 }
 ADMIN_ATTRIBUTES: dict[str, object] = {
-    "sAMAccountName": Text("admin.name"),
-    "displayName": Text("admin.name"),
-    "memberOf": [Value("admin.groups")],
-    "userAccountControl": Text("admin.control"),
+    "sAMAccountName": TextSlot("admin.name"),
+    "displayName": TextSlot("admin.name"),
+    "memberOf": [ValueSlot("admin.groups")],
+    "userAccountControl": TextSlot("admin.control"),
     "adminCount": "1",
 }
 LEDGER_ATTRIBUTES: dict[str, object] = {
-    "USERNAME": Text("ledger.name"),
-    "ACCOUNT_STATUS": Text("ledger.status"),
-    "ROLES": [Value("ledger.roles")],
+    "USERNAME": TextSlot("ledger.name"),
+    "ACCOUNT_STATUS": TextSlot("ledger.status"),
+    "ROLES": [ValueSlot("ledger.roles")],
     "PROFILE": "DEFAULT",
-    "LAST_LOGIN": Members("ledger.logon"),
-    "COMMENTS": Members("ledger.comment"),
+    "LAST_LOGIN": MembersSlot("ledger.logon"),
+    "COMMENTS": MembersSlot("ledger.comment"),
 }
 CRM_ATTRIBUTES: dict[str, object] = {
-    "username": Text("crm.name"),
-    "email": Text("crm.name"),
-    "active": Text("crm.active"),
-    "profile": Value("crm.profile"),
-    "permissionSets": [Value("crm.permissions")],
-    "timeZone": Text("crm.zone"),
-    "signature": Members("crm.signature"),
+    "username": TextSlot("crm.name"),
+    "email": TextSlot("crm.name"),
+    "active": TextSlot("crm.active"),
+    "profile": ValueSlot("crm.profile"),
+    "permissionSets": [ValueSlot("crm.permissions")],
+    "timeZone": TextSlot("crm.zone"),
+    "signature": MembersSlot("crm.signature"),
 }
 
 
-def account_templates(catalogue: Catalogue) -> dict[str, Template]:
+def account_templates(catalogue: AccessCatalog) -> dict[str, Template]:
     """Return the template of each kind of account, by the key of its columns."""
     kinds = {
-        "hr": (HR, {"employeeNumber": Text("hr.native"), **HR_ATTRIBUTES}),
-        "former": (HR, {"employeeNumber": Text("former.native"), **HR_ATTRIBUTES}),
+        "hr": (HR, {"employeeNumber": TextSlot("hr.native"), **HR_ATTRIBUTES}),
+        "former": (HR, {"employeeNumber": TextSlot("former.native"), **HR_ATTRIBUTES}),
         "directory": (DIRECTORY, DIRECTORY_ATTRIBUTES),
         "admin": (DIRECTORY, ADMIN_ATTRIBUTES),
         "ledger": (LEDGER, LEDGER_ATTRIBUTES),
@@ -140,7 +140,9 @@ def account_templates(catalogue: Catalogue) -> dict[str, Template]:
     return {key: account_template(catalogue, key, source, shape) for key, (source, shape) in kinds.items()}
 
 
-def common_columns(organisation: Organisation, kind: Held, at: Numbers, oldest: Numbers) -> dict[str, list[str]]:
+def common_account_columns(
+    organisation: Organisation, kind: AccountKind, at: IntArray, oldest: IntArray
+) -> dict[str, list[str]]:
     """Return the columns that every kind of account has.
 
     Args:
@@ -150,28 +152,28 @@ def common_columns(organisation: Organisation, kind: Held, at: Numbers, oldest: 
         oldest: for each account, the largest number of days since it was created.
     """
     key, draws, calendar, size = kind.key, organisation.draws, organisation.calendar, at.size
-    age = np.maximum(oldest - draws.pick(f"{key} age", at, 30), 2)
-    changed = 1 + draws.pick(f"{key} changed", at, np.minimum(age - 1, 200))
-    password = 1 + draws.pick(f"{key} password", at, np.minimum(age - 1, 900))
-    provisioned = draws.chance(f"{key} provisioned", at, 0 if kind.source == HR else 400)
+    age = np.maximum(oldest - draws.integers(f"{key} age", at, 30), 2)
+    changed = 1 + draws.integers(f"{key} changed", at, np.minimum(age - 1, 200))
+    password = 1 + draws.integers(f"{key} password", at, np.minimum(age - 1, 900))
+    provisioned = draws.booleans(f"{key} provisioned", at, 0 if kind.source == HR else 400)
     ids = draws.ids(f"account {key}", at)
     dated = kind.source in (DIRECTORY, LEDGER)
-    set_ = calendar.late(f"{key} password", at, password) if dated else [""] * size
+    set_ = calendar.afternoon_times(f"{key} password", at, password) if dated else [""] * size
     return {
         f"{key}.id": ids,
-        f"{key}.created": calendar.early(f"{key} created", at, age),
-        f"{key}.modified": calendar.late(f"{key} modified", at, changed),
+        f"{key}.created": calendar.morning_times(f"{key} created", at, age),
+        f"{key}.modified": calendar.afternoon_times(f"{key} modified", at, changed),
         f"{key}.machine": ["false"] * size,
         f"{key}.description": ["null"] * size,
-        f"{key}.disabled": booleans(kind.disabled),
-        f"{key}.locked": booleans(kind.locked),
-        f"{key}.chosen": booleans(kind.chosen),
-        f"{key}.privileged": booleans(kind.privileged),
+        f"{key}.disabled": json_booleans(kind.disabled),
+        f"{key}.locked": json_booleans(kind.locked),
+        f"{key}.chosen": json_booleans(kind.manually_correlated),
+        f"{key}.privileged": json_booleans(kind.privileged),
         f"{key}.uuid": [f'"{{{i[:8]}-{i[8:12]}-{i[12:16]}-{i[16:20]}-{i[20:]}}}"' for i in ids]
         if kind.source == DIRECTORY
         else ["null"] * size,
-        f"{key}.origin": take(words(["AGGREGATED", "PROVISIONED"]), provisioned.astype(np.int64)),
-        f"{key}.password": member("passwordLastSet", set_, np.full(size, dated)),
+        f"{key}.origin": choose(text_array(["AGGREGATED", "PROVISIONED"]), provisioned.astype(np.int64)),
+        f"{key}.password": json_member("passwordLastSet", set_, np.full(size, dated)),
         f"{key}.owner": [""] * size,
         f"{key}.entitled": ["false"] * size,
     }
@@ -179,9 +181,9 @@ def common_columns(organisation: Organisation, kind: Held, at: Numbers, oldest: 
 
 def account_columns(
     organisation: Organisation,
-    grants: Grants,
-    people: People,
-    holdings: Holdings,
+    grants: AccessBundles,
+    people: IdentityChunk,
+    holdings: Assignments,
     identity: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
     """Return the columns of all accounts of some identities.
@@ -197,27 +199,31 @@ def account_columns(
     calendar = organisation.calendar
     columns: dict[str, list[str]] = {}
     for kind in h.kinds:
-        columns |= common_columns(organisation, kind, p.at, p.created)
+        columns |= common_account_columns(organisation, kind, p.numbers, p.days_since_created)
 
     groups = _listed(
-        take(grants.basics.values, access.basics),
-        take(grants.projects.values, access.project),
-        take(grants.projects.values, access.other_project),
-        take(grants.powers.values, access.powers),
+        choose(grants.basics.values, access.basics),
+        choose(grants.projects.values, access.project),
+        choose(grants.projects.values, access.other_project),
+        choose(grants.powers.values, access.powers),
     )
-    roles = _listed(take(grants.ledger.values, access.ledger), take(grants.books.values, access.book))
-    off = words(["512", "514"])
-    described = every(p.at, 30, 11)
-    notes = member("description", identity["description"], described)
+    roles = _listed(choose(grants.ledger.values, access.ledger), choose(grants.books.values, access.book))
+    off = text_array(["512", "514"])
+    described = one_in(p.numbers, 30, 11)
+    notes = json_member("description", identity["description"], described)
     alias, upper = identity["alias"], [a.upper() for a in identity["alias"]]
-    mails = zip(identity["email"], draws.chance("upper mail", p.at, 50).tolist(), strict=True)
-    logon = calendar.late("logon", p.at, 1 + draws.pick("logon", p.at, np.minimum(p.created - 1, 120)))
+    mails = zip(identity["email"], draws.booleans("upper mail", p.numbers, 50).tolist(), strict=True)
+    logon = calendar.afternoon_times(
+        "logon", p.numbers, 1 + draws.integers("logon", p.numbers, np.minimum(p.days_since_created - 1, 120))
+    )
     places = zip(identity["common"], identity["department"], identity["city"], strict=True)
-    states = np.where(h.ledger.locked, 1, np.where(h.ledger.disabled, 2, draws.pick("expired", p.at, 20) // 19 * 3))
+    states = np.where(
+        h.ledger.locked, 1, np.where(h.ledger.disabled, 2, draws.integers("expired", p.numbers, 20) // 19 * 3)
+    )
     pairs = zip(identity["description"], described.tolist(), strict=True)
     return columns | {
-        "contract": take(_CONTRACT, draws.pick("contract", p.at, len(_CONTRACT))),
-        "boss.member": member("managerNumber", identity["boss.number"], p.boss >= 0),
+        "contract": choose(_CONTRACT, draws.integers("contract", p.numbers, len(_CONTRACT))),
+        "boss.member": json_member("managerNumber", identity["boss.number"], p.manager >= 0),
         "hr.native": identity["number"],
         "hr.name": identity["display"],
         "former.native": ["F" + number[1:] for number in identity["number"]],
@@ -228,38 +234,42 @@ def account_columns(
         "directory.mail": [mail.upper() if shout else mail for mail, shout in mails],
         "directory.groups": groups,
         "directory.entitled": ["true" if group else "false" for group in groups],
-        "directory.control": take(off, h.directory.disabled.astype(np.int64)),
-        "directory.phone": member("telephoneNumber", identity["phone"], draws.chance("desk phone", p.at, 600)),
-        "directory.logon": member("lastLogon", logon, draws.chance("has logged on", p.at, 930)),
+        "directory.control": choose(off, h.directory.disabled.astype(np.int64)),
+        "directory.phone": json_member(
+            "telephoneNumber", identity["phone"], draws.booleans("desk phone", p.numbers, 600)
+        ),
+        "directory.logon": json_member("lastLogon", logon, draws.booleans("has logged on", p.numbers, 930)),
         "directory.note": notes,
         "directory.description": [f'"{text}"' if there else "null" for text, there in pairs],
-        "directory.extension": member("extensionAttribute4", identity["code"], draws.chance("extension", p.at, 150)),
+        "directory.extension": json_member(
+            "extensionAttribute4", identity["code"], draws.booleans("extension", p.numbers, 150)
+        ),
         "admin.native": [f"CN=adm-{a},OU=Admins,{reference_data.DIRECTORY}" for a in alias],
         "admin.name": [f"adm-{a}" for a in alias],
-        "admin.groups": _listed(take(grants.powers.values, access.admin_powers)),
-        "admin.entitled": ["true"] * p.at.size,
-        "admin.control": take(off, h.admin.disabled.astype(np.int64)),
+        "admin.groups": _listed(choose(grants.powers.values, access.admin_powers)),
+        "admin.entitled": ["true"] * p.numbers.size,
+        "admin.control": choose(off, h.admin.disabled.astype(np.int64)),
         "ledger.native": ["U" + number for number in identity["number"]],
         "ledger.name": upper,
-        "ledger.status": take(words(["OPEN", "LOCKED", "DISABLED", "EXPIRED"]), states),
+        "ledger.status": choose(text_array(["OPEN", "LOCKED", "DISABLED", "EXPIRED"]), states),
         "ledger.roles": roles,
-        "ledger.entitled": ["true"] * p.at.size,
-        "ledger.logon": member("LAST_LOGIN", logon, draws.chance("ledger logon", p.at, 850)),
-        "ledger.comment": member("COMMENTS", identity["description"], every(p.at, 21, 4)),
+        "ledger.entitled": ["true"] * p.numbers.size,
+        "ledger.logon": json_member("LAST_LOGIN", logon, draws.booleans("ledger logon", p.numbers, 850)),
+        "ledger.comment": json_member("COMMENTS", identity["description"], one_in(p.numbers, 21, 4)),
         "crm.native": [f"005{id[:15]}" for id in columns["crm.id"]],
         "crm.name": [f"{a}@{reference_data.DOMAIN}" for a in alias],
-        "crm.active": booleans(~h.crm.disabled),
-        "crm.profile": [text[1:] for text in take(grants.crm.values, access.crm)],
-        "crm.permissions": [text[1:] for text in take(grants.permissions.values, access.permissions)],
-        "crm.entitled": ["true"] * p.at.size,
-        "crm.zone": take(_ZONE, p.at % len(_ZONE)),
-        "crm.signature": member(
+        "crm.active": json_booleans(~h.crm.disabled),
+        "crm.profile": [text[1:] for text in choose(grants.crm.values, access.crm)],
+        "crm.permissions": [text[1:] for text in choose(grants.permissions.values, access.permissions)],
+        "crm.entitled": ["true"] * p.numbers.size,
+        "crm.zone": choose(_ZONE, p.numbers % len(_ZONE)),
+        "crm.signature": json_member(
             "signature",
             [
                 f"{display}\\n{title}, {reference_data.COMPANY}"
                 for display, title in zip(identity["display"], identity["title"], strict=True)
             ],
-            draws.chance("signature", p.at, 120),
+            draws.booleans("signature", p.numbers, 120),
         ),
     }  # fmt: skip
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whohas.generate.catalogue import DIRECTORY, Catalogue
-from whohas.generate.people import Organisation, People
-from whohas.generate.rng import Flags, Words, every, take, words
-from whohas.generate.template import Members, Template, Text, Value, encoded, escaped
+from whohas.generate.catalogue import DIRECTORY, AccessCatalog
+from whohas.generate.people import IdentityChunk, Organisation
+from whohas.generate.rng import BoolArray, TextArray, choose, one_in, text_array
+from whohas.generate.template import MembersSlot, Template, TextSlot, ValueSlot, compact_json, json_escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,79 +48,79 @@ _EVENTS = (
     _Kind("Request Authentication Failed", _LOGIN, "AUTHENTICATION-304", "REQUEST", "FAILED",
           "AUTHENTICATION_REQUEST_FAILED", "oathkeeper", "self", _SIGN_IN),
 )  # fmt: skip
-_ACTORS = words([event.actor for event in _EVENTS])
-_OBJECTS = words([encoded(event.objects) for event in _EVENTS])
+_ACTORS = text_array([event.actor for event in _EVENTS])
+_OBJECTS = text_array([compact_json(event.objects) for event in _EVENTS])
 _COMMON = (1, 2, 2, 2, 3, 3, 3, 4, 5, 5, 6, 6, 6, 6, 6, 7)
 _COMMENTS = ("", "Needed for the audit, please", 'As "discussed"\nwith Réception', "=see request 0042")
 
 
-def _field(name: str) -> Words:
-    return words([getattr(event, name) for event in _EVENTS])
+def _field(name: str) -> TextArray:
+    return text_array([getattr(event, name) for event in _EVENTS])
 
 
 def event_template() -> Template:
     """Return the template of an audit event's document."""
     return Template.of(
         {
-            "id": Text("event.id"),
-            "name": Text("event.name"),
-            "created": Text("event.created"),
-            "synced": Text("event.synced"),
-            "action": Text("event.action"),
-            "type": Text("event.type"),
-            "actor": {"name": Text("event.actor")},
-            "target": {"name": Text("alias")},
-            "stack": Text("event.stack"),
-            "trackingNumber": Text("tracking"),
-            "ipAddress": Members("event.address"),
-            "details": Text("event.details"),
+            "id": TextSlot("event.id"),
+            "name": TextSlot("event.name"),
+            "created": TextSlot("event.created"),
+            "synced": TextSlot("event.synced"),
+            "action": TextSlot("event.action"),
+            "type": TextSlot("event.type"),
+            "actor": {"name": TextSlot("event.actor")},
+            "target": {"name": TextSlot("alias")},
+            "stack": TextSlot("event.stack"),
+            "trackingNumber": TextSlot("tracking"),
+            "ipAddress": MembersSlot("event.address"),
+            "details": TextSlot("event.details"),
             "attributes": {
-                "sourceName": Text("event.source"),
-                "accountName": Members("event.account"),
-                "interface": Members("event.interface"),
+                "sourceName": TextSlot("event.source"),
+                "accountName": MembersSlot("event.account"),
+                "interface": MembersSlot("event.interface"),
             },
-            "objects": Value("event.objects"),
-            "operation": Text("event.operation"),
-            "status": Text("event.status"),
-            "technicalName": Text("event.technical"),
+            "objects": ValueSlot("event.objects"),
+            "operation": TextSlot("event.operation"),
+            "status": TextSlot("event.status"),
+            "technicalName": TextSlot("event.technical"),
         }
     )
 
 
-def activity_template(catalogue: Catalogue) -> Template:
+def activity_template(catalogue: AccessCatalog) -> Template:
     """Return the template of an account activity: a request for a directory group, and its outcome."""
     directory = catalogue.sources[DIRECTORY]
     source = {"id": directory.id, "name": directory.name, "type": directory.type}
-    request = {"name": "memberOf", "op": "Add", "value": Value("request.value")}
+    request = {"name": "memberOf", "op": "Add", "value": ValueSlot("request.value")}
     return Template.of(
         {
-            "id": Text("activity.id"),
+            "id": TextSlot("activity.id"),
             "action": "Access Request",
-            "created": Text("event.created"),
-            "modified": Text("event.synced"),
-            "synced": Text("event.synced"),
+            "created": TextSlot("event.created"),
+            "modified": TextSlot("event.synced"),
+            "synced": TextSlot("event.synced"),
             "stage": "Completed",
-            "status": Text("request.status"),
-            "requester": {"id": Text("requester.id"), "name": Text("requester"), "type": "Identity"},
-            "recipient": {"id": Text("id"), "name": Text("alias"), "type": "Identity"},
-            "trackingNumber": Text("tracking"),
-            "errors": [Value("request.errors")],
-            "warnings": [Value("request.warnings")],
+            "status": TextSlot("request.status"),
+            "requester": {"id": TextSlot("requester.id"), "name": TextSlot("requester"), "type": "Identity"},
+            "recipient": {"id": TextSlot("id"), "name": TextSlot("alias"), "type": "Identity"},
+            "trackingNumber": TextSlot("tracking"),
+            "errors": [ValueSlot("request.errors")],
+            "warnings": [ValueSlot("request.warnings")],
             "approvals": [
                 {
-                    "comments": [Value("request.comments")],
-                    "modified": Text("event.synced"),
-                    "owner": {"id": Text("boss.id"), "name": Text("boss.alias"), "type": "Identity"},
-                    "result": Text("request.approval"),
+                    "comments": [ValueSlot("request.comments")],
+                    "modified": TextSlot("event.synced"),
+                    "owner": {"id": TextSlot("boss.id"), "name": TextSlot("boss.alias"), "type": "Identity"},
+                    "result": TextSlot("request.approval"),
                     "attributeRequest": request,
                     "source": source,
                 }
             ],
             "originalRequests": [
                 {
-                    "accountId": Text("directory.native"),
+                    "accountId": TextSlot("directory.native"),
                     "op": "Modify",
-                    "result": {"status": Text("request.original")},
+                    "result": {"status": TextSlot("request.original")},
                     "attributeRequests": [request],
                     "source": source,
                 }
@@ -128,9 +128,9 @@ def activity_template(catalogue: Catalogue) -> Template:
             "expansionItems": [],
             "accountRequests": [
                 {
-                    "accountId": Text("directory.native"),
+                    "accountId": TextSlot("directory.native"),
                     "op": "Modify",
-                    "result": {"status": Text("request.result"), "errors": [Value("request.errors")]},
+                    "result": {"status": TextSlot("request.result"), "errors": [ValueSlot("request.errors")]},
                     "attributeRequests": [request],
                     "provisioningTarget": source,
                     "source": source,
@@ -141,21 +141,21 @@ def activity_template(catalogue: Catalogue) -> Template:
     )
 
 
-def requested(people: People, with_directory: Flags) -> Flags:
+def has_access_request(people: IdentityChunk, with_directory: BoolArray) -> BoolArray:
     """Return whether there is an access request, one flag for each identity.
 
     Args:
         people: the identities.
         with_directory: whether each has a directory account, without which it gets no request.
     """
-    return every(people.at, 5, 2) & with_directory
+    return one_in(people.numbers, 5, 2) & with_directory
 
 
-def happening_columns(
+def activity_columns(
     organisation: Organisation,
-    catalogue: Catalogue,
-    people: People,
-    requests: Flags,
+    catalogue: AccessCatalog,
+    people: IdentityChunk,
+    requests: BoolArray,
     columns: Mapping[str, list[str]],
 ) -> dict[str, list[str]]:
     """Return the columns of events and access requests.
@@ -164,64 +164,70 @@ def happening_columns(
         organisation: the organisation.
         catalogue: its sources and entitlements.
         people: the identities.
-        requests: whether there is an access request for each, from `requested`.
+        requests: whether there is an access request for each, from `has_access_request`.
         columns: the identities' columns, from `identity_columns`.
     """
     p, draws, calendar = people, organisation.draws, organisation.calendar
-    kind = np.where(requests, 0, np.array(_COMMON)[draws.pick("event", p.at, len(_COMMON))])
-    ago = draws.pick("event day", p.at, 360) + 1
-    actors = take(_ACTORS, kind)
-    led = (p.boss >= 0).tolist()
+    kind = np.where(requests, 0, np.array(_COMMON)[draws.integers("event", p.numbers, len(_COMMON))])
+    ago = draws.integers("event day", p.numbers, 360) + 1
+    actors = choose(_ACTORS, kind)
+    led = (p.manager >= 0).tolist()
     requesters = list(zip(columns["boss.id"], columns["boss.alias"], columns["id"], columns["alias"], led, strict=True))
-    tracking = draws.ids("tracking", p.at)
+    tracking = draws.ids("tracking", p.numbers)
     requester = [boss if led_ else self for _, boss, _, self, led_ in requesters]
-    address = draws.pick("address of event", p.at, 250 * 250).tolist()
-    end = draws.pick("request end", p.at, 100)
+    address = draws.integers("address of event", p.numbers, 250 * 250).tolist()
+    end = draws.integers("request end", p.numbers, 100)
     ends = np.select([end < 8, end < 14], [1, 2], 0)
-    groups = words([encoded(e.value) for e in catalogue.projects])
-    comments = draws.pick("comment", p.at, len(_COMMENTS))
-    texts = [escaped(text) for text in _COMMENTS]
-    commented = zip(comments.tolist(), columns["boss.display"], calendar.late("event sync", p.at, ago), strict=True)
-    source_names = words([source.name for source in catalogue.sources])
-    concerned = np.where(kind == 0, DIRECTORY, draws.pick("event source", p.at, len(source_names) - 1) + 1)
+    groups = text_array([compact_json(e.value) for e in catalogue.projects])
+    comments = draws.integers("comment", p.numbers, len(_COMMENTS))
+    texts = [json_escaped(text) for text in _COMMENTS]
+    commented = zip(
+        comments.tolist(), columns["boss.display"], calendar.afternoon_times("event sync", p.numbers, ago), strict=True
+    )
+    source_names = text_array([source.name for source in catalogue.sources])
+    concerned = np.where(kind == 0, DIRECTORY, draws.integers("event source", p.numbers, len(source_names) - 1) + 1)
     return {
-        "event.id": draws.ids("event", p.at),
-        "event.name": take(_field("name"), kind),
-        "event.type": take(_field("type"), kind),
-        "event.action": take(_field("action"), kind),
-        "event.operation": take(_field("operation"), kind),
-        "event.status": take(_field("status"), kind),
-        "event.technical": take(_field("technical"), kind),
-        "event.stack": take(_field("stack"), kind),
+        "event.id": draws.ids("event", p.numbers),
+        "event.name": choose(_field("name"), kind),
+        "event.type": choose(_field("type"), kind),
+        "event.action": choose(_field("action"), kind),
+        "event.operation": choose(_field("operation"), kind),
+        "event.status": choose(_field("status"), kind),
+        "event.technical": choose(_field("technical"), kind),
+        "event.stack": choose(_field("stack"), kind),
         "event.actor": [
             {"system": "System", "boss": asked}.get(who, self)
             for who, asked, self in zip(actors, requester, columns["alias"], strict=True)
         ],
-        "event.created": calendar.early("event", p.at, ago),
-        "event.synced": calendar.late("event sync", p.at, ago),
+        "event.created": calendar.morning_times("event", p.numbers, ago),
+        "event.synced": calendar.afternoon_times("event sync", p.numbers, ago),
         "event.details": [text[::-1] for text in tracking],
         "event.address": [
             f',"ipAddress":"10.20.{n // 250}.{n % 250 + 1}"' if who == "self" else ""
             for n, who in zip(address, actors, strict=True)
         ],
-        "event.source": take(source_names, concerned),
+        "event.source": choose(source_names, concerned),
         "event.account": [
             f',"accountName":"{alias}"' if who != "self" else ""
             for alias, who in zip(columns["alias"], actors, strict=True)
         ],
-        "event.interface": take(words(["", ',"interface":"Identity Refresh"', ',"interface":"API, v2"']), p.at % 3),
-        "event.objects": take(_OBJECTS, kind),
+        "event.interface": choose(
+            text_array(["", ',"interface":"Identity Refresh"', ',"interface":"API, v2"']), p.numbers % 3
+        ),
+        "event.objects": choose(_OBJECTS, kind),
         "tracking": tracking,
-        "activity.id": draws.ids("activity", p.at),
+        "activity.id": draws.ids("activity", p.numbers),
         "requester": requester,
         "requester.id": [boss if led_ else self for boss, _, self, _, led_ in requesters],
-        "request.value": take(groups, draws.pick("request group", p.at, len(groups))),
-        "request.status": take(words(["Complete", "Failure", "Incomplete"]), ends),
-        "request.approval": take(words(["Finished", "Finished", "Rejected"]), ends),
-        "request.original": take(words(["Approved", "Approved", "Rejected"]), ends),
-        "request.result": take(words(["committed", "failed", "not sent"]), ends),
-        "request.errors": take(words(["", encoded('LDAP 50: "insufficient rights",\nretry later'), ""]), ends),
-        "request.warnings": take(words(["", '"The group is nested"']), (end > 95).astype(np.int64)),
+        "request.value": choose(groups, draws.integers("request group", p.numbers, len(groups))),
+        "request.status": choose(text_array(["Complete", "Failure", "Incomplete"]), ends),
+        "request.approval": choose(text_array(["Finished", "Finished", "Rejected"]), ends),
+        "request.original": choose(text_array(["Approved", "Approved", "Rejected"]), ends),
+        "request.result": choose(text_array(["committed", "failed", "not sent"]), ends),
+        "request.errors": choose(
+            text_array(["", compact_json('LDAP 50: "insufficient rights",\nretry later'), ""]), ends
+        ),
+        "request.warnings": choose(text_array(["", '"The group is nested"']), (end > 95).astype(np.int64)),
         "request.comments": [
             f'{{"comment":"{texts[n]}","commenter":"{who}","date":"{when}"}}' if n else "" for n, who, when in commented
         ],

@@ -12,7 +12,7 @@ import numpy as np
 
 from whohas.generate import reference_data
 from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER
-from whohas.generate.grants import LEDGER_BUNDLES, PERMISSION_BUNDLES, POWER_BUNDLES, Grants, Pieces
+from whohas.generate.grants import LEDGER_BUNDLES, PERMISSION_BUNDLES, POWER_BUNDLES, AccessBundles, EncodedBundles
 from whohas.generate.people import (
     EXTERNAL,
     LEAVE,
@@ -21,10 +21,10 @@ from whohas.generate.people import (
     NOT_ORPHAN,
     PREHIRE,
     TERMINATED,
+    IdentityChunk,
     Organisation,
-    People,
 )
-from whohas.generate.rng import Flags, Numbers, every, numbers
+from whohas.generate.rng import BoolArray, IntArray, integer_array, one_in
 
 _LEDGER = np.array([d.ledger for d in reference_data.DEPARTMENTS])
 _CRM = np.array([d.crm for d in reference_data.DEPARTMENTS])
@@ -34,12 +34,12 @@ _LEDGER_CHOICE = np.array(
         for n in range(len(reference_data.DEPARTMENTS))
     ]
 )
-_CRM_CHOICE = numbers(0, 1, 0, 0, 4, 2, 3, 0, 0, 0)
+_CRM_CHOICE = integer_array(0, 1, 0, 0, 4, 2, 3, 0, 0, 0)
 _LEDGER_ADMIN, _CRM_ADMIN = len(LEDGER_BUNDLES) - 1, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class AccountKind:
     """The accounts of one kind: arrays with one element for each person.
 
     Attributes:
@@ -48,38 +48,38 @@ class Held:
         present: whether the person has such an account; the other arrays are false if not.
         disabled: whether it is disabled.
         locked: whether it is locked.
-        chosen: whether it was correlated manually.
+        manually_correlated: whether it was correlated manually.
         privileged: whether it is privileged.
     """
 
     key: str
     source: int
-    present: Flags
-    disabled: Flags
-    locked: Flags
-    chosen: Flags
-    privileged: Flags
+    present: BoolArray
+    disabled: BoolArray
+    locked: BoolArray
+    manually_correlated: BoolArray
+    privileged: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """The bundles that people hold: for each kind an array of indexes into `Grants`, one for each person.
+class AccessChoice:
+    """The bundles that people hold: for each kind an array of indexes into `AccessBundles`, one for each person.
 
-    `project` and `other_project` are both indexes of `Grants.projects`; `admin_powers` belongs to the administrator's
-    account, `powers` to the ordinary directory account.
+    `project` and `other_project` are both indexes of `AccessBundles.projects`; `admin_powers` belongs to the
+    administrator's account, `powers` to the ordinary directory account.
     """
 
-    basics: Numbers
-    project: Numbers
-    other_project: Numbers
-    powers: Numbers
-    admin_powers: Numbers
-    ledger: Numbers
-    book: Numbers
-    crm: Numbers
-    permissions: Numbers
+    basics: IntArray
+    project: IntArray
+    other_project: IntArray
+    powers: IntArray
+    admin_powers: IntArray
+    ledger: IntArray
+    book: IntArray
+    crm: IntArray
+    permissions: IntArray
 
-    def of(self, grants: Grants) -> list[tuple[Pieces, Numbers]]:
+    def of(self, grants: AccessBundles) -> list[tuple[EncodedBundles, IntArray]]:
         """Return each kind of bundle with the index of the bundle that each person holds."""
         return [
             (grants.basics, self.basics),
@@ -95,7 +95,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
+class Assignments:
     """The accounts and the access of some people.
 
     Attributes:
@@ -108,21 +108,21 @@ class Holdings:
         access: the bundles of access.
     """
 
-    hr: Held
-    former: Held
-    directory: Held
-    admin: Held
-    ledger: Held
-    crm: Held
-    access: Access
+    hr: AccountKind
+    former: AccountKind
+    directory: AccountKind
+    admin: AccountKind
+    ledger: AccountKind
+    crm: AccountKind
+    access: AccessChoice
 
     @property
-    def kinds(self) -> tuple[Held, ...]:
+    def kinds(self) -> tuple[AccountKind, ...]:
         """The accounts of every kind."""
         return (self.hr, self.former, self.directory, self.admin, self.ledger, self.crm)
 
 
-def holdings(organisation: Organisation, grants: Grants, people: People) -> Holdings:
+def assign_access(organisation: Organisation, grants: AccessBundles, people: IdentityChunk) -> Assignments:
     """Return the accounts and the access of some people.
 
     Args:
@@ -131,98 +131,100 @@ def holdings(organisation: Organisation, grants: Grants, people: People) -> Hold
         people: the identities.
     """
     p, draws = people, organisation.draws
-    chance, none = draws.chance, np.zeros(p.at.size, dtype=bool)
+    chance, none = draws.booleans, np.zeros(p.numbers.size, dtype=bool)
     gone, away, here = p.state == TERMINATED, p.state == LEAVE, p.state != PREHIRE
-    employed = (p.orphan == NOT_ORPHAN) | (p.orphan == LEFT_HR)
-    with_hr, it = p.orphan == NOT_ORPHAN, p.department == reference_data.IT
+    employed = (p.orphan_reason == NOT_ORPHAN) | (p.orphan_reason == LEFT_HR)
+    with_hr, it = p.orphan_reason == NOT_ORPHAN, p.department == reference_data.IT
 
-    has_directory = here & (p.orphan != NO_ACCOUNTS) & chance("directory", p.at, 970)
-    has_admin = has_directory & it & employed & (p.lead | gone | chance("admin", p.at, 300))
-    has_ledger = here & employed & chance("ledger", p.at, _LEDGER[p.department])
-    has_crm = here & (p.orphan != NO_ACCOUNTS) & (
-        (p.orphan == EXTERNAL) | chance("crm", p.at, _CRM[p.department])
+    has_directory = here & (p.orphan_reason != NO_ACCOUNTS) & chance("directory", p.numbers, 970)
+    has_admin = has_directory & it & employed & (p.is_manager | gone | chance("admin", p.numbers, 300))
+    has_ledger = here & employed & chance("ledger", p.numbers, _LEDGER[p.department])
+    has_crm = here & (p.orphan_reason != NO_ACCOUNTS) & (
+        (p.orphan_reason == EXTERNAL) | chance("crm", p.numbers, _CRM[p.department])
     )  # fmt: skip
-    directory_off = (gone & chance("directory off", p.at, 780)) | (away & chance("away", p.at, 500))
-    directory_off |= chance("other off", p.at, 8)
+    directory_off = (gone & chance("directory off", p.numbers, 780)) | (away & chance("away", p.numbers, 500))
+    directory_off |= chance("other off", p.numbers, 8)
     stripped = directory_off & gone
 
-    power = np.where(every(p.at, 131, 70) & has_directory & ~has_admin, 0, grants.powers.nothing)
-    ledger = _LEDGER_CHOICE[p.department, draws.pick("ledger roles", p.at, 8)]
-    crm = np.where(it & chance("no crm admin", p.at, 600), 0, _CRM_CHOICE[p.department])
-    access = Access(
-        basics=np.where(has_directory & ~stripped, _basics(organisation, p), grants.basics.nothing),
-        **_projects(organisation, grants, p.at, has_directory & ~stripped),
-        powers=np.where(stripped, grants.powers.nothing, power),
-        admin_powers=np.where(has_admin, draws.pick("power", p.at, len(POWER_BUNDLES)), grants.powers.nothing),
-        ledger=np.where(has_ledger, ledger, grants.ledger.nothing),
-        book=np.where(
-            has_ledger & chance("book", p.at, 600),
-            draws.pick("which book", p.at, grants.books.nothing),
-            grants.books.nothing,
+    power = np.where(one_in(p.numbers, 131, 70) & has_directory & ~has_admin, 0, grants.powers.empty_bundle)
+    ledger = _LEDGER_CHOICE[p.department, draws.integers("ledger roles", p.numbers, 8)]
+    crm = np.where(it & chance("no crm admin", p.numbers, 600), 0, _CRM_CHOICE[p.department])
+    access = AccessChoice(
+        basics=np.where(has_directory & ~stripped, _basics(organisation, p), grants.basics.empty_bundle),
+        **_projects(organisation, grants, p.numbers, has_directory & ~stripped),
+        powers=np.where(stripped, grants.powers.empty_bundle, power),
+        admin_powers=np.where(
+            has_admin, draws.integers("power", p.numbers, len(POWER_BUNDLES)), grants.powers.empty_bundle
         ),
-        crm=np.where(has_crm, crm, grants.crm.nothing),
+        ledger=np.where(has_ledger, ledger, grants.ledger.empty_bundle),
+        book=np.where(
+            has_ledger & chance("book", p.numbers, 600),
+            draws.integers("which book", p.numbers, grants.books.empty_bundle),
+            grants.books.empty_bundle,
+        ),
+        crm=np.where(has_crm, crm, grants.crm.empty_bundle),
         permissions=np.where(
-            has_crm & chance("permissions", p.at, 550),
-            draws.pick("which permissions", p.at, len(PERMISSION_BUNDLES)),
-            grants.permissions.nothing,
+            has_crm & chance("permissions", p.numbers, 550),
+            draws.integers("which permissions", p.numbers, len(PERMISSION_BUNDLES)),
+            grants.permissions.empty_bundle,
         ),
     )
-    former = with_hr & every(p.at, 59, 31)
-    return Holdings(
-        hr=Held("hr", HR, with_hr, with_hr & gone, none, none, none),
-        former=Held("former", HR, former, former, none, former & every(p.at, 2, 0), none),
-        directory=Held(
+    former = with_hr & one_in(p.numbers, 59, 31)
+    return Assignments(
+        hr=AccountKind("hr", HR, with_hr, with_hr & gone, none, none, none),
+        former=AccountKind("former", HR, former, former, none, former & one_in(p.numbers, 2, 0), none),
+        directory=AccountKind(
             "directory",
             DIRECTORY,
             has_directory,
             has_directory & directory_off,
-            has_directory & ~directory_off & (p.locked | chance("directory locked", p.at, 12)),
-            has_directory & chance("directory chosen", p.at, 15),
-            has_directory & (access.powers != grants.powers.nothing),
+            has_directory & ~directory_off & (p.locked | chance("directory locked", p.numbers, 12)),
+            has_directory & chance("directory chosen", p.numbers, 15),
+            has_directory & (access.powers != grants.powers.empty_bundle),
         ),
-        admin=Held(
+        admin=AccountKind(
             "admin",
             DIRECTORY,
             has_admin,
-            has_admin & gone & chance("admin off", p.at, 500),
+            has_admin & gone & chance("admin off", p.numbers, 500),
             none,
-            has_admin & chance("admin chosen", p.at, 600),
+            has_admin & chance("admin chosen", p.numbers, 600),
             has_admin,
         ),
-        ledger=Held(
+        ledger=AccountKind(
             "ledger",
             LEDGER,
             has_ledger,
-            has_ledger & ((gone & chance("ledger off", p.at, 600)) | chance("ledger other off", p.at, 10)),
-            has_ledger & chance("ledger locked", p.at, 25),
-            has_ledger & chance("ledger chosen", p.at, 50),
+            has_ledger & ((gone & chance("ledger off", p.numbers, 600)) | chance("ledger other off", p.numbers, 10)),
+            has_ledger & chance("ledger locked", p.numbers, 25),
+            has_ledger & chance("ledger chosen", p.numbers, 50),
             has_ledger & (ledger == _LEDGER_ADMIN),
         ),
-        crm=Held(
+        crm=AccountKind(
             "crm",
             CRM,
             has_crm,
-            has_crm & gone & chance("crm off", p.at, 650),
+            has_crm & gone & chance("crm off", p.numbers, 650),
             none,
-            has_crm & chance("crm chosen", p.at, 15),
+            has_crm & chance("crm chosen", p.numbers, 15),
             has_crm & (crm == _CRM_ADMIN),
         ),
         access=access,
     )
 
 
-def _basics(organisation: Organisation, people: People) -> Numbers:
-    share = organisation.draws.chance("share", people.at, 500)
-    remote = organisation.draws.chance("remote", people.at, 700)
+def _basics(organisation: Organisation, people: IdentityChunk) -> IntArray:
+    share = organisation.draws.booleans("share", people.numbers, 500)
+    remote = organisation.draws.booleans("remote", people.numbers, 700)
     return people.department * 4 + share * 2 + remote
 
 
-def _projects(organisation: Organisation, grants: Grants, at: Numbers, where: Flags) -> dict[str, Numbers]:
-    draws, count, nothing = organisation.draws, grants.projects.nothing, grants.projects.nothing
-    how_many = draws.pick("projects", at, 100)
-    even = draws.pick("project", at, 1 << 20) / (1 << 20)
+def _projects(organisation: Organisation, grants: AccessBundles, at: IntArray, where: BoolArray) -> dict[str, IntArray]:
+    draws, count, nothing = organisation.draws, grants.projects.empty_bundle, grants.projects.empty_bundle
+    how_many = draws.integers("projects", at, 100)
+    even = draws.integers("project", at, 1 << 20) / (1 << 20)
     first = (even * even * count).astype(np.int64)
-    other = (first + 1 + draws.pick("other project", at, count - 1)) % count
+    other = (first + 1 + draws.integers("other project", at, count - 1)) % count
     return {
         "project": np.where(where & (how_many < 55), first, nothing),
         "other_project": np.where(where & (how_many < 20), other, nothing),

@@ -11,8 +11,8 @@ import numpy as np
 
 from whohas.generate import reference_data
 from whohas.generate.catalogue import BADGES
-from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, Organisation, People
-from whohas.generate.rng import every, take, words
+from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, IdentityChunk, Organisation
+from whohas.generate.rng import choose, one_in, text_array
 
 HEADER = ("Badge No", "Holder", "Email", "Building Access", "Disabled", "Issued", "Note")
 VISITOR_PERIOD = 25
@@ -40,8 +40,8 @@ account = "Email"
 identity = "email"
 ignoreCase = true
 '''
-_NOTES = words(['Lost, see "desk book"', "=SUM(1,2)", "Replaced\n(photo, new name)", "-", "+1 guest"])
-_ACCESS = words(
+_NOTES = text_array(['Lost, see "desk book"', "=SUM(1,2)", "Replaced\n(photo, new name)", "-", "+1 guest"])
+_ACCESS = text_array(
     [
         ";".join(b for n, b in enumerate(reference_data.BUILDINGS) if bits >> n & 1)
         for bits in range(2 ** len(reference_data.BUILDINGS))
@@ -50,7 +50,7 @@ _ACCESS = words(
 
 
 @dataclass(frozen=True, slots=True)
-class Badges:
+class BadgeRows:
     """A part of the CSV file and its counts.
 
     Attributes:
@@ -66,12 +66,12 @@ class Badges:
     disabled: int
 
 
-def header() -> str:
+def csv_header() -> str:
     """Return the first line of the file."""
     return _csv([HEADER])
 
 
-def badges(organisation: Organisation, people: People, columns: Mapping[str, list[str]]) -> Badges:
+def badge_rows(organisation: Organisation, people: IdentityChunk, columns: Mapping[str, list[str]]) -> BadgeRows:
     """Return the badges of some identities; a few have a second, void badge.
 
     Args:
@@ -80,23 +80,27 @@ def badges(organisation: Organisation, people: People, columns: Mapping[str, lis
         columns: the identities' columns, from `identity_columns`.
     """
     p, draws = people, organisation.draws
-    present = (p.orphan != NO_ACCOUNTS) & (p.state != PREHIRE) & draws.chance("badge", p.at, 780)
-    second = present & every(p.at, 61, 20)
-    off = ((p.state == TERMINATED) & draws.chance("badge off", p.at, 600)) | draws.chance("badge other off", p.at, 20)
-    forms = draws.pick("badge email", p.at, 10).tolist()
+    present = (p.orphan_reason != NO_ACCOUNTS) & (p.state != PREHIRE) & draws.booleans("badge", p.numbers, 780)
+    second = present & one_in(p.numbers, 61, 20)
+    off = ((p.state == TERMINATED) & draws.booleans("badge off", p.numbers, 600)) | draws.booleans(
+        "badge other off", p.numbers, 20
+    )
+    forms = draws.integers("badge email", p.numbers, 10).tolist()
     emails = [
         email if form < 5 else email.title().replace(".Example", ".example") if form < 8 else email.upper()
         for email, form in zip(columns["email"], forms, strict=True)
     ]
-    access = take(
-        _ACCESS, (draws.pick("buildings", p.at, len(_ACCESS)) | 1) & (draws.pick("doors", p.at, len(_ACCESS)) | 1)
+    access = choose(
+        _ACCESS,
+        (draws.integers("buildings", p.numbers, len(_ACCESS)) | 1)
+        & (draws.integers("doors", p.numbers, len(_ACCESS)) | 1),
     )
-    noted = np.where(every(p.at, 15, 9), draws.pick("note", p.at, len(_NOTES)), -1)
+    noted = np.where(one_in(p.numbers, 15, 9), draws.integers("note", p.numbers, len(_NOTES)), -1)
     notes = [("" if n < 0 else _NOTES[n]) for n in noted.tolist()]
-    issued = organisation.calendar.dates(np.maximum(p.created - draws.pick("issued", p.at, 20), 1))
+    issued = organisation.calendar.dates(np.maximum(p.days_since_created - draws.integers("issued", p.numbers, 20), 1))
     everything = zip(
-        p.at.tolist(), columns["plain"], emails, access, off.tolist(), issued, notes, present.tolist(), second.tolist(),
-        strict=True,
+        p.numbers.tolist(), columns["plain"], emails, access, off.tolist(), issued, notes, present.tolist(),
+        second.tolist(), strict=True,
     )  # fmt: skip
     rows: list[tuple[str, ...]] = []
     for n, holder, email, doors, disabled, since, note, here, twice in everything:
@@ -104,11 +108,11 @@ def badges(organisation: Organisation, people: People, columns: Mapping[str, lis
             rows.append((f"{n + 1000:07d}", holder, email, doors, "yes" if disabled else "no", since, note))
         if twice:
             rows.append((f"9{n + 1000:06d}", holder, email, "", "yes", since, "Replaced, void"))
-    unknown = int(np.sum(present & p.mailless) + np.sum(second & p.mailless))
-    return Badges(_csv(rows), len(rows), unknown, int(np.sum(present & off) + np.sum(second)))
+    unknown = int(np.sum(present & p.without_email) + np.sum(second & p.without_email))
+    return BadgeRows(_csv(rows), len(rows), unknown, int(np.sum(present & off) + np.sum(second)))
 
 
-def visitors(organisation: Organisation, at: range) -> Badges:
+def visitor_badge_rows(organisation: Organisation, at: range) -> BadgeRows:
     """Return badges of visitors, who are no identities.
 
     Args:
@@ -116,12 +120,12 @@ def visitors(organisation: Organisation, at: range) -> Badges:
         at: numbers of the visitors.
     """
     numbers = np.arange(at.start, at.stop)
-    days = organisation.calendar.dates(1 + organisation.draws.pick("visit", numbers, 300))
+    days = organisation.calendar.dates(1 + organisation.draws.integers("visit", numbers, 300))
     rows = [
         (f"V{n:05d}", f"Visitor {n:02d}", f"guest{n}@partner.example" if n % 2 else "", "Main Gate", "no", day, "")
         for n, day in zip(at, days, strict=True)
     ]
-    return Badges(_csv(rows), len(rows), len(rows), 0)
+    return BadgeRows(_csv(rows), len(rows), len(rows), 0)
 
 
 def _csv(rows: list[tuple[str, ...]]) -> str:

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from whohas.generate.rng import Draws, Numbers, Words, take, words
+from whohas.generate.rng import IntArray, RandomStream, TextArray, choose, text_array
 
-LONGEST = 9000
+DAYS_BACK = 9000
 """The number of days before the reference date that a calendar has."""
-AHEAD = 200
+DAYS_AHEAD = 200
 """The number of days after the reference date that a calendar has."""
 _TIMES = 2048
 
@@ -29,23 +29,23 @@ class Calendar:
         evenings: times of day from 13:00 to 18:00.
     """
 
-    draws: Draws
-    days: Words
-    mornings: Words
-    evenings: Words
+    draws: RandomStream
+    days: TextArray
+    mornings: TextArray
+    evenings: TextArray
 
     @classmethod
-    def of(cls, reference: date, draws: Draws) -> Calendar:
+    def of(cls, reference: date, draws: RandomStream) -> Calendar:
         """Return the calendar around a reference date."""
-        last = reference + timedelta(days=AHEAD)
-        days = [(last - timedelta(days=n)).isoformat() for n in range(LONGEST + AHEAD)]
-        return cls(draws, words(days), _times(draws, "morning", 6), _times(draws, "evening", 13))
+        last = reference + timedelta(days=DAYS_AHEAD)
+        days = [(last - timedelta(days=n)).isoformat() for n in range(DAYS_BACK + DAYS_AHEAD)]
+        return cls(draws, text_array(days), _times(draws, "morning", 6), _times(draws, "evening", 13))
 
-    def dates(self, ago: Numbers) -> list[str]:
+    def dates(self, ago: IntArray) -> list[str]:
         """Return the dates that are `ago` days before the reference date, as `YYYY-MM-DD`."""
-        return take(self.days, ago + AHEAD)
+        return choose(self.days, ago + DAYS_AHEAD)
 
-    def early(self, stream: str, at: Numbers, ago: Numbers) -> list[str]:
+    def morning_times(self, stream: str, at: IntArray, ago: IntArray) -> list[str]:
         """Return times in the morning, `ago` days before the reference date, in RFC 3339.
 
         Args:
@@ -55,18 +55,18 @@ class Calendar:
         """
         return self._moments(stream, at, ago, self.mornings)
 
-    def late(self, stream: str, at: Numbers, ago: Numbers) -> list[str]:
-        """Return times in the afternoon; otherwise as `early`."""
+    def afternoon_times(self, stream: str, at: IntArray, ago: IntArray) -> list[str]:
+        """Return times in the afternoon; otherwise as `morning_times`."""
         return self._moments(stream, at, ago, self.evenings)
 
-    def _moments(self, stream: str, at: Numbers, ago: Numbers, times: Words) -> list[str]:
-        chosen = take(times, self.draws.pick(stream, at, _TIMES))
+    def _moments(self, stream: str, at: IntArray, ago: IntArray, times: TextArray) -> list[str]:
+        chosen = choose(times, self.draws.integers(stream, at, _TIMES))
         return [day + time for day, time in zip(self.dates(ago), chosen, strict=True)]
 
 
-def _times(draws: Draws, stream: str, first_hour: int) -> Words:
-    milliseconds = draws.pick(stream, np.arange(_TIMES), 5 * 3_600_000).tolist()
-    return words([_time(first_hour * 3_600_000 + ms) for ms in milliseconds])
+def _times(draws: RandomStream, stream: str, first_hour: int) -> TextArray:
+    milliseconds = draws.integers(stream, np.arange(_TIMES), 5 * 3_600_000).tolist()
+    return text_array([_time(first_hour * 3_600_000 + ms) for ms in milliseconds])
 
 
 def _time(milliseconds: int) -> str:

@@ -11,7 +11,7 @@ from math import isqrt
 
 from whohas.generate import reference_data
 from whohas.generate.people import Organisation
-from whohas.generate.rng import numbers
+from whohas.generate.rng import integer_array
 
 HR, DIRECTORY, LEDGER, CRM = range(4)
 SOURCE_NAMES = ("Workforce HR", "Active Directory", "Ledger Database", "Nimbus CRM")
@@ -33,7 +33,7 @@ PERMISSION_SETS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Owner:
     """An identity that owns objects of the catalogue, with the values that documents repeat."""
 
     number: int
@@ -44,7 +44,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class GeneratedSource:
     """A system with accounts."""
 
     id: str
@@ -54,7 +54,7 @@ class Source:
     connection: str
     description: str
     features: tuple[str, ...]
-    owner: Person
+    owner: Owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ class Entitlement:
     value: str
     schema: str
     privileged: bool
-    source: Source
-    owner: Person | None
+    source: GeneratedSource
+    owner: Owner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,8 @@ class App:
     id: str
     name: str
     description: str
-    source: Source
-    owner: Person
+    source: GeneratedSource
+    owner: Owner
     enabled: bool
 
 
@@ -91,8 +91,8 @@ class AccessProfile:
     id: str
     name: str
     description: str
-    source: Source
-    owner: Person
+    source: GeneratedSource
+    owner: Owner
     entitlements: tuple[Entitlement, ...]
     app: App | None
 
@@ -104,12 +104,12 @@ class Role:
     id: str
     name: str
     description: str
-    owner: Person
+    owner: Owner
     profiles: tuple[AccessProfile, ...]
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class AccessCatalog:
     """All objects that accounts and identities can hold, and their sources.
 
     Attributes:
@@ -130,7 +130,7 @@ class Catalogue:
         crm_access: access profiles of the customer system, in the order of `crm_profiles`.
     """
 
-    sources: tuple[Source, ...]
+    sources: tuple[GeneratedSource, ...]
     apps: tuple[App, ...]
     staff: tuple[Entitlement, ...]
     powers: tuple[Entitlement, ...]
@@ -173,59 +173,61 @@ class _Maker:
 
     organisation: Organisation
     made: dict[str, int] = field(default_factory=dict[str, int])
-    known: dict[int, Person] = field(default_factory=dict[int, Person])
+    known: dict[int, Owner] = field(default_factory=dict[int, Owner])
 
     def id(self, kind: str) -> str:
         number = self.made.get(kind, 0)
         self.made[kind] = number + 1
-        return self.organisation.draws.ids(kind, numbers(number))[0]
+        return self.organisation.draws.ids(kind, integer_array(number))[0]
 
-    def person(self, number: int) -> Person:
+    def person(self, number: int) -> Owner:
         number = min(number, self.organisation.identities - 1)
         if number not in self.known:
-            at = numbers(number)
+            at = integer_array(number)
             names = self.organisation.names(at)
             alias = names.alias[0]
             email = f"{alias}@{reference_data.DOMAIN}"
-            self.known[number] = Person(number, self.organisation.ids(at)[0], alias, names.plain[0], email)
+            self.known[number] = Owner(number, self.organisation.ids(at)[0], alias, names.plain[0], email)
         return self.known[number]
 
-    def head(self, department: int) -> Person:
+    def head(self, department: int) -> Owner:
         leaders = reference_data.VICE_PRESIDENTS
         return self.person(leaders.index(department) + 1 if department in leaders else 0)
 
-    def any_lead(self, stream: str, number: int) -> Person:
-        leads = self.organisation.leads
-        drawn = int(self.organisation.draws.pick(stream, numbers(number), max(leads - 1, 1))[0])
+    def any_lead(self, stream: str, number: int) -> Owner:
+        leads = self.organisation.manager_count
+        drawn = int(self.organisation.draws.integers(stream, integer_array(number), max(leads - 1, 1))[0])
         return self.person(min(1 + drawn, max(leads - 1, 0)))
 
     def entitlement(
         self,
-        source: Source,
+        source: GeneratedSource,
         attribute: str,
         name: str,
         value: str | None = None,
         description: str | None = None,
         privileged: bool = False,
-        owner: Person | None = None,
+        owner: Owner | None = None,
     ) -> Entitlement:
         schema = {"memberOf": "group", "ROLES": "role"}.get(attribute, attribute)
         value = name if value is None else value
         id = self.id("entitlement")
         return Entitlement(id, name, description, attribute, value, schema, privileged, source, owner)
 
-    def group(self, source: Source, name: str, description: str | None, owner: Person | None = None) -> Entitlement:
+    def group(
+        self, source: GeneratedSource, name: str, description: str | None, owner: Owner | None = None
+    ) -> Entitlement:
         privileged = name in PRIVILEGED_GROUPS
         return self.entitlement(source, "memberOf", name, group_name(name), description, privileged, owner)
 
     def profile(
-        self, name: str, description: str, owner: Person, *entitlements: Entitlement, app: App | None = None
+        self, name: str, description: str, owner: Owner, *entitlements: Entitlement, app: App | None = None
     ) -> AccessProfile:
         id = self.id("access profile")
         return AccessProfile(id, name, description, entitlements[0].source, owner, entitlements, app)
 
 
-def catalogue(organisation: Organisation) -> Catalogue:
+def create_catalog(organisation: Organisation) -> AccessCatalog:
     """Return the catalogue of an organisation."""
     make = _Maker(organisation)
     sources = _sources(make)
@@ -266,7 +268,7 @@ def catalogue(organisation: Organisation) -> Catalogue:
         for n, e in enumerate(projects)
         if n % 3 == 0
     }
-    return Catalogue(
+    return AccessCatalog(
         sources=sources,
         apps=apps,
         staff=staff,
@@ -296,30 +298,30 @@ def catalogue(organisation: Organisation) -> Catalogue:
     )
 
 
-def _sources(make: _Maker) -> tuple[Source, ...]:
+def _sources(make: _Maker) -> tuple[GeneratedSource, ...]:
     hr, directory, ledger, crm = SOURCE_NAMES
     return (
-        Source(
+        GeneratedSource(
             make.id("source"), hr, "DelimitedFile", "delimited-file", "file", "The people that Acme employs",
             ("DIRECT_PERMISSIONS", "NO_RANDOM_ACCESS", "DISCOVER_SCHEMA"), make.head(7),
         ),
-        Source(
+        GeneratedSource(
             make.id("source"), directory, "Active Directory - Direct", "active-directory", "direct",
             "The corporate directory, corp.acme.example",
             ("AUTHENTICATE", "ENABLE", "UNLOCK", "PROVISIONING", "PASSWORD", "SEARCH"), make.head(reference_data.IT),
         ),
-        Source(
+        GeneratedSource(
             make.id("source"), ledger, "JDBC", "jdbc", "direct", 'General ledger; "the books"',
             ("ENABLE", "UNLOCK", "PROVISIONING", "DISCOVER_SCHEMA"), make.head(3),
         ),
-        Source(
+        GeneratedSource(
             make.id("source"), crm, "Web Services", "web-services", "direct", "Customers and quotes, hosted",
             ("ENABLE", "PROVISIONING"), make.head(1),
         ),
     )  # fmt: skip
 
 
-def _apps(make: _Maker, sources: tuple[Source, ...]) -> tuple[App, ...]:
+def _apps(make: _Maker, sources: tuple[GeneratedSource, ...]) -> tuple[App, ...]:
     _, directory, ledger, crm = sources
     return (
         App(make.id("app"), "Mail and Files", "Mail, calendar, shared files", directory, directory.owner, True),
@@ -329,7 +331,7 @@ def _apps(make: _Maker, sources: tuple[Source, ...]) -> tuple[App, ...]:
     )
 
 
-def _department(make: _Maker, directory: Source, number: int) -> tuple[Entitlement, Entitlement]:
+def _department(make: _Maker, directory: GeneratedSource, number: int) -> tuple[Entitlement, Entitlement]:
     department = reference_data.DEPARTMENTS[number].name
     return (
         make.group(directory, department, f"Members of {department}"),
@@ -337,7 +339,7 @@ def _department(make: _Maker, directory: Source, number: int) -> tuple[Entitleme
     )
 
 
-def _project(make: _Maker, directory: Source, number: int) -> Entitlement:
+def _project(make: _Maker, directory: GeneratedSource, number: int) -> Entitlement:
     first, second = reference_data.PROJECT_FIRST, reference_data.PROJECT_SECOND
     again, place = divmod(number, len(first) * len(second))
     name = f"Project {first[place % len(first)]} {second[place % len(second)]}" + (f" {again + 1}" if again else "")

@@ -7,23 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 
 from whohas.generate import reference_data
-from whohas.generate.assignments import Holdings
-from whohas.generate.catalogue import HR, Catalogue
-from whohas.generate.grants import Grants
-from whohas.generate.people import PREHIRE, TERMINATED, Organisation, People
-from whohas.generate.rng import Flags, Numbers, Words, every, take, words
-from whohas.generate.template import Encoded, Members, Template, Text, Value, encoded, escaped
+from whohas.generate.assignments import Assignments
+from whohas.generate.catalogue import HR, AccessCatalog
+from whohas.generate.grants import AccessBundles
+from whohas.generate.people import PREHIRE, TERMINATED, IdentityChunk, Organisation
+from whohas.generate.rng import BoolArray, IntArray, TextArray, choose, one_in, text_array
+from whohas.generate.template import EncodedSlot, MembersSlot, Template, TextSlot, ValueSlot, compact_json, json_escaped
 
 PROFILE = "Employees"
 _TITLES = 60
 
 
-def booleans(flags: Flags) -> list[str]:
+def json_booleans(flags: BoolArray) -> list[str]:
     """Return the flags as JSON: `true` or `false`."""
-    return take(words(["false", "true"]), flags.astype(np.int64))
+    return choose(text_array(["false", "true"]), flags.astype(np.int64))
 
 
-def member(name: str, values: list[str], where: Flags) -> list[str]:
+def json_member(name: str, values: list[str], where: BoolArray) -> list[str]:
     """Return `,"name":"value"` for each value for which `where` is true, else an empty text.
 
     Args:
@@ -45,88 +45,88 @@ def profile_id(organisation: Organisation) -> str:
     return organisation.draws.ids("identity profile", np.zeros(1, dtype=np.int64))[0]
 
 
-def _titles() -> Words:
-    rows = [[escaped(d.titles[n % len(d.titles)]) for n in range(_TITLES)] for d in reference_data.DEPARTMENTS]
+def _titles() -> TextArray:
+    rows = [[json_escaped(d.titles[n % len(d.titles)]) for n in range(_TITLES)] for d in reference_data.DEPARTMENTS]
     return np.array(rows, dtype=object)
 
 
-def _lead_titles() -> Words:
+def _lead_titles() -> TextArray:
     rows = [[title.format(d.name) for d in reference_data.DEPARTMENTS] for title in reference_data.LEAD_TITLES]
     return np.array(rows, dtype=object)
 
 
-def _addresses() -> Words:
-    rows = [[escaped(o.addresses[n % len(o.addresses)]) for n in range(2)] for o in reference_data.OFFICES]
+def _addresses() -> TextArray:
+    rows = [[json_escaped(o.addresses[n % len(o.addresses)]) for n in range(2)] for o in reference_data.OFFICES]
     return np.array(rows, dtype=object)
 
 
-_DEPARTMENT = words([d.name for d in reference_data.DEPARTMENTS])
-_CODE = words([d.code for d in reference_data.DEPARTMENTS])
-_CITY = words([o.city for o in reference_data.OFFICES])
-_COUNTRY = words([o.country for o in reference_data.OFFICES])
-_REGION = words([o.region for o in reference_data.OFFICES])
-_DIAL = words([o.dial for o in reference_data.OFFICES])
+_DEPARTMENT = text_array([d.name for d in reference_data.DEPARTMENTS])
+_CODE = text_array([d.code for d in reference_data.DEPARTMENTS])
+_CITY = text_array([o.city for o in reference_data.OFFICES])
+_COUNTRY = text_array([o.country for o in reference_data.OFFICES])
+_REGION = text_array([o.region for o in reference_data.OFFICES])
+_DIAL = text_array([o.dial for o in reference_data.OFFICES])
 _TITLE, _LEAD_TITLE, _ADDRESS = _titles(), _lead_titles(), _addresses()
-_STATE = words(["active", "leave", "terminated", "prehire"])
-_IDENTITY_STATE = words(["ACTIVE", "INACTIVE_SHORT_TERM", "INACTIVE_LONG_TERM", "INACTIVE_SHORT_TERM"])
-_STATUS = words(["ACTIVE", "ERROR", "TERMINATED", "LOCKED", "PENDING", "UNREGISTERED"])
-_DESCRIPTION = words([escaped(text) for text in reference_data.DESCRIPTIONS])
+_STATE = text_array(["active", "leave", "terminated", "prehire"])
+_IDENTITY_STATE = text_array(["ACTIVE", "INACTIVE_SHORT_TERM", "INACTIVE_LONG_TERM", "INACTIVE_SHORT_TERM"])
+_STATUS = text_array(["ACTIVE", "ERROR", "TERMINATED", "LOCKED", "PENDING", "UNREGISTERED"])
+_DESCRIPTION = text_array([json_escaped(text) for text in reference_data.DESCRIPTIONS])
 
 
 def identity_template() -> Template:
     """Return the template of an identity's search document, without its accounts."""
     return Template.of(
         {
-            "id": Text("id"),
-            "name": Text("alias"),
-            "displayName": Text("display"),
-            "firstName": Text("given"),
-            "lastName": Text("family"),
-            "email": Value("email.value"),
-            "phone": Members("phone.member"),
-            "created": Text("created"),
-            "modified": Text("modified"),
-            "synced": Text("synced"),
-            "inactive": Value("gone"),
-            "protected": Value("top"),
-            "status": Text("status"),
-            "employment": Members("employment"),
-            "isManager": Value("lead"),
-            "profile": Members("profile"),
+            "id": TextSlot("id"),
+            "name": TextSlot("alias"),
+            "displayName": TextSlot("display"),
+            "firstName": TextSlot("given"),
+            "lastName": TextSlot("family"),
+            "email": ValueSlot("email.value"),
+            "phone": MembersSlot("phone.member"),
+            "created": TextSlot("created"),
+            "modified": TextSlot("modified"),
+            "synced": TextSlot("synced"),
+            "inactive": ValueSlot("gone"),
+            "protected": ValueSlot("top"),
+            "status": TextSlot("status"),
+            "employment": MembersSlot("employment"),
+            "isManager": ValueSlot("lead"),
+            "profile": MembersSlot("profile"),
             "attributes": {
-                "uid": Text("alias"),
-                "firstname": Text("given"),
-                "lastname": Text("family"),
-                "displayName": Text("display"),
-                "email": Members("email.member"),
-                "department": Text("department"),
-                "jobTitle": Text("title"),
-                "city": Text("city"),
-                "country": Text("country"),
-                "location": Text("region"),
-                "costCenter": Text("code"),
-                "number": Members("number.member"),
-                "startDate": Text("start"),
-                "endDate": Members("end.member"),
-                "note": Members("note.member"),
-                "cloudLifecycleState": Text("state"),
-                "cloudStatus": Text("status"),
-                "identityState": Text("identityState"),
-                "cloudAuthoritativeSource": Members("authoritative"),
+                "uid": TextSlot("alias"),
+                "firstname": TextSlot("given"),
+                "lastname": TextSlot("family"),
+                "displayName": TextSlot("display"),
+                "email": MembersSlot("email.member"),
+                "department": TextSlot("department"),
+                "jobTitle": TextSlot("title"),
+                "city": TextSlot("city"),
+                "country": TextSlot("country"),
+                "location": TextSlot("region"),
+                "costCenter": TextSlot("code"),
+                "number": MembersSlot("number.member"),
+                "startDate": TextSlot("start"),
+                "endDate": MembersSlot("end.member"),
+                "note": MembersSlot("note.member"),
+                "cloudLifecycleState": TextSlot("state"),
+                "cloudStatus": TextSlot("status"),
+                "identityState": TextSlot("identityState"),
+                "cloudAuthoritativeSource": MembersSlot("authoritative"),
             },
-            "disabled": Value("gone"),
-            "locked": Value("locked"),
-            "processing": Members("processing"),
-            "accountCount": Value("accountCount"),
-            "apps": [Value("apps")],
-            "appCount": Value("appCount"),
-            "access": [Encoded("access")],
-            "accessCount": Value("accessCount"),
-            "entitlementCount": Value("entitlementCount"),
-            "roleCount": Value("roleCount"),
-            "accessProfileCount": Value("accessProfileCount"),
-            "owns": Members("owns"),
-            "tags": Members("tags"),
+            "disabled": ValueSlot("gone"),
+            "locked": ValueSlot("locked"),
+            "processing": MembersSlot("processing"),
+            "accountCount": ValueSlot("accountCount"),
+            "apps": [ValueSlot("apps")],
+            "appCount": ValueSlot("appCount"),
+            "access": [EncodedSlot("access")],
+            "accessCount": ValueSlot("accessCount"),
+            "entitlementCount": ValueSlot("entitlementCount"),
+            "roleCount": ValueSlot("roleCount"),
+            "accessProfileCount": ValueSlot("accessProfileCount"),
+            "owns": MembersSlot("owns"),
+            "tags": MembersSlot("tags"),
             "visibleSegments": [],
             "visibleSegmentCount": 0,
         }
@@ -134,37 +134,39 @@ def identity_template() -> Template:
 
 
 def identity_columns(
-    organisation: Organisation, catalogue: Catalogue, owns: Mapping[int, str], people: People
+    organisation: Organisation, catalogue: AccessCatalog, owns: Mapping[int, str], people: IdentityChunk
 ) -> dict[str, list[str]]:
     """Return the columns of identities, apart from those of their access.
 
     Args:
         organisation: the organisation.
         catalogue: its sources.
-        owns: the members for owned objects by the owner's number, from `owned`.
+        owns: the members for owned objects by the owner's number, from `ownership_members`.
         people: the identities.
     """
     p, draws, calendar = people, organisation.draws, organisation.calendar
-    names, bosses = organisation.names(p.at), np.maximum(p.boss, 0)
+    names, bosses = organisation.names(p.numbers), np.maximum(p.manager, 0)
     boss_ids, boss_names = organisation.ids(bosses), organisation.names(bosses)
-    gone, employed = p.state == TERMINATED, p.boss >= 0
-    from_hr = p.orphan <= 1
+    gone, employed = p.state == TERMINATED, p.manager >= 0
+    from_hr = p.orphan_reason <= 1
     emails = [f"{a}@{reference_data.DOMAIN}" for a in names.alias]
-    emails = ["" if less else email for email, less in zip(emails, p.mailless.tolist(), strict=True)]
-    numbers_ = [f"{number + 100:07d}" for number in p.at.tolist()]
-    lines = (draws.pick("phone", p.at, 9000) + 1000).tolist()
-    phones = [f"{dial} {line}" for dial, line in zip(take(_DIAL, p.office), lines, strict=True)]
-    ended = 1 + draws.pick("ended", p.at, np.maximum(np.minimum(p.started - 2, 700), 1))
+    emails = ["" if less else email for email, less in zip(emails, p.without_email.tolist(), strict=True)]
+    numbers_ = [f"{number + 100:07d}" for number in p.numbers.tolist()]
+    lines = (draws.integers("phone", p.numbers, 9000) + 1000).tolist()
+    phones = [f"{dial} {line}" for dial, line in zip(choose(_DIAL, p.office), lines, strict=True)]
+    ended = 1 + draws.integers("ended", p.numbers, np.maximum(np.minimum(p.days_since_start - 2, 700), 1))
     status = np.select(
-        [p.failed, gone, p.locked, p.state == PREHIRE, draws.chance("unregistered", p.at, 80)], [1, 2, 3, 4, 5], 0
+        [p.failed, gone, p.locked, p.state == PREHIRE, draws.booleans("unregistered", p.numbers, 80)],
+        [1, 2, 3, 4, 5],
+        0,
     )
     hr = catalogue.sources[HR]
-    profile = "," + encoded(
+    profile = "," + compact_json(
         {"identityProfile": reference(profile_id(organisation), PROFILE), "source": reference(hr.id, hr.name)}
     )[1:-1]  # fmt: skip
-    description = take(_DESCRIPTION, draws.pick("description", p.at, len(_DESCRIPTION)))
+    description = choose(_DESCRIPTION, draws.integers("description", p.numbers, len(_DESCRIPTION)))
     return {
-        "id": organisation.ids(p.at),
+        "id": organisation.ids(p.numbers),
         "plain": names.plain,
         "display": names.display,
         "given": names.given,
@@ -173,31 +175,31 @@ def identity_columns(
         "common": names.common,
         "email": emails,
         "email.value": [f'"{email}"' if email else "null" for email in emails],
-        "email.member": member("email", emails, ~p.mailless),
-        "phone.member": member("phone", phones, draws.chance("phone known", p.at, 800)),
+        "email.member": json_member("email", emails, ~p.without_email),
+        "phone.member": json_member("phone", phones, draws.booleans("phone known", p.numbers, 800)),
         "phone": phones,
         "number": numbers_,
-        "number.member": member("identificationNumber", numbers_, from_hr),
-        "created": calendar.early("created", p.at, p.created),
-        "modified": calendar.late("modified", p.at, p.changed),
-        "synced": calendar.early("synced", p.at, np.zeros_like(p.at)),
-        "gone": booleans(gone),
-        "top": booleans(p.at == 0),
-        "lead": booleans(p.lead),
-        "locked": booleans(p.locked),
-        "status": take(_STATUS, status),
-        "state": take(_STATE, p.state),
-        "identityState": take(_IDENTITY_STATE, p.state),
-        "department": take(_DEPARTMENT, p.department),
-        "code": take(_CODE, p.department),
-        "city": take(_CITY, p.office),
-        "country": take(_COUNTRY, p.office),
-        "region": take(_REGION, p.office),
-        "address": _ADDRESS[p.office, draws.pick("address", p.at, 2)].tolist(),
+        "number.member": json_member("identificationNumber", numbers_, from_hr),
+        "created": calendar.morning_times("created", p.numbers, p.days_since_created),
+        "modified": calendar.afternoon_times("modified", p.numbers, p.days_since_changed),
+        "synced": calendar.morning_times("synced", p.numbers, np.zeros_like(p.numbers)),
+        "gone": json_booleans(gone),
+        "top": json_booleans(p.numbers == 0),
+        "lead": json_booleans(p.is_manager),
+        "locked": json_booleans(p.locked),
+        "status": choose(_STATUS, status),
+        "state": choose(_STATE, p.state),
+        "identityState": choose(_IDENTITY_STATE, p.state),
+        "department": choose(_DEPARTMENT, p.department),
+        "code": choose(_CODE, p.department),
+        "city": choose(_CITY, p.office),
+        "country": choose(_COUNTRY, p.office),
+        "region": choose(_REGION, p.office),
+        "address": _ADDRESS[p.office, draws.integers("address", p.numbers, 2)].tolist(),
         "title": _title(organisation, p),
-        "start": calendar.dates(p.started),
-        "end.member": member("endDate", calendar.dates(ended), gone),
-        "note.member": member("note", description, every(p.at, 73, 55)),
+        "start": calendar.dates(p.days_since_start),
+        "end.member": json_member("endDate", calendar.dates(ended), gone),
+        "note.member": json_member("note", description, one_in(p.numbers, 73, 55)),
         "description": description,
         "authoritative": [f',"cloudAuthoritativeSource":"{hr.id}"' if there else "" for there in from_hr.tolist()],
         "profile": [profile if there else "" for there in from_hr.tolist()],
@@ -219,40 +221,42 @@ def identity_columns(
             )
         ],
         "processing": _processing(organisation, p),
-        "owns": [owns.get(number, "") for number in p.at.tolist()],
+        "owns": [owns.get(number, "") for number in p.numbers.tolist()],
         "tags": _tags(p),
     }
 
 
-def _title(organisation: Organisation, people: People) -> list[str]:
+def _title(organisation: Organisation, people: IdentityChunk) -> list[str]:
     p = people
-    ordinary = _TITLE[p.department, organisation.draws.pick("title", p.at, _TITLES)]
-    return np.where(p.lead, _LEAD_TITLE[np.minimum(p.level, len(_LEAD_TITLE) - 1), p.department], ordinary).tolist()
+    ordinary = _TITLE[p.department, organisation.draws.integers("title", p.numbers, _TITLES)]
+    return np.where(
+        p.is_manager, _LEAD_TITLE[np.minimum(p.level, len(_LEAD_TITLE) - 1), p.department], ordinary
+    ).tolist()
 
 
-def _processing(organisation: Organisation, people: People) -> list[str]:
-    texts, failed = [""] * people.at.size, np.flatnonzero(people.failed)
-    at = people.at[failed]
+def _processing(organisation: Organisation, people: IdentityChunk) -> list[str]:
+    texts, failed = [""] * people.numbers.size, np.flatnonzero(people.failed)
+    at = people.numbers[failed]
     draws = organisation.draws
-    stages = draws.pick("stage", at, len(reference_data.STAGES)).tolist()
-    retries = draws.pick("retries", at, 4).tolist()
-    dates = organisation.calendar.late("failed", at, 1 + draws.pick("failed", at, 20))
+    stages = draws.integers("stage", at, len(reference_data.STAGES)).tolist()
+    retries = draws.integers("retries", at, 4).tolist()
+    dates = organisation.calendar.afternoon_times("failed", at, 1 + draws.integers("failed", at, 20))
     for index, chosen, retry, date in zip(failed.tolist(), stages, retries, dates, strict=True):
         stage, message, trace = reference_data.STAGES[chosen]
         details = {"date": date, "stage": stage, "retryCount": retry, "stackTrace": trace, "message": message}
-        texts[index] = f',"processingState":"ERROR","processingDetails":{encoded(details)}'
+        texts[index] = f',"processingState":"ERROR","processingDetails":{compact_json(details)}'
     return texts
 
 
-def _tags(people: People) -> list[str]:
+def _tags(people: IdentityChunk) -> list[str]:
     sets = [(), ("executive",), ("audit-2026", "contractor"), ("audit-2026",)]
-    texts = ["," + encoded({"tags": tags, "tagsCount": len(tags)})[1:-1] if tags else "" for tags in sets]
-    chosen = np.select([people.at < 13, people.orphan == 2, every(people.at, 37, 36)], [1, 2, 3], 0)
-    return take(words(texts), chosen)
+    texts = ["," + compact_json({"tags": tags, "tagsCount": len(tags)})[1:-1] if tags else "" for tags in sets]
+    chosen = np.select([people.numbers < 13, people.orphan_reason == 2, one_in(people.numbers, 37, 36)], [1, 2, 3], 0)
+    return choose(text_array(texts), chosen)
 
 
-def holding_columns(
-    catalogue: Catalogue, grants: Grants, holdings: Holdings, columns: Mapping[str, list[str]]
+def access_summary_columns(
+    catalogue: AccessCatalog, grants: AccessBundles, holdings: Assignments, columns: Mapping[str, list[str]]
 ) -> dict[str, list[str]]:
     """Return the columns of identities that describe their access: counts and applications.
 
@@ -268,7 +272,9 @@ def holding_columns(
     usable = [(h.directory, catalogue.apps[0]), (h.ledger, catalogue.apps[1]), (h.crm, catalogue.apps[2])]
     apps: list[list[str]] = []
     for kind, app in usable:
-        before = encoded({"id": app.id, "name": app.name, "source": reference(app.source.id, app.source.name)})[:-1]
+        before = compact_json({"id": app.id, "name": app.name, "source": reference(app.source.id, app.source.name)})[
+            :-1
+        ]
         rows = zip(columns[f"{kind.key}.id"], columns[f"{kind.key}.native"], kind.present.tolist(), strict=True)
         apps.append(
             [f',{before},"account":{{"id":"{id}","accountId":"{native}"}}}}' if has else "" for id, native, has in rows]
@@ -284,13 +290,13 @@ def holding_columns(
     }
 
 
-def access_column(grants: Grants, holdings: Holdings) -> list[bytes]:
+def access_column(grants: AccessBundles, holdings: Assignments) -> list[bytes]:
     """Return the access items of each identity: JSON objects separated by commas, in UTF-8."""
     pieces = [part.access[at].tolist() for part, at in holdings.access.of(grants)]
     return [b"".join(items)[1:] for items in zip(*pieces, strict=True)]
 
 
-def owned(catalogue: Catalogue) -> dict[int, str]:
+def ownership_members(catalogue: AccessCatalog) -> dict[int, str]:
     """Return the members `owns` and `ownsCount` of the documents of owners, by the owner's number."""
     c, things = catalogue, dict[int, dict[str, list[dict[str, str]]]]()
     everything = (
@@ -304,10 +310,10 @@ def owned(catalogue: Catalogue) -> dict[int, str]:
         if thing.owner is not None:
             things.setdefault(thing.owner.number, {}).setdefault(kind, []).append(reference(thing.id, thing.name))
     return {
-        number: "," + encoded({"owns": [kinds], "ownsCount": sum(map(len, kinds.values()))})[1:-1]
+        number: "," + compact_json({"owns": [kinds], "ownsCount": sum(map(len, kinds.values()))})[1:-1]
         for number, kinds in things.items()
     }
 
 
-def _texts(values: Numbers) -> list[str]:
+def _texts(values: IntArray) -> list[str]:
     return [str(value) for value in values.tolist()]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whohas.generate.catalogue import AccessProfile, Catalogue, Entitlement, Person, Role
-from whohas.generate.rng import Numbers, Words, words
-from whohas.generate.template import encoded
+from whohas.generate.catalogue import AccessCatalog, AccessProfile, Entitlement, Owner, Role
+from whohas.generate.rng import IntArray, TextArray, text_array
+from whohas.generate.template import compact_json
 
 PERMISSION_BUNDLES = ((0,), (1,), (1, 3), (2,), (2, 7), (3,), (1, 5), (6,), (0, 4), (0, 1, 5), (3, 6, 7))
 LEDGER_BUNDLES = ((0,), (0, 1), (0, 2), (0, 1, 2), (0, 3), (0, 4))
@@ -23,7 +23,7 @@ POWER_BUNDLES = ((0,), (1, 2), (0, 3))
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class EncodedBundles:
     """The bundles of one kind. The last bundle is empty.
 
     Attributes:
@@ -32,18 +32,18 @@ class Pieces:
         counts: for each bundle, the numbers of its entitlements, access profiles and roles.
     """
 
-    values: Words
-    access: Words
-    counts: Numbers
+    values: TextArray
+    access: TextArray
+    counts: IntArray
 
     @property
-    def nothing(self) -> int:
+    def empty_bundle(self) -> int:
         """The index of the empty bundle."""
         return len(self.values) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Grants:
+class AccessBundles:
     """All bundles that an account can have, by kind. The text after a colon says which bundle has which index.
 
     Attributes:
@@ -56,16 +56,16 @@ class Grants:
         permissions: permission sets of the customer system: as in `PERMISSION_BUNDLES`.
     """
 
-    basics: Pieces
-    projects: Pieces
-    powers: Pieces
-    ledger: Pieces
-    books: Pieces
-    crm: Pieces
-    permissions: Pieces
+    basics: EncodedBundles
+    projects: EncodedBundles
+    powers: EncodedBundles
+    ledger: EncodedBundles
+    books: EncodedBundles
+    crm: EncodedBundles
+    permissions: EncodedBundles
 
     @classmethod
-    def of(cls, catalogue: Catalogue) -> Grants:
+    def of(cls, catalogue: AccessCatalog) -> AccessBundles:
         """Return the bundles of a catalogue."""
         c = catalogue
         everybody, remote = c.staff[0], c.staff[1]
@@ -107,18 +107,18 @@ class _Bundle:
     roles: tuple[Role, ...] = ()
 
 
-def _pieces(bundles: list[_Bundle]) -> Pieces:
+def _pieces(bundles: list[_Bundle]) -> EncodedBundles:
     bundles = [*bundles, _Bundle()]
     counts = [(len(b.entitlements), len(b.profiles), len(b.roles)) for b in bundles]
-    return Pieces(
-        words([_listed(e.value for e in b.entitlements) for b in bundles]),
+    return EncodedBundles(
+        text_array([_listed(e.value for e in b.entitlements) for b in bundles]),
         np.array([_listed(_items(b)).encode() for b in bundles], dtype=object),
         np.array(counts, dtype=np.int64),
     )
 
 
 def _listed(values: Iterable[object]) -> str:
-    return "".join("," + encoded(value) for value in values)
+    return "".join("," + compact_json(value) for value in values)
 
 
 def _items(bundle: _Bundle) -> list[dict[str, object]]:
@@ -171,5 +171,5 @@ def _role(role: Role) -> dict[str, object]:
     }
 
 
-def _owner(person: Person) -> dict[str, str]:
+def _owner(person: Owner) -> dict[str, str]:
     return {"id": person.id, "name": person.alias, "displayName": person.name}

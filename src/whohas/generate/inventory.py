@@ -6,16 +6,28 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from whohas.generate.catalogue import DIRECTORY, HR, AccessProfile, App, Catalogue, Entitlement, Person, Role, Source
+from whohas.generate.catalogue import (
+    DIRECTORY,
+    HR,
+    AccessCatalog,
+    AccessProfile,
+    App,
+    Entitlement,
+    GeneratedSource,
+    Owner,
+    Role,
+)
 from whohas.generate.describe import PROFILE, profile_id, reference
 from whohas.generate.people import Organisation
-from whohas.generate.rng import Numbers
-from whohas.generate.template import encoded
+from whohas.generate.rng import IntArray
+from whohas.generate.template import compact_json
 
 Document = dict[str, object]
 
 
-def inventory(organisation: Organisation, catalogue: Catalogue, identities: int) -> Iterator[tuple[str, list[bytes]]]:
+def catalog_documents(
+    organisation: Organisation, catalogue: AccessCatalog, identities: int
+) -> Iterator[tuple[str, list[bytes]]]:
     """Yield the name of each file, without `.ndjson`, and its lines.
 
     Args:
@@ -33,7 +45,7 @@ def inventory(organisation: Organisation, catalogue: Catalogue, identities: int)
         "apps": [_app(a) for a in catalogue.apps],
     }
     for name, documents in files.items():
-        yield name, [encoded(document).encode() for document in documents]
+        yield name, [compact_json(document).encode() for document in documents]
 
 
 class _Dates:
@@ -44,21 +56,21 @@ class _Dates:
 
     def of(self, kind: str, number: int) -> Document:
         at, calendar = np.array([number], dtype=np.int64), self._organisation.calendar
-        age: Numbers = 400 + self._organisation.draws.pick(kind, at, 2500)
-        changed: Numbers = 1 + self._organisation.draws.pick(f"{kind} change", at, 390)
+        age: IntArray = 400 + self._organisation.draws.integers(kind, at, 2500)
+        changed: IntArray = 1 + self._organisation.draws.integers(f"{kind} change", at, 390)
         return {
-            "created": calendar.early(kind, at, age)[0],
-            "modified": calendar.late(kind, at, changed)[0],
-            "synced": calendar.early(f"{kind} sync", at, np.zeros_like(at))[0],
+            "created": calendar.morning_times(kind, at, age)[0],
+            "modified": calendar.afternoon_times(kind, at, changed)[0],
+            "synced": calendar.morning_times(f"{kind} sync", at, np.zeros_like(at))[0],
         }
 
 
-def _owner(person: Person, email: bool = False) -> Document:
+def _owner(person: Owner, email: bool = False) -> Document:
     owner: Document = {"type": "IDENTITY", "id": person.id, "name": person.name}
     return owner | ({"email": person.email} if email else {})
 
 
-def _source(number: int, source: Source, dates: _Dates) -> Document:
+def _source(number: int, source: GeneratedSource, dates: _Dates) -> Document:
     known = dates.of("source", number)
     return {
         "id": source.id,
@@ -82,7 +94,7 @@ def _source(number: int, source: Source, dates: _Dates) -> Document:
     }
 
 
-def _profile(organisation: Organisation, source: Source, identities: int, dates: _Dates) -> Document:
+def _profile(organisation: Organisation, source: GeneratedSource, identities: int, dates: _Dates) -> Document:
     known = dates.of("identity profile", 0)
     return {
         "id": profile_id(organisation),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Culture:
+class NamePool:
     """The names of one language. Lists of names are separated by semicolons.
 
     Attributes:
@@ -57,7 +57,7 @@ _LATIN = str.maketrans(
 )
 
 
-def name(word: str) -> Name:
+def parse_name(word: str) -> Name:
     """Parse `shown=latin` or `shown`; without `latin` it is derived by removing accents."""
     shown, _, latin = word.partition("=")
     if latin:
@@ -66,20 +66,20 @@ def name(word: str) -> Name:
     return Name(shown, "".join(c for c in plain if c.isascii()))
 
 
-def split(text: str) -> list[Name]:
+def parse_names(text: str) -> list[Name]:
     """Parse a list of names separated by semicolons."""
-    return [name(word) for word in text.split(";") if word]
+    return [parse_name(word) for word in text.split(";") if word]
 
 
-def families(culture: Culture) -> list[Name]:
+def family_names(culture: NamePool) -> list[Name]:
     """Return all family names of a culture: the composed ones, then the others."""
-    tails = split(culture.tails) or [Name("", "")]
-    composed = [Name(h.shown + t.shown, h.latin + t.latin) for h in split(culture.heads) for t in tails]
-    return composed + split(culture.whole)
+    tails = parse_names(culture.tails) or [Name("", "")]
+    composed = [Name(h.shown + t.shown, h.latin + t.latin) for h in parse_names(culture.heads) for t in tails]
+    return composed + parse_names(culture.whole)
 
 
 CULTURES = (
-    Culture(
+    NamePool(
         given="Alice;Edmund;Harriet;Rowan;Imogen;Callum;Beatrice;Gareth;Tamsin;Owen;Philippa;Duncan;Rosalind;Hugh;"
         'Maeve;Declan;Bronwen;Fergus;Cordelia;Angus;Niamh;Ruairí;William "Bill"=william;'
         'Margaret "Peggy"=margaret;Winifred;Barnaby;Clementine;Jasper;Ottoline;Piers;Sorcha;Tobias',
@@ -88,7 +88,7 @@ CULTURES = (
         whole="O'Larkin;O'Fennimore;Mac Tarrow;Quillhaven, Jr.=quillhaven.jr;Pemberley-Vosse=pemberley-vosse",
         home=("Bristol", "Dublin", "Toronto", "Denver"),
     ),
-    Culture(
+    NamePool(
         given="Anna;Björn;Claudia;Dieter;Elke;Florian;Gisela;Heiko;Ingrid;Jürgen;Käthe;Lukas;Marlene;Niklas;Ottilie;"
         "Petra;Rüdiger;Sabine;Thilo;Ute;Volker;Wiebke;Xaver;Yannick;Zita;Sören;Friederike;Matthias",
         heads="Eichen;Birken;Tannen;Linden;Falken;Stern;Silber;Wald;Nebel;Korn;Mühlen;Rosen;Stein;Krähen;Winzer",
@@ -96,7 +96,7 @@ CULTURES = (
         whole="Weißgerberich;Großkreutzer",
         home=("Hamburg", "Zürich"),
     ),
-    Culture(
+    NamePool(
         given="Adèle;Benoît;Chloé;Didier;Élodie;François;Geneviève;Hugues;Inès;Jérôme;Léa;Mathéo;Noémie;Océane;Pascal;"
         "Quentin;Rémi;Solène;Thérèse;Ulysse;Valérie;Yves;Zoé;Anaïs;Loïc;Maëlle",
         heads="Mont;Beau;Clair;Haut;Roche;Val;Fontan;Bois;Champ;Pré;Vieux;Grand",
@@ -104,7 +104,7 @@ CULTURES = (
         whole="d'Aubervane;de la Rochemarais;L'Hôtellerin",
         home=("Lyon", "Montréal"),
     ),
-    Culture(
+    NamePool(
         given="Álvaro;Belén;Ciro;Dolores;Esteban;Fátima;Gonzalo;Inés;Joaquín;Lucía;Martín;Nuria;Óscar;Paloma;Ramón;"
         "Sofía;Tomás;Úrsula;Vicente;Ximena;Íñigo;Pilar;Andrés;Concepción",
         heads="Valde;Monte;Fuente;Rio;Torre;Campo;Alta;Piedra;Villa;Puente",
@@ -112,7 +112,7 @@ CULTURES = (
         whole="Ordóñez-Valdemora=ordonez-valdemora;Peñascosa",
         home=("Valencia", "Santiago"),
     ),
-    Culture(
+    NamePool(
         given="Afonso;Beatriz;Caio;Débora;Eduarda;Frederico;Glória;Heitor;Iara;João;Luísa;Mário;Natália;Otávio;Raíssa;"
         "Simão;Tânia;Vítor;Antônia;Conceição",
         heads="Serra;Ribeira;Figueir;Carval;Olivei;Nasci;Pinha;Lagoa",
@@ -120,35 +120,35 @@ CULTURES = (
         whole="Araújo-Moitinho=araujo-moitinho",
         home=("São Paulo", "Porto"),
     ),
-    Culture(
+    NamePool(
         given="Łucja;Bartłomiej;Czesław;Dagmara;Elżbieta;Grażyna;Jędrzej;Kinga;Michał;Mieszko;Nadzieja;Oliwia;Paweł;"
         "Rafał;Stanisław;Świętosława;Tomasz;Urszula;Wojciech;Zuzanna;Žofie;Ondřej;Květa;Šimon",
         heads="Brzoz;Wierzb;Sokol;Jastrz;Dąbr;Krzem;Wrzos;Jawor;Śnież;Grzyb",
         tails="owicz;yk;ecki-Wróbl=ecki-wrobl;eniak;uszko;ęga;omir;asz",
         home=("Kraków", "Hamburg"),
     ),
-    Culture(
+    NamePool(
         given="Åsa;Bjørn;Dagny;Eirik;Frøya;Gunnar;Håkon;Ingeborg;Jørgen;Kåre;Linnéa;Mårten;Oddny;Pål;Ragnhild;Sigurd;"
         "Torbjörn;Vigdís;Ylva;Øystein;Ægir;Þóra=thora",
         heads="Fjell;Björk;Havs;Sky;Granit;Älv;Nord;Is;Tind;Lyng",
         tails="kvist;ström;dahlen;vik;mark;løkke;haug;gård;lund",
         home=("Göteborg",),
     ),
-    Culture(
+    NamePool(
         given="Alessia;Beppe;Chiara;Donato;Eufemia;Fabrizio;Ginevra;Ippolita;Lapo;Mirella;Niccolò;Ornella;Pasquale;"
         "Rosalba;Saverio;Tiziana;Ubaldo;Zeno",
         heads="Acqua;Belle;Casta;Monda;Palo;Selva;Terra;Fiora",
         tails="chiara;montini;gnoli;verdi;spino;rossa;dori;vanti",
         home=("Lyon", "Zürich"),
     ),
-    Culture(
+    NamePool(
         given="Ayşe;Barış;Çağla;Deniz;Emre;Gülşen;Hakan;İpek=ipek;Kerem;Leyla;Mert;Nazlı;Onur;Özge;Selin;Şule;Tolga;"
         "Ümit;Yağmur;Zeynep",
         heads="Dağ;Gök;Kara;Ak;Yıldız;Deniz;Çınar;Kaya",
         tails="soylu;pınar;oğulları;tepeli;ışık;gülenç;çelebi;demirci",
         home=("Hamburg", "Athens"),
     ),
-    Culture(
+    NamePool(
         given="Αλέξανδρος=alexandros;Βασιλική=vasiliki;Γιώργος=giorgos;Δήμητρα=dimitra;Ελένη=eleni;Ζωή=zoi;"
         "Ηλίας=ilias;Θάλεια=thaleia;Ιωάννης=ioannis;Κατερίνα=katerina;Λευτέρης=lefteris;Μαρίνα=marina;Νίκος=nikos;"
         "Ξένια=xenia;Οδυσσέας=odysseas;Σπύρος=spyros",
@@ -156,7 +156,7 @@ CULTURES = (
         tails="άκης=akis;έλης=elis;άτος=atos;ίτης=itis;ιώτης=iotis",
         home=("Athens",),
     ),
-    Culture(
+    NamePool(
         given="Андрій=andrii;Богдана=bohdana;Василь=vasyl;Галина=halyna;Дмитро=dmytro;Євгенія=yevheniia;Зоряна=zoriana;"
         "Іван=ivan;Катерина=kateryna;Любов=liubov;Микола=mykola;Надія=nadiia;Олег=oleh;Поліна=polina;Роман=roman;"
         "Соломія=solomiia;Тарас=taras;Юлія=yuliia",
@@ -164,7 +164,7 @@ CULTURES = (
         tails="енко=enko;чук=chuk;юк=yuk;енюк=eniuk;ченко=chenko",
         home=("Kraków", "Denver"),
     ),
-    Culture(
+    NamePool(
         given="桜=sakura;陽翔=haruto;美咲=misaki;蓮=ren;結衣=yui;大和=yamato;葵=aoi;悠真=yuma;凛=rin;湊=minato;芽依=mei;"
         "颯太=sota;紬=tsumugi;律=ritsu;楓=kaede;千尋=chihiro",
         heads="霧=kiri;星=hoshi;雪=yuki;青=ao;月=tsuki;風=kaze",
@@ -172,7 +172,7 @@ CULTURES = (
         home=("Osaka",),
         family_first=True,
     ),
-    Culture(
+    NamePool(
         given="晓岚=xiaolan;子墨=zimo;雨桐=yutong;浩然=haoran;思远=siyuan;欣怡=xinyi;明哲=mingzhe;若曦=ruoxi;天佑=tianyou;"
         "静雯=jingwen;俊熙=junxi;梦琪=mengqi;志远=zhiyuan;诗涵=shihan",
         heads="云=yun;凌=ling;柳=liu;沐=mu;欧阳=ouyang;司空=sikong;百里=baili;东方=dongfang;上官=shangguan;慕容=murong",
@@ -180,7 +180,7 @@ CULTURES = (
         home=("Singapore",),
         family_first=True,
     ),
-    Culture(
+    NamePool(
         given="서연=seoyeon;도윤=doyun;하은=haeun;시우=siu;지아=jia;주원=juwon;수아=sua;건우=geonu;다은=daeun;예준=yejun;"
         "소율=soyul;은찬=eunchan",
         heads="남궁=namgung;황보=hwangbo;제갈=jegal;선우=seonu;독고=dokgo;서문=seomun;가람=garam;노을=noeul;다솜=dasom;마루=maru;바람=baram;하늘=haneul;소담=sodam;여울=yeoul",
@@ -188,14 +188,14 @@ CULTURES = (
         home=("Osaka", "Singapore"),
         family_first=True,
     ),
-    Culture(
+    NamePool(
         given="Aarav;Bhavna;Chirag;Divya;Eshan;Gauri;Harish;Ishani;Jatin;Kavya;Lakshmi;Manoj;Nandini;Omkar;Pooja;Rohan;"
         "Sunita;Tarun;Urvashi;Vikram",
         heads="Chandra;Surya;Megha;Vana;Nila;Hima;Tara;Sagara",
         tails="kanthi;murali;prasadi;vardhana;shekari;nathula;devani",
         home=("Pune", "Singapore"),
     ),
-    Culture(
+    NamePool(
         given="Amina;Babajide;Chiamaka;Dayo;Efua;Folasade;Gideon;Halima;Ifeoma;Jabari;Kwame;Lerato;Makena;Nnamdi;"
         "Olúwaseun;Thandiwe;Wanjiru;Yaa;Zawadi;Karim;Nour;Rashid;Salma;Yasmin",
         heads="Ade;Oko;Mwa;Nde;Kala;Zuri;Bala;Tafa",

@@ -13,9 +13,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.object_]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+TextArray = npt.NDArray[np.object_]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -28,27 +28,27 @@ def _key(seed: int, stream: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class RandomStream:
     """A source of random numbers with one seed. Each method takes a stream's name and an array of object numbers."""
 
     seed: int
 
-    def bits(self, stream: str, at: Numbers) -> npt.NDArray[np.uint64]:
+    def bits(self, stream: str, at: IntArray) -> npt.NDArray[np.uint64]:
         """Return 64 uniformly distributed bits for every number in `at`."""
         mixed = (at.astype(np.uint64) + np.uint64(1)) * _GOLDEN + np.uint64(_key(self.seed, stream))
         mixed = (mixed ^ (mixed >> np.uint64(30))) * _FIRST
         mixed = (mixed ^ (mixed >> np.uint64(27))) * _SECOND
         return mixed ^ (mixed >> np.uint64(31))
 
-    def pick(self, stream: str, at: Numbers, count: int | Numbers) -> Numbers:
+    def integers(self, stream: str, at: IntArray, count: int | IntArray) -> IntArray:
         """Return an integer from 0 to `count` - 1 for every number in `at`."""
         return (self.bits(stream, at) >> np.uint64(33)).astype(np.int64) % count
 
-    def chance(self, stream: str, at: Numbers, permille: int | Numbers) -> Flags:
+    def booleans(self, stream: str, at: IntArray, permille: int | IntArray) -> BoolArray:
         """Return a boolean for every number in `at`, true for about `permille` of 1,000."""
-        return self.pick(stream, at, 1000) < permille
+        return self.integers(stream, at, 1000) < permille
 
-    def ids(self, kind: str, at: Numbers) -> list[str]:
+    def ids(self, kind: str, at: IntArray) -> list[str]:
         """Return an id of 32 lower-case hex digits for every number in `at`."""
         halves = np.empty((at.size, 2), dtype=">u8")
         halves[:, 0] = self.bits(f"{kind}/high", at)
@@ -57,24 +57,24 @@ class Draws:
         return [digits[start : start + 32] for start in range(0, len(digits), 32)]
 
 
-def numbers(*values: int) -> Numbers:
+def integer_array(*values: int) -> IntArray:
     """Return an array of integers."""
     return np.array(values, dtype=np.int64)
 
 
-def words(values: list[str] | tuple[str, ...]) -> Words:
+def text_array(values: list[str] | tuple[str, ...]) -> TextArray:
     """Return an array of texts."""
     return np.array(values, dtype=object)
 
 
-def take(choices: Words, at: Numbers) -> list[str]:
+def choose(choices: TextArray, at: IntArray) -> list[str]:
     """Return the choice at each index in `at`."""
     return choices[at].tolist()
 
 
-def every(at: Numbers, period: int, phase: int) -> Flags:
+def one_in(at: IntArray, period: int, phase: int) -> BoolArray:
     """Return a boolean for every number in `at`: true for those with the remainder `phase` on division by `period`.
 
-    Used for rare cases instead of `chance`, so that even a small organisation has some.
+    Used for rare cases instead of `booleans`, so that even a small organisation has some.
     """
     return at % period == phase

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from whohas.generate.assignments import Held, Holdings
-from whohas.generate.badges import Badges
+from whohas.generate.assignments import AccountKind, Assignments
+from whohas.generate.badges import BadgeRows
 from whohas.generate.catalogue import BADGES, SOURCE_NAMES
-from whohas.generate.people import EXTERNAL, NO_ACCOUNTS, TERMINATED, People
+from whohas.generate.people import EXTERNAL, NO_ACCOUNTS, TERMINATED, IdentityChunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Summary:
         return [(name.replace("_", " "), getattr(self, name)) for name in names]
 
 
-class Tally:
+class SummaryCounter:
     """Collects the counts while chunks are written; `summary` returns them."""
 
     def __init__(self) -> None:
@@ -75,27 +75,27 @@ class Tally:
         """Add to counts, by their names in `Summary`."""
         self._counts.update({name: int(count) for name, count in counts.items()})
 
-    def people(self, people: People, holdings: Holdings) -> None:
+    def people(self, people: IdentityChunk, holdings: Assignments) -> None:
         """Count some identities and their accounts."""
         p = people
         accounts = np.sum([kind.present for kind in holdings.kinds], axis=0)
         working = np.sum([kind.present & ~kind.disabled for kind in holdings.kinds], axis=0)
         self.add(
-            identities=p.at.size,
-            managers=p.lead.sum(),
+            identities=p.numbers.size,
+            managers=p.is_manager.sum(),
             terminated_identities=(p.state == TERMINATED).sum(),
             locked_identities=p.locked.sum(),
             identity_errors=p.failed.sum(),
-            orphan_identities=(p.orphan > 0).sum(),
-            identities_without_source=((p.orphan == EXTERNAL) | (p.orphan == NO_ACCOUNTS)).sum(),
+            orphan_identities=(p.orphan_reason > 0).sum(),
+            identities_without_source=((p.orphan_reason == EXTERNAL) | (p.orphan_reason == NO_ACCOUNTS)).sum(),
             identities_without_accounts=(accounts == 0).sum(),
-            identities_without_email=p.mailless.sum(),
+            identities_without_email=p.without_email.sum(),
             enabled_accounts_of_the_terminated=working[p.state == TERMINATED].sum(),
         )
         for kind in holdings.kinds:
             self.accounts(kind)
 
-    def accounts(self, kind: Held, uncorrelated: bool = False) -> None:
+    def accounts(self, kind: AccountKind, uncorrelated: bool = False) -> None:
         """Count accounts of one kind."""
         total = int(kind.present.sum())
         self.add(accounts=total, uncorrelated_accounts=total * uncorrelated)
@@ -105,10 +105,10 @@ class Tally:
             disabled=int(kind.disabled.sum()),
             locked=int(kind.locked.sum()),
             privileged=int(kind.privileged.sum()),
-            manually_correlated=int(kind.chosen.sum()),
+            manually_correlated=int(kind.manually_correlated.sum()),
         )
 
-    def badges(self, badges: Badges) -> None:
+    def badges(self, badges: BadgeRows) -> None:
         """Count badges as accounts of the badge system."""
         self._of[BADGES].update(accounts=badges.rows, uncorrelated=badges.uncorrelated, disabled=badges.disabled)
 

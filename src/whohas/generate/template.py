@@ -21,21 +21,21 @@ Columns = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextSlot:
     """A slot for a JSON string. The column has it escaped, without the quotes."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ValueSlot:
     """A slot for any JSON value; as the only element of a list: for all its elements, separated by commas."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class MembersSlot:
     """A slot for object members that only some documents have.
 
     The column has `,"key":value` for each member, or an empty text. The slot must not be the first in its object; its
@@ -46,23 +46,23 @@ class Members:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
-    """A slot like `Value` whose column has bytes in UTF-8: for large values that repeat, encoded once."""
+class EncodedSlot:
+    """A slot like `ValueSlot` whose column has bytes in UTF-8: for large values that repeat, encoded once."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template of a document: runs of text with slots, and between the runs the slots of type `Encoded`.
+    """A template of a document: runs of text with slots, and between the runs the slots of type `EncodedSlot`.
 
     Attributes:
         runs: the runs, one more than `between`.
-        between: the name of the column of each `Encoded` slot.
+        encoded_columns: the name of the column of each `EncodedSlot` slot.
     """
 
     runs: tuple[_Run, ...]
-    between: tuple[str, ...]
+    encoded_columns: tuple[str, ...]
 
     @classmethod
     def of(cls, shape: Mapping[str, object]) -> Template:
@@ -74,7 +74,7 @@ class Template:
             match piece:
                 case str():
                     fixed[-1] += piece
-                case Encoded():
+                case EncodedSlot():
                     between.append(piece.column)
                     runs.append(([""], []))
                 case _:
@@ -93,13 +93,13 @@ class Template:
         Args:
             columns: the columns of text.
             where: write only the documents for which this is true; None for all.
-            encoded: the columns of `Encoded` slots.
+            encoded: the columns of `EncodedSlot` slots.
         """
         first, *others = (run.lines(columns, where) for run in self.runs)
         if not others:
             return first
         parts: list[Iterable[bytes]] = [first]
-        for name, run in zip(self.between, others, strict=True):
+        for name, run in zip(self.encoded_columns, others, strict=True):
             parts += [encoded[name] if where is None else compress(encoded[name], where), run]
         return map(b"".join, zip(*parts, strict=True))
 
@@ -124,19 +124,19 @@ class _Run:
         return map(str.encode, map("".join, rows if where is None else compress(rows, where)))
 
 
-def _pieces(shape: object) -> Iterator[str | Value | Members | Encoded]:
+def _pieces(shape: object) -> Iterator[str | ValueSlot | MembersSlot | EncodedSlot]:
     match shape:
-        case Text(column):
+        case TextSlot(column):
             yield '"'
-            yield Value(column)
+            yield ValueSlot(column)
             yield '"'
-        case Value() | Members() | Encoded():
+        case ValueSlot() | MembersSlot() | EncodedSlot():
             yield shape
         case dict():
             yield "{"
             for index, (key, value) in enumerate(cast("dict[str, object]", shape).items()):
-                if not isinstance(value, Members):
-                    yield ("," if index else "") + encoded(key) + ":"
+                if not isinstance(value, MembersSlot):
+                    yield ("," if index else "") + compact_json(key) + ":"
                 yield from _pieces(value)
             yield "}"
         case list():
@@ -146,14 +146,14 @@ def _pieces(shape: object) -> Iterator[str | Value | Members | Encoded]:
                 yield from _pieces(value)
             yield "]"
         case _:
-            yield encoded(shape)
+            yield compact_json(shape)
 
 
-def encoded(value: object) -> str:
+def compact_json(value: object) -> str:
     """Return a value as compact JSON; letters outside ASCII are not escaped."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def escaped(text: str) -> str:
+def json_escaped(text: str) -> str:
     """Return a text as it is written between the quotes of a JSON string."""
-    return encoded(text)[1:-1]
+    return compact_json(text)[1:-1]

@@ -11,16 +11,22 @@ from typing import IO, Final
 import numpy as np
 
 from whohas.generate.accounts import account_columns, account_templates
-from whohas.generate.activity import activity_template, event_template, happening_columns, requested
-from whohas.generate.assignments import holdings
-from whohas.generate.badges import MAPPING, VISITOR_PERIOD, badges, header, visitors
-from whohas.generate.catalogue import Catalogue, catalogue
-from whohas.generate.describe import access_column, holding_columns, identity_columns, identity_template, owned
-from whohas.generate.grants import Grants
-from whohas.generate.inventory import inventory
+from whohas.generate.activity import activity_columns, activity_template, event_template, has_access_request
+from whohas.generate.assignments import assign_access
+from whohas.generate.badges import MAPPING, VISITOR_PERIOD, badge_rows, csv_header, visitor_badge_rows
+from whohas.generate.catalogue import AccessCatalog, create_catalog
+from whohas.generate.describe import (
+    access_column,
+    access_summary_columns,
+    identity_columns,
+    identity_template,
+    ownership_members,
+)
+from whohas.generate.grants import AccessBundles
+from whohas.generate.inventory import catalog_documents
 from whohas.generate.people import Organisation
-from whohas.generate.summary import Summary, Tally
-from whohas.generate.uncorrelated import strays
+from whohas.generate.summary import Summary, SummaryCounter
+from whohas.generate.uncorrelated import uncorrelated_accounts
 
 REFERENCE: Final = date(2026, 11, 1)
 """The default reference date: the day whose state the files describe."""
@@ -70,19 +76,19 @@ class _Writer:
         self._folder = folder
         self._stack = stack
         self._organisation = organisation
-        self._catalogue: Catalogue = catalogue(organisation)
-        self._grants = Grants.of(self._catalogue)
-        self._tally = Tally()
+        self._catalogue: AccessCatalog = create_catalog(organisation)
+        self._grants = AccessBundles.of(self._catalogue)
+        self._tally = SummaryCounter()
 
     def write(self, progress: Callable[[int], None]) -> Summary:
         total = self._organisation.identities
         self._people(progress)
         accounts = self._open("accounts.ndjson", "ab")
-        for kind, lines in strays(self._organisation, self._catalogue, self._grants, CHUNK):
+        for kind, lines in uncorrelated_accounts(self._organisation, self._catalogue, self._grants, CHUNK):
             _put(accounts, lines)
             self._tally.accounts(kind, uncorrelated=True)
         self._visitors(max(2, total // VISITOR_PERIOD))
-        for name, lines in inventory(self._organisation, self._catalogue, self._tally.with_source):
+        for name, lines in catalog_documents(self._organisation, self._catalogue, self._tally.with_source):
             _put(self._open(f"{name}.ndjson"), lines)
         (self._folder / "badges.toml").write_text(MAPPING, encoding="utf-8", newline="\n")
         c = self._catalogue
@@ -103,34 +109,34 @@ class _Writer:
                     "badges.csv",
                 )
             )
-            badges_.write(header().encode())
+            badges_.write(csv_header().encode())
             identity, event, activity = identity_template(), event_template(), activity_template(self._catalogue)
-            of_kind, owns = account_templates(self._catalogue), owned(self._catalogue)
+            of_kind, owns = account_templates(self._catalogue), ownership_members(self._catalogue)
             o, c, total = self._organisation, self._catalogue, self._organisation.identities
             for start in range(0, total, CHUNK):
                 people = o.people(np.arange(start, min(start + CHUNK, total)))
-                held = holdings(o, self._grants, people)
+                held = assign_access(o, self._grants, people)
                 columns = identity_columns(o, c, owns, people)
                 columns |= account_columns(o, self._grants, people, held, columns)
-                columns |= holding_columns(c, self._grants, held, columns)
-                requests = requested(people, held.directory.present)
-                columns |= happening_columns(o, c, people, requests, columns)
+                columns |= access_summary_columns(c, self._grants, held, columns)
+                requests = has_access_request(people, held.directory.present)
+                columns |= activity_columns(o, c, people, requests, columns)
                 _put(identities, identity.lines(columns, encoded={"access": access_column(self._grants, held)}))
                 for kind in held.kinds:
                     _put(accounts, of_kind[kind.key].lines(columns, kind.present.tolist()))
                 _put(events, event.lines(columns))
                 _put(activities, activity.lines(columns, requests.tolist()))
-                issued = badges(o, people, columns)
+                issued = badge_rows(o, people, columns)
                 badges_.write(issued.text.encode())
                 self._tally.people(people, held)
                 self._tally.badges(issued)
-                self._tally.add(events=people.at.size, account_activities=requests.sum())
-                progress(start + people.at.size)
+                self._tally.add(events=people.numbers.size, account_activities=requests.sum())
+                progress(start + people.numbers.size)
 
     def _visitors(self, total: int) -> None:
         file = self._open("badges.csv", "ab")
         for start in range(0, total, CHUNK):
-            issued = visitors(self._organisation, range(start, min(start + CHUNK, total)))
+            issued = visitor_badge_rows(self._organisation, range(start, min(start + CHUNK, total)))
             file.write(issued.text.encode())
             self._tally.badges(issued)
 

@@ -13,17 +13,17 @@ The modules, in the order in which a load uses them::
     publish    lists the changes of each table; the store commits them
 """
 
-from whohas.ingest.guard import Limits, LoadStopped
+from whohas.ingest.guard import GuardLimits, LoadStopped
 from whohas.ingest.load import load
-from whohas.ingest.report import FileCount, LoadReport, Loss, Progress, Rejection, SourceCount, TableCount
+from whohas.ingest.report import FileCount, LoadProgress, LoadReport, Loss, Rejection, SourceCount, TableCount
 
 __all__ = [
     "FileCount",
-    "Limits",
+    "GuardLimits",
+    "LoadProgress",
     "LoadReport",
     "LoadStopped",
     "Loss",
-    "Progress",
     "Rejection",
     "SourceCount",
     "TableCount",

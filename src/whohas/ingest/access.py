@@ -1,7 +1,7 @@
 """Derive access at the end of a load: rebuild the rows of `identity_access` that follow from what accounts hold.
 
-`derive` decides which sources are affected, `deriving.Deriving` computes the rows in SQL, and the helpers here turn the
-result into changes of `account_entitlements`, `identity_access` and `overruled_access`.
+`derive_access` decides which sources are affected, `deriving.AccessDerivation` computes the rows in SQL, and the
+helpers here turn the result into changes of `account_entitlements`, `identity_access` and `overruled_access`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.ingest.deriving import Deriving, Scope
-from whohas.ingest.entitlement_links import stage_held
-from whohas.ingest.given import DOCUMENTS, FILE, After, given, listed
-from whohas.ingest.pipeline import Reading
+from whohas.ingest.deriving import AccessDerivation, DerivationScope
+from whohas.ingest.entitlement_links import stage_derived_entitlements
+from whohas.ingest.given import DOCUMENTS, FILE, TablesAfterLoad, document_access_sql, sql_text_list
+from whohas.ingest.pipeline import ReadPipeline
 from whohas.ingest.publish import data_files
-from whohas.plurals import counted
-from whohas.warehouse.evolved import lacking
+from whohas.plurals import pluralize
+from whohas.warehouse.evolved import missing_columns
 from whohas.warehouse.schema import (
     ACCESS_PROFILES,
     ACCOUNT_ENTITLEMENTS,
@@ -32,7 +32,7 @@ from whohas.warehouse.schema import (
     SOURCES,
     Table,
 )
-from whohas.warehouse.store import Change
+from whohas.warehouse.store import TableChange
 
 _GLOBAL_TABLES = frozenset(table.name for table in (IDENTITIES, IDENTITY_ACCESS, ACCESS_PROFILES, ROLES))
 """Tables that affect the derived access of every source when they change."""
@@ -41,9 +41,9 @@ _TABLES_BY_SOURCE = (ACCOUNTS, ACCOUNT_ENTITLEMENTS, ENTITLEMENTS)
 """Tables that affect only the sources of their changed rows."""
 
 
-def derive(
-    reading: Reading, changes: list[Change], from_file: set[str], entitlements_from_file: set[str]
-) -> list[Change]:
+def derive_access(
+    reading: ReadPipeline, changes: list[TableChange], from_file: set[str], entitlements_from_file: set[str]
+) -> list[TableChange]:
     """Return a load's changes plus those that follow from them.
 
     Two kinds of rows are added: account entitlements of sources whose access is known from identity documents only, and
@@ -57,13 +57,13 @@ def derive(
     """
     rows = reading.sources.rows
     before = {id: row["holdingsFrom"] for id, row in rows.items()}
-    after = After(reading.load.base, changes)
-    for id in after.replaced(ACCOUNT_ENTITLEMENTS):
+    after = TablesAfterLoad(reading.load.base, changes)
+    for id in after.replaced_partitions(ACCOUNT_ENTITLEMENTS):
         rows[id]["holdingsFrom"] = FILE if id in entitlements_from_file else rows[id]["holdingsFrom"] or DOCUMENTS
     linked = _sources_to_link(reading, after, from_file)
     if linked:
         changes = _with_change(changes, _entitlement_links(reading, after, linked))
-        after = After(reading.load.base, changes)
+        after = TablesAfterLoad(reading.load.base, changes)
         for id in linked:
             rows[id]["holdingsFrom"] = DOCUMENTS
     origin_changed = any(row["holdingsFrom"] != before.get(id) for id, row in rows.items())
@@ -71,7 +71,7 @@ def derive(
     if scope is None:
         return changes
     names = {id: reading.sources.name(id) for id in rows}
-    deriving = Deriving(reading.connection, after, scope, reading.load.scratch, names)
+    deriving = AccessDerivation(reading.connection, after, scope, reading.load.scratch, names)
     try:
         deriving.run()
         _add_warnings(reading, deriving)
@@ -80,12 +80,12 @@ def derive(
         deriving.close()
 
 
-def _never_derived(reading: Reading) -> bool:
+def _never_derived(reading: ReadPipeline) -> bool:
     """Return whether the loaded sources were written by a version that did not derive access yet."""
-    return any(lacking(file.path, SOURCES) for file in reading.load.base.files(SOURCES))
+    return any(missing_columns(file.path, SOURCES) for file in reading.load.base.files(SOURCES))
 
 
-def _deciding_sources(reading: Reading, from_file: set[str]) -> set[str]:
+def _deciding_sources(reading: ReadPipeline, from_file: set[str]) -> set[str]:
     """Return the ids of sources whose accounts decide access: those with a file of accounts or memberships, ever."""
     rows = reading.sources.rows
     return {id for id, row in rows.items() if row["loadId"] is not None or id in from_file} | {
@@ -93,12 +93,12 @@ def _deciding_sources(reading: Reading, from_file: set[str]) -> set[str]:
     }
 
 
-def _sources_to_link(reading: Reading, after: After, from_file: set[str]) -> set[str]:
+def _sources_to_link(reading: ReadPipeline, after: TablesAfterLoad, from_file: set[str]) -> set[str]:
     """Return the ids of sources whose account entitlements have to be built from identity documents."""
-    access_changed = IDENTITY_ACCESS.name in after.changed
+    access_changed = IDENTITY_ACCESS.name in after.changed_tables
     if not access_changed and not after.files(IDENTITY_ACCESS):
         return set()
-    replaced = after.replaced(ACCOUNT_ENTITLEMENTS)
+    replaced = after.replaced_partitions(ACCOUNT_ENTITLEMENTS)
     candidates = {
         id
         for id in _deciding_sources(reading, from_file) - replaced
@@ -108,21 +108,27 @@ def _sources_to_link(reading: Reading, after: After, from_file: set[str]) -> set
     return {id for id in candidates if after.files(ACCOUNTS, frozenset({id}))}
 
 
-def _entitlement_links(reading: Reading, after: After, sources: set[str]) -> Change:
+def _entitlement_links(reading: ReadPipeline, after: TablesAfterLoad, sources: set[str]) -> TableChange:
     """Build the account entitlements of some sources from identity documents."""
     stage = reading.fresh_stage(ACCOUNT_ENTITLEMENTS)
     accounts = after.files(ACCOUNTS, frozenset(sources))
-    stage_held(reading.connection, given(after), accounts, sources, stage)
+    stage_derived_entitlements(reading.connection, document_access_sql(after), accounts, sources, stage)
     stage.finish(reading.connection)
-    return Change(ACCOUNT_ENTITLEMENTS, data_files(stage), frozenset(sources))
+    return TableChange(ACCOUNT_ENTITLEMENTS, data_files(stage), frozenset(sources))
 
 
-def _scope(reading: Reading, after: After, from_file: set[str], linked: set[str], everything: bool) -> Scope | None:
+def _scope(
+    reading: ReadPipeline, after: TablesAfterLoad, from_file: set[str], linked: set[str], everything: bool
+) -> DerivationScope | None:
     """Return the sources to derive access for, or None if nothing that the load changes can affect access."""
     deciding = _deciding_sources(reading, from_file)
-    changed = after.changed
+    changed = after.changed_tables
     everything = everything or bool(changed & _GLOBAL_TABLES) or _has_new_source(reading, deciding)
-    touched = deciding if everything else deciding & {id for table in _TABLES_BY_SOURCE for id in after.replaced(table)}
+    touched = (
+        deciding
+        if everything
+        else deciding & {id for table in _TABLES_BY_SOURCE for id in after.replaced_partitions(table)}
+    )
     if not everything and touched and _has_mixed_profile(reading, after):
         everything, touched = True, deciding
     if not touched and not (everything and after.files(ROLES) + after.files(ACCESS_PROFILES)):
@@ -132,10 +138,10 @@ def _scope(reading: Reading, after: After, from_file: set[str], linked: set[str]
     ):
         return None
     file = frozenset(id for id in touched if reading.sources.rows[id]["holdingsFrom"] == FILE)
-    return Scope(file, frozenset(touched) - file, frozenset(linked & touched), everything)
+    return DerivationScope(file, frozenset(touched) - file, frozenset(linked & touched), everything)
 
 
-def _has_new_source(reading: Reading, deciding: set[str]) -> bool:
+def _has_new_source(reading: ReadPipeline, deciding: set[str]) -> bool:
     """Return whether a source gets its first accounts or memberships from a file by this load."""
     before = {
         row["id"]
@@ -146,7 +152,7 @@ def _has_new_source(reading: Reading, deciding: set[str]) -> bool:
     return any(id not in before and reading.sources.rows[id]["holdingsFrom"] != FILE for id in deciding)
 
 
-def _has_mixed_profile(reading: Reading, after: After) -> bool:
+def _has_mixed_profile(reading: ReadPipeline, after: TablesAfterLoad) -> bool:
     """Return whether an access profile has entitlements of another source.
 
     Then no source can be derived alone, so the scope becomes all sources.
@@ -161,30 +167,35 @@ def _has_mixed_profile(reading: Reading, after: After) -> bool:
     return bool(found)
 
 
-def _has_access_rows(reading: Reading, after: After, sources: set[str], everything: bool) -> bool:
+def _has_access_rows(reading: ReadPipeline, after: TablesAfterLoad, sources: set[str], everything: bool) -> bool:
     """Return whether rows of access exist for these sources, or for any source if `everything` is set."""
-    if not after.files(IDENTITY_ACCESS) and not after.overruled():
+    if not after.files(IDENTITY_ACCESS) and not after.overruled_files():
         return False
-    condition = "true" if everything else f"list_contains({listed(sources)}, sourceId)"
-    rows = f"SELECT sourceId FROM {after.scan(IDENTITY_ACCESS)} UNION ALL SELECT sourceId FROM {given(after)}"
+    condition = "true" if everything else f"list_contains({sql_text_list(sources)}, sourceId)"
+    scans = (after.scan(IDENTITY_ACCESS), document_access_sql(after))
+    rows = " UNION ALL ".join(f"SELECT sourceId FROM {scan}" for scan in scans)
     return bool(reading.connection.sql(f"SELECT 1 FROM ({rows}) WHERE {condition} LIMIT 1").fetchall())
 
 
-def _with_derived(reading: Reading, deriving: Deriving, after: After, changes: list[Change]) -> list[Change]:
+def _with_derived(
+    reading: ReadPipeline, deriving: AccessDerivation, after: TablesAfterLoad, changes: list[TableChange]
+) -> list[TableChange]:
     """Return the changes with the partitions of derived and overruled access that differ from the snapshot."""
-    partitions = deriving.changed()
+    partitions = deriving.changed_partitions()
     if not partitions:
         return _without_stale_overruled(reading, after, changes)
     # stage both tables first: they read files that `_with_change` deletes
-    derived = [_stage_rows(reading, IDENTITY_ACCESS, partitions, deriving.access)]
-    if after.overruled() or deriving.count("SELECT count(*) FROM verdicts"):
-        derived.append(_stage_rows(reading, OVERRULED_ACCESS, partitions, deriving.overruled))
+    derived = [_stage_rows(reading, IDENTITY_ACCESS, partitions, deriving.write_access)]
+    if after.overruled_files() or deriving.count("SELECT count(*) FROM verdicts"):
+        derived.append(_stage_rows(reading, OVERRULED_ACCESS, partitions, deriving.write_overruled))
     for change in derived:
         changes = _with_change(changes, change)
     return _without_stale_overruled(reading, after, changes)
 
 
-def _without_stale_overruled(reading: Reading, after: After, changes: list[Change]) -> list[Change]:
+def _without_stale_overruled(
+    reading: ReadPipeline, after: TablesAfterLoad, changes: list[TableChange]
+) -> list[TableChange]:
     """Return the changes without overruled rows that are out of date.
 
     Rows of `overruled_access` belong to the documents of a partition; when the load replaces these documents, the
@@ -193,17 +204,17 @@ def _without_stale_overruled(reading: Reading, after: After, changes: list[Chang
     gone = {
         file.partition or ""
         for file in reading.load.base.files(OVERRULED_ACCESS)
-        if (file.partition or "") in after.replaced(IDENTITY_ACCESS)
+        if (file.partition or "") in after.replaced_partitions(IDENTITY_ACCESS)
     }
-    return _with_change(changes, Change(OVERRULED_ACCESS, (), frozenset(gone))) if gone else changes
+    return _with_change(changes, TableChange(OVERRULED_ACCESS, (), frozenset(gone))) if gone else changes
 
 
 def _stage_rows(
-    reading: Reading,
+    reading: ReadPipeline,
     table: Table,
     partitions: set[str],
     write_rows: Callable[[set[str], Callable[[pa.Table], None]], None],
-) -> Change:
+) -> TableChange:
     """Stage the rows that `write_rows` produces for some partitions, and return the change that replaces them."""
     stage = reading.fresh_stage(table)
 
@@ -212,42 +223,44 @@ def _stage_rows(
 
     write_rows(partitions, add)
     stage.finish(reading.connection)
-    return Change(table, data_files(stage), frozenset(partitions))
+    return TableChange(table, data_files(stage), frozenset(partitions))
 
 
-def _with_change(changes: list[Change], more: Change) -> list[Change]:
+def _with_change(changes: list[TableChange], more: TableChange) -> list[TableChange]:
     """Return the changes with one more, which overrides files that the load staged for the same partitions.
 
     The staged files that are overridden are deleted from disk.
     """
-    others: list[Change] = []
+    others: list[TableChange] = []
     for change in changes:
         if change.table is not more.table:
             others.append(change)
             continue
-        assert change.replace is not None and more.replace is not None
+        assert change.replaced_partitions is not None and more.replaced_partitions is not None
         kept = []
-        for file in change.add:
-            if (file.partition or "") not in more.replace or file in more.add:
+        for file in change.added_files:
+            if (file.partition or "") not in more.replaced_partitions or file in more.added_files:
                 kept.append(file)
             else:
                 Path(file.path).unlink()
-        more = Change(more.table, (*kept, *more.add), change.replace | more.replace)
+        more = TableChange(
+            more.table, (*kept, *more.added_files), change.replaced_partitions | more.replaced_partitions
+        )
     return [*others, more]
 
 
-def _add_warnings(reading: Reading, deriving: Deriving) -> None:
+def _add_warnings(reading: ReadPipeline, deriving: AccessDerivation) -> None:
     """Append warnings on overruled items and on rows for which access cannot be derived."""
     overruled = deriving.count("SELECT count(*) FROM verdicts WHERE NOT holds")
     if overruled:
-        items = counted(overruled, "access item that documents give does", "access items that documents give do")
+        items = pluralize(overruled, "access item that documents give does", "access items that documents give do")
         reading.warnings.append(
             f"{items} not hold, because the accounts of their sources do not have them: see the table overruled_access."
         )
     unknown_accounts = deriving.count("SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)")
     if unknown_accounts:
         reading.warnings.append(
-            f"{counted(unknown_accounts, 'account entitlement names', 'account entitlements name')} "
+            f"{pluralize(unknown_accounts, 'account entitlement names', 'account entitlements name')} "
             "an account that is not there: they are assigned to nobody. Load the accounts."
         )
     unknown_identities = deriving.count(
@@ -255,11 +268,13 @@ def _add_warnings(reading: Reading, deriving: Deriving) -> None:
         "ANTI JOIN people p ON p.id = a.identityId"
     )
     if unknown_identities:
-        accounts = counted(unknown_identities, "account with entitlements belongs", "accounts with entitlements belong")
+        accounts = pluralize(
+            unknown_identities, "account with entitlements belongs", "accounts with entitlements belong"
+        )
         reading.warnings.append(
             f"{accounts} to identities that are not there: no access is derived from them. Load the identities."
         )
     empty = deriving.count("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:
-        profiles = counted(empty, "access profile lists", "access profiles list")
+        profiles = pluralize(empty, "access profile lists", "access profiles list")
         reading.warnings.append(f"{profiles} no entitlements, so that no holders can be derived.")

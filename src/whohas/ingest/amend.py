@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from whohas.ingest.rewrite import Change as Revision
 from whohas.ingest.rewrite import rewrite
-from whohas.warehouse.arrow import one, pc, with_column
-from whohas.warehouse.evolved import conform
+from whohas.warehouse.arrow import as_array, pc, replace_column
+from whohas.warehouse.evolved import with_current_columns
 from whohas.warehouse.schema import Table
-from whohas.warehouse.store import Change, DataFile, Load
+from whohas.warehouse.store import DataFile, Load, TableChange
 
-Step = tuple[Revision, str]
+ColumnStep = tuple[Revision, str]
 """A change of a table's rows, and the name of the only text column that it may change."""
 
 
@@ -29,38 +29,38 @@ class Amendments:
         changes: the changes of the load so far; partitions that it replaces are not amended.
     """
 
-    def __init__(self, load: Load, changes: Sequence[Change]) -> None:
+    def __init__(self, load: Load, changes: Sequence[TableChange]) -> None:
         self._load = load
         self._changes = {change.table.name: change for change in changes}
-        self._steps: dict[tuple[str, str], list[Step]] = {}
+        self._steps: dict[tuple[str, str], list[ColumnStep]] = {}
         self._tables: dict[str, Table] = {}
 
-    def kept(self, table: Table) -> dict[str, list[DataFile]]:
+    def unreplaced_files(self, table: Table) -> dict[str, list[DataFile]]:
         """Return the files of a table that the load does not replace, by partition.
 
         The partition is the empty text for a table without partitions.
         """
         change = self._changes.get(table.name)
         files: dict[str, list[DataFile]] = {}
-        if change is not None and change.replace is None:
+        if change is not None and change.replaced_partitions is None:
             return files
         for file in self._load.base.files(table):
-            if change is None or (file.partition or "") not in (change.replace or ()):
+            if change is None or (file.partition or "") not in (change.replaced_partitions or ()):
                 files.setdefault(file.partition or "", []).append(file)
         return files
 
-    def add(self, table: Table, partition: str, step: Step) -> None:
+    def add_step(self, table: Table, partition: str, step: ColumnStep) -> None:
         """Add a step for a partition; the steps of one partition are applied in the order in which they were added."""
         self._tables[table.name] = table
         self._steps.setdefault((table.name, partition), []).append(step)
 
-    def apply(self) -> list[Change]:
+    def apply(self) -> list[TableChange]:
         """Return the load's changes, with those partitions rewritten in which a step changes a row.
 
         Files are compared first, so partitions that would stay the same are not written.
         """
         for name, table in self._tables.items():
-            kept = self.kept(table)
+            kept = self.unreplaced_files(table)
             steps = {
                 partition: partition_steps
                 for (other, partition), partition_steps in self._steps.items()
@@ -68,7 +68,7 @@ class Amendments:
             }
             for partition, partition_steps in steps.items():
                 files = kept.get(partition, [])
-                apply = all_of([step for step, _ in partition_steps])
+                apply = compose([step for step, _ in partition_steps])
                 columns = sorted({column for _, column in partition_steps})
                 if any(_differs(file, table, apply, columns) for file in files):
                     self._replace(table, partition, files, apply)
@@ -77,14 +77,14 @@ class Amendments:
     def _replace(self, table: Table, partition: str, files: Iterable[DataFile], step: Revision) -> None:
         add: list[DataFile] = []
         for file in files:
-            path = self._load.new_file(table)
+            path = self._load.new_file_path(table)
             add.append(DataFile(path, rewrite(file.path, path, table, change=step), file.partition))
-        before = self._changes.get(table.name, Change(table, (), frozenset()))
-        replace = None if table.partition is None else (before.replace or frozenset()) | {partition}
-        self._changes[table.name] = Change(table, (*add, *before.add), replace)
+        before = self._changes.get(table.name, TableChange(table, (), frozenset()))
+        replace = None if table.partition is None else (before.replaced_partitions or frozenset()) | {partition}
+        self._changes[table.name] = TableChange(table, (*add, *before.added_files), replace)
 
 
-def all_of(steps: Sequence[Revision]) -> Revision:
+def compose(steps: Sequence[Revision]) -> Revision:
     """Return one change that applies several in order."""
 
     def apply(data: pa.Table) -> pa.Table:
@@ -95,7 +95,7 @@ def all_of(steps: Sequence[Revision]) -> Revision:
     return apply
 
 
-def renamed(column: str, old: pa.Array, new: pa.Array) -> Revision:
+def replace_ids(column: str, old: pa.Array, new: pa.Array) -> Revision:
     """Return a change that replaces ids in a column; values that are not among the old ids stay.
 
     Args:
@@ -105,23 +105,23 @@ def renamed(column: str, old: pa.Array, new: pa.Array) -> Revision:
     """
 
     def apply(data: pa.Table) -> pa.Table:
-        values = one(data.column(column))
+        values = as_array(data.column(column))
         positions = pc.index_in(values, old)
         if positions.null_count == len(positions):
             return data
-        return with_column(data, column, pc.coalesce(new.take(positions), values))
+        return replace_column(data, column, pc.coalesce(new.take(positions), values))
 
     return apply
 
 
-def final_files(load: Load, changes: Iterable[Change], table: Table) -> list[DataFile]:
+def files_after_load(load: Load, changes: Iterable[TableChange], table: Table) -> list[DataFile]:
     """Return the files of a table as they will be when the load is published, without empty files of the load."""
     for change in changes:
         if change.table is table:
-            if change.replace is None:
-                return [file for file in change.add if file.rows]
-            kept = [file for file in load.base.files(table) if (file.partition or "") not in change.replace]
-            return [*kept, *(file for file in change.add if file.rows)]
+            if change.replaced_partitions is None:
+                return [file for file in change.added_files if file.rows]
+            kept = [file for file in load.base.files(table) if (file.partition or "") not in change.replaced_partitions]
+            return [*kept, *(file for file in change.added_files if file.rows)]
     return load.base.files(table)
 
 
@@ -129,7 +129,7 @@ def _differs(file: DataFile, table: Table, step: Callable[[pa.Table], pa.Table],
     """Return whether a step changes a value of the given columns in a file; null and empty text count as equal."""
     with pq.ParquetFile(file.path) as parquet:
         for batch in parquet.iter_batches(60_000):
-            data = conform(pa.Table.from_batches([batch]), table)
+            data = with_current_columns(pa.Table.from_batches([batch]), table)
             changed = step(data)
             for column in columns:
                 old, new = data.column(column).fill_null(""), changed.column(column).fill_null("")

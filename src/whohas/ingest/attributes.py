@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.warehouse.arrow import one, pc
+from whohas.warehouse.arrow import as_array, pc
 from whohas.warehouse.schema import ATTRIBUTES
 
 _FLAT = """
@@ -24,7 +24,7 @@ FROM flat
 """
 
 
-def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str, str]) -> pa.Array:
+def attributes_from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str, str]) -> pa.Array:
     """Return the attributes of rows whose attributes are columns; empty cells are left out.
 
     Args:
@@ -50,7 +50,7 @@ def from_columns(columns: Mapping[str, pa.ChunkedArray], separators: Mapping[str
     parts: list[pa.Array] = []
     begin = 0
     for number, name in enumerate(names):
-        cells = one(columns[name])
+        cells = as_array(columns[name])
         if name in separators or pa.types.is_list(cells.type):
             cells, edges = _flattened(cells) if pa.types.is_list(cells.type) else _split(cells, separators[name])
             starts[number], sizes[number] = begin + edges[:-1], np.diff(edges)
@@ -80,7 +80,7 @@ def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, A
     Returns:
         The values, and the offsets of each cell's values in them: `["a;;b", "c"]` gives `[a, b, c]` and `[0, 2, 3]`.
     """
-    lists = one(pc.split_pattern(cells, separator))
+    lists = as_array(pc.split_pattern(cells, separator))
     values, edges = lists.flatten(), lists.offsets.to_numpy() - lists.offsets[0].as_py()
     filled = _lengths(values) > 0
     if filled.all():
@@ -88,7 +88,7 @@ def _split(cells: pa.Array, separator: str) -> tuple[pa.Array, np.ndarray[Any, A
     return values.filter(pa.array(filled)), np.concatenate(([0], np.cumsum(filled)))[edges]
 
 
-def from_json(connection: Any, texts: pa.Array) -> pa.Array:
+def attributes_from_json(connection: Any, texts: pa.Array) -> pa.Array:
     """Return the attributes of rows whose attributes are JSON objects.
 
     An empty text is a value. Null, `[]` and `[null]` are not values, and their attributes are left out; Elasticsearch's
@@ -104,11 +104,11 @@ def from_json(connection: Any, texts: pa.Array) -> pa.Array:
         " CASE WHEN json_type(t) = 'OBJECT' THEN json_extract(t, '$.*') ELSE [] END AS v"
         " FROM (SELECT CASE WHEN json_valid(t) THEN t END AS t FROM texts)"
     ).to_arrow_table()
-    keys, values = (one(table.column(name)) for name in ("k", "v"))
+    keys, values = (as_array(table.column(name)) for name in ("k", "v"))
     counts = pc.list_value_length(keys).fill_null(0).to_numpy(zero_copy_only=False)
     names, texts_of = keys.flatten(), values.flatten().cast(pa.string())
     connection.register("flat", pa.table({"v": texts_of}))
-    items = one(connection.sql(_FLAT).to_arrow_table().column("v"))
+    items = as_array(connection.sql(_FLAT).to_arrow_table().column("v"))
     sizes = pc.list_value_length(items).fill_null(0).to_numpy(zero_copy_only=False)
     full = sizes > 0
     rows = np.repeat(np.arange(len(texts)), counts)
@@ -120,7 +120,7 @@ def from_json(connection: Any, texts: pa.Array) -> pa.Array:
     return pa.MapArray.from_arrays(_offsets(kept), names.filter(mask), inner)
 
 
-def names_by(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
+def attribute_names_by_owner(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
     """Return the names of attributes that have a value other than empty text, by owner.
 
     Args:
@@ -150,7 +150,7 @@ def names_by(owners: pa.Array, attributes: pa.Array) -> dict[str, set[str]]:
     return names
 
 
-def nothing(rows: int) -> pa.Array:
+def null_attributes(rows: int) -> pa.Array:
     """Return a column of null attributes with the given number of rows."""
     return pa.nulls(rows, ATTRIBUTES)
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from whohas.audit import Event, Type, Who
-from whohas.audit.events import shortened
-from whohas.audit.outbox import knows_load, write, write_load
+from whohas.audit import Actor, Event, EventType
+from whohas.audit.events import truncated
+from whohas.audit.outbox import has_load_events, write_event, write_load_events
 from whohas.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
@@ -38,13 +38,15 @@ def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
     with database.connect() as connection:
         # Loads end one after the other, and missing events are written in one transaction. Therefore, if the newest
         # load has its events, all earlier loads have theirs too.
-        if knows_load(connection, newest.load_id):
+        if has_load_events(connection, newest.load_id):
             return 0
     with database.begin() as connection:
-        return sum(write_load(connection, manifest["loadId"], _events(manifest)) for manifest in warehouse.manifests())
+        return sum(
+            write_load_events(connection, manifest["loadId"], _events(manifest)) for manifest in warehouse.manifests()
+        )
 
 
-def record_stop(database: sa.Engine, report: LoadReport, who: Who) -> None:
+def emit_stopped_load_event(database: sa.Engine, report: LoadReport, who: Actor) -> None:
     """Write the audit event of a load that stopped because it would have lost more data than its limits allow.
 
     Args:
@@ -61,7 +63,7 @@ def record_stop(database: sa.Engine, report: LoadReport, who: Who) -> None:
         **_losses(map(str, report.losses)),
     }
     with database.begin() as connection:
-        write(connection, Event(Type.LOAD_STOPPED, f"load-{report.load_id}", who, "stopped", facts))
+        write_event(connection, Event(EventType.LOAD_STOPPED, f"load-{report.load_id}", who, "stopped", facts))
 
 
 def _events(manifest: Mapping[str, Any]) -> list[Event]:
@@ -76,23 +78,23 @@ def _events(manifest: Mapping[str, Any]) -> list[Event]:
         "rejected": by.get("rejected"),
         "emptied": by.get("emptied"),
     }
-    who = Who("operator", str(by.get("user", "")), address=str(by.get("host", "")))
+    who = Actor("operator", str(by.get("user", "")), address=str(by.get("host", "")))
     time = datetime.fromisoformat(manifest["loaded"])
     subject = f"snapshot-{manifest['number']}"
-    events = [Event(Type.DATA_LOADED, subject, who, "published", facts, time=time)]
+    events = [Event(EventType.DATA_LOADED, subject, who, "published", facts, time=time)]
     if by.get("losses"):
         lost = {"snapshot": manifest["number"], "loadId": manifest["loadId"], **_losses(map(str, by["losses"]))}
-        events.append(Event(Type.LOSS_ACCEPTED, subject, who, "published", lost, time=time))
+        events.append(Event(EventType.LOSS_ACCEPTED, subject, who, "published", lost, time=time))
     return events
 
 
 def _files(names: Iterable[str]) -> dict[str, Any]:
     """Return the fields of an event about its input files: the first names, and the full number."""
-    files = [shortened(name) for name in names]
+    files = [truncated(name) for name in names]
     return {"files": files[:_FILES] or None, "fileCount": len(files) or None}
 
 
 def _losses(losses: Iterable[str]) -> dict[str, Any]:
     """Return the fields of an event about losses: the texts of the first ones, and the full number."""
-    texts = [shortened(loss) for loss in losses]
+    texts = [truncated(loss) for loss in losses]
     return {"losses": texts[:_FILES], "lossCount": len(texts)}

@@ -1,6 +1,6 @@
 """Read the parts of a mapping that name a file's columns and say how the text of their cells is to be converted.
 
-`ColumnReader` checks the tables `[values]` and `[accounts.columns]` (and similar ones) of the TOML file.
+`ColumnSettingsReader` checks the tables `[values]` and `[accounts.columns]` (and similar ones) of the TOML file.
 """
 
 from __future__ import annotations
@@ -11,16 +11,25 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.forms import USUAL, Form, FormFault, Written, ambiguous, read_form, read_zone, reads_iso
+from whohas.ingest.forms import (
+    DEFAULT_FORM,
+    InvalidTextForm,
+    TextForm,
+    WrittenForms,
+    compatible_with_rfc3339,
+    find_ambiguous_formats,
+    parse_time_form,
+    parse_zone_setting,
+)
 from whohas.warehouse.columns import BOOLEAN, TIME, Table
 
-KEYS: Final = ("column", "not", "flag", "times", "zone", "true", "false")
+COLUMN_KEYS: Final = ("column", "not", "flag", "times", "zone", "true", "false")
 """Keys of the inline table that describes one column, such as `{ column = "enabled", not = true }`."""
 
-VALUES: Final = ("times", "zone", "true", "false", "empty")
+VALUES_KEYS: Final = ("times", "zone", "true", "false", "empty")
 """Keys of the table [values]."""
 
-Raise = Callable[[str], InvalidArguments]
+ErrorFactory = Callable[[str], InvalidArguments]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +42,11 @@ class ColumnSource:
     """
 
     column: str
-    form: Form = USUAL
+    form: TextForm = DEFAULT_FORM
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
+class ValueDefaults:
     """The defaults that a mapping's table [values] sets for all its columns.
 
     Attributes:
@@ -45,7 +54,7 @@ class Values:
         empty: texts that are read as an empty cell.
     """
 
-    form: Form = USUAL
+    form: TextForm = DEFAULT_FORM
     empty: tuple[str, ...] = ()
 
 
@@ -68,7 +77,7 @@ _FLAGS: Final = {
 """Columns of Active Directory that hold an integer of bit flags, with the bit for each column of a table."""
 
 
-class ColumnReader:
+class ColumnSettingsReader:
     """Reads and checks the columns of a mapping.
 
     Args:
@@ -78,27 +87,27 @@ class ColumnReader:
         notes: messages about settings that are valid, but probably a mistake.
     """
 
-    def __init__(self, fault: Raise) -> None:
+    def __init__(self, fault: ErrorFactory) -> None:
         self._fault = fault
-        self._values = Values()
+        self._values = ValueDefaults()
         self.notes: list[str] = []
 
-    def values(self, section: Mapping[str, Any]) -> Values:
+    def read_values(self, section: Mapping[str, Any]) -> ValueDefaults:
         """Read the table [values], whose settings become the defaults of columns that are read afterwards.
 
         Raises:
             InvalidArguments: a value is not valid.
         """
-        form = self._form(section, "values", USUAL)
-        self._values = Values(form, self._texts(section, "values", "empty", USUAL.true))
+        form = self._form(section, "values", DEFAULT_FORM)
+        self._values = ValueDefaults(form, self._texts(section, "values", "empty", DEFAULT_FORM.true))
         return self._values
 
-    def column(self, key: str, given: object, kind: Any) -> ColumnSource | None:
+    def read_column(self, key: str, given: object, kind: Any) -> ColumnSource | None:
         """Read the value of a key in [accounts.columns] or a similar table.
 
         Args:
             key: the key's full path, such as `accounts.columns.disabled`, for messages.
-            given: the value: the name of a column, or an inline table of `KEYS`.
+            given: the value: the name of a column, or an inline table of `COLUMN_KEYS`.
             kind: the type of the table's column.
 
         Returns:
@@ -111,8 +120,8 @@ class ColumnReader:
             return None
         table = {"column": given} if isinstance(given, str) else cast("dict[str, Any]", given)
         for name in table:
-            if name not in KEYS:
-                raise self._fault(f"{key}.{name} is not known; there are: {', '.join(KEYS)}")
+            if name not in COLUMN_KEYS:
+                raise self._fault(f"{key}.{name} is not known; there are: {', '.join(COLUMN_KEYS)}")
         column = table.get("column")
         if not isinstance(column, str) or not column:
             if isinstance(given, str):
@@ -133,7 +142,7 @@ class ColumnReader:
                 if name in table and kind != type:
                     raise self._fault(f"{key}.{name} is for columns that are {description}, which this one is not")
 
-    def _check_boolean(self, key: str, column: str, table: Mapping[str, Any], form: Form) -> None:
+    def _check_boolean(self, key: str, column: str, table: Mapping[str, Any], form: TextForm) -> None:
         target, letters = key.rpartition(".")[2], re.sub(r"[^a-z]", "", column.lower())
         flag = _FLAGS.get(letters, {}).get(target)
         has_words = "true" in table or "false" in table
@@ -155,14 +164,14 @@ class ColumnReader:
                 "check whether not = true is right."
             )
 
-    def _form(self, table: Mapping[str, Any], key: str, base: Form) -> Form:
+    def _form(self, table: Mapping[str, Any], key: str, base: TextForm) -> TextForm:
         form = base
         if "times" in table:
             form = replace(form, times=self._times(table["times"], key))
         if "zone" in table:
             try:
-                form = replace(form, zone=read_zone(table["zone"]))
-            except FormFault as error:
+                form = replace(form, zone=parse_zone_setting(table["zone"]))
+            except InvalidTextForm as error:
                 raise self._fault(f"{key}.zone: {error}") from None
         form = replace(
             form,
@@ -180,17 +189,17 @@ class ColumnReader:
                 raise self._fault(f"{key}.flag is no bit: write 1, 2, 4, 8 and so on, or 0x10")
             if "true" in table or "false" in table:
                 raise self._fault(f"{key} has flag and words for true or false: keep one")
-        return replace(form, negated=negated, flag=flag, iso=reads_iso(form.times))
+        return replace(form, negated=negated, flag=flag, iso=compatible_with_rfc3339(form.times))
 
-    def _times(self, given: object, key: str) -> tuple[str | Written, ...]:
+    def _times(self, given: object, key: str) -> tuple[str | WrittenForms, ...]:
         texts = [given] if isinstance(given, str) else given
         if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
             raise self._fault(f'{key}.times takes a list of formats, such as ["%d.%m.%Y", "ldap"]')
         try:
-            times = tuple(dict.fromkeys(read_form(text) for text in texts))
-        except FormFault as error:
+            times = tuple(dict.fromkeys(parse_time_form(text) for text in texts))
+        except InvalidTextForm as error:
             raise self._fault(f"{key}.times: {error}") from None
-        if clash := ambiguous(times):
+        if clash := find_ambiguous_formats(times):
             first, second, text = clash
             raise self._fault(
                 f"{key}.times is ambiguous: {first} and {second} read {text!r} as different times; keep one"
@@ -209,7 +218,7 @@ class ColumnReader:
 _EXAMPLES: Final = {"true": "enabled", "false": "disabled", "empty": "n/a"}
 
 
-def kind_of(table: Table | None, name: str) -> Any:
+def column_type(table: Table | None, name: str) -> Any:
     """Return the type of the column of a table that a mapping's key fills, or None if there is no table."""
     if table is None:
         return None

@@ -1,7 +1,7 @@
 """Convert batches of text columns to rows of a table: typed values, derived ids and source ids.
 
-`Typing` generates one SQL statement for a table and runs it over each batch; `Typed` is the result, with the rows to
-reject and the cells that cannot be read.
+`RowConverter` generates one SQL statement for a table and runs it over each batch; `ConvertedBatch` is the result, with
+the rows to reject and the cells that cannot be read.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whohas.engine.sql import columns_named_by, literal, quote
-from whohas.ingest.forms import USUAL, Form
-from whohas.ingest.objects import Inner, object_columns, read_lists
-from whohas.ingest.sources import Sources
-from whohas.ingest.values import BAD_ID, Value, bad_id, made_id, present, typed
-from whohas.warehouse.arrow import nulls, one, pc
-from whohas.warehouse.schema import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIME, Column, Table
+from whohas.engine.sql import quote_identifier, referenced_column_indexes, string_literal
+from whohas.ingest.forms import DEFAULT_FORM, TextForm
+from whohas.ingest.objects import NestedError, object_columns, read_lists
+from whohas.ingest.sources import LoadedSources
+from whohas.ingest.values import BAD_ID, Value, bad_id, derived_id, null_if_absent, typed_value
+from whohas.warehouse.arrow import as_array, null_array, pc
+from whohas.warehouse.schema import ACCESS_PROFILES, ATTRIBUTES, IDENTITIES, TIME, Table, TableColumn
 
 Places = npt.NDArray[np.int64]
 
@@ -52,7 +52,7 @@ _NAMING = frozenset({"id", "nativeIdentity", "sourceName", "authoritativeSourceN
 _ENTITLED = frozenset({"entitlements", "account_entitlements", "identity_access"})
 
 
-def names_something(table: Table, column: Column) -> bool:
+def names_something(table: Table, column: TableColumn) -> bool:
     """Return whether a column's text identifies or refers to an object, so that an empty text means "no value".
 
     These are ids, native identities and names of sources, and in tables of entitlements also `attribute` and `value`,
@@ -66,7 +66,7 @@ def names_something(table: Table, column: Column) -> bool:
 
 
 _BY_RULE = {"accounts": ("correlated", "authoritative", "uncorrelated")}
-"""Columns whose values do not follow from their texts alone; see `Typing._special`."""
+"""Columns whose values do not follow from their texts alone; see `RowConverter._special`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +85,37 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Typed:
+class ConvertedBatch:
     """A converted batch: one row of the table for each row of the batch, including the rows to reject.
 
     Attributes:
         data: the columns of the table. Columns of attributes are still null; `text_rows` sets them.
-        wrong: for each row the index in `reasons` of the error that rejects it, or -1.
+        error_numbers: for each row the index in `reasons` of the error that rejects it, or -1.
         reasons: pairs of column and reason.
         unreadable: optional cells that became null because their text could not be converted.
         filled: number of cells with a text, by column in which some texts cannot be converted.
-        inner: errors within cells that are lists of objects: rejected objects, and members that became null.
+        nested_errors: errors within cells that are lists of objects: rejected objects, and members that became null.
         inner_filled: like `filled`, for the members of such objects, by column and path (`.privileged`).
         items: number of objects in all cells, by column of lists of objects.
     """
 
     data: dict[str, pa.Array]
-    wrong: Places
+    error_numbers: Places
     reasons: tuple[tuple[str, str], ...]
     unreadable: tuple[Unreadable, ...] = ()
     filled: Mapping[str, int] = field(default_factory=dict[str, int])
-    inner: tuple[Inner, ...] = ()
+    nested_errors: tuple[NestedError, ...] = ()
     inner_filled: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     items: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class _UnreadableCell:
     """The check that finds the unreadable cells of one column.
 
     Attributes:
         column: the column of the table.
-        wrong: SQL over the columns of `v` (see `Typing._statement`), true where the text cannot be converted.
+        wrong: SQL over the columns of `v` (see `RowConverter._statement`), true where the text cannot be converted.
         reason: as in `Unreadable`.
         counted: whether every readable text has a value that is not null. Then the number of filled cells is the number
             of values that are not null plus the number of unreadable cells; otherwise SQL has to count the texts.
@@ -132,7 +132,7 @@ def identifying(table: Table) -> frozenset[str]:
     return frozenset({"id", *_NEEDED.get(table.name, ("id",))})
 
 
-class Typing:
+class RowConverter:
     """Converts batches of text to rows of one table with one generated SQL statement.
 
     Args:
@@ -159,23 +159,35 @@ class Typing:
         connection: Any,
         table: Table,
         texts: Mapping[str, str],
-        sources: Sources,
+        sources: LoadedSources,
         source: str | None = None,
         separator: str | None = None,
         authoritative: bool | frozenset[str] = False,
         references: bool = False,
-        forms: Mapping[str, Form] | None = None,
+        forms: Mapping[str, TextForm] | None = None,
         holder: str | None = None,
         rare: bool = False,
     ) -> None:
         self._with_rare = partial(
-            *(Typing, connection, table, texts, sources, source, separator, authoritative, references, forms, holder),
+            *(
+                RowConverter,
+                connection,
+                table,
+                texts,
+                sources,
+                source,
+                separator,
+                authoritative,
+                references,
+                forms,
+                holder,
+            ),
             rare=True,
         )
         self._rare = rare
         self._times = {column.name for column in table.columns if column.type == TIME}
         self._lists = list(object_columns(table.columns))
-        self._thorough: Typing | None = None
+        self._thorough: RowConverter | None = None
         self._connection = connection
         self._table = table
         self._forms = dict(forms or {})
@@ -190,7 +202,7 @@ class Typing:
         self._has_source = "sourceId" in table.schema.names
         # (SQL over the columns of `v` that is true for a row to reject, column, reason)
         self._checks: list[tuple[str, str, str]] = []
-        self._cells: list[_Cell] = []
+        self._cells: list[_UnreadableCell] = []
         self._values: dict[str, str] = {}
         self._express(separator)
         self._reasons = tuple((column, reason) for _, column, reason in self._checks)
@@ -213,13 +225,13 @@ class Typing:
         The row `,true` gives `null, true, 0, -1`: it is rejected by the first check.
         """
         given = ', "_source"' if self._has_source and self._source is None else ""
-        texts = ", ".join(f"{sql} AS {quote(name)}" for name, sql in self._texts.items())
+        texts = ", ".join(f"{sql} AS {quote_identifier(name)}" for name, sql in self._texts.items())
         # The values get a separate step: in a single step, DuckDB would compute a value at each place that uses it.
-        values = ", ".join(f"{sql} AS {quote('v.' + name)}" for name, sql in self._values.items())
+        values = ", ".join(f"{sql} AS {quote_identifier('v.' + name)}" for name, sql in self._values.items())
         wrong = _first(sql for sql, _, _ in self._checks)
-        results = [f"{quote('v.' + name)} AS {quote('v.' + name)}" for name in self._values]
+        results = [f"{quote_identifier('v.' + name)} AS {quote_identifier('v.' + name)}" for name in self._values]
         results += [
-            f"{_has_text(quote(cell.column))} AS {quote('f.' + cell.column)}"
+            f"{_has_text(quote_identifier(cell.column))} AS {quote_identifier('f.' + cell.column)}"
             for cell in self._cells
             if not cell.counted
         ]
@@ -230,7 +242,7 @@ class Typing:
         self._cells_sql = f"{begin}SELECT {flags} FROM v"
         return f"{begin}SELECT {', '.join(results)} FROM v"
 
-    def __call__(self, batch: pa.Table) -> Typed:
+    def __call__(self, batch: pa.Table) -> ConvertedBatch:
         """Convert the rows of a batch, in their order; see `rare` for when a batch is converted twice."""
         if self._thorough is None:
             typed = self._typed(batch)
@@ -239,15 +251,15 @@ class Typing:
             self._thorough = self._with_rare()
         return self._thorough(batch)
 
-    def _typed(self, batch: pa.Table) -> Typed:
+    def _typed(self, batch: pa.Table) -> ConvertedBatch:
         ids: pa.Array | None = None
         if self._has_source and self._source is None:
             ids = self._resolve(batch)
             batch = batch.append_column("_source", ids)
-        batch = batch.select(columns_named_by(batch.column_names, self._sql, self._cells_sql))
+        batch = batch.select(referenced_column_indexes(batch.column_names, self._sql, self._cells_sql))
         self._connection.register("batch", batch)
         result = self._connection.sql(self._sql).to_arrow_table()
-        data = {name: one(result.column(f"v.{name}")) for name in self._values if name != "uncorrelated"}
+        data = {name: as_array(result.column(f"v.{name}")) for name in self._values if name != "uncorrelated"}
         rows = batch.num_rows
         if self._has_source:
             known = [self._source] if self._source is not None else pc.unique(ids).to_pylist()
@@ -255,7 +267,7 @@ class Typing:
                 if name in self._table.schema.names:
                     data[name] = self._of_source(ids, known, key, data.get(name), rows)
             data["sourceId"] = pa.repeat(pa.scalar(self._source, pa.string()), rows) if ids is None else ids
-        wrong = one(result.column("_wrong")).to_numpy(zero_copy_only=False).astype(np.int64)
+        wrong = as_array(result.column("_wrong")).to_numpy(zero_copy_only=False).astype(np.int64)
         lists = {c.name: read_lists(self._connection, c, data[c.name]) for c in self._lists if c.name in data}
         for name, read in lists.items():
             data[name] = read.data
@@ -263,19 +275,19 @@ class Typing:
                 data[name] = self._with_ids(read.data, data["sourceId"])
         for column in self._table.columns:
             if column.name not in data:
-                data[column.name] = nulls(rows, column.type)
+                data[column.name] = null_array(rows, column.type)
             elif data[column.name].type != column.type:
                 data[column.name] = data[column.name].cast(column.type)
-        unreadable = self._unreadable(batch, one(result.column("_cell")).to_numpy(zero_copy_only=False))
-        return Typed(
+        unreadable = self._unreadable(batch, as_array(result.column("_cell")).to_numpy(zero_copy_only=False))
+        return ConvertedBatch(
             data,
             wrong,
             self._reasons,
             unreadable,
             self._filled(result, unreadable),
             tuple(fault for read in lists.values() for fault in read.faults),
-            {(name, within): count for name, read in lists.items() for within, count in read.filled.items()},
-            {name: read.items for name, read in lists.items()},
+            {(name, within): count for name, read in lists.items() for within, count in read.filled_counts.items()},
+            {name: read.item_count for name, read in lists.items()},
         )
 
     def _with_ids(self, lists: pa.Array, sources: pa.Array) -> pa.Array:
@@ -285,7 +297,7 @@ class Typing:
         self._connection.register("lists", pa.table({"items": lists, "source": sources}))
         found = self._connection.sql(f"SELECT {_with_ids('items', 'source')} AS items FROM lists").to_arrow_table()
         self._connection.unregister("lists")
-        return one(found.column("items"))
+        return as_array(found.column("items"))
 
     def _unreadable(self, batch: pa.Table, first: npt.NDArray[Any]) -> tuple[Unreadable, ...]:
         """Return the unreadable cells by column.
@@ -299,7 +311,7 @@ class Typing:
             return ()
         self._connection.register("batch", batch.take(pa.array(places)))
         flags = self._connection.sql(self._cells_sql).to_arrow_table()
-        wrong = [places[one(column).to_numpy(zero_copy_only=False)] for column in flags.columns]
+        wrong = [places[as_array(column).to_numpy(zero_copy_only=False)] for column in flags.columns]
         return tuple(
             Unreadable(cell.column, cell.reason, found)
             for cell, found in zip(self._cells, wrong, strict=True)
@@ -307,7 +319,7 @@ class Typing:
         )
 
     def _filled(self, result: pa.Table, unreadable: tuple[Unreadable, ...]) -> dict[str, int]:
-        """Return the number of cells with a text, by column; see `Typed.filled`."""
+        """Return the number of cells with a text, by column; see `ConvertedBatch.filled`."""
         bad = {cells.column: len(cells.places) for cells in unreadable}
         filled: dict[str, int] = {}
         for cell in self._cells:
@@ -326,7 +338,7 @@ class Typing:
         if name in NAMED_BY_SOURCE and self._source is None:
             self._checks.append(('"_source" IS NULL', "sourceId", "no source: neither sourceId nor sourceName"))
         for column in needed:
-            text = quote(column)
+            text = quote_identifier(column)
             # A text of blanks sorts before '!', the first visible character; texts after it need not be trimmed.
             missing = f"({text} IS NULL OR ({text} < '!' AND trim({text}) = ''))" if column in self._texts else "true"
             self._checks.append((missing, column, f"no {column}"))
@@ -334,31 +346,31 @@ class Typing:
             if column.name not in self._texts:
                 continue
             if column.type == ATTRIBUTES:
-                text = quote(column.name)
+                text = quote_identifier(column.name)
                 wrong = f"CASE WHEN json_valid({text}) THEN json_type({text}) <> 'OBJECT' ELSE {text} IS NOT NULL END"
-                self._cells.append(_Cell(column.name, wrong, "no JSON object", counted=False))
+                self._cells.append(_UnreadableCell(column.name, wrong, "no JSON object", counted=False))
                 continue
             if self._has_source and column.name in ("sourceId", "sourceName"):
                 continue
-            value = typed(column, quote(column.name), separator, self._form(column.name), self._rare)
+            value = typed_value(column, quote_identifier(column.name), separator, self._form(column.name), self._rare)
             if column.name in _IDS and not self._references:
-                wrong = bad_id(quote(column.name))
+                wrong = bad_id(quote_identifier(column.name))
                 if column.name in identifying(self._table):
                     self._checks.append((wrong, column.name, BAD_ID))
                 else:  # a reference to another object: the row is kept, and the reference becomes null
-                    self._cells.append(_Cell(column.name, wrong, BAD_ID, counted=False))
+                    self._cells.append(_UnreadableCell(column.name, wrong, BAD_ID, counted=False))
                     value = Value(f"CASE WHEN NOT {wrong} THEN {value.sql} END")
             self._add(column.name, value)
         self._special()
 
-    def _form(self, name: str) -> Form:
-        return self._forms.get(name, USUAL)
+    def _form(self, name: str) -> TextForm:
+        return self._forms.get(name, DEFAULT_FORM)
 
     def _present(self, name: str, text: str) -> str:
         """Return SQL of a column's text, null where the column's settings say that the text means "no value"."""
         if name not in self._forms or name not in self._table.schema.names:
             return text
-        return present(self._table.column(name), text, self._forms[name])
+        return null_if_absent(self._table.column(name), text, self._forms[name])
 
     def _add(self, name: str, value: Value) -> None:
         """Add the value of a column, and the check of its cells if some texts cannot be converted."""
@@ -366,38 +378,42 @@ class Typing:
         if value.reason is None:
             return
         if name in _BY_RULE.get(self._table.name, ()):  # `_special` replaces the value, so its nulls do not show errors
-            wrong = f"{_has_text(quote(name))} AND ({value.sql}) IS NULL"
-            self._cells.append(_Cell(name, wrong, value.reason, counted=False))
+            wrong = f"{_has_text(quote_identifier(name))} AND ({value.sql}) IS NULL"
+            self._cells.append(_UnreadableCell(name, wrong, value.reason, counted=False))
             return
         # The text is only examined where the value is null, because that is rare and the check of a text is slow.
-        wrong = f"{quote(f'v.{name}')} IS NULL AND {_has_text(quote(name))}"
-        self._cells.append(_Cell(name, wrong, value.reason, counted=True))
+        wrong = f"{quote_identifier(f'v.{name}')} IS NULL AND {_has_text(quote_identifier(name))}"
+        self._cells.append(_UnreadableCell(name, wrong, value.reason, counted=True))
 
     def _special(self) -> None:
         """Set the values that do not follow from one text alone: derived ids, correlation, display names, months."""
         values = self._values
-        source = literal(self._source) if self._source is not None else '"_source"'
+        source = string_literal(self._source) if self._source is not None else '"_source"'
         match self._table.name:
             case "accounts":
-                made = made_id(source, values.get("nativeIdentity", "''"))
+                made = derived_id(source, values.get("nativeIdentity", "''"))
                 values["id"] = _some(values.get("id"), made)
                 held = values.get("identityId", "NULL::VARCHAR")
                 if self._authoritative:
                     among = "true"
                     if self._authoritative is not True:
-                        among = f"list_contains([{', '.join(map(literal, sorted(self._authoritative)))}], {source})"
-                    own = made_id(source, values["nativeIdentity"])
+                        among = (
+                            f"list_contains([{', '.join(map(string_literal, sorted(self._authoritative)))}], {source})"
+                        )
+                    own = derived_id(source, values["nativeIdentity"])
                     if self._holder is not None:
-                        own = _some(quote(_HOLDER), own)
-                        self._checks.append((f"{among} AND {bad_id(quote(_HOLDER))}", "identityId", BAD_ID))
+                        own = _some(quote_identifier(_HOLDER), own)
+                        self._checks.append((f"{among} AND {bad_id(quote_identifier(_HOLDER))}", "identityId", BAD_ID))
                     held = f"CASE WHEN {among} THEN {own} ELSE {held} END"
                     values["authoritative"] = among
                 flag = f"{held} IS NOT NULL"
                 if "correlated" in values:
                     flag += f" AND coalesce({values['correlated']}, true)"
                 if "uncorrelated" in self._texts:
-                    uncorrelated = typed(
-                        self._table.column("correlated"), quote("uncorrelated"), form=self._form("uncorrelated")
+                    uncorrelated = typed_value(
+                        self._table.column("correlated"),
+                        quote_identifier("uncorrelated"),
+                        form=self._form("uncorrelated"),
                     )
                     self._add("uncorrelated", uncorrelated)
                     flag = f"{held} IS NOT NULL AND NOT coalesce({uncorrelated.sql}, NOT ({flag}))"
@@ -405,13 +421,13 @@ class Typing:
             case "identities":
                 named = [values.get(name) for name in ("displayName", "firstName", "lastName", "name")]
                 if any(named):
-                    values["displayName"] = shown_name(*named)
+                    values["displayName"] = display_name_sql(*named)
             case "entitlements":
                 values["id"] = _some(values.get("id"), _made_entitlement(source, values))
-                self._checks.append((f"{quote('v.id')} IS NULL", "value", "neither id nor value"))
+                self._checks.append((f"{quote_identifier('v.id')} IS NULL", "value", "neither id nor value"))
                 values["name"] = _some(values.get("name"), values.get("value"))
             case "sources":
-                named = [quote(c) for c in ("id", "name") if c in self._texts]
+                named = [quote_identifier(c) for c in ("id", "name") if c in self._texts]
                 nameless = " AND ".join(f"{c} IS NULL" for c in named) or "true"
                 self._checks.append((nameless, "name", "neither id nor name"))
             case "events":
@@ -421,9 +437,11 @@ class Typing:
                 self._access_item(source)
             case name if name in _KINDS:
                 kind = _KINDS[name]
-                made = _made_item(_NO_SOURCE if kind == "ROLE" else source, literal(kind), values.get("name", "NULL"))
+                made = _made_item(
+                    _NO_SOURCE if kind == "ROLE" else source, string_literal(kind), values.get("name", "NULL")
+                )
                 values["id"] = _some(values.get("id"), made)
-                self._checks.append((f"{quote('v.id')} IS NULL", "name", "neither id nor name"))
+                self._checks.append((f"{quote_identifier('v.id')} IS NULL", "name", "neither id nor name"))
             case _:
                 pass
 
@@ -442,7 +460,7 @@ class Typing:
             f"WHEN 'ROLE' THEN {_made_item(_NO_SOURCE, kind, name)} ELSE {_made_item(source, kind, name)} END"
         )
         values["id"] = _some(values.get("id"), made)
-        self._checks.append((f"{quote('v.id')} IS NULL", "id", "no id, nor type and name to make one from"))
+        self._checks.append((f"{quote_identifier('v.id')} IS NULL", "id", "no id, nor type and name to make one from"))
 
     def _correlated(self, flag: str, held: str) -> None:
         """Set `correlated` and `identityId` so that an account has an identity exactly if it is correlated.
@@ -469,9 +487,9 @@ class Typing:
         if all(sql == "NULL::VARCHAR" for sql in named):
             return pa.repeat(pa.scalar(none, pa.string()), batch.num_rows)
         sql = f"SELECT {named[0]} AS id, {named[1]} AS name FROM batch"
-        self._connection.register("batch", batch.select(columns_named_by(batch.column_names, sql)))
+        self._connection.register("batch", batch.select(referenced_column_indexes(batch.column_names, sql)))
         pairs = self._connection.sql(sql).to_arrow_table()
-        id, name = (one(pairs.column(c)) for c in ("id", "name"))
+        id, name = (as_array(pairs.column(c)) for c in ("id", "name"))
         key = pc.binary_join_element_wise(id.fill_null(""), name.fill_null(""), "\x01")
         codes = key.dictionary_encode()
         found: list[str | None] = []
@@ -503,7 +521,7 @@ class Typing:
         return found if given is None else pc.coalesce(given, found)
 
 
-def shown_name(given: str | None, first: str | None, last: str | None, name: str | None) -> str:
+def display_name_sql(given: str | None, first: str | None, last: str | None, name: str | None) -> str:
     """Return SQL for the display name of an identity, or of the identity that an account creates.
 
     It is the first of these that is not empty: the display name in the file; the name, if it has several words; first
@@ -540,22 +558,22 @@ def _made_entitlement(source: str, values: Mapping[str, str]) -> str:
         values: SQL of `attribute`, `value` and `name`; any may be missing.
     """
     attribute = _some(values.get("attribute"))
-    return made_id(
+    return derived_id(
         f"coalesce({source}, '')", f"coalesce({attribute}, '')", _some(values.get("value"), values.get("name"))
     )
 
 
 def _made_item(source: str, kind: str, name: str) -> str:
     """Return SQL for the derived id of an access profile, a role or an app; null if it has no type or no name."""
-    return made_id(f"coalesce({source}, '')", f"nullif({kind}, '')", f"nullif({name}, '')")
+    return derived_id(f"coalesce({source}, '')", f"nullif({kind}, '')", f"nullif({name}, '')")
 
 
 def _with_ids(objects: str, source: str) -> str:
     """Return SQL for a list of entitlements of one source, in which those without an id get a derived one."""
     members = [field.name for field in ACCESS_PROFILES.column("entitlements").type.value_type]
-    made = _made_entitlement(source, {name: f"e.{quote(name)}" for name in ("attribute", "value", "name")})
-    cells = {name: f"e.{quote(name)}" for name in members} | {"id": _some('e."id"', made)}
-    packed = ", ".join(f"{literal(name)}: {sql}" for name, sql in cells.items())
+    made = _made_entitlement(source, {name: f"e.{quote_identifier(name)}" for name in ("attribute", "value", "name")})
+    cells = {name: f"e.{quote_identifier(name)}" for name in members} | {"id": _some('e."id"', made)}
+    packed = ", ".join(f"{string_literal(name)}: {sql}" for name, sql in cells.items())
     return f"list_transform({objects}, lambda e: {{{packed}}})"
 
 

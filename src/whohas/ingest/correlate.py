@@ -1,6 +1,6 @@
 """Correlate accounts with identities by the rule of a mapping: the account's value equals the identity's value.
 
-`IdentityIndex` looks up many values at once; `correlated` applies it to a table of accounts.
+`IdentityIndex` looks up many values at once; `correlate_accounts` applies it to a table of accounts.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import quote_identifier, string_literal
 from whohas.errors import InvalidArguments
 from whohas.ingest.mapping import Correlation, SourceMapping
-from whohas.warehouse.arrow import one, pc, with_column
+from whohas.warehouse.arrow import as_array, pc, replace_column
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, TEXT
 
 
@@ -41,11 +41,11 @@ class IdentityIndex:
         self._fold = ignore_case
         path = scratch / f"index-{len(list(scratch.glob('index-*')))}.arrow"
         empty = pa.table({"h": pa.array([], pa.uint64()), "key": pa.array([], TEXT), "id": pa.array([], TEXT)})
-        value = value_of(identity)
+        value = value_sql(identity)
         key = f"lower({value})" if ignore_case else value
         with pa.OSFile(str(path), "wb") as sink:
             if files:
-                paths = ", ".join(literal(str(file)) for file in files)
+                paths = ", ".join(string_literal(str(file)) for file in files)
                 reader = connection.sql(
                     "SELECT hash(key) AS h, key, CASE WHEN count(*) = 1 THEN any_value(id) ELSE '' END AS id "
                     f"FROM (SELECT {key} AS key, id FROM read_parquet([{paths}])) "
@@ -62,7 +62,7 @@ class IdentityIndex:
         self._keys, self._ids = table.column("key"), table.column("id")
         self.ambiguous = 0
 
-    def find(self, values: pa.Array) -> pa.Array:
+    def find_ids(self, values: pa.Array) -> pa.Array:
         """Return the identity's id for each value.
 
         The id is null where no identity has the value, or where several have it (counted in `ambiguous`).
@@ -78,24 +78,24 @@ class IdentityIndex:
         found = pc.if_else(same, self._ids.take(positions), pa.scalar(None, TEXT))
         ambiguous = pc.equal(found, "").fill_null(False)
         self.ambiguous += pc.sum(ambiguous).as_py() or 0
-        return one(pc.if_else(ambiguous, pa.scalar(None, TEXT), found))
+        return as_array(pc.if_else(ambiguous, pa.scalar(None, TEXT), found))
 
 
-def correlated(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> pa.Table:
-    """Return the accounts with `identityId` and `correlated` set by the rule.
+def correlate_accounts(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> pa.Table:
+    """Return the accounts with `identityId` and `correlate_accounts` set by the rule.
 
     Accounts on authoritative sources and manually correlated accounts keep their identity.
     """
-    values = compared(accounts, rule.account)
+    values = compared_values(accounts, rule.account)
     keep = pc.or_(
         accounts.column("authoritative").fill_null(False), accounts.column("manuallyCorrelated").fill_null(False)
     )
-    ids = pc.if_else(keep, accounts.column("identityId"), index.find(one(values)))
-    accounts = with_column(accounts, "identityId", ids)
-    return with_column(accounts, "correlated", pc.is_valid(ids))
+    ids = pc.if_else(keep, accounts.column("identityId"), index.find_ids(as_array(values)))
+    accounts = replace_column(accounts, "identityId", ids)
+    return replace_column(accounts, "correlated", pc.is_valid(ids))
 
 
-def compared(rows: pa.Table, place: str) -> Any:
+def compared_values(rows: pa.Table, place: str) -> Any:
     """Return the value of each row that a rule compares: a column, or an attribute's first value.
 
     Args:
@@ -108,7 +108,7 @@ def compared(rows: pa.Table, place: str) -> Any:
     return pc.list_element(pc.if_else(pc.greater(pc.list_value_length(lists), 0), lists, None), 0)
 
 
-def stored_rule(mapping: SourceMapping) -> Correlation | None:
+def stored_correlation_rule(mapping: SourceMapping) -> Correlation | None:
     """Return a mapping's correlation rule in terms of stored columns, or None if it has no rule.
 
     The rule of a mapping names a column of the file. Later loads only have the stored accounts, so the name is replaced
@@ -131,10 +131,10 @@ def stored_rule(mapping: SourceMapping) -> Correlation | None:
     )
 
 
-def stored_manager(mapping: SourceMapping) -> Correlation | None:
+def stored_manager_rule(mapping: SourceMapping) -> Correlation | None:
     """Return a mapping's rule for managers in terms of stored columns, or None if it has none.
 
-    As `stored_rule`, but the name is replaced by the place where identities keep the value.
+    As `stored_correlation_rule`, but the name is replaced by the place where identities keep the value.
 
     Raises:
         InvalidArguments: the identities do not keep that column.
@@ -153,12 +153,12 @@ def stored_manager(mapping: SourceMapping) -> Correlation | None:
     )
 
 
-def value_of(place: str) -> str:
+def value_sql(place: str) -> str:
     """Return the SQL expression for the value that a rule compares.
 
     Args:
         place: a column of accounts or identities, or `attributes.<name>`.
     """
     if place.startswith("attributes."):
-        return f"attributes[{literal(place.removeprefix('attributes.'))}][1]"
-    return f"{quote(place)}::VARCHAR"
+        return f"attributes[{string_literal(place.removeprefix('attributes.'))}][1]"
+    return f"{quote_identifier(place)}::VARCHAR"

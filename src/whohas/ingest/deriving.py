@@ -8,7 +8,7 @@ The rows that identity documents give are compared with the entitlements of acco
 
 A claim is a row of access that a document gave. It falls (does not hold) if the accounts of its source are known and
 none of them has the entitlement. An addition is an entitlement that an account has, or an access profile all of whose
-entitlements the identity holds. `Scope` names the sources to derive; rows of other sources stay as they are.
+entitlements the identity holds. `DerivationScope` names the sources to derive; rows of other sources stay as they are.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
-from whohas.ingest.given import KEY, After, listed
-from whohas.warehouse.evolved import scan
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.ingest.given import KEY, TablesAfterLoad, sql_text_list
+from whohas.warehouse.evolved import select_all
 from whohas.warehouse.schema import (
     ACCESS_PROFILES,
     ACCOUNT_ENTITLEMENTS,
@@ -36,24 +36,25 @@ from whohas.warehouse.schema import (
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class DerivationScope:
     """The sources to derive access for, by the origin of their account entitlements.
 
     Attributes:
-        file: sources whose account entitlements come from a file of entitlements or memberships.
-        documents: sources whose account entitlements are built from identity documents.
-        fresh: those of `documents` whose account entitlements were just built from all documents, so they add nothing.
-        everything: whether rows of access of all sources are examined.
+        from_files: sources whose account entitlements come from a file of entitlements or memberships.
+        from_documents: sources whose account entitlements are built from identity documents.
+        just_linked: those of `from_documents` whose account entitlements were just built from all documents, so they
+            add nothing.
+        all_sources: whether rows of access of all sources are examined.
     """
 
-    file: frozenset[str]
-    documents: frozenset[str]
-    fresh: frozenset[str] = frozenset()
-    everything: bool = True
+    from_files: frozenset[str]
+    from_documents: frozenset[str]
+    just_linked: frozenset[str] = frozenset()
+    all_sources: bool = True
 
     @property
     def sources(self) -> frozenset[str]:
-        return self.file | self.documents
+        return self.from_files | self.from_documents
 
 
 _PREPARATION = {
@@ -302,7 +303,7 @@ WHERE s.derived IS NOT TRUE AND {here}
 """Rows of documents that have a verdict, and overruled rows of sources outside the scope."""
 
 
-class Deriving:
+class AccessDerivation:
     """One derivation of access, on the tables as the load will leave them.
 
     Args:
@@ -312,15 +313,17 @@ class Deriving:
         names: the names of sources by id.
     """
 
-    def __init__(self, connection: Any, after: After, scope: Scope, scratch: Path, names: dict[str, str]) -> None:
+    def __init__(
+        self, connection: Any, after: TablesAfterLoad, scope: DerivationScope, scratch: Path, names: dict[str, str]
+    ) -> None:
         self._connection = connection
         self._scratch = scratch
         self._values = {
-            "$sources": listed(scope.sources),
-            "$documents": listed(scope.documents),
-            "$file": listed(scope.file),
-            "$fresh": listed(scope.fresh),
-            "$everything": str(scope.everything).lower(),
+            "$sources": sql_text_list(scope.sources),
+            "$documents": sql_text_list(scope.from_documents),
+            "$file": sql_text_list(scope.from_files),
+            "$fresh": sql_text_list(scope.just_linked),
+            "$everything": str(scope.all_sources).lower(),
         }
         in_scope = scope.sources
         for table in (ACCESS_PROFILES, ROLES, ENTITLEMENTS, IDENTITIES):
@@ -333,17 +336,17 @@ class Deriving:
         self._view("named", "FROM sourceNames")
         for name, sql in _PREPARATION.items():
             self._materialize(name, sql)
-        outside = f"NOT list_contains({listed(in_scope)}, p.sourceId)"
+        outside = f"NOT list_contains({sql_text_list(in_scope)}, p.sourceId)"
         outside_profiles = f"(SELECT p.id FROM profiles p WHERE {outside})"
         condition = (
             "type <> 'ROLE'"
-            if scope.everything
-            else f"(type = 'ENTITLEMENT' AND list_contains({listed(in_scope)}, sourceId) "
+            if scope.all_sources
+            else f"(type = 'ENTITLEMENT' AND list_contains({sql_text_list(in_scope)}, sourceId) "
             f"OR type = 'ACCESS_PROFILE' AND id NOT IN {outside_profiles})"
         )
         condition = f"coalesce({condition}, false) AS inScope"
         self._view("stored", f"SELECT *, {condition} FROM {after.scan(IDENTITY_ACCESS)}")
-        self._view("overruled", f"SELECT *, {condition} FROM {scan(OVERRULED_ACCESS, after.overruled())}")
+        self._view("overruled", f"SELECT *, {condition} FROM {select_all(OVERRULED_ACCESS, after.overruled_files())}")
         columns = f"{KEY}, sourceId, identitySourceId, standalone IS NULL AND type <> 'ROLE' AS bare"
         self._view(
             "claims",
@@ -358,9 +361,9 @@ class Deriving:
         for name, sql in _STEPS.items():
             self._materialize(name, sql)
 
-    def changed(self) -> set[str]:
+    def changed_partitions(self) -> set[str]:
         """Return the partitions of `identity_access` whose rows differ from the stored ones."""
-        columns = ", ".join(quote(column.name) for column in IDENTITY_ACCESS.columns)
+        columns = ", ".join(quote_identifier(column.name) for column in IDENTITY_ACCESS.columns)
         return {partition for (partition,) in self._query(_CHANGED.format(columns=columns, key=KEY)).fetchall()}
 
     def count(self, sql: str) -> int:
@@ -368,7 +371,7 @@ class Deriving:
         ((number,),) = self._query(sql).fetchall()
         return int(number)
 
-    def access(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
+    def write_access(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
         """Pass the rows of `identity_access` that hold to `take`, in batches.
 
         Rows that documents gave come first, in their order.
@@ -380,7 +383,7 @@ class Deriving:
         for sql in (_DOCUMENT_ROWS, _REINSTATED_ROWS, _DERIVED_ROWS):
             self._write_batches(sql, partitions, IDENTITY_ACCESS.schema, take)
 
-    def overruled(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
+    def write_overruled(self, partitions: Iterable[str], take: Callable[[pa.Table], None]) -> None:
         """Pass the rows of `overruled_access` of some partitions to `take`, in batches."""
         self._write_batches(_OVERRULED_ROWS, partitions, OVERRULED_ACCESS.schema, take)
 
@@ -392,17 +395,17 @@ class Deriving:
     def _write_batches(
         self, sql: str, partitions: Iterable[str], schema: pa.Schema, take: Callable[[pa.Table], None]
     ) -> None:
-        here = f"list_contains({listed(partitions)}, coalesce(s.identitySourceId, ''))"
+        here = f"list_contains({sql_text_list(partitions)}, coalesce(s.identitySourceId, ''))"
         for batch in self._connection.sql(sql.format(key=KEY, here=here)).to_arrow_reader(50_000):
             take(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
 
     def _view(self, name: str, sql: str) -> None:
-        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote(name)} AS {sql}")
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {quote_identifier(name)} AS {sql}")
 
     def _materialize(self, name: str, sql: str) -> None:
         path = self._scratch / f"access-{name}.parquet"
-        self._query(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet)")
-        self._view(name, f"FROM read_parquet({literal(str(path))})")
+        self._query(f"COPY ({sql}) TO {string_literal(str(path))} (FORMAT parquet)")
+        self._view(name, f"FROM read_parquet({string_literal(str(path))})")
 
     def _query(self, sql: str) -> Any:
         for name, value in self._values.items():

@@ -39,7 +39,7 @@ _TABLES_BY_SINGULAR = {
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class InputFile:
     """A file with rows of one table, in the format "csv", "xlsx", "parquet", "json" or "ndjson".
 
     Its columns have the names of the table's columns, or its documents have the structure of the public API's.
@@ -55,28 +55,28 @@ _IGNORED_EXTENSIONS = ("", ".md", ".rst", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class LoadInputs:
     """All files that a load reads.
 
     Attributes:
         files: files whose names say which table they hold.
         mappings: the mappings, each with its files.
-        passed_over: files in the folders that are not loaded, because no mapping names them and their names say
+        ignored: files in the folders that are not loaded, because no mapping names them and their names say
             nothing.
     """
 
-    files: tuple[Input, ...]
+    files: tuple[InputFile, ...]
     mappings: tuple[SourceMapping, ...]
-    passed_over: tuple[Path, ...]
+    ignored: tuple[Path, ...]
 
     @property
-    def size(self) -> int:
+    def total_bytes(self) -> int:
         """The total size of all files in bytes, as they are on disk."""
         parts = [part.file for mapping in self.mappings for part in mapping.parts]
         return sum(path.stat().st_size for path in (*(file.path for file in self.files), *parts))
 
 
-def discover(paths: Sequence[Path]) -> Inputs:
+def discover_inputs(paths: Sequence[Path]) -> LoadInputs:
     """Find the files of a load in files and folders; folders are not searched recursively.
 
     Hidden files and the lock files of Excel (`~$…`) are ignored.
@@ -91,7 +91,7 @@ def discover(paths: Sequence[Path]) -> Inputs:
             visible = [p for p in sorted(path.iterdir()) if not p.name.startswith((".", "~$"))]
             inside = [p for p in visible if p.is_file()]
             if special := [p for p in visible if not p.is_file() and not p.is_dir() and _is_input(p)]:
-                raise InvalidArguments(no_file(special[0]))
+                raise InvalidArguments(unreadable_reason(special[0]))
             data = [p for p in inside if _is_input(p)]
             if not data:
                 raise InvalidArguments(f"There is nothing to load in the folder {path}. {_naming_hint()}")
@@ -100,13 +100,13 @@ def discover(paths: Sequence[Path]) -> Inputs:
         elif path.is_file():
             found.setdefault(path.resolve(), path)
         else:
-            raise InvalidArguments(no_file(path, "There is no file or folder"))
+            raise InvalidArguments(unreadable_reason(path, "There is no file or folder"))
     mappings = tuple(read_mapping(path) for path in found.values() if path.suffix.lower() == ".toml")
     claimed = {part.file.resolve() for mapping in mappings for part in mapping.parts}
     mapped = [path for path in passed_over if path.resolve() in claimed]
     passed_over = [path for path in passed_over if path not in mapped]
     files = [_input(path) for real, path in found.items() if path.suffix.lower() != ".toml" and real not in claimed]
-    return Inputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
+    return LoadInputs(tuple(sorted(files, key=_order)), mappings, tuple(passed_over))
 
 
 _FILE_TYPES = (
@@ -118,7 +118,7 @@ _FILE_TYPES = (
 )
 
 
-def no_file(path: Path, begin: str = "There is no file") -> str:
+def unreadable_reason(path: Path, begin: str = "There is no file") -> str:
     """Return a message on why a path is not a readable file, and what to do.
 
     Args:
@@ -161,7 +161,7 @@ def _is_data(path: Path) -> bool:
     return form is not None and (form != "xlsx" or _table(path) is not None)
 
 
-def why(path: Path) -> str:
+def ignored_reason(path: Path) -> str:
     """Return why a file in a folder was not loaded, as the end of a sentence."""
     if path.suffix.lower() in _WORKBOOKS:
         return f"{path.suffix} is not read; save it as .xlsx or CSV"
@@ -171,15 +171,15 @@ def why(path: Path) -> str:
     return f"no mapping names it, and {ending} are read only where one does"
 
 
-def refuse_other_workbooks(path: Path) -> None:
+def reject_unsupported_workbook(path: Path) -> None:
     """Raise InvalidArguments for a workbook of an unsupported format, such as .xls."""
     if path.suffix.lower() in _WORKBOOKS:
         raise InvalidArguments(f"{path}: {path.suffix} is not read. Save the sheet as .xlsx or CSV.")
 
 
-def _input(path: Path) -> Input:
+def _input(path: Path) -> InputFile:
     form = format_of(path)
-    refuse_other_workbooks(path)
+    reject_unsupported_workbook(path)
     if form is None:
         raise InvalidArguments(
             f"{path} is no file that can be loaded: use a CSV, XLSX, Parquet, JSON or NDJSON file, or a TOML mapping."
@@ -187,7 +187,7 @@ def _input(path: Path) -> Input:
     table = _table(path)
     if table is None:
         raise InvalidArguments(f"It cannot be told what {path} holds. {_naming_hint()}")
-    return Input(path, table, form)
+    return InputFile(path, table, form)
 
 
 def _table(path: Path) -> Table | None:
@@ -202,7 +202,7 @@ def _table(path: Path) -> Table | None:
     return _TABLES_BY_NAME.get(letters) or _TABLES_BY_SINGULAR.get(letters)
 
 
-def _order(file: Input) -> tuple[str, list[int], str]:
+def _order(file: InputFile) -> tuple[str, list[int], str]:
     """Return the sort key of files: by table, and by the numbers in the name, so that part2 precedes part10."""
     return file.table.name, [int(n) for n in re.findall(r"\d+", file.path.name)], file.path.name
 

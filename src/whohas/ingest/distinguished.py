@@ -19,11 +19,11 @@ _NAME = re.compile(
 )
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
-LOOKS_LIKE_ONE = rf"(?i)\s*{_FIRST}\s*=.*"
-"""A regular expression that matches every text for which `first_value` may return a name; valid in RE2 and Python."""
+DISTINGUISHED_NAME_PATTERN = rf"(?i)\s*{_FIRST}\s*=.*"
+"""Matches every text for which `first_component_value` may return a name; valid in RE2 and Python."""
 
 
-def first_value(text: str) -> str | None:
+def first_component_value(text: str) -> str | None:
     r"""Return the value of the first component of a distinguished name, unescaped.
 
     `CN=Smith\, Ann,OU=Staff` gives "Smith, Ann", `CN=M\C3\BCller,DC=example` gives "Müller".

@@ -1,7 +1,7 @@
 """Convert JSON documents of the public API, or of the search index, to rows of the tables.
 
-DuckDB extracts the paths of each column as text, `rows.Typing` converts the texts, and nested lists of identities
-(accounts, access, apps) are converted to rows of their tables by further `DocumentRows`.
+DuckDB extracts the paths of each column as text, `rows.RowConverter` converts the texts, and nested lists of identities
+(accounts, access, apps) are converted to rows of their tables by further `DocumentConverter`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import quote_identifier, string_literal
 from whohas.ingest import attributes
-from whohas.ingest.convert import Typed, Typing, identifying, names_something
-from whohas.ingest.objects import KINDS, MANY
-from whohas.ingest.readers.batches import Batch, Fault, Numbers
-from whohas.ingest.shaped import Shaped, faults, shaped
-from whohas.ingest.sources import Sources
-from whohas.warehouse.arrow import one, pc
+from whohas.ingest.convert import ConvertedBatch, RowConverter, identifying, names_something
+from whohas.ingest.objects import JSON_TYPE_NAMES, NOT_A_SINGLE_VALUE
+from whohas.ingest.readers.batches import RecordNumbers, RowBatch, RowError
+from whohas.ingest.shaped import TableRows, good_rows, row_errors
+from whohas.ingest.sources import LoadedSources
+from whohas.warehouse.arrow import as_array, pc
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
     ACCOUNTS,
@@ -29,11 +29,11 @@ from whohas.warehouse.schema import (
     IDENTITIES,
     IDENTITY_ACCESS,
     IDENTITY_APPS,
-    OWNED,
+    OWNED_TYPES,
     TEXT,
-    TEXTS,
-    Column,
+    TEXT_LIST,
     Table,
+    TableColumn,
 )
 
 _LINKS = """
@@ -64,7 +64,7 @@ _SINGLE = "['VARCHAR', 'BIGINT', 'UBIGINT', 'HUGEINT', 'DOUBLE', 'BOOLEAN']"
 
 
 @dataclass(frozen=True, slots=True)
-class _Nested:
+class _NestedObjects:
     """An object or array where the table has a single value.
 
     Attributes:
@@ -78,7 +78,7 @@ class _Nested:
     value: str
 
 
-class DocumentRows:
+class DocumentConverter:
     """Converts batches of documents of one kind to rows.
 
     Args:
@@ -95,7 +95,12 @@ class DocumentRows:
     """
 
     def __init__(
-        self, connection: Any, table: Table, sources: Sources, given: Mapping[str, str] | None = None, nested: str = ""
+        self,
+        connection: Any,
+        table: Table,
+        sources: LoadedSources,
+        given: Mapping[str, str] | None = None,
+        nested: str = "",
     ) -> None:
         self._connection = connection
         self._table = table
@@ -108,20 +113,20 @@ class DocumentRows:
         self.items: Counter[str] = Counter()
         self._objects_at = self._object_paths()
         self._sql = self._extraction()
-        texts = {name: quote(name) for name in (*self._columns, *self._given)}
-        self._typing = Typing(connection, table, texts, sources)
-        self._nested_lists: list[tuple[str, DocumentRows]] = []
+        texts = {name: quote_identifier(name) for name in (*self._columns, *self._given)}
+        self._typing = RowConverter(connection, table, texts, sources)
+        self._nested_lists: list[tuple[str, DocumentConverter]] = []
         if table is IDENTITIES:
             owner = {"identityId": "_id", "identitySourceId": "_source"}
             self._nested_lists = [
                 (
                     "accounts",
-                    DocumentRows(
+                    DocumentConverter(
                         connection, ACCOUNTS, sources, {"identityId": "_id", "identityName": "_name"}, "accounts"
                     ),
                 ),
-                ("access", DocumentRows(connection, IDENTITY_ACCESS, sources, owner, "access")),
-                ("apps", DocumentRows(connection, IDENTITY_APPS, sources, owner, "apps")),
+                ("access", DocumentConverter(connection, IDENTITY_ACCESS, sources, owner, "access")),
+                ("apps", DocumentConverter(connection, IDENTITY_APPS, sources, owner, "apps")),
             ]
 
     def _object_paths(self) -> list[str]:
@@ -147,7 +152,7 @@ class DocumentRows:
         Two more columns flag errors: `_nested` names a column that has an object or array instead of a single value,
         and `_misplaced` is true where a single value stands instead of an object.
         """
-        columns = [c for c in self._table.columns if c.name not in self._given and not c.made]
+        columns = [c for c in self._table.columns if c.name not in self._given and not c.computed]
         self._columns = [c.name for c in columns] + (["uncorrelated"] if self._table is ACCOUNTS else [])
         cells: list[str] = []
         nested: list[str] = []
@@ -157,33 +162,33 @@ class DocumentRows:
                 cells.append(f"{_owned_sql()} AS owned")
                 continue
             found = [self._path_sql(path) for path in column.paths]
-            cells.append(f"{self._column_sql(column)} AS {quote(column.name)}")
+            cells.append(f"{self._column_sql(column)} AS {quote_identifier(column.name)}")
             if not pa.types.is_nested(column.type):
                 is_nested = [
-                    f"({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {literal('$.' + path)}) "
+                    f"({text} LIKE '{{%' OR {text} LIKE '[%') AND json_type(doc, {string_literal('$.' + path)}) "
                     "IN ('OBJECT', 'ARRAY')"
                     for text, path in zip(found, column.paths, strict=True)
                 ]
-                nested += [f"WHEN {sql} THEN {literal(column.name)}" for sql in is_nested]
-                flags.append(f"{' OR '.join(is_nested)} AS {quote(column.name)}")
+                nested += [f"WHEN {sql} THEN {string_literal(column.name)}" for sql in is_nested]
+                flags.append(f"{' OR '.join(is_nested)} AS {quote_identifier(column.name)}")
         if self._table is ACCOUNTS:
             cells.append(f"{self._path_sql('uncorrelated')} AS uncorrelated")
-        cells += [f"{quote(column)} AS {quote(name)}" for name, column in self._given.items()]
+        cells += [f"{quote_identifier(column)} AS {quote_identifier(name)}" for name, column in self._given.items()]
         wrong = f"CASE {' '.join(nested)} END" if nested else "NULL::VARCHAR"
-        paths = ", ".join(literal(f"$.{path}") for path in self._paths)
+        paths = ", ".join(string_literal(f"$.{path}") for path in self._paths)
         begin = f"WITH x AS (SELECT *, json_extract_string(doc, [{paths}]) AS p FROM docs) "
         self._nested_sql = f"{begin}SELECT {', '.join(flags)} FROM x"
-        objects = ", ".join(literal(f"$.{name}") for name in self._objects_at)
+        objects = ", ".join(string_literal(f"$.{name}") for name in self._objects_at)
         misplaced = f"list_has_any(json_type(doc, [{objects}]), {_SINGLE})" if objects else "false"
         return f'{begin}SELECT {", ".join(cells)}, {wrong} AS "_nested", {misplaced} AS "_misplaced", doc FROM x'
 
-    def _column_sql(self, column: Column) -> str:
+    def _column_sql(self, column: TableColumn) -> str:
         """Return the SQL for the text of a column: the first path with a text that is not empty.
 
         Without such a path, the value is empty text if a path has that and the column is free text, else null.
         """
         texts = [self._path_sql(path) for path in column.paths]
-        if (column.type == TEXT and not names_something(self._table, column)) or column.type == TEXTS:
+        if (column.type == TEXT and not names_something(self._table, column)) or column.type == TEXT_LIST:
             # p[1], 'a' and '' -> coalesce(nullif(p[1], ''), nullif(p[2], ''), p[1], p[2])
             texts = texts if len(texts) > 1 else []
             texts += [f"p[{self._paths[path]}]" for path in column.paths]
@@ -193,15 +198,15 @@ class DocumentRows:
         index = self._paths.setdefault(path, len(self._paths) + 1)
         return f"nullif(p[{index}], '')"
 
-    def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+    def __call__(self, batch: RowBatch) -> tuple[list[TableRows], list[RowError]]:
         """Return the rows of a batch of documents, by table, and its errors."""
-        data, records, errors = self._objects(batch.data, batch.records)
+        data, records, errors = self._objects(batch.data, batch.record_numbers)
         if not data.num_rows:
             return [], errors
         rows, more_errors = self._convert(data, records)
         return rows, errors + more_errors
 
-    def _objects(self, data: pa.Table, records: Numbers) -> tuple[pa.Table, Numbers, list[Fault]]:
+    def _objects(self, data: pa.Table, records: RecordNumbers) -> tuple[pa.Table, RecordNumbers, list[RowError]]:
         """Return the valid JSON objects with their record numbers, and an error for each other text."""
         self._connection.register("docs", data)
         kinds = (
@@ -214,14 +219,18 @@ class DocumentRows:
         valid = pc.equal(kinds, "OBJECT")
         if pc.all(valid).as_py():
             return data, records, []
-        errors: list[Fault] = []
+        errors: list[RowError] = []
         for index, kind in enumerate(kinds.to_pylist()):
             if kind != "OBJECT":
-                reason = "no valid JSON" if kind == "invalid" else f"{KINDS.get(kind, 'a number')} instead of an object"
-                errors.append(Fault(int(records[index]), "", reason, data.column("doc")[index].as_py()))
+                reason = (
+                    "no valid JSON"
+                    if kind == "invalid"
+                    else f"{JSON_TYPE_NAMES.get(kind, 'a number')} instead of an object"
+                )
+                errors.append(RowError(int(records[index]), "", reason, data.column("doc")[index].as_py()))
         return data.filter(valid), records[valid.to_numpy()], errors
 
-    def _convert(self, data: pa.Table, records: Numbers) -> tuple[list[Shaped], list[Fault]]:
+    def _convert(self, data: pa.Table, records: RecordNumbers) -> tuple[list[TableRows], list[RowError]]:
         """Return the rows of documents that are JSON objects, nested ones included, and the errors."""
         self._connection.register("docs", data)
         texts = self._connection.sql(self._sql).to_arrow_table()
@@ -229,16 +238,18 @@ class DocumentRows:
         typed = self._typing(texts)
         errors = self._faults(typed, texts, records, nested) + self._misplaced_values(typed, texts, records)
         for name in self._maps:
-            column = one(texts.column(name))
+            column = as_array(texts.column(name))
             if column.null_count < len(column):
-                typed.data[name] = attributes.from_json(self._connection, column)
+                typed.data[name] = attributes.attributes_from_json(self._connection, column)
                 if self._table is ACCOUNTS and name == "attributes":
-                    for id, names in attributes.names_by(typed.data["sourceId"], typed.data[name]).items():
+                    for id, names in attributes.attribute_names_by_owner(
+                        typed.data["sourceId"], typed.data[name]
+                    ).items():
                         self._sources.add_attributes(id, names)
-        rows = shaped(self._table, typed, records)
+        rows = good_rows(self._table, typed, records)
         by_table = [rows]
         if self._nested_lists:
-            valid = pa.array(typed.wrong < 0)
+            valid = pa.array(typed.error_numbers < 0)
             parents = pa.table(
                 {
                     "doc": texts.column("doc").filter(valid),
@@ -249,17 +260,19 @@ class DocumentRows:
                 }
             )
             for name, list_rows in self._nested_lists:
-                nested_rows, nested_errors = list_rows.fan_out(parents, name)
+                nested_rows, nested_errors = list_rows.convert_nested(parents, name)
                 self.filled.update(list_rows.filled)
                 self.items.update(list_rows.items)
                 list_rows.filled.clear()
                 list_rows.items.clear()
                 by_table += nested_rows
-                errors += [replace(fault, part=name) if fault.value is None else fault for fault in nested_errors]
+                errors += [
+                    replace(fault, list_name=name) if fault.cell_text is None else fault for fault in nested_errors
+                ]
             by_table += self._entitlement_links(by_table)
         return by_table, errors
 
-    def fan_out(self, parents: pa.Table, name: str) -> tuple[list[Shaped], list[Fault]]:
+    def convert_nested(self, parents: pa.Table, name: str) -> tuple[list[TableRows], list[RowError]]:
         """Return the rows of the items of a list that is nested in documents, and their errors.
 
         A single object in place of the list counts as a list of one.
@@ -287,7 +300,7 @@ class DocumentRows:
         found, more_errors = self._convert(data, kept_records)
         return found, errors + more_errors
 
-    def _entitlement_links(self, by_table: list[Shaped]) -> list[Shaped]:
+    def _entitlement_links(self, by_table: list[TableRows]) -> list[TableRows]:
         """Return rows of `account_entitlements` that link the nested accounts to the nested entitlements."""
         rows = {item.table.name: item for item in by_table}
         accounts, access = rows.get(ACCOUNTS.name), rows.get(IDENTITY_ACCESS.name)
@@ -301,21 +314,21 @@ class DocumentRows:
         self._connection.register("held", access.data.select(columns).append_column("record", pa.array(access.records)))
         table = self._connection.sql(_LINKS).to_arrow_table()
         data = table.select(ACCOUNT_ENTITLEMENTS.schema.names).cast(ACCOUNT_ENTITLEMENTS.schema)
-        return [Shaped(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
+        return [TableRows(ACCOUNT_ENTITLEMENTS, data, table.column("record").to_numpy())]
 
-    def _misplaced_values(self, typed: Typed, texts: pa.Table, records: Numbers) -> list[Fault]:
+    def _misplaced_values(self, typed: ConvertedBatch, texts: pa.Table, records: RecordNumbers) -> list[RowError]:
         """Return an error for each single value that stands in place of an object or a list of objects.
 
         Nothing can be read from such a value; the rest of the document is kept.
         """
         flagged = texts.column("_misplaced").fill_null(False).to_numpy()
-        indexes = np.flatnonzero(flagged & (typed.wrong < 0))
+        indexes = np.flatnonzero(flagged & (typed.error_numbers < 0))
         if not len(indexes):
             return []
         self._connection.register("docs", texts.take(pa.array(indexes)).select(["doc"]))
-        errors: list[Fault] = []
+        errors: list[RowError] = []
         for name in self._objects_at:
-            path = literal(f"$.{name}")
+            path = string_literal(f"$.{name}")
             values = self._connection.sql(
                 f"SELECT CASE WHEN list_contains({_SINGLE}, json_type(doc, {path})) "
                 f"THEN json_extract_string(doc, {path}) END AS v FROM docs"
@@ -326,10 +339,10 @@ class DocumentRows:
                     where = f"{self._nested}.{name}" if self._nested else name
                     document = str(texts.column("doc")[index].as_py())
                     reason = f"{value[:60]!r} is a single value instead of an object"
-                    errors.append(Fault(int(records[index]), where, reason, document, source, value))
+                    errors.append(RowError(int(records[index]), where, reason, document, source, value))
         return errors
 
-    def _without_nested(self, texts: pa.Table) -> tuple[pa.Table, list[_Nested]]:
+    def _without_nested(self, texts: pa.Table) -> tuple[pa.Table, list[_NestedObjects]]:
         """Empty the optional cells that hold an object or array where the table has a single value.
 
         Returns:
@@ -341,11 +354,11 @@ class DocumentRows:
         indexes = np.flatnonzero(flagged.is_valid().to_numpy())
         self._connection.register("docs", texts.take(pa.array(indexes)).select(["doc"]))
         flags = self._connection.sql(self._nested_sql).to_arrow_table()
-        found: list[_Nested] = []
+        found: list[_NestedObjects] = []
         for column in flags.column_names:
-            wrong = indexes[one(flags.column(column)).fill_null(False).to_numpy(zero_copy_only=False)]
+            wrong = indexes[as_array(flags.column(column)).fill_null(False).to_numpy(zero_copy_only=False)]
             values = texts.column(column)
-            found += [_Nested(index, column, str(values[index].as_py())) for index in wrong.tolist()]
+            found += [_NestedObjects(index, column, str(values[index].as_py())) for index in wrong.tolist()]
             if len(wrong) and column not in identifying(self._table):
                 empty = np.zeros(len(texts), dtype=bool)
                 empty[wrong] = True
@@ -353,7 +366,9 @@ class DocumentRows:
                 texts = texts.set_column(texts.schema.get_field_index(column), column, emptied)
         return texts, found
 
-    def _faults(self, typed: Typed, texts: pa.Table, records: Numbers, nested: list[_Nested]) -> list[Fault]:
+    def _faults(
+        self, typed: ConvertedBatch, texts: pa.Table, records: RecordNumbers, nested: list[_NestedObjects]
+    ) -> list[RowError]:
         """Return the errors of the converted documents, and update `filled` and `items`.
 
         A document is rejected if a column that identifies it has an object or array; in other columns only the cell is
@@ -369,9 +384,9 @@ class DocumentRows:
         def source_of(place: int) -> str:
             return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
 
-        def fault(cell: _Nested, value: str | None) -> Fault:
+        def fault(cell: _NestedObjects, value: str | None) -> RowError:
             path, row = self._path_of(cell.column), document_of(cell.place)
-            return Fault(int(records[cell.place]), path, MANY, row, source_of(cell.place), value)
+            return RowError(int(records[cell.place]), path, NOT_A_SINGLE_VALUE, row, source_of(cell.place), value)
 
         for column, count in typed.filled.items():
             self.filled[self._path_of(column)] += count
@@ -382,14 +397,14 @@ class DocumentRows:
         rejecting = {cell.place: cell for cell in nested if cell.column in identifying(self._table)}
         errors = [fault(cell, None) for cell in rejecting.values()]
         rejected_indexes = list(rejecting)
-        # marked as valid here, so that `faults` does not report them again; marked as rejected below
-        typed.wrong[rejected_indexes] = -1
-        errors += faults(typed, records, self._path_of, value_of, document_of)
+        # marked as valid here, so that `row_errors` does not report them again; marked as rejected below
+        typed.error_numbers[rejected_indexes] = -1
+        errors += row_errors(typed, records, self._path_of, value_of, document_of)
         for cell in nested:
-            if cell.place not in rejecting and typed.wrong[cell.place] < 0:
+            if cell.place not in rejecting and typed.error_numbers[cell.place] < 0:
                 self.filled[self._path_of(cell.column)] += 1
                 errors.append(fault(cell, cell.value))
-        typed.wrong[rejected_indexes] = 0
+        typed.error_numbers[rejected_indexes] = 0
         return errors
 
     def _path_of(self, column: str) -> str:
@@ -406,7 +421,7 @@ def _owned_sql() -> str:
     lists = [
         f"list_transform(json_extract(doc, '$.owns{suffix}.{name}[*]'), "
         f"lambda x: {{'id': x -> 'id', 'name': x -> 'name', 'type': '{kind}'}})"
-        for name, kind in OWNED.items()
+        for name, kind in OWNED_TYPES.items()
         for suffix in ("[*]", "")  # an object in place of a list is a list of one
     ]
     joined = lists[0]

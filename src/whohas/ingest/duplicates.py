@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from whohas.engine.sql import literal
-from whohas.ingest.readers.batches import Numbers
+from whohas.engine.sql import string_literal
+from whohas.ingest.readers.batches import RecordNumbers
 from whohas.ingest.staging import StagedFile
 
 
-def duplicates(connection: Any, files: Sequence[StagedFile], key: str) -> dict[int, Numbers]:
+def find_duplicates(connection: Any, files: Sequence[StagedFile], key: str) -> dict[int, RecordNumbers]:
     """Return the rows whose key an earlier row has.
 
     Hashes of the keys are compared first, because they are small, and DuckDB spills them to disk if there are many.
@@ -27,7 +27,7 @@ def duplicates(connection: Any, files: Sequence[StagedFile], key: str) -> dict[i
     """
     if not files:
         return {}
-    paths = ", ".join(literal(str(file.path)) for file in files)
+    paths = ", ".join(string_literal(str(file.path)) for file in files)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE file_order AS SELECT unnest($1) AS path, unnest($2) AS place",
         [

@@ -14,12 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.engine.sql import quote
+from whohas.engine.sql import quote_identifier
 from whohas.ingest.mapping import SourceMapping
-from whohas.ingest.pipeline import Reading
-from whohas.plurals import counted
-from whohas.warehouse.attribute_columns import KEY
-from whohas.warehouse.evolved import lacking, listed_paths
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.plurals import pluralize
+from whohas.warehouse.attribute_columns import FOOTER_KEY
+from whohas.warehouse.evolved import missing_columns, path_literals
 from whohas.warehouse.schema import (
     ACCESS_PROFILES,
     ACCOUNTS,
@@ -31,14 +31,14 @@ from whohas.warehouse.schema import (
     ROLES,
     Table,
 )
-from whohas.warehouse.store import Change
+from whohas.warehouse.store import TableChange
 
 _TABLES = (ACCOUNTS, IDENTITIES, ENTITLEMENTS, ACCESS_PROFILES, ROLES, APPS, IDENTITY_PROFILES)
 _NOT_COMPARED = frozenset({"id", "sourceId", "sourceName", "sourceType", "identityId", "managerId"})
 """Columns that are not compared: keys, and columns that rules fill. The guard and other notes report on them."""
 
 
-def emptied_columns(reading: Reading, changes: Iterable[Change]) -> list[str]:
+def emptied_column_notes(reading: ReadPipeline, changes: Iterable[TableChange]) -> list[str]:
     """Return a note for each column of a file that had values in the snapshot before, and has none after the load.
 
     Only partitions are compared that have rows before and after.
@@ -48,8 +48,8 @@ def emptied_columns(reading: Reading, changes: Iterable[Change]) -> list[str]:
         stage = reading.stages.get(change.table.name)
         if change.table not in _TABLES or stage is None:
             continue
-        old = _partitions(reading.load.base.files(change.table, change.replace))
-        new = _partitions(change.add)
+        old = _partitions(reading.load.base.files(change.table, change.replaced_partitions))
+        new = _partitions(change.added_files)
         for partition in sorted(old.keys() & new.keys()):
             if change.table.partition is not None and partition not in stage.touched:
                 continue
@@ -61,8 +61,8 @@ def emptied_columns(reading: Reading, changes: Iterable[Change]) -> list[str]:
                 key = (_source_name(reading, partition) or change.table.name, file_columns.get(column, column))
                 lost[key] = max(lost.get(key, (0, 0)), (count, rows))
     return [
-        f"{name}: the column {column!r} has no value any more in {counted(rows, 'row')}; "
-        f"{counted(count, 'row')} had one before this load."
+        f"{name}: the column {column!r} has no value any more in {pluralize(rows, 'row')}; "
+        f"{pluralize(count, 'row')} had one before this load."
         for (name, column), (count, rows) in lost.items()
     ]
 
@@ -75,7 +75,7 @@ def _partitions(files: Iterable[Any]) -> dict[str, list[Path]]:
     return found
 
 
-def _source_name(reading: Reading, partition: str) -> str:
+def _source_name(reading: ReadPipeline, partition: str) -> str:
     return reading.sources.name(partition) if partition in reading.sources.rows else ""
 
 
@@ -87,8 +87,8 @@ def _emptied(
     Returns:
         The number of new rows; and by column or attribute without values in the new files, the number of old values.
     """
-    columns = [c for c in table.columns if not c.made and c.name not in _NOT_COMPARED and c.type != ATTRIBUTES]
-    missing = {name for path in old for name in lacking(path, table)}
+    columns = [c for c in table.columns if not c.computed and c.name not in _NOT_COMPARED and c.type != ATTRIBUTES]
+    missing = {name for path in old for name in missing_columns(path, table)}
     names = [column.name for column in columns if column.name not in missing]
     filled = _value_counts(connection, table, new, names)
     empty = [name for name in names if not filled[name]]
@@ -110,14 +110,14 @@ def _value_counts(connection: Any, table: Table, paths: Sequence[Path], names: S
         connection.execute(
             "SELECT path_in_schema, CASE WHEN count(*) = count(stats_null_count) "
             "THEN sum(num_values - stats_null_count) END "
-            f"FROM parquet_metadata([{listed_paths(paths)}]) GROUP BY 1"
+            f"FROM parquet_metadata([{path_literals(paths)}]) GROUP BY 1"
         ).fetchall()
     )
     found |= {name: int(known[name]) for name in flat if known.get(name) is not None}
     rest = [name for name in names if name not in flat or known.get(name) is None]
     if rest:
-        counts = ", ".join(f"count({quote(name)})" for name in rest)
-        (row,) = connection.execute(f"SELECT {counts} FROM read_parquet([{listed_paths(paths)}])").fetchall()
+        counts = ", ".join(f"count({quote_identifier(name)})" for name in rest)
+        (row,) = connection.execute(f"SELECT {counts} FROM read_parquet([{path_literals(paths)}])").fetchall()
         found |= dict(zip(rest, row, strict=True))
     return found
 
@@ -126,9 +126,9 @@ def _attribute_names(connection: Any, paths: Sequence[Path]) -> set[str]:
     """Return the names of the attributes in some files: from the files' footers, or by reading them."""
     names: set[str] = set()
     for path in paths:
-        footer = (pq.read_metadata(path).metadata or {}).get(KEY)
+        footer = (pq.read_metadata(path).metadata or {}).get(FOOTER_KEY)
         if footer is None:
-            sql = f"SELECT DISTINCT unnest(map_keys(attributes)) FROM read_parquet([{listed_paths([path])}])"
+            sql = f"SELECT DISTINCT unnest(map_keys(attributes)) FROM read_parquet([{path_literals([path])}])"
             names |= {name for (name,) in connection.execute(sql).fetchall()}
         else:
             facts = json.loads(footer)
@@ -143,13 +143,13 @@ def _attribute_counts(connection: Any, paths: Sequence[Path], names: Collection[
     return dict(
         connection.execute(
             "SELECT name, count(*) FROM (SELECT unnest(map_keys(attributes)) AS name "
-            f"FROM read_parquet([{listed_paths(paths)}])) WHERE list_contains($names, name) GROUP BY 1 ORDER BY 1",
+            f"FROM read_parquet([{path_literals(paths)}])) WHERE list_contains($names, name) GROUP BY 1 ORDER BY 1",
             {"names": sorted(names)},
         ).fetchall()
     )
 
 
-def _file_columns(reading: Reading, table: Table, source: str) -> Mapping[str, str]:
+def _file_columns(reading: ReadPipeline, table: Table, source: str) -> Mapping[str, str]:
     """Return, by column of a table, the name that the file of a source has for it, as far as mappings name them."""
     found: dict[str, str] = {}
     for mapping in reading.inputs.mappings:

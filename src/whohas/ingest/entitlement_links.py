@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.ingest.staging import Stage
-from whohas.warehouse.evolved import listed_paths
+from whohas.warehouse.evolved import path_literals
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS
 
 _HELD = """
@@ -34,7 +34,9 @@ ORDER BY sourceId
 """
 
 
-def stage_held(connection: Any, given: str, accounts: Sequence[Path], sources: set[str], stage: Stage) -> None:
+def stage_derived_entitlements(
+    connection: Any, given: str, accounts: Sequence[Path], sources: set[str], stage: Stage
+) -> None:
     """Stage account entitlements of some sources, derived from the access and the accounts of identities.
 
     If an identity has one account on a source, the account holds all entitlements that the identity has there. If it
@@ -47,7 +49,7 @@ def stage_held(connection: Any, given: str, accounts: Sequence[Path], sources: s
         sources: ids of the sources.
         stage: stage of the table `account_entitlements`, to which the rows are added.
     """
-    statement = _HELD.format(given=given, accounts=listed_paths(accounts))
+    statement = _HELD.format(given=given, accounts=path_literals(accounts))
     found = connection.sql(statement, params={"sources": sorted(sources)})
     for batch in found.to_arrow_reader(50_000):
         data = pa.Table.from_batches([batch]).cast(ACCOUNT_ENTITLEMENTS.schema)

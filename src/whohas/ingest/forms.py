@@ -1,7 +1,7 @@
 """Parse the settings of a mapping for the text of cells: formats of times, time zones, words of booleans.
 
-`read_form` and `read_zone` parse settings, `ambiguous` and `reads_iso` compare formats. Cells of columns without such
-settings are read by `USUAL`.
+`parse_time_form` and `parse_zone_setting` parse settings, `find_ambiguous_formats` and `compatible_with_rfc3339`
+compare formats. Cells of columns without such settings are read by `DEFAULT_FORM`.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from enum import Enum
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from whohas.warehouse.times import OFFSET
+from whohas.warehouse.times import OFFSET_PATTERN
 from whohas.zones import UnknownZone, parse_zone, unknown_zone, zone_name
 
-NUMBERS: Final = ("seconds", "milliseconds", "filetime")
+NUMERIC_TIMES: Final = ("seconds", "milliseconds", "filetime")
 """Keywords for times that are numbers: since 1970 in seconds or milliseconds, and Windows FILETIME."""
-KEYWORDS: Final = ("ldap", *NUMBERS)
+TIME_KEYWORDS: Final = ("ldap", *NUMERIC_TIMES)
 """Keywords for formats of times; `ldap` is generalized time, such as `20240131120000Z`."""
 
-TRUE: Final = ("true", "t", "yes", "y", "1")
-FALSE: Final = ("false", "f", "no", "n", "0")
+TRUE_WORDS: Final = ("true", "t", "yes", "y", "1")
+FALSE_WORDS: Final = ("false", "f", "no", "n", "0")
 
 
-class FormFault(ValueError):
+class InvalidTextForm(ValueError):
     """An invalid format or time zone; its text says why."""
 
 
-class Clock(Enum):
+class TimeReference(Enum):
     """The time zone in which a text gives a time."""
 
     ZONE = "the column's zone"
@@ -40,7 +40,7 @@ class Clock(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class TimeFormat:
     """A format of times for DuckDB.
 
     Attributes:
@@ -51,11 +51,11 @@ class Format:
 
     pattern: str
     format: str
-    clock: Clock
+    clock: TimeReference
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenForms:
     """A format of times in the notation of strptime.
 
     Attributes:
@@ -68,12 +68,12 @@ class Written:
 
     text: str
     pieces: tuple[str, ...]
-    formats: tuple[Format, ...]
+    formats: tuple[TimeFormat, ...]
     weekday: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TextForm:
     """The settings for the text of a column's cells.
 
     Attributes:
@@ -86,7 +86,7 @@ class Form:
         iso: whether times in RFC 3339 are accepted; false if a format of `times` reads such texts as other times.
     """
 
-    times: tuple[str | Written, ...] = ()
+    times: tuple[str | WrittenForms, ...] = ()
     zone: str | None = None
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
@@ -95,7 +95,7 @@ class Form:
     iso: bool = True
 
 
-USUAL: Final = Form()
+DEFAULT_FORM: Final = TextForm()
 """The settings of columns for which a mapping sets nothing."""
 
 _MONTHS = (
@@ -115,7 +115,7 @@ _ONE_OR_TWO = frozenset({"%d", "%m", "%H", "%I"})
 
 _PATTERNS = {
     "%Y": r"\d{4}", "%y": r"\d\d", "%m": r"\d\d", "%d": r"\d\d", "%H": r"\d\d", "%I": r"\d\d", "%M": r"\d\d",
-    "%S": r"\d\d", "%j": r"\d{3}", "%f": r"\d+", "%p": "AM|PM", "%z": OFFSET,
+    "%S": r"\d\d", "%j": r"\d{3}", "%f": r"\d+", "%p": "AM|PM", "%z": OFFSET_PATTERN,
     "%b": _names([name[:3] for name in _MONTHS]), "%B": _names(_MONTHS),
     "%a": _names([name[:3] for name in _DAYS]), "%A": _names(_DAYS),
 }  # fmt: skip
@@ -123,39 +123,39 @@ _EQUIVALENT = {"%B": "%b", "%A": "%a", "%Y": "%y"}
 """Directives that are equivalent to another one when directives are checked for repetition."""
 
 
-def read_form(text: str) -> str | Written:
+def parse_time_form(text: str) -> str | WrittenForms:
     """Return a format of times: a keyword as it is, another text parsed as a strptime format.
 
     Raises:
         FormFault: it is neither.
     """
-    return text if text in KEYWORDS else read_format(text)
+    return text if text in TIME_KEYWORDS else parse_strptime_format(text)
 
 
-def read_zone(given: object) -> str | None:
+def parse_zone_setting(given: object) -> str | None:
     """Return the name of a time zone, or an offset such as `+05:30`; None for UTC.
 
     Raises:
         FormFault: the value is not text, or no such time zone exists.
     """
     if not isinstance(given, str):
-        raise FormFault('it is not text; write zone = "Europe/Berlin"')
+        raise InvalidTextForm('it is not text; write zone = "Europe/Berlin"')
     if given == "Etc/UTC":
         return None
     try:
         zone = parse_zone(given)
     except UnknownZone as fault:
-        raise FormFault(str(fault)) from None
+        raise InvalidTextForm(str(fault)) from None
     name = zone_name(zone)
     if name == "UTC":
         return None
     # names without a slash are refused: CET is ambiguous, and DuckDB does not know all abbreviations and countries
     if isinstance(zone, ZoneInfo) and "/" not in name and name not in ("EST", "MST", "HST"):
-        raise FormFault(str(unknown_zone(given)))
+        raise InvalidTextForm(str(unknown_zone(given)))
     return name
 
 
-def read_format(text: str) -> Written:
+def parse_strptime_format(text: str) -> WrittenForms:
     r"""Parse a format in the notation of strptime.
 
     `%d.%m.%Y` has the pieces `%d`, `.`, `%m`, `.`, `%Y` and the pattern
@@ -165,17 +165,21 @@ def read_format(text: str) -> Written:
         FormFault: a directive is unknown, repeated or incomplete, or the format has no date.
     """
     if "%" not in text:
-        near = get_close_matches(text.casefold(), KEYWORDS, 1)
+        near = get_close_matches(text.casefold(), TIME_KEYWORDS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise FormFault(f"{text!r} is neither a form with % such as %d.%m.%Y nor one of {', '.join(KEYWORDS)}{hint}")
+        raise InvalidTextForm(
+            f"{text!r} is neither a form with % such as %d.%m.%Y nor one of {', '.join(TIME_KEYWORDS)}{hint}"
+        )
     pieces = tuple(_pieces(text))
     _check_directives(text, pieces)
     weekday = next((piece for piece in pieces if piece in ("%a", "%A")), None)
-    formats = [Format(_pattern(pieces), _format(pieces), Clock.OFFSET if "%z" in pieces else Clock.ZONE)]
+    formats = [
+        TimeFormat(_pattern(pieces), _format(pieces), TimeReference.OFFSET if "%z" in pieces else TimeReference.ZONE)
+    ]
     if "%z" in pieces:
         zulu = tuple("Z" if piece == "%z" else piece for piece in pieces)
-        formats.append(Format(_pattern(zulu), _format(zulu), Clock.UTC))
-    return Written(text, pieces, tuple(formats), weekday)
+        formats.append(TimeFormat(_pattern(zulu), _format(zulu), TimeReference.UTC))
+    return WrittenForms(text, pieces, tuple(formats), weekday)
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -191,7 +195,7 @@ def _pieces(text: str) -> Iterator[str]:
         else:
             why = "; name the zone by zone" if piece == "%Z" else '; use "seconds"' if piece == "%s" else ""
             known = " ".join((*_PATTERNS, *_SHORT, "%%"))
-            raise FormFault(f"{text!r} has {piece!r}, which is no directive{why}. There are: {known}")
+            raise InvalidTextForm(f"{text!r} has {piece!r}, which is no directive{why}. There are: {known}")
 
 
 def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
@@ -199,18 +203,18 @@ def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
     directives = [_EQUIVALENT.get(piece, piece) for piece in pieces if _is_directive(piece)]
     repeated = sorted({piece for piece in directives if directives.count(piece) > 1})
     if repeated:
-        raise FormFault(f"{text!r} gives {repeated[0]} twice")
+        raise InvalidTextForm(f"{text!r} gives {repeated[0]} twice")
     if "%y" not in directives or ("%j" in directives) == bool({"%b", "%m", "%d"} & set(directives)):
-        raise FormFault(f"{text!r} gives no date: it needs %Y or %y, with %m (or %b, %B) and %d, or with %j")
+        raise InvalidTextForm(f"{text!r} gives no date: it needs %Y or %y, with %m (or %b, %B) and %d, or with %j")
     if "%j" not in directives and (("%b" in directives) == ("%m" in directives) or "%d" not in directives):
-        raise FormFault(f"{text!r} gives no date: it needs one of %m, %b and %B, and %d")
+        raise InvalidTextForm(f"{text!r} gives no date: it needs one of %m, %b and %B, and %d")
     if ("%I" in directives) != ("%p" in directives) or {"%H", "%I"} <= set(directives):
-        raise FormFault(f"{text!r} gives no clear hour: use %H alone, or %I with %p")
+        raise InvalidTextForm(f"{text!r} gives no clear hour: use %H alone, or %I with %p")
     if "%f" in pieces and pieces[pieces.index("%f") - 1] not in (".", ","):
-        raise FormFault(f"{text!r} has %f, a fraction of any length, without . or , before it")
+        raise InvalidTextForm(f"{text!r} has %f, a fraction of any length, without . or , before it")
     for part, before in (("%M", ("%H", "%I")), ("%S", ("%M",)), ("%f", ("%S",)), ("%z", ("%H", "%I"))):
         if part in directives and not set(before) & set(directives):
-            raise FormFault(f"{text!r} gives {part} without {' or '.join(before)}")
+            raise InvalidTextForm(f"{text!r} gives {part} without {' or '.join(before)}")
 
 
 def _is_directive(piece: str) -> bool:
@@ -257,13 +261,13 @@ _SAMPLES = (datetime(2010, 11, 12, 1, 2, 3), datetime(2001, 2, 3, 10, 11, 12), d
 """Times whose parts can be confused, because the day is also valid as a month, and so on."""
 
 
-def ambiguous(times: Sequence[str | Written]) -> tuple[str, str, str] | None:
+def find_ambiguous_formats(times: Sequence[str | WrittenForms]) -> tuple[str, str, str] | None:
     """Return two formats of a list that read the same text as different times, and such a text, or None.
 
     For `%d/%m/%Y` and `%m/%d/%Y` the text is `12/11/2010`. RFC 3339 is not compared here: if a format conflicts with
-    it, the format takes precedence, see `reads_iso`.
+    it, the format takes precedence, see `compatible_with_rfc3339`.
     """
-    written = [form for form in times if isinstance(form, Written)]
+    written = [form for form in times if isinstance(form, WrittenForms)]
     readers: list[tuple[str, Callable[[str], object]]] = [(form.text, _reader(form.pieces)) for form in written]
     readers += [(form, _keyword_reader(form)) for form in times if isinstance(form, str)]
     for form in written:
@@ -276,13 +280,13 @@ def ambiguous(times: Sequence[str | Written]) -> tuple[str, str, str] | None:
     return None
 
 
-def reads_iso(times: Sequence[str | Written]) -> bool:
+def compatible_with_rfc3339(times: Sequence[str | WrittenForms]) -> bool:
     """Return whether RFC 3339 can be accepted in addition to these formats.
 
     That is the case if no format reads a text in RFC 3339 as another time.
     """
     for form in times:
-        if not isinstance(form, Written):
+        if not isinstance(form, WrittenForms):
             continue
         mine = _reader(form.pieces)
         for pieces in _ISO:
@@ -341,7 +345,7 @@ def _keyword_reader(keyword: str) -> Callable[[str], object]:
         "seconds": r"\d{9,10}(\.\d+)?",
         "milliseconds": r"\d{11,13}",
         "filetime": r"\d{18}",
-        "ldap": rf"\d{{14}}([.,]\d+)?(Z|{OFFSET})?|(\d{{10}}|\d{{12}})(Z|{OFFSET})",
+        "ldap": rf"\d{{14}}([.,]\d+)?(Z|{OFFSET_PATTERN})?|(\d{{10}}|\d{{12}})(Z|{OFFSET_PATTERN})",
     }[keyword]
 
     def read(text: str) -> object:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from whohas.ingest.pipeline import Reading
-from whohas.warehouse.store import Gap
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.warehouse.store import LoadLoss
 
 
-def gaps(reading: Reading, accepted: bool) -> tuple[Gap, ...]:
+def snapshot_gaps(reading: ReadPipeline, accepted: bool) -> tuple[LoadLoss, ...]:
     """Return the gaps of the snapshot that a load publishes.
 
     Gaps of earlier loads are dropped for the tables and sources that this load replaces, and kept for all others.
@@ -26,4 +26,4 @@ def gaps(reading: Reading, accepted: bool) -> tuple[Gap, ...]:
         key = (tables[file], source)
         rejected, emptied = found.get(key, (0, 0))
         found[key] = (rejected + counts["rejected"] + counts["items"], emptied + counts["emptied"])
-    return (*kept, *(Gap(table, source, *counts, accepted) for (table, source), counts in found.items()))
+    return (*kept, *(LoadLoss(table, source, *counts, accepted) for (table, source), counts in found.items()))

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import WhohasError
-from whohas.ingest.pipeline import Reading
-from whohas.ingest.publish import MERGED
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.ingest.publish import MERGED_BY_ID
 from whohas.ingest.report import LoadReport, Loss
-from whohas.warehouse.evolved import listed_paths
+from whohas.warehouse.evolved import path_literals
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
     ACCOUNTS,
@@ -21,7 +21,7 @@ from whohas.warehouse.schema import (
     SOURCES,
     Table,
 )
-from whohas.warehouse.store import Change, DataFile, Load
+from whohas.warehouse.store import DataFile, Load, TableChange
 
 _EXAMPLES = 5
 
@@ -48,23 +48,24 @@ _EXAMPLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GuardLimits:
     """How much a load may lose before it stops.
 
     Attributes:
         rejected: largest percentage of rejected rows, of a file or of a source's rows in one table.
         unreadable: largest percentage of unreadable cells among the filled cells of a column.
-        few: number of rejected rows or unreadable cells that never stops a load, unless all rows of a file are bad.
+        tolerated: number of rejected rows or unreadable cells that never stops a load, unless all rows of a file are
+            bad.
         removed: largest percentage of the keys of a source in one table that may be removed.
-        small: number of rows below which `small_removed` applies instead of `removed`.
+        small_table_rows: number of rows below which `small_removed` applies instead of `removed`.
         small_removed: largest number of keys that may be removed from such a small table; never all of them.
     """
 
     rejected: float = 5
     unreadable: float = 5
-    few: int = 2
+    tolerated: int = 2
     removed: float = 20
-    small: int = 50
+    small_table_rows: int = 50
     small_removed: int = 10
 
 
@@ -84,7 +85,9 @@ class LoadStopped(WhohasError):
         self.report = report
 
 
-def losses(reading: Reading, load: Load, changes: Iterable[Change], limits: Limits) -> tuple[Loss, ...]:
+def losses_beyond_limits(
+    reading: ReadPipeline, load: Load, changes: Iterable[TableChange], limits: GuardLimits
+) -> tuple[Loss, ...]:
     """Return the losses that exceed the limits of a load; empty if the load may be published.
 
     Args:
@@ -95,7 +98,7 @@ def losses(reading: Reading, load: Load, changes: Iterable[Change], limits: Limi
     return (*_rejected(reading, limits), *_unreadable(reading, limits), *_removed(reading, load, changes, limits))
 
 
-def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
+def _rejected(reading: ReadPipeline, limits: GuardLimits) -> list[Loss]:
     """Check rejected rows per file, then per source and table for files that are within the limit as a whole."""
     found: list[Loss] = []
     limit = f"{limits.rejected:g} %"
@@ -106,11 +109,11 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
         parts = {part: count for (file, part), count in rejects.items.items() if file == number}
         for part, count in parts.items():
             items = reading.items[number][part]
-            if _beyond(count, items, limits.rejected, limits.few):
+            if _beyond(count, items, limits.rejected, limits.tolerated):
                 subject = f"{path}, items of {part}"
                 found.append(Loss("rejected", subject, count, items, limit, rejects.samples(number, f"/{part}")))
         count = rejects.counts[number] - sum(parts.values())
-        if count and (count == read or _beyond(count, read, limits.rejected, limits.few)):
+        if count and (count == read or _beyond(count, read, limits.rejected, limits.tolerated)):
             found.append(Loss("rejected", str(path), count, read, limit, rejects.samples(number)))
             continue
         for (file, source), counts in rejects.by_source.items():
@@ -121,45 +124,45 @@ def _rejected(reading: Reading, limits: Limits) -> list[Loss]:
     for (name, source), count in bad.items():
         stage = reading.stages.get(name)
         kept = sum(file.rows for file in stage.files if file.partition == source) if stage else 0
-        if not kept or _beyond(count, kept + count, limits.rejected, limits.few):
+        if not kept or _beyond(count, kept + count, limits.rejected, limits.tolerated):
             subject = f"{reading.sources.name(source)}, {name}"
             samples = rejects.samples(numbers[name, source])
             found.append(Loss("rejected", subject, count, kept + count, limit, samples))
     return found
 
 
-def _unreadable(reading: Reading, limits: Limits) -> list[Loss]:
+def _unreadable(reading: ReadPipeline, limits: GuardLimits) -> list[Loss]:
     found: list[Loss] = []
     files = {number: (path, read) for number, path, _, read in reading.files}
     for (number, column), count in reading.rejects.by_column.items():
         path, read = files[number]
         # cells of text columns are not counted, since every text is readable: then all rows count as filled
         filled = max(reading.filled[number].get(column, read), count)
-        if count >= max(read, filled) or _beyond(count, filled, limits.unreadable, limits.few):
+        if count >= max(read, filled) or _beyond(count, filled, limits.unreadable, limits.tolerated):
             samples = reading.rejects.samples(number, column)
             subject = f"{path}, column {column}"
             found.append(Loss("unreadable", subject, count, filled, f"{limits.unreadable:g} %", samples))
     return found
 
 
-def _removed(reading: Reading, load: Load, changes: Iterable[Change], limits: Limits) -> list[Loss]:
+def _removed(reading: ReadPipeline, load: Load, changes: Iterable[TableChange], limits: GuardLimits) -> list[Loss]:
     found: list[Loss] = []
     for change in changes:
         table = change.table
-        if table.name in MERGED or table in (SOURCES, IDENTITY_ACCESS, OVERRULED_ACCESS):
+        if table.name in MERGED_BY_ID or table in (SOURCES, IDENTITY_ACCESS, OVERRULED_ACCESS):
             continue
-        old = [file for file in load.base.files(table, change.replace) if file.rows]
+        old = [file for file in load.base.files(table, change.replaced_partitions) if file.rows]
         if not old:
             continue
         totals: dict[str, int] = {}
         for file in old:
             totals[file.partition or ""] = totals.get(file.partition or "", 0) + file.rows
         keep = _accounts(load, changes) if table is ACCOUNT_ENTITLEMENTS else None
-        for partition, (count, shown) in _gone(reading.connection, table, old, change.add, keep).items():
+        for partition, (count, shown) in _gone(reading.connection, table, old, change.added_files, keep).items():
             total = totals[partition]
-            small = total < limits.small
+            small = total < limits.small_table_rows
             if small and (count > limits.small_removed or count == total):
-                limit = f"{limits.small_removed} of fewer than {limits.small}, and never all"
+                limit = f"{limits.small_removed} of fewer than {limits.small_table_rows}, and never all"
             elif not small and 100 * count > limits.removed * total:
                 limit = f"{limits.removed:g} %"
             else:
@@ -197,12 +200,12 @@ def _named(connection: Any, load: Load, table: Table, source: str, name: str, id
     if not files or not ids:
         return {}
     sql = (
-        f"SELECT id, {name} FROM read_parquet([{listed_paths([f.path for f in files])}]) WHERE list_contains($ids, id)"
+        f"SELECT id, {name} FROM read_parquet([{path_literals([f.path for f in files])}]) WHERE list_contains($ids, id)"
     )
     return dict(connection.execute(sql, {"ids": list(ids)}).fetchall())
 
 
-def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:
+def _accounts(load: Load, changes: Iterable[TableChange]) -> list[Path]:
     """Return the files of all accounts as they will be after the load.
 
     A removed membership counts as lost only if its account remains, because removed accounts are counted already.
@@ -211,8 +214,8 @@ def _accounts(load: Load, changes: Iterable[Change]) -> list[Path]:
     files = load.base.files(ACCOUNTS)
     if change is None:
         return [file.path for file in files]
-    gone = {file.path for file in load.base.files(ACCOUNTS, change.replace)}
-    return [file.path for file in (*files, *change.add) if file.path not in gone]
+    gone = {file.path for file in load.base.files(ACCOUNTS, change.replaced_partitions)}
+    return [file.path for file in (*files, *change.added_files) if file.path not in gone]
 
 
 def _gone(
@@ -228,7 +231,7 @@ def _gone(
     """
     keys = _KEYS.get(table.name, ("id",))
     partition = f"coalesce({table.partition}, '')" if table.partition else "''"
-    before, after = (listed_paths([file.path for file in files]) for files in (old, new))
+    before, after = (path_literals([file.path for file in files]) for files in (old, new))
     missing: list[str] = []
     ctes: list[str] = []
     hashes = ", ".join(f"hash({key}) AS k{n}" for n, key in enumerate(keys))
@@ -241,7 +244,7 @@ def _gone(
     if accounts is not None:
         if not accounts:
             return {}
-        missing.append(f"held_by IN (SELECT id FROM read_parquet([{listed_paths(accounts)}]))")
+        missing.append(f"held_by IN (SELECT id FROM read_parquet([{path_literals(accounts)}]))")
     where = f" WHERE {' AND '.join(missing)}" if missing else ""
     found = connection.sql(
         f"WITH {', '.join(ctes)} SELECT p, count(*), min(example, {_EXAMPLES}) FROM o{where} GROUP BY p ORDER BY p"

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.ingest.readers.batches import Numbers
-from whohas.warehouse.arrow import one, pc
+from whohas.ingest.readers.batches import RecordNumbers
+from whohas.warehouse.arrow import as_array, pc
 
 _DISTINGUISHED = r"(?i)^\s*(cn|ou|o|uid|dc|l|st|c|street)\s*="
 _BACKSLASHES, _SEPARATOR = "\x1d", "\x1e"
 r"""Placeholders for `\\` and for the escaped separator while a cell is split; see `_split`."""
 
 
-def split_cells(connection: Any, cells: pa.Array, separator: str | None) -> tuple[pa.Array, Numbers]:
+def split_cells(connection: Any, cells: pa.Array, separator: str | None) -> tuple[pa.Array, RecordNumbers]:
     r"""Split cells into their values. Values are trimmed; empty and repeated values of a cell are left out.
 
     A cell with a JSON array yields its elements, whatever the separator. In distinguished names an escaped separator
@@ -61,7 +61,7 @@ def has_arrays(cells: pa.Array) -> bool:
     return bool(pc.any(pc.starts_with(cells, "[")).as_py())
 
 
-def first_of_each(columns: list[pa.Array]) -> Numbers:
+def first_of_each(columns: list[pa.Array]) -> RecordNumbers:
     """Return the index of the first row of each distinct combination of values, ascending.
 
     The columns are combined into one number per row. An example: of the columns `[x, y, x, x]` and `[p, p, q, p]` the
@@ -69,7 +69,7 @@ def first_of_each(columns: list[pa.Array]) -> Numbers:
     """
     combined: Any = None
     for column in columns:
-        codes = one(column).dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64) + 1
+        codes = as_array(column).dictionary_encode().indices.fill_null(-1).to_numpy().astype(np.int64) + 1
         if combined is None:
             combined = codes
         else:
@@ -79,7 +79,7 @@ def first_of_each(columns: list[pa.Array]) -> Numbers:
     return np.sort(np.unique(combined, return_index=True)[1])
 
 
-def _first_of_each(values: pa.Array, cell_indexes: Numbers) -> Numbers | None:
+def _first_of_each(values: pa.Array, cell_indexes: RecordNumbers) -> RecordNumbers | None:
     """Return the indexes of the values without repeats within a cell; None if no cell has several values."""
     if not len(cell_indexes) or not (np.diff(cell_indexes) == 0).any():
         return None
@@ -100,13 +100,13 @@ def _split(cells: pa.Array, separator: str | None) -> pa.Array:
         names = pc.match_substring_regex(cells, _DISTINGUISHED)
         hidden = pc.replace_substring(cells, "\\\\", _BACKSLASHES)
         hidden = pc.replace_substring(hidden, escaped, _SEPARATOR)
-        lists = one(pc.split_pattern(pc.if_else(names, hidden, cells), separator))
+        lists = as_array(pc.split_pattern(pc.if_else(names, hidden, cells), separator))
         values = pc.replace_substring(lists.flatten(), _SEPARATOR, escaped)
         values = pc.replace_substring(values, _BACKSLASHES, "\\\\")
         sizes = pc.list_value_length(lists).fill_null(0).to_numpy(zero_copy_only=False)
         offsets = np.concatenate(([0], np.cumsum(sizes))).astype(np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), values)
-    return one(pc.split_pattern(cells, separator))
+    return as_array(pc.split_pattern(cells, separator))
 
 
 def _arrays(connection: Any, cells: pa.Array) -> pa.Array | None:
@@ -117,7 +117,7 @@ def _arrays(connection: Any, cells: pa.Array) -> pa.Array | None:
     found = connection.sql(
         "SELECT CASE WHEN starts_with(t, '[') AND json_valid(t) THEN json_extract_string(t, '$[*]') END AS v FROM cells"
     ).to_arrow_table()
-    arrays = one(found.column("v")).cast(pa.list_(pa.string()))
+    arrays = as_array(found.column("v")).cast(pa.list_(pa.string()))
     return arrays if arrays.null_count < len(arrays) else None
 
 

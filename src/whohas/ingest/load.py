@@ -8,20 +8,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from whohas.ingest.discover import discover
-from whohas.ingest.gaps import gaps
-from whohas.ingest.guard import Limits, LoadStopped, losses
-from whohas.ingest.pipeline import Reading
-from whohas.ingest.reconcile import settle
+from whohas.ingest.discover import discover_inputs
+from whohas.ingest.gaps import snapshot_gaps
+from whohas.ingest.guard import GuardLimits, LoadStopped, losses_beyond_limits
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.ingest.reconcile import reconcile
 from whohas.ingest.rejects import Rejects
-from whohas.ingest.report import LoadReport, Progress, SourceCount, TableCount
-from whohas.ingest.staging import disk_space
+from whohas.ingest.report import LoadProgress, LoadReport, SourceCount, TableCount
+from whohas.ingest.staging import disk_full_as_unavailable
 from whohas.warehouse.schema import ACCOUNTS, TABLES
-from whohas.warehouse.store import Change, Load, Snapshot, Warehouse
+from whohas.warehouse.store import Load, Snapshot, TableChange, Warehouse
 
 _MEMORY = 384_000_000
 _THREADS = 2
-_LIMITS = Limits()
+_LIMITS = GuardLimits()
 
 
 def load(
@@ -31,8 +31,8 @@ def load(
     check: bool = False,
     strict: bool = False,
     accept_loss: bool = False,
-    limits: Limits = _LIMITS,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    limits: GuardLimits = _LIMITS,
+    on_progress: Callable[[LoadProgress], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     rejects: Path | None = None,
     by: Mapping[str, str] | None = None,
@@ -61,30 +61,30 @@ def load(
             row or cell is bad. Nothing was published.
         Unavailable: the disk is full. Nothing was published.
     """
-    from whohas.engine.duckdb import connect
+    from whohas.engine.duckdb import connect_duckdb
 
     started = time.monotonic()
-    inputs = discover(paths)
+    inputs = discover_inputs(paths)
     folder = warehouse.root.parent / "rejects" if rejects is None else rejects
     with ExitStack() as stack:
         stack.enter_context(_frugal_memory())
-        with disk_space(warehouse.root):
-            one = stack.enter_context(warehouse.rehearse() if check else warehouse.load(on_wait))
-        connection: Any = stack.enter_context(connect(_MEMORY, _THREADS, one.scratch / "spill"))
+        with disk_full_as_unavailable(warehouse.root):
+            one = stack.enter_context(warehouse.dry_run() if check else warehouse.load(on_wait))
+        connection: Any = stack.enter_context(connect_duckdb(_MEMORY, _THREADS, one.scratch / "spill"))
         bad = Rejects(one.scratch / "rejects.ndjson", strict)
-        reading = stack.enter_context(Reading(connection, one, inputs, bad, on_progress))
+        reading = stack.enter_context(ReadPipeline(connection, one, inputs, bad, on_progress))
         reading.read()
-        on_progress(Progress("settling", "", inputs.size, inputs.size, reading.rows))
-        changes, accounts = settle(reading)
-        lost = losses(reading, one, changes, limits)
+        on_progress(LoadProgress("settling", "", inputs.total_bytes, inputs.total_bytes, reading.rows))
+        changes, accounts = reconcile(reading)
+        lost = losses_beyond_limits(reading, one, changes, limits)
         stopped = bool(lost) and not accept_loss
         path = None if check or not (bad.total or bad.emptied) else folder / f"{one.id}.ndjson"
-        with disk_space(folder):
-            rows, cells = bad.finish(path)
+        with disk_full_as_unavailable(folder):
+            rows, cells = bad.write(path)
         snapshot: Snapshot | None = None
         if not check and not stopped:
-            on_progress(Progress("publishing", "", inputs.size, inputs.size, reading.rows))
-            with disk_space(warehouse.root):
+            on_progress(LoadProgress("publishing", "", inputs.total_bytes, inputs.total_bytes, reading.rows))
+            with disk_full_as_unavailable(warehouse.root):
                 facts: dict[str, Any] = {
                     "files": [file.name for file in reading.counts()],
                     "rows": sum(file.read for file in reading.counts()),
@@ -92,8 +92,8 @@ def load(
                     "emptied": bad.emptied.total(),
                     "losses": [str(loss) for loss in lost],
                 }
-                known = gaps(reading, accepted=bool(lost))
-                snapshot = one.publish(changes, tuple(reading.brought), {**(by or {}), **facts}, known)
+                known = snapshot_gaps(reading, accepted=bool(lost))
+                snapshot = one.publish(changes, tuple(reading.replaced_sources), {**(by or {}), **facts}, known)
         report = LoadReport(
             load_id=one.id,
             snapshot=None if snapshot is None else snapshot.number,
@@ -132,17 +132,17 @@ def _frugal_memory() -> Generator[None]:
         pa.set_memory_pool(before)
 
 
-def _tables(one: Load, changes: Iterable[Change]) -> tuple[TableCount, ...]:
+def _tables(one: Load, changes: Iterable[TableChange]) -> tuple[TableCount, ...]:
     counts: list[TableCount] = []
     for change in changes:
         before = sum(file.rows for file in one.base.files(change.table))
-        gone = sum(file.rows for file in one.base.files(change.table, change.replace))
-        added = sum(file.rows for file in change.add)
+        gone = sum(file.rows for file in one.base.files(change.table, change.replaced_partitions))
+        added = sum(file.rows for file in change.added_files)
         counts.append(TableCount(change.table.name, before, added, before - gone + added))
     return tuple(sorted(counts, key=lambda count: list(TABLES).index(count.name)))
 
 
-def _sources(reading: Reading, one: Load, accounts: dict[str, tuple[int, int]]) -> tuple[SourceCount, ...]:
+def _sources(reading: ReadPipeline, one: Load, accounts: dict[str, tuple[int, int]]) -> tuple[SourceCount, ...]:
     before: dict[str, int] = {}
     for file in one.base.files(ACCOUNTS):
         before[file.partition or ""] = before.get(file.partition or "", 0) + file.rows

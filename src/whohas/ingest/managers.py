@@ -10,26 +10,26 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from whohas.engine.sql import literal
-from whohas.ingest.amend import Amendments, renamed
-from whohas.ingest.correlate import IdentityIndex, compared
+from whohas.engine.sql import string_literal
+from whohas.ingest.amend import Amendments, replace_ids
+from whohas.ingest.correlate import IdentityIndex, compared_values
 from whohas.ingest.mapping import Correlation
-from whohas.ingest.pipeline import Reading
+from whohas.ingest.pipeline import ReadPipeline
 from whohas.ingest.rewrite import Change as Revision
-from whohas.ingest.rewrite import revise
+from whohas.ingest.rewrite import rewrite_staged
 from whohas.ingest.staging import StagedFile
-from whohas.warehouse.arrow import one, pc, with_column
+from whohas.warehouse.arrow import as_array, pc, replace_column
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES
 
 
-class Managers:
+class ManagerResolver:
     """Finds the managers of the identities that a load brings, and of those that it keeps from earlier loads.
 
     Args:
         reading: the load; its stages of identities and accounts have to be complete.
     """
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: ReadPipeline) -> None:
         self._reading = reading
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
@@ -49,17 +49,17 @@ class Managers:
         for file in stage.files:
             rule = self.rule(file.partition or "")
             if rule is not None and file.rows:
-                revise(file, IDENTITIES, change=self._by_rule(rule))
+                rewrite_staged(file, IDENTITIES, change=self._by_rule(rule))
             elif file.partition in self._reading.named_managers and file.rows:
                 self._by_native(file)
 
-    def find_again(self, amendments: Amendments) -> None:
+    def find_for_kept_identities(self, amendments: Amendments) -> None:
         """Schedule the rules for the identities that the load keeps, if it brings other identities."""
         if IDENTITIES.name in self._reading.stages:
-            for partition in amendments.kept(IDENTITIES):
+            for partition in amendments.unreplaced_files(IDENTITIES):
                 rule = self.rule(partition)
                 if rule is not None:
-                    amendments.add(IDENTITIES, partition, (self._by_rule(rule), "managerId"))
+                    amendments.add_step(IDENTITIES, partition, (self._by_rule(rule), "managerId"))
 
     def rule(self, source: str) -> Correlation | None:
         """Return the stored rule for managers of a source, by its id; None if it has none."""
@@ -79,9 +79,11 @@ class Managers:
         index = self._index(rule)
 
         def apply(data: pa.Table) -> pa.Table:
-            values = one(compared(data, rule.account))
+            values = as_array(compared_values(data, rule.account))
             named = pc.not_equal(values, "").fill_null(False)
-            return with_column(data, "managerId", pc.if_else(named, index.find(values), data.column("managerId")))
+            return replace_column(
+                data, "managerId", pc.if_else(named, index.find_ids(values), data.column("managerId"))
+            )
 
         return apply
 
@@ -110,15 +112,15 @@ class Managers:
             return
         found = reading.connection.sql(
             "SELECT i.managerId AS old, any_value(a.identityId) AS new "
-            f"FROM (SELECT DISTINCT managerId FROM read_parquet({literal(str(file.path))})) i "
+            f"FROM (SELECT DISTINCT managerId FROM read_parquet({string_literal(str(file.path))})) i "
             f"JOIN read_parquet([{_paths(accounts)}]) a ON a.nativeIdentity = i.managerId AND a.authoritative "
             f"ANTI JOIN read_parquet([{_paths(reading.identity_files())}]) p ON p.id = i.managerId "
             "WHERE a.identityId IS NOT NULL GROUP BY 1"
         ).to_arrow_table()
         if found.num_rows:
-            step = renamed("managerId", one(found.column("old")), one(found.column("new")))
-            revise(file, IDENTITIES, change=step)
+            step = replace_ids("managerId", as_array(found.column("old")), as_array(found.column("new")))
+            rewrite_staged(file, IDENTITIES, change=step)
 
 
 def _paths(paths: Sequence[Path]) -> str:
-    return ", ".join(literal(str(path)) for path in paths)
+    return ", ".join(string_literal(str(path)) for path in paths)

@@ -1,7 +1,7 @@
 """Parse mappings: TOML files that assign the columns of CSV, XLSX or Parquet files to columns of tables.
 
 `read_mapping` checks a whole TOML file and returns a `SourceMapping`. Each section that names a data file
-([accounts], [entitlements], [memberships]) becomes a `Part` of it.
+([accounts], [entitlements], [memberships]) becomes a `MappingPart` of it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.column_sources import VALUES, ColumnReader, ColumnSource, kind_of
-from whohas.ingest.readers.csv_stream import Dialect
+from whohas.ingest.column_sources import VALUES_KEYS, ColumnSettingsReader, ColumnSource, column_type
+from whohas.ingest.readers.csv_stream import CsvDialect
 from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, ENTITLEMENTS, IDENTITIES, Table
 
 ACCOUNT = "account"
@@ -26,14 +26,14 @@ ENTITLEMENT = "entitlement"
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MappingPart:
     """A section of a mapping that names a data file: [accounts], [entitlements] or [memberships].
 
     Attributes:
         file: the path of the data file.
         columns: for each column of the table, the column of the file that supplies its values.
         attributes: the file's columns that are loaded as attributes; None for all (`attributes = "*"`).
-        lists: for each column of the file whose cells hold several values, the separator of these values, such as
+        separators: for each column of the file whose cells hold several values, the separator of these values, such as
             `{"Groups": ";"}`.
         entitlements: columns of the accounts file whose values are entitlements; empty in other sections.
     """
@@ -41,7 +41,7 @@ class Part:
     file: Path
     columns: Mapping[str, ColumnSource]
     attributes: tuple[str, ...] | None = ()
-    lists: Mapping[str, str] | None = None
+    separators: Mapping[str, str] | None = None
     entitlements: tuple[str, ...] = ()
 
 
@@ -107,7 +107,7 @@ class SourceMapping:
         manager: the rule that assigns identities to their managers.
         dialect: the format of CSV files.
         sheet: the sheet and rows of XLSX files.
-        empty: texts in the data files that count as "no value".
+        empty_texts: texts in the data files that count as "no value".
         notes: warnings about probable mistakes in the mapping.
     """
 
@@ -118,38 +118,38 @@ class SourceMapping:
     type: str | None
     description: str | None
     authoritative: bool | frozenset[str]
-    accounts: Part | None
+    accounts: MappingPart | None
     identities: Mapping[str, ColumnSource]
     correlation: Correlation | None
     manager: Correlation | None
-    entitlements: Part | None
-    memberships: Part | None
-    dialect: Dialect
+    entitlements: MappingPart | None
+    memberships: MappingPart | None
+    dialect: CsvDialect
     sheet: SheetOptions
-    empty: tuple[str, ...] = ()
+    empty_texts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[MappingPart]:
         """The sections that name a data file."""
         return [part for part in (self.accounts, self.entitlements, self.memberships) if part is not None]
 
     @property
-    def one_file(self) -> bool:
+    def is_single_file(self) -> bool:
         """Whether [accounts] and [memberships] name the same file."""
         accounts, members = self.accounts, self.memberships
         return accounts is not None and members is not None and accounts.file.resolve() == members.file.resolve()
 
     @property
-    def entitled(self) -> frozenset[str]:
+    def entitlement_columns(self) -> frozenset[str]:
         """Columns of the accounts file whose values are entitlements."""
         found = set(self.accounts.entitlements) if self.accounts is not None else set[str]()
-        if self.memberships is not None and self.one_file:
+        if self.memberships is not None and self.is_single_file:
             found.add(self.memberships.columns[ENTITLEMENT].column)
         return frozenset(found)
 
     @property
-    def carriers(self) -> frozenset[str]:
+    def multi_row_columns(self) -> frozenset[str]:
         """Columns of the accounts file in which the rows of one account may differ, because their values are collected.
 
         Example: with `entitlements = ["Group"]`, two rows of the account `7` with the groups `A` and `B` are one
@@ -157,20 +157,20 @@ class SourceMapping:
         """
         if self.accounts is None:
             return frozenset()
-        found = {*self.entitled, *(self.accounts.lists or {})}
-        if self.memberships is not None and self.one_file and "attribute" in self.memberships.columns:
+        found = {*self.entitlement_columns, *(self.accounts.separators or {})}
+        if self.memberships is not None and self.is_single_file and "attribute" in self.memberships.columns:
             found.add(self.memberships.columns["attribute"].column)
         return frozenset(found - {self.accounts.columns["nativeIdentity"].column})
 
     @property
-    def account_lists(self) -> dict[str, str]:
+    def account_separators(self) -> dict[str, str]:
         """The separator of multiple values in a cell, by column of the accounts file.
 
         If [memberships] names the same file, its separators are included.
         """
-        lists = dict((self.accounts.lists if self.accounts is not None else None) or {})
-        if self.memberships is not None and self.one_file:
-            lists = {**(self.memberships.lists or {}), **lists}
+        lists = dict((self.accounts.separators if self.accounts is not None else None) or {})
+        if self.memberships is not None and self.is_single_file:
+            lists = {**(self.memberships.separators or {}), **lists}
         return lists
 
 
@@ -189,7 +189,7 @@ def read_mapping(path: Path) -> SourceMapping:
         raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
     except RecursionError:
         raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
-    return _Reader(path).read(document)
+    return _MappingReader(path).read(document)
 
 
 _LARGEST = 4 << 20
@@ -218,7 +218,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-class _Reader:
+class _MappingReader:
     """Checks the parsed TOML of one mapping file and converts it to a `SourceMapping`.
 
     All methods raise `InvalidArguments` at the first mistake. Their argument `name` is the full name of a key or
@@ -227,7 +227,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.column_reader = ColumnReader(self.fault)
+        self.column_reader = ColumnSettingsReader(self.fault)
 
     def read(self, document: dict[str, Any]) -> SourceMapping:
         sections = (
@@ -246,7 +246,7 @@ class _Reader:
             authoritative = frozenset(map(str, authoritative))
         elif not isinstance(authoritative, bool):
             raise self.fault("source.authoritative is neither true, false nor a list of source names")
-        values = self.column_reader.values(self.section(document, "values", VALUES))
+        values = self.column_reader.read_values(self.section(document, "values", VALUES_KEYS))
         mapping = SourceMapping(
             path=self.path,
             name=name,
@@ -269,7 +269,7 @@ class _Reader:
             ),
             dialect=self.dialect(document),
             sheet=self.sheet(document),
-            empty=values.empty,
+            empty_texts=values.empty,
         )
         mapping = replace(mapping, notes=tuple(f"{self.path.name}: {note}" for note in self.column_reader.notes))
         self.check(mapping)
@@ -308,7 +308,7 @@ class _Reader:
         if members is None:
             return
         split = [members.columns[ours].column for ours in (ACCOUNT, ENTITLEMENT)]
-        for column in members.lists or {}:
+        for column in members.separators or {}:
             if column not in split:
                 raise self.fault(
                     f"memberships.lists names {column!r}: only the columns of accounts and of entitlements may hold "
@@ -320,7 +320,7 @@ class _Reader:
                 "so name these columns in accounts.attributes"
             )
 
-    def dialect(self, document: dict[str, Any]) -> Dialect:
+    def dialect(self, document: dict[str, Any]) -> CsvDialect:
         csv = self.section(document, "csv", ("delimiter", "encoding", "skip", "footer", "comment", "escape", "short"))
         delimiter, escape = self.text(csv, "csv.delimiter"), self.text(csv, "csv.escape")
         for key, value in (("delimiter", delimiter), ("escape", escape)):
@@ -340,7 +340,7 @@ class _Reader:
         short = csv.get("short", False)
         if not isinstance(short, bool):
             raise self.fault("csv.short is neither true nor false")
-        return Dialect(delimiter, encoding, skip, footer, comment, escape, short)
+        return CsvDialect(delimiter, encoding, skip, footer, comment, escape, short)
 
     def sheet(self, document: dict[str, Any]) -> SheetOptions:
         xlsx = self.section(document, "xlsx", ("sheet", "skip", "footer"))
@@ -356,7 +356,7 @@ class _Reader:
 
     def part(
         self, document: dict[str, Any], name: str, table: Table | None, allowed: Iterable[str], needed: Iterable[str]
-    ) -> Part | None:
+    ) -> MappingPart | None:
         """Return the section `name`, or None if the mapping does not have it.
 
         Args:
@@ -383,7 +383,7 @@ class _Reader:
         entitlements = section.get("entitlements", [])
         if not isinstance(entitlements, list) or not all(isinstance(e, str) and e for e in entitlements):
             raise self.fault(f'{name}.entitlements is no list of column names, such as ["memberOf"]')
-        return Part(
+        return MappingPart(
             path,
             self.columns(section, name, table, allowed, needed),
             None if attributes == "*" else tuple(attributes),
@@ -400,7 +400,7 @@ class _Reader:
         if isinstance(columns, dict):
             self.keys(f"{name}.columns", columns, tuple(allowed))
             for ours, given in columns.items():
-                source = self.column_reader.column(f"{name}.columns.{ours}", given, kind_of(table, ours))
+                source = self.column_reader.read_column(f"{name}.columns.{ours}", given, column_type(table, ours))
                 if source is not None:
                     found[ours] = source
         if not isinstance(columns, dict) or len(found) < len(columns):
@@ -425,7 +425,9 @@ class _Reader:
         if not identity.startswith("attributes."):
             allowed = _names(IDENTITIES)
             if identity not in allowed:
-                raise self.fault(f"{name}.identity {identity!r} is no column of identities{near(identity, allowed)}")
+                raise self.fault(
+                    f"{name}.identity {identity!r} is no column of identities{name_suggestions(identity, allowed)}"
+                )
         return Correlation(account, identity, ignore)
 
     def section(self, document: dict[str, Any], name: str, allowed: Iterable[str]) -> dict[str, Any]:
@@ -440,7 +442,7 @@ class _Reader:
         for key in section:
             if key not in allowed:
                 full = f"{where}.{key}" if where else key
-                raise self.fault(f"{full} is not known{near(key, allowed)}")
+                raise self.fault(f"{full} is not known{name_suggestions(key, allowed)}")
 
     def text(self, section: Mapping[str, Any], name: str) -> str | None:
         """Return a text, or None if the key is absent."""
@@ -453,7 +455,7 @@ class _Reader:
         return InvalidArguments(f"The mapping {self.path} is wrong: {message}.")
 
 
-def near(name: str, known: Iterable[str]) -> str:
+def name_suggestions(name: str, known: Iterable[str]) -> str:
     """Return the end of an error message about an unknown name: the most similar known name, then up to 50 names.
 
     Example: `near("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.

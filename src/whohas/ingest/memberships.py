@@ -1,7 +1,8 @@
 """Read the memberships (which account has which entitlement) of a mapping, and resolve them to ids.
 
-The files name accounts by native identity and entitlements by value. `MemberRows` converts their batches,
-`make_entitlements` creates entitlements that only memberships name, and `resolve` replaces the names by ids.
+The files name accounts by native identity and entitlements by value. `MembershipRows` converts their batches,
+`make_entitlements` creates entitlements that only memberships name, and `resolve_memberships` replaces the names by
+ids.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import literal
-from whohas.ingest.distinguished import LOOKS_LIKE_ONE, first_value
+from whohas.engine.sql import string_literal
+from whohas.ingest.distinguished import DISTINGUISHED_NAME_PATTERN, first_component_value
 from whohas.ingest.lists import split_cells
 from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT
-from whohas.ingest.readers.batches import Batch, Fault, Numbers
-from whohas.ingest.shaped import Shaped
-from whohas.ingest.sources import Sources
+from whohas.ingest.readers.batches import RecordNumbers, RowBatch, RowError
+from whohas.ingest.shaped import TableRows
+from whohas.ingest.sources import LoadedSources
 from whohas.ingest.staging import Stage, StagedFile
-from whohas.ingest.text_rows import Columns, Layout, TextRows
-from whohas.ingest.values import made_id
-from whohas.warehouse.arrow import one, pc, with_column
+from whohas.ingest.text_rows import ColumnLayout, FileColumns, TextRows
+from whohas.ingest.values import derived_id
+from whohas.warehouse.arrow import as_array, pc, replace_column
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ENTITLEMENTS
 
 Reject = Callable[[pa.Table], None]
@@ -65,7 +66,7 @@ ORDER BY m.n
 """
 
 
-class MemberRows:
+class MembershipRows:
     """Converts the batches of a file to memberships: account entitlements that still have names in place of ids.
 
     Their `accountId` is the native identity and their `entitlementId` the entitlement's value. An example: with the
@@ -84,9 +85,9 @@ class MemberRows:
     def __init__(
         self,
         connection: Any,
-        file: Columns,
-        layout: Layout,
-        sources: Sources,
+        file: FileColumns,
+        layout: ColumnLayout,
+        sources: LoadedSources,
         source: str | None,
         attribute: str | None = None,
         known: bool = False,
@@ -103,7 +104,7 @@ class MemberRows:
             connection,
             ACCOUNT_ENTITLEMENTS,
             file,
-            Layout(columns, empty=layout.empty),
+            ColumnLayout(columns, empty=layout.empty),
             sources,
             source,
             references=True,
@@ -116,13 +117,13 @@ class MemberRows:
         """The number of cells with a text, by column; see `TextRows.filled`."""
         return self._rows.filled
 
-    def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+    def __call__(self, batch: RowBatch) -> tuple[list[TableRows], list[RowError]]:
         """Return the memberships of a batch, and the errors of its rows; no errors if they are listed already."""
         found, bad = self._rows(batch)
         members = [self._split(item, batch, bad) for item in found]
         return members, [] if self._known else bad
 
-    def _split(self, item: Shaped, batch: Batch, bad: list[Fault]) -> Shaped:
+    def _split(self, item: TableRows, batch: RowBatch, bad: list[RowError]) -> TableRows:
         """Return one row for each account and entitlement of the rows.
 
         Rows whose account is only separators are added to `bad`, and rows without an entitlement to `without`. An
@@ -131,7 +132,7 @@ class MemberRows:
         """
         data, records = item.data, item.records
         if self._attribute is not None:
-            data = with_column(data, "attribute", pa.repeat(pa.scalar(self._attribute, pa.string()), len(data)))
+            data = replace_column(data, "attribute", pa.repeat(pa.scalar(self._attribute, pa.string()), len(data)))
         if self._separators["accountId"] is not None:
             data, places = self._taken_apart(data, "accountId")
             bad += self._nameless(batch, np.setdiff1d(records, records[places]))
@@ -139,26 +140,26 @@ class MemberRows:
         filled = len(data)
         data, places = self._taken_apart(data, "entitlementId")
         self.without += filled - (len(places) and 1 + int(np.count_nonzero(np.diff(places))))
-        return Shaped(item.table, data, records[places])
+        return TableRows(item.table, data, records[places])
 
-    def _taken_apart(self, data: pa.Table, column: str) -> tuple[pa.Table, Numbers]:
+    def _taken_apart(self, data: pa.Table, column: str) -> tuple[pa.Table, RecordNumbers]:
         """Return one row for each value in the cells of a column, and for each the index of the original row."""
-        values, places = split_cells(self._connection, one(data.column(column)), self._separators[column])
+        values, places = split_cells(self._connection, as_array(data.column(column)), self._separators[column])
         if len(places) != len(data) or (np.diff(places) != 1).any():
             data = data.take(pa.array(places))
-        return with_column(data, column, values), places
+        return replace_column(data, column, values), places
 
-    def _nameless(self, batch: Batch, records: Numbers) -> list[Fault]:
+    def _nameless(self, batch: RowBatch, records: RecordNumbers) -> list[RowError]:
         """Return errors for some records of a batch, whose cell of the account has separators but no value."""
-        found: list[Fault] = []
-        for place in np.flatnonzero(np.isin(batch.records, records)).tolist():
-            text = self._file.text([column[place].as_py() for column in batch.data.columns])
-            found.append(Fault(int(batch.records[place]), self._account, "no value", text))
+        found: list[RowError] = []
+        for place in np.flatnonzero(np.isin(batch.record_numbers, records)).tolist():
+            text = self._file.format_row([column[place].as_py() for column in batch.data.columns])
+            found.append(RowError(int(batch.record_numbers[place]), self._account, "no value", text))
         return found
 
 
 def make_entitlements(
-    connection: Any, asked: Sequence[StagedFile], given: Sequence[Path], stage: Stage, sources: Sources
+    connection: Any, asked: Sequence[StagedFile], given: Sequence[Path], stage: Stage, sources: LoadedSources
 ) -> int:
     """Stage entitlements for the values that only memberships name, and return their number.
 
@@ -167,7 +168,7 @@ def make_entitlements(
 
     Args:
         connection: DuckDB.
-        asked: staged files of memberships, as `MemberRows` converts them.
+        asked: staged files of memberships, as `MembershipRows` converts them.
         given: files of entitlements that this load has for the same sources; values that match one are left out.
         stage: the stage of entitlements.
         sources: the registry of sources, for their names.
@@ -184,9 +185,10 @@ def make_entitlements(
                 "AND e.attribute IS NOT DISTINCT FROM m.attribute) "
             )
         made = connection.sql(
-            f"SELECT {made_id('sourceId', _ATTRIBUTE, 'entitlementId')} AS id, "
+            f"SELECT {derived_id('sourceId', _ATTRIBUTE, 'entitlementId')} AS id, "
             "entitlementId AS name, entitlementId AS value, attribute, sourceId, min(n) AS n, "
-            f"regexp_full_match(any_value(entitlementId), {literal(LOOKS_LIKE_ONE)}, 's') AS distinguished "
+            f"regexp_full_match(any_value(entitlementId), {string_literal(DISTINGUISHED_NAME_PATTERN)}, 's') "
+            "AS distinguished "
             f"FROM members m {unknown}"
             "GROUP BY entitlementId, attribute, sourceId ORDER BY n"
         ).to_arrow_table()
@@ -208,17 +210,17 @@ _ATTRIBUTE = "coalesce(attribute, '')"
 
 def _names(made: pa.Table) -> pa.Array:
     """Return the names of created entitlements: the first value of a distinguished name, else the whole text."""
-    texts = one(made.column("name"))
+    texts = as_array(made.column("name"))
     places = np.flatnonzero(made.column("distinguished").to_numpy())
     if not len(places):
         return texts
     mask = np.zeros(len(texts), dtype=bool)
     mask[places] = True
-    found = [first_value(text) or text for text in texts.filter(pa.array(mask)).to_pylist()]
+    found = [first_component_value(text) or text for text in texts.filter(pa.array(mask)).to_pylist()]
     return pc.replace_with_mask(texts, pa.array(mask), pa.array(found, pa.string()))
 
 
-def resolve(
+def resolve_memberships(
     connection: Any,
     asked: Sequence[StagedFile],
     accounts: Sequence[Path],
@@ -231,7 +233,7 @@ def resolve(
 
     Args:
         connection: DuckDB.
-        asked: staged files of memberships, as `MemberRows` converts them.
+        asked: staged files of memberships, as `MembershipRows` converts them.
         accounts: files of the accounts to which they may refer.
         entitlements: files of the entitlements to which they may refer.
         ignore_case: whether a name also refers to an object whose name differs only in case, if there is just one.
@@ -246,7 +248,7 @@ def resolve(
         for batch in connection.sql(_RESOLVE).to_arrow_reader(50_000):
             rows = pa.Table.from_batches([batch])
             origin = origins[rows.column("n").to_numpy()]
-            good = pc.and_(*(pc.is_valid(one(rows.column(f"{name}Id"))) for name in (ACCOUNT, ENTITLEMENT)))
+            good = pc.and_(*(pc.is_valid(as_array(rows.column(f"{name}Id"))) for name in (ACCOUNT, ENTITLEMENT)))
             mask = good.to_numpy(zero_copy_only=False)
             columns = [rows.column(name) for name in ("accountId", "entitlementId", "sourceId", "attribute")]
             data = pa.table([*columns, rows.column("entitlement")], schema=ACCOUNT_ENTITLEMENTS.schema)
@@ -255,7 +257,7 @@ def resolve(
                 continue
             stage.add(data.filter(good), origin[mask])
             bad = rows.filter(pc.invert(good))
-            nobody = pc.is_null(one(bad.column("accountId")))
+            nobody = pc.is_null(as_array(bad.column("accountId")))
             value = pc.if_else(nobody, bad.column(ACCOUNT), bad.column(ENTITLEMENT))
             found = {"origin": origin[~mask], "account": nobody, "value": value, "attribute": bad.column("attribute")}
             reject(pa.table(found))
@@ -265,7 +267,7 @@ def _members(connection: Any, file: StagedFile) -> None:
     """Create the view `members` of a file of memberships; its column `n` is the row in the file."""
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW members AS SELECT *, file_row_number AS n "
-        f"FROM read_parquet({literal(str(file.path))}, file_row_number = true)"
+        f"FROM read_parquet({string_literal(str(file.path))}, file_row_number = true)"
     )
 
 
@@ -296,5 +298,5 @@ def _rows(files: Sequence[Path], *columns: str) -> str:
     """Return SQL that selects columns of text from files, and `n`, the row in its file; without files, no rows."""
     if not files:
         return f"SELECT {', '.join(f'NULL::VARCHAR AS {column}' for column in columns)}, 0 AS n WHERE false"
-    paths = ", ".join(literal(str(path)) for path in files)
+    paths = ", ".join(string_literal(str(path)) for path in files)
     return f"SELECT {', '.join(columns)}, file_row_number AS n FROM read_parquet([{paths}], file_row_number = true)"

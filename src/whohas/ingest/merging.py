@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
-from whohas.ingest.readers.batches import Numbers
-from whohas.ingest.rewrite import Change, revise
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.ingest.readers.batches import RecordNumbers
+from whohas.ingest.rewrite import Change, rewrite_staged
 from whohas.ingest.staging import FILE_BITS, Stage, StagedFile
-from whohas.warehouse.arrow import one, with_column
+from whohas.warehouse.arrow import as_array, replace_column
 from whohas.warehouse.schema import ATTRIBUTES
 
 _SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class SourceRows:
     """How the rows of an input file are compared.
 
     Attributes:
@@ -39,7 +39,7 @@ class Rows:
     carriers: frozenset[str] | None
 
 
-class Merging:
+class AccountRowMerger:
     """The rows of a stage that have the key of an earlier row, each either merged into that row or rejected.
 
     Args:
@@ -58,9 +58,9 @@ class Merging:
         self,
         connection: Any,
         files: Sequence[StagedFile],
-        found: Mapping[int, Numbers],
+        found: Mapping[int, RecordNumbers],
         key: str,
-        inputs: Mapping[int, Rows],
+        inputs: Mapping[int, SourceRows],
     ) -> None:
         self._connection = connection
         self._inputs = inputs
@@ -71,12 +71,12 @@ class Merging:
         self._compare()
         self._merge()
 
-    def taken(self) -> Numbers:
+    def merged_origins(self) -> RecordNumbers:
         """Return the origins of the rows that are merged into an earlier row, sorted."""
         found = self._connection.sql("SELECT origin FROM compared WHERE same ORDER BY origin").fetchnumpy()
         return np.asarray(found["origin"], dtype=np.int64)
 
-    def apply(self, stage: Stage, drop: Mapping[int, Numbers]) -> None:
+    def apply(self, stage: Stage, drop: Mapping[int, RecordNumbers]) -> None:
         """Rewrite a stage's files: set the merged attributes of kept rows, and drop rows.
 
         Args:
@@ -89,16 +89,18 @@ class Merging:
             kept = file.read_origins()
             kept = kept if rows is None else np.delete(kept, rows)
             if rows is not None or (len(changed) and np.isin(kept, changed).any()):
-                revise(file, stage.table, rows, self._change(kept) if len(changed) else None)
+                rewrite_staged(file, stage.table, rows, self._change(kept) if len(changed) else None)
 
-    def reasons(self) -> Iterator[tuple[int, str, str]]:
+    def rejection_reasons(self) -> Iterator[tuple[int, str, str]]:
         """Yield the rejected rows of the input files in `inputs`, in their order.
 
         Yields:
             The origin, the file's column of the key, and the reason, which names the first difference.
         """
         selected = "".join(
-            f", a.{quote(c)} AS {quote('a.' + c)}, h.{quote(c)} AS {quote('h.' + c)}" for c in self._columns
+            f", {row}.{quote_identifier(column)} AS {quote_identifier(f'{row}.{column}')}"
+            for column in self._columns
+            for row in ("a", "h")
         )
         reader = self._connection.sql(
             "SELECT c.origin, a.attributes AS mine, h.attributes AS first, a.file AS file, h.file AS other"
@@ -111,7 +113,7 @@ class Merging:
                 if rows is not None:
                     yield row["origin"], rows.key, self._difference(rows, row)
 
-    def _difference(self, rows: Rows, row: Mapping[str, Any]) -> str:
+    def _difference(self, rows: SourceRows, row: Mapping[str, Any]) -> str:
         """Return why a row is not merged into the first row of its key.
 
         Args:
@@ -134,15 +136,15 @@ class Merging:
                 )
         return same
 
-    def _read(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str) -> None:
+    def _read(self, files: Sequence[StagedFile], found: Mapping[int, RecordNumbers], key: str) -> None:
         """Create the table `again`: all rows whose key occurs several times, with attributes and compared columns.
 
         Rows are numbered by `seq` = index of the file * 2**40 + row in the file, and `head` is the `seq` of the first
         row of the same key. An example: row 5 of file 0 and row 2 of file 1 are one account. They have the `seq` 5 and
         2**40 + 2, and both have the `head` 5.
         """
-        paths = ", ".join(literal(str(file.path)) for file in files)
-        columns = "".join(f", f.{quote(c)}" for c in self._columns)
+        paths = ", ".join(string_literal(str(file.path)) for file in files)
+        columns = "".join(f", f.{quote_identifier(c)}" for c in self._columns)
         self._connection.register("numbered", self._numbered(files, found, key, paths))
         self._connection.execute(
             "CREATE OR REPLACE TEMP TABLE again AS SELECT w.seq, w.origin, w.file, w.head, f.attributes"
@@ -152,7 +154,9 @@ class Merging:
         )
         self._connection.unregister("numbered")
 
-    def _numbered(self, files: Sequence[StagedFile], found: Mapping[int, Numbers], key: str, paths: str) -> pa.Table:
+    def _numbered(
+        self, files: Sequence[StagedFile], found: Mapping[int, RecordNumbers], key: str, paths: str
+    ) -> pa.Table:
         """Return the numbers of the rows in `again`, without the wide columns, so that the window function sorts less.
 
         Returns:
@@ -186,7 +190,9 @@ class Merging:
         """
         arms = " ".join(
             f"WHEN {number} THEN {_rest('a', rows)} IS NOT DISTINCT FROM {_rest('h', rows)}"
-            + "".join(f" AND a.{quote(c)} IS NOT DISTINCT FROM h.{quote(c)}" for c in rows.columns)
+            + "".join(
+                f" AND a.{quote_identifier(c)} IS NOT DISTINCT FROM h.{quote_identifier(c)}" for c in rows.columns
+            )
             for number, rows in self._inputs.items()
             if rows.carriers is None or rows.carriers
         )
@@ -236,7 +242,7 @@ class Merging:
             "FROM again a SEMI JOIN heads h ON h.head = a.seq LEFT JOIN maps m ON m.head = a.seq ORDER BY a.origin"
         )
 
-    def _change(self, kept: Numbers) -> Change:
+    def _change(self, kept: RecordNumbers) -> Change:
         """Return the change that sets merged attributes in a file.
 
         It must be applied to the batches of one file, once and in order, because it counts the rows that have passed.
@@ -259,24 +265,24 @@ class Merging:
             self._connection.unregister("changing")
             if not found.num_rows:
                 return data
-            old = one(data.column("attributes"))
+            old = as_array(data.column("attributes"))
             places = np.arange(len(old), dtype=np.int64)
             places[found.column("i").to_numpy()] = len(old) + np.arange(found.num_rows)
-            both = pa.concat_arrays([old, one(found.column("attributes").cast(ATTRIBUTES))])
-            return with_column(data, "attributes", both.take(pa.array(places)))
+            both = pa.concat_arrays([old, as_array(found.column("attributes").cast(ATTRIBUTES))])
+            return replace_column(data, "attributes", both.take(pa.array(places)))
 
         return apply
 
 
-def _carried(key: str, rows: Rows) -> str:
+def _carried(key: str, rows: SourceRows) -> str:
     """Return SQL for whether rows of one account may differ in an attribute, from SQL of its name."""
     if rows.carriers is None:
         return "true"
-    names = ", ".join(map(literal, sorted(rows.carriers)))
+    names = ", ".join(map(string_literal, sorted(rows.carriers)))
     return f"{key} IN ({names})" if names else "false"
 
 
-def _rest(table: str, rows: Rows) -> str:
+def _rest(table: str, rows: SourceRows) -> str:
     """Return SQL of the attributes in which rows of one account have to be equal, as a list of map entries."""
     return f"list_filter(map_entries({table}.attributes), lambda e: NOT ({_carried('e.key', rows)}))"
 

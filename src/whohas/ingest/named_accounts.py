@@ -13,15 +13,15 @@ import pyarrow as pa
 from whohas.errors import InvalidArguments
 from whohas.ingest.lists import first_of_each, split_cells
 from whohas.ingest.mapping import ACCOUNT, Correlation, SourceMapping
-from whohas.ingest.readers.batches import Batch
-from whohas.ingest.shaped import Shaped
-from whohas.ingest.sources import Sources
-from whohas.ingest.text_rows import Columns, Layout, TextRows
-from whohas.warehouse.arrow import one
+from whohas.ingest.readers.batches import RowBatch
+from whohas.ingest.shaped import TableRows
+from whohas.ingest.sources import LoadedSources
+from whohas.ingest.text_rows import ColumnLayout, FileColumns, TextRows
+from whohas.warehouse.arrow import as_array
 from whohas.warehouse.schema import ACCOUNTS
 
 
-class NamedAccounts:
+class MembershipAccounts:
     """Converts batches of memberships to accounts, whose native identity and name are the text in the account column.
 
     The same account may be in several batches, and several times in one batch if its attributes differ; these rows are
@@ -35,13 +35,15 @@ class NamedAccounts:
         source: the id of the source of all rows; None if the rows name it.
     """
 
-    def __init__(self, connection: Any, file: Columns, layout: Layout, sources: Sources, source: str | None) -> None:
+    def __init__(
+        self, connection: Any, file: FileColumns, layout: ColumnLayout, sources: LoadedSources, source: str | None
+    ) -> None:
         self._connection = connection
         account = layout.columns[ACCOUNT]
         columns = {"nativeIdentity": account, "name": account}
         if "sourceName" in layout.columns:
             columns["sourceName"] = layout.columns["sourceName"]
-        shown = Layout(columns, layout.attributes, layout.lists, empty=layout.empty)
+        shown = ColumnLayout(columns, layout.attributes, layout.lists, empty=layout.empty)
         self._rows = TextRows(connection, ACCOUNTS, file, shown, sources, source, notes=False)
         place = {name: number for number, name in enumerate(file.header)}
         self._account = place[account[0]]
@@ -49,24 +51,24 @@ class NamedAccounts:
         used = {name for names in columns.values() for name in names} | set(layout.attributes.values())
         self._used = sorted(place[name] for name in used)
 
-    def __call__(self, batch: Batch) -> list[Shaped]:
+    def __call__(self, batch: RowBatch) -> list[TableRows]:
         """Return the accounts that a batch of memberships names.
 
         Rows that are equal in all used columns are converted once. Errors are not returned, because reading the same
         rows as memberships lists them.
         """
-        data, records = batch.data, batch.records
+        data, records = batch.data, batch.record_numbers
         if self._separator is not None:
-            values, places = split_cells(self._connection, one(data.column(self._account)), self._separator)
+            values, places = split_cells(self._connection, as_array(data.column(self._account)), self._separator)
             data, records = data.take(pa.array(places)), records[places]
             data = data.set_column(self._account, data.schema.field(self._account), values)
-        first = first_of_each([one(data.column(place)) for place in self._used])
+        first = first_of_each([as_array(data.column(place)) for place in self._used])
         if len(first) < data.num_rows:
             data, records = data.take(pa.array(first)), records[first]
-        return self._rows(Batch(data, records))[0]
+        return self._rows(RowBatch(data, records))[0]
 
 
-def kept_attributes(
+def membership_account_attributes(
     mapping: SourceMapping, attributes: Sequence[str], account: str, header: Sequence[str]
 ) -> list[str]:
     """Return the attributes of accounts that are created from memberships.
@@ -84,7 +86,7 @@ def kept_attributes(
     return kept
 
 
-def named_rule(mapping: SourceMapping, account: str, attributes: Sequence[str]) -> Correlation | None:
+def membership_account_rule(mapping: SourceMapping, account: str, attributes: Sequence[str]) -> Correlation | None:
     """Return a mapping's correlation rule for accounts created from its memberships, or None if it has no rule.
 
     The rule in the mapping names a column of the file. It is replaced by where the account has the value: the column

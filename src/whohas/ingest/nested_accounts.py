@@ -1,7 +1,7 @@
 """Use accounts that are nested in identity documents.
 
-For sources without a file of accounts they are loaded (`adopt`); for other sources they fill null columns of the
-accounts in the file (`filler`).
+For sources without a file of accounts they are loaded (`move_unclaimed_partitions`); for other sources they fill null
+columns of the accounts in the file (`fill_from_nested`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 from whohas.ingest.staging import Stage, StagedFile
 from whohas.warehouse.arrow import pc
 
-FILLED = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
-"""Columns of accounts that `filler` fills from the nested form."""
+NESTED_ONLY_COLUMNS = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
+"""Columns of accounts that `fill_from_nested` fills from the nested form."""
 
 
-def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]) -> list[StagedFile]:
+def move_unclaimed_partitions(
+    nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]
+) -> list[StagedFile]:
     """Move files of a scratch stage into a stage to publish, and return the files that were not moved.
 
     A file is moved if its partition is not among the stage's partitions yet and `takes` accepts the partition.
@@ -43,23 +45,23 @@ def adopt(nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: C
     return left
 
 
-def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
+def fill_from_nested(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
     """Return the change that fills null columns of accounts from their nested form.
 
     The nested form of an account is the nested account with the same id, or else one of the same source with the same
-    native identity. Only the columns in `FILLED` are filled.
+    native identity. Only the columns in `NESTED_ONLY_COLUMNS` are filled.
 
     Args:
         connection: DuckDB, in which the table `nested_accounts` is created.
         files: files of nested accounts; at least one.
     """
-    paths = ", ".join(literal(str(file.path)) for file in files)
-    columns = ", ".join(FILLED)
+    paths = ", ".join(string_literal(str(file.path)) for file in files)
+    columns = ", ".join(NESTED_ONLY_COLUMNS)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE nested_accounts AS "
         f"SELECT DISTINCT ON (id) id, sourceId, nativeIdentity, {columns} FROM read_parquet([{paths}])"
     )
-    cells = ", ".join(f"coalesce(i.{c}, j.{c}) AS {c}" for c in FILLED)
+    cells = ", ".join(f"coalesce(i.{c}, j.{c}) AS {c}" for c in NESTED_ONLY_COLUMNS)
 
     def fill(accounts: pa.Table) -> pa.Table:
         asked = accounts.select(["id", "sourceId", "nativeIdentity"])
@@ -70,7 +72,7 @@ def filler(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table],
             "ON i.id IS NULL AND j.sourceId = a.sourceId AND j.nativeIdentity = a.nativeIdentity "
             "QUALIFY row_number() OVER (PARTITION BY a.n) = 1 ORDER BY a.n"
         ).to_arrow_table()
-        for name in FILLED:
+        for name in NESTED_ONLY_COLUMNS:
             place = accounts.schema.get_field_index(name)
             field = accounts.schema.field(name)
             old = accounts.column(name)

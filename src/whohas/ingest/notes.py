@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from whohas.engine.sql import literal
-from whohas.ingest.amend import final_files
-from whohas.ingest.correlate import value_of
+from whohas.engine.sql import string_literal
+from whohas.ingest.amend import files_after_load
+from whohas.ingest.correlate import value_sql
 from whohas.ingest.mapping import Correlation
-from whohas.ingest.pipeline import Reading
-from whohas.plurals import counted
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.plurals import pluralize
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, IDENTITIES, Table
-from whohas.warehouse.store import Change, DataFile
+from whohas.warehouse.store import DataFile, TableChange
 
 _WANTED = """
 CREATE OR REPLACE TEMP TABLE wanted AS
@@ -64,7 +64,7 @@ class _Unmatched:
     identities: Sequence[str]
 
 
-class Notes:
+class LoadNotes:
     """Finds the notes of one load in the tables as they will be after it.
 
     Args:
@@ -72,11 +72,11 @@ class Notes:
         changes: the files that the load adds to and removes from each table.
     """
 
-    def __init__(self, reading: Reading, changes: Sequence[Change]) -> None:
+    def __init__(self, reading: ReadPipeline, changes: Sequence[TableChange]) -> None:
         self._reading = reading
         self._connection: Any = reading.connection
         self._changes = changes
-        self._identities = final_files(reading.load, changes, IDENTITIES)
+        self._identities = files_after_load(reading.load, changes, IDENTITIES)
         self._identities_changed = IDENTITIES.name in reading.stages
         self._brought = self._touched(ACCOUNTS)
 
@@ -97,7 +97,7 @@ class Notes:
         return set(stage.touched) if stage is not None else set()
 
     def _files(self, table: Table, partition: str) -> list[DataFile]:
-        return [f for f in final_files(self._reading.load, self._changes, table) if f.partition == partition]
+        return [f for f in files_after_load(self._reading.load, self._changes, table) if f.partition == partition]
 
     def _counts(self, files: Sequence[DataFile]) -> tuple[int, int]:
         """Return the number of accounts in some files, and how many of them are correlated (have an identity)."""
@@ -137,11 +137,11 @@ class Notes:
             left = self._compare(files, "NOT correlated", rule)
             name, side = repr(row["name"] or id), _side(rule.account)
             if not held:
-                found.append(f"0 of {counted(rows, 'account')} of {name} are correlated: {self._why(left, rule)}")
+                found.append(f"0 of {pluralize(rows, 'account')} of {name} are correlated: {self._why(left, rule)}")
             elif left.by_case:
                 stay = "stays" if left.by_case == 1 else "stay"
                 found.append(
-                    f"{counted(left.by_case, 'account')} of {name} {stay} uncorrelated whose {side} differs from an "
+                    f"{pluralize(left.by_case, 'account')} of {name} {stay} uncorrelated whose {side} differs from an "
                     f"identity's {rule.identity} in upper and lower case only: "
                     "correlation.ignoreCase = true correlates them."
                 )
@@ -163,9 +163,9 @@ class Notes:
             if named:
                 why = self._why(left, rule)
                 are = "is without its" if named == 1 else "are without their"
-                whole = counted(rows, "identity", "identities")
+                whole = pluralize(rows, "identity", "identities")
                 found.append(f"{named:,} of {whole} of {name} {are} manager: {why}")
-            elif not self._any(files, f"{value_of(rule.account)} <> ''"):
+            elif not self._any(files, f"{value_sql(rule.account)} <> ''"):
                 found.append(f"No identity of {name} has a manager: none of them has a value of {_side(rule.account)}.")
         return found
 
@@ -201,9 +201,11 @@ class Notes:
             files: the files of accounts, or of identities for a manager rule.
             condition: the SQL condition of an unmatched row.
         """
-        self._connection.execute(_WANTED.format(value=value_of(rule.account), files=_paths(files), condition=condition))
+        self._connection.execute(
+            _WANTED.format(value=value_sql(rule.account), files=_paths(files), condition=condition)
+        )
         if self._identities:
-            self._connection.execute(_OFFERED.format(value=value_of(rule.identity), files=_paths(self._identities)))
+            self._connection.execute(_OFFERED.format(value=value_sql(rule.identity), files=_paths(self._identities)))
         else:
             self._connection.execute(
                 "CREATE OR REPLACE TEMP TABLE offered AS SELECT '' AS v, 0::BIGINT AS n WHERE false"
@@ -227,12 +229,12 @@ class Notes:
         hint = ""
         if self._reading.named_managers:
             hint = " A mapping's [manager] says by which column of identities a manager is found."
-        identities = counted(count, "identity has", "identities have")
+        identities = pluralize(count, "identity has", "identities have")
         return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
 
     def _lost_holders(self) -> list[str]:
         """Return a note if accounts have an `identityId` that is not the id of any identity."""
-        files = final_files(self._reading.load, self._changes, ACCOUNTS)
+        files = files_after_load(self._reading.load, self._changes, ACCOUNTS)
         if not self._identities_changed:
             files = [file for file in files if file.partition in self._brought]
         if not files or not self._identities:
@@ -240,7 +242,7 @@ class Notes:
         count, examples = self._lost(files, "identityId")
         if not count:
             return []
-        accounts = counted(count, "account has", "accounts have")
+        accounts = pluralize(count, "account has", "accounts have")
         return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}."]
 
     def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
@@ -275,4 +277,4 @@ def _such(examples: Sequence[str]) -> str:
 
 def _paths(files: Sequence[DataFile]) -> str:
     """Return the paths of some files as SQL literals, separated by commas."""
-    return ", ".join(literal(str(file.path)) for file in files)
+    return ", ".join(string_literal(str(file.path)) for file in files)

@@ -16,15 +16,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
-from whohas.ingest.values import BAD_ID, bad_id, typed
-from whohas.warehouse.arrow import nulls, one, pc
-from whohas.warehouse.schema import TEXT, Column
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.ingest.values import BAD_ID, bad_id, typed_value
+from whohas.warehouse.arrow import as_array, null_array, pc
+from whohas.warehouse.schema import TEXT, TableColumn
 
-Places = npt.NDArray[np.int64]
+RowIndexes = npt.NDArray[np.int64]
 
-MANY: Final = "an object or array instead of a single value"
-KINDS: Final = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
+NOT_A_SINGLE_VALUE: Final = "an object or array instead of a single value"
+JSON_TYPE_NAMES: Final = {"VARCHAR": "a text", "BOOLEAN": "true or false", "ARRAY": "an array", "NULL": "null"}
 """The words for JSON types in messages, by DuckDB's names of the types; all other types are numbers."""
 
 _OBJECTS: Final = frozenset({"entitlements", "accessProfiles", "segments", "apps", "owned", "dimensions"})
@@ -32,44 +32,44 @@ _OBJECTS: Final = frozenset({"entitlements", "accessProfiles", "segments", "apps
 
 
 @dataclass(frozen=True, slots=True)
-class Inner:
+class NestedError:
     """A fault within a cell: a value that cannot be converted and becomes null, or a list item that is rejected.
 
     Attributes:
-        place: the index of the row in the batch, from 0.
+        row: the index of the row in the batch, from 0.
         column: the column of the table.
-        within: the path of the value in the column's objects, such as `.privileged`; empty for an item of the
+        path: the path of the value in the column's objects, such as `.privileged`; empty for an item of the
             outermost list as a whole.
         reason: what is wrong, for the report of the load.
         value: the text that cannot be converted; None if the item is rejected.
     """
 
-    place: int
+    row: int
     column: str
-    within: str
+    path: str
     reason: str
     value: str | None
 
 
 @dataclass(slots=True)
-class Lists:
+class ObjectLists:
     """The converted cells of one column.
 
     Attributes:
         data: the lists, one a row, in the column's type.
         faults: in the order of their rows.
-        filled: for each path within the objects whose type does not accept every text, such as `.privileged`: the
-            number of objects that have a text there that is not blank.
-        items: the number of items of the outermost lists, rejected ones included.
+        filled_counts: for each path within the objects whose type does not accept every text, such as `.privileged`:
+            the number of objects that have a text there that is not blank.
+        item_count: the number of items of the outermost lists, rejected ones included.
     """
 
     data: pa.Array
-    faults: list[Inner]
-    filled: Counter[str]
-    items: int
+    faults: list[NestedError]
+    filled_counts: Counter[str]
+    item_count: int
 
 
-def read_lists(connection: Any, column: Column, texts: pa.Array) -> Lists:
+def read_lists(connection: Any, column: TableColumn, texts: pa.Array) -> ObjectLists:
     """Convert the cells of a column whose type is a list of objects.
 
     Args:
@@ -77,24 +77,24 @@ def read_lists(connection: Any, column: Column, texts: pa.Array) -> Lists:
         texts: the cells: each a JSON array of objects, a single JSON object, or null.
     """
     if texts.null_count == len(texts):
-        return Lists(nulls(len(texts), column.type), [], Counter(), 0)
-    reader = _Reader(connection, column.name)
+        return ObjectLists(null_array(len(texts), column.type), [], Counter(), 0)
+    reader = _ObjectReader(connection, column.name)
     data = reader.read(texts, column.type, "", np.arange(len(texts), dtype=np.int64), column.name)
-    reader.faults.sort(key=lambda fault: fault.place)
-    return Lists(data, reader.faults, reader.filled, reader.items)
+    reader.faults.sort(key=lambda fault: fault.row)
+    return ObjectLists(data, reader.faults, reader.filled, reader.items)
 
 
 @dataclass(slots=True)
-class _Reader:
+class _ObjectReader:
     """Converts one column level by level: the items of all lists of a level are converted by one query."""
 
     connection: Any
     column: str
-    faults: list[Inner] = field(default_factory=list[Inner])
+    faults: list[NestedError] = field(default_factory=list[NestedError])
     filled: Counter[str] = field(default_factory=Counter[str])
     items: int = 0
 
-    def read(self, texts: pa.Array, kind: Any, within: str, places: Places, name: str) -> pa.Array:
+    def read(self, texts: pa.Array, kind: Any, within: str, places: RowIndexes, name: str) -> pa.Array:
         """Return the lists that some JSON texts hold, without rejected items.
 
         Example, with a second item that is rejected because it is not an object:
@@ -118,7 +118,7 @@ class _Reader:
             "WHEN 'OBJECT' THEN [doc] END AS items FROM objects",
             texts,
         )
-        lists = one(found.column("items")).cast(pa.list_(pa.string()))
+        lists = as_array(found.column("items")).cast(pa.list_(pa.string()))
         docs, parents = lists.flatten(), pc.list_parent_indices(lists).to_numpy().astype(np.int64)
         if not within:
             self.items += len(docs)
@@ -129,7 +129,7 @@ class _Reader:
         np.cumsum(np.bincount(parents, minlength=len(texts)), out=offsets[1:])
         return pa.ListArray.from_arrays(pa.array(offsets), values, type=kind, mask=pc.is_null(lists))
 
-    def _good(self, docs: pa.Array, kind: Any, within: str, places: Places, name: str) -> Any:
+    def _good(self, docs: pa.Array, kind: Any, within: str, places: RowIndexes, name: str) -> Any:
         """Return a boolean mask of the items to keep; add a fault for each other item.
 
         An item is rejected if it is not an object, if its id is invalid, or if a list of `_OBJECTS` holds it and it
@@ -137,33 +137,36 @@ class _Reader:
         """
         names = {member.name for member in kind}
         known = [member for member in ("id", "name", "value") if member in names]
-        cells = "".join(f", {_text(member)} AS {quote(member)}" for member in known)
+        cells = "".join(f", {_text(member)} AS {quote_identifier(member)}" for member in known)
         wrong = f"{bad_id(_text('id'))} OR {_many('id')}" if "id" in names else "false"
         many = _many("id") if "id" in names else "NULL"
         sql = f"SELECT json_type(doc) AS kind, coalesce({wrong}, false) AS wrong, {many} AS many{cells} FROM objects"
         found = self._ask(sql, docs)
-        kinds = one(found.column("kind"))
+        kinds = as_array(found.column("kind"))
         good = pc.equal(kinds, "OBJECT").fill_null(False).to_numpy(zero_copy_only=False)
-        bad = ~good | one(found.column("wrong")).to_numpy(zero_copy_only=False)
+        bad = ~good | as_array(found.column("wrong")).to_numpy(zero_copy_only=False)
         nameless = np.zeros(len(docs), dtype=bool)
         if name in _OBJECTS and "id" in names:
             for number, member in enumerate(known):
-                empty = one(found.column(member)).is_null().to_numpy(zero_copy_only=False)
+                empty = as_array(found.column(member)).is_null().to_numpy(zero_copy_only=False)
                 nameless = empty if number == 0 else nameless & empty
         for place in np.flatnonzero(bad | nameless).tolist():
             kind_of = kinds[place].as_py()
             if kind_of != "OBJECT":
-                where, reason = within, f"{_shown(docs[place])}{KINDS.get(kind_of, 'a number')} instead of an object"
+                where, reason = (
+                    within,
+                    f"{_shown(docs[place])}{JSON_TYPE_NAMES.get(kind_of, 'a number')} instead of an object",
+                )
             elif bad[place]:
                 text = found.column("id")[place].as_py()
                 several = found.column("many")[place].as_py()
-                where, reason = f"{within}.id", MANY if several else f"{text[:60]!r} is {BAD_ID}"
+                where, reason = f"{within}.id", NOT_A_SINGLE_VALUE if several else f"{text[:60]!r} is {BAD_ID}"
             else:
                 where, reason = within, f"neither {' nor '.join(known)}"
-            self.faults.append(Inner(int(places[place]), self.column, where, reason, None))
+            self.faults.append(NestedError(int(places[place]), self.column, where, reason, None))
         return ~(bad | nameless)
 
-    def _objects(self, docs: pa.Array, kind: Any, within: str, places: Places) -> pa.Array:
+    def _objects(self, docs: pa.Array, kind: Any, within: str, places: RowIndexes) -> pa.Array:
         """Return JSON objects as structs, null where a text is null; add a fault for each value that does not fit.
 
         Args:
@@ -171,13 +174,13 @@ class _Reader:
             within, places: see `read`.
         """
         if docs.null_count == len(docs):
-            return nulls(len(docs), kind)
+            return null_array(len(docs), kind)
         found = self._ask(_members(kind), docs)
         arrays: list[pa.Array] = []
         for member in kind:
             name, where = member.name, f"{within}.{member.name}"
-            texts, value = one(found.column(f"t.{name}")), one(found.column(f"v.{name}"))
-            many = one(found.column(f"m.{name}")).fill_null(False).to_numpy(zero_copy_only=False)
+            texts, value = as_array(found.column(f"t.{name}")), as_array(found.column(f"v.{name}"))
+            many = as_array(found.column(f"m.{name}")).fill_null(False).to_numpy(zero_copy_only=False)
             if _is_object(member.type):
                 self._tell(many, texts, places, where, "a single value or array instead of an object")
                 arrays.append(self._objects(value, member.type, where, places))
@@ -186,8 +189,8 @@ class _Reader:
                 self._tell(many, texts, places, where, "a single value instead of an array of objects")
                 arrays.append(self.read(value, member.type, where, places, name))
                 continue
-            self._tell(many, texts, places, where, MANY)
-            reason = typed(Column(name, member.type, ""), "''").reason
+            self._tell(many, texts, places, where, NOT_A_SINGLE_VALUE)
+            reason = typed_value(TableColumn(name, member.type, ""), "''").reason
             if reason is not None:
                 full = pc.not_equal(pc.utf8_trim_whitespace(texts), "").fill_null(False)
                 full = full.to_numpy(zero_copy_only=False)
@@ -197,13 +200,13 @@ class _Reader:
             arrays.append(value if value.type == member.type else value.cast(member.type))
         return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=docs.is_null())
 
-    def _tell(self, wrong: Any, texts: pa.Array, places: Places, within: str, reason: str) -> None:
+    def _tell(self, wrong: Any, texts: pa.Array, places: RowIndexes, within: str, reason: str) -> None:
         """Add a fault for each text that the boolean mask `wrong` marks, unless it is empty."""
         for place in np.flatnonzero(wrong).tolist():
             text = texts[place].as_py()
             if text:
                 why = f"{text[:60]!r} is {reason}"
-                self.faults.append(Inner(int(places[place]), self.column, within, why, text))
+                self.faults.append(NestedError(int(places[place]), self.column, within, why, text))
 
     def _ask(self, sql: str, docs: pa.Array) -> pa.Table:
         """Return the result of a query on the table `objects`, whose column `doc` holds the texts."""
@@ -219,13 +222,13 @@ def _members(kind: Any) -> str:
     For the member `id` they are `t.id`, its text; `v.id`, its value in the member's type; and `m.id`, whether its
     form is wrong, such as an array where a single value belongs. Where `m.id` is true, `v.id` is null.
     """
-    paths = ", ".join(literal(f"$.{member.name}") for member in kind)
-    texts = ", ".join(f"p[{number}] AS {quote('t.' + member.name)}" for number, member in enumerate(kind, 1))
+    paths = ", ".join(string_literal(f"$.{member.name}") for member in kind)
+    texts = ", ".join(f"p[{number}] AS {quote_identifier('t.' + member.name)}" for number, member in enumerate(kind, 1))
     forms: list[str] = []
     values: list[str] = []
     for member in kind:
-        text, form = (quote(f"{letter}.{member.name}") for letter in "tm")
-        path = literal(f"$.{member.name}")
+        text, form = (quote_identifier(f"{letter}.{member.name}") for letter in "tm")
+        path = string_literal(f"$.{member.name}")
         if _is_object(member.type) or _is_objects(member.type):
             right = "'OBJECT'" if _is_object(member.type) else "'OBJECT', 'ARRAY'"
             forms.append(f"json_type(doc, {path}) NOT IN ({right}, 'NULL') AS {form}")
@@ -234,9 +237,11 @@ def _members(kind: Any) -> str:
             single = not pa.types.is_nested(member.type)
             forms.append(f"{_many(member.name, text) if single else 'false'} AS {form}")
             given = f"nullif({text}, '')" if member.name == "id" or member.type != TEXT else text
-            value = typed(Column(member.name, member.type, ""), given, rare=True).sql
+            value = typed_value(TableColumn(member.name, member.type, ""), given, rare=True).sql
             values.append(f"CASE WHEN NOT {form} THEN {value} END")
-    named = ", ".join(f"{sql} AS {quote('v.' + member.name)}" for sql, member in zip(values, kind, strict=True))
+    named = ", ".join(
+        f"{sql} AS {quote_identifier('v.' + member.name)}" for sql, member in zip(values, kind, strict=True)
+    )
     return (
         f"WITH p AS (SELECT doc, json_extract_string(doc, [{paths}]) AS p FROM objects), "
         f"t AS (SELECT doc, {texts} FROM p), m AS (SELECT *, {', '.join(forms)} FROM t) SELECT *, {named} FROM m"
@@ -245,7 +250,7 @@ def _members(kind: Any) -> str:
 
 def _text(member: str) -> str:
     """Return the SQL of a member's text, null where it is absent or empty."""
-    return f"nullif(json_extract_string(doc, {literal('$.' + member)}), '')"
+    return f"nullif(json_extract_string(doc, {string_literal('$.' + member)}), '')"
 
 
 def _many(member: str, text: str | None = None) -> str:
@@ -254,7 +259,7 @@ def _many(member: str, text: str | None = None) -> str:
     The text alone does not say so: `{"name": "[x]"}` and `{"name": ["x"]}` both have a text that begins with `[`.
     """
     text = text or _text(member)
-    kind = f"json_type(doc, {literal('$.' + member)})"
+    kind = f"json_type(doc, {string_literal('$.' + member)})"
     return f"(({text} LIKE '{{%' OR {text} LIKE '[%') AND {kind} IN ('OBJECT', 'ARRAY'))"
 
 
@@ -272,6 +277,6 @@ def _is_objects(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)
 
 
-def object_columns(columns: tuple[Column, ...]) -> Iterator[Column]:
+def object_columns(columns: tuple[TableColumn, ...]) -> Iterator[TableColumn]:
     """Yield the columns that are lists of objects."""
     return (column for column in columns if _is_objects(column.type))

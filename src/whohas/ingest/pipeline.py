@@ -17,24 +17,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.ingest.correlate import IdentityIndex, correlated, stored_manager, stored_rule
-from whohas.ingest.discover import Input, Inputs, why
-from whohas.ingest.documents import DocumentRows
-from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT, Correlation, Part, SourceMapping
-from whohas.ingest.memberships import MemberRows
-from whohas.ingest.merging import Rows
-from whohas.ingest.named_accounts import NamedAccounts, kept_attributes
-from whohas.ingest.readers.batches import Batch, Fault, ahead
+from whohas.ingest.correlate import IdentityIndex, correlate_accounts, stored_correlation_rule, stored_manager_rule
+from whohas.ingest.discover import InputFile, LoadInputs, ignored_reason
+from whohas.ingest.documents import DocumentConverter
+from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT, Correlation, MappingPart, SourceMapping
+from whohas.ingest.memberships import MembershipRows
+from whohas.ingest.merging import SourceRows
+from whohas.ingest.named_accounts import MembershipAccounts, membership_account_attributes
+from whohas.ingest.readers.batches import RowBatch, RowError, prefetch
 from whohas.ingest.readers.open_file import OpenedFile, open_file, open_mapped
-from whohas.ingest.records import InputRecords, compared_rows
+from whohas.ingest.records import InputRecords, row_comparison
 from whohas.ingest.rejects import Rejects
-from whohas.ingest.report import FileCount, Progress
-from whohas.ingest.rewrite import leave_out
-from whohas.ingest.shaped import Shaped
-from whohas.ingest.sources import Sources
-from whohas.ingest.staging import Stage, Writer, origins
-from whohas.ingest.text_rows import Layout, TextRows, known_columns, mapped_layout, named_columns, own_layout
-from whohas.plurals import counted
+from whohas.ingest.report import FileCount, LoadProgress
+from whohas.ingest.rewrite import drop_origins
+from whohas.ingest.shaped import TableRows
+from whohas.ingest.sources import LoadedSources
+from whohas.ingest.staging import Stage, StageWriter, origins
+from whohas.ingest.text_rows import ColumnLayout, TextRows, known_columns, layout_by_names, mapped_layout, named_columns
+from whohas.plurals import pluralize
 from whohas.warehouse.arrow import pc
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
@@ -46,19 +46,19 @@ from whohas.warehouse.schema import (
 )
 from whohas.warehouse.store import Load
 
-Keep = Callable[[Batch, int], list[Fault]]
+BatchHandler = Callable[[RowBatch, int], list[RowError]]
 """Converts and stages a batch of the input file with a number, and returns the errors."""
 
-Also = Callable[[Batch, Shaped, int], None]
+ExtraBatchHandler = Callable[[RowBatch, TableRows, int], None]
 """Called with a batch, its converted rows of the file's own table, and the number of the input file."""
 
-Shape = Callable[[Batch], tuple[list[Shaped], list[Fault]]]
+Shape = Callable[[RowBatch], tuple[list[TableRows], list[RowError]]]
 
 _ORDER = ("sources", "identity_profiles", "identities")
 """Tables whose files are read before all others, in this order."""
 
 
-class Reading:
+class ReadPipeline:
     """The state of a load while its files are read and reconciled: stages, sources, counts and warnings.
 
     `read` reads all files. As a context manager it stops the thread that writes staged files.
@@ -93,18 +93,23 @@ class Reading:
     """
 
     def __init__(
-        self, connection: Any, load: Load, inputs: Inputs, rejects: Rejects, on_progress: Callable[[Progress], None]
+        self,
+        connection: Any,
+        load: Load,
+        inputs: LoadInputs,
+        rejects: Rejects,
+        on_progress: Callable[[LoadProgress], None],
     ) -> None:
         self.connection = connection
         self.load = load
         self.inputs = inputs
         self.rejects = rejects
         self.records = InputRecords(connection, rejects)
-        self.sources = Sources(load.base)
+        self.sources = LoadedSources(load.base)
         self.stages: dict[str, Stage] = {}
         self.nested: dict[str, Stage] = {}
         self.memberships: list[tuple[SourceMapping, Stage]] = []
-        self.warnings: list[str] = [f"{path} was passed over: {why(path)}." for path in inputs.passed_over]
+        self.warnings: list[str] = [f"{path} was passed over: {ignored_reason(path)}." for path in inputs.ignored]
         self.warnings += [note for mapping in inputs.mappings for note in mapping.notes]
         self.unknown: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, Correlation] = {}
@@ -116,7 +121,7 @@ class Reading:
         self.named_rules: dict[str, tuple[SourceMapping, str, tuple[str, ...]]] = {}
         self.rows = 0
         self.files: list[tuple[int, Path, Table, int]] = []
-        self._writer = Writer()
+        self._writer = StageWriter()
         self._done = 0
         self._told = 0.0
         self._on_progress = on_progress
@@ -124,7 +129,7 @@ class Reading:
         self.items: dict[int, Counter[str]] = {}
         self._indexes: dict[tuple[str, bool], IdentityIndex] = {}
 
-    def __enter__(self) -> Reading:
+    def __enter__(self) -> ReadPipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -136,7 +141,7 @@ class Reading:
         return bool(self.records.id_columns)
 
     @property
-    def brought(self) -> set[str]:
+    def replaced_sources(self) -> set[str]:
         """The ids of the sources whose rows the load replaces, in any of the tables partitioned by source."""
         named = ("accounts", "entitlements", "account_entitlements", "identities")
         return {id for name in named if name in self.stages for id in self.stages[name].touched if id}
@@ -160,7 +165,7 @@ class Reading:
         for mapping in sorted(mapped, key=lambda mapping: mapping.authoritative is not True):
             if mapping.authoritative:
                 self._accounts(mapping)
-        if self.records.id_columns or any(mapping.authoritative and mapping.carriers for mapping in mapped):
+        if self.records.id_columns or any(mapping.authoritative and mapping.multi_row_columns for mapping in mapped):
             self._finish_made()
         self.finish(IDENTITIES)
         for file in self.inputs.files:
@@ -184,9 +189,9 @@ class Reading:
 
     def fresh_stage(self, table: Table) -> Stage:
         """Return a new stage of a table that is not in `stages`; its files are created where they can be published."""
-        return Stage(table, lambda: self.load.new_file(table), self.load.scratch, self._writer)
+        return Stage(table, lambda: self.load.new_file_path(table), self.load.scratch, self._writer)
 
-    def aside(self, table: Table, name: str) -> Stage:
+    def scratch_stage(self, table: Table, name: str) -> Stage:
         """Return a stage in a scratch folder, whose files are not published as they are."""
         folder = self.load.scratch / name
         folder.mkdir(exist_ok=True)
@@ -204,7 +209,7 @@ class Reading:
         if table is IDENTITIES and accounts is not None and self.records.id_columns:
             # If identities have ids from a column, two accounts may create identities of the same id. The account of
             # the rejected identity is left out too.
-            leave_out(accounts, gone)
+            drop_origins(accounts, gone)
 
     def _finish_made(self) -> None:
         """Complete the accounts read so far, and merge the rows of each account, in their identities too.
@@ -221,7 +226,7 @@ class Reading:
         if merging is not None:
             merging.apply(identities, {})
             if self.records.id_columns:
-                leave_out(identities, merging.gone)
+                drop_origins(identities, merging.gone)
 
     def identity_files(self) -> list[Path]:
         """Return the files with all identities as they will be after the load: kept files and staged ones.
@@ -256,7 +261,7 @@ class Reading:
     def _announce_mappings(self) -> None:
         """Add the sources that mappings name to the registry, before any row of them is read."""
         for mapping in self.inputs.mappings:
-            rule = stored_rule(mapping)
+            rule = stored_correlation_rule(mapping)
             described = {"type": mapping.type, "description": mapping.description}
             if mapping.name is not None:
                 id = self.sources.resolve(mapping.id, mapping.name)
@@ -280,20 +285,20 @@ class Reading:
             self.sources.rows[id]["correlation"] = None if authoritative or rule is None else rule.to_json()
             if rule is not None and not authoritative:
                 self.rules[id] = rule
-            manager = stored_manager(mapping) if authoritative else None
+            manager = stored_manager_rule(mapping) if authoritative else None
             self.sources.rows[id]["managerCorrelation"] = None if manager is None else manager.to_json()
 
-    def _own(self, file: Input) -> None:
+    def _own(self, file: InputFile) -> None:
         """Read a file that needs no mapping: JSON documents (without a header), or a file with our column names."""
         known = known_columns(file.table)
         opened = open_file(file.path, file.format, file.table, self.connection, known=known)
         if not opened.header:
             self.given_ids = True
-            shape = DocumentRows(self.connection, file.table, self.sources)
+            shape = DocumentConverter(self.connection, file.table, self.sources)
             keep = self._keeper(file.table, shape, fan=True)
             self.items[self._run(opened, file.table, keep, shape.filled)] = shape.items
             return
-        layout = own_layout(file.path, file.table, opened.header, opened.lists)
+        layout = layout_by_names(file.path, file.table, opened.header, opened.lists)
         self.given_ids |= file.table is ACCOUNTS and "id" in layout.columns
         if layout.unknown:
             self.unknown[file.path.name] = layout.unknown
@@ -303,7 +308,7 @@ class Reading:
     def _accounts(self, mapping: SourceMapping) -> None:
         """Read the accounts of a mapping; correlate those of sources that are not authoritative."""
         assert mapping.accounts is not None
-        rule = stored_rule(mapping)
+        rule = stored_correlation_rule(mapping)
         index = self.index(rule) if rule is not None and not mapping.authoritative else None
         self.given_ids |= "id" in mapping.accounts.columns
         self._part(mapping, mapping.accounts, "accounts", ACCOUNTS, rule, index)
@@ -311,7 +316,7 @@ class Reading:
     def _part(
         self,
         mapping: SourceMapping,
-        part: Part,
+        part: MappingPart,
         section: str,
         table: Table,
         rule: Correlation | None = None,
@@ -351,14 +356,14 @@ class Reading:
         number = self._run(opened, table, keep, shape.filled, layout, source or "")
         self.items[number] = shape.items
         if section == "accounts":
-            self.records.compared[number] = compared_rows(mapping, layout)
+            self.records.compared[number] = row_comparison(mapping, layout)
             if authoritative and "id" in mapping.identities:
                 self.records.id_columns[number] = mapping.identities["id"].column
                 self._tell_made_ids(part.file.name, mapping.identities["id"].column, shape.without_id)
         if source is not None:
-            target.touch(source)
+            target.touch_partition(source)
             if authoritative:
-                self.stage(IDENTITIES).touch(source)
+                self.stage(IDENTITIES).touch_partition(source)
             if authoritative and "managerId" in mapping.identities:
                 self.named_managers.add(source)
             if section == "accounts":
@@ -383,13 +388,13 @@ class Reading:
 
     def _tell_made_ids(self, file: str, column: str, count: int) -> None:
         if count:
-            named = f"{counted(count, 'row has', 'rows have')} no {column}, which identities.columns.id names"
+            named = f"{pluralize(count, 'row has', 'rows have')} no {column}, which identities.columns.id names"
             made = "the ids of their identities are made from source and native identity"
             self.warnings.append(f"{file}: {named}: {made}.")
 
     def _carried(
-        self, mapping: SourceMapping, part: Part, opened: OpenedFile, layout: Layout, source: str | None
-    ) -> Also:
+        self, mapping: SourceMapping, part: MappingPart, opened: OpenedFile, layout: ColumnLayout, source: str | None
+    ) -> ExtraBatchHandler:
         """Return the function that stages the entitlements in columns of a file of accounts as memberships.
 
         The account attribute of a membership is the column. An example: with `entitlements = ["GROUPS"]` and the
@@ -399,20 +404,20 @@ class Reading:
         aside = self._aside_members(mapping)
         target = self.stage(ACCOUNT_ENTITLEMENTS)
         if source is not None:
-            target.touch(source)
-        shapes: list[MemberRows] = []
+            target.touch_partition(source)
+        shapes: list[MembershipRows] = []
         for column in part.entitlements:
             columns = {ACCOUNT: layout.columns["nativeIdentity"], ENTITLEMENT: (column,)}
             columns |= {name: layout.columns[name] for name in ("sourceName",) if name in layout.columns}
-            mine = Layout(columns, lists=layout.lists)
-            shapes.append(MemberRows(self.connection, opened, mine, self.sources, source, column, known=True))
+            mine = ColumnLayout(columns, lists=layout.lists)
+            shapes.append(MembershipRows(self.connection, opened, mine, self.sources, source, column, known=True))
 
-        def take(batch: Batch, accounts: Shaped, number: int) -> None:
+        def take(batch: RowBatch, accounts: TableRows, number: int) -> None:
             self.records.quiet.add(number)
             target.touched.update(pc.unique(accounts.data.column("sourceId")).to_pylist())
-            if len(accounts.records) < len(batch.records):
-                good = np.isin(batch.records, accounts.records)
-                batch = Batch(batch.data.filter(pa.array(good)), batch.records[good])
+            if len(accounts.records) < len(batch.record_numbers):
+                good = np.isin(batch.record_numbers, accounts.records)
+                batch = RowBatch(batch.data.filter(pa.array(good)), batch.record_numbers[good])
             for shape in shapes:
                 for item in shape(batch)[0]:
                     aside.add(item.data, origins(number, item.records))
@@ -421,28 +426,28 @@ class Reading:
 
     def _aside_members(self, mapping: SourceMapping) -> Stage:
         """Return a scratch stage for memberships of a mapping, which `reconcile` resolves to ids."""
-        aside = self.aside(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
+        aside = self.scratch_stage(ACCOUNT_ENTITLEMENTS, f"memberships-{len(self.memberships)}")
         self.memberships.append((mapping, aside))
         return aside
 
-    def _members(self, mapping: SourceMapping, part: Part) -> None:
+    def _members(self, mapping: SourceMapping, part: MappingPart) -> None:
         """Read a mapping's file of memberships, and create accounts from it if the mapping has no file of accounts."""
         needed = frozenset(name for _, name in named_columns(mapping, part, "memberships"))
         opened = open_mapped(part.file, ACCOUNT_ENTITLEMENTS, mapping, self.connection, needed)
         layout = mapped_layout(mapping, part, "memberships", opened.header, opened.lists)
         account = layout.columns[ACCOUNT][0]
         source = None if mapping.name is None else self.sources.resolve(mapping.id, mapping.name)
-        shape = MemberRows(self.connection, opened, layout, self.sources, source, known=mapping.one_file)
-        attributes = kept_attributes(mapping, list(layout.attributes), account, opened.header)
-        named: list[tuple[NamedAccounts, Stage]] = []
-        if mapping.accounts is None and (source is None or self.may_name(source)):
+        shape = MembershipRows(self.connection, opened, layout, self.sources, source, known=mapping.is_single_file)
+        attributes = membership_account_attributes(mapping, list(layout.attributes), account, opened.header)
+        named: list[tuple[MembershipAccounts, Stage]] = []
+        if mapping.accounts is None and (source is None or self.may_make_accounts(source)):
             shown = replace(layout, attributes={name: name for name in attributes})
-            self.named = self.named or self.aside(ACCOUNTS, "named")
-            named.append((NamedAccounts(self.connection, opened, shown, self.sources, source), self.named))
+            self.named = self.named or self.scratch_stage(ACCOUNTS, "named")
+            named.append((MembershipAccounts(self.connection, opened, shown, self.sources, source), self.named))
         aside = self._aside_members(mapping)
         touched = set[str]()
 
-        def keep(batch: Batch, number: int) -> list[Fault]:
+        def keep(batch: RowBatch, number: int) -> list[RowError]:
             found, bad = shape(batch)
             for item in found:
                 aside.add(item.data, origins(number, item.records))
@@ -453,25 +458,25 @@ class Reading:
             return bad
 
         number = self._run(
-            opened, ACCOUNT_ENTITLEMENTS, keep, shape.filled, layout, source or "", known=mapping.one_file
+            opened, ACCOUNT_ENTITLEMENTS, keep, shape.filled, layout, source or "", known=mapping.is_single_file
         )
         aside.finish(self.connection)
-        if mapping.one_file or layout.lists or (mapping.accounts is not None and mapping.accounts.entitlements):
+        if mapping.is_single_file or layout.lists or (mapping.accounts is not None and mapping.accounts.entitlements):
             self.records.quiet.add(number)
-        self.records.compared[number] = Rows(account, {}, None)
+        self.records.compared[number] = SourceRows(account, {}, None)
         for id in touched:
             self.named_rules.setdefault(id, (mapping, account, tuple(attributes)))
         target = self.stage(ACCOUNT_ENTITLEMENTS)
         target.touched |= aside.touched
         if source is not None:
-            target.touch(source)
-        if shape.without and not mapping.one_file:
-            rows = counted(shape.without, "row has", "rows have")
+            target.touch_partition(source)
+        if shape.without and not mapping.is_single_file:
+            rows = pluralize(shape.without, "row has", "rows have")
             self.warnings.append(
                 f"{part.file.name}: {rows} no {layout.columns[ENTITLEMENT][0]}, and so no entitlement."
             )
 
-    def may_name(self, id: str) -> bool:
+    def may_make_accounts(self, id: str) -> bool:
         """Return whether the accounts of a source may be created from memberships.
 
         They may if no load has read a file of accounts of the source, and the source has no accounts yet or only
@@ -491,8 +496,8 @@ class Reading:
         rule: Correlation | None = None,
         index: IdentityIndex | None = None,
         fan: bool = False,
-        also: Also | None = None,
-    ) -> Keep:
+        also: ExtraBatchHandler | None = None,
+    ) -> BatchHandler:
         """Return the function that converts a batch of a file and stages the rows.
 
         Args:
@@ -507,15 +512,15 @@ class Reading:
         if table is not SOURCES:
             self.stage(table)
 
-        def keep(batch: Batch, number: int) -> list[Fault]:
+        def keep(batch: RowBatch, number: int) -> list[RowError]:
             found, bad = shape(batch)
             for item in found:
                 data = item.data
                 if item.table is SOURCES:
-                    self.sources.put(_described(data))
+                    self.sources.merge_rows(_described(data))
                     continue
                 if rule is not None and index is not None and item.table is ACCOUNTS:
-                    data = correlated(data, rule, index)
+                    data = correlate_accounts(data, rule, index)
                 aside = fan and item.table is not table and item.table in (ACCOUNTS, ACCOUNT_ENTITLEMENTS)
                 stage = self._nested(item.table) if aside else self.stage(item.table)
                 stage.add(data, origins(number, item.records))
@@ -528,16 +533,16 @@ class Reading:
     def _nested(self, table: Table) -> Stage:
         """Return the scratch stage of a table's rows that are nested in documents."""
         if table.name not in self.nested:
-            self.nested[table.name] = self.aside(table, f"nested-{table.name}")
+            self.nested[table.name] = self.scratch_stage(table, f"nested-{table.name}")
         return self.nested[table.name]
 
     def _run(
         self,
         file: OpenedFile,
         table: Table,
-        keep: Keep,
+        keep: BatchHandler,
         filled: Counter[str],
-        layout: Layout | None = None,
+        layout: ColumnLayout | None = None,
         source: str = "",
         known: bool = False,
     ) -> int:
@@ -552,21 +557,21 @@ class Reading:
             source: the id of the source of all its rows; empty if the rows name it.
             known: whether the same file is read as accounts too, so that its unreadable records are listed already.
         """
-        number = self.rejects.open_file(str(file.path), file.line_of)
+        number = self.rejects.register_file(str(file.path), file.line_of)
         self.filled[number] = filled
         joined = frozenset(layout.lists) if layout is not None else frozenset[str]()
-        self.records.opened(number, table, lambda: file.batches(joined), file.text, layout)
+        self.records.register_file(number, table, lambda: file.batches(joined), file.format_row, layout)
         read = 0
-        with contextlib.closing(ahead(file.batches(joined))) as items:
+        with contextlib.closing(prefetch(file.batches(joined))) as items:
             for batch in items:
                 bad = keep(batch, number)
-                unread = () if known else (replace(fault, source=source) for fault in batch.faults)
-                for fault in sorted((*unread, *bad), key=lambda fault: fault.record):
-                    self.rejects.put(number, fault)
-                count = len(batch.records) + sum(fault.value is None for fault in batch.faults)
+                unread = () if known else (replace(fault, source_id=source) for fault in batch.row_errors)
+                for fault in sorted((*unread, *bad), key=lambda fault: fault.record_number):
+                    self.rejects.add_error(number, fault)
+                count = len(batch.record_numbers) + sum(fault.cell_text is None for fault in batch.row_errors)
                 read += count
                 self.rows += count
-                self._tell(file.path, batch.position)
+                self._tell(file.path, batch.bytes_read)
         self.warnings += file.notes()
         self.files.append((number, file.path, table, read))
         self._done += file.path.stat().st_size
@@ -579,7 +584,9 @@ class Reading:
         now = time.monotonic()
         if now - self._told > 0.1:
             self._told = now
-            self._on_progress(Progress("reading", path.name, self._done + position, self.inputs.size, self.rows))
+            self._on_progress(
+                LoadProgress("reading", path.name, self._done + position, self.inputs.total_bytes, self.rows)
+            )
 
 
 def _described(data: pa.Table) -> list[dict[str, Any]]:

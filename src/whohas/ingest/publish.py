@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 from whohas.ingest.rewrite import rewrite
 from whohas.ingest.staging import Stage
 from whohas.warehouse.schema import Table
-from whohas.warehouse.store import Change, DataFile, Load
+from whohas.warehouse.store import DataFile, Load, TableChange
 
-MERGED = frozenset({"account_activities", "events"})
+MERGED_BY_ID = frozenset({"account_activities", "events"})
 """Tables into which a load's rows are merged by id; in other tables whole partitions are replaced."""
 
 
-def replaced(stage: Stage) -> Change:
+def replace_partitions(stage: Stage) -> TableChange:
     """Return the change that replaces the partitions in `stage.touched` by the stage's rows.
 
     Partitions without staged rows become empty. A table without partitions is replaced as a whole.
     """
-    return Change(stage.table, data_files(stage), frozenset(stage.touched) if stage.table.partition else None)
+    return TableChange(stage.table, data_files(stage), frozenset(stage.touched) if stage.table.partition else None)
 
 
-def merged(connection: Any, load: Load, stage: Stage) -> Change:
+def merge_by_id(connection: Any, load: Load, stage: Stage) -> TableChange:
     """Return the change that adds a stage's rows to a table, in place of older rows with the same ids.
 
     Only the partitions that the stage touches are searched for older rows, and only partitions with such rows are
@@ -55,15 +55,15 @@ def merged(connection: Any, load: Load, stage: Stage) -> Change:
             continue
         replace.add(partition)
         for file, drop in zip(files, drops, strict=True):
-            path = load.new_file(table)
+            path = load.new_file_path(table)
             rows = rewrite(file.path, path, table, drop)
             if rows:
                 kept.append(DataFile(path, rows, file.partition))
             else:
                 path.unlink()
     if table.partition is None:
-        return Change(table, (*kept, *add), None if replace else frozenset())
-    return Change(table, (*kept, *add), frozenset(replace))
+        return TableChange(table, (*kept, *add), None if replace else frozenset())
+    return TableChange(table, (*kept, *add), frozenset(replace))
 
 
 def data_files(stage: Stage) -> tuple[DataFile, ...]:
@@ -71,7 +71,7 @@ def data_files(stage: Stage) -> tuple[DataFile, ...]:
     return tuple(DataFile(file.path, file.rows, file.partition) for file in stage.files if file.rows)
 
 
-def write_rows(load: Load, table: Table, rows: Any) -> Change:
+def write_rows(load: Load, table: Table, rows: Any) -> TableChange:
     """Write rows to a new file, and return the change that replaces the whole table by it.
 
     Args:
@@ -81,19 +81,19 @@ def write_rows(load: Load, table: Table, rows: Any) -> Change:
     """
     import pyarrow.parquet as pq
 
-    path = load.new_file(table)
+    path = load.new_file_path(table)
     pq.write_table(rows, path, compression="zstd", store_schema=False)
-    return Change(table, (DataFile(path, rows.num_rows),), None)
+    return TableChange(table, (DataFile(path, rows.num_rows),), None)
 
 
 def _known(connection: Any, file: DataFile, new_paths: str) -> Any:
     """Return the indexes of rows in a file whose ids are in the new files, ascending, as an array of int64."""
     found = connection.sql(
-        f"SELECT file_row_number AS n FROM read_parquet({literal(str(file.path))}, file_row_number = true) "
+        f"SELECT file_row_number AS n FROM read_parquet({string_literal(str(file.path))}, file_row_number = true) "
         f"WHERE id IN (SELECT id FROM read_parquet([{new_paths}])) ORDER BY n"
     ).fetchnumpy()
     return np.asarray(found["n"], dtype=np.int64)
 
 
 def _paths(paths: Sequence[Any]) -> str:
-    return ", ".join(literal(str(path)) for path in paths)
+    return ", ".join(string_literal(str(path)) for path in paths)

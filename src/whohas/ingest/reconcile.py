@@ -16,31 +16,31 @@ import pyarrow.parquet as pq
 from whohas.errors import InvalidArguments
 from whohas.ingest import memberships
 from whohas.ingest import nested_accounts as nested
-from whohas.ingest.access import derive
-from whohas.ingest.amend import Amendments, all_of
-from whohas.ingest.correlate import correlated
-from whohas.ingest.emptied import emptied_columns
-from whohas.ingest.given import FILE, recognise
-from whohas.ingest.managers import Managers
+from whohas.ingest.access import derive_access
+from whohas.ingest.amend import Amendments, compose
+from whohas.ingest.correlate import correlate_accounts
+from whohas.ingest.emptied import emptied_column_notes
+from whohas.ingest.given import FILE, infer_holdings_from
+from whohas.ingest.managers import ManagerResolver
 from whohas.ingest.mapping import Correlation
-from whohas.ingest.named_accounts import named_rule
-from whohas.ingest.notes import Notes
-from whohas.ingest.pipeline import Reading
-from whohas.ingest.publish import MERGED, merged, replaced, write_rows
-from whohas.ingest.references import follow, moved
+from whohas.ingest.named_accounts import membership_account_rule
+from whohas.ingest.notes import LoadNotes
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.ingest.publish import MERGED_BY_ID, merge_by_id, replace_partitions, write_rows
+from whohas.ingest.references import changed_identity_ids, update_references
 from whohas.ingest.rewrite import Change as Revision
-from whohas.ingest.rewrite import revise
+from whohas.ingest.rewrite import rewrite_staged
 from whohas.ingest.staging import Stage, StagedFile
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 from whohas.warehouse.arrow import pc
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, SOURCES
-from whohas.warehouse.store import Change
+from whohas.warehouse.store import TableChange
 
 Counts = dict[str, tuple[int, int]]
 """By source id: the number of accounts after the load, and how many of them are correlated."""
 
 
-def settle(reading: Reading) -> tuple[list[Change], Counts]:
+def reconcile(reading: ReadPipeline) -> tuple[list[TableChange], Counts]:
     """Reconcile the staged rows of a load, and return the changes to publish.
 
     The order matters: memberships are resolved to complete accounts; nested accounts are loaded for sources that have
@@ -70,7 +70,7 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
             reading.records.drop_duplicates(reading.stages["accounts"], "id", "id")
     if "entitlements" in reading.stages:
         reading.records.drop_duplicates(reading.stages["entitlements"], "id", "id")
-    recognise(reading.connection, reading.load.base, reading.sources.rows)
+    infer_holdings_from(reading.connection, reading.load.base, reading.sources.rows)
     named = _named_accounts(reading)
     _memberships(reading, named)
     holdings = reading.stages.get(ACCOUNT_ENTITLEMENTS.name)
@@ -86,52 +86,52 @@ def settle(reading: Reading) -> tuple[list[Change], Counts]:
     accounts = reading.stages.get(ACCOUNTS.name)
     if accounts is not None:
         _revise_accounts(reading, accounts, left)
-    managers = Managers(reading)
+    managers = ManagerResolver(reading)
     managers.find()
-    gone = moved(reading)
+    gone = changed_identity_ids(reading)
     amendments = Amendments(reading.load, _changes(reading))
     if gone is not None:
-        follow(reading, gone, amendments)
-    managers.find_again(amendments)
+        update_references(reading, gone, amendments)
+    managers.find_for_kept_identities(amendments)
     _correlate_again(reading, amendments)
-    changes = derive(reading, amendments.apply(), from_file | named.keys(), told)
-    reading.warnings += Notes(reading, changes).all()
-    reading.warnings += emptied_columns(reading, changes)
+    changes = derive_access(reading, amendments.apply(), from_file | named.keys(), told)
+    reading.warnings += LoadNotes(reading, changes).all()
+    reading.warnings += emptied_column_notes(reading, changes)
     now = datetime.now(UTC)
     nested = (accounts.touched if accounts is not None else set[str]()) - from_file - named.keys()
-    rows = reading.sources.finish(from_file, now, reading.load.id, named, nested)
+    rows = reading.sources.to_table(from_file, now, reading.load.id, named, nested)
     if rows.num_rows:
         changes.append(write_rows(reading.load, SOURCES, rows))
     for rule, index in reading.indexes():
         if index.ambiguous:
-            stay = counted(index.ambiguous, "account stays", "accounts stay")
+            stay = pluralize(index.ambiguous, "account stays", "accounts stay")
             reading.warnings.append(f"{stay} uncorrelated, for several identities have the same {rule[0]}.")
     return changes, _counts(changes)
 
 
-def _drop_repeated(reading: Reading, stage: Stage) -> None:
+def _drop_repeated(reading: ReadPipeline, stage: Stage) -> None:
     """Remove repeated memberships, and warn of files in which they are not expected."""
     repeated = reading.records.drop_repeated_memberships(stage)
     for number, path, _, _ in reading.files:
         if count := repeated[number]:
-            rows, they = counted(count, "row names", "rows name"), "it counts" if count == 1 else "they count"
+            rows, they = pluralize(count, "row names", "rows name"), "it counts" if count == 1 else "they count"
             reading.warnings.append(
                 f"{path.name}: {rows} an account and an entitlement that an earlier row names too; {they} once."
             )
 
 
-def _changes(reading: Reading) -> list[Change]:
+def _changes(reading: ReadPipeline) -> list[TableChange]:
     """Return the changes that publish the stages."""
-    changes: list[Change] = []
+    changes: list[TableChange] = []
     for name, stage in reading.stages.items():
-        if name in MERGED:
-            changes.append(merged(reading.connection, reading.load, stage))
+        if name in MERGED_BY_ID:
+            changes.append(merge_by_id(reading.connection, reading.load, stage))
         elif stage.touched or stage.table.partition is None:
-            changes.append(replaced(stage))
+            changes.append(replace_partitions(stage))
     return changes
 
 
-def _named_accounts(reading: Reading) -> dict[str, int]:
+def _named_accounts(reading: ReadPipeline) -> dict[str, int]:
     """Move accounts that were created from memberships to the stage of accounts, and set their sources' rules.
 
     Accounts of sources whose accounts come from a file of accounts or from documents are left out.
@@ -148,7 +148,9 @@ def _named_accounts(reading: Reading) -> dict[str, int]:
     stage.finish(reading.connection)
     reading.records.merge_accounts(stage)
     accounts = reading.stage(ACCOUNTS)
-    left = nested.adopt(stage, accounts, reading.may_name, lambda: reading.load.new_file(ACCOUNTS))
+    left = nested.move_unclaimed_partitions(
+        stage, accounts, reading.may_make_accounts, lambda: reading.load.new_file_path(ACCOUNTS)
+    )
     made: dict[str, int] = {}
     for file in stage.files:
         if file not in left:
@@ -161,7 +163,7 @@ def _named_accounts(reading: Reading) -> dict[str, int]:
                 f"The mapping {mapping.path} is wrong: the source {reading.sources.name(id)!r} is authoritative, so "
                 "its accounts make identities, and no file of accounts describes it. Give [accounts] a file."
             )
-        rule = named_rule(mapping, account, attributes)
+        rule = membership_account_rule(mapping, account, attributes)
         row["correlation"] = None if rule is None else rule.to_json()
         if rule is not None:
             reading.rules[id] = rule
@@ -170,7 +172,7 @@ def _named_accounts(reading: Reading) -> dict[str, int]:
     return made
 
 
-def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
+def _memberships(reading: ReadPipeline, named: Mapping[str, int]) -> None:
     """Create entitlements that only memberships name, and resolve all memberships to ids.
 
     Entitlements are created for mappings without a file of entitlements. Records whose account or entitlement does not
@@ -194,7 +196,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
         accounts = sum(count for id, count in named.items() if reading.named_rules[id][0] is mapping)
         if accounts and mapping.memberships is not None:
             reading.warnings.append(
-                f"{counted(accounts, 'account')} and {counted(made, 'entitlement')} were made from "
+                f"{pluralize(accounts, 'account')} and {pluralize(made, 'entitlement')} were made from "
                 f"{mapping.memberships.file.name}, "
                 "for no file of accounts describes the source."
             )
@@ -203,7 +205,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
     bad: list[pa.Table] = []
     for mapping, asked in reading.memberships:
         ignore_case = mapping.correlation is not None and mapping.correlation.ignore_case
-        memberships.resolve(
+        memberships.resolve_memberships(
             reading.connection,
             asked.files,
             _files(reading, ACCOUNTS.name, asked.touched),
@@ -215,7 +217,7 @@ def _memberships(reading: Reading, named: Mapping[str, int]) -> None:
     reading.records.reject_memberships(bad)
 
 
-def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
+def _files(reading: ReadPipeline, name: str, partitions: set[str]) -> list[Any]:
     """Return the files that some sources will have after the load: kept files, and staged ones that replace them.
 
     Args:
@@ -233,7 +235,7 @@ def _files(reading: Reading, name: str, partitions: set[str]) -> list[Any]:
     return kept + staged
 
 
-def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
+def _nested(reading: ReadPipeline, from_file: set[str]) -> list[StagedFile]:
     """Move nested accounts and account entitlements to the stages of sources for which no file provides them.
 
     Accounts of sources with a file of accounts in an earlier load are left out with a warning.
@@ -245,7 +247,7 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
     Returns:
         The files of nested accounts of the sources in `from_file`, which may fill gaps in their accounts.
     """
-    rows, new_file = reading.sources.rows, reading.load.new_file
+    rows, new_file = reading.sources.rows, reading.load.new_file_path
 
     def only_nested(id: str) -> bool:
         return rows[id]["loadId"] is None
@@ -256,24 +258,26 @@ def _nested(reading: Reading, from_file: set[str]) -> list[StagedFile]:
     held = reading.nested.get(ACCOUNT_ENTITLEMENTS.name)
     if held is not None:
         held.finish(reading.connection)
-        nested.adopt(held, reading.stage(ACCOUNT_ENTITLEMENTS), speaks, lambda: new_file(ACCOUNT_ENTITLEMENTS))
+        nested.move_unclaimed_partitions(
+            held, reading.stage(ACCOUNT_ENTITLEMENTS), speaks, lambda: new_file(ACCOUNT_ENTITLEMENTS)
+        )
     accounts = reading.nested.get(ACCOUNTS.name)
     if accounts is None:
         return []
     accounts.finish(reading.connection)
     reading.records.drop_duplicates(accounts, "id", "accounts.id")
-    rest = nested.adopt(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
+    rest = nested.move_unclaimed_partitions(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
     out = [file for file in rest if file.partition not in from_file]
     if out:
         count = sum(file.rows for file in out)
         reading.warnings.append(
-            f"{counted(count, 'account nested in identities was', 'accounts nested in identities were')} left out: "
+            f"{pluralize(count, 'account nested in identities was', 'accounts nested in identities were')} left out: "
             "an earlier load brought a file of accounts of their sources, which has more to it."
         )
     return [file for file in rest if file.partition in from_file]
 
 
-def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> None:
+def _revise_accounts(reading: ReadPipeline, stage: Stage, left: list[StagedFile]) -> None:
     """Fill null columns of accounts from their nested form, and correlate the accounts of the sources in `late`.
 
     Args:
@@ -281,7 +285,7 @@ def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> 
         stage: the stage of accounts.
         left: the files of nested accounts that `_nested` returned.
     """
-    fill = nested.filler(reading.connection, left) if left else None
+    fill = nested.fill_from_nested(reading.connection, left) if left else None
     nested_sources = {file.partition for file in left}
     for file in stage.files:
         id = file.partition or ""
@@ -292,41 +296,41 @@ def _revise_accounts(reading: Reading, stage: Stage, left: list[StagedFile]) -> 
         if rule is not None:
             steps.append(_by_rule(reading, rule))
         if steps:
-            revise(file, ACCOUNTS, change=all_of(steps))
+            rewrite_staged(file, ACCOUNTS, change=compose(steps))
 
 
-def _by_rule(reading: Reading, rule: Correlation) -> Revision:
+def _by_rule(reading: ReadPipeline, rule: Correlation) -> Revision:
     """Return the change that correlates accounts by a rule."""
     index = reading.index(rule)
 
     def apply(data: pa.Table) -> pa.Table:
-        return correlated(data, rule, index)
+        return correlate_accounts(data, rule, index)
 
     return apply
 
 
-def _correlate_again(reading: Reading, amendments: Amendments) -> None:
+def _correlate_again(reading: ReadPipeline, amendments: Amendments) -> None:
     """Correlate the accounts that the load keeps, by the stored rules of their sources, if it brings identities.
 
     An example: a load of identities only adds Ann, so the account `adoe` of an earlier load gets her as its identity.
     """
     if IDENTITIES.name not in reading.stages:
         return
-    for id in amendments.kept(ACCOUNTS):
+    for id in amendments.unreplaced_files(ACCOUNTS):
         row = reading.sources.rows.get(id)
         if row is not None and row["correlation"] is not None:
             step = _by_rule(reading, Correlation.from_json(row["correlation"]))
-            amendments.add(ACCOUNTS, id, (step, "identityId"))
+            amendments.add_step(ACCOUNTS, id, (step, "identityId"))
 
 
-def _counts(changes: list[Change]) -> Counts:
+def _counts(changes: list[TableChange]) -> Counts:
     """Return the numbers of accounts and of correlated accounts of the sources whose accounts change."""
     counts: Counts = {}
     for change in changes:
         if change.table is not ACCOUNTS:
             continue
-        counts.update(dict.fromkeys(change.replace or (), (0, 0)))
-        for file in change.add:
+        counts.update(dict.fromkeys(change.replaced_partitions or (), (0, 0)))
+        for file in change.added_files:
             held = 0
             with pq.ParquetFile(file.path) as parquet:
                 for batch in parquet.iter_batches(200_000, columns=["correlated"]):

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.ingest.duplicates import duplicates
+from whohas.ingest.duplicates import find_duplicates
 from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT, SourceMapping
-from whohas.ingest.merging import Merging, Rows
-from whohas.ingest.readers.batches import Batch, Numbers
+from whohas.ingest.merging import AccountRowMerger, SourceRows
+from whohas.ingest.readers.batches import RecordNumbers, RowBatch
 from whohas.ingest.rejects import Rejects
-from whohas.ingest.rewrite import revise
+from whohas.ingest.rewrite import rewrite_staged
 from whohas.ingest.staging import FILE_BITS, Stage, origin_number, origin_of
-from whohas.ingest.text_rows import Layout
+from whohas.ingest.text_rows import ColumnLayout
 from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, Table
 
 
@@ -38,21 +38,21 @@ class InputRecords:
 
     def __init__(self, connection: Any, rejects: Rejects) -> None:
         self.quiet: set[int] = set()
-        self.compared: dict[int, Rows] = {}
+        self.compared: dict[int, SourceRows] = {}
         self.id_columns: dict[int, str] = {}
         self._connection = connection
         self._rejects = rejects
         self._holds: dict[int, Table] = {}
         self._names: dict[int, Mapping[str, str]] = {}
-        self._readers: dict[int, tuple[Callable[[], Iterator[Batch]], Callable[[list[str]], str]]] = {}
+        self._readers: dict[int, tuple[Callable[[], Iterator[RowBatch]], Callable[[list[str]], str]]] = {}
 
-    def opened(
+    def register_file(
         self,
         number: int,
         table: Table,
-        batches: Callable[[], Iterator[Batch]],
+        batches: Callable[[], Iterator[RowBatch]],
         text: Callable[[list[str]], str],
-        layout: Layout | None,
+        layout: ColumnLayout | None,
     ) -> None:
         """Register an input file before it is read.
 
@@ -67,7 +67,7 @@ class InputRecords:
         self._readers[number] = (batches, text)
         self._names[number] = {} if layout is None else _names(layout)
 
-    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> Numbers:
+    def drop_duplicates(self, stage: Stage, key: str, column: str, silent: bool = False) -> RecordNumbers:
         """Remove staged rows whose key an earlier row has, and reject their records.
 
         Args:
@@ -78,10 +78,10 @@ class InputRecords:
         Returns:
             The origins of the removed rows: each is a file number and a record number in one integer (`origin_of`).
         """
-        found = duplicates(self._connection, stage.files, key)
+        found = find_duplicates(self._connection, stage.files, key)
         again: dict[int, list[int]] = {}
         sources: dict[tuple[int, int], str] = {}
-        gone: list[Numbers] = []
+        gone: list[RecordNumbers] = []
         for place, rows in found.items():
             gone.append(stage.files[place].read_origins()[rows])
             if not silent:
@@ -93,7 +93,7 @@ class InputRecords:
                     if not made:
                         again.setdefault(file, []).append(record)
                         sources[file, record] = _source_of(stage, place)
-            revise(stage.files[place], stage.table, rows)
+            rewrite_staged(stage.files[place], stage.table, rows)
         for file, records in sorted(again.items()):
             name = self._names[file].get(column, column)
             if stage.table is IDENTITIES:
@@ -115,7 +115,7 @@ class InputRecords:
         found = zip(files.tolist(), counts.tolist(), strict=True)
         return Counter({file: count for file, count in found if file not in self.quiet})
 
-    def merge_accounts(self, stage: Stage) -> Merging | None:
+    def merge_accounts(self, stage: Stage) -> AccountRowMerger | None:
         """Merge the rows of each account into one row where they agree, and reject the rows that do not agree.
 
         Example: the rows `7,Ann,Group A`, `7,Ann,Group B` and `7,Bob,Group C` have the key `7`, and groups are
@@ -126,11 +126,11 @@ class InputRecords:
             The merged rows; None if no account has several rows.
         """
         key = "sourceId || chr(0) || nativeIdentity"
-        found = duplicates(self._connection, stage.files, key)
+        found = find_duplicates(self._connection, stage.files, key)
         if not found:
             return None
-        merging = Merging(self._connection, stage.files, found, key, self.compared)
-        taken = merging.taken()
+        merging = AccountRowMerger(self._connection, stage.files, found, key, self.compared)
+        taken = merging.merged_origins()
         again: dict[int, list[int]] = {}
         sources: dict[tuple[int, int], str] = {}
         for place, rows in found.items():
@@ -140,7 +140,7 @@ class InputRecords:
                 again.setdefault(file, []).append(record)
                 sources[file, record] = _source_of(stage, place)
         merging.apply(stage, found)
-        reasons = {number: (column, reason) for number, column, reason in merging.reasons()} if again else {}
+        reasons = {number: (column, reason) for number, column, reason in merging.rejection_reasons()} if again else {}
         for file, records in sorted(again.items()):
             name = self._names[file].get("nativeIdentity", "nativeIdentity")
             usual = (name, f"an earlier row has the same {name}")
@@ -188,9 +188,9 @@ class InputRecords:
         wanted = np.array(sorted(records), dtype=np.int64)
         batches, text_of = self._readers[file]
         for batch in batches():
-            for place in np.flatnonzero(np.isin(batch.records, wanted)).tolist():
+            for place in np.flatnonzero(np.isin(batch.record_numbers, wanted)).tolist():
                 cells = [column[place].as_py() for column in batch.data.columns]
-                yield int(batch.records[place]), text_of(cells)
+                yield int(batch.record_numbers[place]), text_of(cells)
 
 
 def _source_of(stage: Stage, place: int) -> str:
@@ -198,19 +198,19 @@ def _source_of(stage: Stage, place: int) -> str:
     return (stage.files[place].partition or "") if stage.table.partition == "sourceId" else ""
 
 
-def compared_rows(mapping: SourceMapping, layout: Layout) -> Rows:
+def row_comparison(mapping: SourceMapping, layout: ColumnLayout) -> SourceRows:
     """Return the columns by which the rows of one account in a mapping's accounts file are compared.
 
     They are compared in every mapped column except the key and the name of the source. Attributes from the columns of
-    `mapping.carriers` may differ.
+    `mapping.multi_row_columns` may differ.
     """
     columns = {("correlated" if ours == "uncorrelated" else ours): theirs[0] for ours, theirs in layout.columns.items()}
     key = columns.pop("nativeIdentity")
     columns.pop("sourceName", None)
-    return Rows(key, columns, mapping.carriers)
+    return SourceRows(key, columns, mapping.multi_row_columns)
 
 
-def _names(layout: Layout) -> dict[str, str]:
+def _names(layout: ColumnLayout) -> dict[str, str]:
     """Return the file's names of columns, by the names that this module uses in reasons.
 
     Example: a file whose `nativeIdentity` is the column `Badge No` gives

@@ -1,6 +1,7 @@
 """Update references to identities whose ids a load changes, as when a mapping begins or stops naming a column of ids.
 
-`moved` finds these identities, and `follow` replaces their old ids in all rows that the load keeps.
+`changed_identity_ids` finds these identities, and `update_references` replaces their old ids in all rows that the load
+keeps.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
-from whohas.ingest.amend import Amendments, renamed
-from whohas.ingest.pipeline import Reading
-from whohas.ingest.values import made_id
-from whohas.warehouse.arrow import one
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.ingest.amend import Amendments, replace_ids
+from whohas.ingest.pipeline import ReadPipeline
+from whohas.ingest.values import derived_id
+from whohas.warehouse.arrow import as_array
 from whohas.warehouse.schema import (
     ACCESS_PROFILES,
     ACCOUNT_ACTIVITIES,
@@ -49,7 +50,7 @@ REFERENCES: dict[Table, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class ChangedIds:
     """Identities whose ids a load changes.
 
     Attributes:
@@ -61,7 +62,7 @@ class Moved:
     new: pa.Array
 
 
-def moved(reading: Reading) -> Moved | None:
+def changed_identity_ids(reading: ReadPipeline) -> ChangedIds | None:
     """Return the identities whose ids the load changes, or None if it changes no id.
 
     They are found by authoritative accounts in the snapshot and in the load that have the same source and native
@@ -85,10 +86,10 @@ def moved(reading: Reading) -> Moved | None:
         "ON n.sourceId = b.sourceId AND n.nativeIdentity = b.nativeIdentity "
         "WHERE b.authoritative AND n.authoritative AND b.identityId <> n.identityId GROUP BY 1"
     ).to_arrow_table()
-    return Moved(one(found.column("old")), one(found.column("new"))) if found.num_rows else None
+    return ChangedIds(as_array(found.column("old")), as_array(found.column("new"))) if found.num_rows else None
 
 
-def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
+def update_references(reading: ReadPipeline, gone: ChangedIds, amendments: Amendments) -> None:
     """Replace old identity ids by new ones in all rows that the load keeps, and in the owners of sources.
 
     Args:
@@ -98,10 +99,10 @@ def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
     """
     reading.connection.register("moved_ids", pa.table({"old": gone.old}))
     for table, columns in REFERENCES.items():
-        for partition, files in amendments.kept(table).items():
+        for partition, files in amendments.unreplaced_files(table).items():
             for column in columns:
                 if _refers(reading.connection, [file.path for file in files], column):
-                    amendments.add(table, partition, (renamed(column, gone.old, gone.new), column))
+                    amendments.add_step(table, partition, (replace_ids(column, gone.old, gone.new), column))
     new = dict(zip(gone.old.to_pylist(), gone.new.to_pylist(), strict=True))
     for row in reading.sources.rows.values():
         row["ownerId"] = new.get(row["ownerId"], row["ownerId"])
@@ -109,7 +110,7 @@ def follow(reading: Reading, gone: Moved, amendments: Amendments) -> None:
 
 def _had_ids(connection: Any, files: Sequence[Path]) -> bool:
     """Return whether an authoritative account in some files has an identity whose id is not the derived one."""
-    given = f"authoritative AND identityId <> {made_id('sourceId', 'nativeIdentity')}"
+    given = f"authoritative AND identityId <> {derived_id('sourceId', 'nativeIdentity')}"
     found = connection.execute(f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {given} LIMIT 1").fetchall()
     return bool(found)
 
@@ -117,10 +118,11 @@ def _had_ids(connection: Any, files: Sequence[Path]) -> bool:
 def _refers(connection: Any, files: Sequence[Path], column: str) -> bool:
     """Return whether a column of some files contains an old id, from the table `moved_ids`."""
     found = connection.execute(
-        f"SELECT 1 FROM read_parquet([{_paths(files)}]) WHERE {quote(column)} IN (SELECT old FROM moved_ids) LIMIT 1"
+        f"SELECT 1 FROM read_parquet([{_paths(files)}]) "
+        f"WHERE {quote_identifier(column)} IN (SELECT old FROM moved_ids) LIMIT 1"
     ).fetchall()
     return bool(found)
 
 
 def _paths(paths: Sequence[Path]) -> str:
-    return ", ".join(literal(str(path)) for path in paths)
+    return ", ".join(string_literal(str(path)) for path in paths)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import Fault
+from whohas.ingest.readers.batches import RowError
 from whohas.ingest.report import Rejection
 
 _SHOWN = 20
@@ -23,7 +23,7 @@ class Rejects:
     """Collects the rejected rows and emptied cells of a load, and writes them with their line numbers at the end.
 
     Lines are known only after a whole file was read: a line break in a cell moves all later records down by a line.
-    Until then the entries are written to a draft with their record numbers, and `finish` replaces these by lines.
+    Until then the entries are written to a draft with their record numbers, and `write` replaces these by lines.
 
     Args:
         draft: the path of the draft, a temporary file that nothing else uses.
@@ -56,7 +56,7 @@ class Rejects:
         """The number of rejected rows."""
         return self.counts.total()
 
-    def open_file(self, name: str, line_of: LineOf) -> int:
+    def register_file(self, name: str, line_of: LineOf) -> int:
         """Register an input file; return its number, from 0, which the other methods take as `file`."""
         self._names.append(name)
         self._lines.append(line_of)
@@ -75,36 +75,43 @@ class Rejects:
         Raises:
             InvalidArguments: the load is strict.
         """
-        self.put(file, Fault(record, column, reason, row, source))
+        self.add_error(file, RowError(record, column, reason, row, source))
 
-    def put(self, file: int, fault: Fault) -> None:
-        """Record a fault: a rejected row or item of a list (`fault.value` = None), or a cell that became null.
+    def add_error(self, file: int, fault: RowError) -> None:
+        """Record a fault: a rejected row or item of a list (`fault.cell_text` = None), or a cell that became null.
 
         Raises:
             InvalidArguments: the load is strict.
         """
         if self._strict:
-            first = Rejection(self._names[file], self._lines[file](fault.record), fault.column, fault.reason)
+            first = Rejection(self._names[file], self._lines[file](fault.record_number), fault.column, fault.reason)
             raise InvalidArguments(f"{first}. Nothing was loaded, for the load is strict.")
-        whole = fault.value is None
+        whole = fault.cell_text is None
         if whole:
             self.counts[file] += 1
-            if fault.part:
-                self.items[file, fault.part] += 1
+            if fault.list_name:
+                self.items[file, fault.list_name] += 1
         else:
             self.emptied[file] += 1
             self.by_column[file, fault.column] += 1
-        count = self.by_source.setdefault((file, fault.source), Counter())
-        count["emptied" if not whole else "items" if fault.part else "rejected"] += 1
-        samples = self._samples.setdefault((file, fault.column if not whole else fault.part and f"/{fault.part}"), [])
+        count = self.by_source.setdefault((file, fault.source_id), Counter())
+        count["emptied" if not whole else "items" if fault.list_name else "rejected"] += 1
+        samples = self._samples.setdefault(
+            (file, fault.column if not whole else fault.list_name and f"/{fault.list_name}"), []
+        )
         if len(samples) < _SAMPLES:
-            samples.append((fault.record, fault.reason if whole else f"{fault.value!r}"))
+            samples.append((fault.record_number, fault.reason if whole else f"{fault.cell_text!r}"))
         if self._file is None:
             self._file = self._draft.open("w", encoding="utf-8")
-        entry: dict[str, Any] = {"file": file, "record": fault.record, "column": fault.column, "reason": fault.reason}
+        entry: dict[str, Any] = {
+            "file": file,
+            "record": fault.record_number,
+            "column": fault.column,
+            "reason": fault.reason,
+        }
         if not whole:
-            entry["value"] = fault.value
-        self._file.write(json.dumps({**entry, "row": fault.row}, ensure_ascii=False) + "\n")
+            entry["value"] = fault.cell_text
+        self._file.write(json.dumps({**entry, "row": fault.row_text}, ensure_ascii=False) + "\n")
 
     def samples(self, file: int, column: str = "") -> tuple[str, ...]:
         """Return up to three rejected rows of a file, or unreadable cells of one of its columns, as `line 7: 'x'`.
@@ -116,7 +123,7 @@ class Rejects:
         found = self._samples.get((file, column), [])
         return tuple(f"line {self._lines[file](record)}: {text}" for record, text in found)
 
-    def finish(self, path: Path | None) -> tuple[Sequence[Rejection], Sequence[Rejection]]:
+    def write(self, path: Path | None) -> tuple[Sequence[Rejection], Sequence[Rejection]]:
         """Write all rejected rows and emptied cells to an NDJSON file, in the order in which they were found.
 
         Args:

@@ -1,4 +1,4 @@
-"""The progress of a load while it runs (`Progress`) and its report at the end (`LoadReport`)."""
+"""The progress of a load while it runs (`LoadProgress`) and its report at the end (`LoadReport`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class LoadProgress:
     """The progress of a running load.
 
     Attributes:

@@ -10,15 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.ingest.readers.batches import Numbers
-from whohas.ingest.staging import ROW_GROUP, ParquetFile, Stage, StagedFile, disk_space
-from whohas.warehouse.evolved import conform
+from whohas.ingest.readers.batches import RecordNumbers
+from whohas.ingest.staging import ROW_GROUP, ParquetWriter, Stage, StagedFile, disk_full_as_unavailable
+from whohas.warehouse.evolved import with_current_columns
 from whohas.warehouse.schema import Table
 
 Change = Callable[[pa.Table], pa.Table]
 
 
-def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None, change: Change | None = None) -> int:
+def rewrite(
+    path: Path, target: Path, table: Table, drop: RecordNumbers | None = None, change: Change | None = None
+) -> int:
     """Write a copy of a table's file to `target`, and return its number of rows.
 
     A file that was written with an older schema is brought to the current one.
@@ -35,9 +37,9 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
         Unavailable: the disk is full.
     """
     rows = start = 0
-    with disk_space(target), pq.ParquetFile(path) as old, closing(ParquetFile(target, table)) as new:
+    with disk_full_as_unavailable(target), pq.ParquetFile(path) as old, closing(ParquetWriter(target, table)) as new:
         for batch in old.iter_batches(ROW_GROUP // 2):
-            data = conform(pa.Table.from_batches([batch]), table)
+            data = with_current_columns(pa.Table.from_batches([batch]), table)
             if drop is not None and len(drop):
                 keep = np.ones(data.num_rows, dtype=bool)
                 keep[drop[(drop >= start) & (drop < start + data.num_rows)] - start] = False
@@ -50,7 +52,9 @@ def rewrite(path: Path, target: Path, table: Table, drop: Numbers | None = None,
     return rows
 
 
-def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: Change | None = None) -> None:
+def rewrite_staged(
+    file: StagedFile, table: Table, drop: RecordNumbers | None = None, change: Change | None = None
+) -> None:
     """Rewrite a staged file in place, and remove the dropped rows from its file of origins too.
 
     The file stays as it was if rewriting fails. The arguments are those of `rewrite`.
@@ -68,11 +72,11 @@ def revise(file: StagedFile, table: Table, drop: Numbers | None = None, change: 
         np.delete(file.read_origins(), drop).tofile(file.origins)
 
 
-def leave_out(stage: Stage, origins: Numbers) -> None:
+def drop_origins(stage: Stage, origins: RecordNumbers) -> None:
     """Drop the rows of a stage that have one of some origins. The files of the stage have to be complete."""
     if not len(origins):
         return
     for file in stage.files:
         rows = np.flatnonzero(np.isin(file.read_origins(), origins))
         if len(rows):
-            revise(file, stage.table, rows)
+            rewrite_staged(file, stage.table, rows)

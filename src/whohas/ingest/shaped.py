@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from whohas.ingest.convert import Typed
-from whohas.ingest.readers.batches import Fault, Numbers
+from whohas.ingest.convert import ConvertedBatch
+from whohas.ingest.readers.batches import RecordNumbers, RowError
 from whohas.warehouse.schema import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class TableRows:
     """Converted rows of a table, without rejected ones.
 
     Attributes:
@@ -25,10 +25,10 @@ class Shaped:
 
     table: Table
     data: pa.Table
-    records: Numbers
+    records: RecordNumbers
 
 
-def shaped(table: Table, typed: Typed, records: Numbers) -> Shaped:
+def good_rows(table: Table, typed: ConvertedBatch, records: RecordNumbers) -> TableRows:
     """Return the rows of a converted batch that are not rejected.
 
     Args:
@@ -37,19 +37,19 @@ def shaped(table: Table, typed: Typed, records: Numbers) -> Shaped:
         records: the record number of each row of the batch.
     """
     data = pa.table([typed.data[name] for name in table.schema.names], schema=table.schema)
-    good = typed.wrong < 0
+    good = typed.error_numbers < 0
     if good.all():
-        return Shaped(table, data, records)
-    return Shaped(table, data.filter(pa.array(good)), records[good])
+        return TableRows(table, data, records)
+    return TableRows(table, data.filter(pa.array(good)), records[good])
 
 
-def faults(
-    typed: Typed,
-    records: Numbers,
+def row_errors(
+    typed: ConvertedBatch,
+    records: RecordNumbers,
     column_of: Callable[[str], str],
     value_of: Callable[[int, str], str],
     row_of: Callable[[int], str],
-) -> list[Fault]:
+) -> list[RowError]:
     """Return the errors of a converted batch: rejected rows, then unreadable cells and list items of the other rows.
 
     Args:
@@ -63,24 +63,24 @@ def faults(
     def source_of(place: int) -> str:
         return typed.data["sourceId"][place].as_py() or "" if "sourceId" in typed.data else ""
 
-    found: list[Fault] = []
-    for place in np.flatnonzero(typed.wrong >= 0).tolist():
-        column, reason = typed.reasons[typed.wrong[place]]
+    found: list[RowError] = []
+    for place in np.flatnonzero(typed.error_numbers >= 0).tolist():
+        column, reason = typed.reasons[typed.error_numbers[place]]
         value = value_of(place, column)
         shown = _shown(value, reason) if value else reason
-        found.append(Fault(int(records[place]), column_of(column), shown, row_of(place), source_of(place)))
+        found.append(RowError(int(records[place]), column_of(column), shown, row_of(place), source_of(place)))
     for cells in typed.unreadable:
-        for place in cells.places[typed.wrong[cells.places] < 0].tolist():
+        for place in cells.places[typed.error_numbers[cells.places] < 0].tolist():
             value = value_of(place, cells.column)
             shown = _shown(value, cells.reason)
             name = column_of(cells.column)
-            found.append(Fault(int(records[place]), name, shown, row_of(place), source_of(place), value))
-    for cell in typed.inner:
-        place = cell.place
-        if typed.wrong[place] < 0:
+            found.append(RowError(int(records[place]), name, shown, row_of(place), source_of(place), value))
+    for cell in typed.nested_errors:
+        place = cell.row
+        if typed.error_numbers[place] < 0:
             name = column_of(cell.column)
-            where, row, source = f"{name}{cell.within}", row_of(place), source_of(place)
-            found.append(Fault(int(records[place]), where, cell.reason, row, source, cell.value, name))
+            where, row, source = f"{name}{cell.path}", row_of(place), source_of(place)
+            found.append(RowError(int(records[place]), where, cell.reason, row, source, cell.value, name))
     return found
 
 

@@ -18,7 +18,7 @@ from whohas.warehouse.store import Snapshot
 Row = dict[str, Any]
 
 
-class Sources:
+class LoadedSources:
     """The sources of a snapshot together with those that a load adds or changes.
 
     Input files name a source by its id, its name or both. A source named only by its name gets the id of the
@@ -88,7 +88,7 @@ class Sources:
         self.rows.setdefault(id, _row(id, name))["name"] = name
         return id
 
-    def put(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def merge_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Add or change sources, given rows of a sources file; a value of None leaves a column as it was."""
         for row in rows:
             id = self.resolve(row["id"], row["name"])
@@ -113,7 +113,7 @@ class Sources:
         """
         return self.rows[id]["loaded"] is not None and self.rows[id]["loadId"] is None
 
-    def finish(
+    def to_table(
         self, brought: Iterable[str], loaded: datetime, load_id: str, named: Iterable[str], nested: Iterable[str]
     ) -> pa.Table:
         """Complete the rows of all sources at the end of a load and return them as the sources table.

@@ -1,7 +1,7 @@
 """Stage the rows of a load in Parquet files, one file per partition, with bounded memory, before they are published.
 
-A `Stage` collects the rows of one table, and a `Writer` writes them in a background thread. Next to each file is a file
-of origins: the input file and the record from which each row comes.
+A `Stage` collects the rows of one table, and a `StageWriter` writes them in a background thread. Next to each file is a
+file of origins: the input file and the record from which each row comes.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import quote_identifier, string_literal
 from whohas.errors import Unavailable
-from whohas.ingest.readers.batches import Numbers
+from whohas.ingest.readers.batches import RecordNumbers
 from whohas.warehouse.arrow import pc
-from whohas.warehouse.attribute_columns import Shredding
+from whohas.warehouse.attribute_columns import AttributeColumnWriter
 from whohas.warehouse.schema import Table
 
 ROW_GROUP = 122_880
@@ -54,7 +54,7 @@ FILE_BITS = 40
 """Number of the low bits of an origin, which hold the record number; the bits above hold the input file's number."""
 
 
-def origins(file: int, records: Numbers) -> Numbers:
+def origins(file: int, records: RecordNumbers) -> RecordNumbers:
     """Return the origins of some records of an input file, one number per record.
 
     An example: record 7 of file 2 has the origin 2 * 2**40 + 7 = 2199023255559.
@@ -88,12 +88,12 @@ class StagedFile:
     rows: int
     origins: Path
 
-    def read_origins(self) -> Numbers:
+    def read_origins(self) -> RecordNumbers:
         """Return the origin of each row."""
         return np.fromfile(self.origins, dtype=np.int64)
 
 
-class Writer:
+class StageWriter:
     """A background thread that runs jobs of writing files, one after the other.
 
     An error of a job is raised by the next call of `put` or `wait`; the jobs after the failed one are skipped until
@@ -147,7 +147,7 @@ class Writer:
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenFile:
     """A file that is being written.
 
     Attributes:
@@ -159,8 +159,8 @@ class _Open:
     """
 
     file: StagedFile
-    parquet: ParquetFile | None = None
-    pending: list[tuple[pa.Table, Numbers]] = field(default_factory=list[tuple[pa.Table, Numbers]])
+    parquet: ParquetWriter | None = None
+    pending: list[tuple[pa.Table, RecordNumbers]] = field(default_factory=list[tuple[pa.Table, RecordNumbers]])
     waiting: int = 0
     bytes: int = 0
 
@@ -183,15 +183,15 @@ class Stage:
         touched: the partitions that the load replaces, including those without rows.
     """
 
-    def __init__(self, table: Table, new_file: Callable[[], Path], scratch: Path, writer: Writer) -> None:
+    def __init__(self, table: Table, new_file: Callable[[], Path], scratch: Path, writer: StageWriter) -> None:
         self.table = table
         self.files: list[StagedFile] = []
         self.touched: set[str] = set()
         self._new_file = new_file
         self._scratch = scratch
         self._writer = writer
-        self._open: dict[str | None, _Open] = {}
-        self._late: _Open | None = None
+        self._open: dict[str | None, _OpenFile] = {}
+        self._late: _OpenFile | None = None
         self._late_values: set[str] = set()
 
     @property
@@ -199,11 +199,11 @@ class Stage:
         """The number of rows in all files; rows that wait in memory or in the scratch file are not counted."""
         return sum(file.rows for file in self.files)
 
-    def touch(self, partition: str) -> None:
+    def touch_partition(self, partition: str) -> None:
         """Mark a partition as replaced by the load, even if it gets no rows."""
         self.touched.add(partition)
 
-    def add(self, data: pa.Table, origin: Numbers) -> None:
+    def add(self, data: pa.Table, origin: RecordNumbers) -> None:
         """Stage rows.
 
         An example, rows of the partitions `[b, a, b]`: `values` is `[b, a]`, `codes` is `[0, 1, 0]`, the stable
@@ -261,23 +261,23 @@ class Stage:
             self._close(held)
         self._open.clear()
 
-    def _put(self, partition: str | None, data: pa.Table, origin: Numbers) -> None:
+    def _put(self, partition: str | None, data: pa.Table, origin: RecordNumbers) -> None:
         held = self._open.get(partition)
         if held is None:
             path = self._new_file()
             file = StagedFile(path, partition, 0, self._scratch / f"{self.table.name}-{path.stem}.origins")
-            held = self._open[partition] = _Open(file)
+            held = self._open[partition] = _OpenFile(file)
             self.files.append(file)
         self._hold(held, data, origin)
 
-    def _put_late(self, data: pa.Table, origin: Numbers) -> None:
+    def _put_late(self, data: pa.Table, origin: RecordNumbers) -> None:
         """Add rows to the scratch file, because too many partitions are being written already."""
         if self._late is None:
             path = self._scratch / f"{self.table.name}.late"
-            self._late = _Open(StagedFile(path, None, 0, path.with_suffix(".origins")))
+            self._late = _OpenFile(StagedFile(path, None, 0, path.with_suffix(".origins")))
         self._hold(self._late, data, origin)
 
-    def _hold(self, held: _Open, data: pa.Table, origin: Numbers) -> None:
+    def _hold(self, held: _OpenFile, data: pa.Table, origin: RecordNumbers) -> None:
         """Keep rows in memory, and write out a file's rows once they are many.
 
         The file itself is written if its group is large enough; else the file with the most waiting rows, if the rows
@@ -291,7 +291,7 @@ class Stage:
         elif sum(other.waiting for other in self._open.values()) > _PENDING_ROWS:
             self._flush(max(self._open.values(), key=lambda other: other.waiting))
 
-    def _flush(self, held: _Open) -> None:
+    def _flush(self, held: _OpenFile) -> None:
         """Queue a job that writes the waiting rows of a file."""
         if not held.pending:
             return
@@ -300,9 +300,9 @@ class Stage:
         file.rows += sum(data.num_rows for data, _ in pending)
 
         def write() -> None:
-            with disk_space(file.path):
+            with disk_full_as_unavailable(file.path):
                 if held.parquet is None:
-                    held.parquet = ParquetFile(file.path, self.table)
+                    held.parquet = ParquetWriter(file.path, self.table)
                 held.parquet.write(pa.concat_tables([data for data, _ in pending]))
                 with file.origins.open("ab") as out:
                     for _, origin in pending:
@@ -310,9 +310,9 @@ class Stage:
 
         self._writer.put(write)
 
-    def _close(self, held: _Open) -> None:
+    def _close(self, held: _OpenFile) -> None:
         def close() -> None:
-            with disk_space(held.file.path):
+            with disk_full_as_unavailable(held.file.path):
                 if held.parquet is not None:
                     held.parquet.close()
 
@@ -334,8 +334,8 @@ class Stage:
         name = self.table.partition
         assert name is not None
         ordered = connection.sql(
-            f"SELECT * FROM read_parquet({literal(str(late.file.path))}, file_row_number = true) "
-            f"ORDER BY {quote(name)}, file_row_number"
+            f"SELECT * FROM read_parquet({string_literal(str(late.file.path))}, file_row_number = true) "
+            f"ORDER BY {quote_identifier(name)}, file_row_number"
         ).to_arrow_reader(20_000)
         for batch in ordered:
             data = pa.Table.from_batches([batch])
@@ -352,7 +352,7 @@ class Stage:
         late.file.path.unlink()
 
 
-class ParquetFile:
+class ParquetWriter:
     """A Parquet file that is being written, with additional columns for attributes if the table is shredded.
 
     Only columns whose values repeat are dictionary-encoded, because building a dictionary takes long.
@@ -361,20 +361,20 @@ class ParquetFile:
     def __init__(self, path: Path, table: Table) -> None:
         self._path = path
         self._table = table
-        self._shredding = Shredding() if table.shredded else None
+        self._shredding = AttributeColumnWriter() if table.shredded else None
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, data: pa.Table) -> None:
         """Write rows, which have to be in the table's schema."""
         if data.num_rows:
-            for rows in [data] if self._shredding is None else self._shredding.widened(data):
+            for rows in [data] if self._shredding is None else self._shredding.with_attribute_columns(data):
                 self._open(rows.schema).write_table(rows, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
         """Complete the file; without any rows it becomes a valid file with no rows."""
         writer = self._open(self._table.schema)
         if self._shredding is not None:
-            writer.add_key_value_metadata(self._shredding.facts())
+            writer.add_key_value_metadata(self._shredding.footer())
         writer.close()
 
     def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
@@ -394,7 +394,7 @@ def _has_order(type: pa.DataType) -> bool:
 
 
 @contextmanager
-def disk_space(path: Path) -> Generator[None]:
+def disk_full_as_unavailable(path: Path) -> Generator[None]:
     """Raise `Unavailable` instead of the operating system's errors of a full disk.
 
     Args:

@@ -1,7 +1,7 @@
 """Convert batches of files with columns (CSV, XLSX, Parquet) to rows of tables.
 
-`own_layout` and `mapped_layout` decide which column of a file becomes which column of the table: by whohas' own column
-names, or by a mapping. `TextRows` converts the batches of a file with such a layout.
+`layout_by_names` and `mapped_layout` decide which column of a file becomes which column of the table: by whohas' own
+column names, or by a mapping. `TextRows` converts the batches of a file with such a layout.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import columns_named_by, quote
+from whohas.engine.sql import quote_identifier, referenced_column_indexes
 from whohas.errors import InvalidArguments
 from whohas.ingest import attributes
 from whohas.ingest.column_sources import ColumnSource
-from whohas.ingest.convert import NAMED_BY_SOURCE, Typed, Typing, shown_name
-from whohas.ingest.forms import Form
+from whohas.ingest.convert import NAMED_BY_SOURCE, ConvertedBatch, RowConverter, display_name_sql
+from whohas.ingest.forms import TextForm
 from whohas.ingest.lists import as_lists, has_arrays
-from whohas.ingest.mapping import Part, SourceMapping, near
-from whohas.ingest.readers.batches import Batch, Fault
-from whohas.ingest.shaped import Shaped, faults, shaped
-from whohas.ingest.sources import Sources
-from whohas.warehouse.arrow import one, pc
+from whohas.ingest.mapping import MappingPart, SourceMapping, name_suggestions
+from whohas.ingest.readers.batches import RowBatch, RowError
+from whohas.ingest.shaped import TableRows, good_rows, row_errors
+from whohas.ingest.sources import LoadedSources
+from whohas.warehouse.arrow import as_array, pc
 from whohas.warehouse.schema import ACCOUNTS, ATTRIBUTES, IDENTITIES, Table
 
 _SEPARATOR = ";"
 """The separator of values in cells of columns whose type is a list of texts, such as `tags`."""
 
 
-class Columns(Protocol):
+class FileColumns(Protocol):
     """An open file with columns. In its batches the columns are named `0`, `1`, `2` and so on, in the header's order.
 
     Attributes:
@@ -44,11 +44,11 @@ class Columns(Protocol):
     def header(self) -> list[str]: ...
 
     @property
-    def text(self) -> Callable[[list[str]], str]: ...
+    def format_row(self) -> Callable[[list[str]], str]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """The assignment of a file's columns to the columns of a table and to attributes.
 
     Attributes:
@@ -68,11 +68,11 @@ class Layout:
     lists: Mapping[str, str] = field(default_factory=dict[str, str])
     unknown: tuple[str, ...] = ()
     carriers: frozenset[str] = frozenset()
-    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    forms: Mapping[str, TextForm] = field(default_factory=dict[str, TextForm])
     empty: tuple[str, ...] = ()
 
 
-def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> Layout:
+def layout_by_names(path: Any, table: Table, header: list[str], lists: Mapping[str, str]) -> ColumnLayout:
     """Return the layout of a file whose columns have the table's column names, or the dotted paths of documents.
 
     Other columns become attributes, if the table has attributes and the file has no column `attributes`.
@@ -88,11 +88,11 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
     """
     columns: dict[str, tuple[str, ...]] = {}
     free = any(column.name == "attributes" for column in table.columns)
-    made = {column.name for column in table.columns if column.made}
+    made = {column.name for column in table.columns if column.computed}
     for column in table.columns:
         names = tuple(dict.fromkeys((*column.paths, column.name)))
         found = tuple(name for name in names if name in header)
-        if found and not column.made:
+        if found and not column.computed:
             columns[column.name] = found
     if table is ACCOUNTS and "uncorrelated" in header:
         columns["uncorrelated"] = ("uncorrelated",)
@@ -105,16 +105,18 @@ def own_layout(path: Any, table: Table, header: list[str], lists: Mapping[str, s
             f"{', '.join(known)}. Other names need a mapping: docs/how-to/load.md."
         )
     if unknown and (not free or "attributes" in columns):
-        raise InvalidArguments(f"{path}: unknown columns {', '.join(map(repr, unknown))}{near(unknown[0], known)}.")
+        raise InvalidArguments(
+            f"{path}: unknown columns {', '.join(map(repr, unknown))}{name_suggestions(unknown[0], known)}."
+        )
     if table.name in NAMED_BY_SOURCE and not {"sourceId", "sourceName"} & columns.keys():
         raise InvalidArguments(
             f"{path} does not say which source its rows belong to: it needs a column sourceId or sourceName, "
             "or a mapping with [source] name: docs/how-to/load.md."
         )
-    return Layout(columns, {name.removeprefix("attributes."): name for name in unknown}, lists, unknown)
+    return ColumnLayout(columns, {name.removeprefix("attributes."): name for name in unknown}, lists, unknown)
 
 
-def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tuple[str, str]]:
+def named_columns(mapping: SourceMapping, part: MappingPart, section: str) -> list[tuple[str, str]]:
     """Return the columns of a file that a mapping refers to.
 
     Args:
@@ -132,7 +134,7 @@ def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tupl
         named += [(f"{name}.account", rule.account) for name, rule in rules.items() if rule is not None]
     if mapping.column is not None:
         named.append(("source.column", mapping.column))
-    named += [(f"{section}.lists", name) for name in part.lists or {}]
+    named += [(f"{section}.lists", name) for name in part.separators or {}]
     named += [(f"{section}.attributes", name) for name in part.attributes or ()]
     named += [(f"{section}.entitlements", name) for name in part.entitlements]
     return named
@@ -140,13 +142,13 @@ def named_columns(mapping: SourceMapping, part: Part, section: str) -> list[tupl
 
 def known_columns(table: Table) -> list[str]:
     """Return the column names that a file without a mapping may use: the table's columns and their dotted paths."""
-    names = [name for column in table.columns if not column.made for name in (column.name, *column.paths)]
+    names = [name for column in table.columns if not column.computed for name in (column.name, *column.paths)]
     return list(dict.fromkeys(names))
 
 
 def mapped_layout(
-    mapping: SourceMapping, part: Part, section: str, header: list[str], lists: Mapping[str, str]
-) -> Layout:
+    mapping: SourceMapping, part: MappingPart, section: str, header: list[str], lists: Mapping[str, str]
+) -> ColumnLayout:
     """Return the layout of a file that a mapping describes.
 
     Args:
@@ -163,21 +165,21 @@ def mapped_layout(
         if name not in header:
             raise InvalidArguments(
                 f"The mapping {mapping.path} is wrong: {key} names the column {name!r}, which {part.file} does not have"
-                f"{near(name, header)}."
+                f"{name_suggestions(name, header)}."
             )
     columns = {ours: (theirs.column,) for ours, theirs in part.columns.items()}
     if mapping.column is not None:
         columns["sourceName"] = (mapping.column,)
     chosen = header if part.attributes is None else part.attributes
     attributes = {name: name for name in chosen}
-    lists = {**(part.lists or {}), **lists} if section != "accounts" else {**mapping.account_lists, **lists}
-    return Layout(
+    lists = {**(part.separators or {}), **lists} if section != "accounts" else {**mapping.account_separators, **lists}
+    return ColumnLayout(
         columns,
         attributes,
         lists,
-        carriers=mapping.entitled if section == "accounts" else frozenset(),
+        carriers=mapping.entitlement_columns if section == "accounts" else frozenset(),
         forms={ours: theirs.form for ours, theirs in part.columns.items()},
-        empty=mapping.empty,
+        empty=mapping.empty_texts,
     )
 
 
@@ -193,7 +195,7 @@ class TextRows:
         source: the id of the source of all rows; None if the rows name it.
         authoritative: whether accounts create identities: for all sources, or for those with these ids.
         identities: for identities that accounts create, the column of the file by column of identities.
-        references: whether columns of ids hold the names that the file uses for objects; see `Typing`.
+        references: whether columns of ids hold the names that the file uses for objects; see `RowConverter`.
         notes: whether to record in `sources` which attributes the accounts of each source have.
 
     Attributes:
@@ -207,9 +209,9 @@ class TextRows:
         self,
         connection: Any,
         table: Table,
-        file: Columns,
-        layout: Layout,
-        sources: Sources,
+        file: FileColumns,
+        layout: ColumnLayout,
+        sources: LoadedSources,
         source: str | None = None,
         authoritative: bool | frozenset[str] = False,
         identities: Mapping[str, ColumnSource] | None = None,
@@ -231,30 +233,32 @@ class TextRows:
         id_source = (identities or {}).get("id") if authoritative else None
         self._id_column = None if id_source is None else id_source.column
         holder = None if self._id_column is None else self._text((self._id_column,))
-        self._typing = Typing(
+        self._typing = RowConverter(
             *(connection, table, texts, sources, source, _SEPARATOR, authoritative, references),
             forms=layout.forms,
             holder=holder,
         )
         self.without_id = 0
-        self._identities: Typing | None = None
+        self._identities: RowConverter | None = None
         if authoritative:
             made = {ours: self._text((theirs.column,)) for ours, theirs in (identities or {}).items()}
             forms = {ours: theirs.form for ours, theirs in (identities or {}).items()}
             account = texts.get("name", texts["nativeIdentity"])
-            shown = shown_name(None, made.get("firstName"), made.get("lastName"), account)
+            shown = display_name_sql(None, made.get("firstName"), made.get("lastName"), account)
             made = {"name": texts["nativeIdentity"], "displayName": shown, **made}
             given = {"id": '"_identity"', "sourceId": '"_source"', "_authoritative": '"_authoritative"'}
-            self._identities = Typing(connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR, forms=forms)
+            self._identities = RowConverter(
+                connection, IDENTITIES, {**made, **given}, sources, None, _SEPARATOR, forms=forms
+            )
             named = {ours: theirs.column for ours, theirs in (identities or {}).items()}
             self._made = {"name": layout.columns["nativeIdentity"][0], **named}
 
     def _text(self, names: tuple[str, ...]) -> str:
         """Return SQL over a batch for the first text of some columns that is not empty; null if all are."""
-        cells = [f"nullif({quote(self._place[name])}, '')" for name in names]
+        cells = [f"nullif({quote_identifier(self._place[name])}, '')" for name in names]
         return cells[0] if len(cells) == 1 else f"coalesce({', '.join(cells)})"
 
-    def __call__(self, batch: Batch) -> tuple[list[Shaped], list[Fault]]:
+    def __call__(self, batch: RowBatch) -> tuple[list[TableRows], list[RowError]]:
         """Return the rows of a batch, as rows of the table and of created identities, and the errors of the batch.
 
         Rows whose cells are all empty are skipped. An account and the identity that it creates are kept or rejected
@@ -265,7 +269,7 @@ class TextRows:
             return [], []
         data = self._emptied(written)
         typed = self._typing(data)
-        bad: list[Fault] = []
+        bad: list[RowError] = []
         filled: dict[str, int] = {}
         made = None
         own = np.zeros(data.num_rows, dtype=bool)
@@ -277,21 +281,21 @@ class TextRows:
         self.filled.update(filled)
         if made is not None:
             # The errors are listed in `bad` already, so from here any number from 0 just means "rejected".
-            typed.wrong[made.wrong >= 0] = 0
+            typed.error_numbers[made.error_numbers >= 0] = 0
         if self._free and self._layout.attributes:
             typed.data["attributes"] = self._attributes(data)
         for name in self._json:
             typed.data[name] = self._json_attributes(name, data)
-        found = [shaped(self._table, typed, records)]
+        found = [good_rows(self._table, typed, records)]
         if made is not None:
             made.data["attributes"] = typed.data["attributes"]
-            made.wrong[:] = np.where((typed.wrong < 0) & own, -1, 0)
-            found.append(shaped(IDENTITIES, made, records))
+            made.error_numbers[:] = np.where((typed.error_numbers < 0) & own, -1, 0)
+            found.append(good_rows(IDENTITIES, made, records))
         if self._table is ACCOUNTS and self._notes:
             self._note_attributes(found[0].data)
         return found, bad
 
-    def _make(self, identities: Typing, data: pa.Table, accounts: Typed) -> tuple[Typed, Any]:
+    def _make(self, identities: RowConverter, data: pa.Table, accounts: ConvertedBatch) -> tuple[ConvertedBatch, Any]:
         """Convert a batch of accounts to the identities that they create.
 
         Args:
@@ -306,15 +310,17 @@ class TextRows:
         for name, column in (("_identity", "identityId"), ("_source", "sourceId"), ("_authoritative", "authoritative")):
             data = data.append_column(name, accounts.data[column])
         made = identities(data)
-        own = accounts.data["authoritative"].fill_null(False).to_numpy(zero_copy_only=False) & (accounts.wrong < 0)
-        made.wrong[~own] = -1
+        own = accounts.data["authoritative"].fill_null(False).to_numpy(zero_copy_only=False) & (
+            accounts.error_numbers < 0
+        )
+        made.error_numbers[~own] = -1
         if self._id_column is not None:
-            empty = pc.equal(one(data.column(self._place[self._id_column])), "").to_numpy(zero_copy_only=False)
+            empty = pc.equal(as_array(data.column(self._place[self._id_column])), "").to_numpy(zero_copy_only=False)
             self.without_id += int((empty & own).sum())
         read = [replace(cells, places=cells.places[own[cells.places]]) for cells in made.unreadable]
         return replace(made, unreadable=tuple(read)), own
 
-    def _without_empty(self, batch: Batch) -> tuple[pa.Table, Any]:
+    def _without_empty(self, batch: RowBatch) -> tuple[pa.Table, Any]:
         """Return the rows of a batch that have a cell that is not empty, and their record numbers.
 
         The loop stops at the first column by which every row is known to have one: in most files the first column.
@@ -325,10 +331,10 @@ class TextRows:
             held = pc.not_equal(column, "")
             full = held if full is None else pc.or_(full, held)
             if pc.all(full).as_py():
-                return data, batch.records
-        return data.filter(full), batch.records[
+                return data, batch.record_numbers
+        return data.filter(full), batch.record_numbers[
             full.to_numpy(zero_copy_only=False)
-        ] if full is not None else batch.records
+        ] if full is not None else batch.record_numbers
 
     def _emptied(self, data: pa.Table) -> pa.Table:
         """Return a batch in which cells are empty whose text means "no value" by the mapping's setting `empty`."""
@@ -342,12 +348,12 @@ class TextRows:
         """Return the attributes of each row, as maps from attribute to list of values.
 
         Cells of columns that carry entitlements are split here, exactly as `memberships` splits them; other cells are
-        split at their separators by `attributes.from_columns`.
+        split at their separators by `attributes.attributes_from_columns`.
         """
         cells = {name: data.column(self._place[column]) for name, column in self._layout.attributes.items()}
         for name, column in self._layout.attributes.items():
             if column in self._layout.carriers:
-                texts = one(cells[name])
+                texts = as_array(cells[name])
                 if column in self._layout.lists or has_arrays(texts):
                     cells[name] = as_lists(self._connection, texts, self._layout.lists.get(column))
         lists = {
@@ -355,21 +361,23 @@ class TextRows:
             for name, column in self._layout.attributes.items()
             if column in self._layout.lists
         }
-        return attributes.from_columns(cells, lists)
+        return attributes.attributes_from_columns(cells, lists)
 
     def _json_attributes(self, name: str, data: pa.Table) -> pa.Array:
         """Return the attributes of each row from a column of JSON objects; null where the text is not JSON."""
         text = self._text(self._layout.columns[name])
-        self._connection.register("batch", data.select(columns_named_by(data.column_names, text)))
+        self._connection.register("batch", data.select(referenced_column_indexes(data.column_names, text)))
         cells = self._connection.sql(
             f"SELECT CASE WHEN json_valid({text}) THEN {text} END AS t FROM batch"
         ).to_arrow_table()
-        return attributes.from_json(self._connection, one(cells.column("t")))
+        return attributes.attributes_from_json(self._connection, as_array(cells.column("t")))
 
     def _note_attributes(self, data: pa.Table) -> None:
         """Record in `sources` which attributes the accounts of each source have."""
         if "attributes" in self._json:
-            named = attributes.names_by(one(data.column("sourceId")), one(data.column("attributes")))
+            named = attributes.attribute_names_by_owner(
+                as_array(data.column("sourceId")), as_array(data.column("attributes"))
+            )
             for id, names in named.items():
                 self._sources.add_attributes(id, names)
         else:
@@ -377,8 +385,8 @@ class TextRows:
                 self._sources.add_attributes(id, self._layout.attributes)
 
     def _faults(
-        self, typed: Typed, data: pa.Table, records: Any, names: Mapping[str, str], filled: dict[str, int]
-    ) -> list[Fault]:
+        self, typed: ConvertedBatch, data: pa.Table, records: Any, names: Mapping[str, str], filled: dict[str, int]
+    ) -> list[RowError]:
         """Return the errors of a converted batch in terms of the file, and count its filled cells and objects.
 
         Args:
@@ -400,7 +408,7 @@ class TextRows:
             filled[f"{column_of(column)}{within}"] = count
         for column, count in typed.items.items():
             self.items[column_of(column)] += count
-        if not typed.unreadable and not typed.inner and not (typed.wrong >= 0).any():
+        if not typed.unreadable and not typed.nested_errors and not (typed.error_numbers >= 0).any():
             return []
 
         def value_of(place: int, column: str) -> str:
@@ -408,30 +416,30 @@ class TextRows:
             return data.column(self._place[name])[place].as_py() if name in self._place else ""
 
         def row_of(place: int) -> str:
-            return self._file.text([column[place].as_py() for column in data.columns])
+            return self._file.format_row([column[place].as_py() for column in data.columns])
 
         # "no nativeIdentity" would name a column that the file does not have if a mapping names it differently.
         reasons = tuple(
             (column, "no value" if reason == f"no {column}" and column_of(column) != column else reason)
             for column, reason in typed.reasons
         )
-        return faults(replace(typed, reasons=reasons), records, column_of, value_of, row_of)
+        return row_errors(replace(typed, reasons=reasons), records, column_of, value_of, row_of)
 
 
-def _once(bad: list[Fault]) -> list[Fault]:
+def _once(bad: list[RowError]) -> list[RowError]:
     """Return the errors without repeats: one for a rejected row, else one for each cell.
 
     An account and the identity that it creates are converted from the same row, so an error may be found in both.
     Errors within lists of objects are all kept, after the others.
     """
-    rows = {fault.record for fault in bad if fault.value is None and not fault.part}
-    found: dict[tuple[int, str | None], Fault] = {}
-    inner = [fault for fault in bad if fault.part]
+    rows = {fault.record_number for fault in bad if fault.cell_text is None and not fault.list_name}
+    found: dict[tuple[int, str | None], RowError] = {}
+    inner = [fault for fault in bad if fault.list_name]
     for fault in bad:
-        if fault.part:
+        if fault.list_name:
             continue
-        if fault.value is None:
-            found.setdefault((fault.record, None), fault)
-        elif fault.record not in rows:
-            found.setdefault((fault.record, fault.column), fault)
+        if fault.cell_text is None:
+            found.setdefault((fault.record_number, None), fault)
+        elif fault.record_number not in rows:
+            found.setdefault((fault.record_number, fault.column), fault)
     return [*found.values(), *inner]

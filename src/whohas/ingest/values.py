@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from whohas.engine.sql import literal
-from whohas.ingest.forms import USUAL, Clock, Form, Written
-from whohas.warehouse.schema import BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column
-from whohas.warehouse.times import EARLIEST, LATEST, NEVER, bounded, counted, generalized, iso_time, local
+from whohas.engine.sql import string_literal
+from whohas.ingest.forms import DEFAULT_FORM, TextForm, TimeReference, WrittenForms
+from whohas.warehouse.schema import BOOLEAN, INTEGER, TEXT, TEXT_LIST, TIME, TableColumn
+from whohas.warehouse.times import (
+    EARLIEST_YEAR,
+    FILETIME_NEVER,
+    LATEST_YEAR,
+    ldap_time_arms,
+    local_to_utc,
+    numeric_time_arm,
+    rfc3339_time,
+    within_supported_years,
+)
 
 MAX_ID = 128
 """The longest id, in characters."""
@@ -39,7 +48,9 @@ class Value:
     reason: str | None = None
 
 
-def typed(column: Column, text: str, separator: str | None = None, form: Form = USUAL, rare: bool = True) -> Value:
+def typed_value(
+    column: TableColumn, text: str, separator: str | None = None, form: TextForm = DEFAULT_FORM, rare: bool = True
+) -> Value:
     """Return the value of a column. The value of a list of objects is its JSON text, for `objects.read_lists`.
 
     Args:
@@ -47,7 +58,7 @@ def typed(column: Column, text: str, separator: str | None = None, form: Form = 
         text: SQL of the text; null if the cell is empty.
         separator: the separator of several values in one text; None if only a JSON array holds several.
         form: the settings of a mapping for the text.
-        rare: whether rare spellings of times are accepted; see `times.iso_time`.
+        rare: whether rare spellings of times are accepted; see `times.rfc3339_time`.
     """
     if column.type == TEXT:
         return Value(text)
@@ -60,28 +71,28 @@ def typed(column: Column, text: str, separator: str | None = None, form: Form = 
         return Value(sql, "no integer; write 1000, not 1,000 or 1.000")
     if column.type == TIME:
         return _time(text, form, rare)
-    if column.type == TEXTS:
+    if column.type == TEXT_LIST:
         return Value(_texts(text, separator))
     # All other types are lists of objects.
     sql = f"CASE WHEN json_valid({text}) AND json_type({text}) IN ('ARRAY', 'OBJECT') THEN {text} END"
     return Value(sql, "no JSON array of objects")
 
 
-def present(column: Column, text: str, form: Form) -> str:
+def null_if_absent(column: TableColumn, text: str, form: TextForm) -> str:
     """Return SQL of a text that is null if the text means "no value" by the column's settings.
 
     Only FILETIME has such texts: 0 and 9223372036854775807 mean "never".
     """
     if column.type == TIME and "filetime" in form.times:
-        never = " OR ".join(f"trim({text}) = '{value}'" for value in NEVER)
+        never = " OR ".join(f"trim({text}) = '{value}'" for value in FILETIME_NEVER)
         return f"CASE WHEN {never} THEN NULL ELSE {text} END"
     return text
 
 
-def _boolean(text: str, form: Form) -> Value:
+def _boolean(text: str, form: TextForm) -> Value:
     """Return a boolean: the words of a mapping first, then the usual ones."""
     own = "".join(
-        f"WHEN lower(trim({text})) = lower({literal(word)}) THEN {value} "
+        f"WHEN lower(trim({text})) = lower({string_literal(word)}) THEN {value} "
         for value, words in (("true", form.true), ("false", form.false))
         for word in words
     )
@@ -106,15 +117,15 @@ def _flag(text: str, flag: int) -> Value:
     return Value(f"(({number}) & {flag}) <> 0", f"no integer, of which the flag {flag} is a bit")
 
 
-def _time(text: str, form: Form, rare: bool) -> Value:
+def _time(text: str, form: TextForm, rare: bool) -> Value:
     """Return a time: in the formats of a mapping, in RFC 3339 unless they exclude it, or milliseconds since 1970."""
     arms = "".join(_written(text, given, form.zone) for given in form.times)
-    milliseconds = counted(text, "milliseconds", _MILLISECONDS)
+    milliseconds = numeric_time_arm(text, "milliseconds", _MILLISECONDS)
     if form.iso:
-        sql = iso_time(text, form.zone, arms, milliseconds, rare)
+        sql = rfc3339_time(text, form.zone, arms, milliseconds, rare)
     else:
         sql = f"CASE WHEN {text} IS NULL THEN NULL {arms}{milliseconds}END"
-    numbers = f"a number only of the years {EARLIEST} to {LATEST}"
+    numbers = f"a number only of the years {EARLIEST_YEAR} to {LATEST_YEAR}"
     if not form.times:
         return Value(
             sql,
@@ -126,7 +137,7 @@ def _time(text: str, form: Form, rare: bool) -> Value:
     return Value(sql, f"no time of the form {names}{iso} ({numbers}); set times for it, in [values] or at the column")
 
 
-def _written(text: str, given: str | Written, zone: str | None) -> str:
+def _written(text: str, given: str | WrittenForms, zone: str | None) -> str:
     r"""Return arms of a CASE expression that parse one format of times.
 
     An example: for `%d.%m.%Y` the arm is, shortened, `WHEN regexp_full_match(trim(t), '\d\d?\.\d\d?\.\d{4}') THEN
@@ -139,23 +150,25 @@ def _written(text: str, given: str | Written, zone: str | None) -> str:
         zone: the time zone of texts without an offset; None for UTC.
     """
     if given == "ldap":
-        return generalized(text, zone)
+        return ldap_time_arms(text, zone)
     if isinstance(given, str):
-        return counted(text, given)
+        return numeric_time_arm(text, given)
     arms = ""
     bare = f"trim({text})"
     # DuckDB parses at most six decimals of a second; further ones are cut off.
     exact = f"regexp_replace({bare}, '([.,]\\d{{6}})\\d+', '\\1')" if "%f" in given.pieces else bare
     for one in given.formats:
-        time = read = f"try_strptime({exact}, {literal(one.format)})"
-        if one.clock is not Clock.OFFSET:
-            time = local(read, zone if one.clock is Clock.ZONE else None)
-        time = bounded(time)
+        time = read = f"try_strptime({exact}, {string_literal(one.format)})"
+        if one.clock is not TimeReference.OFFSET:
+            time = local_to_utc(read, zone if one.clock is TimeReference.ZONE else None)
+        time = within_supported_years(time)
         if given.weekday is not None:
             # DuckDB accepts the name of any day, so the name is compared with that of the parsed date.
-            named = f"regexp_extract({bare}, {literal(one.pattern)}, 1)"
-            time = f"CASE WHEN lower({named}) = lower(strftime({read}, {literal(given.weekday)})) THEN {time} END"
-        arms += f"WHEN regexp_full_match({bare}, {literal(one.pattern)}) THEN {time} "
+            named = f"regexp_extract({bare}, {string_literal(one.pattern)}, 1)"
+            time = (
+                f"CASE WHEN lower({named}) = lower(strftime({read}, {string_literal(given.weekday)})) THEN {time} END"
+            )
+        arms += f"WHEN regexp_full_match({bare}, {string_literal(one.pattern)}) THEN {time} "
     return arms
 
 
@@ -165,7 +178,7 @@ def _texts(text: str, separator: str | None) -> str:
     Examples, with the separator `;`: `["a", "b"]` gives a and b; `{"name": true, "email": false}` gives name; `a;b`
     gives a and b. Without a separator, `a;b` is one value.
     """
-    one = f"string_split({text}, {literal(separator)})" if separator else f"[{text}]"
+    one = f"string_split({text}, {string_literal(separator)})" if separator else f"[{text}]"
     return (
         f"CASE WHEN {text} IS NULL THEN NULL "
         f"WHEN starts_with({text}, '[') AND json_valid({text}) THEN json_extract_string({text}, '$[*]') "
@@ -184,6 +197,6 @@ def bad_id(text: str) -> str:
 BAD_ID = f"no id: longer than {MAX_ID} characters, or with control characters"
 
 
-def made_id(*parts: str) -> str:
+def derived_id(*parts: str) -> str:
     """Return SQL for a derived id: the MD5 hash of the parts, joined by a zero character."""
     return f"md5({' || chr(0) || '.join(parts)})"

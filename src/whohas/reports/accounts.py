@@ -5,37 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from whohas.engine.sql import literal, quote
-from whohas.engine.statement import Column, Statement
+from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.errors import InvalidArguments
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue, Source
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog, CatalogSource
 
 _COLUMNS = (
-    Column("id", "text", "The account's id."),
-    Column("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
-    Column("name", "text", "The account's name.", key=True),
-    Column("sourceId", "text", "The source's id."),
-    Column("sourceName", "text", "The source's name."),
-    Column(
+    ResultColumn("id", "text", "The account's id."),
+    ResultColumn("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
+    ResultColumn("name", "text", "The account's name.", key=True),
+    ResultColumn("sourceId", "text", "The source's id."),
+    ResultColumn("sourceName", "text", "The source's name."),
+    ResultColumn(
         "identityId",
         "text",
         "The id of the identity that the account is correlated to; empty for an uncorrelated account.",
     ),
-    Column(
+    ResultColumn(
         "identityName",
         "text",
         "That identity's display name, else its unique name, else its name in the account's data.",
     ),
-    Column("correlated", "boolean", "Whether the account is correlated to an identity."),
-    Column("manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
-    Column("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    Column("locked", "boolean", "Whether the account is locked."),
-    Column("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
-    Column("hasEntitlements", "boolean", "Whether the account has entitlements; empty where the data does not say."),
-    Column("created", "time", "When the account was created."),
-    Column("modified", "time", "When the account was last modified."),
+    ResultColumn("correlated", "boolean", "Whether the account is correlated to an identity."),
+    ResultColumn("manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
+    ResultColumn("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
+    ResultColumn("locked", "boolean", "Whether the account is locked."),
+    ResultColumn("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
+    ResultColumn(
+        "hasEntitlements", "boolean", "Whether the account has entitlements; empty where the data does not say."
+    ),
+    ResultColumn("created", "time", "When the account was created."),
+    ResultColumn("modified", "time", "When the account was last modified."),
 )
 
 _ENTITLED = (
@@ -43,21 +45,22 @@ _ENTITLED = (
 )
 
 
-MOST_COLUMNS: Final = 16_384
+MAX_COLUMNS: Final = 16_384
 """The most columns of the report: as many as an XLSX sheet may have. The engine's memory use grows with them."""
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     source = _source(request, catalogue)
     fixed = {column.name for column in _COLUMNS}
     # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
     attributes = [
-        (name, Column(f"attributes.{name}" if name in fixed else name, "texts")) for name in source.account_attributes
+        (name, ResultColumn(f"attributes.{name}" if name in fixed else name, "texts"))
+        for name in source.account_attributes
     ]
-    if (found := len(_COLUMNS) + len(attributes)) > MOST_COLUMNS:
+    if (found := len(_COLUMNS) + len(attributes)) > MAX_COLUMNS:
         raise InvalidArguments(
             f"The accounts of the source {source.name!r} have {len(attributes):,} attributes, which makes {found:,} "
-            f"columns; ACCOUNTS has {MOST_COLUMNS:,} at most. Load the source with fewer attributes (`[accounts] "
+            f"columns; ACCOUNTS has {MAX_COLUMNS:,} at most. Load the source with fewer attributes (`[accounts] "
             "attributes` in its mapping), or query the table `accounts` with another tool."
         )
     # Only attributes whose names differ by more than case can be read as columns: engines compare column names without
@@ -66,11 +69,13 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     unambiguous = {name: column.name for name, column in attributes if names_without_case[name.casefold()] == 1}
     # If no entitlements were loaded for the source, it is unknown whether an account has any: the column stays empty.
     partition = frozenset({source.id})
-    entitled = catalogue.rows("account_entitlements", partition) > 0
+    entitled = catalogue.row_count("account_entitlements", partition) > 0
     has_entitlements = (
         "coalesce(a.hasEntitlements, g.accountId IS NOT NULL) AS hasEntitlements" if entitled else "a.hasEntitlements"
     )
-    cells = [f"       a.attributes[{literal(name)}] AS {quote(column.name)}" for name, column in attributes]
+    cells = [
+        f"       a.attributes[{string_literal(name)}] AS {quote_identifier(column.name)}" for name, column in attributes
+    ]
     sql = "\n".join(
         (
             "SELECT a.id, a.nativeIdentity, a.name, a.sourceId, s.name AS sourceName,",
@@ -99,17 +104,17 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
                 **({"account_entitlements": partition} if entitled else {}),
             },
             attributes={"accounts": unambiguous},
-            expected_rows=catalogue.rows("accounts", partition),
+            expected_rows=catalogue.row_count("accounts", partition),
         ),
-        messages=sources.stale([source], request.now),
+        messages=sources.stale_sources_messages([source], request.now),
     )
 
 
-def _source(request: Request, catalogue: Catalogue) -> Source:
-    application, name = request.text("application"), request.text("sourceName")
+def _source(request: ReportRequest, catalogue: Catalog) -> CatalogSource:
+    application, name = request.text_argument("application"), request.text_argument("sourceName")
     if application is None:
-        return sources.named(name or "", catalogue)
-    source = sources.with_id(application, "application", catalogue, like=name)
+        return sources.find_source_by_name(name or "", catalogue)
+    source = sources.find_source_by_id(application, "application", catalogue, like=name)
     if name is not None and name != source.name:
         raise InvalidArguments(
             f"application {application!r} is the source {source.name!r}, but sourceName says {name!r}. "
@@ -128,5 +133,5 @@ REPORT = Report(
         "mean the same source.",
     },
     columns=_COLUMNS,
-    plan=_plan,
+    make_plan=_plan,
 )

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.errors import InvalidArguments
-from whohas.search.limits import DEFAULT, Limits
-from whohas.warehouse.catalog import Catalogue
+from whohas.search.limits import DEFAULT_LIMITS, SearchLimits
+from whohas.warehouse.catalog import Catalog
 
 
-class Level(StrEnum):
+class MessageLevel(StrEnum):
     """The severity of a message, in the words of the published API."""
 
     INFO = "INFO"
@@ -32,13 +32,13 @@ class Message:
         text: one or two sentences, for people.
     """
 
-    level: Level
+    level: MessageLevel
     key: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ReportPart:
     """One file in the zip of a report.
 
     Attributes:
@@ -68,7 +68,7 @@ class Plan:
     arguments: Mapping[str, Any]
     statement: Statement | None = None
     messages: tuple[Message, ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ReportPart, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class Plan:
             raise ValueError("Each part of a plan must have a name of its own.")
 
     @property
-    def zipped(self) -> bool:
+    def is_zip(self) -> bool:
         """Whether the run's files are zips, with one entry for each part."""
         return bool(self.parts)
 
@@ -88,7 +88,7 @@ class Plan:
         return (self.statement,) if self.statement is not None else tuple(part.statement for part in self.parts)
 
     @property
-    def text(self) -> str:
+    def sql(self) -> str:
         """Its SQL, for people to read. Several statements have the name of their part in a comment above."""
         if len(self.statements) == 1:
             return self.statements[0].sql
@@ -105,26 +105,28 @@ class Report:
         description: its content, in one sentence.
         arguments: the arguments that it reads, each with its description.
         columns: the columns that it always has, in order.
-        plan: returns the plan for a request and the catalogue of a snapshot. It raises InvalidArguments if an argument
-            is missing, has the wrong type, or names something that does not exist.
-        searches: whether it reads the search index, so that it needs a snapshot with one.
-        formats: the formats made if the request selects none, as the published API defines them; empty if it does not.
-        parts: returns the names of the indices of which its zip has a file each; None for a report that makes no zip.
+        make_plan: returns the plan for a request and the catalogue of a snapshot. It raises InvalidArguments if an
+            argument is missing, has the wrong type, or names something that does not exist.
+        needs_search_index: whether it reads the search index, so that it needs a snapshot with one.
+        default_formats: the formats made if the request selects none, as the published API defines them; empty if it
+            does not.
+        part_names: returns the names of the indices of which its zip has a file each; None for a report that makes no
+            zip.
     """
 
     type: str
     name: str
     description: str
     arguments: Mapping[str, str]
-    columns: tuple[Column, ...]
-    plan: Callable[[Request, Catalogue], Plan]
-    searches: bool = False
-    formats: tuple[str, ...] = ()
-    parts: Callable[[Request], tuple[str, ...]] | None = None
+    columns: tuple[ResultColumn, ...]
+    make_plan: Callable[[ReportRequest, Catalog], Plan]
+    needs_search_index: bool = False
+    default_formats: tuple[str, ...] = ()
+    part_names: Callable[[ReportRequest], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ReportRequest:
     """A request to run a report.
 
     Attributes:
@@ -132,7 +134,7 @@ class Request:
         arguments: the arguments as sent.
         now: the time of the request, which `now` stands for in a query.
         launcher: the user or client who sent the request.
-        phrases: the setting `search_phrases`.
+        words_as_phrase: the setting `search_phrases`.
         limits: the largest search that is accepted.
     """
 
@@ -140,10 +142,10 @@ class Request:
     arguments: Mapping[str, Any]
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     launcher: str = ""
-    phrases: bool = False
-    limits: Limits = DEFAULT
+    words_as_phrase: bool = False
+    limits: SearchLimits = DEFAULT_LIMITS
 
-    def text(self, name: str) -> str | None:
+    def text_argument(self, name: str) -> str | None:
         """Return the stripped value of a text argument; None if it is absent, null or blank.
 
         Raises:
@@ -158,16 +160,16 @@ class Request:
             )
         return value.strip() or None
 
-    def flag(self, name: str) -> bool:
+    def flag_argument(self, name: str) -> bool:
         """Return the value of a boolean argument, as `flag` converts it; False if it is absent.
 
         Raises:
             InvalidArguments: the value is not true or false.
         """
-        return flag(name, self.arguments.get(name))
+        return parse_flag(name, self.arguments.get(name))
 
 
-def flag(name: str, value: object) -> bool:
+def parse_flag(name: str, value: object) -> bool:
     """Return a boolean argument's value. Null is False; the texts "true" and "false" are accepted in any case.
 
     Args:

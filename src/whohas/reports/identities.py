@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
 IDENTITY_COLUMNS = (
-    Column("id", "text", "The identity's id."),
-    Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    Column("firstName", "text", "Its given name."),
-    Column("lastName", "text", "Its family name."),
-    Column("email", "text", "Its email address."),
-    Column("status", "text", "Its registration status."),
-    Column("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
-    Column("identityProfile", "text", "The name of its identity profile, which created it."),
-    Column("source", "text", "The name of the authoritative source that it comes from."),
-    Column(
+    ResultColumn("id", "text", "The identity's id."),
+    ResultColumn("name", "text", "Its unique name."),
+    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    ResultColumn("firstName", "text", "Its given name."),
+    ResultColumn("lastName", "text", "Its family name."),
+    ResultColumn("email", "text", "Its email address."),
+    ResultColumn("status", "text", "Its registration status."),
+    ResultColumn("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
+    ResultColumn("identityProfile", "text", "The name of its identity profile, which created it."),
+    ResultColumn("source", "text", "The name of the authoritative source that it comes from."),
+    ResultColumn(
         "manager", "text", "Its manager's name: as given for the identity, otherwise from the manager's own identity."
     ),
-    Column("isManager", "boolean", "Whether it is the manager of other identities; empty where the data does not say."),
-    Column("employeeNumber", "text", "Its number in the authoritative source."),
-    Column("accountCount", "integer", "The number of its accounts."),
-    Column("correlated", "boolean", "Whether it has an account on an authoritative source."),
-    Column("created", "time", "When it was created."),
-    Column("modified", "time", "When it was last modified."),
+    ResultColumn(
+        "isManager", "boolean", "Whether it is the manager of other identities; empty where the data does not say."
+    ),
+    ResultColumn("employeeNumber", "text", "Its number in the authoritative source."),
+    ResultColumn("accountCount", "integer", "The number of its accounts."),
+    ResultColumn("correlated", "boolean", "Whether it has an account on an authoritative source."),
+    ResultColumn("created", "time", "When it was created."),
+    ResultColumn("modified", "time", "When it was last modified."),
 )
 
 IDENTITY_SQL = """
@@ -68,24 +70,24 @@ identity that `managerId` refers to, and `isManager` is whether another identity
 `managerId` refers to a loaded identity, `isManager` is null.
 """
 
-CORRELATED_ONLY = {
+CORRELATED_ONLY_ARGUMENT = {
     "correlatedOnly": "true: only identities with an account on an authoritative source (default: all identities)."
 }
 
-TABLES = {"identities": None, "accounts": None, "sources": None}
+IDENTITY_TABLES = {"identities": None, "accounts": None, "sources": None}
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    correlated_only = request.flag("correlatedOnly")
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
+    correlated_only = request.flag_argument("correlatedOnly")
     return Plan(
         arguments={"correlatedOnly": correlated_only},
         statement=Statement(
             sql=f"{IDENTITY_SQL}\nWHERE h.authoritative > 0" if correlated_only else IDENTITY_SQL,
             columns=IDENTITY_COLUMNS,
-            tables=dict(TABLES),
-            expected_rows=catalogue.rows("identities"),
+            tables=dict(IDENTITY_TABLES),
+            expected_rows=catalogue.row_count("identities"),
         ),
-        messages=sources.stale(catalogue.sources, request.now),
+        messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
@@ -93,7 +95,7 @@ REPORT = Report(
     type="IDENTITIES",
     name="Identities Report",
     description="The identities, each with the number of its accounts and whether it is on an authoritative source.",
-    arguments=CORRELATED_ONLY,
+    arguments=CORRELATED_ONLY_ARGUMENT,
     columns=IDENTITY_COLUMNS,
-    plan=_plan,
+    make_plan=_plan,
 )

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import textwrap
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.reports.identities import CORRELATED_ONLY, IDENTITY_COLUMNS, IDENTITY_SQL, TABLES
-from whohas.warehouse.catalog import Catalogue
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.identities import CORRELATED_ONLY_ARGUMENT, IDENTITY_COLUMNS, IDENTITY_SQL, IDENTITY_TABLES
+from whohas.warehouse.catalog import Catalog
 
 _ACCOUNT_COLUMNS = (
-    Column("account.id", "text", "The id of an account of the identity; empty for an identity without accounts."),
-    Column("account.name", "text", "The account's name."),
-    Column("account.accountId", "text", "The account's identifier on its source, such as a distinguished name."),
-    Column("account.source.name", "text", "The name of the account's source."),
-    Column("account.source.type", "text", "The type of the source, such as Active Directory."),
-    Column("account.disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    Column("account.locked", "boolean", "Whether the account is locked."),
-    Column("account.privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
-    Column("account.manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
-    Column("account.passwordLastSet", "time", "When its password was last set."),
-    Column("account.entitlements", "texts", "The names of the account's entitlements, sorted."),
+    ResultColumn("account.id", "text", "The id of an account of the identity; empty for an identity without accounts."),
+    ResultColumn("account.name", "text", "The account's name."),
+    ResultColumn("account.accountId", "text", "The account's identifier on its source, such as a distinguished name."),
+    ResultColumn("account.source.name", "text", "The name of the account's source."),
+    ResultColumn("account.source.type", "text", "The type of the source, such as Active Directory."),
+    ResultColumn("account.disabled", "boolean", "Whether the account is disabled and cannot sign in."),
+    ResultColumn("account.locked", "boolean", "Whether the account is locked."),
+    ResultColumn(
+        "account.privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."
+    ),
+    ResultColumn(
+        "account.manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."
+    ),
+    ResultColumn("account.passwordLastSet", "time", "When its password was last set."),
+    ResultColumn("account.entitlements", "texts", "The names of the account's entitlements, sorted."),
 )
 
 _SQL = f"""
@@ -51,17 +55,17 @@ LEFT JOIN granted g ON g.accountId = a.id
 """.strip()
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    correlated_only = request.flag("correlatedOnly")
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
+    correlated_only = request.flag_argument("correlatedOnly")
     return Plan(
         arguments={"correlatedOnly": correlated_only},
         statement=Statement(
             sql=f"{_SQL}\nWHERE i.correlated" if correlated_only else _SQL,
             columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
-            tables={**TABLES, "account_entitlements": None, "entitlements": None},
-            expected_rows=catalogue.rows("accounts"),
+            tables={**IDENTITY_TABLES, "account_entitlements": None, "entitlements": None},
+            expected_rows=catalogue.row_count("accounts"),
         ),
-        messages=sources.stale(catalogue.sources, request.now),
+        messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
@@ -69,7 +73,7 @@ REPORT = Report(
     type="IDENTITIES_DETAILS",
     name="Identities Details Report",
     description="The identities with one row for each of their accounts, and the entitlements of each account.",
-    arguments=CORRELATED_ONLY,
+    arguments=CORRELATED_ONLY_ARGUMENT,
     columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
-    plan=_plan,
+    make_plan=_plan,
 )

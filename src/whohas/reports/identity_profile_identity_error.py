@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    Column("id", "text", "The identity's id."),
-    Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    Column("profile", "text", "The name of its identity profile."),
-    Column("processingState", "text", "The state of its last processing: always ERROR."),
-    Column("date", "time", "When the processing failed."),
-    Column("stage", "text", "The stage at which it failed."),
-    Column("retryCount", "integer", "The number of retries."),
-    Column("message", "text", "The error message."),
+    ResultColumn("id", "text", "The identity's id."),
+    ResultColumn("name", "text", "Its unique name."),
+    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    ResultColumn("profile", "text", "The name of its identity profile."),
+    ResultColumn("processingState", "text", "The state of its last processing: always ERROR."),
+    ResultColumn("date", "time", "When the processing failed."),
+    ResultColumn("stage", "text", "The stage at which it failed."),
+    ResultColumn("retryCount", "integer", "The number of retries."),
+    ResultColumn("message", "text", "The error message."),
 )
 
 _SQL = """
@@ -30,8 +30,10 @@ WHERE i.processingState = 'ERROR' AND coalesce(p.authoritativeSourceId, i.source
 """.strip()
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    source = sources.with_id(request.text("authoritativeSource") or "", "authoritativeSource", catalogue)
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
+    source = sources.find_source_by_id(
+        request.text_argument("authoritativeSource") or "", "authoritativeSource", catalogue
+    )
     return Plan(
         arguments={"authoritativeSource": source.id},
         statement=Statement(
@@ -40,7 +42,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
             parameters={"source": source.id},
             tables={"identities": None, "identity_profiles": None},
         ),
-        messages=sources.stale([source], request.now),
+        messages=sources.stale_sources_messages([source], request.now),
     )
 
 
@@ -50,5 +52,5 @@ REPORT = Report(
     description="The identities of one authoritative source's profile whose last processing failed, and why.",
     arguments={"authoritativeSource": "The id of the authoritative source of the identity profile."},
     columns=_COLUMNS,
-    plan=_plan,
+    make_plan=_plan,
 )

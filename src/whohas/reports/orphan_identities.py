@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    Column("id", "text", "The identity's id."),
-    Column("name", "text", "Its unique name."),
-    Column("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    Column("email", "text", "Its email address."),
-    Column("status", "text", "Its registration status."),
-    Column("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
-    Column("accountSources", "texts", "The names of the sources of its accounts, none of them authoritative; sorted."),
-    Column("created", "time", "When it was created."),
-    Column("modified", "time", "When it was last modified."),
+    ResultColumn("id", "text", "The identity's id."),
+    ResultColumn("name", "text", "Its unique name."),
+    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
+    ResultColumn("email", "text", "Its email address."),
+    ResultColumn("status", "text", "Its registration status."),
+    ResultColumn("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
+    ResultColumn(
+        "accountSources", "texts", "The names of the sources of its accounts, none of them authoritative; sorted."
+    ),
+    ResultColumn("created", "time", "When it was created."),
+    ResultColumn("modified", "time", "When it was last modified."),
 )
 
 _SQL = """
@@ -35,11 +37,11 @@ WHERE NOT coalesce(h.known, false)
 """.strip()
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan(
         arguments={},
         statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"identities": None, "accounts": None, "sources": None}),
-        messages=sources.stale(catalogue.sources, request.now),
+        messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
@@ -49,6 +51,6 @@ REPORT = Report(
     description="The identities that have no account on an authoritative source.",
     arguments={},
     columns=_COLUMNS,
-    plan=_plan,
-    formats=("csv", "pdf"),
+    make_plan=_plan,
+    default_formats=("csv", "pdf"),
 )

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import whohas.reports
 from whohas.errors import InvalidArguments
-from whohas.hints import did_you_mean, near
+from whohas.hints import closest_match, did_you_mean
 from whohas.reports.base import Report
 
-PUBLISHED: Final[Mapping[str, tuple[str, ...]]] = {
+PUBLISHED_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "ACCOUNTS": ("application", "sourceName"),
     "IDENTITIES": (),
     "IDENTITIES_DETAILS": (),
@@ -26,7 +26,7 @@ PUBLISHED: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 @cache
-def reports() -> Mapping[str, Report]:
+def all_reports() -> Mapping[str, Report]:
     """Return every report by its type, in the order of the types."""
     modules = (
         importlib.import_module(f"{whohas.reports.__name__}.{module.name}")
@@ -36,12 +36,12 @@ def reports() -> Mapping[str, Report]:
     return {report.type: report for report in sorted(found, key=lambda report: report.type)}
 
 
-def names() -> str:
+def report_type_names() -> str:
     """Return the types of the reports on this server as a text for messages, separated by commas."""
-    return ", ".join(reports())
+    return ", ".join(all_reports())
 
 
-def find(report_type: object, arguments: Mapping[str, Any]) -> Report:
+def find_report(report_type: object, arguments: Mapping[str, Any]) -> Report:
     """Return the report of a type, after a check that the required arguments are given.
 
     Args:
@@ -52,22 +52,24 @@ def find(report_type: object, arguments: Mapping[str, Any]) -> Report:
         InvalidArguments: the type is missing, unknown or not on this server, or a required argument is missing.
     """
     if not isinstance(report_type, str) or not report_type:
-        raise InvalidArguments(f"reportType is missing or not a text. It must be one of: {', '.join(PUBLISHED)}.")
-    if report_type not in PUBLISHED and report_type not in reports():
-        hint = did_you_mean(report_type, (*PUBLISHED, *reports()))
+        raise InvalidArguments(f"reportType is missing or not a text. It must be one of: {', '.join(PUBLISHED_TYPES)}.")
+    if report_type not in PUBLISHED_TYPES and report_type not in all_reports():
+        hint = did_you_mean(report_type, (*PUBLISHED_TYPES, *all_reports()))
         raise InvalidArguments(
-            f"There is no report type {report_type[:100]!r}.{hint} The types are: {', '.join(PUBLISHED)}."
+            f"There is no report type {report_type[:100]!r}.{hint} The types are: {', '.join(PUBLISHED_TYPES)}."
         )
-    required = PUBLISHED.get(report_type, ())
+    required = PUBLISHED_TYPES.get(report_type, ())
     if required and all(arguments.get(name) in (None, "") for name in required):
         raise InvalidArguments(_missing_argument(report_type, required, arguments))
-    if report_type not in reports():
-        raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {names()}.")
-    return reports()[report_type]
+    if report_type not in all_reports():
+        raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {report_type_names()}.")
+    return all_reports()[report_type]
 
 
 def _missing_argument(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
-    misspelt = {name: similar for name in arguments if name not in required and (similar := near(name, required))}
+    misspelt = {
+        name: similar for name in arguments if name not in required and (similar := closest_match(name, required))
+    }
     hint = "".join(f" Did you mean {similar} by {name[:60]}?" for name, similar in misspelt.items())
     text = f"{report_type} needs the argument {' or '.join(required)}.{hint}"
     if report_type == "ACCOUNTS":

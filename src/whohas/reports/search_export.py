@@ -8,28 +8,28 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from whohas.errors import InvalidArguments
-from whohas.reports.base import Level, Message, Part, Plan, Report, Request
+from whohas.reports.base import Message, MessageLevel, Plan, Report, ReportPart, ReportRequest
 from whohas.search.fields import INDICES
 from whohas.search.index import open_index
-from whohas.warehouse.catalog import Catalogue
+from whohas.warehouse.catalog import Catalog
 
 if TYPE_CHECKING:
-    from whohas.search.service import Asked
+    from whohas.search.service import SearchRequest
 
 _ALL_INDICES = "*"
 _MAX_QUERY_LENGTH = 500_000
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
-    from whohas.search.service import ask  # imports sqlglot: 9 MB that a server without searches saves
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
+    from whohas.search.service import plan_search  # imports sqlglot: 9 MB that a server without searches saves
 
     search, warnings = _parse_request(request)
-    planned = ask(search, open_index(catalogue.snapshot), request.now)
-    notes = [Message(Level.WARN, f"search.{note.kind}", note.text) for note in planned.notes]
+    planned = plan_search(search, open_index(catalogue.snapshot), request.now)
+    notes = [Message(MessageLevel.WARN, f"search.{note.category}", note.text) for note in planned.notes]
     arguments = _normalised_arguments(search)
     return Plan(
         arguments=arguments,
-        parts=tuple(Part(INDICES[name].title, statement) for name, statement in planned.statements.items()),
+        parts=tuple(ReportPart(INDICES[name].title, statement) for name, statement in planned.statements.items()),
         messages=(*warnings, *notes),
         attributes={
             "queryHash": hashlib.sha1(
@@ -46,7 +46,7 @@ def _plan(request: Request, catalogue: Catalogue) -> Plan:
     )
 
 
-def _parse_request(request: Request) -> tuple[Asked, tuple[Message, ...]]:
+def _parse_request(request: ReportRequest) -> tuple[SearchRequest, tuple[Message, ...]]:
     """Parse the arguments in either of their published forms: `query` as a text, or as an object with more fields.
 
     Returns:
@@ -55,7 +55,7 @@ def _parse_request(request: Request) -> tuple[Asked, tuple[Message, ...]]:
     Raises:
         InvalidArguments: an argument is missing or has the wrong type.
     """
-    from whohas.search.service import Asked
+    from whohas.search.service import SearchRequest
 
     query = request.arguments.get("query")
     query_object: Mapping[str, Any] = {}
@@ -75,38 +75,38 @@ def _parse_request(request: Request) -> tuple[Asked, tuple[Message, ...]]:
         raise InvalidArguments("timeZone must be a text, such as America/Chicago or +01:00.")
     if not isinstance(filters, Mapping):
         raise InvalidArguments("The argument filters of SEARCH_EXPORT must be an object with a filter for each field.")
-    search = Asked(
+    search = SearchRequest(
         query=query,
         indices=indices,
         columns=_names("columns", request.arguments.get("columns")),
         sort=_names("sort", request.arguments.get("sort")),
         filters=cast("Mapping[str, Any]", filters),
-        fields=_names("fields", request.arguments.get("fields", query_object.get("fields"))),
+        default_fields=_names("fields", request.arguments.get("fields", query_object.get("fields"))),
         zone=zone,
-        inner=_inner_hit(request.arguments.get("innerHit", query_object.get("innerHit"))),
-        phrases=request.flag("phrases") or request.phrases,
+        inner_hit=_inner_hit(request.arguments.get("innerHit", query_object.get("innerHit"))),
+        words_as_phrase=request.flag_argument("phrases") or request.words_as_phrase,
         limits=request.limits,
     )
     return search, warnings
 
 
-def _normalised_arguments(search: Asked) -> dict[str, Any]:
+def _normalised_arguments(search: SearchRequest) -> dict[str, Any]:
     """Return the arguments in normalised form, equal for equal searches; those with a default value are left out."""
     arguments: dict[str, Any] = {"query": search.query, "indices": list(search.indices)}
-    inner = None if search.inner is None else {"type": search.inner[0], "query": search.inner[1]}
+    inner = None if search.inner_hit is None else {"type": search.inner_hit[0], "query": search.inner_hit[1]}
     optional = {
         "columns": ",".join(search.columns),
         "sort": list(search.sort),
         "filters": dict(search.filters),
-        "fields": list(search.fields),
+        "fields": list(search.default_fields),
         "timeZone": "" if search.zone == "UTC" else search.zone,
         "innerHit": inner,
-        "phrases": search.phrases,
+        "phrases": search.words_as_phrase,
     }
     return arguments | {name: value for name, value in optional.items() if value}
 
 
-def _indices(request: Request) -> tuple[tuple[str, ...], tuple[Message, ...]]:
+def _indices(request: ReportRequest) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     names = _names("indices", request.arguments.get("indices")) or (_ALL_INDICES,)
     unknown = [name for name in names if name not in INDICES and name not in (_ALL_INDICES, *_UNSUPPORTED)]
     if unknown:
@@ -118,7 +118,7 @@ def _indices(request: Request) -> tuple[tuple[str, ...], tuple[Message, ...]]:
     if not indices:
         raise InvalidArguments(f"This server keeps no {unstored[0]}. Its indices are: {', '.join(INDICES)}.")
     text = f"This server keeps no {', '.join(unstored)}: the export does not contain it."
-    return indices, (Message(Level.WARN, "search.index", text),) if unstored else ()
+    return indices, (Message(MessageLevel.WARN, "search.index", text),) if unstored else ()
 
 
 _UNSUPPORTED = ("workflowsummaries",)
@@ -168,7 +168,7 @@ REPORT = Report(
         "`WHOHAS_SEARCH_PHRASES` changes the default).",
     },
     columns=(),
-    plan=_plan,
-    searches=True,
-    parts=lambda request: _indices(request)[0],
+    make_plan=_plan,
+    needs_search_index=True,
+    part_names=lambda request: _indices(request)[0],
 )

@@ -8,45 +8,49 @@ from difflib import get_close_matches
 from typing import Final
 
 from whohas.errors import InvalidArguments
-from whohas.plurals import counted
-from whohas.reports.base import Level, Message, Plan
-from whohas.warehouse.catalog import Catalogue, Source
+from whohas.plurals import pluralize
+from whohas.reports.base import Message, MessageLevel, Plan
+from whohas.warehouse.catalog import Catalog, CatalogSource
 from whohas.warehouse.schema import TABLES
-from whohas.warehouse.store import Gap
+from whohas.warehouse.store import LoadLoss
 
-STALE: Final = timedelta(days=365)
+STALE_AFTER: Final = timedelta(days=365)
 """A run warns about sources last loaded this long ago or longer, because their data may be out of date."""
 
-INCOMPLETE: Final = "data.incomplete"
+INCOMPLETE_KEY: Final = "data.incomplete"
 """The key of the message about rows and cells that loads rejected or emptied."""
 
 _NAMED = 3
 """The most sources that a message names; it gives the number of the others."""
 
 
-def stale(sources: Iterable[Source], now: datetime) -> tuple[Message, ...]:
-    """Return a warning that names the sources not loaded for `STALE`; an empty tuple if all were loaded since.
+def stale_sources_messages(sources: Iterable[CatalogSource], now: datetime) -> tuple[Message, ...]:
+    """Return a warning that names the sources not loaded for `STALE_AFTER`; an empty tuple if all were loaded since.
 
     Args:
         sources: the sources that the report reads.
         now: the time at which the run was started.
     """
-    old = sorted((source.loaded, source.name) for source in sources if source.loaded and now - source.loaded >= STALE)
+    old = sorted(
+        (source.loaded_at, source.name)
+        for source in sources
+        if source.loaded_at and now - source.loaded_at >= STALE_AFTER
+    )
     if not old:
         return ()
     listed = ", ".join(f"{name} (last loaded on {loaded:%Y-%m-%d})" for loaded, name in old[:_NAMED])
     more = f" and {len(old) - _NAMED} more" if len(old) > _NAMED else ""
     text = f"Not loaded for a year or longer: {listed}{more}. Their data in the report may be out of date."
-    return (Message(Level.WARN, "source.stale", text),)
+    return (Message(MessageLevel.WARN, "source.stale", text),)
 
 
-def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
+def incomplete_data_messages(plan: Plan, catalogue: Catalog) -> tuple[Message, ...]:
     """Return a message about the rows and cells that loads left out of a plan's data, or an empty tuple.
 
     It is a warning if a load left out more than its limits allow and a person accepted that (`--accept-loss`);
     otherwise it is only information.
     """
-    gaps: set[Gap] = set()
+    gaps: set[LoadLoss] = set()
     for statement in plan.statements:
         if statement.tables:
             for table, partitions in statement.tables.items():
@@ -63,22 +67,24 @@ def incomplete(plan: Plan, catalogue: Catalogue) -> tuple[Message, ...]:
     incomplete_sources = sorted((names.get(id, "rows of an unknown source"), *count) for id, count in counts.items())
     listed = "; ".join(f"{name}: {_gap(*count)}" for name, *count in incomplete_sources[:_NAMED])
     more = (
-        f"; and {counted(len(incomplete_sources) - _NAMED, 'more source')}" if len(incomplete_sources) > _NAMED else ""
+        f"; and {pluralize(len(incomplete_sources) - _NAMED, 'more source')}"
+        if len(incomplete_sources) > _NAMED
+        else ""
     )
-    level = Level.WARN if any(gap.accepted for gap in gaps) else Level.INFO
-    return (Message(level, INCOMPLETE, f"Left out when the data was loaded: {listed}{more}."),)
+    level = MessageLevel.WARN if any(gap.accepted for gap in gaps) else MessageLevel.INFO
+    return (Message(level, INCOMPLETE_KEY, f"Left out when the data was loaded: {listed}{more}."),)
 
 
 def _gap(rejected: int, emptied: int) -> str:
     parts = [
-        f"{counted(count, noun)} {verb}"
+        f"{pluralize(count, noun)} {verb}"
         for count, noun, verb in ((rejected, "row", "rejected"), (emptied, "cell", "emptied"))
         if count
     ]
     return ", ".join(parts)
 
 
-def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = None) -> Source:
+def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | None = None) -> CatalogSource:
     """Return the source with an id.
 
     Args:
@@ -98,7 +104,7 @@ def with_id(id: str, argument: str, catalogue: Catalogue, like: str | None = Non
     )
 
 
-def named(name: str, catalogue: Catalogue) -> Source:
+def find_source_by_name(name: str, catalogue: Catalog) -> CatalogSource:
     """Return the source with a name.
 
     Raises:
@@ -115,7 +121,7 @@ def named(name: str, catalogue: Catalogue) -> Source:
     return found[0]
 
 
-def _hint(text: str, catalogue: Catalogue) -> str:
+def _hint(text: str, catalogue: Catalog) -> str:
     if not catalogue.sources:
         return " No data has been loaded yet: see `whohas load --help`."
     names = {source.name.casefold(): source for source in catalogue.sources}

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from whohas.engine.statement import Column, Statement
+from whohas.engine.statement import ResultColumn, Statement
 from whohas.reports import sources
-from whohas.reports.base import Plan, Report, Request
-from whohas.warehouse.catalog import Catalogue
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    Column("id", "text", "The account's id."),
-    Column("name", "text", "The account's name.", key=True),
-    Column("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
-    Column("sourceId", "text", "The source's id."),
-    Column("sourceName", "text", "The source's name."),
-    Column("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    Column("locked", "boolean", "Whether the account is locked."),
-    Column("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
-    Column("created", "time", "When the account was created."),
-    Column("modified", "time", "When the account was last modified."),
-    Column("loaded", "time", "When the accounts of its source were last loaded."),
-    Column("loadId", "text", "The id of that load."),
+    ResultColumn("id", "text", "The account's id."),
+    ResultColumn("name", "text", "The account's name.", key=True),
+    ResultColumn("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
+    ResultColumn("sourceId", "text", "The source's id."),
+    ResultColumn("sourceName", "text", "The source's name."),
+    ResultColumn("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
+    ResultColumn("locked", "boolean", "Whether the account is locked."),
+    ResultColumn("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
+    ResultColumn("created", "time", "When the account was created."),
+    ResultColumn("modified", "time", "When the account was last modified."),
+    ResultColumn("loaded", "time", "When the accounts of its source were last loaded."),
+    ResultColumn("loadId", "text", "The id of that load."),
 )
 
 _SQL = """
@@ -31,11 +31,11 @@ WHERE NOT a.correlated
 """.strip()
 
 
-def _plan(request: Request, catalogue: Catalogue) -> Plan:
+def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan(
         arguments={},
         statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"accounts": None, "sources": None}, group="sourceName"),
-        messages=sources.stale(catalogue.sources, request.now),
+        messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
@@ -45,6 +45,6 @@ REPORT = Report(
     description="The accounts, of all sources, that belong to no identity.",
     arguments={},
     columns=_COLUMNS,
-    plan=_plan,
-    formats=("csv", "pdf"),
+    make_plan=_plan,
+    default_formats=("csv", "pdf"),
 )

@@ -29,22 +29,22 @@ from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.errors import NotFound
 from whohas.runs import audit_events, repository, webhook_messages
-from whohas.runs.models import Level, Message
+from whohas.runs.models import Message, MessageLevel
 from whohas.runs.tables import hold
 from whohas.settings import Settings
-from whohas.storage import Artefact, Artefacts
+from whohas.storage import Artifact, ArtifactStore
 
 log = structlog.get_logger("whohas.retention")
 
 
-class Kind(StrEnum):
+class RetentionKind(StrEnum):
     """The kind of a thing that a sweep removes."""
 
     FILES = "files"
     """The files of a run; its row stays, with a message that lists their names and hashes."""
     RUN = "run"
     """A run, with the files that it still had."""
-    STRAY = "stray"
+    ORPHANED = "stray"
     """An orphaned file or folder: no run owns it."""
 
 
@@ -57,18 +57,18 @@ class Removed:
         run_id: the run that it belonged to; of an orphaned file, the id in the name of its folder.
         names: the names of the files.
         bytes: the size of the files.
-        why: the rule by which it was removed, a sentence.
+        reason: the rule by which it was removed, a sentence.
     """
 
-    kind: Kind
+    kind: RetentionKind
     run_id: str
     names: tuple[str, ...]
     bytes: int
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class LegalHold:
     """A legal hold: it protects a run and its files from sweeps.
 
     Attributes:
@@ -87,7 +87,9 @@ class Hold:
 def log_removed(removed: Sequence[Removed]) -> None:
     """Write a log line for each thing that was removed."""
     for item in removed:
-        log.info("removed", kind=item.kind.value, run_id=item.run_id, files=item.names, bytes=item.bytes, why=item.why)
+        log.info(
+            "removed", kind=item.kind.value, run_id=item.run_id, files=item.names, bytes=item.bytes, why=item.reason
+        )
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,15 @@ class Retention:
     """The retention service of an installation: sweeps and legal holds.
 
     Attributes:
-        tell: called with the things that a sweep has removed, if there are any.
+        on_removed: called with the things that a sweep has removed, if there are any.
     """
 
     settings: Settings
     database: sa.Engine
-    artefacts: Artefacts
-    tell: Callable[[Sequence[Removed]], None] = field(default=log_removed)
+    artefacts: ArtifactStore
+    on_removed: Callable[[Sequence[Removed]], None] = field(default=log_removed)
 
-    def hold(self, run_id: str, holder: str, reason: str = "", by: audit.Who = SYSTEM) -> Hold:
+    def place_hold(self, run_id: str, holder: str, reason: str = "", by: audit.Actor = SYSTEM) -> LegalHold:
         """Place a legal hold on a run, and return it. Where the run is under a hold already, return that one unchanged.
 
         Args:
@@ -114,22 +116,22 @@ class Retention:
             NotFound: there is no such run, or its files have been removed.
         """
         with self.database.begin() as connection:
-            kept = repository.kept(connection, run_id, lock=True)
+            kept = repository.get_retention_facts(connection, run_id, lock=True)
             if kept is None:
                 raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
             if any(message.key == "files.removed" for message in kept.messages):
                 raise NotFound("The files of this run have been removed; there is nothing left to hold.")
             held = _held(connection, run_id)
             if held is None:
-                held = Hold(run_id, holder, reason.strip(), repository.now())
+                held = LegalHold(run_id, holder, reason.strip(), repository.now())
                 values = {column.name: getattr(held, column.name) for column in hold.columns}
                 connection.execute(sa.insert(hold).values(values))
                 facts = {"run": run_id, "reason": held.reason or None}
-                audit.write(connection, audit.Event(audit.Type.RUN_HELD, run_id, by, facts=facts))
+                audit.write_event(connection, audit.Event(audit.EventType.RUN_HELD, run_id, by, details=facts))
         log.info("held", run_id=run_id, holder=held.holder, reason=held.reason)
         return held
 
-    def release(self, run_id: str, by: audit.Who = SYSTEM) -> None:
+    def release_hold(self, run_id: str, by: audit.Actor = SYSTEM) -> None:
         """Remove the legal hold on a run, so that sweeps apply to it again.
 
         Args:
@@ -141,16 +143,18 @@ class Retention:
         with self.database.begin() as connection:
             if connection.execute(sa.delete(hold).where(hold.c.run_id == run_id)).rowcount == 0:
                 raise NotFound(f"The run {run_id[:64]!r} is not held.")
-            audit.write(connection, audit.Event(audit.Type.RUN_RELEASED, run_id, by, facts={"run": run_id}))
+            audit.write_event(
+                connection, audit.Event(audit.EventType.RUN_RELEASED, run_id, by, details={"run": run_id})
+            )
         log.info("released", run_id=run_id)
 
-    def held(self) -> list[Hold]:
+    def list_holds(self) -> list[LegalHold]:
         """Return all legal holds, the newest first."""
         with self.database.connect() as connection:
             rows = connection.execute(sa.select(hold).order_by(hold.c.held.desc())).mappings()
-            return [Hold(**row) for row in rows]
+            return [LegalHold(**row) for row in rows]
 
-    def sweep(self, *, dry: bool = False, by: audit.Who = SYSTEM, by_age: bool = True) -> list[Removed]:
+    def sweep(self, *, dry: bool = False, by: audit.Actor = SYSTEM, by_age: bool = True) -> list[Removed]:
         """Remove what is no longer to be kept, and return what was removed. Many processes may do this at the same
         time.
 
@@ -172,14 +176,14 @@ class Retention:
             if by_age:
                 self._forget_messages()
             if removed:
-                self.tell(removed)
+                self.on_removed(removed)
         return removed
 
     def _old_files(self) -> Iterator[tuple[str, str]]:
         days = self.settings.keep_files_days
         if days:
             with self.database.connect() as connection:
-                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
+                old = repository.list_expired(connection, repository.now() - timedelta(days=days))
             why = f"Files are kept for {days} days (WHOHAS_KEEP_FILES_DAYS)."
             yield from ((run.id, why) for run in old if run.files)
 
@@ -196,13 +200,13 @@ class Retention:
         if self.settings.keep_files_days:  # older files have been removed by now, or would have been in a dry run
             since = repository.now() - timedelta(days=self.settings.keep_files_days)
         with self.database.connect() as connection:
-            runs = repository.kept_by_all(connection, since=since)
+            runs = repository.list_retention_facts(connection, since=since)
         used = sum(_size(run.files) for run in runs)
         why = f"All files together are kept to {limit:,} bytes (WHOHAS_KEEP_FILES_BYTES); the oldest go first."
         for run in runs:
             if used <= limit:
                 return
-            if run.free and (size := _size(run.files)):
+            if run.is_unheld and (size := _size(run.files)):
                 used -= size
                 yield run.id, why
 
@@ -210,57 +214,63 @@ class Retention:
         days = self.settings.keep_runs_days
         if days:
             with self.database.connect() as connection:
-                old = repository.kept_before(connection, repository.now() - timedelta(days=days))
+                old = repository.list_expired(connection, repository.now() - timedelta(days=days))
             yield from ((run.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run in old)
 
-    def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Who) -> list[Removed]:
+    def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Actor) -> list[Removed]:
         """Remove the files of a run. The row is changed first: after a crash in between, the files are orphaned, and
         the next sweep removes them."""
         with self.database.begin() as connection:
-            kept = repository.kept(connection, run_id, lock=True)
-            if kept is None or not kept.files or not kept.free:
+            kept = repository.get_retention_facts(connection, run_id, lock=True)
+            if kept is None or not kept.files or not kept.is_unheld:
                 return []
             if not dry:
-                audit.write(connection, audit_events.swept(run_id, Kind.FILES, kept.files, why, by))
+                audit.write_event(
+                    connection, audit_events.retention_swept(run_id, RetentionKind.FILES, kept.files, why, by)
+                )
                 listed = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
                 text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {listed}."
-                repository.forget_files(connection, kept, Message(Level.INFO, "files.removed", text))
-        return self._removed(Kind.FILES, run_id, kept.files, why, dry)
+                repository.clear_artifacts(connection, kept, Message(MessageLevel.INFO, "files.removed", text))
+        return self._removed(RetentionKind.FILES, run_id, kept.files, why, dry)
 
-    def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Who, *, emptied: bool) -> list[Removed]:
+    def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Actor, *, emptied: bool) -> list[Removed]:
         with self.database.begin() as connection:
-            kept = repository.kept(connection, run_id, lock=True)
-            if kept is None or not kept.free:
+            kept = repository.get_retention_facts(connection, run_id, lock=True)
+            if kept is None or not kept.is_unheld:
                 return []
             files = () if emptied else kept.files
             if not dry:
                 repository.remove(connection, run_id)
-                audit.write(connection, audit_events.swept(run_id, Kind.RUN, files, why, by))
-        return self._removed(Kind.RUN, run_id, files, why, dry)
+                audit.write_event(connection, audit_events.retention_swept(run_id, RetentionKind.RUN, files, why, by))
+        return self._removed(RetentionKind.RUN, run_id, files, why, dry)
 
-    def _removed(self, kind: Kind, run_id: str, files: Sequence[Artefact], why: str, dry: bool) -> list[Removed]:
+    def _removed(
+        self, kind: RetentionKind, run_id: str, files: Sequence[Artifact], why: str, dry: bool
+    ) -> list[Removed]:
         if not dry:
             shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
         return [Removed(kind, run_id, tuple(file.name for file in files), _size(files), why)]
 
-    def _remove_orphaned_files(self, dry: bool, by: audit.Who) -> list[Removed]:
+    def _remove_orphaned_files(self, dry: bool, by: audit.Actor) -> list[Removed]:
         """Write the audit event, then remove orphaned files, and return them. No row of the database changes with them,
         so where the process is killed in between, the next sweep writes another event and removes them."""
         orphaned = self._orphaned_files(dry=True)
         if orphaned and not dry:
             names = [name for item in orphaned for name in item.names]
             with self.database.begin() as connection:
-                audit.write(connection, audit_events.swept_strays(names, sum(item.bytes for item in orphaned), by))
+                audit.write_event(
+                    connection, audit_events.orphaned_files_swept(names, sum(item.bytes for item in orphaned), by)
+                )
             return self._orphaned_files(dry=False)
         return orphaned
 
     def _orphaned_files(self, dry: bool) -> list[Removed]:
         """Find, and unless `dry` remove, files that no run owns and that have not changed for a while."""
-        unchanged_since = time.time() - timeouts.UNFINISHED_SECONDS
+        unchanged_since = time.time() - timeouts.ORPHANED_FILE_SECONDS
         removed: list[Removed] = []
         for folder in _folders(self.artefacts.root):
             owner = self._owner(folder.name)
-            if owner is not None and not owner.over:
+            if owner is not None and not owner.is_over:
                 continue
             owned = {file.name for file in owner.files} if owner else set[str]()
             for path in sorted(folder.iterdir()):
@@ -274,30 +284,30 @@ class Retention:
         for folder in (inner for outer in _folders(self.settings.spill_path) for inner in _folders(outer)):
             run_id = folder.name[:32]
             owner = self._owner(run_id)
-            if owner is None or owner.over:
+            if owner is None or owner.is_over:
                 why = "It was spilled by an attempt that is over."
                 removed += _remove_orphan(folder, run_id, unchanged_since, why, dry)
         return removed
 
-    def _owner(self, run_id: str) -> repository.Kept | None:
+    def _owner(self, run_id: str) -> repository.RetentionFacts | None:
         with self.database.connect() as connection:
-            return repository.kept(connection, run_id)
+            return repository.get_retention_facts(connection, run_id)
 
     def _forget_messages(self) -> None:
         """Remove delivered and dead webhook messages that are older than `keep_files_days`."""
         days = self.settings.keep_files_days
         if days:
             with self.database.begin() as connection:
-                webhook_messages.forget_done(connection, repository.now() - timedelta(days=days))
+                webhook_messages.delete_finished_before(connection, repository.now() - timedelta(days=days))
 
 
-def _size(files: Sequence[Artefact]) -> int:
+def _size(files: Sequence[Artifact]) -> int:
     return sum(file.bytes for file in files)
 
 
-def _held(connection: sa.Connection, run_id: str) -> Hold | None:
+def _held(connection: sa.Connection, run_id: str) -> LegalHold | None:
     row = connection.execute(sa.select(hold).where(hold.c.run_id == run_id)).mappings().first()
-    return None if row is None else Hold(**row)
+    return None if row is None else LegalHold(**row)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -326,4 +336,4 @@ def _remove_orphan(path: Path, run_id: str, unchanged_since: float, why: str, dr
                 path.unlink()
     except OSError:  # another server removed it, or the disk failed: the next sweep tries again
         return []
-    return [Removed(Kind.STRAY, run_id, (path.name,), size, why)]
+    return [Removed(RetentionKind.ORPHANED, run_id, (path.name,), size, why)]

@@ -9,9 +9,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whohas.audit import Event, Type, Who
-from whohas.audit.events import SYSTEM, canonical, shortened
-from whohas.runs.models import Artefact, Run
+from whohas.audit import Actor, Event, EventType
+from whohas.audit.events import SYSTEM, canonical_json, truncated
+from whohas.runs.models import Artifact, Run
 from whohas.storage import EXTRACT
 
 _LONGEST_ARGUMENTS = 4_000
@@ -21,29 +21,31 @@ _STRAYS = 50
 """The largest number of names of orphaned files in an event."""
 
 
-def started(run: Run, by: Who) -> Event:
+def run_started(run: Run, by: Actor) -> Event:
     """Return the event that a new run was accepted."""
-    return Event(Type.RUN_STARTED, run.id, by, "accepted", {**_facts(run), **_arguments(run), "snapshot": run.snapshot})
+    return Event(
+        EventType.RUN_STARTED, run.id, by, "accepted", {**_facts(run), **_arguments(run), "snapshot": run.snapshot}
+    )
 
 
-def joined(run: Run, by: Who) -> Event:
+def run_joined(run: Run, by: Actor) -> Event:
     """Return the event that a request to start a report was answered with a run that was active already."""
-    return Event(Type.RUN_JOINED, run.id, by, "accepted", _facts(run))
+    return Event(EventType.RUN_JOINED, run.id, by, "accepted", _facts(run))
 
 
-def cancelled(run: Run, by: Who) -> Event:
+def run_cancelled(run: Run, by: Actor) -> Event:
     """Return the event that somebody cancelled a run."""
-    return Event(Type.RUN_CANCELLED, run.id, by, "accepted", _facts(run))
+    return Event(EventType.RUN_CANCELLED, run.id, by, "accepted", _facts(run))
 
 
-def ended(run: Run) -> Event:
+def run_ended(run: Run) -> Event:
     """Return the event that a run has ended, with its state and its files, extracts excluded."""
     files = [_file(artefact) for artefact in run.artefacts if artefact.format != EXTRACT]
     facts = {**_facts(run), "launcher": run.launcher, "rows": run.rows, "files": files or None}
-    return Event(Type.RUN_ENDED, run.id, SYSTEM, run.state.value, facts)
+    return Event(EventType.RUN_ENDED, run.id, SYSTEM, run.state.value, facts)
 
 
-def downloaded(run: Run, artefact: Artefact, by: Who, name: str, span: tuple[int, int] | None) -> Event:
+def report_downloaded(run: Run, artefact: Artifact, by: Actor, name: str, span: tuple[int, int] | None) -> Event:
     """Return the event that a file is downloaded.
 
     Args:
@@ -51,18 +53,18 @@ def downloaded(run: Run, artefact: Artefact, by: Who, name: str, span: tuple[int
         span: the range of bytes, the end exclusive; None for the whole file. The event has it as HTTP does, the end
             inclusive: (0, 100) becomes "0-99".
     """
-    facts = {**_facts(run), **_file(artefact), "fileName": shortened(name)}
+    facts = {**_facts(run), **_file(artefact), "fileName": truncated(name)}
     if span is not None:
         facts["range"] = f"{span[0]}-{span[1] - 1}"
-    return Event(Type.REPORT_DOWNLOADED, run.id, by, "success", facts)
+    return Event(EventType.REPORT_DOWNLOADED, run.id, by, "success", facts)
 
 
-def switched(report_type: str, by: Who, *, off: bool) -> Event:
+def report_switched(report_type: str, by: Actor, *, off: bool) -> Event:
     """Return the event that a report was switched off or on."""
-    return Event(Type.REPORT_SWITCHED, report_type, by, "off" if off else "on", {"report": report_type})
+    return Event(EventType.REPORT_SWITCHED, report_type, by, "off" if off else "on", {"report": report_type})
 
 
-def swept(run_id: str, what: str, files: Sequence[Artefact], why: str, by: Who) -> Event:
+def retention_swept(run_id: str, what: str, files: Sequence[Artifact], why: str, by: Actor) -> Event:
     """Return the event that a sweep removes the files of a run, or the run with the files that it still has.
 
     Args:
@@ -72,20 +74,20 @@ def swept(run_id: str, what: str, files: Sequence[Artefact], why: str, by: Who) 
     listed = [_file(artefact) for artefact in files if artefact.format != EXTRACT]
     size = sum(artefact.bytes for artefact in files)
     facts = {"run": run_id, "bytes": size, "files": listed or None, "reason": why}
-    return Event(Type.RETENTION_SWEPT, run_id, by, what, facts)
+    return Event(EventType.RETENTION_SWEPT, run_id, by, what, facts)
 
 
-def swept_strays(names: Sequence[str], size: int, by: Who) -> Event:
+def orphaned_files_swept(names: Sequence[str], size: int, by: Actor) -> Event:
     """Return the event that a sweep removes orphaned files; `size` is their size in bytes, all together."""
-    facts = {"files": [shortened(name) for name in names[:_STRAYS]], "fileCount": len(names), "bytes": size}
-    return Event(Type.RETENTION_SWEPT, "strays", by, "stray", facts)
+    facts = {"files": [truncated(name) for name in names[:_STRAYS]], "fileCount": len(names), "bytes": size}
+    return Event(EventType.RETENTION_SWEPT, "strays", by, "stray", facts)
 
 
 def _facts(run: Run) -> dict[str, Any]:
     return {"run": run.id, "report": run.report_type}
 
 
-def _file(artefact: Artefact) -> dict[str, Any]:
+def _file(artefact: Artifact) -> dict[str, Any]:
     return {
         "format": artefact.format,
         "fileName": artefact.name,
@@ -96,7 +98,7 @@ def _file(artefact: Artefact) -> dict[str, Any]:
 
 
 def _arguments(run: Run) -> Mapping[str, Any]:
-    text = canonical(run.arguments)
+    text = canonical_json(run.arguments)
     if len(text) <= _LONGEST_ARGUMENTS:
         return {"arguments": dict(run.arguments)}
     return {"argumentsSha256": hashlib.sha256(text.encode()).hexdigest()}

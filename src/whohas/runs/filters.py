@@ -24,29 +24,29 @@ import sqlalchemy as sa
 
 from whohas.errors import InvalidArguments
 
-LONGEST = 8_000
+MAX_FILTER_CHARACTERS = 8_000
 """The largest number of characters of a filter."""
-DEEPEST = 20
+MAX_NESTING = 20
 """The largest number of nested parentheses and `not`."""
-MOST_VALUES = 500
+MAX_VALUES = 500
 """The largest number of quoted texts in one filter: each becomes a bound parameter of the statement."""
 
-Test = Callable[[list[str]], sa.ColumnElement[bool]]
+ConditionFactory = Callable[[list[str]], sa.ColumnElement[bool]]
 """Returns the condition that a field equals one of some texts. Raises ValueError, with a message that completes the
 sentence `filters is wrong at character 5: …`, where a text is no possible value of the field."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FilterField:
     """A field that filters can name.
 
     Attributes:
         equals: makes the condition for `eq`, `ne` and `in`.
-        missing: the condition for `isnull`, negated for `pr`; None where the field is never null.
+        is_null: the condition for `isnull`, negated for `pr`; None where the field is never null.
     """
 
-    equals: Test
-    missing: sa.ColumnElement[bool] | None = None
+    equals: ConditionFactory
+    is_null: sa.ColumnElement[bool] | None = None
 
 
 _TOKEN = re.compile(
@@ -56,13 +56,13 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class _FilterToken:
     kind: str
     text: str
     at: int
 
 
-def condition(text: str, fields: Mapping[str, Field]) -> sa.ColumnElement[bool]:
+def parse_filter(text: str, fields: Mapping[str, FilterField]) -> sa.ColumnElement[bool]:
     """Parse a filter, and return it as an SQL condition with its texts as bound parameters.
 
     Args:
@@ -73,24 +73,24 @@ def condition(text: str, fields: Mapping[str, Field]) -> sa.ColumnElement[bool]:
         InvalidArguments: the filter is malformed, names an unknown field or is too long; the message says at which
             character.
     """
-    if len(text) > LONGEST:
-        raise InvalidArguments(f"filters has {len(text):,} characters; {LONGEST:,} is the most.")
-    return _Reading(text, fields).parse()
+    if len(text) > MAX_FILTER_CHARACTERS:
+        raise InvalidArguments(f"filters has {len(text):,} characters; {MAX_FILTER_CHARACTERS:,} is the most.")
+    return _FilterParser(text, fields).parse()
 
 
-class _Reading:
+class _FilterParser:
     """A recursive-descent parser of one filter; one method for each rule of the grammar above."""
 
-    def __init__(self, text: str, fields: Mapping[str, Field]) -> None:
+    def __init__(self, text: str, fields: Mapping[str, FilterField]) -> None:
         self._text = text
         self._fields = fields
         self._tokens = self._split()
         self._next = 0
         self._values = 0
 
-    def _split(self) -> list[_Token]:
+    def _split(self) -> list[_FilterToken]:
         """Return the tokens of the filter, followed by one of the kind `end`."""
-        tokens: list[_Token] = []
+        tokens: list[_FilterToken] = []
         position = 0
         end = len(self._text.rstrip())
         while position < end:
@@ -102,9 +102,9 @@ class _Reading:
                     self._fail("the text that begins here has no closing quote", start)
                 self._fail(f"{self._text[start]!r} has no meaning here; texts stand in double quotes", start)
             kind = match.lastgroup or ""
-            tokens.append(_Token(kind, match[kind], match.start(kind)))
+            tokens.append(_FilterToken(kind, match[kind], match.start(kind)))
             position = match.end()
-        tokens.append(_Token("end", "", end))
+        tokens.append(_FilterToken("end", "", end))
         return tokens
 
     def parse(self) -> sa.ColumnElement[bool]:
@@ -128,8 +128,8 @@ class _Reading:
         return sa.and_(*operands) if len(operands) > 1 else operands[0]
 
     def _operand(self, depth: int) -> sa.ColumnElement[bool]:
-        if depth > DEEPEST:
-            self._fail(f"it is nested more than {DEEPEST} levels deep", self._peek().at)
+        if depth > MAX_NESTING:
+            self._fail(f"it is nested more than {MAX_NESTING} levels deep", self._peek().at)
         if self._accept_keyword("not"):
             return sa.not_(self._operand(depth + 1))
         if self._accept_sign("("):
@@ -156,29 +156,29 @@ class _Reading:
                     texts.append(self._literal())
                 self._expect_sign(")")
                 return self._equals(field, texts)
-            case "isnull" | "pr" if field.missing is not None:
-                return field.missing if operator.text.lower() == "isnull" else sa.not_(field.missing)
+            case "isnull" | "pr" if field.is_null is not None:
+                return field.is_null if operator.text.lower() == "isnull" else sa.not_(field.is_null)
             case "isnull" | "pr":
                 self._fail(f"{name.text} is never null", operator.at)
             case _:
                 self._fail(f"there is no operator {operator.text[:60]!r} (eq, ne, in, isnull, pr)", operator.at)
 
-    def _equals(self, field: Field, texts: list[_Token]) -> sa.ColumnElement[bool]:
+    def _equals(self, field: FilterField, texts: list[_FilterToken]) -> sa.ColumnElement[bool]:
         self._values += len(texts)
-        if self._values > MOST_VALUES:
-            self._fail(f"it has more than {MOST_VALUES} texts", texts[-1].at)
+        if self._values > MAX_VALUES:
+            self._fail(f"it has more than {MAX_VALUES} texts", texts[-1].at)
         try:
             return field.equals([re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL) for token in texts])
         except ValueError as error:
             self._fail(str(error), texts[0].at)
 
-    def _literal(self) -> _Token:
+    def _literal(self) -> _FilterToken:
         token = self._expect("text", "a text in double quotes")
         if "\0" in token.text or any("\ud800" <= letter <= "\udfff" for letter in token.text):
             self._fail("a text has a NUL or half a character", token.at)
         return token
 
-    def _peek(self) -> _Token:
+    def _peek(self) -> _FilterToken:
         return self._tokens[self._next]
 
     def _accept_keyword(self, keyword: str) -> bool:
@@ -197,7 +197,7 @@ class _Reading:
         if not self._accept_sign(sign):
             self._fail_expected(f"`{sign}`")
 
-    def _expect(self, kind: str, what: str) -> _Token:
+    def _expect(self, kind: str, what: str) -> _FilterToken:
         token = self._peek()
         if token.kind != kind:
             self._fail_expected(what)
@@ -213,7 +213,7 @@ class _Reading:
         raise InvalidArguments(f"filters is wrong at character {at + 1}: {why}.")
 
 
-def ordering(text: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> list[sa.ColumnElement[Any]]:
+def parse_sorters(text: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> list[sa.ColumnElement[Any]]:
     """Parse sorters, and return them as the expressions of an ORDER BY, the most significant first.
 
     Args:

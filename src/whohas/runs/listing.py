@@ -9,16 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from whohas.runs import repository
-from whohas.runs.filters import Field, condition, ordering
-from whohas.runs.models import Run, State
+from whohas.runs.filters import FilterField, parse_filter, parse_sorters
+from whohas.runs.models import Run, RunState
 from whohas.runs.repository import ACTIVE_RUNS
 from whohas.runs.tables import run
 
-COMPLETION = {
-    "SUCCESS": State.SUCCEEDED,
-    "WARNING": State.WARNED,
-    "ERROR": State.FAILED,
-    "TERMINATED": State.CANCELLED,
+COMPLETION_STATUSES = {
+    "SUCCESS": RunState.SUCCEEDED,
+    "WARNING": RunState.WARNED,
+    "ERROR": RunState.FAILED,
+    "TERMINATED": RunState.CANCELLED,
     "TEMPERROR": None,
 }
 """The published API's `completionStatus` values, each with the state of a run that it stands for. No run of whohas ever
@@ -29,10 +29,10 @@ QUEUED_TASK = "QUEUED_TASK"
 
 
 def _completion(texts: list[str]) -> sa.ColumnElement[bool]:
-    unknown = [text for text in texts if text.upper() not in COMPLETION]
+    unknown = [text for text in texts if text.upper() not in COMPLETION_STATUSES]
     if unknown:
-        raise ValueError(f"completionStatus is never {unknown[0][:60]!r}; it is {', '.join(COMPLETION)}")
-    states = [state.value for text in texts if (state := COMPLETION[text.upper()]) is not None]
+        raise ValueError(f"completionStatus is never {unknown[0][:60]!r}; it is {', '.join(COMPLETION_STATUSES)}")
+    states = [state.value for text in texts if (state := COMPLETION_STATUSES[text.upper()]) is not None]
     return run.c.state.in_(states)
 
 
@@ -50,20 +50,20 @@ def _source(texts: list[str]) -> sa.ColumnElement[bool]:
 
 
 def _state(texts: list[str]) -> sa.ColumnElement[bool]:
-    known = [state.value for state in State]
+    known = [state.value for state in RunState]
     unknown = [text for text in texts if text.lower() not in known]
     if unknown:
         raise ValueError(f"state is never {unknown[0][:60]!r}; it is {', '.join(known)}")
     return run.c.state.in_([text.lower() for text in texts])
 
 
-FIELDS: Mapping[str, Field] = {
-    "id": Field(run.c.id.in_),
-    "sourceId": Field(_source),
-    "completionStatus": Field(_completion, missing=ACTIVE_RUNS),
-    "type": Field(_type),
-    "launcher": Field(run.c.launcher.in_),
-    "state": Field(_state),
+FIELDS: Mapping[str, FilterField] = {
+    "id": FilterField(run.c.id.in_),
+    "sourceId": FilterField(_source),
+    "completionStatus": FilterField(_completion, is_null=ACTIVE_RUNS),
+    "type": FilterField(_type),
+    "launcher": FilterField(run.c.launcher.in_),
+    "state": FilterField(_state),
 }
 """The fields that filters can name. `state` is an extension of whohas; the others are defined by the published API."""
 
@@ -71,25 +71,25 @@ SORTERS: Mapping[str, sa.ColumnElement[Any]] = {"created": run.c.created}
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListRequest:
     """A request for a page of runs.
 
     Attributes:
-        filters: a filter as `filters.condition` parses it; empty for all runs.
-        sorters: sorters as `filters.ordering` parses them; empty for the newest first.
-        pending: whether only runs that are not over are wanted.
+        filters: a filter as `filters.parse_filter` parses it; empty for all runs.
+        sorters: sorters as `filters.parse_sorters` parses them; empty for the newest first.
+        only_active: whether only runs that are not over are wanted.
         limit: the largest number of runs on the page.
         offset: the number of runs to skip before the page.
     """
 
     filters: str = ""
     sorters: str = ""
-    pending: bool = False
+    only_active: bool = False
     limit: int = 250
     offset: int = 0
 
 
-def page(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> list[Run]:
+def list_page(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[bool]) -> list[Run]:
     """Return a page of runs. Runs that sort equal are ordered by id, so that pages do not overlap.
 
     Example: with 5 runs and a limit of 2, the offsets 0, 2 and 4 give pages of 2, 2 and 1 runs.
@@ -100,13 +100,13 @@ def page(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> 
     Raises:
         InvalidArguments: filters or sorters are malformed.
     """
-    order = ordering(asked.sorters, SORTERS) or [run.c.created.desc()]
+    order = parse_sorters(asked.sorters, SORTERS) or [run.c.created.desc()]
     selection = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
-        return repository.listed(connection, selection, order, asked.limit, asked.offset)
+        return repository.list_runs(connection, selection, order, asked.limit, asked.offset)
 
 
-def count(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) -> int:
+def count_all(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[bool]) -> int:
     """Return the number of runs on all pages; sorters, limit and offset are ignored.
 
     Args:
@@ -120,7 +120,7 @@ def count(database: sa.Engine, asked: Listing, *seen: sa.ColumnElement[bool]) ->
         return repository.count(connection, selection)
 
 
-def _conditions(asked: Listing) -> Iterator[sa.ColumnElement[bool]]:
-    yield ACTIVE_RUNS if asked.pending else sa.true()
+def _conditions(asked: ListRequest) -> Iterator[sa.ColumnElement[bool]]:
+    yield ACTIVE_RUNS if asked.only_active else sa.true()
     if asked.filters.strip():
-        yield condition(asked.filters, FIELDS)
+        yield parse_filter(asked.filters, FIELDS)

@@ -8,17 +8,28 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
 
-from whohas.reports.base import Level, Message
-from whohas.storage import Artefact
+from whohas.reports.base import Message, MessageLevel
+from whohas.storage import Artifact
 
 RunId = NewType("RunId", str)
 """The id of a run, 32 lower-case hex digits; in the API it is both `id` and `taskResultId`."""
 
 
-__all__ = ["ACTIVE", "TRANSITIONS", "Artefact", "Level", "Message", "Run", "RunId", "State", "Transition", "origin"]
+__all__ = [
+    "ACTIVE_STATES",
+    "TRANSITIONS",
+    "Artifact",
+    "Message",
+    "MessageLevel",
+    "Run",
+    "RunId",
+    "RunState",
+    "Transition",
+    "log_context",
+]
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """The state of a run; `TRANSITIONS` lists the changes from one to another."""
 
     QUEUED = "queued"
@@ -37,19 +48,19 @@ class State(StrEnum):
     """Over, without files, because somebody cancelled it."""
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the run has ended: its state does not change any more."""
-        return self not in ACTIVE
+        return self not in ACTIVE_STATES
 
 
-def origin(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+def log_context(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields that log lines on a run carry beyond its id: `tracking_id` and `schedule`, where the run's
     attributes have them."""
     names = {"trackingId": "tracking_id", "schedule": "schedule"}
     return {names[name]: value for name, value in attributes.items() if name in names}
 
 
-ACTIVE = (State.QUEUED, State.RUNNING, State.CANCELLING)
+ACTIVE_STATES = (RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING)
 """The states in which a run is not over. While it is in one, an identical request gets this run instead of a new one
 (single flight), unless its report is concurrent."""
 
@@ -61,28 +72,30 @@ class Transition:
     Attributes:
         before: the state before; None for a new run.
         after: the state after.
-        by: the name of the function of `repository` that makes the change.
+        statement: the name of the function of `repository` that makes the change.
         when: the event that causes it, in a few words for the documentation.
     """
 
-    before: State | None
-    after: State
-    by: str
+    before: RunState | None
+    after: RunState
+    statement: str
     when: str
 
 
 TRANSITIONS = (
-    Transition(None, State.QUEUED, "insert", "started, and nobody held its key"),
-    Transition(State.QUEUED, State.RUNNING, "claim", "a worker takes it"),
-    Transition(State.QUEUED, State.CANCELLED, "ask_to_cancel", "cancelled before its turn"),
-    Transition(State.RUNNING, State.SUCCEEDED, "finish", "its files are made"),
-    Transition(State.RUNNING, State.WARNED, "finish", "its files are made, with something to know"),
-    Transition(State.RUNNING, State.FAILED, "finish", "it cannot be made; its messages say why"),
-    Transition(State.RUNNING, State.CANCELLING, "ask_to_cancel", "cancelled while its child works"),
-    Transition(State.RUNNING, State.QUEUED, "hand_back", "its worker shuts down"),
-    Transition(State.RUNNING, State.QUEUED, "release", "its worker died, or its child was killed; counted as lost"),
-    Transition(State.CANCELLING, State.CANCELLED, "confirm_cancelled", "its child is gone"),
-    Transition(State.CANCELLING, State.CANCELLED, "release", "its worker died, and its child with it"),
+    Transition(None, RunState.QUEUED, "insert", "started, and nobody held its key"),
+    Transition(RunState.QUEUED, RunState.RUNNING, "claim", "a worker takes it"),
+    Transition(RunState.QUEUED, RunState.CANCELLED, "request_cancel", "cancelled before its turn"),
+    Transition(RunState.RUNNING, RunState.SUCCEEDED, "finish", "its files are made"),
+    Transition(RunState.RUNNING, RunState.WARNED, "finish", "its files are made, with something to know"),
+    Transition(RunState.RUNNING, RunState.FAILED, "finish", "it cannot be made; its messages say why"),
+    Transition(RunState.RUNNING, RunState.CANCELLING, "request_cancel", "cancelled while its child works"),
+    Transition(RunState.RUNNING, RunState.QUEUED, "hand_back", "its worker shuts down"),
+    Transition(
+        RunState.RUNNING, RunState.QUEUED, "release", "its worker died, or its child was killed; counted as lost"
+    ),
+    Transition(RunState.CANCELLING, RunState.CANCELLED, "confirm_cancelled", "its child is gone"),
+    Transition(RunState.CANCELLING, RunState.CANCELLED, "release", "its worker died, and its child with it"),
 )
 """All allowed changes of a run's state. `repository` has the statements; a test checks them against this list."""
 
@@ -123,7 +136,7 @@ class Run:
     arguments: Mapping[str, Any]
     key: str
     attributes: Mapping[str, Any]
-    state: State
+    state: RunState
     snapshot: int
     launcher: str
     created: datetime
@@ -135,7 +148,7 @@ class Run:
     attempt: int
     formats: tuple[str, ...]
     messages: tuple[Message, ...]
-    artefacts: tuple[Artefact, ...]
+    artefacts: tuple[Artifact, ...]
     executor: str | None = None
     lost: int = 0
     size: int = 0

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from whohas.errors import InvalidArguments
-from whohas.formats.base import Options
-from whohas.formats.registry import find, formats
-from whohas.reports.base import Plan, Report, flag
+from whohas.formats.base import WriteOptions
+from whohas.formats.registry import find_format, formats
+from whohas.reports.base import Plan, Report, parse_flag
 from whohas.settings import Settings
 from whohas.zones import UnknownZone, parse_zone, zone_name
 
-ARGUMENTS: Mapping[str, str] = {
+FILE_ARGUMENTS: Mapping[str, str] = {
     "selectedFormats": "The formats of the files to make, a list: CSV, PDF or any other. Default: CSV and PDF "
     "(`WHOHAS_DEFAULT_FORMATS`), without PDF where there are more rows than `WHOHAS_PRINT_ROWS`; a report of several "
     "parts makes a zip of CSV files.",
@@ -32,7 +32,7 @@ ARGUMENTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputOptions:
     """The output formats of a run, and its arguments on files in normalised form.
 
     Attributes:
@@ -44,7 +44,7 @@ class Wish:
     arguments: Mapping[str, Any]
 
 
-def wish(arguments: Mapping[str, Any], settings: Settings, default: Sequence[str]) -> Wish:
+def parse_output_options(arguments: Mapping[str, Any], settings: Settings, default: Sequence[str]) -> OutputOptions:
     """Return the output formats and the normalised arguments on files of a request to start a report.
 
     Args:
@@ -56,7 +56,7 @@ def wish(arguments: Mapping[str, Any], settings: Settings, default: Sequence[str
     """
     default_selection = _formats(list(default))
     selected = _formats(arguments.get("selectedFormats")) or default_selection
-    write_options = options(arguments, settings)
+    write_options = parse_write_options(arguments, settings)
     normalised = {
         "selectedFormats": [name.upper() for name in selected] if selected != default_selection else None,
         "csvSeparator": write_options.separator if write_options.separator != "," else None,
@@ -65,19 +65,19 @@ def wish(arguments: Mapping[str, Any], settings: Settings, default: Sequence[str
         "timeZone": write_options.zone if write_options.zone != settings.time_zone else None,
         "pageSize": write_options.page if write_options.page != settings.page_size else None,
     }
-    return Wish(selected, {name: value for name, value in normalised.items() if value is not None})
+    return OutputOptions(selected, {name: value for name, value in normalised.items() if value is not None})
 
 
-def options(arguments: Mapping[str, Any], settings: Settings) -> Options:
+def parse_write_options(arguments: Mapping[str, Any], settings: Settings) -> WriteOptions:
     """Return how the files of a run are written: the arguments of the request, or else the settings.
 
     Raises:
         InvalidArguments: a separator, a flag, a time zone or a page size is invalid.
     """
-    return Options(
+    return WriteOptions(
         separator=_separator(arguments.get("csvSeparator")),
-        bom=flag("csvBom", arguments.get("csvBom")),
-        disarm=flag("csvDisarm", arguments.get("csvDisarm")),
+        bom=parse_flag("csvBom", arguments.get("csvBom")),
+        disarm=parse_flag("csvDisarm", arguments.get("csvDisarm")),
         zone=_zone(arguments.get("timeZone") or settings.time_zone),
         page="letter" if _page(arguments.get("pageSize") or settings.page_size) == "letter" else "a4",
     )
@@ -89,10 +89,10 @@ def default_formats(report: Report, plan: Plan, settings: Settings) -> tuple[str
     A zip of several parts holds CSV files. A report that defines default formats has these. Any other has the
     formats of the setting `default_formats`, without PDF where more than `print_rows` rows are expected.
     """
-    if plan.zipped:
+    if plan.is_zip:
         return ("csv",)
-    if report.formats:
-        return report.formats
+    if report.default_formats:
+        return report.default_formats
     rows = sum(statement.expected_rows for statement in plan.statements)
     selected = tuple(name for name in settings.default_formats if name != "pdf" or rows <= settings.print_rows)
     return selected or settings.default_formats
@@ -104,7 +104,7 @@ def _formats(value: object) -> tuple[str, ...]:
     names = value.split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in cast("list[object]", names)):
         raise InvalidArguments("The argument selectedFormats must be a list of formats, such as CSV and PDF.")
-    wanted = {find(name).name for name in cast("list[str]", names) if name.strip()}
+    wanted = {find_format(name).name for name in cast("list[str]", names) if name.strip()}
     return tuple(name for name in formats() if name in wanted)
 
 

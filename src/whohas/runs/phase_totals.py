@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from whohas.db.engine import metadata, upserting
+from whohas.db.engine import insert_for, metadata
 
 phase_total = sa.Table(
     "phase_total",
@@ -23,7 +23,7 @@ phase_total = sa.Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
+class PhaseTotal:
     """The totals of one phase of one report type, over all runs that ended with files.
 
     Attributes:
@@ -39,7 +39,7 @@ class Total:
     rows: int
 
 
-def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[str, Any]]) -> None:
+def add_phases(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[str, Any]]) -> None:
     """Add the phases of a run to the totals, within the transaction that ends the run.
 
     Args:
@@ -47,7 +47,7 @@ def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[st
     """
     # rows are locked in one order, so that two runs that end at the same time cannot deadlock
     for phase in sorted(phases, key=lambda facts: facts["phase"]):
-        insert = upserting(connection, phase_total).values(
+        insert = insert_for(connection, phase_total).values(
             report_type=report_type,
             phase=phase["phase"],
             count=1,
@@ -58,6 +58,6 @@ def add(connection: sa.Connection, report_type: str, phases: Sequence[Mapping[st
         connection.execute(insert.on_conflict_do_update(index_elements=["report_type", "phase"], set_=added))
 
 
-def totals(connection: sa.Connection) -> list[Total]:
+def read_totals(connection: sa.Connection) -> list[PhaseTotal]:
     """Return the totals of every report type and phase."""
-    return [Total(**row) for row in connection.execute(sa.select(phase_total)).mappings()]
+    return [PhaseTotal(**row) for row in connection.execute(sa.select(phase_total)).mappings()]

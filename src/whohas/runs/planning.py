@@ -11,23 +11,23 @@ from dataclasses import replace
 from deltalake.exceptions import DeltaError
 
 from whohas import reports
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 from whohas.errors import InvalidArguments, NotFound, WhohasError
-from whohas.formats.base import About
-from whohas.reports.sources import INCOMPLETE
+from whohas.formats.base import ReportMetadata
+from whohas.reports.sources import INCOMPLETE_KEY
 from whohas.runs.models import Run
-from whohas.runs.output_options import options
+from whohas.runs.output_options import parse_write_options
 from whohas.runs.plans import RunPlan
-from whohas.search.index import build, held_index, index_versions
-from whohas.search.limits import Limits
+from whohas.search.index import build_index, index_versions, locked_index
+from whohas.search.limits import SearchLimits
 from whohas.settings import Settings
 from whohas.storage import EXTRACT
-from whohas.warehouse.catalog import catalogue
-from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
+from whohas.warehouse.catalog import read_catalog
+from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error
 
 
 @contextmanager
-def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Snapshot]:
+def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Snapshot]:
     """Yield the snapshot of a run while its plan is executed, after checking that all files that the plan reads exist.
 
     Only the search indexes of the newest snapshots are kept. If the plan reads one, it is built again where it is
@@ -43,7 +43,7 @@ def held_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
     """
     snapshot = warehouse.snapshot(run.snapshot)
     _require(snapshot, plan.files)
-    with held_index(warehouse, snapshot) if plan.views else nullcontext():
+    with locked_index(warehouse, snapshot) if plan.views else nullcontext():
         before = index_versions(snapshot) if plan.views else None
         try:
             yield snapshot
@@ -65,16 +65,16 @@ class IndexChanged(WhohasError):
 
 def _require(snapshot: Snapshot, files: Mapping[str, Sequence[str]], error: Exception | None = None) -> None:
     if gone := _missing(snapshot, files):
-        raise no_longer_kept(snapshot.number, gone) from error
+        raise deleted_data_error(snapshot.number, gone) from error
 
 
 def _missing(snapshot: Snapshot, files: Mapping[str, Sequence[str]]) -> list[str]:
     return [path for paths in files.values() for path in paths if not (snapshot.root / path).is_file()]
 
 
-def about_of(run: Run, snapshot: Snapshot) -> About:
+def run_metadata(run: Run, snapshot: Snapshot) -> ReportMetadata:
     """Return the metadata of a run that is written into its files."""
-    return About(
+    return ReportMetadata(
         run=run.id,
         report=run.report_type,
         title=run.report_name,
@@ -85,21 +85,23 @@ def about_of(run: Run, snapshot: Snapshot) -> About:
         snapshot=snapshot.number,
         loaded=snapshot.loaded.timestamp() if snapshot.loaded else 0.0,
         org=str(run.attributes.get("org", "")),
-        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE), ""),
+        gaps=next((message.text for message in run.messages if message.key == INCOMPLETE_KEY), ""),
     )
 
 
-def planned_now(run: Run, warehouse: Warehouse, settings: Settings) -> RunPlan:
+def plan_late(run: Run, warehouse: Warehouse, settings: Settings) -> RunPlan:
     """Return a plan, made by this version, for a run that an earlier version queued without one.
 
     Raises:
         NotFound: the run's snapshot is no longer kept.
         InvalidArguments: this version does not accept the run's arguments.
     """
-    return replace(RunPlan.of(*_planned(run, warehouse, settings), options(run.arguments, settings)), late=True)
+    return replace(
+        RunPlan.of(*_planned(run, warehouse, settings), parse_write_options(run.arguments, settings)), late=True
+    )
 
 
-def planned_as_recorded(run: Run, statement: str, format: str, warehouse: Warehouse, settings: Settings) -> RunPlan:
+def plan_from_recorded_sql(run: Run, statement: str, format: str, warehouse: Warehouse, settings: Settings) -> RunPlan:
     """Return a plan for a run of an earlier version that ended without one, from the SQL that was recorded with it.
 
     The run is planned by this version. Where its SQL differs from the recorded SQL, ignoring white space and old
@@ -114,20 +116,20 @@ def planned_as_recorded(run: Run, statement: str, format: str, warehouse: Wareho
             yields other columns than this version knows.
         Unavailable: the search index that the run read is missing and cannot be built now.
     """
-    with refused_as_not_found(run, format):
+    with errors_as_not_found(run, format):
         plan, snapshot = _planned(run, warehouse, settings)
         recorded = _OLD_ATTRIBUTE.sub(_as_map_lookup, statement)
-        if _one_spaced(_OLD_ALIAS.sub("", plan.text)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
+        if _one_spaced(_OLD_ALIAS.sub("", plan.sql)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
             if plan.statement is None or _column_names(recorded) != [column.name for column in plan.statement.columns]:
                 raise NotFound(
                     "Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again."
                 )
             plan = replace(plan, statement=replace(plan.statement, sql=recorded))
-        return RunPlan.of(plan, snapshot, options(run.arguments, settings))
+        return RunPlan.of(plan, snapshot, parse_write_options(run.arguments, settings))
 
 
 @contextmanager
-def refused_as_not_found(run: Run, format: str) -> Generator[None]:
+def errors_as_not_found(run: Run, format: str) -> Generator[None]:
     """Convert errors that mean that a run's rows cannot be computed again into `NotFound`, with a message that lists
     the formats that the run has.
 
@@ -137,13 +139,13 @@ def refused_as_not_found(run: Run, format: str) -> Generator[None]:
     try:
         yield
     except (InvalidArguments, NotFound) as error:
-        raise NotFound(f"{none_now(run, format)} {error.message}") from error
+        raise NotFound(f"{no_file_message(run, format)} {error.message}") from error
     except (DeltaError, FileNotFoundError) as error:
         gone = f"Data files of its snapshot {run.snapshot} have been removed."
-        raise NotFound(f"{none_now(run, format)} {gone}") from error
+        raise NotFound(f"{no_file_message(run, format)} {gone}") from error
 
 
-def none_now(run: Run, format: str) -> str:
+def no_file_message(run: Run, format: str) -> str:
     """Return the beginning of an error message: the run has no file in this format, and which formats it has."""
     made = ", ".join(artefact.format.upper() for artefact in run.artefacts if artefact.format != EXTRACT)
     return f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now."
@@ -156,7 +158,7 @@ _OLD_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')
 def _as_map_lookup(match: re.Match[str]) -> str:
     """Return today's SQL for an attribute: `a."attributes.city"` becomes `a.attributes['city']`."""
     name = match[1].replace('""', '"')
-    return f"a.attributes[{literal(name)}]"
+    return f"a.attributes[{string_literal(name)}]"
 
 
 _OLD_ALIAS = re.compile(r' AS "account\.[^"]*"')
@@ -169,13 +171,18 @@ def _one_spaced(sql: str) -> str:
 
 def _planned(run: Run, warehouse: Warehouse, settings: Settings) -> tuple[reports.Plan, Snapshot]:
     snapshot = warehouse.snapshot(run.snapshot)
-    report = reports.find(run.report_type, run.arguments)
-    if report.searches:
-        build(warehouse, snapshot)
-    request = reports.Request(
-        run.report_type, run.arguments, run.created, run.launcher, settings.search_phrases, Limits.of(settings)
+    report = reports.find_report(run.report_type, run.arguments)
+    if report.needs_search_index:
+        build_index(warehouse, snapshot)
+    request = reports.ReportRequest(
+        run.report_type,
+        run.arguments,
+        run.created,
+        run.launcher,
+        settings.search_phrases,
+        SearchLimits.from_settings(settings),
     )
-    return report.plan(request, catalogue(snapshot)), snapshot
+    return report.make_plan(request, read_catalog(snapshot)), snapshot
 
 
 def _column_names(sql: str) -> list[str] | None:

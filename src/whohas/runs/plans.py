@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from whohas import __version__, reports
-from whohas.engine.sql import with_columns, with_values
-from whohas.engine.statement import Column, Layout, Statement, TableFiles
-from whohas.formats.base import Options
-from whohas.reports.base import Part
+from whohas.engine.sql import attributes_as_columns, inline_parameters
+from whohas.engine.statement import FileLayout, ResultColumn, Statement, TableFiles
+from whohas.formats.base import WriteOptions
+from whohas.reports.base import ReportPart
 from whohas.search.index import index_versions
-from whohas.warehouse.attribute_columns import column_of, layouts
-from whohas.warehouse.catalog import catalogue
-from whohas.warehouse.evolved import duckdb_type, lacking
+from whohas.warehouse.attribute_columns import attribute_column_name, file_layouts
+from whohas.warehouse.catalog import read_catalog
+from whohas.warehouse.evolved import duckdb_type, missing_columns
 from whohas.warehouse.schema import TABLES, Table
 from whohas.warehouse.store import Snapshot
 
@@ -41,26 +41,26 @@ class RunPlan:
         late: whether the plan was made when the run was executed, because an earlier version queued it without one.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[ReportPart, ...]
     files: Mapping[str, tuple[str, ...]]
     views: Mapping[str, tuple[str, ...]]
-    options: Options
+    options: WriteOptions
     planner: str = __version__
     analyser: int | None = None
     late: bool = False
 
     @staticmethod
-    def of(plan: reports.Plan, snapshot: Snapshot, options: Options) -> RunPlan:
+    def of(plan: reports.Plan, snapshot: Snapshot, options: WriteOptions) -> RunPlan:
         """Return the plan of a run from a report's plan, with the data files of a snapshot.
 
         Args:
             options: how the output files are written.
         """
-        parts = plan.parts or (Part("", plan.statements[0]),)
+        parts = plan.parts or (ReportPart("", plan.statements[0]),)
         files, views = _read(plan.statements, snapshot)
         root = snapshot.root
         return RunPlan(
-            tuple(Part(part.name, replace(part.statement, tables={}, files={})) for part in parts),
+            tuple(ReportPart(part.name, replace(part.statement, tables={}, files={})) for part in parts),
             {name: tuple(_relative(path, root) for path in paths) for name, paths in files.items()},
             {name: tuple(_relative(path, root) for path in paths) for name, paths in views.items()},
             options,
@@ -75,18 +75,20 @@ class RunPlan:
     @property
     def sql(self) -> str:
         """The SQL with named parameters; of several statements each after a comment with the name of its part."""
-        return joined([(part.name, part.statement.sql) for part in self.parts])
+        return join_statements([(part.name, part.statement.sql) for part in self.parts])
 
     @property
-    def printed(self) -> str:
+    def runnable_sql(self) -> str:
         """The SQL with the values of all parameters inserted as literals, so that it can be executed as printed."""
-        return joined([(part.name, with_values(part.statement.sql, part.statement.parameters)) for part in self.parts])
+        return join_statements(
+            [(part.name, inline_parameters(part.statement.sql, part.statement.parameters)) for part in self.parts]
+        )
 
     def statements_at(self, root: Path) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
         """Return the statement of each part, and the tables that they read, for a warehouse in the folder `root`."""
         files = {name: [root / path for path in paths] for name, paths in self.files.items()}
         views = {name: [root / path for path in paths] for name, paths in self.views.items()}
-        return opened([part.statement for part in self.parts], files, views)
+        return resolve_files([part.statement for part in self.parts], files, views)
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
@@ -109,10 +111,10 @@ class RunPlan:
         """Return the plan that `to_json` wrote."""
         return RunPlan(
             tuple(
-                Part(
+                ReportPart(
                     part["name"],
                     Statement(
-                        columns=tuple(Column(**column) for column in part["columns"]),
+                        columns=tuple(ResultColumn(**column) for column in part["columns"]),
                         **{name: part[name] for name in _KEPT},
                     ),
                 )
@@ -120,7 +122,7 @@ class RunPlan:
             ),
             {name: tuple(paths) for name, paths in document["files"].items()},
             {name: tuple(paths) for name, paths in document["views"].items()},
-            Options(**document["options"]),
+            WriteOptions(**document["options"]),
             document["planner"],
             document["analyser"],
             document["late"],
@@ -147,7 +149,7 @@ class PartDigest:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class RowsDigest:
     """The digest of the rows of a run. Equal rows, in any order, have equal digests by the same version of an engine.
 
     It detects differences but proves nothing: the hash is fast and not cryptographic.
@@ -165,13 +167,13 @@ class Digest:
         return asdict(self)
 
     @staticmethod
-    def from_json(document: Mapping[str, Any]) -> Digest:
+    def from_json(document: Mapping[str, Any]) -> RowsDigest:
         """Return the digest that `to_json` wrote."""
-        return Digest(document["engine"], tuple(PartDigest(**part) for part in document["parts"]))
+        return RowsDigest(document["engine"], tuple(PartDigest(**part) for part in document["parts"]))
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RowsRecord:
     """The stored record of how a run's rows were computed.
 
     Attributes:
@@ -181,7 +183,7 @@ class Record:
     """
 
     plan: RunPlan | None = None
-    digest: Digest | None = None
+    digest: RowsDigest | None = None
     statement: str = ""
 
     @property
@@ -190,12 +192,12 @@ class Record:
         return self.plan.sql if self.plan else self.statement
 
     @property
-    def printed(self) -> str:
+    def runnable_sql(self) -> str:
         """The SQL with the values of parameters inserted; of a run without a plan the SQL as stored."""
-        return self.plan.printed if self.plan else self.statement
+        return self.plan.runnable_sql if self.plan else self.statement
 
 
-def joined(statements: Sequence[tuple[str, str]]) -> str:
+def join_statements(statements: Sequence[tuple[str, str]]) -> str:
     """Return the SQL of several statements as one text, each after a comment with its name; a single one unchanged.
 
     Args:
@@ -206,19 +208,19 @@ def joined(statements: Sequence[tuple[str, str]]) -> str:
     return "\n\n".join(f"-- {name}\n{sql};" for name, sql in statements)
 
 
-Files = Mapping[str, Sequence[Path]]
+FilesByTable = Mapping[str, Sequence[Path]]
 """Files by the name of a table or view."""
 
 
-def located(
+def resolve_at_snapshot(
     statements: Sequence[Statement], snapshot: Snapshot
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
     """Return statements in the form that the engine executes on a snapshot, and the tables that they read; see
-    `opened`."""
-    return opened(statements, *_read(statements, snapshot))
+    `resolve_files`."""
+    return resolve_files(statements, *_read(statements, snapshot))
 
 
-def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[Files, Files]:
+def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[FilesByTable, FilesByTable]:
     """Return the data files that any of the statements reads: of the tables, restricted to the partitions that some
     statement needs, and of the views of the search index."""
     partitions: dict[str, frozenset[str] | None] = {}
@@ -229,13 +231,13 @@ def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[Files, F
             partitions[name] = None if needed is None or known is None else needed | known
         for name, files in statement.files.items():
             views[name] = list(dict.fromkeys((*views.get(name, ()), *map(Path, files))))
-    known_files = catalogue(snapshot)
+    known_files = read_catalog(snapshot)
     files = {name: [file.path for file in known_files.files(name, needed)] for name, needed in partitions.items()}
     return files, views
 
 
-def opened(
-    statements: Sequence[Statement], files: Files, views: Files
+def resolve_files(
+    statements: Sequence[Statement], files: FilesByTable, views: FilesByTable
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
     """Return statements in the form that the engine executes on given files, and each table that they read, once.
 
@@ -259,22 +261,22 @@ def opened(
     single: dict[str, frozenset[str]] = {}
     for name, paths in files.items():
         wanted = attributes.get(name, ())
-        table_layouts, single[name] = layouts(paths, wanted)
+        table_layouts, single[name] = file_layouts(paths, wanted)
         columns = [(field.name, duckdb_type(field.type)) for field in TABLES[name].schema]
         # without any file the columns must be declared, so that the rewritten statement still has them
-        more = [] if table_layouts else [(column_of(attribute), "VARCHAR") for attribute in wanted]
+        more = [] if table_layouts else [(attribute_column_name(attribute), "VARCHAR") for attribute in wanted]
         tables.append(TableFiles(name, (*columns, *more), _with_lacks(table_layouts, TABLES[name])))
-    tables += (TableFiles(name, (), (Layout(tuple(map(str, paths))),)) for name, paths in views.items())
+    tables += (TableFiles(name, (), (FileLayout(tuple(map(str, paths))),)) for name, paths in views.items())
     return tuple(_with_columns(statement, single) for statement in statements), tuple(tables)
 
 
-def _with_lacks(table_layouts: Sequence[Layout], table: Table) -> tuple[Layout, ...]:
+def _with_lacks(table_layouts: Sequence[FileLayout], table: Table) -> tuple[FileLayout, ...]:
     """Return the layouts with the columns that files of earlier versions lack, split so that the files of each layout
     lack the same columns."""
     return tuple(
-        Layout(tuple(files), layout.more, lacks)
+        FileLayout(tuple(files), layout.computed_columns, lacks)
         for layout in table_layouts
-        for lacks, files in groupby(layout.files, key=lambda file: lacking(Path(file), table))
+        for lacks, files in groupby(layout.files, key=lambda file: missing_columns(Path(file), table))
     )
 
 
@@ -293,7 +295,7 @@ def _with_columns(statement: Statement, single: Mapping[str, frozenset[str]]) ->
     }
     return replace(
         statement,
-        sql=with_columns(statement.sql, attributes, column_of),
+        sql=attributes_as_columns(statement.sql, attributes, attribute_column_name),
         columns=tuple(replace(column, single=column.name in names) for column in statement.columns),
     )
 

@@ -18,21 +18,21 @@ import sqlalchemy as sa
 from whohas import audit
 from whohas.audit.events import SYSTEM
 from whohas.db import locks
-from whohas.db.engine import Instant, upserting
-from whohas.db.outbox import claimable
+from whohas.db.engine import UTCDateTime, insert_for
+from whohas.db.outbox import claimable_keys
 from whohas.runs import audit_events, phase_totals, webhook_messages
-from whohas.runs.models import ACTIVE, Level, Message, Run, RunId, State
-from whohas.runs.plans import Digest, Record, RunPlan
-from whohas.runs.tables import HOLDS_KEY, QUEUED, hold, report_switch, run, run_launch, run_plan
-from whohas.storage import Artefact
+from whohas.runs.models import ACTIVE_STATES, Message, MessageLevel, Run, RunId, RunState
+from whohas.runs.plans import RowsDigest, RowsRecord, RunPlan
+from whohas.runs.tables import BLOCKS_KEY, IS_QUEUED, hold, report_switch, run, run_launch, run_plan
+from whohas.storage import Artifact
 
-CHANNEL = "whohas_run"
+NOTIFY_CHANNEL = "whohas_run"
 """The PostgreSQL notification channel to which a transaction that queues a run sends a `NOTIFY`."""
 
-_ACTIVE = tuple(s.value for s in ACTIVE)
+_ACTIVE = tuple(s.value for s in ACTIVE_STATES)
 ACTIVE_RUNS = run.c.state.in_(_ACTIVE)
 _OVER = run.c.state.not_in(_ACTIVE)
-_HELD = (State.RUNNING.value, State.CANCELLING.value)
+_HELD = (RunState.RUNNING.value, RunState.CANCELLING.value)
 _HOLDS_KEY = sa.and_(run.c.single_flight.is_(True), ACTIVE_RUNS)
 _FREE = ~sa.exists().where(hold.c.run_id == run.c.id)
 
@@ -64,8 +64,8 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "messages": _messages(new.messages),
         "artefacts": [],
     }
-    statement = upserting(connection, run).values(values)
-    guarded = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=HOLDS_KEY)
+    statement = insert_for(connection, run).values(values)
+    guarded = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=BLOCKS_KEY)
     # RETURNING, because PostgreSQL's driver gives no count of rows for an insert
     if connection.execute(guarded.returning(run.c.id)).first() is None:
         return False
@@ -73,13 +73,13 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
     return True
 
 
-def keep_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
+def insert_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
     """Store the plan of a run, unless it has one."""
-    new = upserting(connection, run_plan).values(run=run_id, plan=plan.to_json())
+    new = insert_for(connection, run_plan).values(run=run_id, plan=plan.to_json())
     connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
 
 
-def record(connection: sa.Connection, run_id: str) -> Record:
+def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
     """Return the stored plan, digest and SQL of a run; an empty record where there is no such run."""
     query = (
         sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest)
@@ -88,15 +88,15 @@ def record(connection: sa.Connection, run_id: str) -> Record:
     )
     row = connection.execute(query).first()
     if row is None:
-        return Record()
-    return Record(
+        return RowsRecord()
+    return RowsRecord(
         None if row.plan is None else RunPlan.from_json(row.plan),
-        None if row.digest is None else Digest.from_json(row.digest),
+        None if row.digest is None else RowsDigest.from_json(row.digest),
         row.statement,
     )
 
 
-def active(connection: sa.Connection, key: str) -> Run | None:
+def get_active(connection: sa.Connection, key: str) -> Run | None:
     """Return the active run with a key that blocks others with the same key, or None."""
     return _first_run(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
 
@@ -106,7 +106,7 @@ def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -
     return _first_run(connection.execute(_BY_ID.where(*seen) if seen else _BY_ID, {"run_id": run_id}))
 
 
-def with_beginning(connection: sa.Connection, beginning: str, most: int) -> list[Run]:
+def find_by_id_prefix(connection: sa.Connection, beginning: str, most: int) -> list[Run]:
     """Return runs whose ids start with a text, the newest first, at most `most`."""
     query = sa.select(run).where(run.c.id.startswith(beginning, autoescape=True)).order_by(run.c.created.desc())
     return _all_runs(connection.execute(query.limit(most)))
@@ -119,13 +119,13 @@ def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElem
     return None if row is None else (_run(row), row["off"])
 
 
-def goes_on(connection: sa.Connection, mine: Run) -> bool:
+def is_running(connection: sa.Connection, mine: Run) -> bool:
     """Return whether a run is still running on this attempt. Supervisors call this ten times a second for each run."""
-    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state == State.RUNNING.value)
+    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state == RunState.RUNNING.value)
     return connection.execute(query).first() is not None
 
 
-def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
+def ended_since(connection: sa.Connection, since: datetime) -> list[Run]:
     """Return the runs that ended after a time, in the order of their ends."""
     query = sa.select(run).where(run.c.completed > since).order_by(run.c.completed)
     return _all_runs(connection.execute(query))
@@ -133,14 +133,14 @@ def over_since(connection: sa.Connection, since: datetime) -> list[Run]:
 
 def newest_with_files(connection: sa.Connection, key: str, *seen: sa.ColumnElement[bool]) -> Run | None:
     """Return the run with a key that ended with files and reads the newest snapshot, or None."""
-    ended = (State.SUCCEEDED.value, State.WARNED.value)
+    ended = (RunState.SUCCEEDED.value, RunState.WARNED.value)
     # first by snapshot, whose numbers increase even where the clock was set back
     newest = run.c.snapshot.desc(), run.c.created.desc()
     query = sa.select(run).where(run.c.key == key, run.c.state.in_(ended), *seen).order_by(*newest)
     return _first_run(connection.execute(query.limit(1)))
 
 
-def listed(
+def list_runs(
     connection: sa.Connection,
     chosen: sa.ColumnElement[bool],
     order: Sequence[sa.ColumnElement[Any]] = (run.c.created,),
@@ -173,41 +173,41 @@ def launches_of(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> di
     return launches
 
 
-def count_by_state(connection: sa.Connection) -> list[tuple[State, str, int]]:
+def count_by_state(connection: sa.Connection) -> list[tuple[RunState, str, int]]:
     """Return the number of runs for each state and report type, as (state, report type, count)."""
     query = sa.select(run.c.state, run.c.report_type, sa.func.count()).group_by(run.c.state, run.c.report_type)
-    return [(State(state), report_type, runs) for state, report_type, runs in connection.execute(query)]
+    return [(RunState(state), report_type, runs) for state, report_type, runs in connection.execute(query)]
 
 
 def oldest_queued(connection: sa.Connection) -> datetime | None:
     """Return when the oldest queued run was requested; None if no run is queued."""
     oldest = sa.select(sa.func.min(run.c.created, type_=run.c.created.type))
-    return connection.execute(oldest.where(run.c.state == State.QUEUED.value)).scalar_one()
+    return connection.execute(oldest.where(run.c.state == RunState.QUEUED.value)).scalar_one()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionFacts:
     """The columns of a run that decide what retention may remove.
 
     Attributes:
         id: the run's id.
-        over: whether the run is over.
-        free: whether it is under no legal hold.
+        is_over: whether the run is over.
+        is_unheld: whether it is under no legal hold.
         files: its artifacts.
         messages: its messages.
     """
 
     id: str
-    over: bool
-    free: bool
-    files: tuple[Artefact, ...]
+    is_over: bool
+    is_unheld: bool
+    files: tuple[Artifact, ...]
     messages: tuple[Message, ...]
 
 
 _KEPT = sa.select(run.c.id, _OVER.label("over"), _FREE.label("free"), run.c.artefacts, run.c.messages)
 
 
-def kept(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Kept | None:
+def get_retention_facts(connection: sa.Connection, run_id: str, *, lock: bool = False) -> RetentionFacts | None:
     """Return the retention facts of a run; None if there is no such run.
 
     Args:
@@ -217,7 +217,7 @@ def kept(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Kept 
     return None if row is None else _kept(row)
 
 
-def kept_by_all(connection: sa.Connection, *, since: datetime | None = None) -> list[Kept]:
+def list_retention_facts(connection: sa.Connection, *, since: datetime | None = None) -> list[RetentionFacts]:
     """Return the retention facts of the runs that are over, the oldest first.
 
     Args:
@@ -229,7 +229,7 @@ def kept_by_all(connection: sa.Connection, *, since: datetime | None = None) -> 
     return [_kept(row) for row in connection.execute(query)]
 
 
-def kept_before(connection: sa.Connection, before: datetime) -> list[Kept]:
+def list_expired(connection: sa.Connection, before: datetime) -> list[RetentionFacts]:
     """Return the retention facts of the runs that ended before a time and are under no legal hold, the oldest first."""
     query = _KEPT.where(_OVER, run.c.completed < before, _FREE).order_by(run.c.completed)
     return [_kept(row) for row in connection.execute(query)]
@@ -243,7 +243,7 @@ def has_created(connection: sa.Connection, since: datetime | None, before: datet
     return connection.execute(query.limit(1)).first() is not None
 
 
-def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
+def clear_artifacts(connection: sa.Connection, whose: RetentionFacts, note: Message) -> None:
     """Remove the artifacts from a run's row, and add a message that says why. The caller must have locked the row."""
     values: dict[str, Any] = {"artefacts": [], "messages": _messages((*whose.messages, note))}
     connection.execute(sa.update(run).where(run.c.id == whose.id).values(values))
@@ -251,12 +251,12 @@ def forget_files(connection: sa.Connection, whose: Kept, note: Message) -> None:
 
 def remove(connection: sa.Connection, run_id: str) -> None:
     """Delete a run with its plan, launches and webhook messages. The caller must have locked the row."""
-    webhook_messages.forget_run(connection, run_id)
+    webhook_messages.delete_messages_of_run(connection, run_id)
     connection.execute(sa.delete(run).where(run.c.id == run_id))
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRun:
     """A run in the hands of a worker: running or being cancelled.
 
     Attributes:
@@ -269,15 +269,15 @@ class Held:
     attempt: int
 
 
-def held(connection: sa.Connection) -> list[Held]:
+def list_in_progress(connection: sa.Connection) -> list[HeldRun]:
     """Return all runs that are running or being cancelled."""
     query = sa.select(run.c.id, run.c.executor, run.c.attempt).where(run.c.state.in_(_HELD))
-    return [Held(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
+    return [HeldRun(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
 
 
 def count_queued(connection: sa.Connection) -> int:
     """Return the number of queued runs."""
-    return connection.execute(sa.select(sa.func.count()).where(run.c.state == State.QUEUED.value)).scalar_one()
+    return connection.execute(sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value)).scalar_one()
 
 
 def count_active(connection: sa.Connection, launcher: str) -> int:
@@ -286,7 +286,7 @@ def count_active(connection: sa.Connection, launcher: str) -> int:
     Takes a lock on this launcher until the transaction ends, so that concurrent requests cannot exceed a limit
     together.
     """
-    locks.lock_transaction(connection, locks.of_launcher(launcher))
+    locks.lock_transaction(connection, locks.launcher_lock(launcher))
     query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
     return connection.execute(query).scalar_one()
 
@@ -304,7 +304,7 @@ def claim(
         over: only runs larger than this are claimed; see `Run.size`.
         up_to: the largest size of a run; None for no limit.
     """
-    oldest = sa.select(run.c.id).where(QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
+    oldest = sa.select(run.c.id).where(IS_QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
     if up_to is not None:
         oldest = oldest.where(run.c.size <= up_to)
     # usually nothing is queued: then SQLite's write lock, which there is one of, is not requested
@@ -312,15 +312,15 @@ def claim(
         return []
     statement = (
         sa.update(run)
-        .where(run.c.id.in_(claimable(connection, oldest)))
+        .where(run.c.id.in_(claimable_keys(connection, oldest)))
         .values(
-            state=State.RUNNING.value,
+            state=RunState.RUNNING.value,
             executor=executor,
             attempt=run.c.attempt + 1,
             progress="Starting",
             percent=0,
             rows=None,
-            launched=sa.func.coalesce(run.c.launched, sa.bindparam("at", now(), Instant)),
+            launched=sa.func.coalesce(run.c.launched, sa.bindparam("at", now(), UTCDateTime)),
         )
         .returning(*run.columns)
     )
@@ -333,30 +333,30 @@ def hand_back(connection: sa.Connection, mine: Run) -> bool:
 
     The attempt is not counted as lost.
     """
-    statement = _update_running(mine).values(state=State.QUEUED.value, executor=None, progress="Queued", percent=0)
+    statement = _update_running(mine).values(state=RunState.QUEUED.value, executor=None, progress="Queued", percent=0)
     if connection.execute(statement).rowcount != 1:
         return False
     _notify(connection)
     return True
 
 
-def release(connection: sa.Connection, lost: Held) -> State | None:
+def release(connection: sa.Connection, lost: HeldRun) -> RunState | None:
     """Take a run from a worker that died: put it back on the queue and count a lost attempt, or end it as cancelled
     where it was being cancelled. Return the new state; None, without a change, where it is not on that attempt any
     more."""
     attempt = (run.c.id == lost.id, run.c.executor.is_not_distinct_from(lost.executor), run.c.attempt == lost.attempt)
-    running = sa.update(run).where(*attempt, run.c.state == State.RUNNING.value)
+    running = sa.update(run).where(*attempt, run.c.state == RunState.RUNNING.value)
     requeued = running.values(
-        state=State.QUEUED.value, executor=None, lost=run.c.lost + 1, progress="Queued", percent=0, rows=None
+        state=RunState.QUEUED.value, executor=None, lost=run.c.lost + 1, progress="Queued", percent=0, rows=None
     )
     if connection.execute(requeued).rowcount:
         _notify(connection)
-        return State.QUEUED
-    cancelling = sa.update(run).where(*attempt, run.c.state == State.CANCELLING.value)
-    return State.CANCELLED if _cancel(connection, cancelling) else None
+        return RunState.QUEUED
+    cancelling = sa.update(run).where(*attempt, run.c.state == RunState.CANCELLING.value)
+    return RunState.CANCELLED if _cancel(connection, cancelling) else None
 
 
-def note_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
+def update_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
     """Update the progress of a run that is running on this attempt."""
     connection.execute(_update_running(mine).values(progress=progress, percent=percent, rows=rows))
 
@@ -364,13 +364,13 @@ def note_progress(connection: sa.Connection, mine: Run, progress: str, percent: 
 def finish(
     connection: sa.Connection,
     mine: Run,
-    state: State,
+    state: RunState,
     progress: str,
     rows: int | None,
     messages: Iterable[Message],
-    artefacts: Iterable[Artefact] = (),
+    artefacts: Iterable[Artifact] = (),
     phase_facts: Sequence[Mapping[str, Any]] = (),
-    digest: Digest | None = None,
+    digest: RowsDigest | None = None,
 ) -> bool:
     """End a run that is still running on this attempt, and return whether it has ended in this state.
 
@@ -389,7 +389,7 @@ def finish(
         _update_running(mine).values(
             state=state.value,
             progress=progress,
-            percent=100 if state in (State.SUCCEEDED, State.WARNED) else run.c.percent,
+            percent=100 if state in (RunState.SUCCEEDED, RunState.WARNED) else run.c.percent,
             rows=rows,
             launched=mine.launched,
             completed=max(now(), mine.launched or mine.created),  # the clock may have been set back
@@ -402,19 +402,19 @@ def finish(
             its_plan = run_plan.c.run == mine.id
             connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
         _write_end_events(connection, mine.id)
-        phase_totals.add(connection, mine.report_type, phase_facts)
+        phase_totals.add_phases(connection, mine.report_type, phase_facts)
         return True
     return has_ended(connection, mine, state)
 
 
-def has_ended(connection: sa.Connection, mine: Run, *states: State) -> bool:
+def has_ended(connection: sa.Connection, mine: Run, *states: RunState) -> bool:
     """Return whether a run has ended in one of these states on this attempt."""
     values = [state.value for state in states]
     query = sa.select(run.c.id).where(*_attempt(mine), run.c.state.in_(values))
     return connection.execute(query).first() is not None
 
 
-def add_artefact(connection: sa.Connection, run_id: str, new: Artefact, messages: Iterable[Message]) -> Artefact:
+def add_artifact(connection: sa.Connection, run_id: str, new: Artifact, messages: Iterable[Message]) -> Artifact:
     """Add a file that was rendered after the run had ended, with messages about it, and return it. Where the run has a
     file in this format already, change nothing and return that file."""
     query = sa.select(run.c.artefacts, run.c.messages).where(run.c.id == run_id).with_for_update()
@@ -423,38 +423,38 @@ def add_artefact(connection: sa.Connection, run_id: str, new: Artefact, messages
     old_artefacts, old_messages = connection.execute(query).one()
     for artefact in old_artefacts:
         if artefact["format"] == new.format:
-            return Artefact(**artefact)
+            return Artifact(**artefact)
     values = {"artefacts": [*old_artefacts, asdict(new)], "messages": [*old_messages, *_messages(messages)]}
     connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
     return new
 
 
-def ask_to_cancel(connection: sa.Connection, run_id: str, by: audit.Who = SYSTEM) -> None:
+def request_cancel(connection: sa.Connection, run_id: str, by: audit.Actor = SYSTEM) -> None:
     """Cancel a queued run at once, or mark a running one as being cancelled; its supervisor then ends the child. No
     effect on a run in any other state.
 
     Args:
         by: the actor for the audit log.
     """
-    queued = sa.update(run).where(run.c.id == run_id, run.c.state == State.QUEUED.value)
+    queued = sa.update(run).where(run.c.id == run_id, run.c.state == RunState.QUEUED.value)
     _cancel(connection, queued, by)
-    running = sa.update(run).where(run.c.id == run_id, run.c.state == State.RUNNING.value)
-    if connection.execute(running.values(state=State.CANCELLING.value, progress="Cancelling")).rowcount:
-        audit.write(connection, audit_events.cancelled(_get_existing(connection, run_id), by))
+    running = sa.update(run).where(run.c.id == run_id, run.c.state == RunState.RUNNING.value)
+    if connection.execute(running.values(state=RunState.CANCELLING.value, progress="Cancelling")).rowcount:
+        audit.write_event(connection, audit_events.run_cancelled(_get_existing(connection, run_id), by))
 
 
 def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
     """End a run that is being cancelled on this attempt. Call it once the child process has ended."""
-    _cancel(connection, sa.update(run).where(*_attempt(mine), run.c.state == State.CANCELLING.value))
+    _cancel(connection, sa.update(run).where(*_attempt(mine), run.c.state == RunState.CANCELLING.value))
 
 
-def disabled(connection: sa.Connection, report_type: str) -> bool:
+def is_report_disabled(connection: sa.Connection, report_type: str) -> bool:
     """Return whether a report is switched off."""
     query = sa.select(report_switch.c.report_type).where(report_switch.c.report_type == report_type)
     return connection.execute(query).first() is not None
 
 
-def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
+def switch_report(connection: sa.Connection, report_type: str, off: bool) -> None:
     """Switch a report off or on."""
     connection.execute(sa.delete(report_switch).where(report_switch.c.report_type == report_type))
     if off:
@@ -464,13 +464,13 @@ def switch(connection: sa.Connection, report_type: str, off: bool) -> None:
 def _notify(connection: sa.Connection) -> None:
     """Notify workers, when this transaction is committed, that it has queued a run. Only on PostgreSQL; see `queue`."""
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+        connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
 
 
 def _write_end_events(connection: sa.Connection, run_id: str) -> None:
     """Write the webhook messages and the audit event of a run that has ended."""
-    webhook_messages.run_ended(connection, run, run_id)
-    audit.write(connection, audit_events.ended(_get_existing(connection, run_id)))
+    webhook_messages.insert_messages(connection, run, run_id)
+    audit.write_event(connection, audit_events.run_ended(_get_existing(connection, run_id)))
 
 
 def _get_existing(connection: sa.Connection, run_id: str) -> Run:
@@ -484,10 +484,10 @@ def _attempt(mine: Run) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _update_running(mine: Run) -> sa.Update:
-    return sa.update(run).where(*_attempt(mine), run.c.state == State.RUNNING.value)
+    return sa.update(run).where(*_attempt(mine), run.c.state == RunState.RUNNING.value)
 
 
-def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Who | None = None) -> bool:
+def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Actor | None = None) -> bool:
     """Complete an UPDATE so that it ends its runs as cancelled, execute it, and write the events of each run. Return
     whether there was one.
 
@@ -496,12 +496,12 @@ def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Who | None =
         by: who cancelled a queued run, for the audit log; None where the event was written when it was requested.
     """
     ended = wanted.values(
-        state=State.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[]
+        state=RunState.CANCELLED.value, completed=now(), progress="Cancelled", rows=None, artefacts=[]
     ).returning(run.c.id)
     ids = connection.execute(ended).scalars().all()
     for run_id in ids:
         if by is not None:
-            audit.write(connection, audit_events.cancelled(_get_existing(connection, run_id), by))
+            audit.write_event(connection, audit_events.run_cancelled(_get_existing(connection, run_id), by))
         _write_end_events(connection, run_id)
     return bool(ids)
 
@@ -511,15 +511,15 @@ def _messages(messages: Iterable[Message]) -> list[dict[str, str]]:
 
 
 def _read_messages(stored: Iterable[Mapping[str, str]]) -> tuple[Message, ...]:
-    return tuple(Message(Level(message["level"]), message["key"], message["text"]) for message in stored)
+    return tuple(Message(MessageLevel(message["level"]), message["key"], message["text"]) for message in stored)
 
 
 _FIELDS = tuple(column.name for column in run.columns if column.name not in ("single_flight", "statement"))
 
 
-def _kept(row: Any) -> Kept:
-    files = tuple(Artefact(**artefact) for artefact in row.artefacts)
-    return Kept(row.id, bool(row.over), bool(row.free), files, _read_messages(row.messages))
+def _kept(row: Any) -> RetentionFacts:
+    files = tuple(Artifact(**artefact) for artefact in row.artefacts)
+    return RetentionFacts(row.id, bool(row.over), bool(row.free), files, _read_messages(row.messages))
 
 
 def _all_runs(result: sa.CursorResult[Any]) -> list[Run]:
@@ -533,13 +533,13 @@ def _first_run(result: sa.CursorResult[Any]) -> Run | None:
 
 def _run(row: sa.RowMapping) -> Run:
     fields: dict[str, Any] = {name: row[name] for name in _FIELDS}
-    fields["state"] = State(fields["state"])
+    fields["state"] = RunState(fields["state"])
     fields["formats"] = tuple(fields["formats"])
     fields["messages"] = _read_messages(fields["messages"])
-    fields["artefacts"] = tuple(Artefact(**artefact) for artefact in fields["artefacts"])
+    fields["artefacts"] = tuple(Artifact(**artefact) for artefact in fields["artefacts"])
     return Run(**fields)
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """Return a value as canonical JSON: equal values give equal texts (sorted keys, no white space, no escapes)."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

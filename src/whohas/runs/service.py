@@ -1,6 +1,6 @@
 """The service for runs, used by the HTTP API and the command line: start, get, download and cancel runs.
 
-`Runs.planned` validates a request and plans the run; `Runs.keep` inserts it, which queues it; workers execute it.
+`Runs.planned` validates a request and plans the run; `Runs.insert` inserts it, which queues it; workers execute it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.background import PeriodicTask
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
-from whohas.formats.base import Options
-from whohas.formats.registry import find
-from whohas.hints import ambiguous, did_you_mean, near
-from whohas.plurals import counted
-from whohas.reports.sources import incomplete
+from whohas.formats.base import WriteOptions
+from whohas.formats.registry import find_format
+from whohas.hints import ambiguous_id, closest_match, did_you_mean
+from whohas.plurals import pluralize
+from whohas.reports.sources import incomplete_data_messages
 from whohas.runs import audit_events, repository, visibility
-from whohas.runs.models import Level, Message, Run, RunId, State
-from whohas.runs.output_options import ARGUMENTS, default_formats, options, wish
-from whohas.runs.plans import Record, RunPlan
-from whohas.search.index import searchable
-from whohas.search.limits import Limits
+from whohas.runs.models import Message, MessageLevel, Run, RunId, RunState
+from whohas.runs.output_options import FILE_ARGUMENTS, default_formats, parse_output_options, parse_write_options
+from whohas.runs.plans import RowsRecord, RunPlan
+from whohas.search.index import searchable_snapshot
+from whohas.search.limits import SearchLimits
 from whohas.settings import Settings
-from whohas.storage import Artefact, Artefacts
-from whohas.warehouse.catalog import Catalogue, catalogue
+from whohas.storage import Artifact, ArtifactStore
+from whohas.warehouse.catalog import Catalog, read_catalog
 from whohas.warehouse.store import Snapshot, Warehouse
 
 _TRIES = 50
@@ -45,7 +45,7 @@ _LISTED = 11
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedRun:
     """A validated and planned run that is not stored yet.
 
     Attributes:
@@ -58,9 +58,9 @@ class Planned:
     run: Run
     plan: reports.Plan
     snapshot: Snapshot
-    options: Options
+    options: WriteOptions
 
-    def to_keep(self) -> RunPlan:
+    def to_run_plan(self) -> RunPlan:
         """Return the plan in the form that is stored with the run. Call it outside of transactions: it reads the
         catalogue and the footers of data files, which takes time."""
         return RunPlan.of(self.plan, self.snapshot, self.options)
@@ -69,10 +69,10 @@ class Planned:
 class FileMaker(Protocol):
     """Makes files that were not made with their run; see `execution.on_demand`."""
 
-    def make(self, run: Run, format: str, /) -> Artefact | None: ...
+    def get_or_render(self, run: Run, format: str, /) -> Artifact | None: ...
 
 
-class Working(Protocol):
+class StartWorker(Protocol):
     """The type of `execution.worker.working` with all arguments but the periodic tasks bound."""
 
     def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
@@ -86,18 +86,18 @@ class Runs:
 
     Attributes:
         files: renders files in formats that were not made with their run.
-        wake: wakes the worker of this process to look for queued runs; called after a run was committed.
-        work: executes queued runs in this process, and does periodic tasks, while the context lasts; see
+        wake_worker: wakes the worker of this process to look for queued runs; called after a run was committed.
+        working: executes queued runs in this process, and does periodic tasks, while the context lasts; see
             `execution.worker.working`.
     """
 
     settings: Settings
     database: sa.Engine
     warehouse: Warehouse
-    artefacts: Artefacts
+    artefacts: ArtifactStore
     files: FileMaker
-    wake: Callable[[], None]
-    work: Working
+    wake_worker: Callable[[], None]
+    working: StartWorker
 
     def start(
         self,
@@ -106,7 +106,7 @@ class Runs:
         launcher: str,
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
-        by: audit.Who = SYSTEM,
+        by: audit.Actor = SYSTEM,
     ) -> Run:
         """Queue a run of a report, and return it; or return the active run of the same report and arguments (single
         flight).
@@ -128,31 +128,31 @@ class Runs:
             Unavailable: it is a search, and no snapshot has a search index yet; or identical runs ended faster than
                 this one could be inserted.
         """
-        planned = self.planned(report_type, arguments, launcher, caller, attributes)
+        planned = self.plan(report_type, arguments, launcher, caller, attributes)
         run = planned.run
         launched_by = caller.id if caller else None
         for _ in range(_TRIES):
             # a shortcut without a write transaction, which answers most identical requests
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
-            plan = planned.to_keep()
+            plan = planned.to_run_plan()
             with self.database.begin() as connection:
-                kept = self.keep(connection, run, plan, launched_by, by)
+                kept = self.insert(connection, run, plan, launched_by, by)
             if kept is not None:
-                self.wake()
+                self.wake_worker()
                 return kept
         raise Unavailable(
             "The run could not be started: identical runs end faster than it can be queued. Start it again."
         )
 
-    def planned(
+    def plan(
         self,
         report_type: object,
         arguments: object,
         launcher: str,
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
-    ) -> Planned:
+    ) -> PlannedRun:
         """Validate a request to start a report, and return the run that it would queue, with its plan. Nothing is
         stored.
 
@@ -168,20 +168,25 @@ class Runs:
         if not isinstance(arguments, Mapping):
             raise InvalidArguments("arguments must be an object of names and values.")
         requested = cast("Mapping[str, Any]", arguments)
-        report = reports.find(report_type, requested)
+        report = reports.find_report(report_type, requested)
         with self.database.connect() as connection:
-            if repository.disabled(connection, report.type):
+            if repository.is_report_disabled(connection, report.type):
                 raise InvalidArguments(
                     f"The report {report.type} is switched off on this server (`whohas reports enable {report.type}` "
                     "switches it on)."
                 )
         created = repository.now()
-        snapshot = searchable(self.warehouse) if report.searches else self.warehouse.snapshot()
-        request = reports.Request(
-            report.type, requested, created, launcher, self.settings.search_phrases, Limits.of(self.settings)
+        snapshot = searchable_snapshot(self.warehouse) if report.needs_search_index else self.warehouse.snapshot()
+        request = reports.ReportRequest(
+            report.type,
+            requested,
+            created,
+            launcher,
+            self.settings.search_phrases,
+            SearchLimits.from_settings(self.settings),
         )
-        plan = report.plan(request, catalogue(snapshot))
-        files = wish(requested, self.settings, default_formats(report, plan, self.settings))
+        plan = report.make_plan(request, read_catalog(snapshot))
+        files = parse_output_options(requested, self.settings, default_formats(report, plan, self.settings))
         normalised = {**plan.arguments, **files.arguments}
         run = Run(
             id=RunId(uuid.uuid4().hex),
@@ -191,7 +196,7 @@ class Runs:
             arguments=normalised,
             key=_key(report.type, normalised),
             attributes={"org": self.settings.org, **plan.attributes, **(attributes or {})},
-            state=State.QUEUED,
+            state=RunState.QUEUED,
             snapshot=snapshot.number,
             launcher=launcher,
             created=created,
@@ -204,19 +209,19 @@ class Runs:
             formats=files.formats,
             messages=(
                 *plan.messages,
-                *incomplete(plan, catalogue(snapshot)),
+                *incomplete_data_messages(plan, read_catalog(snapshot)),
                 *_unknown_arguments(report, requested),
                 *_older_snapshot(snapshot, self.warehouse),
             ),
             artefacts=(),
-            size=_size(plan, catalogue(snapshot), files.formats),
+            size=_size(plan, read_catalog(snapshot), files.formats),
         )
         if caller is not None:
-            visibility.check_start(caller, run)
-        return Planned(run, plan, snapshot, options(requested, self.settings))
+            visibility.check_may_start(caller, run)
+        return PlannedRun(run, plan, snapshot, parse_write_options(requested, self.settings))
 
-    def keep(
-        self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Who = SYSTEM
+    def insert(
+        self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Actor = SYSTEM
     ) -> Run | None:
         """Insert a run with its plan, which queues it, and return it; or return the active run with the same key.
 
@@ -233,28 +238,28 @@ class Runs:
         """
         kept: Run | None = run
         if repository.insert(connection, run, self._single_flight(run)):
-            repository.keep_plan(connection, run.id, plan)
+            repository.insert_plan(connection, run.id, plan)
             self._check_room(connection, run.launcher)
-            audit.write(connection, audit_events.started(run, by))
+            audit.write_event(connection, audit_events.run_started(run, by))
         else:
-            kept = repository.active(connection, run.key)
-        new = kept is not None and launched_by is not None and visibility.note(connection, launched_by, kept)
+            kept = repository.get_active(connection, run.key)
+        new = kept is not None and launched_by is not None and visibility.record_launch(connection, launched_by, kept)
         if new and kept is not None and kept is not run:
-            audit.write(connection, audit_events.joined(kept, by))
+            audit.write_event(connection, audit_events.run_joined(kept, by))
         return kept
 
     def _single_flight(self, run: Run) -> bool:
         return run.report_type not in self.settings.concurrent_reports
 
-    def _joined(self, key: str, launched_by: str | None, by: audit.Who) -> Run | None:
+    def _joined(self, key: str, launched_by: str | None, by: audit.Actor) -> Run | None:
         """Return the active run with a key, after recording the caller as one of its launchers, or None."""
         with self.database.connect() as connection:
-            holder = repository.active(connection, key)
-            if holder is None or launched_by is None or visibility.is_noted(connection, launched_by, holder):
+            holder = repository.get_active(connection, key)
+            if holder is None or launched_by is None or visibility.has_launched(connection, launched_by, holder):
                 return holder
         with self.database.begin() as connection:
-            if visibility.note(connection, launched_by, holder):
-                audit.write(connection, audit_events.joined(holder, by))
+            if visibility.record_launch(connection, launched_by, holder):
+                audit.write_event(connection, audit_events.run_joined(holder, by))
         return holder
 
     def _check_room(self, connection: sa.Connection, launcher: str) -> None:
@@ -264,13 +269,13 @@ class Runs:
             QuotaExceeded: too many runs are queued, or the launcher has too many active runs.
         """
         if repository.count_active(connection, launcher) > self.settings.runs_per_launcher:
-            has = counted(self.settings.runs_per_launcher, "run that is", "runs that are")
+            has = pluralize(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
                 f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
                 timeouts.START_RETRY_SECONDS,
             )
         if repository.count_queued(connection) > self.settings.runs_waiting:
-            waiting = counted(self.settings.runs_waiting, "run is", "runs are")
+            waiting = pluralize(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
                 f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
                 timeouts.START_RETRY_SECONDS,
@@ -288,12 +293,12 @@ class Runs:
             raise _no_run(run_id)
         return run
 
-    def record(self, run: Run) -> Record:
+    def record(self, run: Run) -> RowsRecord:
         """Return the stored plan of a run and the digest of its rows."""
         with self.database.connect() as connection:
-            return repository.record(connection, run.id)
+            return repository.get_record(connection, run.id)
 
-    def id_of(self, beginning: str) -> RunId:
+    def resolve_id(self, beginning: str) -> RunId:
         """Return the full id of the one run whose id starts with a text.
 
         Args:
@@ -307,16 +312,16 @@ class Runs:
         if not re.fullmatch("[0-9a-f]{1,32}", text):
             raise _no_run(beginning)
         with self.database.connect() as connection:
-            found = repository.with_beginning(connection, text, _LISTED)
+            found = repository.find_by_id_prefix(connection, text, _LISTED)
         if not found:
             raise _no_run(beginning) if len(text) == 32 else NotFound(f"There is no run whose id begins with {text!r}.")
         if len(found) > 1:
-            raise ambiguous(
+            raise ambiguous_id(
                 text, [f"{run.id}  {run.report_type}  {run.created:%Y-%m-%d %H:%M:%S} UTC" for run in found]
             )
         return found[0].id
 
-    def polled(self, run_id: str, caller: Caller | None = None) -> Run | None:
+    def get_if_enabled(self, run_id: str, caller: Caller | None = None) -> Run | None:
         """Return a run; None where its report is switched off. One query, for clients that poll.
 
         Raises:
@@ -335,7 +340,7 @@ class Runs:
         with self.database.connect() as connection:
             return repository.newest_with_files(connection, run.key, *_seen_by(caller))
 
-    def artefact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artefact]:
+    def get_artifact(self, run_id: str, format: str, caller: Caller | None = None) -> tuple[Run, Artifact]:
         """Return a run and its file in a format, after rendering the file if it was not made with the run.
 
         Raises:
@@ -345,12 +350,14 @@ class Runs:
             Unavailable: rendering failed; the message says why.
         """
         run = self.get(run_id, caller)
-        if not run.state.over:
+        if not run.state.is_over:
             raise NotFound(
                 f"The {format.upper()} file of this run is not ready: {run.progress.lower()}. "
                 "Ask for its result until it has a status, then for the file."
             )
-        file = next((made for made in run.artefacts if made.format == format), None) or self.files.make(run, format)
+        file = next((made for made in run.artefacts if made.format == format), None) or self.files.get_or_render(
+            run, format
+        )
         if file is not None:
             if not self.artefacts.path(run.id, file).is_file():
                 raise NotFound("The file of this run has been removed. Start the report again.")
@@ -358,17 +365,17 @@ class Runs:
         removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
         if removed is not None:
             raise NotFound(f"{removed} Start the report again.")
-        why = "".join(f" {message.text}" for message in run.messages if message.level is Level.ERROR)
-        ended = "was cancelled" if run.state is State.CANCELLED else "failed"
+        why = "".join(f" {message.text}" for message in run.messages if message.level is MessageLevel.ERROR)
+        ended = "was cancelled" if run.state is RunState.CANCELLED else "failed"
         advice = "" if why.endswith(_AGAIN) else _AGAIN
         raise NotFound(f"This run {ended} and has no file.{why}{advice}")
 
-    def path(self, run: Run, artefact: Artefact) -> Path:
+    def path(self, run: Run, artefact: Artifact) -> Path:
         """Return the path of a file of a run."""
         return self.artefacts.path(run.id, artefact)
 
-    def downloaded(
-        self, run: Run, artefact: Artefact, by: audit.Who, name: str, span: tuple[int, int] | None = None
+    def record_download(
+        self, run: Run, artefact: Artifact, by: audit.Actor, name: str, span: tuple[int, int] | None = None
     ) -> None:
         """Write the audit event of a download. Send no byte of the file before this has returned.
 
@@ -378,9 +385,9 @@ class Runs:
             span: the requested range of bytes, the end exclusive; None for the whole file.
         """
         with self.database.begin() as connection:
-            audit.write(connection, audit_events.downloaded(run, artefact, by, name, span))
+            audit.write_event(connection, audit_events.report_downloaded(run, artefact, by, name, span))
 
-    def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> None:
+    def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Actor = SYSTEM) -> None:
         """Cancel a run. A queued run ends at once, a running one as soon as its child process has ended. No effect on a
         run that is over.
 
@@ -392,14 +399,14 @@ class Runs:
         """
         self.get(run_id, caller)
         with self.database.begin() as connection:
-            repository.ask_to_cancel(connection, run_id, by)
+            repository.request_cancel(connection, run_id, by)
 
-    def disabled(self, report_type: str) -> bool:
+    def is_report_disabled(self, report_type: str) -> bool:
         """Return whether a report is switched off."""
         with self.database.connect() as connection:
-            return repository.disabled(connection, report_type)
+            return repository.is_report_disabled(connection, report_type)
 
-    def switch(self, report_type: str, *, off: bool, by: audit.Who = SYSTEM) -> None:
+    def switch_report(self, report_type: str, *, off: bool, by: audit.Actor = SYSTEM) -> None:
         """Switch a report off or on for all callers.
 
         Args:
@@ -408,12 +415,14 @@ class Runs:
         Raises:
             InvalidArguments: there is no such report.
         """
-        if report_type not in reports.reports():
-            hint = did_you_mean(report_type, reports.reports())
-            raise InvalidArguments(f"There is no report {report_type!r}.{hint} The reports are: {reports.names()}.")
+        if report_type not in reports.all_reports():
+            hint = did_you_mean(report_type, reports.all_reports())
+            raise InvalidArguments(
+                f"There is no report {report_type!r}.{hint} The reports are: {reports.report_type_names()}."
+            )
         with self.database.begin() as connection:
-            repository.switch(connection, report_type, off)
-            audit.write(connection, audit_events.switched(report_type, by, off=off))
+            repository.switch_report(connection, report_type, off)
+            audit.write_event(connection, audit_events.report_switched(report_type, by, off=off))
 
 
 def _no_run(run_id: str) -> NotFound:
@@ -421,7 +430,7 @@ def _no_run(run_id: str) -> NotFound:
 
 
 def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:
-    return () if caller is None or caller.sees_all else (visibility.seen_by(caller),)
+    return () if caller is None or caller.sees_all else (visibility.visible_to(caller),)
 
 
 def _older_snapshot(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, ...]:
@@ -433,10 +442,10 @@ def _older_snapshot(snapshot: Snapshot, warehouse: Warehouse) -> tuple[Message, 
         f"The search index of snapshot {newest.number} is not there yet: the search ran over snapshot "
         f"{snapshot.number}, loaded {snapshot.loaded:%Y-%m-%d %H:%M} UTC."
     )
-    return (Message(Level.WARN, "search.older", text),)
+    return (Message(MessageLevel.WARN, "search.older", text),)
 
 
-def _size(plan: reports.Plan, sizes: Catalogue, formats: tuple[str, ...]) -> int:
+def _size(plan: reports.Plan, sizes: Catalog, formats: tuple[str, ...]) -> int:
     """Return the estimated effort of a run: rows times the weights of its formats, in units of a row of CSV.
 
     For a statement without an estimate of its result, the rows of all tables that it reads are counted. Example: 1,000
@@ -446,17 +455,17 @@ def _size(plan: reports.Plan, sizes: Catalogue, formats: tuple[str, ...]) -> int
         sizes: the catalogue, for the number of rows of tables.
     """
     rows = sum(
-        statement.expected_rows or sum(sizes.rows(name, parts) for name, parts in statement.tables.items())
+        statement.expected_rows or sum(sizes.row_count(name, parts) for name, parts in statement.tables.items())
         for statement in plan.statements
     )
-    return round(rows * sum(find(format).weight for format in formats))
+    return round(rows * sum(find_format(format).relative_time for format in formats))
 
 
 def _key(report_type: str, arguments: Mapping[str, Any]) -> str:
-    return hashlib.sha256(repository.canonical([report_type, dict(arguments)]).encode()).hexdigest()
+    return hashlib.sha256(repository.canonical_json([report_type, dict(arguments)]).encode()).hexdigest()
 
 
-_LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *ARGUMENTS})
+_LEGACY = frozenset({"defaultS3Bucket", "s3Bucket", "correlatedOnly", *FILE_ARGUMENTS})
 """Arguments that clients of the published API send with every report: accepted without a message that they are
 ignored."""
 
@@ -467,7 +476,7 @@ def argument_names(report: reports.Report, *, legacy: bool = False) -> frozenset
     Args:
         legacy: whether to include those that are accepted without effect, because clients send them with every report.
     """
-    return frozenset((*report.arguments, *ARGUMENTS, *(_LEGACY if legacy else ())))
+    return frozenset((*report.arguments, *FILE_ARGUMENTS, *(_LEGACY if legacy else ())))
 
 
 def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -477,8 +486,8 @@ def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> 
     if not names:
         return ()
     known = ", ".join(report.arguments) or "none"
-    similar = {name: known_name for name in names if (known_name := near(name, argument_names(report)))}
+    similar = {name: known_name for name in names if (known_name := closest_match(name, argument_names(report)))}
     hint = "".join(f" Did you mean {known_name} by {name[:60]}?" for name, known_name in similar.items())
     text = f"{report.type} has no argument {', '.join(name[:60] for name in names)}: ignored.{hint}"
     text = f"{text} Its arguments: {known}."
-    return (Message(Level.INFO, "arguments.ignored", text),)
+    return (Message(MessageLevel.INFO, "arguments.ignored", text),)

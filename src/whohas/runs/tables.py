@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from whohas.db.engine import Instant, metadata
-from whohas.runs.models import ACTIVE, State
+from whohas.db.engine import UTCDateTime, metadata
+from whohas.runs.models import ACTIVE_STATES, RunState
 
 run = sa.Table(
     "run",
@@ -21,9 +21,9 @@ run = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("snapshot", sa.Integer, nullable=False),
     sa.Column("launcher", sa.Text, nullable=False),
-    sa.Column("created", Instant, nullable=False, index=True),
-    sa.Column("launched", Instant),
-    sa.Column("completed", Instant, index=True),
+    sa.Column("created", UTCDateTime, nullable=False, index=True),
+    sa.Column("launched", UTCDateTime),
+    sa.Column("completed", UTCDateTime, index=True),
     sa.Column("rows", sa.BigInteger),
     sa.Column("progress", sa.Text, nullable=False),
     sa.Column("percent", sa.Integer, nullable=False),
@@ -45,34 +45,36 @@ run_plan = sa.Table(
     metadata,
     sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
-    sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
+    sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.RowsDigest`"),
 )
 """The plan of each run and the digest of its rows. Not columns of `run`, whose rows are read at every poll and must be
 small."""
 
 # literals, because the condition of an index cannot have parameters
-HOLDS_KEY = sa.text(f"single_flight AND state IN ({', '.join(repr(state.value) for state in ACTIVE)})")
+BLOCKS_KEY = sa.text(f"single_flight AND state IN ({', '.join(repr(state.value) for state in ACTIVE_STATES)})")
 """The condition of the unique index below (single flight): an active run of a report that is not concurrent."""
 
 sa.Index(
     "run_single_flight",
     run.c.key,
     unique=True,
-    sqlite_where=HOLDS_KEY,
-    postgresql_where=HOLDS_KEY,
+    sqlite_where=BLOCKS_KEY,
+    postgresql_where=BLOCKS_KEY,
 )
 
 sa.Index("run_state", run.c.state, run.c.created)
 
-QUEUED = run.c.state == sa.literal_column(f"'{State.QUEUED}'")  # a literal, so that the database uses the index below
+IS_QUEUED = run.c.state == sa.literal_column(
+    f"'{RunState.QUEUED}'"
+)  # a literal, so that the database uses the index below
 # in the order of the queue, and with the size, so that the runs of a lane are found from the index alone
 sa.Index(
     "run_queued",
     run.c.created,
     run.c.id,
     run.c.size,
-    sqlite_where=QUEUED,
-    postgresql_where=QUEUED,
+    sqlite_where=IS_QUEUED,
+    postgresql_where=IS_QUEUED,
 )
 
 run_launch = sa.Table(
@@ -90,7 +92,7 @@ hold = sa.Table(
     sa.Column("run_id", sa.String(32), primary_key=True),
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("held", Instant, nullable=False),
+    sa.Column("held", UTCDateTime, nullable=False),
 )
 """The runs under a legal hold; see `retention`."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from whohas.auth import Caller
-from whohas.db.engine import upserting
+from whohas.db.engine import insert_for
 from whohas.errors import Forbidden
 from whohas.runs.models import Run
 from whohas.runs.tables import run, run_launch
@@ -21,18 +21,18 @@ SOURCE_ARGUMENTS = ("application", "authoritativeSource")
 """The normalised arguments that hold the id of a source where a run covers that source alone."""
 
 
-def source_of(run: Run) -> str | None:
+def source_id(run: Run) -> str | None:
     """Return the id of the one source that a run covers; None where it covers all sources."""
     return next((str(run.arguments[name]) for name in SOURCE_ARGUMENTS if run.arguments.get(name)), None)
 
 
-def check_start(caller: Caller, run: Run) -> None:
+def check_may_start(caller: Caller, run: Run) -> None:
     """Check that a caller may start a run.
 
     Raises:
         Forbidden: the caller is restricted to sources, and the run covers another source or all sources.
     """
-    if not caller.held_to_sources or source_of(run) in caller.sources:
+    if not caller.restricted_to_sources or source_id(run) in caller.sources:
         return
     own = ", ".join(sorted(caller.sources)) or "none"
     raise Forbidden(
@@ -42,7 +42,7 @@ def check_start(caller: Caller, run: Run) -> None:
     )
 
 
-def note(connection: sa.Connection, launcher: str, run: Run) -> bool:
+def record_launch(connection: sa.Connection, launcher: str, run: Run) -> bool:
     """Record that a caller started a run, unless that is recorded already.
 
     Args:
@@ -51,30 +51,30 @@ def note(connection: sa.Connection, launcher: str, run: Run) -> bool:
     Returns:
         Whether a record was added.
     """
-    values = {"run": run.id, "launcher": launcher, "source": source_of(run)}
-    new = upserting(connection, run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
+    values = {"run": run.id, "launcher": launcher, "source": source_id(run)}
+    new = insert_for(connection, run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
     return connection.execute(new).first() is not None
 
 
-def is_noted(connection: sa.Connection, launcher: str, run: Run) -> bool:
+def has_launched(connection: sa.Connection, launcher: str, run: Run) -> bool:
     """Return whether it is recorded that a caller, given by `Caller.id`, started a run."""
     mine = sa.select(run_launch.c.run).where(run_launch.c.run == run.id, run_launch.c.launcher == launcher)
     return connection.execute(mine).first() is not None
 
 
-def sees(caller: Caller, launched: Launches) -> bool:
-    """Return whether a caller may see a run, from its launches: the rule of `seen_by` without a query."""
+def may_see(caller: Caller, launched: Launches) -> bool:
+    """Return whether a caller may see a run, from its launches: the rule of `visible_to` without a query."""
     return caller.sees_all or any(
-        launcher == caller.id and (not caller.held_to_sources or source in caller.sources)
+        launcher == caller.id and (not caller.restricted_to_sources or source in caller.sources)
         for launcher, source in launched
     )
 
 
-def seen_by(caller: Caller) -> sa.ColumnElement[bool]:
+def visible_to(caller: Caller) -> sa.ColumnElement[bool]:
     """Return the SQL condition on the table `run` that selects the runs that a caller may see."""
     if caller.sees_all:
         return sa.true()
     launched = sa.select(run_launch.c.run).where(run_launch.c.run == run.c.id, run_launch.c.launcher == caller.id)
-    if caller.held_to_sources:
+    if caller.restricted_to_sources:
         launched = launched.where(run_launch.c.source.in_(sorted(caller.sources)))
     return launched.exists()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from whohas.errors import InvalidArguments
 from whohas.zones import UnknownZone, parse_zone
 
-LONGEST = 200
+MAX_EXPRESSION_CHARACTERS = 200
 """The largest number of characters of an expression."""
 
 
@@ -39,7 +39,7 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
         zone = parse_zone(time_zone, offsets=False)
     except UnknownZone as fault:
         raise InvalidArguments(f"timeZone: {fault}.") from None
-    if len(cron) > LONGEST or len(cron.split()) != 5:
+    if len(cron) > MAX_EXPRESSION_CHARACTERS or len(cron.split()) != 5:
         raise InvalidArguments(
             f"The cron expression {cron[:60]!r} must have five fields: minute, hour, day of the month, month, day of "
             "the week; such as `0 6 * * MON`."

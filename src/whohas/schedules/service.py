@@ -19,8 +19,8 @@ from sqlalchemy.exc import IntegrityError
 
 from whohas import audit, timeouts
 from whohas.audit.events import SYSTEM
-from whohas.auth import Caller, check_access, owner_of
-from whohas.db.engine import Instant, metadata
+from whohas.auth import Caller, check_access, find_owner
+from whohas.db.engine import UTCDateTime, metadata
 from whohas.errors import Conflict, Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unavailable, WhohasError
 from whohas.runs import visibility
 from whohas.runs.models import Run
@@ -28,12 +28,12 @@ from whohas.runs.repository import now
 from whohas.runs.service import Runs
 from whohas.schedules.cron import next_time
 
-LONGEST_NAME = 100
+MAX_NAME_CHARACTERS = 100
 """The largest number of characters of a schedule's name."""
 _REPEATED = timedelta(seconds=timeouts.CLOCK_BACK_SECONDS)
 """Times that a clock shows again after it was set back by no more than this start no second run."""
 _BATCH = 100
-"""The largest number of due schedules that one `tick` handles."""
+"""The largest number of due schedules that one `start_due` handles."""
 
 log = structlog.get_logger("whohas.schedules")
 
@@ -49,9 +49,9 @@ schedule = sa.Table(
     sa.Column("launcher", sa.Text, nullable=False),
     sa.Column("owner", sa.String(32)),
     sa.Column("paused", sa.Boolean, nullable=False),
-    sa.Column("created", Instant, nullable=False),
-    sa.Column("next_at", Instant, nullable=False, index=True),
-    sa.Column("last_at", Instant),
+    sa.Column("created", UTCDateTime, nullable=False),
+    sa.Column("next_at", UTCDateTime, nullable=False, index=True),
+    sa.Column("last_at", UTCDateTime),
     sa.Column("last_run", sa.String(32)),
     sa.Column("last_error", sa.Text, nullable=False),
 )
@@ -105,7 +105,7 @@ class Schedules:
 
     database: sa.Engine
     runs: Runs
-    outsiders: bool = False
+    allow_external_owners: bool = False
     """Whether users of an external token issuer may own schedules. Their rights are known only from a token, so when a
     schedule of theirs is due, no rights are checked; who may see its runs is checked when they call the API."""
 
@@ -118,7 +118,7 @@ class Schedules:
         time_zone: str,
         launcher: str,
         caller: Caller | None = None,
-        by: audit.Who = SYSTEM,
+        by: audit.Actor = SYSTEM,
     ) -> Schedule:
         """Create a schedule, after checking that its report could be started now.
 
@@ -133,7 +133,7 @@ class Schedules:
             Conflict: a schedule of that name exists.
         """
         created = now()
-        self.runs.planned(report_type, arguments, launcher, caller)
+        self.runs.plan(report_type, arguments, launcher, caller)
         new = Schedule(
             id=uuid.uuid4().hex,
             name=_name(name),
@@ -151,7 +151,7 @@ class Schedules:
         self._write(
             sa.insert(schedule).values({**values, "arguments": dict(arguments)}),
             new.name,
-            _event(audit.Type.SCHEDULE_CREATED, new, by),
+            _event(audit.EventType.SCHEDULE_CREATED, new, by),
         )
         return new
 
@@ -170,11 +170,11 @@ class Schedules:
         with self.database.connect() as connection:
             row = connection.execute(_all(caller).where(either)).mappings().first()
         if row is None:
-            raise NotFound(f"There is no schedule {which[:LONGEST_NAME]!r}.")
+            raise NotFound(f"There is no schedule {which[:MAX_NAME_CHARACTERS]!r}.")
         return _schedule(row)
 
     def change(
-        self, which: str, changes: Mapping[str, Any], caller: Caller | None = None, by: audit.Who = SYSTEM
+        self, which: str, changes: Mapping[str, Any], caller: Caller | None = None, by: audit.Actor = SYSTEM
     ) -> Schedule:
         """Change a schedule, and return it. If `cron` or `time_zone` changes, or if it is resumed, its next time is
         computed again from now.
@@ -193,7 +193,7 @@ class Schedules:
         old = self.get(which, caller)
         new = replace(old, **changes)
         if new.arguments != old.arguments:
-            self.runs.planned(new.report_type, new.arguments, new.launcher, caller)
+            self.runs.plan(new.report_type, new.arguments, new.launcher, caller)
         values = dict(changes)
         if "name" in values:
             values["name"] = _name(new.name)
@@ -204,11 +204,11 @@ class Schedules:
             self._write(
                 sa.update(schedule).where(schedule.c.id == old.id).values(values),
                 new.name,
-                _event(audit.Type.SCHEDULE_CHANGED, new, by),
+                _event(audit.EventType.SCHEDULE_CHANGED, new, by),
             )
         return self.get(old.id)
 
-    def remove(self, which: str, caller: Caller | None = None, by: audit.Who = SYSTEM) -> Schedule:
+    def remove(self, which: str, caller: Caller | None = None, by: audit.Actor = SYSTEM) -> Schedule:
         """Remove a schedule, and return it. Runs that it has started stay.
 
         Args:
@@ -221,15 +221,15 @@ class Schedules:
         old = self.get(which, caller)
         with self.database.begin() as connection:
             if connection.execute(sa.delete(schedule).where(schedule.c.id == old.id)).rowcount:
-                audit.write(connection, _event(audit.Type.SCHEDULE_REMOVED, old, by))
+                audit.write_event(connection, _event(audit.EventType.SCHEDULE_REMOVED, old, by))
         return old
 
-    def run(
+    def start_now(
         self,
         which: str,
         caller: Caller | None = None,
         attributes: Mapping[str, Any] | None = None,
-        by: audit.Who = SYSTEM,
+        by: audit.Actor = SYSTEM,
     ) -> Run:
         """Start a schedule's report now, even if it is not due or is paused. Its next time does not change.
 
@@ -249,7 +249,7 @@ class Schedules:
         run = self.runs.start(found.report_type, dict(found.arguments), found.launcher, caller, run_attributes, by)
         if found.owner is not None:
             with self.database.begin() as connection:
-                visibility.note(connection, found.owner, run)
+                visibility.record_launch(connection, found.owner, run)
         self._update(found.id, last_at=now(), last_run=run.id, last_error="")
         return run
 
@@ -259,7 +259,7 @@ class Schedules:
         with self.database.connect() as connection:
             return connection.execute(query).first() is not None
 
-    def tick(self) -> int:
+    def start_due(self) -> int:
         """Start the reports of due schedules, at most 100, and return how many were started or failed for good.
 
         Many processes may call this at the same time: each due time is used once. A schedule whose run is refused for
@@ -271,7 +271,7 @@ class Schedules:
             rows = connection.execute(query.order_by(schedule.c.next_at).limit(_BATCH)).mappings().all()
         return sum(self._start_due(_schedule(row), at) for row in rows)
 
-    def put_right(self) -> int:
+    def correct_next_times(self) -> int:
         """Correct schedules whose next time was computed while the system clock was wrongly ahead; return their number.
 
         The next time of a schedule is normally the first of its times after now. If it is later, the clock has been set
@@ -320,15 +320,15 @@ class Schedules:
                 log.error("schedule paused", reason=error.message)
                 return False
             try:
-                planned = self.runs.planned(
+                planned = self.runs.plan(
                     due.report_type, dict(due.arguments), due.launcher, self._owner(due), {"schedule": due.name}
                 )
-                plan = planned.to_keep()
-                by = audit.Who("schedule", due.name, due.id)
+                plan = planned.to_run_plan()
+                by = audit.Actor("schedule", due.name, due.id)
                 with self.database.begin() as connection:
                     if not _claimed(connection, due, following, at, ""):
                         return False
-                    kept = self.runs.keep(connection, planned.run, plan, due.owner, by)
+                    kept = self.runs.insert(connection, planned.run, plan, due.owner, by)
                     if kept is None:  # the active run with its key ended at this moment: the next tick tries again
                         connection.rollback()
                         return False
@@ -361,10 +361,10 @@ class Schedules:
         if due.owner is None:
             return None
         with self.database.connect() as connection:
-            owner = owner_of(connection, due.owner)
+            owner = find_owner(connection, due.owner)
         if owner is not None:
             check_access(owner, "startReport")
-        elif not self.outsiders:
+        elif not self.allow_external_owners:
             raise Forbidden(f"{due.launcher!r}, whose schedule it is, is not known here. Remove it, or make another.")
         return owner
 
@@ -381,12 +381,12 @@ class Schedules:
         try:
             with self.database.begin() as connection:
                 if connection.execute(statement).rowcount != 0:  # after an insert some drivers return -1
-                    audit.write(connection, event)
+                    audit.write_event(connection, event)
         except IntegrityError:
             raise Conflict(f"There is a schedule {name!r} already. Choose another name, or remove that one.") from None
 
 
-def _event(type: audit.Type, subject: Schedule, by: audit.Who) -> audit.Event:
+def _event(type: audit.EventType, subject: Schedule, by: audit.Actor) -> audit.Event:
     facts = {
         "name": subject.name,
         "report": subject.report_type,
@@ -395,7 +395,7 @@ def _event(type: audit.Type, subject: Schedule, by: audit.Who) -> audit.Event:
         "launcher": subject.launcher,
         "paused": subject.paused,
     }
-    return audit.Event(type, subject.id, by, facts=facts)
+    return audit.Event(type, subject.id, by, details=facts)
 
 
 def _claimed(connection: sa.Connection, due: Schedule, following: datetime, at: datetime, error: str) -> bool:
@@ -422,6 +422,6 @@ def _schedule(row: sa.RowMapping) -> Schedule:
 
 def _name(name: str) -> str:
     stripped = name.strip()
-    if not stripped or len(stripped) > LONGEST_NAME or not stripped.isprintable():
-        raise InvalidArguments(f"A schedule needs a name of 1 to {LONGEST_NAME} characters that can be printed.")
+    if not stripped or len(stripped) > MAX_NAME_CHARACTERS or not stripped.isprintable():
+        raise InvalidArguments(f"A schedule needs a name of 1 to {MAX_NAME_CHARACTERS} characters that can be printed.")
     return stripped

@@ -27,11 +27,11 @@ VALUE_SEPARATOR = "\x1f"
 VALUE_BREAK = "|"
 """Separates the tokens of different values in a `:words` column; it is never a token itself."""
 
-MAX_TOKEN = 255
+MAX_TOKEN_UNITS = 255
 """The longest token in UTF-16 units. The tokenizer sees only this many from a token's start, so longer ones are cut."""
 
 # A match of this many characters fits into MAX_TOKEN even if each character takes two UTF-16 units.
-_SURELY_SHORT = MAX_TOKEN // 2
+_SURELY_SHORT = MAX_TOKEN_UNITS // 2
 
 # In ASCII a token is letters, digits and `_` with at least one letter or digit; . : ' may stand between two letters
 # and . , ; ' between two digits. Without the bound of 254, a long line of `_` would take quadratic time.
@@ -40,7 +40,7 @@ _ASCII_TOKEN = re.compile(
 )
 
 
-def tokens(text: str) -> list[str]:
+def tokenize(text: str) -> list[str]:
     """Return the tokens of a text in order and in lower case, duplicates included.
 
     Tokens contain no space and are 1 to 255 UTF-16 units long. `VALUE_SEPARATOR` separates tokens here like any other
@@ -48,19 +48,19 @@ def tokens(text: str) -> list[str]:
     """
     if text.isascii():
         lowered = text.lower()
-        if len(lowered) <= MAX_TOKEN:
+        if len(lowered) <= MAX_TOKEN_UNITS:
             return _ASCII_TOKEN.findall(lowered)
         return _cut(_ASCII_TOKEN, lowered, lowered)
     from whohas.search.characters import character_class
 
     classes = "".join(map(character_class, text))
-    lowered = lower(text)
+    lowered = lower_case(text)
     if len(classes) <= _SURELY_SHORT:
         return [lowered[match.start() : match.end()] for match in _token().finditer(classes)]
     return _cut(_token(), classes, lowered)
 
 
-def lower(text: str) -> str:
+def lower_case(text: str) -> str:
     """Return a text in lower case, converted one code point at a time as Java's `Character.toLowerCase` does.
 
     Unlike `str.lower`, a capital sigma at the end of a word becomes U+03C3, not the final form U+03C2, and
@@ -70,9 +70,10 @@ def lower(text: str) -> str:
 
 
 def _cut(pattern: re.Pattern[str], classes: str, lowered: str) -> list[str]:
-    """Return the tokens of a text that may have tokens longer than `MAX_TOKEN`.
+    """Return the tokens of a text that may have tokens longer than `MAX_TOKEN_UNITS`.
 
-    Such a match is matched again within a window of `MAX_TOKEN` units from its start, then from where that match ends.
+    Such a match is matched again within a window of `MAX_TOKEN_UNITS` units from its start, then from where that match
+    ends.
     Example: a word of 300 letters gives two tokens, of 255 and 45 letters.
 
     Args:
@@ -95,17 +96,17 @@ def _cut(pattern: re.Pattern[str], classes: str, lowered: str) -> list[str]:
 
 
 def _window_end(text: str, start: int) -> int:
-    """Return the index at which the window of `MAX_TOKEN` UTF-16 units from `start` ends.
+    """Return the index at which the window of `MAX_TOKEN_UNITS` UTF-16 units from `start` ends.
 
     A character of two units (above U+FFFF) is never split.
     """
-    window = text[start : start + MAX_TOKEN]
+    window = text[start : start + MAX_TOKEN_UNITS]
     if window.isascii():
         return start + len(window)
     units = 0
     for index, character in enumerate(window):
         units += 2 if character > "\uffff" else 1
-        if units > MAX_TOKEN:
+        if units > MAX_TOKEN_UNITS:
             return start + index
     return start + len(window)
 

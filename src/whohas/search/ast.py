@@ -89,14 +89,14 @@ class Clause:
     """One clause of a group, as written.
 
     Attributes:
-        occur: required, optional or prohibited by its own `+`, `-` or NOT, before `bind`.
+        occur: required, optional or prohibited by its own `+`, `-` or NOT, before `apply_and`.
         node: the clause's condition.
-        conjunct: whether AND is before it; `bind` then makes it and the clause before it required.
+        joined_by_and: whether AND is before it; `apply_and` then makes it and the clause before it required.
     """
 
     occur: Occur
     node: Node
-    conjunct: bool = False
+    joined_by_and: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Group:
     at: int = 0
 
 
-def bind(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: False) -> tuple[Clause, ...]:
+def apply_and(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: False) -> tuple[Clause, ...]:
     """Return the clauses with the effect of AND applied: `a OR b AND c` becomes `a +b +c`.
 
     Source of the rule: `addClause` in Lucene 8.11's `QueryParserBase`. A clause without any token is left out, but the
@@ -123,10 +123,10 @@ def bind(clauses: Iterable[Clause], is_empty: Callable[[int], bool] = lambda _: 
     """
     bound: list[Clause] = []
     for number, clause in enumerate(clauses):
-        if clause.conjunct and bound and bound[-1].occur is Occur.SHOULD:
+        if clause.joined_by_and and bound and bound[-1].occur is Occur.SHOULD:
             bound[-1] = replace(bound[-1], occur=Occur.MUST)
         if not is_empty(number):
-            required = clause.conjunct and clause.occur is Occur.SHOULD
+            required = clause.joined_by_and and clause.occur is Occur.SHOULD
             bound.append(replace(clause, occur=Occur.MUST) if required else clause)
     return tuple(bound)
 

@@ -13,33 +13,33 @@ def literal(text: str) -> exp.Expr:
     return exp.Literal.string(text)
 
 
-def moment(time: datetime) -> exp.Expr:
+def timestamp_literal(time: datetime) -> exp.Expr:
     """Return a time in UTC as a `timestamptz` with microseconds."""
     return exp.cast(literal(time.isoformat(sep=" ", timespec="microseconds")), "timestamptz")
 
 
-def table_of(name: str, alias: str) -> exp.Table:
+def table_expression(name: str, alias: str) -> exp.Table:
     """Return a view of the index under an alias, for a FROM clause."""
     return exp.Table(this=exp.to_identifier(name, quoted=True), alias=exp.TableAlias(this=exp.to_identifier(alias)))
 
 
-def column_of(alias: str, name: str) -> exp.Column:
+def column_expression(alias: str, name: str) -> exp.Column:
     """Return the column of that name of a table alias, quoted unless it is a lower-case identifier."""
     plain = name.isidentifier() and name.islower()
     return exp.column(exp.to_identifier(name, quoted=not plain), exp.to_identifier(alias), copy=False)
 
 
-def together(conditions: Sequence[exp.Expr]) -> exp.Expr:
+def all_true(conditions: Sequence[exp.Expr]) -> exp.Expr:
     """Return the conditions joined by AND; there must be at least one."""
     return conditions[0] if len(conditions) == 1 else exp.and_(*conditions, copy=False)
 
 
-def either(conditions: Sequence[exp.Expr]) -> exp.Expr:
+def any_true(conditions: Sequence[exp.Expr]) -> exp.Expr:
     """Return the conditions joined by OR; there must be at least one."""
     return conditions[0] if len(conditions) == 1 else exp.or_(*conditions, copy=False)
 
 
-def there(column: exp.Expr) -> exp.Expr:
+def is_present(column: exp.Expr) -> exp.Expr:
     """Return the condition that a column is not null; an empty text is a value, as in Elasticsearch's `exists`."""
     return exp.not_(column.is_(exp.null()))
 
@@ -54,7 +54,7 @@ def matches(column: exp.Expr, pattern: str) -> exp.Expr:
     return exp.Anonymous(this="regexp_matches", expressions=[column, literal(pattern)])
 
 
-def near(words: exp.Expr, phrase: list[str], slop: int) -> exp.Expr:
+def sloppy_phrase(words: exp.Expr, phrase: list[str], slop: int) -> exp.Expr:
     """Return the condition that one value contains the words of a phrase within `slop` moves: `"a b"~slop`.
 
     Source of the rule: Lucene's `SloppyPhraseMatcher`. There must be a start position `s` such that the n-th word of
@@ -69,13 +69,13 @@ def near(words: exp.Expr, phrase: list[str], slop: int) -> exp.Expr:
     """
     offsets_of = {word: [n for n, other in enumerate(phrase) if other == word] for word in phrase}
     conditions = [_word_near_offsets(word, offsets, slop) for word, offsets in offsets_of.items()]
-    near = sql(
+    near = from_template(
         "len(list_filter(list_transform(string_split(:words, '|'), lambda v: string_split(trim(v), ' ')), "
         f"lambda l: len(list_filter(range({2 - len(phrase)}, len(l) + 1), lambda s: :all)) > 0)) > 0",
         words=words,
-        all=together(conditions),
+        all=all_true(conditions),
     )
-    return together([*(contains(words, f" {word} ") for word in offsets_of), near])
+    return all_true([*(contains(words, f" {word} ") for word in offsets_of), near])
 
 
 def _word_near_offsets(word: str, offsets: list[int], slop: int) -> exp.Expr:
@@ -89,17 +89,17 @@ def _word_near_offsets(word: str, offsets: list[int], slop: int) -> exp.Expr:
     positions = "list_filter(range(1, len(l) + 1), lambda p: l[p] = :word"
     if len(offsets) == 1:
         (n,) = offsets
-        return sql(f"len({positions} AND p BETWEEN s + {n} AND s + {n + slop})) > 0", word=literal(word))
+        return from_template(f"len({positions} AND p BETWEEN s + {n} AND s + {n + slop})) > 0", word=literal(word))
     # All ranges have the same length, so a greedy assignment is right: in ascending order, each position goes to the
     # first offset that has none yet.
-    return sql(
+    return from_template(
         f"list_reduce({positions}), lambda n, p: n + CASE WHEN p - s - {offsets}[n + 1] BETWEEN 0 AND {slop} "
         f"THEN 1 ELSE 0 END, 0) = {len(offsets)}",
         word=literal(word),
     )
 
 
-def sql(template: str, **values: exp.Expr) -> exp.Expr:
+def from_template(template: str, **values: exp.Expr) -> exp.Expr:
     """Parse an SQL template and replace its placeholders such as `:name` by expressions.
 
     The template must not contain text from a query; such text goes into the values.

@@ -16,11 +16,11 @@ from typing import Final, TypeAlias
 from sqlglot import exp
 
 from whohas.errors import InvalidArguments
-from whohas.search.lexer import broken
-from whohas.search.limits import Limits
+from whohas.search.lexer import syntax_error
+from whohas.search.limits import SearchLimits
 
 
-class Form(StrEnum):
+class ColumnForm(StrEnum):
     """The form of a column's content.
 
     WORDS is the tokens of a text (`" one two "`), VALUE one text, VALUES several texts joined by `VALUE_SEPARATOR`, and
@@ -34,7 +34,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FieldRef:
     """The column that a criterion tests.
 
     Attributes:
@@ -42,34 +42,34 @@ class Place:
         alias: the view's alias in the statement.
         column: the column's name.
         form: the form of its content.
-        folded: whether its values are converted to lower case before they are compared.
+        case_insensitive: whether its values are converted to lower case before they are compared.
     """
 
     table: str
     alias: str
     column: str
-    form: Form
-    folded: bool = False
+    form: ColumnForm
+    case_insensitive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """True where one of the column's words or values equals `text`."""
 
-    place: Place
+    column: FieldRef
     text: str
     at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Substring:
     """True where the column of words contains `text` as a substring.
 
     Each word has a blank on both sides. So `" ab "` finds the word ab, `" ab"` finds words that begin with ab, and
     `" ab cd "` finds a phrase.
     """
 
-    place: Place
+    column: FieldRef
     text: str
     at: int = field(default=0, compare=False)
 
@@ -80,25 +80,25 @@ class Pattern:
 
     Attributes:
         pattern: the RE2 pattern.
-        near: for a fuzzy word, the word and the number of edits that it allows; otherwise None.
-        expression: whether the pattern was translated from a regular expression that the user wrote.
+        fuzzy: for a fuzzy word, the word and the number of edits that it allows; otherwise None.
+        is_regexp: whether the pattern was translated from a regular expression that the user wrote.
     """
 
-    place: Place
+    column: FieldRef
     pattern: str
     at: int = field(default=0, compare=False)
-    near: tuple[str, int] | None = None
-    expression: bool = False
+    fuzzy: tuple[str, int] | None = None
+    is_regexp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class ValueRange:
     """True where one of the column's words or values lies in a range, in the order of code points.
 
     At least one of `low` and `high` is not None.
     """
 
-    place: Place
+    column: FieldRef
     low: str | None
     high: str | None
     low_included: bool
@@ -107,7 +107,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class RawCondition:
     """True where any other SQL condition on the row is true."""
 
     sql: exp.Expr
@@ -115,29 +115,29 @@ class Other:
 
 
 @dataclass(frozen=True, slots=True)
-class List:
+class NestedList:
     """A nested list of objects, such as an identity's accounts.
 
     Attributes:
         table: the view with one row for each object of each document.
         shared: whether `table` has only pairs of document and item, and the objects are in `<table>.items`, each once.
-        outer: the alias of the row that has the list.
+        outer_alias: the alias of the row that has the list.
         alias: the alias of an object's row.
-        inner: whether the row that has the list is itself an object of another list.
+        is_nested: whether the row that has the list is itself an object of another list.
     """
 
     table: str
     shared: bool
-    outer: str
+    outer_alias: str
     alias: str
-    inner: bool
+    is_nested: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class NestedMatch:
     """True where at least one object of a list meets a criterion."""
 
-    list: List
+    list: NestedList
     criterion: Criterion
     at: int = field(default=0, compare=False)
 
@@ -163,24 +163,24 @@ class Not:
     part: Criterion
 
 
-Leaf: TypeAlias = Member | Part | Pattern | Span | Other
-Criterion: TypeAlias = Leaf | Reach | AnyOf | AllOf | Not
+Leaf: TypeAlias = Member | Substring | Pattern | ValueRange | RawCondition
+Criterion: TypeAlias = Leaf | NestedMatch | AnyOf | AllOf | Not
 
-EVERY = Other(exp.true())
-NOTHING = Other(exp.false())
+MATCH_ALL = RawCondition(exp.true())
+MATCH_NONE = RawCondition(exp.false())
 
 
 def any_of(parts: Iterable[Criterion]) -> Criterion:
     """Return the criterion that at least one of `parts` is met, flattened and without duplicates.
 
     Args:
-        parts: at least one criterion. Those on the objects of one list are merged into one `Reach`.
+        parts: at least one criterion. Those on the objects of one list are merged into one `NestedMatch`.
     """
     flat: dict[Criterion, None] = {}
-    lists: dict[List, list[Reach]] = {}
+    lists: dict[NestedList, list[NestedMatch]] = {}
     for part in parts:
         for criterion in part.parts if isinstance(part, AnyOf) else (part,):
-            if isinstance(criterion, Reach):
+            if isinstance(criterion, NestedMatch):
                 lists.setdefault(criterion.list, []).append(criterion)
             else:
                 flat.setdefault(criterion)
@@ -210,10 +210,10 @@ _GROUPS: Final = 4
 """All groups of a search together may have this many times the limit of clauses for one group."""
 
 
-class Count:
+class ClauseCount:
     """Counts the clauses of all queries of a search in one index, and enforces the limits."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SearchLimits) -> None:
         self._limits = limits
         self._clauses = 0
         self._patterns = 0
@@ -240,7 +240,7 @@ class Count:
                         self.add(query, clause[0])
             case Not(part):
                 self.add(query, part)
-            case Reach():
+            case NestedMatch():
                 self.add(query, criterion.criterion)
             case _:
                 self._count_clause(query, (criterion,))
@@ -253,16 +253,16 @@ class Count:
             raise self._limit_exceeded(query, clause, f"a search may have {limit:,} clauses in all its groups")
         if len(clause) > limits.values:
             position = _position(clause[limits.values])
-            raise broken(
+            raise syntax_error(
                 query,
                 position,
                 f"a list of values may have {limits.values:,} (WHOHAS_SEARCH_VALUES), and here is one more",
             )
         leaf = clause[0]
-        if isinstance(leaf, Pattern) and (leaf.near or leaf.expression):
+        if isinstance(leaf, Pattern) and (leaf.fuzzy or leaf.is_regexp):
             self._patterns += 1
             if self._patterns > limits.patterns:
-                raise broken(
+                raise syntax_error(
                     query,
                     leaf.at,
                     f"a search may have {limits.patterns:,} fuzzy words and regular expressions "
@@ -271,7 +271,7 @@ class Count:
 
     @staticmethod
     def _limit_exceeded(query: str, clause: Sequence[Criterion], rule: str) -> InvalidArguments:
-        return broken(
+        return syntax_error(
             query,
             _position(clause[0]),
             f"{rule} (WHOHAS_SEARCH_CLAUSES), and here is one more; the values of one field are one clause, as in "
@@ -286,15 +286,15 @@ def _clauses(parts: Sequence[Criterion], merged: bool) -> list[Sequence[Criterio
         parts: the criteria of the group.
         merged: whether they are joined by OR; then all values of one field form one clause.
     """
-    values: dict[Place, list[Criterion]] = {}
+    values: dict[FieldRef, list[Criterion]] = {}
     clauses: list[Sequence[Criterion]] = []
     for part in parts:
         if not (merged and isinstance(part, Member)):
             clauses.append((part,))
-        elif part.place in values:
-            values[part.place].append(part)
+        elif part.column in values:
+            values[part.column].append(part)
         else:
-            clauses.append(values.setdefault(part.place, [part]))
+            clauses.append(values.setdefault(part.column, [part]))
     return clauses
 
 

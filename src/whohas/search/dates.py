@@ -18,7 +18,7 @@ from typing import Final
 
 from whohas.zones import UnknownZone, parse_zone
 
-LONGEST: Final = 100
+MAX_DATE_LENGTH: Final = 100
 """The most characters that a date expression may have."""
 
 _DATE = re.compile(
@@ -34,19 +34,19 @@ _FIXED = {"w": timedelta(weeks=1), "d": timedelta(days=1)}
 _CLOCK = {"h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1)}
 
 
-class DateFault(ValueError):
+class DateError(ValueError):
     """Raised for a text that is not a date expression; the message says why and is shown to the user."""
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class DateRange:
     """The span of time that a date stands for, from `start` (included) to `end` (excluded), both in UTC."""
 
     start: datetime
     end: datetime
 
 
-def span(text: str, now: datetime, zone: tzinfo) -> Span:
+def parse_date(text: str, now: datetime, zone: tzinfo) -> DateRange:
     """Return the span of time that a date expression stands for.
 
     `now` covers one microsecond, a date its smallest written part (`2017-09` a month), and a rounded date the unit that
@@ -67,27 +67,27 @@ def span(text: str, now: datetime, zone: tzinfo) -> Span:
     Raises:
         DateFault: it is not a date expression, or lies outside the years 1 to 9999.
     """
-    if len(text) > LONGEST:
-        raise DateFault(f"{text[:20]!r}… is too long for a date")
+    if len(text) > MAX_DATE_LENGTH:
+        raise DateError(f"{text[:20]!r}… is too long for a date")
     try:
         return _span(text.strip(), now, zone)
     except OverflowError:
-        raise DateFault(f"{text!r} lies outside the years 1 to 9999") from None
+        raise DateError(f"{text!r} lies outside the years 1 to 9999") from None
 
 
-def _span(text: str, now: datetime, zone: tzinfo) -> Span:
+def _span(text: str, now: datetime, zone: tzinfo) -> DateRange:
     if text.startswith("now"):
         start, unit, steps = now.astimezone(UTC), "", text[3:]
     else:
         literal, bars, steps = text.partition("||")
         start, unit, zone = _literal(literal, zone)
         if not bars:
-            return Span(start, _end(start, unit, zone))
+            return DateRange(start, _end(start, unit, zone))
     index = 0
     while index < len(steps):
         step = _STEP.match(steps, index)
         if step is None:
-            raise DateFault(f"{text!r} is no date: after {text[: len(text) - len(steps) + index]!r} only steps such "
+            raise DateError(f"{text!r} is no date: after {text[: len(text) - len(steps) + index]!r} only steps such "
                             f"as +3d, -1M or /d may follow, with the units {_UNITS}")  # fmt: skip
         index = step.end()
         if step["round"]:
@@ -96,7 +96,7 @@ def _span(text: str, now: datetime, zone: tzinfo) -> Span:
         else:
             count = int(step["count"] or 1) * (1 if step["sign"] == "+" else -1)
             start = _after(start, step["unit"].replace("H", "h"), count, zone)
-    return Span(start, _end(start, unit, zone))
+    return DateRange(start, _end(start, unit, zone))
 
 
 def _end(start: datetime, unit: str, zone: tzinfo) -> datetime:
@@ -117,12 +117,12 @@ def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(text)), "f3", zone
     match = _DATE.fullmatch(text)
     if match is None:
-        raise DateFault(f"{text!r} is no date: write it as 2026-11-23, 2026-11-23T10:15:00Z or now-7d/d")
+        raise DateError(f"{text!r} is no date: write it as 2026-11-23, 2026-11-23T10:15:00Z or now-7d/d")
     if match["zone"]:
         try:
             zone = parse_zone(match["zone"])
         except UnknownZone as fault:
-            raise DateFault(f"{text!r} is no date: {fault}") from None
+            raise DateError(f"{text!r} is no date: {fault}") from None
     digits = match["f"] or ""
     names = [name for name in "yMdhms" if match[name] is not None]
     values = {name: int(match[name]) for name in names}
@@ -132,7 +132,7 @@ def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
             values.get("s", 0), int(digits[:6].ljust(6, "0")) if digits else 0,
         )  # fmt: skip
     except ValueError as error:
-        raise DateFault(f"{text!r} is no date: {error}") from None
+        raise DateError(f"{text!r} is no date: {error}") from None
     unit = f"f{min(len(digits), 6)}" if digits else names[-1]
     return _in_zone(local, zone), unit, zone
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whohas.search.ast import Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, bind
+from whohas.search.ast import Fuzzy, Group, Nested, Node, Occur, Phrase, Range, Regexp, Term, Wildcard, apply_and
 
 _COUNTS = {Occur.MUST: "must", Occur.SHOULD: "may", Occur.MUST_NOT: "must not"}
 
@@ -26,7 +26,7 @@ def _lines(node: Node, indent: str, occur_word: str) -> Iterator[str]:
     prefix = f"{indent}{occur_word} " if occur_word else indent
     match node:
         case Group():
-            bound = bind(node.clauses)
+            bound = apply_and(node.clauses)
             optional = any(clause.occur is Occur.SHOULD for clause in bound)
             required = any(clause.occur is Occur.MUST for clause in bound)
             yield f"{prefix}group" + (": one of the optional clauses is enough" if optional and not required else "")

@@ -9,22 +9,22 @@ from itertools import groupby
 
 from sqlglot import exp
 
-from whohas.engine.statement import Column, ColumnType, Statement
+from whohas.engine.statement import ColumnType, ResultColumn, Statement
 from whohas.errors import InvalidArguments
 from whohas.search.ast import Node
-from whohas.search.conditions import column_of, table_of, together
-from whohas.search.criteria import Count
-from whohas.search.fields import Element, Field, Index
-from whohas.search.index import SearchIndex, view
-from whohas.search.limits import DEFAULT, Limits
-from whohas.search.predicate import Findings, Options, predicate
+from whohas.search.conditions import all_true, column_expression, table_expression
+from whohas.search.criteria import ClauseCount
+from whohas.search.fields import Element, Index, IndexField
+from whohas.search.index import SearchIndex, view_name
+from whohas.search.limits import DEFAULT_LIMITS, SearchLimits
+from whohas.search.predicate import Diagnostics, QueryOptions, query_condition
 
-SPREAD = ".spread"
+SPREAD_SUFFIX = ".spread"
 """The suffix of a column name that asks for one row for each object of a list, as in `access.spread`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ExportRequest:
     """A parsed search request.
 
     Attributes:
@@ -36,23 +36,23 @@ class Search:
     """
 
     conditions: tuple[tuple[str, Node], ...]
-    options: Options
+    options: QueryOptions
     columns: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
-    limits: Limits = DEFAULT
+    limits: SearchLimits = DEFAULT_LIMITS
 
 
 @dataclass(slots=True)
-class Missing:
+class UnknownNames:
     """The columns and sort fields that an index does not have, each with a hint, which may be empty."""
 
     columns: dict[str, str] = field(default_factory=dict[str, str])
     sort: dict[str, str] = field(default_factory=dict[str, str])
 
 
-def export(
-    asked: Search, index: Index, search: SearchIndex, step: Callable[[], None] = lambda: None
-) -> tuple[Statement, Findings, Missing]:
+def export_statement(
+    asked: ExportRequest, index: Index, search: SearchIndex, step: Callable[[], None] = lambda: None
+) -> tuple[Statement, Diagnostics, UnknownNames]:
     """Return the statement that gives the documents of one index that match a search.
 
     Each document gives one row. If lists are spread, it gives one row for each of their objects, but one row if it has
@@ -72,13 +72,13 @@ def export(
     Raises:
         InvalidArguments: a value of the query does not fit its field, or a limit is exceeded.
     """
-    findings, conditions = Findings(), list[exp.Expr]()
-    count = Count(asked.limits)
+    findings, conditions = Diagnostics(), list[exp.Expr]()
+    count = ClauseCount(asked.limits)
     for query, node in asked.conditions:
-        condition, found = predicate(query, node, index, search, asked.options, count, step)
+        condition, found = query_condition(query, node, index, search, asked.options, count, step)
         conditions.append(condition)
         findings.merge(found)
-    return _Export(asked, index, search, together(conditions)).statement(findings)
+    return _Export(asked, index, search, all_true(conditions)).statement(findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +99,25 @@ class _Cell:
 
 
 class _Export:
-    def __init__(self, request: Search, index: Index, search: SearchIndex, condition: exp.Expr) -> None:
+    def __init__(self, request: ExportRequest, index: Index, search: SearchIndex, condition: exp.Expr) -> None:
         self._request = request
         self._index = index
         self._search = search
         self._condition = condition
         self._fields = search.element(index).fields
-        self._unknown = Missing()
-        names = request.columns or index.columns
-        spread_paths = (name.removesuffix(SPREAD) for name in names if name.endswith(SPREAD))
+        self._unknown = UnknownNames()
+        names = request.columns or index.default_columns
+        spread_paths = (name.removesuffix(SPREAD_SUFFIX) for name in names if name.endswith(SPREAD_SUFFIX))
         self._spread = [path for path in dict.fromkeys(spread_paths) if path in index.elements and path]
 
-    def statement(self, findings: Findings) -> tuple[Statement, Findings, Missing]:
+    def statement(self, findings: Diagnostics) -> tuple[Statement, Diagnostics, UnknownNames]:
         cells = self._cells()
         select = self._select(cells)
         rows = max([self._search.element(self._index, path).rows for path in self._spread], default=0)
         files = self._files(select)
         statement = Statement(
             sql=_render(select, self._request.limits.statement),
-            columns=tuple(Column(cell.name, cell.type) for cell in cells),
+            columns=tuple(ResultColumn(cell.name, cell.type) for cell in cells),
             files=files,
             ordered=True,
             expected_rows=max(rows, self._search.element(self._index).rows),
@@ -128,43 +128,43 @@ class _Export:
 
     def _cells(self) -> list[_Cell]:
         cells: dict[str, _Cell] = {}
-        for name in self._request.columns or self._index.columns:
-            if name.endswith(SPREAD):
-                path = name.removesuffix(SPREAD)
+        for name in self._request.columns or self._index.default_columns:
+            if name.endswith(SPREAD_SUFFIX):
+                path = name.removesuffix(SPREAD_SUFFIX)
                 if path not in self._spread:
                     self._unknown.columns[name] = self._spread_hint()
                     continue
-                for detail in self._index.elements[path].details:
+                for detail in self._index.elements[path].spread_fields:
                     cells.setdefault(f"{path}.{detail}", self._cell(f"{path}.{detail}"))
             else:
                 cells.setdefault(name, self._cell(name))
         return list(cells.values())
 
     def _spread_hint(self) -> str:
-        paths = [f"{path}{SPREAD}" for path in self._index.elements if path]
+        paths = [f"{path}{SPREAD_SUFFIX}" for path in self._index.elements if path]
         return f"There are: {', '.join(paths)}." if paths else ""
 
     def _cell(self, name: str) -> _Cell:
         if name in self._fields:
-            return _field_cell(name, self._fields[name], column_of("d", self._fields[name].column))
+            return _field_cell(name, self._fields[name], column_expression("d", self._fields[name].column))
         list_paths = [path for path in self._index.elements if path and name.startswith(f"{path}.")]
         path = max(list_paths, key=len, default="")
         if path:
             found = self._search.element(self._index, path).fields.get(name.removeprefix(f"{path}."))
             if found is not None and path in self._spread:
-                return _field_cell(name, found, column_of("e", f"{path}.{found.column}"), path)
+                return _field_cell(name, found, column_expression("e", f"{path}.{found.column}"), path)
             if found is not None:
                 return _Cell(name, "texts", self._value_list(path, found))
         if self._request.columns:  # the caller did not ask for an index's default columns, so no warning
             self._unknown.columns[name] = ""
         return _Cell(name, "text", _null("text"))
 
-    def _value_list(self, path: str, field: Field) -> exp.Expr:
+    def _value_list(self, path: str, field: IndexField) -> exp.Expr:
         """Return a subquery for all values of a field in the objects of a list, as a sorted list of texts."""
         objects = self._objects(path, [(path, field.name)])
-        value = exp.cast(column_of("x", f"{path}.{field.column}"), "text")
+        value = exp.cast(column_expression("x", f"{path}.{field.column}"), "text")
         values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
-        same_document = column_of("x", "num").eq(column_of("d", "num"))
+        same_document = column_expression("x", "num").eq(column_expression("d", "num"))
         not_null = exp.not_(value.is_(exp.null()))
         return exp.select(values).from_(objects.subquery("x")).where(same_document, not_null).subquery()
 
@@ -177,9 +177,9 @@ class _Export:
             if plain not in self._fields:
                 self._unknown.sort[plain] = ""
                 continue
-            order.append(_ordered(column_of("d", self._fields[plain].column), descending=name.startswith("-")))
-        order.append(_ordered(column_of("d", "num")))
-        return [*order, *(_ordered(column_of("e", place)) for place in self._order_columns())]
+            order.append(_ordered(column_expression("d", self._fields[plain].column), descending=name.startswith("-")))
+        order.append(_ordered(column_expression("d", "num")))
+        return [*order, *(_ordered(column_expression("e", place)) for place in self._order_columns())]
 
     def _order_columns(self) -> list[str]:
         """Return the columns that order the objects of the spread lists."""
@@ -188,12 +188,12 @@ class _Export:
 
     def _select(self, cells: Sequence[_Cell]) -> exp.Select:
         select = exp.select(*(exp.alias_(cell.sql, cell.name, quoted=True) for cell in cells))
-        select = select.from_(table_of(view(self._index), "d"))
+        select = select.from_(table_expression(view_name(self._index), "d"))
         if self._spread:
             fields = [(path, c.name.removeprefix(f"{path}.")) for path in self._spread for c in cells if c.path == path]
             parts = [self._objects(path, fields, number) for number, path in enumerate(self._spread, 1)]
             objects = parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
-            on = column_of("e", "num").eq(column_of("d", "num"))
+            on = column_expression("e", "num").eq(column_expression("d", "num"))
             select = select.join(objects.subquery("e"), on=on, join_type="left")
         select = select.where(self._condition, copy=False)
         order = self._order()
@@ -214,26 +214,28 @@ class _Export:
             number: the list's number among the spread ones, from 1; 0 for a list that is not spread.
         """
         element = self._index.elements[path]
-        name = view(self._index, path)
+        name = view_name(self._index, path)
         row = "h" if element.shared else "i"
-        cells: list[exp.Expr] = [column_of(row, "num")]
+        cells: list[exp.Expr] = [column_expression(row, "num")]
         order_columns = _element_order(element)
         for column in self._order_columns() if number else ():
             if column == "list":
                 value: exp.Expr = exp.convert(number)
             else:
                 value = (
-                    column_of(row, order_columns[column]) if column in order_columns else _null(_ORDER_TYPES[column])
+                    column_expression(row, order_columns[column])
+                    if column in order_columns
+                    else _null(_ORDER_TYPES[column])
                 )
             cells.append(exp.alias_(value, column))
         for other, field_name in fields:
             own_field = self._search.element(self._index, other).fields[field_name]
-            value = column_of("i", own_field.column) if other == path else _null(_SQL_TYPES[own_field.kind])
+            value = column_expression("i", own_field.column) if other == path else _null(_SQL_TYPES[own_field.kind])
             cells.append(exp.alias_(value, f"{other}.{own_field.column}", quoted=True))
         if not element.shared:
-            return exp.select(*cells).from_(table_of(name, "i"))
-        on = column_of("i", "item").eq(column_of("h", "item"))
-        return exp.select(*cells).from_(table_of(name, "h")).join(table_of(f"{name}.items", "i"), on=on)
+            return exp.select(*cells).from_(table_expression(name, "i"))
+        on = column_expression("i", "item").eq(column_expression("h", "item"))
+        return exp.select(*cells).from_(table_expression(name, "h")).join(table_expression(f"{name}.items", "i"), on=on)
 
     def _files(self, select: exp.Expr) -> dict[str, tuple[str, ...]]:
         names = {table.name for table in select.find_all(exp.Table)}
@@ -253,7 +255,7 @@ def _element_order(element: Element) -> dict[str, str]:
     """Return the columns that order an element's objects: each name of `_ORDER_TYPES` that it has, and its column."""
     if element.shared:
         return {"ord": "item"}
-    return {"parent": "parent", "ord": "ord"} if element.listed else {"key": "id"}
+    return {"parent": "parent", "ord": "ord"} if element.from_list_column else {"key": "id"}
 
 
 _TYPES: Mapping[str, ColumnType] = {
@@ -266,8 +268,8 @@ _TYPES: Mapping[str, ColumnType] = {
 _SQL_TYPES = {"text": "text", "id": "text", "date": "timestamptz", "boolean": "boolean", "integer": "bigint"}
 
 
-def _field_cell(name: str, field: Field, column: exp.Expr, path: str = "") -> _Cell:
-    if field.many:
+def _field_cell(name: str, field: IndexField, column: exp.Expr, path: str = "") -> _Cell:
+    if field.multi_valued:
         split = exp.func("string_split", column, exp.func("chr", exp.convert(31)), dialect="duckdb")
         return _Cell(name, "texts", split, path)
     return _Cell(name, _TYPES[field.kind], column, path)

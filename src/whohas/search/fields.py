@@ -12,37 +12,37 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-from whohas.engine.sql import literal, quote
+from whohas.engine.sql import quote_identifier, string_literal
 from whohas.warehouse import schema
 from whohas.warehouse.columns import Table
-from whohas.warehouse.times import iso_time
+from whohas.warehouse.times import rfc3339_time
 
 FieldKind = Literal["text", "id", "date", "boolean", "integer"]
 """The type of a field. An id is compared as a whole and not cut into words; a date is a time in UTC."""
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class IndexField:
     """A field of a document, or of the objects of a list in it.
 
     Attributes:
         name: the published name, dotted; for the objects of a list, relative to them (`source.id`).
         kind: its type.
         sql: the expression that gives its value, over a row `t` of the element's rows.
-        many: whether it may have several values; they are stored as one text, joined by `VALUE_SEPARATOR`.
-        place: its column in the index, if that is not named as the field; empty otherwise. See `column`.
+        multi_valued: whether it may have several values; they are stored as one text, joined by `VALUE_SEPARATOR`.
+        index_column: its column in the index, if that is not named as the field; empty otherwise. See `column`.
     """
 
     name: str
     kind: FieldKind
     sql: str
-    many: bool = False
-    place: str = ""
+    multi_valued: bool = False
+    index_column: str = ""
 
     @property
     def column(self) -> str:
         """Its column in the index: the name, unless two attributes differ only by case or a name is unprintable."""
-        return self.place or self.name
+        return self.index_column or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +52,26 @@ class Element:
     Attributes:
         path: the list's name, dotted for a list in another list; empty for the documents themselves.
         rows: SQL for the rows, named `t` in the fields' expressions. Rows of a list have their document's id as
-            `holder`. If `listed`, they also have `ord`, their position in the list from 1, and `parent`, the position
-            of the object that contains the list (null if the document does).
+            `holder`. If `from_list_column`, they also have `ord`, their position in the list from 1, and `parent`, the
+            position of the object that contains the list (null if the document does).
         fields: the fields by name.
-        maps: the map columns whose keys become fields: the prefix of these fields' names, and the column.
-        depends: the warehouse's tables that it is made from.
+        map_columns: the map columns whose keys become fields: the prefix of these fields' names, and the column.
+        source_tables: the warehouse's tables that it is made from.
         shared: whether many documents have equal objects. These are then stored once, and pairs of document and object
             separately.
-        listed: whether the objects come from a list in a column of the warehouse, so that they have a position.
-        details: the fields that a spread adds to the file.
+        from_list_column: whether the objects come from a list in a column of the warehouse, so that they have a
+            position.
+        spread_fields: the fields that a spread adds to the file.
     """
 
     path: str
     rows: str
-    fields: dict[str, Field]
-    maps: dict[str, str] = field(default_factory=dict[str, str])
-    depends: tuple[str, ...] = ()
+    fields: dict[str, IndexField]
+    map_columns: dict[str, str] = field(default_factory=dict[str, str])
+    source_tables: tuple[str, ...] = ()
     shared: bool = False
-    listed: bool = False
-    details: tuple[str, ...] = ()
+    from_list_column: bool = False
+    spread_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,13 @@ class Index:
     Attributes:
         name: its name in the published API.
         title: the name of its file in an export, without extension.
-        columns: the columns of an export that names none.
+        default_columns: the columns of an export that names none.
         elements: the elements by path; the documents have the empty path.
     """
 
     name: str
     title: str
-    columns: tuple[str, ...]
+    default_columns: tuple[str, ...]
     elements: dict[str, Element]
 
     @property
@@ -94,7 +95,7 @@ class Index:
         return self.elements[""]
 
 
-def kind_of(name: str, type: pa.DataType) -> FieldKind:
+def field_kind(name: str, type: pa.DataType) -> FieldKind:
     """Return the kind of a field with one value, by its name and the type of its column."""
     if pa.types.is_timestamp(type):
         return "date"
@@ -105,26 +106,26 @@ def kind_of(name: str, type: pa.DataType) -> FieldKind:
     return "id" if name == "id" or name.endswith(".id") else "text"
 
 
-def _table_field(table: Table, spec: str) -> Field:
+def _table_field(table: Table, spec: str) -> IndexField:
     """Return the field that `name` or `name=column` means: `source.id=sourceId` is the column sourceId as source.id."""
     name, _, column = spec.partition("=")
     type = table.column(column or name).type
-    sql = f"t.{quote(column or name)}"
+    sql = f"t.{quote_identifier(column or name)}"
     if pa.types.is_list(type):
-        return Field(name, "text", joined(sql), many=True)
+        return IndexField(name, "text", join_values_sql(sql), multi_valued=True)
     return _single_value_field(name, type, sql)
 
 
-def _single_value_field(name: str, type: pa.DataType, sql: str) -> Field:
+def _single_value_field(name: str, type: pa.DataType, sql: str) -> IndexField:
     """Return a field with one value.
 
     The column of a partition key is empty, not null, for an unknown id, so an empty id is read as null.
     """
-    kind = kind_of(name, type)
-    return Field(name, kind, f"nullif({sql}, '')" if kind == "id" else sql)
+    kind = field_kind(name, type)
+    return IndexField(name, kind, f"nullif({sql}, '')" if kind == "id" else sql)
 
 
-def joined(sql: str) -> str:
+def join_values_sql(sql: str) -> str:
     """Return the expression that joins a list's values by `VALUE_SEPARATOR`.
 
     It is null for an empty list, because an empty text is a value.
@@ -132,12 +133,12 @@ def joined(sql: str) -> str:
     return f"list_aggregate({sql}, 'string_agg', chr(31))"
 
 
-def _fields(table: Table, names: str, *more: Field) -> dict[str, Field]:
+def _fields(table: Table, names: str, *more: IndexField) -> dict[str, IndexField]:
     found = [*(_table_field(table, spec) for spec in names.split()), *more]
     return {field.name: field for field in found}
 
 
-def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[Field]:
+def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[IndexField]:
     """Yield the fields of a struct, nested ones with dotted names. Lists within it give fields with several values.
 
     Args:
@@ -146,7 +147,7 @@ def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[
         prefix: what to put before the names.
     """
     for member in type:
-        name, member_sql = f"{prefix}{member.name}", f"{sql}.{quote(member.name)}"
+        name, member_sql = f"{prefix}{member.name}", f"{sql}.{quote_identifier(member.name)}"
         if pa.types.is_struct(member.type):
             yield from _struct_fields(member.type, member_sql, f"{name}.")
         elif not pa.types.is_list(member.type):
@@ -154,18 +155,18 @@ def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[
         elif pa.types.is_struct(member.type.value_type):
             for inner in _struct_fields(member.type.value_type, "x", f"{name}."):
                 text = f"list_transform({member_sql}, lambda x: ({inner.sql})::VARCHAR)"
-                yield Field(inner.name, "text", joined(text), many=True)
+                yield IndexField(inner.name, "text", join_values_sql(text), multi_valued=True)
         else:
-            yield Field(name, "text", joined(member_sql), many=True)
+            yield IndexField(name, "text", join_values_sql(member_sql), multi_valued=True)
 
 
 _DATES = frozenset({"modified", "date"})
 """Fields that are times, but that the warehouse stores as text because they are in a struct."""
 
 
-def _as_date(field: Field) -> Field:
+def _as_date(field: IndexField) -> IndexField:
     if field.kind == "text" and field.name in _DATES:
-        return Field(field.name, "date", iso_time(field.sql))
+        return IndexField(field.name, "date", rfc3339_time(field.sql))
     return field
 
 
@@ -179,16 +180,16 @@ def _list_elements(table: Table, *columns: str) -> dict[str, Element]:
     elements: dict[str, Element] = {}
     for column in columns:
         rows = (
-            f"(SELECT d.id AS holder, generate_subscripts(d.{quote(column)}, 1) AS ord, NULL::BIGINT AS parent, "
-            f"unnest(d.{quote(column)}) AS e FROM {table.name} d)"
+            f"(SELECT d.id AS holder, generate_subscripts(d.{quote_identifier(column)}, 1) AS ord, "
+            f"NULL::BIGINT AS parent, unnest(d.{quote_identifier(column)}) AS e FROM {table.name} d)"
         )
         type = table.column(column).type.value_type
         elements[column] = _list_element(table, column, rows, type)
         for member in type:
             if pa.types.is_list(member.type) and pa.types.is_struct(member.type.value_type):
                 inner = (
-                    f"(SELECT o.holder, generate_subscripts(o.e.{quote(member.name)}, 1) AS ord, o.ord AS parent, "
-                    f"unnest(o.e.{quote(member.name)}) AS e FROM {rows} o)"
+                    f"(SELECT o.holder, generate_subscripts(o.e.{quote_identifier(member.name)}, 1) AS ord, "
+                    f"o.ord AS parent, unnest(o.e.{quote_identifier(member.name)}) AS e FROM {rows} o)"
                 )
                 path = f"{column}.{member.name}"
                 elements[path] = _list_element(table, path, inner, member.type.value_type)
@@ -198,32 +199,32 @@ def _list_elements(table: Table, *columns: str) -> dict[str, Element]:
 def _list_element(table: Table, path: str, rows: str, type: pa.StructType) -> Element:
     fields = {field.name: field for field in _struct_fields(type, "t.e")}
     details = tuple(name for name in fields if name.count(".") == 0 or name.endswith(".name"))
-    return Element(path, rows, fields, depends=(table.name,), listed=True, details=details)
+    return Element(path, rows, fields, source_tables=(table.name,), from_list_column=True, spread_fields=details)
 
 
 _OWNER = "owner.id=ownerId owner.name=ownerName owner.email=ownerEmail"
-_OWNER_TYPE = Field("owner.type", "text", "CASE WHEN t.ownerId IS NOT NULL THEN 'IDENTITY' END")
+_OWNER_TYPE = IndexField("owner.type", "text", "CASE WHEN t.ownerId IS NOT NULL THEN 'IDENTITY' END")
 
 
 _OWNED_FIELDS: Final[tuple[tuple[str, FieldKind], ...]] = (("id", "id"), ("name", "text"))
 
 
-def _counter_or(name: str, computed: str) -> Field:
+def _counter_or(name: str, computed: str) -> IndexField:
     """Return a counter field: the document's own value, or else the computed count."""
-    return Field(name, "integer", f"coalesce(t.{name}, {computed})")
+    return IndexField(name, "integer", f"coalesce(t.{name}, {computed})")
 
 
-def _name_or(name: str, document_value: str, derived: str) -> Field:
+def _name_or(name: str, document_value: str, derived: str) -> IndexField:
     """Return a name field: the document's own value if it is not empty, or else the derived one."""
-    return Field(name, "text", f"coalesce(nullif({document_value}, ''), {derived}, {document_value})")
+    return IndexField(name, "text", f"coalesce(nullif({document_value}, ''), {derived}, {document_value})")
 
 
-def _access_count(name: str, computed: str) -> Field:
+def _access_count(name: str, computed: str) -> IndexField:
     """Return a counter field of an identity's access.
 
     If the identity's access is derived from its accounts (`counted`), the computed count; or else as `_counter_or`.
     """
-    return Field(
+    return IndexField(
         name, "integer", f"CASE WHEN t.counted THEN coalesce({computed}, 0) ELSE coalesce(t.{name}, {computed}, 0) END"
     )
 
@@ -283,7 +284,7 @@ _IDENTITIES = Index(
                 # the reports.
                 _name_or("manager.name", "t.managerName", "t.leaderName"),
                 _name_or("manager.displayName", "t.managerDisplayName", "t.leaderDisplayName"),
-                Field("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
+                IndexField("isManager", "boolean", "coalesce(t.isManager, t.leads)"),
                 _counter_or("accountCount", "t.accounts, 0"),
                 _access_count("accessCount", "t.access"),
                 _access_count("entitlementCount", "t.entitlements"),
@@ -292,7 +293,7 @@ _IDENTITIES = Index(
                 _counter_or("appCount", "t.apps, 0"),
                 _counter_or("ownsCount", "len(t.owned), 0"),
                 _counter_or("tagsCount", "len(t.tags), 0"),
-                Field("tagCount", "integer", "coalesce(t.tagsCount, len(t.tags), 0)"),
+                IndexField("tagCount", "integer", "coalesce(t.tagsCount, len(t.tags), 0)"),
             ),
             {"attributes": "attributes"},
             ("identities", "accounts", "overruled_access", "identity_access", "identity_apps"),
@@ -307,7 +308,7 @@ _IDENTITIES = Index(
             ),
             {"entitlementAttributes": "entitlementAttributes", "accountAttributes": "attributes"},
             ("identities", "accounts"),
-            details=(
+            spread_fields=(
                 "id", "name", "accountId", "source.name", "source.type", "disabled", "locked", "privileged",
                 "manuallyCorrelated", "passwordLastSet", "created",
             ),
@@ -321,9 +322,9 @@ _IDENTITIES = Index(
                 "owner.name=ownerName owner.displayName=ownerDisplayName revocable privileged attribute value schema "
                 "standalone disabled enabled requestable cloudEligible cloudGoverned",
             ),
-            depends=("identities", "identity_access"),
+            source_tables=("identities", "identity_access"),
             shared=True,
-            details=(
+            spread_fields=(
                 "id", "type", "name", "displayName", "description", "source.name", "owner.displayName", "attribute",
                 "value", "privileged", "standalone", "revocable", "disabled",
             ),
@@ -336,8 +337,8 @@ _IDENTITIES = Index(
                 "id name source.id=sourceId source.name=sourceName account.id=accountId "
                 "account.accountId=accountNativeIdentity",
             ),
-            depends=("identities", "identity_apps"),
-            details=("id", "name", "source.name", "account.id", "account.accountId"),
+            source_tables=("identities", "identity_apps"),
+            spread_fields=("id", "name", "source.name", "account.id", "account.accountId"),
         ),
         "owns": Element(
             "owns",
@@ -345,18 +346,20 @@ _IDENTITIES = Index(
             {
                 one.name: one
                 for one in (
-                    Field("id", "id", "t.e.id"),
-                    Field("name", "text", "t.e.name"),
-                    Field("type", "text", "t.e.type"),
+                    IndexField("id", "id", "t.e.id"),
+                    IndexField("name", "text", "t.e.name"),
+                    IndexField("type", "text", "t.e.type"),
                     *(
-                        Field(f"{list}.{name}", kind, f"CASE WHEN t.e.type = {literal(type)} THEN t.e.{name} END")
-                        for list, type in schema.OWNED.items()
+                        IndexField(
+                            f"{list}.{name}", kind, f"CASE WHEN t.e.type = {string_literal(type)} THEN t.e.{name} END"
+                        )
+                        for list, type in schema.OWNED_TYPES.items()
                         for name, kind in _OWNED_FIELDS
                     ),
                 )
             },
-            depends=("identities",),
-            details=("type", "id", "name"),
+            source_tables=("identities",),
+            spread_fields=("type", "id", "name"),
         ),
     },
 )  # fmt: skip
@@ -380,7 +383,7 @@ _ACCESS_PROFILES = Index(
                 _counter_or("entitlementCount", "len(t.entitlements), 0"),
                 _counter_or("segmentCount", "len(t.segments), 0"),
             ),
-            depends=("access_profiles",),
+            source_tables=("access_profiles",),
         ),
         **_list_elements(schema.ACCESS_PROFILES, "entitlements", "segments", "apps"),
     },
@@ -406,7 +409,7 @@ _ROLES = Index(
                 _counter_or("entitlementCount", "len(t.entitlements), 0"),
                 _counter_or("segmentCount", "len(t.segments), 0"),
             ),
-            depends=("roles",),
+            source_tables=("roles",),
         ),
         **_list_elements(
             schema.ROLES, "accessProfiles", "entitlements", "segments", "dimensions", "dimensionSchemaAttributes"
@@ -433,9 +436,9 @@ _ENTITLEMENTS = Index(
                 "owner.id=ownerId owner.name=ownerName",
                 _counter_or("segmentCount", "len(t.segments), 0"),
                 *(
-                    Field(
+                    IndexField(
                         f"manuallyUpdatedFields.{name}", "boolean",
-                        f"list_contains(t.manuallyUpdatedFields, {literal(name)})",
+                        f"list_contains(t.manuallyUpdatedFields, {string_literal(name)})",
                     )
                     for name in ("DESCRIPTION", "DISPLAY_NAME")
                 ),
@@ -486,7 +489,7 @@ _ACTIVITIES = Index(
                 "requester.name=requesterName requester.type=requesterType recipient.id=recipientId "
                 "recipient.name=recipientName recipient.type=recipientType trackingNumber errors warnings sources",
             ),
-            depends=("account_activities",),
+            source_tables=("account_activities",),
         ),
         **_list_elements(
             schema.ACCOUNT_ACTIVITIES, "approvals", "originalRequests", "expansionItems", "accountRequests"

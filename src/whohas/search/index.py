@@ -32,29 +32,29 @@ from whohas.atomic import sync_file
 from whohas.db.locks import file_lock, shared_file_lock, try_file_lock
 from whohas.errors import NotFound, Unavailable
 from whohas.search.analyzer import ANALYSER_VERSION
-from whohas.search.fields import INDICES, Element, Field, Index
+from whohas.search.fields import INDICES, Element, Index, IndexField
 from whohas.warehouse.schema import TABLES
-from whohas.warehouse.store import Snapshot, Warehouse, no_longer_kept
+from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error
 
 if TYPE_CHECKING:
-    from whohas.search.indexing import Resources
+    from whohas.search.indexing import IndexResources
 
-FORMAT: Final = 2
+INDEX_FORMAT: Final = 2
 """The format of an index. Raise it when existing indexes can no longer be read; they are then rebuilt."""
 
-QUICK_ROWS: Final = 200_000
+MAX_ROWS_INDEXED_BY_SEARCH: Final = 200_000
 """The largest snapshot, in rows, that a search indexes itself if it has no index yet."""
 
-WORDS: Final = ":words"
+WORDS_SUFFIX: Final = ":words"
 """The suffix of a column with the tokens of a text, `<field>:words`; alone, the column with the tokens of all texts."""
 
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """A callback for progress: called with the number of rows done and the total."""
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
+class BuildVersions:
     """The software versions that built an index. Only equal versions give equal bytes.
 
     Attributes:
@@ -70,12 +70,12 @@ class Versions:
     pyarrow: str = ""
 
     @staticmethod
-    def current() -> Versions:
+    def current() -> BuildVersions:
         """Return the versions of this process."""
         import duckdb
         import pyarrow
 
-        return Versions(ANALYSER_VERSION, __version__, duckdb.__version__, pyarrow.__version__)
+        return BuildVersions(ANALYSER_VERSION, __version__, duckdb.__version__, pyarrow.__version__)
 
     def __str__(self) -> str:
         if not self.analyser:
@@ -98,7 +98,7 @@ class IndexedElement:
 
     element: Element
     rows: int
-    fields: Mapping[str, Field]
+    fields: Mapping[str, IndexField]
     files: Mapping[str, Path]
 
 
@@ -114,13 +114,13 @@ class SearchIndex:
 
     snapshot: int
     elements: Mapping[tuple[str, str], IndexedElement]
-    versions: Versions
+    versions: BuildVersions
 
     def element(self, index: Index, path: str = "") -> IndexedElement:
         return self.elements[index.name, path]
 
 
-def view(index: Index, path: str = "") -> str:
+def view_name(index: Index, path: str = "") -> str:
     """Return the name of an element's view in SQL statements, such as `identities.access`."""
     return f"{index.name}.{path}" if path else index.name
 
@@ -130,7 +130,7 @@ def is_built(snapshot: Snapshot) -> bool:
     return _read_record(_folder(snapshot)) is not None
 
 
-def index_versions(snapshot: Snapshot) -> Versions | None:
+def index_versions(snapshot: Snapshot) -> BuildVersions | None:
     """Return the versions that built a snapshot's index, whatever its format; None if it has no index."""
     record = _read_any_record(_folder(snapshot))
     return None if record is None else _record_versions(record)
@@ -149,11 +149,13 @@ def open_index(snapshot: Snapshot) -> SearchIndex:
     elements: dict[tuple[str, str], IndexedElement] = {}
     for index in INDICES.values():
         for path, element in index.elements.items():
-            name = view(index, path)
+            name = view_name(index, path)
             element_record = record["elements"][name]
             fields = dict(element.fields)
             for attribute in element_record["attributes"]:
-                fields[attribute["name"]] = Field(attribute["name"], "text", "", attribute["many"], attribute["column"])
+                fields[attribute["name"]] = IndexField(
+                    attribute["name"], "text", "", attribute["many"], attribute["column"]
+                )
             files = {name: folder / f"{name}.parquet"}
             if element.shared:
                 files[f"{name}.items"] = folder / f"{name}.items.parquet"
@@ -161,7 +163,9 @@ def open_index(snapshot: Snapshot) -> SearchIndex:
     return SearchIndex(snapshot.number, elements, _record_versions(record))
 
 
-def build(warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None) -> None:
+def build_index(
+    warehouse: Warehouse, snapshot: Snapshot, on_progress: ProgressCallback = lambda done, of: None
+) -> None:
     """Build the index of a snapshot unless it exists. Waits while another process builds an index.
 
     Args:
@@ -186,19 +190,19 @@ def build(warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lamb
 
 
 @contextmanager
-def held_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
+def locked_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
     """Hold a shared lock on the index of a snapshot, so that it is not removed until the context ends.
 
-    The index is built first if it does not exist. `rebuild` may still replace it: compare `index_versions`.
+    The index is built first if it does not exist. `rebuild_index` may still replace it: compare `index_versions`.
 
     Raises:
-        NotFound: as in `build`.
-        Unavailable: as in `build`.
+        NotFound: as in `build_index`.
+        Unavailable: as in `build_index`.
     """
     path = _folder(snapshot) / _RECORD
     with ExitStack() as stack:
         while True:
-            build(warehouse, snapshot)
+            build_index(warehouse, snapshot)
             # Another process may remove the index before the lock is acquired. The lock counts only if the path still
             # names the locked file.
             with suppress(FileNotFoundError), ExitStack() as lock:
@@ -210,23 +214,26 @@ def held_index(warehouse: Warehouse, snapshot: Snapshot) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
+class RebuildResult:
     """The result of a rebuild: the new index compared with the previous one.
 
     Attributes:
         files: the names of the files of both indexes.
         differing: the names of files that differ in a byte, or that only one index has.
-        before: the versions that built the previous index; None if the snapshot had no index.
+        previous_versions: the versions that built the previous index; None if the snapshot had no index.
     """
 
     files: tuple[str, ...]
     differing: tuple[str, ...]
-    before: Versions | None
+    previous_versions: BuildVersions | None
 
 
-def rebuild(
-    warehouse: Warehouse, snapshot: Snapshot, on_progress: Progress = lambda done, of: None, replace: bool = True
-) -> Rebuilt:
+def rebuild_index(
+    warehouse: Warehouse,
+    snapshot: Snapshot,
+    on_progress: ProgressCallback = lambda done, of: None,
+    replace: bool = True,
+) -> RebuildResult:
     """Build the index of a snapshot from its tables alone, and compare it with the existing one.
 
     If both are equal, the existing one stays. Searches continue to run during the build.
@@ -239,7 +246,7 @@ def rebuild(
 
     Raises:
         NotFound: the data of the snapshot was removed; or it has no index and `replace` is false.
-        Unavailable: as in `build`.
+        Unavailable: as in `build_index`.
     """
     folder = _folder(snapshot)
     with _build_folder(warehouse, snapshot) as part:
@@ -256,12 +263,12 @@ def rebuild(
         names = {path.name for path in part.iterdir()}
         if before is None:
             _publish(part, folder)
-            return Rebuilt(tuple(sorted(names)), (), None)
+            return RebuildResult(tuple(sorted(names)), (), None)
         names |= {path.name for path in folder.iterdir()}
         differing = tuple(name for name in sorted(names) if not _equal_files(part / name, folder / name))
         if differing and replace:
             _publish(part, folder)
-        return Rebuilt(tuple(sorted(names)), differing, before)
+        return RebuildResult(tuple(sorted(names)), differing, before)
 
 
 @contextmanager
@@ -309,28 +316,28 @@ def _equal_files(first: Path, second: Path) -> bool:
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
-def searchable(warehouse: Warehouse) -> Snapshot:
+def searchable_snapshot(warehouse: Warehouse) -> Snapshot:
     """Return the snapshot that a search runs on.
 
-    It is the newest snapshot if that has an index, or has at most `QUICK_ROWS` rows and so is indexed now. Otherwise it
-    is the newest snapshot with an index.
+    It is the newest snapshot if that has an index, or has at most `MAX_ROWS_INDEXED_BY_SEARCH` rows and so is indexed
+    now. Otherwise it is the newest snapshot with an index.
 
     Raises:
-        Unavailable: no snapshot has an index, or as in `build`.
+        Unavailable: no snapshot has an index, or as in `build_index`.
     """
     snapshot = warehouse.snapshot()
     if is_built(snapshot):
         return snapshot
-    if sum(file.rows for table in TABLES.values() for file in snapshot.files(table)) <= QUICK_ROWS:
-        build(warehouse, snapshot)
+    if sum(file.rows for table in TABLES.values() for file in snapshot.files(table)) <= MAX_ROWS_INDEXED_BY_SEARCH:
+        build_index(warehouse, snapshot)
         return snapshot
-    number = newest_built(warehouse)
+    number = newest_indexed_snapshot(warehouse)
     if number is None:
         raise Unavailable("The search index is not there yet. Wait for the load that builds it, or run `whohas index`.")
     return warehouse.snapshot(number)
 
 
-def newest_built(warehouse: Warehouse) -> int | None:
+def newest_indexed_snapshot(warehouse: Warehouse) -> int | None:
     """Return the number of the newest snapshot with an index, or None if no snapshot has one."""
     folders = _usable_indexes(warehouse.root / "search")
     return int(folders[-1][0].name) if folders else None
@@ -348,7 +355,7 @@ def _folder(snapshot: Snapshot) -> Path:
 def _read_record(folder: Path) -> dict[str, Any] | None:
     """Return the index.json of the index in a folder; None if it is not of the current format and analyser version."""
     record = _read_any_record(folder)
-    if record is None or record["format"] != FORMAT or _record_versions(record).analyser != ANALYSER_VERSION:
+    if record is None or record["format"] != INDEX_FORMAT or _record_versions(record).analyser != ANALYSER_VERSION:
         return None
     return record
 
@@ -363,8 +370,8 @@ def _read_any_record(folder: Path) -> dict[str, Any] | None:
     return record
 
 
-def _record_versions(record: Mapping[str, Any]) -> Versions:
-    return Versions(**record.get("madeWith", {"analyser": 1}))
+def _record_versions(record: Mapping[str, Any]) -> BuildVersions:
+    return BuildVersions(**record.get("madeWith", {"analyser": 1}))
 
 
 def _index_folders(root: Path) -> list[Path]:
@@ -381,7 +388,7 @@ def _sweep(root: Path, number: int) -> None:
     """Remove all but the newest `_KEPT` indexes and that of snapshot `number`, except those that are locked."""
     for folder in _index_folders(root)[:-_KEPT]:
         if folder.name != f"{number:09}":
-            # A reader that waits for this lock finds the file gone afterwards: see `held_index`.
+            # A reader that waits for this lock finds the file gone afterwards: see `locked_index`.
             with suppress(OSError), try_file_lock(folder / _RECORD) as free:
                 if free:
                     shutil.rmtree(folder, ignore_errors=True)
@@ -391,8 +398,8 @@ def write_index(
     snapshot: Snapshot,
     folder: Path,
     before: tuple[Path, dict[str, Any]] | None = None,
-    on_progress: Progress = lambda done, of: None,
-    resources: Resources | None = None,
+    on_progress: ProgressCallback = lambda done, of: None,
+    resources: IndexResources | None = None,
 ) -> None:
     """Write the files of an index into an empty folder.
 
@@ -407,25 +414,25 @@ def write_index(
     Raises:
         NotFound: the data of the snapshot was removed.
     """
-    from whohas.search.indexing import Indexing, Resources
+    from whohas.search.indexing import IndexResources, IndexWriter
 
     _require_data(snapshot)
-    versions = Versions.current()
+    versions = BuildVersions.current()
     if before is not None and _record_versions(before[1]) != versions:
         before = None  # other versions may give other bytes
     record: dict[str, Any] = {
-        "format": FORMAT,
+        "format": INDEX_FORMAT,
         "snapshot": snapshot.number,
         "madeWith": asdict(versions),
         "elements": {},
     }
-    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.depends[-1]])) for e in _elements())
+    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.source_tables[-1]])) for e in _elements())
     done = 0
-    with Indexing.open(snapshot, folder, resources or Resources()) as indexing:
+    with IndexWriter.open(snapshot, folder, resources or IndexResources()) as indexing:
         for index in INDICES.values():
             for path, element in index.elements.items():
-                name = view(index, path)
-                tables = {table: snapshot.versions.get(table) for table in element.depends}
+                name = view_name(index, path)
+                tables = {table: snapshot.versions.get(table) for table in element.source_tables}
                 old = before[1]["elements"].get(name, {}) if before is not None else {}
                 if before is not None and old.get("versions") == tables:
                     for file in (f"{name}.parquet", f"{name}.items.parquet"):
@@ -433,7 +440,9 @@ def write_index(
                             os.link(before[0] / file, folder / file)
                     record["elements"][name] = old
                 else:
-                    rows, attributes = indexing.write(index, element, lambda n, at=done: on_progress(at + n, total))
+                    rows, attributes = indexing.write_element(
+                        index, element, lambda n, at=done: on_progress(at + n, total)
+                    )
                     attribute_records = [asdict(attribute) for attribute in attributes]
                     record["elements"][name] = {"versions": tables, "rows": rows, "attributes": attribute_records}
                 done += record["elements"][name]["rows"]
@@ -459,7 +468,7 @@ def _require_data(snapshot: Snapshot) -> None:
             continue
         missing += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
     if missing:
-        raise no_longer_kept(snapshot.number, missing)
+        raise deleted_data_error(snapshot.number, missing)
 
 
 def _elements() -> list[Element]:

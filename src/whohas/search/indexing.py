@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.engine.duckdb import connect
-from whohas.engine.sql import literal, quote
+from whohas.engine.duckdb import connect_duckdb
+from whohas.engine.sql import quote_identifier, string_literal
 from whohas.search.analyzer import VALUE_SEPARATOR
 from whohas.search.fields import Element, Index
-from whohas.search.tokenize import words
+from whohas.search.tokenize import tokenize_column
 from whohas.warehouse.arrow import pc
-from whohas.warehouse.evolved import scan
+from whohas.warehouse.evolved import select_all
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Snapshot
 
@@ -38,7 +38,7 @@ MOST_ATTRIBUTES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class IndexResources:
     """The resources that building an index may use.
 
     Attributes:
@@ -51,7 +51,7 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class MapAttribute:
     """A key of a map column, which becomes a field and a column of the index.
 
     Attributes:
@@ -59,8 +59,8 @@ class Attribute:
         map: the prefix of the map's fields, such as `attributes`.
         key: the key in the map, such as `city`.
         many: whether any row has several values for it.
-        column: the column's name. It is `name` with unprintable characters escaped (see `readable`), and with a number
-            if another column differs only by case: engines compare column names without regard to case.
+        column: the column's name. It is `name` with unprintable characters escaped (see `escape_unprintable`), and with
+            a number if another column differs only by case: engines compare column names without regard to case.
     """
 
     name: str
@@ -70,8 +70,8 @@ class Attribute:
     column: str
 
 
-class Indexing:
-    """Writes the files of one index. Create it with `Indexing.open`."""
+class IndexWriter:
+    """Writes the files of one index. Create it with `IndexWriter.open`."""
 
     def __init__(self, connection: Any, folder: Path) -> None:
         self._connection = connection
@@ -79,7 +79,7 @@ class Indexing:
 
     @staticmethod
     @contextmanager
-    def open(snapshot: Snapshot, folder: Path, resources: Resources) -> Generator[Indexing]:
+    def open(snapshot: Snapshot, folder: Path, resources: IndexResources) -> Generator[IndexWriter]:
         """Open a DuckDB connection with a view for each table of a snapshot; close it when the context ends.
 
         Args:
@@ -87,21 +87,23 @@ class Indexing:
             folder: the folder to write to; DuckDB spills to `spill` in it.
             resources: the memory and threads of DuckDB.
         """
-        connection: Any = connect(resources.memory, resources.threads, folder / "spill")
+        connection: Any = connect_duckdb(resources.memory, resources.threads, folder / "spill")
         # Every query has an ORDER BY, so preserving the order of the input would only cost memory.
         connection.execute("SET preserve_insertion_order = false")
         try:
             for table in TABLES.values():
                 files = [file.path for file in snapshot.files(table)]
                 if files:
-                    connection.execute(f"CREATE VIEW {quote(table.name)} AS FROM {scan(table, files)}")
+                    connection.execute(f"CREATE VIEW {quote_identifier(table.name)} AS FROM {select_all(table, files)}")
                 else:
                     connection.register(table.name, table.schema.empty_table())
-            yield Indexing(connection, folder)
+            yield IndexWriter(connection, folder)
         finally:
             connection.close()
 
-    def write(self, index: Index, element: Element, on_rows: Callable[[int], None]) -> tuple[int, list[Attribute]]:
+    def write_element(
+        self, index: Index, element: Element, on_rows: Callable[[int], None]
+    ) -> tuple[int, list[MapAttribute]]:
         """Write an element's files.
 
         The documents of an index must be written before its lists, which need the documents' numbers.
@@ -117,17 +119,20 @@ class Indexing:
         attributes = self._find_attributes(element)
         name = f"{index.name}.{element.path}" if element.path else index.name
         path = self._folder / f"{name}.parquet"
-        columns = [f"{field.sql} AS {quote(field.name)}" for field in element.fields.values()]
-        columns += [f"t.{quote(column)} AS {quote(f'{prefix}{_MAP}')}" for prefix, column in element.maps.items()]
+        columns = [f"{field.sql} AS {quote_identifier(field.name)}" for field in element.fields.values()]
+        columns += [
+            f"t.{quote_identifier(column)} AS {quote_identifier(f'{prefix}{_MAP}')}"
+            for prefix, column in element.map_columns.items()
+        ]
         if not element.path:
             ordered = _OrderedQuery(f"SELECT {', '.join(columns)} FROM {element.rows} t", ("id",))
             return self._write(ordered, element, attributes, path, "num", on_rows), attributes
         self._create_numbers(index)
         from_clause = f"FROM {element.rows} t JOIN numbers n ON n.id = t.holder"
         if not element.shared:
-            order_columns = ["t.ord", "t.parent"] if element.listed else []
+            order_columns = ["t.ord", "t.parent"] if element.from_list_column else []
             source = f"SELECT {', '.join(['n.num', *order_columns, *columns])} {from_clause}"
-            ordered = _OrderedQuery(source, ("num", "parent", "ord") if element.listed else ("num", "id"))
+            ordered = _OrderedQuery(source, ("num", "parent", "ord") if element.from_list_column else ("num", "id"))
             return self._write(ordered, element, attributes, path, None, on_rows), attributes
         return self._write_shared(name, element, columns, from_clause, on_rows), attributes
 
@@ -139,7 +144,7 @@ class Indexing:
         Returns:
             The number of pairs.
         """
-        field_columns = [quote(column) for column in element.fields]
+        field_columns = [quote_identifier(column) for column in element.fields]
         rows = f"SELECT n.num, {', '.join(columns)} {from_clause}"
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE items AS "
@@ -170,15 +175,15 @@ class Indexing:
         path = self._folder / f"{index.name}.parquet"
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE numbers AS "
-            f"SELECT id, min(num) AS num FROM read_parquet({literal(str(path))}) GROUP BY id"
+            f"SELECT id, min(num) AS num FROM read_parquet({string_literal(str(path))}) GROUP BY id"
         )
 
-    def _find_attributes(self, element: Element) -> list[Attribute]:
+    def _find_attributes(self, element: Element) -> list[MapAttribute]:
         """Return the attributes in an element's maps: of each map, the `MOST_ATTRIBUTES` most frequent keys, by key."""
         used_columns = {f"{name}{suffix}".casefold() for name in element.fields for suffix in ("", _WORDS)}
-        found: list[Attribute] = []
-        for prefix, map in element.maps.items():
-            map_column = f"t.{quote(map)}"
+        found: list[MapAttribute] = []
+        for prefix, map in element.map_columns.items():
+            map_column = f"t.{quote_identifier(map)}"
             names: list[tuple[str, bool]] = self._connection.execute(
                 f"SELECT key, many FROM (SELECT e.key AS key, bool_or(len(e.value) > 1) AS many, count(*) AS rows "
                 f"FROM (SELECT unnest(map_entries({map_column})) AS e FROM {element.rows} t) GROUP BY 1 "
@@ -186,20 +191,20 @@ class Indexing:
             ).fetchall()
             for key, many in names:
                 name = f"{prefix}.{key}"
-                escaped = readable(name)
+                escaped = escape_unprintable(name)
                 column, number = escaped, 1
                 while {column.casefold(), f"{column}{_WORDS}".casefold()} & used_columns:
                     number += 1
                     column = f"{escaped} ({number})"
                 used_columns |= {column.casefold(), f"{column}{_WORDS}".casefold()}
-                found.append(Attribute(name, prefix, key, many, column))
+                found.append(MapAttribute(name, prefix, key, many, column))
         return found
 
     def _write(
         self,
         ordered: _OrderedQuery,
         element: Element,
-        attributes: Sequence[Attribute],
+        attributes: Sequence[MapAttribute],
         path: Path,
         number: str | None,
         on_rows: Callable[[int], None],
@@ -213,7 +218,7 @@ class Indexing:
         self,
         ordered: _OrderedQuery,
         element: Element,
-        attributes: Sequence[Attribute],
+        attributes: Sequence[MapAttribute],
         path: Path,
         number: str | None,
         on_rows: Callable[[int], None],
@@ -258,7 +263,8 @@ class _OrderedQuery:
     @property
     def sql(self) -> str:
         every = ", r" if self.ties else ""  # the row as a whole
-        return f"SELECT r.* FROM ({self.rows}) r ORDER BY {', '.join(f'r.{quote(key)}' for key in self.keys)}{every}"
+        keys = ", ".join(f"r.{quote_identifier(key)}" for key in self.keys)
+        return f"SELECT r.* FROM ({self.rows}) r ORDER BY {keys}{every}"
 
 
 class _EqualKeysError(Exception):
@@ -307,12 +313,12 @@ def _fixed_size_tables(batches: pa.RecordBatchReader, size: int) -> Generator[pa
         yield pa.Table.from_batches(pending, batches.schema).combine_chunks()
 
 
-def readable(name: str) -> str:
+def escape_unprintable(name: str) -> str:
     """Return a name with each unprintable character replaced by its code point, such as `\\u{a}` for a line feed."""
     return name if name.isprintable() else "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in name)
 
 
-def _with_tokens(data: pa.Table, element: Element, attributes: Sequence[Attribute]) -> pa.Table:
+def _with_tokens(data: pa.Table, element: Element, attributes: Sequence[MapAttribute]) -> pa.Table:
     """Return rows with a column for each attribute instead of the maps, and with the tokens of every text.
 
     Example: the columns `id`, `name` and `attributes:map` with the attribute `attributes.city` become `id`, `name`,
@@ -321,7 +327,7 @@ def _with_tokens(data: pa.Table, element: Element, attributes: Sequence[Attribut
     arrays: dict[str, pa.Array] = {
         name: data.column(name).combine_chunks() for name in data.column_names if not name.endswith(_MAP)
     }
-    for prefix in element.maps:
+    for prefix in element.map_columns:
         map_attributes = [attribute for attribute in attributes if attribute.map == prefix]
         values = _map_columns(
             data.column(f"{prefix}{_MAP}").combine_chunks(), [attribute.key for attribute in map_attributes]
@@ -330,11 +336,11 @@ def _with_tokens(data: pa.Table, element: Element, attributes: Sequence[Attribut
     token_columns: list[pa.Array] = []
     for field in element.fields.values():
         if field.kind in ("text", "id"):
-            token_columns.append(words(arrays[field.name]))
+            token_columns.append(tokenize_column(arrays[field.name]))
         if field.kind == "text":
             arrays[f"{field.name}{_WORDS}"] = token_columns[-1]
     for attribute in attributes:
-        token_columns.append(words(arrays[attribute.column]))
+        token_columns.append(tokenize_column(arrays[attribute.column]))
         arrays[f"{attribute.column}{_WORDS}"] = token_columns[-1]
     arrays[_WORDS] = _join_tokens(token_columns, len(data))
     return pa.table(arrays)

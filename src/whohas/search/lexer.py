@@ -22,7 +22,7 @@ _SHOWN = 60
 """The number of characters before and after an error that a message shows."""
 
 
-class Kind(StrEnum):
+class TokenKind(StrEnum):
     """Kinds of tokens; the value is the name that error messages use."""
 
     BLANK = "a blank"
@@ -52,61 +52,66 @@ class Kind(StrEnum):
     END = "the end of the query"
 
 
-_Rules = tuple[tuple[Kind, str, re.Pattern[str]], ...]
+_Rules = tuple[tuple[TokenKind, str, re.Pattern[str]], ...]
 
 
-def _rules(*rules: tuple[Kind, str, str]) -> _Rules:
+def _rules(*rules: tuple[TokenKind, str, str]) -> _Rules:
     return tuple((kind, first, re.compile(pattern)) for kind, first, pattern in rules)
 
 
 _DEFAULT = _rules(  # kind, the characters that a token of it may begin with (empty: any), pattern
-    (Kind.BLANK, " \t\n\r\u3000", _BLANK),
-    (Kind.AND, "A&", r"AND|&&"),
-    (Kind.OR, "O|", r"OR|\|\|"),
-    (Kind.NOT, "N!", r"NOT|!"),
-    (Kind.PLUS, "+", r"\+"),
-    (Kind.MINUS, "-", r"-"),
-    (Kind.BARE_OPERATOR, "+-!", rf"[+\-!]{_BLANK}"),
-    (Kind.LEFT, "(", r"\("),
-    (Kind.RIGHT, ")", r"\)"),
-    (Kind.COLON, ":", r":"),
-    (Kind.STAR, "*", r"\*"),
-    (Kind.CARET, "^", r"\^"),
-    (Kind.QUOTED, '"', rf"\"(?:[^\"\\]|{_ESCAPED})*\""),
-    (Kind.TERM, "", rf"{_START}{_INNER}*"),
-    (Kind.FUZZY, "~", rf"~{_INNER}*"),
-    (Kind.PREFIX, "", rf"{_START}{_INNER}*\*"),
-    (Kind.WILDCARD, "", rf"(?:{_START}|[*?])(?:{_INNER}|[*?])*"),
-    (Kind.REGEXP, "/", r"/(?:\\/|[^/])*/"),
-    (Kind.RANGE_START, "[{", r"[\[{]"),
+    (TokenKind.BLANK, " \t\n\r\u3000", _BLANK),
+    (TokenKind.AND, "A&", r"AND|&&"),
+    (TokenKind.OR, "O|", r"OR|\|\|"),
+    (TokenKind.NOT, "N!", r"NOT|!"),
+    (TokenKind.PLUS, "+", r"\+"),
+    (TokenKind.MINUS, "-", r"-"),
+    (TokenKind.BARE_OPERATOR, "+-!", rf"[+\-!]{_BLANK}"),
+    (TokenKind.LEFT, "(", r"\("),
+    (TokenKind.RIGHT, ")", r"\)"),
+    (TokenKind.COLON, ":", r":"),
+    (TokenKind.STAR, "*", r"\*"),
+    (TokenKind.CARET, "^", r"\^"),
+    (TokenKind.QUOTED, '"', rf"\"(?:[^\"\\]|{_ESCAPED})*\""),
+    (TokenKind.TERM, "", rf"{_START}{_INNER}*"),
+    (TokenKind.FUZZY, "~", rf"~{_INNER}*"),
+    (TokenKind.PREFIX, "", rf"{_START}{_INNER}*\*"),
+    (TokenKind.WILDCARD, "", rf"(?:{_START}|[*?])(?:{_INNER}|[*?])*"),
+    (TokenKind.REGEXP, "/", r"/(?:\\/|[^/])*/"),
+    (TokenKind.RANGE_START, "[{", r"[\[{]"),
 )
-_BOOST = _rules((Kind.NUMBER, "", r"[0-9]+(?:\.[0-9]+)?"))
+_BOOST = _rules((TokenKind.NUMBER, "", r"[0-9]+(?:\.[0-9]+)?"))
 _RANGE = _rules(
-    (Kind.BLANK, "", _BLANK),
-    (Kind.TO, "T", r"TO"),
-    (Kind.RANGE_END, "]}", r"[\]}]"),
-    (Kind.RANGE_QUOTED, '"', r"\"(?:\\\"|[^\"])+\""),
-    (Kind.BOUND, "", r"[^ \]}]+"),
+    (TokenKind.BLANK, "", _BLANK),
+    (TokenKind.TO, "T", r"TO"),
+    (TokenKind.RANGE_END, "]}", r"[\]}]"),
+    (TokenKind.RANGE_QUOTED, '"', r"\"(?:\\\"|[^\"])+\""),
+    (TokenKind.BOUND, "", r"[^ \]}]+"),
 )
-_RULES_AFTER = {Kind.CARET: _BOOST, Kind.NUMBER: _DEFAULT, Kind.RANGE_START: _RANGE, Kind.RANGE_END: _DEFAULT}
+_RULES_AFTER = {
+    TokenKind.CARET: _BOOST,
+    TokenKind.NUMBER: _DEFAULT,
+    TokenKind.RANGE_START: _RANGE,
+    TokenKind.RANGE_END: _DEFAULT,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class QueryToken:
     """A token of a query.
 
     Attributes:
         kind: its kind.
-        image: its text as written, escapes included.
-        at: the position of its first character in the query, counted from 0.
+        text: its text as written, escapes included.
+        position: the position of its first character in the query, counted from 0.
     """
 
-    kind: Kind
-    image: str
-    at: int
+    kind: TokenKind
+    text: str
+    position: int
 
 
-def tokens(query: str, step: Callable[[], None] = lambda: None) -> list[Token]:
+def tokenize_query(query: str, step: Callable[[], None] = lambda: None) -> list[QueryToken]:
     """Return the tokens of a query without blanks, followed by an END token.
 
     Args:
@@ -116,29 +121,29 @@ def tokens(query: str, step: Callable[[], None] = lambda: None) -> list[Token]:
     Raises:
         InvalidArguments: no token can begin at a character; the message points at it.
     """
-    found_tokens: list[Token] = []
+    found_tokens: list[QueryToken] = []
     rules, position = _DEFAULT, 0
     while position < len(query):
         step()
-        kind, end = Kind.END, position
+        kind, end = TokenKind.END, position
         for candidate, first, pattern in rules:
             if first and query[position] not in first:
                 continue
             match = pattern.match(query, position)
             if match is not None and match.end() > end:
                 kind, end = candidate, match.end()
-        if kind is Kind.END:
-            raise broken(query, position, _reason(query, position, rules is _BOOST))
-        if kind is not Kind.BLANK:
-            found_tokens.append(Token(kind, query[position:end], position))
+        if kind is TokenKind.END:
+            raise syntax_error(query, position, _reason(query, position, rules is _BOOST))
+        if kind is not TokenKind.BLANK:
+            found_tokens.append(QueryToken(kind, query[position:end], position))
         rules, position = _RULES_AFTER.get(kind, rules), end
     if rules is _BOOST:
-        raise broken(query, position, "a number must follow ^")
-    found_tokens.append(Token(Kind.END, "", len(query)))
+        raise syntax_error(query, position, "a number must follow ^")
+    found_tokens.append(QueryToken(TokenKind.END, "", len(query)))
     return found_tokens
 
 
-def broken(query: str, at: int, reason: str) -> InvalidArguments:
+def syntax_error(query: str, at: int, reason: str) -> InvalidArguments:
     """Return the error for a query that is invalid, with an excerpt of the query and a mark below the position.
 
     Args:

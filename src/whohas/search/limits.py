@@ -11,7 +11,7 @@ from whohas.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class SearchLimits:
     """The limits of one search. Each attribute `x` is the setting `search_x` (`WHOHAS_SEARCH_X`).
 
     Attributes:
@@ -34,19 +34,21 @@ class Limits:
     plan_seconds: float
 
     @staticmethod
-    def of(settings: Settings) -> Limits:
+    def from_settings(settings: Settings) -> SearchLimits:
         """Return the limits that an installation's settings give."""
-        return Limits(*(getattr(settings, f"search_{limit.name}") for limit in fields(Limits)))
+        return SearchLimits(*(getattr(settings, f"search_{limit.name}") for limit in fields(SearchLimits)))
 
 
-DEFAULT: Final = Limits(*(Settings.model_fields[f"search_{limit.name}"].default for limit in fields(Limits)))
+DEFAULT_LIMITS: Final = SearchLimits(
+    *(Settings.model_fields[f"search_{limit.name}"].default for limit in fields(SearchLimits))
+)
 """The limits of an installation that sets none of the settings."""
 
 
-class Meter:
+class PlanningMeter:
     """Measures the processor time of planning one search, which runs in one thread, and enforces the limit."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SearchLimits) -> None:
         self._max_seconds = limits.plan_seconds
         self._deadline = time.thread_time() + limits.plan_seconds
         self._steps = 0

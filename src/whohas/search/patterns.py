@@ -2,7 +2,7 @@ r"""Translate wildcards, fuzzy words and Lucene's regular expressions to RE2 pat
 
 Each pattern matches one whole word. A word contains no blank and no `|`, so `[^ |]` stands for any character of a word,
 and a pattern between two blanks can be searched in a column of words (`" one two "`). Patterns for whole values exclude
-`VALUE_ENDS` instead.
+`VALUE_DELIMITERS` instead.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-WORD_ENDS: Final = " |"
+WORD_DELIMITERS: Final = " |"
 """The characters that no word contains."""
 
-VALUE_ENDS: Final = "\x1f"
+VALUE_DELIMITERS: Final = "\x1f"
 """The character that no value contains: it separates the values of a cell (`VALUE_SEPARATOR`)."""
 
-LONGEST_FUZZY: Final = 40
+MAX_FUZZY_LENGTH: Final = 40
 """The most characters of a fuzzy word; the pattern of a longer one would be too large to run."""
 
 _MOST_OPERATORS: Final = 100
@@ -25,12 +25,12 @@ _MOST_OPERATORS: Final = 100
 _SPECIAL = frozenset(r".^$*+?()[]{}|\/#&-~")
 
 
-def escaped(text: str) -> str:
+def escape_pattern(text: str) -> str:
     """Return the pattern that matches a text literally."""
     return "".join("\\" + c if c in _SPECIAL else c for c in text)
 
 
-def wildcard_parts(pattern: str) -> list[str]:
+def split_wildcard(pattern: str) -> list[str]:
     r"""Split a wildcard pattern at `*` and `?`.
 
     Returns:
@@ -57,19 +57,19 @@ def wildcard_parts(pattern: str) -> list[str]:
     return [*parts, "=" + "".join(literal)] if literal else parts
 
 
-def wildcard(parts: list[str], ends: str = WORD_ENDS) -> str:
+def wildcard_pattern(parts: list[str], ends: str = WORD_DELIMITERS) -> str:
     """Return the RE2 pattern of a wildcard.
 
     Args:
-        parts: the wildcard's parts, as `wildcard_parts` returns them.
-        ends: the characters that `*` and `?` do not match, `WORD_ENDS` or `VALUE_ENDS`.
+        parts: the wildcard's parts, as `split_wildcard` returns them.
+        ends: the characters that `*` and `?` do not match, `WORD_DELIMITERS` or `VALUE_DELIMITERS`.
     """
     any = f"[^{ends}]"
     operators = {"*": f"{any}*", "?": any}
-    return "".join(operators[part] if part in operators else escaped(part[1:]) for part in parts)
+    return "".join(operators[part] if part in operators else escape_pattern(part[1:]) for part in parts)
 
 
-def fuzzy_edits(text: str, edits: float | None) -> int:
+def max_edits(text: str, edits: float | None) -> int:
     """Return the number of edits that a fuzzy word allows, from 0 to 2.
 
     Args:
@@ -85,7 +85,7 @@ def fuzzy_edits(text: str, edits: float | None) -> int:
     return 0 if edits == 0 else min(int((1 - edits) * len(text)), 2)
 
 
-def fuzzy(text: str, edits: int, ends: str = WORD_ENDS) -> str:
+def fuzzy_pattern(text: str, edits: int, ends: str = WORD_DELIMITERS) -> str:
     """Return the RE2 pattern of all words within a number of edits of a word.
 
     An edit is an insertion, deletion or substitution of a character, or a transposition of two adjacent ones. No
@@ -99,32 +99,32 @@ def fuzzy(text: str, edits: int, ends: str = WORD_ENDS) -> str:
         ends: the characters that no word or value contains.
 
     Raises:
-        ValueError: the word is longer than `LONGEST_FUZZY`.
+        ValueError: the word is longer than `MAX_FUZZY_LENGTH`.
     """
-    if len(text) > LONGEST_FUZZY:
-        raise ValueError(f"a fuzzy word may have {LONGEST_FUZZY} characters at the most")
+    if len(text) > MAX_FUZZY_LENGTH:
+        raise ValueError(f"a fuzzy word may have {MAX_FUZZY_LENGTH} characters at the most")
     cache: dict[tuple[int, int], str] = {}
     any = f"[^{ends}]"
 
     def rest(at: int, left: int) -> str:  # the pattern of text[at:] with at most `left` edits
         if left == 0:
-            return escaped(text[at:])
+            return escape_pattern(text[at:])
         if (at, left) not in cache:
             alternatives = [f"{any}{rest(at, left - 1)}"]
             if at < len(text):
-                alternatives.append(f"{escaped(text[at])}{rest(at + 1, left)}")
+                alternatives.append(f"{escape_pattern(text[at])}{rest(at + 1, left)}")
                 alternatives.append(f"{any}?{rest(at + 1, left - 1)}")
             else:
                 alternatives.append("")
             if at + 1 < len(text) and text[at] != text[at + 1]:
-                alternatives.append(f"{escaped(text[at + 1])}{escaped(text[at])}{rest(at + 2, left - 1)}")
+                alternatives.append(f"{escape_pattern(text[at + 1])}{escape_pattern(text[at])}{rest(at + 2, left - 1)}")
             cache[at, left] = f"(?:{'|'.join(alternatives)})"
         return cache[at, left]
 
     return rest(0, edits)
 
 
-def regexp(pattern: str, ends: str = WORD_ENDS) -> str:
+def regexp_pattern(pattern: str, ends: str = WORD_DELIMITERS) -> str:
     r"""Translate a regular expression in Lucene's dialect to an RE2 pattern.
 
     Lucene's operators are `| * + ? {n,m} . [...] ( )`, `"…"` for literal text, `@` for any text, `#` for nothing (it
@@ -138,10 +138,10 @@ def regexp(pattern: str, ends: str = WORD_ENDS) -> str:
     Raises:
         ValueError: the expression has a syntax error, or uses an operator without an RE2 equivalent.
     """
-    return _Regexp(pattern, ends).translate()
+    return _RegexpTranslator(pattern, ends).translate()
 
 
-class _Regexp:
+class _RegexpTranslator:
     """A recursive-descent translator of Lucene 8.11's `RegExp` syntax with all optional operators (flag ALL)."""
 
     def __init__(self, text: str, ends: str) -> None:
@@ -230,13 +230,13 @@ class _Regexp:
                 if end < 0:
                     raise ValueError("a quotation mark is never closed in the regular expression")
                 inside, self._at = self._text[self._at : end], end + 1
-                return f"(?:{escaped(inside)})"
+                return f"(?:{escape_pattern(inside)})"
             case "<":
                 raise ValueError("<…> (a range of numbers) cannot be run: write the digits, as in [0-9]+")
             case "\\":
-                return escaped(self._next())
+                return escape_pattern(self._next())
             case c:
-                return escaped(c)
+                return escape_pattern(c)
 
     def _class(self) -> str:
         negated = self._at_any_of("^")
@@ -252,14 +252,14 @@ class _Regexp:
     def _class_part(self) -> str:
         low = self._class_character()
         if not self._at_any_of("-"):
-            return escaped(low)
+            return escape_pattern(low)
         self._next()
         if self._at_any_of("]"):
-            return escaped(low) + "\\-"
+            return escape_pattern(low) + "\\-"
         high = self._class_character()
         if low > high:
             raise ValueError(f"the range {low}-{high} runs backwards")
-        return f"{escaped(low)}-{escaped(high)}"
+        return f"{escape_pattern(low)}-{escape_pattern(high)}"
 
     def _class_character(self) -> str:
         c = self._next()

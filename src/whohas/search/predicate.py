@@ -17,7 +17,7 @@ from typing import Final
 from sqlglot import exp
 
 from whohas.search import dates, patterns
-from whohas.search.analyzer import lower, tokens
+from whohas.search.analyzer import lower_case, tokenize
 from whohas.search.ast import (
     Fuzzy,
     Group,
@@ -30,31 +30,31 @@ from whohas.search.ast import (
     Regexp,
     Term,
     Wildcard,
-    bind,
+    apply_and,
 )
-from whohas.search.conditions import column_of, moment, near, there, together
+from whohas.search.conditions import all_true, column_expression, is_present, sloppy_phrase, timestamp_literal
 from whohas.search.criteria import (
-    EVERY,
-    NOTHING,
-    Count,
+    MATCH_ALL,
+    MATCH_NONE,
+    ClauseCount,
+    ColumnForm,
     Criterion,
-    Form,
-    List,
+    FieldRef,
     Member,
+    NestedList,
+    NestedMatch,
     Not,
-    Other,
-    Part,
     Pattern,
-    Place,
-    Reach,
-    Span,
+    RawCondition,
+    Substring,
+    ValueRange,
     all_of,
     any_of,
 )
-from whohas.search.fields import Element, Field, Index
-from whohas.search.index import WORDS, SearchIndex, view
-from whohas.search.lexer import broken
-from whohas.search.sql import lowered
+from whohas.search.fields import Element, Index, IndexField
+from whohas.search.index import WORDS_SUFFIX, SearchIndex, view_name
+from whohas.search.lexer import syntax_error
+from whohas.search.sql import to_sql
 
 _COMPARISON: Final = re.compile(r"(>=|<=|>|<)(.+)", re.DOTALL)
 _EXACT: Final = ".exact"
@@ -63,7 +63,7 @@ _MAX_SLOPPY_WORDS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class QueryOptions:
     """How the words and dates of a query are interpreted.
 
     Attributes:
@@ -80,28 +80,34 @@ class Options:
 
 
 @dataclass(slots=True)
-class Findings:
+class Diagnostics:
     """The result of resolving the names in a query, for warnings and for `whohas search --explain`.
 
     Attributes:
-        unknown: the fields that the index does not have, as written, each with a hint, which may be empty.
-        known: the fields that it has, as written, each with a description such as `created, date`.
-        remarks: warnings about the query's meaning, as keys in the order in which they arose.
+        unknown_fields: the fields that the index does not have, as written, each with a hint, which may be empty.
+        known_fields: the fields that it has, as written, each with a description such as `created, date`.
+        warnings: warnings about the query's meaning, as keys in the order in which they arose.
     """
 
-    unknown: dict[str, str] = field(default_factory=dict[str, str])
-    known: dict[str, str] = field(default_factory=dict[str, str])
-    remarks: dict[str, None] = field(default_factory=dict[str, None])
+    unknown_fields: dict[str, str] = field(default_factory=dict[str, str])
+    known_fields: dict[str, str] = field(default_factory=dict[str, str])
+    warnings: dict[str, None] = field(default_factory=dict[str, None])
 
-    def merge(self, other: Findings) -> None:
-        self.unknown |= other.unknown
-        self.known |= other.known
-        self.remarks |= other.remarks
+    def merge(self, other: Diagnostics) -> None:
+        self.unknown_fields |= other.unknown_fields
+        self.known_fields |= other.known_fields
+        self.warnings |= other.warnings
 
 
-def predicate(
-    query: str, node: Node, index: Index, search: SearchIndex, options: Options, count: Count, step: Callable[[], None]
-) -> tuple[exp.Expr, Findings]:
+def query_condition(
+    query: str,
+    node: Node,
+    index: Index,
+    search: SearchIndex,
+    options: QueryOptions,
+    count: ClauseCount,
+    step: Callable[[], None],
+) -> tuple[exp.Expr, Diagnostics]:
     """Return the SQL condition of a query, and what was found out about its fields.
 
     A query without any token, such as `name:"!"`, matches no document.
@@ -118,14 +124,14 @@ def predicate(
     Raises:
         InvalidArguments: a value does not fit its field, or the search has too many clauses; the message points at it.
     """
-    findings = Findings()
+    findings = Diagnostics()
     expressions: list[tuple[str, int]] = []
     criterion = _Builder(query, index, search, options, findings, expressions, step, "", "d", 0).node(node)
     if criterion is None:
         return exp.false(), findings
     count.add(query, criterion)
     _check(query, expressions)
-    return lowered(criterion), findings
+    return to_sql(criterion), findings
 
 
 def _check(query: str, expressions: list[tuple[str, int]]) -> None:
@@ -138,12 +144,12 @@ def _check(query: str, expressions: list[tuple[str, int]]) -> None:
     Raises:
         InvalidArguments: one is too large to run.
     """
-    from whohas.engine.duckdb import pattern_fault
+    from whohas.engine.duckdb import first_invalid_pattern
 
-    fault = pattern_fault([pattern for pattern, _ in expressions])
+    fault = first_invalid_pattern([pattern for pattern, _ in expressions])
     if fault is not None:
         number, reason = fault
-        raise broken(query, expressions[number][1], f"the regular expression is too large ({reason})")
+        raise syntax_error(query, expressions[number][1], f"the regular expression is too large ({reason})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +173,8 @@ class _Builder:
     query: str
     index: Index
     search: SearchIndex
-    options: Options
-    findings: Findings
+    options: QueryOptions
+    findings: Diagnostics
     expressions: list[tuple[str, int]]
     step: Callable[[], None]
     path: str
@@ -193,7 +199,7 @@ class _Builder:
         present = [criterion for criterion in found_criteria if criterion is not None]
         if not present:
             return None
-        bound_clauses = bind(group.clauses, lambda number: found_criteria[number] is None)
+        bound_clauses = apply_and(group.clauses, lambda number: found_criteria[number] is None)
         bound = [(clause.occur, criterion) for clause, criterion in zip(bound_clauses, present, strict=True)]
         required = [criterion for occur, criterion in bound if occur is Occur.MUST]
         optional = [criterion for occur, criterion in bound if occur is Occur.SHOULD]
@@ -212,34 +218,36 @@ class _Builder:
         )
         if element is None or not element.path or (self.path and not element.path.startswith(f"{self.path}.")):
             self._unknown_path(nested)
-            return NOTHING
+            return MATCH_NONE
         inner = replace(self, path=element.path, alias=f"e{self.depth + 1}", depth=self.depth + 1)
         found = inner.node(nested.node)
         return None if found is None else self._reaches(element, found, nested.at)
 
     def _reaches(self, element: Element, criterion: Criterion, at: int) -> Criterion:
         """Return the criterion that at least one object of a list of this row meets `criterion`."""
-        name = view(self.index, element.path)
-        return Reach(List(name, element.shared, self.alias, f"e{self.depth + 1}", bool(self.path)), criterion, at)
+        name = view_name(self.index, element.path)
+        return NestedMatch(
+            NestedList(name, element.shared, self.alias, f"e{self.depth + 1}", bool(self.path)), criterion, at
+        )
 
     # --- fields
 
     def _leaf(self, leaf: Leaf) -> Criterion | None:
         if leaf.field == "_exists_":
             if not isinstance(leaf, Term | Phrase):
-                raise broken(
+                raise syntax_error(
                     self.query, leaf.at, "_exists_ must be followed by the name of a field, as in _exists_:manager.name"
                 )
             return self._exists(leaf.text, leaf.at)
         if leaf.field is None:
             if isinstance(leaf, Wildcard) and set(leaf.pattern) == {"*"}:
-                return EVERY
+                return MATCH_ALL
             if isinstance(leaf, Term) and leaf.text in ("+", "-", "!"):
-                self.findings.remarks[
+                self.findings.warnings[
                     f"A {leaf.text} before a blank means nothing: write it directly before its word."
                 ] = None
             if not self.options.fields or self.path:
-                return self._words_criterion(leaf, WORDS)
+                return self._words_criterion(leaf, WORDS_SUFFIX)
             found = [self._named_leaf(leaf, name) for name in self.options.fields]
             criteria = [criterion for criterion in found if criterion is not None]
             return any_of(criteria) if criteria else None
@@ -250,16 +258,16 @@ class _Builder:
             return self._exists(name, leaf.at)
         fields = self._fields(name)
         if not fields:
-            return NOTHING
+            return MATCH_NONE
         found = [self._field_criterion(leaf, field, exact) for field, exact in fields]
         criteria = [criterion for criterion in found if criterion is not None]
         return any_of(criteria) if criteria else None
 
     @property
-    def _element_fields(self) -> Mapping[str, Field]:
+    def _element_fields(self) -> Mapping[str, IndexField]:
         return self.search.elements[self.index.name, self.path].fields
 
-    def _fields(self, name: str) -> list[tuple[Field, bool]]:
+    def _fields(self, name: str) -> list[tuple[IndexField, bool]]:
         """Return the fields that a name stands for, each with whether whole values are meant (`.exact`).
 
         A name may contain `*`: then it stands for all matching text fields, or if there are none, all matching fields.
@@ -283,9 +291,9 @@ class _Builder:
             found = []
         if found:
             shown = f"{len(found)} fields" if len(found) > 1 else f"{found[0][0].name}, {found[0][0].kind}"
-            self.findings.known[self._as_written(name)] = shown + (", whole value" if found[0][1] else "")
+            self.findings.known_fields[self._as_written(name)] = shown + (", whole value" if found[0][1] else "")
         else:
-            self.findings.unknown.setdefault(self._as_written(name), self._hint(name))
+            self.findings.unknown_fields.setdefault(self._as_written(name), self._hint(name))
         return found
 
     def _as_written(self, name: str) -> str:
@@ -315,11 +323,11 @@ class _Builder:
             if members
             else f"The lists of {self.index.name} are: {', '.join(paths) or 'none'}."
         )
-        self.findings.unknown.setdefault(written, hint)
+        self.findings.unknown_fields.setdefault(written, hint)
 
     # --- leaves
 
-    def _field_criterion(self, leaf: Leaf, field: Field, exact: bool) -> Criterion | None:
+    def _field_criterion(self, leaf: Leaf, field: IndexField, exact: bool) -> Criterion | None:
         """Return the criterion of a leaf on one field.
 
         Args:
@@ -333,11 +341,13 @@ class _Builder:
             low, high = (bound, None) if sign[0] == ">" else (None, bound)
             leaf = Range(leaf.field, low, high, sign == ">=" or low is None, sign == "<=" or high is None, leaf.at)
         if isinstance(leaf, Range) and leaf.low is None and leaf.high is None:
-            return Other(there(self._column(field.column)), leaf.at)
+            return RawCondition(is_present(self._column(field.column)), leaf.at)
         match field.kind:
             case "text":
                 return (
-                    self._value_criterion(leaf, field) if exact else self._words_criterion(leaf, field.column + WORDS)
+                    self._value_criterion(leaf, field)
+                    if exact
+                    else self._words_criterion(leaf, field.column + WORDS_SUFFIX)
                 )
             case "id":
                 return self._value_criterion(leaf, field)
@@ -348,102 +358,106 @@ class _Builder:
             case "boolean":
                 return self._boolean_criterion(leaf, field)
 
-    def _place(self, column: str, form: Form, folded: bool = False) -> Place:
-        name = view(self.index, self.path)
+    def _place(self, column: str, form: ColumnForm, folded: bool = False) -> FieldRef:
+        name = view_name(self.index, self.path)
         shared = self.path and self.index.elements[self.path].shared
-        return Place(f"{name}.items" if shared else name, self.alias, column, form, folded)
+        return FieldRef(f"{name}.items" if shared else name, self.alias, column, form, folded)
 
     def _words_criterion(self, leaf: Leaf, column: str) -> Criterion | None:
         """Return the criterion of a leaf on a column of words; None if analysis leaves no token of it."""
-        place, at = self._place(column, Form.WORDS), leaf.at
+        place, at = self._place(column, ColumnForm.WORDS), leaf.at
         match leaf:
             case Term():
-                found = tokens(leaf.text)
+                found = tokenize(leaf.text)
                 if not found:
                     return None
                 if self.options.phrases and len(found) > 1:
-                    return Part(place, f" {' '.join(found)} ", at)
+                    return Substring(place, f" {' '.join(found)} ", at)
                 return any_of(Member(place, token, at) for token in found)
             case Phrase():
-                found = tokens(leaf.text)
+                found = tokenize(leaf.text)
                 if not found:
                     return None
                 if len(found) == 1:
                     return Member(place, found[0], at)
                 if leaf.slop == 0:
-                    return Part(place, f" {' '.join(found)} ", at)
+                    return Substring(place, f" {' '.join(found)} ", at)
                 if len(found) > _MAX_SLOPPY_WORDS:
-                    raise broken(self.query, at, f"a phrase with ~ may have {_MAX_SLOPPY_WORDS} words at the most")
-                return Other(near(self._column(column), found, leaf.slop), at)
+                    raise syntax_error(
+                        self.query, at, f"a phrase with ~ may have {_MAX_SLOPPY_WORDS} words at the most"
+                    )
+                return RawCondition(sloppy_phrase(self._column(column), found, leaf.slop), at)
             case Wildcard():
                 return self._wildcard_criterion(
-                    place, [_lower_part(part) for part in patterns.wildcard_parts(leaf.pattern)], at
+                    place, [_lower_part(part) for part in patterns.split_wildcard(leaf.pattern)], at
                 )
             case Fuzzy():
-                text = lower(leaf.text)
-                return NOTHING if not text or re.search("[ |]", text) else self._fuzzy_criterion(leaf, place, text)
+                text = lower_case(leaf.text)
+                return MATCH_NONE if not text or re.search("[ |]", text) else self._fuzzy_criterion(leaf, place, text)
             case Regexp():
-                return self._regexp_criterion(leaf, place, lower(leaf.pattern))
+                return self._regexp_criterion(leaf, place, lower_case(leaf.pattern))
             case Range():
-                return self._range_criterion(leaf, place, lower)
+                return self._range_criterion(leaf, place, lower_case)
 
-    def _wildcard_criterion(self, place: Place, parts: list[str], at: int) -> Criterion:
+    def _wildcard_criterion(self, place: FieldRef, parts: list[str], at: int) -> Criterion:
         """Return the criterion that a word matches a wildcard: a substring if possible, or else a pattern.
 
         Example: `ab*` is the substring `" ab"` of a column of words, `*b` is `"b "`, `*b*` is `"b"`, `a*b` a pattern.
 
         Args:
             place: the column of words.
-            parts: the wildcard's parts as `patterns.wildcard_parts` returns them, in lower case.
+            parts: the wildcard's parts as `patterns.split_wildcard` returns them, in lower case.
             at: the position of the leaf in the query.
         """
         if any(part[0] == "=" and re.search("[ |]", part) for part in parts):
-            return NOTHING
+            return MATCH_NONE
         match parts:
             case [text, "*"] if text[0] == "=":
-                return Part(place, " " + text[1:], at)
+                return Substring(place, " " + text[1:], at)
             case ["*", text] if text[0] == "=":
-                return Part(place, text[1:] + " ", at)
+                return Substring(place, text[1:] + " ", at)
             case ["*", text, "*"] if text[0] == "=":
-                return Part(place, text[1:], at)
+                return Substring(place, text[1:], at)
             case _:
-                return Pattern(place, patterns.wildcard(parts), at)
+                return Pattern(place, patterns.wildcard_pattern(parts), at)
 
-    def _fuzzy_criterion(self, leaf: Fuzzy, place: Place, text: str) -> Criterion:
-        edits = patterns.fuzzy_edits(text, leaf.edits)
+    def _fuzzy_criterion(self, leaf: Fuzzy, place: FieldRef, text: str) -> Criterion:
+        edits = patterns.max_edits(text, leaf.edits)
         if edits == 0:
             return Member(place, text, leaf.at)
-        ends = patterns.WORD_ENDS if place.form is Form.WORDS else patterns.VALUE_ENDS
+        ends = patterns.WORD_DELIMITERS if place.form is ColumnForm.WORDS else patterns.VALUE_DELIMITERS
         try:
-            return Pattern(place, patterns.fuzzy(text, edits, ends), leaf.at, near=(text, edits))
+            return Pattern(place, patterns.fuzzy_pattern(text, edits, ends), leaf.at, fuzzy=(text, edits))
         except ValueError as error:
-            raise broken(self.query, leaf.at, str(error)) from None
+            raise syntax_error(self.query, leaf.at, str(error)) from None
 
-    def _regexp_criterion(self, leaf: Regexp, place: Place, pattern: str) -> Criterion:
-        ends = patterns.WORD_ENDS if place.form is Form.WORDS else patterns.VALUE_ENDS
+    def _regexp_criterion(self, leaf: Regexp, place: FieldRef, pattern: str) -> Criterion:
+        ends = patterns.WORD_DELIMITERS if place.form is ColumnForm.WORDS else patterns.VALUE_DELIMITERS
         try:
-            translated = patterns.regexp(pattern, ends)
+            translated = patterns.regexp_pattern(pattern, ends)
         except ValueError as error:
-            raise broken(self.query, leaf.at, str(error)) from None
+            raise syntax_error(self.query, leaf.at, str(error)) from None
         self.expressions.append((translated, leaf.at))
-        return Pattern(place, translated, leaf.at, expression=True)
+        return Pattern(place, translated, leaf.at, is_regexp=True)
 
-    def _range_criterion(self, leaf: Range, place: Place, fold: Callable[[str], str]) -> Criterion:
+    def _range_criterion(self, leaf: Range, place: FieldRef, fold: Callable[[str], str]) -> Criterion:
         low, high = (None if bound is None else fold(bound) for bound in (leaf.low, leaf.high))
-        return Span(place, low, high, leaf.low_included, leaf.high_included, leaf.at)
+        return ValueRange(place, low, high, leaf.low_included, leaf.high_included, leaf.at)
 
-    def _value_criterion(self, leaf: Leaf, field: Field) -> Criterion | None:
+    def _value_criterion(self, leaf: Leaf, field: IndexField) -> Criterion | None:
         """Return the criterion of a leaf on whole values: case-insensitive for an id, case-sensitive for `.exact`."""
-        fold: Callable[[str], str] = lower if field.kind == "id" else str
-        place = self._place(field.column, Form.VALUES if field.many else Form.VALUE, field.kind == "id")
+        fold: Callable[[str], str] = lower_case if field.kind == "id" else str
+        place = self._place(
+            field.column, ColumnForm.VALUES if field.multi_valued else ColumnForm.VALUE, field.kind == "id"
+        )
         match leaf:
             case Term() | Phrase():
                 return Member(place, fold(leaf.text), leaf.at)
             case Wildcard():
                 parts = [
-                    part if part in "*?" else "=" + fold(part[1:]) for part in patterns.wildcard_parts(leaf.pattern)
+                    part if part in "*?" else "=" + fold(part[1:]) for part in patterns.split_wildcard(leaf.pattern)
                 ]
-                return Pattern(place, patterns.wildcard(parts, patterns.VALUE_ENDS), leaf.at)
+                return Pattern(place, patterns.wildcard_pattern(parts, patterns.VALUE_DELIMITERS), leaf.at)
             case Fuzzy():
                 return self._fuzzy_criterion(leaf, place, fold(leaf.text))
             case Regexp():
@@ -451,34 +465,34 @@ class _Builder:
             case Range():
                 return self._range_criterion(leaf, place, fold)
 
-    def _date_criterion(self, leaf: Leaf, field: Field) -> Criterion:
+    def _date_criterion(self, leaf: Leaf, field: IndexField) -> Criterion:
         def read(text: str) -> tuple[exp.Expr, exp.Expr]:
             try:
-                span = dates.span(text, self.options.now, self.options.zone)
-            except dates.DateFault as error:
-                raise broken(self.query, leaf.at, f"{field.name} holds a time, and {error}") from None
-            return moment(span.start), moment(span.end)
+                span = dates.parse_date(text, self.options.now, self.options.zone)
+            except dates.DateError as error:
+                raise syntax_error(self.query, leaf.at, f"{field.name} holds a time, and {error}") from None
+            return timestamp_literal(span.start), timestamp_literal(span.end)
 
         if isinstance(leaf, Term | Phrase):
             start, end = read(leaf.text)
             column = self._column(field.column)
-            return Other(exp.and_(column >= start, column < end), leaf.at)
+            return RawCondition(exp.and_(column >= start, column < end), leaf.at)
         return self._span_criterion(leaf, field, read, "a time")
 
-    def _number_criterion(self, leaf: Leaf, field: Field) -> Criterion:
+    def _number_criterion(self, leaf: Leaf, field: IndexField) -> Criterion:
         def value(text: str) -> int:
             if not re.fullmatch(r"[+-]?[0-9]{1,18}(\.0*)?", text.strip()):
-                raise broken(self.query, leaf.at, f"{field.name} holds a whole number, and {text[:40]!r} is none")
+                raise syntax_error(self.query, leaf.at, f"{field.name} holds a whole number, and {text[:40]!r} is none")
             return int(text.strip().partition(".")[0])
 
         if isinstance(leaf, Term | Phrase):
-            return Member(self._place(field.column, Form.NUMBER), str(value(leaf.text)), leaf.at)
+            return Member(self._place(field.column, ColumnForm.NUMBER), str(value(leaf.text)), leaf.at)
         return self._span_criterion(
             leaf, field, lambda text: (exp.convert(value(text)), exp.convert(value(text) + 1)), "a number"
         )
 
     def _span_criterion(
-        self, leaf: Leaf, field: Field, read: Callable[[str], tuple[exp.Expr, exp.Expr]], kind: str
+        self, leaf: Leaf, field: IndexField, read: Callable[[str], tuple[exp.Expr, exp.Expr]], kind: str
     ) -> Criterion:
         """Return the criterion of a range on a date or a number, whose bounds each stand for a span of values.
 
@@ -495,37 +509,43 @@ class _Builder:
             InvalidArguments: the leaf is a wildcard, fuzzy word or regular expression.
         """
         if not isinstance(leaf, Range):
-            raise broken(self.query, leaf.at, f"{field.name} holds {kind}: wildcards, ~ and /…/ need a text field")
+            raise syntax_error(
+                self.query, leaf.at, f"{field.name} holds {kind}: wildcards, ~ and /…/ need a text field"
+            )
         column = self._column(field.column)
         bounds: list[exp.Expr] = []
         if leaf.low is not None:
             bounds.append(column >= read(leaf.low)[not leaf.low_included])
         if leaf.high is not None:
             bounds.append(column < read(leaf.high)[leaf.high_included])
-        return Other(together(bounds), leaf.at)
+        return RawCondition(all_true(bounds), leaf.at)
 
-    def _boolean_criterion(self, leaf: Leaf, field: Field) -> Criterion:
+    def _boolean_criterion(self, leaf: Leaf, field: IndexField) -> Criterion:
         if isinstance(leaf, Term | Phrase) and leaf.text.lower() in ("true", "false"):
             wanted = exp.true() if leaf.text.lower() == "true" else exp.false()
-            return Other(self._column(field.column).is_(wanted), leaf.at)
-        raise broken(self.query, leaf.at, f"{field.name} is true or false")
+            return RawCondition(self._column(field.column).is_(wanted), leaf.at)
+        raise syntax_error(self.query, leaf.at, f"{field.name} is true or false")
 
     def _exists(self, name: str, at: int) -> Criterion:
         known = self._element_fields
         inner = f"{self.path}.{name}" if self.path else name
         if name not in known and inner in self.index.elements:
-            self.findings.known[self._as_written(name)] = "list of objects"
-            return self._reaches(self.index.elements[inner], EVERY, at)
+            self.findings.known_fields[self._as_written(name)] = "list of objects"
+            return self._reaches(self.index.elements[inner], MATCH_ALL, at)
         members = [field for field_name, field in known.items() if field_name.startswith(f"{name}.")]
         if name not in known and members:
-            self.findings.known[self._as_written(name)] = f"object of {len(members)} fields"
+            self.findings.known_fields[self._as_written(name)] = f"object of {len(members)} fields"
         else:
             members = [field for field, _ in self._fields(name)]
-        return any_of(Other(there(self._column(field.column)), at) for field in members) if members else NOTHING
+        return (
+            any_of(RawCondition(is_present(self._column(field.column)), at) for field in members)
+            if members
+            else MATCH_NONE
+        )
 
     def _column(self, name: str) -> exp.Column:
-        return column_of(self.alias, name)
+        return column_expression(self.alias, name)
 
 
 def _lower_part(part: str) -> str:
-    return part if part in "*?" else "=" + lower(part[1:])
+    return part if part in "*?" else "=" + lower_case(part[1:])

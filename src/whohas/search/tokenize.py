@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from whohas.search.analyzer import MAX_TOKEN, VALUE_BREAK, VALUE_SEPARATOR, tokens
+from whohas.search.analyzer import MAX_TOKEN_UNITS, VALUE_BREAK, VALUE_SEPARATOR, tokenize
 
 pc: Final[Any] = pyarrow.compute
 """`pyarrow.compute` creates its functions at import, so type checkers do not know them."""
@@ -65,7 +65,7 @@ _LOWER_XOR_SPACE = bytes(
 )
 
 
-def words(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+def tokenize_column(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return the tokens of each text as `" one two "`, or `""` for a null and for a text without tokens; never null.
 
     A cell may have several values joined by `VALUE_SEPARATOR`; `VALUE_BREAK` then separates the tokens of different
@@ -94,14 +94,14 @@ def words(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(results) if results else pa.array([], kind)
 
 
-def text_words(text: str) -> str:
-    """Return the tokens of one text in the format of `words`."""
-    values = (" ".join(found) for value in text.split(VALUE_SEPARATOR) if (found := tokens(value)))
+def tokenize_text(text: str) -> str:
+    """Return the tokens of one text in the format of `tokenize_column`."""
+    values = (" ".join(found) for value in text.split(VALUE_SEPARATOR) if (found := tokenize(value)))
     line = f" {VALUE_BREAK} ".join(values)
     return f" {line} " if line else ""
 
 
-_cached_text_words = lru_cache(_CACHED_TEXTS)(text_words)
+_cached_text_words = lru_cache(_CACHED_TEXTS)(tokenize_text)
 
 
 def _batches(array: pa.Array, rows: int = _ROWS) -> Iterator[pa.Array]:
@@ -125,7 +125,7 @@ def _batch_words(piece: pa.Array) -> pa.Array:
     mask = pa.array(separately)
     distinct = piece.filter(mask).dictionary_encode()
     texts: list[str] = distinct.dictionary.to_pylist()
-    lines = [_cached_text_words(text) if len(text) <= _CACHED_LENGTH else text_words(text) for text in texts]
+    lines = [_cached_text_words(text) if len(text) <= _CACHED_LENGTH else tokenize_text(text) for text in texts]
     return pc.replace_with_mask(result, mask, pa.array(lines, pa.string()).take(distinct.indices))
 
 
@@ -136,7 +136,8 @@ def _ascii_words(piece: pa.Array) -> tuple[pa.Array, Mask]:
     (the dots connect two letters and two digits, the comma does not), which gives `" a.b "` and `" x 1.5 "`.
 
     Returns:
-        The column of tokens, and a mask of the rows with a token that is longer than `MAX_TOKEN` and must still be cut.
+        The column of tokens, and a mask of the rows with a token that is longer than `MAX_TOKEN_UNITS` and must still
+        be cut.
     """
     offsets, text = _join_spaced(piece)
     kinds = np.frombuffer(text.translate(_BYTE_CLASSES), np.uint8)
@@ -214,8 +215,8 @@ def _keep_value_breaks(token: Mask, text: bytes, offsets: Numbers) -> None:
 
 def _rows_to_cut(output: Bytes, offsets: npt.NDArray[np.int32]) -> Mask:
     cut = np.zeros(len(offsets) - 1, np.bool_)
-    if np.diff(offsets).max() > MAX_TOKEN + 2:
+    if np.diff(offsets).max() > MAX_TOKEN_UNITS + 2:
         spaces = np.flatnonzero(output == _SPACE)
-        long = spaces[:-1][np.diff(spaces) > MAX_TOKEN + 1]
+        long = spaces[:-1][np.diff(spaces) > MAX_TOKEN_UNITS + 1]
         cut[np.searchsorted(offsets, long, side="right") - 1] = True
     return cut

@@ -14,7 +14,7 @@ Its functions are generated when it is imported, so type checkers do not find th
 """
 
 
-def one(column: Any) -> pa.Array:
+def as_array(column: Any) -> pa.Array:
     """Return a column as one contiguous array; its chunks are copied into one only if it has several.
 
     Args:
@@ -25,7 +25,7 @@ def one(column: Any) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def nulls(rows: int, type: pa.DataType) -> pa.Array:
+def null_array(rows: int, type: pa.DataType) -> pa.Array:
     """Return an array of `rows` nulls.
 
     Arrays of one type are slices of one cached array, so that memory is not allocated again for each batch. Example:
@@ -40,7 +40,7 @@ def nulls(rows: int, type: pa.DataType) -> pa.Array:
 _shared: dict[pa.DataType, pa.Array] = {}
 
 
-def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+def replace_column(table: pa.Table, name: str, values: Any) -> pa.Table:
     """Return the table with the values of one column replaced; its position, name and type stay.
 
     Args:

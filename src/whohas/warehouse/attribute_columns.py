@@ -36,17 +36,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from whohas.engine.sql import listed, literal, quote
-from whohas.engine.statement import Layout
+from whohas.engine.sql import as_list, quote_identifier, string_literal
+from whohas.engine.statement import FileLayout
 
-KEY: Final = b"whohas.shredded"
-MAP: Final = "attributes"
+FOOTER_KEY: Final = b"whohas.shredded"
+MAP_COLUMN: Final = "attributes"
 """The map column that is shredded, in tables whose `Table.shredded` is true."""
-MOST: Final = 16_384
+MAX_COLUMNS: Final = 16_384
 """The largest number of attribute columns in a file. Each takes about 6 kB of memory while the file is written."""
-FEWEST: Final = 200
+MIN_COLUMNS: Final = 200
 """The number of attributes that get columns in any case, however many rows the first batch has."""
-CELLS: Final = 1 << 25
+MAX_CELLS: Final = 1 << 25
 """The largest number of cells of attribute columns in memory at a time. A column has a cell for each row, also for an
 attribute that few rows have, so fewer attributes get columns where there are many rows."""
 
@@ -54,7 +54,7 @@ Indexes = np.ndarray[Any, np.dtype[np.int64]]
 _NONE: Final[Indexes] = np.empty(0, np.int64)
 
 
-class Shredding:
+class AttributeColumnWriter:
     """The attribute columns of one Parquet file while it is written.
 
     The first batch of rows decides which attributes get columns, the most frequent first, and of which type. If a later
@@ -68,8 +68,8 @@ class Shredding:
         self._many: dict[str, str] = {}
         self._rest: set[str] = set()
 
-    def widened(self, data: pa.Table) -> Iterator[pa.Table]:
-        """Yield the rows with the attribute columns added, in slices of at most `CELLS` cells of these columns.
+    def with_attribute_columns(self, data: pa.Table) -> Iterator[pa.Table]:
+        """Yield the rows with the attribute columns added, in slices of at most `MAX_CELLS` cells of these columns.
 
         Args:
             data: a batch of rows with the column `attributes`.
@@ -78,7 +78,7 @@ class Shredding:
         if not self._columns_chosen:
             self._columns_chosen = True
             self._choose_columns(chunks, len(data))
-        size = max(1, CELLS // max(1, len(self._one) + len(self._many)))
+        size = max(1, MAX_CELLS // max(1, len(self._one) + len(self._many)))
         if len(data) <= size:
             yield self._widen(data, chunks)
             return
@@ -108,25 +108,27 @@ class Shredding:
         counts = Counter[str]()
         for chunk in chunks:
             counts.update(chunk.counts())
-        chosen = sorted(counts, key=lambda name: (-counts[name], name))[: max(FEWEST, min(MOST, CELLS // max(1, rows)))]
+        chosen = sorted(counts, key=lambda name: (-counts[name], name))[
+            : max(MIN_COLUMNS, min(MAX_COLUMNS, MAX_CELLS // max(1, rows)))
+        ]
         for number, name in enumerate(sorted(chosen)):
             if all(chunk.single(name) for chunk in chunks):
                 self._one[name] = f"shredded_{number}"
             elif all(chunk.distinct(name) for chunk in chunks):
                 self._many[name] = f"shredded_{number}"
 
-    def facts(self) -> dict[str, str]:
+    def footer(self) -> dict[str, str]:
         """Return the key and value for the file's footer, as the module's docstring shows them."""
         document = {
             "one": {name: column for name, column in self._one.items() if name not in self._rest},
             "many": {name: column for name, column in self._many.items() if name not in self._rest},
             "rest": sorted(self._rest),
         }
-        return {KEY.decode(): json.dumps(document)}
+        return {FOOTER_KEY.decode(): json.dumps(document)}
 
 
 def _flat(data: pa.Table) -> list[_AttributeChunk]:
-    return [_AttributeChunk(chunk) for chunk in data.column(MAP).chunks]
+    return [_AttributeChunk(chunk) for chunk in data.column(MAP_COLUMN).chunks]
 
 
 class _AttributeChunk:
@@ -221,12 +223,12 @@ class _AttributeChunk:
         return pa.array(spread, mask=missing)
 
 
-def column_of(name: str) -> str:
+def attribute_column_name(name: str) -> str:
     """Return the name of an attribute's column in the view that an engine gets: `attributes.department`."""
-    return f"{MAP}.{name}"
+    return f"{MAP_COLUMN}.{name}"
 
 
-def layouts(files: Sequence[Path], names: Sequence[str]) -> tuple[tuple[Layout, ...], frozenset[str]]:
+def file_layouts(files: Sequence[Path], names: Sequence[str]) -> tuple[tuple[FileLayout, ...], frozenset[str]]:
     """Return the SQL that reads some attributes from the files of a table.
 
     Args:
@@ -245,7 +247,10 @@ def layouts(files: Sequence[Path], names: Sequence[str]) -> tuple[tuple[Layout, 
     )
     return (
         tuple(
-            Layout(tuple(str(path) for path, _ in group), tuple(zip(map(column_of, names), expressions, strict=True)))
+            FileLayout(
+                tuple(str(path) for path, _ in group),
+                tuple(zip(map(attribute_column_name, names), expressions, strict=True)),
+            )
             for expressions, group in grouped
         ),
         single,
@@ -257,7 +262,7 @@ _Footer = Mapping[str, Any]
 
 def _footer(path: Path) -> _Footer | None:
     """Return the list of attribute columns in the file's footer; None if it has no such list."""
-    value = (pq.read_metadata(path).metadata or {}).get(KEY)
+    value = (pq.read_metadata(path).metadata or {}).get(FOOTER_KEY)
     if value is None:
         return None
     footer = json.loads(value)
@@ -271,10 +276,10 @@ def _is_single(name: str, footer: _Footer | None) -> bool:
 def _expression(name: str, footer: _Footer | None, single: bool) -> str:
     """Return the SQL that reads an attribute from one file: a text if `single`, else a list of texts."""
     if footer is None or name in footer["rest"]:
-        return f"{quote(MAP)}[{literal(name)}]"
+        return f"{quote_identifier(MAP_COLUMN)}[{string_literal(name)}]"
     if name in footer["many"]:
-        return quote(footer["many"][name])
+        return quote_identifier(footer["many"][name])
     if name not in footer["one"]:
         return "NULL::VARCHAR" if single else "NULL::VARCHAR[]"
-    column = quote(footer["one"][name])
-    return column if single else listed(column)
+    column = quote_identifier(footer["one"][name])
+    return column if single else as_list(column)

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import lru_cache
 
 from whohas.warehouse.schema import SOURCES, TABLES
-from whohas.warehouse.store import DataFile, Gap, Snapshot, no_longer_kept
+from whohas.warehouse.store import DataFile, LoadLoss, Snapshot, deleted_data_error
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CatalogSource:
     """The facts of a source that the planning of reports needs.
 
     Attributes:
@@ -20,17 +20,17 @@ class Source:
         name: its name; its id if it has none.
         authoritative: whether its accounts make identities.
         account_attributes: the names of its accounts' attributes, sorted.
-        loaded: when its accounts were last loaded; None if never.
+        loaded_at: when its accounts were last loaded; None if never.
     """
 
     id: str
     name: str
     authoritative: bool
     account_attributes: tuple[str, ...]
-    loaded: datetime | None = None
+    loaded_at: datetime | None = None
 
 
-class Catalogue:
+class Catalog:
     """The sources and the table files of a snapshot, read once and kept.
 
     Attributes:
@@ -49,9 +49,9 @@ class Catalogue:
         wanted = ["id", "name", "authoritative", "accountAttributes", "loaded"]
         files = snapshot.files(SOURCES)
         if gone := [f"sources/{file.path.name}" for file in files if not file.path.is_file()]:
-            raise no_longer_kept(snapshot.number, gone)
-        self.sources: tuple[Source, ...] = tuple(
-            Source(
+            raise deleted_data_error(snapshot.number, gone)
+        self.sources: tuple[CatalogSource, ...] = tuple(
+            CatalogSource(
                 row["id"],
                 row["name"] or row["id"],
                 bool(row["authoritative"]),
@@ -63,7 +63,7 @@ class Catalogue:
             for row in pq.ParquetFile(file.path).read(columns=wanted).to_pylist()
         )
 
-    def gaps(self, tables: Collection[str], sources: Collection[str] | None = None) -> tuple[Gap, ...]:
+    def gaps(self, tables: Collection[str], sources: Collection[str] | None = None) -> tuple[LoadLoss, ...]:
         """Return the gaps of tables: the data missing from their rows because loads could not read it.
 
         Args:
@@ -76,7 +76,7 @@ class Catalogue:
             if gap.table in tables and (sources is None or not gap.source or gap.source in sources)
         )
 
-    def rows(self, table: str, partitions: frozenset[str] | None = None) -> int:
+    def row_count(self, table: str, partitions: frozenset[str] | None = None) -> int:
         """Return the number of rows of a table, or of some of its partitions.
 
         Raises:
@@ -99,10 +99,10 @@ class Catalogue:
 
 
 @lru_cache(maxsize=8)
-def catalogue(snapshot: Snapshot) -> Catalogue:
+def read_catalog(snapshot: Snapshot) -> Catalog:
     """Return the catalog of a snapshot; those of the 8 snapshots used last are cached.
 
     Raises:
         NotFound: files of the snapshot have been deleted.
     """
-    return Catalogue(snapshot)
+    return Catalog(snapshot)

@@ -10,10 +10,21 @@ from typing import Final
 
 import pyarrow as pa
 
-from whohas.warehouse.columns import ATTRIBUTES, BOOLEAN, INTEGER, TEXT, TEXTS, TIME, Column, Table, made, objects
+from whohas.warehouse.columns import (
+    ATTRIBUTES,
+    BOOLEAN,
+    INTEGER,
+    TEXT,
+    TEXT_LIST,
+    TIME,
+    Table,
+    TableColumn,
+    computed_column,
+    object_list,
+)
 
-_REFERENCES = objects(id=TEXT, name=TEXT)
-_HELD_ENTITLEMENTS = objects(
+_REFERENCES = object_list(id=TEXT, name=TEXT)
+_HELD_ENTITLEMENTS = object_list(
     id=TEXT,
     name=TEXT,
     description=TEXT,
@@ -25,14 +36,14 @@ _HELD_ENTITLEMENTS = objects(
     sourceSchemaObjectType=TEXT,
     hash=TEXT,
 )
-_OWNED_THING = objects(id=TEXT, name=TEXT, type=TEXT)
-_REQUEST_ATTRIBUTES = objects(name=TEXT, op=TEXT, value=TEXT)
+_OWNED_THING = object_list(id=TEXT, name=TEXT, type=TEXT)
+_REQUEST_ATTRIBUTES = object_list(name=TEXT, op=TEXT, value=TEXT)
 _APP_OWNER = pa.struct([("id", TEXT), ("name", TEXT), ("type", TEXT), ("email", TEXT)])
 _PARTY = pa.struct([("id", TEXT), ("name", TEXT), ("type", TEXT)])
 
 
-def _c(name: str, type: pa.DataType, doc: str, *at: str) -> Column:
-    return Column(name, type, doc, at)
+def _c(name: str, type: pa.DataType, doc: str, *at: str) -> TableColumn:
+    return TableColumn(name, type, doc, at)
 
 
 _CREATED = _c("created", TIME, "When it was created.")
@@ -56,7 +67,7 @@ _SEGMENTS = (
     _c("segments", _REFERENCES, "The segments whose members can see it."),
     _c("segmentCount", INTEGER, "The number of these segments."),
 )
-_TAGS = _c("tags", TEXTS, "Its tags.")
+_TAGS = _c("tags", TEXT_LIST, "Its tags.")
 
 # fmt: off
 # One line for each column, where it fits.
@@ -73,22 +84,22 @@ SOURCES = Table(
         _c("connectionType", TEXT, "The type of the connection to it."),
         _c("ownerId", TEXT, "The id of the identity that owns it.", "owner.id"),
         _c("ownerName", TEXT, "The owner's name.", "owner.name"),
-        _c("features", TEXTS, "The features that the connector supports."),
+        _c("features", TEXT_LIST, "The features that the connector supports."),
         _c("healthy", BOOLEAN, "Whether its last health check succeeded."),
         _c("status", TEXT, "The status that the last health check reported."),
         _CREATED,
         _MODIFIED,
         _c("accountAttributes",
-           TEXTS, "The names of its accounts' attributes, sorted: columns of the ACCOUNTS report."),
+           TEXT_LIST, "The names of its accounts' attributes, sorted: columns of the ACCOUNTS report."),
         _c("correlation",
            TEXT, "The mapping's rule that correlates its accounts, as JSON; null: each account names its identity."),
         _c("loaded", TIME, "When its accounts were last loaded."),
         _c("loadId", TEXT, "The last load that read a file of its accounts; null if they were derived from "
            "memberships or from accounts nested in identities."),
-        made("managerCorrelation",
+        computed_column("managerCorrelation",
               TEXT, "The mapping's rule that finds the managers of its identities, as JSON; null: each identity names "
               "its manager."),
-        made("holdingsFrom",
+        computed_column("holdingsFrom",
               TEXT, "The origin of the entitlements of its accounts: FILE (memberships or a file of account "
               "entitlements) or DOCUMENTS (the access of identities); null if no file gives them."),
     ),
@@ -166,7 +177,7 @@ IDENTITIES = Table(
         _c("ownsCount", INTEGER, "The number of owned objects in its document."),
         _TAGS,
         _c("tagsCount", INTEGER, "The number of tags.", "tagsCount", "tagCount"),
-        _c("visibleSegments", TEXTS, "The segments that it can see."),
+        _c("visibleSegments", TEXT_LIST, "The segments that it can see."),
         _c("visibleSegmentCount", INTEGER, "The number of segments that it can see."),
         _c("attributes", ATTRIBUTES, "All identity attributes."),
     ),
@@ -238,9 +249,9 @@ ENTITLEMENTS = Table(
         _c("hash", TEXT, "The hash in its document."),
         *_SEGMENTS,
         _TAGS,
-        _c("permissions", objects(target=TEXT, rights=TEXTS), "Its permissions: rights on targets."),
-        _c("truncatedAttributes", TEXTS, "Names of attributes that were too long to index."),
-        _c("manuallyUpdatedFields", TEXTS, "The names of fields that a person changed."),
+        _c("permissions", object_list(target=TEXT, rights=TEXT_LIST), "Its permissions: rights on targets."),
+        _c("truncatedAttributes", TEXT_LIST, "Names of attributes that were too long to index."),
+        _c("manuallyUpdatedFields", TEXT_LIST, "The names of fields that a person changed."),
         _CREATED,
         _MODIFIED,
         _SYNCED,
@@ -276,7 +287,8 @@ ACCESS_PROFILES = Table(
         _c("entitlementCount", INTEGER, "The number of its entitlements."),
         *_SEGMENTS,
         _TAGS,
-        _c("apps", objects(id=TEXT, name=TEXT, description=TEXT, owner=_APP_OWNER), "The applications it belongs to."),
+        _c("apps", object_list(id=TEXT, name=TEXT, description=TEXT, owner=_APP_OWNER),
+           "The applications it belongs to."),
         _CREATED,
         _MODIFIED,
         _SYNCED,
@@ -301,10 +313,10 @@ ROLES = Table(
         _c("dimensional", BOOLEAN, "Whether it has dimensions."),
         _c("dimensionSchemaAttributeCount", INTEGER, "The number of attributes that choose a dimension."),
         _c("dimensionSchemaAttributes",
-           objects(derived=BOOLEAN, displayName=TEXT, name=TEXT), "The attributes that choose a dimension."),
+           object_list(derived=BOOLEAN, displayName=TEXT, name=TEXT), "The attributes that choose a dimension."),
         _c(
             "dimensions",
-            objects(
+            object_list(
                 id=TEXT,
                 name=TEXT,
                 description=TEXT,
@@ -346,7 +358,8 @@ IDENTITY_ACCESS = Table(
         _c("cloudGoverned", BOOLEAN, "Whether it is governed as cloud access."),
         _c("identitySourceId", TEXT, "The id of the identity's authoritative source: a load of that source's "
            "identities replaces these rows."),
-        made("derived", BOOLEAN, "Whether a load derived it from accounts' entitlements; else a document had it."),
+        computed_column("derived", BOOLEAN,
+                        "Whether a load derived it from accounts' entitlements; else a document had it."),
     ),
     partition="identitySourceId",
 )
@@ -390,10 +403,10 @@ APPS = Table(
     ),
 )
 
-_REQUESTED = objects(
+_REQUESTED = object_list(
     accountId=TEXT,
     op=TEXT,
-    result=pa.struct([("status", TEXT), ("errors", TEXTS), ("ticketId", TEXT)]),
+    result=pa.struct([("status", TEXT), ("errors", TEXT_LIST), ("ticketId", TEXT)]),
     attributeRequests=_REQUEST_ATTRIBUTES,
     provisioningTarget=_PARTY,
     source=_PARTY,
@@ -414,12 +427,12 @@ ACCOUNT_ACTIVITIES = Table(
         _c("recipientName", TEXT, "The recipient's name.", "recipient.name"),
         _c("recipientType", TEXT, "The recipient's type.", "recipient.type"),
         _c("trackingNumber", TEXT, "The number that it shares with its events."),
-        _c("errors", TEXTS, "Error messages."),
-        _c("warnings", TEXTS, "Warning messages."),
+        _c("errors", TEXT_LIST, "Error messages."),
+        _c("warnings", TEXT_LIST, "Warning messages."),
         _c(
             "approvals",
-            objects(
-                comments=objects(comment=TEXT, commenter=TEXT, date=TEXT),
+            object_list(
+                comments=object_list(comment=TEXT, commenter=TEXT, date=TEXT),
                 modified=TEXT,
                 owner=_PARTY,
                 result=TEXT,
@@ -431,7 +444,7 @@ ACCOUNT_ACTIVITIES = Table(
         _c("originalRequests", _REQUESTED, "The requested changes, by source."),
         _c(
             "expansionItems",
-            objects(
+            object_list(
                 accountId=TEXT,
                 cause=TEXT,
                 name=TEXT,
@@ -466,7 +479,7 @@ EVENTS = Table(
         _c("trackingNumber", TEXT, "The number that it shares with an account activity."),
         _c("ipAddress", TEXT, "The actor's IP address."),
         _c("details", TEXT, "Details of the event."),
-        _c("objects", TEXTS, "The types of the affected objects."),
+        _c("objects", TEXT_LIST, "The types of the affected objects."),
         _c("operation", TEXT, "The operation."),
         _c("status", TEXT, "The operation's outcome, such as PASSED."),
         _c("technicalName", TEXT, "The event's technical name."),
@@ -476,7 +489,7 @@ EVENTS = Table(
     partition="month",
 )
 
-OWNED: Final = {
+OWNED_TYPES: Final = {
     "sources": "SOURCE",
     "entitlements": "ENTITLEMENT",
     "accessProfiles": "ACCESS_PROFILE",

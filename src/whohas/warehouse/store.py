@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from whohas import atomic
 from whohas.db.locks import file_lock
 from whohas.errors import NotFound
-from whohas.file_modes import share_table, share_warehouse, sharing
+from whohas.file_modes import group_readable_files, share_table, share_warehouse
 from whohas.warehouse.schema import TABLES, Table
 
 if TYPE_CHECKING:
@@ -57,22 +57,23 @@ class DataFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TableChange:
     """The files that a load adds to one table and the partitions that it replaces.
 
     Attributes:
         table: the table to change.
-        add: new files, already complete in the table's folder (see `Load.new_file`).
-        replace: partitions whose current files are removed from the table; None removes all files of the table.
+        added_files: new files, already complete in the table's folder (see `Load.new_file_path`).
+        replaced_partitions: partitions whose current files are removed from the table; None removes all files of the
+            table.
     """
 
     table: Table
-    add: tuple[DataFile, ...]
-    replace: frozenset[str] | None = frozenset()
+    added_files: tuple[DataFile, ...]
+    replaced_partitions: frozenset[str] | None = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class LoadLoss:
     """The data missing from a source's current rows of one table, because the load that wrote them could not read it.
 
     Attributes:
@@ -112,7 +113,7 @@ class Snapshot:
     load_id: str = field(default="", compare=False)
     sources: tuple[str, ...] = field(default=(), compare=False)
     versions: Mapping[str, int] = field(default_factory=dict[str, int], compare=False)
-    gaps: tuple[Gap, ...] = field(default=(), compare=False)
+    gaps: tuple[LoadLoss, ...] = field(default=(), compare=False)
 
     def files(self, table: Table, partitions: frozenset[str] | None = None) -> list[DataFile]:
         """Return the files of a table, in the order in which they were added.
@@ -132,7 +133,7 @@ class Snapshot:
         try:
             actions = _open(self.root / table.name, version).get_add_actions(flatten=True)
         except (DeltaError, FileNotFoundError) as error:
-            raise no_longer_kept(self.number, [f"version {version} of the table {table.name}"]) from error
+            raise deleted_data_error(self.number, [f"version {version} of the table {table.name}"]) from error
         names = actions.column("path").to_pylist()
         rows = actions.column("num_records").to_pylist()
         values = actions.column(f"partition.{table.partition}").to_pylist() if table.partition else [None] * len(names)
@@ -144,7 +145,7 @@ class Snapshot:
         return sorted(found, key=lambda file: _write_order(file.path))
 
 
-def no_longer_kept(number: int, gone: Sequence[str]) -> NotFound:
+def deleted_data_error(number: int, gone: Sequence[str]) -> NotFound:
     """Return the error for a snapshot some of whose files have been deleted.
 
     Args:
@@ -207,7 +208,7 @@ class Load:
         self._staged = 0
         self.published: Snapshot | None = None
 
-    def new_file(self, table: Table) -> Path:
+    def new_file_path(self, table: Table) -> Path:
         """Return an unused path in the table's folder for a Parquet file; create the folder if needed."""
         folder = self._root / table.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -216,10 +217,10 @@ class Load:
 
     def publish(
         self,
-        changes: list[Change],
+        changes: list[TableChange],
         sources: tuple[str, ...],
         by: Mapping[str, Any] | None = None,
-        gaps: tuple[Gap, ...] = (),
+        gaps: tuple[LoadLoss, ...] = (),
     ) -> Snapshot:
         """Commit the changes to each table, then write the next manifest, which makes all of them visible at once.
 
@@ -255,7 +256,7 @@ class Load:
                     path.unlink()
         shutil.rmtree(self.scratch, ignore_errors=True)
 
-    def _commit(self, change: Change) -> int:
+    def _commit(self, change: TableChange) -> int:
         from deltalake import DeltaTable
         from deltalake.transaction import AddAction, RemoveAction
 
@@ -283,7 +284,7 @@ class Load:
                 partition_values={table.partition: file.partition} if table.partition else {},
                 stats=json.dumps({"numRecords": file.rows}),
             )
-            for file in change.add
+            for file in change.added_files
         ]
         removes = [
             RemoveAction(
@@ -292,7 +293,7 @@ class Load:
                 deletion_timestamp=now,
                 partition_values={table.partition: file.partition} if table.partition else {},
             )
-            for file in self.base.files(table, change.replace)
+            for file in self.base.files(table, change.replaced_partitions)
         ]
         if adds or removes:
             delta.create_write_transaction(
@@ -344,7 +345,7 @@ class Warehouse:
             tuple(manifest["sources"]),
             manifest["versions"],
             # Manifests of older versions of whohas have no gaps.
-            tuple(Gap(**gap) for gap in manifest.get("gaps", ())),
+            tuple(LoadLoss(**gap) for gap in manifest.get("gaps", ())),
         )
 
     def manifests(self) -> Generator[dict[str, Any]]:
@@ -373,7 +374,7 @@ class Warehouse:
                 load.discard()
 
     @contextmanager
-    def rehearse(self) -> Generator[Load]:
+    def dry_run(self) -> Generator[Load]:
         """Yield a load for a dry run: it writes to a temporary folder and must not be published.
 
         Takes no lock and writes nothing to the warehouse.
@@ -419,7 +420,7 @@ def _shared_table(folder: Path, shared: bool) -> Generator[None]:
     """
     if shared:
         share_table(folder)
-    with sharing(shared):
+    with group_readable_files(shared):
         yield
     if shared:
         share_table(folder)  # again, because the commit may have created the table and its log

@@ -5,29 +5,29 @@ formats: a two-digit year after blanks, `24:00:00`, an offset of 24 hours. There
 pattern before it is cast.
 
 The functions take and return SQL. An "arm" is one `WHEN … THEN …` of a CASE expression. A "zone" is the time zone of
-texts that name no offset from UTC; `local` lists its values.
+texts that name no offset from UTC; `local_to_utc` lists its values.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 
-EARLIEST: Final = 1971
-LATEST: Final = 2099
+EARLIEST_YEAR: Final = 1971
+LATEST_YEAR: Final = 2099
 """The first and last year in which a number is accepted as a time. Most mistakes fall outside: seconds read as
 milliseconds lie in 1970, milliseconds read as seconds far after 2099, and so do the dates 20240131 (as seconds: 1970)
 and 20240131120000 (as milliseconds: the year 2611)."""
 
-NEVER: Final = ("0", "9223372036854775807")
+FILETIME_NEVER: Final = ("0", "9223372036854775807")
 """FILETIME values that mean "never" in Active Directory, such as in `accountExpires` and `lastLogon`."""
 
-OFFSET: Final = r"[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?"
+OFFSET_PATTERN: Final = r"[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?"
 """Pattern of an offset from UTC, for RE2 and for Python: `+05:30` as in RFC 3339, also `+0530` and `+05`."""
 
 _SINCE_1970 = (31_536_000, 4_102_444_800)
-"""The start of the year `EARLIEST` and the end of the year `LATEST`, in seconds since 1970."""
+"""The start of the year `EARLIEST_YEAR` and the end of the year `LATEST_YEAR`, in seconds since 1970."""
 
 _FILETIME_EPOCH = 11_644_473_600
 """Seconds from 1601-01-01, the zero of FILETIME, to 1970-01-01."""
@@ -38,38 +38,42 @@ since 1970."""
 
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 _DAY = r"[12]\d{3}-\d\d-\d\d"
-_AWARE = rf"{_DAY}[T ]{_CLOCK}(?:Z|{OFFSET})"
+_AWARE = rf"{_DAY}[T ]{_CLOCK}(?:Z|{OFFSET_PATTERN})"
 _NAIVE = rf"{_DAY}(?:[T ]{_CLOCK})?"
-_EITHER = rf"{_DAY}(?:[T ]{_CLOCK}(?:Z|{OFFSET})?)?"
+_EITHER = rf"{_DAY}(?:[T ]{_CLOCK}(?:Z|{OFFSET_PATTERN})?)?"
 
 _LEAPING = r"(?:[01]\d|2[0-3]):[0-5]\d(?::(?:[0-5]\d|60)(?:\.\d+)?)?"
-_ANY = rf"\d{{4}}-\d\d-\d\d(?:[T ]{_LEAPING}(?: ?(?:Z|{OFFSET}))?)?"
+_ANY = rf"\d{{4}}-\d\d-\d\d(?:[T ]{_LEAPING}(?: ?(?:Z|{OFFSET_PATTERN}))?)?"
 _ANY_NAIVE = rf"\d{{4}}-\d\d-\d\d(?:[T ]{_LEAPING})?"
 
 _GENERALIZED = (
-    (rf"\d{{14}}(?:[.,]\d+)?(?:Z|{OFFSET})?", r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:\5:\6\7"),
-    (rf"\d{{12}}(?:Z|{OFFSET})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:\5\6"),
-    (rf"\d{{10}}(?:Z|{OFFSET})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:00\5"),
+    (
+        rf"\d{{14}}(?:[.,]\d+)?(?:Z|{OFFSET_PATTERN})?",
+        r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(.*)$",
+        r"\1-\2-\3T\4:\5:\6\7",
+    ),
+    (rf"\d{{12}}(?:Z|{OFFSET_PATTERN})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:\5\6"),
+    (rf"\d{{10}}(?:Z|{OFFSET_PATTERN})", r"^(\d{4})(\d\d)(\d\d)(\d\d)(.*)$", r"\1-\2-\3T\4:00\5"),
 )
 """The forms of LDAP's generalized time (RFC 4517, 3.3.13): pattern of the whole text, pattern of its parts, and the
 replacement that puts the parts into RFC 3339. Example: `20240131120000Z` becomes `2024-01-31T12:00:00Z`."""
 
 
-def iso_time(text: str, zone: str | None = None, before: str = "", after: str = "", rare: bool = True) -> str:
+def rfc3339_time(text: str, zone: str | None = None, before: str = "", after: str = "", rare: bool = True) -> str:
     """Return SQL that parses a text in RFC 3339, also without an offset, without seconds or without a time of day.
 
     Args:
         text: SQL of the text.
-        zone: time zone of texts without an offset, as in `local`.
+        zone: time zone of texts without an offset, as in `local_to_utc`.
         before: arms for further forms, tried after the three most frequent forms of RFC 3339 and before the
             others.
-        after: arms for further forms, tried after those of RFC 3339 and before those of `general`.
-        rare: whether the spellings of `general` are parsed too. Without them a text in such a spelling gives null, but
-            DuckDB plans the statement in a third of the time.
+        after: arms for further forms, tried after those of RFC 3339 and before those of `lenient_rfc3339_time`.
+        rare: whether the spellings of `lenient_rfc3339_time` are parsed too. Without them a text in such a spelling
+            gives null, but DuckDB plans the statement in a third of the time.
     """
-    others = f"{before}{_others(text, zone)}{after}" + (f"ELSE {general(text, zone)}" if rare else "")
+    others = f"{before}{_others(text, zone)}{after}" + (f"ELSE {lenient_rfc3339_time(text, zone)}" if rare else "")
     # coalesce, because a frequent form may match and still give null: `2016-12-31T23:59:60Z` looks like one, but its
-    # leap second is only parsed by `general`.
+    # leap second is only parsed by `lenient_rfc3339_time`.
     return f"coalesce(CASE {_frequent(text, zone)}END, CASE WHEN {text} IS NULL THEN NULL {others} END)"
 
 
@@ -85,7 +89,7 @@ def _frequent(text: str, zone: str | None) -> str:
     inner = f"{text} >= '0002' AND {text} < '9999'" if zone else year
     second = _utc(f"try_strptime({text}, '%Y-%m-%dT%H:%M:%SZ')")
     millisecond = _utc(f"try_strptime({text}, '%Y-%m-%dT%H:%M:%S.%gZ')")
-    day = local(f"try_cast({text} AS TIMESTAMP)", zone)
+    day = local_to_utc(f"try_cast({text} AS TIMESTAMP)", zone)
     return (
         f"WHEN strlen({text}) = 20 AND {text} LIKE '____-__-__T__:__:__Z' AND {year} "
         f"THEN {second} "
@@ -98,14 +102,15 @@ def _frequent(text: str, zone: str | None) -> str:
 def _others(text: str, zone: str | None) -> str:
     """Return arms for the other ordinary forms of RFC 3339: any offset, any number of decimals, no seconds."""
     if zone is None:
-        return f"WHEN regexp_full_match({text}, {literal(_EITHER)}) THEN try_cast({text} AS TIMESTAMPTZ) "
+        return f"WHEN regexp_full_match({text}, {string_literal(_EITHER)}) THEN try_cast({text} AS TIMESTAMPTZ) "
     return (
-        f"WHEN regexp_full_match({text}, {literal(_AWARE)}) THEN try_cast({text} AS TIMESTAMPTZ) "
-        f"WHEN regexp_full_match({text}, {literal(_NAIVE)}) THEN {local(f'try_cast({text} AS TIMESTAMP)', zone)} "
+        f"WHEN regexp_full_match({text}, {string_literal(_AWARE)}) THEN try_cast({text} AS TIMESTAMPTZ) "
+        f"WHEN regexp_full_match({text}, {string_literal(_NAIVE)}) "
+        f"THEN {local_to_utc(f'try_cast({text} AS TIMESTAMP)', zone)} "
     )
 
 
-def general(text: str, zone: str | None) -> str:
+def lenient_rfc3339_time(text: str, zone: str | None) -> str:
     """Return SQL that parses every spelling of RFC 3339: lower case, a blank before the offset, leap seconds, padding.
 
     A leap second becomes the last microsecond before the next month, so that it stays on its day. At any other moment
@@ -115,14 +120,14 @@ def general(text: str, zone: str | None) -> str:
 
     Args:
         text: SQL of the text.
-        zone: time zone of texts without an offset, as in `local`. None: such a text is in UTC.
+        zone: time zone of texts without an offset, as in `local_to_utc`. None: such a text is in UTC.
     """
     # list_transform([x], lambda v: …)[1] binds a value to a name, so that it is computed once
     plain = "regexp_replace(replace(u, ':60', ':59'), ' (Z|[+-])', '\\1')"
-    aware = f"WHEN regexp_full_match(u, {literal(_ANY)}) THEN epoch_us(try_cast({plain} AS TIMESTAMPTZ)) "
+    aware = f"WHEN regexp_full_match(u, {string_literal(_ANY)}) THEN epoch_us(try_cast({plain} AS TIMESTAMPTZ)) "
     if zone is not None:
-        naive = f"epoch_us({local(f'try_cast({plain} AS TIMESTAMP)', zone)})"
-        aware = f"WHEN regexp_full_match(u, {literal(_ANY_NAIVE)}) THEN {naive} {aware}"
+        naive = f"epoch_us({local_to_utc(f'try_cast({plain} AS TIMESTAMP)', zone)})"
+        aware = f"WHEN regexp_full_match(u, {string_literal(_ANY_NAIVE)}) THEN {naive} {aware}"
     leap = (
         "CASE WHEN e % 86400000000 // 1000000 = 86399 AND day(make_timestamp(e + 1000000)) = 1 "
         "THEN e - e % 1000000 + 999999 END"
@@ -135,7 +140,7 @@ def general(text: str, zone: str | None) -> str:
     return f"list_transform([upper(trim({text}))], lambda u: {found})[1]"
 
 
-def local(time: str, zone: str | None) -> str:
+def local_to_utc(time: str, zone: str | None) -> str:
     """Return SQL that turns a local time (TIMESTAMP) into the moment (TIMESTAMPTZ) at which a zone's clocks show it.
 
     A time that occurs twice, when clocks are set back, is the first of the two. A time that clocks skip is read with
@@ -151,7 +156,7 @@ def local(time: str, zone: str | None) -> str:
     if zone[0] in "+-":
         seconds = (int(zone[1:3]) * 60 + int(zone[4:6])) * 60 * (-1 if zone[0] == "-" else 1)
         return f"make_timestamptz(epoch_us({time}) - {seconds * 1_000_000})"
-    name = literal(zone)
+    name = string_literal(zone)
     # Of two moments DuckDB returns the later. The earlier one is found with the offset of the day before: when Berlin
     # sets its clocks back, DuckDB reads 02:30 as 01:30Z (+01:00); with the offset of the day before (+02:00) it is
     # 00:30Z, and because Berlin's clocks show 02:30 then too, this is the result.
@@ -165,23 +170,23 @@ def local(time: str, zone: str | None) -> str:
     )
 
 
-def generalized(text: str, zone: str | None) -> str:
+def ldap_time_arms(text: str, zone: str | None) -> str:
     """Return arms that parse LDAP's generalized time (RFC 4517, 3.3.13), with a decimal point or comma.
 
     Args:
         text: SQL of the text.
-        zone: time zone of texts without an offset, as in `local`.
+        zone: time zone of texts without an offset, as in `local_to_utc`.
     """
     bare = f"upper(trim({text}))"
     arms = ""
     for pattern, parts, replacement in _GENERALIZED:
-        rfc3339 = f"regexp_replace(replace({bare}, ',', '.'), {literal(parts)}, {literal(replacement)})"
-        arms += f"WHEN regexp_full_match({bare}, {literal(pattern)}) THEN {general(rfc3339, zone)} "
+        rfc3339 = f"regexp_replace(replace({bare}, ',', '.'), {string_literal(parts)}, {string_literal(replacement)})"
+        arms += f"WHEN regexp_full_match({bare}, {string_literal(pattern)}) THEN {lenient_rfc3339_time(rfc3339, zone)} "
     return arms
 
 
-def counted(text: str, unit: str, digits: str = "") -> str:
-    """Return an arm that parses a number as a time; a number outside the years `EARLIEST` to `LATEST` gives null.
+def numeric_time_arm(text: str, unit: str, digits: str = "") -> str:
+    """Return an arm that parses a number as a time; null outside the years `EARLIEST_YEAR` to `LATEST_YEAR`.
 
     Args:
         text: SQL of the text.
@@ -202,7 +207,7 @@ def counted(text: str, unit: str, digits: str = "") -> str:
             micros = f"{number} // 10 - {_FILETIME_EPOCH * 1_000_000}"
             first, end = ((since + _FILETIME_EPOCH) * 10_000_000 for since in (first, end))
     return (
-        f"WHEN regexp_full_match({bare}, {literal(digits or pattern)}) "
+        f"WHEN regexp_full_match({bare}, {string_literal(digits or pattern)}) "
         f"THEN CASE WHEN {number} >= {first} AND {number} < {end} THEN make_timestamptz({micros}) END "
     )
 
@@ -212,7 +217,7 @@ def _utc(time: str) -> str:
     return f"make_timestamptz(epoch_us({time}))"
 
 
-def bounded(time: str) -> str:
+def within_supported_years(time: str) -> str:
     """Return SQL that gives a time, or null if it lies outside the years 1 to 9999 (an offset can move it there)."""
     first, last = _YEARS
     return f"list_transform([{time}], lambda t: CASE WHEN epoch_us(t) BETWEEN {first} AND {last} THEN t END)[1]"

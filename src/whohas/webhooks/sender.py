@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whohas import __version__, addresses, timeouts
-from whohas.addresses import Address
+from whohas.addresses import HttpUrl
 from whohas.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LONGEST_TEXT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Delivery:
     """A message to post.
 
     Attributes:
@@ -40,27 +40,27 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DeliveryResult:
     """The result of posting a message.
 
     Attributes:
-        taken: whether the receiver accepted it: any status 2xx.
+        accepted: whether the receiver accepted it: any status 2xx.
         status: the HTTP status; None where there was no response.
-        text: the status or the error, for people.
+        detail: the status or the error, for people.
         retry_after: the seconds of the response's Retry-After header; 0 without one.
     """
 
-    taken: bool
+    accepted: bool
     status: int | None
-    text: str
+    detail: str
     retry_after: float = 0.0
 
 
-class _Refused(Exception):
+class _RefusedAddress(Exception):
     """The address is malformed or not public; the message says why."""
 
 
-def post_all(letters: Sequence[Letter], *, private: bool) -> list[Answer]:
+def send_all(letters: Sequence[Delivery], *, private: bool) -> list[DeliveryResult]:
     """Post messages concurrently, and return a result for each, in the same order. Errors are results too.
 
     Args:
@@ -69,7 +69,7 @@ def post_all(letters: Sequence[Letter], *, private: bool) -> list[Answer]:
     return asyncio.run(_post_all(letters, private))
 
 
-async def _post_all(letters: Sequence[Letter], private: bool) -> list[Answer]:
+async def _post_all(letters: Sequence[Delivery], private: bool) -> list[DeliveryResult]:
     import httpx2
 
     async with httpx2.AsyncClient(
@@ -78,25 +78,25 @@ async def _post_all(letters: Sequence[Letter], private: bool) -> list[Answer]:
         return list(await asyncio.gather(*(_post(client, letter, private) for letter in letters)))
 
 
-async def _post(client: httpx2.AsyncClient, letter: Letter, private: bool) -> Answer:
+async def _post(client: httpx2.AsyncClient, letter: Delivery, private: bool) -> DeliveryResult:
     import httpx2
 
     try:
-        async with asyncio.timeout(timeouts.HOOK_ANSWER_SECONDS):
+        async with asyncio.timeout(timeouts.HOOK_RESPONSE_SECONDS):
             return await _posted(client, letter, private)
     except TimeoutError:
-        return Answer(False, None, f"No answer within {timeouts.HOOK_ANSWER_SECONDS:.0f} seconds.")
-    except _Refused as refused:
-        return Answer(False, None, str(refused))
+        return DeliveryResult(False, None, f"No answer within {timeouts.HOOK_RESPONSE_SECONDS:.0f} seconds.")
+    except _RefusedAddress as refused:
+        return DeliveryResult(False, None, str(refused))
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
-        return Answer(False, None, f"{type(error).__name__}: {error}"[:_LONGEST_TEXT])
+        return DeliveryResult(False, None, f"{type(error).__name__}: {error}"[:_LONGEST_TEXT])
 
 
-async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> Answer:
+async def _posted(client: httpx2.AsyncClient, letter: Delivery, private: bool) -> DeliveryResult:
     try:
         to = addresses.parse(letter.url, services=True)
     except InvalidArguments as error:  # the webhook was created by an earlier version, which accepted more addresses
-        raise _Refused(error.message) from None
+        raise _RefusedAddress(error.message) from None
     address = await _address(to, private)
     connected = replace(to, host=address)
     request = client.build_request(
@@ -117,19 +117,19 @@ async def _posted(client: httpx2.AsyncClient, letter: Letter, private: bool) -> 
         status = answer.status_code
         wait = answer.headers.get("retry-after", "")
         seconds = float(wait) if wait.isdecimal() and len(wait) < 7 else 0.0
-        return Answer(200 <= status < 300, status, f"HTTP {status}", seconds)
+        return DeliveryResult(200 <= status < 300, status, f"HTTP {status}", seconds)
     finally:
         await answer.aclose()  # without reading the body, which may be endless
 
 
-async def _address(to: Address, private: bool) -> str:
+async def _address(to: HttpUrl, private: bool) -> str:
     """Return the IP address to connect to: the first of the host, once all of them are known to be allowed."""
     loop = asyncio.get_running_loop()
     resolved = await loop.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM)
     return _require_public(to, resolved, private)[0]
 
 
-def check(url: str, *, private: bool) -> Address:
+def check_target(url: str, *, private: bool) -> HttpUrl:
     """Check an address when a webhook is created, and return it parsed.
 
     A host name that does not resolve now is accepted, because it may resolve later.
@@ -145,14 +145,14 @@ def check(url: str, *, private: bool) -> Address:
         raise InvalidArguments(f"{url[:200]!r} has a fragment, which is never sent. Leave out what follows the #.")
     try:
         _require_public(to, socket.getaddrinfo(to.host, to.effective_port, type=socket.SOCK_STREAM), private)
-    except _Refused as refused:
+    except _RefusedAddress as refused:
         raise InvalidArguments(str(refused)) from None
     except (OSError, UnicodeError):
         pass
     return to
 
 
-def _require_public(to: Address, resolved: Sequence[tuple[Any, ...]], private: bool) -> list[str]:
+def _require_public(to: HttpUrl, resolved: Sequence[tuple[Any, ...]], private: bool) -> list[str]:
     """Return the IP addresses of a host.
 
     Args:
@@ -164,7 +164,7 @@ def _require_public(to: Address, resolved: Sequence[tuple[Any, ...]], private: b
     ip_addresses = [str(sockaddr[0]) for *_, sockaddr in resolved]
     for address in ip_addresses:
         if not private and not is_public(address):
-            raise _Refused(
+            raise _RefusedAddress(
                 f"{to.host} is {address}, on this machine or a private network. WHOHAS_HOOK_PRIVATE_TARGETS allows it."
             )
     return ip_addresses

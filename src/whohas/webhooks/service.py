@@ -1,7 +1,7 @@
 """Webhooks: addresses that get a message when a run ends. Messages and signatures follow Standard Webhooks 1.0.
 
 A message is written to the outbox (see `outbox`) by the transaction that ends the run. The worker's periodic task calls
-`Hooks.deliver`, which sends due messages. A message is delivered at least once, with the same `webhook-id` in each
+`Webhooks.deliver`, which sends due messages. A message is delivered at least once, with the same `webhook-id` in each
 attempt; attempts are made at growing intervals, at most `hook_attempts` of them. Runs never wait for a delivery.
 """
 
@@ -26,9 +26,9 @@ from whohas.errors import InvalidArguments, NotFound
 from whohas.hints import did_you_mean
 from whohas.runs import repository, webhook_messages
 from whohas.runs.models import Run
-from whohas.runs.webhook_messages import hook
+from whohas.runs.webhook_messages import webhook_table
 from whohas.settings import Settings
-from whohas.webhooks.sender import Answer, Letter, check, post_all
+from whohas.webhooks.sender import Delivery, DeliveryResult, check_target, send_all
 
 _BATCH = 20
 """Messages that are claimed and sent at the same time."""
@@ -44,7 +44,7 @@ log = structlog.get_logger("whohas.hooks")
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class Webhook:
     """A webhook: an address that gets a message when a run ends.
 
     Attributes:
@@ -62,7 +62,7 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class DeliveryStats:
     """The delivery statistics of a webhook.
 
     Attributes:
@@ -79,7 +79,7 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Hooks:
+class Webhooks:
     """The webhooks of an installation: administration and delivery.
 
     Attributes:
@@ -90,7 +90,7 @@ class Hooks:
     database: sa.Engine
     key: bytes = field(repr=False)
 
-    def add(self, url: str, report_type: str | None = None, by: audit.Who = SYSTEM) -> tuple[Hook, str]:
+    def add(self, url: str, report_type: str | None = None, by: audit.Actor = SYSTEM) -> tuple[Webhook, str]:
         """Create a webhook, and return it with its secret. The secret is not shown again anywhere.
 
         Args:
@@ -99,20 +99,21 @@ class Hooks:
             by: the actor for the audit log.
 
         Raises:
-            InvalidArguments: the address is malformed or not allowed (see `sender.check`), or the report is unknown.
+            InvalidArguments: the address is malformed or not allowed (see `sender.check_target`), or the report is
+                unknown.
         """
         from whohas import reports
 
-        if report_type is not None and report_type not in reports.reports():
-            hint = did_you_mean(report_type, reports.reports())
-            text = f"There is no report {report_type[:60]!r}.{hint} The reports are: {reports.names()}."
+        if report_type is not None and report_type not in reports.all_reports():
+            hint = did_you_mean(report_type, reports.all_reports())
+            text = f"There is no report {report_type[:60]!r}.{hint} The reports are: {reports.report_type_names()}."
             raise InvalidArguments(text)
-        address = check(url, private=self.settings.hook_private_targets)
-        new = Hook(secrets.token_hex(16), address.text, report_type, repository.now(), "")
-        values = {column.name: getattr(new, column.name) for column in hook.columns}
+        address = check_target(url, private=self.settings.hook_private_targets)
+        new = Webhook(secrets.token_hex(16), address.text, report_type, repository.now(), "")
+        values = {column.name: getattr(new, column.name) for column in webhook_table.columns}
         with self.database.begin() as connection:
-            connection.execute(sa.insert(hook).values(values))
-            audit.write(connection, _event(audit.Type.HOOK_CREATED, new, by))
+            connection.execute(sa.insert(webhook_table).values(values))
+            audit.write_event(connection, _event(audit.EventType.HOOK_CREATED, new, by))
         return new, self.secret(new.id)
 
     def secret(self, hook_id: str) -> str:
@@ -120,22 +121,27 @@ class Hooks:
         derived = hmac.digest(self.key, f"webhook:{hook_id}".encode(), hashlib.sha256)
         return f"whsec_{base64.b64encode(derived).decode()}"
 
-    def list(self) -> list[tuple[Hook, Sent]]:
+    def list(self) -> list[tuple[Webhook, DeliveryStats]]:
         """Return all webhooks, the oldest first, each with its delivery statistics."""
         with self.database.connect() as connection:
-            hooks = [Hook(**row) for row in connection.execute(sa.select(hook).order_by(hook.c.created)).mappings()]
+            hooks = [
+                Webhook(**row)
+                for row in connection.execute(sa.select(webhook_table).order_by(webhook_table.c.created)).mappings()
+            ]
             counts: dict[str, dict[str, int]] = {}
-            for id, state, count in webhook_messages.states(connection):
+            for id, state, count in webhook_messages.count_by_state(connection):
                 counts.setdefault(id, {})[state] = count
             return [
                 (
                     webhook,
-                    Sent(**counts.get(webhook.id, {}), answer=webhook_messages.last_failure(connection, webhook.id)),
+                    DeliveryStats(
+                        **counts.get(webhook.id, {}), answer=webhook_messages.last_failure(connection, webhook.id)
+                    ),
                 )
                 for webhook in hooks
             ]
 
-    def remove(self, hook_id: str, by: audit.Who = SYSTEM) -> None:
+    def remove(self, hook_id: str, by: audit.Actor = SYSTEM) -> None:
         """Remove a webhook and its undelivered messages.
 
         Args:
@@ -145,11 +151,14 @@ class Hooks:
             NotFound: there is no webhook with that id.
         """
         with self.database.begin() as connection:
-            webhook_messages.forget_hook(connection, hook_id)
-            row = connection.execute(sa.select(hook).where(hook.c.id == hook_id)).mappings().first()
-            if row is None or connection.execute(sa.delete(hook).where(hook.c.id == hook_id)).rowcount == 0:
+            webhook_messages.delete_messages_of_webhook(connection, hook_id)
+            row = connection.execute(sa.select(webhook_table).where(webhook_table.c.id == hook_id)).mappings().first()
+            if (
+                row is None
+                or connection.execute(sa.delete(webhook_table).where(webhook_table.c.id == hook_id)).rowcount == 0
+            ):
                 raise NotFound(f"There is no hook {hook_id[:64]!r}.")
-            audit.write(connection, _event(audit.Type.HOOK_REMOVED, Hook(**row), by))
+            audit.write_event(connection, _event(audit.EventType.HOOK_REMOVED, Webhook(**row), by))
 
     def any_due(self) -> bool:
         """Return whether a message to any webhook is due."""
@@ -161,17 +170,17 @@ class Hooks:
 
         It may be called by many processes at once: each message is claimed by one of them.
         """
-        claimed = self._take()
+        claimed = self._claim_due()
         if not claimed:
             return 0
         letters = [self._letter(webhook, run) for webhook, run, _ in claimed]
-        answers = post_all(letters, private=self.settings.hook_private_targets)
+        answers = send_all(letters, private=self.settings.hook_private_targets)
         with self.database.begin() as connection:
             for (_, _, message), answer in zip(claimed, answers, strict=True):
                 self._record_result(connection, message, answer)
         return len(claimed)
 
-    def _take(self) -> list[tuple[Hook, Run, webhook_messages.Claimed]]:
+    def _claim_due(self) -> list[tuple[Webhook, Run, webhook_messages.ClaimedMessage]]:
         """Claim due messages, which no other worker gets until the claim expires, each with its webhook and its run.
 
         Messages whose run has been removed are deleted.
@@ -182,23 +191,27 @@ class Hooks:
                 return []
             claimed = webhook_messages.claim(connection, at, at + timedelta(seconds=_LEASE_SECONDS), _BATCH)
             messages = [(message, repository.get(connection, message.run_id)) for message in claimed]
-            webhook_messages.forget(connection, [message for message, run in messages if run is None])
-            wanted = sa.select(hook).where(hook.c.id.in_({message.hook_id for message in claimed}))
-            hooks = {row["id"]: Hook(**row) for row in connection.execute(wanted).mappings()}
+            webhook_messages.delete_messages(connection, [message for message, run in messages if run is None])
+            wanted = sa.select(webhook_table).where(webhook_table.c.id.in_({message.hook_id for message in claimed}))
+            hooks = {row["id"]: Webhook(**row) for row in connection.execute(wanted).mappings()}
         return [(hooks[message.hook_id], run, message) for message, run in messages if run is not None]
 
-    def _letter(self, webhook: Hook, run: Run) -> Letter:
-        body = json.dumps(payload(run), ensure_ascii=False, separators=(",", ":")).encode()
+    def _letter(self, webhook: Webhook, run: Run) -> Delivery:
+        body = json.dumps(message_payload(run), ensure_ascii=False, separators=(",", ":")).encode()
         message_id = f"msg_{run.id}_{webhook.id}"
-        return Letter(webhook.url, body, signed(self.secret(webhook.id), message_id, repository.now(), body))
+        return Delivery(
+            webhook.url, body, signature_headers(self.secret(webhook.id), message_id, repository.now(), body)
+        )
 
-    def _record_result(self, connection: sa.Connection, message: webhook_messages.Claimed, answer: Answer) -> None:
+    def _record_result(
+        self, connection: sa.Connection, message: webhook_messages.ClaimedMessage, answer: DeliveryResult
+    ) -> None:
         """Write the result of an attempt: delivered, dead after the last attempt or a status 410, or due again later.
 
         A status 410 disables the webhook too.
         """
-        values: dict[str, Any] = {"answer": answer.text}
-        if answer.taken:
+        values: dict[str, Any] = {"answer": answer.detail}
+        if answer.accepted:
             values |= {"state": "delivered", "delivered": repository.now()}
         elif answer.status == _GONE or message.attempt >= self.settings.hook_attempts:
             values |= {"state": "dead"}
@@ -207,16 +220,16 @@ class Hooks:
                 hook=message.hook_id,
                 run_id=message.run_id,
                 attempts=message.attempt,
-                reason=answer.text,
+                reason=answer.detail,
             )
         else:
             values |= {"due": repository.now() + timedelta(seconds=self._wait(message.attempt, answer))}
-        webhook_messages.note(connection, message, values)
+        webhook_messages.record_result(connection, message, values)
         if answer.status == _GONE:
-            off = sa.update(hook).where(hook.c.id == message.hook_id)
+            off = sa.update(webhook_table).where(webhook_table.c.id == message.hook_id)
             connection.execute(off.values(disabled="The address answered 410 (Gone): it wants no messages."))
 
-    def _wait(self, attempt: int, answer: Answer) -> float:
+    def _wait(self, attempt: int, answer: DeliveryResult) -> float:
         """Return the seconds until the next attempt, with up to 20 % of jitter, so that messages to an address that was
         down are not all sent at the same moment. With `hook_retry_seconds` 10, the third attempt fails: 160 to 192."""
         wait = self.settings.hook_retry_seconds * _GROWTH ** (attempt - 1)
@@ -224,18 +237,18 @@ class Hooks:
         return min(max(with_jitter, answer.retry_after), _LONGEST_WAIT)
 
 
-def _event(type: audit.Type, webhook: Hook, by: audit.Who) -> audit.Event:
+def _event(type: audit.EventType, webhook: Webhook, by: audit.Actor) -> audit.Event:
     # the host alone: path and query may hold a secret of the receiver
-    address = addresses.parsed(webhook.url, services=True)
-    return audit.Event(type, webhook.id, by, facts={"host": address and address.host, "report": webhook.report_type})
+    address = addresses.try_parse(webhook.url, services=True)
+    return audit.Event(type, webhook.id, by, details={"host": address and address.host, "report": webhook.report_type})
 
 
-def payload(run: Run) -> Mapping[str, Any]:
+def message_payload(run: Run) -> Mapping[str, Any]:
     """Return the JSON body of the message on a run that is over: its outcome, and no arguments, which may name
     people."""
-    from whohas.runs.listing import COMPLETION
+    from whohas.runs.listing import COMPLETION_STATUSES
 
-    ended = next(name for name, state in COMPLETION.items() if state is run.state)
+    ended = next(name for name, state in COMPLETION_STATUSES.items() if state is run.state)
     return {
         "type": "run.ended",
         "timestamp": _time(run.completed or run.created),
@@ -255,7 +268,7 @@ def payload(run: Run) -> Mapping[str, Any]:
     }
 
 
-def signed(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
+def signature_headers(secret: str, message_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
     """Return the headers of a message by Standard Webhooks: id, timestamp and signature.
 
     The signature is HMAC-SHA-256 over `id.timestamp.body`, in base64 after `v1,`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from whohas.api.errors import UnsupportedCoding
+from whohas.api.errors import UnsupportedContentCoding
 
 _PLAIN = frozenset({"", "identity", "utf-8", "utf8", "iso-8859-1", "us-ascii"})
 """Values of Content-Encoding that leave the body unchanged. Some scripts send the name of a charset, by mistake."""
@@ -28,7 +28,7 @@ class ContentCodingMiddleware:
             if _has_body(headers):
                 codings = [name.strip() for value in headers.getlist("content-encoding") for name in value.split(",")]
                 if unknown := [name for name in codings if name.lower() not in _PLAIN]:
-                    raise UnsupportedCoding(
+                    raise UnsupportedContentCoding(
                         f"The body is in the content coding {', '.join(unknown)[:100]!r}, which this server does not "
                         "accept. Send it uncompressed, without Content-Encoding."
                     )

@@ -6,7 +6,7 @@ import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from whohas.api.actors import actor_of
-from whohas.audit.denials import Denial, Denials
+from whohas.audit.denials import Denial, DenialLog
 
 DENIED = (401, 403)
 """The status codes of denied requests."""
@@ -15,7 +15,7 @@ DENIED = (401, 403)
 class DeniedRequestAuditMiddleware:
     """Middleware that records each 401 and 403 in the audit log before the response is sent."""
 
-    def __init__(self, app: ASGIApp, denials: Denials) -> None:
+    def __init__(self, app: ASGIApp, denials: DenialLog) -> None:
         self.app = app
         self.denials = denials
 
@@ -26,7 +26,7 @@ class DeniedRequestAuditMiddleware:
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] in DENIED:
-                await anyio.to_thread.run_sync(self.denials.note, _denial(scope, message["status"]))
+                await anyio.to_thread.run_sync(self.denials.record, _denial(scope, message["status"]))
             await send(message)
 
         await self.app(scope, receive, watched)

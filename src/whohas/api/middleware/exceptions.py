@@ -6,13 +6,13 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from whohas.api.errors import answer
+from whohas.api.errors import error_response
 
 log = structlog.get_logger("whohas.http")
 
 
 class ExceptionMiddleware:
-    """Middleware that maps exceptions to error responses (`whohas.api.errors.answer`).
+    """Middleware that maps exceptions to error responses (`whohas.api.errors.error_response`).
 
     An exception after the response has begun is logged and raised again, which breaks off the connection.
     """
@@ -39,4 +39,4 @@ class ExceptionMiddleware:
             if started:
                 log.error("broken off", exc_info=error)
                 raise
-            await answer(error, scope)(scope, receive, send)
+            await error_response(error, scope)(scope, receive, send)

@@ -35,5 +35,5 @@ class RateLimitMiddleware:
         if caller is not None:
             version = VERSION.match(scope["path"])
             name = version[1] if version else "v1"
-            await call_maybe_in_thread(self.limit.check, caller.client, name, inline=self.inline)
+            await call_maybe_in_thread(self.limit.count_call, caller.client_id, name, inline=self.inline)
         await self.app(scope, receive, send)

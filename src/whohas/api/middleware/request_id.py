@@ -81,6 +81,6 @@ class RequestIdMiddleware:
                     path=path[:300],
                     status=status,
                     ms=round((time.perf_counter() - begun) * 1000, 1),
-                    client=caller.client if caller else None,
+                    client=caller.client_id if caller else None,
                     caller=caller.id if caller else None,
                 )

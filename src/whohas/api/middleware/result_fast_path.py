@@ -18,7 +18,7 @@ from whohas.api.concurrency import call_maybe_in_thread
 from whohas.api.mappers import report_results
 from whohas.api.routes.reports import PREFIXES
 from whohas.auth import Caller, check_access
-from whohas.db.cache import Cache, until_commit
+from whohas.db.cache import Cache, cache_until_commit
 from whohas.runs.service import Runs
 
 _PATH = re.compile(f"(?:{'|'.join(map(re.escape, PREFIXES))})/([0-9a-f]{{32}})/result")
@@ -52,7 +52,7 @@ class ResultFastPathMiddleware:
         self.app = app
         self.runs = runs
         self.inline = inline
-        self._bodies: Cache[bytes] = until_commit(runs.database)
+        self._bodies: Cache[bytes] = cache_until_commit(runs.database)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match = None
@@ -71,5 +71,5 @@ class ResultFastPathMiddleware:
         return self._bodies.get((run_id, caller), lambda: self._read_body(run_id, caller))
 
     def _read_body(self, run_id: str, caller: Caller) -> bytes:
-        run = self.runs.polled(run_id, caller)
+        run = self.runs.get_if_enabled(run_id, caller)
         return b"{}" if run is None else report_results(run).model_dump_json().encode()

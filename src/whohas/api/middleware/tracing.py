@@ -25,11 +25,11 @@ class TracingMiddleware:
             return
         with self.tracing.span("request", Headers(scope=scope).get("traceparent", ""), server=True) as span:
             scope["state"]["traceparent"] = span.traceparent
-            span.tell(tracking_id=scope["state"]["tracking_id"])
+            span.set_attributes(tracking_id=scope["state"]["tracking_id"])
 
             async def watched(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    span.tell(status=message["status"])
+                    span.set_attributes(status=message["status"])
                     if message["status"] >= 500:
                         span.fail(f"HTTP {message['status']}")
                 await send(message)

@@ -39,7 +39,7 @@ from whohas.api import openapi
 from whohas.api.dependencies import caller_of
 from whohas.api.mappers import report_results
 from whohas.api.middleware.authentication import bearer_token
-from whohas.api.requests import run_id
+from whohas.api.requests import validate_run_id
 from whohas.auth import Caller, check_access
 from whohas.errors import Forbidden, NotFound, QuotaExceeded, Unauthorized, Unavailable
 from whohas.runs import repository, tables, visibility
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
 PREFIX = "/whohas/runs"
 
 POLL_SECONDS = timeouts.WATCH_POLL_SECONDS
-LONGEST_SECONDS = timeouts.WATCH_LONGEST_SECONDS
-RIGHTS_SECONDS = timeouts.WATCH_RIGHTS_SECONDS
-MOST = 1000
+MAX_STREAM_SECONDS = timeouts.WATCH_MAX_SECONDS
+RIGHTS_CHECK_SECONDS = timeouts.WATCH_TOKEN_CHECK_SECONDS
+MAX_CLIENTS = 1000
 """The most clients that may watch a server at the same time."""
 _LOOK_BACK = timedelta(seconds=timeouts.WATCH_LOOK_BACK_SECONDS)
 _MOST_KEPT = 10_000
@@ -86,7 +86,7 @@ class _Watcher:
 
     def enqueue(self, run: Run, launched: visibility.Launches) -> None:
         """Add the state of a run to `pending` if the client watches the run and its caller may see it."""
-        if self.run_id in (None, run.id) and visibility.sees(self.caller, launched):
+        if self.run_id in (None, run.id) and visibility.may_see(self.caller, launched):
             _put_last(self.pending, run.id, run)
             self.woken.set()
 
@@ -100,7 +100,7 @@ class _Watcher:
         return None
 
 
-class Watch:
+class RunEvents:
     """The connected clients of one server, and the poller that queries the database for all of them."""
 
     def __init__(self, services: Services) -> None:
@@ -113,21 +113,21 @@ class Watch:
         """End all streams within `WATCH_WAIT_SECONDS`, so that the server can stop; may be called from any thread."""
         self._closing = True
 
-    def admit(self) -> None:
+    def check_capacity(self) -> None:
         """Raise if the server has the most clients already.
 
         Raises:
-            QuotaExceeded: `MOST` clients are connected; `retry_after` is 30 seconds.
+            QuotaExceeded: `MAX_CLIENTS` clients are connected; `retry_after` is 30 seconds.
         """
-        if len(self._watchers) >= MOST:
-            raise QuotaExceeded(f"{MOST:,} clients watch this server already. Try again later.", retry_after=30)
+        if len(self._watchers) >= MAX_CLIENTS:
+            raise QuotaExceeded(f"{MAX_CLIENTS:,} clients watch this server already. Try again later.", retry_after=30)
 
     @asynccontextmanager
-    async def watching(self, request: Request, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
+    async def register(self, request: Request, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
         """Register the client of a request until its response ends.
 
         Args:
-            request: the request, whose token is verified again every `RIGHTS_SECONDS`.
+            request: the request, whose token is verified again every `RIGHTS_CHECK_SECONDS`.
             run_id: the run to watch; None for all runs that the caller may see.
             known: the id of the last event that the client got (`Last-Event-ID`); empty if it got none.
         """
@@ -142,23 +142,23 @@ class Watch:
     async def events(self, watcher: _Watcher) -> AsyncGenerator[ServerSentEvent]:
         """Yield the events of one run until it is over, or of all runs until the client disconnects.
 
-        The first events are the present states. A stream also ends after `LONGEST_SECONDS`, when the server stops, or
-        when the caller loses the right to watch. FastAPI sends a comment after 15 seconds without an event.
+        The first events are the present states. A stream also ends after `MAX_STREAM_SECONDS`, when the server stops,
+        or when the caller loses the right to watch. FastAPI sends a comment after 15 seconds without an event.
         """
         for run, launched in await anyio.to_thread.run_sync(self._now, watcher.run_id):
             watcher.enqueue(run, launched)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         yield ServerSentEvent(retry=2000)
-        ends, next_check = time.monotonic() + LONGEST_SECONDS, time.monotonic() + RIGHTS_SECONDS
+        ends, next_check = time.monotonic() + MAX_STREAM_SECONDS, time.monotonic() + RIGHTS_CHECK_SECONDS
         while not self._closing and time.monotonic() < ends:
             if time.monotonic() > next_check:
                 if not await anyio.to_thread.run_sync(self._update_rights, watcher):
                     return
-                next_check = time.monotonic() + RIGHTS_SECONDS
+                next_check = time.monotonic() + RIGHTS_CHECK_SECONDS
             while (run := watcher.next_run()) is not None:
                 yield ServerSentEvent(id=event_id(run), event="run", data=report_results(run))
-                if watcher.run_id is not None and run.state.over:
+                if watcher.run_id is not None and run.state.is_over:
                     return
             watcher.woken.clear()
             with suppress(TimeoutError):  # to check `_closing` and the rights again
@@ -212,7 +212,7 @@ class Watch:
 
     def _runs(self, condition: sa.ColumnElement[bool]) -> list[tuple[Run, visibility.Launches]]:
         with self._services.database.connect() as connection:
-            runs = repository.listed(connection, condition)
+            runs = repository.list_runs(connection, condition)
             launched = repository.launches_of(connection, condition)
         return [(run, launched.get(run.id, set())) for run in runs]
 
@@ -220,7 +220,7 @@ class Watch:
 Known = Annotated[str, Header(alias="Last-Event-ID", description="The id of the last event that the client received.")]
 
 
-def watch_routes(services: Services, watch: Watch) -> APIRouter:
+def watch_routes(services: Services, watch: RunEvents) -> APIRouter:
     """Return the routes of live updates, to be mounted under `PREFIX`."""
     router = APIRouter(tags=["Watching"])
 
@@ -228,18 +228,18 @@ def watch_routes(services: Services, watch: Watch) -> APIRouter:
     # the watcher would stay until the garbage collector closes the generator of a client that disconnected. Errors are
     # raised in the dependency too, because the status is already sent when the generator runs.
     async def every(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
-        watch.admit()
+        watch.check_capacity()
         response.headers["Cache-Control"] = "no-store"  # FastAPI's default, no-cache, lets caches store it
-        async with watch.watching(request, None, known) as watcher:
+        async with watch.register(request, None, known) as watcher:
             yield watcher
 
     async def single(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
-        run = await anyio.to_thread.run_sync(services.runs.get, run_id(id), caller_of(request))
-        if run.state.over and known == event_id(run):
+        run = await anyio.to_thread.run_sync(services.runs.get, validate_run_id(id), caller_of(request))
+        if run.state.is_over and known == event_id(run):
             raise HTTPException(204)
-        watch.admit()
+        watch.check_capacity()
         response.headers["Cache-Control"] = "no-store"
-        async with watch.watching(request, run.id, known) as watcher:
+        async with watch.register(request, run.id, known) as watcher:
             yield watcher
 
     of_all, of_one = Depends(every), Depends(single)
@@ -266,10 +266,10 @@ def watch_routes(services: Services, watch: Watch) -> APIRouter:
             endpoint,
             methods=["GET"],
             name=name,
-            dependencies=openapi.secured(name),
+            dependencies=openapi.security_dependencies(name),
             summary=summary,
             response_class=EventSourceResponse,
-            responses={200: {"description": "Events named `run`."}, **openapi.REFUSALS},
+            responses={200: {"description": "Events named `run`."}, **openapi.ERROR_RESPONSES},
         )
     return router
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from whohas.errors import Unavailable
-from whohas.execution.lease import alive
+from whohas.execution.lease import count_alive
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -64,7 +64,7 @@ def _parts(services: Services) -> dict[str, Callable[[], str]]:
         return f"{free:,} bytes are free; {settings.min_free_bytes:,} are needed (WHOHAS_MIN_FREE_BYTES)"
 
     def worker() -> str:
-        return "" if alive(services.database) else "no worker is alive: runs wait"
+        return "" if count_alive(services.database) else "no worker is alive: runs wait"
 
     return {"database": database, "warehouse": warehouse, "disk": disk, "worker": worker}
 

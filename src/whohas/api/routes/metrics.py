@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from whohas.api import openapi
 from whohas.audit.outbox import read_backlog
-from whohas.execution.lease import alive
+from whohas.execution.lease import count_alive
 from whohas.runs import phase_totals, repository, webhook_messages
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Metrics:
         )
         self.registry.register(_Stored(services))
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
@@ -81,7 +81,7 @@ class Metrics:
         router = APIRouter(tags=["Health"])
 
         def metrics() -> Response:
-            return Response(self.text(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+            return Response(self.render(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
         name = "metrics" if open else "metricsWithToken"
         router.add_api_route(
@@ -90,7 +90,7 @@ class Metrics:
             methods=["GET"],
             name=name,
             summary="Metrics for Prometheus",
-            dependencies=openapi.secured(name),
+            dependencies=openapi.security_dependencies(name),
         )
         return router
 
@@ -135,7 +135,7 @@ class _Stored(Collector):
                 "whohas_phase_rows", "Rows that phases of runs processed, in all.", labels=("report_type", "phase")
             )
             times = CounterMetricFamily("whohas_phases", "Phases of runs that ended.", labels=("report_type", "phase"))
-            for total in phase_totals.totals(connection):
+            for total in phase_totals.read_totals(connection):
                 labels = [total.report_type, total.phase]
                 seconds.add_metric(labels, total.seconds)
                 rows.add_metric(labels, total.rows)
@@ -157,13 +157,13 @@ class _Stored(Collector):
                 "whohas_hook_messages", "Messages to webhooks in the database.", labels=("state",)
             )
             totals: dict[str, int] = {}
-            for _, state, count in webhook_messages.states(connection):
+            for _, state, count in webhook_messages.count_by_state(connection):
                 totals[state] = totals.get(state, 0) + count
             for state, count in totals.items():
                 messages.add_metric([state], count)
             yield messages
-            overdue_seconds = webhook_messages.overdue(connection, datetime.now(UTC)).oldest_seconds
+            overdue_seconds = webhook_messages.read_overdue(connection, datetime.now(UTC)).oldest_seconds
             meaning = "Seconds that the oldest unsent message to a webhook has been due."
             yield GaugeMetricFamily("whohas_hook_oldest_seconds", meaning, overdue_seconds)
-        count = alive(self._services.database)
+        count = count_alive(self._services.database)
         yield GaugeMetricFamily("whohas_workers_alive", "Workers with a recent heartbeat.", count)

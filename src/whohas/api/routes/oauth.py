@@ -20,10 +20,19 @@ from starlette.responses import JSONResponse, Response
 from whohas import addresses
 from whohas.api import openapi
 from whohas.api.actors import remember_claim
-from whohas.api.errors import json_response, note_refusal
+from whohas.api.errors import json_response, remember_denial_reason
 from whohas.api.requests import parse_object
-from whohas.auth import ALL, DEFAULT, Access, Caller, Client, Token, known_scopes, public_set
-from whohas.contract import BadToken, OAuthInfo, TokenResponse
+from whohas.auth import (
+    SCOPE_ALL,
+    SCOPE_DEFAULT,
+    AccessToken,
+    ApiClient,
+    AuthServices,
+    Caller,
+    known_scopes,
+    public_key_set,
+)
+from whohas.contract import OAuthEndpoints, TokenError, TokenResponse
 from whohas.errors import Forbidden, InvalidArguments, Unauthorized
 
 if TYPE_CHECKING:
@@ -94,7 +103,7 @@ def _basic(authorization: str) -> dict[str, str]:
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
 
 
-Fields = Annotated[dict[str, str], Depends(token_fields)]
+TokenFields = Annotated[dict[str, str], Depends(token_fields)]
 
 
 def token_routes(services: Services) -> APIRouter:
@@ -102,25 +111,29 @@ def token_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["Token"])
     access, org = services.access, services.settings.org
 
-    def token(request: Request, fields: Fields) -> Response:
+    def token(request: Request, fields: TokenFields) -> Response:
         grant = fields.get("grant_type", "").strip().lower()
         if not grant:
-            return refuse(400, "invalid_request", "grant_type is missing. Use client_credentials.")
+            return token_error_response(400, "invalid_request", "grant_type is missing. Use client_credentials.")
         if grant not in GRANTS:
-            return refuse(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
-        client_id, address = fields.get("client_id", ""), address_of(request)
+            return token_error_response(
+                400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only."
+            )
+        client_id, address = fields.get("client_id", ""), client_address(request)
         remember_claim(request, client_id)
-        access.guesses.check(client_id, address)
+        access.login_throttle.check(client_id, address)
         try:
             issued, caller = GRANTS[grant](access, fields)
         except Unauthorized as error:
-            access.guesses.wrong_secret(client_id, address, fields.get("code", "") + fields.get("client_secret", ""))
-            if grant == CODE:
-                return refuse(400, "invalid_grant", error.message)
-            note_refusal(request.scope, error.message)
-            return refuse(401, "invalid_client", error.message)
+            access.login_throttle.count_wrong_secret(
+                client_id, address, fields.get("code", "") + fields.get("client_secret", "")
+            )
+            if grant == AUTHORIZATION_CODE:
+                return token_error_response(400, "invalid_grant", error.message)
+            remember_denial_reason(request.scope, error.message)
+            return token_error_response(401, "invalid_client", error.message)
         except Forbidden as error:
-            return refuse(400, "invalid_scope", error.message)
+            return token_error_response(400, "invalid_scope", error.message)
         body = TokenResponse(
             access_token=issued.text,
             expires_in=issued.expires_in,
@@ -137,7 +150,7 @@ def token_routes(services: Services) -> APIRouter:
 
     def info(request: Request) -> Response:
         base = _base(request)
-        body = OAuthInfo(
+        body = OAuthEndpoints(
             tenantId=org,
             tenantName=org,
             authorizeEndpoint=f"{base}/oauth/authorize",
@@ -149,7 +162,7 @@ def token_routes(services: Services) -> APIRouter:
         return json_response(body)
 
     def key_set() -> Response:
-        return JSONResponse(public_set(access.keys), headers={"Cache-Control": "public, max-age=300"})
+        return JSONResponse(public_key_set(access.keys), headers={"Cache-Control": "public, max-age=300"})
 
     router.add_api_route(
         "/oauth/token",
@@ -157,8 +170,8 @@ def token_routes(services: Services) -> APIRouter:
         methods=["POST"],
         name="token",
         summary="Get a token for a client's id and secret, or for the code of a user who signed in",
-        openapi_extra=openapi.TOKEN_FORM,
-        responses={200: {"model": TokenResponse, "description": "The token."}, **openapi.TOKEN_REFUSALS},
+        openapi_extra=openapi.TOKEN_BODY,
+        responses={200: {"model": TokenResponse, "description": "The token."}, **openapi.TOKEN_ERROR_RESPONSES},
     )
     router.add_api_route(
         "/oauth/info",
@@ -166,13 +179,13 @@ def token_routes(services: Services) -> APIRouter:
         methods=["GET"],
         name="oauthInfo",
         summary="The URLs of the OAuth endpoints",
-        dependencies=openapi.secured("oauthInfo"),
+        dependencies=openapi.security_dependencies("oauthInfo"),
         responses={
             200: {
-                "model": OAuthInfo,
+                "model": OAuthEndpoints,
                 "description": "The URLs; an endpoint that this server does not have is an empty string.",
             },
-            **openapi.REFUSALS,
+            **openapi.ERROR_RESPONSES,
         },
     )
     router.add_api_route(
@@ -191,20 +204,20 @@ def _base(request: Request) -> str:
     Raises:
         InvalidArguments: the header Host is missing or malformed.
     """
-    address = addresses.parsed(f"{request.scope['scheme']}://{request.headers.get('host', '')}", services=True)
+    address = addresses.try_parse(f"{request.scope['scheme']}://{request.headers.get('host', '')}", services=True)
     if address is None or address.path or address.query or address.fragment:
         raise InvalidArguments("The header Host must have the form HOST:PORT, such as reports.example:8437.")
     return address.origin
 
 
-def _of_client(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+def _of_client(access: AuthServices, fields: Mapping[str, str]) -> tuple[AccessToken, Caller]:
     """Issue a token for the id and secret of a client (RFC 6749, 4.4)."""
     client = access.clients.verify(fields.get("client_id", ""), fields.get("client_secret", ""))
-    scopes = narrowed(client, fields.get("scope", ""))
+    scopes = token_scopes(client, fields.get("scope", ""))
     return access.tokens.issue(client, scopes=scopes), client.caller(scopes=scopes)
 
 
-def _of_code(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
+def _of_code(access: AuthServices, fields: Mapping[str, str]) -> tuple[AccessToken, Caller]:
     """Issue a token for an authorization code (RFC 6749, 4.1.3). A secret is optional, but verified if it is sent."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
     if secret:
@@ -212,16 +225,16 @@ def _of_code(access: Access, fields: Mapping[str, str]) -> tuple[Token, Caller]:
     grant = access.codes.redeem(
         fields.get("code", ""), client_id, fields.get("redirect_uri", ""), fields.get("code_verifier", "")
     )
-    issued = access.tokens.issue(grant.client, grant.person, grant.scopes)
-    return issued, grant.client.caller(grant.person, grant.scopes)
+    issued = access.tokens.issue(grant.client, grant.user, grant.scopes)
+    return issued, grant.client.caller(grant.user, grant.scopes)
 
 
-CODE = "authorization_code"
-GRANTS = {"client_credentials": _of_client, CODE: _of_code}
+AUTHORIZATION_CODE = "authorization_code"
+GRANTS = {"client_credentials": _of_client, AUTHORIZATION_CODE: _of_code}
 """The grant types of `/oauth/token`, each with the function that verifies the request and issues the token."""
 
 
-def narrowed(client: Client, asked: str) -> tuple[str, ...]:
+def token_scopes(client: ApiClient, asked: str) -> tuple[str, ...]:
     """Return the scopes of a new token: those that the request names, or all scopes of the client if it names none.
 
     A client with `sp:scopes:all` or `sp:scopes:default` may request any scope.
@@ -235,7 +248,7 @@ def narrowed(client: Client, asked: str) -> tuple[str, ...]:
     """
     requested = tuple(dict.fromkeys(asked.split()))
     excess = [scope for scope in requested if scope not in client.scopes]
-    if excess and not {ALL, DEFAULT} & {*client.scopes}:
+    if excess and not {SCOPE_ALL, SCOPE_DEFAULT} & {*client.scopes}:
         raise Forbidden(f"The client does not have the scope {' '.join(excess)[:200]}.")
     unknown = [scope for scope in excess if scope not in known_scopes]
     if unknown:
@@ -243,12 +256,12 @@ def narrowed(client: Client, asked: str) -> tuple[str, ...]:
     return requested or client.scopes
 
 
-def address_of(request: Request) -> str:
+def client_address(request: Request) -> str:
     """Return the IP address of the client of a request, behind a trusted proxy the one that the proxy reports."""
     return request.client.host if request.client else ""
 
 
-def refuse(status: int, code: str, text: str) -> Response:
+def token_error_response(status: int, code: str, text: str) -> Response:
     """Return an error response of the token endpoint (RFC 6749, 5.2).
 
     Args:
@@ -256,4 +269,4 @@ def refuse(status: int, code: str, text: str) -> Response:
         code: an error code of RFC 6749, such as `invalid_grant`.
         text: the error in whole sentences.
     """
-    return json_response(BadToken(error=code, error_description=text), status, NO_STORE)
+    return json_response(TokenError(error=code, error_description=text), status, NO_STORE)

@@ -13,14 +13,14 @@ from starlette.responses import JSONResponse, Response
 from whohas.api import openapi
 from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
-from whohas.api.downloads import Download, serve
-from whohas.api.errors import NotAllowed, json_response, origin
+from whohas.api.downloads import Download, file_response
+from whohas.api.errors import MethodNotAllowed, json_response, request_context
 from whohas.api.mappers import report_results, task_result_details
-from whohas.api.requests import Flag, Format, json_object, run_id
+from whohas.api.requests import BoolParameter, FileFormatParameter, json_object, validate_run_id
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
-from whohas.formats.registry import find
-from whohas.storage import ZIP
+from whohas.formats.registry import find_format
+from whohas.storage import ZIP_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -49,40 +49,45 @@ def report_routes(services: Services) -> APIRouter:
         caller = caller_of(request)
         with services.tracing.span("start"):
             run = runs.start(
-                _report_type(body), _arguments(body), caller.name, caller, origin(request.scope), request_actor(request)
+                _report_type(body),
+                _arguments(body),
+                caller.name,
+                caller,
+                request_context(request.scope),
+                request_actor(request),
             )
         return json_response(task_result_details(run))
 
     def result(
         request: Request,
         id: str,
-        completed: Annotated[Flag, Query(description=openapi.COMPLETED)] = False,
+        completed: Annotated[BoolParameter, Query(description=openapi.COMPLETED)] = False,
     ) -> Response:
         caller = caller_of(request)
-        run = runs.get(run_id(id), caller)
-        if runs.disabled(run.report_type):
+        run = runs.get(validate_run_id(id), caller)
+        if runs.is_report_disabled(run.report_type):
             return JSONResponse({})
-        if completed and not run.state.over:
+        if completed and not run.state.is_over:
             run = runs.newest_completed(run, caller) or run
         return json_response(report_results(run))
 
     def file(
         request: Request,
         id: str,
-        fileFormat: Annotated[Format, Query(description=openapi.FILE_FORMAT)],  # noqa: N803 - the contract's name
+        fileFormat: Annotated[FileFormatParameter, Query(description=openapi.FILE_FORMAT)],  # noqa: N803 - the contract's name
         name: Annotated[str | None, Query(description=openapi.NAME)] = None,
-        auditable: Annotated[Flag, Query(description=openapi.AUDITABLE)] = False,
+        auditable: Annotated[BoolParameter, Query(description=openapi.AUDITABLE)] = False,
     ) -> Response:
-        run, artefact = runs.artefact(run_id(id), fileFormat, caller_of(request))
+        run, artefact = runs.get_artifact(validate_run_id(id), fileFormat, caller_of(request))
         request.state.download = (run.report_type, artefact.format)
-        default = services.settings.csv_media_type if fileFormat == "csv" else find(fileFormat).media_type
+        default = services.settings.csv_media_type if fileFormat == "csv" else find_format(fileFormat).media_type
         media_type = artefact.media_type or default
 
         def begin(file_name: str, span: tuple[int, int] | None) -> None:
             if auditable or services.settings.audit_downloads == "all":
-                runs.downloaded(run, artefact, request_actor(request), file_name, span)
+                runs.record_download(run, artefact, request_actor(request), file_name, span)
 
-        return serve(
+        return file_response(
             request,
             Download(
                 path=services.artefacts.path(run.id, artefact),
@@ -90,29 +95,29 @@ def report_routes(services: Services) -> APIRouter:
                 sha256=artefact.sha256,
                 preferred_name=name,
                 default_name=run.report_name,
-                extension="zip" if media_type == ZIP else artefact.format,
-                begin=begin,
+                extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
+                on_start=begin,
             ),
         )
 
     def cancel(request: Request, id: str) -> Response:
-        runs.cancel(run_id(id), caller_of(request), request_actor(request))
+        runs.cancel(validate_run_id(id), caller_of(request), request_actor(request))
         return Response(status_code=204)
 
     def only_post() -> Response:
-        raise NotAllowed("Runs are started and cancelled with POST.", allow="POST")
+        raise MethodNotAllowed("Runs are started and cancelled with POST.", allow="POST")
 
-    refusals = openapi.REFUSALS
+    refusals = openapi.ERROR_RESPONSES
     router.add_api_route(
         "/run",
         start,
         methods=["POST"],
         name="startReport",
-        dependencies=openapi.secured("startReport"),
+        dependencies=openapi.security_dependencies("startReport"),
         summary="Start a report, or get the active run of the same report and arguments",
         openapi_extra={
-            **openapi.body(ReportDetails, openapi.START_EXAMPLES),
-            **openapi.levels("startReport"),
+            **openapi.request_body(ReportDetails, openapi.START_EXAMPLES),
+            **openapi.user_levels("startReport"),
         },
         responses={200: {"model": TaskResultDetails, "description": "The current state of the run."}, **refusals},
     )
@@ -122,7 +127,7 @@ def report_routes(services: Services) -> APIRouter:
         result,
         methods=["GET"],
         name="getReportResult",
-        dependencies=openapi.secured("getReportResult"),
+        dependencies=openapi.security_dependencies("getReportResult"),
         summary="The result of a run, or its progress",
         responses={
             200: {"model": ReportResults, "description": "The result; `status` is null until the run is over."},
@@ -135,7 +140,7 @@ def report_routes(services: Services) -> APIRouter:
         methods=["POST"],
         status_code=204,
         name="cancelReport",
-        dependencies=openapi.secured("cancelReport"),
+        dependencies=openapi.security_dependencies("cancelReport"),
         summary="Cancel a run; no effect if it is over",
         responses=refusals,
     )
@@ -147,10 +152,10 @@ def report_routes(services: Services) -> APIRouter:
         file,
         methods=["GET"],
         name="getReport",
-        dependencies=openapi.secured("getReport"),
+        dependencies=openapi.security_dependencies("getReport"),
         summary="Download a finished file",
         response_class=Response,
-        responses={200: openapi.FILE, **refusals},
+        responses={200: openapi.FILE_RESPONSE, **refusals},
     )
     for path, endpoint, name in (("/{id:path}/result", result, "getReportResult"), ("/{id:path}", file, "getReport")):
         router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)

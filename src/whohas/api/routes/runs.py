@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from whohas.api import openapi
 from whohas.api.dependencies import caller_of
-from whohas.api.negotiation import prefers
-from whohas.api.requests import run_id
-from whohas.execution.on_demand import Replay
+from whohas.api.negotiation import prefers_media_type
+from whohas.api.requests import validate_run_id
+from whohas.execution.on_demand import ReplayResult
 from whohas.runs.models import Run
-from whohas.runs.plans import Digest, Record
+from whohas.runs.plans import RowsDigest, RowsRecord
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -26,15 +26,15 @@ def record_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["Records"])
 
     def statement(request: Request, id: str) -> Response:
-        run = services.runs.get(run_id(id), caller_of(request))
+        run = services.runs.get(validate_run_id(id), caller_of(request))
         record = services.runs.record(run)
         headers = {"Vary": "Accept"}
-        if prefers(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
+        if prefers_media_type(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
             return JSONResponse(_statement(run, record), headers=headers)
-        return PlainTextResponse(f"{record.printed}\n", headers=headers)
+        return PlainTextResponse(f"{record.runnable_sql}\n", headers=headers)
 
     def replay(request: Request, id: str) -> Response:
-        run = services.runs.get(run_id(id), caller_of(request))
+        run = services.runs.get(validate_run_id(id), caller_of(request))
         return JSONResponse(_replay(services.on_demand.replay(run)))
 
     router.add_api_route(
@@ -42,7 +42,7 @@ def record_routes(services: Services) -> APIRouter:
         statement,
         methods=["GET"],
         name="runStatement",
-        dependencies=openapi.secured("runStatement"),
+        dependencies=openapi.security_dependencies("runStatement"),
         summary="The SQL statement that a run executed",
         response_class=Response,
         responses={
@@ -52,7 +52,7 @@ def record_routes(services: Services) -> APIRouter:
                 "and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
             },
-            **openapi.REFUSALS,
+            **openapi.ERROR_RESPONSES,
         },
     )
     router.add_api_route(
@@ -60,20 +60,20 @@ def record_routes(services: Services) -> APIRouter:
         replay,
         methods=["POST"],
         name="replayRun",
-        dependencies=openapi.secured("replayRun"),
+        dependencies=openapi.security_dependencies("replayRun"),
         summary="Execute the statements of a run again on its snapshot, and compare the rows",
         responses={
             200: {
                 "description": "`same` says whether the rows are equal; it is null if that is unknown: see `reason`.",
                 "content": {_JSON: {}},
             },
-            **openapi.REFUSALS,
+            **openapi.ERROR_RESPONSES,
         },
     )
     return router
 
 
-def _statement(run: Run, record: Record) -> dict[str, Any]:
+def _statement(run: Run, record: RowsRecord) -> dict[str, Any]:
     plan = record.plan
     statements = (
         [{"name": part.name, "sql": part.statement.sql, "parameters": part.statement.parameters} for part in plan.parts]
@@ -90,16 +90,16 @@ def _statement(run: Run, record: Record) -> dict[str, Any]:
     }
 
 
-def _replay(replay: Replay) -> dict[str, Any]:
+def _replay(replay: ReplayResult) -> dict[str, Any]:
     return {
         "id": replay.run.id,
         "snapshot": replay.run.snapshot,
-        "same": replay.same,
-        "reason": replay.why or None,
-        "then": _digest(replay.then),
-        "now": _digest(replay.now),
+        "same": replay.is_same,
+        "reason": replay.why_not_comparable or None,
+        "then": _digest(replay.stored_digest),
+        "now": _digest(replay.new_digest),
     }
 
 
-def _digest(digest: Digest | None) -> dict[str, Any] | None:
+def _digest(digest: RowsDigest | None) -> dict[str, Any] | None:
     return None if digest is None else digest.to_json()

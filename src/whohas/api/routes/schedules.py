@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from whohas.api import openapi
 from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
-from whohas.api.errors import json_response, origin
+from whohas.api.errors import json_response, request_context
 from whohas.api.mappers import task_result_details
 from whohas.api.requests import json_object
 from whohas.contract import TaskResultDetails, WireTime
@@ -32,11 +32,11 @@ Model = TypeVar("Model", bound=BaseModel)
 Body = Annotated[dict[str, Any], Depends(json_object)]
 
 
-class _Asked(BaseModel):
+class _ScheduleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class NewSchedule(_Asked):
+class NewSchedule(_ScheduleRequest):
     """The body of a request to create a schedule, whose launcher is the caller.
 
     Attributes:
@@ -54,7 +54,7 @@ class NewSchedule(_Asked):
     timeZone: str = "UTC"
 
 
-class ScheduleChange(_Asked):
+class ScheduleChange(_ScheduleRequest):
     """The body of a request to change a schedule; a field that is absent or null is not changed.
 
     Attributes:
@@ -68,7 +68,7 @@ class ScheduleChange(_Asked):
     paused: bool | None = None
 
 
-class ScheduleAnswer(BaseModel):
+class ScheduleResponse(BaseModel):
     """The current state of a schedule.
 
     Attributes:
@@ -128,32 +128,34 @@ def schedule_routes(services: Services) -> APIRouter:
 
     def run(request: Request, id: str) -> Response:
         return json_response(
-            task_result_details(schedules.run(id, caller_of(request), origin(request.scope), request_actor(request)))
+            task_result_details(
+                schedules.start_now(id, caller_of(request), request_context(request.scope), request_actor(request))
+            )
         )
 
     def route(path: str, method: str, endpoint: Callable[..., Response], summary: str, **more: Any) -> None:
-        responses = {**more.pop("responses", {}), **openapi.REFUSALS}
+        responses = {**more.pop("responses", {}), **openapi.ERROR_RESPONSES}
         name = f"{endpoint.__name__}Schedule"
         router.add_api_route(
             path,
             endpoint,
             methods=[method],
             name=name,
-            dependencies=openapi.secured(name),
+            dependencies=openapi.security_dependencies(name),
             summary=summary,
             responses=responses,
-            openapi_extra={**more.pop("openapi_extra", {}), **openapi.levels(name)},
+            openapi_extra={**more.pop("openapi_extra", {}), **openapi.user_levels(name)},
             **more,
         )
 
-    single = {200: {"model": ScheduleAnswer, "description": "The current state of the schedule."}}
+    single = {200: {"model": ScheduleResponse, "description": "The current state of the schedule."}}
     several = {
-        200: {"model": list[ScheduleAnswer], "description": "The schedules that the caller may see, ordered by name."}
+        200: {"model": list[ScheduleResponse], "description": "The schedules that the caller may see, ordered by name."}
     }
-    made = {201: {"model": ScheduleAnswer, "description": "The schedule; Location has its path."}}
+    made = {201: {"model": ScheduleResponse, "description": "The schedule; Location has its path."}}
     started = {200: {"model": TaskResultDetails, "description": "The current state of the run."}}
-    new = openapi.body(NewSchedule, openapi.SCHEDULE_EXAMPLES)
-    changed = openapi.body(ScheduleChange, {"pause": {"value": {"paused": True}}})
+    new = openapi.request_body(NewSchedule, openapi.SCHEDULE_EXAMPLES)
+    changed = openapi.request_body(ScheduleChange, {"pause": {"value": {"paused": True}}})
     route("", "GET", every, "List schedules", responses=several)
     route("", "POST", add, "Create a schedule", responses=made, status_code=201, openapi_extra=new)
     route("/{id}", "GET", one, "Get a schedule by its id or name", responses=single)
@@ -171,8 +173,8 @@ def _read(model: type[Model], body: dict[str, Any]) -> Model:
         raise InvalidArguments(f"The body is wrong. {faults}.") from None
 
 
-def _answer(schedule: Schedule) -> ScheduleAnswer:
-    return ScheduleAnswer(
+def _answer(schedule: Schedule) -> ScheduleResponse:
+    return ScheduleResponse(
         id=schedule.id,
         name=schedule.name,
         reportType=schedule.report_type,

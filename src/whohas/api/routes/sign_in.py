@@ -18,14 +18,14 @@ from fastapi import APIRouter, Request
 from jinja2 import Environment
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from whohas.addresses import Address
+from whohas.addresses import HttpUrl
 from whohas.api import csrf
 from whohas.api.actors import remember_claim
-from whohas.api.csrf import FormTokens
-from whohas.api.errors import note_refusal
-from whohas.api.routes.oauth import Fields, address_of, narrowed
-from whohas.auth import Access, Client
-from whohas.auth.codes import CHALLENGE
+from whohas.api.csrf import CsrfTokens
+from whohas.api.errors import remember_denial_reason
+from whohas.api.routes.oauth import TokenFields, client_address, token_scopes
+from whohas.auth import ApiClient, AuthServices
+from whohas.auth.codes import CHALLENGE_PATTERN
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
 
 if TYPE_CHECKING:
@@ -66,26 +66,34 @@ PAGE = Environment(autoescape=True).from_string(
 """
 )
 # the fields of an authorization request; the form repeats them as hidden fields
-KEPT = ("response_type", "client_id", "redirect_uri", "scope", "state", "code_challenge", "code_challenge_method")
-LONGEST = 2_000
+REQUEST_FIELDS = (
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+)
+MAX_FIELD_LENGTH = 2_000
 """The maximum length of a field in characters; the `state` of most applications has a few dozen."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _AuthorizationRequest:
     """An authorization request whose client and redirect address are registered.
 
     Attributes:
         client: the application.
         redirect: the parsed `redirect_uri`.
-        fields: the fields of the request, those of `KEPT` that it has.
+        fields: the fields of the request, those of `REQUEST_FIELDS` that it has.
     """
 
-    client: Client
-    redirect: Address
+    client: ApiClient
+    redirect: HttpUrl
     fields: Mapping[str, str]
 
-    def sent_back(self, **answer: str) -> Response:
+    def redirect_back(self, **answer: str) -> Response:
         """Return the redirect to the application with these parameters and the `state` of the request."""
         state = {"state": self.fields["state"]} if "state" in self.fields else {}
         separator = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
@@ -97,14 +105,18 @@ def sign_in_routes(services: Services) -> APIRouter:
     """Return the routes of the sign-in page: GET shows the form, POST checks name and password."""
     router = APIRouter(tags=["Token"])
     access = services.access
-    tokens = FormTokens(access.secrets)
+    tokens = CsrfTokens(access.secrets_key)
 
     def page(
-        request: Request, asked: _Asked, message: str = "", status: int = 200, headers: Mapping[str, str] | None = None
+        request: Request,
+        asked: _AuthorizationRequest,
+        message: str = "",
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
     ) -> Response:
         nonce = tokens.nonce(request)
         response = _page(asked, message, status, headers, tokens.token(nonce, asked.fields))
-        tokens.give(request, response, nonce)
+        tokens.set_cookie(request, response, nonce)
         return response
 
     def authorize(request: Request) -> Response:
@@ -115,7 +127,7 @@ def sign_in_routes(services: Services) -> APIRouter:
             return _page(None, error.message, 400)
         return _refused(asked) or page(request, asked)
 
-    def sign_in(request: Request, fields: Fields) -> Response:
+    def sign_in(request: Request, fields: TokenFields) -> Response:
         try:
             asked = _asked(access, fields)
         except InvalidArguments as error:
@@ -123,24 +135,24 @@ def sign_in_routes(services: Services) -> APIRouter:
         refused = _refused(asked)
         if refused is not None:
             return refused
-        name, address = fields.get("user", "").strip(), address_of(request)
+        name, address = fields.get("user", "").strip(), client_address(request)
         remember_claim(request, name)
         try:
-            tokens.check(request, asked.fields, fields.get(csrf.FIELD, ""))
-            access.guesses.check(name, address, person=True)
-            person = access.people.sign_in(name, fields.get("password", ""))
+            tokens.check(request, asked.fields, fields.get(csrf.TOKEN_FIELD, ""))
+            access.login_throttle.check(name, address, person=True)
+            person = access.users.sign_in(name, fields.get("password", ""))
         except QuotaExceeded as error:
             return page(request, asked, error.message, 429, {"Retry-After": str(error.retry_after)})
         except Forbidden as error:
-            note_refusal(request.scope, error.message)
+            remember_denial_reason(request.scope, error.message)
             return _page(None, error.message, 403)
         except Unauthorized as error:
-            access.guesses.wrong_password(name, address)
-            note_refusal(request.scope, error.message)
+            access.login_throttle.count_wrong_password(name, address)
+            remember_denial_reason(request.scope, error.message)
             return page(request, asked, error.message, 401)
-        scopes = narrowed(asked.client, fields.get("scope", ""))
+        scopes = token_scopes(asked.client, fields.get("scope", ""))
         code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
-        return asked.sent_back(code=code)
+        return asked.redirect_back(code=code)
 
     router.add_api_route(
         "/oauth/authorize",
@@ -154,42 +166,48 @@ def sign_in_routes(services: Services) -> APIRouter:
     return router
 
 
-def _asked(access: Access, fields: Mapping[str, str]) -> _Asked:
+def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationRequest:
     client_id, redirect = fields.get("client_id", ""), fields.get("redirect_uri", "")
     try:
         client = access.clients.get(client_id)
     except NotFound:
         client = None
-    if client is None or client.revoked is not None or client.person is not None:
+    if client is None or client.revoked is not None or client.user is not None:
         raise InvalidArguments("The program that sent you here is not known to this server.")
-    address = client.sends_back_to(redirect)
+    address = client.match_redirect(redirect)
     if address is None:
         raise InvalidArguments("The program that sent you here gave a redirect address that is not registered.")
-    return _Asked(client, address, {name: fields[name] for name in KEPT if name in fields})
+    return _AuthorizationRequest(client, address, {name: fields[name] for name in REQUEST_FIELDS if name in fields})
 
 
-def _refused(asked: _Asked) -> Response | None:
+def _refused(asked: _AuthorizationRequest) -> Response | None:
     """Return the error response to an authorization request with another fault, or None if it is valid.
 
     The error is sent to the application by a redirect (RFC 6749, 4.1.2.1); a request that is too long gets an error
     page.
     """
     fields = asked.fields
-    if any(len(value) > LONGEST for value in fields.values()):
+    if any(len(value) > MAX_FIELD_LENGTH for value in fields.values()):
         return _page(None, "The request of the program that sent you here is too long.", 400)
     if fields.get("response_type") != "code":
-        return asked.sent_back(error="unsupported_response_type")
-    if fields.get("code_challenge_method") != "S256" or not CHALLENGE.fullmatch(fields.get("code_challenge", "")):
-        return asked.sent_back(error="invalid_request", error_description="PKCE with S256 is needed")
+        return asked.redirect_back(error="unsupported_response_type")
+    if fields.get("code_challenge_method") != "S256" or not CHALLENGE_PATTERN.fullmatch(
+        fields.get("code_challenge", "")
+    ):
+        return asked.redirect_back(error="invalid_request", error_description="PKCE with S256 is needed")
     try:
-        narrowed(asked.client, fields.get("scope", ""))
+        token_scopes(asked.client, fields.get("scope", ""))
     except Forbidden:
-        return asked.sent_back(error="invalid_scope")
+        return asked.redirect_back(error="invalid_scope")
     return None
 
 
 def _page(
-    asked: _Asked | None, message: str, status: int, headers: Mapping[str, str] | None = None, token: str = ""
+    asked: _AuthorizationRequest | None,
+    message: str,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    token: str = "",
 ) -> Response:
     """Return the page with the form, or without it if there is no request.
 
@@ -200,7 +218,7 @@ def _page(
         headers: additional headers.
         token: the CSRF token of the form.
     """
-    fields = None if asked is None else {**asked.fields, csrf.FIELD: token}
+    fields = None if asked is None else {**asked.fields, csrf.TOKEN_FIELD: token}
     text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
     # the POST is answered by a redirect, to which some browsers apply the page's `form-action` as well
     redirect = f" {_source(asked.redirect)}" if asked else ""
@@ -215,7 +233,7 @@ def _page(
     return HTMLResponse(text, status, {**(headers or {}), **page_headers})
 
 
-def _source(address: Address) -> str:
+def _source(address: HttpUrl) -> str:
     """Return the origin of an address as a source expression of a Content-Security-Policy.
 
     CSP has no syntax for IPv6 addresses; for these the scheme alone (`http:`) is allowed.

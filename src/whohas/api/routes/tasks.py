@@ -15,9 +15,9 @@ from whohas.api import openapi
 from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of
 from whohas.api.errors import json_response
-from whohas.api.json_patch import wanted_completion
-from whohas.api.mappers import COMPLETION
-from whohas.api.requests import Flag, json_value, run_id
+from whohas.api.json_patch import parse_completion_patch
+from whohas.api.mappers import COMPLETION_STATUS
+from whohas.api.requests import BoolParameter, json_value, validate_run_id
 from whohas.auth import Caller
 from whohas.contract import TaskType
 from whohas.contract.tasks import (
@@ -30,7 +30,7 @@ from whohas.contract.tasks import (
 )
 from whohas.errors import Conflict, InvalidArguments
 from whohas.runs import listing, visibility
-from whohas.runs.listing import Listing
+from whohas.runs.listing import ListRequest
 from whohas.runs.models import Message, Run
 
 if TYPE_CHECKING:
@@ -45,15 +45,15 @@ PREFIXES = (
     "/task-status/v1",
 )
 
-MOST = 250
+MAX_PAGE_SIZE = 250
 """The most tasks of a page, as in the contract."""
 
 _FARTHEST = 2**31 - 1
 
-Limit = Annotated[int, Query(ge=0, le=MOST, description="The most tasks to return.")]
+Limit = Annotated[int, Query(ge=0, le=MAX_PAGE_SIZE, description="The most tasks to return.")]
 Offset = Annotated[int, Query(ge=0, le=_FARTHEST, description="The number of tasks to skip.")]
 Count = Annotated[
-    Flag, Query(description="Whether to return the number of all matching tasks in the header X-Total-Count.")
+    BoolParameter, Query(description="Whether to return the number of all matching tasks in the header X-Total-Count.")
 ]
 
 
@@ -62,17 +62,17 @@ def task_routes(services: Services) -> APIRouter:
     router = APIRouter(tags=["Task Management"])
     runs = services.runs
 
-    def answer(caller: Caller, query: Listing, count: bool) -> Response:
-        visible = visibility.seen_by(caller)
-        page = listing.page(services.database, query, visible) if query.limit else []
+    def answer(caller: Caller, query: ListRequest, count: bool) -> Response:
+        visible = visibility.visible_to(caller)
+        page = listing.list_page(services.database, query, visible) if query.limit else []
         total = {}
         if count or not query.limit:
-            total = {"X-Total-Count": str(listing.count(services.database, query, visible))}
+            total = {"X-Total-Count": str(listing.count_all(services.database, query, visible))}
         return JSONResponse([task_status(run).model_dump(mode="json") for run in page], headers=total)
 
     def every(
         request: Request,
-        limit: Limit = MOST,
+        limit: Limit = MAX_PAGE_SIZE,
         offset: Offset = 0,
         count: Count = False,
         filters: Annotated[str, Query(description=openapi.FILTERS)] = "",
@@ -80,21 +80,21 @@ def task_routes(services: Services) -> APIRouter:
             str, Query(description="The order: `created`, or `-created` for the newest first, which is the default.")
         ] = "",
     ) -> Response:
-        return answer(caller_of(request), Listing(filters, sorters, limit=limit, offset=offset), count)
+        return answer(caller_of(request), ListRequest(filters, sorters, limit=limit, offset=offset), count)
 
-    def pending(request: Request, limit: Limit = MOST, offset: Offset = 0, count: Count = False) -> Response:
-        return answer(caller_of(request), Listing(pending=True, limit=limit, offset=offset), count)
+    def pending(request: Request, limit: Limit = MAX_PAGE_SIZE, offset: Offset = 0, count: Count = False) -> Response:
+        return answer(caller_of(request), ListRequest(only_active=True, limit=limit, offset=offset), count)
 
     def one(request: Request, id: str) -> Response:
-        return json_response(task_status(runs.get(run_id(id), caller_of(request))))
+        return json_response(task_status(runs.get(validate_run_id(id), caller_of(request))))
 
     def patch(request: Request, id: str, body: Annotated[object, Depends(json_value)]) -> Response:
         caller = caller_of(request)
-        run = runs.get(run_id(id), caller)
-        completion = wanted_completion(body)
-        if run.state.over:
-            if COMPLETION[run.state].value != completion.value:
-                raise Conflict(f"This task is over: it ended as {COMPLETION[run.state].value}, and that stays.")
+        run = runs.get(validate_run_id(id), caller)
+        completion = parse_completion_patch(body)
+        if run.state.is_over:
+            if COMPLETION_STATUS[run.state].value != completion.value:
+                raise Conflict(f"This task is over: it ended as {COMPLETION_STATUS[run.state].value}, and that stays.")
         elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
             raise InvalidArguments(
                 f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
@@ -104,7 +104,7 @@ def task_routes(services: Services) -> APIRouter:
             runs.cancel(run.id, caller, request_actor(request))
         return json_response(task_status(runs.get(run.id, caller)))
 
-    refusals = openapi.REFUSALS
+    refusals = openapi.ERROR_RESPONSES
     several = {200: {"model": list[TaskStatus], "description": "A page of tasks."}, **refusals}
     single = {200: {"model": TaskStatus, "description": "The current state of the task."}, **refusals}
     # the contract has the status 204 for no tasks
@@ -117,7 +117,7 @@ def task_routes(services: Services) -> APIRouter:
             endpoint,
             methods=[method],
             name=name,
-            dependencies=openapi.secured(name),
+            dependencies=openapi.security_dependencies(name),
             summary=summary,
             responses=answers,
             **more,
@@ -127,7 +127,7 @@ def task_routes(services: Services) -> APIRouter:
     route("GET", "/pending-tasks", pending, "getPendingTasks", "List the tasks that are not over", pending_answers)
     route("HEAD", "/pending-tasks", pending, "getPendingTaskHeaders", "Count the tasks that are not over", headers)
     route("GET", "/{id}", one, "getTaskStatus", "Get the status of a task", single)
-    changed = {**openapi.PATCH, **openapi.levels("updateTaskStatus")}
+    changed = {**openapi.PATCH_BODY, **openapi.user_levels("updateTaskStatus")}
     summary = "Cancel a task by setting its completion status to TERMINATED"
     route("PATCH", "/{id}", patch, "updateTaskStatus", summary, single, openapi_extra=changed)
     for path, endpoint, name in (("", every, "getTaskStatusList"), ("/{id}", one, "getTaskStatus")):
@@ -149,7 +149,7 @@ def task_status(run: Run) -> TaskStatus:
         modified=run.completed or run.launched or run.created,
         launched=run.launched,
         completed=run.completed,
-        completionStatus=COMPLETION.get(run.state),
+        completionStatus=COMPLETION_STATUS.get(run.state),
         messages=[_message(message) for message in run.messages],
         returns=[],
         attributes=dict(run.attributes),
@@ -169,7 +169,7 @@ def _target(run: Run) -> Target | None:
 
 
 def _definition(run: Run) -> TaskDefinitionSummary:
-    report = reports.reports().get(run.report_type)
+    report = reports.all_reports().get(run.report_type)
     return TaskDefinitionSummary(
         id=run.report_type,
         uniqueName=run.report_name,

@@ -26,7 +26,7 @@ _FIRST: Final = "0001"
 """The schema of version 0.1.0, which did not record its migration in `alembic_version`."""
 
 
-def upgrade(database: sa.Engine) -> None:
+def upgrade_schema(database: sa.Engine) -> None:
     """Migrate the database to `HEAD`, in one transaction.
 
     Many processes may call it at once; one of them migrates. If the schema is up to date, it costs one query.
@@ -39,7 +39,7 @@ def upgrade(database: sa.Engine) -> None:
             return
     with database.begin() as connection:
         # locked, because another process could migrate between the check and the change
-        locks.lock_transaction(connection, locks.LAYOUT)
+        locks.lock_transaction(connection, locks.SCHEMA_LOCK)
         _go_up(connection)
 
 
@@ -57,7 +57,7 @@ def _go_up(connection: sa.Connection) -> None:
 
     config = _config()
     now = _step(connection)
-    known = {revision.revision for revision in script().walk_revisions()}
+    known = {revision.revision for revision in migration_scripts().walk_revisions()}
     if now is not None and now not in known:
         raise Unavailable(
             f"The database is at step {now}, which this whohas does not know: it was used by a newer one. Install that "
@@ -69,7 +69,7 @@ def _go_up(connection: sa.Connection) -> None:
     command.upgrade(config, HEAD)
 
 
-def script() -> ScriptDirectory:
+def migration_scripts() -> ScriptDirectory:
     """Return Alembic's view of the migration scripts."""
     from alembic.script import ScriptDirectory
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from whohas.formats.base import About, Extract, Format, Options
+from whohas.formats.base import Extract, Format, ReportMetadata, WriteOptions
 
 
-def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def _write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     from whohas.formats.html.writer import write
 
     return write(extract, path, about, options)
@@ -20,6 +20,6 @@ FORMATS = (
         "text/html; charset=utf-8",
         "One page for a browser or a mail: the first rows of a report, all of a small one; no script, nothing to load.",
         write=_write,
-        weight=2.0,
+        relative_time=2.0,
     ),
 )

@@ -17,15 +17,15 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from whohas.engine.statement import Column
-from whohas.formats.base import About, Extract, Options
-from whohas.formats.display import texts
-from whohas.formats.metadata import facts
-from whohas.plurals import counted
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import Extract, ReportMetadata, WriteOptions
+from whohas.formats.display import display_texts
+from whohas.formats.metadata import metadata_lines
+from whohas.plurals import pluralize
 
-ROWS = 10_000
+MAX_ROWS = 10_000
 """Maximum number of rows of a page. A browser needs one or two seconds to show these."""
-BYTES = 16 << 20
+MAX_BYTES = 16 << 20
 """Maximum size of the texts of all rows, in UTF-8. The first row is always shown, even if it is larger."""
 
 _PROGRESS_ROWS = 1_000
@@ -37,7 +37,7 @@ _HERE = Path(__file__).parent
 _NUL = Markup('<abbr title="NUL">\u2400</abbr>')
 
 
-def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the page; return a note if it does not show all rows."""
     columns = extract.rows.columns
     shown = _shown_rows(extract, options.zone)
@@ -47,7 +47,7 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
     page = _template().stream(
         title=_text(title),
         description=_text(about.description),
-        facts=[(label, _text(value)) for label, value in facts(about, extract.count, options.zone)],
+        facts=[(label, _text(value)) for label, value in metadata_lines(about, extract.count, options.zone)],
         names=[_text(column.name) for column in columns],
         rows=_rows(extract, shown, options.zone),
         count=extract.count,
@@ -67,9 +67,9 @@ def _note(extract: Extract, shown: int) -> str:
         return ""
     first = "the first row" if shown == 1 else f"the first {shown:,}"
     rows = f"{extract.rows.name}: the" if extract.rows.name else "The"
-    more = counted(extract.count - shown, "more is", "more are")
+    more = pluralize(extract.count - shown, "more is", "more are")
     return (
-        f"{rows} HTML page shows {first} of {counted(extract.count, 'row')}; {more} not on it. "
+        f"{rows} HTML page shows {first} of {pluralize(extract.count, 'row')}; {more} not on it. "
         "All of them are in every other format, such as CSV, XLSX and PDF."
     )
 
@@ -77,11 +77,11 @@ def _note(extract: Extract, shown: int) -> str:
 def _shown_rows(extract: Extract, zone: str) -> int:
     """Return the number of rows that a page can show."""
     size = 0
-    for number, row in enumerate(islice(_values(extract, zone), ROWS)):
+    for number, row in enumerate(islice(_values(extract, zone), MAX_ROWS)):
         size += sum(len(text.encode()) for text in row)
-        if size > BYTES and number:
+        if size > MAX_BYTES and number:
             return number
-    return min(extract.count, ROWS)
+    return min(extract.count, MAX_ROWS)
 
 
 def _rows(extract: Extract, shown: int, zone: str) -> Iterator[Markup]:
@@ -99,7 +99,8 @@ def _values(extract: Extract, zone: str) -> Iterator[tuple[str, ...]]:
     columns = extract.rows.columns
     for batch in extract.batches(extract.batch_size(_CELLS, _BATCH_BYTES)):
         cells = [
-            texts(values, column.type, zone).to_pylist() for values, column in zip(batch.columns, columns, strict=True)
+            display_texts(values, column.type, zone).to_pylist()
+            for values, column in zip(batch.columns, columns, strict=True)
         ]
         yield from zip(*cells, strict=True)
 
@@ -119,7 +120,7 @@ def _template() -> Template:
     return environment.get_template("page.html")
 
 
-def _style(columns: Sequence[Column]) -> str:
+def _style(columns: Sequence[ResultColumn]) -> str:
     """Return the style sheet: `page.css`, and rules for numbers, times and booleans, and for
     printing wide tables in landscape."""
     line = "white-space:nowrap"

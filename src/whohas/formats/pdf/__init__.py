@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from whohas.formats.base import About, Extract, Format, Options
+from whohas.formats.base import Extract, Format, ReportMetadata, WriteOptions
 
 
-def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def _write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     from whohas.formats.pdf.writer import write
 
     return write(extract, path, about, options)
@@ -20,6 +20,6 @@ FORMATS = (
         "application/pdf",
         "A printed report: a title page, every character of every cell, page x of y; PDF/A-2.",
         write=_write,
-        weight=6.0,
+        relative_time=6.0,
     ),
 )

@@ -26,7 +26,7 @@ _NEUTRAL = ("B", "S", "WS", "ON")
 _SPACES = ("S", "WS", "BN")
 
 
-def levels(text: str) -> list[int]:
+def embedding_levels(text: str) -> list[int]:
     """Return the embedding level of each character of a paragraph: even is left to right, odd is right to left.
 
     Rule L1 is applied to the end of the paragraph only, because lines are broken later.
@@ -43,7 +43,7 @@ def levels(text: str) -> list[int]:
     return result
 
 
-def visual(result: Sequence[int]) -> list[int]:
+def visual_order(result: Sequence[int]) -> list[int]:
     """Return indexes in visual order, from left to right, of items with these levels (rule L2).
 
     Example: levels `[0, 1, 1, 0]` give `[0, 2, 1, 3]`.

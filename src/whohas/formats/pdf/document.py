@@ -31,7 +31,7 @@ class Document:
         self._within = array("H", [0xFFFF])
         self._bundle: list[tuple[int, bytes]] = []
 
-    def reserve(self, count: int = 1) -> int:
+    def reserve_numbers(self, count: int = 1) -> int:
         """Reserve consecutive object numbers and return the first."""
         first = len(self._kinds)
         self._kinds.extend([_FREE] * count)
@@ -39,21 +39,22 @@ class Document:
         self._within.extend([0] * count)
         return first
 
-    def put(self, number: int, body: bytes) -> None:
+    def write_object(self, number: int, body: bytes) -> None:
         """Write an object uncompressed."""
         self._begin(number)
         self._write(b"%d 0 obj\n%b\nendobj\n" % (number, body))
 
-    def small(self, number: int, body: bytes) -> None:
+    def write_compressed_object(self, number: int, body: bytes) -> None:
         """Add an object to a compressed object stream.
 
-        Write objects that differ between runs over the same data with `put`, because their compressed length varies.
+        Write objects that differ between runs over the same data with `write_object`, because their compressed length
+        varies.
         """
         self._bundle.append((number, body))
         if len(self._bundle) == _BUNDLE:
             self._flush()
 
-    def stream(self, number: int, data: bytes, facts: bytes = b"", packed: bool = True) -> None:
+    def write_stream(self, number: int, data: bytes, facts: bytes = b"", packed: bool = True) -> None:
         """Write a stream object.
 
         Args:
@@ -77,7 +78,7 @@ class Document:
             identity: file identifier, 32 hex digits.
         """
         self._flush()
-        number = self.reserve()
+        number = self.reserve_numbers()
         start = self._place
         self._begin(number)
         table = np.empty(len(self._kinds), np.dtype([("kind", "u1"), ("place", ">u8"), ("within", ">u2")]))
@@ -93,7 +94,7 @@ class Document:
     def _flush(self) -> None:
         if not self._bundle:
             return
-        number = self.reserve()
+        number = self.reserve_numbers()
         places: list[int] = []
         place = 0
         for within, (small, body) in enumerate(self._bundle):
@@ -104,7 +105,7 @@ class Document:
         data = head + b"\n".join(body for _, body in self._bundle)
         facts = b"/Type/ObjStm/N %d/First %d" % (len(self._bundle), len(head))
         self._bundle = []
-        self.stream(number, data, facts)
+        self.write_stream(number, data, facts)
 
     def _begin(self, number: int) -> None:
         self._kinds[number], self._places[number] = _PLAIN, self._place

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 from whohas.formats.base import PageSize
 
 PAPER: dict[PageSize, tuple[float, float]] = {"a4": (595.28, 841.89), "letter": (612.0, 792.0)}
@@ -22,11 +22,11 @@ SIZES = (7.0, 6.0)
 """Font sizes, the preferred one first."""
 LEADING = 1.2
 """Distance between two baselines of a cell, in ems."""
-ABOVE_AND_BELOW = 0.24
+ROW_PADDING = 0.24
 """Padding of a row above its first line, and below its last one, in ems."""
-BASELINE = ABOVE_AND_BELOW + 0.93
+BASELINE = ROW_PADDING + 0.93
 """Distance from the top of a row to its first baseline, in ems."""
-SIDES = 0.8
+COLUMN_GAP = 0.8
 """Gap between the texts of two columns, in ems."""
 
 _LEAST = 5.5
@@ -43,31 +43,31 @@ _LINES = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class ColumnWidths:
     """Measured widths of a column, in ems.
 
     Attributes:
         header: width of the header on one line.
-        part: width of the longest unbreakable part of the header.
+        longest_part: width of the longest unbreakable part of the header.
         cells: widths of a sample of the cells on one line.
     """
 
     header: float
-    part: float
+    longest_part: float
     cells: np.ndarray
 
     @property
-    def most(self) -> float:
+    def preferred_width(self) -> float:
         return max(self.header, float(self.cells.max(initial=0.0)), _LEAST)
 
     @property
-    def least(self) -> float:
-        return min(self.most, max(self.part, _LEAST))
+    def minimum_width(self) -> float:
+        return min(self.preferred_width, max(self.longest_part, _LEAST))
 
-    def usual(self, limit: float) -> float:
+    def usual_width(self, limit: float) -> float:
         """Return the width that most cells need, at most `limit`."""
         cells = float(np.quantile(self.cells, _USUAL)) if self.cells.size else 0.0
-        return max(self.least, min(limit - SIDES, max(self.header, cells)))
+        return max(self.minimum_width, min(limit - COLUMN_GAP, max(self.header, cells)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,13 @@ class Panel:
     columns: tuple[int, ...]
     widths: tuple[float, ...]
 
-    def steps(self) -> tuple[float, ...]:
+    def column_steps(self) -> tuple[float, ...]:
         """Return the distance from the start of each column to the start of the next one, or to the edge, in ems."""
-        return tuple(width + SIDES for width in self.widths)
+        return tuple(width + COLUMN_GAP for width in self.widths)
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PageLayout:
     """The page layout of a report.
 
     A wide report has several panels: each range of rows is printed on one page per panel, one after another.
@@ -100,7 +100,7 @@ class Layout:
     panels: tuple[Panel, ...]
 
     @property
-    def inner(self) -> float:
+    def inner_width(self) -> float:
         """Width between the margins."""
         return self.width - 2 * MARGIN
 
@@ -115,7 +115,7 @@ class Layout:
         return MARGIN + FOOTER
 
 
-def lay_out(columns: Sequence[Column], measures: Sequence[Measure], paper: PageSize) -> Layout:
+def choose_layout(columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], paper: PageSize) -> PageLayout:
     """Choose the layout of a report.
 
     The first that fits is used: every cell on one line, by font size and then portrait before landscape; landscape in
@@ -123,20 +123,20 @@ def lay_out(columns: Sequence[Column], measures: Sequence[Measure], paper: PageS
     if they need less paper than cells of many lines would.
     """
     short, long = PAPER[paper]
-    natural = [measure.most for measure in measures]
+    natural = [measure.preferred_width for measure in measures]
     for size in SIZES:
         for width, height in ((short, long), (long, short)):
-            room = (width - 2 * MARGIN) / size - SIDES * len(columns)
+            room = (width - 2 * MARGIN) / size - COLUMN_GAP * len(columns)
             if sum(natural) <= room:
-                return Layout(width, height, size, (_panel(range(len(columns)), natural, room),))
+                return PageLayout(width, height, size, (_panel(range(len(columns)), natural, room),))
     inner = (long - 2 * MARGIN) / SIZES[-1]
-    room = inner - SIDES * len(columns)
+    room = inner - COLUMN_GAP * len(columns)
     panels = tuple(_panels(columns, measures, inner))
-    if sum(measure.least for measure in measures) <= room:
+    if sum(measure.minimum_width for measure in measures) <= room:
         widths = _squeezed(measures, room)
         if _lines(measures, widths) <= max(_LINES, _paper(measures, panels)):
             panels = (_panel(range(len(columns)), widths, room),)
-    return Layout(long, short, SIZES[-1], panels)
+    return PageLayout(long, short, SIZES[-1], panels)
 
 
 def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Panel:
@@ -145,7 +145,7 @@ def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Pane
     return Panel(tuple(columns), tuple(width * spread for width in widths))
 
 
-def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
+def _squeezed(measures: Sequence[ColumnWidths], room: float) -> list[float]:
     """Return widths that fill the room: each column gets what it needs, up to a limit that is the same for all.
 
     The limit is found by bisection. Example: columns that need 5, 20 and 30, with room for 45, get 5, 20 and 20.
@@ -153,14 +153,14 @@ def _squeezed(measures: Sequence[Measure], room: float) -> list[float]:
     low, high = 0.0, room
     for _ in range(40):
         limit = (low + high) / 2
-        if sum(min(one.most, max(one.least, limit)) for one in measures) <= room:
+        if sum(min(one.preferred_width, max(one.minimum_width, limit)) for one in measures) <= room:
             low = limit
         else:
             high = limit
-    return [min(one.most, max(one.least, low)) for one in measures]
+    return [min(one.preferred_width, max(one.minimum_width, low)) for one in measures]
 
 
-def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
+def _lines(measures: Sequence[ColumnWidths], widths: Sequence[float]) -> float:
     """Return the expected average number of lines of a row."""
     count = min(len(measure.cells) for measure in measures)
     if not count:
@@ -169,30 +169,30 @@ def _lines(measures: Sequence[Measure], widths: Sequence[float]) -> float:
     return float(np.maximum.reduce(rows).clip(1).mean())
 
 
-def _paper(measures: Sequence[Measure], panels: Sequence[Panel]) -> float:
+def _paper(measures: Sequence[ColumnWidths], panels: Sequence[Panel]) -> float:
     """Return the number of lines, summed over the pages of all panels, that a row takes if columns are divided."""
     on_each = [_lines([measures[n] for n in panel.columns], panel.widths) for panel in panels]
     return max(on_each) * len(panels)
 
 
-def _panels(columns: Sequence[Column], measures: Sequence[Measure], inner: float) -> list[Panel]:
+def _panels(columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], inner: float) -> list[Panel]:
     named = [n for n, column in enumerate(columns) if column.key] or [0]
-    widths = [measure.usual(inner * (_KEY if n in named else _WIDEST)) for n, measure in enumerate(measures)]
+    widths = [measure.usual_width(inner * (_KEY if n in named else _WIDEST)) for n, measure in enumerate(measures)]
     keys: list[int] = []
     for number in named:
-        if sum(widths[key] + SIDES for key in (*keys, number)) <= inner * _KEYS:
+        if sum(widths[key] + COLUMN_GAP for key in (*keys, number)) <= inner * _KEYS:
             keys.append(number)
-    room = inner - sum(widths[key] + SIDES for key in keys)
+    room = inner - sum(widths[key] + COLUMN_GAP for key in keys)
     shared: list[list[int]] = [[]]
     for number in range(len(columns)):
         if number in keys:
             continue
-        if shared[-1] and sum(widths[one] + SIDES for one in (*shared[-1], number)) > room:
+        if shared[-1] and sum(widths[one] + COLUMN_GAP for one in (*shared[-1], number)) > room:
             shared.append([])
         shared[-1].append(number)
     panels: list[Panel] = []
     for some in shared:
         every = sorted(keys + some)
         chosen = [widths[one] for one in every]
-        panels.append(_panel(every, chosen, max(inner - SIDES * len(every), sum(chosen))))
+        panels.append(_panel(every, chosen, max(inner - COLUMN_GAP * len(every), sum(chosen))))
     return panels

@@ -9,7 +9,7 @@ import re
 from importlib.metadata import version
 from xml.sax.saxutils import escape
 
-from whohas.formats.base import About
+from whohas.formats.base import ReportMetadata
 from whohas.formats.pdf.document import text_string
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -28,7 +28,7 @@ _UA_SCHEMA = """<pdfaExtension:schemas><rdf:Bag><rdf:li rdf:parseType="Resource"
 describes (ISO 19005-2, 6.6.2.3.3)."""
 
 
-def information(about: About) -> bytes:
+def info_dictionary(about: ReportMetadata) -> bytes:
     """Return the Info dictionary.
 
     Its length depends on the title, description and launcher, but not on the start of the run.
@@ -44,8 +44,8 @@ def information(about: About) -> bytes:
     return b"<<%b>>" % b"".join(b"/%b %b" % entry for entry in entries.items())
 
 
-def xmp(about: About, tagged: bool) -> bytes:
-    """Return the XMP packet: the values of `information`, and the standards that the document conforms to.
+def xmp_packet(about: ReportMetadata, tagged: bool) -> bytes:
+    """Return the XMP packet: the values of `info_dictionary`, and the standards that the document conforms to.
 
     Args:
         tagged: whether the document is tagged: PDF/A-2a and PDF/UA-1 if so, else PDF/A-2u.

@@ -13,7 +13,7 @@ _SELF_DELIMITING = frozenset(b"()<>[]{}/%\0\t\n\f\r ")
 """Delimiters and white space: no space is needed between two tokens if one of these is next to the boundary."""
 
 
-def joined(*tokens: bytes) -> bytes:
+def join_tokens(*tokens: bytes) -> bytes:
     """Concatenate tokens, with a space between two of them only if they would be read as one token without it.
 
     `joined(b"(a)Tj", b"-0.308 Ts", b"[(b)]TJ", b"ET")` is `(a)Tj -0.308 Ts[(b)]TJ ET`.
@@ -31,10 +31,10 @@ def joined(*tokens: bytes) -> bytes:
 
 def operation(operator: bytes, *operands: float | bytes) -> bytes:
     """Return an operation: its operands, then its operator. Numbers are formatted; bytes are written unchanged."""
-    return joined(*(operand if isinstance(operand, bytes) else number(operand) for operand in operands), operator)
+    return join_tokens(*(operand if isinstance(operand, bytes) else number(operand) for operand in operands), operator)
 
 
-def shown(parts: Iterable[int | bytes]) -> bytes:
+def show_text(parts: Iterable[int | bytes]) -> bytes:
     """Return a TJ operation, which shows strings and moves the text position between them (9.4.3).
 
     Consecutive moves are added up and consecutive strings are joined: `(-101, b"a", 101, -25, b"b", b"c")` gives
@@ -55,7 +55,7 @@ def shown(parts: Iterable[int | bytes]) -> bytes:
             string, move = [], 0
         string.append(part)
     tokens += [*_string(string), *((number(move),) if move else ())]
-    return joined(b"[", *tokens, b"]TJ")
+    return join_tokens(b"[", *tokens, b"]TJ")
 
 
 def _string(parts: list[bytes]) -> tuple[bytes, ...]:

@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from whohas.engine.statement import Column, ColumnType
-from whohas.formats.display import texts
-from whohas.formats.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, MARGIN, SIDES, Layout, Panel
-from whohas.formats.pdf.operators import joined, number, operation
+from whohas.engine.statement import ColumnType, ResultColumn
+from whohas.formats.display import display_texts
+from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, MARGIN, ROW_PADDING, PageLayout, Panel
+from whohas.formats.pdf.operators import join_tokens, number, operation
 from whohas.formats.pdf.title import BLACK, LIGHT, REGULAR, Header
-from whohas.formats.pdf.typesetter import NEXT_LINE, Laid, Setter
+from whohas.formats.pdf.typesetter import LINE_SEPARATOR, ShapedColumn, Typesetter
 
 compute: Any = pyarrow.compute
 """Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
@@ -53,7 +53,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BookmarkTarget:
     """A bookmark: its text, and its target, a page (from 0) and a height on it, in points from the bottom."""
 
     text: str
@@ -66,19 +66,19 @@ class Frame:
     """Settings that all pages share.
 
     Attributes:
-        group: index of the column whose values get bookmarks; None for ungrouped reports.
-        marks: number of marked-content ids in the title block; None if the document is not tagged.
+        group_column: index of the column whose values get bookmarks; None for ungrouped reports.
+        title_marks: number of marked-content ids in the title block; None if the document is not tagged.
     """
 
-    columns: Sequence[Column]
-    group: int | None
-    layout: Layout
+    columns: Sequence[ResultColumn]
+    group_column: int | None
+    layout: PageLayout
     headers: Sequence[Header]
     zone: str
-    marks: int | None
+    title_marks: int | None
 
     @cached_property
-    def rooms(self) -> list[int]:
+    def line_widths(self) -> list[int]:
         """Maximum width of a line of each column, in thousandths of an em; the least of its panels."""
         return [
             min(
@@ -91,17 +91,17 @@ class Frame:
         ]
 
     @cached_property
-    def header(self) -> float:
+    def header_height(self) -> float:
         """Height of the header row, in points. It is equal in all panels, so that rows are at the same height."""
         return max(header.height for header in self.headers)
 
-    def room(self, top: float) -> float:
+    def row_space(self, top: float) -> float:
         """Return the height for rows, in ems, on a page whose header row begins at `top`."""
-        return (top - self.header - self.layout.bottom) / self.layout.size
+        return (top - self.header_height - self.layout.bottom) / self.layout.size
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenPage:
     """The page that rows are added to, in all its panels; heights in ems.
 
     Attributes:
@@ -142,26 +142,29 @@ class _Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PageBatch:
     """Rows whose cells are set, a column each in `laid`; `groups` has the group that each is of, if there are any."""
 
     count: int
-    laid: Sequence[Laid]
+    laid: Sequence[ShapedColumn]
     groups: pa.StringArray | None
 
 
-def set_rows(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Setter) -> Generator[Batch]:
+def typeset_batches(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Typesetter) -> Generator[PageBatch]:
     """Yield batches with typeset cells. This does not depend on pagination, so another thread can do it in advance."""
     columns = [
-        _Column(setter, column.type, frame.zone, room) for column, room in zip(frame.columns, frame.rooms, strict=True)
+        _PageColumn(setter, column.type, frame.zone, room)
+        for column, room in zip(frame.columns, frame.line_widths, strict=True)
     ]
     for batch in batches:
         for some in _divided_batch(batch):
             laid = [column.lay(some.column(n)) for n, column in enumerate(columns)]
             groups = None
-            if frame.group is not None:
-                groups = texts(some.column(frame.group), frame.columns[frame.group].type, frame.zone)
-            yield Batch(some.num_rows, laid, groups)
+            if frame.group_column is not None:
+                groups = display_texts(
+                    some.column(frame.group_column), frame.columns[frame.group_column].type, frame.zone
+                )
+            yield PageBatch(some.num_rows, laid, groups)
 
 
 def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
@@ -180,20 +183,20 @@ def _size(column: pa.Array) -> int:
     return compute.sum(compute.binary_length(column.dictionary).take(column.indices)).as_py() or 0
 
 
-class _Column:
+class _PageColumn:
     """Typesets a column, batch after batch. Each text of a dictionary, which batches may share, is typeset once.
 
     Args:
         room: maximum width of a line, in thousandths of an em.
     """
 
-    def __init__(self, setter: Setter, type: ColumnType, zone: str, room: int) -> None:
+    def __init__(self, setter: Typesetter, type: ColumnType, zone: str, room: int) -> None:
         self._setter, self._zone, self._room = setter, zone, room
         self._type: ColumnType = type
         self._known: pa.Array = pa.array([], pa.string())
-        self._laid = Laid(pa.array([], pa.binary()), None)
+        self._laid = ShapedColumn(pa.array([], pa.binary()), None)
 
-    def lay(self, column: pa.Array) -> Laid:
+    def lay(self, column: pa.Array) -> ShapedColumn:
         if self._type in ("boolean", "integer"):
             column = column.dictionary_encode()
         if not isinstance(column, pa.DictionaryArray):
@@ -204,10 +207,10 @@ class _Column:
             self._laid = self._set(pa.concat_arrays([self._known, pa.nulls(1, self._known.type)]))
         which = column.indices.fill_null(len(self._known))
         lines = self._laid.lines
-        return Laid(self._laid.cells.take(which), None if lines is None else lines[np.asarray(which)])
+        return ShapedColumn(self._laid.cells.take(which), None if lines is None else lines[np.asarray(which)])
 
-    def _set(self, column: pa.Array) -> Laid:
-        return self._setter.lay(texts(column, self._type, self._zone), self._room, self._type == "integer")
+    def _set(self, column: pa.Array) -> ShapedColumn:
+        return self._setter.shape(display_texts(column, self._type, self._zone), self._room, self._type == "integer")
 
 
 class Pages:
@@ -225,7 +228,7 @@ class Pages:
     """
 
     def __init__(
-        self, frame: Frame, setter: Setter, top: float, title: bytes, before: int, out: Callable[[Page], None]
+        self, frame: Frame, setter: Typesetter, top: float, title: bytes, before: int, out: Callable[[Page], None]
     ) -> None:
         self._frame = frame
         self._setter = setter
@@ -233,14 +236,14 @@ class Pages:
         self._count = before
         self._rows = 0
         self._group: str | None = None
-        self.groups: list[Place] = []
+        self.groups: list[BookmarkTarget] = []
         self.starts = array("Q")
         self.numbers = array("L")
-        self._most_lines = max(1, int((frame.room(frame.layout.top) - 2 * ABOVE_AND_BELOW) / LEADING))
+        self._most_lines = max(1, int((frame.row_space(frame.layout.top) - 2 * ROW_PADDING) / LEADING))
         self._open = self._begin(top, True)
         self._open.title = title
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: PageBatch) -> None:
         """Add rows to the open page, and finish each page that is full."""
         frame, laid = self._frame, batch.laid
         lines = _most(laid, batch.count)
@@ -266,13 +269,13 @@ class Pages:
 
     # --- which rows stand where
 
-    def _begin(self, top: float, first: bool) -> _Open:
-        return _Open(top, self._frame.room(top), first, [[] for _ in self._frame.layout.panels])
+    def _begin(self, top: float, first: bool) -> _OpenPage:
+        return _OpenPage(top, self._frame.row_space(top), first, [[] for _ in self._frame.layout.panels])
 
     def _chunks(self, ends: np.ndarray) -> Generator[_Chunk]:
         start, row, above = 0, self._open.rows, 0.0
         room = self._open.room - self._open.used
-        full = self._frame.room(self._frame.layout.top)
+        full = self._frame.row_space(self._frame.layout.top)
         count = len(ends)
         while start < count:
             end = int(ends.searchsorted(above + room + 1e-6, side="right"))
@@ -300,8 +303,8 @@ class Pages:
             self._count += 1
         else:
             size = frame.layout.size
-            start = page.top - frame.header
-            stripes = _stripes(page.lines, start, size, frame.layout.inner)
+            start = page.top - frame.header_height
+            stripes = _stripes(page.lines, start, size, frame.layout.inner_width)
             before = _before_rows(start, size)
             for panel, parts in enumerate(page.parts):
                 # only the first panel's first page shares its paper with the title block
@@ -313,7 +316,7 @@ class Pages:
 
     # --- groups
 
-    def _begins(self, batch: Batch) -> np.ndarray:
+    def _begins(self, batch: PageBatch) -> np.ndarray:
         """Return a boolean per row: whether it is the first of a group.
 
         As a side effect, `_names` maps each such row to the name of its group, for `_bookmark`. Example: the groups
@@ -333,8 +336,8 @@ class Pages:
         """Add bookmarks to `groups` for the groups that begin on the open page."""
         for row in rows[: _MOST_BOOKMARKS - len(self.groups)]:
             down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
-            top = self._open.top - self._frame.header - down * self._frame.layout.size
-            self.groups.append(Place(self._names[row] or _NO_GROUP, self._count, top))
+            top = self._open.top - self._frame.header_height - down * self._frame.layout.size
+            self.groups.append(BookmarkTarget(self._names[row] or _NO_GROUP, self._count, top))
 
     # --- what rows draw
 
@@ -366,45 +369,45 @@ class Pages:
             if count == 1:
                 divided.append(cell)
                 continue
-            lines = cell.split(NEXT_LINE)
+            lines = cell.split(LINE_SEPARATOR)
             if len(lines) > 1:
-                lines[-1] = lines[-1].removesuffix(self._setter.tail(len(lines)))
+                lines[-1] = lines[-1].removesuffix(self._setter.advance_after_last_line(len(lines)))
             for part in range(count):
                 some = lines[part * most : (part + 1) * most]
-                divided.append(NEXT_LINE.join(some) + self._setter.tail(len(some)))
+                divided.append(LINE_SEPARATOR.join(some) + self._setter.advance_after_last_line(len(some)))
         return pa.array(divided, pa.binary())
 
     def _drawn(
         self, panel_number: int, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, chunks: list[_Chunk]
     ) -> pa.BinaryArray:
         """Return the operators of each row. They move from the start of its first text to that of the next row."""
-        steps = panel.steps()
+        steps = panel.column_steps()
         parts: list[pa.BinaryArray | pa.BinaryScalar] = []
         marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
         close = b")Tj" if marks is None else b")Tj EMC"
         for place, column in enumerate(panel.columns):
-            move = joined(close, operation(b"Td", steps[place - 1], 0)) if place else b""
+            move = join_tokens(close, operation(b"Td", steps[place - 1], 0)) if place else b""
             if marks is None:
-                parts.append(_scalar(joined(move, b"(")))
+                parts.append(_scalar(join_tokens(move, b"(")))
             else:
-                opened = joined(move, b"/TD<</MCID %d>>BDC", b"(")
+                opened = join_tokens(move, b"/TD<</MCID %d>>BDC", b"(")
                 parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
             parts.append(cells[column])
         # sum the moves as they are written, rounded, so that rows do not drift
         back = -sum(round(step, 3) for step in steps[:-1])
         high, which = np.unique(lines, return_inverse=True)
-        ends = [joined(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
+        ends = [join_tokens(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
         parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
         return compute.binary_join_element_wise(*parts, b"")
 
     def _marks(self, panel: int, columns: int, count: int, chunks: Sequence[_Chunk]) -> np.ndarray | None:
         """Return the marked-content id (MCID) of the first cell of each row; None if the document is not tagged."""
-        if self._frame.marks is None:
+        if self._frame.title_marks is None:
             return None
         marks = np.empty(count, np.int64)
         first, title = self._open.first, bool(self._open.title) and not panel
         for chunk in chunks:
-            before = columns * (first + chunk.row) + self._frame.marks * title
+            before = columns * (first + chunk.row) + self._frame.title_marks * title
             marks[chunk.start : chunk.end] = before + columns * np.arange(chunk.end - chunk.start)
             first = first and chunk.end == chunk.start and not chunk.row
             title = False
@@ -412,10 +415,10 @@ class Pages:
 
 
 def _heights(lines: np.ndarray) -> np.ndarray:
-    return lines * LEADING + 2 * ABOVE_AND_BELOW
+    return lines * LEADING + 2 * ROW_PADDING
 
 
-def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
+def _most(laid: Sequence[ShapedColumn], count: int) -> np.ndarray:
     most = np.ones(count, np.int64)
     for one in laid:
         if one.lines is not None:
@@ -426,9 +429,9 @@ def _most(laid: Sequence[Laid], count: int) -> np.ndarray:
 @lru_cache(4)
 def _before_rows(start: float, size: float) -> bytes:
     """Return the operators that begin the text of rows at the height `start`."""
-    at = (MARGIN + SIDES / 2 * size, start - BASELINE * size)
+    at = (MARGIN + COLUMN_GAP / 2 * size, start - BASELINE * size)
     font, place = operation(b"Tf", REGULAR, 1), operation(b"Tm", size, 0, 0, size, *at)
-    return joined(b"BT", font, place, operation(b"TL", LEADING), b"\n")
+    return join_tokens(b"BT", font, place, operation(b"TL", LEADING), b"\n")
 
 
 @lru_cache(1 << 10)
@@ -440,7 +443,7 @@ def _stripes(lines: bytes, start: float, size: float, inner: float) -> bytes:
         before += above
         bars.append(_bar(2 * row + 1, before, own, start, size, inner))
         before += own
-    return joined(LIGHT, b" ".join(bars), b"f", BLACK, b"\n") if bars else b""
+    return join_tokens(LIGHT, b" ".join(bars), b"f", BLACK, b"\n") if bars else b""
 
 
 @lru_cache(1 << 14)
@@ -450,8 +453,8 @@ def _bar(rows: int, before: int, own: int, start: float, size: float, inner: flo
     Args:
         rows: number of rows above it on the page; `before` is the number of their lines.
     """
-    top = start - (before * LEADING + rows * 2 * ABOVE_AND_BELOW) * size
-    height = (own * LEADING + 2 * ABOVE_AND_BELOW) * size
+    top = start - (before * LEADING + rows * 2 * ROW_PADDING) * size
+    height = (own * LEADING + 2 * ROW_PADDING) * size
     return b"%b %.3f %b %.3f re" % (number(MARGIN), top - height, number(inner), height)
 
 

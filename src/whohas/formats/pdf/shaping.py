@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from whohas.formats.fonts import UNITS
 from whohas.formats.pdf import bidi
-from whohas.formats.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, SIDES
-from whohas.formats.pdf.operators import joined, operation, shown
-from whohas.formats.pdf.typeface import EMPTY, MOST_TEXT, Box, Typeface, hb, source
+from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, ROW_PADDING
+from whohas.formats.pdf.operators import join_tokens, operation, show_text
+from whohas.formats.pdf.typeface import EMPTY_GLYPH_WIDTH, MAX_TEXT_PER_CODE, Box, Typeface, font_file, hb
 
 BREAKS = frozenset(" \t,;:/\\|-_@=&?.\u200b")
 """A line may be broken after each of these characters, and after each ideogram."""
@@ -45,9 +45,9 @@ _ELLIPSIS = "…"
 _CACHED = 8192
 
 _LINE_HEIGHT = round(LEADING * UNITS)
-_SPACE_ABOVE, _SPACE_BELOW = round(BASELINE * UNITS), round((LEADING + 2 * ABOVE_AND_BELOW - BASELINE) * UNITS)
+_SPACE_ABOVE, _SPACE_BELOW = round(BASELINE * UNITS), round((LEADING + 2 * ROW_PADDING - BASELINE) * UNITS)
 """Distance from the baseline to the upper and lower edge of a row of one line, in thousandths of an em."""
-_SIDE_TOLERANCE = round(SIDES / 2 * UNITS)
+_SIDE_TOLERANCE = round(COLUMN_GAP / 2 * UNITS)
 """How far ink may extend beyond its text at either side: half of the gap between columns."""
 _MAX_INK = 2 * _LINE_HEIGHT
 """Maximum distance of ink from its baseline. Only many stacked marks exceed it; such clusters are split."""
@@ -137,7 +137,7 @@ class Shaper:
         """Return the width of a text on one line; line ends count for nothing."""
         return sum(cluster.width for part in _LINE_END.split(text) for cluster in self._clusters(part))
 
-    def head(self, text: str, room: int) -> str:
+    def truncated(self, text: str, room: int) -> str:
         """Return a text without line ends, shortened with an ellipsis if it is wider than `room`."""
         text = _LINE_END.sub(" ", text)
         if self.width(text) <= room:
@@ -151,7 +151,7 @@ class Shaper:
             head += cluster.text
         return head.rstrip() + _ELLIPSIS
 
-    def line(self, text: str, room: int) -> bytes:
+    def single_line(self, text: str, room: int) -> bytes:
         """Return a text on one line, as the content of a PDF string.
 
         Unlike `lines`, it adds no empty lines above or below. The text must fit: only single
@@ -161,7 +161,7 @@ class Shaper:
             _visual_order(list(self._split_to_fit(self._clusters(text), room, _MAX_INK_OF_SINGLE_LINE)))
         )
 
-    def longest(self, text: str) -> int:
+    def widest_part(self, text: str) -> int:
         """Return the width of the widest part of a header that cannot be broken any further."""
         clusters = [cluster for part in _LINE_END.split(text) for cluster in self._clusters(part)]
         longest = width = 0
@@ -254,16 +254,16 @@ class Shaper:
             if key:
                 text = "".join(cluster.text for cluster in some)
                 actual = text.encode("utf-16-be").hex().encode()
-                operators = joined(b"/Span<</ActualText<feff%b>>>BDC" % actual, operators, b"EMC")
+                operators = join_tokens(b"/Span<</ActualText<feff%b>>>BDC" % actual, operators, b"EMC")
             drawn.append(operators)
-        return joined(b")Tj", *drawn, b"(")
+        return join_tokens(b")Tj", *drawn, b"(")
 
     # --- from characters to clusters
 
     def _clusters(self, text: str) -> list[_Cluster]:
         if not text:
             return []
-        return self._shape(text, bidi.levels(text) if not text.isascii() else [0] * len(text))
+        return self._shape(text, bidi.embedding_levels(text) if not text.isascii() else [0] * len(text))
 
     def _shape(self, text: str, levels: Sequence[int]) -> list[_Cluster]:
         """Return the clusters of a text.
@@ -288,19 +288,21 @@ class Shaper:
         for place, char in enumerate(text):
             before = names[-1] if names else ""
             with_before = (
-                _joins_previous(char) and before and (_is_joiner_or_selector(char) or source(before).glyph(ord(char)))
+                _joins_previous(char)
+                and before
+                and (_is_joiner_or_selector(char) or font_file(before).glyph_number(ord(char)))
             )
             if with_before or (char == "\u200b" and before in _NO_SPACES):
                 names.append(before)
             elif self._is_emoji(text, place, before):
                 names.append(_EMOJI_FONT)
             elif _joins_previous(char) and _is_joiner_or_selector(char):
-                after = self._face.source_of(ord(text[place + 1])) if place + 1 < len(text) else None
+                after = self._face.font_file_of(ord(text[place + 1])) if place + 1 < len(text) else None
                 names.append(after or "")
             elif _is_invisible(char):
                 names.append("")
             else:
-                names.append(self._face.source_of(ord(char)) or "")
+                names.append(self._face.font_file_of(ord(char)) or "")
         for syllable in _DECOMPOSED_SYLLABLE.finditer(text):
             names[syllable.start() : syllable.end()] = [_HANGUL_FONT] * len(syllable[0])
         return names
@@ -309,7 +311,7 @@ class Shaper:
         """Return whether a character is drawn as an emoji because of its neighbours: `1` before a keycap."""
         joined = before == _EMOJI_FONT and text[place - 1] == "\u200d"
         return (joined or text[place + 1 : place + 2] in _EMOJI_MODIFIERS) and bool(
-            source(_EMOJI_FONT).glyph(ord(text[place]))
+            font_file(_EMOJI_FONT).glyph_number(ord(text[place]))
         )
 
     def _shape_run(self, text: str, name: str, level: int) -> list[_Cluster]:
@@ -318,10 +320,10 @@ class Shaper:
             return [self._code_point(char, level) for char in text]
         new = [ord(char) for char in text if not self._face.codes[ord(char)]]
         if new:
-            self._face.learn(new)
+            self._face.assign_codes(new)
         if level % 2 == 0 and not any(self._face.complex[ord(char)] for char in text):
             return [
-                _Cluster(char, level, (_Glyph(self._face.code_of(ord(char)), width, width),), True)
+                _Cluster(char, level, (_Glyph(self._face.character_code(ord(char)), width, width),), True)
                 for char in text
                 for width in (int(self._face.widths[ord(char)]),)
             ]
@@ -331,7 +333,7 @@ class Shaper:
         """Return a cluster that shows a character by its code point, such as `[U+202E]`; a tab as four spaces."""
         shown = _TAB if char == "\t" else f"[U+{ord(char):04X}]"
         widths = [int(self._face.widths[ord(letter)]) for letter in shown]
-        codes = [self._face.code_of(ord(letter)) for letter in shown]
+        codes = [self._face.character_code(ord(letter)) for letter in shown]
         glyphs = tuple(_Glyph(code, width, width) for code, width in zip(codes, widths, strict=True))
         return _Cluster(char, level, glyphs, False)
 
@@ -346,10 +348,10 @@ class Shaper:
         buffer.guess_segment_properties()
         buffer.direction = "rtl" if level % 2 else "ltr"
         buffer.flags = hb.BufferFlags.REMOVE_DEFAULT_IGNORABLES
-        hb.shape(source(name).font, buffer)
+        hb.shape(font_file(name).font, buffer)
         drawn: dict[int, list[_ShapedGlyph]] = {}
         # A font of one colour draws skin tones as patterns. They are not drawn, but stay in the text of their cluster.
-        tones = {source(name).glyph(tone) for tone in _SKIN_TONES} - {0}
+        tones = {font_file(name).glyph_number(tone) for tone in _SKIN_TONES} - {0}
         for info, position in zip(buffer.glyph_infos, buffer.glyph_positions, strict=True):
             some = drawn.setdefault(info.cluster, [])
             if not some or info.codepoint not in tones:
@@ -366,7 +368,7 @@ class Shaper:
                 clusters += self._right_to_left(name, part, drawn[start], level)
             else:
                 glyphs = self._make_glyphs(name, [part] * len(drawn[start]), drawn[start])
-                clusters += self._make_cluster(part, level, glyphs, len(glyphs) == 1 and len(part) <= MOST_TEXT)
+                clusters += self._make_cluster(part, level, glyphs, len(glyphs) == 1 and len(part) <= MAX_TEXT_PER_CODE)
         return clusters
 
     def _make_cluster(self, text: str, level: int, glyphs: tuple[_Glyph, ...], plain: bool) -> list[_Cluster]:
@@ -388,21 +390,25 @@ class Shaper:
             return self._make_cluster(text, level, self._make_glyphs(name, [text] * len(drawn), drawn), False)
         backward = text[::-1]
         glyphs = self._make_glyphs(name, backward[: len(drawn)], drawn)
-        codes = [self._face.empty(char) for char in backward[len(drawn) :]]
-        empty = [_Glyph(code, EMPTY, 0, EMPTY * place) for place, code in enumerate(codes, -spare) if code is not None]
+        codes = [self._face.empty_glyph_code(char) for char in backward[len(drawn) :]]
+        empty = [
+            _Glyph(code, EMPTY_GLYPH_WIDTH, 0, EMPTY_GLYPH_WIDTH * place)
+            for place, code in enumerate(codes, -spare)
+            if code is not None
+        ]
         plain = len(empty) == spare
         return self._make_cluster(text, level, (*glyphs, *empty) if glyphs and plain else glyphs, plain)
 
     def _make_glyphs(self, name: str, texts: Sequence[str], drawn: Sequence[_ShapedGlyph]) -> tuple[_Glyph, ...]:
         """Return the glyphs to draw, one per text that it stands for; empty if the font or its codes lack one."""
         glyphs: list[_Glyph] = []
-        font = source(name)
+        font = font_file(name)
         for text, (number, position) in zip(texts, drawn, strict=True):
-            code = self._face.code(name, number, text) if number else None
+            code = self._face.glyph_code(name, number, text) if number else None
             if code is None:
                 return ()
             advance, right, up = position.x_advance, position.x_offset, position.y_offset
-            ink = _extending_ink(font.box(number), advance, right, up)
+            ink = _extending_ink(font.bounding_box(number), advance, right, up)
             glyphs.append(_Glyph(code, font.width(number), advance, right, up, ink))
         return tuple(glyphs)
 
@@ -439,7 +445,7 @@ def _extending_ink(box: Box | None, advance: int, right: int, up: int) -> Box | 
 
 def _visual_order(clusters: Sequence[_Cluster]) -> list[_Cluster]:
     """Return the clusters of a line from left to right."""
-    return [clusters[place] for place in bidi.visual([cluster.level for cluster in clusters])]
+    return [clusters[place] for place in bidi.visual_order([cluster.level for cluster in clusters])]
 
 
 def _is_mark(char: str) -> bool:
@@ -534,9 +540,9 @@ def _draw_glyphs(glyphs: Sequence[_Glyph]) -> bytes:
         parts: list[int | bytes] = []
         for glyph in run:
             parts += [-glyph.right, glyph.code, glyph.right + glyph.width - glyph.advance]
-        drawn.append(shown(parts))
+        drawn.append(show_text(parts))
         if up:
-            drawn[-1] = joined(operation(b"Ts", b"%.3f" % (up / UNITS)), drawn[-1], operation(b"Ts", 0))
+            drawn[-1] = join_tokens(operation(b"Ts", b"%.3f" % (up / UNITS)), drawn[-1], operation(b"Ts", 0))
     return b" ".join(drawn)
 
 

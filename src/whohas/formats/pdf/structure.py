@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from whohas.formats.pdf.document import Document
 
-MOST_CELLS = 100_000
+MAX_TAGGED_CELLS = 100_000
 """Maximum number of cells of a tagged report. Tagging takes three times the time, gives a file four times as large, and
 needs memory that grows with the rows (measured: docs/reference/pdf.md)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class MarkedContent:
     """The marked content of a page, in the order of its MCIDs: lines of the title block, header cells, cells by row.
 
     Attributes:
@@ -36,13 +36,13 @@ class _Tree:
         self.document = document
         self.pages = pages
         self.columns = columns
-        self.top = document.reserve()
+        self.top = document.reserve_numbers()
         self.kids: list[int] = []
-        self.tables = [document.reserve() for _ in columns]
+        self.tables = [document.reserve_numbers() for _ in columns]
         self.rows: list[list[int]] = [[] for _ in columns]
         self.texts: list[tuple[int, str, list[tuple[int, int]]]] = []
 
-    def page(self, page: int, marked: Marked) -> list[int]:
+    def page(self, page: int, marked: MarkedContent) -> list[int]:
         """Add the marked content of a page, and return the object number of the element of each MCID, in order."""
         owners = [self.line(role, page, mark) for mark, role in enumerate(marked.lines)]
         if marked.header:
@@ -53,38 +53,40 @@ class _Tree:
 
     def line(self, role: str, page: int, mark: int) -> int:
         if role or not self.texts:
-            self.texts.append((self.document.reserve(), role or "P", []))
+            self.texts.append((self.document.reserve_numbers(), role or "P", []))
         number, _, parts = self.texts[-1]
         parts.append((self.pages[page], mark))
         return number
 
     def row(self, role: bytes, more: bytes, page: int, panel: int, mark: int) -> range:
         count = self.columns[panel]
-        row = self.document.reserve(count + 1)
+        row = self.document.reserve_numbers(count + 1)
         cells = range(row + 1, row + 1 + count)
         self.rows[panel].append(row)
         refs = b" ".join(b"%d 0 R" % cell for cell in cells)
-        self.document.small(row, b"<</S/TR/P %d 0 R/K[%b]>>" % (self.tables[panel], refs))
+        self.document.write_compressed_object(row, b"<</S/TR/P %d 0 R/K[%b]>>" % (self.tables[panel], refs))
         for place, cell in enumerate(cells):
             facts = (role, more, row, self.pages[page], mark + place)
-            self.document.small(cell, b"<</S%b%b/P %d 0 R/Pg %d 0 R/K %d>>" % facts)
+            self.document.write_compressed_object(cell, b"<</S%b%b/P %d 0 R/Pg %d 0 R/K %d>>" % facts)
         return cells
 
     def close(self, root: int) -> None:
         for number, role, parts in self.texts:
             refs = b"".join(b"<</Type/MCR/Pg %d 0 R/MCID %d>>" % part for part in parts)
-            self.document.small(number, b"<</S/%b/P %d 0 R/K[%b]>>" % (role.encode(), self.top, refs))
+            self.document.write_compressed_object(number, b"<</S/%b/P %d 0 R/K[%b]>>" % (role.encode(), self.top, refs))
             self.kids.append(number)
         for table, rows in zip(self.tables, self.rows, strict=True):
             if rows:
                 refs = b" ".join(b"%d 0 R" % row for row in rows)
-                self.document.small(table, b"<</S/Table/P %d 0 R/K[%b]>>" % (self.top, refs))
+                self.document.write_compressed_object(table, b"<</S/Table/P %d 0 R/K[%b]>>" % (self.top, refs))
                 self.kids.append(table)
         refs = b" ".join(b"%d 0 R" % kid for kid in self.kids)
-        self.document.small(self.top, b"<</S/Document/P %d 0 R/K[%b]>>" % (root, refs))
+        self.document.write_compressed_object(self.top, b"<</S/Document/P %d 0 R/K[%b]>>" % (root, refs))
 
 
-def write_structure(document: Document, pages: Sequence[int], marked: Sequence[Marked], columns: Sequence[int]) -> int:
+def write_structure(
+    document: Document, pages: Sequence[int], marked: Sequence[MarkedContent], columns: Sequence[int]
+) -> int:
     """Write the structure tree and return the object number of its root.
 
     Args:
@@ -92,7 +94,7 @@ def write_structure(document: Document, pages: Sequence[int], marked: Sequence[M
         marked: marked content of each page.
         columns: number of columns of each panel.
     """
-    root = document.reserve(2)
+    root = document.reserve_numbers(2)
     parents = root + 1
     tree = _Tree(document, pages, columns)
     numbers: list[bytes] = []
@@ -100,7 +102,9 @@ def write_structure(document: Document, pages: Sequence[int], marked: Sequence[M
         owners = b" ".join(b"%d 0 R" % owner for owner in tree.page(page, marks))
         numbers.append(b"%d[%b]" % (page, owners))
     tree.close(root)
-    document.small(parents, b"<</Nums[%b]>>" % b"\n".join(numbers))
+    document.write_compressed_object(parents, b"<</Nums[%b]>>" % b"\n".join(numbers))
     facts = (tree.top, parents, len(marked))
-    document.small(root, b"<</Type/StructTreeRoot/K %d 0 R/ParentTree %d 0 R/ParentTreeNextKey %d>>" % facts)
+    document.write_compressed_object(
+        root, b"<</Type/StructTreeRoot/K %d 0 R/ParentTree %d 0 R/ParentTreeNextKey %d>>" % facts
+    )
     return root

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from whohas.engine.statement import Column
-from whohas.formats.base import About
-from whohas.formats.metadata import facts
-from whohas.formats.pdf.layout import ABOVE_AND_BELOW, BASELINE, LEADING, MARGIN, SIDES, Layout, Panel
-from whohas.formats.pdf.operators import joined, operation, shown
+from whohas.engine.statement import ResultColumn
+from whohas.formats.base import ReportMetadata
+from whohas.formats.metadata import metadata_lines
+from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, MARGIN, ROW_PADDING, PageLayout, Panel
+from whohas.formats.pdf.operators import join_tokens, operation, show_text
 from whohas.formats.pdf.shaping import Shaper
-from whohas.formats.pdf.typesetter import NEXT_LINE
+from whohas.formats.pdf.typesetter import LINE_SEPARATOR
 
 BOLD, REGULAR = b"/B", b"/R"
 GREY, LIGHT, DARK, BLACK = b"0.85 g", b"0.955 g", b"0.35 g", b"0 g"
 """Operators that set the fill colour: 0 is black, 1 is white."""
 
-FOOT = 7.0
+FOOTER_SIZE = 7.0
 """Font size of the footer, in points."""
 
 _TITLE, _TEXT = 15.0, 8.0
@@ -28,7 +28,7 @@ _NO_ROWS = "No rows: nothing in this snapshot is what the report asks for."
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TitleLine:
     """A line of the title block.
 
     Attributes:
@@ -43,8 +43,8 @@ class Line:
 
 
 def title_block(
-    about: About, rows: int, zone: str, columns: int, layout: Layout, bold: Shaper, regular: Shaper
-) -> list[Line]:
+    about: ReportMetadata, rows: int, zone: str, columns: int, layout: PageLayout, bold: Shaper, regular: Shaper
+) -> list[TitleLine]:
     """Return the lines of the title block, from top to bottom.
 
     Args:
@@ -52,56 +52,59 @@ def title_block(
         zone: the IANA time zone of times.
         columns: number of columns of the report.
     """
-    lines = _paragraph(about.title, bold, BOLD, _TITLE, layout.inner, "H1")
-    lines += _paragraph(about.description, regular, REGULAR, _TEXT, layout.inner, "P")
+    lines = _paragraph(about.title, bold, BOLD, _TITLE, layout.inner_width, "H1")
+    lines += _paragraph(about.description, regular, REGULAR, _TEXT, layout.inner_width, "P")
     lines.append(_space(_TEXT / 2))
     for label, value in _metadata_lines(about, rows, zone, columns, layout):
-        lines += _labelled_lines(label, value, layout.inner, bold, regular)
+        lines += _labelled_lines(label, value, layout.inner_width, bold, regular)
     if not rows:
         lines.append(_space(_GAP))
-        lines += _paragraph(_NO_ROWS, bold, BOLD, _TEXT, layout.inner, "P")
+        lines += _paragraph(_NO_ROWS, bold, BOLD, _TEXT, layout.inner_width, "P")
     return [*lines, _space(_GAP)]
 
 
-def _metadata_lines(about: About, rows: int, zone: str, columns: int, layout: Layout) -> list[tuple[str, str]]:
-    lines = facts(about, rows, zone)
+def _metadata_lines(
+    about: ReportMetadata, rows: int, zone: str, columns: int, layout: PageLayout
+) -> list[tuple[str, str]]:
+    lines = metadata_lines(about, rows, zone)
     if len(layout.panels) > 1:
         lines.append(("Columns", f"{columns}, on {len(layout.panels)} pages side by side"))
     return lines
 
 
-def _paragraph(text: str, shaper: Shaper, font: bytes, size: float, width: float, role: str) -> list[Line]:
+def _paragraph(text: str, shaper: Shaper, font: bytes, size: float, width: float, role: str) -> list[TitleLine]:
     """Return the lines of a text that is broken to a width in points."""
     lines = shaper.lines(text, _units(width, size))
     return [
-        Line(_drawing([(MARGIN, font, size, line)]), size * LEADING, role if not n else "")
+        TitleLine(_drawing([(MARGIN, font, size, line)]), size * LEADING, role if not n else "")
         for n, line in enumerate(lines)
     ]
 
 
-def _labelled_lines(label: str, value: str, width: float, bold: Shaper, regular: Shaper) -> list[Line]:
+def _labelled_lines(label: str, value: str, width: float, bold: Shaper, regular: Shaper) -> list[TitleLine]:
     """Return the lines of a label and its value, which is broken into lines to the right of the label."""
     label_line = bold.lines(label, _units(_LABELS, _TEXT))[0]
     lines = regular.lines(value, _units(width - _LABELS, _TEXT))
     first = [(MARGIN, BOLD, _TEXT, label_line), (MARGIN + _LABELS, REGULAR, _TEXT, lines[0])]
     rest = [[(MARGIN + _LABELS, REGULAR, _TEXT, line)] for line in lines[1:]]
     return [
-        Line(_drawing(texts), _TEXT * LEADING * 1.1, "P" if not n else "") for n, texts in enumerate([first, *rest])
+        TitleLine(_drawing(texts), _TEXT * LEADING * 1.1, "P" if not n else "")
+        for n, texts in enumerate([first, *rest])
     ]
 
 
 def _drawing(texts: Sequence[tuple[float, bytes, float, bytes]]) -> Callable[[float], bytes]:
-    """Return `Line.draw` for texts on one line: left edge, font, size and string content of each."""
+    """Return `TitleLine.draw` for texts on one line: left edge, font, size and string content of each."""
 
     def draw(top: float) -> bytes:
         tokens = [token for x, font, size, line in texts for token in _text_at(x, top - size, font, size, line)]
-        return joined(b"BT", *tokens, b"ET\n")
+        return join_tokens(b"BT", *tokens, b"ET\n")
 
     return draw
 
 
-def _space(height: float) -> Line:
-    return Line(lambda _: b"", height, "")
+def _space(height: float) -> TitleLine:
+    return TitleLine(lambda _: b"", height, "")
 
 
 def _units(width: float, size: float) -> int:
@@ -121,24 +124,24 @@ class Header:
     cells: tuple[tuple[bytes, ...], ...]
     spare: tuple[int, ...]
     panel: Panel
-    layout: Layout
+    layout: PageLayout
 
     @property
     def height(self) -> float:
         """Height in points."""
         lines = max(len(cell) for cell in self.cells)
-        return (lines * LEADING + ABOVE_AND_BELOW * 2) * self.layout.size
+        return (lines * LEADING + ROW_PADDING * 2) * self.layout.size
 
-    def ground(self, top: float) -> bytes:
+    def draw_background(self, top: float) -> bytes:
         """Return operators that draw the grey bar behind the header row.
 
         Args:
             top: its upper edge, in points above the bottom of the paper.
         """
-        box = (MARGIN, top - self.height, self.layout.inner, self.height)
-        return joined(GREY, operation(b"re", *box), b"f", BLACK, b"\n")
+        box = (MARGIN, top - self.height, self.layout.inner_width, self.height)
+        return join_tokens(GREY, operation(b"re", *box), b"f", BLACK, b"\n")
 
-    def text(self, top: float, marks: Sequence[bytes]) -> bytes:
+    def draw_cells(self, top: float, marks: Sequence[bytes]) -> bytes:
         """Return operators that draw the cells.
 
         Args:
@@ -146,16 +149,16 @@ class Header:
             marks: for each cell, the operator that begins its marked content (BDC); empty if it is not tagged.
         """
         size = self.layout.size
-        at = (MARGIN + SIDES / 2 * size, top - BASELINE * size)
+        at = (MARGIN + COLUMN_GAP / 2 * size, top - BASELINE * size)
         drawn = [b"BT", operation(b"Tf", BOLD, 1), operation(b"Tm", size, 0, 0, size, *at), operation(b"TL", LEADING)]
-        for cell, spare, step, mark in zip(self.cells, self.spare, self.panel.steps(), marks, strict=True):
+        for cell, spare, step, mark in zip(self.cells, self.spare, self.panel.column_steps(), marks, strict=True):
             back = (len(cell) - 1) * LEADING
-            first = shown((-spare, cell[0])) if spare else b"(%b)Tj" % NEXT_LINE.join(cell)
+            first = show_text((-spare, cell[0])) if spare else b"(%b)Tj" % LINE_SEPARATOR.join(cell)
             drawn += [mark, first, b"EMC" if mark else b"", operation(b"Td", step, back)]
-        return joined(*drawn, b"ET\n")
+        return join_tokens(*drawn, b"ET\n")
 
 
-def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper) -> Header:
+def header_row(columns: Sequence[ResultColumn], panel: Panel, layout: PageLayout, bold: Shaper) -> Header:
     """Return the header row of a panel."""
     cells: list[tuple[bytes, ...]] = []
     spare: list[int] = []
@@ -168,26 +171,26 @@ def header(columns: Sequence[Column], panel: Panel, layout: Layout, bold: Shaper
     return Header(tuple(cells), tuple(spare), panel, layout)
 
 
-def foot(about: About, layout: Layout, regular: Shaper) -> bytes:
+def footer(about: ReportMetadata, layout: PageLayout, regular: Shaper) -> bytes:
     """Return operators that draw the left part of the footer: organisation, title and run id."""
     names = " · ".join(name for name in (about.org, about.title) if name)
     # Reserve the same width for every run id, so that names are shortened alike in each run. The title block has them
     # in full.
     rest = regular.width(" · run " + "d" * len(about.run))
-    room = _units(layout.inner * 0.8, FOOT)
-    text = " · ".join(part for part in (regular.head(names, room - rest), f"run {about.run}") if part)
-    line = regular.line(text, room)
-    return joined(DARK, b"BT", *_text_at(MARGIN, MARGIN, REGULAR, FOOT, line), b"ET", BLACK)
+    room = _units(layout.inner_width * 0.8, FOOTER_SIZE)
+    text = " · ".join(part for part in (regular.truncated(names, room - rest), f"run {about.run}") if part)
+    line = regular.single_line(text, room)
+    return join_tokens(DARK, b"BT", *_text_at(MARGIN, MARGIN, REGULAR, FOOTER_SIZE, line), b"ET", BLACK)
 
 
-def page_number(text: str, x: float) -> bytes:
+def draw_page_number(text: str, x: float) -> bytes:
     """Return operators that draw a part of the page number in the footer.
 
     Args:
         text: ASCII without parentheses or backslashes, since it is not escaped.
         x: left edge, in points.
     """
-    return joined(b"BT", *_text_at(x, MARGIN, REGULAR, FOOT, text.encode()), b"ET")
+    return join_tokens(b"BT", *_text_at(x, MARGIN, REGULAR, FOOTER_SIZE, text.encode()), b"ET")
 
 
 def _text_at(x: float, y: float, font: bytes, size: float, line: bytes) -> tuple[bytes, ...]:

@@ -32,7 +32,7 @@ _TWO_BYTE_CODES = (_THREE_BYTES - _TWO_BYTES) * _BYTE_VALUES
 _MAX_GLYPHS = 65_000
 """Maximum number of glyphs of the font, whose glyph numbers have two bytes."""
 _CODE_POINTS = 0x110000
-EMPTY = 110
+EMPTY_GLYPH_WIDTH = 110
 """Width of an empty glyph, in thousandths of an em. Text extraction treats two glyphs that are closer (poppler: 0.1 em)
 as one character drawn twice."""
 _LOCA_FORMAT_OFFSET = 50
@@ -40,7 +40,7 @@ _LOCA_FORMAT_OFFSET = 50
 
 Box = tuple[int, int, int, int]
 """Bounding box of a glyph, in thousandths of an em from its origin: left, lower, right and upper edge."""
-MOST_TEXT = 4
+MAX_TEXT_PER_CODE = 4
 """Maximum number of characters that one code can stand for, because PDF readers ignore ToUnicode entries of more than 8
 UTF-16 units. A longer text needs an ActualText."""
 _IDEOGRAMS = "cjk.ttf"
@@ -49,7 +49,7 @@ ESCAPED = {ord("("): b"\\(", ord(")"): b"\\)", ord("\\"): b"\\\\"}
 """The characters that a PDF string must escape, with their escapes."""
 
 
-class Source:
+class FontSource:
     """A font file of the folder `fonts`: its outlines, and its HarfBuzz font for shaping."""
 
     def __init__(self, name: str) -> None:
@@ -65,18 +65,18 @@ class Source:
         )
         self._boxes: dict[int, Box | None] = {}
 
-    def glyph(self, code_point: int) -> int:
+    def glyph_number(self, code_point: int) -> int:
         """Return the number of the glyph of a character; 0 if the font has none."""
         return self.font.get_nominal_glyph(code_point) or 0
 
     def width(self, glyph: int) -> int:
         """Return the advance width of a glyph, in thousandths of an em."""
         width = self.font.get_glyph_h_advance(glyph)
-        if not width and self.name == _IDEOGRAMS and (box := self.box(glyph)) and box[0] > 0:
+        if not width and self.name == _IDEOGRAMS and (box := self.bounding_box(glyph)) and box[0] > 0:
             return UNITS  # a few ideographs of this file have no width, so the next one would be drawn over them
         return width
 
-    def box(self, glyph: int) -> Box | None:
+    def bounding_box(self, glyph: int) -> Box | None:
         """Return the bounding box of a glyph; None if it is empty."""
         if glyph not in self._boxes:
             outline = self.outline(glyph)
@@ -89,9 +89,9 @@ class Source:
 
 
 @cache
-def source(name: str) -> Source:
+def font_file(name: str) -> FontSource:
     """Return a font file by its name; each is opened once per process."""
-    return Source(name)
+    return FontSource(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class _Slot:
 
     @property
     def outline(self) -> bytes:
-        return source(self.source).outline(self.glyph) if self.source else b""
+        return font_file(self.source).outline(self.glyph) if self.source else b""
 
 
 class Typeface:
@@ -130,18 +130,18 @@ class Typeface:
         self.name = name
         self._first = first
         self._names = (first, *fonts.FALLBACKS)
-        self._slots: list[_Slot] = [_Slot(first, 0, "", source(first).width(0))]
+        self._slots: list[_Slot] = [_Slot(first, 0, "", font_file(first).width(0))]
         self._by_glyph: dict[tuple[str, int, str], bytes] = {}
         self.widths = np.zeros(_CODE_POINTS, np.uint16)
         self.codes = np.zeros(_CODE_POINTS, np.uint32)
         self.complex = np.zeros(_CODE_POINTS, np.uint8)
         for code in range(_FIRST, _LAST + 1):
-            glyph = source(first).glyph(code)
-            self._slots.append(_Slot(first, glyph, chr(code), source(first).width(glyph)))
+            glyph = font_file(first).glyph_number(code)
+            self._slots.append(_Slot(first, glyph, chr(code), font_file(first).width(glyph)))
             self.widths[code] = self._slots[-1].width
             self.codes[code] = int.from_bytes(ESCAPED.get(code, bytes([code])), "big")
 
-    def learn(self, code_points: Iterable[int]) -> None:
+    def assign_codes(self, code_points: Iterable[int]) -> None:
         """Assign codes to characters that have none, and set `complex` for those that have to be shaped.
 
         `complex` is also set for characters that no font has, or for which the font has no room left.
@@ -152,46 +152,46 @@ class Typeface:
                 self.complex[code] = 1
                 self.codes[code] = 1  # not 0, so that callers do not look it up again
                 continue
-            encoded = self.code(*found, chr(code))
+            encoded = self.glyph_code(*found, chr(code))
             if encoded is None:
                 self.complex[code] = self.codes[code] = 1
                 continue
             self.codes[code] = int.from_bytes(encoded, "big")
-            self.widths[code] = source(found[0]).width(found[1])
+            self.widths[code] = font_file(found[0]).width(found[1])
 
-    def code(self, name: str, glyph: int, text: str) -> bytes | None:
+    def glyph_code(self, name: str, glyph: int, text: str) -> bytes | None:
         """Return the code of a glyph that stands for a text, adding it to the font; None if the font is full.
 
         Args:
             name: the font file.
             glyph: number of the glyph in that file.
-            text: only the first `MOST_TEXT` characters are used.
+            text: only the first `MAX_TEXT_PER_CODE` characters are used.
         """
-        key = (name, glyph, text[:MOST_TEXT])
+        key = (name, glyph, text[:MAX_TEXT_PER_CODE])
         if key not in self._by_glyph:
             if len(self._slots) >= _MAX_GLYPHS:
                 return None
             self._by_glyph[key] = _code(len(self._slots) - (_LAST - _FIRST + 2))
-            self._slots.append(_Slot(name, glyph, key[2], source(name).width(glyph) if name else EMPTY))
+            self._slots.append(_Slot(name, glyph, key[2], font_file(name).width(glyph) if name else EMPTY_GLYPH_WIDTH))
         return self._by_glyph[key]
 
-    def empty(self, text: str) -> bytes | None:
-        """Return the code of an empty glyph that stands for a text and is `EMPTY` wide; None if the font is full."""
-        return self.code("", 0, text)
+    def empty_glyph_code(self, text: str) -> bytes | None:
+        """Return the code of an empty glyph (`EMPTY_GLYPH_WIDTH`) that stands for a text; None if the font is full."""
+        return self.glyph_code("", 0, text)
 
-    def code_of(self, code_point: int) -> bytes:
+    def character_code(self, code_point: int) -> bytes:
         """Return the bytes of `codes` for a character."""
         code = int(self.codes[code_point])
         return code.to_bytes((code.bit_length() + 7) // 8, "big")
 
     def _find(self, code: int) -> tuple[str, int] | None:
         for name in self._names:
-            glyph = source(name).glyph(code)
+            glyph = font_file(name).glyph_number(code)
             if glyph:
                 return name, glyph
         return None
 
-    def source_of(self, code: int) -> str | None:
+    def font_file_of(self, code: int) -> str | None:
         """Return the font file that a character is drawn from; None if no font has it."""
         found = self._find(code)
         return found[0] if found else None
@@ -202,7 +202,7 @@ class Typeface:
     def slot_widths(self) -> list[int]:
         return [slot.width for slot in self._slots]
 
-    def box(self) -> tuple[int, int, int, int]:
+    def bounding_box(self) -> tuple[int, int, int, int]:
         """Return the bounding box of all glyphs together."""
         outlines = [slot.outline for slot in self._slots]
         boxes = [struct.unpack_from(">4h", outline, 2) for outline in outlines if outline]
@@ -304,7 +304,7 @@ def _needs_shaping(code: int) -> bool:
 
 def _truetype(template: str, outlines: Sequence[bytes], widths: Sequence[int]) -> bytes:
     """Return a TrueType file of outlines. Its header tables are adapted from the font file `template`."""
-    face = source(template).face
+    face = font_file(template).face
     padded = [outline + b"\0" * (-len(outline) % 4) for outline in outlines]
     loca = np.concatenate(([0], np.cumsum([len(outline) for outline in padded]))).astype(">u4")
     bearings = [struct.unpack_from(">h", outline, 2)[0] if outline else 0 for outline in outlines]

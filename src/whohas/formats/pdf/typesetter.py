@@ -13,14 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from whohas.formats.pdf.operators import joined, operation
+from whohas.formats.pdf.operators import join_tokens, operation
 from whohas.formats.pdf.shaping import BREAKS, IDEOGRAMS, Shaper
 from whohas.formats.pdf.typeface import ESCAPED, Typeface
 
 compute: Any = pyarrow.compute
 """Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
 
-NEXT_LINE = b")Tj T*("
+LINE_SEPARATOR = b")Tj T*("
 """Operators between two lines of a cell. They cannot occur within a text, because its parentheses are escaped."""
 
 _NOT_PLAIN = 1 << 40
@@ -33,7 +33,7 @@ _BREAK[IDEOGRAMS:] = True
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class ShapedColumn:
     """The typeset cells of a column.
 
     Attributes:
@@ -45,7 +45,7 @@ class Laid:
     lines: np.ndarray | None
 
 
-class Setter:
+class Typesetter:
     """Typesets columns of texts in a typeface."""
 
     def __init__(self, face: Typeface, leading: float) -> None:
@@ -63,7 +63,7 @@ class Setter:
             plain[care] = _DecodedColumn(self.face, column.take(pa.array(care))).widths()
         return plain
 
-    def lay(self, column: pa.StringArray, room: int, right: bool = False) -> Laid:
+    def shape(self, column: pa.StringArray, room: int, right: bool = False) -> ShapedColumn:
         """Typeset the cells of a column.
 
         Args:
@@ -76,7 +76,7 @@ class Setter:
         typeset = [(indexes, *self._typeset(column.take(pa.array(indexes)), room, indexes is wide))
                    for indexes in (care, wide) if indexes.size]  # fmt: skip
         if not typeset:
-            return Laid(cells, None)
+            return ShapedColumn(cells, None)
         order = np.arange(len(column))
         lines = np.ones(len(column), np.int64)
         # Replace cells: append their new versions, then take each cell by its index. Example: with a new version of
@@ -87,12 +87,12 @@ class Setter:
             lines[indexes] = counts
             end += len(indexes)
         cells = pa.concat_arrays([cells, *(replaced for _, replaced, _ in typeset)]).take(pa.array(order))
-        return Laid(cells, lines if lines.max() > 1 else None)
+        return ShapedColumn(cells, lines if lines.max() > 1 else None)
 
-    def tail(self, lines: int) -> bytes:
+    def advance_after_last_line(self, lines: int) -> bytes:
         """Return operators that end a cell of several lines and move back to its first line; empty for one line."""
         back = b"%.3f" % ((lines - 1) * self._leading)
-        return joined(b")Tj", operation(b"Td", 0, back), b"(") if lines > 1 else b""
+        return join_tokens(b")Tj", operation(b"Td", 0, back), b"(") if lines > 1 else b""
 
     def _plain_widths(self, column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         """Return the width of each cell as if it were ASCII, and the indexes of cells that are not plain ASCII.
@@ -125,11 +125,11 @@ class Setter:
             lines[shaped] = [len(cell) for cell in shaped_lines]
             order = np.arange(len(column))
             order[shaped] = len(column) + np.arange(len(shaped))
-            shaped_cells = pa.array([NEXT_LINE.join(cell) for cell in shaped_lines], pa.binary())
+            shaped_cells = pa.array([LINE_SEPARATOR.join(cell) for cell in shaped_lines], pa.binary())
             cells = pa.concat_arrays([cells, shaped_cells]).take(pa.array(order))
         most = int(lines.max(initial=1))
         if most > 1:
-            tails = pa.array([self.tail(n + 1) for n in range(most)], pa.binary())
+            tails = pa.array([self.advance_after_last_line(n + 1) for n in range(most)], pa.binary())
             cells = compute.binary_join_element_wise(cells, tails.take(pa.array(lines - 1)), b"")
         return cells, lines
 
@@ -155,7 +155,7 @@ class _DecodedColumn:
         self._codes = face.codes[points]
         unknown = points[self._codes == 0]
         if unknown.size:
-            face.learn(np.unique(unknown).tolist())
+            face.assign_codes(np.unique(unknown).tolist())
             self._codes = face.codes[points]
         self._width_sums = _cumulative(face.widths[points])
 
@@ -173,7 +173,7 @@ class _DecodedColumn:
         return np.diff(_cumulative(complex_points)[self._starts]) > 0
 
     def broken(self, room: int) -> tuple[pa.BinaryArray, np.ndarray]:
-        """Return the encoded cells, with `NEXT_LINE` between their lines, and the number of lines of each.
+        """Return the encoded cells, with `LINE_SEPARATOR` between their lines, and the number of lines of each.
 
         Args:
             room: maximum width of a line, in thousandths of an em.
@@ -186,7 +186,7 @@ class _DecodedColumn:
         line_starts = np.sort(np.concatenate((self._starts[:-1], cuts)), kind="stable")
         pieces = _binary_array(data, np.append(ends[line_starts], ends[-1]))
         cells = pa.ListArray.from_arrays(pa.array(_cumulative(lines), pa.int32()), pieces)
-        return compute.binary_join(cells, NEXT_LINE), lines
+        return compute.binary_join(cells, LINE_SEPARATOR), lines
 
     def _encoded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the concatenated codes of all characters, and the offset of each code, with the end of the last one.

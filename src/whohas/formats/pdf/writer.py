@@ -13,19 +13,19 @@ from threading import Thread
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.statement import Column
+from whohas.engine.statement import ResultColumn
 from whohas.formats import fonts
-from whohas.formats.base import About, Extract, Options
-from whohas.formats.display import texts
+from whohas.formats.base import Extract, ReportMetadata, WriteOptions
+from whohas.formats.display import display_texts
 from whohas.formats.pdf.document import Document, grey_profile, text_string
-from whohas.formats.pdf.layout import LEADING, MARGIN, Layout, Measure, lay_out
-from whohas.formats.pdf.metadata import information, xmp
-from whohas.formats.pdf.operators import joined, number
-from whohas.formats.pdf.pages import Batch, Frame, Page, Pages, Place, set_rows
-from whohas.formats.pdf.structure import MOST_CELLS, Marked, write_structure
-from whohas.formats.pdf.title import FOOT, Header, Line, foot, header, page_number, title_block
+from whohas.formats.pdf.layout import LEADING, MARGIN, ColumnWidths, PageLayout, choose_layout
+from whohas.formats.pdf.metadata import info_dictionary, xmp_packet
+from whohas.formats.pdf.operators import join_tokens, number
+from whohas.formats.pdf.pages import BookmarkTarget, Frame, Page, PageBatch, Pages, typeset_batches
+from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, write_structure
+from whohas.formats.pdf.title import FOOTER_SIZE, Header, TitleLine, draw_page_number, footer, header_row, title_block
 from whohas.formats.pdf.typeface import Typeface
-from whohas.formats.pdf.typesetter import Setter
+from whohas.formats.pdf.typesetter import Typesetter
 
 _CELLS, _BYTES = 3 << 16, 1 << 25
 """Approximate maximum number of cells, and of bytes, of a batch."""
@@ -43,19 +43,19 @@ _TOTAL = 28.0
 """Width reserved for the total number of pages in the footer, in points."""
 
 
-def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the rows of an extract to a PDF file."""
     columns = extract.rows.columns
-    regular = Setter(Typeface("R", fonts.REGULAR), LEADING)
-    bold = Setter(Typeface("B", fonts.BOLD), LEADING)
-    layout = lay_out(columns, _measures(extract, regular, bold, options.zone), options.page)
-    headers = [header(columns, panel, layout, bold.shaper) for panel in layout.panels]
+    regular = Typesetter(Typeface("R", fonts.REGULAR), LEADING)
+    bold = Typesetter(Typeface("B", fonts.BOLD), LEADING)
+    layout = choose_layout(columns, _measures(extract, regular, bold, options.zone), options.page)
+    headers = [header_row(columns, panel, layout, bold.shaper) for panel in layout.panels]
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
-    tagged = cells <= MOST_CELLS
+    tagged = cells <= MAX_TAGGED_CELLS
     lines = title_block(about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper)
     titles = list(_titles(lines, layout, tagged))
     with path.open("wb", buffering=1 << 20) as file:
-        book = _Book(Document(file), layout, headers, [title.roles for title in titles], tagged, about, regular)
+        book = _PdfWriter(Document(file), layout, headers, [title.roles for title in titles], tagged, about, regular)
         with _aside(book.add) as out:
             for title in titles[:-1]:
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
@@ -65,7 +65,7 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
             batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True)
-            for batch in _ahead(set_rows(batches, frame, regular)):
+            for batch in _ahead(typeset_batches(batches, frame, regular)):
                 pages.add(batch)
                 done += batch.count
                 extract.on_rows(done)
@@ -74,19 +74,24 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
     return ()
 
 
-def _measures(extract: Extract, regular: Setter, bold: Setter, zone: str) -> list[Measure]:
+def _measures(extract: Extract, regular: Typesetter, bold: Typesetter, zone: str) -> list[ColumnWidths]:
     columns = extract.rows.columns
     samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE))
     return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
 
 
 def _measure(
-    column: Column, place: int, samples: Sequence[pa.RecordBatch], regular: Setter, bold: Setter, zone: str
-) -> Measure:
-    cells = [regular.widths(texts(batch.column(place), column.type, zone)) for batch in samples]
-    return Measure(
+    column: ResultColumn,
+    place: int,
+    samples: Sequence[pa.RecordBatch],
+    regular: Typesetter,
+    bold: Typesetter,
+    zone: str,
+) -> ColumnWidths:
+    cells = [regular.widths(display_texts(batch.column(place), column.type, zone)) for batch in samples]
+    return ColumnWidths(
         header=bold.shaper.width(column.name) / 1000,
-        part=min(_LONGEST_PART, bold.shaper.longest(column.name) / 1000),
+        longest_part=min(_LONGEST_PART, bold.shaper.widest_part(column.name) / 1000),
         # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
     )
@@ -95,7 +100,7 @@ def _measure(
 class _Title:
     """The part of the title block that is on one page."""
 
-    def __init__(self, lines: Sequence[Line], layout: Layout, tagged: bool) -> None:
+    def __init__(self, lines: Sequence[TitleLine], layout: PageLayout, tagged: bool) -> None:
         self.roles: list[str] = []
         self.bottom = layout.top
         drawn: list[bytes] = []
@@ -103,16 +108,16 @@ class _Title:
             one = line.draw(self.bottom)
             if one and tagged:
                 mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.roles))
-                one = joined(mark, one, b"EMC\n")
+                one = join_tokens(mark, one, b"EMC\n")
                 self.roles.append(line.role)
             drawn.append(one)
             self.bottom -= line.height
         self.drawn = b"".join(drawn)
 
 
-def _titles(lines: Sequence[Line], layout: Layout, tagged: bool) -> Generator[_Title]:
+def _titles(lines: Sequence[TitleLine], layout: PageLayout, tagged: bool) -> Generator[_Title]:
     """Yield the title block page by page; long arguments need more than one page."""
-    some: list[Line] = []
+    some: list[TitleLine] = []
     room = layout.top - layout.bottom
     for line in lines:
         if some and sum(one.height for one in some) + line.height > room:
@@ -122,7 +127,7 @@ def _titles(lines: Sequence[Line], layout: Layout, tagged: bool) -> Generator[_T
     yield _Title(some, layout, tagged)
 
 
-def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
+def _ranges(pages: Pages, top: float, rows: int) -> list[BookmarkTarget]:
     """Return bookmarks to ranges of rows, such as `Rows 1 to 500`, for reports without groups."""
     if not rows:
         return []
@@ -130,12 +135,12 @@ def _ranges(pages: Pages, top: float, rows: int) -> list[Place]:
     starts = list(pages.starts[::step])
     ends = [*starts, rows][1:]
     return [
-        Place(f"Rows {start + 1:,} to {end:,}", page, top)
+        BookmarkTarget(f"Rows {start + 1:,} to {end:,}", page, top)
         for start, end, page in zip(starts, ends, pages.numbers[::step], strict=True)
     ]
 
 
-def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
+def _ahead(batches: Iterator[PageBatch]) -> Generator[PageBatch]:
     """Prefetch: yield the same batches, each read and typeset by a thread while the previous one is used."""
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, batches, None)
@@ -187,32 +192,32 @@ def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
         raise faults[0]
 
 
-class _Book:
+class _PdfWriter:
     """Writes pages into a PDF document, and the objects that all pages share."""
 
     def __init__(
         self,
         document: Document,
-        layout: Layout,
+        layout: PageLayout,
         headers: Sequence[Header],
         roles: Sequence[Sequence[str]],
         tagged: bool,
-        about: About,
-        regular: Setter,
+        about: ReportMetadata,
+        regular: Typesetter,
     ) -> None:
         self._document = document
         self._about = about
-        self._left = foot(about, layout, regular.shaper)
+        self._left = footer(about, layout, regular.shaper)
         self._layout = layout
         self._headers = headers
         self._roles = list(roles)
         self._tagged = tagged
-        self._root = document.reserve()
-        self._catalogue = document.reserve()
-        self._resources = document.reserve()
+        self._root = document.reserve_numbers()
+        self._catalogue = document.reserve_numbers()
+        self._resources = document.reserve_numbers()
         self._nodes: list[int] = []
         self._pages = array("L")
-        self._marked: list[Marked] = []
+        self._marked: list[MarkedContent] = []
         self._numbered = layout.width - MARGIN - _TOTAL
         self._advance = {char: regular.shaper.width(char) for char in "Page of,0123456789"}
 
@@ -222,27 +227,27 @@ class _Book:
         """Write a page."""
         document = self._document
         if len(self._pages) % _NODE == 0:
-            self._nodes.append(document.reserve())
+            self._nodes.append(document.reserve_numbers())
         place = len(self._pages)
-        streams = [document.reserve()]
+        streams = [document.reserve_numbers()]
         if page.title:
             # Uncompressed: the texts that differ between runs have a fixed length, so that all offsets stay the same.
-            document.stream(streams[0], page.title, packed=False)
-            streams.append(document.reserve())
-        document.stream(streams[-1], self._drawn(page, place))
-        number_of = document.reserve()
+            document.write_stream(streams[0], page.title, packed=False)
+            streams.append(document.reserve_numbers())
+        document.write_stream(streams[-1], self._drawn(page, place))
+        number_of = document.reserve_numbers()
         self._pages.append(number_of)
         refs = b" ".join(b"%d 0 R" % one for one in streams)
         more = b"/StructParents %d/Tabs/S" % place if self._tagged else b""
-        document.small(number_of, b"<</Type/Page/Parent %d 0 R/Resources %d 0 R/Contents[%b]%b>>" % (
+        document.write_compressed_object(number_of, b"<</Type/Page/Parent %d 0 R/Resources %d 0 R/Contents[%b]%b>>" % (
             self._nodes[-1], self._resources, refs, more,
         ))  # fmt: skip
         if self._tagged:
             lines = self._roles.pop(0) if page.title else ()
-            self._marked.append(Marked(lines, page.panel or 0, page.first, page.rows))
+            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows))
 
     def _drawn(self, page: Page, place: int) -> bytes:
-        return joined(
+        return join_tokens(
             b"/Artifact BMC\n", page.ground, b"EMC\n", self._header(page), page.body,
             b"/Artifact BMC ", self._foot(place), b"EMC\n",
         )  # fmt: skip
@@ -252,20 +257,22 @@ class _Book:
             return b""
         shown = self._headers[page.panel]
         if not page.first:
-            return joined(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
+            return join_tokens(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
         count = len(shown.cells)
         first = len(self._roles[0]) if page.title and self._roles else 0
         marks = [b"/TH<</MCID %d>>BDC" % (first + n) if self._tagged else b"" for n in range(count)]
-        return joined(b"/Artifact BMC ", shown.ground(page.top), b"EMC\n", shown.text(page.top, marks))
+        return join_tokens(
+            b"/Artifact BMC ", shown.draw_background(page.top), b"EMC\n", shown.draw_cells(page.top, marks)
+        )
 
     def _foot(self, place: int) -> bytes:
         text = f"Page {place + 1:,} of "
-        left = self._numbered - sum(map(self._advance.__getitem__, text)) * FOOT / 1000
-        return joined(b"/F Do", page_number(text, left), b"/T Do")
+        left = self._numbered - sum(map(self._advance.__getitem__, text)) * FOOTER_SIZE / 1000
+        return join_tokens(b"/F Do", draw_page_number(text, left), b"/T Do")
 
     # --- everything else
 
-    def close(self, bookmarks: Sequence[Place], faces: Sequence[Typeface]) -> None:
+    def close(self, bookmarks: Sequence[BookmarkTarget], faces: Sequence[Typeface]) -> None:
         """Write the objects that all pages share and finish the file."""
         document = self._document
         fonts_of = b"".join(b"/%b %d 0 R" % (face.name.encode(), _font(document, face)) for face in faces)
@@ -275,27 +282,29 @@ class _Book:
             *((b"H%d" % n, self._repeated(shown), True) for n, shown in enumerate(self._headers)),
         ]
         named = b"".join(b"/%b %d 0 R" % (name, self._form(drawn, packed, fonts_of)) for name, drawn, packed in forms)
-        document.small(self._resources, b"<</Font<<%b>>/XObject<<%b>>>>" % (fonts_of, named))
+        document.write_compressed_object(self._resources, b"<</Font<<%b>>/XObject<<%b>>>>" % (fonts_of, named))
         self._tree()
         facts = self._outline(bookmarks)
         if self._tagged:
             columns = [len(panel.columns) for panel in self._layout.panels]
             root = write_structure(document, self._pages, self._marked, columns)
             facts += b"/StructTreeRoot %d 0 R/MarkInfo<</Marked true>>" % root
-        metadata, profile, intent, info = (document.reserve() for _ in range(4))
-        document.stream(metadata, xmp(self._about, self._tagged), b"/Type/Metadata/Subtype/XML", packed=False)
-        document.stream(profile, grey_profile(), b"/N 1")
-        document.small(
+        metadata, profile, intent, info = (document.reserve_numbers() for _ in range(4))
+        document.write_stream(
+            metadata, xmp_packet(self._about, self._tagged), b"/Type/Metadata/Subtype/XML", packed=False
+        )
+        document.write_stream(profile, grey_profile(), b"/N 1")
+        document.write_compressed_object(
             intent,
             b"<</Type/OutputIntent/S/GTS_PDFA1/OutputConditionIdentifier(Grey, gamma 2.2)/Info(Grey, gamma 2.2)"
             b"/DestOutputProfile %d 0 R>>" % profile,
         )
-        document.small(
+        document.write_compressed_object(
             self._catalogue,
             b"<</Type/Catalog/Pages %d 0 R/Metadata %d 0 R/OutputIntents[%d 0 R]/Lang(en)"
             b"/ViewerPreferences<</DisplayDocTitle true>>%b>>" % (self._root, metadata, intent, facts),
         )
-        document.put(info, information(self._about))
+        document.write_object(info, info_dictionary(self._about))
         document.finish(self._catalogue, info, self._about.run.encode())
 
     def _tree(self) -> None:
@@ -304,67 +313,69 @@ class _Book:
             kids = self._pages[n * _NODE : (n + 1) * _NODE]
             refs = b" ".join(b"%d 0 R" % kid for kid in kids)
             facts = (self._root, len(kids), refs)
-            self._document.small(node, b"<</Type/Pages/Parent %d 0 R/Count %d/Kids[%b]>>" % facts)
+            self._document.write_compressed_object(node, b"<</Type/Pages/Parent %d 0 R/Count %d/Kids[%b]>>" % facts)
         refs = b" ".join(b"%d 0 R" % node for node in self._nodes)
         box = b" ".join(map(number, (0, 0, self._layout.width, self._layout.height)))
-        self._document.small(
+        self._document.write_compressed_object(
             self._root,
             b"<</Type/Pages/Count %d/Kids[%b]/MediaBox[%b]>>" % (count, refs, box),
         )
 
     def _form(self, drawn: bytes, packed: bool, fonts_of: bytes) -> int:
         box = b" ".join(map(number, (0, 0, self._layout.width, self._layout.height)))
-        form = self._document.reserve()
+        form = self._document.reserve_numbers()
         facts = b"/Type/XObject/Subtype/Form/BBox[%b]/Resources<</Font<<%b>>>>" % (box, fonts_of)
-        self._document.stream(form, drawn, facts, packed)
+        self._document.write_stream(form, drawn, facts, packed)
         return form
 
     def _total(self) -> bytes:
-        return page_number(f"{len(self._pages):,}", self._numbered)
+        return draw_page_number(f"{len(self._pages):,}", self._numbered)
 
     def _repeated(self, shown: Header) -> bytes:
         top = self._layout.top
-        return joined(shown.ground(top), shown.text(top, [b""] * len(shown.cells)))
+        return join_tokens(shown.draw_background(top), shown.draw_cells(top, [b""] * len(shown.cells)))
 
-    def _outline(self, bookmarks: Sequence[Place]) -> bytes:
+    def _outline(self, bookmarks: Sequence[BookmarkTarget]) -> bytes:
         if not bookmarks:
             return b""
         document = self._document
-        root = document.reserve()
-        first = document.reserve(len(bookmarks))
+        root = document.reserve_numbers()
+        first = document.reserve_numbers(len(bookmarks))
         last = first + len(bookmarks) - 1
         for n, place in enumerate(bookmarks, first):
             around = (b"/Prev %d 0 R" % (n - 1) if n > first else b"") + (
                 b"/Next %d 0 R" % (n + 1) if n < last else b""
             )
             where = (text_string(place.text), root, around, self._pages[place.page], number(place.top))
-            document.small(n, b"<</Title %b/Parent %d 0 R%b/Dest[%d 0 R/XYZ null %b null]>>" % where)
-        document.small(root, b"<</Type/Outlines/First %d 0 R/Last %d 0 R/Count %d>>" % (first, last, len(bookmarks)))
+            document.write_compressed_object(n, b"<</Title %b/Parent %d 0 R%b/Dest[%d 0 R/XYZ null %b null]>>" % where)
+        document.write_compressed_object(
+            root, b"<</Type/Outlines/First %d 0 R/Last %d 0 R/Count %d>>" % (first, last, len(bookmarks))
+        )
         return b"/Outlines %d 0 R/PageMode/UseOutlines" % root
 
 
 def _font(document: Document, face: Typeface) -> int:
     """Write a font with the glyphs that were used."""
-    font, descendant, descriptor, program, codes, unicode = (document.reserve() for _ in range(6))
+    font, descendant, descriptor, program, codes, unicode = (document.reserve_numbers() for _ in range(6))
     name = b"WHOHAS+whohas-%b" % face.name.encode()
     data = face.to_truetype()
-    document.stream(program, data, b"/Length1 %d" % len(data))
+    document.write_stream(program, data, b"/Length1 %d" % len(data))
     system = b"/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>"
-    document.stream(codes, face.to_cmap(), b"/Type/CMap/CMapName/%b-codes%b" % (face.name.encode(), system))
-    document.stream(unicode, face.to_unicode())
-    box = b" ".join(b"%d" % one for one in face.box())
-    document.small(
+    document.write_stream(codes, face.to_cmap(), b"/Type/CMap/CMapName/%b-codes%b" % (face.name.encode(), system))
+    document.write_stream(unicode, face.to_unicode())
+    box = b" ".join(b"%d" % one for one in face.bounding_box())
+    document.write_compressed_object(
         descriptor,
         b"<</Type/FontDescriptor/FontName/%b/Flags 4/FontBBox[%b]/ItalicAngle 0/Ascent 1069/Descent -293"
         b"/CapHeight 714/StemV 80/FontFile2 %d 0 R>>" % (name, box, program),
     )
     widths = b" ".join(b"%d" % width for width in face.slot_widths)
-    document.small(
+    document.write_compressed_object(
         descendant,
         b"<</Type/Font/Subtype/CIDFontType2/BaseFont/%b%b/FontDescriptor %d 0 R/CIDToGIDMap/Identity/W[0[%b]]>>"
         % (name, system, descriptor, widths),
     )
-    document.small(
+    document.write_compressed_object(
         font,
         b"<</Type/Font/Subtype/Type0/BaseFont/%b/Encoding %d 0 R/DescendantFonts[%d 0 R]/ToUnicode %d 0 R>>"
         % (name, codes, descendant, unicode),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from whohas.formats.base import About, Extract, Format, Options
+from whohas.formats.base import Extract, Format, ReportMetadata, WriteOptions
 
 
-def _write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def _write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     from whohas.formats.xlsx.writer import write
 
     return write(extract, path, about, options)
@@ -21,6 +21,6 @@ FORMATS = (
         "An Excel workbook: typed cells, a frozen header with filters, and a sheet that describes the run.",
         write=_write,
         streams=False,
-        weight=3.0,
+        relative_time=3.0,
     ),
 )

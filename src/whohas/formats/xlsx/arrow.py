@@ -14,7 +14,7 @@ pc: Final[Any] = pyarrow.compute
 
 
 @lru_cache(maxsize=1 << 14)
-def constant(text: str) -> pa.StringScalar:
+def constant_text_column(text: str) -> pa.StringScalar:
     """Return a cached Arrow scalar of a text, for a text that is the same in every row.
 
     The cache is needed because pyarrow tries to import `dateutil` for each scalar; if it is not installed, that takes
@@ -28,7 +28,7 @@ def offsets(texts: pa.StringArray) -> np.ndarray:
     return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
 
 
-def content(texts: pa.StringArray) -> bytes:
+def utf8_bytes(texts: pa.StringArray) -> bytes:
     """Return the concatenated UTF-8 of all texts."""
     data = texts.buffers()[2]
     if data is None or not len(texts):
@@ -37,7 +37,7 @@ def content(texts: pa.StringArray) -> bytes:
     return bytes(memoryview(data)[places[0] : places[-1]])
 
 
-def only(texts: pa.StringArray, chosen: np.ndarray) -> pa.StringArray:
+def mask_texts(texts: pa.StringArray, chosen: np.ndarray) -> pa.StringArray:
     """Return the texts with nulls where `chosen` is false, without a copy of their bytes."""
     if chosen.all():
         return texts

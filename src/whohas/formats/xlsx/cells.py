@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.statement import Column, ColumnType
-from whohas.formats.display import texts
-from whohas.formats.xlsx.arrow import constant, offsets, only, pc
-from whohas.formats.xlsx.escape import escape, escaped
-from whohas.formats.xlsx.parts import HEADER, INTEGER, QUOTED, TIME
+from whohas.engine.statement import ColumnType, ResultColumn
+from whohas.formats.display import display_texts
+from whohas.formats.xlsx.arrow import constant_text_column, mask_texts, offsets, pc
+from whohas.formats.xlsx.escape import escape, escape_texts
+from whohas.formats.xlsx.parts import HEADER, INTEGER, QUOTE_PREFIXED, TIME
 
 _EXACT_INTEGERS = 1 << 53
 """2**53. Cells are doubles, which represent all integers below this exactly; others are written as texts."""
@@ -49,7 +49,7 @@ def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: in
     """Return the row elements of a batch, in UTF-8.
 
     Args:
-        columns: the columns of the batch, as returned by `shown`.
+        columns: the columns of the batch, as returned by `display_columns`.
         types: the type of each column.
         first: number of the first row in the sheet, from 1.
         zone: the IANA time zone of times.
@@ -66,10 +66,10 @@ def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: in
     return memoryview(rows.buffers()[2])[: offsets(rows)[-1]]
 
 
-def shown(batch: pa.RecordBatch, columns: Sequence[Column], zone: str) -> list[pa.Array]:
-    """Return the columns of a batch, those of type `text` and `texts` as display texts; a null is an empty text."""
+def display_columns(batch: pa.RecordBatch, columns: Sequence[ResultColumn], zone: str) -> list[pa.Array]:
+    """Return the columns of a batch, those of type `text` and lists as display texts; a null is an empty text."""
     return [
-        texts(values, column.type, zone) if column.type in ("text", "texts") else values
+        display_texts(values, column.type, zone) if column.type in ("text", "texts") else values
         for values, column in zip(batch.columns, columns, strict=True)
     ]
 
@@ -103,13 +103,13 @@ def _cell_xml(number: int, place: int, value: str | int, style: int) -> str:
     begin = f'<c r="{column_letters(place)}{number}"'
     if isinstance(value, int):
         return f'{begin} s="{INTEGER}"><v>{value}</v></c>'
-    style = QUOTED if not style and value[:1] in ("=", "+", "-", "@") else style
+    style = QUOTE_PREFIXED if not style and value[:1] in ("=", "+", "-", "@") else style
     attribute = f' s="{style}"' if style else ""
     return f'{begin}{attribute} t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
 
 
 def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.StringArray:
-    arrays = [constant(part) if isinstance(part, str) else part for part in (*parts, "")]
+    arrays = [constant_text_column(part) if isinstance(part, str) else part for part in (*parts, "")]
     return pc.binary_join_element_wise(*arrays, null_handling=nulls)
 
 
@@ -118,7 +118,7 @@ def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
         case "text" | "texts":
             yield from _texts(column)
         case "boolean":
-            yield _Cells(' t="b"', pc.if_else(column, constant("1"), constant("0")))
+            yield _Cells(' t="b"', pc.if_else(column, constant_text_column("1"), constant_text_column("0")))
         case "integer":
             integers = np.asarray(column.fill_null(0))
             fits = (integers > -_EXACT_INTEGERS) & (integers < _EXACT_INTEGERS)
@@ -131,7 +131,7 @@ def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
 
 
 def _texts(values: pa.StringArray) -> Iterator[_Cells]:
-    values = escaped(values)
+    values = escape_texts(values)
     places = offsets(values)
     filled = places[1:] > places[:-1]
     if not filled.any():
@@ -139,20 +139,20 @@ def _texts(values: pa.StringArray) -> Iterator[_Cells]:
     data = np.frombuffer(values.buffers()[2], np.uint8)
     formula = filled.copy()
     formula[filled] = _FORMULA[data[places[:-1][filled]]]
-    yield _Cells(' t="inlineStr"', only(values, filled & ~formula), text=True)
+    yield _Cells(' t="inlineStr"', mask_texts(values, filled & ~formula), text=True)
     if formula.any():
         # `quotePrefix`, because some spreadsheets parse a text as a formula when a user edits its cell
-        yield _Cells(f' s="{QUOTED}" t="inlineStr"', only(values, formula), text=True)
+        yield _Cells(f' s="{QUOTE_PREFIXED}" t="inlineStr"', mask_texts(values, formula), text=True)
 
 
 def _numbers(
     column: pa.Array, values: pa.StringArray, fits: np.ndarray, style: int, type: ColumnType, zone: str
 ) -> Iterator[_Cells]:
     valid = np.asarray(column.is_valid())
-    yield _Cells(f' s="{style}"', only(values, valid & fits))
+    yield _Cells(f' s="{style}"', mask_texts(values, valid & fits))
     if not fits[valid].all():
         others = pc.if_else(pa.array(fits), None, column)
-        yield _Cells(' t="inlineStr"', only(texts(others, type, zone), valid & ~fits), text=True)
+        yield _Cells(' t="inlineStr"', mask_texts(display_texts(others, type, zone), valid & ~fits), text=True)
 
 
 def _days(column: pa.TimestampArray, zone: str) -> np.ndarray:

@@ -12,7 +12,7 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from whohas.formats.xlsx.arrow import content, pc
+from whohas.formats.xlsx.arrow import pc, utf8_bytes
 
 _LOOKS_ESCAPED = r"_x([0-9A-Fa-f]{4})"
 """Matches an escape sequence without its last underscore, which may be the first one of the next sequence."""
@@ -24,9 +24,9 @@ _CONTROLS = {chr(code): f"_x{code:04X}_" for code in range(0x20) if chr(code) no
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def escaped(texts: pa.StringArray) -> pa.StringArray:
+def escape_texts(texts: pa.StringArray) -> pa.StringArray:
     """Return texts escaped as XML content of cells. There must be no nulls."""
-    data = content(texts)
+    data = utf8_bytes(texts)
     if b"_x" in data:
         texts = pc.replace_substring_regex(texts, pattern=_LOOKS_ESCAPED, replacement=r"_x005F_x\1")
     controls = data and np.frombuffer(data, np.uint8).min() < 0x20
@@ -38,11 +38,11 @@ def escaped(texts: pa.StringArray) -> pa.StringArray:
 
 
 def escape(text: str) -> str:
-    """Return one text escaped as by `escaped`."""
-    return escaped(pa.array([text], pa.string()))[0].as_py()
+    """Return one text escaped as by `escape_texts`."""
+    return escape_texts(pa.array([text], pa.string()))[0].as_py()
 
 
-def plain(text: str) -> str:
+def escape_attribute(text: str) -> str:
     """Return a text escaped for parts that do not support `_xHHHH_`, and for attributes in double quotes.
 
     Characters that XML does not allow are replaced by U+FFFD.

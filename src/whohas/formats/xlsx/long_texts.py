@@ -14,7 +14,7 @@ import pyarrow as pa
 from whohas.formats.streaming import BLOCK
 from whohas.formats.xlsx.arrow import offsets
 from whohas.formats.xlsx.cells import column_letters, row_xml
-from whohas.formats.xlsx.sheet_names import Names
+from whohas.formats.xlsx.sheet_names import SheetNames
 
 NAME = "Long texts"
 COLUMNS = ("Sheet", "Cell", "Part", "Text")
@@ -24,7 +24,7 @@ CELL_LENGTH = 32_767
 
 
 @dataclass(slots=True)
-class LongSheet:
+class PieceSheet:
     """A sheet of pieces of long texts.
 
     Attributes:
@@ -51,13 +51,13 @@ class LongTexts:
         count: number of long texts.
     """
 
-    def __init__(self, folder: Path, names: Names, limit: int) -> None:
+    def __init__(self, folder: Path, names: SheetNames, limit: int) -> None:
         self._folder, self._names, self._limit = folder, names, limit
         self._file: BinaryIO | None = None
-        self.sheets: list[LongSheet] = []
+        self.sheets: list[PieceSheet] = []
         self.count = 0
 
-    def fit(self, text: str, sheet: str, cell: str) -> str:
+    def shorten_text(self, text: str, sheet: str, cell: str) -> str:
         """Return the text of a cell: unchanged if it fits, else its beginning and a reference to the sheet of pieces.
 
         Args:
@@ -74,8 +74,8 @@ class LongTexts:
             self._add(sheet, cell, part, piece)
         return next(_pieces(text, CELL_LENGTH - _units(reference))) + reference
 
-    def fit_columns(self, columns: Sequence[pa.Array], sheet: str, first: int) -> list[pa.Array]:
-        """Return the columns of a batch with `fit` applied to every text. Columns of texts must have no nulls.
+    def shorten_columns(self, columns: Sequence[pa.Array], sheet: str, first: int) -> list[pa.Array]:
+        """Return the columns of a batch with `shorten_text` applied to every text. Columns of texts must have no nulls.
 
         Args:
             sheet: name of the sheet of the rows.
@@ -85,10 +85,10 @@ class LongTexts:
         shown: dict[int, dict[int, str]] = {}
         for row, place in long:
             text = columns[place][row].as_py()
-            shown.setdefault(place, {})[row] = self.fit(text, sheet, f"{column_letters(place)}{first + row}")
+            shown.setdefault(place, {})[row] = self.shorten_text(text, sheet, f"{column_letters(place)}{first + row}")
         return [_replaced(column, shown[place]) if place in shown else column for place, column in enumerate(columns)]
 
-    def copy_rows(self, sheet: LongSheet, file: BinaryIO) -> None:
+    def copy_rows(self, sheet: PieceSheet, file: BinaryIO) -> None:
         """Write the XML of the rows of a sheet, without its header. Call it for all `sheets` in order."""
         assert self._file is not None
         if sheet is self.sheets[0]:
@@ -102,13 +102,13 @@ class LongTexts:
         if self._file is not None:
             self._file.close()
 
-    def _add(self, sheet: str, cell: str, part: int, piece: str) -> LongSheet:
+    def _add(self, sheet: str, cell: str, part: int, piece: str) -> PieceSheet:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close
         if not self.sheets:
-            self.sheets.append(LongSheet(NAME))
+            self.sheets.append(PieceSheet(NAME))
         elif self.sheets[-1].rows == self._limit:
-            self.sheets.append(LongSheet(self._names.new(NAME)))
+            self.sheets.append(PieceSheet(self._names.unique_sheet_name(NAME)))
         place = self.sheets[-1]
         place.rows += 1
         place.length += self._file.write(row_xml(place.rows, (sheet, cell, part, piece)).encode())

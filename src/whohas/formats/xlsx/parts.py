@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from whohas.formats.base import About, PageSize
-from whohas.formats.xlsx.escape import plain
+from whohas.formats.base import PageSize, ReportMetadata
+from whohas.formats.xlsx.escape import escape_attribute
 from whohas.formats.xlsx.sheet_names import quoted
 
-HEADER, INTEGER, TIME, QUOTED, WRAPPED = range(1, 6)
+HEADER, INTEGER, TIME, QUOTE_PREFIXED, WRAPPED = range(1, 6)
 """Styles of cells, as indexes into `cellXfs`."""
 
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -34,7 +34,7 @@ class Sheet:
     Attributes:
         number: number of its file, from 1.
         name: name that is shown on its tab.
-        cells: range of all its rows, with the header: `A1:N100`.
+        cell_range: range of all its rows, with the header: `A1:N100`.
         widths: widths of its columns, in characters.
         filtered: whether the header has filter buttons.
         page: paper size for printing.
@@ -42,7 +42,7 @@ class Sheet:
 
     number: int
     name: str
-    cells: str
+    cell_range: str
     widths: Sequence[int]
     filtered: bool = False
     page: PageSize = "a4"
@@ -52,7 +52,7 @@ class Sheet:
         return f"xl/worksheets/sheet{self.number}.xml"
 
     @property
-    def head(self) -> str:
+    def begin_xml(self) -> str:
         """XML before the first row, with the header row frozen."""
         widths = "".join(
             f'<col min="{place}" max="{place}" width="{width}" customWidth="1"/>'
@@ -61,7 +61,7 @@ class Sheet:
         selected = ' tabSelected="1"' if self.number == 1 else ""
         return (
             f'{_XML}<worksheet xmlns="{_MAIN}"><sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
-            f'<dimension ref="{self.cells}"/>'
+            f'<dimension ref="{self.cell_range}"/>'
             f'<sheetViews><sheetView{selected} workbookViewId="0">'
             '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
             '<selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView></sheetViews>'
@@ -69,11 +69,11 @@ class Sheet:
         )
 
     @property
-    def foot(self) -> str:
+    def end_xml(self) -> str:
         """XML after the last row."""
-        filtering = f'<autoFilter ref="{self.cells}"/>' if self.filtered else ""
+        filtering = f'<autoFilter ref="{self.cell_range}"/>' if self.filtered else ""
         # otherwise Excel marks each text of digits, such as an employee number, with a warning
-        numbers = f'<ignoredErrors><ignoredError sqref="{self.cells}" numberStoredAsText="1"/></ignoredErrors>'
+        numbers = f'<ignoredErrors><ignoredError sqref="{self.cell_range}" numberStoredAsText="1"/></ignoredErrors>'
         return f"</sheetData>{filtering}{self._printing}{numbers}</worksheet>\n"
 
     @property
@@ -87,7 +87,7 @@ class Sheet:
         )
 
 
-def parts_before(about: About) -> dict[str, str]:
+def fixed_parts(about: ReportMetadata) -> dict[str, str]:
     """Return the files of a workbook that do not depend on its sheets, by name."""
     return {
         "_rels/.rels": _RELATIONS,
@@ -97,7 +97,7 @@ def parts_before(about: About) -> dict[str, str]:
     }
 
 
-def parts_after(sheets: Sequence[Sheet]) -> dict[str, str]:
+def sheet_list_parts(sheets: Sequence[Sheet]) -> dict[str, str]:
     """Return the files that list the sheets, by name.
 
     Args:
@@ -143,15 +143,15 @@ _STYLES = (
 )
 
 
-def _core(about: About) -> str:
+def _core(about: ReportMetadata) -> str:
     time = f"{about.started_at:%Y-%m-%dT%H:%M:%SZ}"
-    creator = plain(about.launcher)
+    creator = escape_attribute(about.launcher)
     return (
         f'{_XML}<cp:coreProperties xmlns:cp="{_PACKAGE}/metadata/core-properties" '
         'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-        f"<dc:title>{plain(about.title)}</dc:title><dc:creator>{creator}</dc:creator>"
-        f"<dc:description>{plain(about.description)}</dc:description>"
+        f"<dc:title>{escape_attribute(about.title)}</dc:title><dc:creator>{creator}</dc:creator>"
+        f"<dc:description>{escape_attribute(about.description)}</dc:description>"
         f"<cp:lastModifiedBy>{creator}</cp:lastModifiedBy>"
         f'<dcterms:created xsi:type="dcterms:W3CDTF">{time}</dcterms:created>'
         f'<dcterms:modified xsi:type="dcterms:W3CDTF">{time}</dcterms:modified></cp:coreProperties>\n'
@@ -160,18 +160,20 @@ def _core(about: About) -> str:
 
 def _workbook(sheets: Sequence[Sheet]) -> str:
     listed = "".join(
-        f'<sheet name="{plain(sheet.name)}" sheetId="{sheet.number}" r:id="rId{sheet.number}"/>' for sheet in sheets
+        f'<sheet name="{escape_attribute(sheet.name)}" sheetId="{sheet.number}" r:id="rId{sheet.number}"/>'
+        for sheet in sheets
     )
     # Excel needs only `autoFilter`, but some other spreadsheets show the filter only with these names
     filters = "".join(
         f'<definedName name="_xlnm._FilterDatabase" localSheetId="{place}" hidden="1">'
-        f"{plain(quoted(sheet.name))}!{_absolute(sheet.cells)}</definedName>"
+        f"{escape_attribute(quoted(sheet.name))}!{_absolute(sheet.cell_range)}</definedName>"
         for place, sheet in enumerate(sheets)
         if sheet.filtered
     )
     # repeat the header row on each printed page
     titles = "".join(
-        f'<definedName name="_xlnm.Print_Titles" localSheetId="{place}">{plain(quoted(sheet.name))}!$1:$1</definedName>'
+        f'<definedName name="_xlnm.Print_Titles" localSheetId="{place}">'
+        f"{escape_attribute(quoted(sheet.name))}!$1:$1</definedName>"
         for place, sheet in enumerate(sheets)
     )
     return (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-LENGTH = 31
+MAX_NAME_LENGTH = 31
 """Maximum length of a sheet name, in UTF-16 units."""
 
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 _RESERVED = ("History",)
 
 
-class Names:
+class SheetNames:
     """Generates sheet names that are unique within a workbook, regardless of case.
 
     Args:
@@ -21,14 +21,14 @@ class Names:
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in (*_RESERVED, *taken)}
 
-    def new(self, title: str) -> str:
-        """Return a new sheet name for a title: `Accounts` the first time, then `Accounts (2)`."""
+    def unique_sheet_name(self, title: str) -> str:
+        """Return a new sheet name for a title: `AccountSections` the first time, then `Accounts (2)`."""
         title = _trimmed(_FORBIDDEN.sub(" ", title)) or "Report"
-        name, number = _cut(title, LENGTH), 1
+        name, number = _cut(title, MAX_NAME_LENGTH), 1
         while name.casefold() in self._taken:
             number += 1
             end = f" ({number})"
-            name = _cut(title, LENGTH - len(end)) + end
+            name = _cut(title, MAX_NAME_LENGTH - len(end)) + end
         self._taken.add(name.casefold())
         return name
 

@@ -12,16 +12,16 @@ import pyarrow as pa
 
 from whohas.engine.statement import ColumnType
 from whohas.errors import InvalidArguments
-from whohas.formats.base import About, Extract, Options, PageSize
-from whohas.formats.display import moment, texts
+from whohas.formats.base import Extract, PageSize, ReportMetadata, WriteOptions
+from whohas.formats.display import display_texts, format_time
 from whohas.formats.xlsx import long_texts
 from whohas.formats.xlsx.arrow import pc
-from whohas.formats.xlsx.cells import column_letters, header_xml, row_xml, rows_xml, shown
+from whohas.formats.xlsx.cells import column_letters, display_columns, header_xml, row_xml, rows_xml
 from whohas.formats.xlsx.long_texts import CELL_LENGTH, LongTexts
-from whohas.formats.xlsx.parts import WRAPPED, Sheet, parts_after, parts_before
-from whohas.formats.xlsx.sheet_names import Names
-from whohas.formats.zip import Archive, open_zip
-from whohas.plurals import counted
+from whohas.formats.xlsx.parts import WRAPPED, Sheet, fixed_parts, sheet_list_parts
+from whohas.formats.xlsx.sheet_names import SheetNames
+from whohas.formats.zip import ZipArchive, open_zip
+from whohas.plurals import pluralize
 
 ROWS = 1_048_576
 COLUMNS = 16_384
@@ -37,7 +37,7 @@ _NARROWEST, _WIDEST = 8, 60
 _TIME_WIDTH = len("2026-11-23 14:05:09")
 
 
-def write(extract: Extract, path: Path, about: About, options: Options) -> Sequence[str]:
+def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the rows to an XLSX file and return notes for readers: several sheets of rows, shortened texts.
 
     Raises:
@@ -49,10 +49,10 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
             f"An XLSX sheet has {COLUMNS:,} columns at most, and this report has {len(columns):,}: choose another "
             "format, such as CSV."
         )
-    names = Names(_ABOUT, long_texts.NAME)
+    names = SheetNames(_ABOUT, long_texts.NAME)
     sheets = _row_sheets(extract, names, about, options)
     with closing(LongTexts(path.parent, names, ROWS)) as long, open_zip(path, about.started_at) as archive:
-        for name, text in parts_before(about).items():
+        for name, text in fixed_parts(about).items():
             _put(archive, name, text)
         _write_rows(archive, extract, sheets, long, options)
         facts = _fit_facts(_facts(extract, about, options), long)
@@ -60,38 +60,42 @@ def write(extract: Extract, path: Path, about: About, options: Options) -> Seque
         facts += (("Note", note) for note in notes)
         sheets += _write_long_texts(archive, len(sheets) + 1, long, options.page)
         sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
-        for name, text in parts_after(sheets).items():
+        for name, text in sheet_list_parts(sheets).items():
             _put(archive, name, text)
     return notes
 
 
-def _row_sheets(extract: Extract, names: Names, about: About, options: Options) -> list[Sheet]:
+def _row_sheets(extract: Extract, names: SheetNames, about: ReportMetadata, options: WriteOptions) -> list[Sheet]:
     widths = _widths(extract, options.zone)
     last = column_letters(len(widths) - 1)
     sheets: list[Sheet] = []
     for start in range(0, extract.count or 1, ROWS - 1):
         rows = min(ROWS, 1 + extract.count - start)
-        name = names.new(extract.rows.name or about.title)
+        name = names.unique_sheet_name(extract.rows.name or about.title)
         sheets.append(Sheet(len(sheets) + 1, name, f"A1:{last}{rows}", widths, True, options.page))
     return sheets
 
 
-def _write_rows(archive: Archive, extract: Extract, sheets: Sequence[Sheet], long: LongTexts, options: Options) -> None:
+def _write_rows(
+    archive: ZipArchive, extract: Extract, sheets: Sequence[Sheet], long: LongTexts, options: WriteOptions
+) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    names = [long.fit(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)]
+    names = [
+        long.shorten_text(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)
+    ]
     batches, done = _batches(extract), 0
     for sheet in sheets:
         with archive.entry(sheet.path) as place, place.open("wb") as file:
-            file.write((sheet.head + header_xml(names)).encode())
+            file.write((sheet.begin_xml + header_xml(names)).encode())
             row = 2
             while row <= ROWS and (batch := next(batches, None)) is not None:
-                values = long.fit_columns(shown(batch, columns, options.zone), sheet.name, row)
+                values = long.shorten_columns(display_columns(batch, columns, options.zone), sheet.name, row)
                 file.write(rows_xml(values, types, row, options.zone))
                 row += len(batch)
                 done += len(batch)
                 extract.on_rows(done)
-            file.write(sheet.foot.encode())
+            file.write(sheet.end_xml.encode())
 
 
 def _batches(extract: Extract) -> Iterator[pa.RecordBatch]:
@@ -114,7 +118,7 @@ def _widths(extract: Extract, zone: str) -> list[int]:
     widths = [_width(pa.array([column.name])) + 2 for column in columns]  # room for the filter's button
     for batch in extract.batches(min(_SAMPLE_BATCH, extract.batch_size(_CELLS, _BYTES)), _SAMPLE):
         for place, (values, column) in enumerate(zip(batch.columns, columns, strict=True)):
-            width = _TIME_WIDTH if column.type == "time" else _width(texts(values, column.type, zone))
+            width = _TIME_WIDTH if column.type == "time" else _width(display_texts(values, column.type, zone))
             widths[place] = max(widths[place], width)
     return [min(max(width + 1, _NARROWEST), _WIDEST) for width in widths]
 
@@ -131,7 +135,7 @@ def _notes(sheets: Sequence[Sheet], long: LongTexts) -> list[str]:
     if len(sheets) > 1:
         notes.append(f"The rows are on {len(sheets)} sheets: one holds {ROWS:,}, its header with them.")
     if long.count:
-        texts = counted(long.count, "text is", "texts are")
+        texts = pluralize(long.count, "text is", "texts are")
         notes.append(
             f"{texts} longer than the {CELL_LENGTH:,} characters that a cell holds: the cell shows the begin, and the "
             f"sheet '{long_texts.NAME}' has all of it in pieces."
@@ -139,9 +143,9 @@ def _notes(sheets: Sequence[Sheet], long: LongTexts) -> list[str]:
     return notes
 
 
-def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, str | int]]:
+def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> list[tuple[str, str | int]]:
     part = [("Part", extract.rows.name)] if extract.rows.name else []
-    loaded = [("Loaded", moment(about.loaded_at, options.zone))] if about.loaded else []
+    loaded = [("Loaded", format_time(about.loaded_at, options.zone))] if about.loaded else []
     gaps = [("Data", about.gaps)] if about.gaps else []
     org = [("Organisation", about.org)] if about.org else []
     return [
@@ -151,7 +155,7 @@ def _facts(extract: Extract, about: About, options: Options) -> list[tuple[str, 
         ("Type", about.report),
         *((f"Argument {name}", _argument_text(value)) for name, value in about.arguments.items()),
         ("Launched by", about.launcher),
-        ("Started", moment(about.started_at, options.zone)),
+        ("Started", format_time(about.started_at, options.zone)),
         ("Snapshot", about.snapshot),
         *loaded,
         *gaps,
@@ -168,7 +172,7 @@ def _argument_text(value: object) -> str:
 
 def _fit_facts(facts: Sequence[tuple[str, str | int]], long: LongTexts) -> list[tuple[str, str | int]]:
     return [
-        (_encodable(fact), long.fit(_encodable(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
+        (_encodable(fact), long.shorten_text(_encodable(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
         for row, (fact, value) in enumerate(facts, 2)
     ]
 
@@ -178,25 +182,25 @@ def _encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _write_long_texts(archive: Archive, number: int, long: LongTexts, page: PageSize) -> list[Sheet]:
+def _write_long_texts(archive: ZipArchive, number: int, long: LongTexts, page: PageSize) -> list[Sheet]:
     sheets: list[Sheet] = []
     for long_sheet in long.sheets:
         sheet = Sheet(number + len(sheets), long_sheet.name, f"A1:D{long_sheet.rows}", (31, 12, 8, _WIDEST), page=page)
         with archive.entry(sheet.path) as place, place.open("wb") as file:
-            file.write((sheet.head + header_xml(long_texts.COLUMNS)).encode())
+            file.write((sheet.begin_xml + header_xml(long_texts.COLUMNS)).encode())
             long.copy_rows(long_sheet, file)
-            file.write(sheet.foot.encode())
+            file.write(sheet.end_xml.encode())
         sheets.append(sheet)
     return sheets
 
 
-def _write_about(archive: Archive, number: int, facts: Sequence[tuple[str, str | int]], page: PageSize) -> Sheet:
+def _write_about(archive: ZipArchive, number: int, facts: Sequence[tuple[str, str | int]], page: PageSize) -> Sheet:
     sheet = Sheet(number, _ABOUT, f"A1:B{len(facts) + 1}", (24, 100), page=page)
     rows = "".join(row_xml(row, fact, WRAPPED) for row, fact in enumerate(facts, 2))
-    _put(archive, sheet.path, sheet.head + header_xml(("Fact", "Value")) + rows + sheet.foot)
+    _put(archive, sheet.path, sheet.begin_xml + header_xml(("Fact", "Value")) + rows + sheet.end_xml)
     return sheet
 
 
-def _put(archive: Archive, name: str, text: str) -> None:
+def _put(archive: ZipArchive, name: str, text: str) -> None:
     with archive.entry(name) as place:
         place.write_bytes(text.encode())

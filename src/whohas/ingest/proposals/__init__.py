@@ -9,7 +9,7 @@ The modules, in the order in which the data passes them::
     written    TOML with a reason for each line
 """
 
-from whohas.ingest.proposals.propose import Proposal, proposal, propose
-from whohas.ingest.proposals.several import NotOneSource
+from whohas.ingest.proposals.propose import Proposal, propose, propose_from_profiles
+from whohas.ingest.proposals.several import SeveralSystems
 
-__all__ = ["NotOneSource", "Proposal", "proposal", "propose"]
+__all__ = ["Proposal", "SeveralSystems", "propose", "propose_from_profiles"]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whohas.ingest.readers.footers import FOOTER, is_footer
+from whohas.ingest.readers.footers import FOOTER_START, is_footer
 
 Record = tuple[int, list[str]]
 """The physical line or row on which a record begins, from 1, and its cells."""
@@ -23,29 +23,29 @@ _NO_NAME = re.compile(r"[\d\s.,:/+-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Arranged:
+class LocatedTable:
     """The table in an export.
 
     Attributes:
-        skip: number of physical lines before the header.
+        lines_before_header: number of physical lines before the header.
         header: the names of the columns, without an empty last one.
         trailing: whether the header ends in a delimiter, so that an empty column without a name follows.
         rows: the rows of data, each as long as the header.
-        short: number of rows with fewer cells than the header, if the file is written so; otherwise 0.
-        odd: line numbers of rows that have a wrong number of cells and are not in `rows`.
-        footer: number of rows at the end that are not data, such as totals.
+        short_rows: number of rows with fewer cells than the header, if the file is written so; otherwise 0.
+        misfit_lines: line numbers of rows that have a wrong number of cells and are not in `rows`.
+        footer_rows: number of rows at the end that are not data, such as totals.
     """
 
-    skip: int
+    lines_before_header: int
     header: list[str]
     trailing: bool
     rows: list[list[str]]
-    short: int
-    odd: list[int]
-    footer: int
+    short_rows: int
+    misfit_lines: list[int]
+    footer_rows: int
 
 
-def arrange(records: Sequence[Record]) -> Arranged | None:
+def locate_table(records: Sequence[Record]) -> LocatedTable | None:
     """Return the table in the records of a file, or None if all records are empty.
 
     The table is as wide as most rows are. The header is the first row of about that width whose cells are mostly
@@ -57,7 +57,7 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
     filled = [(line, cells) for line, cells in records if any(cell.strip() for cell in cells)]
     if not filled:
         return None
-    width = width_of([cells for _, cells in filled[:_LOOKED_AT]])
+    width = usual_width([cells for _, cells in filled[:_LOOKED_AT]])
     widest = max(len(cells) for _, cells in filled[1 : _LOOKED_AT + 1]) if len(filled) > 1 else 0
     if _is_wide_header(filled[0][1], width, widest):
         start = 0
@@ -86,21 +86,21 @@ def arrange(records: Sequence[Record]) -> Arranged | None:
             odd.append(number)
         else:
             rows.append(fitted)
-    return Arranged(line - 1, header, trailing, rows, short, odd, footer)
+    return LocatedTable(line - 1, header, trailing, rows, short, odd, footer)
 
 
-def width_of(rows: Sequence[Sequence[str]]) -> int:
+def usual_width(rows: Sequence[Sequence[str]]) -> int:
     """Return the most frequent number of cells in a row; of two equally frequent numbers the larger. 0 without rows."""
     counts = Counter(len(cells) for cells in rows)
     return max(counts, key=lambda width: (counts[width], width)) if counts else 0
 
 
-def consistency(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
+def width_consistency(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
     """Return the share of rows that have the most frequent number of cells, and that number.
 
     Used to compare delimiters: with the right one, most rows have the same number. The share is 0 for a width of 1.
     """
-    width = width_of(rows)
+    width = usual_width(rows)
     return (sum(len(cells) == width for cells in rows) / len(rows) if rows and width > 1 else 0.0), width
 
 
@@ -143,14 +143,14 @@ def _is_footer(cells: Sequence[str], width: int, usual: float, short: bool) -> b
         short: whether the file's rows omit empty cells at the end, so that a short row may be data.
     """
     if width == 1:
-        return bool(FOOTER.match(cells[0].strip())) and " " in cells[0].strip()
+        return bool(FOOTER_START.match(cells[0].strip())) and " " in cells[0].strip()
     first = next(cell.strip() for cell in cells if cell.strip())
     few = _filled(cells) <= max(1, usual / 2)
     if is_footer(cells, usual):
         return True
     return few and (
         (len(cells) < width and not short)
-        or bool(FOOTER.match(first))
+        or bool(FOOTER_START.match(first))
         or (_filled(cells) == 1 and not cells[0].strip())
     )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from whohas.ingest.proposals.cells import quoted
-from whohas.ingest.proposals.keys import Look, kind_of
-from whohas.ingest.proposals.parts import Accounts
-from whohas.ingest.proposals.profile import Column, Profile, parts_of, profile_of
-from whohas.ingest.proposals.sample import Setting, sample_of
-from whohas.ingest.proposals.several import NAMES, Roles, roles_of
-from whohas.ingest.proposals.words import Concept, tokens
-from whohas.ingest.proposals.written import Section, named_columns, text, toml
-from whohas.plurals import counted
+from whohas.ingest.proposals.keys import SystemType, detect_system
+from whohas.ingest.proposals.parts import AccountSections
+from whohas.ingest.proposals.profile import FileProfile, ProfiledColumn, profile_sample, split_values
+from whohas.ingest.proposals.sample import FormatSetting, read_sample
+from whohas.ingest.proposals.several import ACCOUNT_CONCEPTS, FileRoles, find_file_roles
+from whohas.ingest.proposals.words import Concept, name_words
+from whohas.ingest.proposals.written import TomlSection, named_columns, toml_text, toml_value
+from whohas.plurals import pluralize
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,41 +47,49 @@ def propose(paths: Sequence[Path], name: str | None = None, target: Path | None 
     """
     import duckdb
 
-    samples = [sample_of(path) for path in paths]
+    samples = [read_sample(path) for path in paths]
     with duckdb.connect() as connection:
         connection.execute("SET threads = 2")
-        profiles = [profile_of(sample, connection) for sample in samples]
-    return proposal(profiles, name, target)
+        profiles = [profile_sample(sample, connection) for sample in samples]
+    return propose_from_profiles(profiles, name, target)
 
 
-def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path | None = None) -> Proposal:
+def propose_from_profiles(
+    profiles: Sequence[FileProfile], name: str | None = None, target: Path | None = None
+) -> Proposal:
     """Propose a mapping from profiles of files; arguments and errors as in `propose`."""
-    roles = roles_of(profiles)
+    roles = find_file_roles(profiles)
     folder = (target.parent if target is not None else Path()).resolve()
 
-    def file(profile: Profile) -> str:
+    def file(profile: FileProfile) -> str:
         return Path(os.path.relpath(profile.path.resolve(), folder)).as_posix()
 
     main = roles.accounts or roles.memberships or roles.entitlements or profiles[0]
-    sections: list[Section] = [_source(roles, main, name), *_file_formats(profiles)]
+    sections: list[TomlSection] = [_source(roles, main, name), *_file_formats(profiles)]
     notes = [f"{profile.path.name}: {note}" for profile in profiles for note in profile.notes]
-    if roles.accounts is not None and roles.key is not None:
-        per_row = roles.held if roles.memberships is None else None
-        accounts = Accounts(roles.accounts, kind_of(roles.accounts), roles.key, per_row, _rights(roles))
-        account_sections = accounts.sections(file(roles.accounts))
+    if roles.accounts is not None and roles.account_key is not None:
+        per_row = roles.membership_columns if roles.memberships is None else None
+        accounts = AccountSections(
+            roles.accounts, detect_system(roles.accounts), roles.account_key, per_row, _rights(roles)
+        )
+        account_sections = accounts.build(file(roles.accounts))
         sections += account_sections
-        if not any(column.concept in NAMES for column in roles.accounts.columns):
+        if not any(column.concept in ACCOUNT_CONCEPTS for column in roles.accounts.columns):
             notes.append(
                 f"{roles.accounts.path.name}: no column is named like one for accounts or people, so "
-                f"{quoted(roles.key.column)} is a guess. Check that the file lists accounts."
+                f"{quoted(roles.account_key.column)} is a guess. Check that the file lists accounts."
             )
-        if not roles.key.unique:
-            begin = "" if roles.key.nearly else "no column is unique; the one with most different values is "
-            notes.append(f"{roles.accounts.path.name}: {begin}{quoted(roles.key.column)}: {roles.key.why}.")
+        if not roles.account_key.unique:
+            begin = (
+                "" if roles.account_key.nearly_unique else "no column is unique; the one with most different values is "
+            )
+            notes.append(
+                f"{roles.accounts.path.name}: {begin}{quoted(roles.account_key.column)}: {roles.account_key.why}."
+            )
         sections.insert(2, _values(roles.accounts, account_sections))
-    if roles.entitlements is not None and roles.value is not None:
-        sections += _entitlements(roles.entitlements, roles.value, file(roles.entitlements))
-    if roles.memberships is not None and roles.held is not None:
+    if roles.entitlements is not None and roles.entitlement_key is not None:
+        sections += _entitlements(roles.entitlements, roles.entitlement_key, file(roles.entitlements))
+    if roles.memberships is not None and roles.membership_columns is not None:
         sections += _memberships(roles, file(roles.memberships))
     for profile in profiles:
         if not profile.rows:
@@ -109,33 +117,33 @@ def proposal(profiles: Sequence[Profile], name: str | None = None, target: Path 
         f"  whohas load {command}",
         "All keys: docs/how-to/load.md",
     ]
-    return Proposal(toml(head, [section for section in sections if section], tail), tuple(notes))
+    return Proposal(toml_text(head, [section for section in sections if section], tail), tuple(notes))
 
 
-def _rights(roles: Roles) -> frozenset[str] | None:
+def _rights(roles: FileRoles) -> frozenset[str] | None:
     """Return the entitlement values in the files other than the accounts' file; None without such a file."""
-    if roles.entitlements is not None and roles.value is not None:
-        return roles.value.values
-    if roles.memberships is not None and roles.held is not None:
-        return parts_of(roles.held.entitlement)
+    if roles.entitlements is not None and roles.entitlement_key is not None:
+        return roles.entitlement_key.values
+    if roles.memberships is not None and roles.membership_columns is not None:
+        return split_values(roles.membership_columns.entitlement)
     return None
 
 
-def _source(roles: Roles, main: Profile, name: str | None) -> Section:
+def _source(roles: FileRoles, main: FileProfile, name: str | None) -> TomlSection:
     """Return the section `[source]`: one name for all rows, or a column that names the source of each row."""
-    section = Section("source")
-    kind = kind_of(main)
-    source: Column | None = roles.key.source if roles.key is not None else None
-    if roles.accounts is None and roles.held is not None:
-        source = roles.held.source
-    if roles.accounts is None and roles.held is None:
+    section = TomlSection("source")
+    kind = detect_system(main)
+    source: ProfiledColumn | None = roles.account_key.source if roles.account_key is not None else None
+    if roles.accounts is None and roles.membership_columns is not None:
+        source = roles.membership_columns.source
+    if roles.accounts is None and roles.membership_columns is None:
         source = roles.source
-    candidate = next((column for column in main.of(Concept.SOURCE) if _separates(main, column)), None)
+    candidate = next((column for column in main.columns_of(Concept.SOURCE) if _separates(main, column)), None)
     if (
         source is None
         and candidate is not None
-        and kind.look is not Look.HR
-        and _NAMES_SYSTEMS & set(tokens(candidate.name))
+        and kind.system_type is not SystemType.HR
+        and _NAMES_SYSTEMS & set(name_words(candidate.name))
     ):
         source = candidate
     files = [profile for profile in (roles.accounts, roles.entitlements, roles.memberships) if profile is not None]
@@ -145,7 +153,7 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         if lacking:
             source = None
             section.comments.append(
-                f"{quoted(candidate)} separates {counted(candidate.distinct, 'system')}, and {lacking[0].path.name} "
+                f"{quoted(candidate)} separates {pluralize(candidate.distinct, 'system')}, and {lacking[0].path.name} "
                 "has no such column. One mapping cannot have both files: write a mapping for each system, with files "
                 "that only have its rows."
             )
@@ -156,17 +164,21 @@ def _source(roles: Roles, main: Profile, name: str | None) -> Section:
         section.add(
             "name", name or _title(main.path), "as you gave it" if name else "from the file's name: choose your own"
         )
-        if candidate is not None and kind.look is not Look.HR and not section.comments:
+        if candidate is not None and kind.system_type is not SystemType.HR and not section.comments:
             words = ", ".join(value for value, _ in candidate.frequent[:3])
             section.comments.append(
                 f"All rows become one source. If {quoted(candidate)} ({words}, …) names the system of each row, write "
-                f"column = {text(candidate.name)} instead of name."
+                f"column = {toml_value(candidate.name)} instead of name."
             )
-    hr = kind.look is Look.HR
-    section.add("type", kind.look.value, "any text" if hr else kind.why or "a file with columns")
+    hr = kind.system_type is SystemType.HR
+    section.add("type", kind.system_type.value, "any text" if hr else kind.why or "a file with columns")
     if hr and roles.accounts is not None:
         section.add("authoritative", True, f"each row becomes an identity: {kind.why}")
-    elif roles.accounts is not None and main.first(Concept.EMPLOYEE) is not None and kind.look is Look.OTHER:
+    elif (
+        roles.accounts is not None
+        and main.first_column_of(Concept.EMPLOYEE) is not None
+        and kind.system_type is SystemType.OTHER
+    ):
         section.comments.append("If each row of this file is to become an identity: authoritative = true")
     return section
 
@@ -178,7 +190,7 @@ _NAMES_SYSTEMS: Final = frozenset(
 because such a column may name a department of the company."""
 
 
-def _separates(profile: Profile, column: Column) -> bool:
+def _separates(profile: FileProfile, column: ProfiledColumn) -> bool:
     """Return whether a column may name the system of each row: it is always filled and its values repeat."""
     return column.filled == profile.rows and 2 <= column.distinct <= profile.rows / 2
 
@@ -187,23 +199,23 @@ def _title(path: Path) -> str:
     stem = path.name
     for ending in (".gz", ".csv", ".txt", ".tsv", ".xlsx", ".parquet"):
         stem = stem.removesuffix(ending)
-    words = [word for word in tokens(stem) if not word.isdigit()] or [stem]
+    words = [word for word in name_words(stem) if not word.isdigit()] or [stem]
     known = {"hr": "HR", "ad": "Active Directory", "crm": "CRM", "erp": "ERP", "saas": "SaaS", "sap": "SAP"}
     return " ".join(known.get(word, word.capitalize()) for word in words)
 
 
-def _file_formats(profiles: Sequence[Profile]) -> list[Section]:
+def _file_formats(profiles: Sequence[FileProfile]) -> list[TomlSection]:
     """Return the sections `[csv]` and `[xlsx]`.
 
     A mapping has one of each for all files, so a key in which the files differ becomes a comment, not a setting.
     """
-    sections: list[Section] = []
+    sections: list[TomlSection] = []
     for form in ("csv", "xlsx"):
-        section = Section(form)
-        files = [profile for profile in profiles if profile.form == form]
+        section = TomlSection(form)
+        files = [profile for profile in profiles if profile.format == form]
         keys = list(dict.fromkeys(setting.key for profile in files for setting in profile.settings))
         for key in keys:
-            found: list[tuple[Profile, Setting]] = [
+            found: list[tuple[FileProfile, FormatSetting]] = [
                 (profile, setting) for profile in files for setting in profile.settings if setting.key == key
             ]
             values = {setting.value for _, setting in found}
@@ -223,50 +235,52 @@ def _file_formats(profiles: Sequence[Profile]) -> list[Section]:
     return sections
 
 
-def _values(profile: Profile, sections: Sequence[Section]) -> Section:
+def _values(profile: FileProfile, sections: Sequence[TomlSection]) -> TomlSection:
     """Return the section `[values]`: the texts that mean "no value", such as `N/A`, in columns that the mapping uses.
 
     Without it, a load would report these cells as unreadable.
     """
-    section = Section("values")
+    section = TomlSection("values")
     typed = ("accounts.columns", "identities.columns", "manager", "correlation")
     named = named_columns(*(part for part in sections if part.name in typed))
-    meaningless = {text: column.name for column in profile.columns if column.name in named for text in column.empties}
+    meaningless = {
+        text: column.name for column in profile.columns if column.name in named for text in column.no_value_texts
+    }
     if meaningless:
         where = ", ".join(f"{text!r} in {column!r}" for text, column in meaningless.items())
         section.add("empty", list(meaningless), f"texts that mean no value: {where}")
     return section
 
 
-def _entitlements(profile: Profile, value: Column, file: str) -> list[Section]:
-    section = Section("entitlements")
-    section.add("file", file, counted(profile.rows, "row"))
+def _entitlements(profile: FileProfile, value: ProfiledColumn, file: str) -> list[TomlSection]:
+    section = TomlSection("entitlements")
+    section.add("file", file, pluralize(profile.rows, "row"))
     section.add("attributes", [c.name for c in profile.columns if c is not value], "the other columns")
-    columns = Section("entitlements.columns")
+    columns = TomlSection("entitlements.columns")
     columns.add(
         "value",
         value.name,
         "by which the other file names the entitlements" if not profile.is_unique(value) else "unique",
     )
-    coded = {"id", "key", "code", "no", "nr", "number", "guid"} & set(tokens(value.name))
-    names = profile.of(Concept.DISPLAY_NAME) + (profile.of(Concept.ENTITLEMENT) if coded else [])
+    coded = {"id", "key", "code", "no", "nr", "number", "guid"} & set(name_words(value.name))
+    names = profile.columns_of(Concept.DISPLAY_NAME) + (profile.columns_of(Concept.ENTITLEMENT) if coded else [])
     name = next((column for column in names if column is not value), value)
     columns.add("name", name.name, "what reports show")
-    description = profile.first(Concept.DESCRIPTION)
+    description = profile.first_column_of(Concept.DESCRIPTION)
     if description is not None:
         columns.add("description", description.name, "by its name")
     return [section, columns]
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(text(name) for name in names)
+    return ", ".join(toml_value(name) for name in names)
 
 
-def _memberships(roles: Roles, file: str) -> list[Section]:
-    held, profile = roles.held, roles.memberships
+def _memberships(roles: FileRoles, file: str) -> list[TomlSection]:
+    held, profile = roles.membership_columns, roles.memberships
     assert held is not None and profile is not None
-    section = Section("memberships")
-    section.add("file", file, f"{counted(profile.rows, 'row')}, one for each account and entitlement")
+    section = TomlSection("memberships")
+    section.add("file", file, f"{pluralize(profile.rows, 'row')}, one for each account and entitlement")
     if roles.accounts is None:
         section.comments.append(
             "No file describes the accounts: they are derived from these rows. If you have a file of accounts, call "
@@ -283,16 +297,18 @@ def _memberships(roles: Roles, file: str) -> list[Section]:
             "Not loaded, for an account's rows differ there and a membership has no attributes: "
             f"{_listed(held.differing)}."
         )
-    columns = Section("memberships.columns")
+    columns = TomlSection("memberships.columns")
     columns.add(
-        "account", held.account.name, f"{counted(held.account.distinct, 'account')} in {counted(profile.rows, 'row')}"
+        "account",
+        held.account.name,
+        f"{pluralize(held.account.distinct, 'account')} in {pluralize(profile.rows, 'row')}",
     )
-    columns.add("entitlement", held.entitlement.name, counted(held.entitlement.distinct, "different value"))
-    lists = Section("memberships.lists")
+    columns.add("entitlement", held.entitlement.name, pluralize(held.entitlement.distinct, "different value"))
+    lists = TomlSection("memberships.lists")
     if held.entitlement.separator:
         lists.add(
             held.entitlement.name,
             held.entitlement.separator,
-            counted(held.entitlement.several, "cell has", "cells have") + " several values",
+            pluralize(held.entitlement.multi_valued_cells, "cell has", "cells have") + " several values",
         )
     return [section, columns, lists]

@@ -20,11 +20,11 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.discover import format_of, no_file, refuse_other_workbooks
-from whohas.ingest.proposals.arranged import Arranged, Record, arrange, consistency
-from whohas.ingest.proposals.workbook import sheet_rows
-from whohas.ingest.readers.parquet import ParquetFile
-from whohas.plurals import counted
+from whohas.ingest.discover import format_of, reject_unsupported_workbook, unreadable_reason
+from whohas.ingest.proposals.arranged import LocatedTable, Record, locate_table, width_consistency
+from whohas.ingest.proposals.workbook import read_largest_sheet
+from whohas.ingest.readers.parquet import ParquetReader
+from whohas.plurals import pluralize
 
 _WHOLE = 4 << 20
 """The largest size of a CSV file, in bytes, that is read completely. Of a larger one `_HEAD` bytes at the start and
@@ -43,7 +43,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codec
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class FormatSetting:
     """A key of the mapping's section `[csv]` or `[xlsx]` that the file needs, its value and the reason."""
 
     key: str
@@ -52,29 +52,29 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class FileSample:
     """The header and some or all rows of a file.
 
     Attributes:
         path: the file.
-        form: its format: `csv`, `xlsx` or `parquet`.
+        format: its format: `csv`, `xlsx` or `parquet`.
         header: the names of the columns.
         rows: the cells as text, in columns named "0", "1", "2" and so on; an empty cell is null.
-        whole: whether these are all rows of the file.
+        complete: whether these are all rows of the file.
         settings: keys of the mapping that are needed to read the file.
         notes: remarks on the file for the user, in sentences.
     """
 
     path: Path
-    form: str
+    format: str
     header: tuple[str, ...]
     rows: pa.Table
-    whole: bool
-    settings: tuple[Setting, ...] = ()
+    complete: bool
+    settings: tuple[FormatSetting, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def sample_of(path: Path) -> Sample:
+def read_sample(path: Path) -> FileSample:
     """Read a sample of a file, a large one in pieces. An unknown extension is read as CSV.
 
     Raises:
@@ -84,9 +84,9 @@ def sample_of(path: Path) -> Sample:
     if path.is_dir():
         raise InvalidArguments(f"{path} is a folder. Name the files that one mapping is to describe.")
     if not path.is_file():
-        raise InvalidArguments(no_file(path))
+        raise InvalidArguments(unreadable_reason(path))
     form = format_of(path) or "csv"
-    refuse_other_workbooks(path)
+    reject_unsupported_workbook(path)
     if form in ("json", "ndjson") or path.suffix.lower() == ".toml":
         raise InvalidArguments(f"{path}: a mapping is for files with columns. JSON documents load as they are.")
     if path.stat().st_size == 0:
@@ -99,7 +99,7 @@ def sample_of(path: Path) -> Sample:
     return _named(found)
 
 
-def _check(sample: Sample) -> None:
+def _check(sample: FileSample) -> None:
     names = [name for name in sample.header if name]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -109,7 +109,7 @@ def _check(sample: Sample) -> None:
         )
 
 
-def _named(sample: Sample) -> Sample:
+def _named(sample: FileSample) -> FileSample:
     """Return the sample without columns that have no name, which a load ignores."""
     indexes = [index for index, name in enumerate(sample.header) if name]
     if len(indexes) == len(sample.header):
@@ -147,52 +147,58 @@ def _cell(text: str) -> str | None:
     return text.encode("utf-8", "replace").decode() or None
 
 
-def _csv(path: Path) -> Sample:
+def _csv(path: Path) -> FileSample:
     head, pieces, whole = _bytes(path)
     if b"\0" in head[:4096] and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         if not re.match(rb"([^\0]\0){8}", head):
             raise InvalidArguments(f"{path} is no CSV file: it holds bytes that no text has.")
         head = codecs.BOM_UTF16_LE + head
-    settings: list[Setting] = []
+    settings: list[FormatSetting] = []
     notes: list[str] = []
     encoding, marked = _encoding(head, pieces, notes)
     if encoding.startswith("utf-16"):
         whole, pieces = whole and not pieces, []
     if not marked and encoding != "utf-8":
-        settings.append(Setting("encoding", encoding, "it is not UTF-8; after the load, check letters such as ä and é"))
+        settings.append(
+            FormatSetting("encoding", encoding, "it is not UTF-8; after the load, check letters such as ä and é")
+        )
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     delimiter, escape, skipped = _dialect(text, settings)
     records = list(_records(text, delimiter, escape))
-    arranged = arrange([record for record in records if record[0] > skipped])
+    arranged = locate_table([record for record in records if record[0] > skipped])
     if arranged is None:
         raise InvalidArguments(f"{path} has no header: there is no text in it.")
-    rows, footer = arranged.rows, arranged.footer
+    rows, footer = arranged.rows, arranged.footer_rows
     for piece in pieces:
         more = [cells for _, cells in _records(piece.decode(encoding, "replace"), delimiter, escape)]
         if piece is pieces[-1]:
-            tail = arrange([(1, list(arranged.header)), *((0, cells) for cells in more)])
-            footer = tail.footer if tail is not None else 0
+            tail = locate_table([(1, list(arranged.header)), *((0, cells) for cells in more)])
+            footer = tail.footer_rows if tail is not None else 0
             more = more[: len(more) - footer]
         width = len(arranged.header)
-        if arranged.short:
+        if arranged.short_rows:
             more = [[*cells, *[""] * (width - len(cells))] for cells in more if cells]
         rows += [cells[:width] for cells in more if len(cells) in (width, width + arranged.trailing)]
     settings += _lines(arranged, footer, skipped, text)
-    if arranged.short:
-        what = counted(arranged.short, "row has", "rows have")
-        settings.append(Setting("short", True, f"{what} fewer cells than the header: the others are empty"))
-    comments = [line for line, cells in records if line > arranged.skip + 1 and cells and cells[0].startswith("#")]
+    if arranged.short_rows:
+        what = pluralize(arranged.short_rows, "row has", "rows have")
+        settings.append(FormatSetting("short", True, f"{what} fewer cells than the header: the others are empty"))
+    comments = [
+        line
+        for line, cells in records
+        if line > arranged.lines_before_header + 1 and cells and cells[0].startswith("#")
+    ]
     if comments:
-        settings.append(Setting("comment", "#", f"line {comments[0]} and others like it are no data"))
+        settings.append(FormatSetting("comment", "#", f"line {comments[0]} and others like it are no data"))
         rows = [cells for cells in rows if not cells[0].startswith("#")]
-    if odd := [line for line in arranged.odd if line not in comments]:
+    if odd := [line for line in arranged.misfit_lines if line not in comments]:
         notes.append(
-            f"{counted(len(odd), 'row has', 'rows have')} too few or too many cells and will be rejected; "
+            f"{pluralize(len(odd), 'row has', 'rows have')} too few or too many cells and will be rejected; "
             f"the first is on line {odd[0]}."
         )
     if arranged.trailing:
         notes.append("The header ends in a delimiter: the nameless column after it is empty and ignored.")
-    return Sample(
+    return FileSample(
         path,
         "csv",
         tuple(arranged.header),
@@ -203,22 +209,26 @@ def _csv(path: Path) -> Sample:
     )
 
 
-def _xlsx(path: Path) -> Sample:
-    sheet, sheets, records = sheet_rows(path)
-    arranged = arrange(records)
+def _xlsx(path: Path) -> FileSample:
+    sheet, sheets, records = read_largest_sheet(path)
+    arranged = locate_table(records)
     if arranged is None:
         raise InvalidArguments(f"{path}, sheet {sheet!r}, has no header.")
-    settings: list[Setting] = []
+    settings: list[FormatSetting] = []
     if len(sheets) > 1:
-        settings.append(Setting("sheet", sheet, f"it has the most cells of {', '.join(sheets)}"))
-    if any(any(cells) for number, cells in records if number <= arranged.skip):
-        settings.append(Setting("skip", arranged.skip, f"the header is row {arranged.skip + 1}"))
-    if arranged.footer:
+        settings.append(FormatSetting("sheet", sheet, f"it has the most cells of {', '.join(sheets)}"))
+    if any(any(cells) for number, cells in records if number <= arranged.lines_before_header):
         settings.append(
-            Setting("footer", arranged.footer, f"{counted(arranged.footer, 'row', 'rows')} at the end: no data")
+            FormatSetting("skip", arranged.lines_before_header, f"the header is row {arranged.lines_before_header + 1}")
+        )
+    if arranged.footer_rows:
+        settings.append(
+            FormatSetting(
+                "footer", arranged.footer_rows, f"{pluralize(arranged.footer_rows, 'row', 'rows')} at the end: no data"
+            )
         )
     header = tuple(arranged.header)
-    return Sample(path, "xlsx", header, text_table(len(header), arranged.rows), True, tuple(settings))
+    return FileSample(path, "xlsx", header, text_table(len(header), arranged.rows), True, tuple(settings))
 
 
 def _bytes(path: Path) -> tuple[bytes, list[bytes], bool]:
@@ -267,13 +277,13 @@ def _encoding(head: bytes, pieces: list[bytes], notes: list[str]) -> tuple[str, 
         return "utf-8", False
     if wrong * 10 < sum(1 for c in text if c > "\x7f"):
         notes.append(
-            f"{counted(wrong, 'byte is', 'bytes are')} no UTF-8 in a file that else is: their rows are rejected."
+            f"{pluralize(wrong, 'byte is', 'bytes are')} no UTF-8 in a file that else is: their rows are rejected."
         )
         return "utf-8", False
     return "windows-1252", False
 
 
-def _dialect(text: str, settings: list[Setting]) -> tuple[str, str | None, int]:
+def _dialect(text: str, settings: list[FormatSetting]) -> tuple[str, str | None, int]:
     """Return the delimiter, the character that escapes a quote (or None), and the number of special lines at the start.
 
     Special lines are Excel's `sep=;` and PowerShell's `#TYPE …`. Without `sep=`, the delimiter is the one with which
@@ -288,7 +298,7 @@ def _dialect(text: str, settings: list[Setting]) -> tuple[str, str | None, int]:
     for rank, delimiter in enumerate(named[1] if named else _DELIMITERS):
         for escape in (None, "\\") if '\\"' in head else (None,):
             rows = [cells for line, cells in _records(head, delimiter, escape, 300) if line > skipped and any(cells)]
-            share, width = consistency(rows)
+            share, width = width_consistency(rows)
             if (round(share, 2) if width > 1 else 0.0, width, -rank) > best:
                 best = (round(share, 2) if width > 1 else 0.0, width, -rank)
                 chosen, escaped = delimiter, escape
@@ -296,9 +306,9 @@ def _dialect(text: str, settings: list[Setting]) -> tuple[str, str | None, int]:
         chosen = named[1]
     elif chosen != ",":
         name = {";": "semicolons", "\t": "tabs", "|": "bars"}[chosen]
-        settings.append(Setting("delimiter", chosen, f"cells stand between {name}"))
+        settings.append(FormatSetting("delimiter", chosen, f"cells stand between {name}"))
     if escaped:
-        settings.append(Setting("escape", "\\", "a backslash stands before a quote within a cell"))
+        settings.append(FormatSetting("escape", "\\", "a backslash stands before a quote within a cell"))
     return chosen, escaped, skipped
 
 
@@ -317,32 +327,39 @@ def _records(text: str, delimiter: str, escape: str | None, most: int = sys.maxs
         return
 
 
-def _lines(arranged: Arranged, footer: int, skipped: int, text: str) -> list[Setting]:
-    settings: list[Setting] = []
-    if arranged.skip > skipped:
-        first = next((line.strip() for line in text.splitlines()[skipped : arranged.skip] if line.strip(" \t,;|")), "")
+def _lines(arranged: LocatedTable, footer: int, skipped: int, text: str) -> list[FormatSetting]:
+    settings: list[FormatSetting] = []
+    if arranged.lines_before_header > skipped:
+        first = next(
+            (
+                line.strip()
+                for line in text.splitlines()[skipped : arranged.lines_before_header]
+                if line.strip(" \t,;|")
+            ),
+            "",
+        )
         settings.append(
-            Setting(
+            FormatSetting(
                 "skip",
-                arranged.skip,
-                f"the header is on line {arranged.skip + 1}; before it: {first.strip(' ,;|')[:60]}",
+                arranged.lines_before_header,
+                f"the header is on line {arranged.lines_before_header + 1}; before it: {first.strip(' ,;|')[:60]}",
             )
         )
     if footer:
-        settings.append(Setting("footer", footer, f"{counted(footer, 'row', 'rows')} at the end: no data"))
+        settings.append(FormatSetting("footer", footer, f"{pluralize(footer, 'row', 'rows')} at the end: no data"))
     return settings
 
 
-def _parquet(path: Path) -> Sample:
-    from whohas.engine.duckdb import connect
+def _parquet(path: Path) -> FileSample:
+    from whohas.engine.duckdb import connect_duckdb
 
-    with TemporaryDirectory() as spill, connect(_MEMORY, 2, Path(spill) / "spill") as connection:
-        file = ParquetFile(path, connection)
+    with TemporaryDirectory() as spill, connect_duckdb(_MEMORY, 2, Path(spill) / "spill") as connection:
+        file = ParquetReader(path, connection)
         groups = file.groups
         chosen = sorted({number * groups // _GROUPS for number in range(_GROUPS)}) if groups else []
         data = file.sample(chosen, _GROUP_ROWS, _READ_THROUGH)
     columns = {name: _texts(data.column(name)) for name in data.column_names}
-    return Sample(path, "parquet", tuple(file.header), pa.table(columns), data.num_rows == file.rows)
+    return FileSample(path, "parquet", tuple(file.header), pa.table(columns), data.num_rows == file.rows)
 
 
 def _texts(column: pa.ChunkedArray) -> pa.Array:

@@ -10,44 +10,53 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.proposals.keys import Held, Key, candidates, entitlement_columns, held_of, key_of, kind_of
-from whohas.ingest.proposals.profile import KEYS, Column, Profile, parts_of
+from whohas.ingest.proposals.keys import (
+    AccountKey,
+    MembershipColumns,
+    detect_system,
+    entitlement_columns,
+    find_account_key,
+    find_membership_columns,
+    key_candidates,
+)
+from whohas.ingest.proposals.profile import KEY_CONCEPTS, FileProfile, ProfiledColumn, split_values
 from whohas.ingest.proposals.words import Concept
 
 _MEETS = 0.5
 """The share of values that two columns must have in common to be taken for the same thing, by the smaller of both."""
 
 
-class NotOneSource(InvalidArguments):
+class SeveralSystems(InvalidArguments):
     """The files describe different systems, so that one mapping cannot have them all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class FileRoles:
     """The role of each file in a mapping.
 
     Attributes:
         accounts: the file with accounts.
-        key: its column that identifies the accounts.
+        account_key: its column that identifies the accounts.
         entitlements: the file with entitlements.
-        value: its column that identifies the entitlements.
+        entitlement_key: its column that identifies the entitlements.
         memberships: the file with one row for each account and entitlement that it holds.
-        held: the columns of the file of memberships, or of a file of accounts that has one row for each entitlement.
+        membership_columns: the columns of the file of memberships, or of a file of accounts that has one row for each
+            entitlement.
         unused: files that have none of these roles.
         source: the column that names the source of each entitlement, if there is only a file of entitlements.
     """
 
-    accounts: Profile | None
-    key: Key | None
-    entitlements: Profile | None = None
-    value: Column | None = None
-    memberships: Profile | None = None
-    held: Held | None = None
-    unused: tuple[Profile, ...] = ()
-    source: Column | None = None
+    accounts: FileProfile | None
+    account_key: AccountKey | None
+    entitlements: FileProfile | None = None
+    entitlement_key: ProfiledColumn | None = None
+    memberships: FileProfile | None = None
+    membership_columns: MembershipColumns | None = None
+    unused: tuple[FileProfile, ...] = ()
+    source: ProfiledColumn | None = None
 
 
-def roles_of(profiles: Sequence[Profile]) -> Roles:
+def find_file_roles(profiles: Sequence[FileProfile]) -> FileRoles:
     """Return the role of each file.
 
     Raises:
@@ -84,28 +93,28 @@ def roles_of(profiles: Sequence[Profile]) -> Roles:
         source = None
     elif key is not None and key.source is not None:
         source = next((c for c in memberships.columns if c.name == key.source.name), None)
-    return Roles(accounts, key, entitlements, value, memberships, replace(held, source=source), unused)
+    return FileRoles(accounts, key, entitlements, value, memberships, replace(held, source=source), unused)
 
 
-def _single(profile: Profile) -> Roles:
-    look = kind_of(profile).look
-    held = held_of(profile, look)
-    key = key_of(profile, look)
+def _single(profile: FileProfile) -> FileRoles:
+    system_type = detect_system(profile).system_type
+    held = find_membership_columns(profile, system_type)
+    key = find_account_key(profile, system_type)
     if held is not None and (key is None or not key.unique or key.source is not None or _numbers_rows(key, held)):
         if held.alone:
-            return Roles(None, None, memberships=profile, held=held)
-        return Roles(profile, Key(held.account, True, _per_right(held)), held=held)
-    if key is not None and not any(column.concept in NAMES for column in profile.columns):
-        for right in profile.of(Concept.ENTITLEMENT):
+            return FileRoles(None, None, memberships=profile, membership_columns=held)
+        return FileRoles(profile, AccountKey(held.account, True, _per_right(held)), membership_columns=held)
+    if key is not None and not any(column.concept in ACCOUNT_CONCEPTS for column in profile.columns):
+        for right in profile.columns_of(Concept.ENTITLEMENT):
             if profile.is_unique(right):
-                return Roles(None, None, profile, right)
-            for source in profile.of(Concept.SOURCE):
-                if profile.pairs.get((right.name, source.name)) == profile.rows == source.filled:
-                    return Roles(None, None, profile, right, source=source)
-    return Roles(profile, key)
+                return FileRoles(None, None, profile, right)
+            for source in profile.columns_of(Concept.SOURCE):
+                if profile.distinct_combinations.get((right.name, source.name)) == profile.rows == source.filled:
+                    return FileRoles(None, None, profile, right, source=source)
+    return FileRoles(profile, key)
 
 
-def _numbers_rows(key: Key, held: Held) -> bool:
+def _numbers_rows(key: AccountKey, held: MembershipColumns) -> bool:
     """Return whether the unique column only numbers the rows of memberships.
 
     So it is if the unique column is an id, and accounts have a login name that repeats.
@@ -113,19 +122,19 @@ def _numbers_rows(key: Key, held: Held) -> bool:
     return key.column.concept is Concept.ID and held.account.concept is Concept.LOGIN and held.alone
 
 
-NAMES: Final = (*KEYS[:-1], Concept.DISPLAY_NAME, Concept.ID)
+ACCOUNT_CONCEPTS: Final = (*KEY_CONCEPTS[:-1], Concept.DISPLAY_NAME, Concept.ID)
 """Concepts of columns that identify an account or a person."""
 
 
-def _per_right(held: Held) -> str:
+def _per_right(held: MembershipColumns) -> str:
     return f'one account has a row for each value of "{held.entitlement.name}"'
 
 
-def _memberships(profiles: Sequence[Profile]) -> tuple[Profile | None, Held | None]:
+def _memberships(profiles: Sequence[FileProfile]) -> tuple[FileProfile | None, MembershipColumns | None]:
     """Return the file of memberships and its columns; of several, the one that joins with most of the other files."""
-    found: list[tuple[int, Profile, Held]] = []
+    found: list[tuple[int, FileProfile, MembershipColumns]] = []
     for profile in profiles:
-        held = held_of(profile, kind_of(profile).look)
+        held = find_membership_columns(profile, detect_system(profile).system_type)
         if held is not None:
             met = sum(
                 _meeting(other, column) is not None
@@ -140,19 +149,19 @@ def _memberships(profiles: Sequence[Profile]) -> tuple[Profile | None, Held | No
     return profile, held
 
 
-def _without_memberships(profiles: Sequence[Profile]) -> Roles:
+def _without_memberships(profiles: Sequence[FileProfile]) -> FileRoles:
     """Return the roles of files without memberships: the accounts' file itself lists the entitlements.
 
     Raises:
         NotOneSource: two of the files have accounts.
     """
-    people = [profile for profile in profiles if any(c.concept in NAMES[:-1] for c in profile.columns)]
+    people = [profile for profile in profiles if any(c.concept in ACCOUNT_CONCEPTS[:-1] for c in profile.columns)]
     if not people:
         people = list(profiles)
     accounts = max(people, key=lambda profile: len(entitlement_columns(profile)) * 1_000_000 + profile.rows)
-    rights = frozenset(part for column in entitlement_columns(accounts) for part in parts_of(column))
+    rights = frozenset(part for column in entitlement_columns(accounts) for part in split_values(column))
     rest = [profile for profile in profiles if profile is not accounts]
-    found: tuple[float, Profile, Column] | None = None
+    found: tuple[float, FileProfile, ProfiledColumn] | None = None
     for profile in rest:
         for column in profile.columns:
             if rights and column.filled and column.distinct == column.filled:
@@ -162,15 +171,15 @@ def _without_memberships(profiles: Sequence[Profile]) -> Roles:
     others = [profile for profile in rest if found is None or profile is not found[1]]
     clash = [profile for profile in others if profile in people]
     if clash:
-        raise NotOneSource(
+        raise SeveralSystems(
             f"{accounts.path.name} and {clash[0].path.name} both have accounts, and no file joins them: they seem to "
             "come from different systems. A mapping describes one system: call whohas map for each file by itself."
         )
-    key = key_of(accounts, kind_of(accounts).look)
-    return Roles(accounts, key, found[1] if found else None, found[2] if found else None, unused=tuple(others))
+    key = find_account_key(accounts, detect_system(accounts).system_type)
+    return FileRoles(accounts, key, found[1] if found else None, found[2] if found else None, unused=tuple(others))
 
 
-def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
+def _meeting(profile: FileProfile, column: ProfiledColumn) -> tuple[float, ProfiledColumn] | None:
     """Return the column of a file that has most values in common with a column of another file.
 
     Args:
@@ -180,8 +189,8 @@ def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
     Returns:
         The share of common values and the column; None if no share reaches `_MEETS`.
     """
-    parts = parts_of(column)
-    best: tuple[float, Column] | None = None
+    parts = split_values(column)
+    best: tuple[float, ProfiledColumn] | None = None
     for other in profile.columns:
         if not other.filled or other.distinct * 2 < other.filled or not parts:
             continue
@@ -191,26 +200,27 @@ def _meeting(profile: Profile, column: Column) -> tuple[float, Column] | None:
     return best
 
 
-def _as_key(profile: Profile, column: Column) -> Key:
+def _as_key(profile: FileProfile, column: ProfiledColumn) -> AccountKey:
     """Return the key of a file of accounts, given the column by which another file refers to its accounts."""
     if profile.is_unique(column):
-        return Key(column, True, "unique, and the other file names the accounts by it")
+        return AccountKey(column, True, "unique, and the other file names the accounts by it")
     source = next(
         (
             source
-            for source in profile.of(Concept.SOURCE)
-            if profile.pairs.get((column.name, source.name)) == profile.rows and source.distinct * 2 <= profile.rows
+            for source in profile.columns_of(Concept.SOURCE)
+            if profile.distinct_combinations.get((column.name, source.name)) == profile.rows
+            and source.distinct * 2 <= profile.rows
         ),
         None,
     )
     if source is not None:
-        return Key(
+        return AccountKey(
             column, True, f'unique for each value of "{source.name}"; the other file names the accounts by it', source
         )
-    own = key_of(profile, kind_of(profile).look)
+    own = find_account_key(profile, detect_system(profile).system_type)
     if own is not None and own.column is column:
         return own
-    return Key(column, False, "the other file names the accounts by it; rows that repeat a value are rejected")
+    return AccountKey(column, False, "the other file names the accounts by it; rows that repeat a value are rejected")
 
 
-__all__ = ["NotOneSource", "Roles", "candidates", "roles_of"]
+__all__ = ["FileRoles", "SeveralSystems", "find_file_roles", "key_candidates"]

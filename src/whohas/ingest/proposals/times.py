@@ -61,32 +61,33 @@ _DIGITS: Final = str.maketrans("123456789", "0" * 9)
 
 
 @dataclass(frozen=True, slots=True)
-class Times:
+class TimeFormats:
     """The time formats of a column's cells.
 
     Attributes:
         formats: formats for the key `times`, or `ISO`, which needs no key. The one that parses most cells comes first.
-        read: number of cells that one of the formats parses.
-        of: number of filled cells that were examined.
-        other: a format with day and month exchanged that parses as many cells, so that the order is uncertain; or None.
-        local: whether cells have a time of day without an offset from UTC.
-        unread: up to three cells that no format parses.
+        parsed_cells: number of cells that one of the formats parses.
+        examined_cells: number of filled cells that were examined.
+        ambiguous_with: a format with day and month exchanged that parses as many cells, so that the order is uncertain;
+            or None.
+        has_local_times: whether cells have a time of day without an offset from UTC.
+        unparsed: up to three cells that no format parses.
     """
 
     formats: tuple[str, ...]
-    read: int
-    of: int
-    other: str | None = None
-    local: bool = False
-    unread: tuple[str, ...] = ()
+    parsed_cells: int
+    examined_cells: int
+    ambiguous_with: str | None = None
+    has_local_times: bool = False
+    unparsed: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
         """The share of examined cells that the formats parse, 0 to 1."""
-        return self.read / self.of if self.of else 0.0
+        return self.parsed_cells / self.examined_cells if self.examined_cells else 0.0
 
 
-def times_of(cells: Sequence[tuple[str, int]]) -> Times | None:
+def detect_time_formats(cells: Sequence[tuple[str, int]]) -> TimeFormats | None:
     """Return the time formats of a column, or None if fewer than half of its cells are times.
 
     Chooses formats greedily: the one that parses most cells first, then the one that parses most of the rest, and so
@@ -130,7 +131,7 @@ def times_of(cells: Sequence[tuple[str, int]]) -> Times | None:
         left = [item for item in left if best not in item[2]]
     if read * 2 < of:
         return None
-    return Times(tuple(formats), read, of, other, local, tuple(text for text, _, _ in left[:3]))
+    return TimeFormats(tuple(formats), read, of, other, local, tuple(text for text, _, _ in left[:3]))
 
 
 _CERTAIN: Final = frozenset({"%Y%m%d", *(name for name, _ in _NAMED)})
@@ -158,6 +159,6 @@ def _contradict(first: str, second: str) -> bool:
     )
 
 
-def is_number(times: Times) -> bool:
+def are_numeric(times: TimeFormats) -> bool:
     """Return whether all formats are plain numbers, which are only taken for times if the column's name says so."""
     return set(times.formats) <= {"seconds", "milliseconds", "%Y%m%d", "filetime"} and "filetime" not in times.formats

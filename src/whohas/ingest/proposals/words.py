@@ -143,21 +143,21 @@ _PARTIAL = frozenset(Concept) - {Concept.ID, Concept.SOURCE, Concept.SECRET, Con
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedColumn:
     """The concept that was found in a column's name.
 
     Attributes:
         concept: the concept.
         rank: index of the matching phrase among the concept's phrases, which are sorted from specific to vague.
-        whole: whether the entire name is this phrase, rather than containing it.
+        exact: whether the entire name is this phrase, rather than containing it.
     """
 
     concept: Concept
     rank: int
-    whole: bool
+    exact: bool
 
 
-def tokens(name: str) -> tuple[str, ...]:
+def name_words(name: str) -> tuple[str, ...]:
     """Return the words of a column's name in lower case without accents or punctuation.
 
     Examples: `Pers.-Nr.` → ("pers", "nr"); `whenCreated` → ("when", "created").
@@ -172,24 +172,24 @@ def _phrases(concept: Concept) -> list[tuple[str, ...]]:
     return [tuple(phrase.split()) for phrase in _PHRASES[concept].split(";")]
 
 
-def _index() -> dict[str, Named]:
-    found: dict[str, Named] = {}
+def _index() -> dict[str, NamedColumn]:
+    found: dict[str, NamedColumn] = {}
     for concept in _PHRASES:
         for rank, phrase in enumerate(_phrases(concept)):
-            found.setdefault("".join(phrase), Named(concept, rank, True))
+            found.setdefault("".join(phrase), NamedColumn(concept, rank, True))
     return found
 
 
 _WHOLE: Final = _index()
 
 
-def concept_of(name: str) -> Named | None:
+def concept_of(name: str) -> NamedColumn | None:
     """Return the concept of a column's name, or None if no known phrase is in it.
 
     The whole name is looked up first; then concepts in `_FIRST`; then the longest phrase that the name contains, of two
     equally long ones the later.
     """
-    words = tokens(name)
+    words = name_words(name)
     joined = "".join(words)
     whole = _WHOLE.get(joined)
     if whole is not None:
@@ -198,13 +198,13 @@ def concept_of(name: str) -> Named | None:
         return None
     for concept in _FIRST:
         if (rank := _within(words, concept)) is not None:
-            return Named(concept, rank[1], False)
-    best: tuple[int, int, Named] | None = None
+            return NamedColumn(concept, rank[1], False)
+    best: tuple[int, int, NamedColumn] | None = None
     for concept in _PHRASES:
         if concept in _PARTIAL and (found := _within(words, concept)) is not None:
             length, rank, end = found
             if best is None or (length, end) > best[:2]:
-                best = (length, end, Named(concept, rank, False))
+                best = (length, end, NamedColumn(concept, rank, False))
     return best[2] if best else None
 
 
@@ -224,18 +224,18 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-TRUE: Final = _words(
+TRUE_WORDS: Final = _words(
     "true t yes y 1 on x ja j wahr oui o vrai si s verdadero enabled active activated aktiv aktiviert actif active "
     "activo activa habilitado"
 )
-FALSE: Final = _words(
+FALSE_WORDS: Final = _words(
     "false f no n 0 off nein falsch non faux falso disabled inactive deactivated inaktiv deaktiviert inactif "
     "inactivo inactiva deshabilitado never"
 )
-BUILT_IN: Final = _words("true t yes y 1 false f no n 0")
+BUILT_IN_BOOLEANS: Final = _words("true t yes y 1 false f no n 0")
 """Words that a load parses as booleans without a list in the mapping."""
 
-WORKING: Final = _words(
+IN_USE: Final = _words(
     "active enabled activated ok working employed current hired open valid normal live invited pending provisioned "
     "staged onboarding prehire prestart leave onleave loa parental parentalleave sabbatical aktiv aktiviert "
     "beschaftigt angestellt elternzeit mutterschutz ruhend eingeladen actif activee employe present conge enposte "
@@ -243,7 +243,7 @@ WORKING: Final = _words(
 )
 """Values of a status column that mean the account is in use."""
 
-ENDED: Final = _words(
+DISABLED: Final = _words(
     "inactive disabled deactivated suspended terminated left leaver ended closed expired blocked locked deleted "
     "archived deprovisioned retired resigned dismissed separated exited former inaktiv deaktiviert gesperrt "
     "ausgeschieden ausgetreten gekundigt beendet stillgelegt geloscht rente inactif inactive desactive "
@@ -252,15 +252,15 @@ ENDED: Final = _words(
 )
 """Values of a status column that mean the account is disabled."""
 
-EMPTY: Final = _words("null nil none n/a #n/a na - -- --- <null> (null) (none) <leer> leer vide vacio \\n")
+NO_VALUE: Final = _words("null nil none n/a #n/a na - -- --- <null> (null) (none) <leer> leer vide vacio \\n")
 """Texts that mean "no value", in lower case."""
 
 
-def word(text: str) -> str:
+def normalized_word(text: str) -> str:
     """Return a cell's text in the form of the sets above: lower case, without accents, blanks and punctuation."""
-    return "".join(tokens(text.strip().lower()))
+    return "".join(name_words(text.strip().lower()))
 
 
 def all_in(words: Iterable[str], known: frozenset[str]) -> bool:
     """Return whether all cell texts are in a set of words."""
-    return all(word(text) in known for text in words)
+    return all(normalized_word(text) in known for text in words)

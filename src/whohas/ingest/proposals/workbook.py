@@ -12,10 +12,10 @@ from python_calamine import SheetTypeEnum
 from whohas.errors import InvalidArguments
 from whohas.ingest.proposals.arranged import Record
 from whohas.ingest.readers.xlsx import open_workbook
-from whohas.ingest.readers.xlsx_scan import check_workbook, scan
+from whohas.ingest.readers.xlsx_scan import check_workbook, scan_sheet
 
 
-def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
+def read_largest_sheet(path: Path) -> tuple[str, list[str], list[Record]]:
     """Read the sheet with the most filled cells.
 
     Returns:
@@ -30,7 +30,7 @@ def sheet_rows(path: Path) -> tuple[str, list[str], list[Record]]:
     with open_workbook(path) as book:
         names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
         for name in names:
-            scan(path, name)  # raises an error if the sheet is too large to be read into memory
+            scan_sheet(path, name)  # raises an error if the sheet is too large to be read into memory
             sheet = book.get_sheet_by_name(name)
             if sheet.start is None:
                 continue

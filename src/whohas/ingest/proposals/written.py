@@ -15,7 +15,7 @@ _LINE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TomlLine:
     """A line of TOML: a key, its value and the reason for it, which becomes a comment."""
 
     key: str
@@ -24,19 +24,19 @@ class Line:
 
 
 @dataclass(slots=True)
-class Section:
+class TomlSection:
     """A TOML table with comments below its header. Without lines, only the comments are written, without the header."""
 
     name: str
-    lines: list[Line] = field(default_factory=list[Line])
+    lines: list[TomlLine] = field(default_factory=list[TomlLine])
     comments: list[str] = field(default_factory=list[str])
 
     def add(self, key: str, value: Value, why: str = "") -> None:
         """Append a line."""
-        self.lines.append(Line(key, value, why))
+        self.lines.append(TomlLine(key, value, why))
 
 
-def named_columns(*sections: Section) -> set[str]:
+def named_columns(*sections: TomlSection) -> set[str]:
     """Return the names of the file's columns that are values of lines, alone or as `{ column = … }`."""
     found: set[str] = set()
     for line in (line for section in sections for line in section.lines):
@@ -46,7 +46,7 @@ def named_columns(*sections: Section) -> set[str]:
     return found
 
 
-def toml(head: Sequence[str], sections: Sequence[Section], tail: Sequence[str]) -> str:
+def toml_text(head: Sequence[str], sections: Sequence[TomlSection], tail: Sequence[str]) -> str:
     """Return the sections as TOML text.
 
     Args:
@@ -81,7 +81,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def text(value: Value) -> str:
+def toml_value(value: Value) -> str:
     """Return a value in TOML syntax."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -91,16 +91,16 @@ def text(value: Value) -> str:
         # JSON's escapes are valid in TOML, but TOML also requires an escape for DEL (U+007F).
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(name)} = {text(item)}" for name, item in value.items()) + " }"
-    return "[" + ", ".join(text(item) for item in value) + "]"
+        return "{ " + ", ".join(f"{_key(name)} = {toml_value(item)}" for name, item in value.items()) + " }"
+    return "[" + ", ".join(toml_value(item) for item in value) + "]"
 
 
-def _assigned(line: Line) -> str:
-    return f"{_key(line.key)} = {text(line.value)}"
+def _assigned(line: TomlLine) -> str:
+    return f"{_key(line.key)} = {toml_value(line.value)}"
 
 
 def _key(name: str) -> str:
-    return name if name and set(name) <= _BARE else text(name)
+    return name if name and set(name) <= _BARE else toml_value(name)
 
 
 def _comment(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Batches of rows, as every reader of input files yields them, and `ahead`, which reads in a second thread."""
+"""Batches of rows, as every reader of input files yields them, and `prefetch`, which reads in a second thread."""
 
 from __future__ import annotations
 
@@ -13,51 +13,52 @@ import numpy.typing as npt
 import pyarrow as pa
 
 T = TypeVar("T")
-Numbers = npt.NDArray[np.int64]
+RecordNumbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class RowError:
     """An error in a row: the row is rejected, or one optional cell of it cannot be read and becomes null.
 
     Attributes:
-        record: the record's number as its reader counts it.
+        record_number: the record's number as its reader counts it.
         column: the file's column of the error; empty where the whole row is wrong.
         reason: what is wrong, for people.
-        row: the row as the file has it.
-        source: the id of the row's source; empty where it is unknown.
-        value: the text of the cell that becomes null; None where the row is rejected.
-        part: the list in a document that contains the rejected item or the cell, such as `access` of an identity; empty
-            for whole rows and their own cells.
+        row_text: the row as the file has it.
+        source_id: the id of the row's source; empty where it is unknown.
+        cell_text: the text of the cell that becomes null; None where the row is rejected.
+        list_name: the list in a document that contains the rejected item or the cell, such as `access` of an identity;
+            empty for whole rows and their own cells.
     """
 
-    record: int
+    record_number: int
     column: str
     reason: str
-    row: str
-    source: str = ""
-    value: str | None = None
-    part: str = ""
+    row_text: str
+    source_id: str = ""
+    cell_text: str | None = None
+    list_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """A batch of records, as text.
 
     Attributes:
         data: the columns of a CSV file, with empty text for empty cells; or one column `doc` of JSON objects.
-        records: the number of each record as its reader counts it; the reader's `line_of` converts it to a line number.
-        faults: records between these that could not be read, and cells of these records that could not be read.
-        position: how many bytes of the file have been read so far.
+        record_numbers: the number of each record as its reader counts it; the reader's `line_of` converts it to a line
+            number.
+        row_errors: records between these that could not be read, and cells of these records that could not be read.
+        bytes_read: how many bytes of the file have been read so far.
     """
 
     data: pa.Table
-    records: Numbers
-    faults: tuple[Fault, ...] = ()
-    position: int = 0
+    record_numbers: RecordNumbers
+    row_errors: tuple[RowError, ...] = ()
+    bytes_read: int = 0
 
 
-def ahead(items: Iterator[T], depth: int = 1) -> Generator[T]:
+def prefetch(items: Iterator[T], depth: int = 1) -> Generator[T]:
     """Yield the same items, produced in a background thread while the consumer works on earlier ones.
 
     An exception of the producer is raised to the consumer. Closing the generator stops the thread.

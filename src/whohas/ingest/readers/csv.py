@@ -19,33 +19,33 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import Batch, Fault, Numbers
-from whohas.ingest.readers.csv_head import LONGEST_ROW, encoding_hint, lines_of, open_csv, read_head
+from whohas.ingest.readers.batches import RecordNumbers, RowBatch, RowError
+from whohas.ingest.readers.csv_head import MAX_ROW_BYTES, encoding_hint, open_csv, read_head, text_lines
 from whohas.ingest.readers.csv_rows import (
-    OddRow,
-    as_text,
-    ends_in_quotes,
-    with_odd,
-    without,
-    without_blanks,
-    without_formulas,
-    without_headers,
-    without_last,
+    IrregularRow,
+    cast_to_text,
+    drop_blank_rows,
+    drop_last_records,
+    drop_repeated_headers,
+    drop_rows,
+    has_unclosed_quote,
+    insert_irregular_rows,
+    unwrap_text_formulas,
 )
-from whohas.ingest.readers.csv_stream import UNDECODABLE, CsvStream, Dialect, original
-from whohas.ingest.readers.footers import Footer, footer_note
-from whohas.ingest.readers.streams import line_starts
-from whohas.plurals import counted
+from whohas.ingest.readers.csv_stream import UNDECODABLE_PATTERN, CsvDialect, CsvStream, original_bytes
+from whohas.ingest.readers.footers import FooterDetector, footer_note
+from whohas.ingest.readers.streams import record_start_lines
+from whohas.plurals import pluralize
 from whohas.warehouse.arrow import pc
 
-_BLOCK = LONGEST_ROW
+_BLOCK = MAX_ROW_BYTES
 """Bytes per read, which is also the length of the longest row; small enough for the processor's cache."""
 
 _BLOCKS = 2
 """How many blocks make one batch."""
 
 
-class CsvFile:
+class CsvReader:
     """A reader of one CSV file.
 
     Records are numbered from 1. Lines before the header count as one record each, and so does the header. A record may
@@ -64,36 +64,38 @@ class CsvFile:
         InvalidArguments: the file is empty, or its header is missing or repeats a name.
     """
 
-    def __init__(self, path: Path, dialect: Dialect, needed: Collection[str] = (), known: Collection[str] = ()) -> None:
+    def __init__(
+        self, path: Path, dialect: CsvDialect, needed: Collection[str] = (), known: Collection[str] = ()
+    ) -> None:
         self.path = path
         self._dialect = dialect
         self._lines_are_records: bool | None = None
         self._may_have_lone_returns = False
         self._starts: array[int] | None = None
         self._head = read_head(path, dialect, needed, known)
-        self._width = len(self._head.names) + self._head.extra
+        self._width = len(self._head.names) + self._head.extra_cells
         self._named_columns = [place for place, name in enumerate(self._head.names) if name]
         self.delimiter = self._head.delimiter
         self.header = [name for name in self._head.names if name]
-        self._seen = _Seen(Footer(self.text, "[csv] footer"))
+        self._seen = _FileSeen(FooterDetector(self.format_row, "[csv] footer"))
 
-    def batches(self) -> Iterator[Batch]:
+    def read_batches(self) -> Iterator[RowBatch]:
         """Yield the rows as columns of text; rows without any value are skipped.
 
         Raises:
             InvalidArguments: the file cannot be parsed as CSV.
         """
-        self._seen = seen = _Seen(Footer(self.text, "[csv] footer"))
+        self._seen = seen = _FileSeen(FooterDetector(self.format_row, "[csv] footer"))
         with open_csv(self.path, self._dialect, self._head) as stream:
-            stream.discard(self._head.size)
+            stream.discard(self._head.header_bytes)
             blocks = (self._cleaned(block, stream, seen) for block in self._read(stream, seen))
-            kept = without_last(blocks, self._dialect.footer) if self._dialect.footer else blocks
-            if self._dialect.footer is None:
-                kept = seen.footer.without(kept)
+            kept = drop_last_records(blocks, self._dialect.footer_records) if self._dialect.footer_records else blocks
+            if self._dialect.footer_records is None:
+                kept = seen.footer.reject_footer(kept)
             while group := list(itertools.islice(kept, _BLOCKS)):
                 yield _concatenated(group)
             self._lines_are_records = stream.lines == seen.records
-            self._may_have_lone_returns = stream.returns
+            self._may_have_lone_returns = stream.has_quotes_and_returns
             if stream.quoted:
                 raise InvalidArguments(self._unclosed_quote_message(seen.records))
             seen.stream = stream
@@ -105,17 +107,17 @@ class CsvFile:
         for place, count in sorted(seen.nameless.items()):
             found.append(
                 f"{name}: column {place + 1} has no name in the header and was passed over with "
-                f"{counted(count, 'value')}. Name it in the header to load it."
+                f"{pluralize(count, 'value')}. Name it in the header to load it."
             )
         if seen.headers:
-            found.append(f"{name}: the header stands again in {counted(seen.headers, 'later row')}, passed over.")
+            found.append(f"{name}: the header stands again in {pluralize(seen.headers, 'later row')}, passed over.")
         if seen.formulas:
             found.append(
-                f'{name}: {counted(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.'
+                f'{name}: {pluralize(seen.formulas, "cell")} written as ="…" for Excel: read as the text within.'
             )
         if seen.footer.rows:
             found.append(footer_note(name, "line", seen.footer.rows, "[csv] footer"))
-        elif seen.short and seen.short == seen.records - seen.good and not self._dialect.footer:
+        elif seen.short and seen.short == seen.records - seen.good and not self._dialect.footer_records:
             lines = seen.records - seen.good
             found.append(
                 f"{name}: the last {'line has' if lines == 1 else f'{lines} lines have'} fewer cells than the header. "
@@ -129,7 +131,7 @@ class CsvFile:
             )
             found.append(
                 f"{name}, line {seen.stream.stray.first}: a quote ends before its cell does "
-                f"({counted(seen.stream.stray.count, 'cell')} like this); "
+                f"({pluralize(seen.stream.stray.count, 'cell')} like this); "
                 f"the cell was read up to the next delimiter.{hint}"
             )
         if seen.stream.marks.count:
@@ -144,21 +146,21 @@ class CsvFile:
             )
         return found
 
-    def _read(self, stream: CsvStream, seen: _Seen) -> Iterator[Batch]:
+    def _read(self, stream: CsvStream, seen: _FileSeen) -> Iterator[RowBatch]:
         import pyarrow.csv as reading
 
-        header_record = self._head.lines + 1
+        header_record = self._head.preamble_lines + 1
         seen.records = seen.good = header_record
-        if stream.ended(_BLOCK):
+        if stream.at_end(_BLOCK):
             return
-        odd: list[OddRow] = []
+        odd: list[IrregularRow] = []
         errors: list[InvalidArguments] = []
 
         def handler(row: reading.InvalidRow) -> str:
             try:  # pyarrow prints and discards an exception of a handler
                 number = header_record + row.number
                 text = row.text
-                if '"' in text and "\n" in text and ends_in_quotes(text, self.delimiter):
+                if '"' in text and "\n" in text and has_unclosed_quote(text, self.delimiter):
                     raise InvalidArguments(self._unclosed_quote_message(number))
                 odd.append(self._classify(number, text))
                 return "skip"
@@ -184,7 +186,7 @@ class CsvFile:
             )
             for data in reader:
                 start, end = seen.records + 1, seen.records + data.num_rows
-                odd_in_batch: list[OddRow] = []
+                odd_in_batch: list[IrregularRow] = []
                 for row in odd:
                     if row.record > end + 1:  # belongs to a later batch
                         break
@@ -193,33 +195,35 @@ class CsvFile:
                 del odd[: len(odd_in_batch)]
                 numbers = _record_numbers(start, data.num_rows, odd_in_batch)
                 seen.follow(numbers, end, odd_in_batch)
-                yield with_odd(Batch(pa.Table.from_batches([data]), numbers, (), stream.position), odd_in_batch)
+                yield insert_irregular_rows(
+                    RowBatch(pa.Table.from_batches([data]), numbers, (), stream.position), odd_in_batch
+                )
             if odd:
                 seen.follow(np.empty(0, np.int64), seen.records + len(odd), odd)
                 rest = pa.table({name: pa.array([], pa.binary()) for name in names})
-                yield with_odd(Batch(rest, np.empty(0, np.int64), (), stream.position), odd)
+                yield insert_irregular_rows(RowBatch(rest, np.empty(0, np.int64), (), stream.position), odd)
         except pa.ArrowInvalid as error:
             if errors:
                 raise errors[0] from None
             raise InvalidArguments(self._unreadable_message(str(error))) from None
 
-    def _classify(self, record: int, text: str) -> OddRow:
+    def _classify(self, record: int, text: str) -> IrregularRow:
         """Classify a row whose number of cells differs from the header's.
 
         The row is accepted if that loses no data: surplus cells are blank, and missing cells are allowed (`[csv]
         short`) or belong to columns without a name. Otherwise it is rejected.
         """
         if not text.strip():
-            return OddRow(record, [], None)
+            return IrregularRow(record, [], None)
         cells = next(csv.reader(io.StringIO(text, newline=""), delimiter=self.delimiter), [])
         names, width = self._head.names, self._width
-        if not any(map(str.strip, cells[width:])) and (self._dialect.short or not any(names[len(cells) :])):
-            return OddRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
-        reason = f"{counted(len(cells), 'cell')} instead of {len(names)}"
-        shown = original(text).decode(errors="backslashreplace")
-        return OddRow(record, None, Fault(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
+        if not any(map(str.strip, cells[width:])) and (self._dialect.allow_short_rows or not any(names[len(cells) :])):
+            return IrregularRow(record, [*cells, *[""] * (width - len(cells))][:width], None)
+        reason = f"{pluralize(len(cells), 'cell')} instead of {len(names)}"
+        shown = original_bytes(text).decode(errors="backslashreplace")
+        return IrregularRow(record, None, RowError(record, "", reason, shown.rstrip("\r\n")), len(cells) < len(names))
 
-    def _cleaned(self, batch: Batch, stream: CsvStream, seen: _Seen) -> Batch:
+    def _cleaned(self, batch: RowBatch, stream: CsvStream, seen: _FileSeen) -> RowBatch:
         data = batch.data
         if len(self._named_columns) < self._width:
             for place in set(range(self._width)).difference(self._named_columns):
@@ -228,25 +232,25 @@ class CsvFile:
                     seen.nameless[place] += count
             data = data.select(self._named_columns)
         data = data.rename_columns([str(i) for i in range(len(self._named_columns))])
-        batch = Batch(data, batch.records, batch.faults, batch.position)
-        batch = as_text(batch) if stream.valid else self._with_valid_text(as_text(batch))
+        batch = RowBatch(data, batch.record_numbers, batch.row_errors, batch.bytes_read)
+        batch = cast_to_text(batch) if stream.valid else self._with_valid_text(cast_to_text(batch))
         if stream.formulas:
-            batch = without_formulas(batch, seen)
-        return without_blanks(without_headers(batch, self.header, bool(stream.marks.count), seen))
+            batch = unwrap_text_formulas(batch, seen)
+        return drop_blank_rows(drop_repeated_headers(batch, self.header, bool(stream.marks.count), seen))
 
-    def _with_valid_text(self, batch: Batch) -> Batch:
+    def _with_valid_text(self, batch: RowBatch) -> RowBatch:
         """Replace cells that are not valid UTF-8 by empty text, and add an error for each of them.
 
         A row that has nothing else is rejected.
         """
-        invalid = [pc.match_substring_regex(column, UNDECODABLE).to_numpy() for column in batch.data.columns]
+        invalid = [pc.match_substring_regex(column, UNDECODABLE_PATTERN).to_numpy() for column in batch.data.columns]
         rows = np.flatnonzero(np.logical_or.reduce(invalid))
         if not len(rows):
             return batch
-        faults = list(batch.faults)
+        faults = list(batch.row_errors)
         rejected: list[int] = []
         for row in rows.tolist():
-            cells = [original(column[row].as_py()) for column in batch.data.columns]
+            cells = [original_bytes(column[row].as_py()) for column in batch.data.columns]
             text = [cell.decode(errors="backslashreplace") for cell in cells]
             invalid_columns = [number for number in range(len(cells)) if invalid[number][row]]
             nothing_else = not any(cell.strip() for number, cell in enumerate(cells) if number not in invalid_columns)
@@ -255,17 +259,17 @@ class CsvFile:
             for number in invalid_columns[:1] if nothing_else else invalid_columns:
                 reason = f"no valid UTF-8: {text[number][:80]}. {encoding_hint(cells[number])}"
                 value = None if nothing_else else text[number]
-                record = int(batch.records[row])
-                faults.append(Fault(record, self.header[number], reason, self.text(text), value=value))
-        faults.sort(key=lambda fault: fault.record)
+                record = int(batch.record_numbers[row])
+                faults.append(RowError(record, self.header[number], reason, self.format_row(text), cell_text=value))
+        faults.sort(key=lambda fault: fault.record_number)
         columns = [
             pc.if_else(pa.array(invalid[number]), pa.scalar("", pa.string()), column)
             for number, column in enumerate(batch.data.columns)
         ]
         data = pa.table(columns, names=batch.data.column_names)
-        return without(replace(batch, data=data, faults=tuple(faults)), np.array(rejected, dtype=np.int64))
+        return drop_rows(replace(batch, data=data, row_errors=tuple(faults)), np.array(rejected, dtype=np.int64))
 
-    def text(self, cells: list[str]) -> str:
+    def format_row(self, cells: list[str]) -> str:
         """Return a row as a line in the file's dialect, so that rejected rows can be corrected and loaded again."""
         row = [""] * len(self._head.names)
         for position, cell in zip(self._named_columns, cells, strict=True):
@@ -286,19 +290,21 @@ class CsvFile:
         if self._may_have_lone_returns and self._lines_are_records:
             self._lines_are_records = not self._has_lone_returns()
             self._may_have_lone_returns = False
-        if self._lines_are_records or record <= self._head.lines:
+        if self._lines_are_records or record <= self._head.preamble_lines:
             return record
-        place = record - self._head.lines
+        place = record - self._head.preamble_lines
         if self._starts is None:
             with open_csv(self.path, self._dialect, self._head) as stream:
-                starts = line_starts(lines_of(stream), lambda taken: csv.reader(taken, delimiter=self.delimiter))
+                starts = record_start_lines(
+                    text_lines(stream), lambda taken: csv.reader(taken, delimiter=self.delimiter)
+                )
                 enough = itertools.islice(starts, place) if self._lines_are_records is None else starts
                 found = array("q", enough)
             if self._lines_are_records is not None:
                 self._starts = found
         else:
             found = self._starts
-        return self._head.lines + (found[place - 1] if place <= len(found) else place)
+        return self._head.preamble_lines + (found[place - 1] if place <= len(found) else place)
 
     def _has_lone_returns(self) -> bool:
         """Return whether some lines end in a carriage return alone; the stream counts line feeds only."""
@@ -324,7 +330,7 @@ class CsvFile:
         return f"{self.path} cannot be read as CSV: {message}."
 
 
-class _Seen:
+class _FileSeen:
     """Counts and observations of one reading of a file.
 
     Attributes:
@@ -338,7 +344,7 @@ class _Seen:
         stream: the stream, once the file was read to its end.
     """
 
-    def __init__(self, footer: Footer) -> None:
+    def __init__(self, footer: FooterDetector) -> None:
         self.footer = footer
         self.records = 0
         self.good = 0
@@ -348,7 +354,7 @@ class _Seen:
         self.formulas = 0
         self.stream: CsvStream | None = None
 
-    def follow(self, numbers: Numbers, last: int, odd: list[OddRow]) -> None:
+    def follow(self, numbers: RecordNumbers, last: int, odd: list[IrregularRow]) -> None:
         """Update the counts up to the record `last`.
 
         Args:
@@ -360,16 +366,16 @@ class _Seen:
         good = max(good, int(numbers[-1]) if len(numbers) else 0)
         if good:
             self.good, self.short = good, 0
-        self.short += sum(row.short for row in odd if row.record > self.good)
+        self.short += sum(row.too_short for row in odd if row.record > self.good)
 
 
-def _concatenated(group: list[Batch]) -> Batch:
-    faults = tuple(fault for batch in group for fault in batch.faults)
+def _concatenated(group: list[RowBatch]) -> RowBatch:
+    faults = tuple(fault for batch in group for fault in batch.row_errors)
     data = pa.concat_tables([batch.data for batch in group])
-    return Batch(data, np.concatenate([batch.records for batch in group]), faults, group[-1].position)
+    return RowBatch(data, np.concatenate([batch.record_numbers for batch in group]), faults, group[-1].bytes_read)
 
 
-def _record_numbers(start: int, rows: int, odd: list[OddRow]) -> Numbers:
+def _record_numbers(start: int, rows: int, odd: list[IrregularRow]) -> RecordNumbers:
     """Return the record numbers of `rows` parsed rows from `start` on, without the numbers of odd rows between them.
 
     `_record_numbers(5, 3, [odd row 6])` gives 5, 7, 8.

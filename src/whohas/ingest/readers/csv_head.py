@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.csv_stream import UNDECODABLE, CsvStream, Dialect, original
+from whohas.ingest.readers.csv_stream import UNDECODABLE_PATTERN, CsvDialect, CsvStream, original_bytes
 from whohas.ingest.readers.streams import ByteStream, open_bytes
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
 _HEAD = 1 << 20
-LONGEST_ROW = 4 << 20
+MAX_ROW_BYTES = 4 << 20
 """The most bytes that a row, or the header, may have."""
 _SAMPLE = 200
 """How many lines are examined to detect the delimiter and the header."""
@@ -28,32 +28,32 @@ _DELIMITERS = ",;\t|"
 _SEPARATOR_LINE = re.compile(r'"?sep=([!#-~\t ])\1*"?', re.IGNORECASE)
 _TYPE_LINE = re.compile(r'"?#TYPE ')
 _BLANK = ' ",;\t|'
-FORMULA = re.compile(r'="((?:[^"]|"")*)"')
+TEXT_FORMULA = re.compile(r'="((?:[^"]|"")*)"')
 """A cell written as a text formula, so that Excel keeps it as text: ="0001"."""
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class CsvHead:
     """The head of a CSV file.
 
     Attributes:
         delimiter: the character between cells.
         names: the header's cells; empty where a column has no name.
-        lines: how many lines come before the header.
-        skipped: how many bytes these lines have.
-        size: how many bytes the header has in the output of `CsvStream`.
-        extra: how many empty cells the rows have after the header's last one.
+        preamble_lines: how many lines come before the header.
+        preamble_bytes: how many bytes these lines have.
+        header_bytes: how many bytes the header has in the output of `CsvStream`.
+        extra_cells: how many empty cells the rows have after the header's last one.
     """
 
     delimiter: str
     names: tuple[str, ...]
-    lines: int
-    skipped: int
-    size: int
-    extra: int
+    preamble_lines: int
+    preamble_bytes: int
+    header_bytes: int
+    extra_cells: int
 
 
-def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Collection[str]) -> Head:
+def read_head(path: Path, dialect: CsvDialect, needed: Collection[str], known: Collection[str]) -> CsvHead:
     """Read the head of a file.
 
     The delimiter is the mapping's, else the one of a `sep=;` line, else it is detected in the first lines.
@@ -72,20 +72,20 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     if not head.strip(b"\xef\xbb\xbf \t\r\n\0"):
         raise InvalidArguments(f"{path} is empty. A CSV file begins with a header that names its columns.")
     text = head.decode(errors="surrogateescape")
-    lines = list(itertools.islice(io.StringIO(text, newline=""), dialect.skip + _SAMPLE))
+    lines = list(itertools.islice(io.StringIO(text, newline=""), dialect.skip_lines + _SAMPLE))
     before, named = _preamble(lines, dialect)
     if before >= len(lines):
-        why = f"csv.skip is {dialect.skip}, and " if dialect.skip else ""
+        why = f"csv.skip is {dialect.skip_lines}, and " if dialect.skip_lines else ""
         raise InvalidArguments(
-            f"{path} has no header: {why}there is nothing but {counted(len(lines), 'line')} without data."
+            f"{path} has no header: {why}there is nothing but {pluralize(len(lines), 'line')} without data."
         )
     rows = lines[before:]
     delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
     skipped = len("".join(lines[:before]).encode(errors="surrogateescape"))
     with open_bytes(path, dialect.encoding) as stream:
-        names, size = _header(path, lines_of(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
+        names, size = _header(path, text_lines(CsvStream(stream, delimiter, dialect, skipped)), delimiter)
     _check_header(path, names, lines[before], before + 1, dialect)
-    names = [plain(name) if name.strip() else "" for name in names]
+    names = [unwrap_text_formula(name) if name.strip() else "" for name in names]
     sample = [row for row in csv.reader(rows, delimiter=delimiter) if any(map(str.strip, row))]
     later = _later_header(path, lines, before, delimiter, names, needed, known)
     if later:
@@ -95,26 +95,26 @@ def read_head(path: Path, dialect: Dialect, needed: Collection[str], known: Coll
     repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
     if repeated:
         raise InvalidArguments(f"{path}: the header names {', '.join(map(repr, repeated))} more than once.")
-    return Head(delimiter, tuple(names), before, skipped, size, _surplus_cells(sample, len(names)))
+    return CsvHead(delimiter, tuple(names), before, skipped, size, _surplus_cells(sample, len(names)))
 
 
 @contextmanager
-def open_csv(path: Path, dialect: Dialect, head: Head) -> Generator[CsvStream]:
+def open_csv(path: Path, dialect: CsvDialect, head: CsvHead) -> Generator[CsvStream]:
     """Open a file, positioned at its header."""
     with open_bytes(path, dialect.encoding) as stream:
-        yield CsvStream(stream, head.delimiter, dialect, head.skipped)
+        yield CsvStream(stream, head.delimiter, dialect, head.preamble_bytes)
 
 
-def lines_of(stream: CsvStream) -> io.TextIOWrapper:
+def text_lines(stream: CsvStream) -> io.TextIOWrapper:
     """Return a text file over a stream, whose lines keep their line ends."""
     return io.TextIOWrapper(
         io.BufferedReader(_Readable(stream)), encoding="utf-8", errors="surrogateescape", newline=""
     )
 
 
-def plain(cell: str) -> str:
+def unwrap_text_formula(cell: str) -> str:
     """Return the text of a cell that is written as Excel's text formula (`="0001"` gives `0001`), else the cell."""
-    found = FORMULA.fullmatch(cell)
+    found = TEXT_FORMULA.fullmatch(cell)
     return found[1].replace('""', '"') if found else cell
 
 
@@ -143,9 +143,9 @@ def encoding_hint(data: bytes) -> str:
     return "If it has another encoding, set it in a mapping: [csv] encoding = …"
 
 
-def _preamble(lines: list[str], dialect: Dialect) -> tuple[int, str | None]:
+def _preamble(lines: list[str], dialect: CsvDialect) -> tuple[int, str | None]:
     """Return how many lines come before the header, and the delimiter if one of them is a `sep=` line."""
-    before, delimiter = min(dialect.skip, len(lines)), None
+    before, delimiter = min(dialect.skip_lines, len(lines)), None
     while before < len(lines):
         line = lines[before].lstrip("\ufeff").rstrip("\r\n")
         if found := _SEPARATOR_LINE.fullmatch(line):
@@ -164,11 +164,11 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
 
     def counted() -> Iterator[str]:
         nonlocal size
-        while line := lines.readline(LONGEST_ROW + 1):
+        while line := lines.readline(MAX_ROW_BYTES + 1):
             size += len(line.encode(errors="surrogateescape"))
-            if size > LONGEST_ROW:
+            if size > MAX_ROW_BYTES:
                 raise InvalidArguments(
-                    f"{path} cannot be read as CSV: its header is longer than {LONGEST_ROW >> 20} MiB, or a quoted "
+                    f"{path} cannot be read as CSV: its header is longer than {MAX_ROW_BYTES >> 20} MiB, or a quoted "
                     "cell in it never ends."
                 )
             yield line
@@ -176,12 +176,12 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
     return next(csv.reader(counted(), delimiter=delimiter), []), size
 
 
-def _check_header(path: Path, names: list[str], line: str, number: int, dialect: Dialect) -> None:
+def _check_header(path: Path, names: list[str], line: str, number: int, dialect: CsvDialect) -> None:
     """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8."""
-    invalid = re.search(rf"{UNDECODABLE}|\0", "".join(names))
+    invalid = re.search(rf"{UNDECODABLE_PATTERN}|\0", "".join(names))
     if invalid is None:
         return
-    bad_bytes = original(invalid[0])
+    bad_bytes = original_bytes(invalid[0])
     line_bytes = line.encode(errors="surrogateescape")
     excerpt = line_bytes[max(line_bytes.find(bad_bytes) - 20, 0) :][:40]
     with open_bytes(path, dialect.encoding) as stream:
@@ -199,11 +199,11 @@ def _delimiter(text: str, wanted: Collection[str]) -> str:
 
     def score(delimiter: str) -> tuple[int, bool, bool, float]:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if any(row)]
-        names = {plain(name) for name in rows[0]}
+        names = {unwrap_text_formula(name) for name in rows[0]}
         width = len(rows[0])
         equal_share = sum(len(row) == width for row in rows[1:]) / max(len(rows) - 1, 1) if len(rows) > 1 else 1.0
         data = io.BytesIO(text.encode(errors="surrogateescape"))
-        quotes = CsvStream(ByteStream(Path(), data, data, None), delimiter, Dialect())
+        quotes = CsvStream(ByteStream(Path(), data, data, None), delimiter, CsvDialect())
         while quotes.read():
             pass
         quotes_regular = not (quotes.literal or quotes.stray.count)
@@ -234,7 +234,7 @@ def _later_header(
         return None
     for number in range(before + 1, len(lines)):
         for separator in (delimiter, *_DELIMITERS):
-            cells = {plain(cell) for cell in next(csv.reader([lines[number]], delimiter=separator), [])}
+            cells = {unwrap_text_formula(cell) for cell in next(csv.reader([lines[number]], delimiter=separator), [])}
             if (cells >= set(needed)) if needed else len(cells & set(known)) > 1:
                 return (
                     f"{path}: the header is line {number + 1}, and the lines before it are not data. Set [csv] skip = "
@@ -244,7 +244,7 @@ def _later_header(
     usual, times = Counter(widths[before:]).most_common(1)[0]
     if needed and usual > 1 and usual != len(names) and 2 * times > len(lines) - before:
         return (
-            f"{path}: the header, line {before + 1}, has no column {missing[0]!r} but {counted(len(names), 'cell')}, "
+            f"{path}: the header, line {before + 1}, has no column {missing[0]!r} but {pluralize(len(names), 'cell')}, "
             f"and most lines have {usual}. If the header is line "
             f"{widths.index(usual, before) + 1}, set [csv] skip = {widths.index(usual, before)} in the mapping."
         )

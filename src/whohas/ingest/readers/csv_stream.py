@@ -23,35 +23,35 @@ _BREAKS = b"\r\n"
 
 _STAND_INS = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}
 _BYTES = {stand_in: escaped for escaped, stand_in in _STAND_INS.items()}
-UNDECODABLE = "[\U0010ff80-\U0010ffff]"
+UNDECODABLE_PATTERN = "[\U0010ff80-\U0010ffff]"
 """A regular expression for the characters that stand for bytes that are not UTF-8.
 
 The bytes are replaced because pyarrow raises an exception when it has to report an invalid row that contains them. Byte
-0x80 becomes U+10FF80, 0xFF becomes U+10FFFF; `original` turns them back.
+0x80 becomes U+10FF80, 0xFF becomes U+10FFFF; `original_bytes` turns them back.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class CsvDialect:
     """The settings of a mapping's table [csv].
 
     Attributes:
         delimiter: one character; None to detect it.
         encoding: a name of a Python codec; None for UTF-8. A byte order mark takes precedence.
-        skip: how many lines before the header to skip.
-        footer: how many records at the end to drop; None to detect rows that begin with a word such as Total.
+        skip_lines: how many lines before the header to skip.
+        footer_records: how many records at the end to drop; None to detect rows that begin with a word such as Total.
         comment: lines that begin with this text are skipped.
         escape: a character that escapes quotes within quoted cells; None for doubled quotes as in RFC 4180.
-        short: whether a row may have fewer cells than the header; the cells missing at its end are empty.
+        allow_short_rows: whether a row may have fewer cells than the header; the cells missing at its end are empty.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
-    skip: int = 0
-    footer: int | None = None
+    skip_lines: int = 0
+    footer_records: int | None = None
     comment: str | None = None
     escape: str | None = None
-    short: bool = False
+    allow_short_rows: bool = False
 
 
 class CsvStream(io.RawIOBase):
@@ -66,9 +66,10 @@ class CsvStream(io.RawIOBase):
 
     Attributes:
         quoted: whether the bytes read so far end within quotes.
-        valid: whether all bytes read so far are UTF-8; others were replaced by characters that match `UNDECODABLE`.
-        returns: whether both quotes and carriage returns were read. Then the number of lines may equal the number of
-            records by chance, although records span several lines.
+        valid: whether all bytes read so far are UTF-8; others were replaced by characters that match
+            `UNDECODABLE_PATTERN`.
+        has_quotes_and_returns: whether both quotes and carriage returns were read. Then the number of lines may equal
+            the number of records by chance, although records span several lines.
         formulas: whether a cell may be written as Excel's text formula, `="0001"`.
         literal: how many quotes stand in cells that are not quoted.
         stray: where quotes close before their cell ends.
@@ -81,7 +82,7 @@ class CsvStream(io.RawIOBase):
         skipped: how many bytes before the header to leave out.
     """
 
-    def __init__(self, stream: ByteStream, delimiter: str, dialect: Dialect, skipped: int = 0) -> None:
+    def __init__(self, stream: ByteStream, delimiter: str, dialect: CsvDialect, skipped: int = 0) -> None:
         self._stream = stream
         self._separators = delimiter.encode() + _BREAKS
         self._escape = (dialect.escape or "").encode()
@@ -105,12 +106,12 @@ class CsvStream(io.RawIOBase):
         self._carriage = False
         self.formulas = False
         self.literal = 0
-        self.stray = Places()
-        self.marks = Places()
-        self.nulls = Places()
+        self.stray = Occurrences()
+        self.marks = Occurrences()
+        self.nulls = Occurrences()
 
     @property
-    def returns(self) -> bool:
+    def has_quotes_and_returns(self) -> bool:
         return self._quotes and self._carriage
 
     @property
@@ -145,7 +146,7 @@ class CsvStream(io.RawIOBase):
             self._rest = data[size:]
             size -= len(data)
 
-    def ended(self, size: int) -> bool:
+    def at_end(self, size: int) -> bool:
         """Return whether the stream is at its end; buffers up to `size` bytes to find out."""
         self._rest = self.read(size)
         return not self._rest
@@ -280,7 +281,7 @@ class CsvStream(io.RawIOBase):
         return b"".join(out)
 
 
-class Places:
+class Occurrences:
     """The first line on which something was found, and how many times it was found."""
 
     def __init__(self) -> None:
@@ -292,8 +293,8 @@ class Places:
         self.count += times
 
 
-def original(text: str) -> bytes:
-    """Return the bytes of a text, with the original bytes for characters that match `UNDECODABLE`."""
+def original_bytes(text: str) -> bytes:
+    """Return the bytes of a text, with the original bytes for characters that match `UNDECODABLE_PATTERN`."""
     return text.translate(_BYTES).encode(errors="surrogateescape")
 
 

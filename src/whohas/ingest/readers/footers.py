@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from whohas.ingest.readers.batches import Batch, Fault
+from whohas.ingest.readers.batches import RowBatch, RowError
 
-FOOTER = re.compile(
+FOOTER_START = re.compile(
     r"\W*(grand total|totals?|sum|summe|gesamt\w*|anzahl|report|erstellt|erzeugt|generated|exported|export|end of|ende|"
     r"fin de|fin du|count|records|rows|datens\w+|stand|page|seite|printed|nombre de lignes|total general|"
     r"generado|g[ée]n[ée]r[ée]|vertraulich|confidential|\*{3,}|-{3,}|={3,})(?!\w)",
@@ -37,7 +37,7 @@ def is_footer(cells: Sequence[str], usual: float) -> bool:
         usual: how many cells of other rows are filled.
     """
     filled = [cell.strip() for cell in cells if cell.strip()]
-    if not filled or len(filled) >= usual or not FOOTER.match(filled[0]):
+    if not filled or len(filled) >= usual or not FOOTER_START.match(filled[0]):
         return False
     if not all(_NUMBER.fullmatch(cell) for cell in filled[1:]):
         return False
@@ -46,7 +46,7 @@ def is_footer(cells: Sequence[str], usual: float) -> bool:
     )
 
 
-class Footer:
+class FooterDetector:
     """Rejects the footer rows of a file, as far as they have as many cells as other rows.
 
     Args:
@@ -62,9 +62,9 @@ class Footer:
         self._key = key
         self.rows = 0
 
-    def without(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def reject_footer(self, batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
         """Yield the batches, with footer rows as errors; the last batch with rows is held back to examine it."""
-        waiting: list[Batch] = []
+        waiting: list[RowBatch] = []
         counts: list[int] = []
         for batch in batches:
             if batch.data.num_rows:
@@ -77,29 +77,31 @@ class Footer:
             yield self._without_footer(waiting[0], counts)
             yield from waiting[1:]
         if self.rows:
-            self.rows += sum(fault.value is None for batch in waiting[1:] for fault in batch.faults)
+            self.rows += sum(fault.cell_text is None for batch in waiting[1:] for fault in batch.row_errors)
 
-    def _without_footer(self, batch: Batch, counts: list[int]) -> Batch:
+    def _without_footer(self, batch: RowBatch, counts: list[int]) -> RowBatch:
         rows = batch.data.num_rows
         if len(counts) < 2 or batch.data.num_columns < 2:
             return batch
-        footers: list[Fault] = []
+        footers: list[RowError] = []
         usual = float(np.median(counts))
         for row in range(rows - 1, max(rows - 1 - _MOST_ROWS, -1), -1):
             cells = [column[row].as_py() for column in batch.data.columns]
             if not is_footer(cells, usual):
                 break
             reason = f"looks like a footer; if it is data, set {self._key} = 0 in a mapping"
-            footers.append(Fault(int(batch.records[row]), "", reason, self._text(cells)))
+            footers.append(RowError(int(batch.record_numbers[row]), "", reason, self._text(cells)))
         if not footers:
             return batch
-        first = min(fault.record for fault in footers)
-        rejected = {fault.record for fault in footers}
-        faults = [fault for fault in batch.faults if fault.record not in rejected]
-        self.rows = len(footers) + sum(fault.value is None and fault.record > first for fault in faults)
+        first = min(fault.record_number for fault in footers)
+        rejected = {fault.record_number for fault in footers}
+        faults = [fault for fault in batch.row_errors if fault.record_number not in rejected]
+        self.rows = len(footers) + sum(fault.cell_text is None and fault.record_number > first for fault in faults)
         kept = rows - len(footers)
-        faults = sorted((*faults, *footers), key=lambda fault: fault.record)
-        return replace(batch, data=batch.data.slice(0, kept), records=batch.records[:kept], faults=tuple(faults))
+        faults = sorted((*faults, *footers), key=lambda fault: fault.record_number)
+        return replace(
+            batch, data=batch.data.slice(0, kept), record_numbers=batch.record_numbers[:kept], row_errors=tuple(faults)
+        )
 
 
 def footer_note(where: str, noun: str, rows: int, key: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import Batch, Fault
+from whohas.ingest.readers.batches import RowBatch, RowError
 from whohas.ingest.readers.streams import ByteStream, open_bytes
 
 _BLOCK = 8 << 20
@@ -31,7 +31,7 @@ hundred times the memory of a long string.
 """
 
 
-def ndjson_batches(path: Path) -> Iterator[Batch]:
+def ndjson_batches(path: Path) -> Iterator[RowBatch]:
     """Yield the documents of an NDJSON file. Record numbers are line numbers, from 1.
 
     Blank lines are skipped. Lines longer than `LONGEST` are rejected without being kept in memory.
@@ -52,7 +52,7 @@ def ndjson_batches(path: Path) -> Iterator[Batch]:
         yield _batch([rest], [number], stream)
 
 
-def json_batches(path: Path) -> Iterator[Batch]:
+def json_batches(path: Path) -> Iterator[RowBatch]:
     """Yield the documents of a JSON file. Record numbers are the lines on which documents start, from 1.
 
     The file holds an array of documents, an object with one array of documents among its values (such as
@@ -105,7 +105,7 @@ def _is_object(text: bytes) -> bool:
         return False
 
 
-def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterator[Batch]:
+def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterator[RowBatch]:
     """Yield the elements of the first array of documents at nesting depth `level`, without parsing them.
 
     An example: `[{"id": "a", "x": [1]}, {"id": "b"}]` at level 1. The tokens are `[` (depth 1: the array begins),
@@ -157,22 +157,22 @@ def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterat
             depth = level
 
 
-def _batch(documents: list[bytes], lines: list[int], stream: ByteStream) -> Batch:
+def _batch(documents: list[bytes], lines: list[int], stream: ByteStream) -> RowBatch:
     texts: list[str] = []
     numbers: list[int] = []
-    faults: list[Fault] = []
+    faults: list[RowError] = []
     for document, line in zip(documents, lines, strict=True):
         stripped = document.strip()
         if not stripped:
             continue
         if len(stripped) > LONGEST:
             start = stripped[:_SHOWN].decode(errors="backslashreplace")
-            faults.append(Fault(line, "", f"longer than {LONGEST >> 20} MiB", f"{start}…"))
+            faults.append(RowError(line, "", f"longer than {LONGEST >> 20} MiB", f"{start}…"))
             continue
         try:
             texts.append(stripped.decode())
             numbers.append(line)
         except UnicodeDecodeError:
-            faults.append(Fault(line, "", "no valid UTF-8", stripped.decode(errors="backslashreplace")))
+            faults.append(RowError(line, "", "no valid UTF-8", stripped.decode(errors="backslashreplace")))
     data = pa.table({"doc": pa.array(texts, pa.string())})
-    return Batch(data, np.array(numbers, dtype=np.int64), tuple(faults), stream.position)
+    return RowBatch(data, np.array(numbers, dtype=np.int64), tuple(faults), stream.position)

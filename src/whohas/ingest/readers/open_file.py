@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.discover import format_of, refuse_other_workbooks
+from whohas.ingest.discover import format_of, reject_unsupported_workbook
 from whohas.ingest.mapping import SheetOptions, SourceMapping
-from whohas.ingest.readers.batches import Batch
-from whohas.ingest.readers.csv import CsvFile
-from whohas.ingest.readers.csv_stream import Dialect
+from whohas.ingest.readers.batches import RowBatch
+from whohas.ingest.readers.csv import CsvReader
+from whohas.ingest.readers.csv_stream import CsvDialect
 from whohas.ingest.readers.json import json_batches, ndjson_batches
-from whohas.ingest.readers.parquet import SEPARATOR, ParquetFile
-from whohas.ingest.readers.xlsx import XlsxFile
+from whohas.ingest.readers.parquet import SEPARATOR, ParquetReader
+from whohas.ingest.readers.xlsx import XlsxReader
 from whohas.warehouse.schema import IDENTITIES, Table
 
 
@@ -40,7 +40,7 @@ class OpenedFile:
             their values.
         batches: reads the file from the start; its argument names the list columns to join, and lists of other
             columns become JSON.
-        text: returns a row, given its cells, in the form that is kept with a rejected row.
+        format_row: returns a row, given its cells, in the form that is kept with a rejected row.
         line_of: returns the line of a record, given its number; in files without lines, the same number.
         notes: returns remarks on the last reading that are not faults of single rows, such as hidden rows.
     """
@@ -48,14 +48,14 @@ class OpenedFile:
     path: Path
     header: list[str]
     lists: Mapping[str, str]
-    batches: Callable[[frozenset[str]], Iterator[Batch]]
-    text: Callable[[list[str]], str]
+    batches: Callable[[frozenset[str]], Iterator[RowBatch]]
+    format_row: Callable[[list[str]], str]
     line_of: Callable[[int], int]
     notes: Callable[[], list[str]] = _no_notes
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DeclaredFormat:
     """The format of a file as far as its mapping describes it.
 
     Attributes:
@@ -64,7 +64,7 @@ class Written:
         needed: the columns that the file must have.
     """
 
-    dialect: Dialect = field(default_factory=Dialect)
+    dialect: CsvDialect = field(default_factory=CsvDialect)
     sheet: SheetOptions = field(default_factory=SheetOptions)
     needed: frozenset[str] = frozenset()
 
@@ -74,7 +74,7 @@ def open_file(
     form: str,
     table: Table,
     connection: Any,
-    written: Written | None = None,
+    written: DeclaredFormat | None = None,
     known: Collection[str] = (),
 ) -> OpenedFile:
     """Open a file that holds rows of a table.
@@ -89,13 +89,13 @@ def open_file(
     Raises:
         InvalidArguments: the file is empty or cannot be read in this format.
     """
-    opened = _opened(path, form, table, connection, written or Written(), known)
+    opened = _opened(path, form, table, connection, written or DeclaredFormat(), known)
     return replace(opened, batches=partial(_unchanged, path, opened.batches))
 
 
 def _unchanged(
-    path: Path, batches: Callable[[frozenset[str]], Iterator[Batch]], joined: frozenset[str]
-) -> Iterator[Batch]:
+    path: Path, batches: Callable[[frozenset[str]], Iterator[RowBatch]], joined: frozenset[str]
+) -> Iterator[RowBatch]:
     """Yield the batches of a file.
 
     Raises:
@@ -116,7 +116,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def _opened(
-    path: Path, form: str, table: Table, connection: Any, written: Written, known: Collection[str]
+    path: Path, form: str, table: Table, connection: Any, written: DeclaredFormat, known: Collection[str]
 ) -> OpenedFile:
     if path.stat().st_size == 0:
         raise InvalidArguments(f"{path} is empty.")
@@ -124,12 +124,14 @@ def _opened(
         read = json_batches if form == "json" else ndjson_batches
         return OpenedFile(path, [], {}, lambda _: read(path), _document, _same)
     if form == "csv":
-        file = CsvFile(path, written.dialect, written.needed, known)
-        return OpenedFile(path, file.header, {}, lambda _: file.batches(), file.text, file.line_of, file.notes)
+        file = CsvReader(path, written.dialect, written.needed, known)
+        return OpenedFile(
+            path, file.header, {}, lambda _: file.read_batches(), file.format_row, file.line_of, file.notes
+        )
     if form == "xlsx":
-        sheet = XlsxFile(path, written.sheet, written.needed, known)
+        sheet = XlsxReader(path, written.sheet, written.needed, known)
         return OpenedFile(path, sheet.header, {}, lambda _: sheet.batches(), sheet.text, _same, sheet.notes)
-    parquet = ParquetFile(path, connection.cursor())
+    parquet = ParquetReader(path, connection.cursor())
     if table is IDENTITIES and parquet.has_documents:
         return OpenedFile(path, [], {}, lambda _: parquet.documents(), _document, _same)
     lists = dict.fromkeys(parquet.lists, SEPARATOR)
@@ -153,8 +155,8 @@ def open_mapped(
         raise InvalidArguments(
             f"{path}: a mapping is for CSV, XLSX and Parquet files; JSON documents are loaded as they are."
         )
-    refuse_other_workbooks(path)
-    return open_file(path, form, table, connection, Written(mapping.dialect, mapping.sheet, needed))
+    reject_unsupported_workbook(path)
+    return open_file(path, form, table, connection, DeclaredFormat(mapping.dialect, mapping.sheet, needed))
 
 
 def _document(cells: list[str]) -> str:

@@ -1,7 +1,8 @@
 """Read Parquet files as batches of text columns, as CSV files are read.
 
-Arrow reads the rows, `parquet_texts.plain` replaces values that DuckDB cannot convert exactly, and DuckDB converts all
-values to text. Before that, `parquet_bounds.rows_at_once` measures how many rows fit into memory at once.
+Arrow reads the rows, `parquet_texts.engine_readable` replaces values that DuckDB cannot convert exactly, and DuckDB
+converts all values to text. Before that, `parquet_bounds.max_batch_rows` measures how many rows fit into memory at
+once.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import Batch, Fault, Numbers
-from whohas.ingest.readers.parquet_bounds import rows_at_once
-from whohas.ingest.readers.parquet_texts import cell, is_list, plain, refuse_unreadable
-from whohas.warehouse.arrow import one, pc
+from whohas.ingest.readers.batches import RecordNumbers, RowBatch, RowError
+from whohas.ingest.readers.parquet_bounds import max_batch_rows
+from whohas.ingest.readers.parquet_texts import cell_sql, check_type_readable, engine_readable, is_list
+from whohas.warehouse.arrow import as_array, pc
 
 SEPARATOR = "\x1f"
 """Separates the joined values of a list (U+001F, the unit separator of ASCII)."""
@@ -38,7 +39,7 @@ _COLUMNS = 1_000
 """The largest number of columns in one DuckDB query: its time grows with the square of their number."""
 
 
-class ParquetFile:
+class ParquetReader:
     """An open Parquet file. Its records are its rows, numbered from 1.
 
     Attributes:
@@ -75,7 +76,7 @@ class ParquetFile:
             raise InvalidArguments(f"{path} has several columns named {', '.join(map(repr, repeated))}.")
         try:
             for field in self.schema:
-                refuse_unreadable(field.name, field.type)
+                check_type_readable(field.name, field.type)
         except InvalidArguments as error:
             raise InvalidArguments(f"{path}: {error.message}. Write it as text, or leave it out.") from None
         self._nested = {f.name for f in self.schema if pa.types.is_nested(f.type)}
@@ -96,7 +97,7 @@ class ParquetFile:
         """Whether the rows are whole identities with nested accounts, access, apps or owned objects."""
         return bool(self._nested & {"accounts", "access", "apps", "owns"})
 
-    def batches(self, joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
+    def batches(self, joined: frozenset[str] = frozenset()) -> Iterator[RowBatch]:
         """Yield the rows as text columns named 0, 1, 2 and so on; null is empty text, nested values are JSON.
 
         Args:
@@ -107,16 +108,16 @@ class ParquetFile:
                 joined list contains `SEPARATOR`.
         """
         cells = [
-            cell(field, str(place), SEPARATOR if field.name in joined and field.name in self.lists else None)
+            cell_sql(field, str(place), SEPARATOR if field.name in joined and field.name in self.lists else None)
             for place, field in enumerate(self.schema)
         ]
         yield from self._select(cells, [str(place) for place in range(len(self.header))], joined)
 
-    def documents(self) -> Iterator[Batch]:
+    def documents(self) -> Iterator[RowBatch]:
         """Yield the rows as JSON objects, in one column `doc`."""
         yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
 
-    def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[Batch]:
+    def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[RowBatch]:
         """Yield the results of SQL expressions on the rows.
 
         Args:
@@ -126,14 +127,14 @@ class ParquetFile:
         """
         size, start = self.path.stat().st_size, 1
         with self._readable("cannot be read as Parquet"):
-            most = rows_at_once(self.path, self._source, self.schema, self._connection)
+            most = max_batch_rows(self.path, self._source, self.schema, self._connection)
             for batch in self._read(max(1, min(_ROWS, _CELLS // len(self.header), most))):
                 numbers = np.arange(start, start + batch.num_rows, dtype=np.int64)
                 start += batch.num_rows
                 raw, faults = self._checked(self._plain(batch), numbers)
                 self._refuse_separators(raw, joined)
                 data = self._selected(raw.rename_columns(names), cells)
-                yield Batch(data, numbers, faults, size * start // max(self.rows, 1))
+                yield RowBatch(data, numbers, faults, size * start // max(self.rows, 1))
 
     def _read(self, size: int, **options: Any) -> Iterator[pa.Table]:
         """Yield the rows, at most `size` at a time.
@@ -172,13 +173,13 @@ class ParquetFile:
             InvalidArguments: the file is damaged, a page or row is too large, or a value has no text.
         """
         names = [str(place) for place in range(len(self.header))]
-        cells = [cell(field, names[place], ";" if field.name in self.lists else None)
+        cells = [cell_sql(field, names[place], ";" if field.name in self.lists else None)
                  for place, field in enumerate(self.schema)]  # fmt: skip
         parts: list[pa.Table] = []
         with self._readable("cannot be read as Parquet"):
             most = _ROWS
             if self.path.stat().st_size <= size:
-                most = rows_at_once(self.path, self._source, self.schema, self._connection)
+                most = max_batch_rows(self.path, self._source, self.schema, self._connection)
             rows = max(1, min(rows, _CELLS // len(self.header) // max(len(groups), 1), most // max(len(groups), 1)))
             for group in groups:
                 for batch in islice(self._read(rows, row_groups=[group]), 1):
@@ -187,17 +188,17 @@ class ParquetFile:
         return pa.concat_tables(parts) if parts else pa.table({name: pa.array([], pa.string()) for name in names})
 
     def _plain(self, batch: pa.Table) -> pa.Table:
-        """Return a batch in types that DuckDB converts to their exact text (see `parquet_texts.plain`)."""
+        """Return a batch in types that DuckDB converts to their exact text (see `parquet_texts.engine_readable`)."""
         try:
             columns = [
-                plain(name, column, name in self._intervals)
+                engine_readable(name, column, name in self._intervals)
                 for name, column in zip(self.header, batch.columns, strict=True)
             ]
         except InvalidArguments as error:
             raise InvalidArguments(f"{self.path}: {error.message}. Write it as text, or leave it out.") from None
         return pa.table(columns, names=[str(place) for place in range(len(columns))]).rename_columns(self.header)
 
-    def _checked(self, batch: pa.Table, numbers: Numbers) -> tuple[pa.Table, tuple[Fault, ...]]:
+    def _checked(self, batch: pa.Table, numbers: RecordNumbers) -> tuple[pa.Table, tuple[RowError, ...]]:
         """Replace texts that are not valid UTF-8 by null and return a fault for each.
 
         Other invalid data, such as offsets beyond the end of a column, raise `InvalidArguments`.
@@ -207,9 +208,9 @@ class ParquetFile:
             return batch, ()
         except pa.ArrowInvalid:
             pass
-        faults: list[Fault] = []
+        faults: list[RowError] = []
         for place, name in enumerate(self.header):
-            column = one(batch.column(place))
+            column = as_array(batch.column(place))
             try:
                 column.validate(full=True)
                 continue
@@ -224,14 +225,14 @@ class ParquetFile:
                 if value is not None and text is None:
                     shown = value.decode(errors="backslashreplace")
                     reason = f"no valid UTF-8: {shown[:80]}"
-                    faults.append(Fault(int(numbers[row]), name, reason, json.dumps({name: shown}), value=shown))
+                    faults.append(RowError(int(numbers[row]), name, reason, json.dumps({name: shown}), cell_text=shown))
             batch = batch.set_column(place, name, pa.array(texts, pa.string()))
-        return batch, tuple(sorted(faults, key=lambda fault: fault.record))
+        return batch, tuple(sorted(faults, key=lambda fault: fault.record_number))
 
     def _refuse_separators(self, batch: pa.Table, joined: frozenset[str]) -> None:
         """Refuse values of joined lists that contain `SEPARATOR`: they would be split into two values later."""
         for name in joined.intersection(self.lists):
-            values = one(batch.column(name)).flatten()
+            values = as_array(batch.column(name)).flatten()
             if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, SEPARATOR)).as_py():
                 raise InvalidArguments(
                     f"{self.path}, column {name!r}: a value of a list holds the character U+001F, which stands between "

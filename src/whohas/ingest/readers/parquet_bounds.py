@@ -13,11 +13,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from whohas.engine.sql import literal
+from whohas.engine.sql import string_literal
 from whohas.errors import InvalidArguments
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
-LONGEST = 16 << 20
+LARGEST_ROW = 16 << 20
 """The largest size of a row's texts together, in bytes; the same limit as that of a JSON document."""
 _BATCH = 64 << 20
 """The largest size of a batch's texts together, in bytes, unless a batch has a single row."""
@@ -28,7 +28,7 @@ _ESCAPED = 4
 _COLUMNS = 1_000
 
 
-def rows_at_once(path: Path, source: str, schema: pa.Schema, connection: Any) -> int:
+def max_batch_rows(path: Path, source: str, schema: pa.Schema, connection: Any) -> int:
     """Read a whole Parquet file with DuckDB and return how many of its rows may be read at once, at least 1.
 
     The longest texts of all columns together bound the size of a row, although no single row may have them all.
@@ -48,9 +48,9 @@ def rows_at_once(path: Path, source: str, schema: pa.Schema, connection: Any) ->
     for begin in range(0, len(schema), _COLUMNS):
         places = range(begin, min(begin + _COLUMNS, len(schema)))
         most += sum(_longest(path, source, schema, places, connection))
-    if most > LONGEST:
+    if most > LARGEST_ROW:
         raise InvalidArguments(
-            f"{path}: the texts of a row take up to {most >> 20:,} MiB together, and up to {LONGEST >> 20} MiB are "
+            f"{path}: the texts of a row take up to {most >> 20:,} MiB together, and up to {LARGEST_ROW >> 20} MiB are "
             "read. Take the long values out."
         )
     return max(1, _BATCH // max(most, 1))
@@ -63,7 +63,7 @@ def _longest(path: Path, source: str, schema: pa.Schema, places: range, connecti
         places: the indexes of columns in `schema`.
     """
     names = ", ".join(f"c{place}" for place in range(len(schema)))
-    table = f"read_parquet({literal(source)}) AS t({names})"
+    table = f"read_parquet({string_literal(source)}) AS t({names})"
     sizes = {place: sql for place in places if (sql := _size(schema.field(place).type, f"c{place}"))}
     # Texts of numbers are short. Hashing the values only makes DuckDB read their pages, which may be too large.
     others = [f"max(hash(c{place}))" for place in places if place not in sizes]
@@ -75,13 +75,13 @@ def _longest(path: Path, source: str, schema: pa.Schema, places: range, connecti
         found = connection.execute(f"SELECT {', '.join(sizes.values()) or 1} FROM {table}").fetchall()
     except duckdb.OutOfMemoryException:
         raise InvalidArguments(
-            f"{path}: {counted(len(schema), 'column')} take more memory than the {limit(connection)} of a load when a "
-            "page of each is unpacked. Write the file with smaller pages: 1 MiB is usual."
+            f"{path}: {pluralize(len(schema), 'column')} take more memory than the {memory_limit(connection)} of a "
+            "load when a page of each is unpacked. Write the file with smaller pages: 1 MiB is usual."
         ) from None
     return [int(size or 0) for size in found[0][: len(sizes)]] + [_OTHER] * (len(places) - len(sizes))
 
 
-def limit(connection: Any) -> str:
+def memory_limit(connection: Any) -> str:
     """Return DuckDB's memory limit as it shows it, such as `1.8 GiB`."""
     return str(connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0])
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from whohas.engine.sql import quote
+from whohas.engine.sql import quote_identifier
 from whohas.errors import InvalidArguments
 from whohas.warehouse.arrow import pc
 
@@ -30,7 +30,7 @@ _PLAIN_DIGITS = 15
 _INTERVAL = 12
 
 
-def refuse_unreadable(column: str, type: pa.DataType) -> None:
+def check_type_readable(column: str, type: pa.DataType) -> None:
     """Refuse types whose values cannot be shown as text that a person can read.
 
     A VARIANT is stored as a struct of the members `metadata` and `value` (and, if it is shredded, `typed_value`), of
@@ -51,7 +51,7 @@ def refuse_unreadable(column: str, type: pa.DataType) -> None:
         if len(names) < type.num_fields:
             raise InvalidArguments(f"the column {column!r} is a struct that has one name more than once")
     for number in range(type.num_fields):
-        refuse_unreadable(column, type.field(number).type)
+        check_type_readable(column, type.field(number).type)
 
 
 def is_list(type: pa.DataType) -> bool:
@@ -60,15 +60,15 @@ def is_list(type: pa.DataType) -> bool:
     return pa.types.is_list(type) or pa.types.is_large_list(type) or pa.types.is_fixed_size_list(type) or is_view
 
 
-def cell(field: pa.Field, place: str, separator: str | None = None) -> str:
-    """Return the SQL of a column's text, empty for null. Its values must have been converted by `plain` before.
+def cell_sql(field: pa.Field, place: str, separator: str | None = None) -> str:
+    """Return the SQL of a column's text, empty for null. Convert its values by `engine_readable` before.
 
     Args:
         field: the name and the type of the column in the file.
         place: the column's name in DuckDB.
         separator: the character that joins the values of a list; None for lists as JSON.
     """
-    name = quote(place)
+    name = quote_identifier(place)
     if separator is not None and is_list(field.type):
         text = f"array_to_string(list_transform({name}, lambda x: x::VARCHAR), chr({ord(separator)}))"
     elif pa.types.is_nested(field.type):
@@ -78,7 +78,7 @@ def cell(field: pa.Field, place: str, separator: str | None = None) -> str:
     return f"coalesce({text}, '') AS {name}"
 
 
-def plain(column: str, values: pa.ChunkedArray, interval: bool = False) -> pa.ChunkedArray:
+def engine_readable(column: str, values: pa.ChunkedArray, interval: bool = False) -> pa.ChunkedArray:
     """Return the values of a column in types that DuckDB converts to their exact text.
 
     Most values are returned as they are. The others become text, also within lists, maps and structs.
@@ -131,7 +131,7 @@ def _within(type: pa.DataType) -> bool:
 
 
 def _plain(column: str, values: Any, inner: bool) -> Any:
-    """Return the values of one chunk as `plain` does.
+    """Return the values of one chunk as `engine_readable` does.
 
     Args:
         inner: whether the values stand within nested ones, which become JSON.

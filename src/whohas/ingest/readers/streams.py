@@ -1,6 +1,6 @@
 """Read text files as a stream of UTF-8: decompress gzip, decode other encodings, drop a byte order mark, count lines.
 
-`open_bytes` returns the stream; `line_starts` finds the lines on which records start.
+`open_bytes` returns the stream; `record_start_lines` finds the lines on which records start.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def open_bytes(path: Path, encoding: str | None = None) -> Generator[ByteStream]
         yield ByteStream(path, file, raw, encoding)
 
 
-def line_starts(lines: Iterator[str], records: Callable[[Iterator[str]], Iterator[object]]) -> Iterator[int]:
+def record_start_lines(lines: Iterator[str], records: Callable[[Iterator[str]], Iterator[object]]) -> Iterator[int]:
     """Yield the number of the line on which each record starts, from 1.
 
     Example: the first record of the lines `a,"x`, `y"` and `b,z` takes two lines, the second takes one. The result

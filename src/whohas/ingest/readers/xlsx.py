@@ -28,11 +28,11 @@ from python_calamine import (
 )
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.mapping import SheetOptions, near
-from whohas.ingest.readers.batches import Batch, Fault
-from whohas.ingest.readers.footers import Footer, footer_note
-from whohas.ingest.readers.xlsx_scan import SheetScan, check_workbook, scan
-from whohas.plurals import counted
+from whohas.ingest.mapping import SheetOptions, name_suggestions
+from whohas.ingest.readers.batches import RowBatch, RowError
+from whohas.ingest.readers.footers import FooterDetector, footer_note
+from whohas.ingest.readers.xlsx_scan import SheetScan, check_workbook, scan_sheet
+from whohas.plurals import pluralize
 
 _ROWS = 20_000
 _EXACT = 10**15
@@ -44,7 +44,7 @@ _SEARCHED = 200
 Row = list[Any]
 
 
-class XlsxFile:
+class XlsxReader:
     """One sheet of a workbook. Its records are its rows, numbered from 1.
 
     Cells become text:
@@ -87,7 +87,7 @@ class XlsxFile:
         self._nameless: Counter[int] = Counter()
         self._long = 0
         self._merged: list[str] = []
-        self._footer = Footer(self.text, "[xlsx] footer")
+        self._footer = FooterDetector(self.text, "[xlsx] footer")
 
     def _read_header(self, needed: Collection[str], known: Collection[str]) -> tuple[int, list[str]]:
         """Return the number of the header's row, and the name of each column, empty where it has none.
@@ -121,15 +121,15 @@ class XlsxFile:
             raise InvalidArguments(f"{where}: the header names {', '.join(map(repr, repeated))} more than once.")
         return top, names
 
-    def batches(self) -> Iterator[Batch]:
+    def batches(self) -> Iterator[RowBatch]:
         """Yield the rows below the header as text columns named 0, 1, 2 and so on.
 
         Empty rows and the footer are left out.
         """
-        self._footer = Footer(self.text, "[xlsx] footer")
-        yield from self._batches() if self._options.footer is not None else self._footer.without(self._batches())
+        self._footer = FooterDetector(self.text, "[xlsx] footer")
+        yield from self._batches() if self._options.footer is not None else self._footer.reject_footer(self._batches())
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[RowBatch]:
         self._nameless.clear()
         self._long = 0
         self._merged = []
@@ -159,17 +159,18 @@ class XlsxFile:
         hidden = [row for row in self._scan.hidden if row > self._top]
         if hidden:
             found.append(f"{where}: {_some(hidden, 'hidden row')}, loaded as the others.")
-        if self._scan.unvalued:
+        if self._scan.formulas_without_value:
+            formulas = _some(self._scan.formulas_without_value, "formula")
             found.append(
-                f"{where}: {_some(self._scan.unvalued, 'formula')} without a stored value, which is empty. "
+                f"{where}: {formulas} without a stored value, which is empty. "
                 "Open and save the workbook once in a spreadsheet program."
             )
         if self._footer.rows:
             found.append(footer_note(where, "row", self._footer.rows, "[xlsx] footer"))
         if self._long:
             found.append(
-                f"{where}: {counted(self._long, 'number')} of 16 or more digits, of which a workbook does not keep the "
-                "last ones. Format such columns as text before they are filled."
+                f"{where}: {pluralize(self._long, 'number')} of 16 or more digits, of which a workbook does not keep "
+                "the last ones. Format such columns as text before they are filled."
             )
         if self._merged:
             found.append(
@@ -179,7 +180,7 @@ class XlsxFile:
         for place, count in sorted(self._nameless.items()):
             found.append(
                 f"{where}: column {_letters(place)} has no name in the header and was passed over with "
-                f"{counted(count, 'value')}. Name it in the header to load it."
+                f"{pluralize(count, 'value')}. Name it in the header to load it."
             )
         return found
 
@@ -242,7 +243,7 @@ class XlsxFile:
         kept = filled[: -(self._options.footer or 0)]
         return kept[-1] if kept else self._top
 
-    def _batch(self, rows: list[Row], numbers: list[int], position: int) -> Batch:
+    def _batch(self, rows: list[Row], numbers: list[int], position: int) -> RowBatch:
         """Return rows as a batch of text columns; count the values in columns without a name, which are left out.
 
         Args:
@@ -259,19 +260,21 @@ class XlsxFile:
             pa.array(self._padded(self._texts(columns[place]), place, numbers), pa.string()) for place in self._named
         ]
         table = pa.table(data, names=[str(place) for place in range(len(data))])
-        return Batch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
+        return RowBatch(table, np.array(numbers, dtype=np.int64), self._errors(table, numbers), position)
 
-    def _errors(self, table: pa.Table, numbers: list[int]) -> tuple[Fault, ...]:
+    def _errors(self, table: pa.Table, numbers: list[int]) -> tuple[RowError, ...]:
         """Return a fault for each cell of a batch that holds a formula error, such as #N/A."""
         places = {number: place for place, number in enumerate(numbers)}
         called = {_letters(place): self._names[place] for place in self._named}
-        found: list[Fault] = []
+        found: list[RowError] = []
         for cell, error in self._scan.errors:
             column = cell.rstrip("0123456789")
             number = int(cell[len(column) :])
             if number in places and column in called:
                 row = self.text([values[places[number]].as_py() for values in table.columns])
-                found.append(Fault(number, called[column], f"{error!r} is an error of a formula", row, value=error))
+                found.append(
+                    RowError(number, called[column], f"{error!r} is an error of a formula", row, cell_text=error)
+                )
         return tuple(found)
 
     def _padded(self, texts: list[str], place: int, numbers: list[int]) -> list[str]:
@@ -312,9 +315,11 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
         sheets = _sheets(book)
     if name is not None:
         if name not in sheets:
-            raise InvalidArguments(f"{path} has no sheet {name!r}, which xlsx.sheet names{near(name, sheets)}.")
-        return name, scan(path, name), sheets[name]
-    found = {sheet: scanned for sheet in sheets if (scanned := scan(path, sheet)).filled}
+            raise InvalidArguments(
+                f"{path} has no sheet {name!r}, which xlsx.sheet names{name_suggestions(name, sheets)}."
+            )
+        return name, scan_sheet(path, name), sheets[name]
+    found = {sheet: scanned for sheet in sheets if (scanned := scan_sheet(path, sheet)).filled}
     if not found:
         raise InvalidArguments(f"{path} is empty: none of its sheets has cells ({', '.join(sheets)}).")
     if len(found) > 1:
@@ -373,7 +378,7 @@ def _sheets(book: CalamineWorkbook) -> dict[str, bool]:
 
 
 def _text(cell: Any) -> str:
-    """Return the value of a cell as text; see `XlsxFile` for the forms."""
+    """Return the value of a cell as text; see `XlsxReader` for the forms."""
     if isinstance(cell, str):
         return cell
     if isinstance(cell, bool):
@@ -394,7 +399,7 @@ def _text(cell: Any) -> str:
 def _some(items: list[Any], noun: str) -> str:
     """Return a count with up to three examples, such as `4 hidden rows (2, 3, 5, …)`."""
     shown = ", ".join(map(str, items[:3])) + (", …" if len(items) > 3 else "")
-    return f"{counted(len(items), noun)} ({shown})"
+    return f"{pluralize(len(items), noun)} ({shown})"
 
 
 def _letters(place: int) -> str:

@@ -1,7 +1,7 @@
 """Scan the XML of a workbook for its size, hidden rows, errors, formulas without a value and formats of zeros.
 
-`check_workbook` checks the zip archive and the size of its parts (the files in it). `scan` reads the XML of one sheet
-with regular expressions, block by block, so the whole XML is never in memory at once.
+`check_workbook` checks the zip archive and the size of its parts (the files in it). `scan_sheet` reads the XML of one
+sheet with regular expressions, block by block, so the whole XML is never in memory at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from whohas.errors import InvalidArguments
-from whohas.plurals import counted
+from whohas.plurals import pluralize
 
 _LARGEST = 1 << 30
 """The largest size in bytes of all parts of a workbook, unpacked, and of the texts of one sheet's cells.
@@ -74,7 +74,7 @@ class SheetScan:
         columns: the number of the last column, or a larger number.
         hidden: the numbers of hidden rows.
         errors: the cells that hold a formula error, each with the error, such as `("C5", "#N/A")`.
-        unvalued: the cells that hold a formula without a stored value, such as `C5`.
+        formulas_without_value: the cells that hold a formula without a stored value, such as `C5`.
         padded: for numbers in a format of zeros such as 0000: by the column's letters and the row's number, how many
             digits the format shows; `{"C": {5: 4}}` for the cell C5 in the format 0000.
     """
@@ -84,7 +84,7 @@ class SheetScan:
     columns: int = 0
     hidden: list[int] = field(default_factory=list[int])
     errors: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    unvalued: list[str] = field(default_factory=list[str])
+    formulas_without_value: list[str] = field(default_factory=list[str])
     padded: dict[str, dict[int, int]] = field(default_factory=dict[str, dict[int, int]])
 
 
@@ -115,7 +115,8 @@ def _check_sheets(path: Path, parts: list[str]) -> None:
 def check_workbook(path: Path) -> None:
     """Check that a workbook is an intact XLSX file that is not too large, before anything else reads it.
 
-    All XML parts except the sheets, which `scan` reads, are unpacked once, which verifies their sizes and checksums.
+    All XML parts except the sheets, which `scan_sheet` reads, are unpacked once, which verifies their sizes and
+    checksums.
 
     Raises:
         InvalidArguments: the file is not XLSX, is damaged or protected by a password, unpacks to more than 1 GiB, or
@@ -140,7 +141,7 @@ def check_workbook(path: Path) -> None:
                     "save its sheet as CSV."
                 )
             for part in parts:
-                if "/worksheets/" not in part.filename:  # these are read by `scan`
+                if "/worksheets/" not in part.filename:  # these are read by `scan_sheet`
                     for _ in _blocks(archive, part.filename):
                         pass
             _check_sheets(path, list(_parts(archive).values()))
@@ -148,7 +149,7 @@ def check_workbook(path: Path) -> None:
         raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
 
 
-def scan(path: Path, sheet: str) -> SheetScan:
+def scan_sheet(path: Path, sheet: str) -> SheetScan:
     """Scan the XML of a sheet; the result is empty if the workbook has no such sheet.
 
     The XML is read in blocks of 1 MiB, and each block is cut after its last whole row. Example: the blocks
@@ -176,7 +177,7 @@ def scan(path: Path, sheet: str) -> SheetScan:
                 if b'"e"' in text or b"'e'" in text:
                     found.errors += [(cell.decode(), value.decode()) for cell, value in _ERROR.findall(text)]
                 if b"<f" in text or b":f" in text:
-                    found.unvalued += [cell.decode() for cell in _UNVALUED.findall(text)]
+                    found.formulas_without_value += [cell.decode() for cell in _UNVALUED.findall(text)]
                 for attributes, style in styled.findall(text) if styled is not None else ():
                     cell = _AT.search(attributes)
                     if cell is not None and not _TYPED.search(attributes):
@@ -199,8 +200,8 @@ def scan(path: Path, sheet: str) -> SheetScan:
         raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
     if found.rows * found.columns > _CELLS:
         raise InvalidArguments(
-            f"{path}: the sheet {sheet!r} spans {counted(found.rows, 'row')} and "
-            f"{counted(found.columns, 'column')}, and up to {_CELLS:,} cells are read. "
+            f"{path}: the sheet {sheet!r} spans {pluralize(found.rows, 'row')} and "
+            f"{pluralize(found.columns, 'column')}, and up to {_CELLS:,} cells are read. "
             "Remove what lies far from the table, or save the sheet as CSV."
         )
     return found

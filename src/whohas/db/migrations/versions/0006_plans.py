@@ -14,5 +14,5 @@ def upgrade() -> None:
         "run_plan",
         sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
-        sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.Digest`"),
+        sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.RowsDigest`"),
     )
