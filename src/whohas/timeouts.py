@@ -4,7 +4,7 @@ A value belongs here if another one depends on it. `RELATIONS` states which must
 test evaluates each, and `docs/explanation` shows them. Values that follow from others are computed. Settings that users
 can change (`settings.py`) have their defaults here.
 
-Not here: `cli.serve.SWITCH_SECONDS` (a slice of processor time), `runs.sealing` (a pause within one loop), and the
+Not here: `cli.serve.THREAD_SWITCH_SECONDS` (a slice of processor time), `execution.digest` (a pause within one loop), and the
 timeouts of `whohas.client`, which also talks to other servers.
 """
 

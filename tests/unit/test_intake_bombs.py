@@ -15,7 +15,7 @@ from intake import Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.discover import discover_inputs
 from whohas.ingest.proposals.sample import read_sample
-from whohas.ingest.readers import xlsx_scan
+from whohas.ingest.readers import xlsx
 from whohas.ingest.readers.batches import RowBatch
 from whohas.ingest.readers.csv_stream import CsvDialect
 from whohas.ingest.readers.open_file import DeclaredFormat, open_file
@@ -132,7 +132,7 @@ WORKBOOKS: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.parametrize("name", WORKBOOKS)
 def test_a_workbook_that_floods_memory_is_refused(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit, size in {"_LARGEST": 8 << 20, "_LARGEST_WHOLE": 1 << 20, "_LONGEST_ROW": 2 << 20, "_SHEETS": 50}.items():
-        monkeypatch.setattr(xlsx_scan, limit, size)
+        monkeypatch.setattr(xlsx, limit, size)
     make, message = WORKBOOKS[name]
     path = tmp_path / "accounts.xlsx"
     make(path)

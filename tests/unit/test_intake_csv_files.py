@@ -15,8 +15,7 @@ from intake import Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.readers import csv as csv_files
 from whohas.ingest.readers.csv import CsvReader
-from whohas.ingest.readers.csv_head import unwrap_text_formula
-from whohas.ingest.readers.csv_stream import CsvDialect
+from whohas.ingest.readers.csv_stream import CsvDialect, unwrap_text_formula
 
 MAPPING = '[source]\nname = "HR"\n[accounts]\nfile = "in.csv"\n[accounts.columns]\nnativeIdentity = "uid"\n'
 
@@ -75,7 +74,7 @@ def test_the_same_rows_are_read_however_they_are_written(tmp_path: Path, text: s
 def test_short_rows_end_in_empty_cells_where_the_mapping_says_so(tmp_path: Path) -> None:
     text = "uid,name,town\n1,Ann\n2\n3,Bob,Ulm\n4,Cy,Bonn,\n"
     rows = [(2, ["1", "Ann", ""]), (3, ["2", "", ""]), (4, ["3", "Bob", "Ulm"]), (5, ["4", "Cy", "Bonn"])]
-    assert read(tmp_path, text, short=True)[1] == rows
+    assert read(tmp_path, text, allow_short_rows=True)[1] == rows
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-32"])
@@ -86,10 +85,10 @@ def test_a_byte_order_mark_names_the_encoding(tmp_path: Path, encoding: str) -> 
 @pytest.mark.parametrize(
     ("text", "dialect", "rows"),
     [
-        ("Report\nof, today\nuid,name\n1,Ann\n", {"skip": 2}, [(4, ["1", "Ann"])]),
-        ("uid,name\n1,Ann\n2,Bob\nTotal: 2\n\nend,,,\n \n", {"footer": 2}, GOOD),
-        ("uid,name\n1,Ann\nTotal,2\n", {"footer": 1}, GOOD[:1]),
-        ("uid,name\nTotal,0\n", {"footer": 3}, []),
+        ("Report\nof, today\nuid,name\n1,Ann\n", {"skip_lines": 2}, [(4, ["1", "Ann"])]),
+        ("uid,name\n1,Ann\n2,Bob\nTotal: 2\n\nend,,,\n \n", {"footer_records": 2}, GOOD),
+        ("uid,name\n1,Ann\nTotal,2\n", {"footer_records": 1}, GOOD[:1]),
+        ("uid,name\nTotal,0\n", {"footer_records": 3}, []),
         ("# made\nuid,name\n#1,x\n1,Ann\n# \"quoted\n2,Bob\n# end", {"comment": "#"}, [(4, ["1", "Ann"]), (6, ["2", "Bob"])]),
         ('uid,name\n1,"two\n# lines"\n#x\n2,b#c\n', {"comment": "#"}, [(2, ["1", "two\n# lines"]), (5, ["2", "b#c"])]),
         ('uid,name\n1,"a \\"b\\", c"\n2,"C:\\\\dir\\\\"\n', {"escape": "\\"}, [(2, ["1", 'a "b", c']), (3, ["2", "C:\\dir\\"])]),

@@ -14,7 +14,7 @@ import pytest
 from intake import BADGES, Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.mapping import SheetOptions
-from whohas.ingest.readers import xlsx_scan
+from whohas.ingest.readers import xlsx
 from whohas.ingest.readers.xlsx import XlsxReader
 
 MAPPING = (
@@ -207,7 +207,7 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
     path = book(tmp_path / "in.xlsx", Users=PEOPLE)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/more.xml", b" " * (5 << 20))
-    monkeypatch.setattr(xlsx_scan, "_LARGEST", 4 << 20)
+    monkeypatch.setattr(xlsx, "_LARGEST", 4 << 20)
     with pytest.raises(InvalidArguments, match=r"unpacks to 5 MiB, and up to 4 MiB are read"):
         read(path)
 
@@ -230,7 +230,7 @@ def test_a_sheet_that_spans_too_many_cells_is_refused(tmp_path: Path, monkeypatc
     path = book(tmp_path / "in.xlsx", far, Users=PEOPLE)
     with pytest.raises(InvalidArguments, match="spans 1,048,576 rows and 16,384 columns"):
         read(path)
-    monkeypatch.setattr(xlsx_scan, "_CELLS", 30)
+    monkeypatch.setattr(xlsx, "_CELLS", 30)
     assert len(read(book(tmp_path / "in.xlsx", Users=PEOPLE))[1]) == 2
 
 

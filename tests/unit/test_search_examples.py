@@ -238,13 +238,13 @@ def test_a_query_that_cannot_be_run_says_where_and_why(corpus: Corpus, query: st
 def test_several_words_of_a_value_can_be_made_a_phrase(corpus: Corpus) -> None:
     query = "attributes.email:Adam.Kennedy@sailpointdemo.com"
     assert corpus.ids(query) == {"ada", "bob"}
-    assert corpus.ids(query, phrases=True) == {"ada"}
+    assert corpus.ids(query, words_as_phrase=True) == {"ada"}
 
 
 def test_words_without_a_field_can_be_given_fields(corpus: Corpus) -> None:
     assert corpus.ids("london") == {"ada", "dee"}
-    assert corpus.ids("london", fields=("displayName",)) == {"dee"}
-    assert corpus.ids("london", fields=("displayName", "attributes.city")) == {"ada", "dee"}
+    assert corpus.ids("london", default_fields=("displayName",)) == {"dee"}
+    assert corpus.ids("london", default_fields=("displayName", "attributes.city")) == {"ada", "dee"}
 
 
 def test_dates_without_a_zone_are_in_the_zone_that_is_given(corpus: Corpus) -> None:
@@ -307,4 +307,4 @@ def test_a_filter_that_is_none_is_told(corpus: Corpus, filter: Any) -> None:
 
 
 def test_an_inner_query_holds_for_one_object(corpus: Corpus) -> None:
-    assert corpus.ids("*", inner=("accounts", "source.name:SAP AND disabled:true")) == {"bob"}
+    assert corpus.ids("*", inner_hit=("accounts", "source.name:SAP AND disabled:true")) == {"bob"}

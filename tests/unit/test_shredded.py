@@ -21,8 +21,7 @@ from whohas.engine.duckdb import create_statement
 from whohas.engine.sql import quote_identifier
 from whohas.engine.statement import ResultColumn, TableFiles
 from whohas.ingest import load
-from whohas.ingest.rewrite import rewrite
-from whohas.ingest.staging import ParquetWriter
+from whohas.ingest.staging import ParquetWriter, rewrite
 from whohas.runs.plans import resolve_at_snapshot
 from whohas.warehouse import attribute_columns
 from whohas.warehouse.attribute_columns import FOOTER_KEY, MIN_COLUMNS, attribute_column_name, file_layouts

@@ -18,9 +18,12 @@ from whohas.settings import Settings
 SOURCES = Path(whohas.__file__).parent
 TIMES = {name: value for name, value in vars(timeouts).items() if name.endswith("_SECONDS")}
 ELSEWHERE = {
-    ("cli/serve.py", "SWITCH_SECONDS"),  # a slice of processor time
+    ("auth/__init__.py", "DAY_SECONDS"),  # a unit
+    ("cli/serve.py", "THREAD_SWITCH_SECONDS"),  # a slice of processor time
+    ("client/_protocol.py", "FIRST_POLL_SECONDS"),  # the client also talks to other servers
+    ("client/_protocol.py", "LONGEST_POLL_SECONDS"),
     ("execution/digest.py", "_WAIT_SECONDS"),  # a pause of one loop over one file
-    ("reports/sources.py", "STALE"),  # a rule about data
+    ("reports/sources.py", "STALE_AFTER"),  # a rule about data
 }
 
 

@@ -107,8 +107,8 @@ class Work:
                 tuple(
                     FileLayout(
                         tuple(layout["files"]),
-                        tuple((name, sql) for name, sql in layout["more"]),
-                        tuple(layout["lacks"]),
+                        tuple((name, sql) for name, sql in layout["computed_columns"]),
+                        tuple(layout["missing_columns"]),
                     )
                     for layout in table["layouts"]
                 ),

@@ -19,8 +19,8 @@ from whohas.ingest import attributes
 from whohas.ingest.convert import ConvertedBatch, RowConverter, identifying, names_something
 from whohas.ingest.objects import JSON_TYPE_NAMES, NOT_A_SINGLE_VALUE
 from whohas.ingest.readers.batches import RecordNumbers, RowBatch, RowError
-from whohas.ingest.shaped import TableRows, good_rows, row_errors
 from whohas.ingest.sources import LoadedSources
+from whohas.ingest.text_rows import TableRows, good_rows, row_errors
 from whohas.warehouse.arrow import as_array, pc
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from whohas.errors import WhohasError
+from whohas.ingest.changes import MERGED_BY_ID
 from whohas.ingest.pipeline import ReadPipeline
-from whohas.ingest.publish import MERGED_BY_ID
 from whohas.ingest.report import LoadReport, Loss
 from whohas.warehouse.evolved import path_literals
 from whohas.warehouse.schema import (

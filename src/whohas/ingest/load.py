@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from whohas.ingest.discover import discover_inputs
-from whohas.ingest.gaps import snapshot_gaps
 from whohas.ingest.guard import GuardLimits, LoadStopped, losses_beyond_limits
+from whohas.ingest.notes import snapshot_gaps
 from whohas.ingest.pipeline import ReadPipeline
 from whohas.ingest.reconcile import reconcile
 from whohas.ingest.rejects import Rejects

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.ingest.readers.batches import RecordNumbers
-from whohas.ingest.rewrite import Change, rewrite_staged
-from whohas.ingest.staging import FILE_BITS, Stage, StagedFile
+from whohas.ingest.staging import FILE_BITS, Change, Stage, StagedFile, rewrite_staged
 from whohas.warehouse.arrow import as_array, replace_column
 from whohas.warehouse.schema import ATTRIBUTES
 

@@ -21,19 +21,23 @@ from whohas.ingest.correlate import IdentityIndex, correlate_accounts, stored_co
 from whohas.ingest.discover import InputFile, LoadInputs, ignored_reason
 from whohas.ingest.documents import DocumentConverter
 from whohas.ingest.mapping import ACCOUNT, ENTITLEMENT, Correlation, MappingPart, SourceMapping
-from whohas.ingest.memberships import MembershipRows
+from whohas.ingest.memberships import MembershipAccounts, MembershipRows, membership_account_attributes
 from whohas.ingest.merging import SourceRows
-from whohas.ingest.named_accounts import MembershipAccounts, membership_account_attributes
 from whohas.ingest.readers.batches import RowBatch, RowError, prefetch
 from whohas.ingest.readers.open_file import OpenedFile, open_file, open_mapped
-from whohas.ingest.records import InputRecords, row_comparison
-from whohas.ingest.rejects import Rejects
+from whohas.ingest.rejects import InputRecords, Rejects, row_comparison
 from whohas.ingest.report import FileCount, LoadProgress
-from whohas.ingest.rewrite import drop_origins
-from whohas.ingest.shaped import TableRows
 from whohas.ingest.sources import LoadedSources
-from whohas.ingest.staging import Stage, StageWriter, origins
-from whohas.ingest.text_rows import ColumnLayout, TextRows, known_columns, layout_by_names, mapped_layout, named_columns
+from whohas.ingest.staging import Stage, StageWriter, drop_origins, origins
+from whohas.ingest.text_rows import (
+    ColumnLayout,
+    TableRows,
+    TextRows,
+    known_columns,
+    layout_by_names,
+    mapped_layout,
+    named_columns,
+)
 from whohas.plurals import pluralize
 from whohas.warehouse.arrow import pc
 from whohas.warehouse.schema import (

@@ -1,40 +1,122 @@
 """Reconcile the staged rows of a load after all files are read, and list the changes to publish.
 
-Duplicates are rejected, memberships are resolved to ids, nested accounts are used where no file has the accounts, and
-correlation and managers are completed.
+- Rows whose key occurs more than once in the files are rejected, all but the first; see `rejects`.
+- Memberships are resolved to ids; see `memberships`.
+- Accounts that are nested in identity documents are loaded for sources without a file of accounts
+  (`move_unclaimed_partitions`); for other sources they fill null columns of the accounts in the file
+  (`fill_from_nested`).
+- Correlation and managers are completed; see `correlate` and `references`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from whohas.engine.sql import string_literal
 from whohas.errors import InvalidArguments
 from whohas.ingest import memberships
-from whohas.ingest import nested_accounts as nested
 from whohas.ingest.access import derive_access
-from whohas.ingest.amend import Amendments, compose
+from whohas.ingest.changes import MERGED_BY_ID, Amendments, compose, merge_by_id, replace_partitions, write_rows
 from whohas.ingest.correlate import correlate_accounts
-from whohas.ingest.emptied import emptied_column_notes
-from whohas.ingest.given import FILE, infer_holdings_from
-from whohas.ingest.managers import ManagerResolver
+from whohas.ingest.deriving import FILE, infer_holdings_from
 from whohas.ingest.mapping import Correlation
-from whohas.ingest.named_accounts import membership_account_rule
-from whohas.ingest.notes import LoadNotes
+from whohas.ingest.memberships import membership_account_rule
+from whohas.ingest.notes import LoadNotes, emptied_column_notes
 from whohas.ingest.pipeline import ReadPipeline
-from whohas.ingest.publish import MERGED_BY_ID, merge_by_id, replace_partitions, write_rows
-from whohas.ingest.references import changed_identity_ids, update_references
-from whohas.ingest.rewrite import Change as Revision
-from whohas.ingest.rewrite import rewrite_staged
-from whohas.ingest.staging import Stage, StagedFile
+from whohas.ingest.references import ManagerResolver, changed_identity_ids, update_references
+from whohas.ingest.staging import Change as Revision
+from whohas.ingest.staging import Stage, StagedFile, rewrite_staged
 from whohas.plurals import pluralize
 from whohas.warehouse.arrow import pc
 from whohas.warehouse.schema import ACCOUNT_ENTITLEMENTS, ACCOUNTS, ENTITLEMENTS, IDENTITIES, SOURCES
 from whohas.warehouse.store import TableChange
+
+NESTED_ONLY_COLUMNS = ("privileged", "passwordLastSet", "entitlementAttributes", "supportsPasswordChange")
+"""Columns of accounts that `fill_from_nested` fills from the nested form."""
+
+
+def move_unclaimed_partitions(
+    nested: Stage, stage: Stage, takes: Callable[[str], bool], new_file: Callable[[], Any]
+) -> list[StagedFile]:
+    """Move files of a scratch stage into a stage to publish, and return the files that were not moved.
+
+    A file is moved if its partition is not among the stage's partitions yet and `takes` accepts the partition.
+
+    Args:
+        nested: the scratch stage, complete; its `files` stay as they are.
+        stage: the stage of the same table, whose files and partitions are extended.
+        takes: whether to move the file of a partition.
+        new_file: returns an unused path in the table's folder.
+    """
+    left: list[StagedFile] = []
+    for file in nested.files:
+        partition = file.partition or ""
+        if partition in stage.touched or not takes(partition):
+            left.append(file)
+            continue
+        file.path = file.path.rename(new_file())
+        stage.files.append(file)
+    adopted = {file.partition for file in nested.files} - {file.partition for file in left}
+    stage.touched |= {partition for partition in adopted if partition is not None}
+    return left
+
+
+def fill_from_nested(connection: Any, files: Sequence[StagedFile]) -> Callable[[pa.Table], pa.Table]:
+    """Return the change that fills null columns of accounts from their nested form.
+
+    The nested form of an account is the nested account with the same id, or else one of the same source with the same
+    native identity. Only the columns in `NESTED_ONLY_COLUMNS` are filled.
+
+    Args:
+        connection: DuckDB, in which the table `nested_accounts` is created.
+        files: files of nested accounts; at least one.
+    """
+    paths = ", ".join(string_literal(str(file.path)) for file in files)
+    columns = ", ".join(NESTED_ONLY_COLUMNS)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE nested_accounts AS "
+        f"SELECT DISTINCT ON (id) id, sourceId, nativeIdentity, {columns} FROM read_parquet([{paths}])"
+    )
+    cells = ", ".join(f"coalesce(i.{c}, j.{c}) AS {c}" for c in NESTED_ONLY_COLUMNS)
+
+    def fill(accounts: pa.Table) -> pa.Table:
+        asked = accounts.select(["id", "sourceId", "nativeIdentity"])
+        connection.register("filled", asked.append_column("n", pa.array(range(len(asked)), pa.int64())))
+        found = connection.sql(
+            f"SELECT a.n, {cells} FROM filled a LEFT JOIN nested_accounts i ON i.id = a.id "
+            "LEFT JOIN nested_accounts j "
+            "ON i.id IS NULL AND j.sourceId = a.sourceId AND j.nativeIdentity = a.nativeIdentity "
+            "QUALIFY row_number() OVER (PARTITION BY a.n) = 1 ORDER BY a.n"
+        ).to_arrow_table()
+        for name in NESTED_ONLY_COLUMNS:
+            place = accounts.schema.get_field_index(name)
+            field = accounts.schema.field(name)
+            old = accounts.column(name)
+            if old.null_count:
+                new = found.column(name).cast(field.type).combine_chunks()
+                filled = pc.if_else(pc.is_null(old), new, old) if not pa.types.is_map(field.type) else _maps(old, new)
+                accounts = accounts.set_column(place, field, filled)
+        return accounts
+
+    return fill
+
+
+def _maps(old: pa.ChunkedArray, new: pa.Array) -> pa.Array:
+    """Fill null maps in `old` from `new`, by index, because Arrow's `if_else` does not support maps.
+
+    An example: `old` is [m0, null] and `new` is [n0, n1]. Together they are [m0, null, n0, n1], and the indexes
+    `[0, 3]` select [m0, n1].
+    """
+    both = pa.concat_arrays([old.combine_chunks(), new])
+    rows = len(new)
+    places = pc.if_else(pc.is_null(old.combine_chunks()), pa.array(range(rows, 2 * rows)), pa.array(range(rows)))
+    return both.take(places)
+
 
 Counts = dict[str, tuple[int, int]]
 """By source id: the number of accounts after the load, and how many of them are correlated."""
@@ -148,7 +230,7 @@ def _named_accounts(reading: ReadPipeline) -> dict[str, int]:
     stage.finish(reading.connection)
     reading.records.merge_accounts(stage)
     accounts = reading.stage(ACCOUNTS)
-    left = nested.move_unclaimed_partitions(
+    left = move_unclaimed_partitions(
         stage, accounts, reading.may_make_accounts, lambda: reading.load.new_file_path(ACCOUNTS)
     )
     made: dict[str, int] = {}
@@ -258,7 +340,7 @@ def _nested(reading: ReadPipeline, from_file: set[str]) -> list[StagedFile]:
     held = reading.nested.get(ACCOUNT_ENTITLEMENTS.name)
     if held is not None:
         held.finish(reading.connection)
-        nested.move_unclaimed_partitions(
+        move_unclaimed_partitions(
             held, reading.stage(ACCOUNT_ENTITLEMENTS), speaks, lambda: new_file(ACCOUNT_ENTITLEMENTS)
         )
     accounts = reading.nested.get(ACCOUNTS.name)
@@ -266,7 +348,7 @@ def _nested(reading: ReadPipeline, from_file: set[str]) -> list[StagedFile]:
         return []
     accounts.finish(reading.connection)
     reading.records.drop_duplicates(accounts, "id", "accounts.id")
-    rest = nested.move_unclaimed_partitions(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
+    rest = move_unclaimed_partitions(accounts, reading.stage(ACCOUNTS), only_nested, lambda: new_file(ACCOUNTS))
     out = [file for file in rest if file.partition not in from_file]
     if out:
         count = sum(file.rows for file in out)
@@ -285,7 +367,7 @@ def _revise_accounts(reading: ReadPipeline, stage: Stage, left: list[StagedFile]
         stage: the stage of accounts.
         left: the files of nested accounts that `_nested` returned.
     """
-    fill = nested.fill_from_nested(reading.connection, left) if left else None
+    fill = fill_from_nested(reading.connection, left) if left else None
     nested_sources = {file.partition for file in left}
     for file in stage.files:
         id = file.partition or ""

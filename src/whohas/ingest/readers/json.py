@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from whohas.errors import InvalidArguments
-from whohas.ingest.readers.batches import RowBatch, RowError
-from whohas.ingest.readers.streams import ByteStream, open_bytes
+from whohas.ingest.readers.batches import ByteStream, RowBatch, RowError, open_bytes
 
 _BLOCK = 8 << 20
 LONGEST = 16 << 20
