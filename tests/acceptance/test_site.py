@@ -81,9 +81,10 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     output = follow(script, tmp_path, tmp_path / "unused")
     accounts = (tmp_path / "accounts.csv").read_text().splitlines()
     identities = (tmp_path / "identities.csv").read_text().splitlines()
-    assert len(accounts) > 2 and accounts[0] in output
+    assert len(accounts) > 304 and accounts[0] in output and "304 rows" in output
     assert len(identities) > 2 and identities[0] in output
     assert (tmp_path / "uncorrelated.pdf").read_bytes().startswith(b"%PDF-")
+    assert "ORPHAN_IDENTITIES" in output and "17 found" in output
     assert "in order and unchanged" in output
 
 
