@@ -88,7 +88,7 @@ def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     assert "in order and unchanged" in output
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.long)])
 def test_a_backup_restores_runs_files_and_secrets(
     database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
