@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from configparser import RawConfigParser
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     variables |= {f"{program}_CONSTRAINT": str(folder / "constraints.txt") for program in ("PIP", "UV")}
     variables |= {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / "bin")}
     variables["UV_PYTHON_DOWNLOADS"] = "never"
-    variables["PATH"] = f"{folder / 'bin'}:{Path(uv).parent}:{variables['PATH']}"
+    # `python3` is the one that runs the tests: another may be older, or lack venv
+    variables["PATH"] = f"{folder / 'bin'}:{Path(sys.executable).parent}:{Path(uv).parent}:{variables['PATH']}"
     return Machine(folder, variables)
 
 
