@@ -112,7 +112,7 @@ bench-load: installed ## measure loads (ARGS="--accounts 10000000" for other siz
 bench-search: .venv/.ready ## measure search exports
 	@$(RUN) python bench/search.py $(ARGS)
 
-bench-audit: .venv/.ready ## measure what the audit trail costs
+bench-audit: .venv/.ready ## measure what the audit log costs
 	@$(RUN) python -m bench.audit $(ARGS)
 
 docs: .venv/.ready ## write the reference pages from the code

@@ -179,7 +179,7 @@ def audit_events() -> str:
         "\n\n".join(
             (
                 "# Audit events",
-                "The types of audit events. [The audit trail](../explanation/audit.md) describes their content.",
+                "The types of audit events. [The audit log](../explanation/audit.md) describes their content.",
                 grid(("type", "meaning"), rows),
             )
         )
