@@ -4,8 +4,8 @@ A value belongs here if another one depends on it. `RELATIONS` states which must
 test evaluates each, and `docs/explanation` shows them. Values that follow from others are computed. Settings that users
 can change (`settings.py`) have their defaults here.
 
-Not here: `cli.serve.THREAD_SWITCH_SECONDS` (a slice of processor time), `execution.digest` (a pause within one loop), and the
-timeouts of `whohas.client`, which also talks to other servers.
+Not here: `cli.serve.THREAD_SWITCH_SECONDS` (a slice of processor time), `execution.digest` (a pause within one loop),
+and the timeouts of `whohas.client`, which also talks to other servers.
 """
 
 from __future__ import annotations
@@ -260,15 +260,15 @@ CLI_WATCH_SECONDS: Final = 0.25
 RELATIONS: Final = (
     (
         "CLOCK_DRIFT_SECONDS < CLOCK_BACK_SECONDS < CLOCK_AHEAD_SECONDS < CLOCK_IDLE_GAP_SECONDS",
-        "A clock that was set by the difference of two time zones is not taken for a wrong one.",
+        "Setting a clock by the difference between two time zones does not count as a wrong clock.",
     ),
     (
         "TOKEN_SECONDS <= CLOCK_AHEAD_SECONDS",
-        "A clock that is set back makes no token valid for more than a few times as long.",
+        "After a clock was set back, tokens remain valid for at most a few times their lifetime.",
     ),
     (
         "LEASE_HEARTBEAT_SECONDS * 6 == LEASE_PATIENCE_SECONDS",
-        "Heartbeats may fail for a restart of PostgreSQL; six in a row are too many.",
+        "Heartbeats may fail while PostgreSQL restarts; after six failures in a row the worker gives up.",
     ),
     (
         "LEASE_PATIENCE_SECONDS < LEASE_EXPIRY_SECONDS",
@@ -276,7 +276,7 @@ RELATIONS: Final = (
     ),
     (
         "ATTEMPT_CANCEL_POLL_SECONDS < LEASE_MARGIN_SECONDS",
-        "A worker looks at its lease, and its children end at SIGTERM, within the time that others allow for it.",
+        "A worker checks its lease, and its children end at SIGTERM, within the time that other workers allow for it.",
     ),
     (
         "LEASE_HEARTBEAT_SECONDS < LEASE_TAKEOVER_DELAY_SECONDS",
@@ -288,23 +288,23 @@ RELATIONS: Final = (
     ),
     (
         "LEASE_CLI_TRUST_SECONDS < LEASE_HUNG_SECONDS",
-        "A worker that is silent gets no new runs before it loses those that it has.",
+        "A worker without heartbeats gets no new runs some time before it loses those that it has.",
     ),
     (
         "RECOVERY_POLL_SECONDS <= LEASE_HEARTBEAT_SECONDS",
-        "Dead workers are found as quickly as heartbeats can show.",
+        "Workers look for dead workers at least as often as heartbeats are written.",
     ),
     (
         "CHILD_KEEPALIVE_SECONDS + max(ATTEMPT_CANCEL_POLL_SECONDS, RENDER_POLL_SECONDS) < CHILD_ORPHAN_SECONDS / 5",
-        "A child may miss several signs of life of its worker on a busy machine.",
+        "On a busy machine, several messages from the worker may be late before its child process exits.",
     ),
     (
         "CHILD_EXIT_CODE_SECONDS + RENDER_POLL_SECONDS < CHILD_MEMORY_SECONDS",
-        "The kernel's count of kills from before a child was killed is still known when its exit code is.",
+        "When the exit code of a killed child is known, the kernel's count of kills from before is still available.",
     ),
     (
         "CHILD_ORPHAN_SECONDS < LEASE_HUNG_SECONDS",
-        "The children of a worker that hangs are gone before another one takes its runs.",
+        "The children of a worker that hangs have ended before another worker takes its runs.",
     ),
     (
         "DATABASE_RETRY_SECONDS + DATABASE_CONNECT_SECONDS < DATABASE_START_SECONDS / 10",
@@ -312,11 +312,11 @@ RELATIONS: Final = (
     ),
     (
         "DATABASE_PEER_GONE_SECONDS < CHILD_ORPHAN_SECONDS",
-        "A worker that waits for a database that is gone is not taken for one that hangs.",
+        "A worker that waits for a lost connection to the database does not count as hung.",
     ),
     (
         "DATABASE_PEER_GONE_SECONDS < LEASE_HUNG_SECONDS",
-        "TCP detects a machine that is gone before its worker counts as hung.",
+        "TCP detects that a machine has disappeared before its worker counts as hung.",
     ),
     (
         "CHILD_ORPHAN_SECONDS + LEASE_HUNG_SECONDS < RECOVERY_STRAY_SECONDS",
@@ -324,28 +324,28 @@ RELATIONS: Final = (
     ),
     (
         "RECOVERY_TIDY_SECONDS * 5 < RECOVERY_STRAY_SECONDS",
-        "The folder of a run is looked at several times.",
+        "The folder of a run is searched several times.",
     ),
     (
         "LEASE_SQLITE_HEARTBEAT_SECONDS * 2 == LEASE_DEAD_SECONDS",
-        "A worker may miss a heartbeat on SQLite and still counts.",
+        "On SQLite, a worker may miss one heartbeat and still counts as alive.",
     ),
     (
         "LEASE_CLI_TRUST_SECONDS < LEASE_DEAD_SECONDS < LEASE_HUNG_SECONDS",
-        "A worker that is silent is reported before it loses its runs.",
+        "A worker without heartbeats is reported before it loses its runs.",
     ),
     (
         "ATTEMPT_CANCEL_POLL_SECONDS <= ENGINE_PROGRESS_SECONDS < ATTEMPT_PROGRESS_SECONDS",
-        "Progress that is written is new, and a cancel does not wait for it.",
+        "Each progress that is written is a new value, and a cancel is noticed before it.",
     ),
     (
         "ATTEMPT_RETRY_SECONDS < ATTEMPT_STOPPING_SECONDS < ATTEMPT_WRITE_SECONDS",
-        "An attempt's end is tried several times, fewer while the worker shuts down.",
+        "Writing the result of an attempt is tried several times, but for less time while the worker shuts down.",
     ),
     (
         "ATTEMPT_CANCEL_POLL_SECONDS + CHILD_TERM_SECONDS + ATTEMPT_STOPPING_SECONDS + ATTEMPT_RETRY_SECONDS < "
         "QUEUE_STOP_SECONDS",
-        "A worker that shuts down waits until its runs are handed back.",
+        "A worker that shuts down waits until its runs are back in the queue.",
     ),
     (
         "HTTP_GRACE_SECONDS + TASKS_STOP_SECONDS + DRAIN_SECONDS + QUEUE_STOP_SECONDS + AUDIT_DRAIN_SECONDS < 90",
@@ -354,31 +354,31 @@ RELATIONS: Final = (
     ),
     (
         "QUEUE_COMMIT_POLL_SECONDS < QUEUE_IDLE_POLL_SECONDS < QUEUE_POLL_SECONDS",
-        "Hints come sooner than the poll that finds what they missed.",
+        "Commits are noticed sooner than by the regular poll, which finds runs whose notification was lost.",
     ),
     (
         "HTTP_PROXY_IDLE_SECONDS < HTTP_KEEP_ALIVE_SECONDS",
-        "A proxy closes an idle connection first: one that the server closed would fail the proxy's next request.",
+        "The proxy closes an idle connection before the server does; otherwise its next request would fail.",
     ),
     (
         "HTTP_POLL_SECONDS < HTTP_LINGER_SECONDS < HTTP_HEAD_SECONDS < HTTP_BODY_SECONDS",
-        "Connections are looked at several times before one of their limits is over.",
+        "Connections are checked several times before one of their limits ends.",
     ),
     (
         "WATCH_HEARTBEAT_SECONDS < HTTP_STALLED_SECONDS",
-        "The comments that a vanished client does not read end its stream.",
+        "If a client disappears, comments that it does not read accumulate, and its stream is closed.",
     ),
     (
         "WATCH_HEARTBEAT_SECONDS * 2 < HTTP_PROXY_IDLE_SECONDS",
-        "No proxy cuts a stream on which nothing happens.",
+        "No proxy closes a stream that has no events.",
     ),
     (
         "WATCH_POLL_SECONDS < WATCH_WAIT_SECONDS < WATCH_HEARTBEAT_SECONDS",
-        "A stream is alive while nothing happens.",
+        "A stream checks its client several times before it sends a comment.",
     ),
     (
         "WATCH_WAIT_SECONDS < WATCH_LOOK_BACK_SECONDS",
-        "No run ends unseen between two looks.",
+        "No end of a run is missed between two checks.",
     ),
     (
         "WATCH_WAIT_SECONDS < WATCH_TOKEN_CHECK_SECONDS < WATCH_MAX_SECONDS",
@@ -386,7 +386,7 @@ RELATIONS: Final = (
     ),
     (
         "KEYS_UNKNOWN_RELOAD_SECONDS < KEYS_RELOAD_SECONDS",
-        "The key of another server is known at once, and one that it removed soon.",
+        "A new key of another server is accepted at once, and a key that it removed is rejected soon.",
     ),
     (
         "ISSUER_RESPONSE_SECONDS <= ISSUER_RETRY_SECONDS < ISSUER_KEYS_SECONDS",
@@ -394,7 +394,7 @@ RELATIONS: Final = (
     ),
     (
         "AUDIT_COLLECT_SECONDS < AUDIT_POLL_SECONDS <= AUDIT_LEADER_POLL_SECONDS",
-        "Events are looked for more often than a new relay.",
+        "The relay looks for events at least as often as other processes try to become the relay.",
     ),
     (
         "AUDIT_DRAIN_SECONDS < KAFKA_SECONDS",
@@ -402,11 +402,11 @@ RELATIONS: Final = (
     ),
     (
         "DENIALS_FLUSH_SECONDS < DENIALS_WINDOW_SECONDS",
-        "A window is written soon after it is over.",
+        "The summary of a window is written soon after its end.",
     ),
     (
         "HOOK_CONNECT_SECONDS < HOOK_RESPONSE_SECONDS",
-        "A webhook that accepts no connection leaves time for another address of its name.",
+        "If one address of a webhook accepts no connection, there is time to try another address of the same name.",
     ),
     (
         "HOOK_RESPONSE_SECONDS * 2 < HOOK_LEASE_SECONDS",
@@ -418,11 +418,11 @@ RELATIONS: Final = (
     ),
     (
         "HTTP_GRACE_SECONDS < HTTP_UNREAD_SECONDS",
-        "A server that stops does not wait for a body that nobody reads.",
+        "A server that stops does not wait for request bodies that it discards.",
     ),
     (
         "RECOVERY_TIDY_SECONDS < ORPHANED_FILE_SECONDS",
-        "Recovery first removes the files that it knows of; the sweep removes the rest.",
+        "Recovery removes late files that it knows of first; the sweep removes the rest.",
     ),
 )
 """The relations that must hold, each as a Python expression and the reason."""

@@ -6,8 +6,7 @@ its age for a day of running time
 - after the system clock moved by more than a day, forwards or backwards, relative to the time that has passed since the
   sweep before;
 - after a start where the newest run, apart from those of the last day, is more than a month old: either the
-installation
-  was idle, and waiting a day does no harm, or the clock is wrong.
+  installation was idle, and waiting a day does no harm, or the clock is wrong.
 
 Running time is measured by the boot-time clock, which cannot be set. The command `whohas sweep` has no such guard: the
 administrator who runs it can look at the clock.

@@ -1,4 +1,4 @@
-"""The changes that a load publishes, one for each table, and the rows that it rewrites besides those that it brings.
+"""The changes that a load publishes, one for each table, and the rows that the load rewrites.
 
 Partitions are replaced, or rows are merged by id (`MERGED_BY_ID`). Rows that refer to something that the load changes
 are rewritten (`Amendments`). Example: a load changes the id of an identity, so the `identityId` of accounts of other

@@ -83,19 +83,22 @@ class Transition:
 
 
 TRANSITIONS = (
-    Transition(None, RunState.QUEUED, "insert", "started, and nobody held its key"),
-    Transition(RunState.QUEUED, RunState.RUNNING, "claim", "a worker takes it"),
-    Transition(RunState.QUEUED, RunState.CANCELLED, "request_cancel", "cancelled before its turn"),
-    Transition(RunState.RUNNING, RunState.SUCCEEDED, "finish", "its files are made"),
-    Transition(RunState.RUNNING, RunState.WARNED, "finish", "its files are made, with something to know"),
-    Transition(RunState.RUNNING, RunState.FAILED, "finish", "it cannot be made; its messages say why"),
-    Transition(RunState.RUNNING, RunState.CANCELLING, "request_cancel", "cancelled while its child works"),
+    Transition(None, RunState.QUEUED, "insert", "a start that is not identical to an active run"),
+    Transition(RunState.QUEUED, RunState.RUNNING, "claim", "a worker claims it"),
+    Transition(RunState.QUEUED, RunState.CANCELLED, "request_cancel", "cancelled before a worker claimed it"),
+    Transition(RunState.RUNNING, RunState.SUCCEEDED, "finish", "its files are complete"),
+    Transition(RunState.RUNNING, RunState.WARNED, "finish", "its files are complete, with a warning for their readers"),
+    Transition(RunState.RUNNING, RunState.FAILED, "finish", "it cannot be completed; its messages say why"),
+    Transition(RunState.RUNNING, RunState.CANCELLING, "request_cancel", "cancelled while its child process works"),
     Transition(RunState.RUNNING, RunState.QUEUED, "hand_back", "its worker shuts down"),
     Transition(
-        RunState.RUNNING, RunState.QUEUED, "release", "its worker died, or its child was killed; counted as lost"
+        RunState.RUNNING,
+        RunState.QUEUED,
+        "release",
+        "its worker died, or its child process was killed; the attempt counts as lost",
     ),
-    Transition(RunState.CANCELLING, RunState.CANCELLED, "confirm_cancelled", "its child is gone"),
-    Transition(RunState.CANCELLING, RunState.CANCELLED, "release", "its worker died, and its child with it"),
+    Transition(RunState.CANCELLING, RunState.CANCELLED, "confirm_cancelled", "its child process has ended"),
+    Transition(RunState.CANCELLING, RunState.CANCELLED, "release", "its worker died, and its child process with it"),
 )
 """All allowed changes of a run's state. `repository` has the statements; a test checks them against this list."""
 
