@@ -46,9 +46,7 @@ def test_key_files_are_readable_by_their_owner_alone(home: Path) -> None:
     assert len(list((home / "keys").iterdir())) == 2, "no draft is left behind"
 
 
-def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_others_keys(
-    home: Path, tmp_path: Path
-) -> None:
+def test_processes_that_create_a_home_at_once_share_its_keys(home: Path, tmp_path: Path) -> None:
     said = [tmp_path / f"opener{number}.out" for number in range(6)]
     openers: list[Process | subprocess.Popen[bytes]] = []
     read, begin = os.pipe()
@@ -87,7 +85,7 @@ def test_a_damaged_secrets_key_is_named_with_what_to_do(home: Path, content: str
         open_keys(home)
 
 
-def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_known(home: Path) -> None:
+def test_after_a_rotation_both_keys_are_known(home: Path) -> None:
     keys, elsewhere = open_keys(home).signing, open_keys(home).signing
     old = keys.signing_key()
     new = keys.rotate()
@@ -133,7 +131,7 @@ def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:
     assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id != first.id
 
 
-def test_a_key_is_removed_only_when_no_token_of_it_can_be_out(home: Path) -> None:
+def test_a_key_outlives_its_last_valid_token(home: Path) -> None:
     keys = SigningKeys(_opened(home), lifetime=3600, period=0)
     _made_ago(keys.signing_key().path, timedelta(days=9))
     oldest = SigningKeys(_opened(home), lifetime=3600, period=0).signing_key().id
