@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.sql import string_literal
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import RowCounter, WriteOptions
+from whohas.formats.base import RowsQuery, WriteOptions
 from whohas.formats.csv import copy_statement, header_rows
 
 MEMORY = 256 << 20
@@ -30,7 +30,7 @@ def written(
 ) -> tuple[str, int]:
     path = tmp_path / "out.csv"
     with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(RowCounter(sql, tuple(columns)), path, options), parameters or {})
+        rows = engine.copy(copy_statement(RowsQuery(sql, tuple(columns)), path, options), parameters or {})
     return path.read_bytes().decode(), rows - header_rows(columns)
 
 
@@ -96,7 +96,7 @@ def test_a_name_may_begin_with_a_byte_order_mark(tmp_path: Path, names: list[str
     columns = tuple(ResultColumn(name, "text") for name in names)
     cells = ", ".join("unnest(['x', NULL, ''])" for _ in names)
     with duckdb.connect() as connection:
-        connection.execute(copy_statement(RowCounter(f"SELECT {cells}", columns), path, WriteOptions(bom=bom)))
+        connection.execute(copy_statement(RowsQuery(f"SELECT {cells}", columns), path, WriteOptions(bom=bom)))
         dialect = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
         found = connection.execute(f"SELECT * FROM read_csv($1, {dialect})", [str(path)])
         by_duckdb = [column[0] for column in found.description]
