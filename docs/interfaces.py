@@ -13,7 +13,7 @@ from typing import Any
 from typer.main import get_command
 
 from whohas.api.app import create_app
-from whohas.api.routes.metrics import Metrics
+from whohas.api.metrics import Metrics
 from whohas.audit.events import EventType
 from whohas.auth.permissions import ALL_LEVELS, ROUTES
 from whohas.cli import app

@@ -17,6 +17,7 @@ from whohas import __version__
 from whohas.api import openapi
 from whohas.api.dependencies import authorize, public_paths
 from whohas.api.errors import exception_handler
+from whohas.api.metrics import Metrics
 from whohas.api.middleware.authentication import AuthenticationMiddleware
 from whohas.api.middleware.body_size import BodySizeLimitMiddleware
 from whohas.api.middleware.content_coding import ContentCodingMiddleware
@@ -31,18 +32,8 @@ from whohas.api.middleware.request_id import TRACKING_HEADER, RequestIdMiddlewar
 from whohas.api.middleware.result_fast_path import ResultFastPathMiddleware
 from whohas.api.middleware.tracing import TracingMiddleware
 from whohas.api.preconditions import PRECONDITION_HEADERS
-from whohas.api.routes.events import PREFIX as RUNS
-from whohas.api.routes.events import RunEvents, watch_routes
-from whohas.api.routes.health import health_routes
-from whohas.api.routes.metrics import Metrics
-from whohas.api.routes.oauth import token_routes
-from whohas.api.routes.reports import PREFIXES, report_routes
-from whohas.api.routes.runs import record_routes
-from whohas.api.routes.schedules import PREFIX as SCHEDULES
-from whohas.api.routes.schedules import schedule_routes
-from whohas.api.routes.sign_in import sign_in_routes
-from whohas.api.routes.tasks import PREFIXES as TASK_PREFIXES
-from whohas.api.routes.tasks import task_routes
+from whohas.api.routes import events, health, oauth, reports, runs, schedules, sign_in, tasks
+from whohas.api.routes import metrics as metrics_routes
 from whohas.db.engine import is_local
 from whohas.reports import all_reports as known_reports
 
@@ -57,7 +48,6 @@ def create_app(services: Services) -> FastAPI:
         RuntimeError: a route is not in the table of access.
     """
     known_reports()  # imports the reports now, so that the first run does not wait for that
-    metrics = Metrics(services)
     app = FastAPI(
         title=openapi.TITLE,
         version=__version__,
@@ -70,23 +60,24 @@ def create_app(services: Services) -> FastAPI:
         exception_handlers={HTTPException: exception_handler, RequestValidationError: exception_handler},
         generate_unique_id_function=_operation_id,
     )
-    reports = report_routes(services)
-    for prefix in PREFIXES:
-        app.include_router(reports, prefix=prefix)
-    tasks = task_routes(services)
-    for prefix in TASK_PREFIXES:
-        app.include_router(tasks, prefix=prefix)
-    app.include_router(schedule_routes(services), prefix=SCHEDULES)
-    watch = app.state.watch = RunEvents(services)
-    app.include_router(watch_routes(services, watch), prefix=RUNS)
-    app.include_router(record_routes(services), prefix=RUNS)
-    app.include_router(token_routes(services))
-    app.include_router(sign_in_routes(services))
-    app.include_router(health_routes(services))
+    app.state.services = services
+    app.state.watch = events.RunEvents(services)
+    app.state.metrics = Metrics(services)
+    for prefix in reports.PREFIXES:
+        app.include_router(reports.router, prefix=prefix)
+    for prefix in tasks.PREFIXES:
+        app.include_router(tasks.router, prefix=prefix)
+    app.include_router(schedules.router, prefix=schedules.PREFIX)
+    app.include_router(events.router, prefix=events.PREFIX)
+    app.include_router(runs.router, prefix=events.PREFIX)
+    app.include_router(oauth.router)
+    app.include_router(sign_in.router)
+    app.include_router(health.router)
     if services.settings.metrics != "off":
-        app.include_router(metrics.route(services.settings.metrics == "open"))
+        is_open = services.settings.metrics == "open"
+        app.include_router(metrics_routes.open_router if is_open else metrics_routes.router)
     _describe(app)
-    app.user_middleware.extend(_middleware(services, metrics, public_paths(app)))
+    app.user_middleware.extend(_middleware(services, app.state.metrics, public_paths(app)))
     return app
 
 
@@ -98,11 +89,11 @@ def _describe(app: FastAPI) -> None:
     lock = Lock()
     cached: list[bytes] = []
 
-    @app.get("/openapi.json", include_in_schema=False)
-    def openapi() -> Response:  # pyright: ignore[reportUnusedFunction]
+    @app.get("/openapi.json", name="openapi", include_in_schema=False)
+    def get_description() -> Response:  # pyright: ignore[reportUnusedFunction]
         with lock:
             if not cached:
-                cached.append(bytes(JSONResponse(app.openapi()).body))
+                cached.append(bytes(JSONResponse(openapi.describe(app)).body))
         return Response(cached[0], media_type="application/json")
 
 
@@ -136,7 +127,11 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         Middleware(MessageFramingMiddleware),
         Middleware(RequestIdMiddleware),
         *([Middleware(TracingMiddleware, tracing=services.tracing)] if services.tracing.provider else []),
-        Middleware(MetricsMiddleware, metrics=metrics, prefixes=(*PREFIXES, *TASK_PREFIXES, SCHEDULES, RUNS)),
+        Middleware(
+            MetricsMiddleware,
+            metrics=metrics,
+            prefixes=(*reports.PREFIXES, *tasks.PREFIXES, schedules.PREFIX, events.PREFIX),
+        ),
         Middleware(DeniedRequestAuditMiddleware, denials=services.denial_log),
         Middleware(DrainBodyMiddleware),
         *(cors if origins else []),

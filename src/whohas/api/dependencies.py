@@ -1,12 +1,20 @@
-"""Authorization of requests by the table of access (`whohas.auth.permissions`), which must contain every route."""
+"""What the routes share: the services and the caller of a request, and authorization by the table of access.
+
+The table (`whohas.auth.permissions`) must contain every route.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.requests import Request
 
 from whohas.auth import ROUTES, Caller, check_access
+
+if TYPE_CHECKING:
+    from whohas.services import Services
 
 
 async def authorize(request: Request) -> None:
@@ -24,6 +32,12 @@ def caller_of(request: Request) -> Caller:
     """Return the authenticated caller of a request, which `AuthenticationMiddleware` has stored in its state."""
     caller: Caller = request.state.caller
     return caller
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the application that a request is for, which `create_app` has stored in its state."""
+    services: Services = request.app.state.services
+    return services
 
 
 def public_paths(app: FastAPI) -> frozenset[str]:

@@ -5,9 +5,9 @@ FastAPI derives the rest of the description from the routes.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
-from fastapi import Security
+from fastapi import FastAPI, Security
 from fastapi.openapi.models import OAuthFlowAuthorizationCode, OAuthFlowClientCredentials
 from fastapi.openapi.models import OAuthFlows as Flows
 from fastapi.security import OAuth2
@@ -17,6 +17,9 @@ from whohas.auth import ROUTES, UserLevel
 from whohas.auth.callers import SCOPE_ALL, SCOPE_DEFAULT, SCOPE_MANAGE, SCOPE_READ, TASKS_READ, TASKS_WRITE
 from whohas.auth.permissions import ALL_LEVELS
 from whohas.contract import ErrorResponse, TokenError, TooManyRequests
+
+Responses = dict[int | str, dict[str, Any]]
+"""Descriptions of the responses of a route by status code."""
 
 TITLE = "whohas"
 DESCRIPTION = (
@@ -36,7 +39,7 @@ FILTERS = (
     '"ann"`.'
 )
 
-ERROR_RESPONSE_MODELS: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSE_MODELS: Responses = {
     400: {"model": ErrorResponse, "description": "A part of the request is wrong; the message names it."},
     401: {"model": TokenError, "description": "The token is missing or not valid."},
     403: {
@@ -63,7 +66,7 @@ def _ref(*models: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": refs[0] if len(refs) == 1 else {"anyOf": refs}}}
 
 
-ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+ERROR_RESPONSES: Responses = {
     status: {"description": refusal["description"], "content": _ref(refusal["model"])}
     for status, refusal in ERROR_RESPONSE_MODELS.items()
 }
@@ -170,7 +173,7 @@ TOKEN_BODY: dict[str, Any] = {
     "security": [],
 }
 
-TOKEN_ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+TOKEN_ERROR_RESPONSES: Responses = {
     400: {
         "description": "The request or the authorization code is wrong; `error` has the error code of RFC 6749.",
         "content": _ref(TokenError, ErrorResponse),
@@ -208,6 +211,46 @@ application_auth = OAuth2(
 # the dependency `authorize` authorizes.
 
 
+class Operation(TypedDict):
+    """Arguments of the decorator of a route; `operation` returns them."""
+
+    name: str
+    summary: str
+    dependencies: list[Any]
+    responses: Responses
+    openapi_extra: dict[str, Any]
+
+
+def operation(
+    name: str,
+    *,
+    summary: str,
+    responses: Responses | None = None,
+    openapi_extra: dict[str, Any] | None = None,
+    levels: bool = True,
+) -> Operation:
+    """Return the arguments of a route's decorator that name and describe an operation of the table of access.
+
+    They are the same for most operations: the security schemes and scopes, the error responses, and the user levels::
+
+        @router.get("/{id}", **openapi.operation("getTaskStatus", summary="Get the status of a task"))
+
+    Args:
+        name: the name of the route, a key of the table of access.
+        summary: what the operation does, in a few words.
+        responses: the responses other than `ERROR_RESPONSES`.
+        openapi_extra: further keys of the description, such as `requestBody`.
+        levels: whether to list the user levels that the route needs.
+    """
+    return {
+        "name": name,
+        "summary": summary,
+        "dependencies": security_dependencies(name),
+        "responses": {**ERROR_RESPONSES, **(responses or {})},
+        "openapi_extra": {**(openapi_extra or {}), **(user_levels(name) if levels else {})},
+    }
+
+
 def security_dependencies(route: str) -> list[Any]:
     """Return the dependencies that list the security schemes and scopes of a route in its description.
 
@@ -238,3 +281,15 @@ def request_body(model: type[BaseModel], examples: dict[str, Any]) -> dict[str, 
     """
     content = {"schema": model.model_json_schema(), "examples": examples}
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of an application.
+
+    Docstrings of endpoints, which FastAPI adds as descriptions of operations, are left out: they are for developers.
+    """
+    description = app.openapi()
+    for operations in description["paths"].values():
+        for described in operations.values():
+            described.pop("description", None)
+    return description

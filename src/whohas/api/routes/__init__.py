@@ -1,1 +1,1 @@
-"""The routes of the HTTP API, one module a subject; each has a function that returns an `APIRouter`."""
+"""The routes of the HTTP API, one module a subject; each has an `APIRouter` named `router`."""

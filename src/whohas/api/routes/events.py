@@ -36,7 +36,7 @@ from starlette.exceptions import HTTPException
 
 from whohas import timeouts
 from whohas.api import openapi
-from whohas.api.dependencies import caller_of
+from whohas.api.dependencies import caller_of, services_of
 from whohas.api.mappers import report_results
 from whohas.api.middleware.authentication import bearer_token
 from whohas.api.requests import validate_run_id
@@ -222,58 +222,74 @@ class RunEvents:
 Known = Annotated[str, Header(alias="Last-Event-ID", description="The id of the last event that the client received.")]
 
 
-def watch_routes(services: Services, watch: RunEvents) -> APIRouter:
-    """Return the routes of live updates, to be mounted under `PREFIX`."""
-    router = APIRouter(tags=["Watching"])
+router = APIRouter(tags=["Watching"])
 
-    # A watcher is registered by a dependency, which FastAPI ends with the response. If the generator of events did it,
-    # the watcher would stay until the garbage collector closes the generator of a client that disconnected. Errors are
-    # raised in the dependency too, because the status is already sent when the generator runs.
-    async def every(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
-        watch.check_capacity()
-        response.headers["Cache-Control"] = "no-store"  # FastAPI's default, no-cache, lets caches store it
-        async with watch.register(request, None, known) as watcher:
-            yield watcher
+_EVENTS: openapi.Responses = {200: {"description": "Events named `run`."}}
 
-    async def single(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
-        run = await anyio.to_thread.run_sync(services.runs.get, validate_run_id(id), caller_of(request))
-        if run.state.is_over and known == event_id(run):
-            raise HTTPException(204)
-        watch.check_capacity()
-        response.headers["Cache-Control"] = "no-store"
-        async with watch.register(request, run.id, known) as watcher:
-            yield watcher
+# A watcher is registered by a dependency, which FastAPI ends with the response. If the generator of events did it, the
+# watcher would stay until the garbage collector closes the generator of a client that disconnected. Errors are raised
+# in the dependency too, because the status is already sent when the generator runs.
 
-    of_all, of_one = Depends(every), Depends(single)
 
-    async def watch_runs(watcher: _Watcher = of_all) -> AsyncGenerator[ServerSentEvent]:
-        async for event in watch.events(watcher):
-            yield event
+async def watch_all(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
+    """Register the client of a request as a watcher of all runs, until its response ends."""
+    run_events = _run_events(request)
+    run_events.check_capacity()
+    response.headers["Cache-Control"] = "no-store"  # FastAPI's default, no-cache, lets caches store it
+    async with run_events.register(request, None, known) as watcher:
+        yield watcher
 
-    async def watch_run(watcher: _Watcher = of_one) -> AsyncGenerator[ServerSentEvent]:
-        async for event in watch.events(watcher):
-            yield event
 
-    for path, endpoint, name, summary in (
-        ("/events", watch_runs, "watchRuns", "Live updates of all runs, as server-sent events"),
-        (
-            "/{id}/events",
-            watch_run,
-            "watchRun",
-            "Live updates of a run, as server-sent events; ends when the run is over",
-        ),
-    ):
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=["GET"],
-            name=name,
-            dependencies=openapi.security_dependencies(name),
-            summary=summary,
-            response_class=EventSourceResponse,
-            responses={200: {"description": "Events named `run`."}, **openapi.ERROR_RESPONSES},
-        )
-    return router
+async def watch_one(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
+    """Register the client of a request as a watcher of one run, until its response ends.
+
+    Raises:
+        HTTPException: 204, if the run is over and the client has its last event.
+    """
+    runs, run_events = services_of(request).runs, _run_events(request)
+    run = await anyio.to_thread.run_sync(runs.get, validate_run_id(id), caller_of(request))
+    if run.state.is_over and known == event_id(run):
+        raise HTTPException(204)
+    run_events.check_capacity()
+    response.headers["Cache-Control"] = "no-store"
+    async with run_events.register(request, run.id, known) as watcher:
+        yield watcher
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    **openapi.operation("watchRuns", summary="Live updates of all runs, as server-sent events", responses=_EVENTS),
+)
+async def stream_events(
+    request: Request, watcher: Annotated[_Watcher, Depends(watch_all)]
+) -> AsyncGenerator[ServerSentEvent]:
+    """Send the events of all runs that the caller may see."""
+    async for event in _run_events(request).events(watcher):
+        yield event
+
+
+@router.get(
+    "/{id}/events",
+    response_class=EventSourceResponse,
+    **openapi.operation(
+        "watchRun",
+        summary="Live updates of a run, as server-sent events; ends when the run is over",
+        responses=_EVENTS,
+    ),
+)
+async def stream_run_events(
+    request: Request, watcher: Annotated[_Watcher, Depends(watch_one)]
+) -> AsyncGenerator[ServerSentEvent]:
+    """Send the events of one run until it is over."""
+    async for event in _run_events(request).events(watcher):
+        yield event
+
+
+def _run_events(request: Request) -> RunEvents:
+    """Return the connected clients of the server, which `create_app` has stored in the state of the application."""
+    run_events: RunEvents = request.app.state.watch
+    return run_events
 
 
 def _put_last(entries: dict[str, Any], id: str, value: object) -> None:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 from urllib.parse import parse_qsl, unquote_plus
 
 from fastapi import APIRouter, Depends, Request
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from whohas import addresses
 from whohas.api import openapi
 from whohas.api.actors import remember_claim
+from whohas.api.dependencies import services_of
 from whohas.api.errors import json_response, remember_denial_reason
 from whohas.api.requests import parse_object
 from whohas.auth import (
@@ -34,9 +35,6 @@ from whohas.auth import (
 )
 from whohas.contract import OAuthEndpoints, TokenError, TokenResponse
 from whohas.errors import Forbidden, InvalidArguments, Unauthorized
-
-if TYPE_CHECKING:
-    from whohas.services import Services
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 POD = "whohas"
@@ -106,96 +104,95 @@ def _basic(authorization: str) -> dict[str, str]:
 TokenFields = Annotated[dict[str, str], Depends(token_fields)]
 
 
-def token_routes(services: Services) -> APIRouter:
-    """Return the routes `/oauth/token`, `/oauth/info` and `/.well-known/jwks.json`."""
-    router = APIRouter(tags=["Token"])
-    access, org = services.access, services.settings.org
+router = APIRouter(tags=["Token"])
 
-    def token(request: Request, fields: TokenFields) -> Response:
-        grant = fields.get("grant_type", "").strip().lower()
-        if not grant:
-            return token_error_response(400, "invalid_request", "grant_type is missing. Use client_credentials.")
-        if grant not in GRANTS:
-            return token_error_response(
-                400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only."
-            )
-        client_id, address = fields.get("client_id", ""), client_address(request)
-        remember_claim(request, client_id)
-        access.login_throttle.check(client_id, address)
-        try:
-            issued, caller = GRANTS[grant](access, fields)
-        except Unauthorized as error:
-            access.login_throttle.count_wrong_secret(
-                client_id, address, fields.get("code", "") + fields.get("client_secret", "")
-            )
-            if grant == AUTHORIZATION_CODE:
-                return token_error_response(400, "invalid_grant", error.message)
-            remember_denial_reason(request.scope, error.message)
-            return token_error_response(401, "invalid_client", error.message)
-        except Forbidden as error:
-            return token_error_response(400, "invalid_scope", error.message)
-        body = TokenResponse(
-            access_token=issued.text,
-            expires_in=issued.expires_in,
-            scope=" ".join(issued.scopes),
-            tenant_id=org,
-            pod=POD,
-            org=org,
-            user_id=caller.id,
-            identity_id=caller.id,
-            user_name=caller.name,
-            jti=issued.id,
+
+@router.post(
+    "/oauth/token",
+    name="token",
+    summary="Get a token for a client's id and secret, or for the code of a user who signed in",
+    openapi_extra=openapi.TOKEN_BODY,
+    responses={200: {"model": TokenResponse, "description": "The token."}, **openapi.TOKEN_ERROR_RESPONSES},
+)
+def issue_token(request: Request, fields: TokenFields) -> Response:
+    """Issue an access token by one of `GRANTS`; errors have the form of RFC 6749."""
+    services = services_of(request)
+    access = services.access
+    grant = fields.get("grant_type", "").strip().lower()
+    if not grant:
+        return token_error_response(400, "invalid_request", "grant_type is missing. Use client_credentials.")
+    if grant not in GRANTS:
+        return token_error_response(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
+    client_id, address = fields.get("client_id", ""), client_address(request)
+    remember_claim(request, client_id)
+    access.login_throttle.check(client_id, address)
+    try:
+        issued, caller = GRANTS[grant](access, fields)
+    except Unauthorized as error:
+        access.login_throttle.count_wrong_secret(
+            client_id, address, fields.get("code", "") + fields.get("client_secret", "")
         )
-        return json_response(body, 200, NO_STORE)
+        if grant == AUTHORIZATION_CODE:
+            return token_error_response(400, "invalid_grant", error.message)
+        remember_denial_reason(request.scope, error.message)
+        return token_error_response(401, "invalid_client", error.message)
+    except Forbidden as error:
+        return token_error_response(400, "invalid_scope", error.message)
+    return json_response(_token_response(issued, caller, services.settings.org), 200, NO_STORE)
 
-    def info(request: Request) -> Response:
-        base = _base(request)
-        body = OAuthEndpoints(
-            tenantId=org,
-            tenantName=org,
-            authorizeEndpoint=f"{base}/oauth/authorize",
-            tokenEndpoint=f"{base}/oauth/token",
-            cloudDomainUrl=base,
-            logoutUrl="",
-            pod=POD,
-        )
-        return json_response(body)
 
-    def key_set() -> Response:
-        return JSONResponse(public_key_set(access.keys), headers={"Cache-Control": "public, max-age=300"})
-
-    router.add_api_route(
-        "/oauth/token",
-        token,
-        methods=["POST"],
-        name="token",
-        summary="Get a token for a client's id and secret, or for the code of a user who signed in",
-        openapi_extra=openapi.TOKEN_BODY,
-        responses={200: {"model": TokenResponse, "description": "The token."}, **openapi.TOKEN_ERROR_RESPONSES},
-    )
-    router.add_api_route(
-        "/oauth/info",
-        info,
-        methods=["GET"],
-        name="oauthInfo",
+@router.get(
+    "/oauth/info",
+    **openapi.operation(
+        "oauthInfo",
         summary="The URLs of the OAuth endpoints",
-        dependencies=openapi.security_dependencies("oauthInfo"),
         responses={
             200: {
                 "model": OAuthEndpoints,
                 "description": "The URLs; an endpoint that this server does not have is an empty string.",
-            },
-            **openapi.ERROR_RESPONSES,
+            }
         },
+    ),
+)
+def get_oauth_info(request: Request) -> Response:
+    """Return the URLs of the OAuth endpoints, at the address that the caller used."""
+    org, base = services_of(request).settings.org, _base(request)
+    body = OAuthEndpoints(
+        tenantId=org,
+        tenantName=org,
+        authorizeEndpoint=f"{base}/oauth/authorize",
+        tokenEndpoint=f"{base}/oauth/token",
+        cloudDomainUrl=base,
+        logoutUrl="",
+        pod=POD,
     )
-    router.add_api_route(
-        "/.well-known/jwks.json",
-        key_set,
-        methods=["GET"],
-        name="keySet",
-        summary="The public keys of access tokens, as a JSON Web Key Set",
+    return json_response(body)
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    name="keySet",
+    summary="The public keys of access tokens, as a JSON Web Key Set",
+)
+def get_key_set(request: Request) -> Response:
+    """Return the public keys that access tokens are verified with."""
+    keys = public_key_set(services_of(request).access.keys)
+    return JSONResponse(keys, headers={"Cache-Control": "public, max-age=300"})
+
+
+def _token_response(issued: AccessToken, caller: Caller, org: str) -> TokenResponse:
+    return TokenResponse(
+        access_token=issued.text,
+        expires_in=issued.expires_in,
+        scope=" ".join(issued.scopes),
+        tenant_id=org,
+        pod=POD,
+        org=org,
+        user_id=caller.id,
+        identity_id=caller.id,
+        user_name=caller.name,
+        jti=issued.id,
     )
-    return router
 
 
 def _base(request: Request) -> str:

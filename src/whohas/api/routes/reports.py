@@ -5,14 +5,14 @@ They are mounted under the prefix of each API version (`PREFIXES`), and are the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from whohas.api import openapi
 from whohas.api.actors import request_actor
-from whohas.api.dependencies import caller_of
+from whohas.api.dependencies import caller_of, services_of
 from whohas.api.downloads import Download, file_response
 from whohas.api.errors import MethodNotAllowed, json_response, request_context
 from whohas.api.mappers import report_results, task_result_details
@@ -21,9 +21,6 @@ from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResult
 from whohas.errors import InvalidArguments
 from whohas.formats.registry import find_format
 from whohas.storage import ZIP_MEDIA_TYPE
-
-if TYPE_CHECKING:
-    from whohas.services import Services
 
 PREFIXES = (
     "/v3/reports",
@@ -34,132 +31,126 @@ PREFIXES = (
     "/reports/v1",
 )
 
+_ONLY_POST = "Runs are started and cancelled with POST."
+
 Body = Annotated[dict[str, Any], Depends(json_object)]
 
 
-def report_routes(services: Services) -> APIRouter:
-    """Return the routes of the four operations, to be mounted under each of `PREFIXES`.
+router = APIRouter(tags=["Reports Data Extraction"])
 
-    The endpoints are plain functions, so that FastAPI runs each in a thread: database queries block.
-    """
-    router = APIRouter(tags=["Reports Data Extraction"])
-    runs = services.runs
+# The endpoints are plain functions, so that FastAPI runs each in a thread: database queries block.
 
-    def start(request: Request, body: Body) -> Response:
-        caller = caller_of(request)
-        with services.tracing.span("start"):
-            run = runs.start(
-                _report_type(body),
-                _arguments(body),
-                caller.name,
-                caller,
-                request_context(request.scope),
-                request_actor(request),
-            )
-        return json_response(task_result_details(run))
 
-    def result(
-        request: Request,
-        id: str,
-        completed: Annotated[BoolParameter, Query(description=openapi.COMPLETED)] = False,
-    ) -> Response:
-        caller = caller_of(request)
-        run = runs.get(validate_run_id(id), caller)
-        if runs.is_report_disabled(run.report_type):
-            return JSONResponse({})
-        if completed and not run.state.is_over:
-            run = runs.newest_completed(run, caller) or run
-        return json_response(report_results(run))
-
-    def file(
-        request: Request,
-        id: str,
-        fileFormat: Annotated[FileFormatParameter, Query(description=openapi.FILE_FORMAT)],  # noqa: N803 - the contract's name
-        name: Annotated[str | None, Query(description=openapi.NAME)] = None,
-        auditable: Annotated[BoolParameter, Query(description=openapi.AUDITABLE)] = False,
-    ) -> Response:
-        run, artefact = runs.get_artifact(validate_run_id(id), fileFormat, caller_of(request))
-        request.state.download = (run.report_type, artefact.format)
-        default = services.settings.csv_media_type if fileFormat == "csv" else find_format(fileFormat).media_type
-        media_type = artefact.media_type or default
-
-        def begin(file_name: str, span: tuple[int, int] | None) -> None:
-            if auditable or services.settings.audit_downloads == "all":
-                runs.record_download(run, artefact, request_actor(request), file_name, span)
-
-        return file_response(
-            request,
-            Download(
-                path=services.artefacts.path(run.id, artefact),
-                media_type=media_type,
-                sha256=artefact.sha256,
-                preferred_name=name,
-                default_name=run.report_name,
-                extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
-                on_start=begin,
-            ),
-        )
-
-    def cancel(request: Request, id: str) -> Response:
-        runs.cancel(validate_run_id(id), caller_of(request), request_actor(request))
-        return Response(status_code=204)
-
-    def only_post() -> Response:
-        raise MethodNotAllowed("Runs are started and cancelled with POST.", allow="POST")
-
-    refusals = openapi.ERROR_RESPONSES
-    router.add_api_route(
-        "/run",
-        start,
-        methods=["POST"],
-        name="startReport",
-        dependencies=openapi.security_dependencies("startReport"),
+@router.post(
+    "/run",
+    **openapi.operation(
+        "startReport",
         summary="Start a report, or get the active run of the same report and arguments",
-        openapi_extra={
-            **openapi.request_body(ReportDetails, openapi.START_EXAMPLES),
-            **openapi.user_levels("startReport"),
-        },
-        responses={200: {"model": TaskResultDetails, "description": "The current state of the run."}, **refusals},
-    )
-    router.add_api_route("/run", only_post, methods=["GET", "HEAD"], name="startReport", include_in_schema=False)
-    router.add_api_route(
-        "/{id:path}/result",
-        result,
-        methods=["GET"],
-        name="getReportResult",
-        dependencies=openapi.security_dependencies("getReportResult"),
+        responses={200: {"model": TaskResultDetails, "description": "The current state of the run."}},
+        openapi_extra=openapi.request_body(ReportDetails, openapi.START_EXAMPLES),
+    ),
+)
+def start_report(request: Request, body: Body) -> Response:
+    """Start a run, or join the active run of the same report and arguments."""
+    caller, services = caller_of(request), services_of(request)
+    with services.tracing.span("start"):
+        run = services.runs.start(
+            _report_type(body),
+            _arguments(body),
+            caller.name,
+            caller,
+            request_context(request.scope),
+            request_actor(request),
+        )
+    return json_response(task_result_details(run))
+
+
+@router.api_route("/run", methods=["GET", "HEAD"], name="startReport", include_in_schema=False)
+def reject_get_of_run() -> Response:
+    """Answer 405. Without this route, `run` would be taken for the id of a run to download."""
+    raise MethodNotAllowed(_ONLY_POST, allow="POST")
+
+
+@router.get(
+    "/{id:path}/result",
+    **openapi.operation(
+        "getReportResult",
         summary="The result of a run, or its progress",
-        responses={
-            200: {"model": ReportResults, "description": "The result; `status` is null until the run is over."},
-            **refusals,
-        },
+        responses={200: {"model": ReportResults, "description": "The result; `status` is null until the run is over."}},
+    ),
+)
+def get_report_result(
+    request: Request,
+    id: str,
+    completed: Annotated[BoolParameter, Query(description=openapi.COMPLETED)] = False,
+) -> Response:
+    """Return the result of a run; an empty object if the report is disabled."""
+    caller, runs = caller_of(request), services_of(request).runs
+    run = runs.get(validate_run_id(id), caller)
+    if runs.is_report_disabled(run.report_type):
+        return JSONResponse({})
+    if completed and not run.state.is_over:
+        run = runs.newest_completed(run, caller) or run
+    return json_response(report_results(run))
+
+
+@router.post(
+    "/{id:path}/cancel",
+    status_code=204,
+    **openapi.operation("cancelReport", summary="Cancel a run; no effect if it is over"),
+)
+def cancel_report(request: Request, id: str) -> Response:
+    """Cancel a run."""
+    services_of(request).runs.cancel(validate_run_id(id), caller_of(request), request_actor(request))
+    return Response(status_code=204)
+
+
+@router.api_route("/{id:path}/cancel", methods=["GET", "HEAD"], name="cancelReport", include_in_schema=False)
+def reject_get_of_cancel() -> Response:
+    """Answer 405. Without this route, the path would be taken for the id of a run to download."""
+    raise MethodNotAllowed(_ONLY_POST, allow="POST")
+
+
+@router.get(
+    "/{id:path}",
+    response_class=Response,
+    **openapi.operation("getReport", summary="Download a finished file", responses={200: openapi.FILE_RESPONSE}),
+)
+def download_report(
+    request: Request,
+    id: str,
+    fileFormat: Annotated[FileFormatParameter, Query(description=openapi.FILE_FORMAT)],  # noqa: N803 - the contract's name
+    name: Annotated[str | None, Query(description=openapi.NAME)] = None,
+    auditable: Annotated[BoolParameter, Query(description=openapi.AUDITABLE)] = False,
+) -> Response:
+    """Send a file of a run, whole or in part, and record the download if the caller or a setting asks for that."""
+    services = services_of(request)
+    run, artefact = services.runs.get_artifact(validate_run_id(id), fileFormat, caller_of(request))
+    request.state.download = (run.report_type, artefact.format)
+    default = services.settings.csv_media_type if fileFormat == "csv" else find_format(fileFormat).media_type
+    media_type = artefact.media_type or default
+
+    def begin(file_name: str, span: tuple[int, int] | None) -> None:
+        if auditable or services.settings.audit_downloads == "all":
+            services.runs.record_download(run, artefact, request_actor(request), file_name, span)
+
+    return file_response(
+        request,
+        Download(
+            path=services.artefacts.path(run.id, artefact),
+            media_type=media_type,
+            sha256=artefact.sha256,
+            preferred_name=name,
+            default_name=run.report_name,
+            extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
+            on_start=begin,
+        ),
     )
-    router.add_api_route(
-        "/{id:path}/cancel",
-        cancel,
-        methods=["POST"],
-        status_code=204,
-        name="cancelReport",
-        dependencies=openapi.security_dependencies("cancelReport"),
-        summary="Cancel a run; no effect if it is over",
-        responses=refusals,
-    )
-    router.add_api_route(
-        "/{id:path}/cancel", only_post, methods=["GET", "HEAD"], name="cancelReport", include_in_schema=False
-    )
-    router.add_api_route(
-        "/{id:path}",
-        file,
-        methods=["GET"],
-        name="getReport",
-        dependencies=openapi.security_dependencies("getReport"),
-        summary="Download a finished file",
-        response_class=Response,
-        responses={200: openapi.FILE_RESPONSE, **refusals},
-    )
-    for path, endpoint, name in (("/{id:path}/result", result, "getReportResult"), ("/{id:path}", file, "getReport")):
-        router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
-    return router
+
+
+# HEAD is rare, and routes are compared in this order
+router.head("/{id:path}/result", name="getReportResult", include_in_schema=False)(get_report_result)
+router.head("/{id:path}", name="getReport", include_in_schema=False)(download_report)
 
 
 def _report_type(body: dict[str, Any]) -> str:

@@ -1,76 +1,75 @@
-"""Routes for the SQL of a run, and for replaying a run to verify its rows; not in the published API."""
+"""Routes for the SQL of a run, and for replaying a run to verify its rows; not in the published API.
+
+They are mounted under the prefix of live updates (`whohas.api.routes.events`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from whohas.api import openapi
-from whohas.api.dependencies import caller_of
+from whohas.api.dependencies import caller_of, services_of
 from whohas.api.negotiation import prefers_media_type
 from whohas.api.requests import validate_run_id
 from whohas.execution.on_demand import ReplayResult
 from whohas.runs.models import Run
 from whohas.runs.plans import RowsDigest, RowsRecord
 
-if TYPE_CHECKING:
-    from whohas.services import Services
-
 _JSON = "application/json"
 
 
-def record_routes(services: Services) -> APIRouter:
-    """Return the routes `/{id}/statement` and `/{id}/replay`, to be mounted under `/whohas/runs`."""
-    router = APIRouter(tags=["Records"])
+router = APIRouter(tags=["Records"])
 
-    def statement(request: Request, id: str) -> Response:
-        run = services.runs.get(validate_run_id(id), caller_of(request))
-        record = services.runs.record(run)
-        headers = {"Vary": "Accept"}
-        if prefers_media_type(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
-            return JSONResponse(_statement(run, record), headers=headers)
-        return PlainTextResponse(f"{record.runnable_sql}\n", headers=headers)
 
-    def replay(request: Request, id: str) -> Response:
-        run = services.runs.get(validate_run_id(id), caller_of(request))
-        return JSONResponse(_replay(services.on_demand.replay(run)))
-
-    router.add_api_route(
-        "/{id}/statement",
-        statement,
-        methods=["GET"],
-        name="runStatement",
-        dependencies=openapi.security_dependencies("runStatement"),
+@router.get(
+    "/{id}/statement",
+    response_class=Response,
+    **openapi.operation(
+        "runStatement",
         summary="The SQL statement that a run executed",
-        response_class=Response,
         responses={
             200: {
                 "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
                 "application/json` each statement with its parameters, the snapshot, the version that planned the run, "
                 "and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
-            },
-            **openapi.ERROR_RESPONSES,
+            }
         },
-    )
-    router.add_api_route(
-        "/{id}/replay",
-        replay,
-        methods=["POST"],
-        name="replayRun",
-        dependencies=openapi.security_dependencies("replayRun"),
+    ),
+)
+def get_statement(request: Request, id: str) -> Response:
+    """Return the SQL of a run as text, or as JSON with its parameters if the caller prefers that."""
+    runs = services_of(request).runs
+    run = runs.get(validate_run_id(id), caller_of(request))
+    record = runs.record(run)
+    headers = {"Vary": "Accept"}
+    if prefers_media_type(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
+        return JSONResponse(_statement(run, record), headers=headers)
+    return PlainTextResponse(f"{record.runnable_sql}\n", headers=headers)
+
+
+@router.post(
+    "/{id}/replay",
+    **openapi.operation(
+        "replayRun",
         summary="Execute the statements of a run again on its snapshot, and compare the rows",
         responses={
             200: {
                 "description": "`same` says whether the rows are equal; it is null if that is unknown: see `reason`.",
                 "content": {_JSON: {}},
-            },
-            **openapi.ERROR_RESPONSES,
+            }
         },
-    )
-    return router
+        levels=False,
+    ),
+)
+def replay_run(request: Request, id: str) -> Response:
+    """Execute the statements of a run again, and return whether the rows are the same."""
+    services = services_of(request)
+    run = services.runs.get(validate_run_id(id), caller_of(request))
+    return JSONResponse(_replay(services.on_demand.replay(run)))
 
 
 def _statement(run: Run, record: RowsRecord) -> dict[str, Any]:

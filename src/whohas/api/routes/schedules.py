@@ -1,12 +1,8 @@
-"""Routes for schedules: list, create, read, change, delete, and run at once; not in the published API.
-
-The names of the endpoints below (`every`, `one`, `add`, …) are part of the route names in the table of access.
-"""
+"""Routes for schedules: list, create, read, change, delete, and run at once; not in the published API."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,16 +10,13 @@ from starlette.responses import JSONResponse, Response
 
 from whohas.api import openapi
 from whohas.api.actors import request_actor
-from whohas.api.dependencies import caller_of
+from whohas.api.dependencies import caller_of, services_of
 from whohas.api.errors import json_response, request_context
 from whohas.api.mappers import task_result_details
 from whohas.api.requests import json_object
 from whohas.contract import TaskResultDetails, WireTime
 from whohas.errors import InvalidArguments
 from whohas.schedules.service import Schedule
-
-if TYPE_CHECKING:
-    from whohas.services import Services
 
 PREFIX = "/whohas/schedules"
 
@@ -95,74 +88,100 @@ class ScheduleResponse(BaseModel):
     lastError: str | None
 
 
-def schedule_routes(services: Services) -> APIRouter:
-    """Return the routes of schedules, to be mounted under `PREFIX`."""
-    router = APIRouter(tags=["Schedules"])
-    schedules = services.schedules
+_SCHEDULE: openapi.Responses = {200: {"model": ScheduleResponse, "description": "The current state of the schedule."}}
 
-    def every(request: Request) -> Response:
-        return JSONResponse(
-            [_answer(schedule).model_dump(mode="json") for schedule in schedules.list(caller_of(request))]
-        )
+router = APIRouter(tags=["Schedules"])
 
-    def one(request: Request, id: str) -> Response:
-        return json_response(_answer(schedules.get(id, caller_of(request))))
 
-    def add(request: Request, body: Body) -> Response:
-        caller = caller_of(request)
-        new = _read(NewSchedule, body)
-        created = schedules.add(
-            new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, request_actor(request)
-        )
-        return json_response(_answer(created), 201, {"Location": f"{PREFIX}/{created.id}"})
+@router.get(
+    "",
+    **openapi.operation(
+        "everySchedule",
+        summary="List schedules",
+        responses={
+            200: {
+                "model": list[ScheduleResponse],
+                "description": "The schedules that the caller may see, ordered by name.",
+            }
+        },
+    ),
+)
+def list_schedules(request: Request) -> Response:
+    """Return the schedules that the caller may see, ordered by name."""
+    schedules = services_of(request).schedules.list(caller_of(request))
+    return JSONResponse([_answer(schedule).model_dump(mode="json") for schedule in schedules])
 
-    def change(request: Request, id: str, body: Body) -> Response:
-        changes = _read(ScheduleChange, body).model_dump(exclude_none=True)
-        if "timeZone" in changes:
-            changes["time_zone"] = changes.pop("timeZone")
-        return json_response(_answer(schedules.change(id, changes, caller_of(request), request_actor(request))))
 
-    def remove(request: Request, id: str) -> Response:
-        schedules.remove(id, caller_of(request), request_actor(request))
-        return Response(status_code=204)
+@router.post(
+    "",
+    status_code=201,
+    **openapi.operation(
+        "addSchedule",
+        summary="Create a schedule",
+        responses={201: {"model": ScheduleResponse, "description": "The schedule; Location has its path."}},
+        openapi_extra=openapi.request_body(NewSchedule, openapi.SCHEDULE_EXAMPLES),
+    ),
+)
+def create_schedule(request: Request, body: Body) -> Response:
+    """Create a schedule whose launcher is the caller."""
+    caller = caller_of(request)
+    new = _read(NewSchedule, body)
+    created = services_of(request).schedules.add(
+        new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, request_actor(request)
+    )
+    return json_response(_answer(created), 201, {"Location": f"{PREFIX}/{created.id}"})
 
-    def run(request: Request, id: str) -> Response:
-        return json_response(
-            task_result_details(
-                schedules.start_now(id, caller_of(request), request_context(request.scope), request_actor(request))
-            )
-        )
 
-    def route(path: str, method: str, endpoint: Callable[..., Response], summary: str, **more: Any) -> None:
-        responses = {**more.pop("responses", {}), **openapi.ERROR_RESPONSES}
-        name = f"{endpoint.__name__}Schedule"
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            name=name,
-            dependencies=openapi.security_dependencies(name),
-            summary=summary,
-            responses=responses,
-            openapi_extra={**more.pop("openapi_extra", {}), **openapi.user_levels(name)},
-            **more,
-        )
+@router.get(
+    "/{id}", **openapi.operation("oneSchedule", summary="Get a schedule by its id or name", responses=_SCHEDULE)
+)
+def get_schedule(request: Request, id: str) -> Response:
+    """Return a schedule by its id or name."""
+    return json_response(_answer(services_of(request).schedules.get(id, caller_of(request))))
 
-    single = {200: {"model": ScheduleResponse, "description": "The current state of the schedule."}}
-    several = {
-        200: {"model": list[ScheduleResponse], "description": "The schedules that the caller may see, ordered by name."}
-    }
-    made = {201: {"model": ScheduleResponse, "description": "The schedule; Location has its path."}}
-    started = {200: {"model": TaskResultDetails, "description": "The current state of the run."}}
-    new = openapi.request_body(NewSchedule, openapi.SCHEDULE_EXAMPLES)
-    changed = openapi.request_body(ScheduleChange, {"pause": {"value": {"paused": True}}})
-    route("", "GET", every, "List schedules", responses=several)
-    route("", "POST", add, "Create a schedule", responses=made, status_code=201, openapi_extra=new)
-    route("/{id}", "GET", one, "Get a schedule by its id or name", responses=single)
-    route("/{id}", "PATCH", change, "Change, pause or resume a schedule", responses=single, openapi_extra=changed)
-    route("/{id}", "DELETE", remove, "Delete a schedule; its runs are kept", status_code=204)
-    route("/{id}/run", "POST", run, "Start a run of the schedule's report now", responses=started)
-    return router
+
+@router.patch(
+    "/{id}",
+    **openapi.operation(
+        "changeSchedule",
+        summary="Change, pause or resume a schedule",
+        responses=_SCHEDULE,
+        openapi_extra=openapi.request_body(ScheduleChange, {"pause": {"value": {"paused": True}}}),
+    ),
+)
+def change_schedule(request: Request, id: str, body: Body) -> Response:
+    """Change the fields of a schedule that the body has, and return its new state."""
+    changes = _read(ScheduleChange, body).model_dump(exclude_none=True)
+    if "timeZone" in changes:
+        changes["time_zone"] = changes.pop("timeZone")
+    changed = services_of(request).schedules.change(id, changes, caller_of(request), request_actor(request))
+    return json_response(_answer(changed))
+
+
+@router.delete(
+    "/{id}",
+    status_code=204,
+    **openapi.operation("removeSchedule", summary="Delete a schedule; its runs are kept"),
+)
+def delete_schedule(request: Request, id: str) -> Response:
+    """Delete a schedule."""
+    services_of(request).schedules.remove(id, caller_of(request), request_actor(request))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/{id}/run",
+    **openapi.operation(
+        "runSchedule",
+        summary="Start a run of the schedule's report now",
+        responses={200: {"model": TaskResultDetails, "description": "The current state of the run."}},
+    ),
+)
+def run_schedule(request: Request, id: str) -> Response:
+    """Start a run of the report of a schedule now, whatever its cron expression is."""
+    schedules, context = services_of(request).schedules, request_context(request.scope)
+    run = schedules.start_now(id, caller_of(request), context, request_actor(request))
+    return json_response(task_result_details(run))
 
 
 def _read(model: type[Model], body: dict[str, Any]) -> Model:

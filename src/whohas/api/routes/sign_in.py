@@ -11,7 +11,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -22,14 +21,12 @@ from whohas.addresses import HttpUrl
 from whohas.api import csrf
 from whohas.api.actors import remember_claim
 from whohas.api.csrf import CsrfTokens
+from whohas.api.dependencies import services_of
 from whohas.api.errors import remember_denial_reason
 from whohas.api.routes.oauth import TokenFields, client_address, token_scopes
 from whohas.auth import ApiClient, AuthServices
 from whohas.auth.codes import CHALLENGE_PATTERN
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
-
-if TYPE_CHECKING:
-    from whohas.services import Services
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;min-height:100vh;"
@@ -101,69 +98,73 @@ class _AuthorizationRequest:
         return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
-def sign_in_routes(services: Services) -> APIRouter:
-    """Return the routes of the sign-in page: GET shows the form, POST checks name and password."""
-    router = APIRouter(tags=["Token"])
-    access = services.access
+router = APIRouter(tags=["Token"])
+
+
+@router.get(
+    "/oauth/authorize",
+    name="authorize",
+    summary="The page where a user signs in (authorization code with PKCE)",
+    response_class=HTMLResponse,
+)
+def show_sign_in_page(request: Request) -> Response:
+    """Show the form for name and password, if the authorization request is valid."""
+    access = services_of(request).access
+    try:
+        asked = _asked(access, dict(request.query_params))
+    except InvalidArguments as error:
+        return _page(None, error.message, 400)
+    return _refused(asked) or _form(request, CsrfTokens(access.secrets_key), asked)
+
+
+@router.post("/oauth/authorize", name="signIn", include_in_schema=False)
+def sign_in(request: Request, fields: TokenFields) -> Response:
+    """Check name and password, and redirect the browser to the application with an authorization code.
+
+    If they are wrong, the form is shown again with the error.
+    """
+    access = services_of(request).access
+    try:
+        asked = _asked(access, fields)
+    except InvalidArguments as error:
+        return _page(None, error.message, 400)
+    refused = _refused(asked)
+    if refused is not None:
+        return refused
     tokens = CsrfTokens(access.secrets_key)
+    name, address = fields.get("user", "").strip(), client_address(request)
+    remember_claim(request, name)
+    try:
+        tokens.check(request, asked.fields, fields.get(csrf.TOKEN_FIELD, ""))
+        access.login_throttle.check(name, address, person=True)
+        person = access.users.sign_in(name, fields.get("password", ""))
+    except QuotaExceeded as error:
+        return _form(request, tokens, asked, error.message, 429, {"Retry-After": str(error.retry_after)})
+    except Forbidden as error:
+        remember_denial_reason(request.scope, error.message)
+        return _page(None, error.message, 403)
+    except Unauthorized as error:
+        access.login_throttle.count_wrong_password(name, address)
+        remember_denial_reason(request.scope, error.message)
+        return _form(request, tokens, asked, error.message, 401)
+    scopes = token_scopes(asked.client, fields.get("scope", ""))
+    code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
+    return asked.redirect_back(code=code)
 
-    def page(
-        request: Request,
-        asked: _AuthorizationRequest,
-        message: str = "",
-        status: int = 200,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        nonce = tokens.nonce(request)
-        response = _page(asked, message, status, headers, tokens.token(nonce, asked.fields))
-        tokens.set_cookie(request, response, nonce)
-        return response
 
-    def authorize(request: Request) -> Response:
-        fields = dict(request.query_params)
-        try:
-            asked = _asked(access, fields)
-        except InvalidArguments as error:
-            return _page(None, error.message, 400)
-        return _refused(asked) or page(request, asked)
-
-    def sign_in(request: Request, fields: TokenFields) -> Response:
-        try:
-            asked = _asked(access, fields)
-        except InvalidArguments as error:
-            return _page(None, error.message, 400)
-        refused = _refused(asked)
-        if refused is not None:
-            return refused
-        name, address = fields.get("user", "").strip(), client_address(request)
-        remember_claim(request, name)
-        try:
-            tokens.check(request, asked.fields, fields.get(csrf.TOKEN_FIELD, ""))
-            access.login_throttle.check(name, address, person=True)
-            person = access.users.sign_in(name, fields.get("password", ""))
-        except QuotaExceeded as error:
-            return page(request, asked, error.message, 429, {"Retry-After": str(error.retry_after)})
-        except Forbidden as error:
-            remember_denial_reason(request.scope, error.message)
-            return _page(None, error.message, 403)
-        except Unauthorized as error:
-            access.login_throttle.count_wrong_password(name, address)
-            remember_denial_reason(request.scope, error.message)
-            return page(request, asked, error.message, 401)
-        scopes = token_scopes(asked.client, fields.get("scope", ""))
-        code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
-        return asked.redirect_back(code=code)
-
-    router.add_api_route(
-        "/oauth/authorize",
-        authorize,
-        methods=["GET"],
-        name="authorize",
-        summary="The page where a user signs in (authorization code with PKCE)",
-        response_class=HTMLResponse,
-    )
-    router.add_api_route("/oauth/authorize", sign_in, methods=["POST"], name="signIn", include_in_schema=False)
-    return router
+def _form(
+    request: Request,
+    tokens: CsrfTokens,
+    asked: _AuthorizationRequest,
+    message: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the page with the form and its CSRF token; the other arguments are those of `_page`."""
+    nonce = tokens.nonce(request)
+    response = _page(asked, message, status, headers, tokens.token(nonce, asked.fields))
+    tokens.set_cookie(request, response, nonce)
+    return response
 
 
 def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationRequest:

@@ -5,7 +5,7 @@ They are mounted under the prefix of each API version (`PREFIXES`), and are the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -13,12 +13,11 @@ from starlette.responses import JSONResponse, Response
 from whohas import reports
 from whohas.api import openapi
 from whohas.api.actors import request_actor
-from whohas.api.dependencies import caller_of
+from whohas.api.dependencies import caller_of, services_of
 from whohas.api.errors import json_response
 from whohas.api.json_patch import parse_completion_patch
 from whohas.api.mappers import COMPLETION_STATUS
 from whohas.api.requests import BoolParameter, json_value, validate_run_id
-from whohas.auth import Caller
 from whohas.contract import TaskType
 from whohas.contract.tasks import (
     LocalizedText,
@@ -32,9 +31,6 @@ from whohas.errors import Conflict, InvalidArguments
 from whohas.runs import listing, visibility
 from whohas.runs.listing import ListRequest
 from whohas.runs.models import Message, Run
-
-if TYPE_CHECKING:
-    from whohas.services import Services
 
 PREFIXES = (
     "/beta/task-status",
@@ -57,82 +53,102 @@ Count = Annotated[
 ]
 
 
-def task_routes(services: Services) -> APIRouter:
-    """Return the routes of the task-status API, to be mounted under each of `PREFIXES`."""
-    router = APIRouter(tags=["Task Management"])
-    runs = services.runs
+_TASK: openapi.Responses = {200: {"model": TaskStatus, "description": "The current state of the task."}}
+_TASKS: openapi.Responses = {200: {"model": list[TaskStatus], "description": "A page of tasks."}}
+# the contract has the status 204 for no tasks
+_NO_TASKS: openapi.Responses = {204: {"description": "Not used: this server sends 200 with an empty list instead."}}
+_PAGE_HEADERS: openapi.Responses = {200: {"description": "The headers of the page."}}
 
-    def answer(caller: Caller, query: ListRequest, count: bool) -> Response:
-        visible = visibility.visible_to(caller)
-        page = listing.list_page(services.database, query, visible) if query.limit else []
-        total = {}
-        if count or not query.limit:
-            total = {"X-Total-Count": str(listing.count_all(services.database, query, visible))}
-        return JSONResponse([task_status(run).model_dump(mode="json") for run in page], headers=total)
+router = APIRouter(tags=["Task Management"])
 
-    def every(
-        request: Request,
-        limit: Limit = MAX_PAGE_SIZE,
-        offset: Offset = 0,
-        count: Count = False,
-        filters: Annotated[str, Query(description=openapi.FILTERS)] = "",
-        sorters: Annotated[
-            str, Query(description="The order: `created`, or `-created` for the newest first, which is the default.")
-        ] = "",
-    ) -> Response:
-        return answer(caller_of(request), ListRequest(filters, sorters, limit=limit, offset=offset), count)
 
-    def pending(request: Request, limit: Limit = MAX_PAGE_SIZE, offset: Offset = 0, count: Count = False) -> Response:
-        return answer(caller_of(request), ListRequest(only_active=True, limit=limit, offset=offset), count)
+@router.get("", **openapi.operation("getTaskStatusList", summary="List tasks, the newest first", responses=_TASKS))
+def list_tasks(
+    request: Request,
+    limit: Limit = MAX_PAGE_SIZE,
+    offset: Offset = 0,
+    count: Count = False,
+    filters: Annotated[str, Query(description=openapi.FILTERS)] = "",
+    sorters: Annotated[
+        str, Query(description="The order: `created`, or `-created` for the newest first, which is the default.")
+    ] = "",
+) -> Response:
+    """Return a page of the tasks that the caller may see and that match the filters."""
+    return _page(request, ListRequest(filters, sorters, limit=limit, offset=offset), count)
 
-    def one(request: Request, id: str) -> Response:
-        return json_response(task_status(runs.get(validate_run_id(id), caller_of(request))))
 
-    def patch(request: Request, id: str, body: Annotated[object, Depends(json_value)]) -> Response:
-        caller = caller_of(request)
-        run = runs.get(validate_run_id(id), caller)
-        completion = parse_completion_patch(body)
-        if run.state.is_over:
-            if COMPLETION_STATUS[run.state].value != completion.value:
-                raise Conflict(f"This task is over: it ended as {COMPLETION_STATUS[run.state].value}, and that stays.")
-        elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
-            raise InvalidArguments(
-                f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
-                f"say. {TaskCompletion.TERMINATED} cancels it."
-            )
-        else:
-            runs.cancel(run.id, caller, request_actor(request))
-        return json_response(task_status(runs.get(run.id, caller)))
+@router.head(
+    "/pending-tasks",
+    **openapi.operation(
+        "getPendingTaskHeaders",
+        summary="Count the tasks that are not over",
+        responses={**_PAGE_HEADERS, **_NO_TASKS},
+    ),
+)
+@router.get(
+    "/pending-tasks",
+    **openapi.operation(
+        "getPendingTasks", summary="List the tasks that are not over", responses={**_TASKS, **_NO_TASKS}
+    ),
+)
+def list_pending_tasks(
+    request: Request, limit: Limit = MAX_PAGE_SIZE, offset: Offset = 0, count: Count = False
+) -> Response:
+    """Return a page of the tasks that are not over and that the caller may see."""
+    return _page(request, ListRequest(only_active=True, limit=limit, offset=offset), count)
 
-    refusals = openapi.ERROR_RESPONSES
-    several = {200: {"model": list[TaskStatus], "description": "A page of tasks."}, **refusals}
-    single = {200: {"model": TaskStatus, "description": "The current state of the task."}, **refusals}
-    # the contract has the status 204 for no tasks
-    pending_answers = {**several, 204: {"description": "Not used: this server sends 200 with an empty list instead."}}
-    headers = {**pending_answers, 200: {"description": "The headers of the page."}}
 
-    def route(method: str, path: str, endpoint: Any, name: str, summary: str, answers: Any, **more: Any) -> None:
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            name=name,
-            dependencies=openapi.security_dependencies(name),
-            summary=summary,
-            responses=answers,
-            **more,
+@router.get("/{id}", **openapi.operation("getTaskStatus", summary="Get the status of a task", responses=_TASK))
+def get_task(request: Request, id: str) -> Response:
+    """Return the task of a run."""
+    return json_response(task_status(services_of(request).runs.get(validate_run_id(id), caller_of(request))))
+
+
+@router.patch(
+    "/{id}",
+    **openapi.operation(
+        "updateTaskStatus",
+        summary="Cancel a task by setting its completion status to TERMINATED",
+        responses=_TASK,
+        openapi_extra=openapi.PATCH_BODY,
+    ),
+)
+def update_task(request: Request, id: str, body: Annotated[object, Depends(json_value)]) -> Response:
+    """Cancel a run by a JSON Patch of its completion status, and return its task; no effect if it ended so already.
+
+    Raises:
+        Conflict: the run has ended with another status.
+        InvalidArguments: the run is active, and the new status is neither TERMINATED nor ERROR.
+    """
+    caller, runs = caller_of(request), services_of(request).runs
+    run = runs.get(validate_run_id(id), caller)
+    completion = parse_completion_patch(body)
+    if run.state.is_over:
+        if COMPLETION_STATUS[run.state].value != completion.value:
+            raise Conflict(f"This task is over: it ended as {COMPLETION_STATUS[run.state].value}, and that stays.")
+    elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
+        raise InvalidArguments(
+            f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
+            f"say. {TaskCompletion.TERMINATED} cancels it."
         )
+    else:
+        runs.cancel(run.id, caller, request_actor(request))
+    return json_response(task_status(runs.get(run.id, caller)))
 
-    route("GET", "", every, "getTaskStatusList", "List tasks, the newest first", several)
-    route("GET", "/pending-tasks", pending, "getPendingTasks", "List the tasks that are not over", pending_answers)
-    route("HEAD", "/pending-tasks", pending, "getPendingTaskHeaders", "Count the tasks that are not over", headers)
-    route("GET", "/{id}", one, "getTaskStatus", "Get the status of a task", single)
-    changed = {**openapi.PATCH_BODY, **openapi.user_levels("updateTaskStatus")}
-    summary = "Cancel a task by setting its completion status to TERMINATED"
-    route("PATCH", "/{id}", patch, "updateTaskStatus", summary, single, openapi_extra=changed)
-    for path, endpoint, name in (("", every, "getTaskStatusList"), ("/{id}", one, "getTaskStatus")):
-        router.add_api_route(path, endpoint, methods=["HEAD"], name=name, include_in_schema=False)
-    return router
+
+# HEAD is rare, and routes are compared in this order
+router.head("", name="getTaskStatusList", include_in_schema=False)(list_tasks)
+router.head("/{id}", name="getTaskStatus", include_in_schema=False)(get_task)
+
+
+def _page(request: Request, query: ListRequest, count: bool) -> Response:
+    """Return a page of tasks; with their number in X-Total-Count if `count` is set or the page has no tasks."""
+    database, visible = services_of(request).database, visibility.visible_to(caller_of(request))
+    page = listing.list_page(database, query, visible) if query.limit else []
+    total = {}
+    if count or not query.limit:
+        total = {"X-Total-Count": str(listing.count_all(database, query, visible))}
+    return JSONResponse([task_status(run).model_dump(mode="json") for run in page], headers=total)
 
 
 def task_status(run: Run) -> TaskStatus:
