@@ -39,7 +39,10 @@ class Bench:
         self.later = OnDemandRenderer(settings, database, artefacts, self.warehouse, children)
         self.supervisor = Supervisor(settings, database, self.warehouse, artefacts, children)
         self.supervisor.begin(FileLockLease(database))
-        self.runs = Runs(settings, database, self.warehouse, artefacts, self.later, lambda: None, nullcontext)
+        supervisor = self.supervisor
+        self.runs = Runs(
+            settings, database, self.warehouse, artefacts, self.later, supervisor.expect_run, lambda: None, nullcontext
+        )
 
     def start(self, launcher: str = "tester", zone: str = "UTC", **arguments: Any) -> Run:
         return self.runs.start("ACCOUNTS", {"application": "s", "timeZone": zone, **arguments}, launcher)

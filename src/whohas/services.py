@@ -187,7 +187,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
         ),
         partial(denials.flush, all=True),
     )
-    runs = Runs(settings, database, warehouse, artefacts, on_demand, wakeup.set, work)
+    runs = Runs(settings, database, warehouse, artefacts, on_demand, supervisor.expect_run, wakeup.set, work)
     try:
         yield Services(
             settings=settings,

@@ -58,6 +58,8 @@ before its end."""
 CHILD_FORK_SECONDS: Final = 600.0
 """How long to wait for a new child process. A low-priority process may have to load all libraries first, which took
 more than two minutes on a machine with forty other busy processes."""
+CHILD_SPARE_SECONDS: Final = 2.0
+"""How long a child process that was forked before its run was queued waits for work before it is ended."""
 ENGINE_PROGRESS_SECONDS: Final = 0.2
 """Interval at which the engine is asked for its progress."""
 ATTEMPT_CANCEL_POLL_SECONDS: Final = 0.1

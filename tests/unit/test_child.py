@@ -42,9 +42,9 @@ LOADED = """
 import sys
 from whohas.execution import child, forkserver
 do_work = child.do_work
-def watched(work, say):
+def watched(work, say, connection):
     before = set(sys.modules)
-    do_work(work, say)
+    do_work(work, say, connection)
     say(new=sorted(name for name in set(sys.modules) - before if name.startswith(("whohas", "pyarrow", "numpy", "duckdb"))))
 child.do_work = watched
 forkserver.main()

@@ -29,7 +29,15 @@ from typing import Any, NoReturn
 import duckdb
 
 from whohas import timeouts
-from whohas.engine.duckdb import ENGINE_VERSION, DuckDBConnection, RowDigest, open_duckdb, warm_up, with_row_hashes
+from whohas.engine.duckdb import (
+    ENGINE_VERSION,
+    DuckDBConnection,
+    RowDigest,
+    connect_unlimited,
+    open_duckdb,
+    warm_up,
+    with_row_hashes,
+)
 from whohas.engine.sql import string_literal
 from whohas.errors import WhohasError
 from whohas.execution.digest import FileDigest
@@ -57,7 +65,7 @@ _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
 
-def do_work(work: Work, say: Callable[..., None]) -> None:
+def do_work(work: Work, say: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None) -> None:
     """Write every file of the work, and report progress.
 
     A work without outputs writes no file: its statements are executed for the digest of their rows alone.
@@ -68,13 +76,14 @@ def do_work(work: Work, say: Callable[..., None]) -> None:
             and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see
             `RunProgress.end_phases`) and `digest` (of the rows of the statements; None where no statement was
             executed).
+        connection: an unused connection from `connect_unlimited` for the first statement; None to open one.
 
     Raises:
         duckdb.Error: a statement failed, or it was out of memory.
         OSError: a file could not be read or written.
         WhohasError: a format cannot hold the rows.
     """
-    _JobRunner(work, say).run()
+    _JobRunner(work, say, connection).run()
 
 
 @dataclass
@@ -100,8 +109,11 @@ class _Made:
 class _JobRunner:
     """Writes the files of one work."""
 
-    def __init__(self, work: Work, say: Callable[..., None]) -> None:
+    def __init__(
+        self, work: Work, say: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None
+    ) -> None:
         self._work = work
+        self._unused_connection = connection
         self._say = say
         self._formats = {output.format: find_format(output.format) for output in work.outputs}
         self._progress = RunProgress(say, list(self._weights()))
@@ -258,7 +270,9 @@ class _JobRunner:
         """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
         need."""
         work = self._work
-        return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill))
+        connection, self._unused_connection = self._unused_connection, None
+        only_one = len(work.parts) == 1 and not work.parts[0].extract
+        return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill), connection, close=not only_one)
 
 
 @contextmanager
@@ -331,6 +345,10 @@ def main() -> NoReturn:
     Expected errors (engine, disk, memory) are reported as `failed`. Any other exception is a bug: it is raised, and
     `forkserver` logs it.
     """
+    try:
+        connection = connect_unlimited()  # before the work is read: the worker may still be preparing it
+    except duckdb.Error:
+        connection = None  # the first statement reports the reason
     line = sys.stdin.readline()
     if not line:
         os._exit(0)
@@ -350,7 +368,7 @@ def main() -> NoReturn:
     Thread(target=_exit_with_worker, daemon=True).start()
     _apply_limits(work.memory)
     try:
-        do_work(work, report)
+        do_work(work, report, connection)
     except (duckdb.Error, OSError, MemoryError, WhohasError) as error:
         report(failed=_failure_reason(error, max((len(part.columns) for part in work.parts), default=0)))
     # exit without waiting for threads of libraries: all files are synced and the end is reported

@@ -179,6 +179,15 @@ class ForkServer:
         except (ConnectionError, TimeoutError):  # it was killed, was refused memory, or hangs
             return _fork(self._started(instead_of=requests))
 
+    def fork_if_started(self) -> Child | None:
+        """Fork a child; return None where the fork server is not running or the fork fails."""
+        with self._lock:
+            requests = self._requests
+        try:
+            return None if requests is None else _fork(requests)
+        except OSError:
+            return None  # `fork` reports the reason when a child is needed
+
     def close(self) -> None:
         """Kill the fork server. Call it once all children have ended."""
         with self._lock:
@@ -244,33 +253,86 @@ def _fork(requests: socket.socket) -> Child:
 
 @dataclass
 class ChildPool:
-    """The child processes of this worker that are at work, so that all can be ended at shutdown."""
+    """The child processes of this worker, so that all can be ended at shutdown: those that are at work, and at most one
+    spare child, which was forked before its work was known."""
 
     fork_server: ForkServer = field(default_factory=ForkServer)
     _busy: set[Child] = field(default_factory=set["Child"])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _spare: Child | None = None
+    _has_spare_thread: bool = False
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a spare child waits for work."""
+        return self._spare is not None
+
+    @property
+    def expects_work(self) -> bool:
+        """Whether a spare child waits for work or is being forked."""
+        return self._has_spare_thread
+
+    def fork_ahead(self) -> None:
+        """Have a spare child ready for the next `fork`, unless there is one. It is ended where it gets no work within
+        `timeouts.CHILD_SPARE_SECONDS`.
+
+        Returns at once: a thread forks the child and ends it.
+        """
+        with self._changed:
+            if self._has_spare_thread:
+                return
+            self._has_spare_thread = True
+        try:
+            threading.Thread(target=self._keep_spare, name="spare child", daemon=True).start()
+        except RuntimeError:  # the operating system refused another thread
+            self._has_spare_thread = False
+
+    def _keep_spare(self) -> None:
+        """Fork the spare child, wait until it is taken, and end it where it is not taken in time."""
+        spare = self.fork_server.fork_if_started()
+        with self._changed:
+            self._spare = spare
+            self._changed.wait_for(lambda: self._spare is None, timeouts.CHILD_SPARE_SECONDS)
+            unused, self._spare = self._spare, None
+            self._has_spare_thread = False
+        if unused is not None:
+            unused.stop()
+            unused.close()
+
+    def _take_spare(self) -> Child | None:
+        with self._changed:
+            spare, self._spare = self._spare, None
+            self._changed.notify_all()
+        return spare
 
     def fork(self) -> Child:
-        """Fork a child, which then waits for its work. Give it back with `end`.
+        """Return a child that waits for its work: the spare one, or a new one. Give it back with `end`.
 
         Raises:
             OSError: the operating system refused the process.
         """
-        child = self.fork_server.fork()
-        with self._lock:
+        child = self._take_spare()
+        if child is not None and child.wait_ended():  # it was killed from outside
+            child.close()
+            child = None
+        child = child or self.fork_server.fork()
+        with self._changed:
             self._busy.add(child)
         return child
 
     def end(self, child: Child) -> None:
         """End a child, wait until it has ended, and close its streams."""
         child.stop()
-        with self._lock:
+        with self._changed:
             self._busy.discard(child)
         child.close()
 
     def end_all(self) -> None:
-        """End every child that is at work. The thread that took a child still has to call `end`."""
-        with self._lock:
+        """End every child. The thread that took a child still has to call `end`."""
+        if (spare := self._take_spare()) is not None:
+            spare.stop()
+            spare.close()
+        with self._changed:
             busy = list(self._busy)
         for child in busy:
             child.stop()

@@ -129,13 +129,15 @@ class CommitHints:
     def wait(self, wakeup: Wakeup, seconds: float) -> None:
         now = time.monotonic()
         until = now + seconds
-        while not self._has_commits(now) and now < until:
+        while now < until:
             quiet = now - self._counted_at > timeouts.QUEUE_QUIET_AFTER_SECONDS
             if wakeup.wait(
                 min(until - now, timeouts.QUEUE_IDLE_POLL_SECONDS if quiet else timeouts.QUEUE_COMMIT_POLL_SECONDS)
             ):
                 return
             now = time.monotonic()
+            if self._has_commits(now):
+                return
 
     def close(self) -> None:
         self._commits.close()

@@ -93,6 +93,13 @@ class Supervisor:
         self._stopping.clear()
         self.children.fork_server.start()
 
+    def expect_run(self) -> None:
+        """Prepare for a run that is about to be queued, where this process is a worker with a free slot: fork its child
+        ahead, so that it opens its engine while the run is being queued and claimed."""
+        slots = self.settings.small_runs_at_once + self.settings.runs_at_once
+        if self._lease is not None and not self._stopping.is_set() and len(self._busy) < slots:
+            self.children.fork_ahead()
+
     def stop(self) -> None:
         """End all attempts, because the worker shuts down: their runs go back to the queue."""
         self._stopping.set()
@@ -160,7 +167,7 @@ class Supervisor:
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
         try:
             run, plan = self._with_plan(run)
-            artefacts, done = self._make(run, plan, spill)
+            artefacts, done, child = self._make(run, plan, spill)
         except _Stopped:
             self._release(run)
         except (ChildKilled, IndexChanged) as error:
@@ -184,17 +191,23 @@ class Supervisor:
                 "An internal fault ended it. The server's log has it under the run's id.",
             )
         else:
-            self.tracing.record_phases(span, done.phases)
-            if self._succeed(_timed(run, claimed), artefacts, done):
-                log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
-            else:
-                self._release(run)
+            try:
+                self.tracing.record_phases(span, done.phases)
+                if self._succeed(_timed(run, claimed), artefacts, done):
+                    log.info("run succeeded", report=run.report_type, seconds=round(time.monotonic() - started, 3))
+                else:
+                    self._release(run)
+            finally:
+                self.children.end(child)  # only now: the exit of a process takes 10 ms or more
         finally:
             shutil.rmtree(spill, ignore_errors=True)
 
-    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artifact, ...], WorkResult]:
-        """Have a child process write the run's files, and publish them. The child has ended when this returns or
-        raises."""
+    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artifact, ...], WorkResult, Child]:
+        """Have a child process write the run's files, and publish them.
+
+        The child has ended when this raises. When it returns, the child has no work left and exits by itself, or has
+        done so; the caller must give it to `children.end`.
+        """
         child = self.children.fork()
         try:
             with hold_snapshot(run, plan, self.warehouse) as snapshot:
@@ -207,9 +220,10 @@ class Supervisor:
                     Path(file["path"]).unlink()
                 else:
                     artefacts.append(self.artefacts.publish_reported(file, file["path"] in zipped))
-            return tuple(artefacts), done
-        finally:
+            return tuple(artefacts), done, child
+        except BaseException:
             self.children.end(child)
+            raise
 
     def _release(self, run: Run) -> None:
         """End an attempt without a result: remove its files, then put the run back on the queue, or mark it as

@@ -86,6 +86,7 @@ class Runs:
 
     Attributes:
         files: renders files in formats that were not made with their run.
+        expect_run: prepares the worker of this process because a run is about to be queued.
         wake_worker: wakes the worker of this process to look for queued runs; called after a run was committed.
         working: executes queued runs in this process, and does periodic tasks, while the context lasts; see
             `execution.worker.run_worker`.
@@ -96,6 +97,7 @@ class Runs:
     warehouse: Warehouse
     artefacts: ArtifactStore
     files: FileMaker
+    expect_run: Callable[[], None]
     wake_worker: Callable[[], None]
     working: StartWorker
 
@@ -135,6 +137,7 @@ class Runs:
             # a shortcut without a write transaction, which answers most identical requests
             if self._single_flight(run) and (holder := self._joined(run.key, launched_by, by)) is not None:
                 return holder
+            self.expect_run()
             plan = planned.to_run_plan()
             with self.database.begin() as connection:
                 kept = self.insert(connection, run, plan, launched_by, by)
