@@ -1,0 +1,43 @@
+"""Signing keys of several processes on one home folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from patience import PATIENCE_SECONDS, until
+from processes import Process, python
+from support import environment
+from whohas.auth import open_keys
+
+OPEN = """
+import hashlib, sys
+from pathlib import Path
+from whohas.auth import open_keys
+print("ready", flush=True)
+sys.stdin.readline()
+keys = open_keys(Path(sys.argv[1]))
+print(hashlib.sha256(keys.secrets_key).hexdigest(), keys.signing.signing_key().id)
+"""
+
+
+def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_others_keys(
+    home: Path, tmp_path: Path
+) -> None:
+    said = [tmp_path / f"opener{number}.out" for number in range(6)]
+    openers: list[Process | subprocess.Popen[bytes]] = []
+    read, begin = os.pipe()
+    with os.fdopen(read) as stdin:
+        for path in said:
+            with path.open("w") as out:
+                openers.append(
+                    python("-c", OPEN, str(home), env=environment(home), stdin=stdin, stdout=out, stderr=out)
+                )
+    until(lambda: all(path.read_text() == "ready\n" for path in said))
+    os.close(begin)  # all of them see the end of their input at once
+    assert [opener.wait(PATIENCE_SECONDS) for opener in openers] == [0] * len(openers)
+    seen = [path.read_text().split()[1:] for path in said]
+    assert len({secret for secret, _ in seen}) == 1
+    known = open_keys(home).signing
+    assert all(known.find(key) for _, key in seen)
