@@ -23,7 +23,7 @@ def blocks() -> list[str]:
 
 
 @pytest.mark.long
-def test_the_demo_runs_twice_ends_by_itself_and_leaves_no_process(tmp_path: Path) -> None:
+def test_the_demo_runs_twice_and_leaves_no_process(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     for _ in range(2):
         demo = subprocess.run(

@@ -88,7 +88,7 @@ def test_a_report_is_started_watched_downloaded_and_suspended(pwsh: PowerShell, 
     assert pwsh.tokens >= 5, "one for every call, and none was refused"
 
 
-def test_a_zip_has_exactly_the_type_that_makes_it_save_the_file(pwsh: PowerShell) -> None:
+def test_a_zip_has_the_type_that_makes_clients_save_it(pwsh: PowerShell) -> None:
     body = '{"reportType":"SEARCH_EXPORT","arguments":{"query":{"query":"name:a*"},"indices":["identities"]}}'
     run_id = pwsh.call("POST", "/reports/v1/run", body.encode()).json()["id"]
     assert pwsh.until_over("/reports/v1", run_id)["status"] == "SUCCESS"
@@ -103,7 +103,7 @@ def test_a_body_of_an_older_powershell_is_read(pwsh: PowerShell) -> None:
     assert (refused.status_code, "Büro" in refused.json()["messages"][0]["text"]) == (400, True)
 
 
-def test_ten_repeats_of_a_start_are_one_run_and_of_a_refusal_the_same_refusal(pwsh: PowerShell) -> None:
+def test_repeated_starts_are_one_run_and_refusals_stay_equal(pwsh: PowerShell) -> None:
     body = b'{"reportType":"IDENTITIES_DETAILS","arguments":{"correlatedOnly":false}}'
     started = [pwsh.call("POST", "/reports/v1/run", body).json() for _ in range(11)]
     by_id = {run["id"]: run for run in started}
@@ -116,7 +116,7 @@ def test_ten_repeats_of_a_start_are_one_run_and_of_a_refusal_the_same_refusal(pw
     assert missing == {404}
 
 
-def test_an_empty_token_that_a_failed_request_leaves_is_a_401(server: Server) -> None:
+def test_an_empty_token_is_a_401(server: Server) -> None:
     refused = httpx2.get(f"{server.url}/reports/v1/{'0' * 32}/result", headers={"Authorization": "Bearer"})
     assert (refused.status_code, set(refused.json())) == (401, {"error"})
 

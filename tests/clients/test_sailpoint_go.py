@@ -58,7 +58,7 @@ def run(go: Go, source: str) -> dict[str, Any]:
     return started["seen"]
 
 
-def test_a_start_gives_the_task_with_all_that_the_sdk_decodes(run: dict[str, Any]) -> None:
+def test_a_start_returns_all_that_the_sdk_decodes(run: dict[str, Any]) -> None:
     assert len(run["id"]) == 32
     assert (run["type"], run["launcher"], run["completionStatus"]) == ("QUEUED_TASK", "dev", None)
     assert run["created"].startswith("20"), "a time that it cannot read would be year 1"
@@ -95,7 +95,7 @@ def test_a_search_keeps_its_arguments_and_gives_a_zip(go: Go) -> None:
         assert file.namelist() == ["Identities.csv"]
 
 
-def test_a_cancel_is_a_204_also_of_a_run_that_is_over(go: Go, run: dict[str, Any]) -> None:
+def test_a_cancel_is_a_204_even_after_the_end(go: Go, run: dict[str, Any]) -> None:
     go.until_over(run["id"])
     cancelled = go("cancel", run["id"])
     assert (cancelled["status"], cancelled.get("error")) == (204, None)
@@ -107,7 +107,7 @@ def test_an_unknown_run_is_an_error_with_the_contracts_body(go: Go) -> None:
     assert json.loads(unknown["body"])["detailCode"] == "404 Not found"
 
 
-def test_a_wrong_secret_is_a_401_and_is_not_tried_again(go: Go) -> None:
+def test_a_wrong_secret_is_a_401_and_not_retried(go: Go) -> None:
     refused = go("result", "0" * 32, SAIL_CLIENT_SECRET="wrong")
     assert refused["status"] == 401
 

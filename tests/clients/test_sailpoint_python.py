@@ -69,9 +69,7 @@ def test_polling_ends_with_the_result(seen: dict[str, Any], accounts: list[dict[
     assert (result["rows"], result["availableFormats"]) == (len(accounts), ["CSV", "PDF"])
 
 
-def test_the_file_is_saved_in_the_working_folder_under_its_name(
-    seen: dict[str, Any], accounts: list[dict[str, str]]
-) -> None:
+def test_a_file_is_saved_in_the_working_folder(seen: dict[str, Any], accounts: list[dict[str, str]]) -> None:
     folder: Path = seen["folder"]
     assert Path(seen["file"]) == folder / "Directory accounts.csv"
     assert Path(seen["default file"]) == folder / "Accounts Report.csv"
@@ -113,7 +111,7 @@ def test_an_unknown_run_is_the_contracts_404(seen: dict[str, Any]) -> None:
     assert (unknown["status"], unknown["body"]["detailCode"]) == (404, "404 Not found")
 
 
-def test_a_pdf_is_saved_in_the_working_folder_whatever_its_name_has_of_a_path(seen: dict[str, Any]) -> None:
+def test_a_pdf_is_saved_without_the_path_in_its_name(seen: dict[str, Any]) -> None:
     file = Path(seen["pdf"]["file"])
     assert (file.parent, file.suffix, seen["pdf"]["type"]) == (seen["folder"], ".pdf", "application/pdf")
     assert file.read_bytes().startswith(b"%PDF-")
@@ -127,7 +125,7 @@ def test_a_wrong_secret_ends_in_an_error_of_the_sdk(seen: dict[str, Any]) -> Non
     assert seen["wrong secret"] in (401, "TypeError"), "it prints that it got no token and goes on with None"
 
 
-def test_a_program_that_polls_too_often_waits_as_it_is_told_and_a_start_is_refused(
+def test_a_client_that_polls_too_often_waits_as_told(
     tmp_path: Path,
 ) -> None:
     python = python_sdk("sailpoint", "2.1.72")

@@ -222,7 +222,7 @@ def main_pairs(served: list[Request], held: list[Held]) -> list[tuple[Request, H
 
 
 @pytest.mark.parametrize("pairs", [main_pairs, pytest.param(all_pairs, marks=pytest.mark.long)])
-def test_every_route_lets_in_whom_the_table_says_and_nobody_else(
+def test_every_route_admits_exactly_whom_the_table_names(
     app: FastAPI,
     guarded: Server,
     held: list[Held],
@@ -253,7 +253,7 @@ def test_every_route_lets_in_whom_the_table_says_and_nobody_else(
     assert len(held) > 60
 
 
-def test_a_route_that_is_not_in_the_table_keeps_the_server_from_starting(services: Services) -> None:
+def test_a_route_without_permissions_keeps_the_server_from_starting(services: Services) -> None:
     app = create_app(services)
     public_paths(app)
     app.add_api_route("/secret", lambda: "all there is", methods=["GET"], name="secret")

@@ -44,7 +44,7 @@ def test_clients_and_users_are_kept_and_read_back(database: sa.Engine) -> None:
             people.sign_in(name, "x")
 
 
-def test_a_code_that_two_servers_are_given_at_once_is_good_once(database: sa.Engine) -> None:
+def test_two_servers_accept_the_same_code_only_once(database: sa.Engine) -> None:
     people, clients = Users(database), Clients(database, b"k" * 32)
     bob = people.create("bob", ["ORG_ADMIN"])
     console = clients.create("console", ["sp:scopes:all"], redirects=[BACK], levels=["ORG_ADMIN"]).client

@@ -92,7 +92,7 @@ atomic.write(folder / "b.txt", b"x" * (1 << 19))
 """
 
 
-def test_a_full_disk_is_a_clear_error_and_keeps_the_file(tmp_path: Path) -> None:
+def test_a_full_disk_is_a_clear_error_and_keeps_files(tmp_path: Path) -> None:
     unshare = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "sh", "-c"]
     mount = f"mount -t tmpfs -o size=1m tmpfs {tmp_path}"
     if subprocess.run([*unshare, mount], capture_output=True).returncode != 0:

@@ -281,7 +281,7 @@ def get(server: Server, run_id: str, headers: dict[str, str] | None = None, **qu
         return http.get(f"/{run_id}", params={"fileFormat": "csv", **query}, headers=headers or {})
 
 
-def test_a_download_that_is_auditable_tells_who_from_where_and_what(watched: Server, done: str) -> None:
+def test_an_audited_download_records_who_from_where_and_what(watched: Server, done: str) -> None:
     answers: list[httpx2.Response] = []
     (event,) = added(watched, lambda: answers.append(get(watched, done, auditable="True", name="Q3/../list")))
     answer, data = answers[0], event["data"]
@@ -309,15 +309,13 @@ def test_a_download_that_is_auditable_tells_who_from_where_and_what(watched: Ser
     ],
     ids=["not asked for", "not said", "no such format", "no such run", "no id"],
 )
-def test_without_a_result_or_without_being_asked_a_download_has_no_event(
-    watched: Server, done: str, request_: dict[str, str]
-) -> None:
+def test_an_unfinished_or_unaudited_download_has_no_event(watched: Server, done: str, request_: dict[str, str]) -> None:
     query = {**request_}
     run_id = query.pop("id", done)
     assert added(watched, lambda: get(watched, run_id, **query)) == []
 
 
-def test_a_head_or_a_file_that_the_caller_has_is_no_download(watched: Server, done: str) -> None:
+def test_a_head_or_a_cached_file_is_no_download(watched: Server, done: str) -> None:
     def ask() -> None:
         etag = get(watched, done).headers["ETag"]
         assert get(watched, done, {"If-None-Match": etag}, auditable="true").status_code == 304

@@ -76,7 +76,7 @@ def test_a_trail_in_order_is_said_to_be_so(home_with_events: Path) -> None:
     assert (done.returncode, done.stdout.startswith("3 events, in order and unchanged.")) == (0, True), done.stdout
 
 
-def test_a_changed_line_and_a_cut_tail_are_found_and_named(home_with_events: Path) -> None:
+def test_verification_names_a_changed_line_and_a_cut_tail(home_with_events: Path) -> None:
     trail = home_with_events / "audit.ndjson"
     whohas(home_with_events, "audit", "list")
     first, second, _ = trail.read_text().splitlines(keepends=True)

@@ -101,7 +101,7 @@ def settings(home: Path, database_url: str, kafka: Broker) -> Settings:
     return Settings(home=home, database_url=database_url or None, kafka_servers=(kafka.servers,), kafka_topic=topic)
 
 
-def test_an_event_arrives_as_a_structured_cloudevent_keyed_by_its_run(settings: Settings, kafka: Broker) -> None:
+def test_an_event_arrives_as_a_cloudevent_keyed_by_its_run(settings: Settings, kafka: Broker) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1", bytes=7), an_event("r2"))
         with Relay(settings, database).running():
@@ -132,7 +132,7 @@ def test_what_was_undone_is_never_sent(settings: Settings, kafka: Broker) -> Non
         assert ledger.undone
 
 
-def test_what_the_broker_refuses_is_set_aside_and_the_others_go_on(settings: Settings, kafka: Broker) -> None:
+def test_events_that_the_broker_rejects_are_set_aside(settings: Settings, kafka: Broker) -> None:
     topic = kafka.new_topic(partitions=1, max_message_bytes="4000", compression_type="producer")
     told = settings.model_copy(update={"kafka_topic": topic})
     too_large = an_event("r3", note=random.Random(7).randbytes(5_000).hex())
@@ -218,9 +218,7 @@ def test_a_broker_that_is_away_delays_events_and_loses_none(home: Path, tmp_path
 @pytest.mark.engine
 @pytest.mark.property
 @pytest.mark.parametrize("seed", [11, 12])
-def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_makes_nothing_up(
-    settings: Settings, kafka: Broker, seed: int
-) -> None:
+def test_a_relay_killed_repeatedly_loses_and_invents_no_event(settings: Settings, kafka: Broker, seed: int) -> None:
     draw = chance(seed)
     with outbox(settings) as database:
         ledger = Ledger(seed)
@@ -236,9 +234,7 @@ def test_a_relay_that_is_killed_again_and_again_loses_nothing_and_makes_nothing_
 
 
 @pytest.mark.engine
-def test_between_the_brokers_answer_and_its_mark_a_killed_relay_sends_again_and_nothing_else(
-    settings: Settings, kafka: Broker
-) -> None:
+def test_a_relay_killed_before_the_mark_sends_once_more(settings: Settings, kafka: Broker) -> None:
     with outbox(settings) as database:
         ledger = Ledger(seed=3)
         for number in range(80):  # less than one window
@@ -268,9 +264,7 @@ def lock(connection: sa.Connection) -> None:
 
 
 @pytest.mark.engine
-def test_of_several_processes_on_one_database_one_relays_at_a_time(
-    home: Path, postgres: Postgres, kafka: Broker
-) -> None:
+def test_one_process_of_several_relays_at_a_time(home: Path, postgres: Postgres, kafka: Broker) -> None:
     told = Settings(
         home=home, database_url=postgres.new_database(), kafka_servers=(kafka.servers,), kafka_topic=kafka.new_topic()
     )
@@ -336,7 +330,7 @@ def test_it_speaks_tls_and_signs_in(home: Path, tmp_path: Path) -> None:
         assert len(broker.events(told.kafka_topic)) == 1
 
 
-def test_settings_that_cannot_be_are_a_clear_error_at_the_start(home: Path) -> None:
+def test_impossible_settings_are_a_clear_error_at_the_start(home: Path) -> None:
     for faulty in ({"kafka_security": "sasl_ssl"}, {"kafka_options": ("nothing=1",)}):
         told = Settings(home=home, kafka_servers=("127.0.0.1:9",), **faulty)
         relay = Relay(told, sa.create_engine("sqlite://"))

@@ -81,9 +81,7 @@ def test_a_check_and_a_load_that_fails_have_no_event(home: Path, source: Path) -
     assert loads(home) == Counter()
 
 
-def test_a_load_that_was_killed_between_its_manifest_and_its_event_is_told_by_the_next_server(
-    home: Path, source: Path
-) -> None:
+def test_the_next_server_audits_a_load_killed_before_its_event(home: Path, source: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", LOAD, str(home / "warehouse"), str(source)], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -97,7 +95,7 @@ def test_a_load_that_was_killed_between_its_manifest_and_its_event_is_told_by_th
     assert event["data"]["from"] == "here"
 
 
-def test_a_load_does_not_begin_where_its_event_could_not_be_written(home: Path, source: Path) -> None:
+def test_a_load_does_not_begin_without_a_writable_audit_log(home: Path, source: Path) -> None:
     done = whohas(home, "load", source, WHOHAS_DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     assert (done.returncode, "Nothing was loaded" in done.stderr) == (1, True)
     assert not (home / "warehouse" / "manifests").exists()
@@ -125,7 +123,7 @@ class Loads:
 
 @pytest.mark.long
 @pytest.mark.property
-def test_loads_that_are_killed_at_random_are_told_of_if_and_only_if_they_were_published(home: Path) -> None:
+def test_loads_killed_at_random_are_audited_exactly_if_published(home: Path) -> None:
     draw = chance(21)
     with subprocess.Popen(
         [sys.executable, "-c", FORKS, "load", "-q", str(ACME)],

@@ -70,7 +70,7 @@ def test_many_that_file_at_once_file_each_event_once(settings: Settings) -> None
         assert in_order(settings, database)
 
 
-def test_a_line_that_a_crash_left_unfinished_is_cut_off_and_written_anew(settings: Settings) -> None:
+def test_an_unfinished_line_after_a_crash_is_cut_and_rewritten(settings: Settings) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1"), an_event("r2"))
         settle(settings, database)
@@ -86,7 +86,7 @@ def test_a_line_that_a_crash_left_unfinished_is_cut_off_and_written_anew(setting
         assert in_order(settings, database)
 
 
-def test_a_line_that_was_filed_before_a_crash_is_not_filed_twice(settings: Settings) -> None:
+def test_a_line_written_before_a_crash_is_not_written_twice(settings: Settings) -> None:
     with outbox(settings) as database:
         act(database, an_event("r1"), an_event("r2"))
         with database.connect() as connection:
@@ -118,7 +118,7 @@ def test_a_full_disk_adds_nothing_and_events_wait(tmp_path: Path) -> None:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
 
 
-def test_a_trail_that_was_moved_away_goes_on_in_a_new_file(settings: Settings) -> None:
+def test_a_moved_audit_log_continues_in_a_new_file(settings: Settings) -> None:
     old = settings.home / "audit-2026.ndjson"
     with outbox(settings) as database:
         act(database, an_event("r1"))
@@ -199,7 +199,7 @@ def test_events_are_found_by_type_run_who_and_when(
     assert [json.loads(line)["subject"] for line in read_events(settings.audit_log_path, wanted)] == subjects
 
 
-def test_a_trail_is_followed_through_half_lines_and_into_a_new_file(tmp_path: Path) -> None:
+def test_a_followed_audit_log_survives_partial_lines_and_rotation(tmp_path: Path) -> None:
     path = tmp_path / "audit.ndjson"
     steps = iter([
         lambda: path.write_text('{"subject": 1}\n{"sub'),

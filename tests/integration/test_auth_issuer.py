@@ -73,7 +73,7 @@ def test_what_is_not_mapped_gives_nothing(outside: OutsideIssuer, issuer: OIDCIs
     assert (caller.levels, caller.scopes, caller.is_user) == (frozenset(), {"sp:report:read"}, False)
 
 
-def test_the_keys_are_fetched_once_and_again_only_for_a_key_that_is_unknown(
+def test_keys_are_fetched_again_only_for_an_unknown_key(
     outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     for number in range(5):
@@ -88,7 +88,7 @@ def test_the_keys_are_fetched_once_and_again_only_for_a_key_that_is_unknown(
     assert len(outside.asked) == 4
 
 
-def test_a_key_that_is_withdrawn_is_no_longer_taken_also_for_tokens_seen_before(
+def test_a_withdrawn_key_is_rejected_even_for_tokens_seen_before(
     outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     token = outside.sign()
@@ -100,7 +100,7 @@ def test_a_key_that_is_withdrawn_is_no_longer_taken_also_for_tokens_seen_before(
         issuer.verify(token)
 
 
-def test_an_issuer_that_is_down_does_not_stop_whom_it_vouched_for_and_is_not_asked_all_the_time(
+def test_an_unreachable_issuer_keeps_known_callers_and_is_asked_rarely(
     outside: OutsideIssuer, issuer: OIDCIssuer, clock: Clock
 ) -> None:
     outside.up = False
@@ -170,7 +170,7 @@ def test_clocks_may_differ_by_half_a_minute(outside: OutsideIssuer, issuer: OIDC
     issuer.verify(outside.sign(exp=10**400))  # which no float holds
 
 
-def test_a_token_of_a_key_that_is_not_published_is_refused(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
+def test_a_token_of_an_unpublished_key_is_refused(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     with pytest.raises(Unauthorized):
         issuer.verify(outside.sign(new_key()))
 

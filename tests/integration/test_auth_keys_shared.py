@@ -22,9 +22,7 @@ print(hashlib.sha256(keys.secrets_key).hexdigest(), keys.signing.signing_key().i
 """
 
 
-def test_processes_that_open_a_new_home_at_once_share_one_secret_and_know_each_others_keys(
-    home: Path, tmp_path: Path
-) -> None:
+def test_processes_that_create_a_home_at_once_share_its_keys(home: Path, tmp_path: Path) -> None:
     said = [tmp_path / f"opener{number}.out" for number in range(6)]
     openers: list[Process | subprocess.Popen[bytes]] = []
     read, begin = os.pipe()

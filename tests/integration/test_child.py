@@ -143,7 +143,7 @@ def test_a_child_that_is_followed_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
         assert not child.wait_ended()
 
 
-def test_a_child_gives_way_to_its_worker_and_hears_nothing_from_a_terminal() -> None:
+def test_a_child_has_lower_priority_and_ignores_the_terminals_signals() -> None:
     with forked() as child:
         # in another session its priority would be weighed within that session alone
         assert os.getsid(child.pid) == os.getsid(0)
@@ -170,7 +170,7 @@ def test_a_child_that_dies_between_two_words_can_be_ended(tmp_path: Path) -> Non
         assert not any(isinstance(facts, WorkResult) for facts in telling)
 
 
-def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothing_but_what_is_loaded() -> None:
+def test_children_share_only_what_their_single_threaded_parent_loaded() -> None:
     before = descriptors()
     children = ChildPool()
     one, other = children.fork(), children.fork()
@@ -188,9 +188,7 @@ def test_children_are_forked_by_one_process_that_has_one_thread_and_share_nothin
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
-def test_where_the_process_that_forks_is_lost_another_takes_its_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_lost_fork_server_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     class Patient(ForkServer):
         def _started(self, instead_of: socket.socket | None = None) -> socket.socket:
             if instead_of is not None:  # the new one has everything to load first
@@ -211,7 +209,7 @@ def test_where_the_process_that_forks_is_lost_another_takes_its_place(
     children.close()
 
 
-def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
+def test_a_failed_fork_is_an_error_with_the_reason() -> None:
     refused = "import os; from whohas.execution import forkserver\ndef fork(): raise OSError(11, '')\nos.fork = fork; forkserver.main()"
     children = ChildPool(ForkServer((sys.executable, "-c", refused)))
     before = descriptors()
@@ -225,7 +223,7 @@ def test_a_child_that_cannot_be_forked_is_an_error_that_says_why() -> None:
     assert descriptors() == before
 
 
-def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
+def test_the_fork_server_ends_silently_with_its_worker() -> None:
     code = "from whohas.execution.processes import ChildPool; ChildPool().fork(); import os; os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (-9, b"", b"")
@@ -236,6 +234,6 @@ def test_the_process_that_forks_ends_with_its_worker_and_says_nothing() -> None:
     [(SOON, 1 << 26), (WALLED, 1 << 32)],
     ids=["the engine's own limit", "the system's"],
 )
-def test_a_run_that_needs_more_memory_than_it_may_have_says_so(tmp_path: Path, code: str, memory: int) -> None:
+def test_a_run_out_of_memory_fails_with_the_reason(tmp_path: Path, code: str, memory: int) -> None:
     with forked(code) as child, pytest.raises(WhohasError, match="more memory than a run may have"):
         list(watch_child(child, work(tmp_path, GREEDY, memory), 0.1))

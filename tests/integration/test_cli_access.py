@@ -26,7 +26,7 @@ def test_a_client_is_created_listed_rotated_and_revoked(home: Path) -> None:
     assert rotated["secret"] not in listed
 
 
-def test_a_user_is_created_with_a_password_from_standard_input_and_changed(home: Path) -> None:
+def test_a_user_is_created_with_a_password_from_standard_input(home: Path) -> None:
     home.mkdir()
     command = [sys.executable, *WHOHAS, "user", "create", "ann", "--level", "REPORT_ADMIN", "--password"]
     done = subprocess.run(

@@ -25,7 +25,7 @@ def out(home: Path, *arguments: str | Path) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_every_list_in_a_pipe_has_each_row_whole_on_one_line(home: Path, tmp_path: Path) -> None:
+def test_a_piped_list_has_one_whole_row_per_line(home: Path, tmp_path: Path) -> None:
     source, badge = f"S [b]{LONGER} :smile:", "北" * 60
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text(f"login,{LONGER}\n1,{LONGER}\n")

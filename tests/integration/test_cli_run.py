@@ -53,7 +53,7 @@ def test_the_runs_of_this_installation_are_listed(own_home: Path) -> None:
     assert whohas(own_home, "cancel", "f" * 32).returncode == 1
 
 
-def test_a_file_of_an_earlier_run_is_saved_in_another_format(server: Server, tmp_path: Path) -> None:
+def test_an_earlier_runs_file_is_saved_in_another_format(server: Server, tmp_path: Path) -> None:
     run = whohas(server.home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "-o", tmp_path / "a.pdf", cwd=tmp_path)
     run_id = run.stdout.rpartition("(run ")[2].strip(")\n")
     made = whohas(server.home, "download", run_id, "-o", tmp_path / "a.csv.gz")
@@ -72,7 +72,7 @@ def test_reports_are_listed_with_their_arguments(home: Path) -> None:
     assert wrong.returncode == 1 and "There is no report 'NOPE'" in wrong.stderr
 
 
-def test_a_run_of_a_server_can_be_cancelled_from_the_command_line(big_home: Path) -> None:
+def test_the_command_line_can_cancel_a_run_of_a_server(big_home: Path) -> None:
     body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
     one_at_a_time = {"WHOHAS_CONCURRENT_REPORTS": "ACCOUNTS", "WHOHAS_RUNS_AT_ONCE": "1"}
     with serving(big_home, **one_at_a_time) as server, server.http() as http:

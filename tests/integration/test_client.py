@@ -59,7 +59,7 @@ def test_a_run_is_started_watched_and_its_file_saved(do: Do, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [saved], "no part is left behind"
 
 
-def test_a_path_may_be_a_text_and_an_id_its_beginning(do: Do, tmp_path: Path) -> None:
+def test_a_path_may_be_text_and_an_id_a_prefix(do: Do, tmp_path: Path) -> None:
     run_id = finished(do)
     assert do(lambda client: client.find(run_id[:16])) == do(lambda client: client.find(run_id)) == run_id
     assert do(lambda client: client.download(run_id, "csv", f"{tmp_path}/a.csv")) == tmp_path / "a.csv"
@@ -69,7 +69,7 @@ def test_a_path_may_be_a_text_and_an_id_its_beginning(do: Do, tmp_path: Path) ->
             do(lambda client, none=none: client.find(none))
 
 
-def test_a_file_saved_to_a_folder_has_the_name_that_the_server_gives_it(do: Do, tmp_path: Path) -> None:
+def test_a_file_saved_to_a_folder_has_the_servers_name(do: Do, tmp_path: Path) -> None:
     run_id = finished(do)
     assert do(lambda client: client.download(run_id, "csv", tmp_path)).name == "Accounts Report.csv"
     assert do(lambda client: client.download(run_id, "csv", tmp_path, name="../Zürich")).name == "Zürich.csv"
@@ -92,7 +92,7 @@ def test_a_cancel_of_what_is_over_is_no_error(do: Do) -> None:
         (lambda client: client.wait("0" * 32), NotFound, "There is no run"),
     ],
 )
-def test_a_refusal_is_an_error_with_the_servers_words_and_tracking_id(
+def test_an_error_response_has_its_words_and_tracking_id(
     do: Do, ask: Callable[[Any], Any], error: type[WhohasError], says: str
 ) -> None:
     with pytest.raises(error) as refused:

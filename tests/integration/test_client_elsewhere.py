@@ -113,7 +113,7 @@ def test_a_server_that_says_429_is_waited_for(remote: Remote, client: Client) ->
         (200, {"rows": 12.5}, Unavailable, "something else than ReportResults: rows"),
     ],
 )
-def test_what_is_refused_or_no_answer_at_all_is_a_clear_error(
+def test_a_refusal_or_no_answer_is_a_clear_error(
     remote: Remote, client: Client, status: int, body: Any, error: type[WhohasError], says: str
 ) -> None:
     remote.answers += [TOKEN, (status, {}, body)]
@@ -134,7 +134,7 @@ def test_a_token_endpoint_that_fails_is_a_clear_error(remote: Remote, client: Cl
         client.start("IDENTITIES")
 
 
-def test_a_disk_that_does_not_take_the_file_is_a_clear_error(remote: Remote, client: Client, tmp_path: Path) -> None:
+def test_a_disk_that_rejects_the_file_is_a_clear_error(remote: Remote, client: Client, tmp_path: Path) -> None:
     (tmp_path / "a.csv").mkdir()
     remote.answers += [TOKEN, (200, {"Content-Disposition": 'attachment; filename="b.csv"'}, b"id\n")]
     (tmp_path / "a.csv" / "b.csv").mkdir()
@@ -142,7 +142,7 @@ def test_a_disk_that_does_not_take_the_file_is_a_clear_error(remote: Remote, cli
         client.download(RUN, "csv", tmp_path / "a.csv")
 
 
-def test_a_run_whose_report_was_switched_off_is_not_waited_for(remote: Remote, client: Client) -> None:
+def test_a_client_does_not_wait_for_a_disabled_report(remote: Remote, client: Client) -> None:
     remote.answers += [TOKEN, (200, {}, {})]
     with pytest.raises(WhohasError, match="switched off"):
         client.wait(RUN)
@@ -169,7 +169,7 @@ def test_a_download_whose_hash_is_another_leaves_nothing_behind(remote: Remote, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_download_with_another_etag_or_the_right_hash_is_kept(remote: Remote, client: Client, tmp_path: Path) -> None:
+def test_a_download_with_another_etag_or_the_right_hash_stays(remote: Remote, client: Client, tmp_path: Path) -> None:
     content = b"id\n1\n"
     for etag in ('W/"1"', '"v1"', f'"{hashlib.sha256(content).hexdigest()}"'):
         remote.answers += [TOKEN] * (not remote.asked) + [(200, {"ETag": etag}, content)]

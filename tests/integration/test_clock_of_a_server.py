@@ -63,7 +63,7 @@ def one_run(http: httpx2.Client) -> str:
 
 
 @pytest.mark.long
-def test_a_server_goes_on_and_removes_nothing_while_its_clock_jumps(own_home: Path, tmp_path: Path) -> None:
+def test_a_server_keeps_working_and_data_while_its_clock_jumps(own_home: Path, tmp_path: Path) -> None:
     clock = tmp_path / "clock"
     set_clock(clock, "+0")
     runs: list[str] = []

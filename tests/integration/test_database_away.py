@@ -131,7 +131,7 @@ def test_a_worker_survives_postgresql_going_away_as_it_starts(home: Path, postgr
         assert "Traceback" not in "".join(str(line.get("exception", "")) for line in lines(worker))
 
 
-def test_a_database_that_is_not_there_ends_the_start_at_once(home: Path, postgres_of_ours: Postgres) -> None:
+def test_an_unreachable_database_ends_the_start_at_once(home: Path, postgres_of_ours: Postgres) -> None:
     done = whohas(home, "worker", WHOHAS_DATABASE_URL=postgres_of_ours.url("no_such_database"))
     assert done.returncode == 1
     (line,) = [json.loads(line) for line in done.stderr.splitlines()]

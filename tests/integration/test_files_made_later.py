@@ -94,7 +94,7 @@ def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[s
     assert len(list(folder.iterdir())) == 2, "no rows and no parts are left behind"
 
 
-def test_a_run_of_another_version_runs_the_sql_that_it_stored(services: Services, runs: dict[str, Run]) -> None:
+def test_a_run_of_another_version_executes_its_stored_sql(services: Services, runs: dict[str, Run]) -> None:
     sql = services.runs.record(runs["identities"]).sql
     run = of_before(services, runs["identities"], f"{sql}\n-- of another version")
     assert services.runs.get_artifact(run.id, "ndjson")[1].rows == run.rows
@@ -127,9 +127,7 @@ def test_what_cannot_be_made_of_the_same_rows_is_refused(
 
 
 @pytest.mark.parametrize("sql", ["SELECT id FROM identities", "no SQL"])
-def test_a_run_of_before_whose_sql_has_other_columns_is_refused(
-    services: Services, runs: dict[str, Run], sql: str
-) -> None:
+def test_an_old_run_whose_sql_has_other_columns_is_refused(services: Services, runs: dict[str, Run], sql: str) -> None:
     run = of_before(services, runs["errors"], sql)
     with pytest.raises(NotFound, match="Another version of whohas chose its rows"):
         services.runs.get_artifact(run.id, "json")

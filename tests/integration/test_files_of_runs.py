@@ -63,7 +63,7 @@ def ids(format: str, data: bytes) -> list[str]:
 MACHINE = ("csv", "csv.gz", "csv.zst", "json", "ndjson", "parquet")
 
 
-def test_all_files_of_a_run_have_the_same_rows_in_the_same_order(http: httpx2.Client) -> None:
+def test_all_files_of_a_run_have_equal_rows(http: httpx2.Client) -> None:
     wanted = [name.upper() for name in (*MACHINE, "pdf", "xlsx")]
     result = run(http, selectedFormats=wanted)
     assert result["status"] == "SUCCESS"
@@ -89,9 +89,7 @@ def test_each_file_says_what_it_is(http: httpx2.Client) -> None:
         assert answer.content.startswith(begin)
 
 
-def test_a_format_that_was_not_made_is_made_once_of_the_rows_that_were_kept(
-    http: httpx2.Client, server: Server
-) -> None:
+def test_a_missing_format_is_made_once_from_the_kept_rows(http: httpx2.Client, server: Server) -> None:
     result = run(http, selectedFormats=["CSV", "PDF"], csvSeparator="|")
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: fetch(http, result["id"], "ndjson"), range(4)))
@@ -106,9 +104,7 @@ def test_a_format_that_was_not_made_is_made_once_of_the_rows_that_were_kept(
     assert gzip.decompress(packed.content).decode() == kept, "the wishes of the run hold for what is made later"
 
 
-def test_a_run_of_one_csv_keeps_no_rows_and_makes_other_files_of_its_snapshot(
-    http: httpx2.Client, server: Server
-) -> None:
+def test_a_csv_run_keeps_no_rows_and_renders_its_snapshot(http: httpx2.Client, server: Server) -> None:
     result = run(http, selectedFormats=["CSV"])
     answer = fetch(http, result["id"], "xlsx").raise_for_status()
     sheet = load_workbook(io.BytesIO(answer.content)).worksheets[0]
@@ -118,7 +114,7 @@ def test_a_run_of_one_csv_keeps_no_rows_and_makes_other_files_of_its_snapshot(
     assert made == ["csv", "xlsx"], "nothing else is left behind"
 
 
-def test_the_rows_between_are_no_format_that_can_be_asked_for(http: httpx2.Client) -> None:
+def test_the_extracted_rows_are_no_requestable_format(http: httpx2.Client) -> None:
     result = run(http, selectedFormats=["CSV", "PDF"])
     assert fetch(http, result["id"], "extract").status_code == 400
     assert "EXTRACT" not in result["availableFormats"]
@@ -175,7 +171,9 @@ def test_how_a_csv_is_written_can_be_chosen(http: httpx2.Client) -> None:
         ({"pageSize": "A0"}, "pageSize must be A4 or Letter"),
     ],
 )
-def test_a_wish_that_is_none_is_a_400_that_says_so(http: httpx2.Client, arguments: dict[str, Any], says: str) -> None:
+def test_a_wrong_output_option_is_a_400_with_the_reason(
+    http: httpx2.Client, arguments: dict[str, Any], says: str
+) -> None:
     answer = http.post("/v2025/reports/run", json={"reportType": "ACCOUNTS", "arguments": {**SOURCE, **arguments}})
     assert answer.status_code == 400
     assert says in answer.json()["messages"][0]["text"]
@@ -196,7 +194,7 @@ def test_wishes_make_another_run_and_defaults_do_not(http: httpx2.Client) -> Non
     result_when_over(http, other)
 
 
-def test_a_large_report_is_printed_only_if_that_is_asked_for(own_home: Path, tmp_path: Path) -> None:
+def test_a_large_report_is_printed_only_on_request(own_home: Path, tmp_path: Path) -> None:
     with serving(own_home, WHOHAS_PRINT_ROWS="100", WHOHAS_KEEP_EXTRACTS="false") as server, server.http() as http:
         assert run(http)["availableFormats"] == ["CSV"]
         assert run(http, sourceName="Ledger Database")["rows"] > 0
@@ -212,7 +210,7 @@ def test_a_large_report_is_printed_only_if_that_is_asked_for(own_home: Path, tmp
         assert zipfile.is_zipfile(tmp_path / "a.xlsx"), "the format is as the name ends"
 
 
-def test_a_page_that_is_made_later_says_on_its_run_that_it_shows_some_rows_only(home: Path) -> None:
+def test_a_page_made_later_says_that_it_has_some_rows(home: Path) -> None:
     many_accounts(home / "warehouse", MAX_ROWS + 1)
     with serving(home) as server, server.http() as http:
         result = run(http, sourceName=None, application="big", selectedFormats=["PARQUET", "CSV"])
@@ -223,7 +221,7 @@ def test_a_page_that_is_made_later_says_on_its_run_that_it_shows_some_rows_only(
 
 
 @pytest.mark.long
-def test_progress_moves_while_a_file_is_written_and_never_goes_back(big_home: Path) -> None:
+def test_progress_rises_while_a_file_is_written(big_home: Path) -> None:
     body = {
         "reportType": "ACCOUNTS",
         "arguments": {"application": "big", "selectedFormats": ["CSV", "PDF", "XLSX", "NDJSON"]},

@@ -87,7 +87,7 @@ def due_now(services: Services) -> None:
         connection.execute(sa.update(webhook_message_table).values(due=repository.now() - timedelta(seconds=1)))
 
 
-def test_a_hook_made_on_the_command_line_is_told_of_a_run_on_the_server(own_home: Path, receiver: Receiver) -> None:
+def test_a_webhook_of_the_command_line_hears_the_servers_runs(own_home: Path, receiver: Receiver) -> None:
     made = whohas(own_home, "hook", "add", f"{receiver.url}/ended?by=whohas", **OPEN).stdout.splitlines()
     secret = made[1].split()[1]
     assert secret.startswith("whsec_")
@@ -136,7 +136,7 @@ def test_a_run_that_does_not_end_leaves_no_message(services: Services, receiver:
     assert services.runs.get(run.id).state is RunState.QUEUED
 
 
-def test_a_hook_of_one_report_is_told_of_that_one_alone(services: Services, receiver: Receiver) -> None:
+def test_a_webhook_for_one_report_hears_that_one_only(services: Services, receiver: Receiver) -> None:
     services.webhooks.add(receiver.url, "ORPHAN_IDENTITIES")
     ended_run(services)
     assert services.webhooks.deliver() == 0
@@ -186,7 +186,7 @@ def test_an_address_that_is_gone_is_told_nothing_more(services: Services, receiv
     assert "410" in one.disabled and sent.dead == 1
 
 
-def test_a_message_that_a_worker_took_and_lost_is_sent_again(services: Services, receiver: Receiver) -> None:
+def test_a_message_claimed_by_a_lost_worker_is_resent(services: Services, receiver: Receiver) -> None:
     services.webhooks.add(receiver.url)
     ended_run(services)
     assert len(services.webhooks._claim_due()) == 1  # and then the worker dies
@@ -233,7 +233,7 @@ def test_a_message_about_a_run_that_is_gone_is_forgotten(services: Services, rec
     assert (sent.waiting, sent.delivered) == (0, 1)
 
 
-def test_the_age_of_what_is_due_is_that_of_the_oldest(services: Services) -> None:
+def test_the_age_of_due_messages_is_the_oldest(services: Services) -> None:
     services.webhooks.add("https://example.com/")
     with services.database.connect() as connection:
         assert webhook_messages.read_overdue(connection, repository.now()) == OutboxState(0, 0.0)
@@ -339,7 +339,7 @@ def test_a_removed_hook_is_told_nothing(services: Services, receiver: Receiver) 
     assert services.webhooks.list() == []
 
 
-def test_an_address_that_does_not_answer_is_a_fault_and_no_crash() -> None:
+def test_an_address_without_an_answer_is_a_fault() -> None:
     letter = Delivery("http://127.0.0.1:1/", b"{}", {})
     nowhere = Delivery("http://no-such-host.invalid/", b"{}", {})
     for answer in send_all([letter, nowhere], private=True):

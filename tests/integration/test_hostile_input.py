@@ -252,7 +252,7 @@ def _database_is_whole(server: Server) -> None:
         assert connection.execute(sa.text("SELECT count(*) FROM client")).scalar_one() == 1
 
 
-def test_a_hostile_mapping_is_refused_or_reads_its_file_and_no_other(tmp_path: Path) -> None:
+def test_a_hostile_mapping_is_rejected_or_reads_only_its_file(tmp_path: Path) -> None:
     home = tmp_path / "home"
     folder = tmp_path / "data"
     folder.mkdir()

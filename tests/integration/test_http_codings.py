@@ -83,7 +83,7 @@ def test_a_slash_at_the_end_is_answered_without_a_redirect(server: Server, path:
     assert (answer.status_code, bool(answer.json()["access_token"])) == (200, True)
 
 
-def test_so_it_is_on_every_path_and_nothing_opens_by_it(server: Server) -> None:
+def test_every_path_is_protected_and_normalizing_opens_none(server: Server) -> None:
     with server.http() as http:
         for path in ("/oauth/info", "/whohas/schedules", "/v2025/task-status", "/healthz", "/openapi.json"):
             with_slash, without = http.get(f"{path}/"), http.get(path)

@@ -70,7 +70,7 @@ def test_a_range_is_a_206_with_that_part(http: httpx2.Client, path: str, asked: 
     assert response.headers["Content-Length"] == str(len(expected))
 
 
-def test_a_range_beyond_the_end_is_a_416_with_the_length(http: httpx2.Client, path: str) -> None:
+def test_a_range_beyond_the_end_is_a_416_with_length(http: httpx2.Client, path: str) -> None:
     length = int(http.head(path).headers["Content-Length"])
     response = http.get(path, headers={"Range": f"bytes={length}-"})
     assert (response.status_code, response.headers["Content-Range"]) == (416, f"bytes */{length}")
@@ -82,7 +82,7 @@ def test_a_range_that_is_none_is_answered_with_the_whole(http: httpx2.Client, pa
     assert http.get(path, headers={"Range": asked}).status_code == 200
 
 
-def test_a_range_holds_only_for_the_file_that_if_range_names(http: httpx2.Client, path: str) -> None:
+def test_a_range_applies_only_to_the_file_of_if_range(http: httpx2.Client, path: str) -> None:
     headers = http.head(path).headers
     for known in (headers["ETag"], headers["Last-Modified"]):
         assert http.get(path, headers={"Range": "bytes=0-1", "If-Range": known}).status_code == 206
@@ -97,7 +97,7 @@ def test_what_the_client_has_is_not_sent_again(http: httpx2.Client, path: str) -
     assert http.get(path, headers={"If-None-Match": '"another"'}).status_code == 200
 
 
-def test_a_file_that_was_removed_is_a_404_that_says_what_to_do(server: Server, http: httpx2.Client) -> None:
+def test_a_removed_file_is_a_404_with_advice(server: Server, http: httpx2.Client) -> None:
     run = http.post("/v2025/reports/run", json=ACCOUNTS).json()
     result_when_over(http, run["id"])
     shutil.rmtree(server.home / "artefacts" / run["id"])
@@ -106,7 +106,7 @@ def test_a_file_that_was_removed_is_a_404_that_says_what_to_do(server: Server, h
     assert "Start the report again" in response.json()["messages"][0]["text"]
 
 
-def test_a_file_may_not_be_had_before_it_is_ready_or_after_a_cancel(http: httpx2.Client) -> None:
+def test_a_file_is_served_neither_early_nor_after_a_cancel(http: httpx2.Client) -> None:
     run = http.post("/v2025/reports/run", json=ACCOUNTS).json()
     http.post(f"/v2025/reports/{run['id']}/cancel")
     ended = result_when_over(http, run["id"])

@@ -41,9 +41,7 @@ def memory(server: Server) -> int:
 
 @pytest.mark.parametrize("path", ["/v2025/reports/run", "/oauth/token"])
 @pytest.mark.parametrize("way", [{"Content-Length": str(HUNDRED << 20)}, {"Transfer-Encoding": "chunked"}])
-def test_a_body_of_100_megabytes_is_a_413_and_does_not_fill_the_memory(
-    server: Server, way: dict[str, str], path: str
-) -> None:
+def test_a_body_of_100_megabytes_is_a_cheap_413(server: Server, way: dict[str, str], path: str) -> None:
     token = server.token()
     before = memory(server)
     status, body = posted(server, megabytes(HUNDRED), token, path, **way)
@@ -65,7 +63,7 @@ def test_a_body_just_within_the_limit_is_read(server: Server) -> None:
     assert posted(server, body + b" ", server.token())[0] == 413
 
 
-def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> None:
+def test_a_client_that_sends_expect_is_refused_before_its_body(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
         head = (
@@ -76,7 +74,7 @@ def test_a_client_that_asks_first_is_told_no_before_it_sends(server: Server) -> 
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> None:
+def test_a_client_that_disconnects_midway_does_no_harm(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     for _ in range(5):
         with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
@@ -90,7 +88,7 @@ def test_a_client_that_goes_away_in_the_middle_does_no_harm(server: Server) -> N
 
 
 @pytest.mark.parametrize("with_token", [True, False])
-def test_the_answer_comes_at_once_even_if_the_body_never_does(server: Server, with_token: bool) -> None:
+def test_the_answer_comes_even_if_the_body_never_does(server: Server, with_token: bool) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     authorization = f"Authorization: Bearer {server.token()}\r\n" if with_token else ""
     with socket.create_connection((host, int(port)), timeout=PATIENCE_SECONDS) as connection:
@@ -99,7 +97,7 @@ def test_the_answer_comes_at_once_even_if_the_body_never_does(server: Server, wi
         assert connection.recv(100).startswith(b"HTTP/1.1 413" if with_token else b"HTTP/1.1 401")
 
 
-def test_a_connection_goes_on_after_a_body_that_was_too_long(server: Server) -> None:
+def test_a_connection_stays_usable_after_a_too_long_body(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=PATIENCE_SECONDS)
     for _ in range(3):

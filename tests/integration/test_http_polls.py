@@ -104,7 +104,7 @@ def test_somebody_elses_run_is_not_there(polled: Server) -> None:
     assert told(plain) == told(routed)
 
 
-def test_a_client_that_is_revoked_polls_no_more_from_that_moment(polled: Server) -> None:
+def test_a_revoked_client_cannot_poll_any_more(polled: Server) -> None:
     made = whohas_of(polled, "client", "create", "short-lived", "--level", "ORG_ADMIN", "--scope", "sp:report:manage")
     with client_of(polled, made) as http:
         run = started(http)

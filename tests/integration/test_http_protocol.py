@@ -64,7 +64,7 @@ def test_what_never_ends_is_not_kept(server: Server, begin: bytes, more: bytes) 
     assert asking.get(f"{server.url}/healthz").status_code == 200
 
 
-def test_a_head_of_almost_as_much_as_there_may_be_is_taken(server: Server) -> None:
+def test_a_request_head_just_below_the_limit_is_accepted(server: Server) -> None:
     headers = {f"X-{number}": "y" * 1_000 for number in range(MOST // 1_024)}
     assert asking.get(f"{server.url}/healthz", headers=headers).status_code == 200
 
@@ -85,7 +85,7 @@ def test_a_trailer_does_not_become_a_header(server: Server) -> None:
     assert b"Authorization header is missing" in answer
 
 
-def test_requests_that_are_sent_before_the_answer_are_answered_in_their_order(server: Server) -> None:
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     paths = [b"/healthz", b"/nothing", b"/healthz"]
     requests = b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in paths[:-1])
     last = b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % paths[-1]
@@ -121,7 +121,7 @@ CHUNKED = b"2\r\n{}\r\n0\r\n\r\n"
         b"Content-Length: 3\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n",
     ],
 )
-def test_a_request_with_two_lengths_is_answered_and_is_the_last(
+def test_a_request_with_two_lengths_is_answered_and_closed(
     server: Server, method: bytes, path: bytes, lengths: bytes
 ) -> None:
     head = method + b" " + path + b" HTTP/1.1\r\nHost: x\r\n" + lengths + b"\r\n"

@@ -40,7 +40,7 @@ def text_of(response: httpx2.Response) -> str:
 
 
 @pytest.mark.parametrize("prefix", [*PREFIXES, "//reports/v1", "/v2025//reports"])
-def test_a_report_is_run_watched_downloaded_and_cancelled_under_every_prefix(
+def test_a_report_runs_from_start_to_download_under_every_prefix(
     server: Server, http: httpx2.Client, prefix: str
 ) -> None:
     where = server.url + prefix
@@ -53,7 +53,7 @@ def test_a_report_is_run_watched_downloaded_and_cancelled_under_every_prefix(
     assert http.post(f"{where}/{run['id']}/cancel").status_code == 204
 
 
-def test_a_start_answers_with_the_task_as_the_contract_has_it(http: httpx2.Client) -> None:
+def test_a_start_answers_with_the_task_of_the_contract(http: httpx2.Client) -> None:
     run = started(http)
     assert run["type"] == "QUEUED_TASK"
     assert re.fullmatch("[0-9a-f]{32}", run["id"])
@@ -73,7 +73,7 @@ def test_a_start_answers_with_the_task_as_the_contract_has_it(http: httpx2.Clien
     assert isinstance(run["progress"], str)
 
 
-def test_a_result_is_null_until_it_is_over_and_then_whole(http: httpx2.Client) -> None:
+def test_a_result_is_null_until_the_end_and_then_complete(http: httpx2.Client) -> None:
     run = started(http)
     first = http.get(f"/v2025/reports/{run['id']}/result").json()
     if first["status"] is None:
@@ -119,7 +119,7 @@ def test_accept_and_content_type_change_nothing(http: httpx2.Client) -> None:
         (b'{"reportType": "IDENTITY_PROFILE_IDENTITY_ERROR"}', "authoritativeSource"),
     ],
 )
-def test_a_wrong_start_is_a_400_that_says_what_is_wrong(http: httpx2.Client, body: bytes, says: str) -> None:
+def test_a_wrong_start_is_a_400_with_the_reason(http: httpx2.Client, body: bytes, says: str) -> None:
     response = http.post("/v2025/reports/run", content=body)
     assert response.status_code == 400
     assert says in text_of(response)
@@ -203,7 +203,7 @@ def test_a_flag_that_is_none_is_a_400(http: httpx2.Client, value: str) -> None:
     assert "completed" in text_of(response)
 
 
-def test_completed_answers_with_the_newest_finished_run_of_the_same_report(http: httpx2.Client) -> None:
+def test_completed_returns_the_newest_finished_run_of_the_report(http: httpx2.Client) -> None:
     done = started(http)
     result_when_over(http, done["id"])
     next_one = started(http)
@@ -220,13 +220,13 @@ def test_a_file_format_is_read_in_either_case(http: httpx2.Client, value: str) -
 
 
 @pytest.mark.parametrize("query", ["", "?fileFormat=", "?fileFormat=docx", "?fileFormat=extract", "?name=x"])
-def test_a_file_format_that_is_none_is_a_400_with_the_choices(http: httpx2.Client, query: str) -> None:
+def test_an_unknown_file_format_is_a_400_with_the_choices(http: httpx2.Client, query: str) -> None:
     response = http.get(f"/v2025/reports/{'0' * 32}{query}")
     assert response.status_code == 400
     assert re.search("csv(, | or )pdf, ", text_of(response))
 
 
-def test_a_format_that_was_not_made_is_made_on_the_first_request(http: httpx2.Client) -> None:
+def test_a_missing_format_is_made_on_the_first_request(http: httpx2.Client) -> None:
     body = {**ACCOUNTS, "arguments": {**SOURCE, "selectedFormats": ["CSV"]}}
     run = http.post("/v2025/reports/run", json=body).json()
     result_when_over(http, run["id"])

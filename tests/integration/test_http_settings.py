@@ -49,7 +49,7 @@ def test_a_page_of_another_origin_may_not(tuned: Server) -> None:
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_a_page_can_read_the_headers_that_it_needs_of_refusals_too(tuned: Server) -> None:
+def test_cors_exposes_the_headers_of_refusals_too(tuned: Server) -> None:
     response = asking.get(f"{tuned.url}/oauth/info", headers={"Origin": ORIGIN})
     assert response.status_code == 401
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -63,7 +63,7 @@ def test_without_the_setting_there_is_no_cors(server: Server) -> None:
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_the_media_type_of_a_csv_is_exactly_what_is_set(tuned: Server) -> None:
+def test_the_media_type_of_a_csv_follows_the_setting(tuned: Server) -> None:
     with tuned.http() as http:
         body = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Active Directory"}}
         run = http.post("/v2025/reports/run", json=body).json()
@@ -80,7 +80,7 @@ def test_the_limit_of_bodies_is_what_is_set(tuned: Server) -> None:
         assert http.post("/v2025/reports/run", content=b" " * 2048).status_code == 400
 
 
-def test_the_lifetime_of_tokens_and_the_organisation_are_what_is_set(tuned: Server) -> None:
+def test_token_lifetime_and_organisation_follow_the_settings(tuned: Server) -> None:
     form = {
         "grant_type": "client_credentials",
         "client_id": tuned.client_id,

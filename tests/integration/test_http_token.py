@@ -127,7 +127,7 @@ def test_the_body_counts_where_the_query_says_otherwise(server: Server, fields: 
         ({"client_secret": "\0"}, 401, "invalid_client"),
     ],
 )
-def test_a_wrong_field_is_refused_with_the_code_of_rfc_6749(
+def test_a_wrong_field_gets_the_code_of_rfc_6749(
     server: Server, fields: dict[str, str], change: dict[str, str], status: int, error: str
 ) -> None:
     response = urlencoded(f"{server.url}/oauth/token", {**fields, **change})

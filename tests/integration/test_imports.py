@@ -31,7 +31,7 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
     assert HEAVY.isdisjoint(loaded), HEAVY.intersection(loaded)
 
 
-def test_a_child_loads_the_engine_and_nothing_else_that_is_heavy() -> None:
+def test_a_child_loads_the_engine_and_nothing_else_heavy() -> None:
     code = "import sys, whohas.execution.child; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert HEAVY.intersection(loaded) <= {"duckdb", "numpy"}
@@ -42,7 +42,7 @@ def test_the_format_loads_nothing_heavy_before_it_writes() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
-def test_the_format_is_found_and_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
+def test_a_format_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
     one = find_format("XLSX")
     assert (one.name, one.streams, one.copy) == ("xlsx", False, None) and one.write is not None
     one.write(

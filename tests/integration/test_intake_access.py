@@ -276,7 +276,7 @@ def test_a_role_is_held_only_where_data_assigns_it(rig: Rig) -> None:
     assert (row(rig, "q", "r")["standalone"], row(rig, "q", "r")["derived"]) == (None, False)
 
 
-def test_a_role_brings_what_it_has_of_sources_that_nothing_describes(rig: Rig) -> None:
+def test_a_role_brings_access_of_sources_without_description(rig: Rig) -> None:
     described(
         rig,
         **{
@@ -522,7 +522,7 @@ def test_the_next_load_derives_what_a_warehouse_of_before_lacks(rig: Rig, tmp_pa
     assert [(row["id"], row["account.entitlements"]) for row in found] == [("p", "approve;post"), ("q", "read")]
 
 
-def test_files_of_before_and_of_now_are_one_table_to_other_engines(rig: Rig) -> None:
+def test_old_and_new_files_are_one_table_to_other_engines(rig: Rig) -> None:
     old_warehouse(rig)
     rig.write(**{"identities.ndjson": lines({"id": "z", "source": {"id": "hr2"}, "access": [gives("x", "web")]})})
     rig.load(".")

@@ -106,7 +106,7 @@ WHOLE_FILE_FAULTS = {
 
 
 @pytest.mark.parametrize("name", WHOLE_FILE_FAULTS)
-def test_a_fault_of_a_whole_file_is_told_and_nothing_is_loaded(rig: Rig, name: str) -> None:
+def test_an_error_of_a_whole_file_stops_the_load(rig: Rig, name: str) -> None:
     files, paths, message = WHOLE_FILE_FAULTS[name]
     rig.write(**{"kept.txt": "x"})
     for file, text in files.items():
@@ -135,7 +135,7 @@ def test_numbers_without_end_and_deep_lists_spoil_no_other_document(rig: Rig) ->
     assert all(r.line < 3 for r in rig.report.rejections)
 
 
-def test_a_single_document_with_a_number_without_end_is_read_or_rejected(rig: Rig) -> None:
+def test_a_document_with_an_unending_number_is_read_or_rejected(rig: Rig) -> None:
     document = '{"sourceName": "AD", "nativeIdentity": "1", "attributes": {"x": ' + "9" * 5_000 + "}}"
     rig.write(**{"accounts.json": document})
     rig.load(".")
@@ -202,7 +202,7 @@ def test_a_bad_reference_becomes_null_and_the_row_stays(rig: Rig) -> None:
     assert [r.column for r in rig.report.emptied_cells] == ["identityId", "correlated"]
 
 
-def test_a_cell_of_an_account_and_its_identity_is_reported_once(rig: Rig) -> None:
+def test_a_cell_of_account_and_identity_is_reported_once(rig: Rig) -> None:
     mapping = BADGES.replace('name = "Badges"', 'name = "Badges"\nauthoritative = true')
     columns = 'created = "Since"\n'
     rig.write(
@@ -223,7 +223,7 @@ def test_a_bad_cell_of_a_nested_account_keeps_the_account(rig: Rig) -> None:
     assert [r.column for r in rig.report.emptied_cells] == ["accounts.created", "accounts.disabled"]
 
 
-def test_a_single_object_in_place_of_a_list_is_a_list_of_one(rig: Rig) -> None:
+def test_a_single_object_counts_as_a_list_of_one(rig: Rig) -> None:
     account = '{"id": "a", "source": {"id": "s", "name": "AD"}, "accountId": "1"}'
     access = '{"type": "ROLE", "name": "R"}'
     rig.write(**{"identities.ndjson": f'{{"id": "1", "name": "x", "accounts": {account}, "access": {access}}}'})
@@ -258,7 +258,7 @@ def test_attributes_that_are_no_object_become_null(rig: Rig) -> None:
     assert [r.line for r in rig.report.emptied_cells] == [2, 4]
 
 
-def test_rows_with_too_few_or_too_many_cells_are_rejected_and_blank_lines_are_not(rig: Rig) -> None:
+def test_rows_of_wrong_length_are_rejected_and_blank_lines_skipped(rig: Rig) -> None:
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,1\nAD\n\nAD,2,3\nAD,4\n"})
     rig.load(".")
     assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["1", "4"]
@@ -307,7 +307,7 @@ def test_bad_json_lines_are_rejected(rig: Rig) -> None:
     assert rejects(rig)[0]["row"] == "{broken"
 
 
-def test_an_element_of_a_json_array_that_is_bad_is_rejected_with_its_line(rig: Rig) -> None:
+def test_a_bad_array_element_is_rejected_with_its_line(rig: Rig) -> None:
     rig.write(
         **{
             "accounts.json": '[\n {"nativeIdentity": "1", "sourceName": "AD"},\n {"sourceName":\n "AD"},\n 7,\n'

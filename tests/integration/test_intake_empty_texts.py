@@ -62,7 +62,7 @@ def test_a_text_field_keeps_empty_text(rig: Rig) -> None:
     assert found["b"] == {"id": "b", "email": None, "tags": None}
 
 
-def test_a_later_path_with_text_comes_before_an_earlier_empty_one(rig: Rig) -> None:
+def test_a_later_path_with_text_wins_over_an_empty_one(rig: Rig) -> None:
     people(rig, {"id": "a", "name": "ann", "displayName": "", "email": "", "attributes": {"email": "a@x"}})
     (row,) = rig.rows("identities")
     assert (row["displayName"], row["email"]) == ("ann", "a@x")

@@ -99,7 +99,7 @@ def test_more_than_five_percent_of_rejected_rows_stop(rig: Rig, bad: int, stops:
     assert not stops or [(loss.kind, loss.count, loss.total) for loss in report.losses] == [("rejected", 6, 100)]
 
 
-def test_a_source_with_few_rows_of_a_large_file_is_guarded(rig: Rig) -> None:
+def test_a_small_source_in_a_large_file_is_guarded(rig: Rig) -> None:
     rows = [f"Large,{n}\n" for n in range(1000)] + [f"Small,{n}\n" for n in range(20)] + ["Small,\n"] * 5
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\n" + "".join(rows)})
     (loss,) = load(rig, check=True).losses

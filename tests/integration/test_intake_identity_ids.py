@@ -87,7 +87,7 @@ def test_an_id_that_comes_twice_rejects_account_and_identity(rig: Rig) -> None:
     assert [row["nativeIdentity"] for row in rig.rows("accounts")] == ["1", "2"]
 
 
-def test_one_file_of_many_sources_gives_ids_where_accounts_make_identities(rig: Rig) -> None:
+def test_one_file_of_several_sources_derives_ids(rig: Rig) -> None:
     mapping = WITH_IDS.replace('name = "HR"\nauthoritative = true', 'column = "Org"\nauthoritative = ["HR"]')
     rig.write(**{"hr.toml": mapping, "hr.csv": "Org,No,Name,Mail,Boss,Person\nHR,1,Ann,,,P1\nAD,1,Ann,,,P1\n"})
     rig.load(".")

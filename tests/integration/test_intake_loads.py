@@ -107,7 +107,7 @@ SLOW_OR_SHARED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     )
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=SLOW_OR_SHARED)
-def test_any_text_in_a_cell_is_the_same_text_in_the_attribute(tmp_path_factory: Any, cells: list[list[str]]) -> None:
+def test_an_attribute_keeps_any_text_of_its_cell(tmp_path_factory: Any, cells: list[list[str]]) -> None:
     rig = Rig(tmp_path_factory.mktemp("text"))
     out = io.StringIO()
     writer = csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n")
@@ -206,7 +206,7 @@ def test_an_object_around_one_array_is_the_array(rig: Rig) -> None:
     assert len(rig.rows("accounts")) == 2
 
 
-def test_a_file_of_accounts_wins_over_nested_ones_which_fill_what_it_lacks(rig: Rig) -> None:
+def test_a_file_of_accounts_wins_and_nested_ones_fill_gaps(rig: Rig) -> None:
     nested = [
         {"id": "a", "accountId": "1", "name": "nested", "source": {"id": "s", "name": "AD"}, "privileged": True,
          "passwordLastSet": "2024-01-01T00:00:00Z", "entitlementAttributes": {"memberOf": ["g"]}},
@@ -345,7 +345,7 @@ def test_memberships_find_accounts_and_entitlements_by_name(rig: Rig) -> None:
     assert any(repeated in warning for warning in report.warnings)
 
 
-def test_a_load_replaces_the_sources_that_it_names_and_no_others(rig: Rig) -> None:
+def test_a_load_replaces_only_the_sources_that_it_names(rig: Rig) -> None:
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,1\nAD,2\nLDAP,3\n"})
     rig.load(".")
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,9\n"})
@@ -355,7 +355,7 @@ def test_a_load_replaces_the_sources_that_it_names_and_no_others(rig: Rig) -> No
     assert [(s.name, s.before, s.after) for s in report.sources] == [("AD", 2, 1)]
 
 
-def test_events_are_merged_by_id_and_only_their_months_are_written(rig: Rig) -> None:
+def test_events_merge_by_id_into_the_months_concerned(rig: Rig) -> None:
     rig.write(**{"events.ndjson": lines(
         {"id": "1", "created": "2024-01-05T00:00:00Z", "name": "old"}, {"id": "2", "created": "2024-02-05T00:00:00Z"},
         {"id": "3", "created": "2024-02-06T00:00:00Z"},
@@ -475,7 +475,7 @@ def test_progress_is_told(rig: Rig) -> None:
     assert seen[-1].rows == 1 and seen[-1].bytes_done == seen[-1].bytes_total
 
 
-def test_files_that_are_no_data_are_passed_over_in_a_folder(rig: Rig) -> None:
+def test_other_files_in_a_folder_are_ignored(rig: Rig) -> None:
     rig.write(**{"README.md": "x", "people.xlsx": "x", "accounts.csv": "sourceName,nativeIdentity\nAD,1\n"})
     (warning,) = rig.load(".").warnings
     assert "people.xlsx was passed over" in warning

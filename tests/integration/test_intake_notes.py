@@ -41,7 +41,7 @@ def badges(rig: Rig, rule: str, rows: str, people: str = PEOPLE) -> tuple[str, .
     return rig.load(".").warnings
 
 
-def test_a_rule_of_an_attribute_that_no_identity_has_is_noted(rig: Rig) -> None:
+def test_a_rule_with_an_attribute_nobody_has_gets_a_note(rig: Rig) -> None:
     (note,) = badges(rig, 'identity = "attributes.mail"\n', "1,ann@x\n2,bob@x\n3,cyd@x\n")
     assert note == (
         "0 of 3 accounts of 'Badges' are correlated: their Mail (such as 'ann@x' and 'bob@x') is compared with "

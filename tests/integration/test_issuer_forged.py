@@ -442,7 +442,7 @@ def test_no_key_that_is_weak_or_none_is_used(outside: OutsideIssuer, clock: Cloc
     print(f"{len(sets)} sets of keys")
 
 
-def test_a_key_beside_many_that_are_of_no_use_is_used(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
+def test_a_key_among_many_unusable_ones_is_used(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     right = outside.keys[0].as_dict(private=False)
     passed = [
         key

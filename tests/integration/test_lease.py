@@ -104,7 +104,7 @@ def holder(database: sa.Engine, run_id: str) -> str | None:
     return found.executor
 
 
-def test_a_worker_is_alive_for_as_long_as_it_has_its_lease(settings: Settings, database: sa.Engine) -> None:
+def test_a_worker_is_alive_while_it_has_its_lease(settings: Settings, database: sa.Engine) -> None:
     assert (count_alive(database), has_live_worker(settings, database)) == (0, False)
     with hold_lease(settings, database) as mine:
         assert (count_alive(database), has_live_worker(settings, database)) == (1, True)

@@ -23,7 +23,7 @@ def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
 
 
-def test_kill_9_in_the_middle_leaves_the_snapshot_and_the_next_load_cleans_up(rig: Rig) -> None:
+def test_a_load_killed_midway_leaves_the_snapshot_clean(rig: Rig) -> None:
     rig.write(**{"accounts.csv": "sourceName,nativeIdentity\nAD,1\n"})
     rig.load(".")
     with (rig.data / "accounts.csv").open("w") as out:

@@ -108,7 +108,7 @@ def test_a_killed_load_is_there_whole_or_not_at_all(home: Path, tmp_path: Path, 
 
 
 @pytest.mark.long
-def test_two_loads_at_once_after_one_was_killed_follow_each_other(home: Path, tmp_path: Path) -> None:
+def test_two_loads_after_a_killed_one_run_in_turn(home: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     write(data, 1)
     assert whohas(home, "load", "-q", "--allow-rejects", data).returncode == 0

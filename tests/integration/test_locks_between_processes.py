@@ -62,7 +62,7 @@ FORKED = """
     (Path(sys.argv[1]).parent / "child").write_text(str(child))"""
 
 
-def test_a_forked_child_does_not_keep_the_lock_of_its_parent(tmp_path: Path) -> None:
+def test_a_forked_child_does_not_keep_its_parents_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with holder(path, FORKED.strip()) as process:
         child = int((tmp_path / "child").read_text())
@@ -83,7 +83,7 @@ ENDED = """
     os.waitpid(child, 0)"""
 
 
-def test_a_forked_child_that_ends_leaves_the_lock_to_its_parent(tmp_path: Path) -> None:
+def test_a_forked_child_that_ends_leaves_its_parents_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     with holder(path, ENDED.strip()) as process:
         assert not is_free(path)

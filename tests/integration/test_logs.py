@@ -55,7 +55,7 @@ def test_a_thread_that_ends_by_a_fault_is_named() -> None:
     assert "ZeroDivisionError" in line["exception"]
 
 
-def test_what_children_write_is_json_in_the_log_of_their_worker(home: Path) -> None:
+def test_output_of_children_is_json_in_the_workers_log(home: Path) -> None:
     with serving(home) as server:
         (fork_server,) = fork_servers(server.process.pid)
         stream = Path(f"/proc/{fork_server.pid}/fd/2")
@@ -98,7 +98,7 @@ print(child.exit_code)
 """
 
 
-def test_a_child_whose_worker_listens_no_more_ends_without_a_fault() -> None:
+def test_a_child_whose_worker_stops_listening_ends_without_a_fault() -> None:
     tests = str(Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", GONE],

@@ -44,7 +44,7 @@ async def open_many(port: int, requests: list[bytes]) -> list[asyncio.StreamWrit
     return opened
 
 
-def test_others_are_answered_beside_ten_thousand_idle_and_two_hundred_slow(home: Path) -> None:
+def test_requests_are_answered_beside_ten_thousand_idle_connections(home: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + SLOW + 1000:
         pytest.skip("this machine allows too few open files")

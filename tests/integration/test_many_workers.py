@@ -69,9 +69,7 @@ def test_a_killed_workers_run_is_taken_over_by_another(big_home: Path, postgres:
 
 
 @pytest.mark.long
-def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
-    big_home: Path, postgres: Postgres
-) -> None:
+def test_a_hung_worker_that_was_cut_off_records_no_outcome(big_home: Path, postgres: Postgres) -> None:
     with running_cluster(big_home, postgres.ready_database()) as cluster, cluster.http(cluster.servers[0]) as http:
         run_id = start(http)
         hung = busy_worker(cluster, run_id)
@@ -92,9 +90,7 @@ def test_a_worker_that_was_cut_off_while_it_hung_does_not_give_a_second_outcome(
 
 
 @pytest.mark.long
-def test_a_worker_that_alone_is_cut_off_ends_its_child_before_another_has_the_run(
-    big_home: Path, postgres: Postgres
-) -> None:
+def test_a_worker_cut_off_ends_its_child_before_the_takeover(big_home: Path, postgres: Postgres) -> None:
     url = postgres.ready_database()
     with (
         running_cluster(big_home, url, servers=1, workers=0) as cluster,
@@ -172,7 +168,7 @@ def test_the_run_of_a_dead_worker_is_cancelled_by_another(big_home: Path, postgr
         assert start(http) != run_id
 
 
-def test_a_run_can_be_cancelled_by_two_callers_at_once_on_two_servers(big_home: Path, postgres: Postgres) -> None:
+def test_two_servers_can_cancel_a_run_at_once(big_home: Path, postgres: Postgres) -> None:
     with (
         running_cluster(big_home, postgres.ready_database(), workers=1) as cluster,
         cluster.http(cluster.servers[0]) as one,
@@ -189,7 +185,7 @@ def test_a_run_can_be_cancelled_by_two_callers_at_once_on_two_servers(big_home: 
         assert one.get(f"/v2025/reports/{run_id}", params={"fileFormat": "csv"}).status_code == 404
 
 
-def test_a_run_that_waits_for_a_worker_is_carried_out_when_one_comes(home: Path, postgres: Postgres) -> None:
+def test_a_queued_run_executes_when_a_worker_comes(home: Path, postgres: Postgres) -> None:
     many_accounts(home / "warehouse", 1_000)
     with (
         running_cluster(home, postgres.ready_database(), workers=0) as cluster,

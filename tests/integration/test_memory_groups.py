@@ -64,7 +64,7 @@ def group() -> Iterator[Group]:
 
 
 @pytest.mark.long
-def test_a_run_that_the_kernel_ends_for_memory_fails_at_once(big_home: Path, group: Group) -> None:
+def test_a_run_that_the_kernel_kills_for_memory_fails_immediately(big_home: Path, group: Group) -> None:
     with serving(big_home, WHOHAS_RUN_ATTEMPTS="3") as server, server.http() as http:
         first = started(http, "CSV")
         assert result_when_over(http, first)["status"] in ("SUCCESS", "WARNING")

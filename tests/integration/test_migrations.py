@@ -110,7 +110,7 @@ def test_the_steps_come_to_the_tables_that_the_code_has(home: Path, database: sa
     assert migrations.migration_scripts().get_current_head() == migrations.HEAD
 
 
-def test_a_layout_from_a_newer_version_is_an_error_that_says_what_to_do(home: Path, database: sa.Engine) -> None:
+def test_a_layout_of_a_newer_version_is_an_error(home: Path, database: sa.Engine) -> None:
     home.mkdir()
     migrations.upgrade_schema(database)
     with database.begin() as connection:
@@ -207,7 +207,7 @@ def test_job_tables_in_use_are_left_for_the_next_start(postgresql_before: str) -
     assert "workflow_status" in job_tables(database)
 
 
-def test_what_old_workers_said_a_second_time_is_a_view_now(home_before: Path, database: sa.Engine) -> None:
+def test_events_that_old_workers_repeated_are_a_view(home_before: Path, database: sa.Engine) -> None:
     with database.connect() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM worker_beat")).scalar_one() == 1
     migrations.upgrade_schema(database)

@@ -38,7 +38,7 @@ def log_lines(server: Server) -> list[dict[str, Any]]:
     return [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
 
 
-def test_one_tracking_id_leads_from_the_request_to_the_end_of_its_run(own_home: Path) -> None:
+def test_one_tracking_id_follows_a_run_to_its_end(own_home: Path) -> None:
     with serving(own_home) as server, server.http() as http:
         answer = http.post("/v2025/reports/run", json=BODY)
         run_id, tracking_id = answer.json()["id"], answer.headers["SLPT-Request-ID"]
@@ -50,7 +50,7 @@ def test_one_tracking_id_leads_from_the_request_to_the_end_of_its_run(own_home: 
     assert lines[1]["run_id"] == run_id
 
 
-def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) -> None:
+def test_a_complete_server_is_ready_and_reports_metrics(own_home: Path) -> None:
     with serving(own_home) as server, server.http() as http:
         ready = asking.get(f"{server.url}/readyz")
         assert ready.status_code == 200
@@ -89,7 +89,7 @@ def test_a_server_with_all_its_parts_is_ready_and_tells_figures(own_home: Path) 
         assert server.client_secret not in text and server.client_id not in text and "Nimbus" not in text
 
 
-def test_figures_need_a_token_or_are_not_there_where_the_settings_say_so(own_home: Path) -> None:
+def test_metrics_need_a_token_or_are_off_by_setting(own_home: Path) -> None:
     with serving(own_home, WHOHAS_METRICS="token") as server:
         assert asking.get(f"{server.url}/metrics").status_code == 401
         assert samples(server, Authorization=f"Bearer {server.token()}")
@@ -109,7 +109,7 @@ def test_a_full_disk_is_named(own_home: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_missing_is_named_and_nothing_of_it_is_told(own_home: Path) -> None:
+async def test_a_missing_thing_is_named_without_details(own_home: Path) -> None:
     with open_services(Settings(home=own_home)) as services:  # and no worker
         transport = httpx2.ASGITransport(create_app(services))
         async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:

@@ -55,7 +55,7 @@ def access(home: Path) -> list[tuple[Any, ...]]:
     return sorted((row["type"], row["name"], row["derived"]) for row in held)
 
 
-def test_an_old_home_reports_as_before_and_derives_with_the_next_load(old: Path) -> None:
+def test_an_old_home_reports_unchanged_until_the_next_load(old: Path) -> None:
     home = old / "home"
     runs = whohas(home, "runs")
     assert runs.returncode == 0 and len(runs.stdout.splitlines()) == 1 + len(REPORTS), runs.stderr

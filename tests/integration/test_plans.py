@@ -85,7 +85,7 @@ def test_a_run_does_what_was_planned_when_it_was_started(services: Services, mon
     assert "plan.late" not in {message.key for message in over.messages}
 
 
-def test_a_run_that_was_queued_without_a_plan_is_planned_now_and_says_so(services: Services) -> None:
+def test_a_queued_run_without_a_plan_is_planned_late(services: Services) -> None:
     run = started(services)
     with services.database.begin() as connection:
         connection.execute(sa.delete(tables.run_plan))
@@ -150,7 +150,7 @@ def test_a_replay_gives_the_same_rows(services: Services, report: str) -> None:
     assert sum(part.rows for part in replay.new_digest.parts) == over.rows
 
 
-def test_a_search_export_is_replayed_on_an_index_that_is_made_again(services: Services, tmp_path: Path) -> None:
+def test_a_search_export_is_replayed_on_a_rebuilt_index(services: Services, tmp_path: Path) -> None:
     run = services.runs.start("SEARCH_EXPORT", {"query": "name:a* OR status:*", "selectedFormats": ["CSV"]}, "ann")
     over = carried_out(services, run)
     record = services.runs.record(run)
@@ -220,7 +220,7 @@ def test_the_statement_and_a_replay_are_had_over_http(http: httpx2.Client, serve
     assert shown == text.text
 
 
-def test_a_digest_does_not_hang_on_the_order_and_sees_repeated_rows() -> None:
+def test_a_digest_ignores_the_order_and_counts_repeated_rows() -> None:
     columns = (ResultColumn("a", "text"), ResultColumn("b", "texts"), ResultColumn("c", "boolean"))
 
     def digest(values: str) -> tuple[int, int]:
@@ -255,7 +255,7 @@ def test_a_plan_is_the_same_after_it_was_kept(services: Services) -> None:
     assert plan.parts[0].statement.attributes["accounts"], "attributes may be read from columns"
 
 
-def test_names_of_two_columns_that_are_the_same_do_not_mix() -> None:
+def test_two_columns_of_one_name_do_not_mix() -> None:
     columns = (ResultColumn("Mail", "text"), ResultColumn("mail", "text"))
     sums = RowDigest()
     with duckdb.connect() as connection:

@@ -41,7 +41,7 @@ def wait_until_gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
-def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, mainly_sqlite: str) -> None:
+def test_a_million_row_run_survives_kill_9_of_the_server(big_home: Path, mainly_sqlite: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         workers = children(server.process.pid)
@@ -60,7 +60,7 @@ def test_a_run_of_a_million_rows_survives_kill_9_of_the_server(big_home: Path, m
         assert sorted(path.name for path in (big_home / "artefacts" / run_id).iterdir()) == ["2-accounts.csv"]
 
 
-def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home: Path, mainly_sqlite: str) -> None:
+def test_a_stopped_server_hands_its_run_back(big_home: Path, mainly_sqlite: str) -> None:
     with (
         serving(
             big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_DRAIN_SECONDS="0", WHOHAS_RUN_ATTEMPTS="1"
@@ -80,7 +80,7 @@ def test_a_stopped_server_hands_its_run_back_and_nothing_counts_as_lost(big_home
         assert [path.name for path in (big_home / "artefacts" / run_id).iterdir()] == ["2-accounts.csv"]
 
 
-def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, mainly_sqlite: str) -> None:
+def test_a_stopped_server_lets_a_short_run_end(big_home: Path, mainly_sqlite: str) -> None:
     with (
         serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite, WHOHAS_DRAIN_SECONDS="60") as server,
         server.http() as http,
@@ -92,9 +92,7 @@ def test_a_stopped_server_lets_its_run_end_if_that_is_soon(big_home: Path, mainl
 
 
 @pytest.mark.long
-def test_a_run_whose_server_is_killed_each_time_ends_as_a_failure_that_says_so(
-    big_home: Path, mainly_sqlite: str
-) -> None:
+def test_a_run_fails_after_its_server_was_killed_each_time(big_home: Path, mainly_sqlite: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         server.kill()
@@ -127,9 +125,7 @@ def test_a_run_whose_child_is_killed_is_tried_again(big_home: Path, mainly_sqlit
         assert "Traceback" not in server.log.read_text()
 
 
-def test_a_run_whose_child_is_killed_each_time_ends_as_a_failure_that_says_so(
-    big_home: Path, mainly_sqlite: str
-) -> None:
+def test_a_run_fails_after_its_child_was_killed_each_time(big_home: Path, mainly_sqlite: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         for attempt in (1, 2, 3):
@@ -179,9 +175,7 @@ def test_a_queued_run_is_cancelled_at_once(big_home: Path, mainly_sqlite: str) -
         assert result_when_over(http, first)["status"] == "SUCCESS"
 
 
-def test_a_cancel_that_a_dying_server_could_not_carry_out_is_carried_out_by_the_next(
-    big_home: Path, mainly_sqlite: str
-) -> None:
+def test_the_next_server_completes_the_cancel_of_a_dying_one(big_home: Path, mainly_sqlite: str) -> None:
     with serving(big_home, WHOHAS_DATABASE_URL=mainly_sqlite) as server, server.http() as http:
         run_id = start_and_wait_until_extracting(http)
         server.process.send_signal(signal.SIGSTOP)
@@ -196,6 +190,6 @@ def test_a_cancel_that_a_dying_server_could_not_carry_out_is_carried_out_by_the_
         assert not list((big_home / "spill").glob("*/*"))
 
 
-def test_a_second_server_on_the_same_home_is_refused_on_sqlite(big_home: Path) -> None:
+def test_sqlite_refuses_a_second_server_on_the_same_home(big_home: Path) -> None:
     with serving(big_home), pytest.raises(AssertionError, match="Another whohas already works on"), serving(big_home):
         pass

@@ -109,7 +109,7 @@ def runs_to_the_right(text: str) -> bool:
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_a_script_is_drawn_by_glyphs_and_comes_out_in_order(script: str, tmp_path: Path) -> None:
+def test_every_script_is_drawn_by_glyphs_and_extracted_in_order(script: str, tmp_path: Path) -> None:
     path = made(tmp_path, NAME_TEXT, [("row", SCRIPTS[script])])
     document = Printed(path)
     assert list(document.cells([2])) == [["row", SCRIPTS[script]]]
@@ -127,7 +127,7 @@ def test_words_from_right_to_left_come_out_in_their_order(script: str, tmp_path:
 @pytest.mark.parametrize(
     "char", ["\0", "\x1b", "\x7f", "\u202e", "\u2066", "\ufeff", "\u00ad", "\ue000", "\U0010ffff", "𠮷"]
 )
-def test_what_no_font_draws_is_printed_by_its_number_and_stays_itself_in_the_text(char: str, tmp_path: Path) -> None:
+def test_an_undrawable_character_is_printed_by_number_and_extracted(char: str, tmp_path: Path) -> None:
     document = Printed(made(tmp_path, NAME_TEXT, [("row", f"a{char}b")]))
     assert list(document.cells([2])) == [["row", f"a{char}b"]]
     assert f"[U+{ord(char):04X}]".encode() in re.sub(rb"\)?\[?\(|\)\]?(TJ)?", b"", document.content(0))
@@ -184,7 +184,7 @@ def test_the_title_block_says_what_the_report_is(tmp_path: Path) -> None:
         assert line in [re.sub(" +", " ", one).strip() for one in text.splitlines()]
 
 
-def test_every_page_has_the_header_row_its_number_and_the_run(tmp_path: Path) -> None:
+def test_every_page_has_header_row_number_and_run(tmp_path: Path) -> None:
     path = made(tmp_path, NAME_TEXT, [("a", "b")] * 500)
     pages = plain_text(path, "-raw").split("\f")[:-1]
     assert len(pages) == int(told(path)["Pages"]) > 5
@@ -207,7 +207,7 @@ def test_numbers_end_at_the_right_and_so_does_their_header(tmp_path: Path) -> No
     assert max(rights) - min(rights) < 0.1
 
 
-def test_times_are_in_the_zone_of_the_run_and_lists_and_nulls_as_people_read_them(tmp_path: Path) -> None:
+def test_times_lists_and_nulls_are_shown_as_people_expect(tmp_path: Path) -> None:
     columns = [ResultColumn(type, type) for type in ("time", "boolean", "texts", "text")]  # type: ignore[arg-type]
     rows = [(datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), True, ["a", "b; c"], None), (None, None, None, "x")]
     document = Printed(made(tmp_path, columns, rows, options=WriteOptions(zone="Europe/Berlin")))
@@ -232,14 +232,14 @@ def test_a_wide_report_lies(tmp_path: Path) -> None:
     assert told(path)["Page size"] == "841.89 x 595.28 pts (A4)"
 
 
-def test_a_row_longer_than_a_page_goes_on_on_the_next(tmp_path: Path) -> None:
+def test_a_row_longer_than_a_page_continues_on_the_next(tmp_path: Path) -> None:
     words = [f"word{n}" for n in range(20_000)]
     path = made(tmp_path, NAME_TEXT, [("first", " ".join(words)), ("second", "x")])
     found = [word for page in plain_text(path, "-raw").split("\f") for word in re.findall(r"\bword\d+\b", page)]
     assert found == words
 
 
-def test_more_columns_than_fit_go_on_on_further_pages_beside_the_keys(tmp_path: Path) -> None:
+def test_columns_beyond_the_page_continue_beside_the_keys(tmp_path: Path) -> None:
     columns = [ResultColumn("account", "text", key=True), *texts(*(f"column {n}" for n in range(300)))]
     rows = [[f"account {r}", *(f"{r}/{n}" for n in range(300))] for r in range(60)]
     document = Printed(made(tmp_path, columns, rows))
@@ -276,7 +276,7 @@ def in_dictionaries(rows: Extract) -> Extract:
     return dataclasses.replace(rows, path=path)
 
 
-def test_what_the_file_keeps_in_dictionaries_is_set_like_the_rest(tmp_path: Path) -> None:
+def test_dictionary_texts_of_the_file_are_typeset_like_others(tmp_path: Path) -> None:
     columns = [
         ResultColumn("name", "text"),
         ResultColumn("text", "text"),
@@ -294,7 +294,7 @@ def test_what_the_file_keeps_in_dictionaries_is_set_like_the_rest(tmp_path: Path
     assert rows.path.with_suffix(".pdf").read_bytes() == repeated.path.with_suffix(".pdf").read_bytes()
 
 
-def test_a_long_text_that_comes_again_and_again_is_not_all_set_at_once(tmp_path: Path) -> None:
+def test_a_repeated_long_text_is_not_typeset_all_at_once(tmp_path: Path) -> None:
     told_of: list[int] = []
     rows = in_dictionaries(extract(tmp_path, NAME_TEXT, *[("a", "a word " * 20_000)] * 400))
     (batch,) = rows.batches(1000, dictionaries=True)
@@ -354,7 +354,7 @@ def test_fonts_are_embedded_as_subsets_and_tell_their_text(tmp_path: Path) -> No
     assert path.stat().st_size < 300_000
 
 
-def test_two_runs_over_the_same_rows_differ_in_run_and_times_alone(tmp_path: Path) -> None:
+def test_two_runs_over_equal_rows_differ_only_in_metadata(tmp_path: Path) -> None:
     other = dataclasses.replace(ABOUT, run="f" * 32, started=datetime(2027, 11, 5, 6, 7, 8, tzinfo=UTC).timestamp())
     rows = [(name, text * 3) for name, text in SCRIPTS.items()] * 20
     first = made(tmp_path, NAME_TEXT, rows).read_bytes()

@@ -57,7 +57,7 @@ def check(path: Path, *names: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_each_file_in_it_is_the_file_that_is_written_without_it(engine: DuckDBConnection, tmp_path: Path) -> None:
+def test_each_file_in_a_zip_equals_the_file_alone(engine: DuckDBConnection, tmp_path: Path) -> None:
     statements = {
         "identities.csv": MANY,
         "none.csv": "SELECT 1, 'x' WHERE false",
@@ -87,7 +87,7 @@ def test_many_files_and_an_empty_one(tmp_path: Path) -> None:
     check(path)
 
 
-def test_the_same_bytes_make_the_same_zip_however_slowly_they_come(tmp_path: Path) -> None:
+def test_equal_bytes_make_equal_zips_at_any_speed(tmp_path: Path) -> None:
     zips: set[bytes] = set()
     for cut in (0, 309, 386, 20_000):
         path = tmp_path / f"{cut}.zip"
@@ -117,13 +117,13 @@ def test_the_time_of_a_file_is_that_of_the_run(tmp_path: Path, zone: timezone) -
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_clock_that_stands_at_1970_makes_a_zip_all_the_same(tmp_path: Path) -> None:
+def test_a_clock_at_1970_still_makes_a_zip(tmp_path: Path) -> None:
     fill(path := tmp_path / "out.zip", {"a.csv": b"a\n"}, datetime.fromtimestamp(0, UTC))
     assert zipfile.ZipFile(path).infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
 
 
 @pytest.mark.parametrize("too_large", [1, 100, 1_500, 4_000, 0xFFFFFFFF])
-def test_sizes_and_places_that_32_bits_cannot_tell_are_in_records_of_64(
+def test_sizes_beyond_32_bits_are_in_zip64_records(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_large: int
 ) -> None:
     monkeypatch.setattr(zip, "_TOO_LARGE", too_large)
@@ -159,7 +159,7 @@ def test_a_file_of_more_than_4_gib(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-def test_a_statement_that_fails_half_way_is_told_and_nothing_waits(
+def test_a_statement_that_fails_midway_is_reported_and_nothing_waits(
     engine: DuckDBConnection, tmp_path: Path, ordered: bool
 ) -> None:
     before = threading.active_count(), descriptors()
@@ -180,7 +180,7 @@ def test_a_writer_that_never_opens_its_place_leaves_nobody_waiting(tmp_path: Pat
         raise KeyError("nothing was written")
 
 
-def test_a_full_disk_is_told_rather_than_the_broken_pipe_that_it_makes(engine: DuckDBConnection) -> None:
+def test_a_full_disk_is_reported_instead_of_the_broken_pipe(engine: DuckDBConnection) -> None:
     with (
         pytest.raises(OSError, match="No space left"),
         zip.open_zip(Path("/dev/full"), NOON) as archive,
@@ -214,7 +214,7 @@ def work(folder: Path, *statements: tuple[str, int]) -> Work:
     return Work(parts, (), (output,), ABOUT, WriteOptions(), 256 << 20, 2, str(folder / "spill"))
 
 
-def test_the_child_of_a_run_writes_the_parts_one_after_another(tmp_path: Path) -> None:
+def test_a_child_writes_the_parts_one_after_another(tmp_path: Path) -> None:
     slow = MANY.replace("300000", "2000000")
     said = child(work(tmp_path, (slow, 2_000_000), ("SELECT 1, 'x' WHERE false", 0), (MANY, 1_000_000)))
     (file,) = said[-1]["files"]  # type: ignore[misc]
@@ -224,7 +224,7 @@ def test_the_child_of_a_run_writes_the_parts_one_after_another(tmp_path: Path) -
     assert zipfile.ZipFile(tmp_path / "out.zip").namelist() == ["part 0.csv", "part 1.csv", "part 2.csv"]
 
 
-def test_the_child_of_a_run_ends_when_a_later_part_fails(tmp_path: Path) -> None:
+def test_a_child_ends_when_a_later_part_fails(tmp_path: Path) -> None:
     said = child(work(tmp_path, (MANY, 0), (FAILS, 0)))
     assert "Could not convert" in str(said[-1]["failed"])
 

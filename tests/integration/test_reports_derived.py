@@ -70,7 +70,7 @@ def test_accounts_are_counted_where_no_document_counts(rig: Rig, tmp_path: Path)
     assert {row["id"]: row["accountCount"] for row in rows} == {"p": "2", "q": "0"}
 
 
-def test_one_person_in_two_sources_is_one_row_of_each_report(rig: Rig, tmp_path: Path) -> None:
+def test_one_person_in_two_sources_is_one_row(rig: Rig, tmp_path: Path) -> None:
     """An identity's id that a later load brings for another source too must not double those who report to it."""
     boss = {"id": "b", "name": "boss"}
     rig.write(

@@ -68,7 +68,7 @@ def age(path: Path) -> None:
         os.utime(one, (LONG_AGO, LONG_AGO))
 
 
-def test_files_go_by_age_and_the_run_stays_and_tells_of_them(services: Services) -> None:
+def test_files_expire_by_age_and_the_run_stays(services: Services) -> None:
     old, young = ended(services, 91), ended(services, 89)
     told: list[Removed] = []
     gone = retention(services, told, keep_files_days=90).sweep()
@@ -93,7 +93,7 @@ def test_the_oldest_files_go_where_all_take_too_much_room(services: Services) ->
     assert [bool(files(services, id)) for id in ids] == [True, False, False, True]
 
 
-def test_runs_go_by_their_own_age_with_what_hooks_were_told_of_them(services: Services) -> None:
+def test_runs_expire_by_age_with_their_webhook_messages(services: Services) -> None:
     services.webhooks.add("https://example.com/")
     old, young = ended(services, 401), ended(services, 399)
     gone = retention(services, keep_runs_days=400).sweep()
@@ -106,7 +106,7 @@ def test_runs_go_by_their_own_age_with_what_hooks_were_told_of_them(services: Se
     assert sent.waiting == 1
 
 
-def test_a_held_run_is_kept_whatever_the_settings_say_until_it_is_released(services: Services) -> None:
+def test_a_held_run_stays_until_it_is_released(services: Services) -> None:
     run_id = ended(services, 1000)
     services.retention.place_hold(run_id, "eve", "case 7")
     rules = retention(services, keep_files_days=1, keep_runs_days=1, keep_files_bytes=1)
@@ -178,7 +178,7 @@ def test_what_nobody_owns_goes_once_it_has_settled(services: Services) -> None:
     assert not spill.exists() and outside.read_text() == "kept"
 
 
-def test_a_dry_sweep_says_what_a_real_one_does_and_removes_nothing(services: Services) -> None:
+def test_a_dry_sweep_reports_what_a_real_one_removes(services: Services) -> None:
     ids = [ended(services, days) for days in (500, 100, 5, 1)]
     told: list[Removed] = []
     rules = retention(services, told, keep_files_days=90, keep_runs_days=400, keep_files_bytes=100)

@@ -54,7 +54,7 @@ def test_the_four_operations_answer_under_every_version(http: httpx2.Client, pre
     assert http.post(f"{prefix}/reports/{run['id']}/cancel").status_code == 204
 
 
-def test_the_four_operations_answer_in_the_form_of_the_newer_sdks(http: httpx2.Client) -> None:
+def test_newer_sdks_get_the_form_that_they_expect(http: httpx2.Client) -> None:
     run = start(http, "/reports/v1/run", sourceName="Nimbus CRM")
     while (result := http.get(f"/reports/v1/{run['id']}/result").json())["status"] is None:
         pass
@@ -63,7 +63,7 @@ def test_the_four_operations_answer_in_the_form_of_the_newer_sdks(http: httpx2.C
     assert http.post(f"/reports/v1/{run['id']}/cancel").status_code == 204
 
 
-def test_the_report_has_every_account_of_the_source_with_every_attribute(http: httpx2.Client) -> None:
+def test_the_report_has_every_account_with_every_attribute(http: httpx2.Client) -> None:
     accounts = accounts_of("Active Directory")
     run = start(http, application=accounts[0]["sourceId"], sourceName="Active Directory")
     result = result_when_over(http, run["id"])
@@ -116,7 +116,7 @@ def test_a_result_has_whole_numbers_and_real_dates(http: httpx2.Client) -> None:
     assert type(result["rows"]) is int and type(result["duration"]) is int
 
 
-def test_completed_answers_with_the_newest_completed_run_of_the_same_report(big_home: Path) -> None:
+def test_completed_returns_the_newest_completed_run_of_the_report(big_home: Path) -> None:
     body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
     with serving(big_home) as server, server.http() as http:
         first = http.post("/v2025/reports/run", json=body).json()["id"]
@@ -133,7 +133,7 @@ def test_completed_answers_with_the_newest_completed_run_of_the_same_report(big_
         assert http.get(path, params={"completed": "true"}).json()["id"] == second
 
 
-def test_a_report_that_is_switched_off_cannot_be_started_and_has_no_results(own_home: Path) -> None:
+def test_a_disabled_report_cannot_start_and_has_no_results(own_home: Path) -> None:
     with serving(own_home) as server, server.http() as http:
         run = start(http, sourceName="Nimbus CRM")
         result_when_over(http, run["id"])
@@ -146,7 +146,7 @@ def test_a_report_that_is_switched_off_cannot_be_started_and_has_no_results(own_
         assert http.get(f"/v2025/reports/{run['id']}/result").json()["status"] == "SUCCESS"
 
 
-def test_an_argument_that_means_nothing_is_ignored_and_the_run_says_so(http: httpx2.Client) -> None:
+def test_an_unknown_argument_is_ignored_with_a_message(http: httpx2.Client) -> None:
     run = start(http, sourceName="Ledger Database", correlatedOnly=True, defaultS3Bucket=True, sourcename="x")
     result = result_when_over(http, run["id"])
     texts = [message["localizedText"] for message in result["messages"]]
@@ -155,7 +155,7 @@ def test_an_argument_that_means_nothing_is_ignored_and_the_run_says_so(http: htt
     assert result["status"] == "SUCCESS"
 
 
-def test_a_file_that_does_not_exist_is_a_404_that_says_what_to_do(http: httpx2.Client) -> None:
+def test_a_missing_file_is_a_404_with_advice(http: httpx2.Client) -> None:
     run = start(http, sourceName="Nimbus CRM", selectedFormats=["CSV"], timeZone="Europe/Oslo")
     http.post(f"/v2025/reports/{run['id']}/cancel").raise_for_status()
     if result_when_over(http, run["id"])["status"] == "TERMINATED":
@@ -185,7 +185,7 @@ def test_a_run_reads_the_snapshot_that_it_started_with(own_home: Path) -> None:
         assert len(rows(file.text)) == count
 
 
-def test_a_run_over_old_data_ends_as_a_warning_with_its_file(home: Path) -> None:
+def test_a_run_over_old_data_ends_with_warning_and_file(home: Path) -> None:
     old = datetime.now(UTC) - timedelta(days=500)
     sources = [{"id": "hr", "name": "Old HR", "authoritative": True, "accountAttributes": [], "loaded": old}]
     publish(Warehouse(home / "warehouse"), sources, identities=[{"id": "1", "name": "ann", "sourceId": "hr"}])

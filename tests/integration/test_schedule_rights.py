@@ -87,7 +87,7 @@ def test_a_source_that_was_taken_away_is_reported_no_more(services: Services) ->
     assert (started, "reports on their own" in error) == (0, True), error
 
 
-def test_what_an_administrator_made_of_it_is_held_to_its_owner(services: Services) -> None:
+def test_a_clients_rights_end_where_its_owners_end(services: Services) -> None:
     caller, _ = of_user(services, UserLevel.SOURCE_ADMIN, SOURCES[0])
     add(services, caller, "ACCOUNTS", application=SOURCES[0])
     services.schedules.change("theirs", {"arguments": {"application": SOURCES[1]}})

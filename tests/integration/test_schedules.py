@@ -83,7 +83,7 @@ def test_many_servers_start_each_due_schedule_once(own_home: Path) -> None:
         assert len({one.last_run for one in servers[0].schedules.list()}) == DUE
 
 
-def test_a_report_that_is_still_running_is_not_started_a_second_time(services: Services) -> None:
+def test_a_running_report_is_not_started_a_second_time(services: Services) -> None:
     add(services)
     make_due(services.database)
     assert services.schedules.start_due() == 1
@@ -108,7 +108,7 @@ def test_a_schedule_that_cannot_start_says_why_and_goes_on(services: Services) -
     assert len(runs_of(services)) == 1
 
 
-def test_a_zone_that_is_gone_pauses_its_schedule_and_no_other(services: Services) -> None:
+def test_a_removed_zone_pauses_its_schedule_and_no_other(services: Services) -> None:
     add(services, "gone")
     add(services, "there")
     make_due(services.database)
@@ -129,7 +129,7 @@ def test_what_passed_in_a_pause_is_not_made_up_for(services: Services) -> None:
     assert runs_of(services) == []
 
 
-def test_a_start_that_fails_half_way_leaves_the_time_to_be_used(services: Services) -> None:
+def test_a_start_that_fails_midway_leaves_its_time_due(services: Services) -> None:
     add(services)
     make_due(services.database)
 

@@ -165,7 +165,7 @@ def test_a_large_load_that_is_not_indexed_yet_says_so(big_home: Path) -> None:
     assert whohas(big_home, "search", "a").stdout == "0 found\n"
 
 
-def test_what_there_is_not_makes_a_warning_and_the_file_is_there(http: httpx2.Client) -> None:
+def test_something_missing_makes_a_warning_and_a_file(http: httpx2.Client) -> None:
     run = start(http, query="nosuch:x OR name:alice*", indices=["identities"], columns="name,attributes.nope")
     result = result_when_over(http, run["id"])
     assert result["status"] == "WARNING"
@@ -220,7 +220,7 @@ def test_a_query_of_many_clauses_runs(http: httpx2.Client) -> None:
     assert result_when_over(http, run["id"])["rows"] == 2
 
 
-def test_a_search_over_an_empty_home_gives_files_with_a_header_alone(home: Path) -> None:
+def test_a_search_over_an_empty_home_gives_only_headers(home: Path) -> None:
     with serving(home) as server, server.http() as http:
         run = start(http, query="name:a*", columns="id,name,access.spread")
         result = result_when_over(http, run["id"])
@@ -277,7 +277,7 @@ def test_a_run_shows_the_statement_that_gave_its_rows(http: httpx2.Client, serve
     assert whohas(server.home, "show", "0" * 32).returncode == 1
 
 
-def test_a_load_makes_the_index_and_a_command_makes_it_later(home: Path) -> None:
+def test_a_load_makes_the_index_or_a_command_does_later(home: Path) -> None:
     done = whohas(home, "load", ACME)
     assert "Search index of snapshot 1 made in" in done.stdout
     folder = home / "warehouse" / "search" / "000000001"

@@ -700,7 +700,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @pytest.mark.engine
 @pytest.mark.property
-def test_queries_find_what_lucene_finds_and_are_rejected_where_lucene_rejects_them(corpus: Corpus) -> None:
+def test_queries_find_and_reject_what_lucene_does(corpus: Corpus) -> None:
     asked = [
         query
         for query in dict.fromkeys([*BY_HAND, *MALFORMED, *generated(400), *soups(400)])

@@ -27,7 +27,7 @@ def timed(query: str) -> tuple[bool, float]:
 @pytest.mark.long
 @pytest.mark.property
 @pytest.mark.parametrize("seed", range(4))
-def test_a_million_random_texts_are_read_or_refused_each_within_fifty_milliseconds(seed: int) -> None:
+def test_a_million_random_queries_each_end_within_fifty_milliseconds(seed: int) -> None:
     draw = chance(seed)
     pieces = [
         *"ab1:()[]{}\"\\/*?~^+-!&|@'<>=. \t", "AND", " OR ", "NOT ", "&&", " TO ", "name:", "@accounts(", "\\u0041", "/x/",

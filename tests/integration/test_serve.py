@@ -28,7 +28,7 @@ def test_sourcing_dev_env_is_all_that_a_script_needs(home: Path, source: str) ->
         assert done.stdout.splitlines() == list(server.sail.values())
 
 
-def test_a_second_start_keeps_the_dev_client_and_gives_it_a_new_secret(home: Path) -> None:
+def test_a_second_start_gives_the_dev_client_a_new_secret(home: Path) -> None:
     with serving(home) as first:
         pass
     with serving(home) as second:
@@ -39,7 +39,7 @@ def test_a_second_start_keeps_the_dev_client_and_gives_it_a_new_secret(home: Pat
         assert second.token()
 
 
-def test_a_second_server_on_the_same_home_is_refused_and_changes_nothing(home: Path) -> None:
+def test_a_second_server_on_a_home_is_refused_without_changes(home: Path) -> None:
     with serving(home) as server:
         before = (home / "dev.env").read_text()
         done = whohas(home, "serve", "--dev", "--port", "0")
@@ -90,7 +90,7 @@ def test_a_signal_stops_it_in_order(home: Path, number: signal.Signals) -> None:
         assert server.process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_a_client_that_does_not_read_cannot_keep_it_from_stopping(home: Path) -> None:
+def test_a_client_that_does_not_read_cannot_delay_the_stop(home: Path) -> None:
     many_accounts(home / "warehouse", 200_000)
     with serving(home) as server, server.http() as http:
         run = http.post(

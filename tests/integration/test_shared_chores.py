@@ -36,7 +36,7 @@ def removals(cluster: Cluster) -> list[str]:
 
 
 @pytest.mark.long
-def test_due_schedules_hooks_and_sweeps_are_done_once_by_several_workers(own_home: Path, postgres: Postgres) -> None:
+def test_several_workers_do_each_due_task_once(own_home: Path, postgres: Postgres) -> None:
     url = postgres.ready_database()
     database = create_engine(url)
     with receiving() as receiver, running_cluster(own_home, url, servers=2, workers=3, **MANY) as cluster:

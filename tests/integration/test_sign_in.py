@@ -112,7 +112,7 @@ def console(running: Server) -> Iterator[Console]:
     yield Console(running.url, made.client.id, made.secret, secrets.token_urlsafe(48))
 
 
-def test_a_user_signs_in_on_our_page_and_gets_a_token_that_acts_as_they_do(console: Console) -> None:
+def test_a_user_signs_in_and_the_token_acts_for_them(console: Console) -> None:
     page = console.page()
     assert page.status_code == 200
     fields = hidden_fields(page.text)
@@ -162,7 +162,7 @@ def test_the_page_carries_no_script_and_cannot_be_framed(console: Console) -> No
         {"redirect_uri": "http://127.0.0.1:1/cb\x85"},
     ],
 )
-def test_a_request_of_an_unknown_program_or_address_is_sent_nowhere(console: Console, changed: dict[str, str]) -> None:
+def test_an_unknown_program_or_address_gets_no_redirect(console: Console, changed: dict[str, str]) -> None:
     for response in (console.page(**changed), console.sign_in(**changed)):
         assert response.status_code == 400
         assert "form-action 'self';" in response.headers["Content-Security-Policy"]
@@ -180,7 +180,7 @@ def test_a_request_of_an_unknown_program_or_address_is_sent_nowhere(console: Con
         ({"scope": "everything"}, "invalid_scope"),
     ],
 )
-def test_a_wrong_request_of_a_known_program_goes_back_with_the_code_of_rfc_6749(
+def test_a_wrong_request_returns_with_the_code_of_rfc_6749(
     console: Console, changed: dict[str, str], error: str
 ) -> None:
     for response in (console.page(**changed), console.sign_in(**changed)):
@@ -253,9 +253,7 @@ def test_a_code_is_good_once(console: Console) -> None:
         {"code": "\0"},
     ],
 )
-def test_a_code_is_for_its_client_address_and_verifier_and_a_wrong_try_uses_it_up(
-    console: Console, changed: dict[str, str]
-) -> None:
+def test_a_code_is_bound_to_its_request_and_used_once(console: Console, changed: dict[str, str]) -> None:
     code = console.code()
     refused = console.redeem(**{"code": code, **changed})
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
@@ -263,7 +261,7 @@ def test_a_code_is_for_its_client_address_and_verifier_and_a_wrong_try_uses_it_u
         assert console.redeem(code).status_code == 400
 
 
-def test_a_wrong_secret_of_the_program_is_refused_and_the_right_one_is_not_needed(console: Console) -> None:
+def test_the_programs_secret_is_optional_but_a_wrong_one_refused(console: Console) -> None:
     assert console.redeem(console.code(), client_secret=console.client_secret).status_code == 200
     assert console.redeem(console.code(), client_secret="wrong").status_code == 400
 
@@ -289,7 +287,7 @@ def test_whoever_guesses_a_password_waits_and_the_page_says_so(console: Console)
     assert console.sign_in().status_code == 303, "others do not wait"
 
 
-def test_whoever_guesses_a_clients_secret_waits_and_a_right_one_never_does(console: Console) -> None:
+def test_guessing_a_clients_secret_delays_only_the_guesser(console: Console) -> None:
     form = {"grant_type": "client_credentials", "client_id": "f" * 32}
     statuses = [
         asking.post(f"{console.url}/oauth/token", data={**form, "client_secret": f"x{number}"}).status_code

@@ -52,7 +52,7 @@ def test_two_hundred_identical_starts_from_four_processes_are_one_run(home: Path
         assert result_when_over(http, ids.pop())["rows"] == 1_000
 
 
-def test_identical_starts_over_http_are_one_run_and_different_ones_are_not(home: Path) -> None:
+def test_only_identical_starts_over_http_share_a_run(home: Path) -> None:
     many_accounts(home / "warehouse", 400_000)
     body = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "sourceName": "Big Directory"}}
     with serving(home) as server, server.http() as http:
@@ -68,7 +68,7 @@ def test_identical_starts_over_http_are_one_run_and_different_ones_are_not(home:
         assert start("/v2025") != first
 
 
-def test_a_report_that_is_set_to_be_concurrent_runs_as_often_as_it_is_started(home: Path) -> None:
+def test_a_concurrent_report_starts_as_often_as_it_is_asked(home: Path) -> None:
     many_accounts(home / "warehouse", 200_000)
     body = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
     with serving(home, WHOHAS_CONCURRENT_REPORTS="ACCOUNTS") as server, server.http() as http:

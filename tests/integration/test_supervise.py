@@ -57,7 +57,7 @@ def test_a_run_whose_snapshot_has_gone_fails_and_says_so(bench: Bench) -> None:
     assert failure(bench.carry_out(run)) == "There is no snapshot 1. Start the report again."
 
 
-def test_a_run_for_which_no_folder_can_be_made_fails_and_says_so(bench: Bench) -> None:
+def test_a_run_without_its_folder_fails_with_the_reason(bench: Bench) -> None:
     run = bench.start()
     bench.supervisor.artefacts.root.write_text("in the way")
     assert "The system refused a file" in failure(bench.carry_out(run))
@@ -70,7 +70,7 @@ def test_a_file_that_somebody_removed_is_told_as_such(bench: Bench) -> None:
         bench.runs.get_artifact(done.id, "csv")
 
 
-def test_a_run_that_is_claimed_is_under_way_until_it_is_over(bench: Bench) -> None:
+def test_a_claimed_run_is_in_progress_until_it_ends(bench: Bench) -> None:
     run = bench.start()
     (claimed,) = bench.supervisor.claim({Lane("all", 1): 1})
     assert bench.supervisor.claimed_run_ids() == [run.id]
@@ -86,7 +86,7 @@ def test_a_worker_without_its_lease_claims_nothing(bench: Bench) -> None:
     assert bench.supervisor.claim({Lane("all", 1): 1}) == []
 
 
-def test_a_run_that_is_cancelled_before_its_turn_is_never_carried_out(bench: Bench) -> None:
+def test_a_run_cancelled_in_the_queue_never_executes(bench: Bench) -> None:
     run = bench.start()
     bench.runs.cancel(run.id)
     over = bench.carry_out(run)
@@ -102,7 +102,7 @@ def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: s
     assert "longer than the 1 second that a run may take" in failure(bench.carry_out(bench.start()))
 
 
-def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(
+def test_only_the_launcher_with_too_many_runs_is_refused(
     home: Path, database_url: str, fork_server: ForkServer
 ) -> None:
     bench = Bench(home, database_url, fork_server, runs_per_launcher=2)
@@ -117,9 +117,7 @@ def test_a_launcher_with_too_many_runs_is_refused_and_others_are_not(
     bench.start("ann", "+03:00")
 
 
-def test_a_launcher_cannot_start_too_many_by_starting_them_at_once(
-    home: Path, database_url: str, fork_server: ForkServer
-) -> None:
+def test_starts_at_once_cannot_exceed_a_launchers_limit(home: Path, database_url: str, fork_server: ForkServer) -> None:
     bench = Bench(home, database_url, fork_server, runs_per_launcher=3)
 
     def start(hour: int) -> bool:

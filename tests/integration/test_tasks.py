@@ -66,9 +66,7 @@ def text_of(response: httpx2.Response, status: int = 400) -> str:
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
-def test_a_run_is_a_task_under_every_prefix_with_all_that_clients_require(
-    http: httpx2.Client, runs: dict[str, str], prefix: str
-) -> None:
+def test_a_run_is_a_complete_task_under_every_prefix(http: httpx2.Client, runs: dict[str, str], prefix: str) -> None:
     task = http.get(f"{prefix}/{runs['ACCOUNTS']}").raise_for_status().json()
     assert set(task) >= REQUIRED
     assert [name for name in REQUIRED if task[name] is None] == ["parentName"]
@@ -178,7 +176,7 @@ def test_a_patch_cannot_change_what_a_task_came_to(http: httpx2.Client, runs: di
         assert says in text_of(http.patch(path, json=wrong)), wrong
 
 
-def test_a_patch_to_terminated_cancels_and_the_pending_list_tells_of_the_run(big_home: Path) -> None:
+def test_a_patch_to_terminated_cancels_a_pending_run(big_home: Path) -> None:
     with serving(big_home) as server, server.http() as http:
         body = {"reportType": "ACCOUNTS", "arguments": {"application": "big"}}
         run_id = http.post("/v2025/reports/run", json=body).json()["id"]

@@ -40,7 +40,7 @@ def spans(receiver: Receiver) -> list[Any]:
     return found
 
 
-def test_a_trace_goes_from_the_callers_own_to_the_phases_of_the_child(own_home: Path) -> None:
+def test_a_trace_spans_from_the_caller_to_the_child(own_home: Path) -> None:
     pytest.importorskip("opentelemetry.sdk", reason="the extra whohas[otel] is not installed")
     with receiving() as receiver:
         with serving(own_home, WHOHAS_OTLP_ENDPOINT=receiver.url) as server, server.http() as http:

@@ -67,7 +67,7 @@ def after(database: sa.Engine, before: RunState, statement: Statement, run: Run 
     return now.state
 
 
-def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.Engine) -> None:
+def test_statements_use_exactly_the_declared_transitions(database: sa.Engine) -> None:
     taken = {(None, RunState.QUEUED, "insert")}
     for state in RunState:
         for name, statement in STATEMENTS:
@@ -77,7 +77,7 @@ def test_the_statements_take_the_ways_that_there_are_and_no_others(database: sa.
     assert taken == {(way.before, way.after, way.statement) for way in TRANSITIONS}
 
 
-def test_a_hook_is_told_once_of_each_way_in_which_a_run_ends_and_of_nothing_else(database: sa.Engine) -> None:
+def test_a_webhook_gets_one_message_for_each_end_of_run(database: sa.Engine) -> None:
     with database.begin() as connection:
         connection.execute(
             sa.insert(webhook_table).values(

@@ -80,7 +80,7 @@ def serve(home: Path, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("proxies", ["", "127.0.0.1"])
-def test_who_says_to_be_somebody_else_is_believed_from_trusted_proxies_alone(home: Path, proxies: str) -> None:
+def test_only_trusted_proxies_may_forward_addresses(home: Path, proxies: str) -> None:
     with serving(home, WHOHAS_TRUSTED_PROXIES=proxies) as server:
         statuses = [
             asking.post(

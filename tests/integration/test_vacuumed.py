@@ -120,7 +120,7 @@ def test_a_queued_run_whose_files_were_vacuumed_says_so(bench: Bench) -> None:
     assert (again.state, again.snapshot) == (RunState.SUCCEEDED, 2)
 
 
-def test_a_queued_run_does_not_need_the_log_of_its_tables(bench: Bench) -> None:
+def test_a_queued_run_does_not_need_the_log_of_tables(bench: Bench) -> None:
     run = bench.start()
     load(bench.warehouse, 2)
     for log in bench.warehouse.root.glob("*/_delta_log/*0000.json"):
@@ -213,7 +213,7 @@ def test_an_index_is_kept_while_a_run_reads_it(bench: Bench, tmp_path: Path) -> 
     assert not index.is_built(bench.warehouse.snapshot(2)), "nobody reads it any more"
 
 
-def test_an_index_removed_by_hand_under_a_run_costs_one_attempt(bench: Bench, tmp_path: Path) -> None:
+def test_removing_an_index_during_a_run_costs_one_attempt(bench: Bench, tmp_path: Path) -> None:
     load(bench.warehouse, 2)
     here, go = waiting_children(bench, tmp_path)
     run = search(bench, "load2")

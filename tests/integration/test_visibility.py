@@ -53,7 +53,7 @@ def looks(http: httpx2.Client, run_id: str) -> set[int]:
     }
 
 
-def test_a_run_is_seen_by_its_launcher_and_by_administrators_and_is_a_404_to_others(calling: Calling) -> None:
+def test_only_the_launcher_and_administrators_see_a_run(calling: Calling) -> None:
     ann, bob = calling("ann", "CERT_ADMIN"), calling("bob", "ROLE_ADMIN")
     run_id = start(ann, "IDENTITIES", selectedFormats=["CSV"]).json()["id"]
     assert result_when_over(ann, run_id)["status"] == "SUCCESS"
@@ -81,7 +81,7 @@ def test_lists_of_tasks_count_and_show_what_the_caller_sees(calling: Calling) ->
     assert bob.patch(f"/v2025/task-status/{run_id}", json=ending).status_code == 404
 
 
-def test_a_stream_of_all_runs_tells_of_those_that_the_caller_sees(calling: Calling) -> None:
+def test_a_stream_of_all_runs_has_the_visible_ones(calling: Calling) -> None:
     ann, bob = calling("ann", "CERT_ADMIN"), calling("bob", "CERT_ADMIN")
     with bob.stream("GET", "/whohas/runs/events") as stream:
         lines = stream.iter_lines()
@@ -165,9 +165,7 @@ def test_a_source_administrator_has_reports_on_their_own_sources_alone(calling: 
         assert start(calling(f"{level} of none", level), "ACCOUNTS", application=source).status_code == 403
 
 
-def test_a_source_that_is_taken_away_takes_the_runs_on_it_along(
-    calling: Calling, access: AuthServices, server: Server
-) -> None:
+def test_losing_a_source_loses_the_runs_on_it(calling: Calling, access: AuthServices, server: Server) -> None:
     done = whohas(server.home, "user", "create", "ann of hr", "--level", "SOURCE_ADMIN", "--source", "Active Directory")
     assert done.returncode == 0, done.stderr
     person = access.users.get("ann of hr")

@@ -36,7 +36,7 @@ def test_the_first_start_imports_nothing_and_finds_connections(acme_home: Path, 
     assert not imported
 
 
-def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: Path) -> None:
+def test_a_home_with_missing_or_damaged_data_is_still_served(home: Path) -> None:
     with open_services(Settings(home=home)) as services:
         services.warm_up()
         manifests = home / "warehouse" / "manifests"
@@ -45,7 +45,7 @@ def test_a_home_without_data_or_with_damaged_data_is_served_all_the_same(home: P
         services.warm_up()
 
 
-def test_what_children_are_forked_from_is_there_before_the_first_run_and_no_child_is(home: Path) -> None:
+def test_the_fork_server_is_ready_before_the_first_run(home: Path) -> None:
     with serving(home) as server:
         assert len(fork_servers(server.process.pid)) == 1
         assert not children(server.process.pid)

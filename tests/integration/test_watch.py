@@ -58,7 +58,7 @@ def watched(http: httpx2.Client, path: str, **headers: str) -> list[Event]:
         return list(events(answer.iter_lines()))
 
 
-def test_a_run_is_told_of_until_it_is_over_and_a_client_that_comes_back_goes_on(big_home: Path) -> None:
+def test_a_stream_resumes_and_ends_with_the_run(big_home: Path) -> None:
     with serving(big_home) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).json()["id"]
         path = f"/whohas/runs/{run_id}/events"
@@ -75,7 +75,7 @@ def test_a_run_is_told_of_until_it_is_over_and_a_client_that_comes_back_goes_on(
         assert watched(http, path, **{"Last-Event-ID": "nonsense \x7f"}) == [told[-1]]
 
 
-def test_all_runs_are_told_of_those_that_begin_later_too_and_a_server_that_stops_ends_the_stream(
+def test_a_stream_includes_later_runs_and_ends_with_the_server(
     own_home: Path,
 ) -> None:
     told: list[Event] = []

@@ -84,7 +84,7 @@ def contents(file: Path | BytesIO) -> dict[str, str]:
         return {name: opened.read(name).decode() for name in opened.namelist()}
 
 
-def test_its_file_is_one_zip_that_is_asked_for_as_csv(ours: Server) -> None:
+def test_a_zipped_report_is_asked_for_as_csv(ours: Server) -> None:
     before = time.time()
     with ours.http() as http:
         run = http.post("/v2025/reports/run", json={"reportType": "OUR_PARTS"}).raise_for_status().json()
@@ -139,14 +139,14 @@ COLUMNS = (ResultColumn("n", "integer"),)
 ONE, TWO = Statement("SELECT 1", COLUMNS), Statement("SELECT 2", COLUMNS)
 
 
-def test_the_sql_of_a_plan_names_its_parts_where_there_are_several() -> None:
+def test_the_sql_of_a_plan_names_several_parts() -> None:
     assert Plan({}, ONE).sql == Plan({}, parts=(ReportPart("one", ONE),)).sql == "SELECT 1"
     assert (
         Plan({}, parts=(ReportPart("one", ONE), ReportPart("two", TWO))).sql == "-- one\nSELECT 1;\n\n-- two\nSELECT 2;"
     )
 
 
-def test_a_plan_has_one_statement_or_parts_with_names_of_their_own() -> None:
+def test_a_plan_has_one_statement_or_named_parts() -> None:
     for wrong in (lambda: Plan({}), lambda: Plan({}, ONE, parts=(ReportPart("one", ONE),))):
         with pytest.raises(ValueError, match="one statement, or parts"):
             wrong()
@@ -154,7 +154,7 @@ def test_a_plan_has_one_statement_or_parts_with_names_of_their_own() -> None:
         Plan({}, parts=(ReportPart("one", ONE), ReportPart("one", TWO)))
 
 
-def test_a_table_that_two_parts_read_has_the_files_of_both(tmp_path: Path) -> None:
+def test_a_table_of_two_parts_has_the_files_of_both(tmp_path: Path) -> None:
     snapshot = publish(Warehouse(tmp_path), SOURCES, ACCOUNTS)
 
     def files(*partitions: frozenset[str] | None) -> tuple[TableFiles, ...]:

@@ -120,7 +120,7 @@ def test_a_folder_that_takes_no_file_is_a_clear_error(tmp_path: Path) -> None:
         assert refused.value.errno == number
 
 
-def test_a_folder_without_the_right_to_write_is_a_clear_error() -> None:
+def test_a_folder_without_write_permission_is_a_clear_error() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with somebody(), pytest.raises(PermissionError, match=r"a\.txt'$"):
@@ -148,7 +148,7 @@ def test_a_folder_in_the_place_of_the_file_stays(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.rglob("*")] == ["a.txt", "b"]
 
 
-def test_a_disk_that_does_not_take_the_name_has_no_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_rejects_the_name_leaves_no_new_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # a disk that fails at this moment cannot be had, so it is played
     def fail(path: Path) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))

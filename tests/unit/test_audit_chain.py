@@ -51,7 +51,7 @@ def texts(chain: list[ChainLine]) -> list[str]:
     return [line.text for line in chain]
 
 
-def test_an_event_is_a_cloudevent_that_names_the_one_before_it(chain: list[ChainLine]) -> None:
+def test_an_event_is_a_cloudevent_that_names_its_predecessor(chain: list[ChainLine]) -> None:
     first, second = json.loads(chain[0].text), json.loads(chain[1].text)
     required = {"id", "source", "type", "specversion", "time", "subject", "datacontenttype"}
     assert required <= set(first)
@@ -171,7 +171,7 @@ def test_what_was_done_to_a_trail_is_found(
     assert list(found(tmp_path, work(texts), chain[-1]).faults) == faults
 
 
-def test_everything_after_a_line_written_anew_is_found_by_the_head_alone(
+def test_the_chain_head_reveals_changes_after_a_rewritten_line(
     tmp_path: Path, chain: list[ChainLine], texts: list[str]
 ) -> None:
     other = a_chain(6, ChainHead(chain[2].sequence, chain[2].hash))

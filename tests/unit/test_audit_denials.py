@@ -44,7 +44,7 @@ def test_a_denial_has_its_event_at_once(settings: Settings) -> None:
         assert data["reason"] == "The token is empty."
 
 
-def test_many_from_one_address_are_ten_events_and_one_that_counts_the_others(settings: Settings) -> None:
+def test_many_denials_of_one_address_become_few_events(settings: Settings) -> None:
     with outbox(settings) as database:
         denials = DenialLog(database)
         for _ in range(500):
@@ -68,7 +68,7 @@ def test_a_known_caller_has_more_events_of_its_own(settings: Settings) -> None:
         assert len(told(settings, database)) == EVENTS_PER_CALLER + 1
 
 
-def test_a_flood_from_everywhere_costs_a_bounded_number_of_events_and_counts_everything(settings: Settings) -> None:
+def test_a_flood_of_denials_costs_few_events_and_all_count(settings: Settings) -> None:
     with outbox(settings) as database:
         denials = DenialLog(database)
         floods = MAX_WINDOWS + 2_000

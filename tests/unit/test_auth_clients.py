@@ -33,7 +33,7 @@ def test_the_id_and_secret_of_a_new_client_are_accepted(clients: Clients) -> Non
     assert len(made.secret) == 64
 
 
-def test_the_secret_is_not_in_the_database_nor_in_a_repr(clients: Clients, database: sa.Engine) -> None:
+def test_the_secret_is_neither_stored_nor_shown(clients: Clients, database: sa.Engine) -> None:
     made = clients.create("nightly export")
     with database.connect() as connection:
         row = connection.execute(sa.text("SELECT * FROM client")).one()
@@ -49,7 +49,7 @@ def test_a_wrong_secret_is_refused(clients: Clients, secret: str) -> None:
 
 
 @pytest.mark.parametrize("client_id", ["", "0" * 32, "x", "\0", "' OR 1=1 --", "A" * 100_000])
-def test_an_unknown_id_is_refused_with_the_same_words_as_a_wrong_secret(clients: Clients, client_id: str) -> None:
+def test_an_unknown_id_is_refused_like_a_wrong_secret(clients: Clients, client_id: str) -> None:
     made = clients.create("a")
     with pytest.raises(Unauthorized) as unknown:
         clients.verify(client_id, made.secret)
@@ -74,7 +74,7 @@ def test_a_revoked_client_is_refused_and_stays_in_the_list(clients: Clients) -> 
     assert clients.list() == [revoked]
 
 
-def test_a_renewed_client_has_a_new_secret_and_the_old_one_is_refused(clients: Clients) -> None:
+def test_a_new_secret_replaces_the_old_one(clients: Clients) -> None:
     made = clients.create("a")
     renewed = clients.rotate_secret(made.client.id)
     assert renewed.client == made.client, "its tokens go on"
@@ -127,7 +127,7 @@ def test_an_unknown_scope_is_refused_with_those_there_are(clients: Clients) -> N
         "http://127.0.0.2/",
     ],
 )
-def test_an_address_that_users_should_not_be_sent_to_is_refused(clients: Clients, address: str) -> None:
+def test_a_dangerous_redirect_address_is_refused(clients: Clients, address: str) -> None:
     with pytest.raises(InvalidArguments, match="no address to send users back to"):
         clients.create("console", redirects=[address])
 

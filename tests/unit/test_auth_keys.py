@@ -51,7 +51,7 @@ def test_a_damaged_secrets_key_is_named_with_what_to_do(home: Path, content: str
         open_keys(home)
 
 
-def test_after_a_rotation_the_new_key_signs_and_the_old_one_is_still_known(home: Path) -> None:
+def test_after_a_rotation_both_keys_are_known(home: Path) -> None:
     keys, elsewhere = open_keys(home).signing, open_keys(home).signing
     old = keys.signing_key()
     new = keys.rotate()
@@ -97,7 +97,7 @@ def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:
     assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id != first.id
 
 
-def test_a_key_is_removed_only_when_no_token_of_it_can_be_out(home: Path) -> None:
+def test_a_key_outlives_its_last_valid_token(home: Path) -> None:
     keys = SigningKeys(_opened(home), lifetime=3600, period=0)
     _made_ago(keys.signing_key().path, timedelta(days=9))
     oldest = SigningKeys(_opened(home), lifetime=3600, period=0).signing_key().id

@@ -42,7 +42,7 @@ def counts(request: pytest.FixtureRequest, database: sa.Engine) -> WindowCounter
     return MemoryWindowCounter() if request.param == "memory" else DatabaseWindowCounter(database)
 
 
-def test_a_window_counts_from_its_first_event_and_starts_anew_when_it_ended(counts: WindowCounter) -> None:
+def test_a_window_counts_from_its_first_event_and_restarts(counts: WindowCounter) -> None:
     window = PATIENCE_SECONDS
     assert [counts.add("a", window).events for _ in range(3)] == [1, 2, 3]
     assert counts.get("a").events == 3
@@ -96,7 +96,7 @@ def test_whoever_guesses_waits_and_others_do_not(counts: WindowCounter) -> None:
     guesses.check("other", "10.0.0.1")
 
 
-def test_a_script_with_an_old_secret_does_not_keep_the_one_with_the_new_secret_out(counts: WindowCounter) -> None:
+def test_an_old_secret_in_use_does_not_lock_others_out(counts: WindowCounter) -> None:
     guesses = LoginThrottle(counts)
     for _ in range(5 * MAX_WRONG):
         guesses.check("id", "10.0.0.1")

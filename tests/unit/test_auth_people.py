@@ -32,7 +32,7 @@ def test_a_user_signs_in_with_name_and_password(people: Users) -> None:
     assert (ann.levels, ann.has_password) == ((UserLevel.REPORT_ADMIN,), True)
 
 
-def test_a_password_is_kept_as_scrypt_with_a_salt_of_its_own(people: Users, database: sa.Engine) -> None:
+def test_a_password_is_stored_as_scrypt_with_its_own_salt(people: Users, database: sa.Engine) -> None:
     for name in ("ann", "bob"):
         people.create(name, ["ORG_ADMIN"], password=PASSWORD)
     with database.connect() as connection:

@@ -110,7 +110,7 @@ def test_after_the_engine_was_disposed_of_it_is_asked_anew(database: sa.Engine) 
     assert asked.times == 2
 
 
-def test_many_threads_never_get_an_answer_that_is_older_than_their_question(database: sa.Engine) -> None:
+def test_a_cached_answer_is_never_older_than_its_question(database: sa.Engine) -> None:
     asked = Asked(database)
     stale: list[tuple[int, int]] = []
     newest = 0
@@ -144,7 +144,7 @@ def test_a_value_is_made_again_once_it_is_too_old() -> None:
     assert cache.get("a", made, seconds=0) == 2
 
 
-def test_a_value_that_is_made_while_the_cache_is_cleared_is_not_kept() -> None:
+def test_a_value_computed_while_the_cache_is_cleared_is_dropped() -> None:
     cache: Cache[str] = Cache(10)
 
     def make() -> str:

@@ -50,7 +50,7 @@ def database(tmp_path: Path) -> Iterator[sa.Engine]:
 
 
 @pytest.mark.parametrize("days", JUMPS)
-def test_a_window_of_a_limit_ends_when_the_clock_goes_back(
+def test_a_rate_limits_window_ends_when_the_clock_goes_back(
     database: sa.Engine, monkeypatch: pytest.MonkeyPatch, days: float
 ) -> None:
     clock, counts = Clock(monkeypatch, throttle), DatabaseWindowCounter(database)
@@ -138,7 +138,7 @@ def test_a_key_of_the_future_signs_nothing(home: Path, monkeypatch: pytest.Monke
     assert open_keys(home).signing.signing_key().id == alone.id, "it is made once"
 
 
-def test_the_code_of_a_sign_in_does_not_outlive_its_minute(
+def test_a_sign_in_code_expires_after_a_minute(
     database: sa.Engine, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = Users(database).create("ann", ["REPORT_ADMIN"])
@@ -178,7 +178,7 @@ def due(database: sa.Engine) -> list[datetime]:
 
 @pytest.mark.parametrize("cron", ["* * * * *", "7 * * * *", "0 6 * * *", "0 6 * * MON", "30 2 1 1 *"])
 @pytest.mark.parametrize("days", [2 / 24, DAY, YEAR])
-def test_a_schedule_does_not_wait_for_a_clock_that_was_ahead(
+def test_a_schedule_does_not_wait_for_a_fast_clock(
     database: sa.Engine, planned: Schedules, cron: str, days: float
 ) -> None:
     at = repository.now()
@@ -189,7 +189,7 @@ def test_a_schedule_does_not_wait_for_a_clock_that_was_ahead(
     assert planned.correct_next_times() == 0
 
 
-def test_times_that_a_clock_repeats_for_minutes_do_not_count_again(database: sa.Engine, planned: Schedules) -> None:
+def test_times_that_a_clock_repeats_do_not_count_twice(database: sa.Engine, planned: Schedules) -> None:
     for back in (timedelta(seconds=2), timedelta(minutes=59)):
         fired = repository.now() + back
         insert(database, "* * * * *", service.next_time("* * * * *", "UTC", fired), fired)
@@ -206,7 +206,7 @@ def test_schedules_that_are_right_stay(database: sa.Engine, planned: Schedules) 
 
 
 @pytest.mark.parametrize(("days", "comes"), [(-1, True), (0.4, False), (1.1, True), (YEAR, True)])
-def test_a_message_of_a_webhook_waits_no_longer_than_a_day(database: sa.Engine, days: float, comes: bool) -> None:
+def test_a_webhook_message_is_sent_within_a_day(database: sa.Engine, days: float, comes: bool) -> None:
     at = repository.now()
     with database.begin() as connection:
         hook = {"id": "h" * 32, "url": "https://example.com/", "report_type": None, "created": at, "disabled": ""}
@@ -219,7 +219,7 @@ def test_a_message_of_a_webhook_waits_no_longer_than_a_day(database: sa.Engine, 
         assert len(webhook_messages.claim(connection, at, at + timedelta(seconds=120), 10)) == int(comes)
 
 
-def test_a_run_that_a_wrong_clock_created_or_ended_ends_after_it_began(database: sa.Engine) -> None:
+def test_a_run_under_a_wrong_clock_ends_after_it_began(database: sa.Engine) -> None:
     with database.begin() as connection:
         ahead = queued_run(1, 0)
         assert repository.insert(connection, ahead, single_flight=False)
@@ -286,7 +286,7 @@ def started(database: sa.Engine, number: int, at: datetime) -> None:
 
 
 @pytest.mark.parametrize("days", [2, YEAR, -2, -YEAR])
-def test_nothing_goes_for_its_age_for_a_day_after_the_clock_jumped(database: sa.Engine, days: float) -> None:
+def test_nothing_expires_for_a_day_after_a_clock_jump(database: sa.Engine, days: float) -> None:
     clock, noting = Steady(), Noting(database)
     one = Sweeper(noting, lambda: clock.wall, lambda: clock.steady)  # type: ignore[arg-type]
     one.sweep()

@@ -150,7 +150,7 @@ def test_a_commit_of_another_connection_is_heard(database: sa.Engine, monkeypatc
     other.dispose()
 
 
-def test_a_run_is_begun_again_as_soon_as_there_is_room(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_starts_again_once_there_is_room(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "QUEUE_POLL_SECONDS", NEVER_SECONDS)
     keep(database, *(queued_run(number) for number in range(5)))
     worker = Worker(database)

@@ -91,7 +91,7 @@ def test_what_is_wrong_in_a_stream_is_found(old: bytes, new: bytes, says: str, t
     assert re.search(says, found), found
 
 
-def test_a_table_that_reaches_the_foot_of_the_page_is_found(tmp_path: Path) -> None:
+def test_a_table_that_reaches_the_page_foot_is_found(tmp_path: Path) -> None:
     page = page_of(tmp_path, ["Anna", "Bob"])
     found = found_after(page, lambda stream: re.sub(rb"0\.955 g 28 [\d.]+", b"0.955 g 28 30", stream))
     assert "rows end at 30.00, below 44" in found

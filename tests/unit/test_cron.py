@@ -32,7 +32,7 @@ def test_a_time_is_the_wall_clock_of_its_zone() -> None:
     assert next_time("*/15 * * * *", "UTC", after) == datetime(2026, 7, 1, 12, 15, tzinfo=UTC)
 
 
-def test_a_time_that_the_clock_skips_is_made_up_for_once() -> None:
+def test_a_skipped_time_is_made_up_for_once() -> None:
     assert times("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 28, 12, tzinfo=BERLIN), 3) == [
         "2026-03-29T03:00:00+02:00",
         "2026-03-30T02:30:00+02:00",

@@ -12,7 +12,7 @@ from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import FileLayout, TableFiles
 
 
-def test_a_sort_that_does_not_fit_into_memory_spills_to_a_folder_that_nobody_made(tmp_path: Path) -> None:
+def test_a_sort_larger_than_memory_spills_to_a_new_folder(tmp_path: Path) -> None:
     rows = 2_000_000
     spill = tmp_path / "home" / "spill" / "run-1"
     with open_duckdb([], 48 << 20, 1, spill) as engine:
@@ -22,7 +22,7 @@ def test_a_sort_that_does_not_fit_into_memory_spills_to_a_folder_that_nobody_mad
         assert engine.count("SELECT 1 WHERE $x > 2", {"x": 3}) == 1
 
 
-def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path) -> None:
+def test_an_ordered_scan_keeps_its_order_on_several_threads(tmp_path: Path) -> None:
     """Search exports count on it, where the documents lie in the order of their ids."""
     rows, path = 1_000_000, tmp_path / "numbers.parquet"
     duckdb.execute(
@@ -39,7 +39,7 @@ def test_a_scan_that_is_to_keep_its_order_does_on_several_threads(tmp_path: Path
         assert found == sorted(found)
 
 
-def test_rows_come_as_the_first_table_has_them_whichever_side_of_the_join_is_smaller(tmp_path: Path) -> None:
+def test_joined_rows_keep_the_order_of_the_first_table(tmp_path: Path) -> None:
     duckdb.execute(f"COPY (SELECT n, n % 3 AS of FROM range(250) r(n)) TO '{tmp_path}/few.parquet' (FORMAT parquet)")
     duckdb.execute(f"COPY (SELECT n * 2 AS id FROM range(90000) r(n)) TO '{tmp_path}/many.parquet' (FORMAT parquet)")
     tables = [TableFiles(name, (), (FileLayout((f"{tmp_path}/{name}.parquet",)),)) for name in ("few", "many")]

@@ -13,12 +13,12 @@ from whohas.api.requests import parse_object
 from whohas.errors import InvalidArguments
 
 
-def test_a_body_in_utf8_with_or_without_a_mark_is_read() -> None:
+def test_a_utf8_body_is_read_with_or_without_a_mark() -> None:
     assert parse_object('{"a": "é"}'.encode()) == {"a": "é"}
     assert parse_object('{"a": "é"}'.encode("utf-8-sig")) == {"a": "é"}
 
 
-def test_a_body_that_is_not_utf8_is_read_as_latin_1() -> None:
+def test_a_body_that_is_not_utf8_is_read_as_latin1() -> None:
     assert parse_object('{"a": "é"}'.encode("latin-1")) == {"a": "é"}
 
 

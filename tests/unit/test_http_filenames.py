@@ -61,7 +61,7 @@ def test_a_search_export_is_a_zip() -> None:
     assert names(None, "Search Export", "zip")[0] == "Search Export.zip"
 
 
-def test_a_name_of_nothing_but_foreign_letters_falls_back_where_the_report_has_such_a_name_too() -> None:
+def test_a_name_in_foreign_letters_falls_back_to_the_report() -> None:
     assert names("報告", default="報告")[0] == "report.csv"
 
 

@@ -55,7 +55,7 @@ def test_a_range_beyond_the_end_cannot_be_had(header: str) -> None:
     assert refused.value.size == 10
 
 
-def test_the_last_bytes_of_an_empty_file_are_all_of_it() -> None:
+def test_the_last_bytes_of_an_empty_file_are_everything() -> None:
     assert byte_range("bytes=-1", 0) is None
     for beyond in ("bytes=0-", "bytes=-0"):
         with pytest.raises(RangeNotSatisfiable):

@@ -71,7 +71,7 @@ def test_a_429_says_how_long_to_wait() -> None:
     assert response.headers["Retry-After"] == "7"
 
 
-def test_what_nobody_foresaw_is_a_500_that_tells_its_tracking_id_and_nothing_else() -> None:
+def test_an_unforeseen_error_is_a_500_with_tracking_id() -> None:
     response = answered(KeyError("the password is 1234"))
     body: dict[str, Any] = response.json()
     assert (response.status_code, body["detailCode"]) == (500, "500.0 Internal Fault")
@@ -87,19 +87,19 @@ def test_what_nobody_foresaw_is_a_500_that_tells_its_tracking_id_and_nothing_els
         sqlalchemy.exc.OperationalError("SELECT secret", {}, Exception("database is locked")),
     ],
 )
-def test_a_full_disk_or_a_lost_database_is_a_503_that_says_to_try_again(error: Exception) -> None:
+def test_a_full_disk_or_a_lost_database_is_a_503(error: Exception) -> None:
     response = answered(error)
     assert response.status_code == 503
     assert "Try again" in response.json()["messages"][0]["text"]
     assert "secret" not in response.text
 
 
-def test_an_answer_under_way_is_broken_off_rather_than_made_to_look_whole() -> None:
+def test_a_response_in_progress_is_cut_off_visibly() -> None:
     with pytest.raises(KeyError):
         answered(KeyError("x"), after_start=True)
 
 
-def test_half_a_character_in_a_text_does_not_break_the_answer() -> None:
+def test_half_a_surrogate_pair_does_not_break_a_response() -> None:
     response = answered(errors.NotFound("There is no \ud800."))
     assert response.status_code == 404
     assert json.loads(response.content)["messages"][0]["text"] == "There is no ?."

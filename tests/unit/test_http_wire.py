@@ -40,7 +40,7 @@ OVER = {"launched": CREATED, "completed": CREATED + timedelta(seconds=1.5), "row
 
 
 @pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING, RunState.CANCELLING])
-def test_a_run_that_is_not_over_has_no_status_no_rows_and_no_formats(state: RunState) -> None:
+def test_an_active_run_has_no_status_rows_or_formats(state: RunState) -> None:
     run = replace(RUN, state=state, rows=1_000, launched=CREATED)
     assert task_result_details(run).completionStatus is None
     result = report_results(run)
@@ -56,7 +56,7 @@ def test_a_run_that_is_not_over_has_no_status_no_rows_and_no_formats(state: RunS
         (RunState.CANCELLED, "TERMINATED", "TERMINATED"),
     ],
 )
-def test_the_two_answers_name_an_end_each_in_its_own_words(state: RunState, completion: str, status: str) -> None:
+def test_both_apis_name_each_end_in_their_words(state: RunState, completion: str, status: str) -> None:
     run = replace(RUN, state=state, **OVER)
     assert task_result_details(run).completionStatus == completion
     assert report_results(run).status == status

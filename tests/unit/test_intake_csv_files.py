@@ -71,7 +71,7 @@ def test_the_same_rows_are_read_however_they_are_written(tmp_path: Path, text: s
     assert rows == list(zip(lines, (["1", "Ann"], ["2", "Bob"]), strict=True))
 
 
-def test_short_rows_end_in_empty_cells_where_the_mapping_says_so(tmp_path: Path) -> None:
+def test_short_rows_end_in_empty_cells_by_mapping(tmp_path: Path) -> None:
     text = "uid,name,town\n1,Ann\n2\n3,Bob,Ulm\n4,Cy,Bonn,\n"
     rows = [(2, ["1", "Ann", ""]), (3, ["2", "", ""]), (4, ["3", "Bob", "Ulm"]), (5, ["4", "Cy", "Bonn"])]
     assert read(tmp_path, text, allow_short_rows=True)[1] == rows

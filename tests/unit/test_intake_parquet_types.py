@@ -197,7 +197,7 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(
     assert str(path) in load.value.message
 
 
-def test_texts_that_a_dictionary_repeats_are_read_few_at_a_time(
+def test_texts_repeated_by_a_dictionary_are_read_in_small_batches(
     tmp_path: Path, connection: duckdb.DuckDBPyConnection
 ) -> None:
     repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 300, pa.int32()), pa.array(["b" * 900_000]))

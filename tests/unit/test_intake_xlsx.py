@@ -261,7 +261,7 @@ def test_a_sheet_without_a_good_header_is_refused(tmp_path: Path, rows: list[lis
         read(book(tmp_path / "in.xlsx", Users=rows))
 
 
-def test_other_workbooks_in_a_folder_are_passed_over_with_a_note(rig: Rig) -> None:
+def test_other_workbooks_in_a_folder_are_ignored_with_a_note(rig: Rig) -> None:
     book(rig.data / "in.xlsx", Users=PEOPLE)
     book(rig.data / "notes.xlsx", Notes=[["x"]])
     rig.write(**{"m.toml": MAPPING, "~$in.xlsx": "", "old.xls": "x", "old.ods": "x"})

@@ -108,7 +108,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
     assert open_files() == before
 
 
-def test_a_lock_file_that_cannot_be_made_is_an_error_of_it(tmp_path: Path) -> None:
+def test_an_impossible_lock_file_is_its_own_error(tmp_path: Path) -> None:
     for path in (tmp_path / "missing" / "a.lock", tmp_path):
         with pytest.raises(OSError, match=str(path)), file_lock(path):
             pass

@@ -175,7 +175,7 @@ def test_one_row_per_entitlement_is_one_account(tmp_path: Path) -> None:
     assert found["accounts"]["columns"]["nativeIdentity"] == "id"
 
 
-def test_files_of_users_roles_and_who_has_them_are_one_mapping(tmp_path: Path) -> None:
+def test_files_of_users_roles_and_memberships_become_one_mapping(tmp_path: Path) -> None:
     found = made(
         tmp_path,
         ("users.csv", "user_id,login,email\n1,ann,a@example.com\n2,bob,b@example.com\n3,cy,c@example.com\n"),

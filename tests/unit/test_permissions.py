@@ -133,7 +133,7 @@ def test_a_group_may_read_the_tables_alone(home: Path) -> None:
     assert not {name for name, found in modes(home).items() if found & 0o077} - {"notes/mine.txt"}
 
 
-def test_what_a_load_adds_is_open_to_the_group_as_well(home: Path) -> None:
+def test_files_that_a_load_adds_are_open_to_the_group(home: Path) -> None:
     everything(home, group=True)
     os.umask(0o077)
     shared = Warehouse(home / "warehouse", shared=True)

@@ -78,7 +78,7 @@ def test_a_screen_reader_finds_the_table(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
-def test_each_colour_of_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
+def test_each_text_colour_contrasts_with_its_background(scheme: str) -> None:
     """WCAG 2.2, 1.4.6: a contrast of 7 for all text, which is the level AAA."""
     css = Path(writer.__file__).with_name("page.css").read_text()
     found = [dict(re.findall(r"--(\w+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", css, re.DOTALL)]
@@ -121,7 +121,7 @@ def test_rows_beyond_the_limit_are_counted_and_not_shown(
     assert made.facts["Rows"] == str(count)
 
 
-def test_long_texts_fill_a_page_sooner_but_never_cut_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_texts_fill_pages_sooner_without_cutting_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_BYTES", 10_000)
     made = page(extract(tmp_path, TEXT, *[["é" * 1_500] for _ in range(9)]))
     assert made.rows == [["é" * 1_500]] * 3

@@ -50,7 +50,7 @@ def test_without_the_file_there_is_no_such_format() -> None:
         find_format("tsv")
 
 
-def test_the_published_formats_come_first_and_each_has_one_way_to_be_written() -> None:
+def test_published_formats_come_first_with_one_writer_each() -> None:
     assert tuple(formats())[:2] == PUBLISHED
     assert set(formats()) == {"csv", "pdf", "csv.gz", "csv.zst", "html", "json", "ndjson", "parquet", "xlsx"}
     for one in formats().values():

@@ -176,7 +176,7 @@ def test_any_names_of_columns_keep_their_cells(format: str, names: list[str]) ->
         assert READ[format](path) == [unique_column_names(columns) if format == "parquet" else names, cells]
 
 
-def test_names_that_differ_only_in_case_are_told_apart_by_a_number() -> None:
+def test_names_that_differ_by_case_are_numbered() -> None:
     names = ["mail", "Mail", "mail_2", "MAIL", "", "column_5", "x"]
     assert unique_column_names([ResultColumn(name, "text") for name in names]) == [
         "mail", "Mail_3", "mail_2", "MAIL_4", "column_5", "column_5_2", "x"
@@ -289,9 +289,7 @@ FORMULAS = st.builds(lambda first, rest: first + rest, st.sampled_from(ARMED), A
 
 @settings(deadline=None, max_examples=60)
 @given(options=OPTIONS, texts=st.lists(ANY | FORMULAS, min_size=1), name=st.text(min_size=1) | FORMULAS)
-def test_the_options_of_a_csv_change_what_they_say_and_no_more(
-    options: WriteOptions, texts: list[str], name: str
-) -> None:
+def test_each_csv_option_changes_only_what_it_names(options: WriteOptions, texts: list[str], name: str) -> None:
     def disarmed(text: str) -> str:
         return f"'{text}" if options.disarm and text.startswith(ARMED) else text
 
@@ -307,7 +305,7 @@ def test_the_options_of_a_csv_change_what_they_say_and_no_more(
     ]  # fmt: skip
 
 
-def test_of_all_that_a_text_may_begin_with_only_what_is_run_is_disarmed(tmp_path: Path) -> None:
+def test_only_texts_that_would_run_are_escaped(tmp_path: Path) -> None:
     letters = [*map(chr, range(1, 0xD800)), *map(chr, range(0xE000, 0x10000)), "\U00010000", "\U0010ffff", ""]
     rows = extract(
         tmp_path, (ResultColumn("text", "text"), ResultColumn("n", "integer")), *[(f"{one}1", 1) for one in letters]

@@ -43,7 +43,7 @@ def test_each_time_has_its_own_milliseconds_or_none() -> None:
 
 
 @pytest.mark.parametrize("others", [[], [datetime(2026, 7, 1, 10, tzinfo=UTC)]])
-def test_a_time_in_a_file_for_people_has_at_most_milliseconds(tmp_path: Path, others: list[datetime]) -> None:
+def test_times_in_files_for_people_have_at_most_milliseconds(tmp_path: Path, others: list[datetime]) -> None:
     rows = extract(tmp_path, COLUMNS, *[[time] for time in (*LOCAL, *others)])
     options = WriteOptions(zone="Europe/Berlin")
     page = read_page(file_of(rows, "html", options)).rows

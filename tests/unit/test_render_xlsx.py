@@ -85,7 +85,7 @@ def test_the_header_is_bold_and_stays_and_filters(tmp_path: Path) -> None:
     assert sheet.dimensions == "A1:E10"
 
 
-def test_columns_are_as_wide_as_their_texts_up_to_a_limit(tmp_path: Path) -> None:
+def test_columns_are_as_wide_as_their_texts_within_limits(tmp_path: Path) -> None:
     names = ("a", "a rather long header", "b", "c", "d")
     columns = [ResultColumn(name, "text") for name in names]
     rows = extract(tmp_path, columns, ("x", "x", "x" * 20, "北" * 20, "x" * 1000))
@@ -117,7 +117,7 @@ def test_a_text_stays_what_it_is(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "a=b"])
-def test_a_text_that_would_run_once_it_is_edited_is_marked_as_a_text(tmp_path: Path, text: str) -> None:
+def test_a_text_that_looks_like_a_formula_is_quoted(tmp_path: Path, text: str) -> None:
     sheet = book(extract(tmp_path, TEXT, [text], ["x"])).worksheets[0]
     assert bool(sheet["A2"].style and sheet["A2"].quotePrefix) == (text[0] != "a")
     assert not sheet["A3"].quotePrefix
@@ -160,7 +160,7 @@ def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
 
 @given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1) | st.none(), min_size=1))
 @settings(deadline=None, max_examples=60)
-def test_a_whole_number_is_a_number_as_long_as_a_double_holds_it(numbers: list[int | None]) -> None:
+def test_an_integer_is_a_number_while_a_double_holds_it(numbers: list[int | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cells = column(extract(Path(folder), (ResultColumn("n", "integer"),), *[[number] for number in numbers]))
         assert cells == [n if n is None or abs(n) < 1 << 53 else str(n) for n in numbers]
@@ -168,7 +168,7 @@ def test_a_whole_number_is_a_number_as_long_as_a_double_holds_it(numbers: list[i
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)) | st.none(), min_size=1))
 @settings(deadline=None, max_examples=60)
-def test_a_time_is_a_date_as_far_as_the_calendar_of_spreadsheets_goes(times: list[datetime | None]) -> None:
+def test_a_time_is_a_date_where_spreadsheets_have_one(times: list[datetime | None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cells = column(extract(Path(folder), (ResultColumn("time", "time"),), *[[time] for time in times]))
     for cell, time in zip(cells, times, strict=True):
@@ -200,9 +200,7 @@ def test_times_are_local(tmp_path: Path, zone: str, time: datetime, cell: object
 
 
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 10, 18, 19, 100])
-def test_more_rows_than_a_sheet_has_go_on_in_further_sheets(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
+def test_rows_beyond_a_sheet_continue_in_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(writer, "ROWS", 10)
     columns = (ResultColumn("n", "integer"), ResultColumn("text", "text"))
     path, notes = made(extract(tmp_path, columns, *[(n, f"row {n}") for n in range(count)]))
@@ -247,7 +245,7 @@ def units(text: str) -> int:
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "北", "😀", "\0", "&"])
-def test_a_text_that_no_cell_holds_is_whole_in_a_sheet_of_its_own(tmp_path: Path, letter: str) -> None:
+def test_a_text_beyond_a_cell_has_its_own_sheet(tmp_path: Path, letter: str) -> None:
     fits = letter * (long_texts.CELL_LENGTH // units(letter))
     text = "y" + fits * 2 + "end"
     rows = extract(
@@ -344,7 +342,7 @@ def test_what_is_not_known_of_the_run_is_left_out(tmp_path: Path) -> None:
     assert "Snapshot" in facts and not {"Loaded", "Organisation", "Part", "Note"} & {*facts}
 
 
-def test_half_a_character_in_an_argument_is_shown_as_one_writes_it(tmp_path: Path) -> None:
+def test_half_a_surrogate_pair_in_an_argument_is_escaped(tmp_path: Path) -> None:
     facts = {field: getattr(ABOUT, field) for field in ReportMetadata.__slots__}
     about = ReportMetadata(**facts | {"arguments": {"query": "a\ud800"}, "title": "T\ud83d\x01"})
     workbook = book(extract(tmp_path, TEXT, ["x"]), about)
@@ -417,7 +415,7 @@ def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("page", "paper"), [("a4", "9"), ("letter", "1")])
-def test_each_sheet_prints_in_landscape_with_its_header_on_each_page(tmp_path: Path, page: Any, paper: str) -> None:
+def test_each_sheet_prints_in_landscape_with_repeated_headers(tmp_path: Path, page: Any, paper: str) -> None:
     workbook = book(
         extract(tmp_path, ALL, ["y" * 40_000, *[None] * 4], name="O'Brien"), options=WriteOptions(page=page)
     )
@@ -429,7 +427,7 @@ def test_each_sheet_prints_in_landscape_with_its_header_on_each_page(tmp_path: P
         assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (1, 0)
 
 
-def test_a_wide_report_prints_on_as_many_pages_as_keep_it_legible(tmp_path: Path) -> None:
+def test_a_wide_report_prints_on_enough_pages_to_be_legible(tmp_path: Path) -> None:
     wide = [ResultColumn(f"column {n}", "text") for n in range(40)]
     sheet = book(extract(tmp_path, wide, ["x" * 30] * 40)).worksheets[0]
     assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (5, 0)

@@ -91,7 +91,7 @@ def test_correlated_only_leaves_out_whom_no_authoritative_source_knows(
     assert names(report_rows(snapshot, tmp_path, "IDENTITIES", {"correlatedOnly": flag})) == ["anna", "dora"]
 
 
-def test_details_have_a_row_for_each_account_and_one_for_who_has_none(snapshot: Snapshot, tmp_path: Path) -> None:
+def test_details_have_a_row_per_account_or_person(snapshot: Snapshot, tmp_path: Path) -> None:
     rows = report_rows(snapshot, tmp_path, "IDENTITIES_DETAILS", {})
     told = sorted((row["name"], row["account.id"], row["account.source.name"]) for row in rows)
     assert told == [

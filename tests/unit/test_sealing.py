@@ -48,9 +48,7 @@ def test_what_is_written_is_sealed_without_reading_it_again(
     assert one.finalize() == sealed
 
 
-def test_a_file_that_has_its_length_before_its_bytes_is_sealed_with_those(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_preallocated_file_is_hashed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     half = len(LONG) // 2
     one = FileDigest(path)
@@ -63,7 +61,7 @@ def test_a_file_that_has_its_length_before_its_bytes_is_sealed_with_those(
     assert one.finalize() == {"bytes": len(LONG), "sha256": hashlib.sha256(LONG).hexdigest()}
 
 
-def test_a_file_that_takes_the_place_of_another_is_sealed_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_replaces_another_is_hashed_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "file"
     one = FileDigest(path)
     with one.while_writing():

@@ -111,7 +111,7 @@ def _line(cell: str) -> str:
 
 @settings(deadline=None)
 @given(_TEXTS)
-def test_a_token_is_short_in_lower_case_and_holds_no_space(text: str) -> None:
+def test_a_token_is_short_lower_case_without_spaces(text: str) -> None:
     for token in tokenize(text):
         assert 1 <= len(token.encode("utf-16-le")) // 2 <= MAX_TOKEN_UNITS
         assert not set(token) & {" ", VALUE_BREAK, VALUE_SEPARATOR}

@@ -247,7 +247,7 @@ def test_words_without_a_field_can_be_given_fields(corpus: Corpus) -> None:
     assert corpus.ids("london", default_fields=("displayName", "attributes.city")) == {"ada", "dee"}
 
 
-def test_dates_without_a_zone_are_in_the_zone_that_is_given(corpus: Corpus) -> None:
+def test_dates_without_a_zone_are_in_the_given_zone(corpus: Corpus) -> None:
     assert corpus.ids("created:2018-01-01") == {"cyd"}
     assert corpus.ids("created:2018-01-01", zone="Europe/Berlin") == {"bob", "cyd"}
     assert corpus.ids("created:2017-12-31", zone="America/Chicago") == {"bob", "cyd"}

@@ -93,7 +93,7 @@ def test_sql_that_is_too_long_is_refused(corpus: Corpus) -> None:
     assert "may have 10,000 (WHOHAS_SEARCH_STATEMENT)" in refusal(corpus, f'name:"{"long " * 3000}"', limits)
 
 
-def test_a_phrase_of_one_word_again_and_again_is_short_sql(corpus: Corpus) -> None:
+def test_a_phrase_that_repeats_one_word_is_short_sql(corpus: Corpus) -> None:
     sizes = [len(corpus.ask(f'"{" ".join(["a"] * n)}"~3').statements["identities"].sql) for n in (5, 50)]
     assert sizes[1] < 3 * sizes[0]
 

@@ -49,7 +49,7 @@ def table(
     return [tuple(row.values()) for row in corpus.search(query, index, columns=tuple(columns.split(",")), **more)]
 
 
-def test_rows_are_in_the_order_of_ids_and_columns_in_that_of_the_asker(corpus: Corpus) -> None:
+def test_rows_are_ordered_by_id_and_columns_as_asked(corpus: Corpus) -> None:
     assert table(corpus, "name,id,attributes.city,created") == [
         ("amy", "a", "Bonn", "2021-01-01T00:00:00Z"),
         ("bea", "b", "Oslo", "2020-01-02T03:04:05Z"),
@@ -69,7 +69,7 @@ def test_several_values_stay_several(corpus: Corpus) -> None:
     assert table(corpus, "tags,attributes.skills", "id:b") == [(["x", "y"], ["sql", "go"])]
 
 
-def test_a_list_without_a_spread_gives_all_values_of_its_objects_sorted(corpus: Corpus) -> None:
+def test_a_list_without_spread_gives_all_values_sorted(corpus: Corpus) -> None:
     assert table(corpus, "id,accounts.name,access.type,accounts.accountAttributes.title") == [
         ("a", None, None, None),
         ("b", ["one", "two"], ["ENTITLEMENT", "ROLE"], ["Boss"]),
@@ -90,7 +90,7 @@ def test_a_spread_gives_a_row_an_object_and_loses_nobody(corpus: Corpus) -> None
     ]  # fmt: skip
 
 
-def test_columns_of_a_list_that_is_spread_are_those_of_the_object(corpus: Corpus) -> None:
+def test_a_spread_list_has_the_columns_of_its_objects(corpus: Corpus) -> None:
     rows = corpus.search("id:b", columns=("accounts.accountAttributes.title", "accounts.spread"))
     assert [(row["accounts.id"], row["accounts.accountAttributes.title"]) for row in rows] == [
         ("a1", None),
@@ -139,12 +139,12 @@ def test_objects_that_lie_in_a_list_keep_their_order(corpus: Corpus) -> None:
         (("displayName.exact",), "cbad"),
     ],
 )
-def test_rows_can_be_sorted_nulls_last_and_ids_at_the_end(corpus: Corpus, sort: tuple[str, ...], ids: str) -> None:
+def test_rows_sort_with_nulls_last_then_by_id(corpus: Corpus, sort: tuple[str, ...], ids: str) -> None:
     found = [row["id"] for row in corpus.search("id:(a b c d)", columns=("id",), sort=sort)]
     assert "".join(found) == ids
 
 
-def test_a_column_that_there_is_not_stays_empty_and_is_told(corpus: Corpus) -> None:
+def test_a_missing_column_is_empty_and_gets_a_note(corpus: Corpus) -> None:
     answer = corpus.ask("id:a", columns=("id", "attributes.nope", "apps.pread"), sort=("nope",))
     assert corpus.rows(answer.statements["identities"]) == [{"id": "a", "attributes.nope": None, "apps.pread": None}]
     assert [note.text for note in answer.notes] == [

@@ -12,7 +12,7 @@ from whohas.settings import Settings, load_settings
 from whohas.variables import unknown_variables
 
 
-def test_a_variable_that_is_no_setting_is_named_with_what_was_meant() -> None:
+def test_an_unknown_variable_is_named_with_a_suggestion() -> None:
     (text,) = unknown_variables({"WHOHAS_RUN_MEMROY": "secret", "HOME": "/", "WHOHAS_HOME": "/x"})
     assert "WHOHAS_RUN_MEMROY" in text and "Did you mean WHOHAS_RUN_MEMORY?" in text
     assert "secret" not in text
@@ -100,7 +100,7 @@ def test_a_name_of_nothing_is_refused_at_the_start(home: Path, name: str, value:
     assert not home.exists()
 
 
-def test_an_option_that_the_driver_of_kafka_does_not_know_is_refused(home: Path) -> None:
+def test_an_unknown_kafka_option_is_refused(home: Path) -> None:
     pytest.importorskip("confluent_kafka")
     told = load_settings(home=home, kafka_servers="127.0.0.1:9", kafka_options="compression.tpye=lz4")
     with pytest.raises(InvalidArguments, match="compression"), open_services(told) as services:

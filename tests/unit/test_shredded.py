@@ -91,7 +91,7 @@ def test_one_value_is_a_text_and_several_are_a_list(tmp_path: Path) -> None:
     ]
 
 
-def test_an_attribute_that_gets_a_second_value_later_is_left_to_the_map(tmp_path: Path) -> None:
+def test_an_attribute_that_becomes_multi_valued_stays_in_the_map(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", [[("dept", ["IT"])]], [[("dept", ["HR", "IT"]), ("new", ["1"])]])
     assert facts(path) == {"one": {}, "many": {}, "rest": ["dept", "new"]}
     assert found([path], ["dept", "new"]) == [
@@ -110,7 +110,7 @@ def test_only_the_commonest_attributes_get_columns(tmp_path: Path, monkeypatch: 
     assert all(column == mapped for column, mapped in found([path], [name])[0])
 
 
-def test_no_attribute_of_a_wide_file_is_read_from_the_map(tmp_path: Path) -> None:
+def test_no_attribute_of_a_wide_file_uses_the_map(tmp_path: Path) -> None:
     names = [f"a{n}" for n in range(3 * MIN_COLUMNS)]
     path = written(tmp_path / "a.parquet", [[(name, ["x"]) for name in names]])
     (layout,), single = file_layouts([path], names)
@@ -134,7 +134,7 @@ def test_rows_of_many_columns_are_written_few_at_a_time(tmp_path: Path, monkeypa
     assert all(column == mapped for rows in found([path], ["a0", "a3"]) for column, mapped in rows)
 
 
-def test_files_with_columns_and_without_are_read_together_in_their_order(tmp_path: Path) -> None:
+def test_files_with_and_without_columns_keep_their_order(tmp_path: Path) -> None:
     new = written(tmp_path / "new.parquet", [[("dept", ["IT"])]])
     other = written(tmp_path / "other.parquet", [[("dept", ["a", "b"])]])
     old = tmp_path / "old.parquet"
@@ -157,7 +157,7 @@ def test_a_file_that_is_written_anew_has_its_columns_again(tmp_path: Path) -> No
     assert found([tmp_path / "b.parquet"], ["dept"]) == found([path], ["dept"])
 
 
-def test_a_loaded_source_is_reported_without_a_look_into_the_map(tmp_path: Path) -> None:
+def test_a_loaded_source_is_reported_without_reading_the_map(tmp_path: Path) -> None:
     (tmp_path / "hr.csv").write_text("id,name,dept,mail\n1,Ann,IT,a@x\n2,Bob,,b@x\n")
     (tmp_path / "hr.toml").write_text(
         '[source]\nname = "HR"\n[accounts]\nfile = "hr.csv"\nattributes = ["dept", "mail"]\n'
@@ -201,11 +201,11 @@ def test_names_that_differ_in_case_only_stay_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [{"id": "1", "nativeIdentity": "1", "sourceId": "s", "attributes": None}]])
-def test_a_warehouse_of_before_and_an_empty_one_are_reported_too(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+def test_old_and_empty_warehouses_are_reported_too(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     snapshot = publish(Warehouse(tmp_path / "w"), [{"id": "s", "name": "S", "accountAttributes": ["dept"]}], rows)
     assert [row["dept"] for row in report_rows(snapshot, tmp_path, "ACCOUNTS", {"sourceName": "S"})] == [""] * len(rows)
 
 
-def test_a_name_of_a_column_is_no_name_of_the_table() -> None:
+def test_a_column_name_is_not_taken_for_a_table() -> None:
     assert not [name for name in ACCOUNTS.schema.names if name.startswith("shredded_")]
     assert attribute_columns.MAP_COLUMN in ACCOUNTS.schema.names

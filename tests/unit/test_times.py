@@ -227,7 +227,7 @@ def test_a_form_reads_its_texts_and_no_others(times: list[str], text: str, time:
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "+05:30"])
-def test_times_without_offset_are_of_the_zone_also_around_its_changes(zone: str) -> None:
+def test_times_without_offset_are_local_around_clock_changes(zone: str) -> None:
     hours = [datetime(2024, 1, 1) + timedelta(minutes=15 * n) for n in range(0, 366 * 96, 53)]
     hours += [datetime(2024, month, day, 0, 30) + timedelta(minutes=15 * n) for month, day in ((3, 31), (10, 27), (3, 10), (11, 3), (4, 7), (10, 6)) for n in range(14)]  # fmt: skip
     clock: Any = ZoneInfo(zone) if "/" in zone else timezone(timedelta(hours=5, minutes=30))
