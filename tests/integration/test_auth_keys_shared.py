@@ -1,9 +1,10 @@
-"""Signing keys of several processes on one home folder."""
+"""Signing keys of one home folder that several processes or servers open."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from patience import PATIENCE_SECONDS, until
@@ -39,3 +40,12 @@ def test_processes_that_create_a_home_at_once_share_its_keys(home: Path, tmp_pat
     assert len({secret for secret, _ in seen}) == 1
     known = open_keys(home).signing
     assert all(known.find(key) for _, key in seen)
+
+
+def test_each_server_knows_every_key_the_moment_it_signs(home: Path) -> None:
+    servers = [open_keys(home).signing for _ in range(3)]
+    for number in range(60):
+        new = servers[number % 3].rotate()
+        assert all(server.find(new.id) == new for server in servers), number
+        assert all(server.signing_key() == new for server in servers), number
+        time.sleep(0.002 * (number % 5))

@@ -1,4 +1,4 @@
-"""Rules and fixtures of tests/unit: a test that starts a process or a server fails, and belongs to tests/integration."""
+"""Rules of tests/unit: a test that starts a process or a server fails, and belongs to tests/integration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support import ACME
-from whohas.ingest import load
-from whohas.search.index import build_index
-from whohas.warehouse.store import Warehouse
 
 STARTS: tuple[tuple[Any, str, str], ...] = (
     (subprocess.Popen, "__init__", "subprocess.Popen"),
@@ -65,13 +59,3 @@ def refused_in_threads(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     yield names
     if names:
         pytest.fail(_message(names[0]))
-
-
-@pytest.fixture(scope="session")
-def acme_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder with examples/acme loaded and indexed in this process; it has a warehouse alone."""
-    home = tmp_path_factory.mktemp("acme") / "home"
-    warehouse = Warehouse(home / "warehouse")
-    load(warehouse, [ACME])
-    build_index(warehouse, warehouse.snapshot())
-    return home

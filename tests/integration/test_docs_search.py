@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from support import ROOT
+from support import ROOT, whohas
 from whohas.errors import InvalidArguments
 from whohas.search.explain import explain
 from whohas.search.fields import INDICES
@@ -73,7 +73,19 @@ def test_clauses_count_as_the_page_says(query: str, counts: str, _: str) -> None
     assert ", ".join(f"{one[2]} {one[1]}" for one in told if one) == counts
 
 
+def test_the_message_on_the_page_is_real(acme_home: Path) -> None:
+    ((command, said),) = re.findall(r"```text\n\$ whohas search '(.*)'\n(.*?)```", PAGE, re.DOTALL)
+    done = whohas(acme_home, "search", command)
+    assert done.stderr == said
+
+
 def test_the_lists_of_each_index_are_on_the_page() -> None:
     told = dict(re.findall(r"^\| (\w+) \| ([\w., ]+) \|$", PAGE, re.MULTILINE))
     lists = {name: ", ".join(path for path in index.elements if path) for name, index in INDICES.items()}
     assert {name: told[name] for name in lists if lists[name]} == {name: one for name, one in lists.items() if one}
+
+
+@pytest.mark.parametrize("option", ["--explain", "--phrases", "--time-zone"])
+def test_the_options_on_the_page_are_there(acme_home: Path, option: str) -> None:
+    assert option in PAGE
+    assert option in whohas(acme_home, "search", "--help", COLUMNS="200", NO_COLOR="1").stdout
