@@ -57,7 +57,7 @@ test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is 
 	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" $(ARGS)
 
 unit: .venv/.ready ## run tests/unit alone, in less than a minute on two cores: no process, no server
-	@STRICT=$(STRICT) $(PYTEST) tests/unit $(ARGS)
+	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" tests/unit $(ARGS)
 
 clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
