@@ -9,21 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditing import an_event
+from auditing import a_chain
 from chance import chance
-from whohas.audit.chain import ChainHead, ChainLine, chain_event
+from whohas.audit.chain import ChainHead, ChainLine
 from whohas.audit.events import canonical_json
 from whohas.audit.verify import verify
-
-SOURCE = "/whohas/acme"
-
-
-def a_chain(count: int, head: ChainHead | None = None) -> list[ChainLine]:
-    head, made = head or ChainHead(), []
-    for number in range(count):
-        made.append(chain_event(head, an_event(f"r{number}", bytes=number).to_json(), SOURCE))
-        head = ChainHead(made[-1].sequence, made[-1].hash)
-    return made
 
 
 @pytest.fixture

@@ -10,23 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from csvfiles import read
 from whohas.errors import InvalidArguments
 from whohas.ingest.readers.csv import CsvReader
 from whohas.ingest.readers.csv_stream import CsvDialect, unwrap_text_formula
-
-
-def read(path: Path, text: str | bytes, **dialect: object) -> tuple[CsvReader, list[tuple[int, list[str]]]]:
-    """A file of that text, read: its rows with their lines."""
-    path = path / "in.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    file = CsvReader(path, CsvDialect(**dialect))  # type: ignore[arg-type]
-    rows: list[tuple[int, list[str]]] = []
-    for batch in file.read_batches():
-        cells = zip(*(column.to_pylist() for column in batch.data.columns), strict=True)
-        rows += zip(batch.record_numbers.tolist(), map(list, cells), strict=True)
-        assert not batch.row_errors, batch.row_errors
-    return file, [(file.line_of(record), row) for record, row in rows]
-
 
 CELLS = st.text(st.sampled_from('ab"\\,;\n\r \té='), max_size=6)
 

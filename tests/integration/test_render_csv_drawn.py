@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whohas.engine.duckdb import open_duckdb
+from csvfiles import written
 from whohas.engine.sql import string_literal
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import RowCounter, WriteOptions
-from whohas.formats.csv import copy_statement, header_rows
-
-MEMORY = 256 << 20
-
-
-def written(
-    tmp_path: Path,
-    sql: str,
-    columns: list[ResultColumn],
-    parameters: dict[str, object] | None = None,
-    options: WriteOptions = WriteOptions(),  # noqa: B008 - frozen
-) -> tuple[str, int]:
-    path = tmp_path / "out.csv"
-    with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(RowCounter(sql, tuple(columns)), path, options), parameters or {})
-    return path.read_bytes().decode(), rows - header_rows(columns)
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,20 +10,10 @@ from typing import Any
 
 import pytest
 
-from auditing import an_event
-from whohas.audit.chain import FIRST_PREVIOUS_HASH, ChainHead, ChainLine, chain_event, event_hash
+from auditing import SOURCE, a_chain
+from whohas.audit.chain import FIRST_PREVIOUS_HASH, ChainHead, ChainLine, event_hash
 from whohas.audit.events import canonical_json
 from whohas.audit.verify import VerificationResult, verify
-
-SOURCE = "/whohas/acme"
-
-
-def a_chain(count: int, head: ChainHead | None = None) -> list[ChainLine]:
-    head, made = head or ChainHead(), []
-    for number in range(count):
-        made.append(chain_event(head, an_event(f"r{number}", bytes=number).to_json(), SOURCE))
-        head = ChainHead(made[-1].sequence, made[-1].hash)
-    return made
 
 
 def forged(line: str, **changes: Any) -> str:

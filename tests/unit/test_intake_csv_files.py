@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from csvfiles import read
 from intake import Rig
 from whohas.errors import InvalidArguments
 from whohas.ingest.readers import csv as csv_files
@@ -19,19 +20,6 @@ MAPPING = '[source]\nname = "HR"\n[accounts]\nfile = "in.csv"\n[accounts.columns
 @pytest.fixture
 def rig(tmp_path: Path) -> Rig:
     return Rig(tmp_path)
-
-
-def read(path: Path, text: str | bytes, **dialect: object) -> tuple[CsvReader, list[tuple[int, list[str]]]]:
-    """A file of that text, read: its rows with their lines."""
-    path = path / "in.csv"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    file = CsvReader(path, CsvDialect(**dialect))  # type: ignore[arg-type]
-    rows: list[tuple[int, list[str]]] = []
-    for batch in file.read_batches():
-        cells = zip(*(column.to_pylist() for column in batch.data.columns), strict=True)
-        rows += zip(batch.record_numbers.tolist(), map(list, cells), strict=True)
-        assert not batch.row_errors, batch.row_errors
-    return file, [(file.line_of(record), row) for record, row in rows]
 
 
 GOOD = [(2, ["1", "Ann"]), (3, ["2", "Bob"])]

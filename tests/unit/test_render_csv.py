@@ -10,25 +10,10 @@ import duckdb
 import pandas
 import pytest
 
-from whohas.engine.duckdb import open_duckdb
+from csvfiles import written
 from whohas.engine.statement import ResultColumn
 from whohas.formats.base import RowCounter, WriteOptions
-from whohas.formats.csv import copy_statement, header_rows
-
-MEMORY = 256 << 20
-
-
-def written(
-    tmp_path: Path,
-    sql: str,
-    columns: list[ResultColumn],
-    parameters: dict[str, object] | None = None,
-    options: WriteOptions = WriteOptions(),  # noqa: B008 - frozen
-) -> tuple[str, int]:
-    path = tmp_path / "out.csv"
-    with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(RowCounter(sql, tuple(columns)), path, options), parameters or {})
-    return path.read_bytes().decode(), rows - header_rows(columns)
+from whohas.formats.csv import copy_statement
 
 
 def test_a_null_and_an_empty_text_are_empty_cells(tmp_path: Path) -> None:
