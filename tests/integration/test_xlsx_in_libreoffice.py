@@ -5,28 +5,19 @@ from __future__ import annotations
 import csv
 import shutil
 import subprocess
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from patience import PATIENCE_SECONDS
-from rendering import ABOUT, TYPES, extract
+from rendering import TYPES, extract
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.xlsx import long_texts, writer
+from whohas.formats.base import WriteOptions
+from whohas.formats.xlsx import long_texts
+from workbooks import made
 
 ALL = tuple(ResultColumn(type, type) for type in TYPES)  # type: ignore[arg-type]
-
-
-def made(
-    rows: Extract,
-    about: ReportMetadata = ABOUT,
-    options: WriteOptions = WriteOptions(),  # noqa: B008
-) -> tuple[Path, Sequence[str]]:
-    path = rows.path.with_name("out.xlsx")
-    return path, writer.write(rows, path, about, options)
 
 
 @pytest.mark.engine

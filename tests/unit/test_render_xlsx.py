@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import zipfile
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from openpyxl import Workbook, load_workbook
+from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
 from rendering import ABOUT, STARTED, TYPES, extract
 from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
-from whohas.formats.base import Extract, ReportMetadata, WriteOptions
+from whohas.formats.base import ReportMetadata, WriteOptions
 from whohas.formats.xlsx import long_texts, writer
 from whohas.formats.xlsx.cells import column_letters
 from whohas.formats.xlsx.sheet_names import SheetNames
+from workbooks import book, column, made, values
 
 TEXT = (ResultColumn("text", "text"),)
 ALL = tuple(ResultColumn(type, type) for type in TYPES)  # type: ignore[arg-type]
-PIECES = ["_x0041_", "_x005F_", "_x00", "41_", "_x", "_", "\r", "\n", "\t", " ", "\0", "\x1f", "\ufffe", "\uffff"]
-NASTY = st.lists(st.sampled_from([*PIECES, *"<>&;'\"=é北😀\u2028\x85"])).map("".join)
-
-
-def made(
-    rows: Extract,
-    about: ReportMetadata = ABOUT,
-    options: WriteOptions = WriteOptions(),  # noqa: B008
-) -> tuple[Path, Sequence[str]]:
-    path = rows.path.with_name("out.xlsx")
-    return path, writer.write(rows, path, about, options)
-
-
-def book(rows: Extract, about: ReportMetadata = ABOUT, options: WriteOptions = WriteOptions()) -> Workbook:  # noqa: B008
-    return load_workbook(made(rows, about, options)[0])
-
-
-def values(workbook: Workbook, sheet: str | int = 0) -> list[list[Any]]:
-    """What is in the cells of a sheet, its header too."""
-    found = workbook[sheet] if isinstance(sheet, str) else workbook.worksheets[sheet]
-    return [
-        [unescape(value) if isinstance(value, str) else value for value in row]
-        for row in found.iter_rows(values_only=True)
-    ]
-
-
-def column(rows: Extract, options: WriteOptions = WriteOptions()) -> list[Any]:  # noqa: B008
-    """The cells of the only column, without the header."""
-    cells = [row[0] for row in values(book(rows, options=options))[1:]]
-    return cells + [None] * (rows.count - len(cells))  # openpyxl knows no rows after the last that has cells
 
 
 def test_cells_have_the_types_of_their_columns(tmp_path: Path) -> None:
@@ -138,46 +105,6 @@ def test_what_xml_cannot_have_is_escaped_as_the_standard_says(tmp_path: Path) ->
         "_x12_",
         "x_y",
     ]
-
-
-@given(st.lists(st.none() | st.text() | NASTY, min_size=1), st.text(min_size=1) | NASTY)
-@settings(deadline=None, max_examples=60)
-def test_any_text_comes_back(texts: list[str | None], name: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        rows = extract(
-            Path(folder), (ResultColumn(name, "text"), ResultColumn("n", "integer")), *[[text, 1] for text in texts]
-        )
-        assert values(book(rows)) == [[name, "n"], *([text or None, 1] for text in texts)]
-
-
-@given(st.lists(st.lists(st.text() | NASTY, min_size=1) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=30)
-def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("texts", "texts"),), *[[texts] for texts in lists]))
-        assert cells == [("; ".join(texts) or None) if texts else None for texts in lists]
-
-
-@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=60)
-def test_an_integer_is_a_number_while_a_double_holds_it(numbers: list[int | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("n", "integer"),), *[[number] for number in numbers]))
-        assert cells == [n if n is None or abs(n) < 1 << 53 else str(n) for n in numbers]
-
-
-@given(st.lists(st.datetimes(timezones=st.just(UTC)) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=60)
-def test_a_time_is_a_date_where_spreadsheets_have_one(times: list[datetime | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("time", "time"),), *[[time] for time in times]))
-    for cell, time in zip(cells, times, strict=True):
-        if time is None:
-            assert cell is None
-        elif time >= datetime(1900, 3, 1, tzinfo=UTC) and time.year < 9999:
-            assert abs(cell.replace(tzinfo=UTC) - time) < timedelta(milliseconds=1)
-        elif time.year < 9999:
-            assert cell.startswith(f"{time.year:04}-{time:%m-%d %H:%M:%S}")
 
 
 @pytest.mark.parametrize(
