@@ -24,7 +24,7 @@ from whohas.engine.duckdb import create_statement
 from whohas.engine.statement import ResultColumn
 from whohas.execution.processes import ChildPool, ForkServer, WorkResult, watch_child
 from whohas.execution.protocol import OutputFile, Work, WorkPart
-from whohas.formats.base import ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.base import ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.parquet import copy_statement
 from whohas.formats.registry import find_format as format_named
 from whohas.reports.base import ReportRequest
@@ -211,7 +211,7 @@ def bare_copy(home: Path, source: str, path: Path) -> None:
     arguments = {"sourceName": source}
     plan = find_report("ACCOUNTS", arguments).make_plan(ReportRequest("ACCOUNTS", arguments), read_catalog(snapshot))
     (statement,), tables = resolve_at_snapshot(plan.statements, snapshot)
-    rows, target = RowCounter(statement.sql, statement.columns), Path(TARGET)
+    rows, target = RowsQuery(statement.sql, statement.columns), Path(TARGET)
     about = _about(source)
     copies = {
         name: copy(rows, target, about, WriteOptions())
@@ -240,7 +240,7 @@ def extract_of(source: Path, path: Path) -> None:
     """The rows of a Parquet file of `bench.data` as a run keeps them to make files of."""
     columns = tuple(ResultColumn(name, _TYPES.get(name, "text"), key=name == "accountName") for name in COLUMNS)
     about = _about("Directory")
-    rows = RowCounter(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
+    rows = RowsQuery(f"SELECT {', '.join(COLUMNS)} FROM read_parquet('{source}')", columns)
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         connection.execute(copy_statement(rows, path, about, WriteOptions()))

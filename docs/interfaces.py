@@ -15,6 +15,7 @@ from typer.main import get_command
 from whohas.api.app import create_app
 from whohas.api.routes.metrics import Metrics
 from whohas.audit.events import EventType
+from whohas.auth.permissions import ALL_LEVELS, ROUTES
 from whohas.cli import app
 from whohas.runs.models import TRANSITIONS, RunState
 from whohas.services import open_services
@@ -114,29 +115,47 @@ def metrics() -> str:
 
 def operations() -> str:
     """Return the page of the HTTP operations, one section for each tag; published prefixes are collapsed into one."""
-    found: dict[str, dict[tuple[str, str], tuple[str, set[str]]]] = {}
+    found: dict[str, dict[tuple[str, str], tuple[str, str, set[str]]]] = {}
     for path, methods in _served()[0]["paths"].items():
         for method, operation in methods.items():
             short, prefix = _short(path)
             tag = (operation.get("tags") or ["Other"])[0]
-            _, prefixes = found.setdefault(tag, {}).setdefault(
-                (short, method.upper()), (operation.get("summary") or "", set())
+            rights = _rights(operation["operationId"].split("_")[0])
+            *_, prefixes = found.setdefault(tag, {}).setdefault(
+                (short, method.upper()), (operation.get("summary") or "", rights, set())
             )
             prefixes.add(prefix)
     parts = [
         "# HTTP operations",
         "Generated from the description that a server has at `/openapi.json`. Rules for all operations are in "
-        "[HTTP](http.md). `…` stands for each published prefix.",
+        "[HTTP](http.md). `…` stands for each published prefix. A token with `sp:scopes:all` or "
+        "`sp:scopes:default` has every scope.",
     ]
     for tag, rows in found.items():
-        prefixes = sorted({prefix for _, all_prefixes in rows.values() for prefix in all_prefixes if prefix})
+        prefixes = sorted({prefix for *_, all_prefixes in rows.values() for prefix in all_prefixes if prefix})
         parts.append(f"## {tag}")
         if prefixes:
             parts.append("Prefixes: " + ", ".join(f"`{prefix}`" for prefix in prefixes) + ".")
         parts.append(
-            grid(("operation", "meaning"), [(f"`{method} {path}`", text) for (path, method), (text, _) in rows.items()])
+            grid(
+                ("operation", "meaning", "needs"),
+                [(f"`{method} {path}`", text, rights) for (path, method), (text, rights, _) in rows.items()],
+            )
         )
     return "\n\n".join(parts) + "\n"
+
+
+def _rights(route: str) -> str:
+    """Return the rights that a route needs, by the table of permissions."""
+    needs = ROUTES[route]
+    if needs is None:
+        return "no token"
+    rights = [" or ".join(f"`{scope}`" for scope in needs.scopes) or "any token"]
+    if needs.levels != ALL_LEVELS:
+        rights.append(f"a level other than {' and '.join(sorted(ALL_LEVELS - needs.levels))}")
+    if needs.users_only:
+        rights.append("a user")
+    return "; ".join(rights)
 
 
 def _short(path: str) -> tuple[str, str]:

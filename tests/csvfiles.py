@@ -6,7 +6,7 @@ from pathlib import Path
 
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import RowCounter, WriteOptions
+from whohas.formats.base import RowsQuery, WriteOptions
 from whohas.formats.csv import copy_statement, header_rows
 from whohas.ingest.readers.csv import CsvReader
 from whohas.ingest.readers.csv_stream import CsvDialect
@@ -38,5 +38,5 @@ def written(
     """Write the rows of a query as the file `out.csv`, and return its text and the number of its rows."""
     path = tmp_path / "out.csv"
     with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(RowCounter(sql, tuple(columns)), path, options), parameters or {})
+        rows = engine.copy(copy_statement(RowsQuery(sql, tuple(columns)), path, options), parameters or {})
     return path.read_bytes().decode(), rows - header_rows(columns)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
-from whohas.formats.base import RowCounter as FileRows
+from whohas.formats.base import RowsQuery as FileRows
 from whohas.formats.csv import copy_statement, header_rows
 from whohas.runs.models import Run, RunId, RunState
 from whohas.runs.plans import resolve_at_snapshot

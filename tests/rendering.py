@@ -18,7 +18,7 @@ from whohas.engine.duckdb import DuckDBConnection, connect_duckdb
 from whohas.engine.sql import string_literal
 from whohas.engine.statement import ResultColumn
 from whohas.execution.digest import FileDigest
-from whohas.formats.base import Extract, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.base import Extract, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.registry import find_format
 
 STARTED, LOADED = datetime(2026, 3, 29, 12, 30, 44, tzinfo=UTC), datetime(2026, 3, 28, 1, 0, tzinfo=UTC)
@@ -56,7 +56,7 @@ def extract(
     path = folder / "rows.parquet"
     pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path, row_group_size=5000)
     sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
-    return Extract(path, RowCounter(sql, tuple(columns), name, group), len(rows), on_rows)
+    return Extract(path, RowsQuery(sql, tuple(columns), name, group), len(rows), on_rows)
 
 
 def file_of(rows: Extract, format: str, options: WriteOptions = WriteOptions(), about: ReportMetadata = ABOUT) -> Path:  # noqa: B008

@@ -11,16 +11,22 @@
 New files get these permissions by a umask of 077. Files with wider permissions, from earlier versions or changed by
 hand, are restricted when a process starts: first the home folder itself, so that nobody can reach the rest while the
 scan is in progress.
+
+Permissions do not help against what another user put into a home folder that was open before: a link from `keys` to a
+folder of theirs would give them the signing keys. `check_owners` refuses to start on such a folder.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from whohas.errors import Unavailable
 
 _UMASK = 0o077
 _GROUP_UMASK = 0o027
@@ -31,6 +37,8 @@ _LOG = "_delta_log"
 _OURS = frozenset({"warehouse", "artefacts", "spill", "keys", "rejects"})
 """Subfolders of the home folder that are scanned to the last file; of others only the folder itself is restricted,
 which is enough to keep everybody else out."""
+_OUR_FILES = ("whohas.", "audit.", "dev.env")
+"""How the names of files in the home folder begin."""
 _LINKED = frozenset({"warehouse", "artefacts"})
 """Subfolders that may be a symbolic link to another disk, which is followed."""
 _FAULTS = 3
@@ -94,6 +102,46 @@ def restrict_home(home: Path, *, group: bool) -> PermissionChanges:
     except OSError as error:
         done.faults.append(f"{error.filename or home} cannot be looked at: {error.strerror}.")
     return done
+
+
+def check_owners(home: Path) -> None:
+    """Check that no other user has placed anything in the home folder or its folder of keys.
+
+    Files may belong to the user of this process, to root, and to the owner of the home folder. A link counts as its
+    own file, so a link of the owner to another disk is accepted. In a folder that all users share (mode 1777) only the
+    names that whohas uses are checked. Call it after `restrict_home`, when other users can add nothing any more.
+
+    Raises:
+        Unavailable: a file, folder or link belongs to another user; the message names it and its owner.
+    """
+    owner = home.stat()
+    trusted = {os.geteuid(), 0, owner.st_uid}
+    shared = bool(owner.st_mode & stat.S_ISVTX)
+    for folder in (home, home / "keys"):
+        try:
+            entries = list(os.scandir(folder))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        for entry in entries:
+            if shared and folder == home and entry.name not in _OURS and not entry.name.startswith(_OUR_FILES):
+                continue
+            try:
+                number = entry.stat(follow_symlinks=False).st_uid
+            except FileNotFoundError:
+                continue
+            if number not in trusted:
+                kind = "link" if entry.is_symlink() else "folder" if entry.is_dir() else "file"
+                raise Unavailable(
+                    f"The {kind} {entry.path} belongs to the user {_user_name(number)}, who could read or change what "
+                    "whohas keeps there. Remove it, or give it to the user of whohas (chown), and start again."
+                )
+
+
+def _user_name(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def restrict_all_files(home: Path, done: PermissionChanges, *, group: bool) -> PermissionChanges:

@@ -431,7 +431,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     def make_home(self, *, serving: bool = False) -> None:
-        """Create the home folder if it is missing, and restrict it to its owner; see `permissions`.
+        """Create the home folder if it is missing, and restrict it to its owner; see `file_modes`.
 
         Also sets the umask of the process. Changed permissions, and failures to change them, are logged.
 
@@ -441,10 +441,12 @@ class Settings(BaseSettings):
 
         Raises:
             OSError: the folder cannot be created.
+            Unavailable: another user has placed a file in it; see `file_modes.check_owners`.
         """
         file_modes.restrict_process()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         done = file_modes.restrict_home(self.home, group=self.is_warehouse_shared)
+        file_modes.check_owners(self.home)
         url = make_url(self.sqlalchemy_url)
         if url.get_backend_name() == "sqlite" and url.database and Path(url.database).parent != self.home:
             files = file_modes.restrict_files(*(Path(f"{url.database}{end}") for end in ("", "-wal", "-shm")))

@@ -74,7 +74,7 @@ class ArtifactStore:
         """Rename a complete file that is synced to disk to its final name, atomically; return that name.
 
         Args:
-            part: a path from `part`.
+            part: a path from `part_path`.
 
         Raises:
             OSError: the file cannot be renamed.

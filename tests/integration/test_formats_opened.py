@@ -102,12 +102,12 @@ def test_a_parquet_says_what_it_is_of(tmp_path: Path) -> None:
 def test_more_rows_than_a_sheet_has_go_on_on_another(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    from rendering import Extract, RowCounter
+    from rendering import Extract, RowsQuery
     from whohas.formats.xlsx.writer import write
 
     count = 1_048_576 + 10
     pq.write_table(pa.table({"n": pa.array(range(count))}), tmp_path / "rows.parquet")
-    rows = Extract(tmp_path / "rows.parquet", RowCounter("", (ResultColumn("n", "integer"),)), count)
+    rows = Extract(tmp_path / "rows.parquet", RowsQuery("", (ResultColumn("n", "integer"),)), count)
     (note,) = write(rows, path := tmp_path / "out.xlsx", ABOUT, WriteOptions())
     assert note.startswith("The rows are on 2 sheets")
     first, second, _ = load_workbook(path, read_only=True).worksheets

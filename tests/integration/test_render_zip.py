@@ -25,7 +25,7 @@ from whohas.engine.statement import ResultColumn
 from whohas.execution.processes import ChildPool
 from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.formats import zip
-from whohas.formats.base import RowCounter, WriteOptions
+from whohas.formats.base import RowsQuery, WriteOptions
 from whohas.formats.csv import copy_statement
 
 NOISE = random.Random(1)
@@ -67,12 +67,12 @@ def test_each_file_in_a_zip_equals_the_file_alone(engine: DuckDBConnection, tmp_
     with zip.open_zip(path, NOON) as archive:
         for name, sql in statements.items():
             with archive.entry(name) as place:
-                engine.copy(copy_statement(RowCounter(sql, COLUMNS), place), {})
+                engine.copy(copy_statement(RowsQuery(sql, COLUMNS), place), {})
     with zipfile.ZipFile(path) as file:
         assert file.testzip() is None
         assert file.namelist() == list(statements)
         for name, sql in statements.items():
-            engine.copy(copy_statement(RowCounter(sql, COLUMNS), alone := tmp_path / "alone.csv"), {})
+            engine.copy(copy_statement(RowsQuery(sql, COLUMNS), alone := tmp_path / "alone.csv"), {})
             assert file.read(name) == alone.read_bytes()
         assert file.read("none.csv") == b"n,text\n"
     assert path.stat().st_size < 7_000_000
@@ -169,7 +169,7 @@ def test_a_statement_that_fails_midway_is_reported_and_nothing_waits(
         zip.open_zip(path, NOON) as archive,
         archive.entry("a.csv") as place,
     ):
-        engine.copy(copy_statement(RowCounter(FAILS, COLUMNS), place), {}, ordered)
+        engine.copy(copy_statement(RowsQuery(FAILS, COLUMNS), place), {}, ordered)
     assert path.stat().st_size > 0, "some of it was written"
     assert not zipfile.is_zipfile(path)
     assert (threading.active_count(), descriptors()) == before
@@ -186,7 +186,7 @@ def test_a_full_disk_is_reported_instead_of_the_broken_pipe(engine: DuckDBConnec
         zip.open_zip(Path("/dev/full"), NOON) as archive,
         archive.entry("a.csv") as place,
     ):
-        engine.copy(copy_statement(RowCounter(MANY, COLUMNS), place), {})
+        engine.copy(copy_statement(RowsQuery(MANY, COLUMNS), place), {})
 
 
 def descriptors() -> list[str]:

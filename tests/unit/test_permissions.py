@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from factories import publish
-from whohas.file_modes import PermissionChanges, group_readable_files, restrict_all_files, restrict_home
+from whohas.errors import Unavailable
+from whohas.file_modes import PermissionChanges, check_owners, group_readable_files, restrict_all_files, restrict_home
 from whohas.settings import Settings
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import Warehouse
@@ -104,6 +105,44 @@ def test_a_folder_that_all_share_is_left_with_a_sentence(home: Path) -> None:
     done = everything(home, group=False)
     assert mode(home) == 0o1777
     assert "Set WHOHAS_HOME to a folder of its own." in done.faults[0]
+
+
+NOBODY = 65_534
+placed = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+
+
+@placed
+@pytest.mark.parametrize("name", ["whohas.db", "keys", "audit.ndjson", "keys/secrets.key", "warehouse"])
+@pytest.mark.parametrize("kind", ["link", "own"])
+def test_a_start_refuses_files_of_other_users(home: Path, tmp_path: Path, name: str, kind: str) -> None:
+    path = home / name
+    if kind == "link":
+        path.rename(tmp_path / "theirs")
+        path.symlink_to(tmp_path / "theirs")
+    os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(Unavailable, match=f"{path} belongs to the user nobody, who could read or change"):
+        Settings(home=home).make_home()
+    assert mode(home) == 0o700
+
+
+@placed
+def test_a_start_accepts_files_of_the_owner_and_of_root(home: Path, tmp_path: Path) -> None:
+    (home / "keys").rename(tmp_path / "keys")
+    (home / "keys").symlink_to(tmp_path / "keys")  # of root, whose choice it is
+    check_owners(home)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    check_owners(home)
+
+
+@placed
+def test_a_shared_folder_is_checked_for_whohas_files_only(home: Path) -> None:
+    home.chmod(0o1777)
+    os.chown(home / "notes", NOBODY, NOBODY)
+    check_owners(home)
+    os.chown(home / "artefacts", NOBODY, NOBODY)
+    with pytest.raises(Unavailable, match=r"The folder .*artefacts belongs to"):
+        check_owners(home)
 
 
 def test_what_cannot_be_closed_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

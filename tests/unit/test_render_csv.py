@@ -12,7 +12,7 @@ import pytest
 
 from csvfiles import written
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import RowCounter, WriteOptions
+from whohas.formats.base import RowsQuery, WriteOptions
 from whohas.formats.csv import copy_statement
 
 
@@ -68,7 +68,7 @@ def test_a_name_may_begin_with_a_byte_order_mark(tmp_path: Path, names: list[str
     columns = tuple(ResultColumn(name, "text") for name in names)
     cells = ", ".join("unnest(['x', NULL, ''])" for _ in names)
     with duckdb.connect() as connection:
-        connection.execute(copy_statement(RowCounter(f"SELECT {cells}", columns), path, WriteOptions(bom=bom)))
+        connection.execute(copy_statement(RowsQuery(f"SELECT {cells}", columns), path, WriteOptions(bom=bom)))
         dialect = "header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"'"
         found = connection.execute(f"SELECT * FROM read_csv($1, {dialect})", [str(path)])
         by_duckdb = [column[0] for column in found.description]

@@ -16,7 +16,7 @@ A request passes these middlewares and dependencies, from the outermost to the i
     content_coding    refuses request bodies with a Content-Encoding
     body_size         refuses bodies longer than `max_body_bytes`
     result_fast_path  answers a plain `GET .../result` without the routing below
-    allowed           authorizes the caller for the route
+    authorize         authorizes the caller for the route
     routes            reports, tasks, schedules, live updates, statements, OAuth, health, metrics
 
 Middlewares are in `whohas.api.middleware`, one a module; routes are in `whohas.api.routes`, one module a subject.

@@ -23,8 +23,6 @@ from whohas.errors import NotFound
 CHUNK_BYTES = 256 * 1024
 """Bytes that are read and sent at a time."""
 
-MEDIA_TYPES = {"pdf": "application/pdf"}
-
 
 @dataclass(frozen=True, slots=True)
 class Download:

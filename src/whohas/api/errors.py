@@ -144,7 +144,7 @@ def error_response(error: Exception, scope: Scope) -> Response:
 
 
 def remember_denial_reason(scope: Scope, reason: str) -> None:
-    """Remember why a request was refused, for the audit event that `Denied` writes if the status is 401 or 403."""
+    """Remember why a request was refused, for the audit event of a response with the status 401 or 403."""
     scope["state"]["refused"] = reason
 
 

@@ -205,7 +205,7 @@ application_auth = OAuth2(
     auto_error=False,
 )
 # Both only appear in the description, and check nothing: `AuthenticationMiddleware` authenticates,
-# the dependency `allowed` authorizes.
+# the dependency `authorize` authorizes.
 
 
 def security_dependencies(route: str) -> list[Any]:

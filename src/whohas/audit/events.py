@@ -120,7 +120,7 @@ class Event:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def to_json(self) -> str:
-        """Return the event as canonical JSON, without the attributes that `chained` adds."""
+        """Return the event as canonical JSON, without the attributes that `chain_event` adds."""
         who = self.actor
         actor = {"kind": who.kind, "name": who.name, "id": who.id, "client": who.client}
         data = {
@@ -153,9 +153,11 @@ def event_source(org: str) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """Serialize a value as canonical JSON (RFC 8785), without support for fractions.
+    """Return a value as canonical JSON (RFC 8785).
 
-    RFC 8785 sorts keys by UTF-16 code units, Python by characters; the keys of events are ASCII, where both agree.
+    Fractions, integers beyond ±2^53 and values of other types are written as texts, because readers of JSON do not
+    agree on their form; a lone surrogate becomes `?`. RFC 8785 sorts keys by UTF-16 code units, Python by characters;
+    the keys of events are ASCII, where both agree.
     """
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

@@ -1,6 +1,6 @@
 """Verification of the tokens of an external OpenID Connect provider, such as Keycloak or Entra ID.
 
-The public keys of the provider (`issuer_keys`) are cached for ten minutes, and fetched again if no cached key signed a
+The public keys of the provider (`oidc_keys`) are cached for ten minutes, and fetched again if no cached key signed a
 token. Only asymmetric algorithms are accepted, and of these only the configured ones. A configured mapping from the
 values of a claim to levels gives a token its rights; values that are not mapped give no rights.
 """

@@ -104,7 +104,9 @@ class ProviderKeys:
             now = self._clock()
             if self._fetching or now - self._attempted_at < REFETCH_SECONDS:
                 if self._known is None:
-                    raise Unavailable(f"The keys of {self._issuer} cannot be fetched now. Try again in a few seconds.")
+                    raise Unavailable(
+                        f"The signing keys of {self._issuer} cannot be fetched now. Try again in a few seconds."
+                    )
                 return self._known
             self._fetching, self._attempted_at = True, now
         fetched: PublicKeys | None = None

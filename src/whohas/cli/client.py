@@ -95,7 +95,10 @@ def rotate(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Give a client a new secret, and print it; the old secret stops working at once."""
+    """Give a client a new secret, and print it; the old secret stops working at once.
+
+    Tokens that it has stay valid unless `--end-tokens` is given.
+    """
     from whohas.audit.events import operator_actor
 
     with open_installation() as services:

@@ -97,7 +97,7 @@ def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[l
     """Return the first `limit` rows, with cells as in a CSV file, and the total number of rows."""
     from whohas.engine.duckdb import open_duckdb
     from whohas.engine.statement import FileLayout, TableFiles
-    from whohas.formats.base import RowCounter
+    from whohas.formats.base import RowsQuery
     from whohas.formats.csv import copy_statement
 
     tables = [TableFiles(name, (), (FileLayout(files),)) for name, files in statement.files.items()]
@@ -107,7 +107,7 @@ def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[l
     ):
         path = Path(folder) / "rows.csv"
         some = f"SELECT * FROM (\n{statement.sql}\n) LIMIT {limit}"
-        engine.copy(copy_statement(RowCounter(some, statement.columns), path), statement.parameters)
+        engine.copy(copy_statement(RowsQuery(some, statement.columns), path), statement.parameters)
         total = engine.count(statement.sql, statement.parameters)
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.reader(file))[1:], total

@@ -47,7 +47,7 @@ def error_for_response(response: httpx2.Response) -> WhohasError:
 
 
 def retry_after(response: httpx2.Response) -> int:
-    """Return the seconds of the header `Retry-After`: 300 at most, and 5 if it is missing or a date."""
+    """Return how long to wait, from the header `Retry-After`: at most 300 seconds, and 5 if it is missing or a date."""
     header = response.headers.get("retry-after", "")
     return min(int(header), LONGEST_RETRY_AFTER) if header.isdecimal() else DEFAULT_RETRY_AFTER
 

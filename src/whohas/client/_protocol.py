@@ -117,7 +117,7 @@ class ReportsProtocol:
 
     def __init__(self, base_url: str, client_id: str, client_secret: str, prefix: str = DEFAULT_PREFIX) -> None:
         if not base_url.startswith(("http://", "https://")):
-            raise InvalidArguments(f"The server's address {base_url!r} must begin with http:// or https://.")
+            raise InvalidArguments(f"base_url is {base_url!r}; it must begin with http:// or https://.")
         self.base_url = base_url.rstrip("/")
         self._reports = "/reports/v1" if prefix.strip("/") == "reports/v1" else f"/{prefix.strip('/')}/reports"
         self._tasks = "/task-status/v1" if self._reports == "/reports/v1" else f"/{prefix.strip('/')}/task-status"
@@ -174,7 +174,7 @@ class ReportsProtocol:
         yield from self._call(SendRequest("POST", f"{self._run(run_id)}/cancel"))
 
     def find_run(self, beginning: str) -> Steps[str]:
-        """Find a run by a prefix of its id, by paging through the task list; see `Client.find_run`."""
+        """Find a run by a prefix of its id, by paging through the task list; see `Client.find`."""
         text = beginning.strip().lower()
         if re.fullmatch("[0-9a-f]{32}", text):
             return text

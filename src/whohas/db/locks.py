@@ -273,7 +273,7 @@ def _ask(connection: sa.Connection, function: str, lock: DatabaseLock) -> bool:
 
 
 def _begin_writing(connection: sa.Connection) -> None:
-    # the driver would begin the transaction only at the first change (see `db.engine.connect`)
+    # the driver would begin the transaction only at the first change (see `db.engine.create_engine`)
     driver: Any = connection.connection.driver_connection
     if not driver.in_transaction:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

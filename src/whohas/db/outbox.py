@@ -1,4 +1,4 @@
-"""Queries shared by the two transactional outboxes: audit events (`audit.outbox`) and webhook messages (`runs.outbox`).
+"""Queries that the outboxes of audit events (`audit.outbox`) and webhooks (`runs.webhook_messages`) share.
 
 A row is inserted in the same transaction as the change that it reports, so either both are committed or neither. A
 background task delivers it later, at least once, and marks it in a separate transaction.

@@ -36,7 +36,7 @@ from whohas.execution.digest import FileDigest
 from whohas.execution.progress import RunProgress
 from whohas.execution.protocol import EXIT_WORKER_GONE, OutputFile, Work, WorkPart
 from whohas.formats import parquet
-from whohas.formats.base import Extract, Format, ReportMetadata, RowCounter
+from whohas.formats.base import Extract, Format, ReportMetadata, RowsQuery
 from whohas.formats.registry import find_format, formats
 from whohas.storage import EXTRACT
 
@@ -65,8 +65,9 @@ def do_work(work: Work, say: Callable[..., None]) -> None:
     Args:
         say: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
             `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
-            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see `RunProgress.phases`)
-            and `digest` (of the rows of the statements; None where no statement was executed).
+            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see
+            `RunProgress.end_phases`) and `digest` (of the rows of the statements; None where no statement was
+            executed).
 
     Raises:
         duckdb.Error: a statement failed, or it was out of memory.
@@ -88,7 +89,7 @@ class _Made:
 
     part: WorkPart
     about: ReportMetadata
-    rows: RowCounter
+    rows: RowsQuery
     parameters: dict[str, Any]
     ordered: bool
     count: int
@@ -159,9 +160,9 @@ class _JobRunner:
         rows = self._noted(part)
         return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowDigest())
 
-    def _noted(self, part: WorkPart) -> RowCounter:
+    def _noted(self, part: WorkPart) -> RowsQuery:
         """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
-        return RowCounter(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group)
+        return RowsQuery(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group)
 
     def _extracted(self, part: WorkPart) -> _Made:
         """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from

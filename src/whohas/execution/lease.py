@@ -256,8 +256,10 @@ class AdvisoryLockLease:
 
 
 def _clock(connection: sa.Connection) -> Any:
-    """Return the SQL expression of the present time by the clock that all workers share: that of PostgreSQL's
-    server."""
+    """Return the present time as a SQL expression, by a clock that all workers share.
+
+    That is the clock of PostgreSQL's server, or with SQLite the clock of the machine.
+    """
     # with SQLite all processes are on one machine, so its clock is shared
     return sa.literal(now(), UTCDateTime) if connection.dialect.name == "sqlite" else sa.func.clock_timestamp()
 

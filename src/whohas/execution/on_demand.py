@@ -207,7 +207,10 @@ class OnDemandRenderer:
         with self.database.connect() as connection:
             record = repository.get_record(connection, run.id)
         if run.rows is None:
-            raise NotFound(f"This run has no rows to compare with: {run.progress.lower()}.")
+            raise NotFound(
+                f"This run cannot be replayed, because it has no rows (its progress: {run.progress}). Replay a run "
+                "that succeeded, or start the report again."
+            )
         if record.plan is None:
             raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
         with self._slots:
@@ -219,7 +222,7 @@ class OnDemandRenderer:
                 raise NotFound(f"This run cannot be replayed. {error.message}") from error
             except (WhohasError, OSError) as error:
                 text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
-                raise Unavailable(f"The statements of this run could not be run again. {text}") from error
+                raise Unavailable(f"This run cannot be replayed, because a statement failed. {text}") from error
         assert done.digest is not None, "a work without outputs reports a digest"
         versions = index_versions(snapshot) if record.plan.views else None
         return ReplayResult(

@@ -52,7 +52,7 @@ class WorkResult:
     Attributes:
         files: for each file its `format`, `path`, `bytes`, `rows` and `sha256`.
         notes: warnings about the files, for readers of the run.
-        phases: the duration of each phase; see `Progress.phases`.
+        phases: the duration of each phase; see `RunProgress.end_phases`.
         digest: the digest of the rows of its statements; None where it executed none.
     """
 

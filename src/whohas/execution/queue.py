@@ -116,8 +116,10 @@ class QueueHints(Protocol):
 
 
 class CommitHints:
-    """Hints on SQLite: every commit to the database, by any process. The commit counter is polled, every 20 ms, or
-    every 100 ms when the last commit is more than a second ago."""
+    """`QueueHints` on SQLite: a commit by any process is a hint that a run may have been queued.
+
+    The commit counter is polled every 20 ms, or every 100 ms if there was no commit for a second.
+    """
 
     def __init__(self, database: sa.Engine) -> None:
         self._commits = DataVersion(database)
@@ -298,7 +300,8 @@ class QueueConsumer:
         try:
             self.execute(run)
         except Exception:
-            # `Recovery.take_over` puts the run back on the queue: its row names this worker, which does not execute it
+            # `Recovery.take_over_runs` puts the run back on the queue: its row names this worker, which does not
+            # execute it
             log.exception("internal fault", run_id=run.id)
         finally:
             self._free_slot(lane)

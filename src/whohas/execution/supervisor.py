@@ -111,8 +111,8 @@ class Supervisor:
         """
         if not self.lease.is_valid or self._stopping.is_set():
             return []
-        # `Recovery.take_over` releases runs of this worker that are not in `claimed_run_ids`. With the lock it cannot
-        # see a run between the claim and its entry in `_busy`.
+        # `Recovery.take_over_runs` releases runs of this worker that are not in `claimed_run_ids`. With the lock it
+        # cannot see a run between the claim and its entry in `_busy`.
         with self._claiming:
             with self.database.begin() as connection:
                 runs = [

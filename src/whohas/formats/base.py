@@ -80,7 +80,7 @@ class ReportMetadata:
 
 
 @dataclass(frozen=True, slots=True)
-class RowCounter:
+class RowsQuery:
     """The rows of one file, as a SQL query.
 
     Attributes:
@@ -108,7 +108,7 @@ class Extract:
     """
 
     path: Path
-    rows: RowCounter
+    rows: RowsQuery
     count: int
     on_rows: Callable[[int], None] = lambda _: None
 
@@ -191,7 +191,7 @@ class Format:
     name: str
     media_type: str
     doc: str
-    copy: Callable[[RowCounter, Path, ReportMetadata, WriteOptions], str] | None = None
+    copy: Callable[[RowsQuery, Path, ReportMetadata, WriteOptions], str] | None = None
     count_header_rows: Callable[[Sequence[ResultColumn]], int] = lambda _: 0
     write: Callable[[Extract, Path, ReportMetadata, WriteOptions], Sequence[str]] | None = None
     open_output: Callable[[Path], AbstractContextManager[Path]] = nullcontext

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.base import Format, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.streaming import BLOCK, pipe
 
 LIST_SEPARATOR = ";"
@@ -28,7 +28,7 @@ _BOM = "\ufeff"
 _GZIP_LEVEL = 1
 
 
-def copy_statement(rows: RowCounter, path: Path, options: WriteOptions = WriteOptions(), more: str = "") -> str:  # noqa: B008 - frozen
+def copy_statement(rows: RowsQuery, path: Path, options: WriteOptions = WriteOptions(), more: str = "") -> str:  # noqa: B008 - frozen
     """Return the DuckDB COPY statement that writes rows to a CSV file in their order.
 
     Args:
@@ -104,7 +104,7 @@ def _disarmed_name(name: str) -> str:
     return f"'{name}" if name.startswith(tuple("".join(_ARMED))) else name
 
 
-def _copy(rows: RowCounter, path: Path, _: ReportMetadata, options: WriteOptions, more: str = "") -> str:
+def _copy(rows: RowsQuery, path: Path, _: ReportMetadata, options: WriteOptions, more: str = "") -> str:
     return copy_statement(rows, path, options, more)
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.base import Format, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.column_names import unique_column_names
 
 _Tree = dict[str, "str | _Tree"]
 
 
-def copy_statement(rows: RowCounter, path: Path, _: ReportMetadata, options: WriteOptions, array: bool = False) -> str:
+def copy_statement(rows: RowsQuery, path: Path, _: ReportMetadata, options: WriteOptions, array: bool = False) -> str:
     """Return the DuckDB COPY statement that writes rows to a JSON file in their order.
 
     Args:

@@ -12,21 +12,21 @@ from typing import Any
 
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import Format, ReportMetadata, RowCounter, WriteOptions
+from whohas.formats.base import Format, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.column_names import unique_column_names
 
 
-def copy_statement(rows: RowCounter, path: Path, about: ReportMetadata, options: WriteOptions) -> str:
+def copy_statement(rows: RowsQuery, path: Path, about: ReportMetadata, options: WriteOptions) -> str:
     """Return the DuckDB COPY statement that writes rows to a Parquet file, sorted by the group if there is one."""
     return _copy(rows, tuple(column.as_stored for column in rows.columns), path, about)
 
 
-def extract_statement(rows: RowCounter, path: Path, about: ReportMetadata) -> str:
+def extract_statement(rows: RowsQuery, path: Path, about: ReportMetadata) -> str:
     """Return the COPY statement of an extract for other formats: `single` texts stay strings instead of lists."""
     return _copy(rows, rows.columns, path, about)
 
 
-def _copy(rows: RowCounter, columns: tuple[ResultColumn, ...], path: Path, about: ReportMetadata) -> str:
+def _copy(rows: RowsQuery, columns: tuple[ResultColumn, ...], path: Path, about: ReportMetadata) -> str:
     places = [f"c{n}" for n in range(1, len(rows.columns) + 1)]
     named = list(zip(places, unique_column_names(rows.columns), strict=True))
     values = [
@@ -44,7 +44,7 @@ def _copy(rows: RowCounter, columns: tuple[ResultColumn, ...], path: Path, about
     )
 
 
-def read_parquet_file(path: Path) -> tuple[ReportMetadata, RowCounter, int]:
+def read_parquet_file(path: Path) -> tuple[ReportMetadata, RowsQuery, int]:
     """Return metadata of the run, columns and number of rows of a file written by `copy_statement`."""
     from pyarrow import parquet
 
@@ -53,13 +53,13 @@ def read_parquet_file(path: Path) -> tuple[ReportMetadata, RowCounter, int]:
     about = json.loads(facts[f"{_PREFIX}about"])
     columns = tuple(ResultColumn(**column) for column in json.loads(facts[f"{_PREFIX}columns"]))
     sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
-    return ReportMetadata(**about), RowCounter(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
+    return ReportMetadata(**about), RowsQuery(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
 
 
 _PREFIX = "whohas."
 
 
-def _facts(rows: RowCounter, columns: tuple[ResultColumn, ...], about: ReportMetadata) -> dict[str, str]:
+def _facts(rows: RowsQuery, columns: tuple[ResultColumn, ...], about: ReportMetadata) -> dict[str, str]:
     facts: dict[str, Any] = {
         "run": about.run,
         "report": about.report,

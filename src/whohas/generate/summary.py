@@ -65,7 +65,7 @@ class Summary:
 
 
 class SummaryCounter:
-    """Collects the counts while chunks are written; `summary` returns them."""
+    """Counts the objects of the generated files while they are written; `summary` returns the totals."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -28,12 +28,15 @@ _PURPOSE = text_array(
 def uncorrelated_accounts(
     organisation: Organisation, catalogue: AccessCatalog, grants: AccessBundles, chunk: int
 ) -> Iterator[tuple[AccountKind, list[bytes]]]:
-    """Yield the uncorrelated accounts in chunks of one kind, with their lines of NDJSON.
+    """Generate the uncorrelated accounts of the fictional organisation.
+
+    Yields:
+        The kind of a chunk of accounts (see `IDENTITIES_PER_ACCOUNT`), and their lines for `accounts.ndjson`.
 
     Args:
         organisation: the organisation.
         catalogue: its sources and entitlements.
-        grants: the bundles of access, as pieces of JSON.
+        grants: the sets of entitlements that an account can hold, as JSON text.
         chunk: the largest number of accounts in a chunk.
     """
     for kind, period in IDENTITIES_PER_ACCOUNT.items():

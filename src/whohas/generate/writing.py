@@ -55,7 +55,7 @@ def generate(
         identities: number of identities, at least 1.
         seed: seed of the random numbers, at least 0.
         progress: called after each chunk with the number of identities written so far.
-        reference: the reference date: all dates are a number of days before it, or a few after it.
+        reference: the reference date: most dates are before it; some, such as ends of contracts, up to 200 days after.
 
     Returns:
         The counts of what was written.

@@ -237,7 +237,7 @@ def _with_derived(
         return _without_stale_overruled(reading, after, changes)
     # stage both tables first: they read files that `_with_change` deletes
     derived = [_stage_rows(reading, IDENTITY_ACCESS, partitions, deriving.write_access)]
-    if after.overruled_files() or deriving.count("SELECT count(*) FROM verdicts"):
+    if after.overruled_files() or deriving.select_number("SELECT count(*) FROM verdicts"):
         derived.append(_stage_rows(reading, OVERRULED_ACCESS, partitions, deriving.write_overruled))
     for change in derived:
         changes = _with_change(changes, change)
@@ -302,19 +302,21 @@ def _with_change(changes: list[TableChange], more: TableChange) -> list[TableCha
 
 def _add_warnings(reading: ReadPipeline, deriving: AccessDerivation) -> None:
     """Append warnings on overruled items and on rows for which access cannot be derived."""
-    overruled = deriving.count("SELECT count(*) FROM verdicts WHERE NOT holds")
+    overruled = deriving.select_number("SELECT count(*) FROM verdicts WHERE NOT holds")
     if overruled:
         items = pluralize(overruled, "access item that documents give does", "access items that documents give do")
         reading.warnings.append(
             f"{items} not hold, because the accounts of their sources do not have them: see the table overruled_access."
         )
-    unknown_accounts = deriving.count("SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)")
+    unknown_accounts = deriving.select_number(
+        "SELECT count(*) FROM (FROM carried c ANTI JOIN present a ON a.id = c.accountId)"
+    )
     if unknown_accounts:
         reading.warnings.append(
             f"{pluralize(unknown_accounts, 'account entitlement names', 'account entitlements name')} "
             "an account that is not there: they are assigned to nobody. Load the accounts."
         )
-    unknown_identities = deriving.count(
+    unknown_identities = deriving.select_number(
         "SELECT count(*) FROM (SELECT DISTINCT accountId FROM carried) c JOIN owned a ON a.id = c.accountId "
         "ANTI JOIN people p ON p.id = a.identityId"
     )
@@ -325,7 +327,7 @@ def _add_warnings(reading: ReadPipeline, deriving: AccessDerivation) -> None:
         reading.warnings.append(
             f"{accounts} to identities that are not there: no access is derived from them. Load the identities."
         )
-    empty = deriving.count("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
+    empty = deriving.select_number("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:
         profiles = pluralize(empty, "access profile lists", "access profiles list")
         reading.warnings.append(f"{profiles} no entitlements, so that no holders can be derived.")

@@ -145,7 +145,8 @@ class RowConverter:
         separator: the separator of several values in one text; None if only a JSON array holds several.
         authoritative: whether each account creates an identity: for all sources, or for those with these ids.
         references: whether columns of ids hold the names that the file uses for objects (native identities, values of
-            entitlements), so that they are not checked as ids. `memberships.resolve` replaces them by ids later.
+            entitlements), so that they are not checked as ids. `memberships.resolve_memberships` replaces them by ids
+            later.
         forms: for each column, the settings of a mapping for the text of its cells.
         holder: SQL for the id of the identity that an authoritative account creates. Without it, and where it is null,
             the id is derived from source and native identity.
@@ -583,6 +584,6 @@ def _has_text(text: str) -> str:
 
 
 def _first(conditions: Iterable[str]) -> str:
-    """Return SQL for the index of the first condition that is true, or -1."""
+    """Return SQL for the index, from 0, of the first true condition, or -1: the check that a row fails first."""
     arms = " ".join(f"WHEN {sql} THEN {number}" for number, sql in enumerate(conditions))
     return f"CASE {arms} ELSE -1 END::INTEGER" if arms else "-1::INTEGER"

@@ -483,8 +483,8 @@ class AccessDerivation:
         columns = ", ".join(quote_identifier(column.name) for column in IDENTITY_ACCESS.columns)
         return {partition for (partition,) in self._query(_CHANGED.format(columns=columns, key=KEY)).fetchall()}
 
-    def count(self, sql: str) -> int:
-        """Return the single number that a statement over the views selects."""
+    def select_number(self, sql: str) -> int:
+        """Return the number that a SQL statement over the views of this derivation selects, such as a `count(*)`."""
         ((number,),) = self._query(sql).fetchall()
         return int(number)
 

@@ -85,12 +85,13 @@ class DocumentConverter:
         connection: DuckDB.
         table: the table that the documents describe.
         sources: the sources of the load; attribute names that occur are added to them.
-        given: by column of the table, a text column of the batch from which it is filled.
+        given: for columns of the table that are not read from the documents, the text column of the batch instead.
         nested: the name of the list that contains the documents in another document, such as "access", for messages;
             empty for whole documents.
 
     Attributes:
-        filled: by path whose values have to be converted, how many documents have a text there.
+        filled: for each path whose values are converted (times, booleans, …), the number of documents with a text
+            there. The guard divides the number of unreadable ones by it.
         items: by list in the documents, such as `access`, how many items were read.
     """
 

@@ -134,7 +134,7 @@ def parse_time_form(text: str) -> str | WrittenForms:
     """Return a format of times: a keyword as it is, another text parsed as a strptime format.
 
     Raises:
-        FormFault: it is neither.
+        InvalidTextForm: it is neither.
     """
     return text if text in TIME_KEYWORDS else parse_strptime_format(text)
 
@@ -143,7 +143,7 @@ def parse_zone_setting(given: object) -> str | None:
     """Return the name of a time zone, or an offset such as `+05:30`; None for UTC.
 
     Raises:
-        FormFault: the value is not text, or no such time zone exists.
+        InvalidTextForm: the value is not text, or no such time zone exists.
     """
     if not isinstance(given, str):
         raise InvalidTextForm('it is not text; write zone = "Europe/Berlin"')
@@ -169,7 +169,7 @@ def parse_strptime_format(text: str) -> WrittenForms:
     `(?i)(?:\d{1,2})(?:\.)(?:\d{1,2})(?:\.)(?:\d{4})`.
 
     Raises:
-        FormFault: a directive is unknown, repeated or incomplete, or the format has no date.
+        InvalidTextForm: a directive is unknown, repeated or incomplete, or the format has no date.
     """
     if "%" not in text:
         near = get_close_matches(text.casefold(), TIME_KEYWORDS, 1)
@@ -206,7 +206,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
-    """Raise FormFault if the directives of a format repeat each other, or do not give a date and a definite time."""
+    """Raise `InvalidTextForm` if the directives of a format repeat each other, or give no date or definite time."""
     directives = [_EQUIVALENT.get(piece, piece) for piece in pieces if _is_directive(piece)]
     repeated = sorted({piece for piece in directives if directives.count(piece) > 1})
     if repeated:

@@ -221,7 +221,9 @@ class ColumnSettingsReader:
         if texts is None:
             return base
         if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
-            raise self._fault(f'{key}.{name} takes a list of texts, such as {name} = ["{_EXAMPLES[name]}"]')
+            raise self._fault(
+                f'{key}.{name} takes a list of texts that are not empty, such as {name} = ["{_EXAMPLES[name]}"]'
+            )
         return tuple(dict.fromkeys(texts))
 
 

@@ -42,10 +42,10 @@ class AccountRowMerger:
     """The rows of a stage that have the key of an earlier row, each either merged into that row or rejected.
 
     Args:
-        connection: DuckDB, after `duplicates` with the same files and key, whose tables `twice` and `file_order` are
-            read. The tables `again`, `compared` and `merged` belong to this object; a new object replaces them.
+        connection: DuckDB, after `find_duplicates` with the same files and key, whose tables `twice` and `file_order`
+            are read. The tables `again`, `compared` and `merged` belong to this object; a new object replaces them.
         files: the staged files of accounts.
-        found: by index of the file, the indexes of rows whose key an earlier row has; the result of `duplicates`.
+        found: by index of the file, the indexes of rows whose key an earlier row has; the result of `find_duplicates`.
         key: SQL of the key over the files' columns.
         inputs: by number of the input file, how its rows are compared. Rows of other input files are never merged.
 

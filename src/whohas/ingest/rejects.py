@@ -198,7 +198,7 @@ class InputRecords:
         """Reject the records of memberships that name unknown accounts or entitlements, each record once.
 
         Args:
-            bad: the unresolved memberships, as `memberships.resolve` returns them.
+            bad: the unresolved memberships, as `memberships.resolve_memberships` returns them.
         """
         if not bad:
             return
@@ -247,7 +247,7 @@ def row_comparison(mapping: SourceMapping, layout: ColumnLayout) -> SourceRows:
     """Return the columns by which the rows of one account in a mapping's accounts file are compared.
 
     They are compared in every mapped column except the key and the name of the source. Attributes from the columns of
-    `mapping.multi_row_columns` may differ.
+    `SourceMapping.multi_row_columns` may differ.
     """
     columns = {("correlated" if ours == "uncorrelated" else ours): theirs[0] for ours, theirs in layout.columns.items()}
     key = columns.pop("nativeIdentity")

@@ -323,7 +323,9 @@ class Stage:
         self._writer.put(close)
 
     def _split_late(self, connection: Any) -> None:
-        """Move the rows of the scratch file to a file per partition.
+        """Move the rows of late partitions from the scratch file to a file per partition.
+
+        A partition is late if the largest number of files was open when its first row arrived.
 
         The rows are read sorted by partition, so that one partition is open at a time. Run-end encoding gives the
         bounds: a batch of the partitions `[a, a, b]` has the values `[a, b]` with the ends `[2, 3]`.

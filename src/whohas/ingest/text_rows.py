@@ -111,7 +111,8 @@ class FileColumns(Protocol):
 
     Attributes:
         header: the names of the columns.
-        text: a function that formats the cells of one row as the file would have them, for lists of rejected rows.
+        format_row: a function that formats the cells of one row as the file would have them, for lists of rejected
+            rows.
     """
 
     @property

@@ -161,7 +161,7 @@ class ReportRequest:
         return value.strip() or None
 
     def flag_argument(self, name: str) -> bool:
-        """Return the value of a boolean argument, as `flag` converts it; False if it is absent.
+        """Return the value of a boolean argument, as `parse_flag` converts it; False if it is absent.
 
         Raises:
             InvalidArguments: the value is not true or false.

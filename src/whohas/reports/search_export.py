@@ -67,7 +67,9 @@ def _parse_request(request: ReportRequest) -> tuple[SearchRequest, tuple[Message
             "The argument query of SEARCH_EXPORT must be a text that is not empty; * finds everything."
         )
     if len(query) > _MAX_QUERY_LENGTH:
-        raise InvalidArguments(f"The query is longer than {_MAX_QUERY_LENGTH:,} characters: it has {len(query):,}.")
+        raise InvalidArguments(
+            f"The argument query has {len(query):,} characters; at most {_MAX_QUERY_LENGTH:,} are accepted."
+        )
     indices, warnings = _indices(request)
     zone = request.arguments.get("timeZone", query_object.get("timeZone")) or "UTC"
     filters = request.arguments.get("filters") or {}

@@ -95,7 +95,7 @@ def list_page(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[b
     Example: with 5 runs and a limit of 2, the offsets 0, 2 and 4 give pages of 2, 2 and 1 runs.
 
     Args:
-        seen: further conditions, such as `launches.seen_by`.
+        seen: further conditions, such as `visibility.visible_to`.
 
     Raises:
         InvalidArguments: filters or sorters are malformed.
@@ -110,7 +110,7 @@ def count_all(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[b
     """Return the number of runs on all pages; sorters, limit and offset are ignored.
 
     Args:
-        seen: further conditions, such as `launches.seen_by`.
+        seen: further conditions, such as `visibility.visible_to`.
 
     Raises:
         InvalidArguments: the filters are malformed.

@@ -156,7 +156,10 @@ _OLD_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')
 
 
 def _as_map_lookup(match: re.Match[str]) -> str:
-    """Return today's SQL for an attribute: `a."attributes.city"` becomes `a.attributes['city']`."""
+    """Return the present SQL of an attribute in a statement that a version before 0.2 recorded.
+
+    `a."attributes.city"` becomes `a.attributes['city']`; `match` is a match of `_OLD_ATTRIBUTE`.
+    """
     name = match[1].replace('""', '"')
     return f"a.attributes[{string_literal(name)}]"
 

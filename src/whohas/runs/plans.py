@@ -242,7 +242,8 @@ def resolve_files(
     """Return statements in the form that the engine executes on given files, and each table that they read, once.
 
     Some data files have an account's attributes not only as a map but also as separate columns ("shredded", see
-    `warehouse.shredded`), which are faster to read. Lookups of such attributes are rewritten to read the columns.
+    `warehouse.attribute_columns`), which are faster to read. Lookups of such attributes are rewritten to read the
+    columns.
 
     Example: `a.attributes['city']` becomes a reference to the column `column_of("city")`. Each `TableFiles` says for
         every

@@ -1,8 +1,8 @@
 """The repository of runs: all SQL statements on the tables `run` and `run_plan`, one function for each purpose.
 
 Every function takes the caller's connection and runs in its transaction. `seen` are further conditions on the table
-`run`, by which callers restrict results to the runs that a user may see (see `launches.seen_by`). Functions that take
-`mine`, a run as a worker claimed it, change its row only while it is on that attempt of that worker.
+`run`, by which callers restrict results to the runs that a user may see (see `visibility.visible_to`). Functions that
+take `claimed`, a run as a worker claimed it, change its row only while it is on that attempt of that worker.
 """
 
 from __future__ import annotations
@@ -119,9 +119,9 @@ def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElem
     return None if row is None else (_run(row), row["off"])
 
 
-def is_running(connection: sa.Connection, mine: Run) -> bool:
+def is_running(connection: sa.Connection, claimed: Run) -> bool:
     """Return whether a run is still running on this attempt. Supervisors call this ten times a second for each run."""
-    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state == RunState.RUNNING.value)
+    query = sa.select(run.c.id).where(*_attempt(claimed), run.c.state == RunState.RUNNING.value)
     return connection.execute(query).first() is not None
 
 
@@ -327,13 +327,15 @@ def claim(
     return sorted(_all_runs(connection.execute(statement)), key=lambda claimed: (claimed.created, claimed.id))
 
 
-def hand_back(connection: sa.Connection, mine: Run) -> bool:
+def hand_back(connection: sa.Connection, claimed: Run) -> bool:
     """Put a running run back on the queue, because its worker shuts down; return False where it was not on this
     attempt.
 
     The attempt is not counted as lost.
     """
-    statement = _update_running(mine).values(state=RunState.QUEUED.value, executor=None, progress="Queued", percent=0)
+    statement = _update_running(claimed).values(
+        state=RunState.QUEUED.value, executor=None, progress="Queued", percent=0
+    )
     if connection.execute(statement).rowcount != 1:
         return False
     _notify(connection)
@@ -356,14 +358,14 @@ def release(connection: sa.Connection, lost: HeldRun) -> RunState | None:
     return RunState.CANCELLED if _cancel(connection, cancelling) else None
 
 
-def update_progress(connection: sa.Connection, mine: Run, progress: str, percent: int, rows: int | None) -> None:
+def update_progress(connection: sa.Connection, claimed: Run, progress: str, percent: int, rows: int | None) -> None:
     """Update the progress of a run that is running on this attempt."""
-    connection.execute(_update_running(mine).values(progress=progress, percent=percent, rows=rows))
+    connection.execute(_update_running(claimed).values(progress=progress, percent=percent, rows=rows))
 
 
 def finish(
     connection: sa.Connection,
-    mine: Run,
+    claimed: Run,
     state: RunState,
     progress: str,
     rows: int | None,
@@ -379,38 +381,41 @@ def finish(
     nothing. False where the run was cancelled or taken over.
 
     Args:
+        claimed: the run as this worker claimed it, which identifies the attempt.
         state: SUCCEEDED, WARNED or FAILED.
         progress: the final progress text.
         rows: the number of rows of the report; None where it failed.
         messages: all messages of the run; they replace those that it has.
-        phase_facts: see `phases.add`.
+        artefacts: the finished files.
+        phase_facts: see `phase_totals.add_phases`.
+        digest: the digest of the rows; None where none was computed.
     """
     done = connection.execute(
-        _update_running(mine).values(
+        _update_running(claimed).values(
             state=state.value,
             progress=progress,
             percent=100 if state in (RunState.SUCCEEDED, RunState.WARNED) else run.c.percent,
             rows=rows,
-            launched=mine.launched,
-            completed=max(now(), mine.launched or mine.created),  # the clock may have been set back
+            launched=claimed.launched,
+            completed=max(now(), claimed.launched or claimed.created),  # the clock may have been set back
             messages=_messages(messages),
             artefacts=[asdict(a) for a in artefacts],
         )
     )
     if done.rowcount == 1:
         if digest is not None:
-            its_plan = run_plan.c.run == mine.id
+            its_plan = run_plan.c.run == claimed.id
             connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
-        _write_end_events(connection, mine.id)
-        phase_totals.add_phases(connection, mine.report_type, phase_facts)
+        _write_end_events(connection, claimed.id)
+        phase_totals.add_phases(connection, claimed.report_type, phase_facts)
         return True
-    return has_ended(connection, mine, state)
+    return has_ended(connection, claimed, state)
 
 
-def has_ended(connection: sa.Connection, mine: Run, *states: RunState) -> bool:
+def has_ended(connection: sa.Connection, claimed: Run, *states: RunState) -> bool:
     """Return whether a run has ended in one of these states on this attempt."""
     values = [state.value for state in states]
-    query = sa.select(run.c.id).where(*_attempt(mine), run.c.state.in_(values))
+    query = sa.select(run.c.id).where(*_attempt(claimed), run.c.state.in_(values))
     return connection.execute(query).first() is not None
 
 
@@ -443,9 +448,9 @@ def request_cancel(connection: sa.Connection, run_id: str, by: audit.Actor = SYS
         audit.write_event(connection, audit_events.run_cancelled(_get_existing(connection, run_id), by))
 
 
-def confirm_cancelled(connection: sa.Connection, mine: Run) -> None:
+def confirm_cancelled(connection: sa.Connection, claimed: Run) -> None:
     """End a run that is being cancelled on this attempt. Call it once the child process has ended."""
-    _cancel(connection, sa.update(run).where(*_attempt(mine), run.c.state == RunState.CANCELLING.value))
+    _cancel(connection, sa.update(run).where(*_attempt(claimed), run.c.state == RunState.CANCELLING.value))
 
 
 def is_report_disabled(connection: sa.Connection, report_type: str) -> bool:
@@ -479,12 +484,12 @@ def _get_existing(connection: sa.Connection, run_id: str) -> Run:
     return existing
 
 
-def _attempt(mine: Run) -> tuple[sa.ColumnElement[bool], ...]:
-    return run.c.id == mine.id, run.c.attempt == mine.attempt, run.c.executor == mine.executor
+def _attempt(claimed: Run) -> tuple[sa.ColumnElement[bool], ...]:
+    return run.c.id == claimed.id, run.c.attempt == claimed.attempt, run.c.executor == claimed.executor
 
 
-def _update_running(mine: Run) -> sa.Update:
-    return sa.update(run).where(*_attempt(mine), run.c.state == RunState.RUNNING.value)
+def _update_running(claimed: Run) -> sa.Update:
+    return sa.update(run).where(*_attempt(claimed), run.c.state == RunState.RUNNING.value)
 
 
 def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Actor | None = None) -> bool:

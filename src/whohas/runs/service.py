@@ -1,6 +1,6 @@
 """The service for runs, used by the HTTP API and the command line: start, get, download and cancel runs.
 
-`Runs.planned` validates a request and plans the run; `Runs.insert` inserts it, which queues it; workers execute it.
+`Runs.plan` validates a request and plans the run; `Runs.insert` inserts it, which queues it; workers execute it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class FileMaker(Protocol):
 
 
 class StartWorker(Protocol):
-    """The type of `execution.worker.working` with all arguments but the periodic tasks bound."""
+    """The type of `execution.worker.run_worker` with all arguments but the periodic tasks bound."""
 
     def __call__(self, tasks: Sequence[PeriodicTask] = (), /) -> AbstractContextManager[None]: ...
 
@@ -88,7 +88,7 @@ class Runs:
         files: renders files in formats that were not made with their run.
         wake_worker: wakes the worker of this process to look for queued runs; called after a run was committed.
         working: executes queued runs in this process, and does periodic tasks, while the context lasts; see
-            `execution.worker.working`.
+            `execution.worker.run_worker`.
     """
 
     settings: Settings

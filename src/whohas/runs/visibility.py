@@ -1,7 +1,9 @@
 """Visibility: which callers may see a run, from the record of who started it (table `run_launch`).
 
-A run is visible to its launchers and to administrators. It has several launchers where identical requests were answered
-with the run that was active already (single flight). A caller who administers certain sources sees only runs on these.
+Administrators (`Caller.sees_all`) see every run, everybody else only the runs that they launched. A caller who is
+restricted to sources sees of these only the runs on one of their sources: a run over all sources stays hidden, because
+it has rows of other sources. A run has several launchers where identical requests were answered with the run that was
+active already (single flight).
 """
 
 from __future__ import annotations

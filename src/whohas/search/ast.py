@@ -51,7 +51,7 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Fuzzy:
-    """A word with `~`, which also finds similar words; see `patterns.fuzzy_edits`.
+    """A word with `~`, which also finds similar words; see `patterns.max_edits`.
 
     Attributes:
         edits: the number that the user wrote: edits, or (below 1) a similarity; None if it is missing.

@@ -65,7 +65,7 @@ def parse_date(text: str, now: datetime, zone: tzinfo) -> DateRange:
         zone: the time zone of a date without one, and of the limits of days, weeks, months and years.
 
     Raises:
-        DateFault: it is not a date expression, or lies outside the years 1 to 9999.
+        DateError: it is not a date expression, or lies outside the years 1 to 9999.
     """
     if len(text) > MAX_DATE_LENGTH:
         raise DateError(f"{text[:20]!r}… is too long for a date")
@@ -107,7 +107,7 @@ def _end(start: datetime, unit: str, zone: tzinfo) -> datetime:
 
 
 def _literal(text: str, zone: tzinfo) -> tuple[datetime, str, tzinfo]:
-    """Parse a date without arithmetic.
+    """Parse the date in front of any arithmetic (such as `||+1d`); milliseconds since 1970 are accepted too.
 
     Returns:
         Its start in UTC; the unit of its smallest written part (`y`, `M`, `d`, `h`, `m`, `s`, or `f3` for a second's

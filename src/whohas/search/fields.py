@@ -139,10 +139,12 @@ def _fields(table: Table, names: str, *more: IndexField) -> dict[str, IndexField
 
 
 def _struct_fields(type: pa.StructType, sql: str, prefix: str = "") -> Iterable[IndexField]:
-    """Yield the fields of a struct, nested ones with dotted names. Lists within it give fields with several values.
+    """Yield an `IndexField` for each leaf of an Arrow struct; names of nested structs are joined with dots.
+
+    A list gives a field with several values, and so does each field of the structs in a list.
 
     Args:
-        type: the struct's type.
+        type: the struct's Arrow type.
         sql: the SQL expression of the struct.
         prefix: what to put before the names.
     """

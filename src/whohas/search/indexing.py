@@ -171,7 +171,10 @@ class IndexWriter:
         return rows
 
     def _create_numbers(self, index: Index) -> None:
-        """Create the temporary table `numbers`: the id and the number of each document of the index."""
+        """Create the temporary table `numbers` with the id and the position of each document of the index.
+
+        Rows of lists are joined with their documents by it. Of equal ids the lowest position is taken.
+        """
         path = self._folder / f"{index.name}.parquet"
         self._connection.execute(
             f"CREATE OR REPLACE TEMP TABLE numbers AS "

@@ -7,7 +7,7 @@ OR, and with words split at blanks, which is how Elasticsearch 5 runs a query st
     clause   ["+" | "-" | "NOT"] [word ":"] (leaf | "(" query ")" ["^" number]) | "@" path "(" query ")"
 
 Each clause is required, prohibited or optional. AND makes the clauses on both sides of it required, unlike SQL's AND:
-`a OR b AND c` requires b and c, and a is optional. See `ast.bind`.
+`a OR b AND c` requires b and c, and a is optional. See `ast.apply_and`.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ class _Parser:
                 self.take()
                 return None if token.text == "*" else self._unescaped(token)
             case _:
-                raise self._unexpected("a bound was expected, as in [a TO b]; * leaves a side open")
+                raise self._unexpected("a bound was expected, as in [a TO b] or [* TO b]")
 
     def _unescaped(self, token: QueryToken, text: str | None = None) -> str:
         try:

@@ -90,8 +90,8 @@ def fuzzy_pattern(text: str, edits: int, ends: str = WORD_DELIMITERS) -> str:
 
     An edit is an insertion, deletion or substitution of a character, or a transposition of two adjacent ones. No
     substring is edited twice ("restricted" transposition, as in Lucene's automaton): from `ab` to `bca` takes 3 edits,
-    although swapping to `ba` and then inserting c would take 2. Example: `fuzzy("ab", 1)` matches ab, b, a, xb, ax,
-    xab, axb, abx and ba, where x is any character.
+    although swapping to `ba` and then inserting c would take 2. Example: `fuzzy_pattern("ab", 1)` matches ab, b, a, xb,
+    ax, xab, axb, abx and ba, where x is any character.
 
     Args:
         text: the word, in lower case if words are compared in lower case.

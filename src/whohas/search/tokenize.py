@@ -1,6 +1,6 @@
 """Columnar text analysis: turn an Arrow column of texts into a column of their tokens, `" one two "`.
 
-The tokens are those of `whohas.search.analysis`. ASCII texts of a batch are analysed together as one byte string with
+The tokens are those of `whohas.search.analyzer`. ASCII texts of a batch are analysed together as one byte string with
 NumPy. Each distinct non-ASCII text, and each text with an overlong token, is analysed separately.
 """
 

@@ -1,4 +1,4 @@
-"""The schema language of the warehouse: column types, `TableColumn` and `Table`. `warehouse.tables` uses them."""
+"""The schema language of the warehouse: column types, `TableColumn` and `Table`. `warehouse.schema` uses them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Table:
         columns: its columns, in the order in which they are stored.
         partition: the column by which files are divided: a load replaces whole partitions. None: it replaces all rows.
         shredded: whether the files also store each name in the map `attributes` as a column; see
-            `warehouse.shredded`.
+            `warehouse.attribute_columns`.
         schema: the Arrow schema of the columns.
     """
 

@@ -1,7 +1,7 @@
 """Reading table files that an earlier version of whohas wrote, without the columns that were added since.
 
-`Column.added` marks these columns. A load does not rewrite the files of sources that it does not replace, so old and
-new files lie side by side in a table; an old file's missing columns are read as null.
+`TableColumn.added_later` marks these columns. A load does not rewrite the files of sources that it does not replace, so
+old and new files lie side by side in a table; an old file's missing columns are read as null.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def _require_public(to: HttpUrl, resolved: Sequence[tuple[Any, ...]], private: b
         resolved: the result of `getaddrinfo`.
 
     Raises:
-        _Refused: one of them is not public, and private ones are not allowed.
+        _RefusedAddress: one of them is not public, and private ones are not allowed.
     """
     ip_addresses = [str(sockaddr[0]) for *_, sockaddr in resolved]
     for address in ip_addresses:

@@ -16,7 +16,7 @@ class ContentCodingMiddleware:
     (15.5.16) describes. A request without a body passes.
 
     Raises:
-        UnsupportedCoding: the body has a content coding.
+        UnsupportedContentCoding: the body has a content coding.
     """
 
     def __init__(self, app: ASGIApp) -> None:

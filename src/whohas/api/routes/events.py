@@ -120,7 +120,9 @@ class RunEvents:
             QuotaExceeded: `MAX_CLIENTS` clients are connected; `retry_after` is 30 seconds.
         """
         if len(self._watchers) >= MAX_CLIENTS:
-            raise QuotaExceeded(f"{MAX_CLIENTS:,} clients watch this server already. Try again later.", retry_after=30)
+            raise QuotaExceeded(
+                f"{MAX_CLIENTS:,} clients receive events already. Try again in 30 seconds.", retry_after=30
+            )
 
     @asynccontextmanager
     async def register(self, request: Request, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:

@@ -56,7 +56,7 @@ async def token_fields(request: Request) -> dict[str, str]:
         fields.update(_basic(request.headers.get("authorization", "")))
     for name, value in fields.items():
         if any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise InvalidArguments(f"The field {name[:60]!r} has half a character. Send UTF-8.")
+            raise InvalidArguments(f"The field {name[:60]!r} has half of a surrogate pair. Send whole characters.")
     return fields
 
 

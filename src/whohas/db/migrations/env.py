@@ -1,4 +1,4 @@
-"""Alembic's environment script: runs the migrations on the connection that `migrations.upgrade` passes in.
+"""Alembic's environment script: runs the migrations on the connection that `migrations.upgrade_schema` passes in.
 
 `upgrade` owns the transaction and the lock, so nothing is begun, committed or closed here.
 """

@@ -160,12 +160,12 @@ class Typeface:
             self.widths[code] = font_file(found[0]).width(found[1])
 
     def glyph_code(self, name: str, glyph: int, text: str) -> bytes | None:
-        """Return the code of a glyph that stands for a text, adding it to the font; None if the font is full.
+        """Return the bytes that encode a glyph in the PDF's font, adding it to the font; None if the font is full.
 
         Args:
             name: the font file.
             glyph: number of the glyph in that file.
-            text: only the first `MAX_TEXT_PER_CODE` characters are used.
+            text: what copying or searching the glyph gives, of which `MAX_TEXT_PER_CODE` characters are used.
         """
         key = (name, glyph, text[:MAX_TEXT_PER_CODE])
         if key not in self._by_glyph:

@@ -151,10 +151,13 @@ def _ahead(batches: Iterator[PageBatch]) -> Generator[PageBatch]:
 
 @contextmanager
 def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
-    """Yield a function that queues a page; a thread calls `take` with the pages in their order.
+    """Open a queue of pages for a thread that calls `take` with each page in their order, as a context manager.
+
+    Yields:
+        A function that queues a page; it blocks while the queue is full.
 
     Raises:
-        Exception: the first error of `take`.
+        Exception: the first error of `take`, at the next page or when the context ends.
     """
     queue: Queue[list[Page]] = Queue(1)
     faults: list[Exception] = []

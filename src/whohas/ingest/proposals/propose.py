@@ -43,7 +43,7 @@ def propose(paths: Sequence[Path], name: str | None = None, target: Path | None 
 
     Raises:
         InvalidArguments: a file cannot be read, or has no table.
-        NotOneSource: the files come from different systems.
+        SeveralSystems: the files come from different systems.
     """
     import duckdb
 

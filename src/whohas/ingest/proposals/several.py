@@ -60,7 +60,7 @@ def find_file_roles(profiles: Sequence[FileProfile]) -> FileRoles:
     """Return the role of each file.
 
     Raises:
-        NotOneSource: two of the files have accounts, and no file of memberships joins them.
+        SeveralSystems: two of the files have accounts, and no file of memberships joins them.
     """
     if len(profiles) == 1:
         return _single(profiles[0])
@@ -153,7 +153,7 @@ def _without_memberships(profiles: Sequence[FileProfile]) -> FileRoles:
     """Return the roles of files without memberships: the accounts' file itself lists the entitlements.
 
     Raises:
-        NotOneSource: two of the files have accounts.
+        SeveralSystems: two of the files have accounts.
     """
     people = [profile for profile in profiles if any(c.concept in ACCOUNT_CONCEPTS[:-1] for c in profile.columns)]
     if not people:

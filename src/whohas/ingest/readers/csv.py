@@ -172,7 +172,7 @@ def _size(batch: RowBatch) -> int:
 
 
 def _perhaps_blank(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Return the positions of rows whose cell is empty or begins with whitespace or a control character."""
+    """Return the positions of rows whose cell is empty or begins with an ASCII space or control character."""
     _, ends, text = column.buffers()
     offsets = np.frombuffer(ends, np.int32)[column.offset : column.offset + len(column) + 1]
     empty = offsets[:-1] == offsets[1:]

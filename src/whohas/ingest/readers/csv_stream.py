@@ -132,7 +132,10 @@ def lift_field_limit() -> None:
 
 
 def encoding_hint(data: bytes) -> str:
-    """Return a sentence that suggests the encoding of bytes that are not UTF-8, for the end of a message."""
+    """Return a sentence for the end of a message that suggests the encoding of bytes that are not UTF-8.
+
+    If no encoding is recognized, the sentence says where to set it.
+    """
     even, odd = data[::2].count(0), data[1::2].count(0)
     if even + odd > len(data) // 8:
         if odd > 8 * even:

@@ -52,10 +52,11 @@ def ndjson_batches(path: Path) -> Iterator[RowBatch]:
 
 
 def json_batches(path: Path) -> Iterator[RowBatch]:
-    """Yield the documents of a JSON file. Record numbers are the lines on which documents start, from 1.
+    """Yield the documents of a JSON file in batches. Record numbers are the lines on which documents start, from 1.
 
     The file holds an array of documents, an object with one array of documents among its values (such as
-    `{"count": 2, "items": [{...}, {...}]}`), a single document, or in spite of its name one document per line.
+    `{"count": 2, "items": [{...}, {...}]}`), a single document, or in spite of its name one document per line. An
+    object with an `id` is a single document, even if it has an array of objects.
 
     Raises:
         InvalidArguments: the file is truncated, is not valid JSON, or has an overlong document.

@@ -586,7 +586,9 @@ class ParquetReader:
 
     @contextmanager
     def _readable(self, what: str) -> Generator[None]:
-        """Convert errors of Arrow, DuckDB and the file system that mean a damaged file to `InvalidArguments`.
+        """Open a context that converts errors of Arrow, DuckDB and the file system about a damaged file.
+
+        They become `InvalidArguments`.
 
         Errors of the file system other than EIO, such as a missing permission, are raised as they are.
 
