@@ -27,7 +27,7 @@ endif
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: help setup demo test clients engines long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
+.PHONY: help setup demo test unit clients engines long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ demo: .venv/.ready ## load examples/acme, run a report through the HTTP API, sav
 
 test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is a failure, in the next targets too
 	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" $(ARGS)
+
+unit: .venv/.ready ## run tests/unit alone, in less than a minute on two cores: no process, no server
+	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" tests/unit $(ARGS)
 
 clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)

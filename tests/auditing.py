@@ -13,18 +13,30 @@ import sqlalchemy as sa
 
 from ready import ready
 from whohas.audit import Actor, Event, EventType, write_event
+from whohas.audit.chain import ChainHead, ChainLine, chain_event
 from whohas.audit.outbox import event_table, read_backlog
 from whohas.audit.relay import Relay
 from whohas.db.engine import create_engine
 from whohas.db.migrations import upgrade_schema
 from whohas.settings import Settings
 
+SOURCE = "/whohas/acme"
+"""The source of the events of `a_chain`."""
 SOMEBODY = Actor("client", "a script", "c" * 32, address="192.0.2.7", tracking_id="t" * 32)
 
 
 def an_event(subject: str = "r1", **facts: Any) -> Event:
     """An event of a download."""
     return Event(EventType.REPORT_DOWNLOADED, subject, SOMEBODY, details={"run": subject, **facts})
+
+
+def a_chain(count: int, head: ChainHead | None = None) -> list[ChainLine]:
+    """Return the lines of so many events, chained to a head; default: to the beginning."""
+    head, made = head or ChainHead(), []
+    for number in range(count):
+        made.append(chain_event(head, an_event(f"r{number}", bytes=number).to_json(), SOURCE))
+        head = ChainHead(made[-1].sequence, made[-1].hash)
+    return made
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import chance
 from content_streams import checked, whole_reports
 from factories import MILLION, link_copy, many_accounts
 from kafka import Broker, kafka_broker
+from markers import APART
 from postgres import Postgres, postgres_server, programs
 from ready import ready
 from support import ACME, SHARED, Server, serving, whohas
@@ -29,9 +30,6 @@ hypothesis_settings.register_profile("fixed", _SAME, derandomize=True)
 hypothesis_settings.register_profile("new", _SAME, derandomize=False, print_blob=True)
 # before any test module is imported: its decorators take what holds now
 hypothesis_settings.load_profile("new" if os.environ.get(chance.VARIABLE) else "fixed")
-
-APART = frozenset(("client", "engine", "long", "chaos"))
-"""Markers of tests that `make test` leaves to targets of their own."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import asking
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 from support import ROOT, environment
@@ -124,7 +125,7 @@ def test_the_commands_of_the_container_serve_and_create_a_client(machine: Machin
 
 def answers(url: str) -> bool:
     try:
-        return httpx2.get(url).status_code == 200
+        return asking.get(url).status_code == 200
     except httpx2.TransportError:
         return False
 

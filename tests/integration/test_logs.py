@@ -85,7 +85,7 @@ GONE = """
 import os, sys, tempfile, time
 from pathlib import Path
 from whohas.execution.processes import ChildPool
-from test_child import work
+from child_work import work
 
 children = ChildPool()
 child = children.fork()
@@ -99,11 +99,10 @@ print(child.exit_code)
 
 
 def test_a_child_whose_worker_stops_listening_ends_without_a_fault() -> None:
-    tests = Path(__file__).parents[1]
-    path = os.pathsep.join((str(tests), str(tests / "unit")))
+    tests = str(Path(__file__).parents[1])
     done = subprocess.run(
         [sys.executable, "-c", GONE],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": tests},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,24 +10,11 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey
 
-from patience import PATIENCE_SECONDS, until
-from processes import Process, python
-from support import environment
 from whohas.auth import SigningKeys, open_keys, public_key_set
 from whohas.auth.keys import CREATED_FORMAT
 from whohas.errors import Unavailable
 
 PUBLIC = json.dumps(ECKey.generate_key("P-256", private=True).as_dict(private=False))
-
-OPEN = """
-import hashlib, sys
-from pathlib import Path
-from whohas.auth import open_keys
-print("ready", flush=True)
-sys.stdin.readline()
-keys = open_keys(Path(sys.argv[1]))
-print(hashlib.sha256(keys.secrets_key).hexdigest(), keys.signing.signing_key().id)
-"""
 
 
 def test_keys_are_made_once_and_read_ever_after(home: Path) -> None:
@@ -44,25 +28,6 @@ def test_key_files_are_readable_by_their_owner_alone(home: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in (home / "keys").iterdir()} == {0o600}
     assert (home / "keys").stat().st_mode & 0o777 == 0o700
     assert len(list((home / "keys").iterdir())) == 2, "no draft is left behind"
-
-
-def test_processes_that_create_a_home_at_once_share_its_keys(home: Path, tmp_path: Path) -> None:
-    said = [tmp_path / f"opener{number}.out" for number in range(6)]
-    openers: list[Process | subprocess.Popen[bytes]] = []
-    read, begin = os.pipe()
-    with os.fdopen(read) as stdin:
-        for path in said:
-            with path.open("w") as out:
-                openers.append(
-                    python("-c", OPEN, str(home), env=environment(home), stdin=stdin, stdout=out, stderr=out)
-                )
-    until(lambda: all(path.read_text() == "ready\n" for path in said))
-    os.close(begin)  # all of them see the end of their input at once
-    assert [opener.wait(PATIENCE_SECONDS) for opener in openers] == [0] * len(openers)
-    seen = [path.read_text().split()[1:] for path in said]
-    assert len({secret for secret, _ in seen}) == 1
-    known = open_keys(home).signing
-    assert all(known.find(key) for _, key in seen)
 
 
 def test_keys_do_not_show_in_a_repr(home: Path) -> None:
@@ -94,15 +59,6 @@ def test_after_a_rotation_both_keys_are_known(home: Path) -> None:
     assert elsewhere.find(new.id) == new, "another server that does not know it looks again"
     assert {one["kid"] for one in public_key_set(keys)["keys"]} == {old.id, new.id}
     assert not any("d" in one for one in public_key_set(keys)["keys"]), "a private half"
-
-
-def test_each_server_knows_every_key_the_moment_it_signs(home: Path) -> None:
-    servers = [open_keys(home).signing for _ in range(3)]
-    for number in range(60):
-        new = servers[number % 3].rotate()
-        assert all(server.find(new.id) == new for server in servers), number
-        assert all(server.signing_key() == new for server in servers), number
-        time.sleep(0.002 * (number % 5))
 
 
 def test_a_key_that_was_removed_signs_nowhere_any_more(home: Path) -> None:

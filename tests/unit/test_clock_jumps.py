@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from clocks import Clock
 from factories import publish, queued_run
+from ready import ready
 from whohas.auth import clients as clients_module
 from whohas.auth import codes as codes_module
 from whohas.auth import keys as keys_module
@@ -22,7 +23,6 @@ from whohas.auth.throttle import DatabaseWindowCounter
 from whohas.auth.tokens import AccessTokens
 from whohas.auth.users import Users
 from whohas.db.engine import create_engine
-from whohas.db.migrations import upgrade_schema
 from whohas.errors import Unauthorized
 from whohas.execution import lease, progress, sweeper
 from whohas.execution.lease import AdvisoryLockLease
@@ -43,8 +43,7 @@ JUMPS = [1 / 24, DAY, YEAR]
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = create_engine(f"sqlite:///{tmp_path / 'whohas.db'}")
-    upgrade_schema(engine)
+    engine = create_engine(f"sqlite:///{ready(tmp_path) / 'whohas.db'}")
     yield engine
     engine.dispose()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable
@@ -271,26 +269,6 @@ def test_latin_names_are_unique() -> None:
 
 def test_the_example_stays_small() -> None:
     assert sum(path.stat().st_size for path in ACME.iterdir()) < 3_100_000
-
-
-PEAK = """
-import sys
-from pathlib import Path
-from whohas.generate import generate
-generate(Path(sys.argv[1]), int(sys.argv[2]))
-status = Path("/proc/self/status").read_text()
-print(status.partition("VmHWM:")[2].split()[0])
-"""
-
-
-def test_memory_does_not_grow_with_the_organisation(tmp_path: Path) -> None:
-    peaks: list[int] = []
-    for identities in (10_000, 50_000):
-        folder = tmp_path / str(identities)
-        done = subprocess.run([sys.executable, "-c", PEAK, folder, str(identities)], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        peaks.append(int(done.stdout))
-    assert peaks[1] < 1.3 * peaks[0]
 
 
 def test_the_command_writes_and_tells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,37 +1,16 @@
-"""The house keeps its rules: layers, start-up times of imports, long modules."""
+"""Rules of the sources and of the tests: one target of make for each test, long modules, one module for each mechanism."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
-from conftest import APART
+from markers import APART
 
 ROOT = Path(__file__).parents[2]
-HEAVY = {"duckdb", "pyarrow", "deltalake", "fastapi", "sqlalchemy", "pydantic", "numpy", "httpx2", "structlog"}
-
-
-def test_the_layers_hold() -> None:
-    lint = Path(sys.executable).parent / "lint-imports"
-    done = subprocess.run([lint], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
-
-
-def test_the_command_line_starts_without_anything_heavy() -> None:
-    code = "import sys, whohas.cli; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert HEAVY.isdisjoint(loaded), HEAVY.intersection(loaded)
-
-
-def test_a_child_loads_the_engine_and_nothing_else_heavy() -> None:
-    code = "import sys, whohas.execution.child; print(*{name.partition('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert HEAVY.intersection(loaded) <= {"duckdb", "numpy"}
 
 
 def test_each_test_runs_in_one_target_of_make(pytestconfig: pytest.Config) -> None:

@@ -273,17 +273,6 @@ def test_any_names_and_values_are_valid_toml(tmp_path: Path) -> None:
     assert found["accounts"]["file"] == 'we"ird.csv'
 
 
-def test_a_large_file_is_sampled_to_its_end(tmp_path: Path) -> None:
-    row = "u{0},user {0} with a rather long name to fill the file,{1}\n"
-    text = "login,name,created\n" + "".join(
-        row.format(n, "01.02.2024" if n < 80_000 else "2024-02-01") for n in range(120_000)
-    )
-    found = text_of(tmp_path, ("big.csv", text))
-    assert set(tomllib.loads(found.text)["accounts"]["columns"]["created"]["times"]) == {"%d.%m.%Y"}
-    assert "RFC 3339" in found.text
-    assert "of a sample" in found.text
-
-
 def test_packed_and_parquet_files_are_read(tmp_path: Path) -> None:
     packed = made(tmp_path, ("a.csv.gz", gzip.compress(b"login,mail\nann,a@example.com\n")))
     assert packed["accounts"]["columns"]["nativeIdentity"] == "login"

@@ -9,29 +9,11 @@ from pathlib import Path
 import duckdb
 import pandas
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from whohas.engine.duckdb import open_duckdb
-from whohas.engine.sql import string_literal
+from csvfiles import written
 from whohas.engine.statement import ResultColumn
 from whohas.formats.base import RowsQuery, WriteOptions
-from whohas.formats.csv import copy_statement, header_rows
-
-MEMORY = 256 << 20
-
-
-def written(
-    tmp_path: Path,
-    sql: str,
-    columns: list[ResultColumn],
-    parameters: dict[str, object] | None = None,
-    options: WriteOptions = WriteOptions(),  # noqa: B008 - frozen
-) -> tuple[str, int]:
-    path = tmp_path / "out.csv"
-    with open_duckdb([], MEMORY, 2, tmp_path / "spill") as engine:
-        rows = engine.copy(copy_statement(RowsQuery(sql, tuple(columns)), path, options), parameters or {})
-    return path.read_bytes().decode(), rows - header_rows(columns)
+from whohas.formats.csv import copy_statement
 
 
 def test_a_null_and_an_empty_text_are_empty_cells(tmp_path: Path) -> None:
@@ -77,16 +59,6 @@ def test_rows_keep_the_order_of_the_statement(tmp_path: Path) -> None:
     text, rows = written(tmp_path, "SELECT range FROM range(300000)", [ResultColumn("n", "integer")])
     assert text.split() == ["n", *map(str, range(300_000))]
     assert rows == 300_000
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1), min_size=1))
-def test_any_text_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
-    folder = tmp_path_factory.mktemp("csv")
-    rows = ", ".join(f"({string_literal(text)}, 'end')" for text in texts)
-    written(folder, f"SELECT * FROM (VALUES {rows})", [ResultColumn("text", "text"), ResultColumn("last", "text")])
-    with (folder / "out.csv").open(newline="") as file:
-        assert list(csv.reader(file))[1:] == [[text, "end"] for text in texts]
 
 
 @pytest.mark.parametrize("bom", [False, True])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
-import sys
 from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -147,8 +145,3 @@ def test_nul_and_halves_of_characters_are_shown(tmp_path: Path) -> None:
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     rows = extract(tmp_path, ALL, ("x", True, 1, datetime(2026, 1, 1, tzinfo=UTC), ["a"]))
     assert file_of(rows, "html").read_bytes() == file_of(rows, "html").read_bytes()
-
-
-def test_the_format_loads_nothing_heavy_before_it_writes() -> None:
-    code = "import sys, whohas.formats.html; print({'pyarrow', 'numpy', 'jinja2'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from openpyxl import Workbook, load_workbook
+from openpyxl import load_workbook
 from openpyxl.utils.escape import unescape
 
-from patience import PATIENCE_SECONDS
 from rendering import ABOUT, STARTED, TYPES, extract
 from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
-from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.registry import find_format
+from whohas.formats.base import ReportMetadata, WriteOptions
 from whohas.formats.xlsx import long_texts, writer
 from whohas.formats.xlsx.cells import column_letters
 from whohas.formats.xlsx.sheet_names import SheetNames
+from workbooks import book, column, made, values
 
 TEXT = (ResultColumn("text", "text"),)
 ALL = tuple(ResultColumn(type, type) for type in TYPES)  # type: ignore[arg-type]
-PIECES = ["_x0041_", "_x005F_", "_x00", "41_", "_x", "_", "\r", "\n", "\t", " ", "\0", "\x1f", "\ufffe", "\uffff"]
-NASTY = st.lists(st.sampled_from([*PIECES, *"<>&;'\"=é北😀\u2028\x85"])).map("".join)
-
-
-def made(
-    rows: Extract,
-    about: ReportMetadata = ABOUT,
-    options: WriteOptions = WriteOptions(),  # noqa: B008
-) -> tuple[Path, Sequence[str]]:
-    path = rows.path.with_name("out.xlsx")
-    return path, writer.write(rows, path, about, options)
-
-
-def book(rows: Extract, about: ReportMetadata = ABOUT, options: WriteOptions = WriteOptions()) -> Workbook:  # noqa: B008
-    return load_workbook(made(rows, about, options)[0])
-
-
-def values(workbook: Workbook, sheet: str | int = 0) -> list[list[Any]]:
-    """What is in the cells of a sheet, its header too."""
-    found = workbook[sheet] if isinstance(sheet, str) else workbook.worksheets[sheet]
-    return [
-        [unescape(value) if isinstance(value, str) else value for value in row]
-        for row in found.iter_rows(values_only=True)
-    ]
-
-
-def column(rows: Extract, options: WriteOptions = WriteOptions()) -> list[Any]:  # noqa: B008
-    """The cells of the only column, without the header."""
-    cells = [row[0] for row in values(book(rows, options=options))[1:]]
-    return cells + [None] * (rows.count - len(cells))  # openpyxl knows no rows after the last that has cells
 
 
 def test_cells_have_the_types_of_their_columns(tmp_path: Path) -> None:
@@ -144,46 +105,6 @@ def test_what_xml_cannot_have_is_escaped_as_the_standard_says(tmp_path: Path) ->
         "_x12_",
         "x_y",
     ]
-
-
-@given(st.lists(st.none() | st.text() | NASTY, min_size=1), st.text(min_size=1) | NASTY)
-@settings(deadline=None, max_examples=60)
-def test_any_text_comes_back(texts: list[str | None], name: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        rows = extract(
-            Path(folder), (ResultColumn(name, "text"), ResultColumn("n", "integer")), *[[text, 1] for text in texts]
-        )
-        assert values(book(rows)) == [[name, "n"], *([text or None, 1] for text in texts)]
-
-
-@given(st.lists(st.lists(st.text() | NASTY, min_size=1) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=30)
-def test_several_texts_come_back_joined(lists: list[list[str] | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("texts", "texts"),), *[[texts] for texts in lists]))
-        assert cells == [("; ".join(texts) or None) if texts else None for texts in lists]
-
-
-@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=60)
-def test_an_integer_is_a_number_while_a_double_holds_it(numbers: list[int | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("n", "integer"),), *[[number] for number in numbers]))
-        assert cells == [n if n is None or abs(n) < 1 << 53 else str(n) for n in numbers]
-
-
-@given(st.lists(st.datetimes(timezones=st.just(UTC)) | st.none(), min_size=1))
-@settings(deadline=None, max_examples=60)
-def test_a_time_is_a_date_where_spreadsheets_have_one(times: list[datetime | None]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        cells = column(extract(Path(folder), (ResultColumn("time", "time"),), *[[time] for time in times]))
-    for cell, time in zip(cells, times, strict=True):
-        if time is None:
-            assert cell is None
-        elif time >= datetime(1900, 3, 1, tzinfo=UTC) and time.year < 9999:
-            assert abs(cell.replace(tzinfo=UTC) - time) < timedelta(milliseconds=1)
-        elif time.year < 9999:
-            assert cell.startswith(f"{time.year:04}-{time:%m-%d %H:%M:%S}")
 
 
 @pytest.mark.parametrize(
@@ -437,52 +358,3 @@ def test_a_wide_report_prints_on_enough_pages_to_be_legible(tmp_path: Path) -> N
     wide = [ResultColumn(f"column {n}", "text") for n in range(40)]
     sheet = book(extract(tmp_path, wide, ["x" * 30] * 40)).worksheets[0]
     assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (5, 0)
-
-
-@pytest.mark.engine
-def test_libreoffice_reads_what_was_written(tmp_path: Path) -> None:
-    if shutil.which("soffice") is None:
-        pytest.skip("LibreOffice is not there")
-    texts = [
-        "=1+1",
-        " x ",
-        "a\nb\tc",
-        "a\rb",
-        "\x01\x1f",
-        "_x0041_x0042_",
-        "\ufffe",
-        "<&>\"'",
-        "é北😀",
-        "007",
-        "x" * 40_000,
-    ]
-    time = datetime(2026, 7, 1, 10, 0, 5, tzinfo=UTC)
-    rows = extract(tmp_path, ALL, *[(text, True, 1 << 52, time, [text, "b"]) for text in texts])
-    path, _ = made(rows, options=WriteOptions(zone="Europe/Berlin"))
-    options = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
-    profile = f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}"
-    command = ["soffice", profile, "--headless", "--convert-to", options, "--outdir", tmp_path, path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert (tmp_path / "out-Accounts.csv").exists(), done.stdout + done.stderr
-    sheets = {name: read_csv(tmp_path / f"out-{name}.csv") for name in ("Accounts", "Long texts", "About")}
-    header, *found = sheets["Accounts"]
-    assert header == list(TYPES)
-    short = [[text, "TRUE", str(1 << 52), "2026-07-01 12:00:05", f"{text}; b"] for text in texts[:-1]]
-    assert found[:-1] == short
-    assert found[-1][0].endswith("… see 'Long texts' row 2") and len(found[-1][0]) == long_texts.CELL_LENGTH
-    assert "".join(row[3] for row in sheets["Long texts"][1:]) == texts[-1] * 2 + "; b"
-    assert ["Rows", str(len(texts))] in sheets["About"]
-
-
-def read_csv(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
-
-
-def test_a_format_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
-    one = find_format("XLSX")
-    assert (one.name, one.streams, one.copy) == ("xlsx", False, None) and one.write is not None
-    one.write(extract(tmp_path, TEXT, ["x"]), path := tmp_path / "out.xlsx", ABOUT, WriteOptions())
-    assert values(load_workbook(path)) == [["text"], ["x"]]
-    code = "import sys, whohas.formats.xlsx; print({'pyarrow', 'numpy', 'isal'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

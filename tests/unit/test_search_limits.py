@@ -103,13 +103,6 @@ def test_of_many_notes_their_number_is_told(corpus: Corpus) -> None:
     assert [note.text for note in notes][2:] == ["There are 3 more notes like these."]
 
 
-def test_a_list_of_65536_values_runs(corpus: Corpus) -> None:
-    for field in ("name", "id", "name.exact"):
-        value = "1" if field == "id" else "anna"
-        query = f"{field}:({' '.join(f'x{n}' for n in range(65_535))} {value})"
-        assert corpus.ids(query) == {"1"}
-
-
 def test_planning_ends_at_its_limit(corpus: Corpus) -> None:
     limits = replace(DEFAULT_LIMITS, plan_seconds=0)
     for query in (" ".join("x" * 1000), "((((" * 20 + "a b " * 100, f"name:({' '.join(f'x{n}' for n in range(1000))})"):

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from child_work import work
 from patience import NEVER_SECONDS, PATIENCE_SECONDS, until
 from rendering import ABOUT
 from whohas import timeouts
@@ -35,7 +36,6 @@ from whohas.formats.pdf import writer as pdf
 from whohas.formats.xlsx import writer as xlsx
 
 GREEDY = "SELECT len(list(range || 'x')) AS n FROM range(30000000)"
-ENDLESS = "SELECT sum(a.range * b.range) AS n FROM range(10000000) a, range(10000000) b"
 SOON = "from whohas import timeouts; timeouts.CHILD_ORPHAN_SECONDS = 3.0; from whohas.execution import forkserver; forkserver.main()"
 LATE = SOON.replace("3.0", str(NEVER_SECONDS))
 LOADED = """
@@ -50,12 +50,6 @@ child.do_work = watched
 forkserver.main()
 """
 WALLED = "from whohas.execution import child, forkserver; child._BEYOND_ENGINE = -15 << 28; forkserver.main()"
-
-
-def work(folder: Path, sql: str = ENDLESS, memory: int = 1 << 28) -> Work:
-    part = WorkPart("", sql, {}, (ResultColumn("n", "integer"),), ordered=False, expected_rows=1)
-    output = OutputFile("csv", str(folder / "out.csv"))
-    return Work((part,), (), (output,), ABOUT, WriteOptions(), memory=memory, threads=1, spill=str(folder / "spill"))
 
 
 def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

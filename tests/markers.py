@@ -1,0 +1,4 @@
+"""Markers that `make` knows."""
+
+APART = frozenset(("client", "engine", "long", "chaos"))
+"""Markers of tests that `make test` leaves to targets of their own."""
