@@ -32,7 +32,6 @@ from whohas.execution.worker import TASK_AFTER_RUNS, run_worker
 from whohas.faults import describe_unusable
 from whohas.formats.registry import find_format
 from whohas.hints import did_you_mean
-from whohas.ingest.audit_events import tell_loads
 from whohas.reports.registry import all_reports
 from whohas.retention.service import Retention
 from whohas.runs.service import Runs
@@ -40,6 +39,7 @@ from whohas.schedules.service import Schedules
 from whohas.settings import Settings
 from whohas.storage import ArtifactStore
 from whohas.tracing import Tracing, open_tracing
+from whohas.warehouse.audit_events import tell_loads
 from whohas.warehouse.store import Warehouse
 from whohas.webhooks.service import Webhooks
 

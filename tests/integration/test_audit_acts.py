@@ -26,11 +26,11 @@ from whohas.auth import Caller
 from whohas.errors import WhohasError
 from whohas.execution.processes import ForkServer
 from whohas.ingest import LoadReport, Loss
-from whohas.ingest.audit_events import emit_stopped_load_event, tell_loads
 from whohas.runs import tables
 from whohas.runs.service import Runs
 from whohas.services import Services, open_services
 from whohas.settings import Settings
+from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
 from whohas.warehouse.store import Warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]

@@ -31,7 +31,7 @@ time.sleep(60)
 FORKS = """
 import os, sys
 import whohas.cli.load, whohas.db.engine, whohas.db.migrations, whohas.settings
-import whohas.ingest.audit_events, whohas.ingest
+import whohas.warehouse.audit_events, whohas.ingest
 from whohas.cli import main
 for _ in sys.stdin:
     if not (child := os.fork()):

@@ -22,7 +22,7 @@ STEPS = {
     "between commits": ("whohas.warehouse.store", "Load._commit", 2, False),
     "before the manifest": ("whohas.warehouse.store", "_write_manifest", 1, False),
     "before cleaning up": ("whohas.warehouse.store", "Load.discard", 1, True),
-    "before its event": ("whohas.ingest.audit_events", "tell_loads", 1, True),
+    "before its event": ("whohas.warehouse.audit_events", "tell_loads", 1, True),
     "before the index": ("whohas.cli.load", "make_index", 1, True),
     "in the index": ("whohas.search.index", "sync_file", 1, True),
     "before the index is there": ("whohas.search.index", "_publish", 1, True),

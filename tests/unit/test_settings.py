@@ -9,7 +9,7 @@ import pytest
 from whohas.errors import InvalidArguments
 from whohas.services import open_services
 from whohas.settings import Settings, load_settings
-from whohas.variables import unknown_variables
+from whohas.unknown_settings import unknown_variables
 
 
 def test_an_unknown_variable_is_named_with_a_suggestion() -> None:

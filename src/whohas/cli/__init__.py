@@ -19,11 +19,11 @@ from whohas.cli.exits import ExitCode
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
 from whohas.cli.index import index
-from whohas.cli.keep import hold, holds, release, sweep
 from whohas.cli.keys import keys_app
 from whohas.cli.load import load
 from whohas.cli.map import map_files
 from whohas.cli.reports import reports_app
+from whohas.cli.retention import hold, holds, release, sweep
 from whohas.cli.run import download, run
 from whohas.cli.runs import cancel, replay, runs, show
 from whohas.cli.schedule import schedule_app

@@ -22,7 +22,7 @@ def read_settings(**given: object) -> Settings:
     Raises:
         InvalidArguments: a setting is wrong.
     """
-    from whohas.variables import unknown_variables
+    from whohas.unknown_settings import unknown_variables
 
     log_to_stderr()
     settings = _load(given)
@@ -36,7 +36,7 @@ def read_server_settings(**given: object) -> Settings:
     import structlog
 
     from whohas.logs import configure_logs
-    from whohas.variables import unknown_variables
+    from whohas.unknown_settings import unknown_variables
 
     settings = _load(given)
     configure_logs(settings.log_level)

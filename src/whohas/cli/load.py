@@ -46,7 +46,7 @@ def load(
     from whohas.audit.events import operator_actor
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files
-    from whohas.ingest.audit_events import emit_stopped_load_event, tell_loads
+    from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
     from whohas.warehouse.store import Warehouse
 
     settings = read_settings()

@@ -239,8 +239,10 @@ def connect_duckdb(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyCon
 
 def connect_unlimited() -> duckdb.DuckDBPyConnection:
     """Return a connection as `connect_duckdb` does, before the limits are known. It has one thread."""
-    config = {"threads": 1, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    connection = duckdb.connect(":memory:", config=config)
+    connection = duckdb.connect(
+        ":memory:",
+        config={"threads": 1, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+    )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 

@@ -30,14 +30,14 @@ from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, Run, RunId
 from whohas.runs.output_options import parse_write_options
-from whohas.runs.planning import (
+from whohas.runs.plans import RowsDigest, RowsRecord
+from whohas.runs.stored_plans import (
     errors_as_not_found,
     hold_snapshot,
     no_file_message,
     plan_from_recorded_sql,
     run_metadata,
 )
-from whohas.runs.plans import RowsDigest, RowsRecord
 from whohas.search.index import index_versions
 from whohas.settings import Settings
 from whohas.storage import EXTRACT, Artifact, ArtifactStore

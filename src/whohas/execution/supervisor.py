@@ -32,8 +32,8 @@ from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
-from whohas.runs.planning import IndexChanged, hold_snapshot, plan_late, run_metadata
 from whohas.runs.plans import RunPlan
+from whohas.runs.stored_plans import IndexChanged, hold_snapshot, plan_late, run_metadata
 from whohas.settings import Settings
 from whohas.storage import EXTRACT, Artifact, ArtifactStore
 from whohas.tracing import TraceSpan, Tracing

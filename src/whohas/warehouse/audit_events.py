@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -19,11 +19,35 @@ from whohas.audit.events import truncated
 from whohas.audit.outbox import has_load_events, write_event, write_load_events
 from whohas.warehouse.store import Warehouse
 
-if TYPE_CHECKING:
-    from whohas.ingest.report import LoadReport  # for type checkers only: servers import this module and never load
-
 _FILES = 50
 """The largest number of file names (and of losses) in an event; `fileCount` (`lossCount`) has the full number."""
+
+
+class StoppedLoad(Protocol):
+    """The parts of a load's report (`ingest.LoadReport`) that are in the event of a load that stopped.
+
+    It is a protocol because servers import this module, and should not import the code of loads.
+    """
+
+    @property
+    def load_id(self) -> str: ...
+    @property
+    def files(self) -> Iterable[FileRows]: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def emptied(self) -> int: ...
+    @property
+    def losses(self) -> Iterable[object]: ...
+
+
+class FileRows(Protocol):
+    """The name of an input file, and the number of rows that were read from it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def read(self) -> int: ...
 
 
 def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
@@ -46,7 +70,7 @@ def tell_loads(warehouse: Warehouse, database: sa.Engine) -> int:
         )
 
 
-def emit_stopped_load_event(database: sa.Engine, report: LoadReport, who: Actor) -> None:
+def emit_stopped_load_event(database: sa.Engine, report: StoppedLoad, who: Actor) -> None:
     """Write the audit event of a load that stopped because it would have lost more data than its limits allow.
 
     Args:
