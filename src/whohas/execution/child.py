@@ -65,13 +65,13 @@ _EXTRACT_WEIGHT = 1.5
 _SEAL_WEIGHT = 0.1
 
 
-def do_work(work: Work, say: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None) -> None:
+def do_work(work: Work, report: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None) -> None:
     """Write every file of the work, and report progress.
 
     A work without outputs writes no file: its statements are executed for the digest of their rows alone.
 
     Args:
-        say: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
+        report: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
             `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
             and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see
             `RunProgress.end_phases`) and `digest` (of the rows of the statements; None where no statement was
@@ -83,11 +83,11 @@ def do_work(work: Work, say: Callable[..., None], connection: duckdb.DuckDBPyCon
         OSError: a file could not be read or written.
         WhohasError: a format cannot hold the rows.
     """
-    _JobRunner(work, say, connection).run()
+    _JobRunner(work, report, connection).run()
 
 
 @dataclass
-class _Made:
+class _PartRows:
     """The rows of a part, ready to be written to outputs.
 
     Attributes:
@@ -102,21 +102,26 @@ class _Made:
     parameters: dict[str, Any]
     ordered: bool
     count: int
-    sums: RowDigest | None = None
+    row_digest: RowDigest | None = None
     """The digest of the rows of a statement that is written to its file without an extract; None with an extract."""
 
 
 class _JobRunner:
-    """Writes the files of one work."""
+    """Writes the files of one work, in one of two ways for each part.
+
+    - Several outputs, or a format that reads the rows more than once: the rows of the statement are first written to an
+      extract, a Parquet file, and each output is made from it.
+    - A single output such as CSV: DuckDB writes the rows of the statement to the output directly.
+    """
 
     def __init__(
-        self, work: Work, say: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None
+        self, work: Work, report: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None
     ) -> None:
         self._work = work
         self._unused_connection = connection
-        self._say = say
+        self._report = report
         self._formats = {output.format: find_format(output.format) for output in work.outputs}
-        self._progress = RunProgress(say, list(self._weights()))
+        self._progress = RunProgress(report, list(self._weights()))
         self._notes: list[str] = []
         self._digests: list[dict[str, Any]] = []
 
@@ -132,7 +137,9 @@ class _JobRunner:
         if not self._work.outputs:
             self._digest_only()
             return
-        sources = [self._extracted(part) if part.extract else self._straight(part) for part in self._work.parts]
+        sources = [
+            self._rows_of_extract(part) if part.extract else self._rows_of_statement(part) for part in self._work.parts
+        ]
         files = [
             {
                 "format": EXTRACT,
@@ -144,19 +151,19 @@ class _JobRunner:
             if source.part.extract and source.part.sql
         ]
         for output in self._work.outputs:
-            sealing = FileDigest(Path(output.path))
-            rows = self._write_output(output, sources, sealing)
+            file_digest = FileDigest(Path(output.path))
+            rows = self._write_output(output, sources, file_digest)
             self._progress.begin_phase(f"Checking the {output.format.upper()}")
             self._progress.update(0.0, rows)
-            files.append({"format": output.format, "path": output.path, "rows": rows, **sealing.finalize()})
+            files.append({"format": output.format, "path": output.path, "rows": rows, **file_digest.finalize()})
         for source in sources:
-            if source.sums is not None:
-                self._add_digest(source.part, source.sums.rows, source.sums.sum)
+            if source.row_digest is not None:
+                self._add_digest(source.part, source.row_digest.rows, source.row_digest.sum)
         self._report_end(files)
 
     def _report_end(self, files: list[dict[str, Any]]) -> None:
         digest = {"engine": ENGINE_VERSION, "parts": self._digests} if self._digests else None
-        self._say(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest)
+        self._report(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest)
 
     def _digest_only(self) -> None:
         """Execute the statements without writing files, and report the digest of their rows."""
@@ -168,22 +175,22 @@ class _JobRunner:
     def _add_digest(self, part: WorkPart, rows: int, sum: int) -> None:
         self._digests.append({"name": part.name, "rows": rows, "sum": str(sum)})
 
-    def _straight(self, part: WorkPart) -> _Made:
-        rows = self._noted(part)
-        return _Made(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowDigest())
+    def _rows_of_statement(self, part: WorkPart) -> _PartRows:
+        rows = self._with_digest(part)
+        return _PartRows(part, self._about, rows, part.parameters, part.ordered, part.expected_rows, RowDigest())
 
-    def _noted(self, part: WorkPart) -> RowsQuery:
+    def _with_digest(self, part: WorkPart) -> RowsQuery:
         """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
         return RowsQuery(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group)
 
-    def _extracted(self, part: WorkPart) -> _Made:
+    def _rows_of_extract(self, part: WorkPart) -> _PartRows:
         """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from
         there."""
         path = Path(part.extract)
         if not part.sql:
             about, rows, count = parquet.read_parquet_file(path)
-            return _Made(part, about, rows, {}, True, count)
-        rows = self._noted(part)
+            return _PartRows(part, about, rows, {}, True, count)
+        rows = self._with_digest(part)
         columns = rows.columns
         if any(output.format == "parquet" for output in self._work.outputs):  # the extract is that file
             columns = tuple(column.as_stored for column in columns)
@@ -192,24 +199,24 @@ class _JobRunner:
             statement = parquet.extract_statement(rows, path, self._about)
         self._progress.begin_phase("Extracting")
         ordered = part.ordered or bool(part.group)
-        sums = RowDigest()
-        count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), sums)
-        self._add_digest(part, sums.rows, sums.sum)
+        row_digest = RowDigest()
+        count = self._copy(statement, part.parameters, ordered, part.expected_rows, len(columns), row_digest)
+        self._add_digest(part, row_digest.rows, row_digest.sum)
         extracted = replace(rows, sql=f"SELECT * FROM read_parquet({string_literal(part.extract)})", columns=columns)
-        return _Made(part, self._about, extracted, {}, True, count)
+        return _PartRows(part, self._about, extracted, {}, True, count)
 
     @property
     def _about(self) -> ReportMetadata:
         assert self._work.about is not None, "a statement belongs to a run"
         return self._work.about
 
-    def _write_output(self, output: OutputFile, sources: list[_Made], sealing: FileDigest) -> int:
+    def _write_output(self, output: OutputFile, sources: list[_PartRows], file_digest: FileDigest) -> int:
         """Write one output file, and return its number of rows."""
         format = self._formats[output.format]
         path = Path(output.path)
         if not output.zipped:
             (source,) = sources
-            with sealing.while_writing() if format.copy is not None else nullcontext():
+            with file_digest.while_writing() if format.copy is not None else nullcontext():
                 return self._write_rows(format, source, path)
         from whohas.formats.zip import open_zip
 
@@ -221,7 +228,7 @@ class _JobRunner:
                     rows += self._write_rows(format, source, target)
         return rows
 
-    def _write_rows(self, format: Format, source: _Made, path: Path) -> int:
+    def _write_rows(self, format: Format, source: _PartRows, path: Path) -> int:
         """Write the rows of a part to a file in a format, and return their number."""
         about, options = source.about, self._work.options
         self._progress.begin_phase(f"Writing the {format.name.upper()}" if source.part.extract else "Extracting")
@@ -239,7 +246,9 @@ class _JobRunner:
                 statement = format.copy(source.rows, target, about, options)
                 ordered = source.ordered or header > 0
                 columns = len(source.rows.columns)
-                return self._copy(statement, source.parameters, ordered, source.count, columns, source.sums) - header
+                return (
+                    self._copy(statement, source.parameters, ordered, source.count, columns, source.row_digest) - header
+                )
         elif format.write is not None:
             extract = Extract(
                 Path(source.part.extract), source.rows, source.count, partial(self._report_written, source.count)
@@ -257,14 +266,14 @@ class _JobRunner:
         ordered: bool,
         expected: int,
         columns: int,
-        sums: RowDigest | None,
+        row_digest: RowDigest | None,
     ) -> int:
         def on_percent(percent: float) -> None:
             self._progress.update(percent / 100, round(expected * min(percent, 100.0) / 100))
 
         small = 0 < expected <= _ORDERED_ROWS
         with self._engine() as engine:
-            return engine.copy(statement, parameters, ordered or small, small, sums, columns > _WIDE, on_percent)
+            return engine.copy(statement, parameters, ordered or small, small, row_digest, columns > _WIDE, on_percent)
 
     def _engine(self) -> AbstractContextManager[DuckDBConnection]:
         """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
