@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +45,9 @@ def _message(name: str) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Replace the functions of `STARTS` for one test and for all fixtures that are set up for it."""
+    """Replace the functions of `STARTS` for one test of this folder and for all fixtures that are set up for it."""
+    if Path(__file__).parent not in item.path.parents:  # pytest calls this hook for the tests of other folders too
+        return (yield)
     in_threads = item.stash[IN_THREADS] = []
     with pytest.MonkeyPatch.context() as patch:
         for owner, attribute, name in STARTS:
