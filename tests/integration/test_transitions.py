@@ -30,7 +30,7 @@ STATEMENTS: list[tuple[str, Statement]] = [
     ("claim", lambda connection, run: repository.claim(connection, ME, 1)),
     ("hand_back", repository.hand_back),
     ("release", lambda connection, run: repository.release(connection, held(run))),
-    ("ask_to_cancel", lambda connection, run: repository.request_cancel(connection, run.id)),
+    ("request_cancel", lambda connection, run: repository.request_cancel(connection, run.id)),
     ("confirm_cancelled", repository.confirm_cancelled),
     ("note_progress", lambda connection, run: repository.update_progress(connection, run, "Extracting", 5, 1)),
     *(("finish", ending(state)) for state in ENDS),
@@ -107,7 +107,7 @@ def test_an_attempt_that_lost_its_run_changes_nothing(database: sa.Engine, lost:
     for state in RunState:
         stale = replace(a_run(state), **lost)
         for name, statement in STATEMENTS:
-            if name not in ("claim", "ask_to_cancel"):  # these are nobody's attempt
+            if name not in ("claim", "request_cancel"):  # these are nobody's attempt
                 assert after(database, state, statement, stale) is state, name
 
 
