@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 from docs.interfaces import audit_events, command_line, grid, metrics, operations, states
+from docs.python_client import python_client
 from docs.search_tables import INTRODUCTION, chapters
 from pydantic_core import PydanticUndefined
 
@@ -45,6 +46,7 @@ def pages() -> dict[str, str]:
         "http-operations.md": operations(),
         "audit-events.md": audit_events(),
         "metrics.md": metrics(),
+        "python-client.md": python_client(),
     }
 
 
