@@ -166,15 +166,15 @@ def _check_document(document: dict[str, Any]) -> bool:
     )
     assert read.accounts.separators == accounts.get("lists", {})
     dialect = document.get("csv", {})
-    for key, usual in (
-        ("delimiter", None),
-        ("encoding", None),
-        ("skip", 0),
-        ("footer", None),
-        ("comment", None),
-        ("short", False),
+    for key, field, usual in (
+        ("delimiter", "delimiter", None),
+        ("encoding", "encoding", None),
+        ("skip", "skip_lines", 0),
+        ("footer", "footer_records", None),
+        ("comment", "comment", None),
+        ("short", "allow_short_rows", False),
     ):
-        assert getattr(read.dialect, key) == dialect.get(key, usual), key
+        assert getattr(read.dialect, field) == dialect.get(key, usual), key
     assert (read.correlation is not None) == ("correlation" in document)
     assert read.sheet.name == document.get("xlsx", {}).get("sheet")
     return True

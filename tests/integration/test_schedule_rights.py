@@ -54,11 +54,11 @@ def of_user(services: Services, level: UserLevel, *sources: str) -> tuple[Caller
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda services: services.access.people.change("ann", disabled=True), "'ann', whose it is, was disabled"),
-        (lambda services: services.access.people.change("ann", levels=[]), "may not start a run: that needs the level"),
-        (lambda services: services.access.people.change("ann", levels=["HELPDESK"]), "that needs the level"),
+        (lambda services: services.access.users.change("ann", disabled=True), "'ann', whose it is, was disabled"),
+        (lambda services: services.access.users.change("ann", levels=[]), "may not start a run: that needs the level"),
+        (lambda services: services.access.users.change("ann", levels=["HELPDESK"]), "that needs the level"),
         (
-            lambda services: services.access.people.change("ann", levels=["SOURCE_ADMIN"], sources=SOURCES[:1]),
+            lambda services: services.access.users.change("ann", levels=["SOURCE_ADMIN"], sources=SOURCES[:1]),
             "administers sources and may only have reports on their own",
         ),
     ],

@@ -77,7 +77,7 @@ def test_many_servers_start_each_due_schedule_once(own_home: Path) -> None:
             add(servers[0], f"number {number}")
         make_due(servers[0].database)
         with ThreadPoolExecutor(SERVERS) as pool:
-            fired = list(pool.map(lambda server: server.schedules.tick(), servers))
+            fired = list(pool.map(lambda server: server.schedules.start_due(), servers))
         assert sum(fired) == DUE
         assert len(runs_of(servers[0])) == DUE
         assert len({one.last_run for one in servers[0].schedules.list()}) == DUE
@@ -134,7 +134,7 @@ def test_a_start_that_fails_midway_leaves_its_time_due(services: Services) -> No
     make_due(services.database)
 
     class Broken(Runs):
-        def keep(self, *given: Any) -> Run | None:
+        def insert(self, *given: Any) -> Run | None:
             super().insert(*given)
             raise RuntimeError("the database is away")
 

@@ -68,7 +68,7 @@ def _parse_request(request: ReportRequest) -> tuple[SearchRequest, tuple[Message
         )
     if len(query) > _MAX_QUERY_LENGTH:
         raise InvalidArguments(
-            f"The argument query has {len(query):,} characters; at most {_MAX_QUERY_LENGTH:,} are accepted."
+            f"The argument query is longer than {_MAX_QUERY_LENGTH:,} characters: it has {len(query):,}."
         )
     indices, warnings = _indices(request)
     zone = request.arguments.get("timeZone", query_object.get("timeZone")) or "UTC"
