@@ -27,7 +27,7 @@ router = APIRouter(tags=["Health"])
 @router.head("/healthz", name="health", include_in_schema=False)
 @router.get("/healthz", name="health", summary="Whether the server is up")
 async def get_health() -> Response:
-    """Answer 200 whatever the state of the installation is."""
+    """Answer 200 as long as the server runs, even if it is not ready."""
     return JSONResponse({"status": "ok"})
 
 

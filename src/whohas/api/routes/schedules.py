@@ -178,7 +178,7 @@ def delete_schedule(request: Request, id: str) -> Response:
     ),
 )
 def run_schedule(request: Request, id: str) -> Response:
-    """Start a run of the report of a schedule now, whatever its cron expression is."""
+    """Start a run of the report of a schedule now, in addition to the times of its cron expression."""
     schedules, context = services_of(request).schedules, request_context(request.scope)
     run = schedules.start_now(id, caller_of(request), context, request_actor(request))
     return json_response(task_result_details(run))
