@@ -105,8 +105,9 @@ class Report:
         description: its content, in one sentence.
         arguments: the arguments that it reads, each with its description.
         columns: the columns that it always has, in order.
-        make_plan: returns the plan for a request and the catalogue of a snapshot. It raises InvalidArguments if an
-            argument is missing, has the wrong type, or names something that does not exist.
+        make_plan: returns the plan for a request and the catalogue of a snapshot, with all columns. It raises
+            InvalidArguments if an argument is missing, has the wrong type, or names something that does not exist.
+            Call `registry.plan_report` instead, which also reads the argument `columns`.
         needs_search_index: whether it reads the search index, so that it needs a snapshot with one.
         default_formats: the formats made if the request selects none, as the published API defines them; empty if it
             does not.
