@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -222,7 +223,7 @@ class DuckDBConnection:
 
     def _execute(self, statement: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         """Execute a statement with those of the parameters that it names: DuckDB refuses any other."""
-        named = {name: value for name, value in parameters.items() if f"${name}" in statement}
+        named = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", statement)}
         return self._connection.execute(statement, named or None)
 
     def count(self, statement: str, parameters: Mapping[str, Any]) -> int:

@@ -64,7 +64,7 @@ _DISPLAY_FIELDS: Final = ("label", "section", "readable")
 def columns_to_json(columns: Sequence[ResultColumn]) -> dict[str, Any]:
     """Return columns as two lists of JSON objects: `columns`, and `display` with the fields that readable files need.
 
-    They are apart because version 0.2 reads the objects in `columns` and rejects any that has further fields.
+    They are apart because earlier versions, which may run beside this one, reject objects with further fields.
     """
     documents = [asdict(column) for column in columns]
     return {
@@ -76,7 +76,7 @@ def columns_to_json(columns: Sequence[ResultColumn]) -> dict[str, Any]:
 
 
 def columns_from_json(document: Mapping[str, Any]) -> tuple[ResultColumn, ...]:
-    """Return the columns that `columns_to_json` wrote, or that version 0.2 wrote, which had no `display`."""
+    """Return the columns that `columns_to_json` wrote, or that an earlier version wrote without `display`."""
     columns: list[dict[str, Any]] = document["columns"]
     display: list[dict[str, Any]] = document.get("display") or [{} for _ in columns]
     return tuple(ResultColumn(**column, **shown) for column, shown in zip(columns, display, strict=True))

@@ -7,6 +7,7 @@ process as JSON.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -88,6 +89,17 @@ class SummaryDefinition:
             self.parameters,
         )
 
+    def with_parameters(self, parameters: Mapping[str, Any]) -> SummaryDefinition:
+        """Return the definition with values for its parameters, without the figures and breakdowns that name others.
+
+        Args:
+            parameters: name and value of each. Those that nothing names are dropped.
+        """
+        figures = tuple(figure for figure in self.figures if _named(figure.sql, figure.of) <= set(parameters))
+        breakdowns = tuple(breakdown for breakdown in self.breakdowns if _named(breakdown.sql) <= set(parameters))
+        names = _named(*(text for figure in figures for text in (figure.sql, figure.of)), *(b.sql for b in breakdowns))
+        return SummaryDefinition(figures, breakdowns, {name: parameters[name] for name in sorted(names)})
+
     def to_json(self) -> dict[str, Any]:
         """Return the definition as a JSON object."""
         return asdict(self)
@@ -100,6 +112,11 @@ class SummaryDefinition:
             tuple(Breakdown(**_as_tuples(breakdown)) for breakdown in document["breakdowns"]),
             document["parameters"],
         )
+
+
+def _named(*sql: str) -> set[str]:
+    """Return the names of the parameters in some SQL."""
+    return {name for text in sql for name in re.findall(r"\$(\w+)", text)}
 
 
 EMPTY_SUMMARY: Final = SummaryDefinition()

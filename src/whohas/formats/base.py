@@ -33,7 +33,7 @@ class WriteOptions:
         zone: the IANA time zone of times in files for people: PDF, XLSX, HTML.
         page: the paper size of a PDF and of a printed XLSX.
         detail: `readable` if files for people have labels, and leave out ids and columns without any value (an XLSX
-            hides these); `complete` if they have every column under its technical name, as runs of version 0.2 do.
+            hides these); `complete` if they have every column under its technical name, as earlier versions made them.
         labels: whether the header of an XLSX has labels instead of technical names.
     """
 
@@ -46,14 +46,14 @@ class WriteOptions:
     labels: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """Return the options as a JSON object, with `display` apart: version 0.2 rejects options that it does not
+        """Return the options as a JSON object, with `display` apart: earlier versions reject options that they do not
         know."""
         display = {"detail": self.detail, "labels": self.labels}
         return {"options": {k: v for k, v in asdict(self).items() if k not in display}, "display": display}
 
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> WriteOptions:
-        """Return the options that `to_json` wrote, or that version 0.2 wrote, which had no `display`."""
+        """Return the options that `to_json` wrote, or that an earlier version wrote without `display`."""
         return WriteOptions(**document["options"], **document.get("display", {}))
 
 
@@ -123,7 +123,7 @@ class Extract:
         rows: columns, name and group of the rows; `rows.sql` is not used.
         count: number of rows.
         on_rows: progress callback, called from time to time with the number of rows written.
-        summary: the summary of the rows; None for a run of version 0.2, which has none.
+        summary: the summary of the rows; None for a run of an earlier version.
     """
 
     path: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from typing import Final
 
 from whohas.engine.sql import quote_identifier, string_literal
@@ -19,7 +18,6 @@ from whohas.reports.summaries import (
     by_age,
     share,
     stale_figure,
-    time_parameters,
 )
 from whohas.warehouse.catalog import Catalog, CatalogSource
 
@@ -154,37 +152,8 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             },
             attributes={"accounts": unambiguous},
             expected_rows=catalogue.row_count("accounts", partition),
-            summary=_summary(request.now),
         ),
         messages=sources.stale_sources_messages([source], request.now),
-    )
-
-
-def _summary(now: datetime) -> SummaryDefinition:
-    return SummaryDefinition(
-        (
-            KeyFigure("accounts", "Accounts", "The accounts of the source.", "count(*)"),
-            share(
-                "correlated", "Correlated accounts", "Accounts that belong to an identity.", "correlated", "correlated"
-            ),
-            *account_figures(),
-            stale_figure(),
-            share(
-                "withEntitlements",
-                "Accounts with entitlements",
-                "Accounts that have an entitlement.",
-                '"hasEntitlements"',
-                "hasEntitlements",
-            ),
-        ),
-        (
-            accounts_by_source_and_state("sourceName"),
-            by_age(
-                "byModified", "Accounts by last change", "The accounts by when they were last modified.", "modified"
-            ),
-            by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
-        ),
-        time_parameters(now),
     )
 
 
@@ -201,6 +170,28 @@ def _source(request: ReportRequest, catalogue: Catalog) -> CatalogSource:
     return source
 
 
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure("accounts", "Accounts", "The accounts of the source.", "count(*)"),
+        share("correlated", "Correlated accounts", "Accounts that belong to an identity.", "correlated", "correlated"),
+        *account_figures(),
+        stale_figure(),
+        share(
+            "withEntitlements",
+            "Accounts with entitlements",
+            "Accounts that have an entitlement.",
+            '"hasEntitlements"',
+            "hasEntitlements",
+        ),
+    ),
+    (
+        accounts_by_source_and_state("sourceName"),
+        by_age("byModified", "Accounts by last change", "The accounts by when they were last modified.", "modified"),
+        by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
+    ),
+)
+
+
 REPORT = Report(
     type="ACCOUNTS",
     name="Accounts Report",
@@ -212,4 +203,5 @@ REPORT = Report(
     },
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

@@ -108,7 +108,6 @@ def _narrowed(statement: Statement, names: Sequence[str]) -> Statement:
             for table, wanted in statement.attributes.items()
         },
         group=next((name for name in possible if name in names), ""),
-        summary=statement.summary.restricted_to(names),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import Breakdown, KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
-from whohas.reports.summaries import by_age, by_value, filtered_out_figure, share, time_parameters
+from whohas.reports.summaries import by_age, by_value, filtered_out_figure, share
 from whohas.warehouse.catalog import Catalog
 
 IDENTITY_COLUMNS = (
@@ -127,9 +125,9 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             columns=IDENTITY_COLUMNS,
             tables=dict(IDENTITY_TABLES),
             expected_rows=catalogue.row_count("identities"),
-            summary=_summary(request.now, catalogue.row_count("identities") if correlated_only else None),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
+        unfiltered=catalogue.row_count("identities") if correlated_only else None,
     )
 
 
@@ -155,30 +153,6 @@ def identity_figures(count: str) -> tuple[KeyFigure, ...]:
     )
 
 
-def _summary(now: datetime, total: int | None) -> SummaryDefinition:
-    """Return the summary.
-
-    Args:
-        total: the number of identities without the filter; None where there is no filter.
-    """
-    return SummaryDefinition(
-        (
-            *identity_figures("count(*)"),
-            share("managers", "Managers", "Identities that manage others.", '"isManager"', "isManager"),
-            *([] if total is None else [filtered_out_figure(total)]),
-        ),
-        (
-            by_value(
-                "byState", "Identities by lifecycle state", "The identities by lifecycle state.", "lifecycleState"
-            ),
-            by_value("bySource", "Identities by source", "The identities by their authoritative source.", "source"),
-            _BY_ACCOUNTS,
-            by_age("byAge", "Identities by age", "The identities by when they were created.", "created"),
-        ),
-        time_parameters(now),
-    )
-
-
 _BY_ACCOUNTS = Breakdown(
     "byAccounts",
     "Identities by number of accounts",
@@ -191,6 +165,21 @@ _BY_ACCOUNTS = Breakdown(
 )
 
 
+_SUMMARY = SummaryDefinition(
+    (
+        *identity_figures("count(*)"),
+        share("managers", "Managers", "Identities that manage others.", '"isManager"', "isManager"),
+        filtered_out_figure(),
+    ),
+    (
+        by_value("byState", "Identities by lifecycle state", "The identities by lifecycle state.", "lifecycleState"),
+        by_value("bySource", "Identities by source", "The identities by their authoritative source.", "source"),
+        _BY_ACCOUNTS,
+        by_age("byAge", "Identities by age", "The identities by when they were created.", "created"),
+    ),
+)
+
+
 REPORT = Report(
     type="IDENTITIES",
     name="Identities Report",
@@ -198,4 +187,5 @@ REPORT = Report(
     arguments=CORRELATED_ONLY_ARGUMENT,
     columns=IDENTITY_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

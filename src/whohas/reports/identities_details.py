@@ -119,9 +119,9 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             tables={**IDENTITY_TABLES, "account_entitlements": None, "entitlements": None},
             expected_rows=catalogue.row_count("accounts"),
             group="id",
-            summary=_summary(catalogue.row_count("identities") if correlated_only else None),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
+        unfiltered=catalogue.row_count("identities") if correlated_only else None,
     )
 
 
@@ -129,34 +129,28 @@ _IDENTITIES = "count(DISTINCT id)"
 _ACCOUNTS = 'count("account.id")'
 
 
-def _summary(total: int | None) -> SummaryDefinition:
-    """Return the summary.
-
-    Args:
-        total: the number of identities without the filter; None where there is no filter.
-    """
-    return SummaryDefinition(
-        (
-            *identity_figures(_IDENTITIES),
-            *([] if total is None else [replace(filtered_out_figure(total, _IDENTITIES), columns=("id",))]),
-            KeyFigure("accounts", "Accounts", "The accounts of these identities.", _ACCOUNTS, ("account.id",)),
-            *(
-                replace(figure, columns=(*figure.columns, "account.id"))
-                for figure in account_figures("account.", _ACCOUNTS)
-            ),
+_SUMMARY = SummaryDefinition(
+    (
+        *identity_figures(_IDENTITIES),
+        filtered_out_figure(_IDENTITIES, "id"),
+        KeyFigure("accounts", "Accounts", "The accounts of these identities.", _ACCOUNTS, ("account.id",)),
+        *(
+            replace(figure, columns=(*figure.columns, "account.id"))
+            for figure in account_figures("account.", _ACCOUNTS)
         ),
-        (
-            accounts_by_source_and_state("account.source.name", "account."),
-            Breakdown(
-                "holdersByEntitlement",
-                "Holders by entitlement",
-                "The number of identities that hold each entitlement, on any of their accounts.",
-                "SELECT category, '' AS series, count(DISTINCT id) AS number "
-                'FROM (SELECT id, unnest("account.entitlements") AS category FROM report_rows) GROUP BY ALL',
-                ("id", "account.entitlements"),
-            ),
+    ),
+    (
+        accounts_by_source_and_state("account.source.name", "account."),
+        Breakdown(
+            "holdersByEntitlement",
+            "Holders by entitlement",
+            "The number of identities that hold each entitlement, on any of their accounts.",
+            "SELECT category, '' AS series, count(DISTINCT id) AS number "
+            'FROM (SELECT id, unnest("account.entitlements") AS category FROM report_rows) GROUP BY ALL',
+            ("id", "account.entitlements"),
         ),
-    )
+    ),
+)
 
 
 REPORT = Report(
@@ -166,4 +160,5 @@ REPORT = Report(
     arguments=CORRELATED_ONLY_ARGUMENT,
     columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
     make_plan=_plan,
+    summary=_SUMMARY,
 )

@@ -69,7 +69,6 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             columns=_COLUMNS,
             parameters={"source": source.id},
             tables={"identities": None, "identity_profiles": None},
-            summary=_SUMMARY,
         ),
         messages=sources.stale_sources_messages([source], request.now),
     )
@@ -82,4 +81,5 @@ REPORT = Report(
     arguments={"authoritativeSource": "The id of the authoritative source of the identity profile."},
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
-from whohas.reports.summaries import by_age, by_value, share, time_parameters
+from whohas.reports.summaries import by_age, by_value, share
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
@@ -65,42 +63,39 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             sql=_SQL,
             columns=_COLUMNS,
             tables={"identities": None, "accounts": None, "sources": None},
-            summary=_summary(request.now),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
-def _summary(now: datetime) -> SummaryDefinition:
-    return SummaryDefinition(
-        (
-            KeyFigure(
-                "identities",
-                "Orphan identities",
-                "Identities without an account on an authoritative source.",
-                "count(*)",
-            ),
-            share(
-                "withAccounts",
-                "With accounts",
-                "Orphan identities that have accounts on other sources.",
-                'len("accountSources") > 0',
-                "accountSources",
-            ),
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure(
+            "identities",
+            "Orphan identities",
+            "Identities without an account on an authoritative source.",
+            "count(*)",
         ),
-        (
-            by_age("byAge", "Orphan identities by age", "The identities by when they were created.", "created"),
-            by_value(
-                "bySource",
-                "By source of their accounts",
-                "The identities by each source of their accounts; one with accounts on two sources counts twice.",
-                "accountSources",
-                several=True,
-            ),
-            by_value("byState", "By lifecycle state", "The identities by lifecycle state.", "lifecycleState"),
+        share(
+            "withAccounts",
+            "With accounts",
+            "Orphan identities that have accounts on other sources.",
+            'len("accountSources") > 0',
+            "accountSources",
         ),
-        time_parameters(now),
-    )
+    ),
+    (
+        by_age("byAge", "Orphan identities by age", "The identities by when they were created.", "created"),
+        by_value(
+            "bySource",
+            "By source of their accounts",
+            "The identities by each source of their accounts; one with accounts on two sources counts twice.",
+            "accountSources",
+            several=True,
+        ),
+        by_value("byState", "By lifecycle state", "The identities by lifecycle state.", "lifecycleState"),
+    ),
+)
 
 
 REPORT = Report(
@@ -110,5 +105,6 @@ REPORT = Report(
     arguments={},
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
     default_formats=("csv", "pdf"),
 )

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import whohas.reports
 from whohas.engine.statement import Statement
-from whohas.engine.summary import KeyFigure
+from whohas.engine.summary import EMPTY_SUMMARY
 from whohas.errors import InvalidArguments
 from whohas.hints import closest_match, did_you_mean
 from whohas.reports.base import Plan, Report, ReportRequest
 from whohas.reports.columns import column_names, select_columns
 from whohas.reports.sources import rejected_rows
-from whohas.reports.summaries import rejected_figure
+from whohas.reports.summaries import REJECTED_FIGURE
 from whohas.warehouse.catalog import Catalog
 
 PUBLISHED_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -74,8 +74,7 @@ def find_report(report_type: object, arguments: Mapping[str, Any]) -> Report:
 
 
 def plan_report(report: Report, request: ReportRequest, catalogue: Catalog) -> Plan:
-    """Return the plan of a report for a request: with the columns that it names, and with the rows that loads rejected
-    in its summary.
+    """Return the plan of a report for a request, with the columns that it names and with the report's summary.
 
     Args:
         report: the report.
@@ -89,16 +88,21 @@ def plan_report(report: Report, request: ReportRequest, catalogue: Catalog) -> P
     names = () if plan.statement is None else column_names(request)
     if names:
         plan = select_columns(plan, names, report.type)
-    rejected = rejected_figure(rejected_rows(plan, catalogue))
+    parameters = {"now": request.now.isoformat(), "rejected": rejected_rows(plan, catalogue)}
+    if plan.unfiltered is not None:
+        parameters["unfiltered"] = plan.unfiltered
     if plan.statement is not None:
-        return replace(plan, statement=_with_figure(plan.statement, rejected))
-    parts = (replace(part, statement=_with_figure(part.statement, rejected)) for part in plan.parts)
+        return replace(plan, statement=_with_summary(report, plan.statement, parameters))
+    parts = (replace(part, statement=_with_summary(report, part.statement, parameters)) for part in plan.parts)
     return replace(plan, parts=tuple(parts))
 
 
-def _with_figure(statement: Statement, figure: KeyFigure) -> Statement:
-    summary = statement.summary
-    return replace(statement, summary=replace(summary, figures=(*summary.figures, figure)))
+def _with_summary(report: Report, statement: Statement, parameters: Mapping[str, Any]) -> Statement:
+    """Return a statement with the figures and breakdowns that its columns and the parameters allow."""
+    own = report.summary if statement.summary is EMPTY_SUMMARY else statement.summary
+    whole = replace(own, figures=(*own.figures, REJECTED_FIGURE))
+    columns = [column.name for column in statement.columns]
+    return replace(statement, summary=whole.restricted_to(columns).with_parameters(parameters))
 
 
 def _missing_argument(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:

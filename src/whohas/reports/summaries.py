@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from whohas.engine.sql import quote_identifier
 from whohas.engine.summary import Breakdown, KeyFigure
@@ -153,40 +152,30 @@ def by_value(name: str, label: str, doc: str, column: str, *, several: bool = Fa
     )
 
 
-def time_parameters(now: datetime) -> dict[str, Any]:
-    """Return the parameters of `stale_figure` and `by_age`.
-
-    Args:
-        now: the time of the run.
-    """
-    return {"now": now.isoformat()}
-
-
-def filtered_out_figure(total: int, shown: str = "count(*)") -> KeyFigure:
+def filtered_out_figure(shown: str = "count(*)", *columns: str) -> KeyFigure:
     """Return how many rows the arguments of a report filtered out.
 
+    The parameter `unfiltered` is the number without the filter. It has no value where there is no filter, and then the
+    figure is left out.
+
     Args:
-        total: the number without the filter.
         shown: the aggregate of what is left.
+        columns: the columns that it reads.
     """
     return KeyFigure(
         "filteredOut",
         "Filtered out",
         "What the arguments of the report left out.",
-        f"greatest({total} - {shown}, 0)",
-        of=f"{total}",
+        f"greatest($unfiltered - {shown}, 0)",
+        columns,
+        of="$unfiltered",
     )
 
 
-def rejected_figure(rejected: int) -> KeyFigure:
-    """Return how many rows the loads of a report's data rejected.
-
-    Args:
-        rejected: that number.
-    """
-    return KeyFigure(
-        "rejected",
-        "Rows rejected at load",
-        "Rows that the loads of this data rejected, so that the report cannot have them.",
-        f"{rejected}",
-    )
+REJECTED_FIGURE: Final = KeyFigure(
+    "rejected",
+    "Rows rejected at load",
+    "Rows that the loads of this data rejected, so that the report cannot have them.",
+    "$rejected",
+)
+"""A figure of every report. The parameter `rejected` is that number."""

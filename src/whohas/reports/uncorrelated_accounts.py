@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
@@ -13,7 +11,6 @@ from whohas.reports.summaries import (
     accounts_by_source_and_state,
     by_age,
     stale_figure,
-    time_parameters,
 )
 from whohas.warehouse.catalog import Catalog
 
@@ -69,25 +66,22 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             columns=_COLUMNS,
             tables={"accounts": None, "sources": None},
             group="sourceId",
-            summary=_summary(request.now),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
 
 
-def _summary(now: datetime) -> SummaryDefinition:
-    return SummaryDefinition(
-        (
-            KeyFigure("accounts", "Uncorrelated accounts", "Accounts that belong to no identity.", "count(*)"),
-            *account_figures(),
-            stale_figure(),
-        ),
-        (
-            accounts_by_source_and_state("sourceName"),
-            by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
-        ),
-        time_parameters(now),
-    )
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure("accounts", "Uncorrelated accounts", "Accounts that belong to no identity.", "count(*)"),
+        *account_figures(),
+        stale_figure(),
+    ),
+    (
+        accounts_by_source_and_state("sourceName"),
+        by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
+    ),
+)
 
 
 REPORT = Report(
@@ -97,5 +91,6 @@ REPORT = Report(
     arguments={},
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
     default_formats=("csv", "pdf"),
 )
