@@ -64,7 +64,7 @@ _DISPLAY_FIELDS: Final = ("label", "section", "readable")
 def columns_to_json(columns: Sequence[ResultColumn]) -> dict[str, Any]:
     """Return columns as two lists of JSON objects: `columns`, and `display` with the fields that readable files need.
 
-    They are apart because earlier versions, which may run beside this one, reject objects with further fields.
+    They are apart because earlier versions, which may run at the same time, reject objects with further fields.
     """
     documents = [asdict(column) for column in columns]
     return {

@@ -53,8 +53,8 @@ class Breakdown:
         columns: the columns that `sql` reads; see `KeyFigure.columns`.
         series: the possible series in the order in which they are shown; a single one with an empty name if the
             categories are not divided.
-        order: the categories in the order in which they are shown, for those with an order of their own, such as ages.
-            Others are sorted by number, the largest first.
+        order: the categories in the order in which they are shown, such as ages from the youngest to the oldest. Empty
+            if they are sorted by number, the largest first.
     """
 
     name: str
