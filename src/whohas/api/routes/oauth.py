@@ -91,14 +91,19 @@ def _check_charset(content_type: str) -> None:
 
 def _basic(authorization: str) -> dict[str, str]:
     # RFC 6749, 2.3.1: the default of general OAuth libraries
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
+    if _scheme(authorization) != "basic":
         return {}
+    encoded = authorization.partition(" ")[2]
     try:
         client_id, _, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return {}
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
+
+
+def _scheme(authorization: str) -> str:
+    """Return the scheme of the header Authorization in lower case, such as `basic`; empty without the header."""
+    return authorization.partition(" ")[0].lower()
 
 
 TokenFields = Annotated[dict[str, str], Depends(token_fields)]
@@ -135,7 +140,8 @@ def issue_token(request: Request, fields: TokenFields) -> Response:
         if grant == AUTHORIZATION_CODE:
             return token_error_response(400, "invalid_grant", error.message)
         remember_denial_reason(request.scope, error.message)
-        return token_error_response(401, "invalid_client", error.message)
+        basic = _scheme(request.headers.get("authorization", "")) == "basic"
+        return token_error_response(401, "invalid_client", error.message, _BASIC_CHALLENGE if basic else {})
     except Forbidden as error:
         return token_error_response(400, "invalid_scope", error.message)
     return json_response(_token_response(issued, caller, services.settings.org), 200, NO_STORE)
@@ -258,12 +264,17 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def token_error_response(status: int, code: str, text: str) -> Response:
+_BASIC_CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="whohas", charset="UTF-8"'}
+"""Required by RFC 6749, 5.2, on a 401 for a client that sent its id and secret by HTTP Basic."""
+
+
+def token_error_response(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an error response of the token endpoint (RFC 6749, 5.2).
 
     Args:
         status: 400 or 401.
         code: an error code of RFC 6749, such as `invalid_grant`.
         text: the error in whole sentences.
+        headers: headers in addition to those that forbid caching.
     """
-    return json_response(TokenError(error=code, error_description=text), status, NO_STORE)
+    return json_response(TokenError(error=code, error_description=text), status, {**NO_STORE, **(headers or {})})
