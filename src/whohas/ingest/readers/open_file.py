@@ -131,6 +131,8 @@ def _opened(
     if form == "xlsx":
         sheet = XlsxReader(path, written.sheet, written.needed, known)
         return OpenedFile(path, sheet.header, {}, lambda _: sheet.batches(), sheet.text, _same, sheet.notes)
+    if form != "parquet":
+        raise ValueError(f"{path}: no reader for the format {form!r}. Add one here for each format of `_FORMATS`.")
     parquet = ParquetReader(path, connection.cursor())
     if table is IDENTITIES and parquet.has_documents:
         return OpenedFile(path, [], {}, lambda _: parquet.documents(), _document, _same)
