@@ -21,7 +21,7 @@ from whohas import timeouts
 from whohas.engine.statement import TableFiles
 from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
-from whohas.execution.processes import ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.processes import ChildPool, WorkResult, exit_reason, system_error_message, watch_child
 from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.execution.work import parts_of
 from whohas.formats.base import ReportMetadata, WriteOptions
@@ -179,7 +179,9 @@ class OnDemandRenderer:
             Path(output.path).unlink(missing_ok=True)
             if isinstance(error, NotFound):
                 raise
-            text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+            text = (
+                error.message if isinstance(error, WhohasError) else f"{system_error_message(error)} Try again later."
+            )
             raise Unavailable(
                 f"The {find_format(format).name.upper()} of this run could not be made. {text}"
             ) from error

@@ -92,9 +92,16 @@ class Child:
         self._code: int | None = None
         self._ended = False
         status.settimeout(timeouts.CHILD_FORK_SECONDS)
-        first, descriptors, _, _ = socket.recv_fds(status, 32, 1)
+        try:
+            first, descriptors, _, _ = socket.recv_fds(status, 32, 1)
+        except TimeoutError:
+            raise TimeoutError(
+                f"The process that forks children did not answer within {timeouts.CHILD_FORK_SECONDS:,.0f} seconds."
+            ) from None
         if not first:
-            raise ConnectionResetError("The process that forks children has ended.")
+            raise ConnectionResetError(
+                "The process that forks children ended unexpectedly, perhaps for lack of memory."
+            )
         self.pid = int(first)
         if self.pid < 0:
             raise OSError(-self.pid, os.strerror(-self.pid))
@@ -139,6 +146,13 @@ class Child:
             if _readable(self._status.fileno(), timeouts.CHILD_EXIT_CODE_SECONDS) and (code := self._status.recv(32)):
                 self._code = int(code)
         return self._ended
+
+
+def system_error_message(error: OSError) -> str:
+    """Return an error of the operating system, or of the fork server (see `Child`), as a whole sentence."""
+    if error.strerror is None:
+        return str(error)
+    return f"The system refused a file or a process: {error.strerror}."
 
 
 def _readable(descriptor: int, seconds: float | None) -> bool:

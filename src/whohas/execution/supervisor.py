@@ -24,7 +24,15 @@ from whohas.db.engine import TRANSIENT_ERRORS
 from whohas.errors import NotFound, WhohasError
 from whohas.execution.lease import WorkerLease
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
-from whohas.execution.processes import Child, ChildKilled, ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.processes import (
+    Child,
+    ChildKilled,
+    ChildPool,
+    WorkResult,
+    exit_reason,
+    system_error_message,
+    watch_child,
+)
 from whohas.execution.protocol import OutputFile, Work
 from whohas.execution.queue import Lane
 from whohas.execution.work import parts_of
@@ -180,9 +188,8 @@ class Supervisor:
             span.fail(error.message)
             self._fail(_timed(run, claimed), "engine", error.message)
         except OSError as error:
-            self._fail(
-                _timed(run, claimed), "system", f"The system refused a file or a process: {error.strerror or error}."
-            )
+            remedy = "Correct that on the server, and start the report again."
+            self._fail(_timed(run, claimed), "system", f"{system_error_message(error)} {remedy}")
         except Exception:
             log.exception("internal fault", report=run.report_type)
             self._fail(
