@@ -42,6 +42,8 @@ async def json_value(request: Request) -> object:
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """Parse bytes as a JSON object; `json_object` lists the errors."""
+    if not body.strip():
+        raise InvalidArguments("The body is empty. It must be a JSON object.")
     value = parse_value(body)
     if not isinstance(value, dict):
         raise InvalidArguments(f"The body must be a JSON object, not {_kind(value)}.")
@@ -59,7 +61,7 @@ def parse_value(body: bytes) -> object:
     except UnicodeDecodeError:
         text = body.decode("latin-1")
     if not text.strip():
-        raise InvalidArguments("The body is empty. It must be a JSON object.")
+        raise InvalidArguments("The body is empty. It must be JSON.")
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite, parse_int=_integer

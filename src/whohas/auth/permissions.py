@@ -109,7 +109,8 @@ def check_access(caller: Caller, route: str) -> None:
     if needs.scopes and not caller.scopes & {*needs.scopes, SCOPE_ALL, SCOPE_DEFAULT}:
         raise Forbidden(
             f"{who}: that needs the scope {' or '.join(needs.scopes)}, "
-            f"and the token has {' '.join(sorted(caller.scopes)) or 'none'}. Create a client with that scope."
+            f"and the token has {' '.join(sorted(caller.scopes)) or 'none'}. Ask for a token with that scope, or "
+            "create a client that has it."
         )
     if not caller.levels & needs.levels:
         raise Forbidden(

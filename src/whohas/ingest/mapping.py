@@ -231,7 +231,12 @@ _EXAMPLES: Final = {"true": "enabled", "false": "disabled", "empty": "n/a"}
 
 
 def column_type(table: Table | None, name: str) -> Any:
-    """Return the type of the column of a table that a mapping's key fills, or None if there is no table."""
+    """Return the Arrow type of the column that a mapping's key fills (`uncorrelated` fills `correlated`).
+
+    Args:
+        table: the table, which must have the column; None (for [memberships]) gives None.
+        name: the key.
+    """
     if table is None:
         return None
     return table.column("correlated" if name == "uncorrelated" else name).type
@@ -526,7 +531,10 @@ class _MappingReader:
         accounts, members = mapping.accounts, mapping.memberships
         if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
             native = accounts.columns["nativeIdentity"].column
-            raise self.fault(f"accounts.entitlements names {native!r}, which is the nativeIdentity")
+            raise self.fault(
+                f"accounts.entitlements names {native!r}, the column of nativeIdentity: an identifier is no "
+                "entitlement. Remove it there, or give nativeIdentity another column"
+            )
         if members is None:
             return
         split = [members.columns[ours].column for ours in (ACCOUNT, ENTITLEMENT)]
@@ -680,7 +688,7 @@ class _MappingReader:
 def name_suggestions(name: str, known: Iterable[str]) -> str:
     """Return the end of an error message about an unknown name: the most similar known name, then up to 50 names.
 
-    Example: `near("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.
+    Example: `name_suggestions("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.
     """
     known = list(known)
     folded = {other.casefold(): other for other in known}

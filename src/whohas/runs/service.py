@@ -280,7 +280,8 @@ class Runs:
         if repository.count_queued(connection) > self.settings.runs_waiting:
             waiting = pluralize(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
-                f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
+                f"{waiting} waiting already: no more are accepted until some of them have been carried out "
+                "(WHOHAS_RUNS_WAITING). Send the request again later.",
                 timeouts.START_RETRY_SECONDS,
             )
 

@@ -32,8 +32,8 @@ def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
 
     Only the search indexes of the newest snapshots are kept. If the plan reads one, it is built again where it is
     missing and is protected from removal until the context ends. Data files of tables are not protected: a vacuum may
-    remove them at any time. So where the body of the context raises an error and a file is missing, `NotFound` or
-    `IndexChanged` is raised instead, with that error as its cause.
+    remove them at any time. So where the body of the context raises a `WhohasError` (other than `NotFound`) or an
+    `OSError`, and a file is missing, `NotFound` or `IndexChanged` is raised instead, with that error as its cause.
 
     Raises:
         NotFound: the snapshot is no longer kept, or some of its data files were removed, before or while the plan was
@@ -146,9 +146,12 @@ def errors_as_not_found(run: Run, format: str) -> Generator[None]:
 
 
 def no_file_message(run: Run, format: str) -> str:
-    """Return the beginning of an error message: the run has no file in this format, and which formats it has."""
+    """Return the beginning of an error message: the run has no file in this format, which it has, and what to do."""
     made = ", ".join(artefact.format.upper() for artefact in run.artefacts if artefact.format != EXTRACT)
-    return f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now."
+    return (
+        f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now. Download one of "
+        "those, or start the report again."
+    )
 
 
 _OLD_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')

@@ -186,7 +186,10 @@ class _RegexpTranslator:
 
     def _repeated(self, depth: int) -> str:
         if self._at_any_of("~"):
-            raise ValueError("~ (not this expression) cannot be run: write NOT before the condition")
+            raise ValueError(
+                "the regular expression has ~ (not), which cannot be run: if it begins with ~, write NOT before the "
+                "condition, as in `NOT name:/abc/`"
+            )
         repeated = self._atom(depth)
         operators = 0
         while self._at_any_of("?*+{"):
