@@ -60,9 +60,11 @@ class ReloadingCertificate:
         self._requested = True
 
     def reload_if_changed(self) -> None:
-        """Reload the files if they changed since the last look, or if `request_reload` was called.
+        """Reload the files if they changed since the last call, or if `request_reload` was called.
 
-        A certificate that cannot be used, has expired or is not yet valid is logged and not used.
+        If the new certificate cannot be used, has expired or is not yet valid, that is logged, and the one in use
+        stays. Called at regular intervals. A file that failed is tried again only when it changes or a reload is
+        requested.
         """
         with self._lock:
             requested, self._requested = self._requested, False

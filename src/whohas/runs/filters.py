@@ -70,8 +70,8 @@ def parse_filter(text: str, fields: Mapping[str, FilterField]) -> sa.ColumnEleme
         fields: the fields of the collection, by name.
 
     Raises:
-        InvalidArguments: the filter is malformed, names an unknown field or is too long; the message says at which
-            character.
+        InvalidArguments: the filter is malformed or names an unknown field, and the message says at which character;
+            or it is too long.
     """
     if len(text) > MAX_FILTER_CHARACTERS:
         raise InvalidArguments(f"filters has {len(text):,} characters; {MAX_FILTER_CHARACTERS:,} is the most.")

@@ -254,7 +254,7 @@ class Schedules:
         return run
 
     def any_due(self) -> bool:
-        """Return whether any schedule is due."""
+        """Return whether any schedule is due. Paused schedules do not count."""
         query = _all().where(schedule.c.next_at <= now(), schedule.c.paused.is_(False)).limit(1)
         with self.database.connect() as connection:
             return connection.execute(query).first() is not None

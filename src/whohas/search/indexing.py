@@ -256,7 +256,8 @@ class _OrderedQuery:
     Attributes:
         rows: the SQL of the rows.
         keys: the columns to sort by.
-        ties: whether rows may have equal keys. All other columns then decide, which costs the engine much more.
+        ties: whether rows may have equal keys. All other columns then decide, which costs the engine much more. So
+            `_write` starts with False, and writes the file again with True if two rows turn out to have equal keys.
     """
 
     rows: str

@@ -57,7 +57,7 @@ _SEPARATORS: Final = ",;|/~^"
 
 
 def to_sql(criterion: Criterion) -> exp.Expr:
-    """Return the SQL condition of a criterion, over the table aliases that its columns name."""
+    """Return the SQL condition of a criterion as a sqlglot expression, over the table aliases that its columns name."""
     match criterion:
         case AnyOf(parts):
             return _any(parts)
@@ -137,7 +137,7 @@ def _all(parts: Sequence[Criterion]) -> exp.Expr:
 
 
 def _has_object(reach: NestedMatch) -> exp.Expr:
-    """Return the condition that at least one object of the row's list meets a criterion."""
+    """Return the sqlglot condition that at least one object of the row's list meets a criterion."""
     nested, condition = reach.list, to_sql(reach.criterion)
     number = column_expression(nested.outer_alias, "num")
     if nested.shared:
@@ -159,8 +159,7 @@ def _has_object(reach: NestedMatch) -> exp.Expr:
 
 
 def _has_all_objects(nested: NestedList, reaches: Sequence[NestedMatch]) -> exp.Expr:
-    """Return the condition that each of several criteria is met by an object of the row's list.
-
+    """Return the sqlglot condition that each of several criteria is met by an object of the row's list.
     The list is read once: each object gives the numbers of the criteria that it meets, and a document matches if it has
     as many different numbers as there are criteria. Example, for `@a(x) AND @a(y)` (numbers 0 and 1): the objects x, z
     and xy of a document give [0], nothing and [0, 1], so the document has 2 different numbers and matches.

@@ -99,7 +99,10 @@ def propose_boolean(column: ProfiledColumn, negated: bool = False) -> CellReadin
 
 
 def propose_disabled_from_status(column: ProfiledColumn) -> CellReading:
-    """Return the proposal for `disabled` from a column of states such as `active` and `terminated`."""
+    """Return the proposal for `disabled` from a column of states such as `active` and `terminated`.
+
+    Its `value` is None, and `why` says the reason, if there are too many states or one cannot be classified.
+    """
     words = column.state_words
     if words is None:
         return CellReading(None, f"{quoted(column)} has {column.distinct:,} different values, too many for a status")

@@ -359,10 +359,14 @@ class CsvReader:
             raise InvalidArguments(self._unreadable_message(str(error))) from None
 
     def _classify(self, record: int, text: str) -> IrregularRow:
-        """Classify a row whose number of cells differs from the header's.
+        """Return a row whose number of cells differs from the header's as an `IrregularRow`, accepted or rejected.
 
-        The row is accepted if that loses no data: surplus cells are blank, and missing cells are allowed (`[csv]
-        short`) or belong to columns without a name. Otherwise it is rejected.
+        A blank row is accepted, with no cells. Another row is accepted if that loses no data: surplus cells are blank,
+        and missing cells are allowed (`[csv] short`) or belong to columns without a name.
+
+        Args:
+            record: the number of the record, from 1.
+            text: the row as it stands in the file.
         """
         if not text.strip():
             return IrregularRow(record, [], None)

@@ -188,7 +188,15 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
 
 
 def _check_header(path: Path, names: list[str], line: str, number: int, dialect: CsvDialect) -> None:
-    """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8."""
+    """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8.
+
+    Args:
+        path: the file, for the message and to find its encoding.
+        names: the cells of the header.
+        line: the line of the file on which the header begins.
+        number: the number of this line, from 1.
+        dialect: the format of the file.
+    """
     invalid = re.search(rf"{UNDECODABLE_PATTERN}|\0", "".join(names))
     if invalid is None:
         return
@@ -598,6 +606,6 @@ def _missing_bytes(data: bytes) -> int:
 
 
 def _line_end(data: bytes, start: int) -> int:
-    """Return the position of the next line end from `start` on, or the length of the data."""
+    r"""Return the position of the next `\n` or `\r` from `start` on, or the length of the data."""
     found = [place for place in (data.find(b"\n", start), data.find(b"\r", start)) if place >= 0]
     return min(found, default=len(data))

@@ -463,12 +463,12 @@ class ParquetReader:
         yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
 
     def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[RowBatch]:
-        """Yield the results of SQL expressions on the rows.
+        """Yield one `RowBatch` per batch of rows: the results of SQL expressions.
 
         Args:
             cells: the SQL expressions, over the table `raw`.
             names: the names that the file's columns have in `raw`.
-            joined: see `batches`.
+            joined: the list columns that `cells` join by `SEPARATOR`; a value that contains it is refused.
         """
         size, start = self.path.stat().st_size, 1
         with self._readable("cannot be read as Parquet"):
