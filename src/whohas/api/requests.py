@@ -76,7 +76,7 @@ def parse_value(body: bytes) -> object:
     return value
 
 
-_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep."
+_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep. Send it with fewer levels."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -95,13 +95,15 @@ def _no_number(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise InvalidArguments(f"The body has the number {digits[:40]}, which is too large.")
+        raise InvalidArguments(f"The body has the number {digits[:40]}, which is too large. Send a smaller one.")
     return value
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 40:
-        raise InvalidArguments(f"The body has a number of {len(digits):,} digits, which is too large.")
+        raise InvalidArguments(
+            f"The body has a number of {len(digits):,} digits, which is too large. Send one of 40 digits at most."
+        )
     return int(digits)
 
 

@@ -75,7 +75,7 @@ class ReloadingCertificate:
             try:
                 loaded = self._load()
                 if (fault := _out_of_date(loaded, self._certificate)) is not None:
-                    raise InvalidArguments(f"{self._certificate} {fault}.")
+                    raise InvalidArguments(f"{self._certificate} {fault}. Renew it.")
             except InvalidArguments as error:
                 log.error("certificate not renewed", reason=f"{error.message} The one from before stays in use.")
                 return
@@ -117,7 +117,7 @@ class ReloadingCertificate:
     def _unusable(self, why: str) -> InvalidArguments:
         return InvalidArguments(
             f"{self._certificate} and {self._key} cannot be used for TLS: {why}. "
-            "See WHOHAS_TLS_CERTIFICATE and WHOHAS_TLS_KEY."
+            "Correct the files, or name others (WHOHAS_TLS_CERTIFICATE, WHOHAS_TLS_KEY)."
         )
 
 

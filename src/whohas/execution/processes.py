@@ -400,7 +400,7 @@ def exit_reason(child: Child, memory: MemoryWatch) -> WhohasError:
     A SIGKILL while memory was used up is not retried, because the same work would probably be killed again.
 
     Args:
-        memory: a watch whose `look` was called regularly while the child was at work.
+        memory: a watch whose `sample` was called regularly while the child was at work.
     """
     child.wait_ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its stdout is closed shortly before the process ends
     code = child.exit_code
@@ -417,12 +417,11 @@ def exit_reason(child: Child, memory: MemoryWatch) -> WhohasError:
         text = f"The process of this run was killed ({_signal_name(-code)})"
         if -code in _FROM_OUTSIDE:
             return ChildKilled(f"{text} from outside, not by whohas.")
-        return WhohasError(f"{text}: it crashed. The server's log says more.")
-    return WhohasError(
-        f"The process of this run ended with code {code} before its work was done. The server's log says more."
-    )
+        return WhohasError(f"{text}: it crashed. {_SEE_LOG}")
+    return WhohasError(f"The process of this run ended with code {code} before its work was done. {_SEE_LOG}")
 
 
+_SEE_LOG = "The server's log says more. Start the report again; if that fails too, report it together with the log."
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Signals that come from another process, not from a fault of the child such as SIGSEGV or SIGABRT."""
 

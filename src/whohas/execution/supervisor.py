@@ -161,7 +161,7 @@ class Supervisor:
                     "attempts",
                     (
                         f"It was tried {run.lost} times, and each time its worker or its process was ended before it "
-                        "was done. The server's log says more."
+                        "was done. The server's log says more. Correct that, and start the report again."
                     ),
                 )
                 return
@@ -195,7 +195,8 @@ class Supervisor:
             self._fail(
                 _timed(run, claimed),
                 "internal",
-                "An internal fault ended it. The server's log has it under the run's id.",
+                "An internal fault ended it. The server's log has it under the run's id. Start the report again; if "
+                "that fails too, report it together with the log.",
             )
         else:
             try:

@@ -121,9 +121,7 @@ def plan_from_recorded_sql(run: Run, statement: str, format: str, warehouse: War
         recorded = _OLD_ATTRIBUTE.sub(_as_map_lookup, statement)
         if _one_spaced(_OLD_ALIAS.sub("", plan.sql)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
             if plan.statement is None or _column_names(recorded) != [column.name for column in plan.statement.columns]:
-                raise NotFound(
-                    "Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again."
-                )
+                raise NotFound("Another version of whohas chose its rows (`whohas show` prints its SQL).")
             plan = replace(plan, statement=replace(plan.statement, sql=recorded))
         return RunPlan.of(plan, snapshot, parse_write_options(run.arguments, settings))
 
@@ -139,18 +137,24 @@ def errors_as_not_found(run: Run, format: str) -> Generator[None]:
     try:
         yield
     except (InvalidArguments, NotFound) as error:
-        raise NotFound(f"{no_file_message(run, format)} {error.message}") from error
+        raise NotFound(no_file_message(run, format, error.message)) from error
     except (DeltaError, FileNotFoundError) as error:
         gone = f"Data files of its snapshot {run.snapshot} have been removed."
-        raise NotFound(f"{no_file_message(run, format)} {gone}") from error
+        raise NotFound(no_file_message(run, format, gone)) from error
 
 
-def no_file_message(run: Run, format: str) -> str:
-    """Return the beginning of an error message: the run has no file in this format, which it has, and what to do."""
+def no_file_message(run: Run, format: str, why: str) -> str:
+    """Return an error message: the run has no file in this format, which formats it has, and what to do.
+
+    Args:
+        run: the run.
+        format: the format that was asked for.
+        why: the reason why it cannot be made now, a sentence.
+    """
     made = ", ".join(artefact.format.upper() for artefact in run.artefacts if artefact.format != EXTRACT)
     return (
-        f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now. Download one of "
-        "those, or start the report again."
+        f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now. {why} Download "
+        "one of those, or start the report again."
     )
 
 

@@ -28,7 +28,7 @@ def filters_node(filters: Mapping[str, Any]) -> Node:
 
 def _clause(name: str, filter: object) -> Clause:
     if not isinstance(filter, Mapping):
-        raise InvalidArguments(f"The filter on {name} must be an object with a type.")
+        raise InvalidArguments(f'The filter on {name} must be an object with a type, such as {{"type": "EXISTS"}}.')
     definition = cast("Mapping[str, Any]", filter)
     path = next((p for p in sorted(_PATHS, key=len, reverse=True) if name.startswith(f"{p}.")), "")
     field = name.removeprefix(f"{path}.") if path else name
@@ -53,7 +53,9 @@ _PATHS = frozenset(path for index in INDICES.values() for path in index.elements
 def _terms(name: str, definition: Mapping[str, Any]) -> list[str]:
     terms = definition.get("terms")
     if not isinstance(terms, list) or not terms:
-        raise InvalidArguments(f"The filter on {name} needs terms: a list of at least one.")
+        raise InvalidArguments(
+            f'The filter on {name} needs terms: a list of at least one, such as "terms": ["Finance"].'
+        )
     return [_text(name, term) for term in cast("list[object]", terms)]
 
 

@@ -149,7 +149,9 @@ def _check(query: str, expressions: list[tuple[str, int]]) -> None:
     fault = first_invalid_pattern([pattern for pattern, _ in expressions])
     if fault is not None:
         number, reason = fault
-        raise syntax_error(query, expressions[number][1], f"the regular expression is too large ({reason})")
+        raise syntax_error(
+            query, expressions[number][1], f"the regular expression is too large ({reason}): write a shorter one"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ class Webhooks:
                 row is None
                 or connection.execute(sa.delete(webhook_table).where(webhook_table.c.id == hook_id)).rowcount == 0
             ):
-                raise NotFound(f"There is no hook {hook_id[:64]!r}.")
+                raise NotFound(f"There is no hook {hook_id[:64]!r}. `whohas hook list` shows them.")
             audit.write_event(connection, _event(audit.EventType.HOOK_REMOVED, Webhook(**row), by))
 
     def any_due(self) -> bool:

@@ -68,15 +68,18 @@ async def _body_fields(request: Request) -> dict[str, str]:
                 return {name: value for name, value in form.items() if isinstance(value, str)}
         except (HTTPException, ValueError, KeyError) as error:
             reason = error.detail if isinstance(error, HTTPException) else error
-            raise InvalidArguments(f"The multipart body cannot be read: {reason}") from None
+            raise InvalidArguments(
+                f"The multipart body cannot be read: {str(reason).rstrip('.')}. {_SEND_A_FORM}"
+            ) from None
     if body.lstrip()[:1] == b"{":
         return {name: value for name, value in parse_object(body).items() if isinstance(value, str)}
     try:
         return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=50))
     except ValueError as error:
-        raise InvalidArguments(f"The body cannot be read as a form: {error}.") from None
+        raise InvalidArguments(f"The body cannot be read as a form: {error}. {_SEND_A_FORM}") from None
 
 
+_SEND_A_FORM = "Send the fields as application/x-www-form-urlencoded, such as grant_type=client_credentials."
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]*)""", re.IGNORECASE)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252")
 
@@ -127,7 +130,8 @@ def issue_token(request: Request, fields: TokenFields) -> Response:
     if not grant:
         return token_error_response(400, "invalid_request", "grant_type is missing. Use client_credentials.")
     if grant not in GRANTS:
-        return token_error_response(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
+        text = f"grant_type is {grant[:60]!r}. Use {' or '.join(GRANTS)}."
+        return token_error_response(400, "unsupported_grant_type", text)
     client_id, address = fields.get("client_id", ""), client_address(request)
     remember_claim(request, client_id)
     access.login_throttle.check(client_id, address)
@@ -252,10 +256,13 @@ def token_scopes(client: ApiClient, asked: str) -> tuple[str, ...]:
     requested = tuple(dict.fromkeys(asked.split()))
     excess = [scope for scope in requested if scope not in client.scopes]
     if excess and not {SCOPE_ALL, SCOPE_DEFAULT} & {*client.scopes}:
-        raise Forbidden(f"The client does not have the scope {' '.join(excess)[:200]}.")
+        raise Forbidden(
+            f"The client does not have the scope {' '.join(excess)[:200]}. Leave `scope` out to get all scopes that it "
+            "has, or create a client with that scope."
+        )
     unknown = [scope for scope in excess if scope not in known_scopes]
     if unknown:
-        raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}.")
+        raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}. Choose from {', '.join(sorted(known_scopes))}.")
     return requested or client.scopes
 
 

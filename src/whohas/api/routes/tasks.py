@@ -131,8 +131,8 @@ def update_task(request: Request, id: str, body: Annotated[object, Depends(json_
             )
     elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
         raise InvalidArguments(
-            f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
-            f"say. {TaskCompletion.TERMINATED} cancels it."
+            f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to say. "
+            f"Send {TaskCompletion.TERMINATED} to cancel it."
         )
     else:
         runs.cancel(run.id, caller, request_actor(request))

@@ -85,7 +85,8 @@ def read_head(path: Path, dialect: CsvDialect, needed: Collection[str], known: C
     if before >= len(lines):
         why = f"csv.skip is {dialect.skip_lines}, and " if dialect.skip_lines else ""
         raise InvalidArguments(
-            f"{path} has no header: {why}there is nothing but {pluralize(len(lines), 'line')} without data."
+            f"{path} has no header: {why}there is nothing but {pluralize(len(lines), 'line')} without data. A CSV file "
+            "begins with a header that names its columns."
         )
     rows = lines[before:]
     delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
@@ -99,10 +100,14 @@ def read_head(path: Path, dialect: CsvDialect, needed: Collection[str], known: C
     if later:
         raise InvalidArguments(later)
     if not any(names):
-        raise InvalidArguments(f"{path} has no header: line {before + 1} is empty.")
+        raise InvalidArguments(
+            f"{path} has no header: line {before + 1} is empty. A CSV file begins with a header that names its columns."
+        )
     repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
     if repeated:
-        raise InvalidArguments(f"{path}: the header names {', '.join(map(repr, repeated))} more than once.")
+        raise InvalidArguments(
+            f"{path}: the header names {', '.join(map(repr, repeated))} more than once. Rename all but one."
+        )
     return CsvHead(delimiter, tuple(names), before, skipped, size, _surplus_cells(sample, len(names)))
 
 
@@ -180,7 +185,7 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
             if size > MAX_ROW_BYTES:
                 raise InvalidArguments(
                     f"{path} cannot be read as CSV: its header is longer than {MAX_ROW_BYTES >> 20} MiB, or a quoted "
-                    "cell in it never ends."
+                    "cell in it never ends. Look for a quote without a second one in its first lines."
                 )
             yield line
 

@@ -119,7 +119,7 @@ def _opened(
     path: Path, form: str, table: Table, connection: Any, written: DeclaredFormat, known: Collection[str]
 ) -> OpenedFile:
     if path.stat().st_size == 0:
-        raise InvalidArguments(f"{path} is empty.")
+        raise InvalidArguments(f"{path} is empty. Export it again, or leave it out of the load.")
     if form in ("json", "ndjson"):
         read = json_batches if form == "json" else ndjson_batches
         return OpenedFile(path, [], {}, lambda _: read(path), _document, _same)

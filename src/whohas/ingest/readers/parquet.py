@@ -415,10 +415,12 @@ class ParquetReader:
         self.groups: int = self._file.num_row_groups
         self.header: list[str] = self.schema.names
         if not self.header:
-            raise InvalidArguments(f"{path} has no columns.")
+            raise InvalidArguments(f"{path} has no columns. Write it again with them, or leave it out of the load.")
         repeated = sorted(name for name, count in Counter(self.header).items() if count > 1)
         if repeated:
-            raise InvalidArguments(f"{path} has several columns named {', '.join(map(repr, repeated))}.")
+            raise InvalidArguments(
+                f"{path} has several columns named {', '.join(map(repr, repeated))}. Rename all but one."
+            )
         try:
             for field in self.schema:
                 check_type_readable(field.name, field.type)
@@ -601,7 +603,8 @@ class ParquetReader:
             if isinstance(error, OSError) and error.errno and error.errno != errno.EIO:
                 raise
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArguments(f"{self.path} {what}: {first.replace(self._source, self.path.name)}") from None
+            reason = first.replace(self._source, self.path.name).rstrip(".")
+            raise InvalidArguments(f"{self.path} {what}: {reason}. Copy or write it again.") from None
 
     def _selected(self, raw: pa.Table, cells: list[str]) -> pa.Table:
         """Return the results of SQL expressions on a batch, by several queries if there are many columns."""
