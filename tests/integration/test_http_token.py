@@ -197,7 +197,8 @@ def test_a_token_of_a_client_revoked_meanwhile_is_refused(server: Server) -> Non
     refused = asking.get(f"{server.url}/oauth/info", headers=headers)
     assert (refused.status_code, refused.json()["error"]) == (
         401,
-        "JWT validation failed: its client 'short lived' was revoked.",
+        "JWT validation failed: its client 'short lived' was revoked. Use another client of this server (`whohas client "
+        "create`).",
     )
     assert asking.post(f"{server.url}/oauth/token", data=form).status_code == 401
     listed = _out(whohas(server.home, "client", "list"))

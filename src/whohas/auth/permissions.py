@@ -115,7 +115,8 @@ def check_access(caller: Caller, route: str) -> None:
     if not caller.levels & needs.levels:
         raise Forbidden(
             f"{who}: that needs the level {' or '.join(sorted(needs.levels))}, "
-            f"and the caller has {' '.join(sorted(caller.levels)) or 'none'}."
+            f"and the caller has {' '.join(sorted(caller.levels)) or 'none'}. An administrator of this server can give "
+            "it (`whohas user change NAME --level`), or create a client that has it."
         )
     if needs.users_only and not caller.is_user:
         raise Forbidden(
