@@ -198,7 +198,7 @@ class InputRecords:
         """Reject the records of memberships that name unknown accounts or entitlements, each record once.
 
         Args:
-            bad: the unresolved memberships, as `memberships.resolve_memberships` returns them.
+            bad: the unresolved memberships, as `memberships.resolve_memberships` passes them to its `reject`.
         """
         if not bad:
             return

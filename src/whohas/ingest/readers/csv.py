@@ -475,14 +475,17 @@ class CsvReader:
     def _unclosed_quote_message(self, record: int) -> str:
         return (
             f"{self.path}, line {self.line_of(record)}: a quoted cell that begins here never ends. "
-            "Nothing can be read after it."
+            "Nothing can be read after it. Close the quote."
         )
 
     def _unreadable_message(self, message: str) -> str:
         if "straddling" in message:
             size = f"{_BLOCK >> 20} MiB"
-            return f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends."
-        return f"{self.path} cannot be read as CSV: {message}."
+            return (
+                f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends. Look for "
+                "a quote without a second one."
+            )
+        return f"{self.path} cannot be read as CSV: {message.rstrip('.')}. Export it again."
 
 
 class _FileSeen:
