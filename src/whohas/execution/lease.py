@@ -265,7 +265,10 @@ def _clock(connection: sa.Connection) -> Any:
 
 
 def _before(connection: sa.Connection, age: timedelta) -> Any:
-    """Return the SQL expression of a time in the past (of a negative age: in the future) by the clock of `_clock`."""
+    """Return a time in the past (of a negative age: in the future) by the clock of `_clock`, to compare with a column.
+
+    It is an SQL expression, or with SQLite a datetime.
+    """
     return now() - age if connection.dialect.name == "sqlite" else sa.func.clock_timestamp() - age
 
 

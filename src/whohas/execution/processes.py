@@ -185,7 +185,8 @@ class ForkServer:
         hangs.
 
         Raises:
-            OSError: the operating system refused the process.
+            OSError: the operating system refused the process. A ConnectionError or a TimeoutError where the new fork
+                server has ended or hangs too.
         """
         requests = self._started()
         try:
@@ -323,7 +324,7 @@ class ChildPool:
         """Return a child that waits for its work: the spare one, or a new one. Give it back with `end`.
 
         Raises:
-            OSError: the operating system refused the process.
+            OSError: as in `ForkServer.fork`.
         """
         child = self._take_spare()
         if child is not None and child.wait_ended():  # it was killed from outside

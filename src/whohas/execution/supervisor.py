@@ -360,6 +360,11 @@ class Supervisor:
             return not self.lease.is_lost
 
     def _succeed(self, run: Run, artefacts: tuple[Artifact, ...], done: WorkResult) -> bool:
+        """End a run as succeeded, or as warned if a message is more than information.
+
+        Returns:
+            Whether the run still belonged to this attempt; if not, its row is unchanged.
+        """
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
         messages = (*run.messages, *done.messages)
         warned = any(message.level is not MessageLevel.INFO for message in messages)
@@ -379,6 +384,13 @@ class Supervisor:
         )
 
     def _fail(self, run: Run, key: str, text: str) -> None:
+        """Remove the files of an attempt, and end its run as failed; release it if it no longer belongs to the attempt.
+
+        Args:
+            run: the run.
+            key: the kind of failure, the end of the message's key `run.failed.<key>`.
+            text: the message: what went wrong, and what to do.
+        """
         self.artefacts.remove_attempts(run.id, run.attempt)
         messages = (*run.messages, Message(MessageLevel.ERROR, f"run.failed.{key}", text))
         if self._write(

@@ -3,6 +3,8 @@
 Up to `_FEW` words are searched for one by one. More are joined to one pattern, because RE2 finds any of a thousand
 texts about as fast as one. Lists of more than `_LONG` words, and many fuzzy words or ranges, are tested in a subquery
 over the column's words (`_contains_word`); fuzzy words and ranges against each distinct word only once (`_vocabulary`).
+
+Conditions, texts and subqueries are sqlglot expressions; patterns (`_pattern`, `_chunks`) are texts in RE2's syntax.
 """
 
 from __future__ import annotations

@@ -482,8 +482,8 @@ class CsvReader:
         if "straddling" in message:
             size = f"{_BLOCK >> 20} MiB"
             return (
-                f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends. Look for "
-                "a quote without a second one."
+                f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends. Look "
+                "for a quote without a second one."
             )
         return f"{self.path} cannot be read as CSV: {message.rstrip('.')}. Export it again."
 
