@@ -3,7 +3,7 @@
 ::
 
     write_event (outbox.py)  inserts an event into the outbox, in the transaction of the action that it records
-    Relay (relay.py)         gives events a sequence number and a hash, appends them to the log file, sends them to Kafka
+    Relay (relay.py)         numbers and hashes events, appends them to the log file, sends them to Kafka
     log_file.py              the log file `audit.ndjson` in the home folder, one event a line
     verify.py                finds lines of the log file that were changed, removed, added or moved
 """

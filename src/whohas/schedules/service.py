@@ -170,7 +170,10 @@ class Schedules:
         with self.database.connect() as connection:
             row = connection.execute(_all(caller).where(either)).mappings().first()
         if row is None:
-            raise NotFound(f"There is no schedule {which[:MAX_NAME_CHARACTERS]!r}.")
+            raise NotFound(
+                f"There is no schedule {which[:MAX_NAME_CHARACTERS]!r} that you may see. "
+                "`whohas schedule list` shows them."
+            )
         return _schedule(row)
 
     def change(
