@@ -338,4 +338,7 @@ def _add_warnings(reading: ReadPipeline, deriving: AccessDerivation) -> None:
     empty = deriving.select_number("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:
         profiles = pluralize(empty, "access profile lists", "access profiles list")
-        reading.warnings.append(f"{profiles} no entitlements, so that no holders can be derived.")
+        reading.warnings.append(
+            f"{profiles} no entitlements, so that no holders can be derived. "
+            "Load a file of access profiles with their entitlements."
+        )

@@ -547,8 +547,8 @@ class _MappingReader:
         if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
             native = accounts.columns["nativeIdentity"].column
             raise self.fault(
-                f"accounts.entitlements names {native!r}, the column of nativeIdentity: an identifier is no "
-                "entitlement. Remove it there, or give nativeIdentity another column"
+                f"accounts.entitlements names {native!r}, which is the nativeIdentity, not an entitlement. "
+                "Remove it there, or give nativeIdentity another column"
             )
         if members is None:
             return
