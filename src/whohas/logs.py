@@ -51,7 +51,7 @@ def configure_logs(level: str) -> None:
 
     Args:
         level: the lowest level to log: `debug`, `info`, `warning` or `error`. The loggers in `LOWEST_LEVELS` log
-            nothing below a level of their own.
+            nothing below the level that it gives them.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -163,7 +163,7 @@ class DerivationScope:
         from_documents: ids of sources whose account entitlements are built from identity documents.
         just_linked: those of `from_documents` whose account entitlements were just built from all documents; these
             links repeat what the documents say, so no row of access is derived from them.
-        all_sources: whether access of other sources is also decided anew: what held access profiles and roles give on
+        all_sources: whether access of other sources is also decided again: what held access profiles and roles give on
             sources about which nothing else is known is derived too.
     """
 

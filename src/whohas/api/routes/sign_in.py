@@ -175,14 +175,14 @@ def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationReq
         client = None
     if client is None or client.revoked is not None or client.user is not None:
         raise InvalidArguments(
-            "The program that sent you here is not known to this server. Ask whoever runs this server to register it "
+            "The program that sent you here is not known to this server. Ask an administrator to register it "
             "(`whohas client create`)."
         )
     address = client.match_redirect(redirect)
     if address is None:
         raise InvalidArguments(
-            "The program that sent you here gave a redirect address that is not registered. Ask whoever runs this "
-            "server to register it (`whohas client create --redirect`)."
+            "The program that sent you here gave a redirect address that is not registered. Ask an "
+            "administrator to register it (`whohas client create --redirect`)."
         )
     return _AuthorizationRequest(client, address, {name: fields[name] for name in REQUEST_FIELDS if name in fields})
 
@@ -198,7 +198,7 @@ def _refused(asked: _AuthorizationRequest) -> Response | None:
         long = (
             f"The request of the program that sent you here has a field of more than {MAX_FIELD_LENGTH:,} characters."
         )
-        return _page(None, f"{long} Tell those who make the program.", 400)
+        return _page(None, f"{long} Ask the makers of the program to shorten it.", 400)
     if fields.get("response_type") != "code":
         return asked.redirect_back(error="unsupported_response_type")
     if fields.get("code_challenge_method") != "S256" or not CHALLENGE_PATTERN.fullmatch(
