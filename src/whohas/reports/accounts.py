@@ -160,7 +160,7 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
 def _source(request: ReportRequest, catalogue: Catalog) -> CatalogSource:
     application, name = request.text_argument("application"), request.text_argument("sourceName")
     if application is None:
-        return sources.find_source_by_name(name or "", catalogue)
+        return sources.find_source_by_name(name or "", catalogue, "application")
     source = sources.find_source_by_id(application, "application", catalogue, like=name)
     if name is not None and name != source.name:
         raise InvalidArguments(

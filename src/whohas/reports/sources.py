@@ -114,8 +114,13 @@ def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | No
     )
 
 
-def find_source_by_name(name: str, catalogue: Catalog) -> CatalogSource:
+def find_source_by_name(name: str, catalogue: Catalog, argument: str = "") -> CatalogSource:
     """Return the source with a name.
+
+    Args:
+        name: the name, in the same case.
+        catalogue: the catalogue of the snapshot.
+        argument: the name of the report's argument that takes an id, for the message; empty outside reports.
 
     Raises:
         InvalidArguments: no source has the name, or several have.
@@ -123,8 +128,9 @@ def find_source_by_name(name: str, catalogue: Catalog) -> CatalogSource:
     found = [source for source in catalogue.sources if source.name == name]
     if len(found) > 1:
         ids = ", ".join(source.id for source in found)
+        where = f" as the argument {argument}" if argument else ""
         raise InvalidArguments(
-            f"Several sources are named {name!r}. Pass the id of one of them as the argument application: {ids}."
+            f"Several sources are named {name!r}. Give the id of one of them{where} instead of the name: {ids}."
         )
     if not found:
         raise InvalidArguments(f"There is no source named {name!r}.{_hint(name, catalogue)}")
