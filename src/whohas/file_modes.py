@@ -147,9 +147,11 @@ def _user_name(number: int) -> str:
 
 
 def restrict_all_files(home: Path, done: PermissionChanges, *, group: bool) -> PermissionChanges:
-    """Set the permissions of every file below the home folder too, in case somebody opens the home folder by mistake.
+    """Set the permissions of all files and folders in the subfolders that whohas makes (`_OURS`), in case somebody
+    opens the home folder by mistake. Other subfolders and symbolic links are left alone.
 
-    Call it after `restrict_home`. A hundred thousand files take seconds.
+    Failures are added to `done.faults`, never raised. Call it after `restrict_home`. A hundred thousand files take
+    seconds.
 
     Args:
         done: the result of `restrict_home`; it is updated and returned.

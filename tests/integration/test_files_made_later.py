@@ -129,7 +129,7 @@ def test_what_cannot_be_made_of_the_same_rows_is_refused(
 @pytest.mark.parametrize("sql", ["SELECT id FROM identities", "no SQL"])
 def test_an_old_run_whose_sql_has_other_columns_is_refused(services: Services, runs: dict[str, Run], sql: str) -> None:
     run = of_before(services, runs["errors"], sql)
-    with pytest.raises(NotFound, match="Another version of whohas chose its rows"):
+    with pytest.raises(NotFound, match="An earlier version of whohas made it with other columns"):
         services.runs.get_artifact(run.id, "json")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from support import Server, result_when_over
 from whohas.errors import NotFound
 from whohas.execution.processes import ForkServer
 from whohas.runs import tables
-from whohas.runs.models import Run
+from whohas.runs.models import Run, RunState
 from whohas.runs.plans import RunPlan
 from whohas.services import Services, open_services
 from whohas.settings import Settings
@@ -75,8 +76,12 @@ def test_a_csv_alone_is_summarized_when_first_looked_at(
 
 def test_a_run_without_rows_or_a_plan_has_no_summary(services: Services) -> None:
     waiting = services.runs.start("ORPHAN_IDENTITIES", {"selectedFormats": ["CSV"]}, "ann")
-    with pytest.raises(NotFound, match="it has no rows"):
-        services.on_demand.summarize(waiting)
+    under_way = replace(waiting, state=RunState.RUNNING, rows=3)
+    for run in (waiting, under_way, replace(under_way, state=RunState.CANCELLED)):
+        with pytest.raises(NotFound, match="it has no rows"):
+            services.on_demand.summarize(run)
+        with pytest.raises(NotFound, match="it has no rows"):
+            services.on_demand.replay(run)
     over = carried_out(services, "ORPHAN_IDENTITIES", {"selectedFormats": ["CSV"]})
     with services.database.begin() as connection:
         connection.execute(sa.delete(tables.run_plan).where(tables.run_plan.c.run == over.id))

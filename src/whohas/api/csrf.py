@@ -46,9 +46,10 @@ class CsrfTokens:
         self._key = hmac.digest(key, b"sign-in form", sha256)
 
     def nonce(self, request: Request) -> str:
-        """Return the nonce in the browser's cookie, or a new one of 32 random bytes.
+        """Return the nonce in the browser's cookie; if it is missing or malformed, a new one.
 
-        The cookie is reused because the browser may have several sign-in pages open.
+        A nonce is 32 random bytes as 43 characters. Call `set_cookie` with it: the cookie is reused because the browser
+        may have several sign-in pages open.
         """
         nonce = request.cookies.get(_cookie(request), "")
         return nonce if _NONCE.fullmatch(nonce) else secrets.token_urlsafe(32)

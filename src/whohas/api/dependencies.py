@@ -57,8 +57,12 @@ def public_paths(app: FastAPI) -> frozenset[str]:
     paths: set[str] = set()
     for route in iter_route_contexts(app.routes):
         name, path = str(route.name), str(route.path)
-        if name not in ROUTES or (ROUTES[name] is not None and not isinstance(route.original_route, APIRoute)):
+        if name not in ROUTES:
             raise RuntimeError(f"The route {name!r} at {path} is not in the table of access (whohas.auth.permissions).")
+        if ROUTES[name] is not None and not isinstance(route.original_route, APIRoute):
+            raise RuntimeError(
+                f"The route {name!r} at {path} needs rights, but is no FastAPI operation that checks them."
+            )
         if ROUTES[name] is None:
             paths.add(path)
     return frozenset(paths)

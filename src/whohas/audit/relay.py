@@ -178,8 +178,11 @@ class _Leader:
         self.has_more = bool(moved) or (self._kafka is not None and self._kafka.is_busy)
 
     def _has_work(self) -> bool:
-        """Return whether the outbox may have events: always, except on SQLite where nothing was committed since the
-        last step, which left nothing to do again. This takes a few microseconds; a query, a millisecond."""
+        """Return whether a step is needed, and note the number of commits of the database: call it once for each step.
+
+        False only on SQLite, if nothing was committed since the last call, and the last step moved no event, has none
+        in flight and had no fault. This takes a few microseconds; a query, a millisecond.
+        """
         if self._commits is None:
             return True
         before, self._count = self._count, self._commits.count()

@@ -178,7 +178,10 @@ class OIDCIssuer:
 
     @property
     def _remedy(self) -> str:
-        return f"Get a new token from {self.name}, for the audience of this server (WHOHAS_OIDC_AUDIENCE)."
+        return (
+            f"Get a new token from {self.name}, for the audience of this server (WHOHAS_OIDC_AUDIENCE). If claims are "
+            "missing, that provider must be configured to send them."
+        )
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         try:

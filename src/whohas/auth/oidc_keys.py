@@ -192,11 +192,12 @@ class ProviderKeys:
 
 
 def _public_key(published: object) -> PublicKey:
-    """Import a JSON Web Key that can verify signatures.
+    """Import the public part of a JSON Web Key; private members are ignored.
 
     Raises:
-        ValueError: the key is not public, not for signatures, of another type than RSA, EC and OKP, or too weak.
-        JoseError: its values are wrong.
+        ValueError: it is not for signatures, of another type than RSA, EC and OKP, or an RSA key below
+            `MIN_RSA_BITS`.
+        JoseError, ValueError, TypeError, KeyError, OverflowError: its values are wrong.
     """
     if not isinstance(published, dict):
         raise ValueError("a key that is no object")

@@ -72,7 +72,12 @@ def _snapshot(warehouse: Warehouse, number: int | None) -> Snapshot:
     if number is None or number == newest.number:
         return newest
     if not 0 < number < newest.number:
-        raise NotFound(f"There is no snapshot {number}: the newest is {newest.number}.")
+        if not newest.number:
+            raise NotFound("Nothing is loaded yet, so there is no snapshot with an index. Run `whohas load` first.")
+        raise NotFound(
+            f"There is no snapshot {number} with an index: choose one from 1 to {newest.number}, or leave out "
+            "--snapshot for the newest."
+        )
     return warehouse.snapshot(number)
 
 

@@ -134,8 +134,8 @@ def _flock(file: int, operation: int, path: Path) -> None:
         raise
     except OSError as error:
         raise Unavailable(
-            f"{path} cannot be locked: {error.strerror}. The home folder (WHOHAS_HOME) must be on a file system with "
-            "locks (flock), such as a local disk or NFS with its lock service."
+            f"{path} cannot be locked: {error.strerror}. The folder of this file must be on a file system with locks "
+            "(flock), such as a local disk or NFS with its lock service."
         ) from error
 
 

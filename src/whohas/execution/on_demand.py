@@ -215,7 +215,7 @@ class OnDemandRenderer:
         """
         with self.database.connect() as connection:
             record = repository.get_record(connection, run.id)
-        if run.rows is None:
+        if not run.state.has_rows:
             raise NotFound(
                 f"This run cannot be replayed, because it has no rows (its progress: {run.progress}). Replay a run "
                 "that succeeded, or start the report again."
@@ -257,8 +257,11 @@ class OnDemandRenderer:
                 record = repository.get_record(connection, run.id)
             if record.summary is not None:
                 return record.summary
-            if run.rows is None:
-                raise NotFound(f"This run has no summary, because it has no rows (its progress: {run.progress}).")
+            if not run.state.has_rows:
+                raise NotFound(
+                    f"This run has no summary, because it has no rows (its progress: {run.progress}). Wait until it "
+                    "succeeds; if it is over, start the report again."
+                )
             if record.plan is None:
                 raise NotFound("An earlier version of whohas carried out this run, and kept no plan to summarize it.")
             with self._slots:

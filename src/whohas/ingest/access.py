@@ -286,9 +286,10 @@ def _stage_rows(
 
 
 def _with_change(changes: list[TableChange], more: TableChange) -> list[TableChange]:
-    """Return the changes with one more, which overrides files that the load staged for the same partitions.
+    """Return the changes with one more, merged into the change of the same table if there is one.
 
-    The staged files that are overridden are deleted from disk.
+    Its partitions are added to those of that change. Files that were staged earlier for these partitions are dropped
+    and deleted from disk, unless `more` lists them too. Both changes must name partitions.
     """
     others: list[TableChange] = []
     for change in changes:

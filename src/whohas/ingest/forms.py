@@ -214,7 +214,7 @@ def _check_directives(text: str, pieces: tuple[str, ...]) -> None:
     if "%y" not in directives or ("%j" in directives) == bool({"%b", "%m", "%d"} & set(directives)):
         raise InvalidTextForm(f"{text!r} gives no date: it needs %Y or %y, with %m (or %b, %B) and %d, or with %j")
     if "%j" not in directives and (("%b" in directives) == ("%m" in directives) or "%d" not in directives):
-        raise InvalidTextForm(f"{text!r} gives no date: it needs one of %m, %b and %B, and %d")
+        raise InvalidTextForm(f"{text!r} gives no single date: write exactly one of %m, %b and %B, and also %d")
     if ("%I" in directives) != ("%p" in directives) or {"%H", "%I"} <= set(directives):
         raise InvalidTextForm(f"{text!r} gives no clear hour: use %H alone, or %I with %p")
     if "%f" in pieces and pieces[pieces.index("%f") - 1] not in (".", ","):

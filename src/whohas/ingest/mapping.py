@@ -474,8 +474,10 @@ class _MappingReader:
         source = self.section(document, "source", ("name", "column", "id", "type", "description", "authoritative"))
         name, column = self.text(source, "source.name"), self.text(source, "source.column")
         if (name is None) == (column is None):
+            has = "neither name nor column: add" if name is None else "both name and column: keep"
             raise self.fault(
-                "[source] needs either name (all rows belong to one source) or column (which names each row's)"
+                f"[source] has {has} name if all rows belong to one source, or column if a column has the name of the "
+                "source of each row"
             )
         authoritative = source.get("authoritative", False)
         if isinstance(authoritative, list):

@@ -443,7 +443,8 @@ class LoadNotes:
         return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}. Load the identities."]
 
     def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
-        """Return the number of rows whose `column` is not the id of any identity, and up to three of these values."""
+        """Return the number of rows whose `column` has a value that is not the id of any identity after this load, and
+        the first three such values, distinct and sorted."""
         sql = (
             f"WITH lost AS (SELECT r.{column} AS v, count(*) AS n FROM read_parquet([{_paths(files)}]) r "
             f"WHERE r.{column} <> '' GROUP BY 1), "

@@ -268,7 +268,11 @@ class Retention:
         return orphaned
 
     def _orphaned_files(self, dry: bool) -> list[Removed]:
-        """Find, and unless `dry` remove, files that no run owns and that have not changed for a while."""
+        """Find, and unless `dry` remove, files in the folders of runs that are over or unknown which no run owns.
+
+        The spill folders of these runs are included. Only what is unchanged for `ORPHANED_FILE_SECONDS` counts. Folders
+        that are then empty are removed too, but not returned.
+        """
         unchanged_since = time.time() - timeouts.ORPHANED_FILE_SECONDS
         removed: list[Removed] = []
         for folder in _folders(self.artefacts.root):

@@ -185,7 +185,11 @@ class _FilterParser:
         return self._tokens[self._next]
 
     def _accept_keyword(self, keyword: str) -> bool:
-        """Consume the next token if it is this keyword; return whether it is."""
+        """Consume the next token if it is this keyword, in any case; return whether it is.
+
+        Args:
+            keyword: the keyword in lower case.
+        """
         matches = self._peek().kind == "word" and self._peek().text.lower() == keyword
         self._next += matches
         return matches

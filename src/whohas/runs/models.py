@@ -52,6 +52,11 @@ class RunState(StrEnum):
         """Whether a run in this state has ended; this state never changes again."""
         return self not in ACTIVE_STATES
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a run in this state has produced all its rows. Its files may have been deleted since."""
+        return self in (RunState.SUCCEEDED, RunState.WARNED)
+
 
 def log_context(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the fields that log lines on a run carry beyond its id: `tracking_id` and `schedule`, where the run's

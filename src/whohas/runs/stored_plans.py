@@ -121,7 +121,10 @@ def plan_from_recorded_sql(run: Run, statement: str, format: str, warehouse: War
         recorded = _OLD_ATTRIBUTE.sub(_as_map_lookup, statement)
         if _one_spaced(_OLD_ALIAS.sub("", plan.sql)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
             if plan.statement is None or _column_names(recorded) != [column.name for column in plan.statement.columns]:
-                raise NotFound("Another version of whohas chose its rows (`whohas show` prints its SQL).")
+                raise NotFound(
+                    "An earlier version of whohas made it with other columns than this one would (`whohas show` prints "
+                    "its SQL)."
+                )
             plan = replace(plan, statement=replace(plan.statement, sql=recorded))
         return RunPlan.of(plan, snapshot, parse_write_options(run.arguments, settings))
 

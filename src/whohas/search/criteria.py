@@ -56,7 +56,11 @@ class FieldRef:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """True where one of the column's words or values equals `text`."""
+    """True where one of the column's words or values equals `text`.
+
+    `text` has the form of the column: a token, a whole value, or the digits of a number. It is in lower case if the
+    column is case-insensitive.
+    """
 
     column: FieldRef
     text: str

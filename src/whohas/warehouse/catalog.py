@@ -31,14 +31,16 @@ class CatalogSource:
 
 
 class Catalog:
-    """The sources and the table files of a snapshot, read once and kept.
+    """The sources of a snapshot, and the lists of its tables' files. Both are kept.
+
+    The sources are read when it is created; the files of a table when they are first asked for.
 
     Attributes:
         snapshot: the snapshot.
         sources: its sources.
 
     Raises:
-        NotFound: files of the snapshot have been deleted.
+        NotFound: files of the table of sources have been deleted. Those of other tables are not checked.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -103,6 +105,6 @@ def read_catalog(snapshot: Snapshot) -> Catalog:
     """Return the catalog of a snapshot; those of the 8 snapshots used last are cached.
 
     Raises:
-        NotFound: files of the snapshot have been deleted.
+        NotFound: files of the table of sources have been deleted. Those of other tables are not checked.
     """
     return Catalog(snapshot)

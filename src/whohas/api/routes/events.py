@@ -85,7 +85,10 @@ class _Watcher:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def enqueue(self, run: Run, launched: visibility.Launches) -> None:
-        """Add the state of a run to `pending` if the client watches the run and its caller may see it."""
+        """Put the state of a run into `pending`, in place of an earlier one, and set `woken`.
+
+        No effect if the client does not watch the run, or its caller may not see it.
+        """
         if self.run_id in (None, run.id) and visibility.may_see(self.caller, launched):
             _put_last(self.pending, run.id, run)
             self.woken.set()

@@ -17,7 +17,8 @@ _FREE, _PLAIN, _BUNDLED = 0, 1, 2
 
 
 class Document:
-    """A PDF file being written: reserve object numbers, then write the objects in any order.
+    """A PDF file being written: reserve object numbers, write the objects in any order, each once, and end with
+    `finish`, which does not close the file.
 
     Written objects are not kept in memory, apart from small ones that wait for their object stream.
     """

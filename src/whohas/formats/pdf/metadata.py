@@ -29,10 +29,7 @@ describes (ISO 19005-2, 6.6.2.3.3)."""
 
 
 def info_dictionary(about: ReportMetadata) -> bytes:
-    """Return the Info dictionary.
-
-    Its length depends on the title, description and launcher, but not on the start of the run.
-    """
+    """Return the Info dictionary."""
     entries = {
         b"Title": text_string(_xml_characters(about.title)),
         b"Author": text_string(_xml_characters(about.launcher)),

@@ -30,7 +30,15 @@ class MarkedContent:
 
 
 class _Tree:
-    """The structure tree while it is written, page by page."""
+    """Writes the structure tree: call `page` for each page in order, then `close`.
+
+    Rows are written at once; headings, paragraphs and tables by `close`.
+
+    Args:
+        document: the file.
+        pages: the object number of each page.
+        columns: the number of columns of each panel.
+    """
 
     def __init__(self, document: Document, pages: Sequence[int], columns: Sequence[int]) -> None:
         self.document = document

@@ -191,9 +191,12 @@ class Typeface:
                 return name, glyph
         return None
 
-    def font_file_of(self, code: int) -> str | None:
-        """Return the font file that a character is drawn from; None if no font has it."""
-        found = self._find(code)
+    def font_file_of(self, code_point: int) -> str | None:
+        """Return the name of the first font file with a glyph for a code point; None if none has one.
+
+        The typeface's own file comes first, then those that it falls back on.
+        """
+        found = self._find(code_point)
         return found[0] if found else None
 
     # --- what goes into the document

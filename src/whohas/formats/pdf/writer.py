@@ -358,7 +358,7 @@ class _PdfWriter:
 
 
 def _font(document: Document, face: Typeface) -> int:
-    """Write a font with the glyphs that were used."""
+    """Write a font with the glyphs that were used, and return its object number."""
     font, descendant, descriptor, program, codes, unicode = (document.reserve_numbers() for _ in range(6))
     name = b"WHOHAS+whohas-%b" % face.name.encode()
     data = face.to_truetype()
