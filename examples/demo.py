@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from whohas.client import Client
+from whohas_client import Client
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".demo"

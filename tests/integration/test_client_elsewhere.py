@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from whohas.client import Client
 from whohas.errors import Conflict, Forbidden, NotFound, QuotaExceeded, TooLarge, Unauthorized, Unavailable, WhohasError
+from whohas_client import Client
 
 RUN = "ef38f94347e94562b5bb8424a56397d8"
 TOKEN = (200, {}, {"access_token": "t", "token_type": "bearer", "expires_in": 749})

@@ -10,7 +10,7 @@ from whohas.engine.statement import ResultColumn, Statement
 from whohas.errors import InvalidArguments
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
-from whohas.warehouse.catalog import Catalog, CatalogSource
+from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
     ResultColumn("id", "text", "The account's id."),
@@ -50,7 +50,7 @@ MAX_COLUMNS: Final = 16_384
 
 
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
-    source = _source(request, catalogue)
+    source = sources.find_source(request, "application", catalogue)
     fixed = {column.name for column in _COLUMNS}
     # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
     attributes = [
@@ -108,19 +108,6 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
         ),
         messages=sources.stale_sources_messages([source], request.now),
     )
-
-
-def _source(request: ReportRequest, catalogue: Catalog) -> CatalogSource:
-    application, name = request.text_argument("application"), request.text_argument("sourceName")
-    if application is None:
-        return sources.find_source_by_name(name or "", catalogue)
-    source = sources.find_source_by_id(application, "application", catalogue, like=name)
-    if name is not None and name != source.name:
-        raise InvalidArguments(
-            f"application {application!r} is the source {source.name!r}, but sourceName says {name!r}. "
-            "Leave sourceName out or make both name the same source."
-        )
-    return source
 
 
 REPORT = Report(

@@ -9,7 +9,7 @@ from typing import Final
 
 from whohas.errors import InvalidArguments
 from whohas.plurals import pluralize
-from whohas.reports.base import Message, MessageLevel, Plan
+from whohas.reports.base import Message, MessageLevel, Plan, ReportRequest
 from whohas.warehouse.catalog import Catalog, CatalogSource
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import LoadLoss
@@ -84,6 +84,27 @@ def _gap(rejected: int, emptied: int) -> str:
     return ", ".join(parts)
 
 
+def find_source(request: ReportRequest, id_argument: str, catalogue: Catalog) -> CatalogSource:
+    """Return the source that a request names by its id, by its name (`sourceName`), or by both.
+
+    Args:
+        id_argument: the name of the report's argument with the id, such as `application`.
+
+    Raises:
+        InvalidArguments: there is no such source, several have the name, or id and name are of different sources.
+    """
+    id, name = request.text_argument(id_argument), request.text_argument("sourceName")
+    if id is None:
+        return find_source_by_name(name or "", catalogue, id_argument)
+    source = find_source_by_id(id, id_argument, catalogue, like=name)
+    if name is not None and name != source.name:
+        raise InvalidArguments(
+            f"{id_argument} {id!r} is the source {source.name!r}, but sourceName says {name!r}. "
+            "Leave sourceName out or make both name the same source."
+        )
+    return source
+
+
 def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | None = None) -> CatalogSource:
     """Return the source with an id.
 
@@ -104,8 +125,11 @@ def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | No
     )
 
 
-def find_source_by_name(name: str, catalogue: Catalog) -> CatalogSource:
+def find_source_by_name(name: str, catalogue: Catalog, id_argument: str = "application") -> CatalogSource:
     """Return the source with a name.
+
+    Args:
+        id_argument: the name of the report's argument with the id of a source, for the message.
 
     Raises:
         InvalidArguments: no source has the name, or several have.
@@ -114,7 +138,7 @@ def find_source_by_name(name: str, catalogue: Catalog) -> CatalogSource:
     if len(found) > 1:
         ids = ", ".join(source.id for source in found)
         raise InvalidArguments(
-            f"Several sources are named {name!r}. Pass the id of one of them as the argument application: {ids}."
+            f"Several sources are named {name!r}. Pass the id of one of them as the argument {id_argument}: {ids}."
         )
     if not found:
         raise InvalidArguments(f"There is no source named {name!r}.{_hint(name, catalogue)}")
