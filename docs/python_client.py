@@ -34,8 +34,8 @@ def python_client() -> str:
         introduction,
         f"```python\n{inspect.cleandoc(example)}\n```",
         end.replace("\n", " "),
-        "The [guide](../how-to/python.md) has examples of everything. The package is `whohas-client`, which is small and "
-        "comes with whohas too: `from whohas import Client`.",
+        "The [guide](../how-to/python.md) has examples. The package is `whohas-client`; it comes with whohas too: "
+        "`from whohas import Client`.",
         "## Client",
         f"```python\n{_signature('Client', Client)}\n```",
         _text(Client),

@@ -51,8 +51,8 @@ REPORT = Report(
     arguments={
         "authoritativeSource": "The id of the authoritative source of the identity profile. Required unless sourceName "
         "is given.",
-        "sourceName": "The source's name, which is sufficient if it is unique. If authoritativeSource is given too, both "
-        "must mean the same source.",
+        "sourceName": "The source's name, which is sufficient if it is unique. If authoritativeSource is given too, "
+        "both must mean the same source.",
     },
     columns=_COLUMNS,
     make_plan=_plan,
