@@ -102,7 +102,7 @@ class RunSteps:
         file = PartialFile()
         try:
             is_zip = yield from self._fetch(file, "csv" if columns is None else "ndjson")
-            content, name = open_part(file.file, is_zip, part)
+            content, name = yield RunBlocking(lambda: open_part(file.file, is_zip, part))
         except BaseException:
             file.discard()
             raise
