@@ -141,4 +141,4 @@ def test_rows_and_tables_are_the_texts_of_the_csv(tenant: Tenant, client: Client
     run = client.run("IDENTITIES")
     row = {"Account ID": "1", "Disabled": "true", "Number": "007", "Number_2": ""}
     assert list(run.rows()) == run.to_arrow().to_pylist() == run.to_pandas().to_dict("records") == [row]
-    assert tenant.unknown == [f"/whohas/runs/{RUN}/statement"], "asked once, then known"
+    assert tenant.unknown == [f"/whohas/runs/{RUN}/statement"], "asked once for each run"

@@ -148,7 +148,9 @@ def test_missing_credentials_are_named(config: Path, given: tuple[str | None, ..
         find_credentials(*given)
 
 
-@pytest.mark.parametrize(("text", "says"), [("[", "is not YAML"), ("a: 1", "no activeenvironment")])
+@pytest.mark.parametrize(
+    ("text", "says"), [("[", "is not YAML"), ("a: 1", "no profile 'default'. Its profiles are: none")]
+)
 def test_a_file_of_profiles_that_cannot_be_read_is_named(config: Path, text: str, says: str) -> None:
     config.write_text(text)
     with pytest.raises(InvalidArguments, match=says):

@@ -217,7 +217,6 @@ class ReportsProtocol:
         }
         self._token: str | None = None
         self._has_sources: bool | None = None
-        self._has_statements: bool | None = None
 
     def _path(self, collection: str) -> str:
         """Return the path of a collection: `/v2025/reports`, or `/reports/v1` for the version without a year."""
@@ -379,11 +378,8 @@ class ReportsProtocol:
 
         A report of one file has one part, whose name is empty. Return None for a server that is not whohas.
         """
-        if self._has_statements is False:
-            return None
         send = SendRequest("GET", f"/whohas/runs/{quote(run_id, safe='')}/statement", headers={"Accept": _JSON})
-        response = yield from self._call(send, allowed={403, 404, 405, 406})
-        self._has_statements = response.is_success
+        response = yield from self._call(send, allowed={401, 403, 404, 405, 406})
         if not response.is_success:
             return None
         return {
@@ -451,12 +447,13 @@ class ReportsProtocol:
                 yield Sleep(RETRY_PAUSES[unanswered])
                 unanswered += 1
                 continue
+            if response.status_code == 401 and not renewed:
+                self._token, renewed = None, True
+                continue
             if response.is_success or response.status_code in allowed:
                 return response
             is_busy = response.status_code == 503 and send.method == "GET" and "retry-after" in response.headers
-            if response.status_code == 401 and not renewed:
-                self._token, renewed = None, True
-            elif (response.status_code == 429 or is_busy) and refused < MAX_RATE_LIMIT_RETRIES:
+            if (response.status_code == 429 or is_busy) and refused < MAX_RATE_LIMIT_RETRIES:
                 refused += 1
                 yield Sleep(retry_after(response))
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -29,6 +29,8 @@ _BATCH = 1_000
 """Rows that an asynchronous client parses at a time in a thread."""
 
 Target = str | PathLike[str] | IO[bytes]
+Columns = Mapping[str, Mapping[str, str]]
+"""The parts of a run by their names, each with the types of its columns by their names."""
 
 
 class RunSteps:
@@ -40,6 +42,8 @@ class RunSteps:
         self._title = title
         self._progress = progress
         self._result: ReportResults | None = None
+        self._columns: Columns | None = None
+        self._has_columns = True
 
     def state(self) -> Steps[ReportResults]:
         """Get the present state of the run."""
@@ -98,7 +102,7 @@ class RunSteps:
     def rows(self, part: str | None, timeout: float | None) -> Steps[Iterator[Row]]:
         """Open the rows of the run; see `Run.rows`."""
         yield from self.wait(timeout)
-        columns = yield from self._protocol.columns(self.run_id)
+        columns = yield from self._types()
         file = PartialFile()
         try:
             is_zip = yield from self._fetch(file, "csv" if columns is None else "ndjson")
@@ -115,7 +119,7 @@ class RunSteps:
         """Read the rows of the run into a table of Arrow; see `Run.to_arrow`."""
         require("pyarrow", "arrow")
         yield from self.wait(timeout)
-        columns = yield from self._protocol.columns(self.run_id)
+        columns = yield from self._types()
         read = read_csv if columns is None else read_parquet
         with PartialFile() as file:
             is_zip = yield from self._fetch(file, "csv" if columns is None else "parquet")
@@ -131,6 +135,13 @@ class RunSteps:
             require(library, "pandas")
         table = yield from self.table(part, timeout)
         return (yield RunBlocking(lambda: to_pandas(table)))
+
+    def _types(self) -> Steps[Columns | None]:
+        """Return the columns of the run, which the server is asked for once; None for a server that is not whohas."""
+        if self._columns is None and self._has_columns:
+            self._columns = yield from self._protocol.columns(self.run_id)
+            self._has_columns = self._columns is not None
+        return self._columns
 
     def _fetch(self, file: PartialFile, format: str) -> Steps[bool]:
         """Download a file of the run; return whether it is a zip."""

@@ -109,9 +109,7 @@ def read_profile(name: str | None, path: Path | None = None) -> Credentials:
     path = path or Path.home() / CONFIG_FILE
     content = _read(path)
     profiles = {str(key).lower(): value for key, value in _mapping(content.get("environments")).items()}
-    name = name or str(content.get("activeenvironment") or "")
-    if not name:
-        raise InvalidArguments(f"{path} has no activeenvironment: pass the name of a profile.")
+    name = name or str(content.get("activeenvironment") or "default")
     if name.lower() not in profiles:
         known = ", ".join(profiles) or "none"
         raise InvalidArguments(f"{path} has no profile {name!r}. Its profiles are: {known}.")
