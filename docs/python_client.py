@@ -19,6 +19,7 @@ _METHODS = (
     Client.wait,
     Client.download,
     Client.cancel,
+    Client.request,
     Client.close,
     Client.from_env,
 )

@@ -192,6 +192,15 @@ def test_a_missing_library_is_named_with_its_extra(server: Server, monkeypatch: 
             run.to_pandas()
 
 
+def test_any_request_may_be_sent(client: Any) -> None:
+    run = client.run("IDENTITIES")
+    path = f"/whohas/runs/{run.id}/statement"
+    assert client.request("GET", path, accept="text/plain").text.lstrip().upper().startswith(("SELECT", "WITH"))
+    assert client.request("GET", path, accept="application/json").json()["id"] == run.id
+    with pytest.raises(NotFound):
+        client.request("GET", "/v2025/nowhere", query={"a": "b"})
+
+
 def test_an_earlier_run_is_opened_by_its_id(client: Any) -> None:
     run = client.run("IDENTITIES")
     run.wait(timeout=PATIENCE_SECONDS)

@@ -112,6 +112,18 @@ class AsyncClient:
         """Cancel a run; no effect if it has ended."""
         await self._perform(self._protocol.cancel(run_id))
 
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Any = None,
+        accept: str | None = None,
+    ) -> httpx2.Response:
+        """Send a request that has no separate method, and return its response; see `Client.request`."""
+        return await self._perform(self._protocol.request(method, path, query, json, accept))
+
     async def start_report(self, report_details: ReportDetails | Mapping[str, Any]) -> TaskResultDetails:
         """Start a run; see `Client.start_report`."""
         return await self._perform(self._operations.start_report(report_details))

@@ -387,6 +387,13 @@ class ReportsProtocol:
             for statement in _read(response, _Statements).statements
         }
 
+    def request(
+        self, method: str, path: str, query: Mapping[str, str] | None, json: Any, accept: str | None
+    ) -> Steps[httpx2.Response]:
+        """Send any request of the server's API; see `Client.request`."""
+        headers = {"Accept": accept} if accept else {}
+        return (yield from self._call(SendRequest(method, path, query, json, headers=headers)))
+
     def cancel(self, run_id: str) -> Steps[None]:
         """Cancel a run; see `Client.cancel`."""
         yield from self._call(SendRequest("POST", f"{self._run(run_id)}/cancel"))

@@ -180,6 +180,26 @@ class Client:
         """Cancel a run; no effect if it has ended."""
         self._perform(self._protocol.cancel(run_id))
 
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        json: Any = None,
+        accept: str | None = None,
+    ) -> httpx2.Response:
+        """Send a request that has no separate method, with the access token, and return its successful response.
+
+        Args:
+            method: such as `GET`.
+            path: the path below the base URL, percent-encoded, such as `/whohas/schedules`.
+            query: the query parameters.
+            json: the JSON body, if any.
+            accept: the media type that the response should have; None for any.
+        """
+        return self._perform(self._protocol.request(method, path, query, json, accept))
+
     def start_report(self, report_details: ReportDetails | Mapping[str, Any]) -> TaskResultDetails:
         """Start a run: `startReport` of the published API, as the official SDK for Python has it.
 
