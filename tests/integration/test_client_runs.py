@@ -92,6 +92,8 @@ def test_a_run_is_saved_to_open_files(client: Any, tmp_path: Path) -> None:
         run.to(file)
     with pytest.raises(InvalidArguments, match="Pass format="):
         run.to(io.BytesIO())
+    with pytest.raises(InvalidArguments, match="there is no folder"):
+        run.to(tmp_path / "no" / "a.csv")
 
 
 def test_rows_are_typed_as_in_parquet(client: Any, tmp_path: Path) -> None:

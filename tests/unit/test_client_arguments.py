@@ -225,7 +225,9 @@ def test_progress_is_shown_on_terminals_alone(
         assert shown == ""
 
 
-def test_both_packages_have_one_version() -> None:
+def test_both_packages_have_one_version_and_license() -> None:
+    root = Path(__file__).parents[2]
+    assert (root / "client" / "LICENSE").read_text() == (root / "LICENSE").read_text()
     assert whohas.__version__ == whohas_client.__version__
     assert whohas.Client is Client and whohas.AsyncClient is AsyncClient
 

@@ -84,6 +84,8 @@ class RunSteps:
             kind = FileKind((format or "csv").lower(), None) if path.is_dir() else file_kind(path.name, format)
         else:
             path, kind = None, _kind_of_file(to, format)
+        if path is not None and not path.parent.is_dir():  # said before the run is waited for
+            raise InvalidArguments(f"{path} cannot be written: there is no folder {path.parent}. Create it first.")
         yield from self.wait(timeout)
         line = ProgressLine(self._title, self._progress)
         try:
