@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+import asking
+from support import Server
 from whohas_client import AsyncClient, Client
 from whohas_client.errors import (
     DamagedDownload,
@@ -276,3 +278,44 @@ def test_a_file_that_does_not_exist_is_named(remote: FileServer, tmp_path: Path)
     with Client(remote.url, "id", "secret") as client, pytest.raises(NotFound):
         client.open_run("0" * 32).to(tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_download_from_whohas_is_resumed(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between client and server is a proxy that breaks the first connection with a file after a few thousand bytes."""
+    monkeypatch.setattr("whohas_client._protocol.RETRY_PAUSES", (0.0, 0.0, 0.0))
+    seen: list[tuple[int, str | None]] = []
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            kept = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = asking.request(self.command, f"{server.url}{self.path}", content=body, headers=kept)
+            self.send_response(answer.status_code)
+            for name, value in answer.headers.items():
+                if name.lower() not in ("transfer-encoding", "content-encoding", "connection", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            is_file = "fileFormat" in self.path
+            self.wfile.write(answer.content[:5_000] if is_file and not seen else answer.content)
+            if is_file:
+                seen.append((answer.status_code, self.headers["Range"]))
+                self.close_connection = True
+
+        do_GET = do_POST = forward
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+        url = f"http://127.0.0.1:{proxy.server_address[1]}"
+        with Client(url, server.client_id, server.client_secret) as client:
+            run = client.run("ACCOUNTS", source="Active Directory", formats="csv")
+            broken = run.to(tmp_path / "broken.csv").read_bytes()
+            whole = run.to(tmp_path / "whole.csv").read_bytes()
+        proxy.shutdown()
+    assert broken == whole and len(whole) > 5_000
+    assert seen == [(200, None), (206, "bytes=5000-"), (200, None)]
