@@ -160,7 +160,7 @@ def _save(door: _Backend, run_id: str, report_type: str, to: OutputTarget) -> Pa
 
 @contextmanager
 def _there(server: str) -> Generator[_Backend]:
-    from whohas_client import Client
+    from whohas.client import Client
 
     client_id, secret = os.environ.get("SAIL_CLIENT_ID"), os.environ.get("SAIL_CLIENT_SECRET")
     if not client_id or not secret:
