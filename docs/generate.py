@@ -21,6 +21,8 @@ from whohas.formats.xlsx.writer import COLUMNS as SHEET_COLUMNS
 from whohas.formats.xlsx.writer import ROWS as SHEET_ROWS
 from whohas.reports.accounts import MAX_COLUMNS
 from whohas.runs.models import TRANSITIONS
+from whohas.reports.columns import COLUMNS_DOC
+from whohas.reports.summaries import REJECTED_FIGURE
 from whohas.runs.output_options import FILE_ARGUMENTS
 from whohas.search.fields import INDICES
 from whohas.settings import Settings
@@ -110,6 +112,10 @@ def _reports() -> str:
         "# Reports",
         "The arguments and columns of each report. A start is `POST /v2025/reports/run` with `reportType` and "
         "`arguments`, or `whohas run TYPE --arg name=value`.",
+        "## Columns",
+        "Every report takes the argument `columns`:",
+        grid(("argument", "meaning"), [("`columns`", COLUMNS_DOC)]),
+        "It is part of what makes two starts the same run. A summary has only the figures that these columns allow.",
         "## Files",
         "Arguments of all reports, for their files:",
         grid(("argument", "meaning"), [(f"`{name}`", meaning) for name, meaning in FILE_ARGUMENTS.items()]),
@@ -117,12 +123,16 @@ def _reports() -> str:
     for report in reports.all_reports().values():
         arguments = [(f"`{name}`", meaning) for name, meaning in report.arguments.items()]
         given = grid(("argument", "meaning"), arguments) if arguments else "It has no other arguments."
-        columns = [(f"`{column.name}`", column.type, column.doc) for column in report.columns]
+        columns = [(f"`{column.name}`", column.type, column.label, column.doc) for column in report.columns]
+        summary = [(item.label, f"`{item.name}`", item.doc) for item in (*report.summary.figures, REJECTED_FIGURE)]
+        breakdowns = [(item.label, f"`{item.name}`", item.doc) for item in report.summary.breakdowns]
         parts += [
             f"## {report.type}",
             f"{report.name}. {report.description}",
             given,
-            grid(("column", "type", "meaning"), columns),
+            grid(("column", "type", "label", "meaning"), columns),
+            "Its summary:",
+            grid(("figure or breakdown", "name", "meaning"), [*summary, *breakdowns]),
         ]
     return "\n\n".join(parts) + "\n"
 

@@ -18,8 +18,11 @@ import pyarrow.parquet as pq
 from whohas import reports
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
+from whohas.engine.summary import RowsSummary
+from whohas.formats.base import ReportMetadata
 from whohas.formats.base import RowsQuery as FileRows
 from whohas.formats.csv import copy_statement, header_rows
+from whohas.formats.parquet import extract_statement
 from whohas.runs.models import Run, RunId, RunState
 from whohas.runs.plans import resolve_at_snapshot
 from whohas.warehouse.catalog import read_catalog
@@ -71,10 +74,28 @@ def publish(
         return load.publish(changes, tuple(source["id"] for source in sources))
 
 
-def report_plan(snapshot: Snapshot, report_type: str, arguments: Mapping[str, Any]) -> reports.Plan:
+def report_plan(
+    snapshot: Snapshot, report_type: str, arguments: Mapping[str, Any], now: datetime | None = None
+) -> reports.Plan:
     """What a start of a report on a snapshot comes to."""
     report = reports.find_report(report_type, arguments)
-    return report.make_plan(reports.ReportRequest(report_type, arguments), read_catalog(snapshot))
+    request = reports.ReportRequest(report_type, arguments, now or datetime.now(UTC))
+    return reports.plan_report(report, request, read_catalog(snapshot))
+
+
+def report_summary(
+    snapshot: Snapshot, folder: Path, report_type: str, arguments: Mapping[str, Any], now: datetime | None = None
+) -> RowsSummary:
+    """The summary of a report's rows, computed as the child of a run computes it."""
+    (statement,) = report_plan(snapshot, report_type, arguments, now).statements
+    summary = statement.summary
+    (statement,), tables = resolve_at_snapshot([statement], snapshot)
+    about = ReportMetadata("0" * 32, report_type, "", "", {}, "", 0.0, snapshot.number, 0.0, "")
+    path = folder / "extract.parquet"
+    with open_duckdb(tables, 256 << 20, 2, folder / "spill") as engine:
+        rows = FileRows(statement.sql, statement.columns, group=statement.group)
+        engine.copy(extract_statement(rows, path, about), statement.parameters)
+        return engine.summarize(f"SELECT * FROM read_parquet('{path}')", summary)
 
 
 def report_rows(

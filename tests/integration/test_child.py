@@ -68,6 +68,7 @@ def test_progress_moves_in_each_phase_and_never_goes_back(tmp_path: Path, monkey
     assert percents == sorted(percents)
     order = [
         "Extracting",
+        "Summarizing",
         *(f"{doing} the {name}" for name in ("CSV", "PDF", "XLSX") for doing in ("Writing", "Checking")),
     ]
     assert list(dict.fromkeys(phases)) == order

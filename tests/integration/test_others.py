@@ -46,6 +46,7 @@ CALLS = {
     "updateTaskStatus": Call("run", END),
     "watchRun": Call("run"),
     "runStatement": Call("run"),
+    "runSummary": Call("run"),
     "replayRun": Call("run"),
     "oneSchedule": Call("schedule"),
     "changeSchedule": Call("schedule", {"paused": True}),

@@ -230,8 +230,8 @@ def test_a_token_without_its_claims_is_refused(
     [
         ("sp:scopes:all", set(ASKING)),
         ("sp:scopes:default", set(ASKING)),
-        ("sp:report:manage", REPORTS | WATCH | SCHEDULES | CHANGES | {"runStatement", "replayRun"}),
-        ("sp:report:read", {"getReportResult", "getReport", "runStatement"} | WATCH | SCHEDULES),
+        ("sp:report:manage", REPORTS | WATCH | SCHEDULES | CHANGES | {"runStatement", "runSummary", "replayRun"}),
+        ("sp:report:read", {"getReportResult", "getReport", "runStatement", "runSummary"} | WATCH | SCHEDULES),
         ("sp:report:create", {"startReport"}),
         ("sp:report-result:read", {"getReportResult"}),
         ("sp:report:delete", {"cancelReport"}),

@@ -64,6 +64,7 @@ ROUTES: Mapping[str, RoutePermission | None] = MappingProxyType(
         "watchRuns": RoutePermission("watch runs", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
         "watchRun": RoutePermission("watch a run", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
         "runStatement": RoutePermission("read the SQL of a run", (SCOPE_READ, SCOPE_MANAGE)),
+        "runSummary": RoutePermission("read the summary of a run", (SCOPE_READ, SCOPE_MANAGE)),
         "replayRun": RoutePermission("replay a run", (SCOPE_MANAGE,), REPORT_LEVELS),
         "everySchedule": RoutePermission("read schedules", (SCOPE_READ, SCOPE_MANAGE)),
         "oneSchedule": RoutePermission("read schedules", (SCOPE_READ, SCOPE_MANAGE)),

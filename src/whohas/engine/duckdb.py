@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,6 +16,7 @@ from duckdb.func import PythonUDFType
 from whohas import timeouts
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
+from whohas.engine.summary import FigureValue, RowsSummary, SummaryDefinition, breakdown_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,6 +186,45 @@ class DuckDBConnection:
         row = self._connection.execute(digest_statement(statement, columns), dict(parameters) or None).fetchone()
         assert row is not None, "an aggregate gives a row"
         return int(row[0]), int(row[1])
+
+    def summarize(self, rows: str, definition: SummaryDefinition, part: str = "") -> RowsSummary:
+        """Compute the summary of a part of a run.
+
+        Args:
+            rows: a query that gives the rows, such as a scan of the extract. It is executed once for all key figures
+                and once for each breakdown.
+            definition: the key figures and breakdowns.
+            part: the name of the part; empty where there is no zip.
+
+        Raises:
+            duckdb.Error: an aggregate failed.
+        """
+        self._connection.execute(f"CREATE TEMP VIEW report_rows AS {rows}")
+        parameters = dict(definition.parameters)
+        aggregates = ["count(*)"]
+        for figure in definition.figures:
+            aggregates += [figure.sql, figure.of or "NULL"]
+        values = self._aggregate(f"SELECT {', '.join(aggregates)} FROM report_rows", parameters)
+        figures = tuple(
+            FigureValue(figure.name, figure.label, values[place] or 0, (values[place + 1] or 0) if figure.of else None)
+            for place, figure in zip(range(1, len(values), 2), definition.figures, strict=True)
+        )
+        breakdowns = (
+            breakdown_value(breakdown, self._execute(breakdown.sql, parameters).fetchall())
+            for breakdown in definition.breakdowns
+        )
+        return RowsSummary(part, values[0], figures, tuple(found for found in breakdowns if found.categories))
+
+    def _aggregate(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the one row of a statement."""
+        row = self._execute(statement, parameters).fetchone()
+        assert row is not None, "an aggregate gives a row"
+        return row
+
+    def _execute(self, statement: str, parameters: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Execute a statement with those of the parameters that it names: DuckDB refuses any other."""
+        named = {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", statement)}
+        return self._connection.execute(statement, named or None)
 
     def count(self, statement: str, parameters: Mapping[str, Any]) -> int:
         """Return the number of rows of a statement."""

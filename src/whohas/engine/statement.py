@@ -5,13 +5,18 @@ Plain data, so that it can be sent to another process as JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal
 
 from whohas.engine.sql import as_list
+from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
 """The type of a report's column. A `time` is in UTC; `texts` is a list of texts in a defined order."""
+
+ReadableDisplay = Literal["always", "unless_empty", "never"]
+"""Whether a readable file shows a column: always, only if one of its cells has a value, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,10 @@ class ResultColumn:
         doc: its meaning in one line, for the reference pages.
         key: whether people recognize a row by it. A printed table that is too wide for one page repeats it on each.
         single: only with the type `texts`: no row has more than one value, and the statement gives a text, not a list.
+        label: its name for people, such as `Display name`; empty where `name` is used.
+        section: the heading of the columns that belong together, such as `Account`; empty for none.
+        readable: whether files with the option `detail=readable` show it. Ids are never shown. Key columns, and those
+            that the caller named in the argument `columns`, are always shown.
     """
 
     name: str
@@ -31,6 +40,9 @@ class ResultColumn:
     doc: str = ""
     key: bool = False
     single: bool = False
+    label: str = ""
+    section: str = ""
+    readable: ReadableDisplay = "unless_empty"
 
     def value_sql(self, place: str) -> str:
         """Return the SQL of the column's value, where `texts` are always a list.
@@ -44,6 +56,30 @@ class ResultColumn:
     def as_stored(self) -> ResultColumn:
         """The column as typed files (such as Parquet) have it, where `texts` are always a list."""
         return replace(self, single=False)
+
+
+_DISPLAY_FIELDS: Final = ("label", "section", "readable")
+
+
+def columns_to_json(columns: Sequence[ResultColumn]) -> dict[str, Any]:
+    """Return columns as two lists of JSON objects: `columns`, and `display` with the fields that readable files need.
+
+    They are apart because earlier versions, which may run at the same time, reject objects with further fields.
+    """
+    documents = [asdict(column) for column in columns]
+    return {
+        "columns": [
+            {name: value for name, value in document.items() if name not in _DISPLAY_FIELDS} for document in documents
+        ],
+        "display": [{name: document[name] for name in _DISPLAY_FIELDS} for document in documents],
+    }
+
+
+def columns_from_json(document: Mapping[str, Any]) -> tuple[ResultColumn, ...]:
+    """Return the columns that `columns_to_json` wrote, or that an earlier version wrote without `display`."""
+    columns: list[dict[str, Any]] = document["columns"]
+    display: list[dict[str, Any]] = document.get("display") or [{} for _ in columns]
+    return tuple(ResultColumn(**column, **shown) for column, shown in zip(columns, display, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +100,10 @@ class Statement:
         ordered: whether the file must keep the order of its rows. Order costs memory: a report that promises none
             leaves it to the engine.
         expected_rows: estimated number of rows, for the progress of the run; 0 if unknown.
-        group: the column by which a printed report is divided into groups, which are its bookmarks; the rows must
-            come sorted by group. Empty for no groups.
+        group: the column by which a report for people is divided into groups, such as the rows of one person; empty
+            for no groups. Extracts are sorted by group; see `group_order`. The other columns of its section have the
+            same value in all rows of a group.
+        summary: the key figures and breakdowns of the rows.
     """
 
     sql: str
@@ -77,6 +115,40 @@ class Statement:
     ordered: bool = False
     expected_rows: int = 0
     group: str = ""
+    summary: SummaryDefinition = EMPTY_SUMMARY
+
+
+def group_title(columns: Sequence[ResultColumn], group: str) -> str:
+    """Return the name of the column whose value is the title of a group; empty if there are no groups.
+
+    It is the key column of the section of the group column, or else the first column of this section that readable
+    files show, or else the group column itself. Example: the groups of IDENTITIES_DETAILS are persons, identified by
+    `id`, and the title of each is its `displayName`.
+
+    Args:
+        columns: the columns of the result.
+        group: the name of the column that identifies a group; empty for no groups.
+    """
+    found = next((column for column in columns if column.name == group), None)
+    if not group or found is None:
+        return ""
+    together = [column for column in columns if found.section and column.section == found.section]
+    keys = [column for column in together if column.key]
+    shown = [column for column in together if column.readable != "never"]
+    return next((column.name for column in (*keys, *shown)), group)
+
+
+def group_order(columns: Sequence[ResultColumn], group: str) -> tuple[str, ...]:
+    """Return the names of the columns by which rows are sorted into groups; none if there are no groups.
+
+    The groups are sorted by their title, and then by the group column, because two groups may have the same title.
+
+    Args:
+        columns: the columns of the result.
+        group: the name of the column that identifies a group; empty for no groups.
+    """
+    title = group_title(columns, group)
+    return tuple(dict.fromkeys((title, group))) if title else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from whohas.engine.duckdb import (
     with_row_hashes,
 )
 from whohas.engine.sql import string_literal
+from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
 from whohas.execution.digest import FileDigest
 from whohas.execution.progress import RunProgress
@@ -62,20 +63,22 @@ _WIDE = 200
 number of columns; see `DuckDBConnection.copy`."""
 
 _EXTRACT_WEIGHT = 1.5
+_SUMMARY_WEIGHT = 0.1
 _SEAL_WEIGHT = 0.1
 
 
 def do_work(work: Work, report: Callable[..., None], connection: duckdb.DuckDBPyConnection | None = None) -> None:
     """Write every file of the work, and report progress.
 
-    A work without outputs writes no file: its statements are executed for the digest of their rows alone.
+    A work without outputs writes no file but the extracts of its parts, which are summarized. Without extracts either,
+    its statements are executed for the digest of their rows alone.
 
     Args:
         report: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
             `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
             and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see
-            `RunProgress.end_phases`) and `digest` (of the rows of the statements; None where no statement was
-            executed).
+            `RunProgress.end_phases`), `digest` (of the rows of the statements; None where no statement was
+            executed) and `summary` (of the rows of each part; None where there is no extract).
         connection: an unused connection from `connect_unlimited` for the first statement; None to open one.
 
     Raises:
@@ -104,6 +107,8 @@ class _PartRows:
     count: int
     row_digest: RowDigest | None = None
     """The digest of the rows of a statement that is written to its file without an extract; None with an extract."""
+    summary: RowsSummary | None = None
+    """The summary of the rows of an extract; None without one."""
 
 
 class _JobRunner:
@@ -124,17 +129,20 @@ class _JobRunner:
         self._progress = RunProgress(report, list(self._weights()))
         self._notes: list[str] = []
         self._digests: list[dict[str, Any]] = []
+        self._summaries: list[RowsSummary] = []
 
     def _weights(self) -> Generator[float]:
         work = self._work
         yield from (_EXTRACT_WEIGHT * part.expected_rows for part in work.parts if part.extract and part.sql)
+        if any(part.extract for part in work.parts):
+            yield _SUMMARY_WEIGHT * sum(part.expected_rows for part in work.parts)
         for output in work.outputs:
             for part in work.parts:
                 yield self._formats[output.format].relative_time * part.expected_rows
             yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
     def run(self) -> None:
-        if not self._work.outputs:
+        if not self._work.outputs and not any(part.extract for part in self._work.parts):
             self._digest_only()
             return
         sources = [
@@ -150,6 +158,7 @@ class _JobRunner:
             for source in sources
             if source.part.extract and source.part.sql
         ]
+        self._summarize(sources)
         for output in self._work.outputs:
             file_digest = FileDigest(Path(output.path))
             rows = self._write_output(output, sources, file_digest)
@@ -163,7 +172,20 @@ class _JobRunner:
 
     def _report_end(self, files: list[dict[str, Any]]) -> None:
         digest = {"engine": ENGINE_VERSION, "parts": self._digests} if self._digests else None
-        self._report(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest)
+        summary = [summary.to_json() for summary in self._summaries] or None
+        self._report(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest, summary=summary)
+
+    def _summarize(self, sources: list[_PartRows]) -> None:
+        """Compute the summary of each part from its extract."""
+        extracted = [source for source in sources if source.part.extract]
+        if not extracted:
+            return
+        self._progress.begin_phase("Summarizing")
+        for done, source in enumerate(extracted, 1):
+            with self._engine() as engine:
+                source.summary = engine.summarize(source.rows.sql, source.part.summary, source.rows.name)
+            self._summaries.append(source.summary)
+            self._progress.update(done / len(extracted), source.count)
 
     def _digest_only(self) -> None:
         """Execute the statements without writing files, and report the digest of their rows."""
@@ -251,7 +273,11 @@ class _JobRunner:
                 )
         elif format.write is not None:
             extract = Extract(
-                Path(source.part.extract), source.rows, source.count, partial(self._report_written, source.count)
+                Path(source.part.extract),
+                source.rows,
+                source.count,
+                partial(self._report_written, source.count),
+                source.summary,
             )
             self._notes += format.write(extract, path, about, options)
         return source.count

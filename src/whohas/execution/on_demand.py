@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from whohas import timeouts
 from whohas.engine.statement import TableFiles
+from whohas.engine.summary import EMPTY_SUMMARY, RowsSummary
 from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
 from whohas.execution.processes import ChildPool, WorkResult, exit_reason, watch_child
@@ -30,7 +31,7 @@ from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, Run, RunId
 from whohas.runs.output_options import parse_write_options
-from whohas.runs.plans import RowsDigest, RowsRecord
+from whohas.runs.plans import RowsDigest, RowsRecord, RunPlan
 from whohas.runs.stored_plans import (
     errors_as_not_found,
     hold_snapshot,
@@ -106,7 +107,7 @@ def digests_differ(then: RowsDigest | None, now: RowsDigest) -> bool:
 
 @dataclass(frozen=True)
 class OnDemandRenderer:
-    """Renders further formats of runs that are over, and replays runs.
+    """Renders further formats of runs that are over, summarizes and replays runs.
 
     Each request uses a child process; at most `runs_at_once` are at work at the same time, further requests wait.
     """
@@ -150,8 +151,7 @@ class OnDemandRenderer:
     def _render(self, run: Run, format: str) -> Artifact:
         """Render a run in a format, compare its rows with those of the run, and add the file to the run."""
         token = secrets.token_hex(4)
-        extracts = [artefact for artefact in run.artefacts if artefact.format == EXTRACT]
-        extracts = extracts if all(self.artefacts.path(run.id, extract).is_file() for extract in extracts) else []
+        extracts = self._kept_extracts(run)
         zipped = any(artefact.zipped for artefact in run.artefacts)
         name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
         output = OutputFile(format, str(self.artefacts.part_path(run.id, run.attempt, name)), zipped)
@@ -159,8 +159,14 @@ class OnDemandRenderer:
             with self.database.connect() as connection:
                 record = repository.get_record(connection, run.id)
             if extracts:
+                summaries = (
+                    [part.statement.summary for part in record.plan.parts]
+                    if record.plan
+                    else [EMPTY_SUMMARY for _ in extracts]
+                )
                 parts = tuple(
-                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows) for extract in extracts
+                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows, summary)
+                    for extract, summary in zip(extracts, summaries, strict=True)
                 )
                 write_options = (
                     record.plan.options if record.plan else parse_write_options(run.arguments, self.settings)
@@ -228,6 +234,65 @@ class OnDemandRenderer:
         return ReplayResult(
             run, record.digest, done.digest, (record.plan.analyser, versions.analyser if versions else None)
         )
+
+    def summarize(self, run: Run) -> tuple[RowsSummary, ...]:
+        """Return the summary of each part of a run that is over, after computing it if the run has none.
+
+        Runs whose rows were extracted have one already. For any other, such as a run with a CSV file alone, it is
+        computed at the first call and stored: from an extract that was kept, or else by executing the statements again.
+
+        Raises:
+            NotFound: the run has no rows, an earlier version carried it out and stored no plan, or its rows cannot be
+                computed again.
+            Unavailable: a statement failed; the message says why.
+        """
+        with self._locks[run.id, "summary"]:
+            with self.database.connect() as connection:
+                record = repository.get_record(connection, run.id)
+            if record.summary is not None:
+                return record.summary
+            if run.rows is None:
+                raise NotFound(f"This run has no summary, because it has no rows (its progress: {run.progress}).")
+            if record.plan is None:
+                raise NotFound("An earlier version of whohas carried out this run, and kept no plan to summarize it.")
+            with self._slots:
+                summary = self._summarize(run, record, record.plan)
+            with self.database.begin() as connection:
+                repository.set_summary(connection, run.id, summary)
+            return summary
+
+    def _summarize(self, run: Run, record: RowsRecord, plan: RunPlan) -> tuple[RowsSummary, ...]:
+        token = secrets.token_hex(4)
+        folder = self.settings.spill_path / "later" / f"{run.id}-{token}-extracts"
+        folder.mkdir(parents=True)
+        try:
+            if extracts := self._kept_extracts(run):
+                parts = tuple(
+                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows, part.statement.summary)
+                    for extract, part in zip(extracts, plan.parts, strict=True)
+                )
+                done = self._carry_out(run, token, parts, (), None, plan.options, ())
+            else:
+                with hold_snapshot(run, plan, self.warehouse) as snapshot:
+                    root, about = self.warehouse.root, run_metadata(run, snapshot)
+                    parts, tables = parts_of(plan, root, lambda number: str(folder / f"{number}.parquet"))
+                    done = self._carry_out(run, token, parts, tables, about, plan.options, ())
+        except NotFound as error:
+            raise NotFound(f"This run cannot be summarized. {error.message}") from error
+        except (WhohasError, OSError) as error:
+            text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+            raise Unavailable(f"This run cannot be summarized, because a statement failed. {text}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        if done.digest is not None and digests_differ(record.digest, done.digest):
+            raise NotFound("This run cannot be summarized. Its statement gives other rows now than it gave then.")
+        assert done.summary is not None, "a work with extracts reports a summary"
+        return done.summary
+
+    def _kept_extracts(self, run: Run) -> list[Artifact]:
+        """Return the extracts of a run, one for each part; none if any of their files is missing."""
+        extracts = [artefact for artefact in run.artefacts if artefact.format == EXTRACT]
+        return extracts if all(self.artefacts.path(run.id, extract).is_file() for extract in extracts) else []
 
     def _carry_out(
         self,

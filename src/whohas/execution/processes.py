@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from whohas import timeouts
+from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
 from whohas.execution.memory import MemoryWatch
 from whohas.execution.protocol import EXIT_WORKER_GONE, Work
@@ -54,12 +55,14 @@ class WorkResult:
         notes: warnings about the files, for readers of the run.
         phases: the duration of each phase; see `RunProgress.end_phases`.
         digest: the digest of the rows of its statements; None where it executed none.
+        summary: the summary of each part; None where no rows were extracted.
     """
 
     files: list[dict[str, Any]]
     notes: list[str]
     phases: list[dict[str, Any]]
     digest: RowsDigest | None
+    summary: tuple[RowsSummary, ...] | None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -372,8 +375,12 @@ def watch_child(child: Child, work: Work, seconds: float) -> Generator[dict[str,
                 os.write(child.stdin.fileno(), b"\n")
         for facts in lines.read(seconds):
             if "files" in facts:
-                digest = facts.pop("digest")
-                yield WorkResult(**facts, digest=None if digest is None else RowsDigest.from_json(digest))
+                digest, summary = facts.pop("digest"), facts.pop("summary")
+                yield WorkResult(
+                    **facts,
+                    digest=None if digest is None else RowsDigest.from_json(digest),
+                    summary=None if summary is None else tuple(map(RowsSummary.from_json, summary)),
+                )
                 return
             if "failed" in facts:
                 raise WhohasError(facts["failed"])

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
+from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.formats.base import ReportMetadata, WriteOptions
 
 EXIT_WORKER_GONE = 75
@@ -42,6 +43,7 @@ class WorkPart:
         group: the column by which the rows of an extract are sorted, so that equal values are adjacent; empty for none.
         extract: the Parquet file to which the rows are written first and from which each output is then made; empty
             where the statement is written directly to the one output.
+        summary: the key figures and breakdowns to compute over the extract.
     """
 
     name: str
@@ -52,17 +54,19 @@ class WorkPart:
     expected_rows: int
     group: str = ""
     extract: str = ""
+    summary: SummaryDefinition = EMPTY_SUMMARY
 
     @staticmethod
-    def of_extract(path: str, rows: int) -> WorkPart:
+    def of_extract(path: str, rows: int, summary: SummaryDefinition = EMPTY_SUMMARY) -> WorkPart:
         """Return a part whose rows are in an extract of an earlier run. Columns and run metadata are read from the
         file.
 
         Args:
             path: the extract, a Parquet file.
             rows: its number of rows.
+            summary: the key figures and breakdowns of the part.
         """
-        return WorkPart("", "", {}, (), True, rows, extract=path)
+        return WorkPart("", "", {}, (), True, rows, extract=path, summary=summary)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +124,9 @@ class Work:
         return Work(**raw)
 
 
-def _part(columns: list[dict[str, Any]], **others: Any) -> WorkPart:
-    return WorkPart(columns=tuple(ResultColumn(**column) for column in columns), **others)
+def _part(columns: list[dict[str, Any]], summary: dict[str, Any], **others: Any) -> WorkPart:
+    return WorkPart(
+        columns=tuple(ResultColumn(**column) for column in columns),
+        summary=SummaryDefinition.from_json(summary),
+        **others,
+    )

@@ -367,6 +367,7 @@ class Supervisor:
                 artefacts,
                 done.phases,
                 done.digest,
+                done.summary,
             )
         )
 

@@ -31,6 +31,7 @@ def parts_of(
             expected_rows=statement.expected_rows,
             group=statement.group,
             extract=extract(number),
+            summary=statement.summary,
         )
         for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True))
     )

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from whohas.engine.statement import ResultColumn
+from whohas.engine.summary import RowsSummary
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PageSize = Literal["a4", "letter"]
+Detail = Literal["readable", "complete"]
 
 _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY", "RLE", "BIT_PACKED"}
 """Encodings of a Parquet column whose texts are all in its dictionary; the last two encode which cells are null."""
@@ -30,6 +32,9 @@ class WriteOptions:
         disarm: whether a CSV text that a spreadsheet would execute as a formula is prefixed with an apostrophe.
         zone: the IANA time zone of times in files for people: PDF, XLSX, HTML.
         page: the paper size of a PDF and of a printed XLSX.
+        detail: `readable` if files for people have labels, and leave out ids and columns without any value (an XLSX
+            hides these); `complete` if they have every column under its technical name, as earlier versions made them.
+        labels: whether the header of an XLSX has labels instead of technical names.
     """
 
     separator: str = ","
@@ -37,6 +42,19 @@ class WriteOptions:
     disarm: bool = False
     zone: str = "UTC"
     page: PageSize = "a4"
+    detail: Detail = "complete"
+    labels: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the options as a JSON object, with `display` apart: earlier versions reject options that they do not
+        know."""
+        display = {"detail": self.detail, "labels": self.labels}
+        return {"options": {k: v for k, v in asdict(self).items() if k not in display}, "display": display}
+
+    @staticmethod
+    def from_json(document: Mapping[str, Any]) -> WriteOptions:
+        """Return the options that `to_json` wrote, or that an earlier version wrote without `display`."""
+        return WriteOptions(**document["options"], **document.get("display", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +123,14 @@ class Extract:
         rows: columns, name and group of the rows; `rows.sql` is not used.
         count: number of rows.
         on_rows: progress callback, called from time to time with the number of rows written.
+        summary: the summary of the rows; None for a run of an earlier version.
     """
 
     path: Path
     rows: RowsQuery
     count: int
     on_rows: Callable[[int], None] = lambda _: None
+    summary: RowsSummary | None = None
 
     def batches(self, size: int, most: int | None = None, dictionaries: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield the rows in their order as record batches with one field per column.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whohas.engine.sql import quote_identifier, string_literal
-from whohas.engine.statement import ResultColumn
+from whohas.engine.statement import ResultColumn, columns_from_json, columns_to_json, group_order
 from whohas.formats.base import Format, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.column_names import unique_column_names
 
@@ -34,7 +34,9 @@ def _copy(rows: RowsQuery, columns: tuple[ResultColumn, ...], path: Path, about:
         for place, column, kept in zip(places, rows.columns, columns, strict=True)
     ]
     cells = ", ".join(f"{value} AS {quote_identifier(name)}" for value, (_, name) in zip(values, named, strict=True))
-    order = "".join(f" ORDER BY {place} NULLS LAST" for place, name in named if rows.group == name)
+    place_of = {column.name: place for place, column in zip(places, rows.columns, strict=True)}
+    sorted_by = [f"{place_of[name]} NULLS LAST" for name in group_order(rows.columns, rows.group)]
+    order = f" ORDER BY {', '.join(sorted_by)}" if sorted_by else ""
     facts = ", ".join(
         f"{quote_identifier(key)}: {string_literal(value)}" for key, value in _facts(rows, columns, about).items()
     )
@@ -51,12 +53,13 @@ def read_parquet_file(path: Path) -> tuple[ReportMetadata, RowsQuery, int]:
     metadata = parquet.read_metadata(path)
     facts = {key.decode(): value.decode() for key, value in (metadata.metadata or {}).items()}
     about = json.loads(facts[f"{_PREFIX}about"])
-    columns = tuple(ResultColumn(**column) for column in json.loads(facts[f"{_PREFIX}columns"]))
+    columns = columns_from_json({name: json.loads(facts.get(f"{_PREFIX}{name}", "null")) for name in _COLUMN_FACTS})
     sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
     return ReportMetadata(**about), RowsQuery(sql, columns, **json.loads(facts[f"{_PREFIX}rows"])), metadata.num_rows
 
 
 _PREFIX = "whohas."
+_COLUMN_FACTS = ("columns", "display")
 
 
 def _facts(rows: RowsQuery, columns: tuple[ResultColumn, ...], about: ReportMetadata) -> dict[str, str]:
@@ -65,9 +68,9 @@ def _facts(rows: RowsQuery, columns: tuple[ResultColumn, ...], about: ReportMeta
         "report": about.report,
         "arguments": dict(about.arguments),
         "snapshot": about.snapshot,
-        # `read_parquet_file` needs these three to render other formats from this file
+        # `read_parquet_file` needs these to render other formats from this file
         "about": asdict(about),
-        "columns": [asdict(column) for column in columns],
+        **columns_to_json(columns),
         "rows": {"name": rows.name, "group": rows.group},
     }
     texts = {key: value if isinstance(value, str) else _json(value) for key, value in facts.items()}

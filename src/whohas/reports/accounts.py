@@ -7,37 +7,81 @@ from typing import Final
 
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.errors import InvalidArguments
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.columns import column_names
+from whohas.reports.summaries import (
+    account_figures,
+    accounts_by_source_and_state,
+    by_age,
+    share,
+    stale_figure,
+)
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The account's id."),
-    ResultColumn("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
-    ResultColumn("name", "text", "The account's name.", key=True),
-    ResultColumn("sourceId", "text", "The source's id."),
-    ResultColumn("sourceName", "text", "The source's name."),
+    ResultColumn("id", "text", "The account's id.", label="Account id", section="Account", readable="never"),
+    ResultColumn(
+        "nativeIdentity",
+        "text",
+        "The account's identifier on its source, such as a distinguished name.",
+        label="Identifier on the source",
+        section="Account",
+    ),
+    ResultColumn("name", "text", "The account's name.", key=True, label="Account", section="Account"),
+    ResultColumn("sourceId", "text", "The source's id.", label="Source id", section="Account", readable="never"),
+    ResultColumn("sourceName", "text", "The source's name.", label="Source", section="Account"),
     ResultColumn(
         "identityId",
         "text",
         "The id of the identity that the account is correlated to; empty for an uncorrelated account.",
+        label="Identity id",
+        section="Identity",
+        readable="never",
     ),
     ResultColumn(
         "identityName",
         "text",
         "That identity's display name, else its unique name, else its name in the account's data.",
+        label="Identity",
+        section="Identity",
     ),
-    ResultColumn("correlated", "boolean", "Whether the account is correlated to an identity."),
-    ResultColumn("manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."),
-    ResultColumn("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    ResultColumn("locked", "boolean", "Whether the account is locked."),
-    ResultColumn("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
     ResultColumn(
-        "hasEntitlements", "boolean", "Whether the account has entitlements; empty where the data does not say."
+        "correlated",
+        "boolean",
+        "Whether the account is correlated to an identity.",
+        label="Correlated",
+        section="Identity",
     ),
-    ResultColumn("created", "time", "When the account was created."),
-    ResultColumn("modified", "time", "When the account was last modified."),
+    ResultColumn(
+        "manuallyCorrelated",
+        "boolean",
+        "Whether a person correlated the account, instead of a rule.",
+        label="Correlated by a person",
+        section="Identity",
+    ),
+    ResultColumn(
+        "disabled", "boolean", "Whether the account is disabled and cannot sign in.", label="Disabled", section="State"
+    ),
+    ResultColumn("locked", "boolean", "Whether the account is locked.", label="Locked", section="State"),
+    ResultColumn(
+        "privileged",
+        "boolean",
+        "Whether the account is privileged, with more rights than ordinary ones.",
+        label="Privileged",
+        section="State",
+    ),
+    ResultColumn(
+        "hasEntitlements",
+        "boolean",
+        "Whether the account has entitlements; empty where the data does not say.",
+        label="Has entitlements",
+        section="State",
+    ),
+    ResultColumn("created", "time", "When the account was created.", label="Created", section="State"),
+    ResultColumn("modified", "time", "When the account was last modified.", label="Modified", section="State"),
 )
 
 _ENTITLED = (
@@ -54,14 +98,17 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     fixed = {column.name for column in _COLUMNS}
     # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
     attributes = [
-        (name, ResultColumn(f"attributes.{name}" if name in fixed else name, "texts"))
+        (name, ResultColumn(f"attributes.{name}" if name in fixed else name, "texts", label=name, section="Attributes"))
         for name in source.account_attributes
     ]
+    if wanted := frozenset(column_names(request)):
+        attributes = [(name, column) for name, column in attributes if column.name in wanted]
     if (found := len(_COLUMNS) + len(attributes)) > MAX_COLUMNS:
         raise InvalidArguments(
             f"The accounts of the source {source.name!r} have {len(attributes):,} attributes, which makes {found:,} "
-            f"columns; ACCOUNTS has {MAX_COLUMNS:,} at most. Load the source with fewer attributes (`[accounts] "
-            "attributes` in its mapping), or query the table `accounts` with another tool."
+            f"columns; ACCOUNTS has {MAX_COLUMNS:,} at most. Name those "
+            "that you need in the argument columns, load the source with fewer attributes (`[accounts] attributes` in "
+            "its mapping), or query the table `accounts` with another tool."
         )
     # Only attributes whose names differ by more than case can be read as columns: engines compare column names without
     # regard to case, unlike the keys of a map.
@@ -110,6 +157,28 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     )
 
 
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure("accounts", "Accounts", "The accounts of the source.", "count(*)"),
+        share("correlated", "Correlated accounts", "Accounts that belong to an identity.", "correlated", "correlated"),
+        *account_figures(),
+        stale_figure(),
+        share(
+            "withEntitlements",
+            "Accounts with entitlements",
+            "Accounts that have an entitlement.",
+            '"hasEntitlements"',
+            "hasEntitlements",
+        ),
+    ),
+    (
+        accounts_by_source_and_state("sourceName"),
+        by_age("byModified", "Accounts by last change", "The accounts by when they were last modified.", "modified"),
+        by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
+    ),
+)
+
+
 REPORT = Report(
     type="ACCOUNTS",
     name="Accounts Report",
@@ -121,4 +190,5 @@ REPORT = Report(
     },
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

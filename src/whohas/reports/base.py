@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.errors import InvalidArguments
 from whohas.search.limits import DEFAULT_LIMITS, SearchLimits
 from whohas.warehouse.catalog import Catalog
@@ -60,6 +61,8 @@ class Plan:
         messages: the messages of the run.
         parts: the files of the zip, in order; empty if there is a single statement.
         attributes: what the field `attributes` of the published API contains in addition to the organisation.
+        unfiltered: how many rows (or identities, in a report on them) there would be without the arguments that filter
+            them; None where none does.
 
     Raises:
         ValueError: it has both a statement and parts, or neither; or two parts have the same name.
@@ -70,6 +73,7 @@ class Plan:
     messages: tuple[Message, ...] = ()
     parts: tuple[ReportPart, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    unfiltered: int | None = None
 
     def __post_init__(self) -> None:
         if (self.statement is None) != bool(self.parts):
@@ -105,8 +109,11 @@ class Report:
         description: its content, in one sentence.
         arguments: the arguments that it reads, each with its description.
         columns: the columns that it always has, in order.
-        make_plan: returns the plan for a request and the catalogue of a snapshot. It raises InvalidArguments if an
-            argument is missing, has the wrong type, or names something that does not exist.
+        make_plan: returns the plan for a request and the catalogue of a snapshot, with all columns. It raises
+            InvalidArguments if an argument is missing, has the wrong type, or names something that does not exist.
+            Call `registry.plan_report` instead, which also reads the argument `columns`.
+        summary: the key figures and breakdowns of its rows. Their SQL may name the parameters `now` (the time of the
+            run), `rejected` and `unfiltered` (see `summaries`). A plan may define others for its statements.
         needs_search_index: whether it reads the search index, so that it needs a snapshot with one.
         default_formats: the formats made if the request selects none, as the published API defines them; empty if it
             does not.
@@ -120,6 +127,7 @@ class Report:
     arguments: Mapping[str, str]
     columns: tuple[ResultColumn, ...]
     make_plan: Callable[[ReportRequest, Catalog], Plan]
+    summary: SummaryDefinition = EMPTY_SUMMARY
     needs_search_index: bool = False
     default_formats: tuple[str, ...] = ()
     part_names: Callable[[ReportRequest], tuple[str, ...]] | None = None

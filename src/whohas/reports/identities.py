@@ -3,32 +3,71 @@
 from __future__ import annotations
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import Breakdown, KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.summaries import by_age, by_value, filtered_out_figure, share
 from whohas.warehouse.catalog import Catalog
 
 IDENTITY_COLUMNS = (
-    ResultColumn("id", "text", "The identity's id."),
-    ResultColumn("name", "text", "Its unique name."),
-    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    ResultColumn("firstName", "text", "Its given name."),
-    ResultColumn("lastName", "text", "Its family name."),
-    ResultColumn("email", "text", "Its email address."),
-    ResultColumn("status", "text", "Its registration status."),
-    ResultColumn("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
-    ResultColumn("identityProfile", "text", "The name of its identity profile, which created it."),
-    ResultColumn("source", "text", "The name of the authoritative source that it comes from."),
+    ResultColumn("id", "text", "The identity's id.", label="Identity id", section="Identity", readable="never"),
+    ResultColumn("name", "text", "Its unique name.", label="User name", section="Identity"),
     ResultColumn(
-        "manager", "text", "Its manager's name: as given for the identity, otherwise from the manager's own identity."
+        "displayName",
+        "text",
+        "Its display name, or its unique name if it has none.",
+        key=True,
+        label="Identity",
+        section="Identity",
+    ),
+    ResultColumn("firstName", "text", "Its given name.", label="First name", section="Identity"),
+    ResultColumn("lastName", "text", "Its family name.", label="Last name", section="Identity"),
+    ResultColumn("email", "text", "Its email address.", label="Email", section="Identity"),
+    ResultColumn("status", "text", "Its registration status.", label="Status", section="Identity"),
+    ResultColumn(
+        "lifecycleState",
+        "text",
+        "Its lifecycle state, such as active or terminated.",
+        label="Lifecycle state",
+        section="Identity",
     ),
     ResultColumn(
-        "isManager", "boolean", "Whether it is the manager of other identities; empty where the data does not say."
+        "identityProfile",
+        "text",
+        "The name of its identity profile, which created it.",
+        label="Identity profile",
+        section="Identity",
     ),
-    ResultColumn("employeeNumber", "text", "Its number in the authoritative source."),
-    ResultColumn("accountCount", "integer", "The number of its accounts."),
-    ResultColumn("correlated", "boolean", "Whether it has an account on an authoritative source."),
-    ResultColumn("created", "time", "When it was created."),
-    ResultColumn("modified", "time", "When it was last modified."),
+    ResultColumn(
+        "source", "text", "The name of the authoritative source that it comes from.", label="Source", section="Identity"
+    ),
+    ResultColumn(
+        "manager",
+        "text",
+        "Its manager's name: as given for the identity, otherwise from the manager's own identity.",
+        label="Manager",
+        section="Identity",
+    ),
+    ResultColumn(
+        "isManager",
+        "boolean",
+        "Whether it is the manager of other identities; empty where the data does not say.",
+        label="Is a manager",
+        section="Identity",
+    ),
+    ResultColumn(
+        "employeeNumber", "text", "Its number in the authoritative source.", label="Employee number", section="Identity"
+    ),
+    ResultColumn("accountCount", "integer", "The number of its accounts.", label="Accounts", section="Identity"),
+    ResultColumn(
+        "correlated",
+        "boolean",
+        "Whether it has an account on an authoritative source.",
+        label="Correlated",
+        section="Identity",
+    ),
+    ResultColumn("created", "time", "When it was created.", label="Created", section="Identity"),
+    ResultColumn("modified", "time", "When it was last modified.", label="Modified", section="Identity"),
 )
 
 IDENTITY_SQL = """
@@ -88,7 +127,57 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             expected_rows=catalogue.row_count("identities"),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
+        unfiltered=catalogue.row_count("identities") if correlated_only else None,
     )
+
+
+def identity_figures(count: str) -> tuple[KeyFigure, ...]:
+    """Return the figures of reports on identities.
+
+    Args:
+        count: the aggregate that counts the identities among the rows, such as `count(*)`; a FILTER is appended to it.
+    """
+    shares = (
+        ("correlated", "Correlated identities", "Identities with an account on an authoritative source.", "correlated"),
+        ("withoutManager", "Without a manager", "Identities without a manager.", "nullif(manager, '') IS NULL"),
+        ("withoutAccounts", "Without accounts", "Identities that have no account.", '"accountCount" = 0'),
+    )
+    columns = {"correlated": "correlated", "withoutManager": "manager", "withoutAccounts": "accountCount"}
+    needs_id = () if count == "count(*)" else ("id",)
+    return (
+        KeyFigure("identities", "Identities", "The identities of the report.", count, needs_id),
+        *(
+            KeyFigure(name, label, doc, f"{count} FILTER (WHERE {condition})", (*needs_id, columns[name]), count)
+            for name, label, doc, condition in shares
+        ),
+    )
+
+
+_BY_ACCOUNTS = Breakdown(
+    "byAccounts",
+    "Identities by number of accounts",
+    "The identities by the number of their accounts.",
+    'SELECT CASE WHEN "accountCount" <= 2 THEN "accountCount"::VARCHAR WHEN "accountCount" <= 5 THEN \'3 to 5\' '
+    "WHEN \"accountCount\" <= 10 THEN '6 to 10' ELSE 'more than 10' END AS category, '' AS series, "
+    "count(*) AS number FROM report_rows GROUP BY ALL",
+    ("accountCount",),
+    order=("0", "1", "2", "3 to 5", "6 to 10", "more than 10"),
+)
+
+
+_SUMMARY = SummaryDefinition(
+    (
+        *identity_figures("count(*)"),
+        share("managers", "Managers", "Identities that manage others.", '"isManager"', "isManager"),
+        filtered_out_figure(),
+    ),
+    (
+        by_value("byState", "Identities by lifecycle state", "The identities by lifecycle state.", "lifecycleState"),
+        by_value("bySource", "Identities by source", "The identities by their authoritative source.", "source"),
+        _BY_ACCOUNTS,
+        by_age("byAge", "Identities by age", "The identities by when they were created.", "created"),
+    ),
+)
 
 
 REPORT = Report(
@@ -98,4 +187,5 @@ REPORT = Report(
     arguments=CORRELATED_ONLY_ARGUMENT,
     columns=IDENTITY_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

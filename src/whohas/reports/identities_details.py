@@ -3,29 +3,83 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import Breakdown, KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
-from whohas.reports.identities import CORRELATED_ONLY_ARGUMENT, IDENTITY_COLUMNS, IDENTITY_SQL, IDENTITY_TABLES
+from whohas.reports.identities import (
+    CORRELATED_ONLY_ARGUMENT,
+    IDENTITY_COLUMNS,
+    IDENTITY_SQL,
+    IDENTITY_TABLES,
+    identity_figures,
+)
+from whohas.reports.summaries import account_figures, accounts_by_source_and_state, filtered_out_figure
 from whohas.warehouse.catalog import Catalog
 
 _ACCOUNT_COLUMNS = (
-    ResultColumn("account.id", "text", "The id of an account of the identity; empty for an identity without accounts."),
-    ResultColumn("account.name", "text", "The account's name."),
-    ResultColumn("account.accountId", "text", "The account's identifier on its source, such as a distinguished name."),
-    ResultColumn("account.source.name", "text", "The name of the account's source."),
-    ResultColumn("account.source.type", "text", "The type of the source, such as Active Directory."),
-    ResultColumn("account.disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    ResultColumn("account.locked", "boolean", "Whether the account is locked."),
     ResultColumn(
-        "account.privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."
+        "account.id",
+        "text",
+        "The id of an account of the identity; empty for an identity without accounts.",
+        label="Account id",
+        section="Account",
+        readable="never",
+    ),
+    ResultColumn("account.name", "text", "The account's name.", label="Account", section="Account"),
+    ResultColumn(
+        "account.accountId",
+        "text",
+        "The account's identifier on its source, such as a distinguished name.",
+        label="Identifier on the source",
+        section="Account",
+    ),
+    ResultColumn("account.source.name", "text", "The name of the account's source.", label="Source", section="Account"),
+    ResultColumn(
+        "account.source.type",
+        "text",
+        "The type of the source, such as Active Directory.",
+        label="Source type",
+        section="Account",
     ),
     ResultColumn(
-        "account.manuallyCorrelated", "boolean", "Whether a person correlated the account, instead of a rule."
+        "account.disabled",
+        "boolean",
+        "Whether the account is disabled and cannot sign in.",
+        label="Disabled",
+        section="Account",
     ),
-    ResultColumn("account.passwordLastSet", "time", "When its password was last set."),
-    ResultColumn("account.entitlements", "texts", "The names of the account's entitlements, sorted."),
+    ResultColumn("account.locked", "boolean", "Whether the account is locked.", label="Locked", section="Account"),
+    ResultColumn(
+        "account.privileged",
+        "boolean",
+        "Whether the account is privileged, with more rights than ordinary ones.",
+        label="Privileged",
+        section="Account",
+    ),
+    ResultColumn(
+        "account.manuallyCorrelated",
+        "boolean",
+        "Whether a person correlated the account, instead of a rule.",
+        label="Correlated by a person",
+        section="Account",
+    ),
+    ResultColumn(
+        "account.passwordLastSet",
+        "time",
+        "When its password was last set.",
+        label="Password last set",
+        section="Account",
+    ),
+    ResultColumn(
+        "account.entitlements",
+        "texts",
+        "The names of the account's entitlements, sorted.",
+        label="Entitlements",
+        section="Account",
+    ),
 )
 
 _SQL = f"""
@@ -64,9 +118,39 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
             tables={**IDENTITY_TABLES, "account_entitlements": None, "entitlements": None},
             expected_rows=catalogue.row_count("accounts"),
+            group="id",
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
+        unfiltered=catalogue.row_count("identities") if correlated_only else None,
     )
+
+
+_IDENTITIES = "count(DISTINCT id)"
+_ACCOUNTS = 'count("account.id")'
+
+
+_SUMMARY = SummaryDefinition(
+    (
+        *identity_figures(_IDENTITIES),
+        filtered_out_figure(_IDENTITIES, "id"),
+        KeyFigure("accounts", "Accounts", "The accounts of these identities.", _ACCOUNTS, ("account.id",)),
+        *(
+            replace(figure, columns=(*figure.columns, "account.id"))
+            for figure in account_figures("account.", _ACCOUNTS)
+        ),
+    ),
+    (
+        accounts_by_source_and_state("account.source.name", "account."),
+        Breakdown(
+            "holdersByEntitlement",
+            "Holders by entitlement",
+            "The number of identities that hold each entitlement, on any of their accounts.",
+            "SELECT category, '' AS series, count(DISTINCT id) AS number "
+            'FROM (SELECT id, unnest("account.entitlements") AS category FROM report_rows) GROUP BY ALL',
+            ("id", "account.entitlements"),
+        ),
+    ),
+)
 
 
 REPORT = Report(
@@ -76,4 +160,5 @@ REPORT = Report(
     arguments=CORRELATED_ONLY_ARGUMENT,
     columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
     make_plan=_plan,
+    summary=_SUMMARY,
 )

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.summaries import by_value, share
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The identity's id."),
-    ResultColumn("name", "text", "Its unique name."),
-    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    ResultColumn("profile", "text", "The name of its identity profile."),
-    ResultColumn("processingState", "text", "The state of its last processing: always ERROR."),
-    ResultColumn("date", "time", "When the processing failed."),
-    ResultColumn("stage", "text", "The stage at which it failed."),
-    ResultColumn("retryCount", "integer", "The number of retries."),
-    ResultColumn("message", "text", "The error message."),
+    ResultColumn("id", "text", "The identity's id.", label="Identity id", section="Identity", readable="never"),
+    ResultColumn("name", "text", "Its unique name.", label="User name", section="Identity"),
+    ResultColumn(
+        "displayName",
+        "text",
+        "Its display name, or its unique name if it has none.",
+        key=True,
+        label="Identity",
+        section="Identity",
+    ),
+    ResultColumn("profile", "text", "The name of its identity profile.", label="Identity profile", section="Identity"),
+    ResultColumn(
+        "processingState",
+        "text",
+        "The state of its last processing: always ERROR.",
+        label="Processing state",
+        section="Error",
+    ),
+    ResultColumn("date", "time", "When the processing failed.", label="Date", section="Error"),
+    ResultColumn("stage", "text", "The stage at which it failed.", label="Stage", section="Error"),
+    ResultColumn("retryCount", "integer", "The number of retries.", label="Retries", section="Error"),
+    ResultColumn("message", "text", "The error message.", label="Message", section="Error"),
 )
 
 _SQL = """
@@ -28,6 +43,19 @@ FROM identities i
 LEFT JOIN identity_profiles p ON p.id = i.identityProfileId
 WHERE i.processingState = 'ERROR' AND coalesce(p.authoritativeSourceId, i.sourceId) = $source
 """.strip()
+
+
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure("identities", "Identities with an error", "Identities whose last processing failed.", "count(*)"),
+        share("retried", "Retried", "Errors that were retried at least once.", '"retryCount" > 0', "retryCount"),
+    ),
+    (
+        by_value("byStage", "Errors by stage", "The errors by the stage of processing.", "stage"),
+        by_value("byMessage", "Errors by message", "The errors by their message.", "message"),
+        by_value("byProfile", "Errors by identity profile", "The errors by identity profile.", "profile"),
+    ),
+)
 
 
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
@@ -56,4 +84,5 @@ REPORT = Report(
     },
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
 )

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.summaries import by_age, by_value, share
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The identity's id."),
-    ResultColumn("name", "text", "Its unique name."),
-    ResultColumn("displayName", "text", "Its display name, or its unique name if it has none.", key=True),
-    ResultColumn("email", "text", "Its email address."),
-    ResultColumn("status", "text", "Its registration status."),
-    ResultColumn("lifecycleState", "text", "Its lifecycle state, such as active or terminated."),
+    ResultColumn("id", "text", "The identity's id.", label="Identity id", section="Identity", readable="never"),
+    ResultColumn("name", "text", "Its unique name.", label="User name", section="Identity"),
     ResultColumn(
-        "accountSources", "texts", "The names of the sources of its accounts, none of them authoritative; sorted."
+        "displayName",
+        "text",
+        "Its display name, or its unique name if it has none.",
+        key=True,
+        label="Identity",
+        section="Identity",
     ),
-    ResultColumn("created", "time", "When it was created."),
-    ResultColumn("modified", "time", "When it was last modified."),
+    ResultColumn("email", "text", "Its email address.", label="Email", section="Identity"),
+    ResultColumn("status", "text", "Its registration status.", label="Status", section="Identity"),
+    ResultColumn(
+        "lifecycleState",
+        "text",
+        "Its lifecycle state, such as active or terminated.",
+        label="Lifecycle state",
+        section="Identity",
+    ),
+    ResultColumn(
+        "accountSources",
+        "texts",
+        "The names of the sources of its accounts, none of them authoritative; sorted.",
+        label="Sources of its accounts",
+        section="Identity",
+    ),
+    ResultColumn("created", "time", "When it was created.", label="Created", section="Identity"),
+    ResultColumn("modified", "time", "When it was last modified.", label="Modified", section="Identity"),
 )
 
 _SQL = """
@@ -40,9 +59,43 @@ WHERE NOT coalesce(h.known, false)
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan(
         arguments={},
-        statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"identities": None, "accounts": None, "sources": None}),
+        statement=Statement(
+            sql=_SQL,
+            columns=_COLUMNS,
+            tables={"identities": None, "accounts": None, "sources": None},
+        ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
+
+
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure(
+            "identities",
+            "Orphan identities",
+            "Identities without an account on an authoritative source.",
+            "count(*)",
+        ),
+        share(
+            "withAccounts",
+            "With accounts",
+            "Orphan identities that have accounts on other sources.",
+            'len("accountSources") > 0',
+            "accountSources",
+        ),
+    ),
+    (
+        by_age("byAge", "Orphan identities by age", "The identities by when they were created.", "created"),
+        by_value(
+            "bySource",
+            "By source of their accounts",
+            "The identities by each source of their accounts; one with accounts on two sources counts twice.",
+            "accountSources",
+            several=True,
+        ),
+        by_value("byState", "By lifecycle state", "The identities by lifecycle state.", "lifecycleState"),
+    ),
+)
 
 
 REPORT = Report(
@@ -52,5 +105,6 @@ REPORT = Report(
     arguments={},
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
     default_formats=("csv", "pdf"),
 )

@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
 import whohas.reports
+from whohas.engine.statement import Statement
+from whohas.engine.summary import EMPTY_SUMMARY
 from whohas.errors import InvalidArguments
 from whohas.hints import closest_match, did_you_mean
-from whohas.reports.base import Report
+from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.columns import column_names, select_columns
+from whohas.reports.sources import rejected_rows
+from whohas.reports.summaries import REJECTED_FIGURE
+from whohas.warehouse.catalog import Catalog
 
 PUBLISHED_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "ACCOUNTS": ("application", "sourceName"),
@@ -64,6 +71,38 @@ def find_report(report_type: object, arguments: Mapping[str, Any]) -> Report:
     if report_type not in all_reports():
         raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {report_type_names()}.")
     return all_reports()[report_type]
+
+
+def plan_report(report: Report, request: ReportRequest, catalogue: Catalog) -> Plan:
+    """Return the plan of a report for a request, with the columns that it names and with the report's summary.
+
+    Args:
+        report: the report.
+        request: the request.
+        catalogue: the catalogue of the snapshot to read.
+
+    Raises:
+        InvalidArguments: an argument is missing, has the wrong type, or names something that does not exist.
+    """
+    plan = report.make_plan(request, catalogue)
+    names = () if plan.statement is None else column_names(request)
+    if names:
+        plan = select_columns(plan, names, report.type)
+    parameters = {"now": request.now.isoformat(), "rejected": rejected_rows(plan, catalogue)}
+    if plan.unfiltered is not None:
+        parameters["unfiltered"] = plan.unfiltered
+    if plan.statement is not None:
+        return replace(plan, statement=_with_summary(report, plan.statement, parameters))
+    parts = (replace(part, statement=_with_summary(report, part.statement, parameters)) for part in plan.parts)
+    return replace(plan, parts=tuple(parts))
+
+
+def _with_summary(report: Report, statement: Statement, parameters: Mapping[str, Any]) -> Statement:
+    """Return a statement with the figures and breakdowns that its columns and the parameters allow."""
+    own = report.summary if statement.summary is EMPTY_SUMMARY else statement.summary
+    whole = replace(own, figures=(*own.figures, REJECTED_FIGURE))
+    columns = [column.name for column in statement.columns]
+    return replace(statement, summary=whole.restricted_to(columns).with_parameters(parameters))
 
 
 def _missing_argument(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from whohas.engine.statement import ReadableDisplay, Statement
+from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.errors import InvalidArguments
 from whohas.reports.base import Message, MessageLevel, Plan, Report, ReportPart, ReportRequest
+from whohas.reports.columns import normalised_names, parse_names
+from whohas.reports.labels import label_of
+from whohas.reports.summaries import by_value
 from whohas.search.fields import INDICES
 from whohas.search.index import open_index
 from whohas.warehouse.catalog import Catalog
@@ -29,7 +35,10 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     arguments = _normalised_arguments(search)
     return Plan(
         arguments=arguments,
-        parts=tuple(ReportPart(INDICES[name].title, statement) for name, statement in planned.statements.items()),
+        parts=tuple(
+            ReportPart(INDICES[name].title, _for_people(statement, named=bool(search.columns)))
+            for name, statement in planned.statements.items()
+        ),
         messages=(*warnings, *notes),
         attributes={
             "queryHash": hashlib.sha1(
@@ -97,7 +106,7 @@ def _normalised_arguments(search: SearchRequest) -> dict[str, Any]:
     arguments: dict[str, Any] = {"query": search.query, "indices": list(search.indices)}
     inner = None if search.inner_hit is None else {"type": search.inner_hit[0], "query": search.inner_hit[1]}
     optional = {
-        "columns": ",".join(search.columns),
+        "columns": normalised_names(search.columns),
         "sort": list(search.sort),
         "filters": dict(search.filters),
         "fields": list(search.default_fields),
@@ -128,16 +137,50 @@ _UNSUPPORTED = ("workflowsummaries",)
 
 
 def _names(argument: str, value: object) -> tuple[str, ...]:
-    """Return the names in a list, or in a text separated by commas, stripped and without duplicates."""
-    if value is None:
-        return ()
-    parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in cast("list[object]", parts)):
-        raise InvalidArguments(
-            f"The argument {argument} of SEARCH_EXPORT must be a text with commas between names, or a list of texts."
-        )
-    names = (part.strip() for part in cast("list[str]", parts))
-    return tuple(dict.fromkeys(name for name in names if name))
+    return parse_names(argument, "SEARCH_EXPORT", value)
+
+
+def _for_people(statement: Statement, named: bool) -> Statement:
+    """Return the statement of an index with labels of its columns and with its summary.
+
+    Args:
+        named: whether the request names the columns; readable files then show all of them.
+    """
+    columns = tuple(
+        replace(column, label=label_of(column.name), readable=_readable(column.name, named))
+        for column in statement.columns
+    )
+    present = {column.name: column for column in columns}
+    breakdowns = tuple(
+        by_value(f"by.{name}", f"By {label_of(name).lower()}", f"The rows by {name}.", name, several=several)
+        for name in _BREAKDOWNS
+        if name in present
+        for several in [present[name].type == "texts"]
+    )
+    rows = KeyFigure("rows", "Rows", "The rows of the file.", "count(*)")
+    return replace(statement, columns=columns, summary=SummaryDefinition((rows,), breakdowns))
+
+
+_BREAKDOWNS = (
+    "attributes.cloudLifecycleState",
+    "source.name",
+    "identityProfile.name",
+    "type",
+    "status",
+    "accounts.source.name",
+    "access.type",
+    "privileged",
+    "enabled",
+    "requestable",
+    "operation",
+)
+"""The columns by whose values a summary divides the rows, if a file has them."""
+
+
+def _readable(name: str, named: bool) -> ReadableDisplay:
+    if named:
+        return "always"
+    return "never" if name == "id" or name.endswith(".id") else "unless_empty"
 
 
 def _inner_hit(value: object) -> tuple[str, str] | None:

@@ -50,13 +50,7 @@ def incomplete_data_messages(plan: Plan, catalogue: Catalog) -> tuple[Message, .
     It is a warning if a load left out more than its limits allow and a person accepted that (`--accept-loss`);
     otherwise it is only information.
     """
-    gaps: set[LoadLoss] = set()
-    for statement in plan.statements:
-        if statement.tables:
-            for table, partitions in statement.tables.items():
-                gaps.update(catalogue.gaps({table}, partitions))
-        else:  # the search index is built from all tables
-            gaps.update(catalogue.gaps(TABLES))
+    gaps = _losses(plan, catalogue)
     counts: dict[str, tuple[int, int]] = {}
     for gap in gaps:
         rejected, emptied = counts.get(gap.source, (0, 0))
@@ -73,6 +67,22 @@ def incomplete_data_messages(plan: Plan, catalogue: Catalog) -> tuple[Message, .
     )
     level = MessageLevel.WARN if any(gap.accepted for gap in gaps) else MessageLevel.INFO
     return (Message(level, INCOMPLETE_KEY, f"Left out when the data was loaded: {listed}{more}."),)
+
+
+def rejected_rows(plan: Plan, catalogue: Catalog) -> int:
+    """Return how many rows the loads of a plan's data rejected."""
+    return sum(loss.rejected for loss in _losses(plan, catalogue))
+
+
+def _losses(plan: Plan, catalogue: Catalog) -> set[LoadLoss]:
+    losses: set[LoadLoss] = set()
+    for statement in plan.statements:
+        if statement.tables:
+            for table, partitions in statement.tables.items():
+                losses.update(catalogue.gaps({table}, partitions))
+        else:  # the search index is built from all tables
+            losses.update(catalogue.gaps(TABLES))
+    return losses
 
 
 def _gap(rejected: int, emptied: int) -> str:

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 from whohas.engine.statement import ResultColumn, Statement
+from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.summaries import (
+    account_figures,
+    accounts_by_source_and_state,
+    by_age,
+    stale_figure,
+)
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The account's id."),
-    ResultColumn("name", "text", "The account's name.", key=True),
-    ResultColumn("nativeIdentity", "text", "The account's identifier on its source, such as a distinguished name."),
-    ResultColumn("sourceId", "text", "The source's id."),
-    ResultColumn("sourceName", "text", "The source's name."),
-    ResultColumn("disabled", "boolean", "Whether the account is disabled and cannot sign in."),
-    ResultColumn("locked", "boolean", "Whether the account is locked."),
-    ResultColumn("privileged", "boolean", "Whether the account is privileged, with more rights than ordinary ones."),
-    ResultColumn("created", "time", "When the account was created."),
-    ResultColumn("modified", "time", "When the account was last modified."),
-    ResultColumn("loaded", "time", "When the accounts of its source were last loaded."),
-    ResultColumn("loadId", "text", "The id of that load."),
+    ResultColumn("id", "text", "The account's id.", label="Account id", section="Account", readable="never"),
+    ResultColumn("name", "text", "The account's name.", key=True, label="Account", section="Account"),
+    ResultColumn(
+        "nativeIdentity",
+        "text",
+        "The account's identifier on its source, such as a distinguished name.",
+        label="Identifier on the source",
+        section="Account",
+    ),
+    ResultColumn("sourceId", "text", "The source's id.", label="Source id", section="Source", readable="never"),
+    ResultColumn("sourceName", "text", "The source's name.", label="Source", section="Source"),
+    ResultColumn(
+        "disabled",
+        "boolean",
+        "Whether the account is disabled and cannot sign in.",
+        label="Disabled",
+        section="Account",
+    ),
+    ResultColumn("locked", "boolean", "Whether the account is locked.", label="Locked", section="Account"),
+    ResultColumn(
+        "privileged",
+        "boolean",
+        "Whether the account is privileged, with more rights than ordinary ones.",
+        label="Privileged",
+        section="Account",
+    ),
+    ResultColumn("created", "time", "When the account was created.", label="Created", section="Account"),
+    ResultColumn("modified", "time", "When the account was last modified.", label="Modified", section="Account"),
+    ResultColumn(
+        "loaded", "time", "When the accounts of its source were last loaded.", label="Source loaded", section="Source"
+    ),
+    ResultColumn("loadId", "text", "The id of that load.", label="Load id", section="Source", readable="never"),
 )
 
 _SQL = """
@@ -34,9 +61,27 @@ WHERE NOT a.correlated
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan(
         arguments={},
-        statement=Statement(sql=_SQL, columns=_COLUMNS, tables={"accounts": None, "sources": None}, group="sourceName"),
+        statement=Statement(
+            sql=_SQL,
+            columns=_COLUMNS,
+            tables={"accounts": None, "sources": None},
+            group="sourceId",
+        ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )
+
+
+_SUMMARY = SummaryDefinition(
+    (
+        KeyFigure("accounts", "Uncorrelated accounts", "Accounts that belong to no identity.", "count(*)"),
+        *account_figures(),
+        stale_figure(),
+    ),
+    (
+        accounts_by_source_and_state("sourceName"),
+        by_age("byCreated", "Accounts by age", "The accounts by when they were created.", "created"),
+    ),
+)
 
 
 REPORT = Report(
@@ -46,5 +91,6 @@ REPORT = Report(
     arguments={},
     columns=_COLUMNS,
     make_plan=_plan,
+    summary=_SUMMARY,
     default_formats=("csv", "pdf"),
 )

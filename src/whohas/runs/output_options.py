@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from whohas.errors import InvalidArguments
-from whohas.formats.base import WriteOptions
+from whohas.formats.base import Detail, WriteOptions
 from whohas.formats.registry import find_format, formats
 from whohas.reports.base import Plan, Report, parse_flag
 from whohas.settings import Settings
@@ -27,8 +27,15 @@ FILE_ARGUMENTS: Mapping[str, str] = {
     "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
     "`WHOHAS_TIME_ZONE`, UTC.",
     "pageSize": "The paper of a PDF, and of an XLSX that is printed: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
+    "detail": "readable: files for people (PDF, HTML) have labels, and leave out ids and columns without any value; an "
+    "XLSX hides these. complete: every column under its technical name. Default: readable. CSV, JSON and Parquet are "
+    "always complete.",
+    "labels": "true: the header of an XLSX has labels, such as `Display name`, instead of technical names.",
 }
 """The arguments on files that every report accepts, each with a description for the reference pages."""
+
+_FOR_PEOPLE = frozenset({"pdf", "html", "xlsx"})
+"""The formats that the argument `detail` changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ def parse_output_options(arguments: Mapping[str, Any], settings: Settings, defau
         default: the formats where the request selects none.
 
     Raises:
-        InvalidArguments: a format, a separator, a flag, a time zone or a page size is invalid.
+        InvalidArguments: a format, a separator, a flag, a time zone, a page size or a detail is invalid.
     """
     default_selection = _formats(list(default))
     selected = _formats(arguments.get("selectedFormats")) or default_selection
@@ -64,6 +71,9 @@ def parse_output_options(arguments: Mapping[str, Any], settings: Settings, defau
         "csvDisarm": write_options.disarm or None,
         "timeZone": write_options.zone if write_options.zone != settings.time_zone else None,
         "pageSize": write_options.page if write_options.page != settings.page_size else None,
+        # only where a file that is made depends on it, so that other requests still ask for the same run
+        "detail": "complete" if write_options.detail == "complete" and _FOR_PEOPLE.intersection(selected) else None,
+        "labels": True if write_options.labels and "xlsx" in selected else None,
     }
     return OutputOptions(selected, {name: value for name, value in normalised.items() if value is not None})
 
@@ -72,7 +82,7 @@ def parse_write_options(arguments: Mapping[str, Any], settings: Settings) -> Wri
     """Return how the files of a run are written: the arguments of the request, or else the settings.
 
     Raises:
-        InvalidArguments: a separator, a flag, a time zone or a page size is invalid.
+        InvalidArguments: a separator, a flag, a time zone, a page size or a detail is invalid.
     """
     return WriteOptions(
         separator=_separator(arguments.get("csvSeparator")),
@@ -80,6 +90,8 @@ def parse_write_options(arguments: Mapping[str, Any], settings: Settings) -> Wri
         disarm=parse_flag("csvDisarm", arguments.get("csvDisarm")),
         zone=_zone(arguments.get("timeZone") or settings.time_zone),
         page="letter" if _page(arguments.get("pageSize") or settings.page_size) == "letter" else "a4",
+        detail=_detail(arguments.get("detail")),
+        labels=parse_flag("labels", arguments.get("labels")),
     )
 
 
@@ -124,6 +136,16 @@ def _zone(value: object) -> str:
         return zone_name(parse_zone(value))
     except UnknownZone as fault:
         raise InvalidArguments(f"The argument timeZone: {fault}.") from None
+
+
+def _detail(value: object) -> Detail:
+    match value.lower() if isinstance(value, str) else value:
+        case None | "" | "readable":
+            return "readable"
+        case "complete":
+            return "complete"
+        case _:
+            raise InvalidArguments(f"The argument detail must be readable or complete, not {str(value)[:60]!r}.")
 
 
 def _page(value: object) -> str:

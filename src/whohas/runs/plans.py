@@ -14,7 +14,8 @@ from typing import Any
 
 from whohas import __version__, reports
 from whohas.engine.sql import attributes_as_columns, inline_parameters
-from whohas.engine.statement import FileLayout, ResultColumn, Statement, TableFiles
+from whohas.engine.statement import FileLayout, Statement, TableFiles, columns_from_json, columns_to_json
+from whohas.engine.summary import EMPTY_SUMMARY, RowsSummary, SummaryDefinition
 from whohas.formats.base import WriteOptions
 from whohas.reports.base import ReportPart
 from whohas.search.index import index_versions
@@ -97,13 +98,17 @@ class RunPlan:
             "analyser": self.analyser,
             "late": self.late,
             "parts": [
-                {"name": part.name, **{name: getattr(part.statement, name) for name in _KEPT}, "columns": columns}
+                {
+                    "name": part.name,
+                    **{name: getattr(part.statement, name) for name in _KEPT},
+                    **columns_to_json(part.statement.columns),
+                    "summary": part.statement.summary.to_json(),
+                }
                 for part in self.parts
-                for columns in [[asdict(column) for column in part.statement.columns]]
             ],
             "files": {name: list(paths) for name, paths in self.files.items()},
             "views": {name: list(paths) for name, paths in self.views.items()},
-            "options": asdict(self.options),
+            **self.options.to_json(),
         }
 
     @staticmethod
@@ -114,7 +119,8 @@ class RunPlan:
                 ReportPart(
                     part["name"],
                     Statement(
-                        columns=tuple(ResultColumn(**column) for column in part["columns"]),
+                        columns=columns_from_json(part),
+                        summary=SummaryDefinition.from_json(part["summary"]) if "summary" in part else EMPTY_SUMMARY,
                         **{name: part[name] for name in _KEPT},
                     ),
                 )
@@ -122,7 +128,7 @@ class RunPlan:
             ),
             {name: tuple(paths) for name, paths in document["files"].items()},
             {name: tuple(paths) for name, paths in document["views"].items()},
-            WriteOptions(**document["options"]),
+            WriteOptions.from_json(document),
             document["planner"],
             document["analyser"],
             document["late"],
@@ -180,11 +186,13 @@ class RowsRecord:
         plan: the plan; None for a run of an earlier version that stored none.
         digest: the digest of the rows; None while the run is not over, and where none was stored.
         statement: the SQL of a run that was stored without a plan; empty otherwise.
+        summary: the summary of each part; None where none was computed yet.
     """
 
     plan: RunPlan | None = None
     digest: RowsDigest | None = None
     statement: str = ""
+    summary: tuple[RowsSummary, ...] | None = None
 
     @property
     def sql(self) -> str:

@@ -20,6 +20,7 @@ from whohas.audit.events import SYSTEM
 from whohas.db import locks
 from whohas.db.engine import UTCDateTime, insert_for
 from whohas.db.outbox import claimable_keys
+from whohas.engine.summary import RowsSummary
 from whohas.runs import audit_events, phase_totals, webhook_messages
 from whohas.runs.models import ACTIVE_STATES, Message, MessageLevel, Run, RunId, RunState
 from whohas.runs.plans import RowsDigest, RowsRecord, RunPlan
@@ -80,9 +81,9 @@ def insert_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
 
 
 def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
-    """Return the stored plan, digest and SQL of a run; an empty record where there is no such run."""
+    """Return the stored plan, digest, SQL and summary of a run; an empty record where there is no such run."""
     query = (
-        sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest)
+        sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest, run_plan.c.summary)
         .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
         .where(run.c.id == run_id)
     )
@@ -93,7 +94,14 @@ def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
         None if row.plan is None else RunPlan.from_json(row.plan),
         None if row.digest is None else RowsDigest.from_json(row.digest),
         row.statement,
+        None if row.summary is None else tuple(map(RowsSummary.from_json, row.summary)),
     )
+
+
+def set_summary(connection: sa.Connection, run_id: str, summary: Sequence[RowsSummary]) -> None:
+    """Store the summary of each part of a run; without effect on a run that was stored without a plan."""
+    documents = [part.to_json() for part in summary]
+    connection.execute(sa.update(run_plan).where(run_plan.c.run == run_id).values(summary=documents))
 
 
 def get_active(connection: sa.Connection, key: str) -> Run | None:
@@ -373,12 +381,13 @@ def finish(
     artefacts: Iterable[Artifact] = (),
     phase_facts: Sequence[Mapping[str, Any]] = (),
     digest: RowsDigest | None = None,
+    summary: Sequence[RowsSummary] | None = None,
 ) -> bool:
     """End a run that is still running on this attempt, and return whether it has ended in this state.
 
-    In the same transaction the digest of its rows is stored, webhook messages and the audit event are written, and its
-    phases are added to the totals. A repeated call, after a commit whose response was lost, returns True and changes
-    nothing. False where the run was cancelled or taken over.
+    In the same transaction the digest and the summary of its rows are stored, webhook messages and the audit event are
+    written, and its phases are added to the totals. A repeated call, after a commit whose response was lost, returns
+    True and changes nothing. False where the run was cancelled or taken over.
 
     Args:
         claimed: the run as this worker claimed it, which identifies the attempt.
@@ -389,6 +398,7 @@ def finish(
         artefacts: the finished files.
         phase_facts: see `phase_totals.add_phases`.
         digest: the digest of the rows; None where none was computed.
+        summary: the summary of each part; None where none was computed.
     """
     done = connection.execute(
         _update_running(claimed).values(
@@ -406,6 +416,8 @@ def finish(
         if digest is not None:
             its_plan = run_plan.c.run == claimed.id
             connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
+        if summary is not None:
+            set_summary(connection, claimed.id, summary)
         _write_end_events(connection, claimed.id)
         phase_totals.add_phases(connection, claimed.report_type, phase_facts)
         return True

@@ -25,6 +25,7 @@ from whohas.formats.base import WriteOptions
 from whohas.formats.registry import find_format
 from whohas.hints import ambiguous_id, closest_match, did_you_mean
 from whohas.plurals import pluralize
+from whohas.reports.columns import COLUMNS_ARGUMENT
 from whohas.reports.sources import incomplete_data_messages
 from whohas.runs import audit_events, repository, visibility
 from whohas.runs.models import Message, MessageLevel, Run, RunId, RunState
@@ -188,7 +189,7 @@ class Runs:
             self.settings.search_phrases,
             SearchLimits.from_settings(self.settings),
         )
-        plan = report.make_plan(request, read_catalog(snapshot))
+        plan = reports.plan_report(report, request, read_catalog(snapshot))
         files = parse_output_options(requested, self.settings, default_formats(report, plan, self.settings))
         normalised = {**plan.arguments, **files.arguments}
         run = Run(
@@ -479,7 +480,7 @@ def argument_names(report: reports.Report, *, legacy: bool = False) -> frozenset
     Args:
         legacy: whether to include those that are accepted without effect, because clients send them with every report.
     """
-    return frozenset((*report.arguments, *FILE_ARGUMENTS, *(_LEGACY if legacy else ())))
+    return frozenset((*report.arguments, COLUMNS_ARGUMENT, *FILE_ARGUMENTS, *(_LEGACY if legacy else ())))
 
 
 def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> tuple[Message, ...]:

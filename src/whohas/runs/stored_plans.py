@@ -185,7 +185,7 @@ def _planned(run: Run, warehouse: Warehouse, settings: Settings) -> tuple[report
         settings.search_phrases,
         SearchLimits.from_settings(settings),
     )
-    return report.make_plan(request, read_catalog(snapshot)), snapshot
+    return reports.plan_report(report, request, read_catalog(snapshot)), snapshot
 
 
 def _column_names(sql: str) -> list[str] | None:

@@ -46,6 +46,7 @@ run_plan = sa.Table(
     sa.Column("run", sa.String(32), sa.ForeignKey("run.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
     sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.RowsDigest`"),
+    sa.Column("summary", sa.JSON, comment="of each part, once it was computed; see `RowsSummary`"),
 )
 """The plan of each run and the digest of its rows. Not columns of `run`, whose rows are read at every poll and must be
 small."""

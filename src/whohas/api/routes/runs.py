@@ -1,4 +1,4 @@
-"""Routes for the SQL of a run, and for replaying a run to verify its rows; not in the published API.
+"""Routes for the SQL and the summary of a run, and for replaying a run to verify its rows; not in the published API.
 
 They are mounted under the prefix of live updates (`whohas.api.routes.events`).
 """
@@ -52,6 +52,29 @@ def get_statement(request: Request, id: str) -> Response:
     if prefers_media_type(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
         return JSONResponse(_statement(run, record), headers=headers)
     return PlainTextResponse(f"{record.runnable_sql}\n", headers=headers)
+
+
+@router.get(
+    "/{id}/summary",
+    **openapi.operation(
+        "runSummary",
+        summary="The summary of the rows of a run: key figures and breakdowns",
+        responses={
+            200: {
+                "description": "For each part of the run the number of its rows, key figures (`of` is the number of "
+                "which a figure is a share, or null) and breakdowns. Computed when it is first asked for, unless the "
+                "run made a file for people.",
+                "content": {_JSON: {}},
+            }
+        },
+    ),
+)
+def get_summary(request: Request, id: str) -> Response:
+    """Return the summary of a run that is over."""
+    services = services_of(request)
+    run = services.runs.get(validate_run_id(id), caller_of(request))
+    parts = services.on_demand.summarize(run)
+    return JSONResponse({"id": run.id, "parts": [part.to_json() for part in parts]})
 
 
 @router.post(

@@ -1,0 +1,21 @@
+"""Labels: the names of columns for people, made from their technical names."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_UNNAMED: Final = frozenset({"attributes"})
+"""Beginnings of technical names that say nothing to people."""
+
+
+def label_of(name: str) -> str:
+    """Return a label for a technical name: its words, the first with a capital letter.
+
+    Examples: `displayName` gives `Display name`, `source.name` gives `Source name`, and `attributes.city` gives `City`.
+    """
+    parts = [part for part in name.split(".") if part not in _UNNAMED] or [name]
+    words = [word if word.isupper() else word.lower() for part in parts for word in _WORD_STARTS.split(part) if word]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
