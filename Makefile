@@ -44,7 +44,7 @@ $(CURDIR)/.tools/bin/uv:
 		echo "$(PYTHON) has neither venv nor pip: install one of them (Debian: python3-venv), or uv itself"; exit 1; \
 	fi
 
-.venv/.ready: pyproject.toml uv.lock | $(UV)
+.venv/.ready: pyproject.toml client/pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --frozen --all-extras --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 	@touch $@
 
@@ -99,8 +99,8 @@ prose: .venv/.ready | $(VALE) ## check the English of documents, docstrings and 
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
 	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client" && $(RUN) coverage combine -q && $(RUN) coverage report
 
-wheel: .venv/.ready ## build the wheel into dist, install it into a new environment, and run a report with it
-	@rm -rf dist && $(UV) build --quiet && tools/check_wheel.sh dist/*.whl .venv/bin/python
+wheel: .venv/.ready ## build both wheels into dist, install them into new environments, and run a report with each
+	@rm -rf dist && $(UV) build --quiet --all-packages && tools/check_wheel.sh dist .venv/bin/python
 
 installed: .venv/.ready
 	@UV_PROJECT_ENVIRONMENT=$(INSTALLED) $(UV) sync --frozen --no-default-groups --python .venv/bin/python

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-_INIT = (Path(__file__).parent.parent / "src" / "whohas" / "__init__.py").read_text()
+_INIT = (Path(__file__).parent.parent / "client" / "src" / "whohas_client" / "__init__.py").read_text()
 
 project = "whohas"
 author = "whohas contributors"

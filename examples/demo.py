@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from whohas.client import Client
+from whohas_client import Client
 
 ROOT = Path(__file__).parent.parent
 HOME = ROOT / ".demo"
@@ -29,11 +29,11 @@ def main() -> None:
     print("\n2. Starting the server, and running the ACCOUNTS report through its HTTP API.")
     with serving(environment) as settings, Client(**settings) as client:
         started = time.monotonic()
-        run = client.start("ACCOUNTS", {"sourceName": SOURCE})
-        result = client.wait(run.id)
+        run = client.run("ACCOUNTS", source=SOURCE)
         (ROOT / "reports").mkdir(exist_ok=True)
-        path = client.download(run.id, "csv", ROOT / "reports" / f"{SOURCE} accounts.csv")
+        path = run.to(ROOT / "reports" / f"{SOURCE} accounts.csv")
         seconds = time.monotonic() - started
+        result = run.wait()
     print(f"   {result.rows} rows in {seconds:.2f} s, from the start to the saved file:")
     print(f"   {path.relative_to(ROOT)}")
     print(NEXT)

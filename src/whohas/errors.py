@@ -14,59 +14,37 @@
     └── Unavailable        a disk, a database or another dependency fails: 503
 
 A message says what was wrong, where, and what to do. `api.errors` maps the classes to HTTP responses; the command
-line prints the message and exits with 1 (2 for wrong usage).
+line prints the message and exits with 1 (2 for wrong usage). Server and client share all but WrongUsage, so they are
+defined in `whohas_client.errors`.
 """
 
 from __future__ import annotations
 
+from whohas_client.errors import (
+    Conflict,
+    Forbidden,
+    InvalidArguments,
+    NotFound,
+    QuotaExceeded,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    WhohasError,
+)
 
-class WhohasError(Exception):
-    """The base class of all errors that whohas raises on purpose."""
-
-    @property
-    def message(self) -> str:
-        return str(self)
-
-
-class InvalidArguments(WhohasError):
-    """Invalid input from the caller; the message names the part that is wrong and a correct form."""
-
-
-class TooLarge(InvalidArguments):
-    """A request body longer than `Settings.max_body_bytes`."""
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "InvalidArguments",
+    "NotFound",
+    "QuotaExceeded",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "WhohasError",
+    "WrongUsage",
+]
 
 
 class WrongUsage(InvalidArguments):
     """A command line that cannot be executed as typed; nothing was done."""
-
-
-class Unauthorized(WhohasError):
-    """No token, a forged or expired one, or client credentials that do not match."""
-
-
-class Forbidden(WhohasError):
-    """A valid caller without the scope that the operation needs."""
-
-
-class NotFound(WhohasError):
-    """No object with that id or name, or none that the caller may see."""
-
-
-class Conflict(WhohasError):
-    """The operation is valid, but the present state does not allow it."""
-
-
-class QuotaExceeded(WhohasError):
-    """A limit of the server is reached, such as the number of queued runs.
-
-    Attributes:
-        retry_after: whole seconds after which a retry may succeed.
-    """
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class Unavailable(WhohasError):
-    """A disk, a database or another dependency is missing, unreachable or failing."""

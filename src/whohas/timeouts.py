@@ -5,7 +5,7 @@ test evaluates each, and `docs/explanation` shows them. Values that follow from 
 can change (`settings.py`) have their defaults here.
 
 Not here: `cli.serve.THREAD_SWITCH_SECONDS` (a slice of processor time), `execution.digest` (a pause within one loop),
-and the timeouts of `whohas.client`, which also talks to other servers.
+and the timeouts of `whohas_client`, which also talks to other servers.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def blocks(language: str, title: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Machine:
-    """A folder in the place of a new machine: /opt, the folders of uv, and our wheel for pip and uv to find."""
+    """A folder in the place of a new machine: /opt, the folders of uv, and our wheels for pip and uv to find."""
 
     folder: Path
     variables: dict[str, str]
@@ -62,9 +62,10 @@ class Machine:
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
     folder = tmp_path_factory.mktemp("machine")
-    subprocess.run([uv, "build", "--quiet", "--wheel", "--out-dir", folder / "dist", ROOT], check=True)
-    # the page installs `whohas` by its name: this version comes from the folder, everything else from the index
-    (folder / "constraints.txt").write_text(f"whohas=={__version__}\n")
+    build = [uv, "build", "--quiet", "--wheel", "--all-packages", "--out-dir", folder / "dist", ROOT]
+    subprocess.run(build, check=True)
+    # the page installs `whohas` by its name: this version and its client come from the folder, all else from the index
+    (folder / "constraints.txt").write_text(f"whohas=={__version__}\nwhohas-client=={__version__}\n")
     variables = environment(folder / "home")
     variables |= {f"{program}_FIND_LINKS": str(folder / "dist") for program in ("PIP", "UV")}
     variables |= {f"{program}_CONSTRAINT": str(folder / "constraints.txt") for program in ("PIP", "UV")}

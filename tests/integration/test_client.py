@@ -11,9 +11,9 @@ import pytest
 
 from patience import PATIENCE_SECONDS
 from support import Server
-from whohas.client import AsyncClient, Client
 from whohas.contract import ReportResults
 from whohas.errors import InvalidArguments, NotFound, Unauthorized, Unavailable, WhohasError
+from whohas_client import AsyncClient, Client
 
 SOURCE = {"sourceName": "Active Directory"}
 Do = Callable[[Callable[[Any], Any]], Any]
@@ -136,7 +136,7 @@ def test_what_is_missing_in_the_environment_is_named() -> None:
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("whohas.client._protocol.RETRY_PAUSES", (0.01,))
+    monkeypatch.setattr("whohas_client._protocol.RETRY_PAUSES", (0.01,))
     with (
         Client("http://127.0.0.1:1", "a", "b") as client,
         pytest.raises(Unavailable, match=r"http://127.0.0.1:1 does not answer.*Is the server running"),

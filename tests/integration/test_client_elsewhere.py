@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from whohas.client import Client
 from whohas.errors import Conflict, Forbidden, NotFound, QuotaExceeded, TooLarge, Unauthorized, Unavailable, WhohasError
+from whohas_client import Client
 
 RUN = "ef38f94347e94562b5bb8424a56397d8"
 TOKEN = (200, {}, {"access_token": "t", "token_type": "bearer", "expires_in": 749})
@@ -154,7 +154,10 @@ def test_a_wait_ends_after_its_timeout(remote: Remote, client: Client) -> None:
         client.wait(RUN, timeout=0.2)
 
 
-def test_a_download_that_is_cut_short_leaves_nothing_behind(remote: Remote, client: Client, tmp_path: Path) -> None:
+def test_a_download_that_is_cut_short_leaves_nothing_behind(
+    remote: Remote, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whohas_client._protocol.RETRY_PAUSES", (0.0,))
     (tmp_path / "a.csv").write_text("yesterday's")
     remote.answers += [TOKEN, (200, {"Content-Length": "1000", "Connection": "close"}, b"id\n1\n")]
     with pytest.raises(Unavailable, match="cut short"):

@@ -211,6 +211,7 @@ def test_the_statement_and_a_replay_are_had_over_http(http: httpx2.Client, serve
     found = http.get(f"/whohas/runs/{run_id}/statement", headers={"Accept": "application/json"}).json()
     (statement,) = found["statements"]
     assert statement["parameters"].keys() == {"source"} and "$source" in statement["sql"]
+    assert statement["columns"][:2] == [{"name": "id", "type": "text"}, {"name": "nativeIdentity", "type": "text"}]
     assert found["digest"]["parts"][0]["rows"] == result["rows"]
     replay = http.post(f"/whohas/runs/{run_id}/replay").raise_for_status().json()
     assert (replay["same"], replay["reason"]) == (True, None)

@@ -15,12 +15,12 @@ import pytest
 import support
 from factories import publish
 from support import Server, result_when_over, serving, whohas
-from whohas.client import Client
 from whohas.engine.statement import ResultColumn, Statement, TableFiles
 from whohas.reports.base import Plan, ReportPart
 from whohas.runs.plans import resolve_at_snapshot
 from whohas.settings import load_settings
 from whohas.warehouse.store import Warehouse
+from whohas_client import Client
 
 FILE = """
 from whohas.engine.statement import ResultColumn, Statement

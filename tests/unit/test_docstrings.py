@@ -10,10 +10,11 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCES = Path(__file__).parents[2] / "src" / "whohas"
+ROOT = Path(__file__).parents[2]
 MODULES = {
-    ".".join(path.relative_to(SOURCES.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(SOURCES.rglob("*.py"))
+    ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in (ROOT / "src", ROOT / "client" / "src")
+    for path in sorted(folder.rglob("*.py"))
 }
 TREES = {path: ast.parse(path.read_text()) for path in MODULES.values()}
 OTHERS = frozenset(

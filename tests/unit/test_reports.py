@@ -6,6 +6,7 @@ has nothing; dora has an HR account, and her last processing failed. Nobody hold
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -141,3 +142,15 @@ def test_identity_errors_are_those_of_the_profile_on_that_source(snapshot: Snaps
 def test_an_unknown_authoritative_source_is_refused(snapshot: Snapshot) -> None:
     with pytest.raises(InvalidArguments, match=r"no source with the id 'x' \(argument authoritativeSource\)"):
         report_plan(snapshot, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "x"})
+
+
+def test_an_authoritative_source_may_be_named(snapshot: Snapshot) -> None:
+    def arguments(**given: str) -> Mapping[str, Any]:
+        return report_plan(snapshot, "IDENTITY_PROFILE_IDENTITY_ERROR", given).arguments
+
+    by_id = arguments(authoritativeSource="hr")
+    assert arguments(sourceName="People") == arguments(authoritativeSource="hr", sourceName="People") == by_id
+    with pytest.raises(InvalidArguments, match="make both name the same source"):
+        arguments(authoritativeSource="hr", sourceName="Directory")
+    with pytest.raises(InvalidArguments, match="There is no source named 'people'"):
+        arguments(sourceName="people")

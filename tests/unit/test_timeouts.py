@@ -11,17 +11,15 @@ import pytest
 
 import whohas
 from whohas import timeouts
-from whohas.client import _errors, _protocol
 from whohas.db.engine import create_engine
 from whohas.settings import Settings
+from whohas_client import _protocol, _responses
 
 SOURCES = Path(whohas.__file__).parent
 TIMES = {name: value for name, value in vars(timeouts).items() if name.endswith("_SECONDS")}
 ELSEWHERE = {
     ("auth/__init__.py", "DAY_SECONDS"),  # a unit
     ("cli/serve.py", "THREAD_SWITCH_SECONDS"),  # a slice of processor time
-    ("client/_protocol.py", "FIRST_POLL_SECONDS"),  # the client also talks to other servers
-    ("client/_protocol.py", "LONGEST_POLL_SECONDS"),
     ("execution/digest.py", "_WAIT_SECONDS"),  # a pause of one loop over one file
     ("reports/sources.py", "STALE_AFTER"),  # a rule about data
 }
@@ -86,9 +84,9 @@ def test_settings_have_their_times_from_here() -> None:
 
 def test_the_client_waits_as_long_as_a_server_asks() -> None:
     """The client has its own times, for it talks to other servers too."""
-    assert _errors.DEFAULT_RETRY_AFTER == timeouts.START_RETRY_SECONDS
-    assert timeouts.LOGIN_THROTTLE_WINDOW_SECONDS <= _errors.LONGEST_RETRY_AFTER
-    assert _protocol.LONGEST_POLL_SECONDS < _errors.DEFAULT_RETRY_AFTER
+    assert _responses.DEFAULT_RETRY_AFTER == timeouts.START_RETRY_SECONDS
+    assert timeouts.LOGIN_THROTTLE_WINDOW_SECONDS <= _responses.LONGEST_RETRY_AFTER
+    assert _protocol.LONGEST_POLL_SECONDS < _responses.DEFAULT_RETRY_AFTER
 
 
 def test_sqlite_is_as_patient_as_said(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "prose"
 EXEMPT = Path(__file__).parent / "exempt.txt"
 BAD = Path(__file__).parent / "bad.md"
-_PAGES = ("*.md", "docs/**/*.md", ".github/*.md", "examples/**/*.md", "bench/*.md")
+_PAGES = ("*.md", "docs/**/*.md", ".github/*.md", "examples/**/*.md", "bench/*.md", "client/*.md")
 _SENTENCE = re.compile(r"[A-Za-z][a-z']+ [a-z]+ [a-z]+")
 """A text with three words in a row is a message; others are names, keys and formats."""
 
@@ -27,7 +27,8 @@ _SENTENCE = re.compile(r"[A-Za-z][a-z']+ [a-z]+ [a-z]+")
 def main() -> int:
     vale = sys.argv[1]
     CACHE.mkdir(parents=True, exist_ok=True)
-    sources = {str(_extract(path)): str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").rglob("*.py"))}
+    modules = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "client" / "src").rglob("*.py")])
+    sources = {str(_extract(path)): str(path.relative_to(ROOT)) for path in modules}
     pages = {str(path): str(path.relative_to(ROOT)) for pattern in _PAGES for path in sorted(ROOT.glob(pattern))}
     names = {**sources, **pages, str(BAD): str(BAD.relative_to(ROOT))}
     done = subprocess.run(

@@ -1,24 +1,22 @@
 """Request and response bodies of the published Reports Data Extraction API, as Pydantic models without behaviour.
 
-`reports` has the bodies of the report operations, `tasks` those of the task-status API, `tokens` those of the OAuth
-endpoints, `errors` those of error responses. Field names are the contract's, in camelCase.
+`reports` has the enumerations of the report operations, `tasks` the bodies of the task-status API, `tokens` those of
+the OAuth endpoints, `errors` those of error responses. Bodies that the client parses too are in
+`whohas_client.contract`. Field names are the contract's, in camelCase.
 """
 
 from whohas.contract.errors import ErrorMessage, ErrorResponse, TokenError, TooManyRequests
-from whohas.contract.reports import (
-    CompletionStatus,
-    FileFormat,
+from whohas.contract.reports import CompletionStatus, FileFormat, ReportType, ResultStatus, TaskType
+from whohas.contract.tokens import OAuthEndpoints
+from whohas_client.contract import (
     ReportDetails,
     ReportResults,
-    ReportType,
-    ResultStatus,
     TaskMessage,
     TaskResultDetails,
     TaskReturn,
-    TaskType,
+    TokenResponse,
     WireTime,
 )
-from whohas.contract.tokens import OAuthEndpoints, TokenResponse
 
 __all__ = [
     "CompletionStatus",

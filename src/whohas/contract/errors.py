@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from whohas.contract.reports import WireModel
+from whohas_client.contract import WireModel
 
 
 class ErrorMessage(WireModel):

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, StrictInt
 
-from whohas.contract.reports import WireModel, WireTime
+from whohas_client.contract import WireModel, WireTime
 
 
 class TaskCompletion(StrEnum):

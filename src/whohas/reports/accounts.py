@@ -19,7 +19,7 @@ from whohas.reports.summaries import (
     share,
     stale_figure,
 )
-from whohas.warehouse.catalog import Catalog, CatalogSource
+from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
     ResultColumn("id", "text", "The account's id.", label="Account id", section="Account", readable="never"),
@@ -94,7 +94,7 @@ MAX_COLUMNS: Final = 16_384
 
 
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
-    source = _source(request, catalogue)
+    source = sources.find_source(request, "application", catalogue)
     fixed = {column.name for column in _COLUMNS}
     # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
     attributes = [
@@ -155,19 +155,6 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
         ),
         messages=sources.stale_sources_messages([source], request.now),
     )
-
-
-def _source(request: ReportRequest, catalogue: Catalog) -> CatalogSource:
-    application, name = request.text_argument("application"), request.text_argument("sourceName")
-    if application is None:
-        return sources.find_source_by_name(name or "", catalogue, "application")
-    source = sources.find_source_by_id(application, "application", catalogue, like=name)
-    if name is not None and name != source.name:
-        raise InvalidArguments(
-            f"application {application!r} is the source {source.name!r}, but sourceName says {name!r}. "
-            "Leave sourceName out or make both name the same source."
-        )
-    return source
 
 
 _SUMMARY = SummaryDefinition(

@@ -59,9 +59,7 @@ _SUMMARY = SummaryDefinition(
 
 
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
-    source = sources.find_source_by_id(
-        request.text_argument("authoritativeSource") or "", "authoritativeSource", catalogue
-    )
+    source = sources.find_source(request, "authoritativeSource", catalogue)
     return Plan(
         arguments={"authoritativeSource": source.id},
         statement=Statement(
@@ -78,7 +76,12 @@ REPORT = Report(
     type="IDENTITY_PROFILE_IDENTITY_ERROR",
     name="Identity Profile Identity Error Report",
     description="The identities of one authoritative source's profile whose last processing failed, and why.",
-    arguments={"authoritativeSource": "The id of the authoritative source of the identity profile."},
+    arguments={
+        "authoritativeSource": "The id of the authoritative source of the identity profile. Required unless sourceName "
+        "is given.",
+        "sourceName": "The source's name, which is sufficient if it is unique. If authoritativeSource is given too, "
+        "both must mean the same source.",
+    },
     columns=_COLUMNS,
     make_plan=_plan,
     summary=_SUMMARY,

@@ -24,7 +24,7 @@ PUBLISHED_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "ACCOUNTS": ("application", "sourceName"),
     "IDENTITIES": (),
     "IDENTITIES_DETAILS": (),
-    "IDENTITY_PROFILE_IDENTITY_ERROR": ("authoritativeSource",),
+    "IDENTITY_PROFILE_IDENTITY_ERROR": ("authoritativeSource", "sourceName"),
     "ORPHAN_IDENTITIES": (),
     "SEARCH_EXPORT": ("query",),
     "UNCORRELATED_ACCOUNTS": (),

@@ -9,7 +9,7 @@ from typing import Final
 
 from whohas.errors import InvalidArguments
 from whohas.plurals import pluralize
-from whohas.reports.base import Message, MessageLevel, Plan
+from whohas.reports.base import Message, MessageLevel, Plan, ReportRequest
 from whohas.warehouse.catalog import Catalog, CatalogSource
 from whohas.warehouse.schema import TABLES
 from whohas.warehouse.store import LoadLoss
@@ -92,6 +92,27 @@ def _gap(rejected: int, emptied: int) -> str:
         if count
     ]
     return ", ".join(parts)
+
+
+def find_source(request: ReportRequest, id_argument: str, catalogue: Catalog) -> CatalogSource:
+    """Return the source that a request names by its id, by its name (`sourceName`), or by both.
+
+    Args:
+        id_argument: the name of the report's argument with the id, such as `application`.
+
+    Raises:
+        InvalidArguments: there is no such source, several have the name, or id and name are of different sources.
+    """
+    id, name = request.text_argument(id_argument), request.text_argument("sourceName")
+    if id is None:
+        return find_source_by_name(name or "", catalogue, id_argument)
+    source = find_source_by_id(id, id_argument, catalogue, like=name)
+    if name is not None and name != source.name:
+        raise InvalidArguments(
+            f"{id_argument} {id!r} is the source {source.name!r}, but sourceName says {name!r}. "
+            "Leave sourceName out or make both name the same source."
+        )
+    return source
 
 
 def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | None = None) -> CatalogSource:

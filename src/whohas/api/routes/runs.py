@@ -5,6 +5,7 @@ They are mounted under the prefix of live updates (`whohas.api.routes.events`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,7 +15,9 @@ from whohas.api import openapi
 from whohas.api.dependencies import caller_of, services_of
 from whohas.api.negotiation import prefers_media_type
 from whohas.api.requests import validate_run_id
+from whohas.engine.statement import ResultColumn
 from whohas.execution.on_demand import ReplayResult
+from whohas.formats.column_names import unique_column_names
 from whohas.runs.models import Run
 from whohas.runs.plans import RowsDigest, RowsRecord
 
@@ -33,8 +36,8 @@ router = APIRouter(tags=["Records"])
         responses={
             200: {
                 "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
-                "application/json` each statement with its parameters, the snapshot, the version that planned the run, "
-                "and the digest of its rows.",
+                "application/json` each statement with its parameters and columns (their names in typed files and "
+                "their types), the snapshot, the version that planned the run, and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
             }
         },
@@ -98,9 +101,17 @@ def replay_run(request: Request, id: str) -> Response:
 def _statement(run: Run, record: RowsRecord) -> dict[str, Any]:
     plan = record.plan
     statements = (
-        [{"name": part.name, "sql": part.statement.sql, "parameters": part.statement.parameters} for part in plan.parts]
+        [
+            {
+                "name": part.name,
+                "sql": part.statement.sql,
+                "parameters": part.statement.parameters,
+                "columns": _columns(part.statement.columns),
+            }
+            for part in plan.parts
+        ]
         if plan
-        else [{"name": "", "sql": record.statement, "parameters": None}]
+        else [{"name": "", "sql": record.statement, "parameters": None, "columns": None}]
     )
     return {
         "id": run.id,
@@ -110,6 +121,12 @@ def _statement(run: Run, record: RowsRecord) -> dict[str, Any]:
         "statements": statements,
         "digest": _digest(record.digest),
     }
+
+
+def _columns(columns: Sequence[ResultColumn]) -> list[dict[str, str]]:
+    """Return the name of each column in typed files (JSON, Parquet), and its type."""
+    names = unique_column_names(columns)
+    return [{"name": name, "type": column.type} for name, column in zip(names, columns, strict=True)]
 
 
 def _replay(replay: ReplayResult) -> dict[str, Any]:

@@ -1,13 +1,16 @@
-"""Mapping of HTTP error responses to the errors of `whohas.errors`, with the server's message and tracking id."""
+"""Mapping of HTTP error responses to the errors of this package, with the server's message and tracking id."""
 
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 import httpx2
 
-from whohas.errors import (
+from whohas_client.errors import (
     Conflict,
     Forbidden,
     InvalidArguments,
@@ -47,9 +50,21 @@ def error_for_response(response: httpx2.Response) -> WhohasError:
 
 
 def retry_after(response: httpx2.Response) -> int:
-    """Return how long to wait, from the header `Retry-After`: at most 300 seconds, and 5 if it is missing or a date."""
+    """Return how many seconds to wait, from the header `Retry-After`: at most 300, and 5 if it is missing or malformed.
+
+    The header has a number of seconds or a date.
+    """
     header = response.headers.get("retry-after", "")
-    return min(int(header), LONGEST_RETRY_AFTER) if header.isdecimal() else DEFAULT_RETRY_AFTER
+    if header.isdecimal():
+        seconds = int(header)
+    else:
+        try:
+            date = parsedate_to_datetime(header)
+        except ValueError:
+            return DEFAULT_RETRY_AFTER
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        seconds = max(0, math.ceil((date - datetime.now(UTC)).total_seconds()))
+    return min(seconds, LONGEST_RETRY_AFTER)
 
 
 def _text_and_id(response: httpx2.Response) -> tuple[str, str]:

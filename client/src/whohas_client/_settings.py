@@ -1,0 +1,145 @@
+"""The server and the credentials of a client: from arguments, the environment, or a profile of `config.yaml`.
+
+The variables and the file are those of the official SDKs and of the SailPoint command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from whohas_client.errors import InvalidArguments
+
+VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
+
+CONFIG_FILE = Path(".sailpoint") / "config.yaml"
+"""The file of profiles, below the home folder of the user."""
+
+_KEYS = ("baseurl", "pat.clientid", "pat.clientsecret")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The address of a server, and the client that calls it.
+
+    Attributes:
+        base_url: the URL of the server, such as `https://acme.api.identitynow.com`.
+        client_id: the id of the API client.
+        client_secret: its secret; not shown in the `repr`.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.base_url.startswith(("http://", "https://")):
+            raise InvalidArguments(f"base_url is {self.base_url!r}; it must begin with http:// or https://.")
+
+
+def find_credentials(
+    base_url: str | None, client_id: str | None, client_secret: str | None, profile: str | None
+) -> Credentials:
+    """Return the credentials from the first of these: the arguments, the profile, the environment, the active profile.
+
+    Args:
+        base_url: together with `client_id` and `client_secret`, or None.
+        profile: the name of a profile of `config.yaml`, or None.
+
+    Raises:
+        InvalidArguments: only some of the arguments are given, a variable or a key of the profile is missing, or there
+            are no credentials in any of these places.
+    """
+    given = {"base_url": base_url, "client_id": client_id, "client_secret": client_secret}
+    missing = [name for name, value in given.items() if not value]
+    if base_url and client_id and client_secret:
+        if profile is not None:
+            raise InvalidArguments("Pass either a profile or base_url, client_id and client_secret, not both.")
+        return Credentials(base_url, client_id, client_secret)
+    if len(missing) < len(given):
+        raise InvalidArguments(
+            f"{' and '.join(missing)} must be passed too: credentials of the environment are not sent to a server "
+            "that is named elsewhere. Pass base_url, client_id and client_secret, or none of them."
+        )
+    if profile is not None:
+        return read_profile(profile)
+    if any(os.environ.get(name) for name in VARIABLES):
+        return read_environment(None)
+    path = Path.home() / CONFIG_FILE
+    if path.exists():
+        return read_profile(None)
+    raise InvalidArguments(
+        f"No server is known. Set {', '.join(VARIABLES)} in the environment, write a profile to {path}, or pass "
+        "base_url, client_id and client_secret. `whohas serve --dev` writes a file dev.env to source."
+    )
+
+
+def read_environment(environ: Mapping[str, str] | None) -> Credentials:
+    """Return the credentials in the environment variables.
+
+    Args:
+        environ: the variables; None for the environment of the process.
+
+    Raises:
+        InvalidArguments: a variable is missing; the message names it.
+    """
+    environ = os.environ if environ is None else environ
+    missing = [name for name in VARIABLES if not environ.get(name)]
+    if missing:
+        raise InvalidArguments(
+            f"{', '.join(missing)} must be set in the environment. "
+            "`whohas serve --dev` writes a file dev.env to source."
+        )
+    return Credentials(*(environ[name] for name in VARIABLES))
+
+
+def read_profile(name: str | None, path: Path | None = None) -> Credentials:
+    """Return the credentials of a profile (`environments` in the file).
+
+    Args:
+        name: the name of the profile; None for the active one (`activeenvironment`).
+        path: the file; None for `~/.sailpoint/config.yaml`.
+
+    Raises:
+        InvalidArguments: the file cannot be read, or has no such profile, or the profile lacks a key.
+    """
+    path = path or Path.home() / CONFIG_FILE
+    content = _read(path)
+    profiles = {str(key).lower(): value for key, value in _mapping(content.get("environments")).items()}
+    name = name or str(content.get("activeenvironment") or "default")
+    if name.lower() not in profiles:
+        known = ", ".join(profiles) or "none"
+        raise InvalidArguments(f"{path} has no profile {name!r}. Its profiles are: {known}.")
+    profile = _lower(_mapping(profiles[name.lower()]))
+    pat = _lower(_mapping(profile.get("pat")))
+    values = (profile.get("baseurl"), pat.get("clientid"), pat.get("clientsecret"))
+    missing = [key for key, value in zip(_KEYS, values, strict=True) if not value]
+    if missing:
+        raise InvalidArguments(
+            f"The profile {name!r} of {path} lacks {', '.join(missing)}. Write it there (newer versions of the "
+            f"SailPoint command line keep secrets in the keyring of the system), or set {', '.join(VARIABLES)}."
+        )
+    return Credentials(*map(str, values))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # parsing takes longer to import than most scripts need; only users of profiles wait for it
+    import yaml
+
+    try:
+        return _lower(_mapping(yaml.safe_load(path.read_text())))
+    except OSError as error:
+        raise InvalidArguments(f"{path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidArguments(f"{path} is not YAML: {error}") from None
+
+
+def _mapping(value: object) -> dict[Any, Any]:
+    return cast("dict[Any, Any]", value) if isinstance(value, dict) else {}
+
+
+def _lower(mapping: dict[Any, Any]) -> dict[str, Any]:
+    return {str(key).lower(): value for key, value in mapping.items()}
