@@ -2,8 +2,8 @@
 
 A `Runner` has one thread, which runs the tasks that are due one after another and sleeps until the next is due. Tasks
 that are due at the same time share a wakeup, so an idle process wakes up only as often as its most frequent task.
-Slow tasks (`apart=True`) get a separate thread for each call. A task that must never wait for another one needs its
-own `Runner`.
+Slow tasks (`in_own_thread=True`) get a separate thread for each call. A task that must never wait for another one needs
+its own `Runner`.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ class Runner:
     """A thread that runs periodic tasks until it is stopped; `running` starts and stops one as a context.
 
     Args:
-        name: of the thread.
+        name: the name of the thread.
+        tasks: the tasks; of those due at the same time, the first in this order runs first.
     """
 
     def __init__(self, name: str, tasks: Sequence[PeriodicTask]) -> None:
@@ -200,7 +201,7 @@ def running(
     """Run periodic tasks until the context ends.
 
     Args:
-        name: of the thread.
+        name: the name of the thread.
         stop_seconds: how long the end of the context waits for calls in progress.
     """
     runner = Runner(name, tasks)

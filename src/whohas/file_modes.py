@@ -100,7 +100,9 @@ def restrict_home(home: Path, *, group: bool) -> PermissionChanges:
                 else:
                     _close(inside, done)
     except OSError as error:
-        done.faults.append(f"{error.filename or home} cannot be looked at: {error.strerror}.")
+        done.faults.append(
+            f"{error.filename or home} cannot be read: {error.strerror}. Give it to the user of this process."
+        )
     return done
 
 
@@ -156,7 +158,9 @@ def restrict_all_files(home: Path, done: PermissionChanges, *, group: bool) -> P
     try:
         _everything(home, group, done)
     except OSError as error:
-        done.faults.append(f"{error.filename or home} cannot be looked at: {error.strerror}.")
+        done.faults.append(
+            f"{error.filename or home} cannot be read: {error.strerror}. Give it to the user of this process."
+        )
     return done
 
 

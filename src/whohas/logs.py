@@ -50,7 +50,8 @@ def configure_logs(level: str) -> None:
     Changes the logging configuration and the exception hooks of the whole process.
 
     Args:
-        level: the lowest level to log: `debug`, `info`, `warning` or `error`.
+        level: the lowest level to log: `debug`, `info`, `warning` or `error`. The loggers in `LOWEST_LEVELS` log
+            nothing below the level that it gives them.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -79,7 +80,7 @@ def configure_logs(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(level.upper())
     for name, lowest in LOWEST_LEVELS.items():
-        logging.getLogger(name).setLevel(lowest)
+        logging.getLogger(name).setLevel(max(lowest, root.level))
     logging.captureWarnings(True)
     sys.excepthook = _end_of_process
     threading.excepthook = _end_of_thread
@@ -143,4 +144,4 @@ LOWEST_LEVELS = {
     "httpx2": logging.WARNING,
     "httpcore2": logging.WARNING,
 }
-"""Third-party loggers that are too noisy, and the lowest level that is logged of each."""
+"""Third-party loggers that are too noisy, and the level below which each logs nothing."""

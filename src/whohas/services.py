@@ -145,7 +145,8 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
     """Open an installation; create its home folder, database schema and signing keys if they are missing.
 
     Args:
-        serving: whether this is a long-running process (a server or worker); see `Settings.make_home`.
+        serving: whether this is a long-running process (a server or worker). It checks the permissions of all files in
+            the home folder in the background; others check the topmost folders, and the rest only if those are wrong.
 
     Raises:
         InvalidArguments: a setting names an unknown report or format, or a package that is not installed is needed.

@@ -396,7 +396,7 @@ class Settings(BaseSettings):
     @classmethod
     def _readable(cls, value: Path | None) -> Path | None:
         if value is not None and not os.access(value, os.R_OK):
-            raise ValueError(f"{value} is not there or cannot be read")
+            raise ValueError(f"{value} is not there or cannot be read; name a file that the user of whohas may read")
         return value
 
     @field_validator("home")
@@ -407,7 +407,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _both_of_tls(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key are needed together")
+            raise ValueError("tls_certificate and tls_key are needed together; set both or neither")
         return self
 
     @classmethod
@@ -427,7 +427,9 @@ class Settings(BaseSettings):
             else (Path(home) if home else user_data_path("whohas", appauthor=False)) / "whohas.toml"
         )
         if named and not path.is_file():
-            raise InvalidArguments(f"WHOHAS_CONFIG names {path}, and there is no such file.")
+            raise InvalidArguments(
+                f"WHOHAS_CONFIG names {path}, and there is no such file. Create it, or correct the path."
+            )
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     def make_home(self, *, serving: bool = False) -> None:
@@ -514,4 +516,4 @@ def load_settings(**overrides: Any) -> Settings:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise InvalidArguments(f"The settings are wrong. {faults}.") from None
     except ValueError as error:  # the file is not valid TOML
-        raise InvalidArguments(f"The settings file cannot be read: {error}.") from None
+        raise InvalidArguments(f"The settings file cannot be read: {error}. Correct it; it is in TOML.") from None

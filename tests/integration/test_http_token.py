@@ -142,6 +142,15 @@ def test_basic_credentials_that_are_none_are_a_401(server: Server, pair: str) ->
     assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
 
 
+def test_a_401_names_basic_to_a_client_that_used_it(server: Server, fields: dict[str, str]) -> None:
+    wrong = {**fields, "client_secret": "wrong"}
+    challenged = basic(f"{server.url}/oauth/token", wrong)
+    assert challenged.status_code == 401
+    assert challenged.headers["WWW-Authenticate"] == 'Basic realm="whohas", charset="UTF-8"'
+    assert challenged.headers["Cache-Control"] == "no-store"
+    assert "WWW-Authenticate" not in urlencoded(f"{server.url}/oauth/token", wrong).headers
+
+
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
@@ -188,7 +197,8 @@ def test_a_token_of_a_client_revoked_meanwhile_is_refused(server: Server) -> Non
     refused = asking.get(f"{server.url}/oauth/info", headers=headers)
     assert (refused.status_code, refused.json()["error"]) == (
         401,
-        "JWT validation failed: its client 'short lived' was revoked.",
+        "JWT validation failed: its client 'short lived' was revoked. Use another client of this server (`whohas client "
+        "create`).",
     )
     assert asking.post(f"{server.url}/oauth/token", data=form).status_code == 401
     listed = _out(whohas(server.home, "client", "list"))

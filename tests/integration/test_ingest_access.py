@@ -239,7 +239,10 @@ def test_an_access_profile_is_held_where_all_its_entitlements_are(rig: Rig) -> N
     assert held(rig, "ACCESS_PROFILE") == {("p", "Ledger work")}
     assert (row(rig, "p", "ap")["standalone"], row(rig, "p", "ap")["requestable"]) == (True, True)
     assert (row(rig, "p", "post")["standalone"], row(rig, "q", "post")["standalone"]) == (False, True)
-    assert rig.report.warnings == ("1 access profile lists no entitlements, so that no holders can be derived.",)
+    assert rig.report.warnings == (
+        "1 access profile lists no entitlements, so that no holders can be derived. "
+        "Load a file of access profiles with their entitlements.",
+    )
 
 
 def test_an_access_profile_completes_and_comes_apart(rig: Rig) -> None:

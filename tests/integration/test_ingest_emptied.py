@@ -54,7 +54,9 @@ def test_a_column_that_became_empty_is_named(rig: Rig, cells: str, column: str, 
     rig.write(**hr(*(cells.replace("1,Ann", start) for start in ("1,Ann", "2,Bob", "3,Eve"))))
     rig.load(".")
     had = f"{count} rows had one"
-    assert emptied(rig) == [f"HR: the column {column!r} has no value any more in 3 rows; {had} before this load."]
+    assert emptied(rig) == [
+        f"HR: the column {column!r} has no value any more in 3 rows; {had} before this load. Check the export."
+    ]
     rig.load(".")
     assert emptied(rig) == []
 

@@ -103,7 +103,7 @@ def test_a_document_without_its_manager_is_noted(rig: Rig) -> None:
     people = [{"id": "p1", "name": "ann", "manager": {"id": "p9", "name": "zoe"}}, {"id": "p2", "name": "bob"}]
     rig.write(**{"identities.json": json.dumps(people)})
     (warning,) = rig.load(".").warnings
-    assert warning == "1 identity has a manager that no identity is: 'p9'."
+    assert warning == "1 identity has a manager that no identity is: 'p9'. Load the identities of these managers."
     assert managers(rig) == {"ann": ("zoe", ""), "bob": ("", "")}
 
 

@@ -45,7 +45,7 @@ def test_a_rule_with_an_attribute_nobody_has_gets_a_note(rig: Rig) -> None:
     (note,) = badges(rig, 'identity = "attributes.mail"\n', "1,ann@x\n2,bob@x\n3,cyd@x\n")
     assert note == (
         "0 of 3 accounts of 'Badges' are correlated: their Mail (such as 'ann@x' and 'bob@x') is compared with "
-        "attributes.mail, which no identity has."
+        "attributes.mail, which no identity has. Set correlation.identity to what identities have."
     )
 
 
@@ -53,7 +53,7 @@ def test_a_rule_that_correlates_nobody_shows_values_of_both_sides(rig: Rig) -> N
     (note,) = badges(rig, 'identity = "email"\n', "1,zoe@x\n")
     assert note == (
         "0 of 1 account of 'Badges' are correlated: their Mail (such as 'zoe@x') is the email of no one identity; "
-        "identities have (such as 'ann@x' and 'bob@x') there."
+        "identities have (such as 'ann@x' and 'bob@x') there. Check correlation.account and correlation.identity."
     )
 
 
@@ -63,7 +63,10 @@ def test_a_rule_that_correlates_some_is_not_noted(rig: Rig) -> None:
 
 def test_a_rule_without_values_is_noted(rig: Rig) -> None:
     (note,) = badges(rig, 'identity = "email"\n', "1,\n2,\n")
-    assert note == "0 of 2 accounts of 'Badges' are correlated: none of them has a value of Mail."
+    assert (
+        note
+        == "0 of 2 accounts of 'Badges' are correlated: none of them has a value of Mail. Check the export, or set correlation.account."
+    )
 
 
 def test_a_rule_before_there_are_identities_is_noted(rig: Rig) -> None:
@@ -98,7 +101,7 @@ def test_accounts_of_identities_that_are_not_there_are_noted(rig: Rig) -> None:
     accounts = [{"id": f"a{n}", "nativeIdentity": f"a{n}", "sourceId": "ad", "identityId": f"p{n}"} for n in range(6)]
     rig.write(**{"identities.json": PEOPLE, "accounts.json": json.dumps(accounts)})
     (note,) = rig.load(".").warnings
-    assert note == "4 accounts have an identity that is not there: 'p0', 'p3', 'p4'."
+    assert note == "4 accounts have an identity that is not there: 'p0', 'p3', 'p4'. Load the identities."
 
 
 def test_an_authoritative_source_without_identities_is_noted(rig: Rig) -> None:
@@ -106,14 +109,20 @@ def test_an_authoritative_source_without_identities_is_noted(rig: Rig) -> None:
     accounts = json.dumps([{"id": "a", "nativeIdentity": "a", "sourceId": "hr"}])
     rig.write(**{"sources.json": sources, "accounts.json": accounts, "identities.json": PEOPLE})
     (note,) = rig.load(".").warnings
-    assert note == "The source 'HR' is authoritative, and none of its accounts (1) has an identity."
+    assert note == (
+        "The source 'HR' is authoritative, and none of its accounts (1) has an identity. "
+        "Load its accounts with a mapping that has source.authoritative, or load the identities."
+    )
 
 
 def test_an_authoritative_mapping_without_accounts_is_noted(rig: Rig) -> None:
     mapping = '[source]\nname = "HR"\nauthoritative = true\n[entitlements]\nfile = "e.csv"\n[entitlements.columns]\n'
     rig.write(**{"hr.toml": f'{mapping}value = "Group"\n', "e.csv": "Group\nA\n"})
     (note,) = rig.load(".").warnings
-    assert note == "hr.toml: source.authoritative lets accounts make identities, and there is no [accounts]."
+    assert note == (
+        "hr.toml: source.authoritative lets accounts make identities, and there is no [accounts]. "
+        "Add it, or remove source.authoritative."
+    )
 
 
 def test_memberships_that_are_all_rejected_are_noted(rig: Rig) -> None:
@@ -126,7 +135,9 @@ def test_memberships_that_are_all_rejected_are_noted(rig: Rig) -> None:
         }
     )
     (note,) = rig.load(".").warnings
-    assert note == "Not one row of m.csv (2 in all) could be loaded: nobody holds what it names."
+    assert note == (
+        "Not one row of m.csv (2 in all) could be loaded: nobody holds what it names. See the rejected rows."
+    )
 
 
 def test_each_attribute_that_a_mapping_names_must_be_there(rig: Rig) -> None:

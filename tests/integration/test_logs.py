@@ -46,6 +46,18 @@ def test_every_line_is_json(code: str) -> None:
         assert {"event", "level", "timestamp"} <= line.keys()
 
 
+@pytest.mark.parametrize(("level", "logged"), [("info", ["warning", "error"]), ("error", ["error"])])
+def test_noisy_libraries_keep_to_the_level_of_the_log(level: str, logged: list[str]) -> None:
+    code = "for level in (20, 30, 40): logging.getLogger('httpx2').log(level, 'sent')"
+    done = subprocess.run(
+        [sys.executable, "-c", BEGIN.replace("info", level) + code],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == logged
+
+
 def test_a_thread_that_ends_by_a_fault_is_named() -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + BY_WHOM["a thread"]], capture_output=True, text=True, timeout=PATIENCE_SECONDS

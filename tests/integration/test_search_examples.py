@@ -213,6 +213,7 @@ def test_an_example_finds_other_documents(corpus: Corpus, index: str, query: str
         ("requestable:a OR inactive:perhaps", 18, "inactive is true or false"),
         ("created:20*", 1, "wildcards"),
         ("name:/a(/", 1, "the regular expression ends too early"),
+        ("name:/a~b/", 1, "the regular expression has ~ (not), which cannot be run"),
         ("name:/~a/", 1, "write NOT before the condition"),
         ("name:/a&b/", 1, "joined by AND"),
         ("name:/<1-9>/", 1, "write the digits"),

@@ -63,6 +63,14 @@ def test_a_run_without_its_folder_fails_with_the_reason(bench: Bench) -> None:
     assert "The system refused a file" in failure(bench.carry_out(run))
 
 
+def test_a_run_without_a_fork_server_fails_with_the_reason(home: Path, database_url: str) -> None:
+    bench = Bench(home, database_url, ForkServer(command=(sys.executable, "-c", "")))
+    assert failure(bench.carry_out(bench.start())) == (
+        "The process that forks children ended unexpectedly, perhaps for lack of memory. Correct that on the server, and "
+        "start the report again."
+    )
+
+
 def test_a_file_that_somebody_removed_is_told_as_such(bench: Bench) -> None:
     done = bench.carry_out(bench.start())
     bench.runs.path(*bench.runs.get_artifact(done.id, "csv")).unlink()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.api.requests import parse_object
+from whohas.api.requests import parse_object, parse_value
 from whohas.errors import InvalidArguments
 
 
@@ -20,6 +20,13 @@ def test_a_utf8_body_is_read_with_or_without_a_mark() -> None:
 
 def test_a_body_that_is_not_utf8_is_read_as_latin1() -> None:
     assert parse_object('{"a": "é"}'.encode("latin-1")) == {"a": "é"}
+
+
+def test_an_empty_body_says_which_value_is_needed() -> None:
+    with pytest.raises(InvalidArguments, match=r"^The body is empty\. It must be a JSON object\.$"):
+        parse_object(b"")
+    with pytest.raises(InvalidArguments, match=r"^The body is empty\. It must be JSON\.$"):
+        parse_value(b"")
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,9 @@ def test_a_header_without_line_end_is_a_header(rig: Rig) -> None:
     alone = rig.load(".").warnings
     rig.write(**{"in.csv": "uid,name,groups\n"})
     assert alone == rig.load(".").warnings
-    assert "in.csv has no accounts: the source is now without any." in " ".join(alone).replace("source 'HR'", "source")
+    assert "in.csv has no accounts: the source is now without any. Load a file that has them." in " ".join(
+        alone
+    ).replace("source 'HR'", "source")
 
 
 @pytest.mark.parametrize(

@@ -135,10 +135,12 @@ class ReportResults(WireModel):
 class TokenResponse(WireModel):
     """An access token with its lifetime, its scopes and its holder.
 
-    Clients need the first three keys; some also read the other ones, which are those of the published service.
+    All clients read `access_token`, `token_type` and `expires_in`; some also read the other keys, which are those of
+    the published service.
 
     Attributes:
         access_token: the token itself, a JSON Web Token.
+        token_type: always `bearer`.
         expires_in: the lifetime of the token in seconds.
         scope: the scopes of the token, separated by spaces.
         tenant_id: the name of the organisation (WHOHAS_ORG), as `org` is.

@@ -12,7 +12,10 @@ from whohas.auth import Caller
 
 
 def request_actor(request: Request) -> Actor:
-    """Return the actor of a request for audit events: the caller, `unknown` before authentication, and the address."""
+    """Return the actor of a request for audit events: the caller, the address of the peer and the tracking id.
+
+    Without an authenticated caller, the kind of the actor is `unknown`.
+    """
     return actor_of(request.scope)
 
 
@@ -27,7 +30,10 @@ def remember_claim(request: Request, tried: str) -> None:
 
 
 def actor_of(scope: Scope) -> Actor:
-    """Return the actor of a request from its ASGI scope."""
+    """Return the actor of a request, as `request_actor` does, from its ASGI scope.
+
+    The scope's state must have the tracking id, which `RequestIdMiddleware` sets.
+    """
     state = scope["state"]
     address = str(scope["client"][0]) if scope.get("client") else ""
     tracking_id = cast("str", state["tracking_id"])

@@ -29,7 +29,13 @@ async def authorize(request: Request) -> None:
 
 
 def caller_of(request: Request) -> Caller:
-    """Return the authenticated caller of a request, which `AuthenticationMiddleware` has stored in its state."""
+    """Return the authenticated caller of a request, which `AuthenticationMiddleware` has stored in its state.
+
+    Only for routes that need a token.
+
+    Raises:
+        AttributeError: the route is public, so that nobody was authenticated.
+    """
     caller: Caller = request.state.caller
     return caller
 

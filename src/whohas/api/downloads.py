@@ -168,6 +168,8 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
             return None
     if start >= size:
         raise RangeNotSatisfiable(
-            f"The requested range begins beyond the end of the file, which has {size:,} bytes.", size
+            f"The requested range begins beyond the end of the file, which has {size:,} bytes. Ask for bytes within "
+            "it, or for the whole file without Range.",
+            size,
         )
     return start, end

@@ -139,7 +139,10 @@ def error_response(error: Exception, scope: Scope) -> Response:
             return contract_error_response(503, text, scope)
         case _:
             log.error("internal fault", exc_info=error)
-            text = f"An internal fault occurred. The server's log has it under {tracking_id(scope)}."
+            text = (
+                f"An internal fault occurred. The server's log has it under {tracking_id(scope)}. "
+                "Send the request again; if that fails too, report it with those lines of the log."
+            )
             return contract_error_response(500, text, scope)
 
 

@@ -63,7 +63,7 @@ def _replacement(number: int, operation: object) -> tuple[str, object]:
     if path not in (_COMPLETION, _COMPLETED):
         raise InvalidArguments(f"Operation {number} of the patch must have the path {_COMPLETION} or {_COMPLETED}.")
     if "value" not in members:
-        raise InvalidArguments(f"Operation {number} of the patch has no value.")
+        raise InvalidArguments(f'Operation {number} of the patch has no value. Add one, such as "value": "TERMINATED".')
     return path, members["value"]
 
 

@@ -42,6 +42,8 @@ async def json_value(request: Request) -> object:
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """Parse bytes as a JSON object; `json_object` lists the errors."""
+    if not body.strip():
+        raise InvalidArguments("The body is empty. It must be a JSON object.")
     value = parse_value(body)
     if not isinstance(value, dict):
         raise InvalidArguments(f"The body must be a JSON object, not {_kind(value)}.")
@@ -59,7 +61,7 @@ def parse_value(body: bytes) -> object:
     except UnicodeDecodeError:
         text = body.decode("latin-1")
     if not text.strip():
-        raise InvalidArguments("The body is empty. It must be a JSON object.")
+        raise InvalidArguments("The body is empty. It must be JSON.")
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_number, parse_float=_finite, parse_int=_integer
@@ -74,7 +76,7 @@ def parse_value(body: bytes) -> object:
     return value
 
 
-_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep."
+_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep. Send it with fewer levels."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -93,13 +95,15 @@ def _no_number(name: str) -> NoReturn:
 def _finite(digits: str) -> float:
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise InvalidArguments(f"The body has the number {digits[:40]}, which is too large.")
+        raise InvalidArguments(f"The body has the number {digits[:40]}, which is too large. Send a smaller one.")
     return value
 
 
 def _integer(digits: str) -> int:
     if len(digits) > 40:
-        raise InvalidArguments(f"The body has a number of {len(digits):,} digits, which is too large.")
+        raise InvalidArguments(
+            f"The body has a number of {len(digits):,} digits, which is too large. Send one of 40 digits at most."
+        )
     return int(digits)
 
 

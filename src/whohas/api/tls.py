@@ -60,9 +60,11 @@ class ReloadingCertificate:
         self._requested = True
 
     def reload_if_changed(self) -> None:
-        """Reload the files if they changed since the last look, or if `request_reload` was called.
+        """Reload the files if they changed since the last call, or if `request_reload` was called.
 
-        A certificate that cannot be used, has expired or is not yet valid is logged and not used.
+        If the new certificate cannot be used, has expired or is not yet valid, that is logged, and the one in use
+        stays. Called at regular intervals. A file that failed is tried again only when it changes or a reload is
+        requested.
         """
         with self._lock:
             requested, self._requested = self._requested, False
@@ -73,7 +75,7 @@ class ReloadingCertificate:
             try:
                 loaded = self._load()
                 if (fault := _out_of_date(loaded, self._certificate)) is not None:
-                    raise InvalidArguments(f"{self._certificate} {fault}.")
+                    raise InvalidArguments(f"{self._certificate} {fault}. Renew it.")
             except InvalidArguments as error:
                 log.error("certificate not renewed", reason=f"{error.message} The one from before stays in use.")
                 return
@@ -115,7 +117,7 @@ class ReloadingCertificate:
     def _unusable(self, why: str) -> InvalidArguments:
         return InvalidArguments(
             f"{self._certificate} and {self._key} cannot be used for TLS: {why}. "
-            "See WHOHAS_TLS_CERTIFICATE and WHOHAS_TLS_KEY."
+            "Correct the files, or name others (WHOHAS_TLS_CERTIFICATE, WHOHAS_TLS_KEY)."
         )
 
 

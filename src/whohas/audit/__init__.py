@@ -2,10 +2,10 @@
 
 ::
 
-    write (outbox.py)     inserts an event into the outbox, in the transaction of the action that it records
-    Relay (relay.py)      gives each event a sequence number and a hash, appends it to the log file, sends it to Kafka
-    trail.py              the log file `audit.ndjson` in the home folder, one event a line
-    verify.py             finds lines of the log file that were changed, removed, added or moved
+    write_event (outbox.py)  inserts an event into the outbox, in the transaction of the action that it records
+    Relay (relay.py)         numbers and hashes events, appends them to the log file, sends them to Kafka
+    log_file.py              the log file `audit.ndjson` in the home folder, one event a line
+    verify.py                finds lines of the log file that were changed, removed, added or moved
 """
 
 from __future__ import annotations

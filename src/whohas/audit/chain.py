@@ -51,7 +51,7 @@ def chain_event(head: ChainHead, event: str, source: str) -> ChainLine:
     Args:
         head: the head of the chain so far.
         event: the JSON from `Event.to_json`.
-        source: the CloudEvents `source` of the installation, from `source_of`.
+        source: the CloudEvents `source` of the installation, from `event_source`.
     """
     attributes: dict[str, Any] = json.loads(event)
     attributes["source"] = source

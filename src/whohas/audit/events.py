@@ -69,7 +69,7 @@ class Actor:
     """The actor of an event and the address that the request came from.
 
     Attributes:
-        kind: `client` (a program), `user`, `operator_actor` (the command line on the server's machine), `schedule`,
+        kind: `client` (a program), `user`, `operator` (the command line on the server's machine), `schedule`,
             `system` (whohas itself) or `unknown` (a request without a valid token).
         name: of the client, user, operator or schedule.
         id: of the client or user; empty for others.

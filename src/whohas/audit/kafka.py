@@ -163,7 +163,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         ) from None
     sasl = settings.kafka_security.startswith("sasl")
     if sasl and not (settings.kafka_user and settings.kafka_password) and settings.kafka_sasl in _BY_PASSWORD:
-        raise InvalidArguments("WHOHAS_KAFKA_SECURITY with SASL needs WHOHAS_KAFKA_USER and WHOHAS_KAFKA_PASSWORD.")
+        raise InvalidArguments(
+            "WHOHAS_KAFKA_SECURITY with SASL needs WHOHAS_KAFKA_USER and WHOHAS_KAFKA_PASSWORD. Set both."
+        )
     chosen: dict[str, Any] = {
         "bootstrap.servers": ",".join(settings.kafka_servers),
         "client.id": "whohas-audit",

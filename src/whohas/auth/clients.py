@@ -268,11 +268,11 @@ class Clients:
         with self._database.connect() as connection:
             row = connection.execute(_WITH_PERSON, {"id": client_id}).one_or_none()
         if row is None:
-            raise NotFound(f"There is no client {client_id[:64]!r}.")
+            raise NotFound(f"There is no client {client_id[:64]!r}. `whohas client list` shows them.")
         client = _client(row, user_from_join(row))
         person = self._person(person_id)
         if person_id is not None and person is None:
-            raise NotFound("There is no such user.")
+            raise NotFound(f"There is no user with the id {person_id[:64]!r}. `whohas user list` shows them.")
         return client, person
 
     def get(self, client_id: str) -> ApiClient:

@@ -133,7 +133,7 @@ class OIDCIssuer:
         keys = self._keys.get()
         verified = self._verified.get(digest, lambda: self._verify(text, keys))
         if verified.expires + LEEWAY_SECONDS <= time.time():
-            raise Unauthorized("JWT validation failed: JWT is expired.")
+            raise Unauthorized(f"JWT validation failed: JWT is expired. {self._remedy}")
         return verified.caller
 
     def _verify(self, text: str, keys: PublicKeys) -> _VerifiedClaims:
@@ -162,7 +162,8 @@ class OIDCIssuer:
         match header:
             case {"crit": _} | {"b64": _}:
                 raise Unauthorized(
-                    "JWT validation failed: its header has `crit` or `b64`, and no extension is understood."
+                    "JWT validation failed: its header has `crit` or `b64`, and no extension is understood. "
+                    f"{self._remedy}"
                 )
             case {"alg": str(algorithm)} if algorithm in self._trust.algorithms:
                 key_id = header.get("kid")
@@ -173,16 +174,22 @@ class OIDCIssuer:
         raise self._foreign()
 
     def _foreign(self) -> Unauthorized:
-        return Unauthorized(f"JWT validation failed: it is not a token of {self.name}.")
+        return Unauthorized(f"JWT validation failed: it is not a token of {self.name}. {self._remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return f"Get a new token from {self.name}, for the audience of this server (WHOHAS_OIDC_AUDIENCE)."
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         try:
             self._claims.validate(claims)  # also checks nbf and iat if the token has them
         except ClaimError as error:
-            raise Unauthorized(f"JWT validation failed: {_fault(error, claims)} ({error.description}).") from None
+            why = f"{_fault(error, claims)} ({error.description})"
+            raise Unauthorized(f"JWT validation failed: {why}. {self._remedy}") from None
         subject: str = claims["sub"]
         if not _is_text(subject):
-            raise Unauthorized("JWT validation failed: JWT lacks its claims (Claim 'sub' is no valid Unicode).")
+            why = "JWT lacks its claims (Claim 'sub' is no valid Unicode)"
+            raise Unauthorized(f"JWT validation failed: {why}. {self._remedy}")
         user_name = claims.get(self._trust.user_name_claim)
         user = isinstance(user_name, str) and bool(user_name.strip()) and user_name.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]

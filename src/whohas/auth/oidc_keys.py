@@ -123,7 +123,10 @@ class ProviderKeys:
         if fault:
             log.warning("keys of the outside issuer not fetched", issuer=self._issuer, reason=fault)
         if current is None:
-            raise Unavailable(f"The keys of {self._issuer} cannot be fetched: {fault}.")
+            raise Unavailable(
+                f"The keys of {self._issuer} cannot be fetched: {fault}. Check that it answers, and the address "
+                "(WHOHAS_OIDC_ISSUER)."
+            )
         return current
 
     def _await_other(self) -> None:

@@ -13,6 +13,8 @@ from whohas.auth.clients import ApiClient, find_client
 from whohas.auth.users import person_table, user_from_row
 from whohas.errors import Forbidden
 
+_REMEDY = "Let somebody else create it again."
+
 
 def find_owner(connection: sa.Connection, owner: str) -> Caller | None:
     """Return an owner as a caller with the present levels and sources; None if no user or application has that id.
@@ -30,12 +32,12 @@ def find_owner(connection: sa.Connection, owner: str) -> Caller | None:
     if row is not None:
         person = user_from_row(row)
         if person.disabled is not None:
-            raise Forbidden(f"The user {person.name!r}, whose it is, was disabled.")
+            raise Forbidden(f"The user {person.name!r}, whose it is, was disabled. {_REMEDY}")
         scopes, levels = frozenset({SCOPE_ALL}), frozenset(person.levels)
         return Caller(person.id, person.name, scopes, levels, person.id, frozenset(person.sources), is_user=True)
     client: ApiClient | None = find_client(connection, owner)
     if client is None:
         return None
     if client.revoked is not None:
-        raise Forbidden(f"The client {client.name!r}, whose it is, was revoked.")
+        raise Forbidden(f"The client {client.name!r}, whose it is, was revoked. {_REMEDY}")
     return client.caller()

@@ -110,12 +110,14 @@ def check_access(caller: Caller, route: str) -> None:
     if needs.scopes and not caller.scopes & {*needs.scopes, SCOPE_ALL, SCOPE_DEFAULT}:
         raise Forbidden(
             f"{who}: that needs the scope {' or '.join(needs.scopes)}, "
-            f"and the token has {' '.join(sorted(caller.scopes)) or 'none'}. Create a client with that scope."
+            f"and the token has {' '.join(sorted(caller.scopes)) or 'none'}. Ask for a token with that scope, or "
+            "create a client that has it."
         )
     if not caller.levels & needs.levels:
         raise Forbidden(
             f"{who}: that needs the level {' or '.join(sorted(needs.levels))}, "
-            f"and the caller has {' '.join(sorted(caller.levels)) or 'none'}."
+            f"and the caller has {' '.join(sorted(caller.levels)) or 'none'}. An administrator of this server can give "
+            "it (`whohas user change NAME --level`), or create a client that has it."
         )
     if needs.users_only and not caller.is_user:
         raise Forbidden(

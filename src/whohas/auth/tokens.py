@@ -155,12 +155,21 @@ class AccessTokens:
         try:
             client, person = self._clients.current_state(verified.client, verified.person)
         except NotFound:
-            raise Unauthorized("JWT validation failed: its client or user does not exist.") from None
+            raise Unauthorized(
+                "JWT validation failed: its client or user does not exist. Use another client of this server "
+                "(`whohas client create`)."
+            ) from None
         if client.revoked is not None:
-            raise Unauthorized(f"JWT validation failed: its client {client.name!r} was revoked.")
+            raise Unauthorized(
+                f"JWT validation failed: its client {client.name!r} was revoked. Use another client of this server "
+                "(`whohas client create`)."
+            )
         acts_for = person or client.user
         if acts_for is not None and acts_for.disabled is not None:
-            raise Unauthorized(f"JWT validation failed: its user {acts_for.name!r} was disabled.")
+            raise Unauthorized(
+                f"JWT validation failed: its user {acts_for.name!r} was disabled. `whohas user change NAME --enable` "
+                "enables a user again."
+            )
         if verified.issued < client.tokens_valid_from.timestamp():
             raise Unauthorized(f"JWT validation failed: the tokens of its client were ended. {FETCH_HINT}")
         return client.caller(person, verified.scopes)

@@ -354,7 +354,12 @@ def _apply_limits(memory: int) -> None:
 
 
 def _failure_reason(error: BaseException, columns: int) -> str:
-    """Return a message for the run's launcher: why the work failed and what to do."""
+    """Return a message for the run's launcher: why the work failed and what to do.
+
+    Args:
+        error: the error that ended the work.
+        columns: the number of columns of the widest statement.
+    """
     match error:
         case duckdb.OutOfMemoryException() | MemoryError():
             wide = f"Its {columns:,} columns take 0.1 to 0.5 MB each. " if columns > _WIDE else ""
@@ -365,9 +370,15 @@ def _failure_reason(error: BaseException, columns: int) -> str:
         case WhohasError():
             return error.message
         case duckdb.IOException() | OSError():
-            return f"A file could not be read or written: is the disk full? ({_first_line(error)})"
+            return (
+                "A file could not be read or written: is the disk full? Free space there, and start the report again. "
+                f"({_first_line(error)})"
+            )
         case _:
-            return f"The engine could not run the report's statement. ({_first_line(error)})"
+            return (
+                f"The engine could not run the report's statement. ({_first_line(error)}) Start the report again; if "
+                "that fails too, report it together with this message."
+            )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,6 +1,6 @@
 """Worker leases: how a worker proves that it is alive, and how others find that it is dead and take over its runs.
 
-Each worker has an id, new with each start, and a row in the table `worker_table`, to which a thread writes a heartbeat
+Each worker has an id, new with each start, and a row in the table `worker`, to which a thread writes a heartbeat
 every few seconds. A worker owns its runs as long as it holds a lock.
 
 On SQLite there is one worker, which holds a lock on a file of the home folder (`FileLockLease`). On PostgreSQL there
@@ -265,7 +265,10 @@ def _clock(connection: sa.Connection) -> Any:
 
 
 def _before(connection: sa.Connection, age: timedelta) -> Any:
-    """Return the SQL expression of a time in the past (of a negative age: in the future) by the clock of `_clock`."""
+    """Return a time in the past (of a negative age: in the future) by the clock of `_clock`, to compare with a column.
+
+    It is an SQL expression, or with SQLite a datetime.
+    """
     return now() - age if connection.dialect.name == "sqlite" else sa.func.clock_timestamp() - age
 
 

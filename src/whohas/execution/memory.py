@@ -147,7 +147,10 @@ def _number(path: Path) -> int | None:
 
 
 def _entry(path: Path, name: str) -> int | None:
-    """Return the value of a name in a file of lines `name value`; None where the file or the name is missing."""
+    """Return the number after a name in a file of lines `name number`.
+
+    None if the file or the name is missing, or what follows is no number.
+    """
     try:
         lines = path.read_text().splitlines()
     except OSError:

@@ -22,7 +22,7 @@ from whohas.engine.statement import TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY, RowsSummary
 from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
-from whohas.execution.processes import ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.processes import ChildPool, WorkResult, exit_reason, system_error_message, watch_child
 from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.execution.work import parts_of
 from whohas.formats.base import ReportMetadata, WriteOptions
@@ -177,15 +177,18 @@ class OnDemandRenderer:
             file = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and file["rows"] != run.rows:
                 now = f"Its statement gives {pluralize(file['rows'], 'row')} now, and gave {run.rows:,} then."
-                raise NotFound(f"{no_file_message(run, format)} {now}")
+                raise NotFound(no_file_message(run, format, now))
             if done.digest is not None and digests_differ(record.digest, done.digest):
-                raise NotFound(f"{no_file_message(run, format)} Its statement gives other rows now than it gave then.")
+                now = "Its statement gives other rows now than it gave then."
+                raise NotFound(no_file_message(run, format, now))
             return self._add_to_run(run, self.artefacts.publish_reported(file, zipped=zipped), done.messages)
         except (WhohasError, OSError) as error:
             Path(output.path).unlink(missing_ok=True)
             if isinstance(error, NotFound):
                 raise
-            text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+            text = (
+                error.message if isinstance(error, WhohasError) else f"{system_error_message(error)} Try again later."
+            )
             raise Unavailable(
                 f"The {find_format(format).name.upper()} of this run could not be made. {text}"
             ) from error
@@ -218,7 +221,10 @@ class OnDemandRenderer:
                 "that succeeded, or start the report again."
             )
         if record.plan is None:
-            raise NotFound("An earlier version of whohas carried out this run, and kept no plan that can be run again.")
+            raise NotFound(
+                "An earlier version of whohas carried out this run, and kept no plan that can be run again. Start the "
+                "report again."
+            )
         with self._slots:
             try:
                 with hold_snapshot(run, record.plan, self.warehouse) as snapshot:
@@ -227,7 +233,7 @@ class OnDemandRenderer:
             except NotFound as error:
                 raise NotFound(f"This run cannot be replayed. {error.message}") from error
             except (WhohasError, OSError) as error:
-                text = error.message if isinstance(error, WhohasError) else str(error.strerror or error)
+                text = error.message if isinstance(error, WhohasError) else system_error_message(error)
                 raise Unavailable(f"This run cannot be replayed, because a statement failed. {text}") from error
         assert done.digest is not None, "a work without outputs reports a digest"
         versions = index_versions(snapshot) if record.plan.views else None
@@ -335,7 +341,7 @@ class OnDemandRenderer:
                 if time.monotonic() - began > self.settings.run_seconds:
                     raise WhohasError(
                         f"It took longer than the {self.settings.run_seconds:,} seconds that a run may take "
-                        "(WHOHAS_RUN_SECONDS)."
+                        "(WHOHAS_RUN_SECONDS). Ask for less, or raise it."
                     )
             raise exit_reason(child, memory)
         finally:

@@ -95,9 +95,16 @@ class Child:
         self._code: int | None = None
         self._ended = False
         status.settimeout(timeouts.CHILD_FORK_SECONDS)
-        first, descriptors, _, _ = socket.recv_fds(status, 32, 1)
+        try:
+            first, descriptors, _, _ = socket.recv_fds(status, 32, 1)
+        except TimeoutError:
+            raise TimeoutError(
+                f"The process that forks children did not answer within {timeouts.CHILD_FORK_SECONDS:,.0f} seconds."
+            ) from None
         if not first:
-            raise ConnectionResetError("The process that forks children has ended.")
+            raise ConnectionResetError(
+                "The process that forks children ended unexpectedly, perhaps for lack of memory."
+            )
         self.pid = int(first)
         if self.pid < 0:
             raise OSError(-self.pid, os.strerror(-self.pid))
@@ -144,6 +151,13 @@ class Child:
         return self._ended
 
 
+def system_error_message(error: OSError) -> str:
+    """Return an error of the operating system, or of the fork server (see `Child`), as a whole sentence."""
+    if error.strerror is None:
+        return str(error)
+    return f"The system refused a file or a process: {error.strerror}."
+
+
 def _readable(descriptor: int, seconds: float | None) -> bool:
     events = select.poll()
     events.register(descriptor, select.POLLIN)
@@ -174,7 +188,8 @@ class ForkServer:
         hangs.
 
         Raises:
-            OSError: the operating system refused the process.
+            OSError: the operating system refused the process. A ConnectionError or a TimeoutError where the new fork
+                server has ended or hangs too.
         """
         requests = self._started()
         try:
@@ -312,7 +327,7 @@ class ChildPool:
         """Return a child that waits for its work: the spare one, or a new one. Give it back with `end`.
 
         Raises:
-            OSError: the operating system refused the process.
+            OSError: as in `ForkServer.fork`.
         """
         child = self._take_spare()
         if child is not None and child.wait_ended():  # it was killed from outside
@@ -393,7 +408,7 @@ def exit_reason(child: Child, memory: MemoryWatch) -> WhohasError:
     A SIGKILL while memory was used up is not retried, because the same work would probably be killed again.
 
     Args:
-        memory: a watch whose `look` was called regularly while the child was at work.
+        memory: a watch whose `sample` was called regularly while the child was at work.
     """
     child.wait_ended(timeouts.CHILD_EXIT_CODE_SECONDS)  # its stdout is closed shortly before the process ends
     code = child.exit_code
@@ -410,12 +425,11 @@ def exit_reason(child: Child, memory: MemoryWatch) -> WhohasError:
         text = f"The process of this run was killed ({_signal_name(-code)})"
         if -code in _FROM_OUTSIDE:
             return ChildKilled(f"{text} from outside, not by whohas.")
-        return WhohasError(f"{text}: it crashed. The server's log says more.")
-    return WhohasError(
-        f"The process of this run ended with code {code} before its work was done. The server's log says more."
-    )
+        return WhohasError(f"{text}: it crashed. {_SEE_LOG}")
+    return WhohasError(f"The process of this run ended with code {code} before its work was done. {_SEE_LOG}")
 
 
+_SEE_LOG = "The server's log says more. Start the report again; if that fails too, report it together with the log."
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Signals that come from another process, not from a fault of the child such as SIGSEGV or SIGABRT."""
 

@@ -24,7 +24,15 @@ from whohas.db.engine import TRANSIENT_ERRORS
 from whohas.errors import NotFound, WhohasError
 from whohas.execution.lease import WorkerLease
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
-from whohas.execution.processes import Child, ChildKilled, ChildPool, WorkResult, exit_reason, watch_child
+from whohas.execution.processes import (
+    Child,
+    ChildKilled,
+    ChildPool,
+    WorkResult,
+    exit_reason,
+    system_error_message,
+    watch_child,
+)
 from whohas.execution.protocol import OutputFile, Work
 from whohas.execution.queue import Lane
 from whohas.execution.work import parts_of
@@ -153,7 +161,7 @@ class Supervisor:
                     "attempts",
                     (
                         f"It was tried {run.lost} times, and each time its worker or its process was ended before it "
-                        "was done. The server's log says more."
+                        "was done. The server's log says more. Correct that, and start the report again."
                     ),
                 )
                 return
@@ -180,15 +188,15 @@ class Supervisor:
             span.fail(error.message)
             self._fail(_timed(run, claimed), "engine", error.message)
         except OSError as error:
-            self._fail(
-                _timed(run, claimed), "system", f"The system refused a file or a process: {error.strerror or error}."
-            )
+            remedy = "Correct that on the server, and start the report again."
+            self._fail(_timed(run, claimed), "system", f"{system_error_message(error)} {remedy}")
         except Exception:
             log.exception("internal fault", report=run.report_type)
             self._fail(
                 _timed(run, claimed),
                 "internal",
-                "An internal fault ended it. The server's log has it under the run's id.",
+                "An internal fault ended it. The server's log has it under the run's id. Start the report again; if "
+                "that fails too, report it together with the log.",
             )
         else:
             try:
@@ -352,6 +360,11 @@ class Supervisor:
             return not self.lease.is_lost
 
     def _succeed(self, run: Run, artefacts: tuple[Artifact, ...], done: WorkResult) -> bool:
+        """End a run as succeeded, or as warned if a message is more than information.
+
+        Returns:
+            Whether the run still belonged to this attempt; if not, its row is unchanged.
+        """
         rows = max(artefact.rows for artefact in artefacts if artefact.format != EXTRACT)
         messages = (*run.messages, *done.messages)
         warned = any(message.level is not MessageLevel.INFO for message in messages)
@@ -372,6 +385,13 @@ class Supervisor:
         )
 
     def _fail(self, run: Run, key: str, text: str) -> None:
+        """Remove the files of an attempt, and end its run as failed; release it if it no longer belongs to the attempt.
+
+        Args:
+            run: the run.
+            key: the kind of failure, the end of the message's key `run.failed.<key>`.
+            text: the message: what went wrong, and what to do.
+        """
         self.artefacts.remove_attempts(run.id, run.attempt)
         messages = (*run.messages, Message(MessageLevel.ERROR, f"run.failed.{key}", text))
         if self._write(

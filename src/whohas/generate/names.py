@@ -20,7 +20,7 @@ class NamePool:
         heads: first parts of family names.
         tails: second parts of family names; each is combined with each first part.
         whole: family names that are not composed.
-        home: cities of `company.OFFICES` where most people with these names work.
+        home: cities of `reference_data.OFFICES` where most people with these names work.
         family_first: whether the family name is written first.
     """
 

@@ -35,8 +35,8 @@ class IdentityChunk:
         manager: number of its manager; -1 for none.
         is_manager: whether it is a manager.
         level: a manager's level in the hierarchy; 0 is the chief executive.
-        department: index of `company.DEPARTMENTS`.
-        office: index of `company.OFFICES`.
+        department: index of `reference_data.DEPARTMENTS`.
+        office: index of `reference_data.OFFICES`.
         state: ACTIVE, LEAVE, TERMINATED or PREHIRE.
         orphan_reason: NOT_ORPHAN, or the reason for having no account on the authoritative source: LEFT_HR, EXTERNAL or
             NO_ACCOUNTS (no account on any source).

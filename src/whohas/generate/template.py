@@ -3,7 +3,7 @@
 A template is made from a shape: a dictionary as for `json.dumps`, with slots for values that differ between lines. The
 lines are joined from fixed and varying pieces by `zip` and `join`, so that no Python code runs for each document.
 
-Example: the shape `{"id": Text("id"), "big": True}` with the column `id` = ["a", "b"] gives the lines
+Example: the shape `{"id": TextSlot("id"), "big": True}` with the column `id` = ["a", "b"] gives the lines
 `{"id":"a","big":true}` and `{"id":"b","big":true}`.
 """
 

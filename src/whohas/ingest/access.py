@@ -171,7 +171,15 @@ def _entitlement_links(reading: ReadPipeline, after: TablesAfterLoad, sources: s
 def _scope(
     reading: ReadPipeline, after: TablesAfterLoad, from_file: set[str], linked: set[str], everything: bool
 ) -> DerivationScope | None:
-    """Return the sources to derive access for, or None if nothing that the load changes can affect access."""
+    """Return the sources to derive access for, or None if nothing that the load changes can affect access.
+
+    Args:
+        reading: the load.
+        after: the tables as the load will leave them.
+        from_file: ids of sources whose accounts are loaded from a file.
+        linked: ids of sources whose account entitlements were just built from identity documents.
+        everything: whether all deciding sources are derived, whatever the load changes.
+    """
     deciding = _deciding_sources(reading, from_file)
     changed = after.changed_tables
     everything = everything or bool(changed & _GLOBAL_TABLES) or _has_new_source(reading, deciding)
@@ -330,4 +338,7 @@ def _add_warnings(reading: ReadPipeline, deriving: AccessDerivation) -> None:
     empty = deriving.select_number("SELECT count(*) FROM profiles WHERE n = 0 AND list_contains($file, sourceId)")
     if empty:
         profiles = pluralize(empty, "access profile lists", "access profiles list")
-        reading.warnings.append(f"{profiles} no entitlements, so that no holders can be derived.")
+        reading.warnings.append(
+            f"{profiles} no entitlements, so that no holders can be derived. "
+            "Load a file of access profiles with their entitlements."
+        )

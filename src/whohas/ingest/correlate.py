@@ -82,9 +82,14 @@ class IdentityIndex:
 
 
 def correlate_accounts(accounts: pa.Table, rule: Correlation, index: IdentityIndex) -> pa.Table:
-    """Return the accounts with `identityId` and `correlate_accounts` set by the rule.
+    """Return the accounts with `identityId` and `correlated` set by the rule.
 
     Accounts on authoritative sources and manually correlated accounts keep their identity.
+
+    Args:
+        accounts: rows of the table of accounts.
+        rule: the rule in terms of stored columns; see `stored_correlation_rule`.
+        index: the identities by the value that the rule compares.
     """
     values = compared_values(accounts, rule.account)
     keep = pc.or_(
@@ -96,8 +101,7 @@ def correlate_accounts(accounts: pa.Table, rule: Correlation, index: IdentityInd
 
 
 def compared_values(rows: pa.Table, place: str) -> Any:
-    """Return the value of each row that a rule compares: a column, or an attribute's first value.
-
+    """Return the value of each row that a rule compares: a column, or an attribute's first value; null without one.
     Args:
         rows: accounts or identities.
         place: a column, or `attributes.<name>`.
@@ -109,8 +113,7 @@ def compared_values(rows: pa.Table, place: str) -> Any:
 
 
 def stored_correlation_rule(mapping: SourceMapping) -> Correlation | None:
-    """Return a mapping's correlation rule in terms of stored columns, or None if it has no rule.
-
+    """Return a mapping's correlation rule in terms of stored columns; None if it has no rule or no [accounts].
     The rule of a mapping names a column of the file. Later loads only have the stored accounts, so the name is replaced
     by the column, or the `attributes.<name>`, in which accounts keep the value.
 
@@ -132,8 +135,7 @@ def stored_correlation_rule(mapping: SourceMapping) -> Correlation | None:
 
 
 def stored_manager_rule(mapping: SourceMapping) -> Correlation | None:
-    """Return a mapping's rule for managers in terms of stored columns, or None if it has none.
-
+    """Return a mapping's rule for managers in terms of stored columns; None if it has none or no [accounts].
     As `stored_correlation_rule`, but the name is replaced by the place where identities keep the value.
 
     Raises:

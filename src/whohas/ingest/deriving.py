@@ -8,7 +8,8 @@ The rows that identity documents give are compared with the entitlements of acco
 
 A claim is a row of access that a document gave. It falls (does not hold) if the accounts of its source are known and
 none of them has the entitlement. An addition is an entitlement that an account has, or an access profile all of whose
-entitlements the identity holds. `DerivationScope` names the sources to derive; rows of other sources stay as they are.
+entitlements the identity holds. `DerivationScope` names the sources to derive; rows of other sources stay as they are,
+unless `all_sources` is set.
 
 `TablesAfterLoad` lists the files of the tables as they will be after the load. Rows of access that documents gave are
 kept apart from those that the load derives.
@@ -78,9 +79,10 @@ class TablesAfterLoad:
         return select_all(table, self.files(table, partitions))
 
     def overruled_files(self) -> list[Path]:
-        """Return the files of `overruled_access` that stay valid.
+        """Return the paths of the base snapshot's files of `overruled_access` that are still true.
 
-        These are the files of the partitions for which the load brings no new rows of `identity_access`.
+        The derivation reads these rows: access that documents gave and accounts contradict. Left out are empty files,
+        and partitions of `identity_access` that the load replaces or adds to, as their documents are new.
         """
         touched = self.replaced_partitions(IDENTITY_ACCESS)
         return [
@@ -154,14 +156,15 @@ def sql_text_list(values: Iterable[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DerivationScope:
-    """The sources to derive access for, by the origin of their account entitlements.
+    """The ids of the sources to derive access for, by the origin of their account entitlements.
 
     Attributes:
-        from_files: sources whose account entitlements come from a file of entitlements or memberships.
-        from_documents: sources whose account entitlements are built from identity documents.
-        just_linked: those of `from_documents` whose account entitlements were just built from all documents, so they
-            add nothing.
-        all_sources: whether rows of access of all sources are examined.
+        from_files: ids of sources whose account entitlements come from a file of entitlements or memberships.
+        from_documents: ids of sources whose account entitlements are built from identity documents.
+        just_linked: those of `from_documents` whose account entitlements were just built from all documents; these
+            links repeat what the documents say, so no row of access is derived from them.
+        all_sources: whether access of other sources is also decided again: what held access profiles and roles give on
+            sources about which nothing else is known is derived too.
     """
 
     from_files: frozenset[str]

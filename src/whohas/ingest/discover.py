@@ -133,8 +133,8 @@ def unreadable_reason(path: Path, begin: str = "There is no file") -> str:
                 return f"{path} is a symbolic link that leads back to itself ({target}). Replace it by the file."
             return f"{path} is a symbolic link to {target}, which is not there. Replace it by the file."
         if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-            return f"{path} cannot be accessed: {error.strerror}."
-        return f"{begin} {path}."
+            return f"{path} cannot be accessed: {error.strerror}. Let the user that runs whohas read it."
+        return f"{begin} {path}. Correct the path."
     kind = next((name for is_type, name in _FILE_TYPES if is_type(mode)), "not a regular file")
     return f"{path} is {kind}; files are read more than once. Save the data to a file, and load that."
 
@@ -186,7 +186,7 @@ def _input(path: Path) -> InputFile:
         )
     table = _table(path)
     if table is None:
-        raise InvalidArguments(f"It cannot be told what {path} holds. {_naming_hint()}")
+        raise InvalidArguments(f"It cannot be told what {path} holds, for its name does not say it. {_naming_hint()}")
     return InputFile(path, table, form)
 
 

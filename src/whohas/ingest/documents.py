@@ -1,7 +1,7 @@
 """Convert JSON documents of the public API, or of the search index, to rows of the tables.
 
-DuckDB extracts the paths of each column as text, `rows.RowConverter` converts the texts, and nested lists of identities
-(accounts, access, apps) are converted to rows of their tables by further `DocumentConverter`.
+DuckDB extracts the paths of each column as text, `convert.RowConverter` converts the texts, and nested lists of
+identities (accounts, access, apps) are converted to rows of their tables by further objects of `DocumentConverter`.
 """
 
 from __future__ import annotations
@@ -144,6 +144,7 @@ class DocumentConverter:
     def _extraction(self) -> str:
         """Return the SQL that extracts the text of each column from the documents in `docs`.
 
+        Also sets `_columns`, the names of these columns, and `_nested_sql`, which finds nested values by column.
         All paths are extracted at once into the list `p`, and each column selects from it. For `displayName` of
         identities, with the paths `displayName` and `attributes.displayName`, the statement has::
 

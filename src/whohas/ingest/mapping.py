@@ -150,7 +150,9 @@ class ColumnSettingsReader:
         ):
             for name in names:
                 if name in table and kind != type:
-                    raise self._fault(f"{key}.{name} is for columns that are {description}, which this one is not")
+                    raise self._fault(
+                        f"{key}.{name} is for columns that are {description}, which this one is not: leave it out"
+                    )
 
     def _check_boolean(self, key: str, column: str, table: Mapping[str, Any], form: TextForm) -> None:
         target, letters = key.rpartition(".")[2], re.sub(r"[^a-z]", "", column.lower())
@@ -190,10 +192,10 @@ class ColumnSettingsReader:
         )
         both = {word.strip().lower() for word in form.true} & {word.strip().lower() for word in form.false}
         if both:
-            raise self._fault(f"{key}: {min(both)!r} is both in true and in false")
+            raise self._fault(f"{key}: {min(both)!r} is both in true and in false: keep one")
         negated, flag = table.get("not", False), table.get("flag")
         if not isinstance(negated, bool):
-            raise self._fault(f"{key}.not is neither true nor false")
+            raise self._fault(f"{key}.not is neither true nor false: write true, without quotes, or leave it out")
         if flag is not None:
             if isinstance(flag, bool) or not isinstance(flag, int) or flag <= 0 or flag & (flag - 1) or flag >= 1 << 62:
                 raise self._fault(f"{key}.flag is no bit: write 1, 2, 4, 8 and so on, or 0x10")
@@ -231,7 +233,12 @@ _EXAMPLES: Final = {"true": "enabled", "false": "disabled", "empty": "n/a"}
 
 
 def column_type(table: Table | None, name: str) -> Any:
-    """Return the type of the column of a table that a mapping's key fills, or None if there is no table."""
+    """Return the Arrow type of the column that a mapping's key fills (`uncorrelated` fills `correlated`).
+
+    Args:
+        table: the table, which must have the column; None (for [memberships]) gives None.
+        name: the key.
+    """
     if table is None:
         return None
     return table.column("correlated" if name == "uncorrelated" else name).type
@@ -406,11 +413,15 @@ def read_mapping(path: Path) -> SourceMapping:
     try:
         document = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise InvalidArguments(f"{path} is no TOML: {error}.") from None
+        raise InvalidArguments(f"{path} is no TOML: {error}. Correct it there.") from None
     except ValueError:  # Python's int() rejects numbers of more than 4,300 digits, and tomllib passes its error on
-        raise InvalidArguments(f"{path} is no TOML: it has a number of thousands of digits.") from None
+        raise InvalidArguments(
+            f"{path} is no TOML: it has a number of thousands of digits. Write it as a text, in quotes."
+        ) from None
     except RecursionError:
-        raise InvalidArguments(f"{path} has lists or tables that are nested too deep to be read.") from None
+        raise InvalidArguments(
+            f"{path} has lists or tables that are nested too deep to be read. Look for brackets that are not closed."
+        ) from None
     return _MappingReader(path).read(document)
 
 
@@ -427,7 +438,10 @@ def _text(path: Path) -> str:
     with path.open("rb") as file:
         data = file.read(_LARGEST + 1)
     if len(data) > _LARGEST:
-        raise InvalidArguments(f"{path} is longer than {_LARGEST >> 20} MiB, and no mapping is: is it a file of data?")
+        raise InvalidArguments(
+            f"{path} is longer than {_LARGEST >> 20} MiB, and no mapping is. If it is a file of data, give its name "
+            "another ending than .toml."
+        )
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidArguments(f"{path} is UTF-16, as its byte order mark says. TOML is UTF-8: save the file as UTF-8.")
     try:
@@ -467,7 +481,9 @@ class _MappingReader:
         if isinstance(authoritative, list):
             authoritative = frozenset(map(str, authoritative))
         elif not isinstance(authoritative, bool):
-            raise self.fault("source.authoritative is neither true, false nor a list of source names")
+            raise self.fault(
+                "source.authoritative is neither true, false nor a list of source names: write one of these"
+            )
         values = self.column_reader.read_values(self.section(document, "values", VALUES_KEYS))
         mapping = SourceMapping(
             path=self.path,
@@ -510,23 +526,30 @@ class _MappingReader:
                 "accounts.columns.identityId and [correlation] both say which identity holds an account: keep one"
             )
         if mapping.identities and mapping.authoritative is False:
-            raise self.fault("[identities] needs source.authoritative, for only such accounts make identities")
+            raise self.fault(
+                "[identities] needs source.authoritative, for only such accounts make identities: add it, or remove "
+                "[identities]"
+            )
         if mapping.manager is not None and (mapping.authoritative is False or mapping.accounts is None):
             raise self.fault(
-                "[manager] needs [accounts] and source.authoritative, for only such accounts make identities"
+                "[manager] needs [accounts] and source.authoritative, for only such accounts make identities: add "
+                "them, or remove [manager]"
             )
         if mapping.manager is not None and "managerId" in mapping.identities:
             raise self.fault("identities.columns.managerId and [manager] both say who the manager is: keep one")
         self.check_members(mapping)
         if mapping.id is not None and mapping.column is not None:
-            raise self.fault("source.id is for one source; source.column names many")
+            raise self.fault("source.id is for one source, and source.column names many: keep one")
 
     def check_members(self, mapping: SourceMapping) -> None:
         """Refuse keys of [accounts] and [memberships] that cannot be used together."""
         accounts, members = mapping.accounts, mapping.memberships
         if accounts is not None and accounts.columns["nativeIdentity"].column in accounts.entitlements:
             native = accounts.columns["nativeIdentity"].column
-            raise self.fault(f"accounts.entitlements names {native!r}, which is the nativeIdentity")
+            raise self.fault(
+                f"accounts.entitlements names {native!r}, which is the nativeIdentity, not an entitlement. "
+                "Remove it there, or give nativeIdentity another column"
+            )
         if members is None:
             return
         split = [members.columns[ours].column for ours in (ACCOUNT, ENTITLEMENT)]
@@ -547,21 +570,23 @@ class _MappingReader:
         delimiter, escape = self.text(csv, "csv.delimiter"), self.text(csv, "csv.escape")
         for key, value in (("delimiter", delimiter), ("escape", escape)):
             if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n\0'):
-                raise self.fault(f"csv.{key} is not one character, of ASCII and neither a quote nor a line break")
+                raise self.fault(
+                    f"csv.{key} is not one character: write one of ASCII that is neither a quote nor a line break"
+                )
         if escape is not None and escape == delimiter:
-            raise self.fault("csv.escape and csv.delimiter are the same character")
+            raise self.fault("csv.escape and csv.delimiter are the same character: change one")
         comment, encoding = self.text(csv, "csv.comment"), self.text(csv, "csv.encoding")
         if comment is not None and (comment[0] in f'"{escape or ""}' or any(c in "\r\n" for c in comment)):
-            raise self.fault("csv.comment begins with a quote or an escape, or has a line break")
+            raise self.fault("csv.comment begins with a quote or an escape, or has a line break: write one such as #")
         try:
             # Codecs that do not decode to text, such as hex, raise LookupError as unknown ones do.
             b"\0\0\0\0".decode(encoding or "utf-8", "replace")
         except (LookupError, UnicodeError):
-            raise self.fault(f"csv.encoding {encoding!r} is not known") from None
+            raise self.fault(f"csv.encoding {encoding!r} is not known: write one such as windows-1252") from None
         skip, footer = self.count(csv, "csv.skip"), self.count(csv, "csv.footer") if "footer" in csv else None
         short = csv.get("short", False)
         if not isinstance(short, bool):
-            raise self.fault("csv.short is neither true nor false")
+            raise self.fault("csv.short is neither true nor false: write one of them, without quotes")
         return CsvDialect(delimiter, encoding, skip, footer, comment, escape, short)
 
     def sheet(self, document: dict[str, Any]) -> SheetOptions:
@@ -573,7 +598,7 @@ class _MappingReader:
         """Return a number of lines, 0 if the key is absent."""
         value = section.get(name.rpartition(".")[2], 0)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise self.fault(f"{name} is no number of lines, such as 3")
+            raise self.fault(f"{name} is no number of lines: write one such as 3")
         return value
 
     def part(
@@ -592,19 +617,21 @@ class _MappingReader:
         section = self.section(document, name, ("file", "columns", "attributes", "lists", *more))
         file = self.text(section, f"{name}.file")
         if file is None:
-            raise self.fault(f"[{name}] names no file")
+            raise self.fault(f'[{name}] names no file: add file = "{name}.csv"')
         path = self.path.parent / file
         if not path.is_file():
-            raise self.fault(f"{name}.file names {path}, and there is no such file")
+            raise self.fault(f"{name}.file names {path}, and there is no such file: correct the path")
         attributes = section.get("attributes", "*" if name == "accounts" else [])
         if attributes != "*" and not (isinstance(attributes, list) and all(isinstance(a, str) for a in attributes)):
-            raise self.fault(f'{name}.attributes is neither "*" nor a list of column names')
+            raise self.fault(
+                f'{name}.attributes is neither "*" nor a list of column names: write one such as ["Department"]'
+            )
         lists = section.get("lists", {})
         if not isinstance(lists, dict) or not all(isinstance(v, str) and v for v in lists.values()):
             raise self.fault(f'[{name}.lists] takes columns and what separates their values, such as "Groups" = ";"')
         entitlements = section.get("entitlements", [])
         if not isinstance(entitlements, list) or not all(isinstance(e, str) and e for e in entitlements):
-            raise self.fault(f'{name}.entitlements is no list of column names, such as ["memberOf"]')
+            raise self.fault(f'{name}.entitlements is no list of column names: write one such as ["memberOf"]')
         return MappingPart(
             path,
             self.columns(section, name, table, allowed, needed),
@@ -631,7 +658,9 @@ class _MappingReader:
             )
         for column in needed:
             if column not in found:
-                raise self.fault(f"[{name}.columns] does not say which column is {column}")
+                raise self.fault(
+                    f'[{name}.columns] does not say which column is {column}: add {column} = "the column\'s name"'
+                )
         return found
 
     def correlation(self, document: dict[str, Any], name: str) -> Correlation | None:
@@ -643,7 +672,7 @@ class _MappingReader:
             raise self.fault(f"[{name}] needs account (a column of the accounts' file) and identity")
         ignore = section.get("ignoreCase", False)
         if not isinstance(ignore, bool):
-            raise self.fault(f"{name}.ignoreCase is neither true nor false")
+            raise self.fault(f"{name}.ignoreCase is neither true nor false: write one of them, without quotes")
         if not identity.startswith("attributes."):
             allowed = _names(IDENTITIES)
             if identity not in allowed:
@@ -670,7 +699,7 @@ class _MappingReader:
         """Return a text, or None if the key is absent."""
         value = section.get(name.rpartition(".")[2])
         if value is not None and (not isinstance(value, str) or not value):
-            raise self.fault(f"{name} is not a text")
+            raise self.fault(f"{name} is not a text: write one that is not empty, in quotes")
         return value
 
     def fault(self, message: str) -> InvalidArguments:
@@ -680,7 +709,7 @@ class _MappingReader:
 def name_suggestions(name: str, known: Iterable[str]) -> str:
     """Return the end of an error message about an unknown name: the most similar known name, then up to 50 names.
 
-    Example: `near("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.
+    Example: `name_suggestions("nmae", ["name", "id"])` returns `; did you mean 'name'? There are: name, id`.
     """
     known = list(known)
     folded = {other.casefold(): other for other in known}

@@ -121,7 +121,7 @@ def membership_account_rule(mapping: SourceMapping, account: str, attributes: Se
     raise InvalidArguments(
         f"The mapping {mapping.path} is wrong: correlation.account names the column {rule.account!r}, which "
         f"{mapping.memberships.file} does not have. The accounts are made from this file, for no file of accounts "
-        "describes the source."
+        "describes the source. Name one of its columns, or give [accounts] a file."
     )
 
 

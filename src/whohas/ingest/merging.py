@@ -71,7 +71,10 @@ class AccountRowMerger:
         self._merge()
 
     def merged_origins(self) -> RecordNumbers:
-        """Return the origins of the rows that are merged into an earlier row, sorted."""
+        """Return the origins of the rows that are merged into an earlier row, sorted.
+
+        An origin encodes the file and the record (`staging.origins`). Rejected rows are not included; `gone` has both.
+        """
         found = self._connection.sql("SELECT origin FROM compared WHERE same ORDER BY origin").fetchnumpy()
         return np.asarray(found["origin"], dtype=np.int64)
 

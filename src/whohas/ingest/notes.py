@@ -68,7 +68,7 @@ def emptied_column_notes(reading: ReadPipeline, changes: Iterable[TableChange]) 
                 lost[key] = max(lost.get(key, (0, 0)), (count, rows))
     return [
         f"{name}: the column {column!r} has no value any more in {pluralize(rows, 'row')}; "
-        f"{pluralize(count, 'row')} had one before this load."
+        f"{pluralize(count, 'row')} had one before this load. Check the export."
         for (name, column), (count, rows) in lost.items()
     ]
 
@@ -293,7 +293,8 @@ class LoadNotes:
     def _authoritative(self) -> list[str]:
         """Return notes about authoritative sources that have no [accounts], or whose accounts have no identity."""
         found = [
-            f"{mapping.path.name}: source.authoritative lets accounts make identities, and there is no [accounts]."
+            f"{mapping.path.name}: source.authoritative lets accounts make identities, and there is no [accounts]. "
+            "Add it, or remove source.authoritative."
             for mapping in self._reading.inputs.mappings
             if mapping.authoritative and mapping.accounts is None
         ]
@@ -304,7 +305,8 @@ class LoadNotes:
                 if rows and not held:
                     name = repr(row["name"] or id)
                     found.append(
-                        f"The source {name} is authoritative, and none of its accounts ({rows:,}) has an identity."
+                        f"The source {name} is authoritative, and none of its accounts ({rows:,}) has an identity. "
+                        "Load its accounts with a mapping that has source.authoritative, or load the identities."
                     )
         return found
 
@@ -321,7 +323,8 @@ class LoadNotes:
             left = self._compare(files, "NOT correlated", rule)
             name, side = repr(row["name"] or id), _side(rule.account)
             if not held:
-                found.append(f"0 of {pluralize(rows, 'account')} of {name} are correlated: {self._why(left, rule)}")
+                why = self._why(left, rule, "correlation")
+                found.append(f"0 of {pluralize(rows, 'account')} of {name} are correlated: {why}")
             elif left.by_case:
                 stay = "stays" if left.by_case == 1 else "stay"
                 found.append(
@@ -345,33 +348,43 @@ class LoadNotes:
             named = left.rows
             name = repr(row["name"] or id)
             if named:
-                why = self._why(left, rule)
+                why = self._why(left, rule, "manager")
                 are = "is without its" if named == 1 else "are without their"
                 whole = pluralize(rows, "identity", "identities")
                 found.append(f"{named:,} of {whole} of {name} {are} manager: {why}")
             elif not self._any(files, f"{value_sql(rule.account)} <> ''"):
-                found.append(f"No identity of {name} has a manager: none of them has a value of {_side(rule.account)}.")
+                found.append(
+                    f"No identity of {name} has a manager: none of them has a value of {_side(rule.account)}. "
+                    "Check the export, or set manager.account."
+                )
         return found
 
-    def _why(self, left: _Unmatched, rule: Correlation) -> str:
-        """Return the end of a note: why the values of a rule match no identity and, if known, what to change."""
+    def _why(self, left: _Unmatched, rule: Correlation, section: str) -> str:
+        """Return the end of a note: why the values of a rule match no identity, and what to change.
+
+        Args:
+            section: the section of the mapping that has the rule, `correlation` or `manager`.
+        """
         side = f"their {_side(rule.account)}"
         if not left.rows:
-            return f"none of them has a value of {_side(rule.account)}."
+            return f"none of them has a value of {_side(rule.account)}. Check the export, or set {section}.account."
         if not self._identities:
-            return f"{side} {_such(left.examples)} is compared with identities, and there are none yet."
+            return f"{side} {_such(left.examples)} is compared with identities, and there are none yet. Load them."
         if not left.offered:
-            return f"{side} {_such(left.examples)} is compared with {rule.identity}, which no identity has."
+            return (
+                f"{side} {_such(left.examples)} is compared with {rule.identity}, which no identity has. "
+                f"Set {section}.identity to what identities have."
+            )
         if left.by_case and not rule.ignore_case:
             return (
                 f"{side} {_such(left.examples)} differs from an identity's {rule.identity} "
                 f"{_such(left.identities)} in upper and lower case only for {left.by_case:,} of them; "
-                "ignoreCase = true finds these."
+                f"{section}.ignoreCase = true finds these."
             )
         several = f" ({left.ambiguous:,} of them: several identities have it)" if left.ambiguous else ""
         return (
             f"{side} {_such(left.examples)} is the {rule.identity} of no one identity{several}; "
-            f"identities have {_such(left.identities)} there."
+            f"identities have {_such(left.identities)} there. Check {section}.account and {section}.identity."
         )
 
     def _compare(self, files: Sequence[DataFile], condition: str, rule: Correlation) -> _Unmatched:
@@ -410,11 +423,11 @@ class LoadNotes:
         count, examples = self._lost(self._identities, "managerId")
         if not count:
             return []
-        hint = ""
+        hint = "Load the identities of these managers."
         if self._reading.named_managers:
-            hint = " A mapping's [manager] says by which column of identities a manager is found."
+            hint = "A mapping's [manager] says by which column of identities a manager is found."
         identities = pluralize(count, "identity has", "identities have")
-        return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}.{hint}"]
+        return [f"{identities} a manager that no identity is: {', '.join(map(repr, examples))}. {hint}"]
 
     def _lost_holders(self) -> list[str]:
         """Return a note if accounts have an `identityId` that is not the id of any identity."""
@@ -427,7 +440,7 @@ class LoadNotes:
         if not count:
             return []
         accounts = pluralize(count, "account has", "accounts have")
-        return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}."]
+        return [f"{accounts} an identity that is not there: {', '.join(map(repr, examples))}. Load the identities."]
 
     def _lost(self, files: Sequence[DataFile], column: str) -> tuple[int, list[str]]:
         """Return the number of rows whose `column` is not the id of any identity, and up to three of these values."""
@@ -444,7 +457,8 @@ class LoadNotes:
     def _memberships(self) -> list[str]:
         """Return a note for each membership file all of whose rows were rejected."""
         return [
-            f"Not one row of {file.name} ({file.read:,} in all) could be loaded: nobody holds what it names."
+            f"Not one row of {file.name} ({file.read:,} in all) could be loaded: nobody holds what it names. "
+            "See the rejected rows."
             for file in self._reading.counts()
             if file.holds == ACCOUNT_ENTITLEMENTS.name and file.read and file.rejected >= file.read
         ]

@@ -374,7 +374,8 @@ class ReadPipeline:
                 self.sources.add_attributes(source, layout.attributes)
                 if not any(file.partition == source for file in target.files):
                     self.warnings.append(
-                        f"{part.file.name} has no accounts: the source {mapping.name!r} is now without any."
+                        f"{part.file.name} has no accounts: the source {mapping.name!r} is now without any. "
+                        "Load a file that has them."
                     )
         elif section == "accounts":
             named = target.touched - before
@@ -387,7 +388,8 @@ class ReadPipeline:
                     self.named_managers.add(id)
             for id in sorted((authoritative if isinstance(authoritative, frozenset) else frozenset()) - named):
                 self.warnings.append(
-                    f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row."
+                    f"{mapping.path.name}: source.authoritative names {self.sources.name(id)!r}, which has no row. "
+                    "Correct the name, or add the rows."
                 )
 
     def _tell_made_ids(self, file: str, column: str, count: int) -> None:
@@ -580,7 +582,7 @@ class ReadPipeline:
         self.files.append((number, file.path, table, read))
         self._done += file.path.stat().st_size
         if not read and table is not SOURCES:
-            self.warnings.append(f"{file.path.name} has no rows.")
+            self.warnings.append(f"{file.path.name} has no rows. Check the export.")
         return number
 
     def _tell(self, path: Path, position: int) -> None:

@@ -187,7 +187,10 @@ def reconcile(reading: ReadPipeline) -> tuple[list[TableChange], Counts]:
     for rule, index in reading.indexes():
         if index.ambiguous:
             stay = pluralize(index.ambiguous, "account stays", "accounts stay")
-            reading.warnings.append(f"{stay} uncorrelated, for several identities have the same {rule[0]}.")
+            reading.warnings.append(
+                f"{stay} uncorrelated, for several identities have the same {rule[0]}. "
+                "Set correlation.identity to what only one identity has."
+            )
     return changes, _counts(changes)
 
 

@@ -198,7 +198,7 @@ class InputRecords:
         """Reject the records of memberships that name unknown accounts or entitlements, each record once.
 
         Args:
-            bad: the unresolved memberships, as `memberships.resolve_memberships` returns them.
+            bad: the unresolved memberships, as `memberships.resolve_memberships` passes them to its `reject`.
         """
         if not bad:
             return
@@ -345,7 +345,9 @@ class Rejects:
         """
         if self._strict:
             first = Rejection(self._names[file], self._lines[file](fault.record_number), fault.column, fault.reason)
-            raise InvalidArguments(f"{first}. Nothing was loaded, for the load is strict.")
+            raise InvalidArguments(
+                f"{first}. Nothing was loaded, for the load is strict. Correct it, or load without --strict."
+            )
         whole = fault.cell_text is None
         if whole:
             self.counts[file] += 1

@@ -69,7 +69,8 @@ class LoadedSources:
             )
         if len(id) > MAX_ID or any(ord(c) < 32 or ord(c) == 127 for c in id):
             raise InvalidArguments(
-                f"The source id {id[:40]!r}… is longer than {MAX_ID} characters or has control characters."
+                f"The source id {id[:40]!r}… is longer than {MAX_ID} characters or has control characters. Give it "
+                "another."
             )
         if name is None:
             self.rows.setdefault(id, _row(id, None))

@@ -304,7 +304,7 @@ class Stage:
         file.rows += sum(data.num_rows for data, _ in pending)
 
         def write() -> None:
-            with disk_full_as_unavailable(file.path):
+            with disk_full_as_unavailable(file.path.parent):
                 if held.parquet is None:
                     held.parquet = ParquetWriter(file.path, self.table)
                 held.parquet.write(pa.concat_tables([data for data, _ in pending]))
@@ -316,7 +316,7 @@ class Stage:
 
     def _close(self, held: _OpenFile) -> None:
         def close() -> None:
-            with disk_full_as_unavailable(held.file.path):
+            with disk_full_as_unavailable(held.file.path.parent):
                 if held.parquet is not None:
                     held.parquet.close()
 
@@ -400,11 +400,11 @@ def _has_order(type: pa.DataType) -> bool:
 
 
 @contextmanager
-def disk_full_as_unavailable(path: Path) -> Generator[None]:
+def disk_full_as_unavailable(folder: Path) -> Generator[None]:
     """Raise `Unavailable` instead of the operating system's errors of a full disk.
 
     Args:
-        path: the file that is written; the message names its folder.
+        folder: the folder of the files that are written, for the message.
 
     Raises:
         Unavailable: the disk is full, a quota is used up, or the file would be too large. Other errors pass through.
@@ -412,10 +412,17 @@ def disk_full_as_unavailable(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
+        match error.errno:
+            case errno.ENOSPC:
+                problem, remedy = f"The disk is full: {folder} takes no more", "Free space there"
+            case errno.EDQUOT:
+                problem, remedy = f"The disk quota of {folder} is used up", "Free space there or raise the quota"
+            case errno.EFBIG:
+                problem, remedy = f"A file in {folder} may not grow any further", "Raise the limit (ulimit -f)"
+            case _:
+                raise
         raise Unavailable(
-            f"The disk is full: {path.parent} takes no more. Nothing was loaded, and what was written is removed."
+            f"{problem}. Nothing was loaded, and what was written is removed. {remedy}, and load again."
         ) from error
 
 
@@ -441,7 +448,11 @@ def rewrite(
         Unavailable: the disk is full.
     """
     rows = start = 0
-    with disk_full_as_unavailable(target), pq.ParquetFile(path) as old, closing(ParquetWriter(target, table)) as new:
+    with (
+        disk_full_as_unavailable(target.parent),
+        pq.ParquetFile(path) as old,
+        closing(ParquetWriter(target, table)) as new,
+    ):
         for batch in old.iter_batches(ROW_GROUP // 2):
             data = with_current_columns(pa.Table.from_batches([batch]), table)
             if drop is not None and len(drop):

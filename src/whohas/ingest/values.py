@@ -190,7 +190,10 @@ def _texts(text: str, separator: str | None) -> str:
 
 
 def bad_id(text: str) -> str:
-    """Return SQL for whether a text cannot be an id: it is too long or has control characters."""
+    """Return SQL for whether a text, given as SQL, cannot be an id.
+
+    It cannot if it is longer than `MAX_ID` or has control characters. Null gives null.
+    """
     return f"(length({text}) > {MAX_ID} OR regexp_matches({text}, '[\\x00-\\x1f\\x7f]'))"
 
 

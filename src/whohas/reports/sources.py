@@ -135,11 +135,13 @@ def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | No
     )
 
 
-def find_source_by_name(name: str, catalogue: Catalog, id_argument: str = "application") -> CatalogSource:
+def find_source_by_name(name: str, catalogue: Catalog, argument: str = "") -> CatalogSource:
     """Return the source with a name.
 
     Args:
-        id_argument: the name of the report's argument with the id of a source, for the message.
+        name: the name, in the same case.
+        catalogue: the catalogue of the snapshot.
+        argument: the name of the report's argument that takes an id, for the message; empty outside reports.
 
     Raises:
         InvalidArguments: no source has the name, or several have.
@@ -147,8 +149,9 @@ def find_source_by_name(name: str, catalogue: Catalog, id_argument: str = "appli
     found = [source for source in catalogue.sources if source.name == name]
     if len(found) > 1:
         ids = ", ".join(source.id for source in found)
+        where = f" as the argument {argument}" if argument else ""
         raise InvalidArguments(
-            f"Several sources are named {name!r}. Pass the id of one of them as the argument {id_argument}: {ids}."
+            f"Several sources are named {name!r}. Give the id of one of them{where} instead of the name: {ids}."
         )
     if not found:
         raise InvalidArguments(f"There is no source named {name!r}.{_hint(name, catalogue)}")

@@ -118,9 +118,12 @@ class Retention:
         with self.database.begin() as connection:
             kept = repository.get_retention_facts(connection, run_id, lock=True)
             if kept is None:
-                raise NotFound(f"There is no run with the id {run_id[:64]!r}.")
+                raise NotFound(f"There is no run with the id {run_id[:64]!r}. `whohas runs` lists them.")
             if any(message.key == "files.removed" for message in kept.messages):
-                raise NotFound("The files of this run have been removed; there is nothing left to hold.")
+                raise NotFound(
+                    "The files of this run have been removed; there is nothing left to hold. Start the report again, "
+                    "and hold the new run."
+                )
             held = _held(connection, run_id)
             if held is None:
                 held = LegalHold(run_id, holder, reason.strip(), repository.now())

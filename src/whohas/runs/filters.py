@@ -4,7 +4,7 @@ Example: `completionStatus eq "SUCCESS" and id in ("a", "b")` becomes `state IN 
 
 The grammar (of the API's standard collection parameters; keywords in either case)::
 
-    filter  = both { "or" both }                      and binds tighter than or, not tighter than and
+    filter  = both { "or" both }                      `not` binds tighter than `and`, and that tighter than `or`
     both    = operand { "and" operand }
     operand = "not" operand | "(" filter ")" | test
     test    = name "eq" text | name "ne" text | name "in" "(" text { "," text } ")" | name "isnull" | name "pr"
@@ -70,11 +70,14 @@ def parse_filter(text: str, fields: Mapping[str, FilterField]) -> sa.ColumnEleme
         fields: the fields of the collection, by name.
 
     Raises:
-        InvalidArguments: the filter is malformed, names an unknown field or is too long; the message says at which
-            character.
+        InvalidArguments: the filter is malformed or names an unknown field, and the message says at which character;
+            or it is too long.
     """
     if len(text) > MAX_FILTER_CHARACTERS:
-        raise InvalidArguments(f"filters has {len(text):,} characters; {MAX_FILTER_CHARACTERS:,} is the most.")
+        raise InvalidArguments(
+            f"filters has {len(text):,} characters; {MAX_FILTER_CHARACTERS:,} is the most. Send several requests with "
+            "shorter ones."
+        )
     return _FilterParser(text, fields).parse()
 
 
@@ -109,7 +112,7 @@ class _FilterParser:
 
     def parse(self) -> sa.ColumnElement[bool]:
         if self._peek().kind == "end":
-            self._fail("it is empty", 0)
+            self._fail('it is empty; write a condition such as completionStatus eq "SUCCESS", or leave filters out', 0)
         parsed = self._disjunction(0)
         if self._peek().kind != "end":
             self._fail_expected("`and`, `or` or the end")
@@ -159,14 +162,14 @@ class _FilterParser:
             case "isnull" | "pr" if field.is_null is not None:
                 return field.is_null if operator.text.lower() == "isnull" else sa.not_(field.is_null)
             case "isnull" | "pr":
-                self._fail(f"{name.text} is never null", operator.at)
+                self._fail(f"{name.text} is never null; leave this condition out", operator.at)
             case _:
                 self._fail(f"there is no operator {operator.text[:60]!r} (eq, ne, in, isnull, pr)", operator.at)
 
     def _equals(self, field: FilterField, texts: list[_FilterToken]) -> sa.ColumnElement[bool]:
         self._values += len(texts)
         if self._values > MAX_VALUES:
-            self._fail(f"it has more than {MAX_VALUES} texts", texts[-1].at)
+            self._fail(f"it has more than {MAX_VALUES} texts; send several requests with fewer", texts[-1].at)
         try:
             return field.equals([re.sub(r"\\(.)", r"\1", token.text[1:-1], flags=re.DOTALL) for token in texts])
         except ValueError as error:
@@ -175,7 +178,7 @@ class _FilterParser:
     def _literal(self) -> _FilterToken:
         token = self._expect("text", "a text in double quotes")
         if "\0" in token.text or any("\ud800" <= letter <= "\udfff" for letter in token.text):
-            self._fail("a text has a NUL or half a character", token.at)
+            self._fail("a text has a NUL or half a surrogate pair; send whole characters", token.at)
         return token
 
     def _peek(self) -> _FilterToken:
@@ -233,6 +236,6 @@ def parse_sorters(text: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> lis
                 "`-` before a name sorts in descending order."
             )
         if bare in seen:
-            raise InvalidArguments(f"sorters names {bare!r} twice.")
+            raise InvalidArguments(f"sorters names {bare!r} twice. Name it once.")
         seen[bare] = fields[bare].desc() if name.startswith("-") else fields[bare].asc()
     return list(seen.values())

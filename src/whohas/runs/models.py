@@ -49,7 +49,7 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether the run has ended: its state does not change any more."""
+        """Whether a run in this state has ended; this state never changes again."""
         return self not in ACTIVE_STATES
 
 

@@ -275,13 +275,15 @@ class Runs:
         if repository.count_active(connection, launcher) > self.settings.runs_per_launcher:
             has = pluralize(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
-                f"{launcher} has {has} not over, and may not have more. Wait for one to end, or cancel one.",
+                f"{launcher} has {has} not over, and may not have more (WHOHAS_RUNS_PER_LAUNCHER). Wait for one to "
+                "end, or cancel one.",
                 timeouts.START_RETRY_SECONDS,
             )
         if repository.count_queued(connection) > self.settings.runs_waiting:
             waiting = pluralize(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
-                f"{waiting} waiting already: no more are accepted until some of them have been carried out.",
+                f"{waiting} waiting already: no more are accepted until some of them have been carried out "
+                "(WHOHAS_RUNS_WAITING). Send the request again later.",
                 timeouts.START_RETRY_SECONDS,
             )
 
@@ -318,7 +320,11 @@ class Runs:
         with self.database.connect() as connection:
             found = repository.find_by_id_prefix(connection, text, _LISTED)
         if not found:
-            raise _no_run(beginning) if len(text) == 32 else NotFound(f"There is no run whose id begins with {text!r}.")
+            raise (
+                _no_run(beginning)
+                if len(text) == 32
+                else NotFound(f"There is no run whose id begins with {text!r}. `whohas runs` lists them.")
+            )
         if len(found) > 1:
             raise ambiguous_id(
                 text, [f"{run.id}  {run.report_type}  {run.created:%Y-%m-%d %H:%M:%S} UTC" for run in found]
@@ -430,7 +436,9 @@ class Runs:
 
 
 def _no_run(run_id: str) -> NotFound:
-    return NotFound(f"There is no run with the id {run_id[:64]!r}.")
+    return NotFound(
+        f"There is no run with the id {run_id[:64]!r} that you may see. Check the id; retention removes old runs."
+    )
 
 
 def _seen_by(caller: Caller | None) -> tuple[sa.ColumnElement[bool], ...]:

@@ -32,8 +32,8 @@ def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
 
     Only the search indexes of the newest snapshots are kept. If the plan reads one, it is built again where it is
     missing and is protected from removal until the context ends. Data files of tables are not protected: a vacuum may
-    remove them at any time. So where the body of the context raises an error and a file is missing, `NotFound` or
-    `IndexChanged` is raised instead, with that error as its cause.
+    remove them at any time. So where the body of the context raises a `WhohasError` (other than `NotFound`) or an
+    `OSError`, and a file is missing, `NotFound` or `IndexChanged` is raised instead, with that error as its cause.
 
     Raises:
         NotFound: the snapshot is no longer kept, or some of its data files were removed, before or while the plan was
@@ -121,9 +121,7 @@ def plan_from_recorded_sql(run: Run, statement: str, format: str, warehouse: War
         recorded = _OLD_ATTRIBUTE.sub(_as_map_lookup, statement)
         if _one_spaced(_OLD_ALIAS.sub("", plan.sql)) != _one_spaced(_OLD_ALIAS.sub("", recorded)):
             if plan.statement is None or _column_names(recorded) != [column.name for column in plan.statement.columns]:
-                raise NotFound(
-                    "Another version of whohas chose its rows (`whohas show` prints its SQL). Start the report again."
-                )
+                raise NotFound("Another version of whohas chose its rows (`whohas show` prints its SQL).")
             plan = replace(plan, statement=replace(plan.statement, sql=recorded))
         return RunPlan.of(plan, snapshot, parse_write_options(run.arguments, settings))
 
@@ -139,16 +137,25 @@ def errors_as_not_found(run: Run, format: str) -> Generator[None]:
     try:
         yield
     except (InvalidArguments, NotFound) as error:
-        raise NotFound(f"{no_file_message(run, format)} {error.message}") from error
+        raise NotFound(no_file_message(run, format, error.message)) from error
     except (DeltaError, FileNotFoundError) as error:
         gone = f"Data files of its snapshot {run.snapshot} have been removed."
-        raise NotFound(f"{no_file_message(run, format)} {gone}") from error
+        raise NotFound(no_file_message(run, format, gone)) from error
 
 
-def no_file_message(run: Run, format: str) -> str:
-    """Return the beginning of an error message: the run has no file in this format, and which formats it has."""
+def no_file_message(run: Run, format: str, why: str) -> str:
+    """Return an error message: the run has no file in this format, which formats it has, and what to do.
+
+    Args:
+        run: the run.
+        format: the format that was asked for.
+        why: the reason why it cannot be made now, a sentence.
+    """
     made = ", ".join(artefact.format.upper() for artefact in run.artefacts if artefact.format != EXTRACT)
-    return f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now."
+    return (
+        f"This run made no {format.upper()} file; it made {made}, and no other can be made of it now. {why} Download "
+        "one of those, or start the report again."
+    )
 
 
 _OLD_ATTRIBUTE = re.compile(r'\ba\."attributes\.((?:[^"]|"")*)"')

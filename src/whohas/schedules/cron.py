@@ -55,10 +55,13 @@ def next_time(cron: str, time_zone: str, after: datetime) -> datetime:
         return _first(CronSim(cron, after.astimezone(zone).replace(tzinfo=None)), zone, after)
     except CronSimError as error:
         raise InvalidArguments(
-            f"The cron expression {cron!r} is wrong: {str(error) or 'a field has no such value'}."
+            f"The cron expression {cron!r} is wrong: {str(error) or 'a field has no such value'}. Write one such as "
+            "`0 6 * * MON`."
         ) from None
     except StopIteration:
-        raise InvalidArguments(f"The cron expression {cron!r} names a time that never comes.") from None
+        raise InvalidArguments(
+            f"The cron expression {cron!r} names a time that never comes. Choose another day or month."
+        ) from None
 
 
 _SPAN = re.compile(r"(?P<first>\w+)-(?P<last>\w+)/[0-9]+")

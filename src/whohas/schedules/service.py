@@ -170,7 +170,10 @@ class Schedules:
         with self.database.connect() as connection:
             row = connection.execute(_all(caller).where(either)).mappings().first()
         if row is None:
-            raise NotFound(f"There is no schedule {which[:MAX_NAME_CHARACTERS]!r}.")
+            raise NotFound(
+                f"There is no schedule {which[:MAX_NAME_CHARACTERS]!r} that you may see. "
+                "`whohas schedule list` shows them."
+            )
         return _schedule(row)
 
     def change(
@@ -254,7 +257,7 @@ class Schedules:
         return run
 
     def any_due(self) -> bool:
-        """Return whether any schedule is due."""
+        """Return whether any schedule is due. Paused schedules do not count."""
         query = _all().where(schedule.c.next_at <= now(), schedule.c.paused.is_(False)).limit(1)
         with self.database.connect() as connection:
             return connection.execute(query).first() is not None

@@ -1,8 +1,9 @@
 """The syntax tree of a query.
 
 A leaf tests one field, or every text field if it names no field. A group combines clauses as Lucene does: each is
-required, optional or prohibited. In all nodes, `text` is the user's text without escapes, and `at` is the position of
-the node's first character in the query, counted from 0.
+required, optional or prohibited. In all nodes, `field` is the name of the field as the user wrote it, or None if the
+query names none; `text` is the user's text without escapes; `at` is the position of the node's first character in the
+query, counted from 0.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words in quotation marks. They must occur in this order, or be brought into it by at most `slop` moves."""
+    """Words in quotation marks. They must occur in this order, or be brought into it by at most `slop` moves.
+
+    `text` has the words as one text, without the quotation marks.
+    """
 
     field: str | None
     text: str

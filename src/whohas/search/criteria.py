@@ -4,6 +4,8 @@ Criteria can be compared, merged and counted. `predicate` makes them from the sy
 SQL. Equal criteria of a group are merged into one. ORed conditions on the objects of one list are merged, so that the
 list is scanned once: `@a(x) OR @a(y)` becomes `@a(x OR y)`. `@a(x) AND @a(y)` does not become `@a(x AND y)`, because
 two different objects may match it.
+
+In all criteria, `at` is the position in the query, counted from 0, for messages; it does not count in comparisons.
 """
 
 from __future__ import annotations

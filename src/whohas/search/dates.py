@@ -68,7 +68,7 @@ def parse_date(text: str, now: datetime, zone: tzinfo) -> DateRange:
         DateError: it is not a date expression, or lies outside the years 1 to 9999.
     """
     if len(text) > MAX_DATE_LENGTH:
-        raise DateError(f"{text[:20]!r}… is too long for a date")
+        raise DateError(f"{text[:20]!r}… is too long for a date, which may have {MAX_DATE_LENGTH} characters")
     try:
         return _span(text.strip(), now, zone)
     except OverflowError:

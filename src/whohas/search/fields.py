@@ -28,7 +28,8 @@ class IndexField:
     Attributes:
         name: the published name, dotted; for the objects of a list, relative to them (`source.id`).
         kind: its type.
-        sql: the expression that gives its value, over a row `t` of the element's rows.
+        sql: the text of the SQL expression that gives its value, over a row `t` of the element's rows; empty for an
+            attribute of a map, which has only its column in the index.
         multi_valued: whether it may have several values; they are stored as one text, joined by `VALUE_SEPARATOR`.
         index_column: its column in the index, if that is not named as the field; empty otherwise. See `column`.
     """

@@ -28,7 +28,7 @@ def filters_node(filters: Mapping[str, Any]) -> Node:
 
 def _clause(name: str, filter: object) -> Clause:
     if not isinstance(filter, Mapping):
-        raise InvalidArguments(f"The filter on {name} must be an object with a type.")
+        raise InvalidArguments(f'The filter on {name} must be an object with a type, such as {{"type": "EXISTS"}}.')
     definition = cast("Mapping[str, Any]", filter)
     path = next((p for p in sorted(_PATHS, key=len, reverse=True) if name.startswith(f"{p}.")), "")
     field = name.removeprefix(f"{path}.") if path else name
@@ -53,14 +53,16 @@ _PATHS = frozenset(path for index in INDICES.values() for path in index.elements
 def _terms(name: str, definition: Mapping[str, Any]) -> list[str]:
     terms = definition.get("terms")
     if not isinstance(terms, list) or not terms:
-        raise InvalidArguments(f"The filter on {name} needs terms: a list of at least one.")
+        raise InvalidArguments(
+            f'The filter on {name} needs terms: a list of at least one, such as "terms": ["Finance"].'
+        )
     return [_text(name, term) for term in cast("list[object]", terms)]
 
 
 def _range(name: str, field: str, definition: Mapping[str, Any]) -> Range:
     range = definition.get("range")
     if not isinstance(range, Mapping):
-        raise InvalidArguments(f"The filter on {name} needs a range with a lower or an upper bound.")
+        raise InvalidArguments(_range_message(name))
     bounds: dict[str, tuple[str | None, bool]] = {}
     for side in ("lower", "upper"):
         bound = cast("Mapping[str, Any]", range).get(side)
@@ -70,11 +72,20 @@ def _range(name: str, field: str, definition: Mapping[str, Any]) -> Range:
             parts = cast("Mapping[str, Any]", bound)
             bounds[side] = (_text(name, parts["value"]), parts.get("inclusive") is True)
         else:
-            raise InvalidArguments(f"The {side} bound of the filter on {name} needs a value.")
+            raise InvalidArguments(
+                f'The {side} bound of the filter on {name} needs a value, such as "{side}": {{"value": "2026-01-01"}}.'
+            )
     (low, low_included), (high, high_included) = bounds["lower"], bounds["upper"]
     if low is None and high is None:
-        raise InvalidArguments(f"The filter on {name} needs a range with a lower or an upper bound.")
+        raise InvalidArguments(_range_message(name))
     return Range(f"{field}.exact", low, high, low_included, high_included)
+
+
+def _range_message(name: str) -> str:
+    return (
+        f"The filter on {name} needs a range with a lower or an upper bound, such as "
+        '"range": {"lower": {"value": "2026-01-01"}}.'
+    )
 
 
 def _text(name: str, value: object) -> str:

@@ -353,7 +353,10 @@ def _folder(snapshot: Snapshot) -> Path:
 
 
 def _read_record(folder: Path) -> dict[str, Any] | None:
-    """Return the index.json of the index in a folder; None if it is not of the current format and analyser version."""
+    """Return the index.json of the index in a folder.
+
+    None if it is missing, damaged, or of another format or analyser version.
+    """
     record = _read_any_record(folder)
     if record is None or record["format"] != INDEX_FORMAT or _record_versions(record).analyser != ANALYSER_VERSION:
         return None

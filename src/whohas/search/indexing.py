@@ -212,6 +212,16 @@ class IndexWriter:
         number: str | None,
         on_rows: Callable[[int], None],
     ) -> int:
+        """Write the rows of a query and the tokens of their texts to a file, and return the number of rows.
+
+        Args:
+            ordered: the query.
+            element: the element whose rows it gives.
+            attributes: the attributes in the element's maps.
+            path: the file.
+            number: the name of a column to add, with the number of each row from 0; None for no such column.
+            on_rows: called with the number of rows written so far.
+        """
         try:
             return self._write_ordered(ordered, element, attributes, path, number, on_rows)
         except _EqualKeysError:
@@ -256,7 +266,8 @@ class _OrderedQuery:
     Attributes:
         rows: the SQL of the rows.
         keys: the columns to sort by.
-        ties: whether rows may have equal keys. All other columns then decide, which costs the engine much more.
+        ties: whether rows may have equal keys. All other columns then decide, which costs the engine much more. So
+            `_write` starts with False, and writes the file again with True if two rows turn out to have equal keys.
     """
 
     rows: str

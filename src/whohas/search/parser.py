@@ -92,7 +92,9 @@ class _Parser:
     def query(self, field: str | None, depth: int) -> Node:
         start = self._peek().position
         if depth > MAX_DEPTH:
-            raise syntax_error(self._query, start, f"groups are nested more than {MAX_DEPTH} deep")
+            raise syntax_error(
+                self._query, start, f"groups are nested more than {MAX_DEPTH} deep: write it with fewer brackets"
+            )
         clauses: list[Clause] = []
         while True:
             conjunct = False
@@ -211,7 +213,7 @@ class _Parser:
         self.take()
         number = self.take(TokenKind.NUMBER)
         if float(number.text) > _LARGEST_FLOAT:
-            raise syntax_error(self._query, number.position, "the boost is too large")
+            raise syntax_error(self._query, number.position, "the boost is too large: leave it out, it has no effect")
         return True
 
     def _range(self, field: str | None, at: int) -> Range:

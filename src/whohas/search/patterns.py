@@ -155,7 +155,8 @@ class _RegexpTranslator:
             return ""
         translated = self._union(0)
         if self._at < len(self._text):
-            raise ValueError(f"the regular expression has {self._text[self._at]!r} where it should end")
+            c = self._text[self._at]
+            raise ValueError(f"the regular expression has {c!r} where it should end: write \\{c} for the character")
         return translated
 
     def _at_any_of(self, characters: str = "") -> bool:
@@ -163,13 +164,13 @@ class _RegexpTranslator:
 
     def _next(self) -> str:
         if not self._at_any_of():
-            raise ValueError("the regular expression ends too early")
+            raise ValueError("the regular expression ends too early: a character, ) or ] is missing at its end")
         self._at += 1
         return self._text[self._at - 1]
 
     def _union(self, depth: int) -> str:
         if depth > 100:
-            raise ValueError("the regular expression is nested too deep")
+            raise ValueError("the regular expression is nested more than 100 deep: write it with fewer brackets")
         alternatives = [self._sequence(depth)]
         while self._at_any_of("|"):
             self._next()
@@ -180,13 +181,18 @@ class _RegexpTranslator:
         parts = [self._repeated(depth)]
         while self._at_any_of() and not self._at_any_of(")|"):
             if self._at_any_of("&"):
-                raise ValueError("& (both of two expressions) cannot be run: write two conditions joined by AND")
+                raise ValueError(
+                    "the regular expression has & (and), which cannot be run: write two conditions joined by AND"
+                )
             parts.append(self._repeated(depth))
         return "".join(parts)
 
     def _repeated(self, depth: int) -> str:
         if self._at_any_of("~"):
-            raise ValueError("~ (not this expression) cannot be run: write NOT before the condition")
+            raise ValueError(
+                "the regular expression has ~ (not), which cannot be run: if it begins with ~, write NOT before the "
+                "condition, as in `NOT name:/abc/`"
+            )
         repeated = self._atom(depth)
         operators = 0
         while self._at_any_of("?*+{"):
@@ -232,7 +238,10 @@ class _RegexpTranslator:
                 inside, self._at = self._text[self._at : end], end + 1
                 return f"(?:{escape_pattern(inside)})"
             case "<":
-                raise ValueError("<…> (a range of numbers) cannot be run: write the digits, as in [0-9]+")
+                raise ValueError(
+                    "the regular expression has <…> (a range of numbers), which cannot be run: write the digits, as in "
+                    "[0-9]+"
+                )
             case "\\":
                 return escape_pattern(self._next())
             case c:
@@ -258,7 +267,7 @@ class _RegexpTranslator:
             return escape_pattern(low) + "\\-"
         high = self._class_character()
         if low > high:
-            raise ValueError(f"the range {low}-{high} runs backwards")
+            raise ValueError(f"the range {low}-{high} runs backwards: write {high}-{low}")
         return f"{escape_pattern(low)}-{escape_pattern(high)}"
 
     def _class_character(self) -> str:

@@ -108,7 +108,7 @@ def query_condition(
     count: ClauseCount,
     step: Callable[[], None],
 ) -> tuple[exp.Expr, Diagnostics]:
-    """Return the SQL condition of a query, and what was found out about its fields.
+    """Return the condition of a query as a sqlglot expression, and what was found out about its fields.
 
     A query without any token, such as `name:"!"`, matches no document.
 
@@ -149,7 +149,9 @@ def _check(query: str, expressions: list[tuple[str, int]]) -> None:
     fault = first_invalid_pattern([pattern for pattern, _ in expressions])
     if fault is not None:
         number, reason = fault
-        raise syntax_error(query, expressions[number][1], f"the regular expression is too large ({reason})")
+        raise syntax_error(
+            query, expressions[number][1], f"the regular expression is too large ({reason}): write a shorter one"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,7 +526,7 @@ class _Builder:
         if isinstance(leaf, Term | Phrase) and leaf.text.lower() in ("true", "false"):
             wanted = exp.true() if leaf.text.lower() == "true" else exp.false()
             return RawCondition(self._column(field.column).is_(wanted), leaf.at)
-        raise syntax_error(self.query, leaf.at, f"{field.name} is true or false")
+        raise syntax_error(self.query, leaf.at, f"{field.name} is true or false: write one of them")
 
     def _exists(self, name: str, at: int) -> Criterion:
         known = self._element_fields

@@ -3,6 +3,8 @@
 Up to `_FEW` words are searched for one by one. More are joined to one pattern, because RE2 finds any of a thousand
 texts about as fast as one. Lists of more than `_LONG` words, and many fuzzy words or ranges, are tested in a subquery
 over the column's words (`_contains_word`); fuzzy words and ranges against each distinct word only once (`_vocabulary`).
+
+Conditions, texts and subqueries are sqlglot expressions; patterns (`_pattern`, `_chunks`) are texts in RE2's syntax.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ _SEPARATORS: Final = ",;|/~^"
 
 
 def to_sql(criterion: Criterion) -> exp.Expr:
-    """Return the SQL condition of a criterion, over the table aliases that its columns name."""
+    """Return the SQL condition of a criterion as a sqlglot expression, over the table aliases that its columns name."""
     match criterion:
         case AnyOf(parts):
             return _any(parts)
@@ -137,7 +139,7 @@ def _all(parts: Sequence[Criterion]) -> exp.Expr:
 
 
 def _has_object(reach: NestedMatch) -> exp.Expr:
-    """Return the condition that at least one object of the row's list meets a criterion."""
+    """Return the sqlglot condition that at least one object of the row's list meets a criterion."""
     nested, condition = reach.list, to_sql(reach.criterion)
     number = column_expression(nested.outer_alias, "num")
     if nested.shared:
@@ -159,8 +161,7 @@ def _has_object(reach: NestedMatch) -> exp.Expr:
 
 
 def _has_all_objects(nested: NestedList, reaches: Sequence[NestedMatch]) -> exp.Expr:
-    """Return the condition that each of several criteria is met by an object of the row's list.
-
+    """Return the sqlglot condition that each of several criteria is met by an object of the row's list.
     The list is read once: each object gives the numbers of the criteria that it meets, and a document matches if it has
     as many different numbers as there are criteria. Example, for `@a(x) AND @a(y)` (numbers 0 and 1): the objects x, z
     and xy of a document give [0], nothing and [0, 1], so the document has 2 different numbers and matches.

@@ -29,7 +29,8 @@ def null_array(rows: int, type: pa.DataType) -> pa.Array:
     """Return an array of `rows` nulls.
 
     Arrays of one type are slices of one cached array, so that memory is not allocated again for each batch. Example:
-    `nulls(5, t)`, `nulls(3, t)` and `nulls(9, t)` allocate 5 and 9 nulls; the second call returns a slice of the first.
+    `null_array(5, t)`, `null_array(3, t)` and `null_array(9, t)` allocate 5 and 9 nulls; the second call returns a
+    slice of the first array.
     """
     longest = _shared.get(type)
     if longest is None or len(longest) < rows:

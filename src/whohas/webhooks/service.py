@@ -1,8 +1,9 @@
 """Webhooks: addresses that get a message when a run ends. Messages and signatures follow Standard Webhooks 1.0.
 
-A message is written to the outbox (see `outbox`) by the transaction that ends the run. The worker's periodic task calls
-`Webhooks.deliver`, which sends due messages. A message is delivered at least once, with the same `webhook-id` in each
-attempt; attempts are made at growing intervals, at most `hook_attempts` of them. Runs never wait for a delivery.
+A message is written to the outbox (`runs.webhook_messages`) by the transaction that ends the run. The worker's periodic
+task calls `Webhooks.deliver`, which sends due messages. A message is delivered at least once, with the same
+`webhook-id` in each attempt; attempts are made at growing intervals, at most `hook_attempts` of them. Runs never wait
+for a delivery.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Webhooks:
                 row is None
                 or connection.execute(sa.delete(webhook_table).where(webhook_table.c.id == hook_id)).rowcount == 0
             ):
-                raise NotFound(f"There is no hook {hook_id[:64]!r}.")
+                raise NotFound(f"There is no hook {hook_id[:64]!r}. `whohas hook list` shows them.")
             audit.write_event(connection, _event(audit.EventType.HOOK_REMOVED, Webhook(**row), by))
 
     def any_due(self) -> bool:
@@ -227,7 +228,8 @@ class Webhooks:
         webhook_messages.record_result(connection, message, values)
         if answer.status == _GONE:
             off = sa.update(webhook_table).where(webhook_table.c.id == message.hook_id)
-            connection.execute(off.values(disabled="The address answered 410 (Gone): it wants no messages."))
+            why = "The address answered 410 (Gone): it wants no messages. Remove the webhook, or add it again."
+            connection.execute(off.values(disabled=why))
 
     def _wait(self, attempt: int, answer: DeliveryResult) -> float:
         """Return the seconds until the next attempt, with up to 20 % of jitter, so that messages to an address that was

@@ -53,5 +53,5 @@ def bearer_token(headers: Headers) -> str:
         raise Unauthorized("The Authorization header is missing. Send `Authorization: Bearer <token>`.")
     scheme, _, token = values[0].strip().partition(" ")
     if len(values) > 1 or scheme.lower() != "bearer":
-        raise Unauthorized("The Authorization header must be one, of the form `Bearer <token>`.")
+        raise Unauthorized("There must be one Authorization header, of the form `Bearer <token>`.")
     return token.strip()

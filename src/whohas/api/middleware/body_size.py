@@ -41,5 +41,5 @@ class BodySizeLimitMiddleware:
     def _too_large(self) -> TooLarge:
         return TooLarge(
             f"The body is longer than {self.max_bytes:,} bytes, which is the limit of this server "
-            "(WHOHAS_MAX_BODY_BYTES)."
+            "(WHOHAS_MAX_BODY_BYTES). Send a shorter one."
         )

@@ -68,15 +68,18 @@ async def _body_fields(request: Request) -> dict[str, str]:
                 return {name: value for name, value in form.items() if isinstance(value, str)}
         except (HTTPException, ValueError, KeyError) as error:
             reason = error.detail if isinstance(error, HTTPException) else error
-            raise InvalidArguments(f"The multipart body cannot be read: {reason}") from None
+            raise InvalidArguments(
+                f"The multipart body cannot be read: {str(reason).rstrip('.')}. {_SEND_A_FORM}"
+            ) from None
     if body.lstrip()[:1] == b"{":
         return {name: value for name, value in parse_object(body).items() if isinstance(value, str)}
     try:
         return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=50))
     except ValueError as error:
-        raise InvalidArguments(f"The body cannot be read as a form: {error}.") from None
+        raise InvalidArguments(f"The body cannot be read as a form: {error}. {_SEND_A_FORM}") from None
 
 
+_SEND_A_FORM = "Send the fields as application/x-www-form-urlencoded, such as grant_type=client_credentials."
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([^"';\s]*)""", re.IGNORECASE)
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252")
 
@@ -91,14 +94,19 @@ def _check_charset(content_type: str) -> None:
 
 def _basic(authorization: str) -> dict[str, str]:
     # RFC 6749, 2.3.1: the default of general OAuth libraries
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
+    if _scheme(authorization) != "basic":
         return {}
+    encoded = authorization.partition(" ")[2]
     try:
         client_id, _, secret = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
     except (binascii.Error, UnicodeDecodeError):
         return {}
     return {"client_id": unquote_plus(client_id), "client_secret": unquote_plus(secret)}
+
+
+def _scheme(authorization: str) -> str:
+    """Return the scheme of the header Authorization in lower case, such as `basic`; empty without the header."""
+    return authorization.partition(" ")[0].lower()
 
 
 TokenFields = Annotated[dict[str, str], Depends(token_fields)]
@@ -122,7 +130,8 @@ def issue_token(request: Request, fields: TokenFields) -> Response:
     if not grant:
         return token_error_response(400, "invalid_request", "grant_type is missing. Use client_credentials.")
     if grant not in GRANTS:
-        return token_error_response(400, "unsupported_grant_type", f"This server grants {' and '.join(GRANTS)} only.")
+        text = f"grant_type is {grant[:60]!r}. Use {' or '.join(GRANTS)}."
+        return token_error_response(400, "unsupported_grant_type", text)
     client_id, address = fields.get("client_id", ""), client_address(request)
     remember_claim(request, client_id)
     access.login_throttle.check(client_id, address)
@@ -135,7 +144,8 @@ def issue_token(request: Request, fields: TokenFields) -> Response:
         if grant == AUTHORIZATION_CODE:
             return token_error_response(400, "invalid_grant", error.message)
         remember_denial_reason(request.scope, error.message)
-        return token_error_response(401, "invalid_client", error.message)
+        basic = _scheme(request.headers.get("authorization", "")) == "basic"
+        return token_error_response(401, "invalid_client", error.message, _BASIC_CHALLENGE if basic else {})
     except Forbidden as error:
         return token_error_response(400, "invalid_scope", error.message)
     return json_response(_token_response(issued, caller, services.settings.org), 200, NO_STORE)
@@ -246,10 +256,13 @@ def token_scopes(client: ApiClient, asked: str) -> tuple[str, ...]:
     requested = tuple(dict.fromkeys(asked.split()))
     excess = [scope for scope in requested if scope not in client.scopes]
     if excess and not {SCOPE_ALL, SCOPE_DEFAULT} & {*client.scopes}:
-        raise Forbidden(f"The client does not have the scope {' '.join(excess)[:200]}.")
+        raise Forbidden(
+            f"The client does not have the scope {' '.join(excess)[:200]}. Leave `scope` out to get all scopes that it "
+            "has, or create a client with that scope."
+        )
     unknown = [scope for scope in excess if scope not in known_scopes]
     if unknown:
-        raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}.")
+        raise Forbidden(f"There is no scope {' '.join(unknown)[:200]}. Choose from {', '.join(sorted(known_scopes))}.")
     return requested or client.scopes
 
 
@@ -258,12 +271,17 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def token_error_response(status: int, code: str, text: str) -> Response:
+_BASIC_CHALLENGE: Mapping[str, str] = {"WWW-Authenticate": 'Basic realm="whohas", charset="UTF-8"'}
+"""Required by RFC 6749, 5.2, on a 401 for a client that sent its id and secret by HTTP Basic."""
+
+
+def token_error_response(status: int, code: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return an error response of the token endpoint (RFC 6749, 5.2).
 
     Args:
         status: 400 or 401.
         code: an error code of RFC 6749, such as `invalid_grant`.
         text: the error in whole sentences.
+        headers: headers in addition to those that forbid caching.
     """
-    return json_response(TokenError(error=code, error_description=text), status, NO_STORE)
+    return json_response(TokenError(error=code, error_description=text), status, {**NO_STORE, **(headers or {})})

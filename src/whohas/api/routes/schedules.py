@@ -189,7 +189,7 @@ def _read(model: type[Model], body: dict[str, Any]) -> Model:
         return model.model_validate(body)
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))[:100]}: {fault['msg']}" for fault in error.errors())
-        raise InvalidArguments(f"The body is wrong. {faults}.") from None
+        raise InvalidArguments(f"The body is wrong. {faults}. Correct these fields.") from None
 
 
 def _answer(schedule: Schedule) -> ScheduleResponse:

@@ -174,10 +174,16 @@ def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationReq
     except NotFound:
         client = None
     if client is None or client.revoked is not None or client.user is not None:
-        raise InvalidArguments("The program that sent you here is not known to this server.")
+        raise InvalidArguments(
+            "The program that sent you here is not known to this server. Ask an administrator to register it "
+            "(`whohas client create`)."
+        )
     address = client.match_redirect(redirect)
     if address is None:
-        raise InvalidArguments("The program that sent you here gave a redirect address that is not registered.")
+        raise InvalidArguments(
+            "The program that sent you here gave a redirect address that is not registered. Ask an "
+            "administrator to register it (`whohas client create --redirect`)."
+        )
     return _AuthorizationRequest(client, address, {name: fields[name] for name in REQUEST_FIELDS if name in fields})
 
 
@@ -189,7 +195,10 @@ def _refused(asked: _AuthorizationRequest) -> Response | None:
     """
     fields = asked.fields
     if any(len(value) > MAX_FIELD_LENGTH for value in fields.values()):
-        return _page(None, "The request of the program that sent you here is too long.", 400)
+        long = (
+            f"The request of the program that sent you here has a field of more than {MAX_FIELD_LENGTH:,} characters."
+        )
+        return _page(None, f"{long} Ask the makers of the program to shorten it.", 400)
     if fields.get("response_type") != "code":
         return asked.redirect_back(error="unsupported_response_type")
     if fields.get("code_challenge_method") != "S256" or not CHALLENGE_PATTERN.fullmatch(

@@ -125,11 +125,14 @@ def update_task(request: Request, id: str, body: Annotated[object, Depends(json_
     completion = parse_completion_patch(body)
     if run.state.is_over:
         if COMPLETION_STATUS[run.state].value != completion.value:
-            raise Conflict(f"This task is over: it ended as {COMPLETION_STATUS[run.state].value}, and that stays.")
+            raise Conflict(
+                f"This task is over: it ended as {COMPLETION_STATUS[run.state].value}, and that stays. Start the "
+                "report again for a new result."
+            )
     elif completion not in (TaskCompletion.TERMINATED, TaskCompletion.ERROR):
         raise InvalidArguments(
-            f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to "
-            f"say. {TaskCompletion.TERMINATED} cancels it."
+            f"A task that is not over cannot be given the status {completion}: its outcome is for its worker to say. "
+            f"Send {TaskCompletion.TERMINATED} to cancel it."
         )
     else:
         runs.cancel(run.id, caller, request_actor(request))

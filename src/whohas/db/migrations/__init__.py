@@ -77,7 +77,10 @@ def migration_scripts() -> ScriptDirectory:
 
 
 def _config() -> Config:
-    """Return the configuration of Alembic's commands, in code: an installed wheel has no alembic.ini."""
+    """Return the configuration of Alembic's commands, in code: an installed wheel has no alembic.ini.
+
+    It has no database: set `attributes["connection"]` before a command that needs one.
+    """
     from alembic.config import Config
 
     config = Config()

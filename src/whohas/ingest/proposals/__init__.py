@@ -2,7 +2,7 @@
 
 The modules, in the order in which the data passes them::
 
-    sample     rows from all parts of a file; `arranged` finds preamble, header and footer; `workbook` reads XLSX
+    sample     rows from all parts of a CSV, XLSX or Parquet file; `arranged` finds preamble, header and footer
     profile    counts and shapes of columns, by DuckDB; `times` detects time formats, `words` knows column names
     keys, several   the column that identifies accounts; whether a file has accounts, entitlements or memberships
     parts, cells    the sections of the mapping; how columns are parsed as times and booleans

@@ -51,7 +51,9 @@ def propose_time(column: ProfiledColumn) -> CellReading:
         )
         shown = ", ".join(repr(value) for value, _ in column.frequent[:3])
         return CellReading(
-            None, f"{name} is named like a time, but {read} can be parsed as one ({shown}); kept as an attribute"
+            None,
+            f"{name} is named like a time, but {read} can be parsed as one ({shown}); kept as an attribute. If they "
+            "are times, write their form in the key times",
         )
     forms = [form for form in times.formats if form != ISO]
     shown = [*forms, *(["RFC 3339"] if ISO in times.formats else [])]
@@ -82,7 +84,11 @@ def propose_boolean(column: ProfiledColumn, negated: bool = False) -> CellReadin
     if words is None or not all_in(words, TRUE_WORDS | FALSE_WORDS):
         unknown = [value for value, _ in column.frequent if normalized_word(value) not in TRUE_WORDS | FALSE_WORDS][:5]
         listed = ", ".join(map(repr, unknown)) or "many words"
-        return CellReading(None, f"{quoted(column)}: unknown whether {listed} means yes or no; kept as an attribute")
+        return CellReading(
+            None,
+            f"{quoted(column)}: unknown whether {listed} means yes or no; kept as an attribute. If you know, list the "
+            "words in the keys true and false",
+        )
     yes = [value for value in words if normalized_word(value) in TRUE_WORDS]
     no = [value for value in words if normalized_word(value) not in TRUE_WORDS]
     seen = f"its words: {', '.join(f'{value} ({n:,})' for value, n in column.frequent)}"
@@ -99,7 +105,10 @@ def propose_boolean(column: ProfiledColumn, negated: bool = False) -> CellReadin
 
 
 def propose_disabled_from_status(column: ProfiledColumn) -> CellReading:
-    """Return the proposal for `disabled` from a column of states such as `active` and `terminated`."""
+    """Return the proposal for `disabled` from a column of states such as `active` and `terminated`.
+
+    Its `value` is None, and `why` says the reason, if there are too many states or one cannot be classified.
+    """
     words = column.state_words
     if words is None:
         return CellReading(None, f"{quoted(column)} has {column.distinct:,} different values, too many for a status")

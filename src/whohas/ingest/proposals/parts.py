@@ -16,7 +16,7 @@ from whohas.ingest.proposals.written import TomlSection, named_columns
 from whohas.plurals import pluralize
 
 _MAIL = 0.6
-"""The share of cells that must system_type like email addresses for a column to be used as one."""
+"""The share of cells that must look like email addresses for a column to be used as one."""
 
 _SHOWN = 40
 """The largest number of columns that the comment on columns without a mapping lists."""

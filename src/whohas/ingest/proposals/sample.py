@@ -57,7 +57,7 @@ def read_largest_sheet(path: Path) -> tuple[str, list[str], list[Record]]:
             if count:
                 cells[name] = count
     if not cells:
-        raise InvalidArguments(f"{path} is empty: none of its sheets has cells.")
+        raise InvalidArguments(f"{path} is empty: none of its sheets has cells. Export it again.")
     return chosen, list(cells), rows
 
 
@@ -136,11 +136,13 @@ def read_sample(path: Path) -> FileSample:
     if form in ("json", "ndjson") or path.suffix.lower() == ".toml":
         raise InvalidArguments(f"{path}: a mapping is for files with columns. JSON documents load as they are.")
     if path.stat().st_size == 0:
-        raise InvalidArguments(f"{path} is empty.")
+        raise InvalidArguments(f"{path} is empty. Export it again.")
     try:
         found = {"parquet": _parquet, "xlsx": _xlsx}.get(form, _csv)(path)
     except OSError as error:
-        raise InvalidArguments(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise InvalidArguments(
+            f"{path} cannot be read: {error.strerror or error}. Copy it elsewhere, or let your user read it."
+        ) from None
     _check(found)
     return _named(found)
 
@@ -197,7 +199,10 @@ def _csv(path: Path) -> FileSample:
     head, pieces, whole = _bytes(path)
     if b"\0" in head[:4096] and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         if not re.match(rb"([^\0]\0){8}", head):
-            raise InvalidArguments(f"{path} is no CSV file: it holds bytes that no text has.")
+            raise InvalidArguments(
+                f"{path} is no CSV file: it holds bytes that no text has. Save it as CSV, or give its name the ending "
+                "of its format."
+            )
         head = codecs.BOM_UTF16_LE + head
     settings: list[FormatSetting] = []
     notes: list[str] = []
@@ -213,7 +218,9 @@ def _csv(path: Path) -> FileSample:
     records = list(_records(text, delimiter, escape))
     arranged = locate_table([record for record in records if record[0] > skipped])
     if arranged is None:
-        raise InvalidArguments(f"{path} has no header: there is no text in it.")
+        raise InvalidArguments(
+            f"{path} has no header: there is no text in it. Export it again with a line that names the columns."
+        )
     rows, footer = arranged.rows, arranged.footer_rows
     for piece in pieces:
         more = [cells for _, cells in _records(piece.decode(encoding, "replace"), delimiter, escape)]
@@ -259,7 +266,7 @@ def _xlsx(path: Path) -> FileSample:
     sheet, sheets, records = read_largest_sheet(path)
     arranged = locate_table(records)
     if arranged is None:
-        raise InvalidArguments(f"{path}, sheet {sheet!r}, has no header.")
+        raise InvalidArguments(f"{path}, sheet {sheet!r}, has no header. Add a row that names the columns.")
     settings: list[FormatSetting] = []
     if len(sheets) > 1:
         settings.append(FormatSetting("sheet", sheet, f"it has the most cells of {', '.join(sheets)}"))
@@ -287,7 +294,7 @@ def _bytes(path: Path) -> tuple[bytes, list[bytes], bool]:
             with gzip.open(path) as packed:
                 head = packed.read(_WHOLE + 1)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InvalidArguments(f"{path} cannot be unpacked: {error}.") from None
+            raise InvalidArguments(f"{path} is not a whole gzip file: {error}. Copy or export it again.") from None
         return (head, [], True) if len(head) <= _WHOLE else (_cut(head[:_HEAD]), [], False)
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -209,7 +209,10 @@ def concept_of(name: str) -> NamedColumn | None:
 
 
 def _within(words: tuple[str, ...], concept: Concept) -> tuple[int, int, int] | None:
-    """Return word count, rank and end of the longest phrase of a concept within a name; of two as long, the later."""
+    """Return word count, rank and end of the longest phrase of a concept within a name; of two as long, the later.
+
+    None if the name contains no phrase of the concept.
+    """
     best: tuple[int, int, int] | None = None
     for rank, parts in enumerate(_phrases(concept)):
         for start in range(len(words) - len(parts) + 1):

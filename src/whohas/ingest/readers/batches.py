@@ -213,7 +213,9 @@ class ByteStream(io.RawIOBase):
         try:
             return self._file.read(size)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise InvalidArguments(f"{self._path} is not a whole gzip file: {error}.") from None
+            raise InvalidArguments(
+                f"{self._path} is not a whole gzip file: {error}. Copy or export it again."
+            ) from None
 
 
 @contextmanager

@@ -359,10 +359,14 @@ class CsvReader:
             raise InvalidArguments(self._unreadable_message(str(error))) from None
 
     def _classify(self, record: int, text: str) -> IrregularRow:
-        """Classify a row whose number of cells differs from the header's.
+        """Return a row whose number of cells differs from the header's as an `IrregularRow`, accepted or rejected.
 
-        The row is accepted if that loses no data: surplus cells are blank, and missing cells are allowed (`[csv]
-        short`) or belong to columns without a name. Otherwise it is rejected.
+        A blank row is accepted, with no cells. Another row is accepted if that loses no data: surplus cells are blank,
+        and missing cells are allowed (`[csv] short`) or belong to columns without a name.
+
+        Args:
+            record: the number of the record, from 1.
+            text: the row as it stands in the file.
         """
         if not text.strip():
             return IrregularRow(record, [], None)
@@ -471,14 +475,17 @@ class CsvReader:
     def _unclosed_quote_message(self, record: int) -> str:
         return (
             f"{self.path}, line {self.line_of(record)}: a quoted cell that begins here never ends. "
-            "Nothing can be read after it."
+            "Nothing can be read after it. Close the quote."
         )
 
     def _unreadable_message(self, message: str) -> str:
         if "straddling" in message:
             size = f"{_BLOCK >> 20} MiB"
-            return f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends."
-        return f"{self.path} cannot be read as CSV: {message}."
+            return (
+                f"{self.path} cannot be read as CSV: a row is longer than {size}, or a quoted cell never ends. Look "
+                "for a quote without a second one."
+            )
+        return f"{self.path} cannot be read as CSV: {message.rstrip('.')}. Export it again."
 
 
 class _FileSeen:

@@ -85,7 +85,8 @@ def read_head(path: Path, dialect: CsvDialect, needed: Collection[str], known: C
     if before >= len(lines):
         why = f"csv.skip is {dialect.skip_lines}, and " if dialect.skip_lines else ""
         raise InvalidArguments(
-            f"{path} has no header: {why}there is nothing but {pluralize(len(lines), 'line')} without data."
+            f"{path} has no header: {why}there is nothing but {pluralize(len(lines), 'line')} without data. A CSV file "
+            "begins with a header that names its columns."
         )
     rows = lines[before:]
     delimiter = dialect.delimiter or named or _delimiter("".join(rows), {*needed, *known})
@@ -99,10 +100,14 @@ def read_head(path: Path, dialect: CsvDialect, needed: Collection[str], known: C
     if later:
         raise InvalidArguments(later)
     if not any(names):
-        raise InvalidArguments(f"{path} has no header: line {before + 1} is empty.")
+        raise InvalidArguments(
+            f"{path} has no header: line {before + 1} is empty. A CSV file begins with a header that names its columns."
+        )
     repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
     if repeated:
-        raise InvalidArguments(f"{path}: the header names {', '.join(map(repr, repeated))} more than once.")
+        raise InvalidArguments(
+            f"{path}: the header names {', '.join(map(repr, repeated))} more than once. Rename all but one."
+        )
     return CsvHead(delimiter, tuple(names), before, skipped, size, _surplus_cells(sample, len(names)))
 
 
@@ -180,7 +185,7 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
             if size > MAX_ROW_BYTES:
                 raise InvalidArguments(
                     f"{path} cannot be read as CSV: its header is longer than {MAX_ROW_BYTES >> 20} MiB, or a quoted "
-                    "cell in it never ends."
+                    "cell in it never ends. Look for a quote without a second one in its first lines."
                 )
             yield line
 
@@ -188,7 +193,15 @@ def _header(path: Path, lines: io.TextIOWrapper, delimiter: str) -> tuple[list[s
 
 
 def _check_header(path: Path, names: list[str], line: str, number: int, dialect: CsvDialect) -> None:
-    """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8."""
+    """Raise InvalidArguments if the header has NUL bytes or bytes that are not UTF-8.
+
+    Args:
+        path: the file, for the message and to find its encoding.
+        names: the cells of the header.
+        line: the line of the file on which the header begins.
+        number: the number of this line, from 1.
+        dialect: the format of the file.
+    """
     invalid = re.search(rf"{UNDECODABLE_PATTERN}|\0", "".join(names))
     if invalid is None:
         return
@@ -598,6 +611,6 @@ def _missing_bytes(data: bytes) -> int:
 
 
 def _line_end(data: bytes, start: int) -> int:
-    """Return the position of the next line end from `start` on, or the length of the data."""
+    r"""Return the position of the next `\n` or `\r` from `start` on, or the length of the data."""
     found = [place for place in (data.find(b"\n", start), data.find(b"\r", start)) if place >= 0]
     return min(found, default=len(data))

@@ -66,7 +66,10 @@ def json_batches(path: Path) -> Iterator[RowBatch]:
         first = start.lstrip()[:1]
         if first not in (b"[", b"{"):
             shown = start.lstrip()[:20].decode(errors="replace")
-            raise InvalidArguments(f"{path} is no JSON: it begins with {shown!r}, not with an array or an object.")
+            raise InvalidArguments(
+                f"{path} is no JSON: it begins with {shown!r}, not with an array or an object. Export it again as "
+                "JSON, or give its name the ending of its format."
+            )
         form = _form(path, start) if first == b"{" else "array"
         if form == "document":
             yield _batch([start], [1], stream)
@@ -87,13 +90,16 @@ def _form(path: Path, start: bytes) -> str:
     except RecursionError:
         if start.split(b"\n", 1)[0].rstrip().endswith(b"}"):
             return "lines"  # each line is checked when it is parsed
-        raise InvalidArguments(f"{path} is nested too deep to be read.") from None
+        raise InvalidArguments(
+            f"{path} is nested too deep to be read. Look for brackets that are not closed, or export it with "
+            "fewer levels."
+        ) from None
     except json.JSONDecodeError as error:
         if "Extra data" in error.msg or _is_object(start.split(b"\n", 1)[0]):
             return "lines"
-        raise InvalidArguments(f"{path}, line {error.lineno}: no valid JSON: {error.msg}.") from None
+        raise InvalidArguments(f"{path}, line {error.lineno}: no valid JSON: {error.msg}. Correct it there.") from None
     except UnicodeDecodeError:
-        raise InvalidArguments(f"{path} is not UTF-8 throughout.") from None
+        raise InvalidArguments(f"{path} is not UTF-8 throughout. Save it as UTF-8.") from None
     arrays = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     return "wrapper" if len(arrays) == 1 and "id" not in whole else "document"
 
@@ -144,7 +150,7 @@ def _elements(path: Path, stream: ByteStream, text: bytes, level: int) -> Iterat
             yield _batch(found, lines, stream)
         block = stream.read(_BLOCK)
         if not block:
-            raise InvalidArguments(f"{path} is no whole JSON: it ends in the middle.")
+            raise InvalidArguments(f"{path} is no whole JSON: it ends in the middle. Copy or export it again.")
         line += text.count(b"\n", counted, element)
         if len(text) - element > LONGEST:
             begins = line + text[element:].partition(b"{")[0].count(b"\n")

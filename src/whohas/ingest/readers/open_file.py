@@ -119,7 +119,7 @@ def _opened(
     path: Path, form: str, table: Table, connection: Any, written: DeclaredFormat, known: Collection[str]
 ) -> OpenedFile:
     if path.stat().st_size == 0:
-        raise InvalidArguments(f"{path} is empty.")
+        raise InvalidArguments(f"{path} is empty. Export it again, or leave it out of the load.")
     if form in ("json", "ndjson"):
         read = json_batches if form == "json" else ndjson_batches
         return OpenedFile(path, [], {}, lambda _: read(path), _document, _same)
@@ -131,6 +131,8 @@ def _opened(
     if form == "xlsx":
         sheet = XlsxReader(path, written.sheet, written.needed, known)
         return OpenedFile(path, sheet.header, {}, lambda _: sheet.batches(), sheet.text, _same, sheet.notes)
+    if form != "parquet":
+        raise ValueError(f"{path}: no reader for the format {form!r}. Add one here for each format of `_FORMATS`.")
     parquet = ParquetReader(path, connection.cursor())
     if table is IDENTITIES and parquet.has_documents:
         return OpenedFile(path, [], {}, lambda _: parquet.documents(), _document, _same)

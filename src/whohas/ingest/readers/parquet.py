@@ -415,10 +415,12 @@ class ParquetReader:
         self.groups: int = self._file.num_row_groups
         self.header: list[str] = self.schema.names
         if not self.header:
-            raise InvalidArguments(f"{path} has no columns.")
+            raise InvalidArguments(f"{path} has no columns. Write it again with them, or leave it out of the load.")
         repeated = sorted(name for name, count in Counter(self.header).items() if count > 1)
         if repeated:
-            raise InvalidArguments(f"{path} has several columns named {', '.join(map(repr, repeated))}.")
+            raise InvalidArguments(
+                f"{path} has several columns named {', '.join(map(repr, repeated))}. Rename all but one."
+            )
         try:
             for field in self.schema:
                 check_type_readable(field.name, field.type)
@@ -463,12 +465,12 @@ class ParquetReader:
         yield from self._select(["to_json(raw)::VARCHAR AS doc"], self.header)
 
     def _select(self, cells: list[str], names: list[str], joined: frozenset[str] = frozenset()) -> Iterator[RowBatch]:
-        """Yield the results of SQL expressions on the rows.
+        """Yield one `RowBatch` per batch of rows: the results of SQL expressions.
 
         Args:
             cells: the SQL expressions, over the table `raw`.
             names: the names that the file's columns have in `raw`.
-            joined: see `batches`.
+            joined: the list columns that `cells` join by `SEPARATOR`; a value that contains it is refused.
         """
         size, start = self.path.stat().st_size, 1
         with self._readable("cannot be read as Parquet"):
@@ -601,7 +603,8 @@ class ParquetReader:
             if isinstance(error, OSError) and error.errno and error.errno != errno.EIO:
                 raise
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InvalidArguments(f"{self.path} {what}: {first.replace(self._source, self.path.name)}") from None
+            reason = first.replace(self._source, self.path.name).rstrip(".")
+            raise InvalidArguments(f"{self.path} {what}: {reason}. Copy or write it again.") from None
 
     def _selected(self, raw: pa.Table, cells: list[str]) -> pa.Table:
         """Return the results of SQL expressions on a batch, by several queries if there are many columns."""

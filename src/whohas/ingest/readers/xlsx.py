@@ -122,6 +122,9 @@ _DAMAGED = (
 )
 
 
+_SAVE_AGAIN = "Save it again as .xlsx, or as CSV."
+
+
 def _check_sheets(path: Path, parts: list[str]) -> None:
     """Refuse too many sheets, and two sheets that share one part: each would be read in full."""
     if len(parts) > _SHEETS:
@@ -166,7 +169,7 @@ def check_workbook(path: Path) -> None:
                         pass
             _check_sheets(path, list(_parts(archive).values()))
     except _DAMAGED as error:
-        raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
+        raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}. {_SAVE_AGAIN}") from None
 
 
 def scan_sheet(path: Path, sheet: str) -> SheetScan:
@@ -217,7 +220,7 @@ def scan_sheet(path: Path, sheet: str) -> SheetScan:
                     "MiB are read. Save the sheet as CSV."
                 )
     except _DAMAGED as error:
-        raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
+        raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}. {_SAVE_AGAIN}") from None
     if found.rows * found.columns > _CELLS:
         raise InvalidArguments(
             f"{path}: the sheet {sheet!r} spans {pluralize(found.rows, 'row')} and "
@@ -444,10 +447,15 @@ class XlsxReader:
             if number > top + _SEARCHED:
                 break
         if not names:
-            raise InvalidArguments(f"{where} has no header: it has no cells behind row {self._options.skip}.")
+            raise InvalidArguments(
+                f"{where} has no header: it has no cells behind row {self._options.skip}. Correct [xlsx] skip, or "
+                "choose another sheet."
+            )
         repeated = sorted(name for name, count in Counter(filter(None, names)).items() if count > 1)
         if repeated:
-            raise InvalidArguments(f"{where}: the header names {', '.join(map(repr, repeated))} more than once.")
+            raise InvalidArguments(
+                f"{where}: the header names {', '.join(map(repr, repeated))} more than once. Rename all but one."
+            )
         return top, names
 
     def batches(self) -> Iterator[RowBatch]:
@@ -650,7 +658,10 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
         return name, scan_sheet(path, name), sheets[name]
     found = {sheet: scanned for sheet in sheets if (scanned := scan_sheet(path, sheet)).filled}
     if not found:
-        raise InvalidArguments(f"{path} is empty: none of its sheets has cells ({', '.join(sheets)}).")
+        raise InvalidArguments(
+            f"{path} is empty: none of its sheets has cells ({', '.join(sheets)}). Export it again, or leave it out of "
+            "the load."
+        )
     if len(found) > 1:
         names = ", ".join(f"{sheet} (hidden)" if sheets[sheet] else sheet for sheet in found)
         raise InvalidArguments(
@@ -674,7 +685,7 @@ def open_workbook(path: Path) -> Generator[CalamineWorkbook]:
         # A panic in calamine, which is written in Rust, is raised as a PanicException. That class is not public and
         # derives from BaseException.
         if isinstance(error, CalamineError) or type(error).__name__ == "PanicException":
-            raise InvalidArguments(f"{path} cannot be read as XLSX: {error}.") from None
+            raise InvalidArguments(f"{path} cannot be read as XLSX: {error}. {_SAVE_AGAIN}") from None
         raise
 
 
