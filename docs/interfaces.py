@@ -17,6 +17,7 @@ from whohas.api.metrics import Metrics
 from whohas.audit.events import EventType
 from whohas.auth.permissions import ALL_LEVELS, ROUTES
 from whohas.cli import app
+from whohas.cli.options import INSTALLATION
 from whohas.runs.models import TRANSITIONS, RunState
 from whohas.services import open_services
 from whohas.settings import Settings
@@ -43,13 +44,17 @@ def _commands(command: Any, path: str) -> Iterator[str]:
         if getattr(one, "commands", None):
             yield from _commands(one, f"{path} {name}")
             continue
-        shown = [parameter for parameter in one.params if not getattr(parameter, "hidden", False)]
+        visible = [parameter for parameter in one.params if not getattr(parameter, "hidden", False)]
+        shown = [parameter for parameter in visible if getattr(parameter, "rich_help_panel", None) != INSTALLATION]
         arguments = [parameter for parameter in shown if parameter.param_type_name == "argument"]
         usage = " ".join((path, name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"))
         rows = [(f"`{_metavar(one)}`", _help(one)) for one in arguments]
         rows += [(f"`{_option(one)}`", _help(one)) for one in shown if one.param_type_name == "option"]
         parts = [f"### {path} {name}", _paragraphs(one.help or ""), f"```text\n{usage}\n```"]
-        yield "\n\n".join([*parts, grid(("argument or option", "meaning"), rows)] if rows else parts)
+        parts += [grid(("argument or option", "meaning"), rows)] if rows else []
+        if len(visible) > len(shown) + 1:
+            parts.append("It has the [options that choose an installation](../how-to/choose.md).")
+        yield "\n\n".join((*parts, "```sh\n" + "\n".join(one.examples) + "\n```"))
 
 
 def _metavar(argument: Any) -> str:

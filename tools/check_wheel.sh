@@ -2,7 +2,7 @@
 # Test both built wheels as users get them: install each into a new environment, and run a report from outside the repository.
 # Usage: tools/check_wheel.sh FOLDER PYTHON
 set -euo pipefail
-wheels=$(realpath "$1") python=$(realpath -s "$2") examples=$(realpath examples/acme)
+wheels=$(realpath "$1") python=$(realpath -s "$2") examples=$(realpath examples/acme) pages=$(realpath docs)
 folder=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null && wait "$server" || true; rm -rf "$folder"' EXIT
 cd "$folder"
@@ -10,6 +10,7 @@ cd "$folder"
 new/bin/python -m pip install --quiet --disable-pip-version-check "$wheels"/whohas_client-*.whl "$wheels"/whohas-*.whl
 export WHOHAS_HOME=$folder/home
 new/bin/whohas --help >help.txt
+new/bin/whohas docs load | cmp - "$pages/how-to/load.md"
 new/bin/whohas load "$examples" >load.txt
 new/bin/whohas run ACCOUNTS --arg sourceName="Active Directory" -o accounts.csv
 new/bin/whohas run IDENTITIES -o identities.pdf

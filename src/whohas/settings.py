@@ -309,7 +309,13 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "info",
         pattern="^(debug|info|warning|error)$",
-        description="The lowest level that the JSON log of servers and workers contains.",
+        description="The lowest level that the log of servers and workers contains.",
+    )
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|text|json)$",
+        description="The form of the log: `text` for people, `json` with an object a line, or `auto`: text on a "
+        "terminal and JSON elsewhere.",
     )
 
     @field_validator(

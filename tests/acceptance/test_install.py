@@ -91,6 +91,8 @@ def test_pip_installs_a_program_that_runs(machine: Machine, installed: Path) -> 
         "PATH=/opt/whohas/bin:$PATH; whohas generate exports; whohas load exports; whohas run IDENTITIES -o a.csv"
     )
     assert (machine.folder / "a.csv").read_text().count("\n") > 300
+    page = (ROOT / "docs" / "how-to" / "load.md").read_text()
+    assert machine.run("/opt/whohas/bin/whohas docs load") == page, "messages name pages that the wheel contains"
 
 
 @pytest.mark.long

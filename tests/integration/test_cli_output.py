@@ -46,7 +46,7 @@ def test_a_piped_list_has_one_whole_row_per_line(home: Path, tmp_path: Path) -> 
         ("user", "list"): (LONG, "REPORT_ADMIN"),
         ("schedule", "list"): (LONG, "IDENTITIES"),
         ("hook", "list"): (hook, f"https://example.com/{LONGER}"),
-        ("runs",): (run, f"sourceName={source}", "succeeded"),
+        ("runs",): (run, f"source name: {source}", "succeeded"),
         ("holds",): (run, f"{LONGER} {badge}"),
         ("reports", "list"): ("SEARCH_EXPORT", "includeNested, phrases", "a CSV file for each."),
         ("search", "*", "-i", "identities", "-n", "0"): ("0 found",),

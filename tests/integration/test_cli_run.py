@@ -26,6 +26,7 @@ def test_it_runs_against_a_server(server: Server, home: Path, tmp_path: Path) ->
 def test_a_server_without_credentials_is_a_clear_error(server: Server, home: Path) -> None:
     done = whohas(home, "run", "ACCOUNTS", "-a", "sourceName=Nimbus CRM", "--server", server.url)
     assert (done.returncode, done.stdout) == (1, "")
+    assert f"no credentials for the server {server.url}" in done.stderr
     assert "SAIL_CLIENT_ID and SAIL_CLIENT_SECRET" in done.stderr
 
 
@@ -37,7 +38,7 @@ def test_wrong_arguments_are_one_line_on_stderr(own_home: Path) -> None:
         ([], "ACCOUNTS needs the argument"),
         (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
     ):
-        done = whohas(own_home, "run", "ACCOUNTS", *arguments)
+        done = whohas(own_home, "run", "ACCOUNTS", "-q", *arguments)
         assert done.returncode == 1, (arguments, done)
         assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
@@ -47,7 +48,7 @@ def test_the_runs_of_this_installation_are_listed(own_home: Path) -> None:
     run = ("run", "ACCOUNTS", "-a", "sourceName=Badge System", "-o", own_home / "b.csv")
     assert whohas(own_home, *run).returncode == 0
     listed = whohas(own_home, "runs").stdout
-    assert "sourceName=Badge System" in listed and "succeeded" in listed
+    assert "source name: Badge System" in listed and "succeeded" in listed
     run_id = listed.splitlines()[1].split()[0]
     assert whohas(own_home, "cancel", run_id).stdout == f"{run_id} is succeeded.\n"
     assert whohas(own_home, "cancel", "f" * 32).returncode == 1

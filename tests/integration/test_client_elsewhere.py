@@ -183,3 +183,12 @@ def test_a_servers_name_for_a_file_cannot_leave_the_folder(remote: Remote, clien
     remote.answers += [TOKEN, (200, {"Content-Disposition": 'attachment; filename="../../x.csv"'}, b"id\n")]
     saved = client.download(RUN, "csv", tmp_path)
     assert saved.parent == tmp_path
+
+
+def test_any_request_has_the_token_and_the_errors(remote: Remote, client: Client) -> None:
+    remote.answers += [TOKEN, (200, {}, [{"name": "weekly"}]), (404, {}, {"messages": [{"text": "No such."}]})]
+    found = client.request("GET", "/whohas/schedules", query={"limit": "1"}, accept="application/json")
+    assert found.json() == [{"name": "weekly"}]
+    with pytest.raises(NotFound, match="No such"):
+        client.request("POST", "/whohas/schedules/x/run")
+    assert remote.asked[1:] == ["GET /whohas/schedules?limit=1 Bearer t", "POST /whohas/schedules/x/run Bearer t"]

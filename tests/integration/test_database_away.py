@@ -141,7 +141,7 @@ def test_an_unreachable_database_ends_the_start_at_once(home: Path, postgres_of_
 def test_a_command_says_at_once_that_postgresql_is_away(home: Path) -> None:
     port = free_ports(1)[0]
     for command in (("runs",), ("client", "list"), ("load", str(home))):
-        done = whohas(home, *command, WHOHAS_DATABASE_URL=f"postgresql://u:secret@127.0.0.1:{port}/x")
+        done = whohas(home, *command, "-q", WHOHAS_DATABASE_URL=f"postgresql://u:secret@127.0.0.1:{port}/x")
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1, done.stderr
         assert f"The database postgresql://127.0.0.1:{port}/x does not answer" in done.stderr

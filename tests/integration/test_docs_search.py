@@ -75,7 +75,7 @@ def test_clauses_count_as_the_page_says(query: str, counts: str, _: str) -> None
 
 def test_the_message_on_the_page_is_real(acme_home: Path) -> None:
     ((command, said),) = re.findall(r"```text\n\$ whohas search '(.*)'\n(.*?)```", PAGE, re.DOTALL)
-    done = whohas(acme_home, "search", command)
+    done = whohas(acme_home, "search", command, "-q")
     assert done.stderr == said
 
 

@@ -93,7 +93,7 @@ def test_a_fault_of_our_own_keeps_its_traceback(home: Path) -> None:
 def test_an_output_that_takes_nothing_is_one_sentence(home: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, *WHOHAS, "runs"],
+            [sys.executable, *WHOHAS, "runs", "-q"],
             env=environment(home), stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS,
         )  # fmt: skip
     assert done.returncode == 1
@@ -109,7 +109,7 @@ def test_a_full_disk_at_the_start_is_one_sentence(tmp_path: Path, arguments: str
     if subprocess.run([*unshare, mount], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody mount a small file system in a namespace of its own")
     fill = f"mkdir -m 700 {disk}/home; cat /dev/zero > {disk}/fill 2> {os.devnull}"
-    command = f"{mount} && {fill}; exec {sys.executable} -m whohas {arguments}"
+    command = f"{mount} && {fill}; exec {sys.executable} -m whohas {arguments} -q"
     done = subprocess.run(
         [*unshare, command],
         env=environment(disk / "home"),

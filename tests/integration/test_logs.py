@@ -1,9 +1,10 @@
-"""The log of a server or worker is JSON, whoever writes into it."""
+"""The log of a server or worker is JSON, whoever writes into it, or lines for people."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,31 @@ def test_a_thread_that_ends_by_a_fault_is_named() -> None:
     (line,) = [json.loads(line) for line in done.stderr.splitlines()]
     assert line["thread"] == "watch"
     assert "ZeroDivisionError" in line["exception"]
+
+
+def test_a_log_for_people_is_one_short_line_each() -> None:
+    code = "import structlog\nstructlog.get_logger('whohas.x').warning('kept', rows=3, why='two words')\n1 / 0"
+    begin = BEGIN.replace("'info'", "'info', 'text'")
+    done = subprocess.run(
+        [sys.executable, "-c", begin + code], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
+    first, *others = done.stderr.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d \[warning  \] kept +\[whohas\.x\] rows=3 why='two words'", first), first
+    assert "internal fault" in others[0] and others[-1] == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_setting_chooses_the_form_of_the_log(home: Path, log_format: str) -> None:
+    with serving(home, WHOHAS_LOG_FORMAT=log_format) as server:
+        (fork_server,) = fork_servers(server.process.pid)
+        line = {"event": "of a child", "level": "error", "timestamp": "2026-11-29T13:05:00Z", "rows": 3}
+        Path(f"/proc/{fork_server.pid}/fd/2").write_text(json.dumps(line) + "\n")
+        until(lambda: "of a child" in server.log.read_text(), server.log.read_text)
+        (written,) = [one for one in server.log.read_text().splitlines() if "of a child" in one]
+    if log_format == "json":
+        assert json.loads(written) == line
+    else:
+        assert re.fullmatch(r"\d\d:\d\d:\d\d \[error    \] of a child +rows=3", written), written
 
 
 def test_output_of_children_is_json_in_the_workers_log(home: Path) -> None:

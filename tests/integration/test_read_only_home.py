@@ -42,11 +42,11 @@ def read_only(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "arguments",
     [["runs"], ["show", "abc"], ["download", "abc"], ["run", "IDENTITIES"], ["serve", "--port", "0"], ["worker"],
-     ["load", "-q", str(ACME)]],
+     ["load", str(ACME)]],
     ids=lambda arguments: arguments[0],
 )  # fmt: skip
 def test_what_must_write_says_what_and_what_to_do(read_home: Path, arguments: list[str]) -> None:
-    done = read_only(read_home, *arguments)
+    done = read_only(read_home, *arguments, "-q")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert READ_ONLY in line and str(read_home) in line
@@ -54,9 +54,9 @@ def test_what_must_write_says_what_and_what_to_do(read_home: Path, arguments: li
 
 @pytest.mark.parametrize(
     "arguments",
-    [["search", "name:a*"], ["load", "--check", "-q", str(ACME)], ["index"]],
+    [["search", "name:a*"], ["load", "--check", str(ACME)], ["index"]],
     ids=["search", "check", "index"],
 )
 def test_what_only_reads_tables_works(read_home: Path, arguments: list[str]) -> None:
-    done = read_only(read_home, *arguments)
+    done = read_only(read_home, *arguments, "-q")
     assert (done.returncode in (0, 4), done.stderr) == (True, "")

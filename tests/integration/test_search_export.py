@@ -253,7 +253,7 @@ def test_the_command_line_explains(acme_home: Path) -> None:
 
 
 def test_the_command_line_says_where_a_query_breaks(acme_home: Path) -> None:
-    done = whohas(acme_home, "search", "name:(a AND")
+    done = whohas(acme_home, "search", "name:(a AND", "-q")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[1:] == ["name:(a AND", "           ^"]
     other = whohas(acme_home, "search", "a", "--index", "people")

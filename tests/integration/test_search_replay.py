@@ -148,7 +148,7 @@ def test_another_process_makes_the_same_bytes(own_home: Path, tmp_path: Path) ->
     warehouse = Warehouse(own_home / "warehouse")
     shutil.rmtree(warehouse.root / "search")
     done = whohas(own_home, "index", "--snapshot", "1")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, f"whohas: local installation {own_home}\n")
     assert done.stdout.startswith("Search index of snapshot 1 made again in ")
     assert done.stdout.endswith(" files; none was there before.\n")
     write_index(warehouse.snapshot(1), tmp_path)
@@ -178,6 +178,6 @@ def test_an_old_index_is_made_again_and_compared(own_home: Path) -> None:
     assert whohas(own_home, "load", "-q", ACME / "roles.ndjson").returncode == 0
     assert "equal, byte by byte" in whohas(own_home, "index", "--snapshot", "1").stdout
     assert "equal, byte by byte" in whohas(own_home, "index", "--snapshot", "2").stdout, "linked files too"
-    missing = whohas(own_home, "index", "--snapshot", "3")
+    missing = whohas(own_home, "index", "--snapshot", "3", "-q")
     assert missing.returncode == 1
     assert missing.stderr.startswith("whohas: There is no snapshot 3 with an index: choose one from 1 to 2,")

@@ -126,7 +126,7 @@ def test_what_cannot_be_watched(server: Server) -> None:
 
 
 def test_the_terminal_shows_runs_as_they_go(own_home: Path) -> None:
-    assert whohas(own_home, "watch").stdout == "No run goes on.\n"
+    assert whohas(own_home, "watch").stdout == "No active runs.\n"
     assert "no run with the id" in whohas(own_home, "watch", "0" * 32).stderr
     with serving(own_home) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=SMALL).json()["id"]

@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from whohas.cli import app
+from whohas.cli.commands import DefaultGroup
 from whohas.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,14 @@ def fault(words: list[str], in_block: bool) -> str:
     """Return what is wrong with a command, or nothing."""
     command, words = program(), list(words)
     while words and getattr(command, "commands", None) and not words[0].startswith("-"):
+        if words[0] not in command.commands and isinstance(command, DefaultGroup):
+            command = command.commands["show"]
+            break
         if words[0] not in command.commands:
             return f"there is no command {words[0]}"
         command = command.commands[words.pop(0)]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    if getattr(command, "commands", None) and in_block and not words:
+    if getattr(command, "commands", None) and in_block and not words and not isinstance(command, DefaultGroup):
         return "a command of the group is missing"
     unknown = [word for word in words if re.match(r"--?[a-z]", word) and word.split("=")[0] not in {*options, "--help"}]
     return f"unknown options: {unknown}" if unknown else ""
@@ -82,5 +86,6 @@ def test_settings_of_a_page_exist(path: Path) -> None:
 
 def test_a_command_that_is_not_there_is_found() -> None:
     assert fault(["report", "list"], True) and fault(["run", "ACCOUNTS", "--nothing"], False)
-    assert fault(["reports"], True) and not fault(["reports"], False)
+    assert fault(["schedule"], True) and not fault(["schedule"], False)
+    assert not fault(["reports"], True) and not fault(["reports", "ACCOUNTS"], True)
     assert not fault(["run", "ACCOUNTS", "--arg", "sourceName=x", "-o", "a.csv"], True)

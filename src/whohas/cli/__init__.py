@@ -15,6 +15,9 @@ import typer
 from whohas import __version__
 from whohas.cli.audit import audit_app
 from whohas.cli.client import client_app
+from whohas.cli.commands import Commands
+from whohas.cli.completion import completion, prepare_completion
+from whohas.cli.docs import docs
 from whohas.cli.exits import ExitCode
 from whohas.cli.generate import generate
 from whohas.cli.hook import hook_app
@@ -36,9 +39,10 @@ from whohas.cli.worker import worker
 from whohas.errors import WhohasError, WrongUsage
 from whohas.file_modes import restrict_process
 
-app = typer.Typer(
+app = Commands(
     name="whohas",
-    help="Who has what? Identity reports that one can run, watch, cancel, download and prove.",
+    help="Who has what? Identity reports that one can run, watch, cancel, download and prove. `whohas docs` has the "
+    "documentation, and `whohas docs choose` says how a command chooses between this machine and a server.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,20 +51,28 @@ app = typer.Typer(
 )
 
 
-for command in (
-    *(load, index, search, serve, worker),
-    *(run, download, runs, show, replay, watch, cancel),
-    *(hold, release, holds, sweep, generate),
+_REPORTS, _DATA, _SERVER, _RIGHTS, _HELP = "Reports and runs", "Data", "Servers", "Rights, audit, retention", "Help"
+
+for panel, commands in (
+    (_REPORTS, (run, runs, show, download, watch, cancel, replay, search)),
+    (_DATA, (load, index, generate)),
+    (_SERVER, (serve, worker)),
+    (_RIGHTS, (hold, release, holds, sweep)),
+    (_HELP, (docs, completion)),
 ):
-    app.command()(command)
-app.command("map")(map_files)
-app.add_typer(reports_app, name="reports")
-app.add_typer(schedule_app, name="schedule")
-app.add_typer(hook_app, name="hook")
-app.add_typer(client_app, name="client")
-app.add_typer(user_app, name="user")
-app.add_typer(keys_app, name="keys")
-app.add_typer(audit_app, name="audit")
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.command("map", rich_help_panel=_DATA)(map_files)
+for panel, name, group in (
+    (_REPORTS, "reports", reports_app),
+    (_REPORTS, "schedule", schedule_app),
+    (_REPORTS, "hook", hook_app),
+    (_RIGHTS, "client", client_app),
+    (_RIGHTS, "user", user_app),
+    (_RIGHTS, "keys", keys_app),
+    (_RIGHTS, "audit", audit_app),
+):
+    app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 @app.callback(invoke_without_command=True)
@@ -79,6 +91,7 @@ def main() -> None:
     wrong usage. Other exceptions are bugs and keep their traceback. See `Exit` for all codes.
     """
     restrict_process()
+    prepare_completion()
     try:
         _run()
     except WhohasError as error:
@@ -101,7 +114,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        app(prog_name="whohas")
     except SystemExit:
         sys.stdout.flush()  # flush now: an error at the interpreter's exit could not be reported any more
         raise
@@ -127,7 +140,7 @@ def _of_output(error: Exception) -> str | None:
 def _report(text: str) -> None:
     """Print why a command failed: as a JSON log line for servers and workers whose stderr is not a terminal."""
     logs = sys.modules.get("whohas.logs")
-    if logs is not None and logs.is_logging_json() and not sys.stderr.isatty():
+    if logs is not None and logs.is_logging_json():
         logs.log.critical("ended", reason=text)
         return
     try:

@@ -4,12 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from whohas.errors import InvalidArguments, WrongUsage
 
 if TYPE_CHECKING:
     from whohas.cli.output import OutputTarget
+
+
+def complete_reports(incomplete: str) -> list[tuple[str, str]]:
+    """Return the report types that begin so, each with its name, for shell completion.
+
+    They are in lower case if the beginning is: shells replace a word only by one that begins exactly so.
+    """
+    from whohas.reports import all_reports
+
+    in_lower_case = incomplete != "" and incomplete == incomplete.lower()
+    found = ((one.type.lower() if in_lower_case else one.type, one.name) for one in all_reports().values())
+    return [(type, name) for type, name in found if type.startswith(incomplete)]
+
+
+def complete_formats(incomplete: str) -> list[tuple[str, str]]:
+    """Return the file formats that begin so, each with its description, for shell completion."""
+    from whohas.formats.registry import formats
+
+    return [(one.name, one.doc) for one in formats().values() if one.name.startswith(incomplete.lower())]
+
+
+ReportArgument = Annotated[
+    str,
+    typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS.", autocompletion=complete_reports),
+]
+ArgumentsOption = Annotated[
+    list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
+]
 
 
 def parse_report_type(text: str) -> str:

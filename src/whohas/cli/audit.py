@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whohas.cli.installation import open_installation
+from whohas.cli.commands import Commands
+from whohas.cli.exits import ExitCode
+from whohas.cli.options import Connection, JsonOption, OutputFormat, OutputOption, on_this_machine, output_format
+from whohas.cli.printing import Column, print_csv, print_object
 from whohas.cli.terminal import single_line, without_control_characters
 from whohas.plurals import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from whohas.audit.verify import VerificationResult
     from whohas.runs.service import Runs
 
-audit_app = typer.Typer(no_args_is_help=True, help="Read the audit log, and verify that it was not changed.")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the events as they are, one JSON object a line.")]
+audit_app = Commands(no_args_is_help=True, help="Read the audit log, and verify that it was not changed.")
 
 
 @audit_app.command("list")
+@on_this_machine
 def list_events(
+    connection: Connection,
     type: Annotated[
         str | None, typer.Option(help="A type or a part of it: run, run.started, downloaded, denied.")
     ] = None,
@@ -37,76 +43,118 @@ def list_events(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Then print new events as they come, until stopped.")
     ] = False,
+    output: OutputOption = OutputFormat.TABLE,
     as_json: JsonOption = False,
 ) -> None:
-    """Print events, the oldest first."""
+    """Print events, the oldest first. JSON has the lines of the log as they are, one event a line.
+
+    Examples:
+        whohas audit list --since 7d
+        whohas audit list --type downloaded --who ann -o csv
+        whohas audit list --run 3f2a -o json
+        whohas audit list --follow
+    """
     import collections
 
     from whohas.audit.log_file import EventFilter, read_events
 
-    with open_installation() as services:
+    output = output_format(output, as_json)
+    with connection.open_local() as services:
         services.relay.flush()
         path = services.settings.audit_log_path
         run = None if run is None else _run(run, services.runs, path)
     wanted = EventFilter(type, run, who, _time(since), _time(until))
     shown = collections.deque(read_events(path, wanted), limit or None)
-    for line in shown:
-        _print(line, as_json)
+    if output is OutputFormat.CSV:
+        print_csv(_FIELDS, map(_cells, shown))
+    else:
+        for line in shown:
+            _print(line, output)
     if follow:
         newest = shown[-1] if shown else None
         for line in _after(read_events(path, wanted, follow=lambda: True), newest):
-            _print(line, as_json)
+            _print(line, output)
             sys.stdout.flush()
 
 
 @audit_app.command()
+@on_this_machine
 def verify(
+    connection: Connection,
     files: Annotated[
         list[Path] | None,
         typer.Argument(help="The files of one audit log, the oldest first. Default: this installation's."),
     ] = None,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Find lines of the audit log that were changed, removed, added or moved; exit code 1 if there are any."""
+    """Find lines of the audit log that were changed, removed, added or moved; exit code 1 if there are any.
+
+    Examples:
+        whohas audit verify
+        whohas audit verify audit-2025.log audit.log
+        whohas audit verify -o json
+    """
     from whohas.audit.verify import verify as check
     from whohas.audit.writer import expected_end
     from whohas.errors import NotFound
 
-    with open_installation() as services:
+    with connection.open_local() as services:
         own = services.settings.audit_log_path
         services.relay.flush()
         paths = files or [own]
         mine = own.exists() and any(path.exists() and path.samefile(own) for path in paths)
         head, size = None, None
         if mine or not files:
-            with services.database.connect() as connection:
-                head, size = expected_end(services.settings, connection)
+            with services.database.connect() as database:
+                head, size = expected_end(services.settings, database)
     if not files and not own.exists():
         paths = []
     try:
         verdict = check(paths, head, size)
     except OSError as error:
         raise NotFound(f"{error.filename} cannot be read: {error.strerror}.") from None
+    if output is OutputFormat.TABLE:
+        _print_verdict(verdict, is_end_known=head is not None)
+    else:
+        columns: tuple[Column[VerificationResult], ...] = (
+            Column("intact", "", lambda one: not one.faults),
+            Column("events", "", lambda one: one.lines),
+            Column("firstSequence", "", lambda one: one.first_sequence),
+            Column("lastSequence", "", lambda one: one.head.sequence),
+            Column("lastHash", "", lambda one: one.head.hash),
+            Column("isEndKnown", "", lambda _: head is not None),
+            Column("faults", "", lambda one: one.faults),
+        )
+        print_object(output, verdict, columns)
+    if verdict.faults:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+def _print_verdict(verdict: VerificationResult, *, is_end_known: bool) -> None:
     for fault in verdict.faults:
         print(without_control_characters(fault))
     if verdict.faults:
         print(f"{pluralize(len(verdict.faults), 'fault')} in {pluralize(verdict.lines, 'line')}.")
-        raise typer.Exit(1)
-    whole = "" if head is not None else " Whether events are missing at the end is not known here."
+        return
+    whole = "" if is_end_known else " Whether events are missing at the end is not known here."
     print(f"{pluralize(verdict.lines, 'event')}, in order and unchanged. The last one: {verdict.head.hash}.{whole}")
 
 
 @audit_app.command()
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Print how many events wait for delivery, and which ones Kafka rejected."""
-    import json
+@on_this_machine
+def status(connection: Connection, output: OutputOption = OutputFormat.TABLE, as_json: JsonOption = False) -> None:
+    """Print how many events wait for delivery, and which ones Kafka rejected.
 
+    Examples:
+        whohas audit status
+        whohas audit status -o json
+    """
     from whohas.audit.outbox import read_backlog, read_rejected
 
-    with open_installation() as services, services.database.connect() as connection:
-        backlog = read_backlog(connection)
-        rejected = read_rejected(connection)
+    output = output_format(output, as_json)
+    with connection.open_local() as services, services.database.connect() as database:
+        backlog = read_backlog(database)
+        rejected = read_rejected(database)
     facts: dict[str, Any] = {
         "events": backlog.head.sequence,
         "hash": backlog.head.hash,
@@ -116,8 +164,9 @@ def status(
         "refused": [{"sequence": event.sequence, "reason": why} for event, why in rejected],
         "fault": backlog.fault or None,
     }
-    if as_json:
-        print(json.dumps(facts, ensure_ascii=False))
+    if output is not OutputFormat.TABLE:
+        columns: list[Column[dict[str, Any]]] = [Column(name, "", _getter(name)) for name in facts]
+        print_object(output, facts, columns)
         return
     print(f"{pluralize(backlog.head.sequence, 'event')} in all; the last one: {backlog.head.hash}")
     print(
@@ -131,12 +180,17 @@ def status(
 
 
 @audit_app.command()
-def retry() -> None:
-    """Send the events again that Kafka rejected, for example after a limit of the topic was raised."""
+@on_this_machine
+def retry(connection: Connection) -> None:
+    """Send the events again that Kafka rejected, for example after a limit of the topic was raised.
+
+    Examples:
+        whohas audit retry
+    """
     from whohas.audit.outbox import retry_rejected as send_again
 
-    with open_installation() as services, services.database.begin() as connection:
-        count = send_again(connection)
+    with connection.open_local() as services, services.database.begin() as database:
+        count = send_again(database)
     print(f"{pluralize(count, 'event')} will be sent again.")
 
 
@@ -196,18 +250,52 @@ def _after(lines: Iterable[bytes], last: bytes | None) -> Iterator[bytes]:
         passed = passed or line == last
 
 
-def _print(line: bytes, as_json: bool) -> None:
+_SHOWN = ("run", "report", "fileName", "range", "name", "path", "tried", "count", "snapshot", "rows", "reason")
+"""The fields of an event's data that a line for people has."""
+_FIELDS = ("sequence", "time", "type", "outcome", "actorKind", "actorName", "from", *_SHOWN)
+"""The columns of events as CSV."""
+
+
+def _getter(name: str) -> Callable[[dict[str, Any]], object]:
+    return lambda facts: facts[name]
+
+
+def _print(line: bytes, output: OutputFormat) -> None:
     from whohas.audit.log_file import parse_line
 
-    if as_json:
+    if output is OutputFormat.JSON:
         sys.stdout.write(line.decode("utf-8", "replace") + "\n")
+        return
+    if output is OutputFormat.CSV:
+        csv.writer(sys.stdout, lineterminator="\n").writerow(_cells(line))
         return
     event = parse_line(line) or {}
     data: dict[str, Any] = event.get("data") or {}
     actor: dict[str, Any] = data.get("actor") or {}
     who = " ".join(filter(None, (actor.get("kind"), actor.get("name"))))
-    shown = ("run", "report", "fileName", "range", "name", "path", "tried", "count", "snapshot", "rows", "reason")
-    facts = "  ".join(f"{name}={data[name]}" for name in shown if data.get(name) is not None)
+    facts = "  ".join(f"{name}={data[name]}" for name in _SHOWN if data.get(name) is not None)
     time = str(event.get("time"))[:19].replace("T", " ")
     kind = str(event.get("type")).removeprefix("whohas.")
     print(single_line(f"{time}  {kind:<17} {data.get('outcome')!s:<10} {who} from {data.get('from', '?')}  {facts}"))
+
+
+def _cells(line: bytes) -> list[str]:
+    """Return the cells of an event as CSV; a line that is no event has none but its text, as the type."""
+    from whohas.audit.log_file import parse_line
+
+    event = parse_line(line)
+    if event is None:
+        return ["", "", line.decode("utf-8", "replace"), *[""] * (len(_FIELDS) - 3)]
+    data: dict[str, Any] = event.get("data") or {}
+    actor: dict[str, Any] = data.get("actor") or {}
+    values = (
+        event.get("sequence"),
+        event.get("time"),
+        event.get("type"),
+        data.get("outcome"),
+        actor.get("kind"),
+        actor.get("name"),
+        data.get("from"),
+        *(data.get(name) for name in _SHOWN),
+    )
+    return ["" if value is None else str(value) for value in values]

@@ -6,32 +6,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.installation import open_installation
-from whohas.cli.terminal import print_table, without_control_characters
+from whohas.cli.commands import Commands
+from whohas.cli.options import Connection, JsonOption, OutputFormat, OutputOption, on_this_machine, output_format
+from whohas.cli.printing import Column, print_list, print_object
+from whohas.cli.user import complete_levels, complete_scopes, source_ids, source_names
 
 if TYPE_CHECKING:
     from whohas.auth import ApiClient, NewClient
 
-client_app = typer.Typer(
+client_app = Commands(
     no_args_is_help=True, help="Create, list, rotate and revoke the clients that may call the server."
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+ClientArgument = Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]
 
 
 @client_app.command()
+@on_this_machine
 def create(
+    connection: Connection,
     name: Annotated[str, typer.Argument(help="The client's name; runs of an application have it as their launcher.")],
     user: Annotated[
         str | None, typer.Option(help="Make it a personal client of this user, with the user's levels and sources.")
     ] = None,
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="A scope, such as sp:report:manage; may be repeated. Default: sp:report:read."),
+        typer.Option(
+            help="A scope, such as sp:report:manage; may be repeated. Default: sp:report:read.",
+            autocompletion=complete_scopes,
+        ),
     ] = None,
     level: Annotated[
         list[str] | None,
-        typer.Option(help="A user level of an application, such as REPORT_ADMIN; may be repeated. Default: none."),
+        typer.Option(
+            help="A user level of an application, such as REPORT_ADMIN; may be repeated. Default: none.",
+            autocompletion=complete_levels,
+        ),
     ] = None,
     source: Annotated[
         list[str] | None,
@@ -41,21 +51,26 @@ def create(
         list[str] | None,
         typer.Option(help="An address that users return to after they signed in (OAuth redirect); may be repeated."),
     ] = None,
-    as_json: AsJson = False,
+    output: OutputOption = OutputFormat.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
     """Create a client, and print its id and secret; the secret is never shown again.
 
     The defaults are the least rights: the scope allows reading only, and an application without a level may do nothing.
+
+    Examples:
+        whohas client create nightly --level REPORT_ADMIN --scope sp:report:manage
+        whohas client create laptop --user ann --scope sp:scopes:all -o json
+        whohas client create payroll --level SOURCE_ADMIN --source Payroll
     """
+    output = output_format(output, as_json)
     from whohas.audit.events import operator_actor
     from whohas.auth.callers import SCOPE_READ
     from whohas.errors import InvalidArguments
 
     if user and (level or source or redirect):
         raise InvalidArguments("A personal client has the levels and sources of its user, and nobody signs in at it.")
-    with open_installation() as services:
-        from whohas.cli.user import source_ids
-
+    with connection.open_local() as services:
         clients, people = services.access.clients, services.access.users
         made = clients.create(
             name,
@@ -66,76 +81,108 @@ def create(
             redirects=redirect or [],
             by=operator_actor(),
         )
-    _show(made, as_json)
+    _show(made, output)
 
 
 @client_app.command("list")
-def list_clients() -> None:
-    """Print all clients, the newest first."""
-    with open_installation() as services:
+@on_this_machine
+def list_clients(connection: Connection, output: OutputOption = OutputFormat.TABLE) -> None:
+    """Print all clients, the newest first.
+
+    Examples:
+        whohas client list
+        whohas client list -o csv
+    """
+    with connection.open_local() as services:
+        columns: tuple[Column[ApiClient], ...] = (
+            Column("id", "Client", lambda client: client.id, is_key=True, is_whole=True),
+            Column("name", "Name", lambda client: client.name, is_key=True),
+            Column("user", "User", lambda client: client.user.name if client.user else None, is_exact=True),
+            Column("levels", "Levels", _levels_of, is_exact=True),
+            Column("actsAs", "Acts as", _acts_as),
+            Column("scopes", "Scopes", lambda client: client.scopes, lambda client: " ".join(client.scopes)),
+            Column("revoked", "Revoked", lambda client: client.revoked),
+            Column("created", "Created", lambda client: client.created),
+            Column(
+                "sources", "Sources", lambda client: client.sources,
+                lambda client: ", ".join(source_names(services, client.sources)),
+            ),
+        )  # fmt: skip
         clients = services.access.clients.list()
-    if not clients:
-        print("No client yet. Make one: whohas client create NAME")
-        return
-    heads = ("Client", "Name", "Acts as", "Scopes", "Created (UTC)", "Revoked (UTC)")
-    rows: list[tuple[str, ...]] = []
-    for client in clients:
-        revoked = f"{client.revoked:%Y-%m-%d %H:%M:%S}" if client.revoked else ""
-        acts_as = f"user {client.user.name}" if client.user else " ".join(client.levels) or "no level"
-        created = f"{client.created:%Y-%m-%d %H:%M:%S}"
-        rows.append((client.id, client.name, acts_as, " ".join(client.scopes), created, revoked))
-    print_table(heads, rows, whole=1)
+        empty = "No client yet. Make one: whohas client create NAME"
+        print_list(output, clients, columns, empty=empty, zone=services.settings.time_zone)
 
 
 @client_app.command()
+@on_this_machine
 def rotate(
-    client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")],
+    connection: Connection,
+    client_id: ClientArgument,
     end_tokens: Annotated[
         bool, typer.Option("--end-tokens", help="Also revoke its tokens, as after its secret was stolen.")
     ] = False,
-    as_json: AsJson = False,
+    output: OutputOption = OutputFormat.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a client a new secret, and print it; the old secret stops working at once.
 
     Tokens that it has stay valid unless `--end-tokens` is given.
+
+    Examples:
+        whohas client rotate 0d3f6a3c7b8e4f5a9c1d2e3f4a5b6c7d
+        whohas client rotate 0d3f6a3c7b8e4f5a9c1d2e3f4a5b6c7d --end-tokens
     """
+    output = output_format(output, as_json)
     from whohas.audit.events import operator_actor
 
-    with open_installation() as services:
+    with connection.open_local() as services:
         made = services.access.clients.rotate_secret(client_id, end_tokens=end_tokens, by=operator_actor())
-    _show(made, as_json)
+    _show(made, output)
 
 
 @client_app.command()
-def revoke(client_id: Annotated[str, typer.Argument(metavar="CLIENT", help="Its id.")]) -> None:
-    """Revoke a client and its tokens at once."""
+@on_this_machine
+def revoke(connection: Connection, client_id: ClientArgument) -> None:
+    """Revoke a client and its tokens at once.
+
+    Examples:
+        whohas client revoke 0d3f6a3c7b8e4f5a9c1d2e3f4a5b6c7d
+    """
     from whohas.audit.events import operator_actor
 
-    with open_installation() as services:
+    with connection.open_local() as services:
         client = services.access.clients.revoke(client_id, operator_actor())
     print(f"{client.id} ({client.name}) is revoked.")
 
 
-def _show(made: NewClient, as_json: bool) -> None:
+def _show(made: NewClient, output: OutputFormat) -> None:
     client = made.client
-    if as_json:
-        import json
-
-        levels = client.user.levels if client.user else client.levels
-        facts = {
-            "id": client.id,
-            "secret": made.secret,
-            "name": client.name,
-            "scopes": client.scopes,
-            "levels": levels,
-        }
-        print(json.dumps(facts, ensure_ascii=False))
+    if output is OutputFormat.TABLE:
+        columns: tuple[Column[NewClient], ...] = (
+            Column("id", "client id", lambda _: client.id),
+            Column("secret", "client secret", lambda made: made.secret),
+            Column("scopes", "scopes", lambda _: f"{' '.join(client.scopes)}{_least_scope(client)}"),
+            Column("levels", "levels", lambda _: _levels(client)),
+        )
+        print_object(output, made, columns)
+        print("The secret is kept nowhere in clear and is not shown again.")
         return
-    print(f"client id      {client.id}")
-    print(f"client secret  {made.secret}")
-    print(f"scopes         {' '.join(client.scopes)}{_least_scope(client)}")
-    print(f"levels         {without_control_characters(_levels(client))}")
-    print("The secret is kept nowhere in clear and is not shown again.")
+    exact: tuple[Column[NewClient], ...] = (
+        Column("id", "", lambda _: client.id),
+        Column("secret", "", lambda made: made.secret),
+        Column("name", "", lambda _: client.name),
+        Column("scopes", "", lambda _: client.scopes),
+        Column("levels", "", lambda _: _levels_of(client)),
+    )
+    print_object(output, made, exact)
+
+
+def _levels_of(client: ApiClient) -> tuple[str, ...]:
+    return tuple(client.user.levels if client.user else client.levels)
+
+
+def _acts_as(client: ApiClient) -> str:
+    return f"user {client.user.name}" if client.user else " ".join(client.levels) or "no level"
 
 
 def _least_scope(client: ApiClient) -> str:

@@ -19,7 +19,12 @@ def generate(
     seed: Annotated[int, typer.Option(help="Chooses the organisation: the same seed, the same files.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Write a fictional organisation: identities, accounts, access, events, and a CSV export to map."""
+    """Write a fictional organisation: identities, accounts, access, events, and a CSV export to map.
+
+    Examples:
+        whohas generate acme
+        whohas generate large --identities 100000 --seed 7
+    """
     if identities < 1:
         raise InvalidArguments(f"--identities must be at least 1, not {identities}")
     if seed < 0:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.exits import ExitCode
-from whohas.cli.installation import read_settings
+from whohas.cli.options import Connection, on_this_machine
 from whohas.cli.terminal import console, is_terminal
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
+@on_this_machine
 def index(
+    connection: Connection,
     number: Annotated[
         int | None,
         typer.Option("--snapshot", min=0, metavar="N", help="Rebuild the index of this snapshot from its tables."),
@@ -30,12 +32,17 @@ def index(
         bool,
         typer.Option("--check", help="Only compare the index with a rebuilt one; change nothing."),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress and no result.")] = False,
 ) -> None:
-    """Build the search index of the newest snapshot if it is missing, or rebuild that of any snapshot byte by byte."""
+    """Build the search index of the newest snapshot if it is missing, or rebuild that of any snapshot byte by byte.
+
+    Examples:
+        whohas index
+        whohas index --snapshot 3 --check
+    """
     from whohas.warehouse.store import Warehouse
 
-    settings = read_settings()
+    settings = connection.settings()
     settings.make_home()
     warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
     if number is None and not check:

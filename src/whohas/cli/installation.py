@@ -24,22 +24,22 @@ def read_settings(**given: object) -> Settings:
     """
     from whohas.unknown_settings import unknown_variables
 
-    log_to_stderr()
     settings = _load(given)
+    log_to_stderr(settings.log_format)
     for text in unknown_variables(os.environ):
         print(f"whohas: warning: {text}", file=sys.stderr)
     return settings
 
 
 def read_server_settings(**given: object) -> Settings:
-    """Read the settings for a server or worker, and switch its log to JSON; otherwise like `read_settings`."""
+    """Read the settings for a server or worker, and configure its log; otherwise like `read_settings`."""
     import structlog
 
     from whohas.logs import configure_logs
     from whohas.unknown_settings import unknown_variables
 
     settings = _load(given)
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, settings.log_format)
     for text in unknown_variables(os.environ):
         structlog.get_logger("whohas.settings").warning("unknown setting", reason=text)
     return settings
@@ -64,9 +64,18 @@ def open_installation(**given: object) -> Generator[Services]:
         yield services
 
 
-def log_to_stderr() -> None:
-    """Log to stderr, so that stdout contains only the result of a command."""
+def log_to_stderr(format: str = "auto") -> None:
+    """Log to stderr, so that stdout contains only the result of a command.
+
+    Args:
+        format: the setting `log_format`.
+    """
     import structlog
 
+    from whohas.logs import command_processors
+
     # look up sys.stderr for each line: it may be replaced, and writing to the old, closed stream would fail
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    structlog.configure(
+        processors=command_processors(format, sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )

@@ -12,17 +12,20 @@ import typer
 
 from whohas.cli.exits import ExitCode
 from whohas.cli.index import make_index
-from whohas.cli.installation import read_settings
-from whohas.cli.load_report import print_load
+from whohas.cli.load_report import load_counts, load_facts, print_load
+from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
+from whohas.cli.printing import print_csv, print_json
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from whohas.ingest import GuardLimits, LoadProgress
+    from whohas.ingest import GuardLimits, LoadProgress, LoadReport
     from whohas.settings import Settings
 
 
+@on_this_machine
 def load(
+    connection: Connection,
     paths: Annotated[
         list[Path], typer.Argument(help="Files and folders: data files named after their table, and TOML mappings.")
     ],
@@ -37,11 +40,18 @@ def load(
         bool, typer.Option("--allow-rejects", help="Exit with 0 although rows were rejected or cells emptied.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and losses.")] = False,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Load identity data: CSV, Parquet, JSON, NDJSON. Loads are atomic.
+    """Load identity data: CSV, XLSX, Parquet, JSON, NDJSON. Loads are atomic.
 
     Exits with 3 if the load was stopped to protect data, and with 4 if it was published but rows were rejected or
-    cells emptied. With --check the exit code is the one that the load would have.
+    cells emptied. With --check the exit code is the one that the load would have. CSV has the counts by source and
+    table, JSON everything. `whohas docs load` describes files and mappings.
+
+    Examples:
+        whohas load exports/
+        whohas load payroll.toml --check
+        whohas load accounts.csv --strict -o json
     """
     from whohas.audit.events import operator_actor
     from whohas.ingest import LoadStopped
@@ -49,7 +59,7 @@ def load(
     from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
     from whohas.warehouse.store import Warehouse
 
-    settings = read_settings()
+    settings = connection.settings()
     # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
     who = operator_actor()
@@ -75,18 +85,28 @@ def load(
     except LoadStopped as stop:
         if database is not None:
             emit_stopped_load_event(database, stop.report, who)
-        print_load(stop.report, check, quiet, stopped=True)
+        _print(stop.report, check, quiet, True, output)
         raise typer.Exit(ExitCode.STOPPED) from None
     if database is not None:
         tell_loads(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), database)
     stopped = check and bool(report.losses) and not accept_loss
-    print_load(report, check, quiet, stopped)
+    _print(report, check, quiet, stopped, output)
     if not check:
-        make_index(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), quiet)
+        silent = quiet or output is not OutputFormat.TABLE
+        make_index(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), silent)
     if stopped:
         raise typer.Exit(ExitCode.STOPPED)
     if (report.rejected or report.emptied) and not allow_rejects:
         raise typer.Exit(ExitCode.INCOMPLETE)
+
+
+def _print(report: LoadReport, check: bool, quiet: bool, stopped: bool, output: OutputFormat) -> None:
+    if output is OutputFormat.JSON:
+        print_json(load_facts(report, check, stopped))
+    elif output is OutputFormat.CSV:
+        print_csv(*load_counts(report))
+    else:
+        print_load(report, check, quiet, stopped)
 
 
 def _limits(settings: Settings) -> GuardLimits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from whohas.cli.terminal import single_line, without_control_characters
 from whohas.plurals import pluralize
@@ -42,6 +42,61 @@ def print_load(report: LoadReport, check: bool, quiet: bool, stopped: bool) -> N
         print(f"{rate}. Nothing was published.")
     else:
         print(f"{rate}. Published as snapshot {report.snapshot}.")
+
+
+def load_facts(report: LoadReport, check: bool, stopped: bool) -> dict[str, Any]:
+    """Return the result of a load as an object for JSON; arguments as for `print_load`."""
+
+    def rejections(found: Sequence[Rejection]) -> list[dict[str, Any]]:
+        return [
+            {"file": one.file, "line": one.line, "column": one.column or None, "reason": one.reason} for one in found
+        ]
+
+    return {
+        "loadId": report.load_id,
+        "check": check,
+        "stopped": stopped,
+        "snapshot": report.snapshot,
+        "seconds": round(report.seconds, 3),
+        "files": [
+            {"name": one.name, "table": one.holds, "read": one.read, "rejected": one.rejected, "emptied": one.emptied}
+            for one in report.files
+        ],
+        "tables": [
+            {"name": one.name, "before": one.before, "after": one.after, "loaded": one.loaded} for one in report.tables
+        ],
+        "sources": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "authoritative": one.authoritative,
+                "before": one.before,
+                "after": one.after,
+                "correlated": one.correlated,
+                "uncorrelated": one.uncorrelated,
+            }
+            for one in report.sources
+        ],
+        "rejected": report.rejected,
+        "rejections": rejections(report.rejections),
+        "emptied": report.emptied,
+        "emptiedCells": rejections(report.emptied_cells),
+        "rejects": None if report.rejects is None else str(report.rejects),
+        "losses": [str(loss) for loss in report.losses],
+        "warnings": list(report.warnings),
+        "attributes": {file: list(names) for file, names in report.unknown.items()},
+    }
+
+
+def load_counts(report: LoadReport) -> tuple[Sequence[str], list[list[str]]]:
+    """Return the counts of a load by source and by table, as the header and the rows of a CSV file."""
+    head = ("kind", "name", "before", "after", "loaded", "correlated", "uncorrelated")
+    sources = [
+        ["source", one.name, str(one.before), str(one.after), "", str(one.correlated), str(one.uncorrelated)]
+        for one in report.sources
+    ]
+    tables = [["table", one.name, str(one.before), str(one.after), str(one.loaded), "", ""] for one in report.tables]
+    return head, [*sources, *tables]
 
 
 def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:

@@ -19,7 +19,12 @@ def map_files(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file that -o names.")] = False,
 ) -> None:
-    """Propose a mapping for your own files, with the reason of each line."""
+    """Propose a mapping for your own files, with the reason of each line; `whohas docs own-data` is a guide.
+
+    Examples:
+        whohas map payroll.xlsx
+        whohas map accounts.csv groups.csv --name Payroll -o payroll.toml
+    """
     from whohas.errors import InvalidArguments
     from whohas.ingest.proposals import SeveralSystems, propose
 

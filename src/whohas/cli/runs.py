@@ -1,127 +1,227 @@
-"""`whohas runs`, `show`, `replay` and `cancel`: list, inspect, check and cancel runs of this installation."""
+"""`whohas runs`, `show`, `replay` and `cancel`: list, inspect, check and cancel runs."""
 
 from __future__ import annotations
 
+import json
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 import typer
 
+from whohas.cli.backend import RunDetails, RunFacts
 from whohas.cli.exits import ExitCode
-from whohas.cli.installation import open_installation
-from whohas.cli.terminal import is_terminal, print_table, without_control_characters
+from whohas.cli.options import Connection, JsonOption, OutputFormat, OutputOption, on_installation, output_format
+from whohas.cli.printing import Column, print_csv, print_json, print_list
+from whohas.cli.terminal import is_terminal, without_control_characters
+from whohas.cli.values import format_time
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
+
+_COLUMNS: tuple[Column[RunFacts], ...] = (
+    Column("id", "Run", lambda run: run.id, is_id=True, is_key=True),
+    Column("reportType", "Report", lambda run: run.report, is_key=True),
+    Column("arguments", "Arguments", lambda run: run.arguments, is_key=True),
+    Column("state", "State", lambda run: run.state, lambda run: run.state if run.is_over else _state(run), is_key=True),
+    Column("rows", "Rows", lambda run: run.rows),
+    Column("created", "Created", lambda run: run.created, is_key=True),
+    Column("seconds", "Seconds", lambda run: run.seconds),
+    Column("launcher", "Launcher", lambda run: run.launcher),
+    Column("progress", "Progress", lambda run: run.progress, is_exact=True),
+)
+
+_STATES = {"SUCCESS": "succeeded", "WARNING": "warned", "FAILURE": "failed", "TERMINATED": "cancelled"}
+"""The state of a run by the status of its result."""
 
 
+@on_installation
 def runs(
+    connection: Connection,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="The number of newest runs.")] = 20,
     filters: Annotated[str, typer.Option(help="A filter as in the API, such as 'completionStatus isnull'.")] = "",
     pending: Annotated[bool, typer.Option("--pending", help="Only active runs.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON array of tasks, as the API has them.")] = False,
+    output: OutputOption = OutputFormat.TABLE,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print the newest runs."""
-    from whohas.runs.listing import ListRequest, list_page
+    """Print the newest runs. JSON has them as the task-status API does.
 
-    with open_installation() as services:
-        newest = list_page(services.database, ListRequest(filters=filters, only_active=pending, limit=limit))
-    if as_json:
-        import json
-
-        from whohas.api.routes.tasks import task_status
-
-        print(json.dumps([task_status(run).model_dump(mode="json") for run in newest], ensure_ascii=False))
-        return
-    if not newest and (filters or pending):
-        print("No such run.")
-        return
-    if not newest:
-        print("No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME")
-        return
-    lines: list[tuple[str, ...]] = []
-    for run in newest:
-        arguments = ", ".join(f"{name}={value}" for name, value in run.arguments.items())
-        rows = "" if run.rows is None else f"{run.rows:,}"
-        seconds = "" if run.duration is None else f"{run.duration / 1000:.2f}"
-        state = run.state.value if run.state.is_over else f"{run.state.value}: {run.progress}"
-        created = f"{run.created:%Y-%m-%d %H:%M:%S}"
-        lines.append((run.id, run.report_type, arguments, state, rows, seconds, created, run.launcher))
-    print_table(("Run", "Report", "Arguments", "State", "Rows", "Seconds", "Created (UTC)", "Launcher"), lines, whole=1)
+    Examples:
+        whohas runs
+        whohas runs --pending
+        whohas runs --filters 'completionStatus eq "ERROR"' -o csv
+        whohas runs --server https://reports.example.com -o json
+    """
+    output = output_format(output, as_json)
+    with connection.open() as backend:
+        newest = backend.runs(filters, pending, limit)
+        empty = "No run yet. Start one: whohas run ACCOUNTS --arg sourceName=NAME"
+        print_list(
+            output,
+            newest,
+            _COLUMNS,
+            empty="No such run." if filters or pending else empty,
+            zone=backend.zone,
+            to_api=lambda run: run.to_api(),
+        )
 
 
+@on_installation
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")],
+    connection: Connection,
+    run_id: RunArgument,
     sql: Annotated[bool, typer.Option("--sql", help="Print only its SQL, with all parameters filled in.")] = False,
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Print a run: its arguments, state, files, digests, and the SQL that produced its rows."""
-    import json
+    """Print a run: its arguments, state, files, digests, and the SQL that produced its rows.
 
-    with open_installation() as services:
-        run = services.runs.get(services.runs.resolve_id(run_id))
-        record = services.runs.record(run)
-    if sql:
-        print(without_control_characters(record.runnable_sql) if is_terminal() else record.runnable_sql)
-        return
-    facts: dict[str, str] = {
-        "Run": run.id,
-        "Report": run.report_type,
-        "Arguments": json.dumps(dict(run.arguments), ensure_ascii=False),
-        "State": run.state.value if run.state.is_over else f"{run.state.value}: {run.progress}",
-        "Snapshot": str(run.snapshot),
-        "Launcher": run.launcher,
-        "Created": f"{run.created:%Y-%m-%d %H:%M:%S} UTC",
-        "Rows": "" if run.rows is None else f"{run.rows:,}",
-        "Seconds": "" if run.duration is None else f"{run.duration / 1000:.2f}",
-    }
-    for name, value in facts.items():
-        print(without_control_characters(f"{name + ':':<11}{value}").rstrip())
-    for message in run.messages:
-        print(without_control_characters(f"{message.level.value}: {message.text}"))
-    for artefact in run.artefacts:
-        print(f"File:      {artefact.name}, {artefact.bytes:,} bytes, SHA-256 {artefact.sha256}")
-    if digest := record.digest:
-        for part in digest.parts:
-            name = f"{part.name}: " if part.name else ""
-            print(without_control_characters(f"Digest:    {name}{part.rows:,} rows, {part.sum} ({digest.engine})"))
-    print(f"\n{without_control_characters(record.sql)}")
-    for part in record.plan.parts if record.plan else ():
-        for name, value in part.statement.parameters.items():
-            print(without_control_characters(f"-- ${name} = {json.dumps(value, ensure_ascii=False)}"))
+    JSON has the run as the task-status API does, with its `snapshot`, `rows`, `files` and `statement` in addition. CSV
+    has one line for each file.
+
+    Examples:
+        whohas show 3f2a
+        whohas show 3f2a --sql
+        whohas show 3f2a -o json
+    """
+    with connection.open() as backend:
+        run_id = backend.id_of(run_id)
+        if sql:
+            text = backend.sql(run_id)
+            print(without_control_characters(text) if is_terminal() else text)
+            return
+        details = backend.details(run_id)
+        if output is OutputFormat.JSON:
+            print_json(_to_json(details))
+        elif output is OutputFormat.CSV:
+            _print_files(details)
+        else:
+            for line in _lines(details, backend.zone):
+                print(without_control_characters(line).rstrip())
 
 
-def replay(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
+@on_installation
+def replay(connection: Connection, run_id: RunArgument, output: OutputOption = OutputFormat.TABLE) -> None:
     """Run the SQL of a run again on the same data, and print whether the rows are the same.
 
     Exit code 1: they are not, or that is unknown. This is a check, not a proof: digests of the rows are compared.
+
+    Examples:
+        whohas replay 3f2a
+        whohas replay 3f2a -o json
     """
-    with open_installation() as services:
-        found = services.on_demand.replay(services.runs.get(services.runs.resolve_id(run_id)))
-    rows = sum(part.rows for part in found.new_digest.parts)
-    if found.is_same:
+    with connection.open() as backend:
+        run_id = backend.id_of(run_id)
+        found = backend.replay(run_id)
+        before = backend.details(run_id).facts.rows or 0
+    if output is OutputFormat.JSON:
+        print_json(found)
+    elif output is OutputFormat.CSV:
+        _print_parts(found)
+    else:
+        _print_replay(found, before)
+    if not found["same"]:
+        raise typer.Exit(ExitCode.ERROR)
+
+
+@on_installation
+def cancel(connection: Connection, run_id: RunArgument) -> None:
+    """Cancel a run: nothing of it can be downloaded afterwards.
+
+    Examples:
+        whohas cancel 3f2a
+    """
+    with connection.open() as backend:
+        run_id = backend.id_of(run_id)
+        backend.cancel(run_id)
+        # not read as a task: a client that may cancel runs need not have the scope of tasks
+        status = backend.result(run_id).status
+        print(f"{run_id} is {_STATES[status] if status else 'cancelling'}.")
+
+
+def _state(run: RunFacts) -> str:
+    return f"{run.state}: {run.progress}" if run.progress else run.state
+
+
+def _to_json(details: RunDetails) -> dict[str, Any]:
+    files = [{"name": file.name, "bytes": file.bytes, "sha256": file.sha256 or None} for file in details.files]
+    more = {"snapshot": details.snapshot, "rows": details.facts.rows, "files": files, "statement": details.statement}
+    return {**details.facts.to_api(), **more}
+
+
+def _print_files(details: RunDetails) -> None:
+    facts = details.facts
+    rows = [
+        (facts.id, facts.report, facts.state, file.name, "" if file.bytes is None else str(file.bytes), file.sha256)
+        for file in details.files
+    ]
+    print_csv(("id", "reportType", "state", "file", "bytes", "sha256"), rows)
+
+
+def _lines(details: RunDetails, zone: str) -> Iterator[str]:
+    facts = details.facts
+    values = {
+        "Run": facts.id,
+        "Report": facts.report,
+        "Arguments": facts.arguments,
+        "State": facts.state if facts.is_over else _state(facts),
+        "Snapshot": "" if details.snapshot is None else str(details.snapshot),
+        "Launcher": facts.launcher,
+        "Created": f"{format_time(facts.created, zone)} {zone}",
+        "Rows": "" if facts.rows is None else f"{facts.rows:,}",
+        "Seconds": "" if facts.seconds is None else f"{facts.seconds:.2f}",
+    }
+    for name, value in values.items():
+        yield f"{name + ':':<11}{value}"
+    for level, text in details.messages:
+        yield f"{level}: {text}"
+    for file in details.files:
+        size = "" if file.bytes is None else f", {file.bytes:,} bytes, SHA-256 {file.sha256}"
+        yield f"File:      {file.name}{size}"
+    digest: Mapping[str, Any] = details.statement.get("digest") or {}
+    for part in digest.get("parts", ()):
+        name = f"{part['name']}: " if part["name"] else ""
+        yield f"Digest:    {name}{part['rows']:,} rows, {part['sum']} ({digest['engine']})"
+    statements = details.statement.get("statements") or []
+    if statements:
+        from whohas.runs.plans import join_statements
+
+        yield f"\n{join_statements([(one['name'], one['sql']) for one in statements])}"
+    for one in statements:
+        for name, value in (one["parameters"] or {}).items():
+            yield f"-- ${name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _print_replay(found: Mapping[str, Any], before: int) -> None:
+    rows = sum(part["rows"] for part in found["now"]["parts"])
+    if found["same"]:
         print(f"The same {rows:,} rows." if rows != 1 else "The same row.")
         return
-    if found.is_same is None:
-        print(
-            f"{found.why_not_comparable} There are {rows:,} rows now, and {found.run.rows or 0:,} then.",
-            file=sys.stderr,
-        )
-    else:
-        print("The rows are not the same.", file=sys.stderr)
-        then = {part.name: part for part in found.stored_digest.parts} if found.stored_digest else {}
-        for part in found.new_digest.parts:
-            if (before := then.get(part.name)) != part:
-                name = f"{part.name}: " if part.name else ""
-                was = f"{before.rows:,} rows, digest {before.sum}" if before else "not there"
-                print(
-                    without_control_characters(f"  {name}then {was}; now {part.rows:,} rows, digest {part.sum}"),
-                    file=sys.stderr,
-                )
-    raise typer.Exit(ExitCode.ERROR)
+    if found["same"] is None:
+        print(f"{found['reason']} There are {rows:,} rows now, and {before:,} then.", file=sys.stderr)
+        return
+    print("The rows are not the same.", file=sys.stderr)
+    then = _parts(found["then"])
+    for part in found["now"]["parts"]:
+        old = then.get(part["name"])
+        if old != part:
+            name = f"{part['name']}: " if part["name"] else ""
+            was = f"{old['rows']:,} rows, digest {old['sum']}" if old else "not there"
+            text = f"  {name}then {was}; now {part['rows']:,} rows, digest {part['sum']}"
+            print(without_control_characters(text), file=sys.stderr)
 
 
-def cancel(run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]) -> None:
-    """Cancel a run: nothing of it can be downloaded afterwards."""
-    from whohas.audit.events import operator_actor
+def _print_parts(found: Mapping[str, Any]) -> None:
+    then = _parts(found["then"])
+    rows = [
+        (part["name"], *_numbers(old), *_numbers(part), "" if old is None else str(old == part).lower())
+        for part in found["now"]["parts"]
+        for old in [then.get(part["name"])]
+    ]
+    print_csv(("part", "rowsThen", "digestThen", "rowsNow", "digestNow", "same"), rows)
 
-    with open_installation() as services:
-        run_id = services.runs.resolve_id(run_id)
-        services.runs.cancel(run_id, by=operator_actor())
-        print(f"{run_id} is {services.runs.get(run_id).state.value}.")
+
+def _parts(digest: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    return {part["name"]: part for part in digest["parts"]} if digest else {}
+
+
+def _numbers(part: Mapping[str, Any] | None) -> tuple[str, str]:
+    return (str(part["rows"]), str(part["sum"])) if part else ("", "")

@@ -1,113 +1,131 @@
-"""`whohas search`: print the first hits of a query as a table, or explain how the query is interpreted."""
+"""`whohas search`: print the first hits of a query, or explain how the query is interpreted."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import sys
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.installation import read_settings
-from whohas.cli.terminal import print_table, without_control_characters
+from whohas.cli.backend import SearchHits, SearchQuestion
+from whohas.cli.options import Connection, OutputFormat, OutputOption, on_installation
+from whohas.cli.printing import Column, print_csv, print_json, print_list
+from whohas.cli.target import ServerTarget
+from whohas.cli.terminal import without_control_characters
+from whohas.errors import InvalidArguments, WrongUsage
 
 if TYPE_CHECKING:
-    from whohas.engine.statement import Statement
-    from whohas.search.service import SearchPlan
     from whohas.settings import Settings
 
 _COLUMNS = 6
 
 
+def _complete_indices(incomplete: str) -> list[str]:
+    from whohas.search.fields import INDICES
+
+    return [name for name in INDICES if name.startswith(incomplete)]
+
+
+@on_installation
 def search(
+    connection: Connection,
     query: Annotated[str, typer.Argument(help="The query, such as 'attributes.city:London'.")],
-    index: Annotated[str, typer.Option("--index", "-i", help="The index to search.")] = "identities",
+    index: Annotated[
+        str, typer.Option("--index", "-i", help="The index to search.", autocompletion=_complete_indices)
+    ] = "identities",
     columns: Annotated[str, typer.Option("--columns", "-c", help="Columns to show, separated by commas.")] = "",
     sort: Annotated[str, typer.Option("--sort", "-s", help="Fields to sort by, - before one for descending.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")] = 20,
-    explain: Annotated[bool, typer.Option("--explain", help="Show how the query is interpreted, and its SQL.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show how the query is interpreted, and its SQL; on this machine only.")
+    ] = False,
     phrases: Annotated[
         bool | None,
         typer.Option("--phrases/--words", help="Whether the words of an unquoted value must follow each other."),
     ] = None,
     zone: Annotated[str, typer.Option("--time-zone", help="The time zone of dates that name none.")] = "UTC",
+    output: OutputOption = OutputFormat.TABLE,
 ) -> None:
-    """Search the newest data and show the first hits."""
-    from datetime import UTC, datetime
+    """Search the newest data and show the first hits.
 
-    from whohas.errors import InvalidArguments
+    On a server it starts a run of SEARCH_EXPORT, which is listed and audited like any other.
+
+    Examples:
+        whohas search 'attributes.city:London'
+        whohas search '@access(name:ledger_post) AND @access(name:ledger_approve)'
+        whohas search '*' --index roles --columns name,owner.name --limit 50 -o csv
+        whohas search 'name:a* AND NOT attributes.department:Sales' --explain
+    """
     from whohas.search.fields import INDICES
-    from whohas.search.index import locked_index, open_index, searchable_snapshot
-    from whohas.search.limits import SearchLimits
-    from whohas.search.service import SearchRequest, plan_search
-    from whohas.warehouse.store import Warehouse
 
     if index not in INDICES:
         raise InvalidArguments(f"There is no index {index!r}. The indices are: {', '.join(INDICES)}.")
-    settings = read_settings()
-    settings.make_home()
     shown = tuple(name.strip() for name in columns.split(",") if name.strip())
-    asked = SearchRequest(
-        query,
-        (index,),
-        shown or tuple(name for name in INDICES[index].default_columns if name != "id")[:_COLUMNS],
-        tuple(name.strip() for name in sort.split(",") if name.strip()),
+    question = SearchQuestion(
+        query=query,
+        index=index,
+        columns=shown or tuple(name for name in INDICES[index].default_columns if name != "id")[:_COLUMNS],
+        sort=tuple(name.strip() for name in sort.split(",") if name.strip()),
         zone=zone,
-        words_as_phrase=settings.search_phrases if phrases is None else phrases,
-        limits=SearchLimits.from_settings(settings),
+        phrases=phrases,
+        limit=limit,
+        as_objects=output is OutputFormat.JSON,
     )
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
-    snapshot = searchable_snapshot(warehouse)
-    if snapshot.number == 0:
-        typer.echo("Note: no data has been loaded yet: see `whohas load --help`.", err=True)
-    with locked_index(warehouse, snapshot):  # a load that ends meanwhile may remove old indexes
-        answer = plan_search(asked, open_index(snapshot), datetime.now(UTC))
-        for note in answer.notes:
-            typer.echo(without_control_characters(f"Note: {note.text}"), err=True)
+    if isinstance(connection.target, ServerTarget):
         if explain:
-            _explain(answer, index)
-        else:
-            _show(answer.statements[index], settings, limit)
+            raise WrongUsage("--explain works on this machine only; give --local with it.")
+        with connection.open() as backend:
+            _show(backend.search(question), output, bool(shown))
+        return
+    # searched without the services: this needs no database, and works in a home folder that is read-only
+    from whohas.cli.local import search_locally
+
+    settings = connection.settings()
+    settings.make_home()
+    if explain:
+        _explain(question, settings)
+    else:
+        _show(search_locally(question, settings), output, bool(shown))
 
 
-def _explain(answer: SearchPlan, index: str) -> None:
+def _show(hits: SearchHits, output: OutputFormat, are_columns_named: bool) -> None:
+    """Print the hits; columns that the user did not name are left out where they do not fit the terminal."""
+    _print_notes(hits.notes)
+    if output is OutputFormat.JSON:
+        print_json(list(hits.objects))
+    elif output is OutputFormat.CSV:
+        print_csv(hits.columns, hits.rows)
+    else:
+        if hits.rows:
+            columns: list[Column[Sequence[str]]] = [
+                Column(name, without_control_characters(name), itemgetter(n), is_key=are_columns_named or n == 0)
+                for n, name in enumerate(hits.columns)
+            ]
+            print_list(OutputFormat.TABLE, hits.rows, columns, empty="")
+        shown = len(hits.rows)
+        print(f"{hits.total:,} found" + (f", the first {shown:,} shown" if shown < hits.total else ""))
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        print(without_control_characters(f"Note: {note}"), file=sys.stderr)
+
+
+def _explain(question: SearchQuestion, settings: Settings) -> None:
+    from whohas.cli.local import planned_search
     from whohas.search.explain import explain
 
-    for node in answer.trees:
-        typer.echo(without_control_characters(explain(node)))
-    findings = answer.diagnostics[index]
-    if findings.known_fields or findings.unknown_fields:
-        typer.echo("\nFields")
-    for name, what in findings.known_fields.items():
-        typer.echo(without_control_characters(f"  {name}: {what}"))
-    for name in findings.unknown_fields:
-        typer.echo(without_control_characters(f"  {name}: not in {index}"))
-    typer.echo(f"\nSQL\n{without_control_characters(answer.statements[index].sql)}")
-
-
-def _show(statement: Statement, settings: Settings, limit: int) -> None:
-    rows, total = _first(statement, settings, limit)
-    if rows:
-        print_table((without_control_characters(column.name) for column in statement.columns), rows)
-    print(f"{total:,} found" + (f", the first {len(rows):,} shown" if len(rows) < total else ""))
-
-
-def _first(statement: Statement, settings: Settings, limit: int) -> tuple[list[list[str]], int]:
-    """Return the first `limit` rows, with cells as in a CSV file, and the total number of rows."""
-    from whohas.engine.duckdb import open_duckdb
-    from whohas.engine.statement import FileLayout, TableFiles
-    from whohas.formats.base import RowsQuery
-    from whohas.formats.csv import copy_statement
-
-    tables = [TableFiles(name, (), (FileLayout(files),)) for name, files in statement.files.items()]
-    with (
-        TemporaryDirectory() as folder,
-        open_duckdb(tables, settings.run_memory, settings.run_threads, Path(folder) / "spill") as engine,
-    ):
-        path = Path(folder) / "rows.csv"
-        some = f"SELECT * FROM (\n{statement.sql}\n) LIMIT {limit}"
-        engine.copy(copy_statement(RowsQuery(some, statement.columns), path), statement.parameters)
-        total = engine.count(statement.sql, statement.parameters)
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))[1:], total
+    with planned_search(question, settings) as (plan, notes):
+        _print_notes(notes)
+        for node in plan.trees:
+            print(without_control_characters(explain(node)))
+        findings = plan.diagnostics[question.index]
+        if findings.known_fields or findings.unknown_fields:
+            print("\nFields")
+        for name, what in findings.known_fields.items():
+            print(without_control_characters(f"  {name}: {what}"))
+        for name in findings.unknown_fields:
+            print(without_control_characters(f"  {name}: not in {question.index}"))
+        print(f"\nSQL\n{without_control_characters(plan.statements[question.index].sql)}")

@@ -22,6 +22,7 @@ import typer
 
 from whohas import atomic, timeouts
 from whohas.cli.installation import read_server_settings
+from whohas.cli.options import Connection, on_this_machine
 from whohas.cli.waiting import StopRequest, started_with_database
 from whohas.errors import Conflict, InvalidArguments, Unavailable
 
@@ -39,7 +40,9 @@ THREAD_SWITCH_SECONDS = 0.0002
 """Python's thread switch interval of the server. The default, 0.005, is as long as a whole poll request."""
 
 
+@on_this_machine
 def serve(
+    connection: Connection,
     host: Annotated[str | None, typer.Option(help="The address to listen on. [default: 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="The port; 0 for any free port. [default: 8437]")] = None,
     dev: Annotated[
@@ -51,7 +54,13 @@ def serve(
         typer.Option("--worker/--no-worker", help="Whether to execute runs too, or leave them to `whohas worker`."),
     ] = None,
 ) -> None:
-    """Serve the API and execute runs, until stopped."""
+    """Serve the API and execute runs, until stopped.
+
+    Examples:
+        whohas serve
+        whohas serve --dev --port 0
+        whohas serve --host 0.0.0.0 --no-worker
+    """
     gc.disable()  # modules that are loaded now stay: collecting garbage in between takes a tenth of the start
     from whohas.api.app import create_app
     from whohas.services import open_services

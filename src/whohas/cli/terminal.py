@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
-def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: int = 0) -> None:
+def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: Collection[int] = ()) -> None:
     """Print a table; if the output is not a terminal, each row is one line.
 
     Args:
         head: the names of the columns.
         rows: the cells of each row.
-        whole: the number of leading columns, such as ids, that are never wrapped on a terminal either.
+        whole: the positions of columns, such as ids, that are never wrapped on a terminal either.
     """
     names = list(head)
     lines = [[single_line(cell) for cell in row] for row in rows]
@@ -57,7 +57,7 @@ def print_table(head: Iterable[str], rows: Iterable[Iterable[str]], whole: int =
 
     table = Table(box=None, pad_edge=False)
     for position, name in enumerate(names):
-        table.add_column(escape(name), no_wrap=position < whole, overflow="fold")
+        table.add_column(escape(name), no_wrap=position in whole, overflow="fold")
     for line in lines:
         table.add_row(*map(escape, line))
     console().print(table)

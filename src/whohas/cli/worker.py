@@ -9,14 +9,20 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from whohas.cli.installation import read_server_settings
+from whohas.cli.options import Connection, on_this_machine
 from whohas.cli.waiting import StopRequest, started_with_database
 
 if TYPE_CHECKING:
     from whohas.services import Services
 
 
-def worker() -> None:
-    """Execute runs until stopped; on PostgreSQL any number of workers may run."""
+@on_this_machine
+def worker(connection: Connection) -> None:
+    """Execute runs until stopped; on PostgreSQL any number of workers may run.
+
+    Examples:
+        whohas worker
+    """
     from whohas.services import open_services
 
     settings = read_server_settings()

@@ -25,7 +25,7 @@ from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
 from whohas.execution.memory import MemoryWatch
 from whohas.execution.protocol import EXIT_WORKER_GONE, Work
-from whohas.logs import is_logging_json, log_output
+from whohas.logs import is_logging, log_output
 from whohas.runs.models import Message, MessageLevel
 from whohas.runs.plans import RowsDigest
 
@@ -230,7 +230,7 @@ class ForkServer:
                     self.command,
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.PIPE if is_logging_json() else None,
+                    stderr=subprocess.PIPE if is_logging() else None,
                     process_group=0,
                     env={**os.environ, **_ENVIRONMENT},
                 )

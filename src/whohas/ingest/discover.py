@@ -211,5 +211,5 @@ def _naming_hint() -> str:
     return (
         f"Name files after what they hold ({', '.join(_LOADABLE)}) with .csv, .xlsx, .parquet, .json, .ndjson or "
         ".jsonl, or write a mapping, a .toml file that says what the columns of a CSV, XLSX or Parquet file are: "
-        "docs/how-to/load.md."
+        "`whohas docs load`."
     )

@@ -177,7 +177,7 @@ def layout_by_names(path: Any, table: Table, header: list[str], lists: Mapping[s
     if not any(not name.startswith("attributes.") for names in columns.values() for name in names):
         raise InvalidArguments(
             f"{path}: no column is known. The file has: {', '.join(header)}. Columns of {table.name} are: "
-            f"{', '.join(known)}. Other names need a mapping: docs/how-to/load.md."
+            f"{', '.join(known)}. Other names need a mapping: `whohas docs load`."
         )
     if unknown and (not free or "attributes" in columns):
         raise InvalidArguments(
@@ -186,7 +186,7 @@ def layout_by_names(path: Any, table: Table, header: list[str], lists: Mapping[s
     if table.name in NAMED_BY_SOURCE and not {"sourceId", "sourceName"} & columns.keys():
         raise InvalidArguments(
             f"{path} does not say which source its rows belong to: it needs a column sourceId or sourceName, "
-            "or a mapping with [source] name: docs/how-to/load.md."
+            "or a mapping with [source] name: `whohas docs load`."
         )
     return ColumnLayout(columns, {name.removeprefix("attributes."): name for name in unknown}, lists, unknown)
 

@@ -198,7 +198,8 @@ REPORT = Report(
     name="Search Export",
     description="The documents that match a query in the search indices, with a CSV file for each.",
     arguments={
-        "query": "The query (language: search.md), or an object with query, fields, timeZone and innerHit.",
+        "query": "The query (its language: `whohas docs search`), or an object with query, fields, timeZone and "
+        "innerHit.",
         "indices": "The indices to search: identities, accessprofiles, entitlements, roles, events, accountactivities; "
         "all of them if it is left out or contains `*`.",
         "columns": "Technical names separated by commas, such as `displayName,attributes.city`; `access.spread` and "

@@ -50,7 +50,7 @@ def get_statement(request: Request, id: str) -> Response:
     record = runs.record(run)
     headers = {"Vary": "Accept"}
     if prefers_media_type(", ".join(request.headers.getlist("accept")), wanted=_JSON, usual="text/plain"):
-        return JSONResponse(_statement(run, record), headers=headers)
+        return JSONResponse(statement_response(run, record), headers=headers)
     return PlainTextResponse(f"{record.runnable_sql}\n", headers=headers)
 
 
@@ -95,10 +95,11 @@ def replay_run(request: Request, id: str) -> Response:
     """Execute the statements of a run again, and return whether the rows are the same."""
     services = services_of(request)
     run = services.runs.get(validate_run_id(id), caller_of(request))
-    return JSONResponse(_replay(services.on_demand.replay(run)))
+    return JSONResponse(replay_response(services.on_demand.replay(run)))
 
 
-def _statement(run: Run, record: RowsRecord) -> dict[str, Any]:
+def statement_response(run: Run, record: RowsRecord) -> dict[str, Any]:
+    """Return the statements of a run, and the digest of its rows, as a response body."""
     plan = record.plan
     statements = (
         [
@@ -129,7 +130,8 @@ def _columns(columns: Sequence[ResultColumn]) -> list[dict[str, str]]:
     return [{"name": name, "type": column.type} for name, column in zip(names, columns, strict=True)]
 
 
-def _replay(replay: ReplayResult) -> dict[str, Any]:
+def replay_response(replay: ReplayResult) -> dict[str, Any]:
+    """Return the result of a replay as a response body."""
     return {
         "id": replay.run.id,
         "snapshot": replay.run.snapshot,

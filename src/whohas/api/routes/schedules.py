@@ -109,7 +109,7 @@ router = APIRouter(tags=["Schedules"])
 def list_schedules(request: Request) -> Response:
     """Return the schedules that the caller may see, ordered by name."""
     schedules = services_of(request).schedules.list(caller_of(request))
-    return JSONResponse([_answer(schedule).model_dump(mode="json") for schedule in schedules])
+    return JSONResponse([schedule_response(schedule).model_dump(mode="json") for schedule in schedules])
 
 
 @router.post(
@@ -129,7 +129,7 @@ def create_schedule(request: Request, body: Body) -> Response:
     created = services_of(request).schedules.add(
         new.name, new.reportType, new.arguments, new.cron, new.timeZone, caller.name, caller, request_actor(request)
     )
-    return json_response(_answer(created), 201, {"Location": f"{PREFIX}/{created.id}"})
+    return json_response(schedule_response(created), 201, {"Location": f"{PREFIX}/{created.id}"})
 
 
 @router.get(
@@ -137,7 +137,7 @@ def create_schedule(request: Request, body: Body) -> Response:
 )
 def get_schedule(request: Request, id: str) -> Response:
     """Return a schedule by its id or name."""
-    return json_response(_answer(services_of(request).schedules.get(id, caller_of(request))))
+    return json_response(schedule_response(services_of(request).schedules.get(id, caller_of(request))))
 
 
 @router.patch(
@@ -155,7 +155,7 @@ def change_schedule(request: Request, id: str, body: Body) -> Response:
     if "timeZone" in changes:
         changes["time_zone"] = changes.pop("timeZone")
     changed = services_of(request).schedules.change(id, changes, caller_of(request), request_actor(request))
-    return json_response(_answer(changed))
+    return json_response(schedule_response(changed))
 
 
 @router.delete(
@@ -192,7 +192,8 @@ def _read(model: type[Model], body: dict[str, Any]) -> Model:
         raise InvalidArguments(f"The body is wrong. {faults}. Correct these fields.") from None
 
 
-def _answer(schedule: Schedule) -> ScheduleResponse:
+def schedule_response(schedule: Schedule) -> ScheduleResponse:
+    """Return a schedule as a response body."""
     return ScheduleResponse(
         id=schedule.id,
         name=schedule.name,

@@ -115,7 +115,7 @@ def propose_from_profiles(
         *([] if target is not None else [f"  save this text as {saved} in this folder"]),
         f"  whohas load {command} --check     (reports what a load would do, and writes nothing)",
         f"  whohas load {command}",
-        "All keys: docs/how-to/load.md",
+        "All keys: whohas docs load",
     ]
     return Proposal(toml_text(head, [section for section in sections if section], tail), tuple(notes))
 

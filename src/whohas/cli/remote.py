@@ -1,0 +1,236 @@
+"""A server as the backend of commands: it calls the published API, and the routes of whohas below `/whohas`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from whohas.cli.backend import RunDetails, RunFacts, RunFile, SearchHits, SearchQuestion
+from whohas.cli.values import describe_arguments, parse_time
+from whohas.errors import NotFound, Unavailable, WhohasError, WrongUsage
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from whohas.cli.target import ServerTarget
+    from whohas.contract import ReportResults
+    from whohas_client import Client
+
+_TASKS = "/v2025/task-status"
+_RUNS = "/whohas/runs"
+_SCHEDULES = "/whohas/schedules"
+_PAGE = 250
+"""Tasks on a page; the published API allows no more."""
+_STATES = {"SUCCESS": "succeeded", "WARNING": "warned", "ERROR": "failed", "TERMINATED": "cancelled"}
+"""The state of a run by the completion status of its task."""
+
+
+@contextmanager
+def open_remote(target: ServerTarget) -> Generator[RemoteBackend]:
+    """Yield the backend of a server; close its connections at the end of the context."""
+    from whohas.settings import load_settings
+    from whohas_client import Client
+
+    with Client(target.url, target.client_id, target.client_secret) as client:
+        yield RemoteBackend(client, load_settings().time_zone)
+
+
+class RemoteBackend:
+    """The backend of a server; see `Backend` for its methods."""
+
+    def __init__(self, client: Client, zone: str) -> None:
+        self._client = client
+        self.zone = zone
+
+    def working(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def start(self, report_type: str, arguments: dict[str, Any]) -> str:
+        run_id = self._client.start(report_type, arguments).id
+        if not run_id:
+            raise WhohasError("The server's answer to the start has no id.")
+        return run_id
+
+    def result(self, run_id: str) -> ReportResults:
+        return self._client.result(run_id)
+
+    def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
+        saved = self._client.download(run_id, format, folder)
+        return saved, saved.suffix == ".zip"
+
+    def id_of(self, beginning: str) -> str:
+        return self._client.find(beginning)
+
+    def cancel(self, run_id: str) -> None:
+        self._client.cancel(run_id)
+
+    def runs(self, filters: str, only_active: bool, limit: int) -> list[RunFacts]:
+        if only_active:
+            filters = f"({filters}) and completionStatus isnull" if filters else "completionStatus isnull"
+        found: list[RunFacts] = []
+        while len(found) < limit:
+            size = min(_PAGE, limit - len(found))
+            query = {"limit": str(size), "offset": str(len(found)), **({"filters": filters} if filters else {})}
+            page = [_facts(task) for task in self._json("GET", _TASKS, query)]
+            found += page
+            if len(page) < size:
+                break
+        return found
+
+    def run(self, run_id: str) -> RunFacts:
+        return _facts(self._json("GET", f"{_TASKS}/{quote(run_id, safe='')}"))
+
+    def details(self, run_id: str) -> RunDetails:
+        task = self._json("GET", f"{_TASKS}/{quote(run_id, safe='')}")
+        result = self._client.result(run_id)
+        statement: Mapping[str, Any] = {}
+        with suppress(NotFound):  # a server that is not whohas has no such route
+            statement = self._json("GET", f"{_RUNS}/{quote(run_id, safe='')}/statement", accept="application/json")
+        return RunDetails(
+            _facts(task, result.rows),
+            result.snapshot,
+            tuple((one["type"], (one["localizedText"] or {}).get("message") or "") for one in task["messages"]),
+            tuple(RunFile(format) for format in result.availableFormats or ()),
+            statement,
+        )
+
+    def sql(self, run_id: str) -> str:
+        path = f"{_RUNS}/{quote(run_id, safe='')}/statement"
+        return self._client.request("GET", path, accept="text/plain").text.removesuffix("\n")
+
+    def replay(self, run_id: str) -> Mapping[str, Any]:
+        return self._json("POST", f"{_RUNS}/{quote(run_id, safe='')}/replay")
+
+    def search(self, question: SearchQuestion) -> SearchHits:
+        """Run a SEARCH_EXPORT of the query, and return its first rows: the run is listed and audited like any other."""
+        format = "json" if question.as_objects else "csv"
+        arguments: dict[str, Any] = {
+            "query": question.query,
+            "indices": [question.index],
+            "columns": ",".join(question.columns),
+            "selectedFormats": [format.upper()],
+            **({"sort": list(question.sort)} if question.sort else {}),
+            **({"timeZone": question.zone} if question.zone != "UTC" else {}),
+            **({"phrases": question.phrases} if question.phrases is not None else {}),
+        }
+        run_id = self.start("SEARCH_EXPORT", arguments)
+        try:
+            result = self._client.wait(run_id)
+        except KeyboardInterrupt:
+            self.cancel(run_id)
+            raise
+        notes = [message.localizedText or "" for message in result.messages]
+        if result.status not in ("SUCCESS", "WARNING"):
+            raise WhohasError(f"The search {run_id} ended as {result.status}. {' '.join(notes)}".strip())
+        with TemporaryDirectory() as folder:
+            file, zipped = self.download(run_id, format, Path(folder), None)
+            with _text(file, zipped) as lines:
+                if question.as_objects:
+                    objects = json.loads("".join(lines))
+                    return SearchHits((), (), objects[: question.limit], result.rows or 0, notes)
+                reader = csv.reader(lines)
+                columns = next(reader, [])
+                return SearchHits(columns, list(islice(reader, question.limit)), (), result.rows or 0, notes)
+
+    def schedules(self) -> list[Mapping[str, Any]]:
+        return self._json("GET", _SCHEDULES)
+
+    def schedule(self, which: str) -> Mapping[str, Any]:
+        return self._json("GET", _schedule(which))
+
+    def add_schedule(
+        self, name: str, report_type: str, arguments: dict[str, Any], cron: str, zone: str, launcher: str | None
+    ) -> Mapping[str, Any]:
+        if launcher is not None:
+            raise WrongUsage("--launcher is for the local installation: on a server the client is the launcher.")
+        body = {"name": name, "reportType": report_type, "arguments": arguments, "cron": cron, "timeZone": zone}
+        return self._json("POST", _SCHEDULES, json=body)
+
+    def pause_schedule(self, which: str, paused: bool) -> Mapping[str, Any]:
+        return self._json("PATCH", _schedule(which), json={"paused": paused})
+
+    def remove_schedule(self, which: str) -> str:
+        found = self.schedule(which)
+        self._client.request("DELETE", _schedule(found["id"]))
+        return found["name"]
+
+    def run_schedule(self, which: str) -> str:
+        return self._json("POST", f"{_schedule(which)}/run")["id"]
+
+    def describe(self, arguments: Mapping[str, Any]) -> str:
+        return describe_arguments(arguments, lambda id: id)
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        json: Any = None,
+        accept: str | None = None,
+    ) -> Any:
+        """Return the JSON of a response.
+
+        Raises:
+            Unavailable: the response is not JSON, so that this is no such server.
+        """
+        response = self._client.request(method, path, query=query, json=json, accept=accept)
+        try:
+            return response.json()
+        except ValueError:
+            raise Unavailable(f"The answer to {method} {path} is not JSON. Is it a server of reports?") from None
+
+
+def _schedule(which: str) -> str:
+    return f"{_SCHEDULES}/{quote(which, safe='')}"
+
+
+def _facts(task: Mapping[str, Any], rows: int | None = None) -> RunFacts:
+    """Return a task of the task-status API as a run.
+
+    Args:
+        rows: the number of its rows, which a task does not have.
+    """
+    launched, completed = parse_time(task["launched"]), parse_time(task["completed"])
+    target = task.get("target") or {}
+    return RunFacts(
+        id=task["id"],
+        report=(task.get("taskDefinitionSummary") or {}).get("id") or task["uniqueName"],
+        arguments=f"source name: {target['name']}" if target.get("name") else "",
+        state=_state(task, launched),
+        progress=task.get("progress") or "",
+        percent=task.get("percentComplete") or 0,
+        rows=rows,
+        seconds=(completed - launched).total_seconds() if completed and launched else None,
+        created=datetime.fromisoformat(task["created"]),
+        launcher=task["launcher"],
+        to_api=lambda: dict(task),
+    )
+
+
+def _state(task: Mapping[str, Any], launched: datetime | None) -> str:
+    completion: str | None = task["completionStatus"]
+    if completion is None:
+        return "running" if launched else "queued"
+    return _STATES.get(completion, completion.lower())
+
+
+@contextmanager
+def _text(file: Path, zipped: bool) -> Generator[Iterator[str]]:
+    """Yield the lines of a file, or of the only file in a zip."""
+    if not zipped:
+        with file.open(newline="", encoding="utf-8") as lines:
+            yield lines
+        return
+    with zipfile.ZipFile(file) as archive, archive.open(archive.namelist()[0]) as member:
+        yield io.TextIOWrapper(member, encoding="utf-8", newline="")
