@@ -37,7 +37,10 @@ def http(server: Server) -> Iterator[httpx2.Client]:
 def test_a_pdf_has_the_rows_of_the_csv(
     report: str, arguments: dict[str, str], http: httpx2.Client, tmp_path: Path
 ) -> None:
-    body = {"reportType": report, "arguments": {**arguments, "selectedFormats": ["CSV", "PDF"]}}
+    body = {
+        "reportType": report,
+        "arguments": {**arguments, "selectedFormats": ["CSV", "PDF"], "detail": "complete"},
+    }
     run = http.post("/v2025/reports/run", json=body).raise_for_status().json()
     result = result_when_over(http, run["id"])
     assert result["status"] == "SUCCESS", result

@@ -6,7 +6,7 @@ Lengths are in points unless they say otherwise.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,8 @@ FOOTER = 16.0
 
 SIZES = (7.0, 6.0)
 """Font sizes, the preferred one first."""
+READABLE_SIZES = (9.0, 8.5, 8.0, 7.5, 7.0)
+"""Font sizes of a readable report, the preferred one first."""
 LEADING = 1.2
 """Distance between two baselines of a cell, in ems."""
 ROW_PADDING = 0.24
@@ -40,6 +42,10 @@ _KEY = 0.2
 _KEYS = 0.4
 _LINES = 3.0
 """If rows have more lines on average, columns are divided into panels, provided that this needs less paper."""
+_FEW_LINES = 1.3
+"""If rows of a readable report have more lines on average, a smaller font or the other orientation is tried first."""
+_SPREAD, _READABLE_SPREAD = 1.5, 2.5
+"""Maximum factor by which columns are widened to fill the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +145,41 @@ def choose_layout(columns: Sequence[ResultColumn], measures: Sequence[ColumnWidt
     return PageLayout(long, short, SIZES[-1], panels)
 
 
-def _panel(columns: Sequence[int], widths: Sequence[float], room: float) -> Panel:
-    """Return a panel whose columns are widened by one factor, at most 1.5, to fill the page."""
-    spread = min(1.5, room / sum(widths))
+def choose_readable_layout(
+    columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], paper: PageSize
+) -> PageLayout:
+    """Choose the layout of a readable report, whose headers may have two lines.
+
+    The first in which most cells are on one line is used, by orientation, portrait before landscape, and then by font
+    size. If none is, it is landscape in the smallest size: with cells of several lines, or with the columns divided
+    into panels of about the same width.
+    """
+    measures = [replace(one, header=max(one.longest_part, one.header / 2)) for one in measures]
+    short, long = PAPER[paper]
+    least = sum(measure.minimum_width for measure in measures)
+    for width, height in ((short, long), (long, short)):
+        for size in READABLE_SIZES:
+            room = (width - 2 * MARGIN) / size - COLUMN_GAP * len(columns)
+            if least <= room:
+                widths = _squeezed(measures, room)
+                if _lines(measures, widths) <= _FEW_LINES:
+                    return PageLayout(
+                        width, height, size, (_panel(range(len(columns)), widths, room, _READABLE_SPREAD),)
+                    )
+    size = READABLE_SIZES[-1]
+    inner = (long - 2 * MARGIN) / size
+    room = inner - COLUMN_GAP * len(columns)
+    panels = tuple(_panels(columns, measures, inner, balanced=True))
+    if least <= room:
+        widths = _squeezed(measures, room)
+        if _lines(measures, widths) <= max(_LINES, _paper(measures, panels)):
+            panels = (_panel(range(len(columns)), widths, room, _READABLE_SPREAD),)
+    return PageLayout(long, short, size, panels)
+
+
+def _panel(columns: Sequence[int], widths: Sequence[float], room: float, most: float = _SPREAD) -> Panel:
+    """Return a panel whose columns are widened by one factor, at most `most`, to fill the page."""
+    spread = min(most, room / sum(widths))
     return Panel(tuple(columns), tuple(width * spread for width in widths))
 
 
@@ -175,7 +213,15 @@ def _paper(measures: Sequence[ColumnWidths], panels: Sequence[Panel]) -> float:
     return max(on_each) * len(panels)
 
 
-def _panels(columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], inner: float) -> list[Panel]:
+def _panels(
+    columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], inner: float, balanced: bool = False
+) -> list[Panel]:
+    """Return the columns divided into panels, each with the key columns.
+
+    Args:
+        inner: the width of a page, in ems.
+        balanced: whether the panels get about the same width, instead of as many columns as fit.
+    """
     named = [n for n, column in enumerate(columns) if column.key] or [0]
     widths = [measure.usual_width(inner * (_KEY if n in named else _WIDEST)) for n, measure in enumerate(measures)]
     keys: list[int] = []
@@ -183,16 +229,34 @@ def _panels(columns: Sequence[ResultColumn], measures: Sequence[ColumnWidths], i
         if sum(widths[key] + COLUMN_GAP for key in (*keys, number)) <= inner * _KEYS:
             keys.append(number)
     room = inner - sum(widths[key] + COLUMN_GAP for key in keys)
-    shared: list[list[int]] = [[]]
-    for number in range(len(columns)):
-        if number in keys:
-            continue
-        if shared[-1] and sum(widths[one] + COLUMN_GAP for one in (*shared[-1], number)) > room:
-            shared.append([])
-        shared[-1].append(number)
+    others = [number for number in range(len(columns)) if number not in keys]
+    shared = _shared(others, widths, room)
+    if balanced:
+        low, high = 0.0, room
+        for _ in range(20):
+            middle = (low + high) / 2
+            if len(_shared(others, widths, middle)) > len(shared):
+                low = middle
+            else:
+                high = middle
+        shared = _shared(others, widths, high)
     panels: list[Panel] = []
     for some in shared:
         every = sorted(keys + some)
         chosen = [widths[one] for one in every]
         panels.append(_panel(every, chosen, max(inner - COLUMN_GAP * len(every), sum(chosen))))
     return panels
+
+
+def _shared(columns: Sequence[int], widths: Sequence[float], room: float) -> list[list[int]]:
+    """Return columns divided into lists that fit, in their order; each list has at least one, the first may be empty.
+
+    Args:
+        room: the width of each, in ems.
+    """
+    shared: list[list[int]] = [[]]
+    for number in columns:
+        if shared[-1] and sum(widths[one] + COLUMN_GAP for one in (*shared[-1], number)) > room:
+            shared.append([])
+        shared[-1].append(number)
+    return shared

@@ -67,7 +67,8 @@ class Frame:
 
     Attributes:
         group_column: index of the column whose values get bookmarks; None for ungrouped reports.
-        title_marks: number of marked-content ids in the title block; None if the document is not tagged.
+        title_marks: number of marked-content ids in the title block of the first page of rows; None if the document is
+            not tagged.
     """
 
     columns: Sequence[ResultColumn]
@@ -406,8 +407,9 @@ class Pages:
             return None
         marks = np.empty(count, np.int64)
         first, title = self._open.first, bool(self._open.title) and not panel
+        header = self._frame.headers[panel].mark_count
         for chunk in chunks:
-            before = columns * (first + chunk.row) + self._frame.title_marks * title
+            before = columns * chunk.row + header * first + self._frame.title_marks * title
             marks[chunk.start : chunk.end] = before + columns * np.arange(chunk.end - chunk.start)
             first = first and chunk.end == chunk.start and not chunk.row
             title = False

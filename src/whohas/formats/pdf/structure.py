@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whohas.formats.pdf.document import Document
+from whohas.formats.pdf.document import Document, text_string
+from whohas.formats.pdf.operators import number as in_pdf
 
 MAX_TAGGED_CELLS = 100_000
 """Maximum number of cells of a tagged report. Tagging takes three times the time, gives a file four times as large, and
@@ -13,20 +14,46 @@ needs memory that grows with the rows (measured: docs/reference/pdf.md)."""
 
 
 @dataclass(frozen=True, slots=True)
-class MarkedContent:
-    """The marked content of a page, in the order of its MCIDs: lines of the title block, header cells, cells by row.
+class TitleMark:
+    """A marked line of the title block.
 
     Attributes:
-        lines: structure type of each line; empty if the line continues the element before it.
+        role: its structure type; empty if the line continues the element before it.
+        alt: what a screen reader says instead; empty for its text.
+        box: the box of a figure, in points: left, lower, right and upper edge.
+    """
+
+    role: str
+    alt: str = ""
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def facts(self) -> bytes:
+        """Further entries of its structure element."""
+        if not self.alt:
+            return b""
+        box = b" ".join(map(in_pdf, self.box))
+        return b"/Alt %b/A<</O/Layout/Placement/Block/BBox[%b]>>" % (text_string(self.alt), box)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedContent:
+    """The marked content of a page, in the order of its MCIDs: lines of the title block, title of the panel, header
+    cells, cells by row.
+
+    Attributes:
+        lines: the lines of the title block.
         panel: number of the panel whose cells are on the page.
         header: whether the header cells are marked.
         rows: number of rows.
+        caption: whether the title of the panel is marked, before the header cells.
     """
 
-    lines: Sequence[str]
+    lines: Sequence[TitleMark]
     panel: int
     header: bool
     rows: int
+    caption: bool = False
 
 
 class _Tree:
@@ -40,22 +67,32 @@ class _Tree:
         self.kids: list[int] = []
         self.tables = [document.reserve_numbers() for _ in columns]
         self.rows: list[list[int]] = [[] for _ in columns]
-        self.texts: list[tuple[int, str, list[tuple[int, int]]]] = []
+        self.captions: list[list[int]] = [[] for _ in columns]
+        self.texts: list[tuple[int, TitleMark, list[tuple[int, int]]]] = []
 
     def page(self, page: int, marked: MarkedContent) -> list[int]:
         """Add the marked content of a page, and return the object number of the element of each MCID, in order."""
-        owners = [self.line(role, page, mark) for mark, role in enumerate(marked.lines)]
+        owners = [self.line(line, page, mark) for mark, line in enumerate(marked.lines)]
+        if marked.caption:
+            owners.append(self.caption(page, marked.panel, len(owners)))
         if marked.header:
             owners += self.row(b"/TH", b"/A<</O/Table/Scope/Column>>", page, marked.panel, len(owners))
         for _ in range(marked.rows):
             owners += self.row(b"/TD", b"", page, marked.panel, len(owners))
         return owners
 
-    def line(self, role: str, page: int, mark: int) -> int:
-        if role or not self.texts:
-            self.texts.append((self.document.reserve_numbers(), role or "P", []))
+    def line(self, line: TitleMark, page: int, mark: int) -> int:
+        if line.role or not self.texts:
+            self.texts.append((self.document.reserve_numbers(), line if line.role else TitleMark("P"), []))
         number, _, parts = self.texts[-1]
         parts.append((self.pages[page], mark))
+        return number
+
+    def caption(self, page: int, panel: int, mark: int) -> int:
+        number = self.document.reserve_numbers()
+        facts = (self.tables[panel], self.pages[page], mark)
+        self.document.write_compressed_object(number, b"<</S/Caption/P %d 0 R/Pg %d 0 R/K %d>>" % facts)
+        self.captions[panel].append(number)
         return number
 
     def row(self, role: bytes, more: bytes, page: int, panel: int, mark: int) -> range:
@@ -71,13 +108,14 @@ class _Tree:
         return cells
 
     def close(self, root: int) -> None:
-        for number, role, parts in self.texts:
+        for number, line, parts in self.texts:
             refs = b"".join(b"<</Type/MCR/Pg %d 0 R/MCID %d>>" % part for part in parts)
-            self.document.write_compressed_object(number, b"<</S/%b/P %d 0 R/K[%b]>>" % (role.encode(), self.top, refs))
+            facts = (line.role.encode(), line.facts, self.top, refs)
+            self.document.write_compressed_object(number, b"<</S/%b%b/P %d 0 R/K[%b]>>" % facts)
             self.kids.append(number)
-        for table, rows in zip(self.tables, self.rows, strict=True):
+        for table, captions, rows in zip(self.tables, self.captions, self.rows, strict=True):
             if rows:
-                refs = b" ".join(b"%d 0 R" % row for row in rows)
+                refs = b" ".join(b"%d 0 R" % row for row in (*captions, *rows))
                 self.document.write_compressed_object(table, b"<</S/Table/P %d 0 R/K[%b]>>" % (self.top, refs))
                 self.kids.append(table)
         refs = b" ".join(b"%d 0 R" % kid for kid in self.kids)

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -18,14 +19,31 @@ from whohas.formats import fonts
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
 from whohas.formats.display import display_texts
 from whohas.formats.pdf.document import Document, grey_profile, text_string
-from whohas.formats.pdf.layout import LEADING, MARGIN, ColumnWidths, PageLayout, choose_layout
+from whohas.formats.pdf.layout import (
+    LEADING,
+    MARGIN,
+    ColumnWidths,
+    PageLayout,
+    choose_layout,
+    choose_readable_layout,
+)
 from whohas.formats.pdf.metadata import info_dictionary, xmp_packet
 from whohas.formats.pdf.operators import join_tokens, number
 from whohas.formats.pdf.pages import BookmarkTarget, Frame, Page, PageBatch, Pages, typeset_batches
-from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, write_structure
-from whohas.formats.pdf.title import FOOTER_SIZE, Header, TitleLine, draw_page_number, footer, header_row, title_block
+from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, TitleMark, write_structure
+from whohas.formats.pdf.title import (
+    FOOTER_SIZE,
+    Header,
+    TitleLine,
+    draw_page_number,
+    footer,
+    header_row,
+    panel_titles,
+    title_block,
+)
 from whohas.formats.pdf.typeface import Typeface
 from whohas.formats.pdf.typesetter import Typesetter
+from whohas.formats.readable import choose_columns
 
 _CELLS, _BYTES = 3 << 16, 1 << 25
 """Approximate maximum number of cells, and of bytes, of a batch."""
@@ -45,26 +63,41 @@ _TOTAL = 28.0
 
 def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the rows of an extract to a PDF file."""
-    columns = extract.rows.columns
+    readable = options.detail == "readable"
+    if readable and extract.rows.name:
+        about = replace(about, title=f"{about.title}: {extract.rows.name}")
+    choice = choose_columns(extract, options)
+    places = choice.shown if readable else None
+    columns = [
+        replace(extract.rows.columns[place], name=heading)
+        for place, heading in zip(choice.shown, choice.headings, strict=True)
+    ]
     regular = Typesetter(Typeface("R", fonts.REGULAR), LEADING)
     bold = Typesetter(Typeface("B", fonts.BOLD), LEADING)
-    layout = choose_layout(columns, _measures(extract, regular, bold, options.zone), options.page)
-    headers = [header_row(columns, panel, layout, bold.shaper) for panel in layout.panels]
+    choose = choose_readable_layout if readable else choose_layout
+    layout = choose(columns, _measures(extract, columns, places, regular, bold, options.zone), options.page)
+    panel_names = panel_titles(columns, layout.panels) if readable else ["" for _ in layout.panels]
+    headers = [
+        header_row(columns, panel, layout, bold.shaper, title)
+        for panel, title in zip(layout.panels, panel_names, strict=True)
+    ]
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
     tagged = cells <= MAX_TAGGED_CELLS
-    lines = title_block(about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper)
+    lines = title_block(
+        about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper, choice.left_out
+    )
     titles = list(_titles(lines, layout, tagged))
     with path.open("wb", buffering=1 << 20) as file:
-        book = _PdfWriter(Document(file), layout, headers, [title.roles for title in titles], tagged, about, regular)
+        book = _PdfWriter(Document(file), layout, headers, [title.marks for title in titles], tagged, about, regular)
         with _aside(book.add) as out:
             for title in titles[:-1]:
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
             last = titles[-1]
             group = next((n for n, column in enumerate(columns) if column.name == extract.rows.group), None)
-            frame = Frame(columns, group, layout, headers, options.zone, len(last.roles) if tagged else None)
+            frame = Frame(columns, group, layout, headers, options.zone, len(last.marks) if tagged else None)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
-            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True)
+            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
             for batch in _ahead(typeset_batches(batches, frame, regular)):
                 pages.add(batch)
                 done += batch.count
@@ -74,9 +107,15 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     return ()
 
 
-def _measures(extract: Extract, regular: Typesetter, bold: Typesetter, zone: str) -> list[ColumnWidths]:
-    columns = extract.rows.columns
-    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE))
+def _measures(
+    extract: Extract,
+    columns: Sequence[ResultColumn],
+    places: Sequence[int] | None,
+    regular: Typesetter,
+    bold: Typesetter,
+    zone: str,
+) -> list[ColumnWidths]:
+    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE, places=places))
     return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
 
 
@@ -101,15 +140,17 @@ class _Title:
     """The part of the title block that is on one page."""
 
     def __init__(self, lines: Sequence[TitleLine], layout: PageLayout, tagged: bool) -> None:
-        self.roles: list[str] = []
+        self.marks: list[TitleMark] = []
         self.bottom = layout.top
         drawn: list[bytes] = []
         for line in lines:
             one = line.draw(self.bottom)
             if one and tagged:
-                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.roles))
+                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.marks))
                 one = join_tokens(mark, one, b"EMC\n")
-                self.roles.append(line.role)
+                left, right, height = line.box
+                box = (left, self.bottom - height, right, self.bottom)
+                self.marks.append(TitleMark(line.role, line.alt, box))
             drawn.append(one)
             self.bottom -= line.height
         self.drawn = b"".join(drawn)
@@ -203,7 +244,7 @@ class _PdfWriter:
         document: Document,
         layout: PageLayout,
         headers: Sequence[Header],
-        roles: Sequence[Sequence[str]],
+        title_marks: Sequence[Sequence[TitleMark]],
         tagged: bool,
         about: ReportMetadata,
         regular: Typesetter,
@@ -213,7 +254,7 @@ class _PdfWriter:
         self._left = footer(about, layout, regular.shaper)
         self._layout = layout
         self._headers = headers
-        self._roles = list(roles)
+        self._title_marks = list(title_marks)
         self._tagged = tagged
         self._root = document.reserve_numbers()
         self._catalogue = document.reserve_numbers()
@@ -246,8 +287,9 @@ class _PdfWriter:
             self._nodes[-1], self._resources, refs, more,
         ))  # fmt: skip
         if self._tagged:
-            lines = self._roles.pop(0) if page.title else ()
-            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows))
+            lines = self._title_marks.pop(0) if page.title else ()
+            caption = page.first and bool(self._headers[page.panel or 0].title)
+            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows, caption))
 
     def _drawn(self, page: Page, place: int) -> bytes:
         return join_tokens(
@@ -261,9 +303,9 @@ class _PdfWriter:
         shown = self._headers[page.panel]
         if not page.first:
             return join_tokens(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
-        count = len(shown.cells)
-        first = len(self._roles[0]) if page.title and self._roles else 0
-        marks = [b"/TH<</MCID %d>>BDC" % (first + n) if self._tagged else b"" for n in range(count)]
+        first = len(self._title_marks[0]) if page.title and self._title_marks else 0
+        roles = [b"Caption"] * bool(shown.title) + [b"TH"] * len(shown.cells)
+        marks = [b"/%b<</MCID %d>>BDC" % (role, first + n) if self._tagged else b"" for n, role in enumerate(roles)]
         return join_tokens(
             b"/Artifact BMC ", shown.draw_background(page.top), b"EMC\n", shown.draw_cells(page.top, marks)
         )
@@ -336,7 +378,7 @@ class _PdfWriter:
 
     def _repeated(self, shown: Header) -> bytes:
         top = self._layout.top
-        return join_tokens(shown.draw_background(top), shown.draw_cells(top, [b""] * len(shown.cells)))
+        return join_tokens(shown.draw_background(top), shown.draw_cells(top, [b""] * shown.mark_count))
 
     def _outline(self, bookmarks: Sequence[BookmarkTarget]) -> bytes:
         if not bookmarks:
