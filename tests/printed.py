@@ -62,6 +62,11 @@ class Printed:
         """A stream, unpacked."""
         return base64.b64decode(self.object(name)["data"])
 
+    def elements(self, role: str) -> list[dict[str, Any]]:
+        """The structure elements of a role, in the order of their objects."""
+        objects = (found.get("value") for name, found in self._told["qpdf"][1].items() if name.startswith("obj:"))
+        return [found for found in objects if isinstance(found, dict) and found.get("/S") == f"/{role}"]
+
     @cached_property
     def catalogue(self) -> dict[str, Any]:
         return self.object(self._told["qpdf"][1]["trailer"]["value"]["/Root"])

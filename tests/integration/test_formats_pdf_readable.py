@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import rendering
 from content_streams import checked
 from printed import Printed, plain_text
 from rendering import extract
+from verapdf_jars import judged
 from whohas.engine.statement import ResultColumn
+from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSummary
 from whohas.formats.base import WriteOptions
 from whohas.formats.pdf.writer import write
 
@@ -21,10 +25,30 @@ ID = ResultColumn("id", "text", label="Account id", section="Account", readable=
 NAME = ResultColumn("displayName", "text", label="Account", section="Account", key=True)
 MAIL = ResultColumn("mail", "text", label="Email", section="Attributes")
 
+STATES = ("enabled", "locked", "disabled", "unknown")
+SUMMARY = RowsSummary(
+    "",
+    1100,
+    (FigureValue("accounts", "Accounts", 1100), FigureValue("disabled", "Disabled accounts", 84, 1100)),
+    (
+        BreakdownValue(
+            "bySource",
+            "Accounts by source",
+            STATES,
+            (Category("Payroll", (900, 20, 80, 40)), Category("CRM", (40, 0, 4, 0))),
+            3,
+            (10, 1, 3, 2),
+        ),
+        BreakdownValue("byAge", "Accounts by age", ("",), (Category("under 30 days", (1100,)),), 0, (0,)),
+    ),
+)
+HOSTILE = ("(a)\\b) (((", "\0\x1b", "\u202egnihsihp", "عمود שלום", "नमस्ते", "x" * 500, "a\nb", "", "👍🏽" * 40)
+
 
 def made(folder: Path, columns: Sequence[ResultColumn], *rows: Sequence[Any], **fields: Any) -> Path:
     """A readable report."""
     path = folder / "report.pdf"
+    folder.mkdir(exist_ok=True)
     some = dataclasses.replace(extract(folder, columns, *rows, group=fields.pop("group", "")), **fields)
     write(some, path, rendering.ABOUT, READABLE)
     return checked(path)
@@ -66,7 +90,9 @@ def test_pages_side_by_side_have_titles(tmp_path: Path) -> None:
     rows = [[f"account {r}", *(f"{r}/{n}" for n in range(200))] for r in range(60)]
     path = made(tmp_path, [NAME, *others], *rows)
     document = Printed(path)
-    captions = [text for page in range(len(document.pages)) for role, text in document.marked(page) if role == "Caption"]
+    captions = [
+        text for page in range(len(document.pages)) for role, text in document.marked(page) if role == "Caption"
+    ]
     assert len(captions) > 3
     found = [
         re.fullmatch(r"Part (\d+) of (\d+): columns (\d+) to (\d+) of 201 \((.*)\)", caption) for caption in captions
@@ -75,7 +101,7 @@ def test_pages_side_by_side_have_titles(tmp_path: Path) -> None:
     assert [int(match[3]) - 1 for match in found[1:] if match] == [int(match[4]) for match in found[:-1] if match]
     assert found[0] is not None
     assert found[0][5].startswith("Account, Section 0")
-    assert f"{captions[1]}\n" in plain_text(path, "-raw", "-f", "2", "-l", "2")
+    assert f"{captions[1]}\n" in plain_text(path, "-raw", "-f", "3", "-l", "3")
 
 
 def test_a_part_of_a_zip_says_its_name(tmp_path: Path) -> None:
@@ -87,3 +113,85 @@ def test_a_part_of_a_zip_says_its_name(tmp_path: Path) -> None:
 def test_few_columns_are_printed_larger(tmp_path: Path) -> None:
     few = made(tmp_path, [NAME, MAIL], ("Ada", "ada@acme.example"))
     assert b"BT/R 1 Tf 9 0 0 9 " in Printed(few).content(0)
+
+
+# --- the summary
+
+
+def alternative_texts(document: Printed) -> list[str]:
+    return [element["/Alt"].removeprefix("u:") for element in document.elements("Figure")]
+
+
+def test_key_figures_are_paragraphs_with_their_share(tmp_path: Path) -> None:
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=SUMMARY))
+    paragraphs = [text for role, text in document.marked(0) if role == "P"]
+    assert "1,100 Accounts " in paragraphs
+    assert "84 Disabled accounts 7.6 % of 1,100" in paragraphs
+
+
+def test_a_chart_says_its_numbers_in_its_alternative_text(tmp_path: Path) -> None:
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=SUMMARY))
+    assert alternative_texts(document) == [
+        "Accounts by source, a bar chart. Payroll: 1,040 (900 enabled, 20 locked, 80 disabled, 40 unknown). "
+        "CRM: 44 (40 enabled, 4 disabled). 3 more: 16 (10 enabled, 1 locked, 3 disabled, 2 unknown).",
+        "Accounts by age, a bar chart. under 30 days: 1,100.",
+    ]
+    texts = [text for role, text in document.marked(0) if role == "Figure"]
+    assert texts == [
+        "Accounts by source"
+        "enabled / locked / disabled / unknown "
+        "Payroll  1,040: 900 / 20 / 80 / 40 "
+        "CRM  44: 40 / 0 / 4 / 0 "
+        "3 more  16: 10 / 1 / 3 / 2 ",
+        "Accounts by age under 30 days  1,100 ".replace("age under", "ageunder"),
+    ]
+
+
+def test_the_box_of_a_figure_is_on_the_page(tmp_path: Path) -> None:
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=SUMMARY))
+    boxes = [element["/A"]["/BBox"] for element in document.elements("Figure")]
+    assert len(boxes) == 2
+    assert all(28 <= left < right <= 595.28 - 27.99 and 28 < low < high < 814 for left, low, right, high in boxes)
+    assert boxes[0][1] < boxes[1][3]
+    assert boxes[0][2] < boxes[1][0]
+
+
+def test_a_summary_longer_than_a_page_continues_on_the_next(tmp_path: Path) -> None:
+    breakdowns = tuple(dataclasses.replace(SUMMARY.breakdowns[0], name=f"{n}") for n in range(30))
+    summary = dataclasses.replace(SUMMARY, breakdowns=breakdowns, figures=SUMMARY.figures * 20)
+    document = Printed(made(tmp_path, [NAME], *[("Ada",)] * 300, summary=summary))
+    assert len(alternative_texts(document)) == 30
+    roles = [[role for role, _ in document.marked(page)] for page in range(len(document.pages))]
+    assert roles[0].count("Figure") < 30
+    assert sum(page.count("Figure") for page in roles) == 30
+    assert sum(page.count("TD") for page in roles) == 300
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_category_may_have_any_name(text: str, tmp_path: Path) -> None:
+    categories = (Category(text, (3,)), Category("plain", (10**15,)))
+    summary = RowsSummary("", 1, (), (BreakdownValue("by", text, ("",), categories, 0, (0,)),))
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=summary))
+    assert len(alternative_texts(document)) == 1
+    assert f"plain: {10**15:,}." in alternative_texts(document)[0]
+
+
+def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
+    first, second = (made(tmp_path / name, [NAME, MAIL], ("Ada", "x"), summary=SUMMARY).read_bytes() for name in "ab")
+    assert first == second
+
+
+@pytest.mark.engine
+def test_verapdf_finds_nothing_in_readable_reports(tmp_path: Path) -> None:
+    hostile = tuple(Category(text, (n, 1, 2, 3)) for n, text in enumerate(HOSTILE))
+    summary = dataclasses.replace(
+        SUMMARY, breakdowns=(*SUMMARY.breakdowns, BreakdownValue("h", HOSTILE[2], STATES, hostile, 1, (1, 1, 1, 1)))
+    )
+    wide = [NAME, *(ResultColumn(f"c{n}", "text", label=f"Label {n}", section=f"Section {n // 9}") for n in range(60))]
+    paths = [
+        made(tmp_path / "plain", [ID, NAME, MAIL], *[("1", "Ada", "x")] * 300, summary=summary),
+        made(tmp_path / "wide", wide, *[["text"] * 61] * 100, summary=summary),
+        made(tmp_path / "empty", [ID, NAME, MAIL], summary=summary),
+    ]
+    documents = [(standard, path) for path in paths for standard in ("2a", "ua1")]
+    assert judged(*documents) == [f"{standard} PASS" for standard, _ in documents]

@@ -33,18 +33,19 @@ class TitleLine:
 
     Attributes:
         draw: returns the operators that draw the line, given the height of its top above the bottom of the paper.
-        height: height in points; 0 for what stands beside the line before it.
+        height: height in points; 0 for what stands next to the line before it.
         role: structure type of the line for screen readers, `H1`, `P` or `Figure`; empty if it continues the line
             before it.
         alt: what a screen reader says instead of a figure.
-        box: left and right edge of a figure, and its height below the top, in points.
+        box: left, lower, right and upper edge of a figure, in points; the lower and upper edge relative to the top of
+            the line.
     """
 
     draw: Callable[[float], bytes]
     height: float
     role: str
     alt: str = ""
-    box: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 def title_block(

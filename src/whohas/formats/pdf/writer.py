@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,8 +18,8 @@ import pyarrow as pa
 from whohas.engine.statement import ResultColumn
 from whohas.formats import fonts
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.display import display_texts
-from whohas.formats.pdf.document import Document, grey_profile, text_string
+from whohas.formats.display import compute, display_texts
+from whohas.formats.pdf.document import Document, colour_profile, grey_profile, text_string
 from whohas.formats.pdf.layout import (
     LEADING,
     MARGIN,
@@ -30,7 +31,9 @@ from whohas.formats.pdf.layout import (
 from whohas.formats.pdf.metadata import info_dictionary, xmp_packet
 from whohas.formats.pdf.operators import join_tokens, number
 from whohas.formats.pdf.pages import BookmarkTarget, Frame, Page, PageBatch, Pages, typeset_batches
+from whohas.formats.pdf.shaping import BREAKS
 from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, TitleMark, write_structure
+from whohas.formats.pdf.summary import ACCENT_SPACE, summary_lines
 from whohas.formats.pdf.title import (
     FOOTER_SIZE,
     Header,
@@ -39,6 +42,7 @@ from whohas.formats.pdf.title import (
     footer,
     header_row,
     panel_titles,
+    space,
     title_block,
 )
 from whohas.formats.pdf.typeface import Typeface
@@ -51,12 +55,21 @@ _SAMPLE, _PLACES = 20_000, 5
 """Number of rows from which column widths are estimated, and number of places of the report where they are read."""
 _LONGEST_PART = 25.0
 """Maximum width, in ems, that a column is given so that a part of its header is not broken."""
+_LONGEST_WORD = 9.0
+"""Maximum width, in ems, that a column of a readable report is given so that a word of its cells is not broken."""
+_WORD_ENDS = f"[{re.escape(''.join(sorted(BREAKS)))}]"
+_WORD_END_WIDTH = 0.92
+"""Width of the widest character after which a line may be broken, in ems."""
 _NODE = 256
 """Number of pages of a node of the page tree."""
 _AT_ONCE = 256
 """Number of pages that are passed to the compressing thread at once."""
 _BOOKMARKS = 100
 """Approximate maximum number of bookmarks of a report without groups."""
+_SUMMARY_GAP = 6.0
+"""Gap below the summary, in points."""
+_LEAST_ROOM = 90.0
+"""Height of the first page below which the rows of a readable report begin on the next one, in points."""
 _TOTAL = 28.0
 """Width reserved for the total number of pages in the footer, in points."""
 
@@ -75,7 +88,8 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     regular = Typesetter(Typeface("R", fonts.REGULAR), LEADING)
     bold = Typesetter(Typeface("B", fonts.BOLD), LEADING)
     choose = choose_readable_layout if readable else choose_layout
-    layout = choose(columns, _measures(extract, columns, places, regular, bold, options.zone), options.page)
+    measures = _measures(extract, columns, places, regular, bold, options.zone, readable)
+    layout = choose(columns, measures, options.page)
     panel_names = panel_titles(columns, layout.panels) if readable else ["" for _ in layout.panels]
     headers = [
         header_row(columns, panel, layout, bold.shaper, title)
@@ -86,9 +100,16 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     lines = title_block(
         about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper, choice.left_out
     )
+    if readable and extract.summary is not None and extract.count:
+        lines += [*summary_lines(extract.summary, layout, bold.shaper, regular.shaper), space(_SUMMARY_GAP)]
     titles = list(_titles(lines, layout, tagged))
+    # Pages side by side have their rows at the same height: beside the title block, they would be half empty.
+    if readable and extract.count and (len(layout.panels) > 1 or titles[-1].bottom - layout.bottom < _LEAST_ROOM):
+        titles.append(_Title([], layout, tagged))
     with path.open("wb", buffering=1 << 20) as file:
-        book = _PdfWriter(Document(file), layout, headers, [title.marks for title in titles], tagged, about, regular)
+        book = _PdfWriter(
+            Document(file), layout, headers, [title.marks for title in titles], tagged, about, regular, readable
+        )
         with _aside(book.add) as out:
             for title in titles[:-1]:
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
@@ -114,9 +135,16 @@ def _measures(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
+    words: bool,
 ) -> list[ColumnWidths]:
+    """Return the measured widths of the columns.
+
+    Args:
+        places: the columns in the extract; None for all.
+        words: whether the words of cells are measured too.
+    """
     samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE, places=places))
-    return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
+    return [_measure(column, n, samples, regular, bold, zone, words) for n, column in enumerate(columns)]
 
 
 def _measure(
@@ -126,14 +154,23 @@ def _measure(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
+    words: bool,
 ) -> ColumnWidths:
-    cells = [regular.widths(display_texts(batch.column(place), column.type, zone)) for batch in samples]
+    texts = [display_texts(batch.column(place), column.type, zone) for batch in samples]
+    cells = [regular.widths(some) for some in texts]
     return ColumnWidths(
         header=bold.shaper.width(column.name) / 1000,
         longest_part=min(_LONGEST_PART, bold.shaper.widest_part(column.name) / 1000),
         # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
+        longest_word=_longest_word(texts[0], regular) if words and texts else 0.0,
     )
+
+
+def _longest_word(texts: pa.StringArray, regular: Typesetter) -> float:
+    """Return the width of the longest word, at most `_LONGEST_WORD`, in ems."""
+    words = compute.list_flatten(compute.split_pattern_regex(texts, _WORD_ENDS)).unique()
+    return min(_LONGEST_WORD, float(regular.widths(words).max(initial=0)) / 1000 + _WORD_END_WIDTH)
 
 
 class _Title:
@@ -148,8 +185,8 @@ class _Title:
             if one and tagged:
                 mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.marks))
                 one = join_tokens(mark, one, b"EMC\n")
-                left, right, height = line.box
-                box = (left, self.bottom - height, right, self.bottom)
+                left, low, right, high = line.box
+                box = (left, self.bottom + low, right, self.bottom + high)
                 self.marks.append(TitleMark(line.role, line.alt, box))
             drawn.append(one)
             self.bottom -= line.height
@@ -248,8 +285,10 @@ class _PdfWriter:
         tagged: bool,
         about: ReportMetadata,
         regular: Typesetter,
+        accent: bool,
     ) -> None:
         self._document = document
+        self._accent = accent
         self._about = about
         self._left = footer(about, layout, regular.shaper)
         self._layout = layout
@@ -327,7 +366,10 @@ class _PdfWriter:
             *((b"H%d" % n, self._repeated(shown), True) for n, shown in enumerate(self._headers)),
         ]
         named = b"".join(b"/%b %d 0 R" % (name, self._form(drawn, packed, fonts_of)) for name, drawn, packed in forms)
-        document.write_compressed_object(self._resources, b"<</Font<<%b>>/XObject<<%b>>>>" % (fonts_of, named))
+        spaces = self._colour_spaces() if self._accent else b""
+        document.write_compressed_object(
+            self._resources, b"<</Font<<%b>>/XObject<<%b>>%b>>" % (fonts_of, named, spaces)
+        )
         self._tree()
         facts = self._outline(bookmarks)
         if self._tagged:
@@ -372,6 +414,12 @@ class _PdfWriter:
         facts = b"/Type/XObject/Subtype/Form/BBox[%b]/Resources<</Font<<%b>>>>" % (box, fonts_of)
         self._document.write_stream(form, drawn, facts, packed)
         return form
+
+    def _colour_spaces(self) -> bytes:
+        """Write the profile of the accent colour, and return the entry of the resources that names it."""
+        profile = self._document.reserve_numbers()
+        self._document.write_stream(profile, colour_profile(), b"/N 3")
+        return b"/ColorSpace<<%b[/ICCBased %d 0 R]>>" % (ACCENT_SPACE, profile)
 
     def _total(self) -> bytes:
         return draw_page_number(f"{len(self._pages):,}", self._numbered)
