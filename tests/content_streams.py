@@ -32,7 +32,7 @@ _KINDS: dict[str, tuple[type, ...]] = {"n": (int, float), "/": (Name,), "s": (by
 _TYPES = {operator: set(product(*(_KINDS[kind] for kind in kinds))) for operator, kinds in _OPERANDS.items()}
 _IN_TEXT = frozenset((b"Tj", b"TJ", b"Td", b"T*", b"Tm", b"ET"))
 _NOT_IN_TEXT = frozenset((b"re", b"f", b"Do", b"BT", b"q", b"Q", b"cs", b"sc"))
-_HEADER, _STRIPE = 0.85, 0.955
+_HEADER, _HEADING, _STRIPE = 0.85, 0.91, 0.955
 _COLOURED = -1.0
 """What stands for the grey of a bar in colour."""
 _NEAR = 0.05
@@ -423,9 +423,14 @@ class _Sheet:
             return
         first = top - texts[0].y
         tops = [top]
-        stripes = sorted((bar for bar in self._drawn.bars if bar[0] == _STRIPE), key=lambda bar: -bar[2])
-        for _, _, bottom, _, height in stripes:
-            tops += [bottom + height, bottom]
+        bars = sorted((bar for bar in self._drawn.bars if bar[0] in (_HEADING, _STRIPE)), key=lambda bar: -bar[2])
+        headings: set[int] = set()
+        for grey, _, bottom, _, height in bars:
+            if tops[-1] - bottom - height > _NEAR:
+                tops.append(bottom + height)
+            if grey == _HEADING:
+                headings.add(len(tops) - 1)
+            tops.append(bottom)
         pen = min(self._drawn.ends) + first
         if pen < tops[-1] - _NEAR:
             tops.append(pen)
@@ -437,6 +442,14 @@ class _Sheet:
         for text in texts:
             row = min(bisect_right(down, -text.y - 0.01) - 1, len(tops) - 2)
             column = _place(starts, text.x)
+            if row in headings:
+                if column:
+                    self._report(f"a heading begins at {text.x:.2f}, not at {starts[0]:.2f}: {text.raw!r:.40}")
+                if at not in ((row, count - 1), (row - 1, count - 1), (0, -1)):
+                    self._report(f"after cell {at} comes the heading in row {row}: {text.raw!r:.40}")
+                self._inside(text, (edges[0], tops[row + 1], edges[-1], tops[row]), f"heading {row}")
+                at, previous = (row, count - 1), text
+                continue
             if column < 0 or abs(text.x - starts[column]) > _NEAR:
                 self._report(f"a text begins at {text.x:.2f}, where no column does: {text.raw!r:.40}")
                 continue

@@ -188,10 +188,177 @@ def test_verapdf_finds_nothing_in_readable_reports(tmp_path: Path) -> None:
         SUMMARY, breakdowns=(*SUMMARY.breakdowns, BreakdownValue("h", HOSTILE[2], STATES, hostile, 1, (1, 1, 1, 1)))
     )
     wide = [NAME, *(ResultColumn(f"c{n}", "text", label=f"Label {n}", section=f"Section {n // 9}") for n in range(60))]
+    people = [row for n, text in enumerate(HOSTILE) for row in accounts_of(n, text, 70, text * 50)]
     paths = [
         made(tmp_path / "plain", [ID, NAME, MAIL], *[("1", "Ada", "x")] * 300, summary=summary),
         made(tmp_path / "wide", wide, *[["text"] * 61] * 100, summary=summary),
         made(tmp_path / "empty", [ID, NAME, MAIL], summary=summary),
+        made(tmp_path / "groups", GROUPED, *people, group="id"),
     ]
     documents = [(standard, path) for path in paths for standard in ("2a", "ua1")]
     assert judged(*documents) == [f"{standard} PASS" for standard, _ in documents]
+
+
+# --- groups
+
+PERSON = [
+    ResultColumn("id", "text", label="Identity id", section="Identity", readable="never"),
+    ResultColumn("displayName", "text", label="Identity", section="Identity", key=True),
+    ResultColumn("mail", "text", label="Email", section="Identity"),
+    ResultColumn("created", "time", label="Created", section="Identity"),
+    ResultColumn("source", "text", label="Source", section="Identity"),
+]
+ACCOUNT = [
+    ResultColumn("account.name", "text", label="Account", section="Account"),
+    ResultColumn("account.source", "text", label="Source", section="Account"),
+]
+GROUPED = [*PERSON, *ACCOUNT]
+
+
+def accounts_of(number: int, name: str, count: int, mail: str | None = None) -> list[list[Any]]:
+    return [[f"{number}", name, mail, None, "HR", f"{name} {n}", f"Source {n}"] for n in range(count)]
+
+
+def headings(document: Printed) -> list[str]:
+    """The title and the other values of each heading, but not of the repeated ones."""
+    texts: list[str] = []
+    for page in range(len(document.pages)):
+        found = [text for role, text in document.marked(page) if role == "TH"]
+        texts += found[2:] if not texts else found
+    return texts
+
+
+def test_a_group_has_a_heading_and_the_rows_only_the_rest(tmp_path: Path) -> None:
+    rows = [*accounts_of(1, "Ada", 2, "a@acme.example"), *accounts_of(2, "Bo", 1)]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    assert headers(document, 0)[:2] == ["Account", "Source"]
+    assert headings(document) == ["Ada", "Email: a@acme.example  ·  Source: HR", "Bo", "Source: HR"]
+    assert list(document.cells([2])) == [["Ada 0", "Source 0"], ["Ada 1", "Source 1"], ["Bo 0", "Source 0"]]
+
+
+def test_headings_are_header_cells_over_all_columns(tmp_path: Path) -> None:
+    rows = [*accounts_of(1, "Ada", 2), *accounts_of(2, "Bo", 1)]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    spans = [element["/A"] for element in document.elements("TH")]
+    both = {"/O": "/Table", "/Scope": "/Both", "/ColSpan": 2}
+    assert [span for span in spans if "/ColSpan" in span] == [both, both]
+    assert len(document.elements("THead")) == 1
+    assert [len(body["/K"]) for body in document.elements("TBody")] == [3, 2]
+
+
+def test_bookmarks_lead_to_the_headings_by_title(tmp_path: Path) -> None:
+    rows = [row for number in range(30) for row in accounts_of(number, f"Person {number}", 9)]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    assert [one["title"] for one in document.outlines] == [f"Person {number}" for number in range(30)]
+    for one in document.outlines:
+        assert one["title"] in [text for _, text in document.marked(one["destpageposfrom1"] - 1)]
+
+
+def test_a_group_over_pages_repeats_its_title(tmp_path: Path) -> None:
+    rows = [*accounts_of(1, "Ada", 150), *accounts_of(2, "Bo", 1)]
+    path = made(tmp_path, GROUPED, *rows, group="id")
+    assert len(list(Printed(path).cells([2]))) == 151
+    pages = plain_text(path, "-raw").split("\f")[:-1]
+    assert len(pages) > 2
+    assert [page.count("Ada (continued)") for page in pages] == [0, *[1] * (len(pages) - 1)]
+    assert "Bo (continued)" not in "".join(pages)
+
+
+def test_no_heading_is_the_last_of_its_page(tmp_path: Path) -> None:
+    rows = [row for number in range(200) for row in accounts_of(number, f"Person {number}", 1 + number % 3)]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    assert len(document.pages) > 5
+    for page in range(len(document.pages)):
+        assert [role for role, text in document.marked(page) if text][-1] == "TD"
+
+
+def test_an_unsorted_group_gets_a_heading_again(tmp_path: Path) -> None:
+    rows = [*accounts_of(1, "Ada", 1), *accounts_of(2, "Bo", 1), *accounts_of(1, "Ada", 1)]
+    assert headings(Printed(made(tmp_path, GROUPED, *rows, group="id")))[::2] == ["Ada", "Bo", "Ada"]
+
+
+def test_two_groups_of_one_title_stay_apart(tmp_path: Path) -> None:
+    rows = [*accounts_of(1, "Ada", 1), *accounts_of(2, "Ada", 1), *accounts_of(3, "Ada", 1, "a@acme.example")]
+    assert headings(Printed(made(tmp_path, GROUPED, *rows, group="id"))) == [
+        *("Ada", "Source: HR") * 2, "Ada", "Email: a@acme.example  ·  Source: HR"
+    ]  # fmt: skip
+    without_id = [row[1:] for row in rows]
+    found = headings(Printed(made(tmp_path, GROUPED[1:], *without_id, group="displayName")))
+    assert found == ["Ada", "Source: HR", "Ada", "Email: a@acme.example  ·  Source: HR"]
+
+
+def test_a_group_without_a_title_is_named(tmp_path: Path) -> None:
+    rows = [["1", None, None, None, None, "x", "y"], ["2", "", None, None, None, "x", "y"]]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    assert headings(document) == ["(none)", ""] * 2
+
+
+def test_a_heading_goes_on_within_batches(tmp_path: Path) -> None:
+    """The texts of a row group of the file are typeset together; the group of the rows goes on in the next one."""
+    document = Printed(made(tmp_path, GROUPED, *accounts_of(1, "Ada", 6000), group="id"))
+    assert headings(document) == ["Ada", "Source: HR"]
+    assert len(document.outlines) == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_a_heading_may_have_any_text(text: str, tmp_path: Path) -> None:
+    rows = [row for number in range(3) for row in accounts_of(number, f"{text}{number}", 90, text)]
+    document = Printed(made(tmp_path, GROUPED, *rows, group="id"))
+    titles = headings(document)[::2]
+    assert ["".join(sorted(title)) for title in titles] == [
+        "".join(sorted(f"{text}{number}".replace("\n", ""))) for number in range(3)
+    ]
+
+
+def test_a_heading_longer_than_a_page_is_printed_whole(tmp_path: Path) -> None:
+    words = [f"word{number}" for number in range(6000)]
+    rows = [*accounts_of(1, " ".join(words), 2, " ".join(words)), *accounts_of(2, "Bo", 2)]
+    path = made(tmp_path, GROUPED, *rows, group="id")
+    text = plain_text(path, "-raw")
+    found = re.findall(r"\bword\d+\b", re.sub(r"^.*… \(continued\)$", "", text, flags=re.M))
+    assert found == words * 4
+    assert list(Printed(path).cells([2]))[-1] == ["Bo 1", "Source 1"]
+
+
+def test_a_row_longer_than_a_page_continues_below_the_title(tmp_path: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(20_000))
+    path = made(tmp_path, GROUPED, ["1", "Ada", None, None, None, words, "x"], *accounts_of(2, "Bo", 1), group="id")
+    assert re.findall(r"\bword\d+\b", plain_text(path, "-raw")) == words.split()
+    assert "Ada (continued)" in plain_text(path)
+
+
+def test_groups_on_pages_side_by_side_have_their_title_on_each(tmp_path: Path) -> None:
+    others = [ResultColumn(f"c{n}", "text", label=f"Label {n}", section="Account") for n in range(200)]
+    rows = [[str(r // 20), f"Person {r // 20}", "x", *(f"{r}/{n}" for n in range(200))] for r in range(100)]
+    path = made(tmp_path, [*PERSON[:3], *others], *rows, group="id")
+    document = Printed(path)
+    found = [[text for role, text in document.marked(page) if role == "TH"] for page in range(len(document.pages))]
+    panels = len(document.elements("Caption"))
+    assert panels > 5
+    assert sum(texts.count("Person 3") for texts in found) == panels
+    assert sum(texts.count("Email: x") for texts in found) == 5
+
+
+def test_a_table_of_the_group_alone_has_no_headings(tmp_path: Path) -> None:
+    document = Printed(made(tmp_path, PERSON[:3], ("1", "Ada", "x"), ("1", "Ada", "x"), group="id"))
+    assert list(document.cells([2])) == [["Ada", "x"]] * 2
+    assert document.elements("TBody") == []
+
+
+def test_no_rows_and_one_row_of_a_grouped_report(tmp_path: Path) -> None:
+    assert "No rows: nothing in this snapshot is what the report asks for." in first_page(
+        made(tmp_path, GROUPED, group="id")
+    )
+    assert headings(Printed(made(tmp_path, GROUPED, *accounts_of(1, "Ada", 1), group="id"))) == ["Ada", "Source: HR"]
+
+
+def test_complete_prints_groups_as_before(tmp_path: Path) -> None:
+    write(
+        extract(tmp_path, GROUPED, *accounts_of(7, "Ada", 2), group="id"),
+        path := tmp_path / "c.pdf",
+        rendering.ABOUT,
+        WriteOptions(),
+    )
+    document = Printed(checked(path))
+    assert headers(document, 0) == [column.name for column in GROUPED]
+    assert [one["title"] for one in document.outlines] == ["7"]

@@ -47,6 +47,8 @@ class MarkedContent:
         header: whether the header cells are marked.
         rows: number of rows.
         caption: whether the title of the panel is marked, before the header cells.
+        kinds: for each row, 0 for a row of cells, 1 for the heading of a group, and 2 for a further row of the heading;
+            empty if all are rows of cells.
     """
 
     lines: Sequence[TitleMark]
@@ -54,12 +56,25 @@ class MarkedContent:
     header: bool
     rows: int
     caption: bool = False
+    kinds: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _RowGroup:
+    """A group of rows of a table: the object number of its element, its structure type, and its rows."""
+
+    number: int
+    role: bytes
+    rows: list[int]
 
 
 class _Tree:
     """The structure tree while it is written, page by page."""
 
-    def __init__(self, document: Document, pages: Sequence[int], columns: Sequence[int]) -> None:
+    def __init__(
+        self, document: Document, pages: Sequence[int], columns: Sequence[int], heading_marks: Sequence[int]
+    ) -> None:
+        self.heading_marks = heading_marks
         self.document = document
         self.pages = pages
         self.columns = columns
@@ -67,6 +82,7 @@ class _Tree:
         self.kids: list[int] = []
         self.tables = [document.reserve_numbers() for _ in columns]
         self.rows: list[list[int]] = [[] for _ in columns]
+        self.bodies: list[list[_RowGroup]] = [[] for _ in columns]
         self.captions: list[list[int]] = [[] for _ in columns]
         self.texts: list[tuple[int, TitleMark, list[tuple[int, int]]]] = []
 
@@ -76,10 +92,40 @@ class _Tree:
         if marked.caption:
             owners.append(self.caption(page, marked.panel, len(owners)))
         if marked.header:
+            if self.heading_marks:
+                self.begin_group(marked.panel, b"THead")
             owners += self.row(b"/TH", b"/A<</O/Table/Scope/Column>>", page, marked.panel, len(owners))
-        for _ in range(marked.rows):
-            owners += self.row(b"/TD", b"", page, marked.panel, len(owners))
+        for kind in marked.kinds or bytes(marked.rows):
+            if kind == 1:
+                self.begin_group(marked.panel, b"TBody")
+            if kind:
+                owners += self.heading(page, marked.panel, len(owners))
+            else:
+                owners += self.row(b"/TD", b"", page, marked.panel, len(owners))
         return owners
+
+    def begin_group(self, panel: int, role: bytes) -> None:
+        """Begin a group of rows of a table, which is the parent of the rows that follow."""
+        self.bodies[panel].append(_RowGroup(self.document.reserve_numbers(), role, []))
+
+    def parent(self, panel: int) -> tuple[int, list[int]]:
+        """Return the parent of the next row, and the list of its rows."""
+        if self.bodies[panel]:
+            return self.bodies[panel][-1].number, self.bodies[panel][-1].rows
+        return self.tables[panel], self.rows[panel]
+
+    def heading(self, page: int, panel: int, mark: int) -> list[int]:
+        """Add a row with the heading of a group, one header cell over all columns, for the rows below it."""
+        row = self.document.reserve_numbers(2)
+        marks = self.heading_marks[panel]
+        parent, rows = self.parent(panel)
+        rows.append(row)
+        self.document.write_compressed_object(row, b"<</S/TR/P %d 0 R/K[%d 0 R]>>" % (parent, row + 1))
+        facts = (self.columns[panel], row, self.pages[page], b" ".join(b"%d" % (mark + n) for n in range(marks)))
+        self.document.write_compressed_object(
+            row + 1, b"<</S/TH/A<</O/Table/Scope/Both/ColSpan %d>>/P %d 0 R/Pg %d 0 R/K[%b]>>" % facts
+        )
+        return [row + 1] * marks
 
     def line(self, line: TitleMark, page: int, mark: int) -> int:
         if line.role or not self.texts:
@@ -99,9 +145,10 @@ class _Tree:
         count = self.columns[panel]
         row = self.document.reserve_numbers(count + 1)
         cells = range(row + 1, row + 1 + count)
-        self.rows[panel].append(row)
+        parent, rows = self.parent(panel)
+        rows.append(row)
         refs = b" ".join(b"%d 0 R" % cell for cell in cells)
-        self.document.write_compressed_object(row, b"<</S/TR/P %d 0 R/K[%b]>>" % (self.tables[panel], refs))
+        self.document.write_compressed_object(row, b"<</S/TR/P %d 0 R/K[%b]>>" % (parent, refs))
         for place, cell in enumerate(cells):
             facts = (role, more, row, self.pages[page], mark + place)
             self.document.write_compressed_object(cell, b"<</S%b%b/P %d 0 R/Pg %d 0 R/K %d>>" % facts)
@@ -113,7 +160,12 @@ class _Tree:
             facts = (line.role.encode(), line.facts, self.top, refs)
             self.document.write_compressed_object(number, b"<</S/%b%b/P %d 0 R/K[%b]>>" % facts)
             self.kids.append(number)
-        for table, captions, rows in zip(self.tables, self.captions, self.rows, strict=True):
+        for table, captions, rows, bodies in zip(self.tables, self.captions, self.rows, self.bodies, strict=True):
+            for body in bodies:
+                refs = b" ".join(b"%d 0 R" % row for row in body.rows)
+                facts = (body.role, table, refs)
+                self.document.write_compressed_object(body.number, b"<</S/%b/P %d 0 R/K[%b]>>" % facts)
+                rows.append(body.number)
             if rows:
                 refs = b" ".join(b"%d 0 R" % row for row in (*captions, *rows))
                 self.document.write_compressed_object(table, b"<</S/Table/P %d 0 R/K[%b]>>" % (self.top, refs))
@@ -123,7 +175,11 @@ class _Tree:
 
 
 def write_structure(
-    document: Document, pages: Sequence[int], marked: Sequence[MarkedContent], columns: Sequence[int]
+    document: Document,
+    pages: Sequence[int],
+    marked: Sequence[MarkedContent],
+    columns: Sequence[int],
+    heading_marks: Sequence[int] = (),
 ) -> int:
     """Write the structure tree and return the object number of its root.
 
@@ -131,10 +187,11 @@ def write_structure(
         pages: object number of each page.
         marked: marked content of each page.
         columns: number of columns of each panel.
+        heading_marks: number of MCIDs of the heading of a group in each panel; empty if groups have no headings.
     """
     root = document.reserve_numbers(2)
     parents = root + 1
-    tree = _Tree(document, pages, columns)
+    tree = _Tree(document, pages, columns, heading_marks)
     numbers: list[bytes] = []
     for page, marks in enumerate(marked):
         owners = b" ".join(b"%d 0 R" % owner for owner in tree.page(page, marks))

@@ -212,12 +212,16 @@ class _Chart:
         names = min(max(self.fonts.width(category.name, _TEXT) for category in rows) + 2, self.width * _NAMES)
         start = self.left + names + 5
         room = max(10.0, self.left + self.width - numbers_width - 5 - start)
-        most = max(category.total for category in rows) or 1
-        for category, text in zip(rows, texts, strict=True):
+        listed = len(self.breakdown.categories)
+        most = max((category.total for category in rows[:listed]), default=0) or 1
+        for place, (category, text) in enumerate(zip(rows, texts, strict=True)):
             y -= _PITCH
             drawn.append(self.fonts.text(f"{category.name} ", self.left, y + 1.6, _TEXT, names + 3))
-            drawn.append(self._bar(category, start, y, room / most))
-            end = start + room * category.total / most + 4
+            length = 0.0
+            if place < listed:  # the further categories together may have many times the largest number
+                drawn.append(self._bar(category, start, y, room / most))
+                length = room * category.total / most
+            end = start + length + 4
             drawn.append(self.fonts.text(f" {text} ", end - self._space, y + 1.6, _TEXT, numbers_width + 10))
         height = _PITCH * len(rows) + 1
         drawn += [DARK, operation(b"re", start - 0.5, y - 1, 0.5, height), b"f", BLACK, b"\n"]

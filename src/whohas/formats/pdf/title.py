@@ -14,7 +14,7 @@ from whohas.formats.pdf.shaping import Shaper
 from whohas.formats.pdf.typesetter import LINE_SEPARATOR
 
 BOLD, REGULAR = b"/B", b"/R"
-GREY, LIGHT, DARK, BLACK = b"0.85 g", b"0.955 g", b"0.35 g", b"0 g"
+GREY, MIDDLE, LIGHT, DARK, BLACK = b"0.85 g", b"0.91 g", b"0.955 g", b"0.35 g", b"0 g"
 """Operators that set the fill colour: 0 is black, 1 is white."""
 
 FOOTER_SIZE = 7.0

@@ -20,6 +20,7 @@ from whohas.formats import fonts
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
 from whohas.formats.display import compute, display_texts
 from whohas.formats.pdf.document import Document, colour_profile, grey_profile, text_string
+from whohas.formats.pdf.groups import HeadingTypesetter, heading_places
 from whohas.formats.pdf.layout import (
     LEADING,
     MARGIN,
@@ -47,7 +48,7 @@ from whohas.formats.pdf.title import (
 )
 from whohas.formats.pdf.typeface import Typeface
 from whohas.formats.pdf.typesetter import Typesetter
-from whohas.formats.readable import choose_columns
+from whohas.formats.readable import ColumnChoice, choose_columns
 
 _CELLS, _BYTES = 3 << 16, 1 << 25
 """Approximate maximum number of cells, and of bytes, of a batch."""
@@ -80,11 +81,10 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     if readable and extract.rows.name:
         about = replace(about, title=f"{about.title}: {extract.rows.name}")
     choice = choose_columns(extract, options)
-    places = choice.shown if readable else None
-    columns = [
-        replace(extract.rows.columns[place], name=heading)
-        for place, heading in zip(choice.shown, choice.headings, strict=True)
-    ]
+    above = heading_places(choice, extract.rows.group) if readable else ()
+    shown = tuple(place for place in choice.shown if place not in above)
+    places = shown if readable else None
+    columns = _headed(choice, shown)
     regular = Typesetter(Typeface("R", fonts.REGULAR), LEADING)
     bold = Typesetter(Typeface("B", fonts.BOLD), LEADING)
     choose = choose_readable_layout if readable else choose_layout
@@ -115,17 +115,41 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
             last = titles[-1]
             group = next((n for n, column in enumerate(columns) if column.name == extract.rows.group), None)
-            frame = Frame(columns, group, layout, headers, options.zone, len(last.marks) if tagged else None)
+            frame = Frame(
+                columns, group, layout, headers, options.zone, len(last.marks) if tagged else None, bool(above)
+            )
+            headings = None
+            if above:
+                identity = [column.name for column in extract.rows.columns].index(extract.rows.group)
+                headings = HeadingTypesetter(
+                    _headed(choice, above),
+                    range(len(shown), len(shown) + len(above)),
+                    len(shown) + len(above),
+                    options.zone,
+                    frame.heading_room,
+                    bold,
+                    regular,
+                )
+                places = (*shown, *above, identity)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
             batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
-            for batch in _ahead(typeset_batches(batches, frame, regular)):
+            for batch in _ahead(typeset_batches(batches, frame, regular, headings)):
                 pages.add(batch)
                 done += batch.count
                 extract.on_rows(done)
             pages.finish()
-        book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face))
+        heading_marks = frame.heading_marks if above else ()
+        book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face), heading_marks)
     return ()
+
+
+def _headed(choice: ColumnChoice, places: Sequence[int]) -> list[ResultColumn]:
+    """Return columns that are named by their headings."""
+    return [
+        replace(choice.columns[place], name=heading)
+        for place, heading in zip(places, choice.headings_of(places), strict=True)
+    ]
 
 
 def _measures(
@@ -328,7 +352,7 @@ class _PdfWriter:
         if self._tagged:
             lines = self._title_marks.pop(0) if page.title else ()
             caption = page.first and bool(self._headers[page.panel or 0].title)
-            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows, caption))
+            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows, caption, page.kinds))
 
     def _drawn(self, page: Page, place: int) -> bytes:
         return join_tokens(
@@ -356,8 +380,14 @@ class _PdfWriter:
 
     # --- everything else
 
-    def close(self, bookmarks: Sequence[BookmarkTarget], faces: Sequence[Typeface]) -> None:
-        """Write the objects that all pages share and finish the file."""
+    def close(
+        self, bookmarks: Sequence[BookmarkTarget], faces: Sequence[Typeface], heading_marks: Sequence[int]
+    ) -> None:
+        """Write the objects that all pages share and finish the file.
+
+        Args:
+            heading_marks: number of MCIDs of the heading of a group in each panel; empty if groups have no headings.
+        """
         document = self._document
         fonts_of = b"".join(b"/%b %d 0 R" % (face.name.encode(), _font(document, face)) for face in faces)
         forms = [
@@ -374,7 +404,7 @@ class _PdfWriter:
         facts = self._outline(bookmarks)
         if self._tagged:
             columns = [len(panel.columns) for panel in self._layout.panels]
-            root = write_structure(document, self._pages, self._marked, columns)
+            root = write_structure(document, self._pages, self._marked, columns, heading_marks)
             facts += b"/StructTreeRoot %d 0 R/MarkInfo<</Marked true>>" % root
         metadata, profile, intent, info = (document.reserve_numbers() for _ in range(4))
         document.write_stream(
