@@ -35,6 +35,8 @@ _BAR, _PITCH = 7.0, 11.0
 _NAMES: Final = 0.36
 """Share of the width of a chart that the names of its categories get."""
 _SWATCH: Final = 7.0
+_PATTERNS: Final = {"enabled": 0, "locked": 1, "disabled": 2, "unknown": 3}
+"""The patterns of series with these names. Any other has that of its index."""
 
 
 def summary_lines(summary: RowsSummary, layout: PageLayout, bold: Shaper, regular: Shaper) -> list[TitleLine]:
@@ -242,9 +244,13 @@ class _Chart:
         for place, number in enumerate(category.numbers):
             if number:
                 width = max(number * scale, 0.4)
-                drawn.append(_filled(place, start, y, width))
+                drawn.append(_filled(self._pattern(place), start, y, width))
                 start += width
         return join_tokens(*drawn)
+
+    def _pattern(self, place: int) -> int:
+        """Return the pattern of the series at an index: the same for one state in all reports."""
+        return _PATTERNS.get(self.breakdown.series[place], place)
 
     def _legend(self, y: float) -> bytes:
         drawn: list[bytes] = []
@@ -253,20 +259,20 @@ class _Chart:
             left = self.left + self.width - x - _SWATCH - 3
             if left < _SWATCH:
                 break
-            drawn.append(_filled(place, x, y, _SWATCH))
+            drawn.append(_filled(self._pattern(place), x, y, _SWATCH))
             separator = " / " if place + 1 < len(self.breakdown.series) else " "
             drawn.append(self.fonts.text(f"{series}{separator}", x + _SWATCH + 3, y + 1.6, _TEXT, left))
             x += _SWATCH + 3 + self.fonts.width(f"{series}{separator}", _TEXT) + 4
         return join_tokens(*drawn)
 
 
-def _filled(place: int, x: float, y: float, width: float) -> bytes:
-    """Return operators that fill a rectangle of a bar in the pattern of the series at an index.
+def _filled(pattern: int, x: float, y: float, width: float) -> bytes:
+    """Return operators that fill a rectangle of a bar in a pattern.
 
     The patterns differ in print without colour too: dark blue, light grey with lines, black, white with an outline.
     """
     box = operation(b"re", x, y, width, _BAR)
-    match place % 4:
+    match pattern % 4:
         case 0:
             return join_tokens(_ACCENT, box, b"f", BLACK, b"\n")
         case 1:

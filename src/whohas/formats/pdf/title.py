@@ -135,6 +135,7 @@ class Header:
         cells: the lines of each cell, as contents of PDF strings.
         spare: by how much each cell is moved to the right, in thousandths of an em.
         title: the title of the panel, as the content of a PDF string; empty for none.
+        lines: number of lines of the grey bar, if it has more than the cells need.
     """
 
     cells: tuple[tuple[bytes, ...], ...]
@@ -142,6 +143,7 @@ class Header:
     panel: Panel
     layout: PageLayout
     title: bytes = b""
+    lines: int = 0
 
     @property
     def height(self) -> float:
@@ -159,7 +161,7 @@ class Header:
 
     @property
     def _cells_height(self) -> float:
-        return _line_height(max(len(cell) for cell in self.cells)) * self.layout.size
+        return _line_height(max(self.lines, *map(len, self.cells))) * self.layout.size
 
     def draw_background(self, top: float) -> bytes:
         """Return operators that draw the grey bar behind the header row.

@@ -95,6 +95,9 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
         header_row(columns, panel, layout, bold.shaper, title)
         for panel, title in zip(layout.panels, panel_names, strict=True)
     ]
+    if readable:  # rows begin at the same height in all panels, so that a lower bar would leave a gap
+        lines_of_bar = max(len(cell) for header in headers for cell in header.cells)
+        headers = [replace(header, lines=lines_of_bar) for header in headers]
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
     tagged = cells <= MAX_TAGGED_CELLS
     lines = title_block(
