@@ -596,32 +596,31 @@ def _drawn_headings(pieces: HeadingPieces, marks: np.ndarray | None, first: bool
         marks: the marked-content id of each; None if the document is not tagged.
         first: whether it is the first panel, which has more than the title.
     """
-    tagged = marks is not None
     bold, regular = operation(b"Tf", BOLD, 1), operation(b"Tf", REGULAR, 1)
-    close = b")Tj EMC" if tagged else b")Tj"
-    numbers = marks.tolist() if marks is not None else [0] * len(pieces.headings)
-    down = np.where(pieces.fact_lines > 0, pieces.title_lines, 0).tolist() if first else [0] * len(numbers)
-    begins = [join_tokens(bold, b"/TH<</MCID %d>>BDC" % mark if tagged else b"", b"(") for mark in numbers]
-    parts: list[pa.BinaryArray] = [pa.array(begins, pa.binary()), pieces.titles]
+    close = b")Tj" if marks is None else b")Tj EMC"
+    down = np.where(pieces.fact_lines > 0, pieces.title_lines, 0) if first else np.zeros(len(pieces.headings), np.int64)
+    moves = {lines: join_tokens(close, operation(b"Td", 0, -lines * LEADING), regular) for lines in set(down.tolist())}
+    heights = _heights(pieces.lines)
+    places = list(zip(down.tolist(), heights.tolist(), strict=True))
+    ends = {
+        (lines, height): join_tokens(
+            close, b"" if first else regular, operation(b"Td", 0, lines * LEADING - height), b"\n"
+        )
+        for lines, height in set(places)
+    }
+    parts: list[pa.BinaryArray | pa.BinaryScalar] = [_scalar(bold), _opened(marks), pieces.titles]
     if first:
-        between = [
-            join_tokens(
-                close,
-                operation(b"Td", 0, -lines * LEADING),
-                regular,
-                b"/TH<</MCID %d>>BDC" % (mark + 1) if tagged else b"",
-                b"(",
-            )
-            for lines, mark in zip(down, numbers, strict=True)
-        ]
-        parts += [pa.array(between, pa.binary()), pieces.facts]
-    heights = _heights(pieces.lines).tolist()
-    ends = [
-        join_tokens(close, b"" if first else regular, operation(b"Td", 0, lines * LEADING - height), b"\n")
-        for lines, height in zip(down, heights, strict=True)
-    ]
-    parts.append(pa.array(ends, pa.binary()))
+        between = pa.array([moves[lines] for lines in down.tolist()], pa.binary())
+        parts += [between, _opened(None if marks is None else marks + 1), pieces.facts]
+    parts.append(pa.array([ends[place] for place in places], pa.binary()))
     return compute.binary_join_element_wise(*parts, b"")
+
+
+def _opened(marks: np.ndarray | None) -> pa.BinaryArray | pa.BinaryScalar:
+    """Return the operators that begin the marked content of each heading, and its string."""
+    if marks is None:
+        return _scalar(b"(")
+    return pa.array([b"/TH<</MCID %d>>BDC(" % mark for mark in marks.tolist()], pa.binary())
 
 
 def _drawn_continued(continued: tuple[bytes, int], start: float, size: float, inner: float) -> bytes:
