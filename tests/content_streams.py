@@ -24,15 +24,17 @@ from whohas.formats.pdf.layout import FOOTER, MARGIN
 
 _OPERANDS = {
     b"q": "", b"Q": "", b"BT": "", b"ET": "", b"f": "", b"T*": "", b"EMC": "",
-    b"g": "n", b"TL": "n", b"Ts": "n", b"Td": "nn", b"re": "nnnn", b"Tm": "nnnnnn",
+    b"g": "n", b"cs": "/", b"sc": "nnn", b"TL": "n", b"Ts": "n", b"Td": "nn", b"re": "nnnn", b"Tm": "nnnnnn",
     b"Tf": "/n", b"Do": "/", b"BMC": "/", b"BDC": "/d", b"Tj": "s", b"TJ": "a",
 }  # fmt: skip
 """The operators that reports use, of those of ISO 32000-1, annex A: number, name, string, dictionary, array of `TJ`."""
 _KINDS: dict[str, tuple[type, ...]] = {"n": (int, float), "/": (Name,), "s": (bytes,), "d": (dict,), "a": (list,)}
 _TYPES = {operator: set(product(*(_KINDS[kind] for kind in kinds))) for operator, kinds in _OPERANDS.items()}
 _IN_TEXT = frozenset((b"Tj", b"TJ", b"Td", b"T*", b"Tm", b"ET"))
-_NOT_IN_TEXT = frozenset((b"re", b"f", b"Do", b"BT", b"q", b"Q"))
-_HEADER, _STRIPE = 0.85, 0.955
+_NOT_IN_TEXT = frozenset((b"re", b"f", b"Do", b"BT", b"q", b"Q", b"cs", b"sc"))
+_HEADER, _HEADING, _STRIPE = 0.85, 0.91, 0.955
+_COLOURED = -1.0
+"""What stands for the grey of a bar in colour."""
 _NEAR = 0.05
 """Points by which numbers may differ that are written with three digits."""
 _ASIDE = 0.4
@@ -50,9 +52,9 @@ _OPERATION = rb"|".join(
         _STRING + rb" ?+Tj",
         rb"\[(?:" + _STRING + rb"|" + _NUMBER + rb"(?=[(\]]))*+\]TJ",
         *(rb"(?:" + _NUMBER + _SPACES + rb"){%d}+" % count + operator
-          for count, operator in ((2, b"Td"), (1, b"g"), (1, b"Ts"), (1, b"TL"), (4, b"re"), (6, b"Tm"))),
+          for count, operator in ((2, b"Td"), (1, b"g"), (3, b"sc"), (1, b"Ts"), (1, b"TL"), (4, b"re"), (6, b"Tm"))),
         rb"/\w++<<(?:/MCID [0-9]++|/ActualText<(?:[0-9a-f]{2})++>)>>BDC",
-        rb"/\w++ (?:1 Tf|Do|BMC)",
+        rb"/\w++ (?:1 Tf|Do|BMC|cs)",
         *(rb"T\*", rb"f", rb"BT", rb"ET", rb"EMC"),
     )
 )  # fmt: skip
@@ -198,6 +200,17 @@ class _Interpreter:
         _within(grey, 0, 1, "g")
         self._grey = grey
 
+    def _space_is(self, name: str) -> None:
+        if name != "A" or self._form:
+            raise Malformed(f"no colour space {name!r} here")
+        self._grey = _COLOURED
+
+    def _colour_is(self, *parts: float) -> None:
+        if self._grey != _COLOURED:
+            raise Malformed("sc without cs")
+        for part in parts:
+            _within(part, 0, 1, "sc")
+
     def _box(self, x: float, y: float, width: float, height: float) -> None:
         for one, most in ((x, self._page.width), (width, self._page.width), (y, self._page.height)):
             _within(one, 0, most, "re")
@@ -274,7 +287,7 @@ _METHODS = {
     b"q": "_save", b"Q": "_restore", b"BT": "_begin_text", b"ET": "_end_text", b"f": "_fill", b"T*": "_next_line",
     b"EMC": "_end_mark", b"g": "_grey_is", b"TL": "_leading_is", b"Ts": "_rise_is", b"Td": "_move", b"re": "_box",
     b"Tm": "_matrix", b"Tf": "_font_is", b"Do": "_paint", b"BMC": "_mark", b"BDC": "_mark", b"Tj": "_show",
-    b"TJ": "_show_moved",
+    b"TJ": "_show_moved", b"cs": "_space_is", b"sc": "_colour_is",
 }  # fmt: skip
 
 
@@ -410,9 +423,14 @@ class _Sheet:
             return
         first = top - texts[0].y
         tops = [top]
-        stripes = sorted((bar for bar in self._drawn.bars if bar[0] == _STRIPE), key=lambda bar: -bar[2])
-        for _, _, bottom, _, height in stripes:
-            tops += [bottom + height, bottom]
+        bars = sorted((bar for bar in self._drawn.bars if bar[0] in (_HEADING, _STRIPE)), key=lambda bar: -bar[2])
+        headings: set[int] = set()
+        for grey, _, bottom, _, height in bars:
+            if tops[-1] - bottom - height > _NEAR:
+                tops.append(bottom + height)
+            if grey == _HEADING:
+                headings.add(len(tops) - 1)
+            tops.append(bottom)
         pen = min(self._drawn.ends) + first
         if pen < tops[-1] - _NEAR:
             tops.append(pen)
@@ -424,6 +442,14 @@ class _Sheet:
         for text in texts:
             row = min(bisect_right(down, -text.y - 0.01) - 1, len(tops) - 2)
             column = _place(starts, text.x)
+            if row in headings:
+                if column:
+                    self._report(f"a heading begins at {text.x:.2f}, not at {starts[0]:.2f}: {text.raw!r:.40}")
+                if at not in ((row, count - 1), (row - 1, count - 1), (0, -1)):
+                    self._report(f"after cell {at} comes the heading in row {row}: {text.raw!r:.40}")
+                self._inside(text, (edges[0], tops[row + 1], edges[-1], tops[row]), f"heading {row}")
+                at, previous = (row, count - 1), text
+                continue
             if column < 0 or abs(text.x - starts[column]) > _NEAR:
                 self._report(f"a text begins at {text.x:.2f}, where no column does: {text.raw!r:.40}")
                 continue

@@ -23,6 +23,9 @@ _TOKEN = re.compile(
 _CODE = re.compile(rb"[\xf0-\xff]..|[\x80-\xef].|.", re.S)
 _PAIR = re.compile(rb"<([0-9a-f]+)> <([0-9a-f]*)>")
 
+_BARE_POINT = re.compile(rb"^( *-?[0-9]+)\.(?=,?$)", re.M)
+"""The end of a number such as `410.`, which PDF allows and JSON does not; qpdf 11.3 copies it."""
+
 
 def program(name: str) -> str:
     """The path of a program that reads PDF; without it, the test is skipped."""
@@ -45,7 +48,7 @@ class Printed:
         command = [program("qpdf"), "--json=2", "--json-stream-data=inline", "--decode-level=generalized", str(path)]
         done = subprocess.run(command, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
-        told = json.loads(done.stdout)
+        told = json.loads(_BARE_POINT.sub(rb"\1", done.stdout))
         self.pages: list[dict[str, Any]] = [self._object(told, page["object"]) for page in told["pages"]]
         self.outlines: list[dict[str, Any]] = told["outlines"]
         self._told = told
@@ -61,6 +64,11 @@ class Printed:
     def data(self, name: str) -> bytes:
         """A stream, unpacked."""
         return base64.b64decode(self.object(name)["data"])
+
+    def elements(self, role: str) -> list[dict[str, Any]]:
+        """The structure elements of a role, in the order of their objects."""
+        objects = (found.get("value") for name, found in self._told["qpdf"][1].items() if name.startswith("obj:"))
+        return [found for found in objects if isinstance(found, dict) and found.get("/S") == f"/{role}"]
 
     @cached_property
     def catalogue(self) -> dict[str, Any]:

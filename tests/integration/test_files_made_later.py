@@ -9,7 +9,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from openpyxl import load_workbook
 
 from patience import until
+from printed import Printed
 from support import ACME, whohas
 from whohas.errors import NotFound
 from whohas.runs import tables
@@ -131,6 +132,41 @@ def test_an_old_run_whose_sql_has_other_columns_is_refused(services: Services, r
     run = of_before(services, runs["errors"], sql)
     with pytest.raises(NotFound, match="An earlier version of whohas made it with other columns"):
         services.runs.get_artifact(run.id, "json")
+
+
+def test_a_later_pdf_is_laid_out_as_its_run_was(services: Services, runs: dict[str, Run], tmp_path: Path) -> None:
+    """Version 0.2 stored its plans without `display` and without a summary, and printed every column by its name."""
+    assert runs
+    with services.runs.working():
+        run = services.runs.start("ORPHAN_IDENTITIES", {"selectedFormats": ["CSV"]}, "bob")
+        until(lambda: services.runs.get(run.id).state.is_over)
+        run = services.runs.get(run.id)
+    assert printed_headers(services, run, tmp_path)[:3] == ["User name", "Identity", "Email"]
+    forget_pdf(services, run)
+    with services.database.begin() as connection:
+        where = tables.run_plan.c.run == run.id
+        plan = connection.execute(sa.select(tables.run_plan.c.plan).where(where)).scalar_one()
+        del plan["display"]
+        for part in plan["parts"]:
+            del part["display"], part["summary"]
+        connection.execute(sa.update(tables.run_plan).where(where).values(plan=plan))
+    assert printed_headers(services, run, tmp_path)[:3] == ["id", "name", "displayName"]
+    forget_pdf(services, run)
+    of_before(services, run, services.runs.record(run).sql)
+    assert printed_headers(services, run, tmp_path)[:3] == ["id", "name", "displayName"]
+
+
+def printed_headers(services: Services, run: Run, folder: Path) -> list[str]:
+    path = folder / "later.pdf"
+    path.write_bytes(opened(services, run, "pdf")[""])
+    return [text for role, text in Printed(path).marked(0) if role == "TH"]
+
+
+def forget_pdf(services: Services, run: Run) -> None:
+    with services.database.begin() as connection:
+        found = services.runs.get(run.id)
+        others = [asdict(one) for one in found.artefacts if one.format != "pdf"]
+        connection.execute(sa.update(tables.run).where(tables.run.c.id == run.id).values(artefacts=others))
 
 
 def of_before(services: Services, run: Run, sql: str) -> Run:

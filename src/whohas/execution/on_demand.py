@@ -30,7 +30,7 @@ from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, Run, RunId
-from whohas.runs.output_options import parse_write_options
+from whohas.runs.output_options import earlier_write_options
 from whohas.runs.plans import RowsDigest, RowsRecord, RunPlan
 from whohas.runs.stored_plans import (
     errors_as_not_found,
@@ -169,7 +169,7 @@ class OnDemandRenderer:
                     for extract, summary in zip(extracts, summaries, strict=True)
                 )
                 write_options = (
-                    record.plan.options if record.plan else parse_write_options(run.arguments, self.settings)
+                    record.plan.options if record.plan else earlier_write_options(run.arguments, self.settings)
                 )
                 done = self._carry_out(run, token, parts, (), None, write_options, (output,))
             else:

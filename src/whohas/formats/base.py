@@ -132,7 +132,13 @@ class Extract:
     on_rows: Callable[[int], None] = lambda _: None
     summary: RowsSummary | None = None
 
-    def batches(self, size: int, most: int | None = None, dictionaries: bool = False) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self,
+        size: int,
+        most: int | None = None,
+        dictionaries: bool = False,
+        places: Sequence[int] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
         """Yield the rows in their order as record batches with one field per column.
 
         Types are string, bool, int64, timestamp[us, UTC] and list<string>; a column of texts that is `single` is a
@@ -142,20 +148,24 @@ class Extract:
             size: maximum number of rows of a batch.
             most: sample size; if the file has more rows, about this many are returned, spread over the whole file.
             dictionaries: whether columns that the file stores as dictionaries are returned as dictionary<string>.
+            places: the columns to read, as indexes in the order wanted; None for all.
         """
         from pyarrow import parquet
 
         repeated = self._repeated() if dictionaries else []
         with parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=1 << 20, read_dictionary=repeated) as file:
             groups = range(file.num_row_groups)
+            names = None if places is None else [file.schema_arrow.names[place] for place in places]
             step = 1
             if most is not None and self.count > most:
                 step = max(1, round(len(groups) / max(1, most // size)))
             for group in groups[::step]:
-                for number, batch in enumerate(file.iter_batches(size, row_groups=[group], use_threads=False)):
+                batches = file.iter_batches(size, row_groups=[group], columns=names, use_threads=False)
+                for number, batch in enumerate(batches):
                     if number and most is not None and self.count > most:
                         break
-                    yield batch
+                    # a name with a dot also reads columns whose names begin with it
+                    yield batch if names is None else batch.select(names)
 
     def _repeated(self) -> list[str]:
         """Return the text columns that are dictionary-encoded in every row group of the file."""

@@ -7,7 +7,7 @@ extensions of whohas.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from whohas.errors import InvalidArguments
@@ -93,6 +93,15 @@ def parse_write_options(arguments: Mapping[str, Any], settings: Settings) -> Wri
         detail=_detail(arguments.get("detail")),
         labels=parse_flag("labels", arguments.get("labels")),
     )
+
+
+def earlier_write_options(arguments: Mapping[str, Any], settings: Settings) -> WriteOptions:
+    """Return how the files of a run of an earlier version are written, which stored no options: complete, as it did.
+
+    Raises:
+        InvalidArguments: as `parse_write_options` does.
+    """
+    return replace(parse_write_options(arguments, settings), detail="complete")
 
 
 def default_formats(report: Report, plan: Plan, settings: Settings) -> tuple[str, ...]:

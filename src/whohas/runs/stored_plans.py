@@ -16,7 +16,7 @@ from whohas.errors import InvalidArguments, NotFound, WhohasError
 from whohas.formats.base import ReportMetadata
 from whohas.reports.sources import INCOMPLETE_KEY
 from whohas.runs.models import Run
-from whohas.runs.output_options import parse_write_options
+from whohas.runs.output_options import earlier_write_options
 from whohas.runs.plans import RunPlan
 from whohas.search.index import build_index, index_versions, locked_index
 from whohas.search.limits import SearchLimits
@@ -97,7 +97,7 @@ def plan_late(run: Run, warehouse: Warehouse, settings: Settings) -> RunPlan:
         InvalidArguments: this version does not accept the run's arguments.
     """
     return replace(
-        RunPlan.of(*_planned(run, warehouse, settings), parse_write_options(run.arguments, settings)), late=True
+        RunPlan.of(*_planned(run, warehouse, settings), earlier_write_options(run.arguments, settings)), late=True
     )
 
 
@@ -126,7 +126,7 @@ def plan_from_recorded_sql(run: Run, statement: str, format: str, warehouse: War
                     "its SQL)."
                 )
             plan = replace(plan, statement=replace(plan.statement, sql=recorded))
-        return RunPlan.of(plan, snapshot, parse_write_options(run.arguments, settings))
+        return RunPlan.of(plan, snapshot, earlier_write_options(run.arguments, settings))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -123,24 +124,51 @@ def text_string(text: str) -> bytes:
 
 def grey_profile() -> bytes:
     """Return an ICC profile (ICC.1:2001-04) of grey with a gamma of 2.2, which PDF/A requires as output intent."""
+    return _profile(b"GRAY", b"whohas grey", {b"kTRC": _GAMMA})
 
-    def xyz(*values: float) -> bytes:
-        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
 
-    name = b"whohas grey"
+def colour_profile() -> bytes:
+    """Return an ICC profile (ICC.1:2001-04) of the primary colours of sRGB with a gamma of 2.2.
+
+    PDF/A allows a colour on a page whose output intent is grey if it is in a colour space with a profile.
+    """
+    colours = {
+        b"rXYZ": _xyz(0.4361, 0.2225, 0.0139),
+        b"gXYZ": _xyz(0.3851, 0.7169, 0.0971),
+        b"bXYZ": _xyz(0.1431, 0.0606, 0.7141),
+    }
+    return _profile(b"RGB ", b"whohas colour", {**colours, b"rTRC": _GAMMA, b"gTRC": _GAMMA, b"bTRC": _GAMMA})
+
+
+def _xyz(*values: float) -> bytes:
+    return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+_GAMMA = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256))
+_D50 = (0.9642, 1.0, 0.8249)
+
+
+def _profile(space: bytes, name: bytes, curves: Mapping[bytes, bytes]) -> bytes:
+    """Return an ICC profile of a display.
+
+    Args:
+        space: its colour space, four characters.
+        name: its description.
+        curves: further tags: primary colours and tone curves.
+    """
     described = b"desc\0\0\0\0" + struct.pack(">I", len(name) + 1) + name + b"\0" + bytes(4 + 4 + 2 + 1 + 67)
     tags = {
         b"desc": described,
         b"cprt": b"text\0\0\0\0No rights reserved\0",
-        b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IH", 1, round(2.2 * 256)),
+        b"wtpt": _xyz(*_D50),
+        **curves,
     }
     table, body = struct.pack(">I", len(tags)), b""
     start = 128 + 4 + 12 * len(tags)
     for tag, data in tags.items():
         table += struct.pack(">4sII", tag, start + len(body), len(data))
         body += data + b"\0" * (-len(data) % 4)
-    kinds = (0x02400000, b"mntr", b"GRAY", b"XYZ ")
+    kinds = (0x02400000, b"mntr", space, b"XYZ ")
     header = struct.pack(">I4xI4s4s4s6H4s28x", start + len(body), *kinds, 2026, 1, 1, 0, 0, 0, b"acsp")
-    header += xyz(0.9642, 1.0, 0.8249)[8:]
+    header += _xyz(*_D50)[8:]
     return header.ljust(128, b"\0") + table + body

@@ -17,9 +17,10 @@ import pyarrow.compute
 
 from whohas.engine.statement import ColumnType, ResultColumn
 from whohas.formats.display import display_texts
+from whohas.formats.pdf.groups import HeadingPieces, Headings, HeadingTypesetter, heading_pieces
 from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, MARGIN, ROW_PADDING, PageLayout, Panel
 from whohas.formats.pdf.operators import join_tokens, number, operation
-from whohas.formats.pdf.title import BLACK, LIGHT, REGULAR, Header
+from whohas.formats.pdf.title import BLACK, BOLD, LIGHT, MIDDLE, REGULAR, Header
 from whohas.formats.pdf.typesetter import LINE_SEPARATOR, ShapedColumn, Typesetter
 
 compute: Any = pyarrow.compute
@@ -29,6 +30,10 @@ _MOST_BYTES = 1 << 25
 """Maximum size of rows that are typeset together: offsets of their operators must fit into 32 bits."""
 _MOST_BOOKMARKS = 10_000
 _NO_GROUP = "(none)"
+ROW, HEADING, REST_OF_HEADING = range(3)
+"""The kinds of rows of a page: a row, the heading of a group, and a further piece of a very long heading."""
+_MOST_CONTINUED = 5
+"""The most lines of the repeated title of a group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Page:
         top: where the header row begins, in points from below.
         rows: how many it shows.
         ground: what it draws below the rows, `body` for the rows.
+        kinds: the kind of each row, `ROW`, `HEADING` or `REST_OF_HEADING`; empty if all are rows.
     """
 
     panel: int | None
@@ -50,6 +56,7 @@ class Page:
     ground: bytes
     body: bytes
     title: bytes = b""
+    kinds: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ class Frame:
 
     Attributes:
         group_column: index of the column whose values get bookmarks; None for ungrouped reports.
-        title_marks: number of marked-content ids in the title block; None if the document is not tagged.
+        grouped: whether groups have headings.
+        title_marks: number of marked-content ids in the title block of the first page of rows; None if the document is
+            not tagged.
     """
 
     columns: Sequence[ResultColumn]
@@ -76,6 +85,17 @@ class Frame:
     headers: Sequence[Header]
     zone: str
     title_marks: int | None
+    grouped: bool = False
+
+    @property
+    def heading_marks(self) -> Sequence[int]:
+        """Number of marked-content ids of a heading in each panel; only the first panel has more than the title."""
+        return [2 if panel == 0 else 1 for panel in range(len(self.layout.panels))]
+
+    @property
+    def heading_room(self) -> int:
+        """Maximum width of a line of a heading, in thousandths of an em."""
+        return int((self.layout.inner_width / self.layout.size - COLUMN_GAP) * 1000)
 
     @cached_property
     def line_widths(self) -> list[int]:
@@ -105,7 +125,8 @@ class _OpenPage:
     """The page that rows are added to, in all its panels; heights in ems.
 
     Attributes:
-        lines: of its rows, a byte each.
+        lines: of its rows, a byte each; `kinds` has the kind of each, if there are headings of groups.
+        continued: the repeated title of the group that continues on it, and its number of lines.
     """
 
     top: float
@@ -115,6 +136,8 @@ class _OpenPage:
     title: bytes = b""
     lines: bytes = b""
     used: float = 0.0
+    kinds: bytes = b""
+    continued: tuple[bytes, int] = (b"", 0)
 
     @property
     def rows(self) -> int:
@@ -131,6 +154,8 @@ class _Chunk:
         above: total height of the previous rows of the batch, in ems.
         height: total height of these rows, in ems.
         ends_page: whether the page ends after them.
+        headings: number of headings on the page above the first row; `row` does not count them.
+        continued: what `_OpenPage.continued` becomes, if it is the first of a page.
     """
 
     start: int
@@ -139,18 +164,28 @@ class _Chunk:
     above: float
     height: float
     ends_page: bool
+    headings: int = 0
+    continued: tuple[bytes, int] = (b"", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class PageBatch:
-    """Rows whose cells are set, a column each in `laid`; `groups` has the group that each is of, if there are any."""
+    """Rows whose cells are set, a column each in `laid`.
+
+    Attributes:
+        groups: the group of each row, if groups only get bookmarks.
+        headings: the headings of the groups that begin, if groups have headings.
+    """
 
     count: int
     laid: Sequence[ShapedColumn]
     groups: pa.StringArray | None
+    headings: Headings | None = None
 
 
-def typeset_batches(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Typesetter) -> Generator[PageBatch]:
+def typeset_batches(
+    batches: Iterable[pa.RecordBatch], frame: Frame, setter: Typesetter, headings: HeadingTypesetter | None = None
+) -> Generator[PageBatch]:
     """Yield batches with typeset cells. This does not depend on pagination, so another thread can do it in advance."""
     columns = [
         _PageColumn(setter, column.type, frame.zone, room)
@@ -164,7 +199,7 @@ def typeset_batches(batches: Iterable[pa.RecordBatch], frame: Frame, setter: Typ
                 groups = display_texts(
                     some.column(frame.group_column), frame.columns[frame.group_column].type, frame.zone
                 )
-            yield PageBatch(some.num_rows, laid, groups)
+            yield PageBatch(some.num_rows, laid, groups, headings.typeset(some) if headings and some.num_rows else None)
 
 
 def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
@@ -236,10 +271,14 @@ class Pages:
         self._count = before
         self._rows = 0
         self._group: str | None = None
+        self._names: dict[int, str] = {}
+        self._continued: tuple[bytes, int] = (b"", 0)
         self.groups: list[BookmarkTarget] = []
         self.starts = array("Q")
         self.numbers = array("L")
         self._most_lines = max(1, int((frame.row_space(frame.layout.top) - 2 * ROW_PADDING) / LEADING))
+        if frame.grouped:
+            self._most_lines = max(1, self._most_lines - _MOST_CONTINUED - 1)
         self._open = self._begin(top, True)
         self._open.title = title
 
@@ -251,15 +290,60 @@ class Pages:
         cells = [one.cells for one in laid]
         if int(lines.max(initial=1)) > self._most_lines:
             cells, lines, begins = self._divided(cells, lines, begins)
+        if batch.headings is not None:
+            self._add_groups(batch.headings, cells, lines, begins)
+            return
         ends = np.cumsum(_heights(lines))
         chunks = list(self._chunks(ends))
-        drawn = [self._drawn(n, panel, cells, lines, chunks) for n, panel in enumerate(frame.layout.panels)]
+        drawn = [
+            self._drawn(panel, cells, lines, self._marks(n, len(panel.columns), len(lines), chunks))
+            for n, panel in enumerate(frame.layout.panels)
+        ]
         places = np.flatnonzero(begins)
         shown = lines.astype(np.uint8).tobytes()  # no page holds more
         for chunk, *pieces in zip(chunks, *(_cut(rows, chunks) for rows in drawn), strict=True):
             if places.size:
                 self._bookmark(places[slice(*places.searchsorted((chunk.start, chunk.end)))].tolist(), chunk, ends)
             self._place(chunk, pieces, shown[chunk.start : chunk.end])
+
+    def _add_groups(
+        self, headings: Headings, cells: Sequence[pa.BinaryArray], lines: np.ndarray, begins: np.ndarray
+    ) -> None:
+        """Add rows with the headings of the groups that begin."""
+        panels = self._frame.layout.panels
+        pieces = heading_pieces(headings, max(1, self._most_lines // 2), self._setter)
+        strip = _Strip.of(lines, pieces, np.flatnonzero(begins)[pieces.headings])
+        ends = np.cumsum(_heights(strip.lines))
+        repeated = list(
+            zip(
+                headings.continued.cells.to_pylist(),
+                _most([headings.continued], len(headings.rows)).tolist(),
+                strict=True,
+            )
+        )
+        chunks = list(self._group_chunks(ends, strip.kinds, [self._continued, *repeated]))
+        drawn: list[pa.BinaryArray] = []
+        for n, panel in enumerate(panels):
+            marks = self._group_marks(n, len(panel.columns), strip.kinds, chunks)
+            of_rows = marks if marks is None else marks[strip.kinds == ROW]
+            of_headings = marks if marks is None else marks[strip.kinds != ROW]
+            rows = self._drawn(panel, cells, lines, of_rows)
+            above = _drawn_headings(pieces, of_headings, first=not n)
+            drawn.append(pa.concat_arrays([rows, above]).take(pa.array(strip.order)))
+        shown, kinds = strip.lines.astype(np.uint8).tobytes(), strip.kinds.astype(np.uint8).tobytes()
+        begun = np.flatnonzero(strip.kinds == HEADING)
+        for chunk, *parts in zip(chunks, *(_cut(rows, chunks) for rows in drawn), strict=True):
+            page = self._open
+            if chunk.continued[1]:
+                page.continued = chunk.continued
+                page.used = float(_heights(np.array(chunk.continued[1])))
+            first, last = begun.searchsorted((chunk.start, chunk.end)).tolist()
+            for place in range(first, min(last, first + _MOST_BOOKMARKS - len(self.groups))):
+                self._add_bookmark(headings.names[place], int(begun[place]), chunk, ends)
+            page.kinds += kinds[chunk.start : chunk.end]
+            self._place(chunk, parts, shown[chunk.start : chunk.end])
+        if repeated:
+            self._continued = repeated[-1]
 
     def finish(self) -> int:
         """Finish the last page and return the number of pages."""
@@ -283,6 +367,34 @@ class Pages:
             yield _Chunk(start, end, row, above, below - above, end < count)
             start, row, room, above = end, 0, full, below
 
+    def _group_chunks(
+        self, ends: np.ndarray, kinds: np.ndarray, titles: Sequence[tuple[bytes, int]]
+    ) -> Generator[_Chunk]:
+        """Yield chunks of rows and headings. No heading is the last on its page, and a page that begins within a group
+        has the title of the group at its top.
+
+        Args:
+            titles: the titles to repeat: that of the group before the batch, and that of each group that begins in it.
+        """
+        page = self._open
+        start, above, used, room, empty = 0, 0.0, page.used, page.room, not page.lines
+        rows, headings = page.kinds.count(ROW), len(page.kinds) - page.kinds.count(ROW)
+        full, count = self._frame.row_space(self._frame.layout.top), len(ends)
+        begun = np.cumsum(kinds == HEADING)
+        while start < count:
+            continued = (b"", 0)
+            if empty and kinds[start] != HEADING:
+                continued = titles[int(begun[start])]
+                used = float(_heights(np.array(continued[1])))
+            fitting = end = int(ends.searchsorted(above + room - used + 1e-6, side="right"))
+            while start < end < count and kinds[end - 1] != ROW:
+                end -= 1
+            if end == start and empty:
+                end = fitting
+            below = float(ends[end - 1]) if end else 0.0
+            yield _Chunk(start, end, rows, above, below - above, end < count, headings, continued)
+            start, above, used, room, empty, rows, headings = end, below, 0.0, full, True, 0, 0
+
     def _place(self, chunk: _Chunk, pieces: Sequence[memoryview], lines: bytes) -> None:
         page = self._open
         if not page.lines and lines:
@@ -302,15 +414,20 @@ class Pages:
             self._out(Page(None, False, page.top, 0, b"", b"", page.title))
             self._count += 1
         else:
-            size = frame.layout.size
+            size, inner = frame.layout.size, frame.layout.inner_width
             start = page.top - frame.header_height
-            stripes = _stripes(page.lines, start, size, frame.layout.inner_width)
+            if page.kinds:
+                repeated = _drawn_continued(page.continued, start, size, inner)
+                start -= float(_heights(np.array(page.continued[1]))) * size if page.continued[1] else 0.0
+                stripes = join_tokens(repeated, _group_bars(page.lines, page.kinds, start, size, inner))
+            else:
+                stripes = _stripes(page.lines, start, size, inner)
             before = _before_rows(start, size)
             for panel, parts in enumerate(page.parts):
                 # only the first panel's first page shares its paper with the title block
                 title = page.title if not panel else b""
                 body = b"".join((before, *parts, b"ET\n"))
-                self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title))
+                self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title, page.kinds))
             self._count += len(page.parts)
         self._open = self._begin(frame.layout.top, page.first and not page.rows)
 
@@ -324,6 +441,8 @@ class Pages:
         """
         names, count = batch.groups, batch.count
         begins = np.zeros(count, bool)
+        if batch.headings is not None:
+            begins[batch.headings.rows] = True
         if names is None or not count:
             return begins
         begins[0] = names[0].as_py() != self._group
@@ -335,9 +454,12 @@ class Pages:
     def _bookmark(self, rows: Sequence[int], chunk: _Chunk, ends: np.ndarray) -> None:
         """Add bookmarks to `groups` for the groups that begin on the open page."""
         for row in rows[: _MOST_BOOKMARKS - len(self.groups)]:
-            down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
-            top = self._open.top - self._frame.header_height - down * self._frame.layout.size
-            self.groups.append(BookmarkTarget(self._names[row] or _NO_GROUP, self._count, top))
+            self._add_bookmark(self._names[row] or _NO_GROUP, row, chunk, ends)
+
+    def _add_bookmark(self, name: str, row: int, chunk: _Chunk, ends: np.ndarray) -> None:
+        down = self._open.used - chunk.above + (float(ends[row - 1]) if row else 0.0)
+        top = self._open.top - self._frame.header_height - down * self._frame.layout.size
+        self.groups.append(BookmarkTarget(name, self._count, top))
 
     # --- what rows draw
 
@@ -378,12 +500,15 @@ class Pages:
         return pa.array(divided, pa.binary())
 
     def _drawn(
-        self, panel_number: int, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, chunks: list[_Chunk]
+        self, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, marks: np.ndarray | None
     ) -> pa.BinaryArray:
-        """Return the operators of each row. They move from the start of its first text to that of the next row."""
+        """Return the operators of each row. They move from the start of its first text to that of the next row.
+
+        Args:
+            marks: the marked-content id of the first cell of each row; None if the document is not tagged.
+        """
         steps = panel.column_steps()
         parts: list[pa.BinaryArray | pa.BinaryScalar] = []
-        marks = self._marks(panel_number, len(panel.columns), len(lines), chunks)
         close = b")Tj" if marks is None else b")Tj EMC"
         for place, column in enumerate(panel.columns):
             move = join_tokens(close, operation(b"Td", steps[place - 1], 0)) if place else b""
@@ -406,12 +531,129 @@ class Pages:
             return None
         marks = np.empty(count, np.int64)
         first, title = self._open.first, bool(self._open.title) and not panel
+        header = self._frame.headers[panel].mark_count
         for chunk in chunks:
-            before = columns * (first + chunk.row) + self._frame.title_marks * title
+            before = columns * chunk.row + header * first + self._frame.title_marks * title
             marks[chunk.start : chunk.end] = before + columns * np.arange(chunk.end - chunk.start)
             first = first and chunk.end == chunk.start and not chunk.row
             title = False
         return marks
+
+    def _group_marks(self, panel: int, columns: int, kinds: np.ndarray, chunks: Sequence[_Chunk]) -> np.ndarray | None:
+        """Return the first marked-content id of each row and heading; None if the document is not tagged."""
+        if self._frame.title_marks is None:
+            return None
+        of_heading = self._frame.heading_marks[panel]
+        numbers = np.where(kinds == ROW, columns, of_heading)
+        marks = np.cumsum(numbers) - numbers
+        first, title = self._open.first, bool(self._open.title) and not panel
+        header = self._frame.headers[panel].mark_count
+        for chunk in chunks:
+            before = (
+                columns * chunk.row + of_heading * chunk.headings + header * first + self._frame.title_marks * title
+            )
+            if chunk.end > chunk.start:
+                marks[chunk.start : chunk.end] += before - int(marks[chunk.start])
+            first = first and chunk.end == chunk.start and not chunk.row + chunk.headings
+            title = False
+        return marks
+
+
+@dataclass(frozen=True, slots=True)
+class _Strip:
+    """Rows and headings in the order in which they are printed.
+
+    Attributes:
+        order: the index of each, where the pieces of headings are counted after all rows.
+        kinds: the kind of each.
+        lines: the number of lines of each.
+    """
+
+    order: np.ndarray
+    kinds: np.ndarray
+    lines: np.ndarray
+
+    @staticmethod
+    def of(lines: np.ndarray, pieces: HeadingPieces, rows: np.ndarray) -> _Strip:
+        """Return the strip of rows and headings.
+
+        Example: three rows and a heading above the third have the order 0, 1, 3, 2.
+
+        Args:
+            lines: the number of lines of each row.
+            pieces: the pieces of the headings.
+            rows: the row below each piece.
+        """
+        order = np.argsort(np.concatenate((2 * np.arange(len(lines)) + 1, 2 * rows)), kind="stable")
+        kinds = np.concatenate((np.full(len(lines), ROW), np.where(pieces.first, HEADING, REST_OF_HEADING)))
+        return _Strip(order, kinds[order], np.concatenate((lines, pieces.lines))[order])
+
+
+def _drawn_headings(pieces: HeadingPieces, marks: np.ndarray | None, first: bool) -> pa.BinaryArray:
+    """Return the operators of each piece of a heading, which move on as those of a row do.
+
+    Args:
+        marks: the marked-content id of each; None if the document is not tagged.
+        first: whether it is the first panel, which has more than the title.
+    """
+    bold, regular = operation(b"Tf", BOLD, 1), operation(b"Tf", REGULAR, 1)
+    close = b")Tj" if marks is None else b")Tj EMC"
+    down = np.where(pieces.fact_lines > 0, pieces.title_lines, 0) if first else np.zeros(len(pieces.headings), np.int64)
+    moves = {lines: join_tokens(close, operation(b"Td", 0, -lines * LEADING), regular) for lines in set(down.tolist())}
+    heights = _heights(pieces.lines)
+    places = list(zip(down.tolist(), heights.tolist(), strict=True))
+    ends = {
+        (lines, height): join_tokens(
+            close, b"" if first else regular, operation(b"Td", 0, lines * LEADING - height), b"\n"
+        )
+        for lines, height in set(places)
+    }
+    parts: list[pa.BinaryArray | pa.BinaryScalar] = [_scalar(bold), _opened(marks), pieces.titles]
+    if first:
+        between = pa.array([moves[lines] for lines in down.tolist()], pa.binary())
+        parts += [between, _opened(None if marks is None else marks + 1), pieces.facts]
+    parts.append(pa.array([ends[place] for place in places], pa.binary()))
+    return compute.binary_join_element_wise(*parts, b"")
+
+
+def _opened(marks: np.ndarray | None) -> pa.BinaryArray | pa.BinaryScalar:
+    """Return the operators that begin the marked content of each heading, and its string."""
+    if marks is None:
+        return _scalar(b"(")
+    return pa.array([b"/TH<</MCID %d>>BDC(" % mark for mark in marks.tolist()], pa.binary())
+
+
+def _drawn_continued(continued: tuple[bytes, int], start: float, size: float, inner: float) -> bytes:
+    """Return operators that draw the repeated title of a group, whose upper edge is at the height `start`."""
+    cell, lines = continued
+    if not lines:
+        return b""
+    at = (MARGIN + COLUMN_GAP / 2 * size, start - BASELINE * size)
+    font, place = operation(b"Tf", BOLD, 1), operation(b"Tm", size, 0, 0, size, *at)
+    bar = _bar(0, 0, lines, start, size, inner)
+    return join_tokens(MIDDLE, bar, b"f", BLACK, b"BT", font, place, operation(b"TL", LEADING), b"(", cell, b")Tj ET\n")
+
+
+def _group_bars(lines: bytes, kinds: bytes, start: float, size: float, inner: float) -> bytes:
+    """Return operators that draw a bar behind each heading and behind every second row of a group."""
+    before = striped = 0
+    headings: list[bytes] = []
+    stripes: list[bytes] = []
+    for row, (own, kind) in enumerate(zip(lines, kinds, strict=True)):
+        if kind != ROW:
+            headings.append(_bar(row, before, own, start, size, inner))
+            striped = 0
+        else:
+            if striped:
+                stripes.append(_bar(row, before, own, start, size, inner))
+            striped = not striped
+        before += own
+    drawn = [
+        join_tokens(grey, b" ".join(bars), b"f", BLACK, b"\n")
+        for grey, bars in ((MIDDLE, headings), (LIGHT, stripes))
+        if bars
+    ]
+    return join_tokens(*drawn)
 
 
 def _heights(lines: np.ndarray) -> np.ndarray:

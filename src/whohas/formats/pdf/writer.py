@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -16,16 +18,37 @@ import pyarrow as pa
 from whohas.engine.statement import ResultColumn
 from whohas.formats import fonts
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.display import display_texts
-from whohas.formats.pdf.document import Document, grey_profile, text_string
-from whohas.formats.pdf.layout import LEADING, MARGIN, ColumnWidths, PageLayout, choose_layout
+from whohas.formats.display import compute, display_texts
+from whohas.formats.pdf.document import Document, colour_profile, grey_profile, text_string
+from whohas.formats.pdf.groups import HeadingTypesetter, heading_places
+from whohas.formats.pdf.layout import (
+    LEADING,
+    MARGIN,
+    ColumnWidths,
+    PageLayout,
+    choose_layout,
+    choose_readable_layout,
+)
 from whohas.formats.pdf.metadata import info_dictionary, xmp_packet
 from whohas.formats.pdf.operators import join_tokens, number
 from whohas.formats.pdf.pages import BookmarkTarget, Frame, Page, PageBatch, Pages, typeset_batches
-from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, write_structure
-from whohas.formats.pdf.title import FOOTER_SIZE, Header, TitleLine, draw_page_number, footer, header_row, title_block
+from whohas.formats.pdf.shaping import BREAKS
+from whohas.formats.pdf.structure import MAX_TAGGED_CELLS, MarkedContent, TitleMark, write_structure
+from whohas.formats.pdf.summary import ACCENT_SPACE, summary_lines
+from whohas.formats.pdf.title import (
+    FOOTER_SIZE,
+    Header,
+    TitleLine,
+    draw_page_number,
+    footer,
+    header_row,
+    panel_titles,
+    space,
+    title_block,
+)
 from whohas.formats.pdf.typeface import Typeface
 from whohas.formats.pdf.typesetter import Typesetter
+from whohas.formats.readable import ColumnChoice, choose_columns
 
 _CELLS, _BYTES = 3 << 16, 1 << 25
 """Approximate maximum number of cells, and of bytes, of a batch."""
@@ -33,51 +56,122 @@ _SAMPLE, _PLACES = 20_000, 5
 """Number of rows from which column widths are estimated, and number of places of the report where they are read."""
 _LONGEST_PART = 25.0
 """Maximum width, in ems, that a column is given so that a part of its header is not broken."""
+_LONGEST_WORD = 9.0
+"""Maximum width, in ems, that a column of a readable report is given so that a word of its cells is not broken."""
+_WORD_ENDS = f"[{re.escape(''.join(sorted(BREAKS)))}]"
+_WORD_END_WIDTH = 0.92
+"""Width of the widest character after which a line may be broken, in ems."""
 _NODE = 256
 """Number of pages of a node of the page tree."""
 _AT_ONCE = 256
 """Number of pages that are passed to the compressing thread at once."""
 _BOOKMARKS = 100
 """Approximate maximum number of bookmarks of a report without groups."""
+_SUMMARY_GAP = 6.0
+"""Gap below the summary, in points."""
+_LEAST_ROOM = 90.0
+"""Height of the first page below which the rows of a readable report begin on the next one, in points."""
 _TOTAL = 28.0
 """Width reserved for the total number of pages in the footer, in points."""
 
 
 def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the rows of an extract to a PDF file."""
-    columns = extract.rows.columns
+    readable = options.detail == "readable"
+    if readable and extract.rows.name:
+        about = replace(about, title=f"{about.title}: {extract.rows.name}")
+    choice = choose_columns(extract, options)
+    above = heading_places(choice, extract.rows.group) if readable else ()
+    shown = tuple(place for place in choice.shown if place not in above)
+    places = shown if readable else None
+    columns = _headed(choice, shown)
     regular = Typesetter(Typeface("R", fonts.REGULAR), LEADING)
     bold = Typesetter(Typeface("B", fonts.BOLD), LEADING)
-    layout = choose_layout(columns, _measures(extract, regular, bold, options.zone), options.page)
-    headers = [header_row(columns, panel, layout, bold.shaper) for panel in layout.panels]
+    choose = choose_readable_layout if readable else choose_layout
+    measures = _measures(extract, columns, places, regular, bold, options.zone, readable)
+    layout = choose(columns, measures, options.page)
+    panel_names = panel_titles(columns, layout.panels) if readable else ["" for _ in layout.panels]
+    headers = [
+        header_row(columns, panel, layout, bold.shaper, title)
+        for panel, title in zip(layout.panels, panel_names, strict=True)
+    ]
+    if readable:  # rows begin at the same height in all panels, so that a lower bar would leave a gap
+        lines_of_bar = max(len(cell) for header in headers for cell in header.cells)
+        headers = [replace(header, lines=lines_of_bar) for header in headers]
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
     tagged = cells <= MAX_TAGGED_CELLS
-    lines = title_block(about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper)
+    lines = title_block(
+        about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper, choice.left_out
+    )
+    if readable and extract.summary is not None and extract.count:
+        lines += [*summary_lines(extract.summary, layout, bold.shaper, regular.shaper), space(_SUMMARY_GAP)]
     titles = list(_titles(lines, layout, tagged))
+    # Pages side by side have their rows at the same height: beside the title block, they would be half empty.
+    if readable and extract.count and (len(layout.panels) > 1 or titles[-1].bottom - layout.bottom < _LEAST_ROOM):
+        titles.append(_Title([], layout, tagged))
     with path.open("wb", buffering=1 << 20) as file:
-        book = _PdfWriter(Document(file), layout, headers, [title.roles for title in titles], tagged, about, regular)
+        book = _PdfWriter(
+            Document(file), layout, headers, [title.marks for title in titles], tagged, about, regular, readable
+        )
         with _aside(book.add) as out:
             for title in titles[:-1]:
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
             last = titles[-1]
             group = next((n for n, column in enumerate(columns) if column.name == extract.rows.group), None)
-            frame = Frame(columns, group, layout, headers, options.zone, len(last.roles) if tagged else None)
+            frame = Frame(
+                columns, group, layout, headers, options.zone, len(last.marks) if tagged else None, bool(above)
+            )
+            headings = None
+            if above:
+                identity = [column.name for column in extract.rows.columns].index(extract.rows.group)
+                headings = HeadingTypesetter(
+                    _headed(choice, above),
+                    range(len(shown), len(shown) + len(above)),
+                    len(shown) + len(above),
+                    options.zone,
+                    frame.heading_room,
+                    bold,
+                    regular,
+                )
+                places = (*shown, *above, identity)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
-            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True)
-            for batch in _ahead(typeset_batches(batches, frame, regular)):
+            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
+            for batch in _ahead(typeset_batches(batches, frame, regular, headings)):
                 pages.add(batch)
                 done += batch.count
                 extract.on_rows(done)
             pages.finish()
-        book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face))
+        heading_marks = frame.heading_marks if above else ()
+        book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face), heading_marks)
     return ()
 
 
-def _measures(extract: Extract, regular: Typesetter, bold: Typesetter, zone: str) -> list[ColumnWidths]:
-    columns = extract.rows.columns
-    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE))
-    return [_measure(column, n, samples, regular, bold, zone) for n, column in enumerate(columns)]
+def _headed(choice: ColumnChoice, places: Sequence[int]) -> list[ResultColumn]:
+    """Return columns that are named by their headings."""
+    return [
+        replace(choice.columns[place], name=heading)
+        for place, heading in zip(places, choice.headings_of(places), strict=True)
+    ]
+
+
+def _measures(
+    extract: Extract,
+    columns: Sequence[ResultColumn],
+    places: Sequence[int] | None,
+    regular: Typesetter,
+    bold: Typesetter,
+    zone: str,
+    words: bool,
+) -> list[ColumnWidths]:
+    """Return the measured widths of the columns.
+
+    Args:
+        places: the columns in the extract; None for all.
+        words: whether the words of cells are measured too.
+    """
+    samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE, places=places))
+    return [_measure(column, n, samples, regular, bold, zone, words) for n, column in enumerate(columns)]
 
 
 def _measure(
@@ -87,29 +181,40 @@ def _measure(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
+    words: bool,
 ) -> ColumnWidths:
-    cells = [regular.widths(display_texts(batch.column(place), column.type, zone)) for batch in samples]
+    texts = [display_texts(batch.column(place), column.type, zone) for batch in samples]
+    cells = [regular.widths(some) for some in texts]
     return ColumnWidths(
         header=bold.shaper.width(column.name) / 1000,
         longest_part=min(_LONGEST_PART, bold.shaper.widest_part(column.name) / 1000),
         # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
+        longest_word=_longest_word(texts[0], regular) if words and texts else 0.0,
     )
+
+
+def _longest_word(texts: pa.StringArray, regular: Typesetter) -> float:
+    """Return the width of the longest word, at most `_LONGEST_WORD`, in ems."""
+    words = compute.list_flatten(compute.split_pattern_regex(texts, _WORD_ENDS)).unique()
+    return min(_LONGEST_WORD, float(regular.widths(words).max(initial=0)) / 1000 + _WORD_END_WIDTH)
 
 
 class _Title:
     """The part of the title block that is on one page."""
 
     def __init__(self, lines: Sequence[TitleLine], layout: PageLayout, tagged: bool) -> None:
-        self.roles: list[str] = []
+        self.marks: list[TitleMark] = []
         self.bottom = layout.top
         drawn: list[bytes] = []
         for line in lines:
             one = line.draw(self.bottom)
             if one and tagged:
-                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.roles))
+                mark = b"/%b<</MCID %d>>BDC " % (line.role.encode() or b"P", len(self.marks))
                 one = join_tokens(mark, one, b"EMC\n")
-                self.roles.append(line.role)
+                left, low, right, high = line.box
+                box = (left, self.bottom + low, right, self.bottom + high)
+                self.marks.append(TitleMark(line.role, line.alt, box))
             drawn.append(one)
             self.bottom -= line.height
         self.drawn = b"".join(drawn)
@@ -203,17 +308,19 @@ class _PdfWriter:
         document: Document,
         layout: PageLayout,
         headers: Sequence[Header],
-        roles: Sequence[Sequence[str]],
+        title_marks: Sequence[Sequence[TitleMark]],
         tagged: bool,
         about: ReportMetadata,
         regular: Typesetter,
+        accent: bool,
     ) -> None:
         self._document = document
+        self._accent = accent
         self._about = about
         self._left = footer(about, layout, regular.shaper)
         self._layout = layout
         self._headers = headers
-        self._roles = list(roles)
+        self._title_marks = list(title_marks)
         self._tagged = tagged
         self._root = document.reserve_numbers()
         self._catalogue = document.reserve_numbers()
@@ -246,8 +353,9 @@ class _PdfWriter:
             self._nodes[-1], self._resources, refs, more,
         ))  # fmt: skip
         if self._tagged:
-            lines = self._roles.pop(0) if page.title else ()
-            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows))
+            lines = self._title_marks.pop(0) if page.title else ()
+            caption = page.first and bool(self._headers[page.panel or 0].title)
+            self._marked.append(MarkedContent(lines, page.panel or 0, page.first, page.rows, caption, page.kinds))
 
     def _drawn(self, page: Page, place: int) -> bytes:
         return join_tokens(
@@ -261,9 +369,9 @@ class _PdfWriter:
         shown = self._headers[page.panel]
         if not page.first:
             return join_tokens(b"/Artifact BMC", b"/H%d Do" % page.panel, b"EMC\n")
-        count = len(shown.cells)
-        first = len(self._roles[0]) if page.title and self._roles else 0
-        marks = [b"/TH<</MCID %d>>BDC" % (first + n) if self._tagged else b"" for n in range(count)]
+        first = len(self._title_marks[0]) if page.title and self._title_marks else 0
+        roles = [b"Caption"] * bool(shown.title) + [b"TH"] * len(shown.cells)
+        marks = [b"/%b<</MCID %d>>BDC" % (role, first + n) if self._tagged else b"" for n, role in enumerate(roles)]
         return join_tokens(
             b"/Artifact BMC ", shown.draw_background(page.top), b"EMC\n", shown.draw_cells(page.top, marks)
         )
@@ -275,8 +383,14 @@ class _PdfWriter:
 
     # --- everything else
 
-    def close(self, bookmarks: Sequence[BookmarkTarget], faces: Sequence[Typeface]) -> None:
-        """Write the objects that all pages share and finish the file."""
+    def close(
+        self, bookmarks: Sequence[BookmarkTarget], faces: Sequence[Typeface], heading_marks: Sequence[int]
+    ) -> None:
+        """Write the objects that all pages share and finish the file.
+
+        Args:
+            heading_marks: number of MCIDs of the heading of a group in each panel; empty if groups have no headings.
+        """
         document = self._document
         fonts_of = b"".join(b"/%b %d 0 R" % (face.name.encode(), _font(document, face)) for face in faces)
         forms = [
@@ -285,12 +399,15 @@ class _PdfWriter:
             *((b"H%d" % n, self._repeated(shown), True) for n, shown in enumerate(self._headers)),
         ]
         named = b"".join(b"/%b %d 0 R" % (name, self._form(drawn, packed, fonts_of)) for name, drawn, packed in forms)
-        document.write_compressed_object(self._resources, b"<</Font<<%b>>/XObject<<%b>>>>" % (fonts_of, named))
+        spaces = self._colour_spaces() if self._accent else b""
+        document.write_compressed_object(
+            self._resources, b"<</Font<<%b>>/XObject<<%b>>%b>>" % (fonts_of, named, spaces)
+        )
         self._tree()
         facts = self._outline(bookmarks)
         if self._tagged:
             columns = [len(panel.columns) for panel in self._layout.panels]
-            root = write_structure(document, self._pages, self._marked, columns)
+            root = write_structure(document, self._pages, self._marked, columns, heading_marks)
             facts += b"/StructTreeRoot %d 0 R/MarkInfo<</Marked true>>" % root
         metadata, profile, intent, info = (document.reserve_numbers() for _ in range(4))
         document.write_stream(
@@ -331,12 +448,18 @@ class _PdfWriter:
         self._document.write_stream(form, drawn, facts, packed)
         return form
 
+    def _colour_spaces(self) -> bytes:
+        """Write the profile of the accent colour, and return the entry of the resources that names it."""
+        profile = self._document.reserve_numbers()
+        self._document.write_stream(profile, colour_profile(), b"/N 3")
+        return b"/ColorSpace<<%b[/ICCBased %d 0 R]>>" % (ACCENT_SPACE, profile)
+
     def _total(self) -> bytes:
         return draw_page_number(f"{len(self._pages):,}", self._numbered)
 
     def _repeated(self, shown: Header) -> bytes:
         top = self._layout.top
-        return join_tokens(shown.draw_background(top), shown.draw_cells(top, [b""] * len(shown.cells)))
+        return join_tokens(shown.draw_background(top), shown.draw_cells(top, [b""] * shown.mark_count))
 
     def _outline(self, bookmarks: Sequence[BookmarkTarget]) -> bytes:
         if not bookmarks:
