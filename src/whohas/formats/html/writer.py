@@ -19,7 +19,7 @@ from markupsafe import Markup, escape
 
 from whohas.engine.statement import ResultColumn
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.display import display_texts
+from whohas.formats.display import display_texts, encodable
 from whohas.formats.metadata import metadata_lines
 from whohas.plurals import pluralize
 
@@ -107,8 +107,7 @@ def _values(extract: Extract, zone: str) -> Iterator[tuple[str, ...]]:
 
 def _text(text: str) -> Markup:
     """Return a text as HTML. A lone surrogate, which JSON can contain and UTF-8 cannot, is written as `\\ud800`."""
-    encodable = text if text.isascii() else text.encode(errors="backslashreplace").decode()
-    escaped = escape(encodable)
+    escaped = escape(encodable(text))
     if "\r" in text or "\0" in text:
         return Markup(escaped.replace("\r", Markup("&#13;")).replace("\0", _NUL))  # noqa: S704 - escaped above
     return escaped

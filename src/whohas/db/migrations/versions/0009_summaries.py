@@ -10,4 +10,6 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    op.add_column("run_plan", sa.Column("summary", sa.JSON, comment="of each part, once it was computed; see `RowsSummary`"))
+    op.add_column(
+        "run_plan", sa.Column("summary", sa.JSON, comment="of each part, once it was computed; see `RowsSummary`")
+    )
