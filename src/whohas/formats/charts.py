@@ -2,7 +2,7 @@
 
 A chart has a line of text and a bar for each category. Sizes are in pixels and widths in percent, so that the text has
 the same size at every width of the page. Colours are custom properties of `chart_style`, which the page has in its
-style sheet; a series also has a pattern of its own, so that nothing depends on colour alone. A chart needs neither
+style sheet; each series also has a pattern, so that nothing depends on colour alone. A chart needs neither
 script nor inline style.
 """
 
@@ -18,7 +18,7 @@ from whohas.formats.breakdowns import describe_breakdown, series_label
 from whohas.formats.markup import plain_text
 
 MAX_SERIES: Final = 6
-"""The number of series with a colour of their own; further ones repeat them in turn."""
+"""The number of colours and patterns of series; further series repeat them in turn."""
 
 _ROW, _TEXT, _BAR = 40, 15, 12
 """Height of a category, position of its text and height of its bar, in pixels."""
@@ -43,7 +43,7 @@ _TURNED: Final = (2, 5)
 def chart_style() -> str:
     """Return the style sheet of charts, with colours for light and dark pages and for paper.
 
-    A page may set the custom properties otherwise, such as to the colours of its own theme.
+    A page may set the custom properties otherwise, such as to the colours of its theme.
     """
     return Path(__file__).with_name("charts.css").read_text(encoding="utf-8")
 

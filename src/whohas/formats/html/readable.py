@@ -78,7 +78,7 @@ def table_layout(choice: ColumnChoice, group: str) -> TableLayout:
 
 
 def readable_content(extract: Extract, layout: TableLayout, shown: int, zone: str) -> dict[str, Any]:
-    """Return what the template of a readable page needs besides the facts on the run.
+    """Return what the template of a readable page needs in addition to the facts on the run.
 
     Args:
         extract: the rows and their summary.

@@ -33,7 +33,7 @@ class Sheet:
         name: name that is shown on its tab.
         cell_range: range of all its rows, with the header: `A1:N100`.
         widths: widths of its columns, in characters.
-        filtered: whether the header has filter buttons of its own; a table has its own ones instead.
+        filtered: whether the header has the filter buttons of the sheet; a table has those of the table instead.
         page: paper size for printing.
         headed: whether the first row is a header, which is frozen and repeated on each printed page.
         one_page: whether it is printed on one page in portrait.

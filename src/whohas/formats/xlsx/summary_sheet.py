@@ -1,4 +1,4 @@
-"""The first sheet of a readable workbook: what the report is, key figures, and breakdowns beside their charts."""
+"""The first sheet of a readable workbook: what the report is, key figures, and breakdowns next to their charts."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class _SheetWriter:
             self._write(cells)
 
     def write_breakdown(self, breakdown: BreakdownValue) -> None:
-        """Write a breakdown as a table, and place its chart beside it."""
+        """Write a breakdown as a table, and place its chart next to it."""
         self._write_heading(breakdown.label)
         top = self.row
         several = len(breakdown.series) > 1
