@@ -21,7 +21,7 @@ def complete_style(columns: Sequence[ResultColumn]) -> str:
 
 
 def readable_style(columns: Sequence[ResultColumn]) -> str:
-    """Return the style sheet of a readable page: `page.css`, `readable.css`, the style of charts, and rules for its
+    """Return the style sheet of a readable page: `page.css`, that of readable pages and of charts, and rules for its
     columns and for paper."""
     rules = _column_rules(columns, ".rows tbody tr:not(.group)")
     return "\n".join([_sheet("page.css"), _sheet("readable.css"), chart_style(), *_paper(columns), *rules])

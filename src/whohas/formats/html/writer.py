@@ -1,6 +1,6 @@
 """Writer of the HTML page: a title block and a table of rows, streamed from the extract batch by batch.
 
-A readable page has a summary too, labels as headings, sections and groups; see `readable`.
+A readable page has a summary too, labels as headings, sections and groups; see `readable_page`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.html.readable import readable_content, table_layout
-from whohas.formats.html.rows import display_rows, first_rows, row_cells
+from whohas.formats.html.readable_page import readable_content, table_layout
 from whohas.formats.html.style import complete_style, readable_style, style_source
+from whohas.formats.html.table_rows import display_rows, first_rows, row_cells
 from whohas.formats.markup import html_text
 from whohas.formats.metadata import metadata_lines
 from whohas.formats.readable import choose_columns

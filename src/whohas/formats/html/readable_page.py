@@ -22,7 +22,7 @@ from whohas.engine.summary import BreakdownValue, FigureValue
 from whohas.formats.base import Extract
 from whohas.formats.breakdowns import further_note, series_label
 from whohas.formats.charts import chart_svg
-from whohas.formats.html.rows import first_rows, row_cells
+from whohas.formats.html.table_rows import first_rows, row_cells
 from whohas.formats.markup import html_text, plain_text
 from whohas.formats.readable import ColumnChoice
 
