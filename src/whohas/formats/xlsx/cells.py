@@ -45,7 +45,9 @@ class _Cells:
     text: bool = False
 
 
-def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: int, zone: str) -> memoryview:
+def rows_xml(
+    columns: Sequence[pa.Array], types: Sequence[ColumnType], first: int, zone: str, boolean: int = 0
+) -> memoryview:
     """Return the row elements of a batch, in UTF-8.
 
     Args:
@@ -53,12 +55,13 @@ def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: in
         types: the type of each column.
         first: number of the first row in the sheet, from 1.
         zone: the IANA time zone of times.
+        boolean: style of booleans, as an index into `cellXfs`.
     """
     count = len(columns[0])
     numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
     cells: list[pa.StringArray] = []
     for letters, column, type in zip(map(column_letters, range(len(columns))), columns, types, strict=True):
-        for kind in _cells(column, type, zone):
+        for kind in _cells(column, type, zone, boolean):
             begin, end = ('<is><t xml:space="preserve">', "</t></is></c>") if kind.text else ("<v>", "</v></c>")
             begin = f'"{kind.attributes}>{begin}'
             cells.append(_joined(f'<c r="{letters}', numbers, begin, kind.values, end))
@@ -132,12 +135,13 @@ def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.String
     return pc.binary_join_element_wise(*arrays, null_handling=nulls)
 
 
-def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
+def _cells(column: pa.Array, type: ColumnType, zone: str, boolean: int) -> Iterator[_Cells]:
     match type:
         case "text" | "texts":
             yield from _texts(column)
         case "boolean":
-            yield _Cells(' t="b"', pc.if_else(column, constant_text_column("1"), constant_text_column("0")))
+            style = f' s="{boolean}"' if boolean else ""
+            yield _Cells(f'{style} t="b"', pc.if_else(column, constant_text_column("1"), constant_text_column("0")))
         case "integer":
             integers = np.asarray(column.fill_null(0))
             fits = (integers > -_EXACT_INTEGERS) & (integers < _EXACT_INTEGERS)

@@ -21,6 +21,13 @@ _OFFICE_TYPE: Final = "application/vnd.openxmlformats-officedocument"
 EMU_PER_PIXEL: Final = 9_525
 """English metric units of a pixel at 96 dots per inch, the unit of sizes in a drawing."""
 
+_BAR_PIXELS: Final = 26
+_LINE_PIXELS, _LINE_LENGTH, _MOST_LINES = 14, 26, 4
+"""Height and length, in characters, of a line of a category's name, and the number of lines for which there is room."""
+_TITLE_PIXELS, _AXIS_PIXELS, _LEGEND_PIXELS = 36, 34, 30
+_NAMES, _BARS = 0.29, 0.63
+"""Shares of the width of a chart for the names of the categories and for the bars."""
+
 _PATTERNS: Final = (("", "1F5FA8"), ("wdUpDiag", "B35C00"), ("ltHorz", "57606A"), ("pct25", "7A3E9D"))
 """Pattern and colour of each series in turn, so that series differ without colour too; the first is solid."""
 _TEXT: Final = "1B1F24"
@@ -57,7 +64,6 @@ class BarChart:
         column: the index of the column of the sheet at which it begins.
         row: the index of the row at which it begins.
         width: its width, in pixels.
-        height: its height, in pixels.
     """
 
     title: str
@@ -68,7 +74,18 @@ class BarChart:
     column: int
     row: int
     width: int
-    height: int
+
+    @property
+    def height(self) -> int:
+        """Its height, in pixels."""
+        legend = _LEGEND_PIXELS if len(self.series) > 1 else 0
+        return _TITLE_PIXELS + self.bar_pixels * len(self.categories) + _AXIS_PIXELS + legend
+
+    @property
+    def bar_pixels(self) -> int:
+        """The height of a category, in pixels: enough for the lines of the longest name, up to `_MOST_LINES`."""
+        longest = max(map(len, self.categories), default=0)
+        return max(_BAR_PIXELS, _LINE_PIXELS * min(_MOST_LINES, -(-longest // _LINE_LENGTH)))
 
 
 def drawing_part(charts: Sequence[BarChart]) -> RelatedPart:
@@ -114,7 +131,8 @@ def chart_xml(chart: BarChart) -> str:
         '<c:date1904 val="0"/><c:roundedCorners val="0"/><c:chart>'
         f"<c:title><c:tx><c:rich><a:bodyPr/><a:p><a:pPr><a:defRPr {_size(1200, bold=True)}</a:defRPr></a:pPr>"
         f'<a:r><a:rPr lang="en-GB" {_size(1200, bold=True)}</a:rPr><a:t>{escape_attribute(chart.title)}</a:t></a:r>'
-        '</a:p></c:rich></c:tx><c:overlay val="0"/></c:title><c:autoTitleDeleted val="0"/><c:plotArea><c:layout/>'
+        '</a:p></c:rich></c:tx><c:overlay val="0"/></c:title><c:autoTitleDeleted val="0"/><c:plotArea>'
+        f"{_plot_layout(chart)}"
         f'<c:barChart><c:barDir val="bar"/><c:grouping val="{"stacked" if several else "clustered"}"/>'
         f'<c:varyColors val="0"/>{series}<c:gapWidth val="45"/>{_overlap(several)}'
         '<c:axId val="1001"/><c:axId val="1002"/></c:barChart>'
@@ -131,6 +149,16 @@ def chart_xml(chart: BarChart) -> str:
         f"{_legend() if several else ''}"
         '<c:plotVisOnly val="0"/><c:dispBlanksAs val="gap"/></c:chart>'
         f'<c:spPr><a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>{_line()}</c:spPr></c:chartSpace>\n'
+    )
+
+
+def _plot_layout(chart: BarChart) -> str:
+    """Return the place of the bars in the chart: the same for all, whatever the length of the categories' names."""
+    top, height = _TITLE_PIXELS / chart.height, chart.bar_pixels * len(chart.categories) / chart.height
+    return (
+        '<c:layout><c:manualLayout><c:layoutTarget val="inner"/><c:xMode val="edge"/><c:yMode val="edge"/>'
+        f'<c:x val="{_NAMES}"/><c:y val="{top:.4f}"/><c:w val="{_BARS}"/><c:h val="{height:.4f}"/>'
+        "</c:manualLayout></c:layout>"
     )
 
 

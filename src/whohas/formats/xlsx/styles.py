@@ -9,7 +9,7 @@ from whohas.formats.xlsx.namespaces import MAIN, XML
 HEADER, INTEGER, TIME, QUOTE_PREFIXED, WRAPPED = range(1, 6)
 """Styles of every workbook, as indexes into `cellXfs`."""
 
-TITLE, HEADING, TABLE_HEADER, NUMBER_HEADER, LABEL, COUNT, SHARE, WRAPPED_QUOTED = range(6, 14)
+TITLE, HEADING, TABLE_HEADER, NUMBER_HEADER, LABEL, COUNT, SHARE, WRAPPED_QUOTED, BOOLEAN = range(6, 15)
 """Further styles of a readable workbook."""
 
 
@@ -54,7 +54,11 @@ _BORDERS_2: Final = (
     '<border><left/><right/><top/><bottom style="thin"><color rgb="FF8B98A5"/></bottom><diagonal/></border>',
 )
 _FORMATS: Final = ('<numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/>',)
-_FORMATS_2: Final = ('<numFmt numFmtId="165" formatCode="0.0%"/>',)
+_FORMATS_2: Final = (
+    '<numFmt numFmtId="165" formatCode="0.0%"/>',
+    # LibreOffice shows booleans that stand next to each other as 1 and 0 without this format; Excel ignores it for them
+    '<numFmt numFmtId="166" formatCode="&quot;TRUE&quot;;&quot;TRUE&quot;;&quot;FALSE&quot;"/>',
+)
 _STYLES: Final = (
     '<xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>',
     '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>',
@@ -78,4 +82,5 @@ _STYLES_2: Final = (
     '<alignment vertical="top"/></xf>',
     '<xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0" quotePrefix="1" applyAlignment="1">'
     '<alignment vertical="top" wrapText="1"/></xf>',
+    '<xf numFmtId="166" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>',
 )

@@ -36,7 +36,8 @@ _CHART_COLUMNS: Final = 8
 _PIXELS_PER_COLUMN: Final = 7 * _CHART_WIDTH + 5
 _ROW_HEIGHT, _ROW_PIXELS = 15, 20
 """Height of a row in points and in pixels."""
-_BAR_PIXELS, _FRAME_PIXELS, _LEGEND_PIXELS = 26, 70, 30
+_MOST_LINES: Final = 27
+"""A row is 409 points high at most."""
 
 _QUOTED: Final = {0: QUOTE_PREFIXED, WRAPPED: WRAPPED_QUOTED}
 
@@ -140,7 +141,8 @@ class _SheetWriter:
         self._write([("Category", TABLE_HEADER), *((name, NUMBER_HEADER) for name in header)])
         for category in breakdown.rows:
             counts = [*category.numbers, *([category.total] if several else [])]
-            self._write([(category.name, WRAPPED), *((number, COUNT) for number in counts)])
+            lines = _lines(category.name, _LABEL_WIDTH)
+            self._write([(category.name, WRAPPED), *((number, COUNT) for number in counts)], _ROW_HEIGHT * lines)
         height = self._place_chart(breakdown, names, top)
         self.row = max(self.row, top + -(-height // _ROW_PIXELS))
 
@@ -170,9 +172,8 @@ class _SheetWriter:
         Spreadsheets do not adapt the height of rows to merged cells.
         """
         width = sum(self._widths[place:])
-        lines = sum(max(1, -(-len(line) // width)) for line in text.split("\n"))
         self.merged.append(f"{column_letters(place)}{self.row}:{column_letters(len(self._widths) - 1)}{self.row}")
-        self._write([*before, (text, WRAPPED)], height=_ROW_HEIGHT * min(lines, 27))
+        self._write([*before, (text, WRAPPED)], height=_ROW_HEIGHT * _lines(text, width))
 
     def _write(self, cells: Sequence[tuple[str | float, int]], height: int = 0) -> None:
         """Write the next row.
@@ -204,22 +205,26 @@ class _SheetWriter:
             )
             for place, name in enumerate(names, 1)
         )
-        bars = _BAR_PIXELS * len(breakdown.categories)
-        height = _FRAME_PIXELS + bars + (_LEGEND_PIXELS if len(names) > 1 else 0)
-        self.charts.append(
-            BarChart(
-                breakdown.label,
-                describe_breakdown(breakdown),
-                f"{_reference(0, first)}:{_absolute(0, last)}",
-                tuple(encodable(category.name) for category in breakdown.categories),
-                series,
-                len(self._widths) - _CHART_COLUMNS,
-                top - 1,
-                _CHART_COLUMNS * _PIXELS_PER_COLUMN,
-                height,
-            )
+        chart = BarChart(
+            breakdown.label,
+            describe_breakdown(breakdown),
+            f"{_reference(0, first)}:{_absolute(0, last)}",
+            tuple(encodable(category.name) for category in breakdown.categories),
+            series,
+            len(self._widths) - _CHART_COLUMNS,
+            top - 1,
+            _CHART_COLUMNS * _PIXELS_PER_COLUMN,
         )
-        return height
+        self.charts.append(chart)
+        return chart.height
+
+
+def _lines(text: str, width: int) -> int:
+    """Return the estimated number of lines of a text in a cell, at most as many as a row can have.
+
+    Not all spreadsheets adapt the height of rows when they open a workbook.
+    """
+    return min(sum(max(1, -(-len(line) // (width - 2))) for line in text.split("\n")), _MOST_LINES)
 
 
 def _reference(place: int, row: int) -> str:

@@ -29,7 +29,7 @@ from whohas.formats.xlsx.long_texts import CELL_LENGTH, LongTexts
 from whohas.formats.xlsx.parts import Sheet, fixed_parts, sheet_list_parts
 from whohas.formats.xlsx.related_parts import part_files
 from whohas.formats.xlsx.sheet_names import ABOUT, LONG_TEXTS, SUMMARY, SheetNames
-from whohas.formats.xlsx.styles import HEADER, TABLE_HEADER, WRAPPED
+from whohas.formats.xlsx.styles import BOOLEAN, HEADER, TABLE_HEADER, WRAPPED
 from whohas.formats.xlsx.tables import NAME_LENGTH, table_part
 from whohas.formats.zip import ZipArchive, open_zip
 from whohas.plurals import pluralize
@@ -170,6 +170,7 @@ def _write_rows(
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
     header = header_xml(layout.header, TABLE_HEADER if layout.choice else HEADER)
+    boolean = BOOLEAN if layout.choice else 0
     batches, done = _batches(extract), 0
     for sheet in sheets:
         with archive.entry(sheet.path) as place, place.open("wb") as file:
@@ -177,7 +178,7 @@ def _write_rows(
             row = 2
             while row <= ROWS and (batch := next(batches, None)) is not None:
                 values = long.shorten_columns(display_columns(batch, columns, options.zone), sheet.name, row)
-                file.write(rows_xml(values, types, row, options.zone))
+                file.write(rows_xml(values, types, row, options.zone, boolean))
                 row += len(batch)
                 done += len(batch)
                 extract.on_rows(done)
