@@ -276,6 +276,26 @@ def test_hidden_columns_take_no_room_on_paper(tmp_path: Path) -> None:
     assert book(rows, options=READABLE)["Accounts"].page_setup.fitToWidth == 1
 
 
+def test_booleans_have_a_format_with_words(tmp_path: Path) -> None:
+    """LibreOffice shows booleans that stand next to each other as 1 and 0 without it."""
+    rows = extract(tmp_path, [ResultColumn(name, "boolean") for name in "ab"], (True, False), (None, True))
+    sheet = book(rows, options=READABLE)["Accounts"]
+    assert [cell.value for row in sheet["A2:B3"] for cell in row] == [True, False, None, True]
+    assert {sheet[cell].number_format for cell in ("A2", "B2", "B3")} == {'"TRUE";"TRUE";"FALSE"'}
+
+
+def test_rows_and_charts_have_room_for_long_names(tmp_path: Path) -> None:
+    breakdown = replace(BY_VALUE, categories=(Category("word " * 20, (1,)), Category("b", (1,))), further=0)
+    path, _ = made(accounts(tmp_path, replace(SUMMARY, breakdowns=(breakdown, BY_STATE))), options=READABLE)
+    sheet = load_workbook(path)["Summary"]
+    rows = {cell.value: cell.row for cell in sheet["A"]}
+    assert sheet.row_dimensions[rows["word " * 20]].height == 3 * sheet.row_dimensions[rows["b"]].height
+    drawing = zipfile.ZipFile(path).read("xl/drawings/drawing1.xml").decode()
+    (long, _), heights = re.findall(r"<xdr:row>(\d+)</xdr:row>", drawing), re.findall(r' cy="(\d+)"/><xdr:gr', drawing)
+    room = sum((sheet.row_dimensions[row].height or 15) / 0.75 for row in range(int(long) + 1, rows[BY_STATE.label]))
+    assert room >= int(heights[0]) / 9_525
+
+
 def test_a_complete_workbook_has_neither_summary_nor_table(tmp_path: Path) -> None:
     path, _ = made(extract(tmp_path, [ResultColumn(type, type) for type in TYPES], summary=SUMMARY))  # type: ignore[arg-type]
     assert load_workbook(path).sheetnames == ["Accounts", "About"]

@@ -36,6 +36,8 @@ _CHART_COLUMNS: Final = 8
 _PIXELS_PER_COLUMN: Final = 7 * _CHART_WIDTH + 5
 _ROW_HEIGHT, _ROW_PIXELS = 15, 20
 """Height of a row in points and in pixels."""
+_HEADER_HEIGHT: Final = 18
+"""Height of the header of a table, in points."""
 _MOST_LINES: Final = 27
 """A row is 409 points high at most."""
 
@@ -124,7 +126,7 @@ class _SheetWriter:
         """Write the key figures as a table: number, share, and the number of which it is the share."""
         self._write_heading("Key figures")
         header = [("Figure", TABLE_HEADER), *((name, NUMBER_HEADER) for name in ("Number", "Share", "Of"))]
-        self._write(header)
+        self._write(header, height=_HEADER_HEIGHT)
         for figure in figures:
             cells: list[tuple[str | float, int]] = [(figure.label, WRAPPED), (figure.value, COUNT)]
             if figure.of:
@@ -138,13 +140,15 @@ class _SheetWriter:
         several = len(breakdown.series) > 1
         names = [series_label(name) for name in breakdown.series]
         header = [*names, *(["Total"] if several else [])]
-        self._write([("Category", TABLE_HEADER), *((name, NUMBER_HEADER) for name in header)])
+        self._write([("Category", TABLE_HEADER), *((name, NUMBER_HEADER) for name in header)], height=_HEADER_HEIGHT)
+        taken = _ROW_PIXELS
         for category in breakdown.rows:
             counts = [*category.numbers, *([category.total] if several else [])]
             lines = _lines(category.name, _LABEL_WIDTH)
             self._write([(category.name, WRAPPED), *((number, COUNT) for number in counts)], _ROW_HEIGHT * lines)
+            taken += _ROW_PIXELS * lines
         height = self._place_chart(breakdown, names, top)
-        self.row = max(self.row, top + -(-height // _ROW_PIXELS))
+        self.row += max(0, -(-(height - taken) // _ROW_PIXELS))
 
     def finish(self, page: PageSize) -> SummarySheet:
         """Return the sheet of what was written."""
