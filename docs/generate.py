@@ -17,6 +17,7 @@ from whohas.formats.html.writer import MAX_BYTES as PAGE_BYTES
 from whohas.formats.html.writer import MAX_ROWS as PAGE_ROWS
 from whohas.formats.registry import formats
 from whohas.formats.xlsx.long_texts import CELL_LENGTH
+from whohas.formats.xlsx.tables import NAME_LENGTH
 from whohas.formats.xlsx.writer import COLUMNS as SHEET_COLUMNS
 from whohas.formats.xlsx.writer import ROWS as SHEET_ROWS
 from whohas.reports.accounts import MAX_COLUMNS
@@ -189,6 +190,7 @@ def _formats() -> str:
         "columns": SHEET_COLUMNS,
         "accounts": MAX_COLUMNS,
         "page": PAGE_ROWS,
+        "header": NAME_LENGTH,
     }
     limits |= {"page_size": PAGE_BYTES >> 20}
     written = (HERE / "formats.in.md").read_text()

@@ -9,10 +9,15 @@ from pathlib import Path
 
 @dataclass
 class Page:
-    """The texts of a page; `tags` and `attributes` are the names of all there are."""
+    """The texts of a page; `tags` and `attributes` are the names of all there are.
+
+    `header` and `rows` are those of the table of rows, and `numbers` the rows of all other tables.
+    """
 
     header: list[str] = field(default_factory=list)
+    sections: list[str] = field(default_factory=list)
     rows: list[list[str]] = field(default_factory=list)
+    numbers: list[list[str]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     title: str = ""
     heading: str = ""
@@ -21,6 +26,9 @@ class Page:
     policy: str = ""
     tags: set[str] = field(default_factory=set)
     attributes: set[str] = field(default_factory=set)
+
+
+_INLINE = {"abbr", "b", "div", "span"}
 
 
 def read_page(path: Path) -> Page:
@@ -37,6 +45,8 @@ class _Parser(HTMLParser):
         self.page = Page()
         self._open: list[str] = []
         self._text = self._label = ""
+        self._table: list[list[str]] = []
+        self._section = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
@@ -47,9 +57,13 @@ class _Parser(HTMLParser):
         if tag == "meta":
             return
         self._open.append(tag)
+        if tag == "table":
+            self._table = self.page.numbers if named.get("class") == "numbers" else self.page.rows
         if tag == "tr" and "tbody" in self._open:
-            self.page.rows.append([])
-        if tag != "abbr":
+            self._table.append([])
+        if tag == "th":
+            self._section = named.get("scope") == "colgroup"
+        if tag not in _INLINE:
             self._text = ""
 
     def handle_data(self, data: str) -> None:
@@ -63,16 +77,16 @@ class _Parser(HTMLParser):
         page = self.page
         match tag:
             case "th" | "td" if "tbody" in self._open:
-                page.rows[-1].append(self._text)
-            case "th":
-                page.header.append(self._text)
+                self._table[-1].append(self._text)
+            case "th" if self._table is page.rows:
+                (page.sections if self._section else page.header).append(self._text)
             case "dt":
                 self._label = self._text
             case "dd":
                 page.facts[self._label] = self._text
             case "h1":
                 page.heading = self._text
-            case "title":
+            case "title" if "head" in self._open:
                 page.title = self._text
             case "caption":
                 page.caption = self._text

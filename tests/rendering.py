@@ -17,6 +17,7 @@ from content_streams import checked
 from whohas.engine.duckdb import DuckDBConnection, connect_duckdb
 from whohas.engine.sql import string_literal
 from whohas.engine.statement import ResultColumn
+from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSummary
 from whohas.execution.digest import FileDigest
 from whohas.formats.base import Extract, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.registry import find_format
@@ -42,6 +43,30 @@ TYPES = {
     "texts": pa.list_(pa.string()),
 }
 
+FIGURES = (
+    FigureValue("accounts", "Accounts", 1_200),
+    FigureValue("disabled", "Disabled accounts", 150, 1_200),
+    FigureValue("stale", "Enabled, unchanged for 180 days", 0, 0),
+)
+BY_STATE = BreakdownValue(
+    "accountsBySource",
+    "Accounts by source and state",
+    ("enabled", "disabled"),
+    (Category("Active Directory", (900, 100)), Category("=1+1 <b>&amp;\"'", (150, 50))),
+    0,
+    (0, 0),
+)
+BY_VALUE = BreakdownValue(
+    "byType",
+    "Accounts by type",
+    ("",),
+    tuple(Category(f"Type {n}", (100 - n,)) for n in range(10)),
+    7,
+    (12,),
+)
+SUMMARY = RowsSummary("", 1_200, FIGURES, (BY_STATE, BY_VALUE))
+"""Key figures with and without a share, a breakdown of several series with a hostile name, and a long one of one."""
+
 
 def extract(
     folder: Path,
@@ -50,13 +75,14 @@ def extract(
     name: str = "",
     group: str = "",
     on_rows: Callable[[int], None] = lambda _: None,
+    summary: RowsSummary | None = None,
 ) -> Extract:
     """Rows in a Parquet file, as a run of several formats extracts them."""
     arrays = [pa.array([row[n] for row in rows], TYPES[column.type]) for n, column in enumerate(columns)]
     path = folder / "rows.parquet"
     pq.write_table(pa.table(arrays, names=[f"c{n}" for n in range(len(columns))]), path, row_group_size=5000)
     sql = f"SELECT * FROM read_parquet({string_literal(str(path))})"
-    return Extract(path, RowsQuery(sql, tuple(columns), name, group), len(rows), on_rows)
+    return Extract(path, RowsQuery(sql, tuple(columns), name, group), len(rows), on_rows, summary)
 
 
 def file_of(rows: Extract, format: str, options: WriteOptions = WriteOptions(), about: ReportMetadata = ABOUT) -> Path:  # noqa: B008

@@ -88,7 +88,7 @@ def test_an_xlsx_is_made_later_of_the_same_rows(services: Services, runs: dict[s
     assert texts.keys() == sheets.keys()
     for part, text in texts.items():
         header, *rows = csv.reader(io.StringIO(text.decode(), newline=""))
-        cells = [list(row) for row in load_workbook(io.BytesIO(sheets[part])).worksheets[0].iter_rows(values_only=True)]
+        cells = [list(row) for row in load_workbook(io.BytesIO(sheets[part])).worksheets[1].iter_rows(values_only=True)]
         assert cells[0] == header
         assert sorted(row[0] or "" for row in cells[1:]) == sorted(row[0] for row in rows)
     folder = services.artefacts.root / run.id

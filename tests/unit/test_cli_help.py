@@ -78,7 +78,7 @@ def test_lists_and_objects_have_an_output_format(path: tuple[str, ...]) -> None:
 NO_INSTALLATION = {("generate",), ("map",), ("docs",), ("completion",)}
 
 
-@pytest.mark.parametrize("path", COMMANDS.keys() - NO_INSTALLATION, ids=" ".join)
+@pytest.mark.parametrize("path", sorted(COMMANDS.keys() - NO_INSTALLATION), ids=" ".join)
 def test_each_command_knows_the_options_of_installations(path: tuple[str, ...]) -> None:
     options = {name for one in COMMANDS[path].params for name in one.opts}
     assert {"--server", "--profile", "--local", "--quiet", "-q"} <= options

@@ -12,10 +12,14 @@ import openpyxl
 import pytest
 
 from intake import BADGES, Rig
+from rendering import SUMMARY, extract
+from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
+from whohas.formats.base import WriteOptions
 from whohas.ingest.mapping import SheetOptions
 from whohas.ingest.readers import xlsx
 from whohas.ingest.readers.xlsx import XlsxReader
+from workbooks import made as made_workbook
 
 MAPPING = (
     '[source]\nname = "HR"\n[accounts]\nfile = "in.xlsx"\n[accounts.columns]\nnativeIdentity = "uid"\nname = "name"\n'
@@ -272,3 +276,25 @@ def test_other_workbooks_in_a_folder_are_ignored_with_a_note(rig: Rig) -> None:
         "old.ods was passed over: .ods is not read; save it as .xlsx or CSV.",
         "old.xls was passed over: .xls is not read; save it as .xlsx or CSV.",
     ]
+
+
+REPORT = (ResultColumn("uid", "text", readable="never"), ResultColumn("name", "text"), ResultColumn("city", "text"))
+
+
+@pytest.mark.parametrize("detail", ["readable", "complete"])
+def test_the_rows_of_an_own_report_load(rig: Rig, detail: Any) -> None:
+    rows = extract(rig.data, REPORT, ("0001", "Ann", None), ("0002", "=Bob", None), summary=SUMMARY)
+    path, _ = made_workbook(rows, options=WriteOptions(detail=detail))
+    rows.path.unlink()
+    path.rename(rig.data / "in.xlsx")
+    rig.write(**{"m.toml": MAPPING})
+    rig.load(".")
+    assert [(row["nativeIdentity"], row["name"]) for row in rig.rows("accounts")] == [("0001", "Ann"), ("0002", "=Bob")]
+    assert rig.report.rejections == () and rig.report.warnings == ()
+
+
+def test_an_own_report_with_cut_texts_is_refused(tmp_path: Path) -> None:
+    rows = extract(tmp_path, REPORT, ("0001", "x" * 40_000, None), summary=SUMMARY)
+    path, _ = made_workbook(rows, options=WriteOptions(detail="readable"))
+    with pytest.raises(InvalidArguments, match="several sheets with cells: Summary, Accounts, Long texts, About"):
+        XlsxReader(path, SheetOptions())

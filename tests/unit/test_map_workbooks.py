@@ -10,10 +10,15 @@ from typing import Any
 import openpyxl
 import pytest
 
+from rendering import SUMMARY, extract
+from whohas.engine.statement import ResultColumn
 from whohas.errors import InvalidArguments
+from whohas.formats.base import WriteOptions
 from whohas.ingest import load
 from whohas.ingest.proposals import propose
+from whohas.ingest.proposals.sample import read_largest_sheet
 from whohas.warehouse.store import Warehouse
+from workbooks import made
 
 USERS = [
     ["User name", "E-mail", "Active", "Created", "Roles"],
@@ -54,3 +59,9 @@ def test_the_sheet_with_the_most_cells_is_chosen(tmp_path: Path) -> None:
 def test_a_workbook_without_cells_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArguments, match="none of its sheets has cells"):
         propose([workbook(tmp_path / "a.xlsx", Empty=[])])
+
+
+def test_the_rows_of_an_own_report_are_chosen(tmp_path: Path) -> None:
+    rows = extract(tmp_path, (ResultColumn("id", "text"),), ["1"], summary=SUMMARY)
+    path, _ = made(rows, options=WriteOptions(detail="readable"))
+    assert read_largest_sheet(path) == ("Accounts", ["Accounts"], [(1, ["id"]), (2, ["1"])])

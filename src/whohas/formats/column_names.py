@@ -8,11 +8,16 @@ from whohas.engine.statement import ResultColumn
 
 
 def unique_column_names(columns: Sequence[ResultColumn]) -> list[str]:
-    """Return one name per column: none is empty, and no two are equal apart from case.
+    """Return one name per column, as `unique_names` does."""
+    return unique_names([column.name for column in columns])
+
+
+def unique_names(names_wanted: Sequence[str]) -> list[str]:
+    """Return one name for each: none is empty, and no two are equal apart from case.
 
     `mail`, `Mail` and an empty name give `mail`, `Mail_2` and `column_3`.
     """
-    wanted = [column.name or f"column_{place}" for place, column in enumerate(columns, 1)]
+    wanted = [name or f"column_{place}" for place, name in enumerate(names_wanted, 1)]
     names: list[str] = []
     taken = {name.casefold() for name in wanted}
     seen: set[str] = set()

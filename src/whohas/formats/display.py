@@ -25,6 +25,11 @@ def format_time(time: datetime, zone: str) -> str:
     return f"{local.year:04}-{local:%m-%d %H:%M:%S}"
 
 
+def encodable(text: str) -> str:
+    """Return a text in which lone surrogates, which JSON can contain and UTF-8 cannot, are written as `\\ud800`."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 def display_texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
     """Return the display text of each cell; a null is an empty text.
 

@@ -18,7 +18,7 @@ FORMATS = (
     Format(
         "html",
         "text/html; charset=utf-8",
-        "One page for a browser or a mail: the first rows of a report, all of a small one; no script, nothing to load.",
+        "One page for a browser or a mail: a summary with charts and the first rows, all of a small report; no script.",
         write=_write,
         relative_time=2.0,
     ),

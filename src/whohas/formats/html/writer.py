@@ -1,26 +1,25 @@
 """Writer of the HTML page: a title block and a table of rows, streamed from the extract batch by batch.
 
-A program that parses the page (WHATWG HTML) gets the same texts back. Two characters need care: a carriage return is
-written as a character reference, because it would be read as a line feed otherwise; NUL, which HTML cannot contain, is
-shown as U+2400 in an `abbr` element.
+A readable page has a summary too, labels as headings, sections and groups; see `readable_page`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup, escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from whohas.engine.statement import ResultColumn
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
-from whohas.formats.display import display_texts
+from whohas.formats.html.readable_page import readable_content, table_layout
+from whohas.formats.html.style import complete_style, readable_style, style_source
+from whohas.formats.html.table_rows import display_rows, first_rows, row_cells
+from whohas.formats.markup import html_text
 from whohas.formats.metadata import metadata_lines
+from whohas.formats.readable import choose_columns
 from whohas.plurals import pluralize
 
 MAX_ROWS = 10_000
@@ -28,32 +27,38 @@ MAX_ROWS = 10_000
 MAX_BYTES = 16 << 20
 """Maximum size of the texts of all rows, in UTF-8. The first row is always shown, even if it is larger."""
 
-_PROGRESS_ROWS = 1_000
-"""Number of rows between two progress reports."""
-_CELLS, _BATCH_BYTES = 1 << 14, 1 << 20
-_UPRIGHT = 6
-"""Maximum number of columns that are printed in portrait; wider tables are printed in landscape."""
 _HERE = Path(__file__).parent
-_NUL = Markup('<abbr title="NUL">\u2400</abbr>')
 
 
 def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the page; return a note if it does not show all rows."""
-    columns = extract.rows.columns
-    shown = _shown_rows(extract, options.zone)
+    choice = choose_columns(extract, options)
+    shown = _shown_rows(extract, choice.shown, options.zone)
     note = _note(extract, shown)
     title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
-    style = _style(columns)
-    page = _template().stream(
-        title=_text(title),
-        description=_text(about.description),
-        facts=[(label, _text(value)) for label, value in metadata_lines(about, extract.count, options.zone)],
-        names=[_text(column.name) for column in columns],
-        rows=_rows(extract, shown, options.zone),
-        count=extract.count,
-        note=note,
-        style=Markup(style),  # noqa: S704 - from page.css, no user input
-        style_hash=_hash(style),
+    facts = metadata_lines(about, extract.count, options.zone)
+    if options.detail == "readable":
+        layout = table_layout(choice, extract.rows.group)
+        template, style = "readable.html", readable_style(layout.table_columns)
+        content = readable_content(extract, layout, shown, options.zone)
+        facts += choice.left_out
+    else:
+        columns = extract.rows.columns
+        template, style = "page.html", complete_style(columns)
+        content = {"names": [html_text(column.name) for column in columns], "rows": _rows(extract, shown, options.zone)}
+    page = (
+        _environment()
+        .get_template(template)
+        .stream(
+            title=html_text(title),
+            description=html_text(about.description),
+            facts=[(label, html_text(value)) for label, value in facts],
+            count=extract.count,
+            note=note,
+            style=Markup(style),  # noqa: S704 - from our style sheets, no user input
+            style_hash=style_source(style),
+            **content,
+        )
     )
     page.enable_buffering(4_096)
     with path.open("wb") as file:
@@ -74,10 +79,10 @@ def _note(extract: Extract, shown: int) -> str:
     )
 
 
-def _shown_rows(extract: Extract, zone: str) -> int:
-    """Return the number of rows that a page can show."""
+def _shown_rows(extract: Extract, places: Sequence[int], zone: str) -> int:
+    """Return the number of rows that a page can show of some columns."""
     size = 0
-    for number, row in enumerate(islice(_values(extract, zone), MAX_ROWS)):
+    for number, row in enumerate(islice(display_rows(extract, places, zone), MAX_ROWS)):
         size += sum(len(text.encode()) for text in row)
         if size > MAX_BYTES and number:
             return number
@@ -85,52 +90,11 @@ def _shown_rows(extract: Extract, zone: str) -> int:
 
 
 def _rows(extract: Extract, shown: int, zone: str) -> Iterator[Markup]:
-    """Yield the cells of each row. Cells of key columns are marked as row headers, for screen readers."""
-    tags = ['th scope="row"' if column.key else "td" for column in extract.rows.columns]
-    for number, row in enumerate(islice(_values(extract, zone), shown), 1):
-        cells = (f"<{tag}>{_text(text)}</{tag[:2]}>" for tag, text in zip(tags, row, strict=True))
-        yield Markup("".join(cells))  # noqa: S704 - each text is escaped
-        if number % _PROGRESS_ROWS == 0 or number == shown:
-            extract.on_rows(number)
-
-
-def _values(extract: Extract, zone: str) -> Iterator[tuple[str, ...]]:
-    """Yield the rows as display texts; only one batch is in memory at a time."""
+    """Yield the cells of each row of a complete page."""
     columns = extract.rows.columns
-    for batch in extract.batches(extract.batch_size(_CELLS, _BATCH_BYTES)):
-        cells = [
-            display_texts(values, column.type, zone).to_pylist()
-            for values, column in zip(batch.columns, columns, strict=True)
-        ]
-        yield from zip(*cells, strict=True)
-
-
-def _text(text: str) -> Markup:
-    """Return a text as HTML. A lone surrogate, which JSON can contain and UTF-8 cannot, is written as `\\ud800`."""
-    encodable = text if text.isascii() else text.encode(errors="backslashreplace").decode()
-    escaped = escape(encodable)
-    if "\r" in text or "\0" in text:
-        return Markup(escaped.replace("\r", Markup("&#13;")).replace("\0", _NUL))  # noqa: S704 - escaped above
-    return escaped
+    return (row_cells(columns, row) for row in first_rows(extract, range(len(columns)), shown, zone))
 
 
 @cache
-def _template() -> Template:
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("page.html")
-
-
-def _style(columns: Sequence[ResultColumn]) -> str:
-    """Return the style sheet: `page.css`, and rules for numbers, times and booleans, and for
-    printing wide tables in landscape."""
-    line = "white-space:nowrap"
-    rules = {"integer": f"text-align:right;{line}", "time": line, "boolean": line}
-    column_rules = ((place, rules.get(column.type)) for place, column in enumerate(columns, 1))
-    styled = [f"tr>:nth-child({place}){{{rule}}}" for place, rule in column_rules if rule]
-    paper = ["@page{size:landscape}"] if len(columns) > _UPRIGHT else []
-    return "\n".join([(_HERE / "page.css").read_text(encoding="utf-8"), *paper, *styled])
-
-
-def _hash(style: str) -> str:
-    """Return the source expression by which a Content-Security-Policy allows only this inline style sheet."""
-    return f"sha256-{b64encode(hashlib.sha256(style.encode()).digest()).decode()}"
+def _environment() -> Environment:
+    return Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)

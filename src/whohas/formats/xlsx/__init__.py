@@ -18,7 +18,7 @@ FORMATS = (
     Format(
         "xlsx",
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "An Excel workbook: typed cells, a frozen header with filters, and a sheet that describes the run.",
+        "An Excel workbook: a summary with charts, the rows as a table of typed cells, and the metadata of the run.",
         write=_write,
         streams=False,
         relative_time=3.0,

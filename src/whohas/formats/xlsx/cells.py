@@ -16,7 +16,7 @@ from whohas.engine.statement import ColumnType, ResultColumn
 from whohas.formats.display import display_texts
 from whohas.formats.xlsx.arrow import constant_text_column, mask_texts, offsets, pc
 from whohas.formats.xlsx.escape import escape, escape_texts
-from whohas.formats.xlsx.parts import HEADER, INTEGER, QUOTE_PREFIXED, TIME
+from whohas.formats.xlsx.styles import HEADER, INTEGER, QUOTE_PREFIXED, TIME
 
 _EXACT_INTEGERS = 1 << 53
 """2**53. Cells are doubles, which represent all integers below this exactly; others are written as texts."""
@@ -45,7 +45,9 @@ class _Cells:
     text: bool = False
 
 
-def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: int, zone: str) -> memoryview:
+def rows_xml(
+    columns: Sequence[pa.Array], types: Sequence[ColumnType], first: int, zone: str, boolean: int = 0
+) -> memoryview:
     """Return the row elements of a batch, in UTF-8.
 
     Args:
@@ -53,12 +55,13 @@ def rows_xml(columns: Sequence[pa.Array], types: Sequence[ColumnType], first: in
         types: the type of each column.
         first: number of the first row in the sheet, from 1.
         zone: the IANA time zone of times.
+        boolean: style of booleans, as an index into `cellXfs`.
     """
     count = len(columns[0])
     numbers = pa.array(np.arange(first, first + count)).cast(pa.string())
     cells: list[pa.StringArray] = []
     for letters, column, type in zip(map(column_letters, range(len(columns))), columns, types, strict=True):
-        for kind in _cells(column, type, zone):
+        for kind in _cells(column, type, zone, boolean):
             begin, end = ('<is><t xml:space="preserve">', "</t></is></c>") if kind.text else ("<v>", "</v></c>")
             begin = f'"{kind.attributes}>{begin}'
             cells.append(_joined(f'<c r="{letters}', numbers, begin, kind.values, end))
@@ -81,12 +84,13 @@ def row_xml(number: int, values: Sequence[str | int], style: int = 0) -> str:
         number: number of the row, from 1.
         style: style of the texts, as an index into `cellXfs`.
     """
-    cells = "".join(_cell_xml(number, place, value, style) for place, value in enumerate(values))
+    cells = "".join(cell_xml(number, place, value, _style_of(value, style)) for place, value in enumerate(values))
     return f'<row r="{number}">{cells}</row>\n'
 
 
-def header_xml(names: Sequence[str]) -> str:
-    return row_xml(1, names, HEADER)
+def header_xml(names: Sequence[str], style: int = HEADER) -> str:
+    """Return the XML of the header row in a style."""
+    return row_xml(1, names, style)
 
 
 def column_letters(place: int) -> str:
@@ -99,13 +103,31 @@ def column_letters(place: int) -> str:
     return letters
 
 
-def _cell_xml(number: int, place: int, value: str | int, style: int) -> str:
-    begin = f'<c r="{column_letters(place)}{number}"'
-    if isinstance(value, int):
-        return f'{begin} s="{INTEGER}"><v>{value}</v></c>'
-    style = QUOTE_PREFIXED if not style and value[:1] in ("=", "+", "-", "@") else style
+def cell_xml(number: int, place: int, value: str | float, style: int) -> str:
+    """Return the XML of one cell.
+
+    Args:
+        number: number of the row, from 1.
+        place: index of the column.
+        value: a text or a number.
+        style: its style, as an index into `cellXfs`.
+    """
     attribute = f' s="{style}"' if style else ""
-    return f'{begin}{attribute} t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
+    begin = f'<c r="{column_letters(place)}{number}"{attribute}'
+    if isinstance(value, str):
+        return f'{begin} t="inlineStr"><is><t xml:space="preserve">{escape(value)}</t></is></c>'
+    return f"{begin}><v>{value}</v></c>"
+
+
+def is_formula_like(text: str) -> bool:
+    """Return whether a spreadsheet may parse a text as a formula when a user edits its cell."""
+    return text[:1] in ("=", "+", "-", "@")
+
+
+def _style_of(value: str | int, style: int) -> int:
+    if isinstance(value, int):
+        return INTEGER
+    return QUOTE_PREFIXED if not style and is_formula_like(value) else style
 
 
 def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.StringArray:
@@ -113,12 +135,13 @@ def _joined(*parts: pa.StringArray | str, nulls: str = "emit_null") -> pa.String
     return pc.binary_join_element_wise(*arrays, null_handling=nulls)
 
 
-def _cells(column: pa.Array, type: ColumnType, zone: str) -> Iterator[_Cells]:
+def _cells(column: pa.Array, type: ColumnType, zone: str, boolean: int) -> Iterator[_Cells]:
     match type:
         case "text" | "texts":
             yield from _texts(column)
         case "boolean":
-            yield _Cells(' t="b"', pc.if_else(column, constant_text_column("1"), constant_text_column("0")))
+            style = f' s="{boolean}"' if boolean else ""
+            yield _Cells(f'{style} t="b"', pc.if_else(column, constant_text_column("1"), constant_text_column("0")))
         case "integer":
             integers = np.asarray(column.fill_null(0))
             fits = (integers > -_EXACT_INTEGERS) & (integers < _EXACT_INTEGERS)

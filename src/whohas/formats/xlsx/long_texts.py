@@ -14,9 +14,8 @@ import pyarrow as pa
 from whohas.formats.streaming import BLOCK
 from whohas.formats.xlsx.arrow import offsets
 from whohas.formats.xlsx.cells import column_letters, row_xml
-from whohas.formats.xlsx.sheet_names import SheetNames
+from whohas.formats.xlsx.sheet_names import LONG_TEXTS, SheetNames
 
-NAME = "Long texts"
 COLUMNS = ("Sheet", "Cell", "Part", "Text")
 
 CELL_LENGTH = 32_767
@@ -43,36 +42,40 @@ class LongTexts:
 
     Args:
         folder: folder of the temporary file.
-        names: generator of sheet names; `NAME`, the name of the first sheet, must already be taken there.
+        names: generator of sheet names; `LONG_TEXTS`, the name of the first sheet, must already be taken there.
         limit: maximum number of rows of a sheet.
 
     Attributes:
         sheets: the sheets of pieces so far.
-        count: number of long texts.
+        count: number of texts that are too long for any cell.
+        headers: number of shorter texts that are too long for their cell.
     """
 
     def __init__(self, folder: Path, names: SheetNames, limit: int) -> None:
         self._folder, self._names, self._limit = folder, names, limit
         self._file: BinaryIO | None = None
         self.sheets: list[PieceSheet] = []
-        self.count = 0
+        self.count = self.headers = 0
 
-    def shorten_text(self, text: str, sheet: str, cell: str) -> str:
+    def shorten_text(self, text: str, sheet: str, cell: str, length: int | None = None) -> str:
         """Return the text of a cell: unchanged if it fits, else its beginning and a reference to the sheet of pieces.
 
         Args:
             sheet: name of the sheet of the cell.
             cell: reference of the cell, such as `B7`.
+            length: the maximum length of the text in the cell, in UTF-16 units; None for that of any cell.
         """
-        if _units(text) <= CELL_LENGTH:
+        length = CELL_LENGTH if length is None else length
+        if _units(text) <= length:
             return text
-        self.count += 1
+        self.count += length == CELL_LENGTH
+        self.headers += length < CELL_LENGTH
         first, *others = _pieces(text, CELL_LENGTH)
         place = self._add(sheet, cell, 1, first)
         reference = f"… see '{place.name}' row {place.rows}"
         for part, piece in enumerate(others, 2):
             self._add(sheet, cell, part, piece)
-        return next(_pieces(text, CELL_LENGTH - _units(reference))) + reference
+        return next(_pieces(text, length - _units(reference))) + reference
 
     def shorten_columns(self, columns: Sequence[pa.Array], sheet: str, first: int) -> list[pa.Array]:
         """Return the columns of a batch with `shorten_text` applied to every text. Columns of texts must have no nulls.
@@ -106,9 +109,9 @@ class LongTexts:
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by close
         if not self.sheets:
-            self.sheets.append(PieceSheet(NAME))
+            self.sheets.append(PieceSheet(LONG_TEXTS))
         elif self.sheets[-1].rows == self._limit:
-            self.sheets.append(PieceSheet(self._names.unique_sheet_name(NAME)))
+            self.sheets.append(PieceSheet(self._names.unique_sheet_name(LONG_TEXTS)))
         place = self.sheets[-1]
         place.rows += 1
         place.length += self._file.write(row_xml(place.rows, (sheet, cell, part, piece)).encode())

@@ -1,4 +1,4 @@
-"""XML parts of a workbook other than its rows: styles, properties, relations, and begin and end of each sheet.
+"""XML parts of a workbook other than its rows: properties, relations, and begin and end of each sheet.
 
 Their content is defined by ECMA-376 part 1, and their packaging by part 2.
 """
@@ -10,16 +10,13 @@ from dataclasses import dataclass
 
 from whohas.formats.base import PageSize, ReportMetadata
 from whohas.formats.xlsx.escape import escape_attribute
+from whohas.formats.xlsx.namespaces import MAIN, OFFICE, PACKAGE, SHEET_TYPE, XML
+from whohas.formats.xlsx.related_parts import RelatedPart, content_types
 from whohas.formats.xlsx.sheet_names import quoted
+from whohas.formats.xlsx.styles import styles_xml
 
-HEADER, INTEGER, TIME, QUOTE_PREFIXED, WRAPPED = range(1, 6)
-"""Styles of cells, as indexes into `cellXfs`."""
-
-_XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
-_MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-_SHEET_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+APPLICATION = "whohas"
+"""The application that a workbook names as its writer, by which loads recognize it."""
 
 _PAPER: Mapping[PageSize, int] = {"letter": 1, "a4": 9}
 """ECMA-376 part 1, 18.3.1.63, `paperSize`."""
@@ -36,8 +33,13 @@ class Sheet:
         name: name that is shown on its tab.
         cell_range: range of all its rows, with the header: `A1:N100`.
         widths: widths of its columns, in characters.
-        filtered: whether the header has filter buttons.
+        filtered: whether the header has the filter buttons of the sheet; a table has those of the table instead.
         page: paper size for printing.
+        headed: whether the first row is a header, which is frozen and repeated on each printed page.
+        one_page: whether it is printed on one page in portrait.
+        hidden: indexes of the hidden columns.
+        merged: ranges of merged cells.
+        parts: its drawing and its table, if it has them.
     """
 
     number: int
@@ -46,6 +48,11 @@ class Sheet:
     widths: Sequence[int]
     filtered: bool = False
     page: PageSize = "a4"
+    headed: bool = True
+    one_page: bool = False
+    hidden: frozenset[int] = frozenset()
+    merged: tuple[str, ...] = ()
+    parts: tuple[RelatedPart, ...] = ()
 
     @property
     def path(self) -> str:
@@ -53,20 +60,29 @@ class Sheet:
 
     @property
     def begin_xml(self) -> str:
-        """XML before the first row, with the header row frozen."""
+        """XML before the first row."""
         widths = "".join(
-            f'<col min="{place}" max="{place}" width="{width}" customWidth="1"/>'
+            f'<col min="{place}" max="{place}" width="{width}"{self._hidden_attribute(place)} customWidth="1"/>'
             for place, width in enumerate(self.widths, 1)
         )
         selected = ' tabSelected="1"' if self.number == 1 else ""
-        return (
-            f'{_XML}<worksheet xmlns="{_MAIN}"><sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
-            f'<dimension ref="{self.cell_range}"/>'
-            f'<sheetViews><sheetView{selected} workbookViewId="0">'
+        view = (
+            f'<sheetView{selected} workbookViewId="0">'
             '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
-            '<selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView></sheetViews>'
+            '<selection pane="bottomLeft" activeCell="A2" sqref="A2"/></sheetView>'
+            if self.headed
+            else f'<sheetView showGridLines="0"{selected} workbookViewId="0"/>'
+        )
+        relations = f' xmlns:r="{OFFICE}"' if self.parts else ""
+        return (
+            f'{XML}<worksheet xmlns="{MAIN}"{relations}><sheetPr><pageSetUpPr fitToPage="1"/></sheetPr>'
+            f'<dimension ref="{self.cell_range}"/>'
+            f"<sheetViews>{view}</sheetViews>"
             f'<sheetFormatPr defaultRowHeight="15"/><cols>{widths}</cols><sheetData>\n'
         )
+
+    def _hidden_attribute(self, number: int) -> str:
+        return ' hidden="1"' if number - 1 in self.hidden else ""
 
     @property
     def end_xml(self) -> str:
@@ -74,26 +90,50 @@ class Sheet:
         filtering = f'<autoFilter ref="{self.cell_range}"/>' if self.filtered else ""
         # otherwise Excel marks each text of digits, such as an employee number, with a warning
         numbers = f'<ignoredErrors><ignoredError sqref="{self.cell_range}" numberStoredAsText="1"/></ignoredErrors>'
-        return f"</sheetData>{filtering}{self._printing}{numbers}</worksheet>\n"
+        merged = "".join(f'<mergeCell ref="{cells}"/>' for cells in self.merged)
+        merging = f'<mergeCells count="{len(self.merged)}">{merged}</mergeCells>' if merged else ""
+        return f"</sheetData>{filtering}{merging}{self._printing}{numbers}{self._references}</worksheet>\n"
+
+    @property
+    def _references(self) -> str:
+        """XML of the references to the drawing and the table; each has the relation id of its place in `parts`."""
+        ids = [(part.relation, f'r:id="rId{number}"') for number, part in enumerate(self.parts, 1)]
+        drawings = "".join(f"<drawing {id}/>" for relation, id in ids if relation == "drawing")
+        tables = "".join(f'<tableParts count="1"><tablePart {id}/></tableParts>' for kind, id in ids if kind == "table")
+        return drawings + tables
 
     @property
     def _printing(self) -> str:
-        """XML of the print settings: landscape, scaled to as many pages side by side as keep the text legible."""
-        wide = -(-sum(self.widths) // _PAGE_CHARACTERS[self.page])
+        """XML of the print settings.
+
+        One page in portrait, or landscape, scaled to as many pages side by side as keep the text legible.
+        """
+        printed = sum(width for place, width in enumerate(self.widths) if place not in self.hidden)
+        wide = max(1, -(-printed // _PAGE_CHARACTERS[self.page]))
+        pages = (
+            'fitToWidth="1" fitToHeight="1" orientation="portrait"'
+            if self.one_page
+            else f'fitToWidth="{wide}" fitToHeight="0" orientation="landscape"'
+        )
         return (
             '<pageMargins left="0.4" right="0.4" top="0.5" bottom="0.6" header="0.3" footer="0.3"/>'
-            f'<pageSetup paperSize="{_PAPER[self.page]}" fitToWidth="{wide}" fitToHeight="0" orientation="landscape"/>'
+            f'<pageSetup paperSize="{_PAPER[self.page]}" {pages}/>'
             "<headerFooter><oddFooter>&amp;L&amp;8&amp;A&amp;R&amp;8&amp;P / &amp;N</oddFooter></headerFooter>"
         )
 
 
-def fixed_parts(about: ReportMetadata) -> dict[str, str]:
-    """Return the files of a workbook that do not depend on its sheets, by name."""
+def fixed_parts(about: ReportMetadata, readable: bool) -> dict[str, str]:
+    """Return the files of a workbook that do not depend on its sheets, by name.
+
+    Args:
+        about: the run.
+        readable: whether the workbook has the styles of a readable one.
+    """
     return {
         "_rels/.rels": _RELATIONS,
         "docProps/core.xml": _core(about),
         "docProps/app.xml": _APP,
-        "xl/styles.xml": _STYLES,
+        "xl/styles.xml": styles_xml(readable),
     }
 
 
@@ -111,35 +151,16 @@ def sheet_list_parts(sheets: Sequence[Sheet]) -> dict[str, str]:
 
 
 _RELATIONS = (
-    f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">'
-    f'<Relationship Id="rId1" Type="{_OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
-    f'<Relationship Id="rId2" Type="{_PACKAGE}/relationships/metadata/core-properties" Target="docProps/core.xml"/>'
-    f'<Relationship Id="rId3" Type="{_OFFICE}/extended-properties" Target="docProps/app.xml"/>'
+    f'{XML}<Relationships xmlns="{PACKAGE}/relationships">'
+    f'<Relationship Id="rId1" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
+    f'<Relationship Id="rId2" Type="{PACKAGE}/relationships/metadata/core-properties" Target="docProps/core.xml"/>'
+    f'<Relationship Id="rId3" Type="{OFFICE}/extended-properties" Target="docProps/app.xml"/>'
     "</Relationships>\n"
 )
 
 _APP = (
-    f'{_XML}<Properties xmlns="http://schemas.openxmlformats.org/officeDocument/2006/extended-properties">'
-    "<Application>whohas</Application></Properties>\n"
-)
-
-_STYLES = (
-    f'{_XML}<styleSheet xmlns="{_MAIN}">'
-    '<numFmts count="1"><numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/></numFmts>'
-    '<fonts count="2"><font><sz val="11"/><name val="Calibri"/><family val="2"/></font>'
-    '<font><b/><sz val="11"/><name val="Calibri"/><family val="2"/></font></fonts>'
-    '<fills count="2"><fill><patternFill patternType="none"/></fill>'
-    '<fill><patternFill patternType="gray125"/></fill></fills>'
-    '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
-    '<cellStyleXfs count="1"><xf numFmtId="0" fontId="0" fillId="0" borderId="0"/></cellStyleXfs>'
-    '<cellXfs count="6"><xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0"/>'
-    '<xf numFmtId="0" fontId="1" fillId="0" borderId="0" xfId="0" applyFont="1"/>'
-    '<xf numFmtId="1" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
-    '<xf numFmtId="164" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>'
-    '<xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0" quotePrefix="1"/>'
-    '<xf numFmtId="0" fontId="0" fillId="0" borderId="0" xfId="0" applyAlignment="1">'
-    '<alignment vertical="top" wrapText="1"/></xf></cellXfs>'
-    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles></styleSheet>\n'
+    f'{XML}<Properties xmlns="http://schemas.openxmlformats.org/officeDocument/2006/extended-properties">'
+    f"<Application>{APPLICATION}</Application></Properties>\n"
 )
 
 
@@ -147,7 +168,7 @@ def _core(about: ReportMetadata) -> str:
     time = f"{about.started_at:%Y-%m-%dT%H:%M:%SZ}"
     creator = escape_attribute(about.launcher)
     return (
-        f'{_XML}<cp:coreProperties xmlns:cp="{_PACKAGE}/metadata/core-properties" '
+        f'{XML}<cp:coreProperties xmlns:cp="{PACKAGE}/metadata/core-properties" '
         'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:dcterms="http://purl.org/dc/terms/" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
         f"<dc:title>{escape_attribute(about.title)}</dc:title><dc:creator>{creator}</dc:creator>"
@@ -175,9 +196,10 @@ def _workbook(sheets: Sequence[Sheet]) -> str:
         f'<definedName name="_xlnm.Print_Titles" localSheetId="{place}">'
         f"{escape_attribute(quoted(sheet.name))}!$1:$1</definedName>"
         for place, sheet in enumerate(sheets)
+        if sheet.headed
     )
     return (
-        f'{_XML}<workbook xmlns="{_MAIN}" xmlns:r="{_OFFICE}"><workbookPr/><bookViews><workbookView/></bookViews>'
+        f'{XML}<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><workbookPr/><bookViews><workbookView/></bookViews>'
         f"<sheets>{listed}</sheets><definedNames>{filters}{titles}</definedNames></workbook>\n"
     )
 
@@ -191,25 +213,27 @@ def _absolute(cells: str) -> str:
 
 def _workbook_relations(sheets: Sequence[Sheet]) -> str:
     listed = "".join(
-        f'<Relationship Id="rId{sheet.number}" Type="{_OFFICE}/worksheet" Target="worksheets/sheet{sheet.number}.xml"/>'
+        f'<Relationship Id="rId{sheet.number}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{sheet.number}.xml"/>'
         for sheet in sheets
     )
     return (
-        f'{_XML}<Relationships xmlns="{_PACKAGE}/relationships">{listed}'
-        f'<Relationship Id="rId{len(sheets) + 1}" Type="{_OFFICE}/styles" Target="styles.xml"/></Relationships>\n'
+        f'{XML}<Relationships xmlns="{PACKAGE}/relationships">{listed}'
+        f'<Relationship Id="rId{len(sheets) + 1}" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>\n'
     )
 
 
 def _types(sheets: Sequence[Sheet]) -> str:
     types = {
-        "xl/workbook.xml": f"{_SHEET_TYPE}.sheet.main+xml",
-        "xl/styles.xml": f"{_SHEET_TYPE}.styles+xml",
+        "xl/workbook.xml": f"{SHEET_TYPE}.sheet.main+xml",
+        "xl/styles.xml": f"{SHEET_TYPE}.styles+xml",
         "docProps/core.xml": "application/vnd.openxmlformats-package.core-properties+xml",
         "docProps/app.xml": "application/vnd.openxmlformats-officedocument.extended-properties+xml",
-    } | {sheet.path: f"{_SHEET_TYPE}.worksheet+xml" for sheet in sheets}
+    } | {sheet.path: f"{SHEET_TYPE}.worksheet+xml" for sheet in sheets}
+    for sheet in sheets:
+        types |= content_types(sheet.parts)
     listed = "".join(f'<Override PartName="/{path}" ContentType="{type}"/>' for path, type in types.items())
     return (
-        f'{_XML}<Types xmlns="{_PACKAGE}/content-types">'
+        f'{XML}<Types xmlns="{PACKAGE}/content-types">'
         '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Default Extension="xml" ContentType="application/xml"/>{listed}</Types>\n'
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+SUMMARY, LONG_TEXTS, ABOUT = "Summary", "Long texts", "About"
+"""Names of the sheets that do not have the rows of the report. There may be several sheets of long texts."""
+
 MAX_NAME_LENGTH = 31
 """Maximum length of a sheet name, in UTF-16 units."""
 

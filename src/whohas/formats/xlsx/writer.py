@@ -1,10 +1,15 @@
-"""Entry point of the XLSX writer. Sheets are, in this order: rows, texts too long for a cell, metadata of the run."""
+"""Entry point of the XLSX writer.
+
+Sheets are, in this order: the summary (only in a readable workbook), rows, texts too long for a cell, metadata of the
+run.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +18,19 @@ import pyarrow as pa
 from whohas.engine.statement import ColumnType
 from whohas.errors import InvalidArguments
 from whohas.formats.base import Extract, PageSize, ReportMetadata, WriteOptions
-from whohas.formats.display import display_texts, format_time
-from whohas.formats.xlsx import long_texts
+from whohas.formats.column_names import unique_names
+from whohas.formats.display import display_texts, encodable, format_time
+from whohas.formats.metadata import metadata_lines
+from whohas.formats.readable import ColumnChoice, choose_columns
+from whohas.formats.xlsx import long_texts, summary_sheet
 from whohas.formats.xlsx.arrow import pc
 from whohas.formats.xlsx.cells import column_letters, display_columns, header_xml, row_xml, rows_xml
 from whohas.formats.xlsx.long_texts import CELL_LENGTH, LongTexts
-from whohas.formats.xlsx.parts import WRAPPED, Sheet, fixed_parts, sheet_list_parts
-from whohas.formats.xlsx.sheet_names import SheetNames
+from whohas.formats.xlsx.parts import Sheet, fixed_parts, sheet_list_parts
+from whohas.formats.xlsx.related_parts import part_files
+from whohas.formats.xlsx.sheet_names import ABOUT, LONG_TEXTS, SUMMARY, SheetNames
+from whohas.formats.xlsx.styles import BOOLEAN, HEADER, TABLE_HEADER, WRAPPED
+from whohas.formats.xlsx.tables import NAME_LENGTH, table_part
 from whohas.formats.zip import ZipArchive, open_zip
 from whohas.plurals import pluralize
 
@@ -27,7 +38,6 @@ ROWS = 1_048_576
 COLUMNS = 16_384
 """Maximum size of a sheet, including its header row."""
 
-_ABOUT = "About"
 _CELLS = 1 << 16
 """Maximum number of cells of a batch, so that memory does not grow with the number of columns."""
 _BYTES = 16 << 20
@@ -49,49 +59,126 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
             f"An XLSX sheet has {COLUMNS:,} columns at most, and this report has {len(columns):,}: choose another "
             "format, such as CSV."
         )
-    names = SheetNames(_ABOUT, long_texts.NAME)
-    sheets = _row_sheets(extract, names, about, options)
+    readable = options.detail == "readable"
+    names = SheetNames(ABOUT, LONG_TEXTS, *([SUMMARY] if readable else []))
+    row_sheet_names = [
+        names.unique_sheet_name(extract.rows.name or about.title) for _ in range(0, extract.count or 1, ROWS - 1)
+    ]
     with closing(LongTexts(path.parent, names, ROWS)) as long, open_zip(path, about.started_at) as archive:
-        for name, text in fixed_parts(about).items():
+        for name, text in fixed_parts(about, readable).items():
             _put(archive, name, text)
-        _write_rows(archive, extract, sheets, long, options)
+        layout = (
+            _readable_layout(extract, options, row_sheet_names[0], long)
+            if readable
+            else _Layout(tuple(_complete_header(extract, row_sheet_names[0], long)))
+        )
+        row_sheets = _row_sheets(extract, row_sheet_names, layout, options)
+        _write_rows(archive, extract, row_sheets, layout, long, options)
         facts = _fit_facts(_facts(extract, about, options), long)
-        notes = _notes(sheets, long)
+        notes = _notes(row_sheets, long)
         facts += (("Note", note) for note in notes)
+        sheets = row_sheets
+        if readable:
+            facts_for_people = [
+                *metadata_lines(about, extract.count, options.zone),
+                ("Sheets of rows", ", ".join(row_sheet_names)),
+                *layout.hidden_columns,
+                *(("Note", note) for note in notes),
+            ]
+            sheets = [_write_summary(archive, extract, about, facts_for_people, options.page, long), *row_sheets]
         sheets += _write_long_texts(archive, len(sheets) + 1, long, options.page)
         sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
+        for sheet in sheets:
+            for name, text in part_files(sheet.path, sheet.parts).items():
+                _put(archive, name, text)
         for name, text in sheet_list_parts(sheets).items():
             _put(archive, name, text)
     return notes
 
 
-def _row_sheets(extract: Extract, names: SheetNames, about: ReportMetadata, options: WriteOptions) -> list[Sheet]:
-    widths = _widths(extract, options.zone)
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The layout of the sheets of rows.
+
+    Attributes:
+        header: the texts of the header.
+        choice: the columns that are shown, in a readable workbook; None for one with all columns and without a table.
+    """
+
+    header: tuple[str, ...]
+    choice: ColumnChoice | None = None
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """The indexes of the hidden columns."""
+        return frozenset((*self.choice.ids, *self.choice.empty)) if self.choice else frozenset()
+
+    @property
+    def hidden_columns(self) -> list[tuple[str, str]]:
+        """Pairs of label and value that name the hidden columns, for the summary."""
+        kinds = (("Hidden: ids", self.choice.ids), ("Hidden: empty", self.choice.empty)) if self.choice else ()
+        return [(label, ", ".join(self.header[place] for place in places)) for label, places in kinds if places]
+
+
+def _complete_header(extract: Extract, sheet: str, long: LongTexts) -> Iterator[str]:
+    for place, column in enumerate(extract.rows.columns):
+        yield long.shorten_text(column.name, sheet, f"{column_letters(place)}1")
+
+
+def _readable_layout(extract: Extract, options: WriteOptions, sheet: str, long: LongTexts) -> _Layout:
+    """Return the layout of a readable workbook, whose header has unique names, as tables need them."""
+    choice = choose_columns(extract, options)
+    columns = extract.rows.columns
+    names = choice.headings_of(range(len(columns))) if options.labels else [column.name for column in columns]
+    header = (
+        long.shorten_text(name, sheet, f"{column_letters(place)}1", NAME_LENGTH)
+        for place, name in enumerate(unique_names(names))
+    )
+    return _Layout(tuple(header), choice)
+
+
+def _row_sheets(extract: Extract, names: Sequence[str], layout: _Layout, options: WriteOptions) -> list[Sheet]:
+    widths = _widths(extract, layout.header, options.zone)
     last = column_letters(len(widths) - 1)
+    readable = layout.choice is not None
     sheets: list[Sheet] = []
-    for start in range(0, extract.count or 1, ROWS - 1):
-        rows = min(ROWS, 1 + extract.count - start)
-        name = names.unique_sheet_name(extract.rows.name or about.title)
-        sheets.append(Sheet(len(sheets) + 1, name, f"A1:{last}{rows}", widths, True, options.page))
+    for place, name in enumerate(names):
+        rows = min(ROWS - 1, extract.count - place * (ROWS - 1))
+        sheets.append(
+            Sheet(
+                place + (2 if readable else 1),
+                name,
+                f"A1:{last}{rows + 1}",
+                widths,
+                not readable,
+                options.page,
+                hidden=layout.hidden,
+                parts=(table_part(place + 1, last, rows, layout.header),) if readable else (),
+            )
+        )
     return sheets
 
 
 def _write_rows(
-    archive: ZipArchive, extract: Extract, sheets: Sequence[Sheet], long: LongTexts, options: WriteOptions
+    archive: ZipArchive,
+    extract: Extract,
+    sheets: Sequence[Sheet],
+    layout: _Layout,
+    long: LongTexts,
+    options: WriteOptions,
 ) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    names = [
-        long.shorten_text(column.name, sheets[0].name, f"{column_letters(n)}1") for n, column in enumerate(columns)
-    ]
+    header = header_xml(layout.header, TABLE_HEADER if layout.choice else HEADER)
+    boolean = BOOLEAN if layout.choice else 0
     batches, done = _batches(extract), 0
     for sheet in sheets:
         with archive.entry(sheet.path) as place, place.open("wb") as file:
-            file.write((sheet.begin_xml + header_xml(names)).encode())
+            file.write((sheet.begin_xml + header).encode())
             row = 2
             while row <= ROWS and (batch := next(batches, None)) is not None:
                 values = long.shorten_columns(display_columns(batch, columns, options.zone), sheet.name, row)
-                file.write(rows_xml(values, types, row, options.zone))
+                file.write(rows_xml(values, types, row, options.zone, boolean))
                 row += len(batch)
                 done += len(batch)
                 extract.on_rows(done)
@@ -112,10 +199,10 @@ def _batches(extract: Extract) -> Iterator[pa.RecordBatch]:
             left = left - size or ROWS - 1
 
 
-def _widths(extract: Extract, zone: str) -> list[int]:
-    """Return the width of each column, in characters, estimated from a sample of the rows."""
+def _widths(extract: Extract, header: Sequence[str], zone: str) -> list[int]:
+    """Return the width of each column, in characters, estimated from its header and a sample of the rows."""
     columns = extract.rows.columns
-    widths = [_width(pa.array([column.name])) + 2 for column in columns]  # room for the filter's button
+    widths = [_width(pa.array([name])) + 2 for name in header]  # room for the filter's button
     for batch in extract.batches(min(_SAMPLE_BATCH, extract.batch_size(_CELLS, _BYTES)), _SAMPLE):
         for place, (values, column) in enumerate(zip(batch.columns, columns, strict=True)):
             width = _TIME_WIDTH if column.type == "time" else _width(display_texts(values, column.type, zone))
@@ -138,9 +225,29 @@ def _notes(sheets: Sequence[Sheet], long: LongTexts) -> list[str]:
         texts = pluralize(long.count, "text is", "texts are")
         notes.append(
             f"{texts} longer than the {CELL_LENGTH:,} characters that a cell holds: the cell shows the begin, and the "
-            f"sheet '{long_texts.NAME}' has all of it in pieces."
+            f"sheet '{LONG_TEXTS}' has all of it in pieces."
+        )
+    if long.headers:
+        headers = pluralize(long.headers, "header is", "headers are")
+        notes.append(
+            f"{headers} longer than the {NAME_LENGTH} characters that a table allows: the sheet '{LONG_TEXTS}' has all "
+            "of them."
         )
     return notes
+
+
+def _write_summary(
+    archive: ZipArchive,
+    extract: Extract,
+    about: ReportMetadata,
+    facts: Sequence[tuple[str, str]],
+    page: PageSize,
+    long: LongTexts,
+) -> Sheet:
+    title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
+    made = summary_sheet.summary_sheet(title, about.description, facts, extract.summary, page, long)
+    _put(archive, made.sheet.path, made.sheet.begin_xml + made.rows_xml + made.sheet.end_xml)
+    return made.sheet
 
 
 def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> list[tuple[str, str | int]]:
@@ -172,14 +279,9 @@ def _argument_text(value: object) -> str:
 
 def _fit_facts(facts: Sequence[tuple[str, str | int]], long: LongTexts) -> list[tuple[str, str | int]]:
     return [
-        (_encodable(fact), long.shorten_text(_encodable(value), _ABOUT, f"B{row}") if isinstance(value, str) else value)
+        (encodable(fact), long.shorten_text(encodable(value), ABOUT, f"B{row}") if isinstance(value, str) else value)
         for row, (fact, value) in enumerate(facts, 2)
     ]
-
-
-def _encodable(text: str) -> str:
-    """Return a text in which lone surrogates, which JSON can contain and UTF-8 cannot, are written as `\\ud800`."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _write_long_texts(archive: ZipArchive, number: int, long: LongTexts, page: PageSize) -> list[Sheet]:
@@ -195,7 +297,7 @@ def _write_long_texts(archive: ZipArchive, number: int, long: LongTexts, page: P
 
 
 def _write_about(archive: ZipArchive, number: int, facts: Sequence[tuple[str, str | int]], page: PageSize) -> Sheet:
-    sheet = Sheet(number, _ABOUT, f"A1:B{len(facts) + 1}", (24, 100), page=page)
+    sheet = Sheet(number, ABOUT, f"A1:B{len(facts) + 1}", (24, 100), page=page)
     rows = "".join(row_xml(row, fact, WRAPPED) for row, fact in enumerate(facts, 2))
     _put(archive, sheet.path, sheet.begin_xml + header_xml(("Fact", "Value")) + rows + sheet.end_xml)
     return sheet

@@ -27,12 +27,12 @@ from whohas.errors import InvalidArguments
 from whohas.ingest.discover import format_of, reject_unsupported_workbook, unreadable_reason
 from whohas.ingest.proposals.arranged import LocatedTable, Record, locate_table, width_consistency
 from whohas.ingest.readers.parquet import ParquetReader
-from whohas.ingest.readers.xlsx import check_workbook, open_workbook, scan_sheet
+from whohas.ingest.readers.xlsx import check_workbook, open_workbook, report_sheet, scan_sheet
 from whohas.plurals import pluralize
 
 
 def read_largest_sheet(path: Path) -> tuple[str, list[str], list[Record]]:
-    """Read the sheet with the most filled cells.
+    """Read the sheet with the most filled cells, or the rows of a report that whohas wrote.
 
     Returns:
         The name of that sheet, the names of all sheets with filled cells, and the rows of that sheet.
@@ -43,9 +43,10 @@ def read_largest_sheet(path: Path) -> tuple[str, list[str], list[Record]]:
     check_workbook(path)
     rows: list[Record] = []
     chosen, cells = "", dict[str, int]()
+    report = report_sheet(path)
     with open_workbook(path) as book:
         names = [sheet.name for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-        for name in names:
+        for name in [report] if report is not None else names:
             scan_sheet(path, name)  # raises an error if the sheet is too large to be read into memory
             sheet = book.get_sheet_by_name(name)
             if sheet.start is None:

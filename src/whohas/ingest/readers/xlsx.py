@@ -38,6 +38,8 @@ from python_calamine import (
 )
 
 from whohas.errors import InvalidArguments
+from whohas.formats.xlsx.parts import APPLICATION
+from whohas.formats.xlsx.sheet_names import ABOUT, SUMMARY
 from whohas.ingest.mapping import SheetOptions, name_suggestions
 from whohas.ingest.readers.batches import RowBatch, RowError
 from whohas.ingest.readers.footers import FooterDetector, footer_note
@@ -53,6 +55,7 @@ _LARGEST_WHOLE = 16 << 20
 _LONGEST_ROW = 64 << 20
 """The largest size of a row's XML, in bytes."""
 _SHEETS = 1_024
+_APP_PART = "docProps/app.xml"
 
 _CELLS = 20_000_000
 """The largest number of cells of a sheet: its last row times its last column. Each takes 24 bytes of memory."""
@@ -643,7 +646,7 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
     """Return the name of the sheet to read, its scan, and whether it is hidden.
 
     Args:
-        name: the name of the sheet; None for the only sheet that has cells.
+        name: the name of the sheet; None for the only sheet that has cells, or the rows of a report of whohas.
 
     Raises:
         InvalidArguments: there is no such sheet, no sheet has cells, or several have cells and no `name` is given.
@@ -656,6 +659,8 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
                 f"{path} has no sheet {name!r}, which xlsx.sheet names{name_suggestions(name, sheets)}."
             )
         return name, scan_sheet(path, name), sheets[name]
+    if (rows := report_sheet(path)) in sheets:
+        return rows, scan_sheet(path, rows), sheets[rows]
     found = {sheet: scanned for sheet in sheets if (scanned := scan_sheet(path, sheet)).filled}
     if not found:
         raise InvalidArguments(
@@ -669,6 +674,27 @@ def _choose(path: Path, name: str | None) -> tuple[str, SheetScan, bool]:
         )
     ((sheet, scanned),) = found.items()
     return sheet, scanned, sheets[sheet]
+
+
+def report_sheet(path: Path) -> str | None:
+    """Return the name of the sheet of rows of a report that whohas wrote as XLSX.
+
+    None for any other workbook, and where no single sheet has all values: the rows are on several sheets, or the sheets
+    of long texts have texts that are cut in the rows.
+
+    Raises:
+        InvalidArguments: the workbook is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if _APP_PART not in archive.namelist():
+                return None
+            application = (item.text for item in _tree(archive, _APP_PART) if _local(item.tag) == "Application")
+            sheets = list(_parts(archive)) if APPLICATION in application else []
+    except _DAMAGED as error:
+        raise InvalidArguments(f"{path} is no XLSX file, or a damaged one: {error}.") from None
+    rows = [sheet for sheet in sheets if sheet not in (SUMMARY, ABOUT)]
+    return rows[0] if len(rows) == 1 else None
 
 
 @contextmanager
