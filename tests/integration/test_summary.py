@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 import sqlalchemy as sa
 
+import asking
 from factories import link_copy
 from patience import until
 from support import Server, result_when_over
@@ -120,7 +120,7 @@ def test_the_summary_is_had_over_http(server: Server) -> None:
         )
         assert part["breakdowns"][0]["name"] == "accountsBySource"
         assert http.get(f"/whohas/runs/{'0' * 32}/summary").status_code == 404
-        assert httpx2.get(f"{server.url}/whohas/runs/{run_id}/summary", timeout=http.timeout).status_code == 401
+        assert asking.get(f"{server.url}/whohas/runs/{run_id}/summary").status_code == 401
 
 
 def test_detail_is_part_of_a_run_only_where_it_changes_a_file(services: Services) -> None:

@@ -126,7 +126,7 @@ def test_a_file_system_without_locks_is_a_clear_error(
     path = tmp_path / "a.lock"
     before = open_files()
     for lock in (file_lock(path), try_file_lock(path)):
-        with pytest.raises(Unavailable, match=r"a\.lock cannot be locked: .*WHOHAS_HOME.*local disk"), lock:
+        with pytest.raises(Unavailable, match=r"a\.lock cannot be locked: .*file system with locks.*local disk"), lock:
             pass
     assert open_files() == before
 
