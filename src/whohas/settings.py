@@ -103,6 +103,17 @@ class Settings(BaseSettings):
         (),
         description="Scopes that every token of that issuer has, in addition to the known ones in its claim `scope`.",
     )
+    console: bool = Field(True, description="Whether `whohas serve` has the web console at `/console`.")
+    console_idle_seconds: int = Field(
+        timeouts.CONSOLE_IDLE_SECONDS,
+        ge=10 * timeouts.CONSOLE_SEEN_SECONDS,
+        description="Seconds without a request after which a session of the web console ends.",
+    )
+    console_session_seconds: int = Field(
+        timeouts.CONSOLE_SESSION_SECONDS,
+        ge=10 * timeouts.CONSOLE_SEEN_SECONDS,
+        description="Seconds after the sign-in at which a session of the web console ends in any case.",
+    )
     csv_media_type: str = Field(
         "application/csv",
         pattern=r"^[\w.+-]+/[\w.+-]+(; ?charset=[\w-]+)?$",

@@ -1,8 +1,9 @@
 """Authentication and authorization: clients, users, access tokens, and the rights that each route needs.
 
 `clients` and `users` keep the accounts, `keys` the signing keys, `tokens` issues and verifies access tokens, `oidc`
-verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `throttle` counts calls and wrong
-passwords, `permissions` compares the rights of a caller with those that a route needs. `open_access` sets all of it up.
+verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `sessions` the sessions of the web
+console, `throttle` counts calls and wrong passwords, `permissions` compares the rights of a caller with those that a
+route needs. `open_access` sets all of it up.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from whohas.auth.keys import InstallationKeys, SigningKeys, open_keys, public_ke
 from whohas.auth.oidc import OIDCConfig, OIDCIssuer
 from whohas.auth.owners import find_owner
 from whohas.auth.permissions import ROUTES, RoutePermission, check_access
+from whohas.auth.sessions import CONSOLE_CLIENT_ID, OutsideRights, Session, Sessions, session_caller
 from whohas.auth.throttle import LoginThrottle, RateLimit, open_window_counter
 from whohas.auth.tokens import AccessToken, AccessTokens
 from whohas.auth.users import User, Users
@@ -25,6 +27,7 @@ from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
 __all__ = [
+    "CONSOLE_CLIENT_ID",
     "ROUTES",
     "SCOPE_ALL",
     "SCOPE_DEFAULT",
@@ -41,8 +44,11 @@ __all__ = [
     "NewClient",
     "OIDCConfig",
     "OIDCIssuer",
+    "OutsideRights",
     "RateLimit",
     "RoutePermission",
+    "Session",
+    "Sessions",
     "SigningKeys",
     "User",
     "UserLevel",
@@ -53,6 +59,7 @@ __all__ = [
     "open_access",
     "open_keys",
     "public_key_set",
+    "session_caller",
 ]
 
 DAY_SECONDS = 86_400
@@ -73,6 +80,7 @@ class AuthServices:
     clients: Clients
     users: Users
     codes: AuthorizationCodes
+    sessions: Sessions
     tokens: AccessTokens
     keys: SigningKeys
     login_throttle: LoginThrottle
@@ -96,6 +104,7 @@ def open_access(settings: Settings, database: sa.Engine) -> AuthServices:
         clients,
         Users(database),
         AuthorizationCodes(database, clients),
+        Sessions(database, settings.console_idle_seconds, settings.console_session_seconds),
         tokens,
         keys.signing,
         LoginThrottle(counts),
