@@ -8,6 +8,7 @@
 | `when` | a time | 2026-11-29 13:05 UTC |
 | `ago` | a time | 3 minutes ago |
 | `share` | 0.125 | 12.5 % |
+| `prose` | a description with words between backticks | these words as code |
 
 Times are in UTC, as in the files that programs read.
 """
@@ -56,7 +57,9 @@ def _environment() -> Environment:
     # Jinja types both as what it has there itself
     filters: dict[str, Any] = environment.filters
     names: dict[str, Any] = environment.globals
-    filters.update(number=number, size=size, duration=duration, when=when, ago=ago, share=share, plural=pluralize)
+    filters.update(
+        number=number, size=size, duration=duration, when=when, ago=ago, share=share, prose=prose, plural=pluralize
+    )
     names.update(asset=asset_address, version=__version__, charts=charts, token_field=TOKEN_FIELD)
     return environment
 
@@ -115,6 +118,15 @@ def age_text(seconds: float) -> str:
             text = pluralize(int(abs(seconds) // length), unit)
             return f"{text} ago" if seconds > 0 else f"in {text}"
     return "just now" if seconds >= 0 else "in a moment"
+
+
+def prose(text: str) -> Markup:
+    """Return a description in which words between backticks are code: `` `x` `` becomes `<code>x</code>`."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 and index < len(parts) - 1 else part
+        for index, part in enumerate(parts)
+    )
 
 
 def share(value: float) -> str:
