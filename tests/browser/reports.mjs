@@ -52,6 +52,7 @@ try {
   equal(await last.getAttribute("data-row"), "303", "the row of Control+End");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Row 304" }).waitFor();
+  await page.locator(".grid-row.waiting").first().waitFor({ state: "detached" });
   await check(seen, "row");
   await page.keyboard.press("Escape");
   await page.fill("#grid-text", lowest);
