@@ -25,6 +25,7 @@ try {
   const run = page.url();
   // live: the files come without a reload
   await page.getByRole("link", { name: "Download CSV" }).waitFor();
+  equal(await page.locator("#announce").textContent(), "Succeeded.", "what a screen reader is told");
   await check(seen, "run");
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download CSV" }).click();
